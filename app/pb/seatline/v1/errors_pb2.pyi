@@ -68,13 +68,11 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """ABORTED, with RetryInfo: other servers kept changing this train run first."""
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 21
     """UNAVAILABLE, with RetryInfo: the database does not answer. Send the same request_id again."""
-    ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 22
-    """UNAVAILABLE, with RetryInfo: this server is going away; another one will answer."""
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 23
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 22
     """INTERNAL: a fault of the service."""
-    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 24
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 23
     """DEADLINE_EXCEEDED: the caller's deadline came first. A change may or may not have been made; send the same request_id again."""
-    ERROR_REASON_RUN_RECORD_FULL: _ErrorReason.ValueType  # 25
+    ERROR_REASON_RUN_RECORD_FULL: _ErrorReason.ValueType  # 24
     """RESOURCE_EXHAUSTED: the run's document holds as many bookings as it may."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -124,11 +122,9 @@ ERROR_REASON_COMMIT_ATTEMPTS_SPENT: ErrorReason.ValueType  # 20
 """ABORTED, with RetryInfo: other servers kept changing this train run first."""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 21
 """UNAVAILABLE, with RetryInfo: the database does not answer. Send the same request_id again."""
-ERROR_REASON_DRAINING: ErrorReason.ValueType  # 22
-"""UNAVAILABLE, with RetryInfo: this server is going away; another one will answer."""
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 23
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 """INTERNAL: a fault of the service."""
-ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 24
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 """DEADLINE_EXCEEDED: the caller's deadline came first. A change may or may not have been made; send the same request_id again."""
-ERROR_REASON_RUN_RECORD_FULL: ErrorReason.ValueType  # 25
+ERROR_REASON_RUN_RECORD_FULL: ErrorReason.ValueType  # 24
 """RESOURCE_EXHAUSTED: the run's document holds as many bookings as it may."""

@@ -1,0 +1,37 @@
+"""Who calls.
+
+Belongs here: reading the caller from a call's metadata. Does not: what a caller may do (`app/domain/people.py`).
+
+Until callers prove who they are, they say so themselves: `x-seatline-user: jane@example.com`, `x-seatline-roles: operator`.
+"""
+
+from collections.abc import Iterable
+
+from app.domain.limits import EMAIL_LENGTH_MAX
+from app.domain.people import Caller, Role
+from app.domain.refusals import Reason, Refusal
+
+USER_METADATA = "x-seatline-user"
+ROLES_METADATA = "x-seatline-roles"
+
+_ANONYMOUS = Caller()
+_ROLES = {role.value: role for role in Role}
+
+
+def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
+    """The caller that a call's metadata names; anonymous where it names none. Refuses a name that is no address.
+
+    Roles are separated by commas; those we do not know are worth nothing.
+    """
+    user, roles = "", ""
+    for key, value in metadata or ():
+        if key == USER_METADATA:
+            user = str(value).strip()
+        elif key == ROLES_METADATA:
+            roles = str(value)
+    if not user:
+        return _ANONYMOUS
+    if not 3 <= len(user) <= EMAIL_LENGTH_MAX or "@" not in user[1:-1] or any(letter.isspace() for letter in user):
+        raise Refusal(Reason.CREDENTIALS_MISSING, f"{USER_METADATA} needs an address, such as jane@example.com")
+    known = frozenset(_ROLES[name.strip()] for name in roles.split(",") if name.strip() in _ROLES) if roles else frozenset()
+    return Caller(user, known)

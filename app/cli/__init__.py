@@ -1,0 +1,65 @@
+"""The command line `seatline`: one sub-command for each thing a person does with the service, over its gRPC API.
+
+Here belongs the list of commands and nothing else; what they do stands in the modules named after who uses them. Nothing in
+this package decides what is allowed: it reads what was typed, calls, and shows the answer.
+
+Exit codes: 0 done; 1 refused by the service; 2 the command line, or a file it names, cannot be read; 3 not reached, too slow or
+too busy, so that the same command may succeed later; 4 a fault of the service; 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import looking, operating, serving, travelling
+from app.cli.options import group_callback, takes_caller_options
+from app.cli.shell import FramedGroup
+
+# Paragraphs on one line each: typer keeps line ends as they are.
+_ABOUT = "\n\n".join(
+    (
+        "Sell and buy seats on trains, over the Seatline gRPC service.",
+        'The options under "Connection and output" are accepted before and after every command. '
+        "With --json, stdout is one JSON document and errors are one JSON object on stderr.",
+        "Exit codes: 0 done, 1 refused, 2 usage, 3 not reached or busy (try again), 4 fault of the service, 130 interrupted.",
+    )
+)
+
+_PASSENGERS, _OPERATORS, _SERVICE = "For passengers", "For operators (--role operator)", "The service"
+
+
+def _application() -> typer.Typer:
+    """The command line with all its commands."""
+    plain = {"no_args_is_help": True, "rich_markup_mode": "rich"}
+    app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **plain)  # type: ignore[arg-type]
+    app.callback()(group_callback(_ABOUT))
+    app.command("serve", rich_help_panel=_SERVICE)(serving.serve)
+    for name, command, panel in (
+        ("demo", serving.demo, _SERVICE),
+        ("runs", looking.runs, _PASSENGERS),
+        ("map", looking.map_seats, _PASSENGERS),
+        ("book", travelling.book, _PASSENGERS),
+        ("receipt", travelling.receipt, _PASSENGERS),
+        ("receipts", travelling.receipts, _PASSENGERS),
+        ("change-seat", travelling.change_seat, _PASSENGERS),
+        ("update", travelling.update, _PASSENGERS),
+        ("cancel", travelling.cancel, _PASSENGERS),
+        ("register", travelling.register, _PASSENGERS),
+        ("schedule", operating.schedule, _OPERATORS),
+        ("section", operating.section, _OPERATORS),
+    ):
+        app.command(name, rich_help_panel=panel)(takes_caller_options(command))
+    train = typer.Typer(**plain)  # type: ignore[arg-type]
+    train.callback()(group_callback("Make trains and list them."))
+    train.command("create")(takes_caller_options(operating.train_create))
+    train.command("list")(takes_caller_options(operating.train_list))
+    app.add_typer(train, name="train", rich_help_panel=_OPERATORS)
+    return app
+
+
+app = _application()
+
+
+def main() -> None:
+    """Runs the command line of this process and exits with its code."""
+    app(prog_name="seatline")

@@ -1,0 +1,121 @@
+"""The way to the service: a channel, the generated stubs, who asks, deadlines, and lists fetched page by page.
+
+Here belongs everything that every call shares. Not here: which calls a command makes, and what a failure says
+(`app.cli.failures`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from app.cli.decoding import ADVICE_WHEN_AWAY, failure_of_call
+from app.cli.failures import CallError, Failure
+from app.cli.options import CallerOptions
+from app.pb.seatline.v1 import booking_pb2_grpc, operator_pb2_grpc, train_pb2_grpc, user_pb2_grpc
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+# The service cuts larger wishes down to its own largest page, so this asks for as few pages as it allows.
+PAGE_SIZE_WANTED = 1000
+# Ends a list whose pages never end. At the service's smallest page of 200 it still shows 10,000 rows.
+PAGES_MAX = 50
+RECONNECT_MILLISECONDS_MAX = 500
+_LOOPBACK_PREFIXES = ("127.", "localhost", "[::1]", "::1", "unix:")
+
+RequestT = TypeVar("RequestT", bound="Message")
+AnswerT = TypeVar("AnswerT", bound="Message")
+
+
+class Calls:
+    """The service as one caller sees it. A context manager: leaving it closes the channel."""
+
+    def __init__(self, options: CallerOptions) -> None:
+        """Prepares to call as `options` say; nothing is sent yet."""
+        self.options = options
+        self._channel = grpc.insecure_channel(options.target, options=_channel_options(options.target))
+        self.bookings = booking_pb2_grpc.BookingServiceStub(self._channel)
+        self.trains = train_pb2_grpc.TrainServiceStub(self._channel)
+        self.operators = operator_pb2_grpc.OperatorServiceStub(self._channel)
+        self.users = user_pb2_grpc.UserServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._channel.close()
+
+    def call(
+        self, method: grpc.UnaryUnaryMultiCallable[RequestT, AnswerT], request: RequestT, advice_in_doubt: str = ""
+    ) -> AnswerT:
+        """The answer of `method` to `request`.
+
+        Raises `CallError`; where the outcome is then unknown, its line ends with `advice_in_doubt`.
+        """
+        try:
+            return method(request, timeout=self.options.timeout_seconds, metadata=self._metadata())
+        except grpc.RpcError as error:
+            failure = failure_of_call(error, self.options.target, self.options.timeout_seconds)
+            raise CallError(_with_advice(failure, self.options, advice_in_doubt)) from error
+
+    def pages(
+        self, method: grpc.UnaryUnaryMultiCallable[Any, AnswerT], request: Any, page_size: int = 0, page_token: str = ""
+    ) -> AnswerT:
+        """All pages of a list merged into one answer; only the asked page when `page_size` or `page_token` is given.
+
+        The answer's `next_page_token` is empty unless there is more. Raises `CallError`.
+        """
+        is_one_page = bool(page_size or page_token)
+        request.page_size, request.page_token = page_size if is_one_page else PAGE_SIZE_WANTED, page_token
+        merged: Any = self.call(method, request)
+        for _ in range(0 if is_one_page else PAGES_MAX - 1):
+            if not merged.next_page_token:
+                break
+            request.page_token = merged.next_page_token
+            page: Any = self.call(method, request)
+            merged.MergeFrom(page)
+            merged.next_page_token = page.next_page_token  # merging leaves an empty one out
+        return cast(AnswerT, merged)
+
+    def wait_until_serving(self, wait_seconds: float) -> None:
+        """Returns once the service says that it serves; raises `CallError` when it has not within `wait_seconds`."""
+        health: Any = health_pb2_grpc.HealthStub(self._channel)  # published without types
+        states = health.Watch(health_pb2.HealthCheckRequest(), timeout=wait_seconds, wait_for_ready=True)
+        try:
+            for answer in states:  # bounded by the call's deadline
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    states.cancel()
+                    return
+        except grpc.RpcError as error:
+            failure = failure_of_call(error, self.options.target, wait_seconds)
+            if failure.code == "DEADLINE_EXCEEDED":
+                message = f"The service at {self.options.target} was not ready within {wait_seconds:g} s"
+                failure = replace(failure, message=message, advice=ADVICE_WHEN_AWAY)
+            raise CallError(failure) from error
+        raise CallError(Failure("UNAVAILABLE", f"The service at {self.options.target} ended before it was ready"))
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        named = (("x-seatline-user", self.options.user), ("x-seatline-roles", ",".join(self.options.roles)))
+        return tuple((key, value) for key, value in named if value)
+
+
+def _channel_options(target: str) -> list[tuple[str, int]]:
+    # Who waits for a service that is starting shall see it soon after it is there.
+    chosen = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", RECONNECT_MILLISECONDS_MAX)]
+    # A proxy from the environment is for the world outside, never for this machine.
+    return [*chosen, ("grpc.enable_http_proxy", 0)] if target.startswith(_LOOPBACK_PREFIXES) else chosen
+
+
+def _with_advice(failure: Failure, options: CallerOptions, advice_in_doubt: str) -> Failure:
+    """The failure with what this caller can do about it, which the service could not know."""
+    advice = failure.advice
+    if failure.code == "PERMISSION_DENIED" and "operator" not in options.roles:
+        advice = "Operators add --role operator."
+    if failure.is_outcome_unknown:
+        advice = f"{advice} {advice_in_doubt}".strip()
+    return replace(failure, advice=advice)

@@ -1,0 +1,144 @@
+"""What shows the service at work: the sample train, thirty days of it, a first ticket and its receipt.
+
+It makes the same calls that anybody can make with the other commands, and says what came of them. Every run
+books for a passenger whose address was never used before, so it can be repeated for as long as there are seats.
+Not here: waiting for arguments (`app.cli.serving`), and any rule of selling.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import sys
+import uuid
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.cli.calls import Calls
+from app.cli.failures import CallError, CommandError, Failure, printable
+from app.cli.options import DEFAULT_TARGET, CallerOptions
+from app.cli.screen import print_text
+from app.cli.timetable import request_id_for, train_from_text
+from app.cli.travelling import show_receipt
+from app.cli.wording import date_text, zone_named
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLE = "sample/es9014.yaml"
+DAYS_SCHEDULED = 30
+OPERATOR = "operator@example.com"
+# Between seeing a free seat and buying it, others may buy it; more often than this in a row is not bad luck.
+FULL_RUNS_TRIED_MAX = 5
+
+
+def run_demo(options: CallerOptions, wait_seconds: float) -> None:
+    """Shows the service at `options.target` at work, after waiting up to `wait_seconds` for it. Raises `CommandError`."""
+    email = f"jane.doe+{uuid.uuid4().hex[:8]}@example.com"
+    as_operator = replace(options, user=options.user or OPERATOR, roles=tuple(dict.fromkeys((*options.roles, "operator"))))
+    as_passenger = replace(options, user=email, roles=())
+    with Calls(as_operator) as calls:
+        if wait_seconds:
+            calls.wait_until_serving(wait_seconds)
+        train = _sample_train(calls)
+        dates = _scheduled_dates(calls, train)
+    with Calls(as_passenger) as calls:
+        booking = _first_ticket(calls, train, dates, email)
+        receipt = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=booking.reference))
+        _say(options, f"Booked seat {booking.passengers[0].seat.label} for Jane Doe <{email}>. The receipt:\n")
+        show_receipt(calls, receipt)
+    _say(options, "\n".join(["\nTry next:", *(f"  {line}" for line in _what_next(options, receipt, email))]))
+
+
+def _say(options: CallerOptions, text: str) -> None:
+    if not options.as_json:
+        print_text(text)
+
+
+def _sample_train(calls: Calls) -> operator_pb2.Train:
+    """The sample train as the service has it; made when it is not there."""
+
+    text = resources.files("app.cli").joinpath(SAMPLE).read_text(encoding="utf-8")
+    sample = train_from_text(text, source=SAMPLE)
+    try:
+        train = calls.call(calls.operators.GetTrain, operator_pb2.GetTrainRequest(train_id=sample.train_id))
+    except CallError as failed:
+        if failed.failure.code != "NOT_FOUND":
+            raise
+    else:
+        _say(calls.options, f"Train {train.train_id} ({train.number}) is there already.")
+        return train
+    request = operator_pb2.CreateTrainRequest(request_id=request_id_for(sample), train=sample)
+    train = calls.call(calls.operators.CreateTrain, request)
+    seat_count = sum(coach.seat_count for coach in train.coaches)
+    _say(calls.options, f"Created train {train.train_id} ({train.number}) with {seat_count:,} seats.")
+    return train
+
+
+def _scheduled_dates(calls: Calls, train: operator_pb2.Train) -> list[str]:
+    """The travel dates of the next days, tomorrow first on the clock of the train's first stop, all scheduled."""
+
+    today = datetime.datetime.now(tz=zone_named(train.stops[0].time_zone)).date()
+    first, last = (str(today + datetime.timedelta(days=days)) for days in (1, DAYS_SCHEDULED))
+    request = operator_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=first, last_date=last)
+    answer = calls.call(calls.operators.ScheduleTrainRuns, request)
+    made = f"{answer.created_count} of them new" if answer.created_count else "all of them were there"
+    _say(calls.options, f"It runs on {len(answer.train_runs)} dates, {date_text(first)} to {date_text(last)}; {made}.")
+    return [run.travel_date for run in answer.train_runs]
+
+
+def _first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
+    """A booking for the whole way on the first date with a free seat. Raises `CommandError` when no date has one."""
+
+    request = booking_pb2.CreateBookingRequest(
+        train_id=train.train_id, origin=train.stops[0].name, destination=train.stops[-1].name
+    )
+    request.passengers.append(seat_pb2.Passenger(first_name="Jane", last_name="Doe", email=email))
+    full_runs_tried = 0
+    for date in _dates_with_free_seats(calls, train.train_id, dates):
+        request.travel_date, request.request_id = date, str(uuid.uuid4())
+        try:
+            return calls.call(calls.bookings.CreateBooking, request)
+        except CallError as failed:
+            full_runs_tried += 1
+            if failed.failure.reason != "SECTION_FULL" or full_runs_tried >= FULL_RUNS_TRIED_MAX:
+                raise
+    message = f"train {train.train_id} has no free seat on the next {DAYS_SCHEDULED} days; cancel a booking or wait a day"
+    raise CommandError(Failure("FAILED_PRECONDITION", message))
+
+
+def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Iterator[str]:
+
+    for date in dates:
+        run = calls.call(calls.trains.GetTrainRun, train_pb2.GetTrainRunRequest(train_id=train_id, travel_date=date))
+        if any(section.free_seat_count for section in run.sections):
+            yield date
+
+
+def _what_next(options: CallerOptions, receipt: booking_pb2.Receipt, email: str) -> list[str]:
+    """Commands that continue from the booked ticket, as they can be pasted."""
+    program = _program()
+    where = "" if options.target == DEFAULT_TARGET else f" --target {options.target}"
+    passenger, operator = f"{where} --user {email}", f"{where} --user {OPERATOR} --role operator"
+    run = f"{receipt.train_id} {receipt.travel_date}"
+    return [
+        f"{program} map {run}{passenger}",
+        f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17{passenger}",
+        f"{program} receipts {email}{passenger}",
+        f"{program} cancel {receipt.reference} --dry-run{passenger}",
+        f"{program} runs --from STP --to PNO{where}",
+        f"{program} section {run} A{operator}",
+    ]
+
+
+def _program() -> str:
+    """How this program is called from here: by its name where the shell finds it, else by its path or through Python."""
+    started = Path(sys.argv[0])
+    if started.name != "seatline":
+        return f"{Path(sys.executable).name} -m app"
+    if shutil.which("seatline") and Path(shutil.which("seatline") or "").resolve() == started.resolve():
+        return "seatline"
+    return printable(str(started.relative_to(Path.cwd()) if started.is_relative_to(Path.cwd()) else started))

@@ -1,0 +1,121 @@
+"""What goes wrong on the way to the service and how it is told: one line, or one JSON object, and an exit code.
+
+Here belong the words for a failure and the exit codes. Not here: decoding a failed call (`app.cli.decoding`), catching what
+ends a command (`app.cli.shell`), and deciding whether something is allowed, which is the service's business.
+
+Every foreseeable failure of a command is a `CommandError`; there are no others:
+
+    CommandError
+    ├── UsageError     what was typed, or the file that was named, cannot be sent
+    └── CallError       the service refused, failed, or was not reached
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_TRY_AGAIN = 3
+EXIT_SERVICE_FAULT = 4
+EXIT_INTERRUPTED = 130  # what shells give for a program that Ctrl-C ended
+
+_TRY_AGAIN_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+_SERVICE_FAULT_CODES = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED"})
+# A hostile or broken answer must not flood the terminal: a BadRequest of a real refusal names a handful of fields.
+_FIELDS_SHOWN_MAX = 20
+# Letters that turn the direction of what follows: in a name they would make a line read as something else.
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    """`text` on one line without control characters, so that what others typed cannot steer the reader's terminal."""
+    return "".join(" " if character.isspace() else "\ufffd" if _steers(character) else character for character in text)
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) == "Cc" or character in _DIRECTION_MARKS
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One field of a request or of a file, by path, and what is wrong with it."""
+
+    path: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is told about a failure: status code, reason, message, fields, when to try again, what to do about it."""
+
+    code: str
+    message: str
+    reason: str = ""
+    fields: tuple[FieldProblem, ...] = ()
+    retry_after_seconds: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    advice: str = ""
+    was_sent: bool = True
+
+    @property
+    def is_outcome_unknown(self) -> bool:
+        """Whether the call may have done its work although it failed."""
+        return self.was_sent and (self.code in _TRY_AGAIN_CODES or self.code in _SERVICE_FAULT_CODES)
+
+    @property
+    def exit_code(self) -> int:
+        """1 refused, 2 usage, 3 worth trying again, 4 a fault of the service."""
+        if self.code == "USAGE":
+            return EXIT_USAGE
+        if self.code in _TRY_AGAIN_CODES or self.retry_after_seconds is not None:
+            return EXIT_TRY_AGAIN
+        return EXIT_SERVICE_FAULT if self.code in _SERVICE_FAULT_CODES else EXIT_REFUSED
+
+    def line(self) -> str:
+        """The failure for people, on one line; problems of a file or of the settings on one line each."""
+        told = [f"{problem.path}: {problem.description}" for problem in self.fields[:_FIELDS_SHOWN_MAX]]
+        if self.code == "USAGE" and not self.advice:
+            return "\n".join(printable(line) for line in told or self.message.splitlines())
+        said = printable("; ".join(told) or self.message or self.code).rstrip(" .")
+        if self.reason:
+            said += f" ({printable(self.reason)})"
+        if self.retry_after_seconds is not None:
+            said += f"; try again in {self.retry_after_seconds:g} s"
+        return f"{said}{'' if said.endswith('?') else '.'} {self.advice}" if self.advice else said
+
+    def json_text(self) -> str:
+        """The failure for programs: one JSON object."""
+        error: dict[str, Any] = {
+            "code": self.code,
+            "reason": self.reason,
+            "message": self.message,
+            "field_violations": [{"field": problem.path, "description": problem.description} for problem in self.fields],
+            "retry_after_seconds": self.retry_after_seconds,
+            "metadata": self.metadata,
+        }
+        if self.advice:
+            error["advice"] = self.advice
+        return json.dumps({"error": error}, ensure_ascii=False)
+
+
+class CommandError(Exception):
+    """Ends a command with what is told and an exit code."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class UsageError(CommandError):
+    """What was typed, or a file that was named, cannot be sent."""
+
+    def __init__(self, message: str, fields: tuple[FieldProblem, ...] = ()) -> None:
+        super().__init__(Failure(code="USAGE", message=message, fields=fields))
+
+
+class CallError(CommandError):
+    """The service refused, failed, or was not reached."""

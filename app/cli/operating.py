@@ -1,0 +1,107 @@
+"""The commands of operators: make trains, put them on dates, see who sits where.
+
+Each reads what was typed, makes its call and shows the answer. gRPC and rich are imported inside the commands, so that `--help`
+does not wait for them.
+"""
+
+# ruff: noqa: PLC0415  imports inside the commands, for the reason above
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.failures import CallError, FieldProblem, printable
+from app.cli.options import CallerOptions
+from app.cli.travelling import DateArgument, PageSizeOption, PageTokenOption, TrainArgument
+
+
+def train_create(
+    options: CallerOptions,
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The timetable.")],
+) -> None:
+    """Make a train from a timetable file. The same file again makes no second one."""
+    from app.cli.calls import Calls
+    from app.cli.screen import print_json, print_text
+    from app.cli.timetable import path_in_file, request_id_for, train_from_file
+    from app.pb.seatline.v1 import operator_pb2
+
+    train = train_from_file(file)
+    request = operator_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train)
+    with Calls(options) as calls:
+        try:
+            answer = calls.call(calls.operators.CreateTrain, request, "Repeating it does no harm.")
+        except CallError as failed:
+            fields = [FieldProblem(f"{file}: {path_in_file(f.path)}", f.description) for f in failed.failure.fields]
+            raise CallError(replace(failed.failure, fields=tuple(fields))) from failed
+    if options.as_json:
+        print_json(answer)
+        return
+    seat_count = sum(coach.seat_count for coach in answer.coaches)
+    print_text(
+        f"Train {printable(answer.train_id)} ({printable(answer.number)}): {len(answer.stops)} stops, "
+        f"{len(answer.coaches)} coaches, {seat_count:,} seats."
+    )
+
+
+def train_list(options: CallerOptions, page_size: PageSizeOption = 0, page_token: PageTokenOption = "") -> None:
+    """List all trains."""
+    from app.cli.calls import Calls
+    from app.cli.pages import trains_table
+    from app.cli.screen import print_json, print_list
+    from app.pb.seatline.v1 import operator_pb2
+
+    with Calls(options) as calls:
+        answer = calls.pages(calls.operators.ListTrains, operator_pb2.ListTrainsRequest(), page_size, page_token)
+    if options.as_json:
+        print_json(answer)
+        return
+    print_list(lambda console: trains_table(answer.trains, console), len(answer.trains), "train", answer)
+
+
+def schedule(
+    options: CallerOptions,
+    train: TrainArgument,
+    first_date: Annotated[str, typer.Argument(metavar="FIRST_DATE", help="YYYY-MM-DD.")],
+    last_date: Annotated[str, typer.Argument(metavar="LAST_DATE", help="YYYY-MM-DD; without it the first date alone.")] = "",
+) -> None:
+    """Put a train on each date of a range; dates it already runs on stay as they are."""
+    from app.cli.calls import Calls
+    from app.cli.screen import print_json, print_text
+    from app.cli.wording import date_text
+    from app.pb.seatline.v1 import operator_pb2
+
+    request = operator_pb2.ScheduleTrainRunsRequest(train_id=train, first_date=first_date, last_date=last_date or first_date)
+    with Calls(options) as calls:
+        answer = calls.call(calls.operators.ScheduleTrainRuns, request, "Repeating it does no harm.")
+    if options.as_json:
+        print_json(answer)
+        return
+    dates = [run.travel_date for run in answer.train_runs]
+    span = f", {date_text(dates[0])} to {date_text(dates[-1])}" if dates else ""
+    print_text(f"{train} runs on {len(dates)} date(s){span}; {answer.created_count} of them new.")
+
+
+def section(
+    options: CallerOptions,
+    train: TrainArgument,
+    date: DateArgument,
+    section: Annotated[str, typer.Argument(metavar="SECTION", help="Such as A.")],
+    page_size: PageSizeOption = 0,
+    page_token: PageTokenOption = "",
+) -> None:
+    """List who sits in a section of a train."""
+    from app.cli.calls import Calls
+    from app.cli.pages import section_table
+    from app.cli.screen import print_json, print_list
+    from app.pb.seatline.v1 import operator_pb2
+
+    request = operator_pb2.ListSectionBookingsRequest(train_id=train, travel_date=date, section=section.upper())
+    with Calls(options) as calls:
+        answer = calls.pages(calls.operators.ListSectionBookings, request, page_size, page_token)
+    if options.as_json:
+        print_json(answer)
+        return
+    print_list(lambda console: section_table(answer.rows, console), len(answer.rows), "passenger", answer)

@@ -1,0 +1,136 @@
+"""The options every calling command takes: where the service is, who asks, how long to wait, in which form to answer.
+
+They may stand before the sub-command, after it, or in the environment. Here belong their declarations and how the places are
+weighed. Not here: what is done with them (`app.cli.calls`, `app.cli.screen`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from app.cli.failures import UsageError
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_SECONDS = 10.0
+# Longer than any call of this service runs; a larger value is a slip, such as milliseconds.
+TIMEOUT_SECONDS_MAX = 3600.0
+
+_PANEL = "Connection and output"
+
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        "--target", envvar="SEATLINE_TARGET", metavar="HOST:PORT", rich_help_panel=_PANEL, help="Where the service listens."
+    ),
+]
+UserOption = Annotated[
+    str, typer.Option("--user", envvar="SEATLINE_USER", metavar="EMAIL", rich_help_panel=_PANEL, help="Who you are.")
+]
+RoleOption = Annotated[
+    str,
+    typer.Option(
+        "--role", envvar="SEATLINE_ROLES", metavar="ROLE,...", rich_help_panel=_PANEL, help="Your roles, such as operator."
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout",
+        min=0.001,
+        max=TIMEOUT_SECONDS_MAX,
+        metavar="SECONDS",
+        rich_help_panel=_PANEL,
+        help="How long a call may take.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=_PANEL, help="Answer with one JSON document.")]
+
+_DECLARED = (
+    ("target", TargetOption, DEFAULT_TARGET),
+    ("user", UserOption, ""),
+    ("role", RoleOption, ""),
+    ("timeout_seconds", TimeoutOption, DEFAULT_TIMEOUT_SECONDS),
+    ("as_json", JsonOption, False),
+)
+
+Parameters = ParamSpec("Parameters")
+
+
+@dataclass(frozen=True)
+class CallerOptions:
+    """Where the service is, who asks and in which roles, how long a call may take, and whether to answer in JSON."""
+
+    target: str = DEFAULT_TARGET
+    user: str = ""
+    roles: tuple[str, ...] = ()
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    as_json: bool = False
+
+
+def caller_options(context: typer.Context) -> CallerOptions:
+    """The options as given nearest to the sub-command, else before it, else by the environment, else by default.
+
+    Raises `UsageError` for a value that gRPC cannot carry.
+    """
+    target, user = _given(context, "target").strip(), _given(context, "user").strip()
+    roles = tuple(role.strip() for role in _given(context, "role").split(",") if role.strip())
+    if not target or target.startswith(("http://", "https://")):
+        raise UsageError(f"--target: {target!r} is no host and port; write it as {DEFAULT_TARGET}")
+    for option, value in (("--user", user), ("--role", ",".join(roles))):
+        if not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{option}: only printable ASCII characters can be sent")
+    return CallerOptions(target, user, roles, _given(context, "timeout_seconds"), _given(context, "as_json"))
+
+
+def _given(context: typer.Context, name: str) -> Any:
+    """The value of one option: typed beats environment and default, and nearer to the sub-command beats further away."""
+    at: Any = context
+    while at is not None:  # bounded by the depth of the command tree
+        source = at.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            return at.params[name]
+        at = at.parent
+    return context.params[name]
+
+
+def takes_caller_options(command: Callable[Concatenate[CallerOptions, Parameters], None]) -> Callable[..., None]:
+    """`command` with the shared options added to its own; it receives them as its first argument, weighed."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def with_options(context: typer.Context, **given: Any) -> None:
+        for name, _, _ in _DECLARED:
+            given.pop(name)
+        command(caller_options(context), **given)  # type: ignore[call-arg]
+
+    return _with_parameters(with_options, own)
+
+
+def group_callback(doc: str) -> Callable[..., None]:
+    """A callback for a group of commands that accepts the shared options and says `doc` as the group's help."""
+
+    def callback(context: typer.Context, **given: Any) -> None:
+        """Nothing to do: `caller_options` finds what was given here."""
+
+    callback.__doc__ = doc
+    return _with_parameters(callback, [])
+
+
+def _with_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> Callable[..., None]:
+    """`function` as typer shall see it: the context, its own parameters, the shared options."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in _DECLARED]
+    own = [parameter.replace(kind=keyword) for parameter in own]
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *own, *shared]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    # typer reads the hints beside the signature; functools.wraps copied those of the undecorated function.
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    function.__dict__.pop("__wrapped__", None)
+    return function

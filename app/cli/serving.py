@@ -1,0 +1,41 @@
+"""The commands around the service itself: run it, and show it at work.
+
+`serve` reads the configuration and hands over; everything else is the server's. Both import what they run only when they are
+called: no other command shall wait for the server's parts, nor `--help` for gRPC.
+"""
+
+# ruff: noqa: PLC0415  imports inside the commands, for the reason above
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.failures import UsageError
+from app.cli.options import CallerOptions
+
+# A service that starts its own database is ready within seconds; longer than this, nobody waits for a demonstration.
+WAIT_SECONDS_MAX = 600.0
+
+WaitOption = Annotated[
+    float, typer.Option("--wait", min=0, max=WAIT_SECONDS_MAX, metavar="SECONDS", help="Wait for the service to be ready.")
+]
+
+
+def serve() -> None:
+    """Run the service. It is configured by environment variables SEATLINE_*."""
+    from app.config import SettingsError, load_settings
+    from app.server import run
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+    run(settings)
+
+
+def demo(options: CallerOptions, wait_seconds: WaitOption = 0.0) -> None:
+    """Create the sample train, schedule 30 days, book a ticket London to Paris and show its receipt."""
+    from app.cli.demo import run_demo
+
+    run_demo(options, wait_seconds)

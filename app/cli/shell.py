@@ -1,0 +1,91 @@
+"""Where a command ends: every foreseeable failure becomes a line (or a JSON object) on stderr and an exit code.
+
+Here belongs the outermost frame of the command line. Not here: what the failures say (`app.cli.failures`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from app.cli.failures import EXIT_INTERRUPTED, EXIT_REFUSED, EXIT_USAGE, CommandError, Failure, UsageError
+
+_RED, _PLAIN = "\x1b[31m", "\x1b[0m"
+
+
+class FramedGroup(TyperGroup):
+    """The root command: runs as any other, but fails in this program's own way, also under a test runner."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Runs the command line `args` (default: the program's) and exits."""
+        typed = list(sys.argv[1:] if args is None else args)
+
+        def run() -> Any:
+            if any(not _is_text(argument) for argument in typed):
+                raise UsageError("an argument is not valid UTF-8 text")
+            return super(FramedGroup, self).main(typed, prog_name, complete_var, False, windows_expand_args, **extra)
+
+        sys.exit(exit_code_of(run, as_json="--json" in typed))
+
+
+def _is_text(argument: str) -> bool:
+    """Whether `argument` can be sent: Python keeps bytes that it cannot decode as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
+
+
+def exit_code_of(run: Callable[[], Any], as_json: bool) -> int:
+    """Runs `run` to its end and tells what went wrong, if anything; the exit code comes out."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks shows as "?" instead of ending the command.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = run()
+        sys.stdout.flush()
+    except CommandError as failed:
+        return _tell(failed.failure, as_json)
+    except typer.TyperException as error:
+        return _tell_usage(error, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return _leave_closed_pipe()
+    return code if isinstance(code, int) else 0
+
+
+def _tell(failure: Failure, as_json: bool) -> int:
+    text = failure.json_text() if as_json else f"Error: {failure.line()}"
+    coloured = not as_json and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(f"{_RED}{text}{_PLAIN}" if coloured else text, err=True)
+    return failure.exit_code
+
+
+def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
+    """Tells of a command line that typer could not read; a bare group shows its help instead."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        return EXIT_USAGE
+    message = " ".join(error.format_message().split())
+    advice = f"See '{context.command_path} --help'." if context is not None else ""
+    _tell(Failure(code="USAGE", message=message, advice=advice), as_json)
+    return EXIT_USAGE
+
+
+def _leave_closed_pipe() -> int:
+    """The reader of our output went away, as `head` does: nothing is left to say, not even at the interpreter's exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_REFUSED

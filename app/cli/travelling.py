@@ -1,0 +1,241 @@
+"""The commands of people who travel: book, receipts, change of seat, update, cancel, register.
+
+Each reads what was typed, makes its calls and shows the answer; whether something is allowed is the service's to say. gRPC and
+rich are imported inside the commands, so that `--help` does not wait for them.
+"""
+
+# ruff: noqa: PLC0415  imports inside the commands, for the reason above
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.arguments import passenger_from, seats_from
+from app.cli.failures import CommandError, Failure, UsageError
+from app.cli.options import CallerOptions
+
+if TYPE_CHECKING:
+    from app.cli.calls import Calls
+    from app.pb.seatline.v1 import booking_pb2
+
+ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six letters and digits.")]
+TrainArgument = Annotated[str, typer.Argument(metavar="TRAIN", help="The train, such as es9014.")]
+DateArgument = Annotated[str, typer.Argument(metavar="DATE", help="The travel date, YYYY-MM-DD.")]
+SectionOption = Annotated[str, typer.Option("--section", metavar="SECTION", help="Such as A.")]
+FromOption = Annotated[str, typer.Option("--from", metavar="STOP", help="Name or code of the stop where the journey begins.")]
+ToOption = Annotated[str, typer.Option("--to", metavar="STOP", help="Name or code of the stop where the journey ends.")]
+DateOption = Annotated[str, typer.Option("--date", metavar="DATE", help="Only this travel date, YYYY-MM-DD.")]
+PageSizeOption = Annotated[
+    int, typer.Option("--page-size", min=0, max=1000, metavar="N", help="One page of N entries instead of all.")
+]
+PageTokenOption = Annotated[str, typer.Option("--page-token", metavar="TOKEN", help="The page after the one that gave TOKEN.")]
+RequestIdOption = Annotated[
+    str, typer.Option("--request-id", metavar="ID", help="Repeats an earlier, doubtful try: the same ID never books twice.")
+]
+
+
+def book(  # noqa: PLR0913, PLR0917  one parameter for each option
+    options: CallerOptions,
+    train: TrainArgument,
+    date: DateArgument,
+    origin: FromOption,
+    destination: ToOption,
+    passenger: Annotated[
+        list[str], typer.Option("--passenger", metavar="'FIRST LAST <EMAIL>'", help="Who travels; once for each person.")
+    ],
+    section: SectionOption = "",
+    seat: Annotated[
+        list[str] | None, typer.Option("--seat", metavar="SEAT", help="17 or A-17; once for each passenger, in order.")
+    ] = None,
+    request_id: RequestIdOption = "",
+) -> None:
+    """Buy seats on a train."""
+    from app.cli.calls import Calls
+    from app.pb.seatline.v1 import booking_pb2, seat_pb2
+
+    section_name, seat_numbers = seats_from(seat or [], section)
+    request = booking_pb2.CreateBookingRequest(
+        request_id=request_id or str(uuid.uuid4()),
+        train_id=train,
+        travel_date=date,
+        origin=origin,
+        destination=destination,
+        section=section_name,
+        passengers=[seat_pb2.Passenger(**passenger_from(text)._asdict()) for text in passenger],
+        seat_numbers=seat_numbers,
+    )
+    in_doubt = f"It may have been booked: repeat with --request-id {request.request_id} to find out."
+    with Calls(options) as calls:
+        _show_booking(calls, calls.call(calls.bookings.CreateBooking, request, in_doubt))
+
+
+def receipt(options: CallerOptions, reference: ReferenceArgument) -> None:
+    """Show the receipt of a booking."""
+    from app.cli.calls import Calls
+    from app.pb.seatline.v1 import booking_pb2
+
+    with Calls(options) as calls:
+        answer = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=reference))
+        show_receipt(calls, answer)
+
+
+def receipts(
+    options: CallerOptions,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Whose receipts.")],
+    date: DateOption = "",
+    origin: FromOption = "",
+    destination: ToOption = "",
+    page_size: PageSizeOption = 0,
+    page_token: PageTokenOption = "",
+) -> None:
+    """List a person's receipts."""
+    from app.cli.calls import Calls
+    from app.cli.pages import receipts_table
+    from app.cli.screen import print_json, print_list
+    from app.cli.station_clocks import StationClocks
+    from app.pb.seatline.v1 import booking_pb2
+
+    request = booking_pb2.ListReceiptsRequest(email=email, travel_date=date, origin=origin, destination=destination)
+    with Calls(options) as calls:
+        answer = calls.pages(calls.bookings.ListReceipts, request, page_size, page_token)
+        if options.as_json:
+            print_json(answer)
+            return
+        clocks = StationClocks(calls)
+        print_list(lambda console: receipts_table(answer.receipts, clocks, console), len(answer.receipts), "receipt", answer)
+
+
+def change_seat(
+    options: CallerOptions,
+    reference: ReferenceArgument,
+    passenger: Annotated[str, typer.Option("--passenger", metavar="EMAIL", help="Who moves.")],
+    section: SectionOption = "",
+    seat: Annotated[str, typer.Option("--seat", metavar="SEAT", help="17 or A-17; without it the next free one.")] = "",
+) -> None:
+    """Move one passenger to another seat."""
+    from app.cli.calls import Calls
+    from app.pb.seatline.v1 import booking_pb2
+
+    section_name, numbers = seats_from([seat] if seat else [], section)
+    request = booking_pb2.ChangeSeatRequest(
+        reference=reference, passenger_email=passenger, section=section_name, seat_number=numbers[0] if numbers else 0
+    )
+    with Calls(options) as calls:
+        _show_booking(calls, calls.call(calls.bookings.ChangeSeat, request, _look_at(reference)))
+
+
+def update(
+    options: CallerOptions,
+    reference: ReferenceArgument,
+    passenger: Annotated[str, typer.Option("--passenger", metavar="EMAIL", help="Whose fields change, by the address so far.")],
+    first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME", help="The new first name.")] = None,
+    last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME", help="The new last name.")] = None,
+    email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new address.")] = None,
+) -> None:
+    """Correct a passenger's name or address."""
+    from app.cli.calls import Calls
+    from app.pb.seatline.v1 import booking_pb2
+
+    changes = {"first_name": first_name, "last_name": last_name, "email": email}
+    changes_given = {field: value for field, value in changes.items() if value is not None}
+    if not changes_given:
+        raise UsageError("nothing to change: give --first-name, --last-name or --email")
+    with Calls(options) as calls:
+        booking = calls.call(calls.bookings.GetBooking, booking_pb2.GetBookingRequest(reference=reference))
+        request = _update_request(booking, passenger, changes_given)
+        _show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _look_at(reference)))
+
+
+def _update_request(booking: booking_pb2.Booking, email: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
+    """All passengers as they are, one of them changed, with the etag of what was read. Raises `CommandError`."""
+    from app.pb.seatline.v1 import booking_pb2, seat_pb2
+
+    known = [person.email for person in booking.passengers]
+    if email.casefold() not in [address.casefold() for address in known]:
+        message = f"no passenger {email} on booking {booking.reference}; it has {', '.join(known) or 'none'}"
+        raise CommandError(Failure("NOT_FOUND", message))
+    request = booking_pb2.UpdateBookingRequest(reference=booking.reference, etag=booking.etag)
+    for person in booking.passengers:
+        sent = seat_pb2.Passenger(first_name=person.first_name, last_name=person.last_name, email=person.email)
+        if person.email.casefold() == email.casefold():
+            for field, value in changes.items():
+                setattr(sent, field, value)
+        request.passengers.append(sent)
+    request.update_mask.paths.extend(f"passengers.{field}" for field in changes)
+    return request
+
+
+def cancel(
+    options: CallerOptions,
+    reference: ReferenceArgument,
+    passenger: Annotated[
+        list[str] | None, typer.Option("--passenger", metavar="EMAIL", help="Who no longer travels; without it everybody.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be left, change nothing.")] = False,
+) -> None:
+    """Give back the seats of some or all passengers."""
+    from app.cli.calls import Calls
+    from app.cli.screen import print_json, print_text
+    from app.pb.seatline.v1 import booking_pb2
+
+    request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=passenger or [], validate_only=dry_run)
+    with Calls(options) as calls:
+        answer = calls.call(calls.bookings.CancelBooking, request, "" if dry_run else _look_at(reference))
+        if options.as_json:
+            print_json(answer)
+            return
+        _show_booking(calls, answer.booking)
+        if dry_run:
+            print_text("A dry run: this is how it would be left; nothing was changed.")
+
+
+def register(
+    options: CallerOptions,
+    first_name: Annotated[str, typer.Option("--first-name", metavar="NAME", help="Given name.")],
+    last_name: Annotated[str, typer.Option("--last-name", metavar="NAME", help="Family name.")],
+    email: Annotated[str, typer.Option("--email", metavar="EMAIL", help="Without it, the one in --user.")] = "",
+) -> None:
+    """Make a person known, so that receipts can be asked for before the first booking."""
+    from app.cli.calls import Calls
+    from app.cli.screen import print_json, print_text
+    from app.cli.wording import person_text
+    from app.pb.seatline.v1 import user_pb2
+
+    request = user_pb2.RegisterUserRequest(
+        request_id=str(uuid.uuid4()), first_name=first_name, last_name=last_name, email=email or options.user
+    )
+    with Calls(options) as calls:
+        answer = calls.call(calls.users.RegisterUser, request, "Repeating it does no harm.")
+        if options.as_json:
+            print_json(answer)
+            return
+        print_text(f"Registered {person_text(answer)}.")
+
+
+def show_receipt(calls: Calls, receipt: booking_pb2.Receipt) -> None:
+    """Prints a receipt in the form the caller asked for."""
+    from app.cli.pages import receipt_page
+    from app.cli.screen import print_json, print_page
+    from app.cli.station_clocks import StationClocks
+
+    if calls.options.as_json:
+        print_json(receipt)
+        return
+    print_page(receipt_page(receipt, StationClocks(calls)))
+
+
+def _show_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
+    from app.cli.pages import booking_page
+    from app.cli.screen import print_json, print_page
+    from app.cli.station_clocks import StationClocks
+
+    if calls.options.as_json:
+        print_json(booking)
+        return
+    print_page(booking_page(booking, StationClocks(calls)))
+
+
+def _look_at(reference: str) -> str:
+    return f"It may have been done: see 'seatline receipt {reference}' before trying again."

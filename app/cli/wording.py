@@ -1,0 +1,105 @@
+"""Money, times, states and seats in words for people.
+
+Pure: values of the contract go in, text comes out. Not here: tables, colours and what a command prints around it.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money
+
+from app.cli.failures import printable
+from app.pb.seatline.v1 import booking_pb2, seat_pb2, train_pb2
+
+NANOS_PER_UNIT = 10**9
+# ISO 4217 currencies whose amounts are not written with two decimals.
+_DECIMALS = {"CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
+_DECIMALS_USUAL = 2
+
+
+def money_text(money: Money) -> str:
+    """Such as "USD 20.00": decimals as the currency has them, more where the amount needs them."""
+    nanos_total = money.units * NANOS_PER_UNIT + money.nanos
+    units, nanos = divmod(abs(nanos_total), NANOS_PER_UNIT)
+    digits = f"{nanos:09d}".rstrip("0").ljust(_DECIMALS.get(money.currency_code, _DECIMALS_USUAL), "0")
+    sign = "-" if nanos_total < 0 else ""
+    amount = f"{sign}{units}.{digits}" if digits else f"{sign}{units}"
+    return f"{printable(money.currency_code)} {amount}".strip()
+
+
+def zone_named(name: str) -> datetime.tzinfo:
+    """The IANA zone `name`, or UTC where it is not known here."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return datetime.UTC
+
+
+def instant_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
+    """Such as "Fri 12 Dec 2025 10:24 GMT"."""
+    return _local(instant, zone).strftime("%a %d %b %Y %H:%M %Z")
+
+
+def clock_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str) -> str:
+    """Such as "10:24 GMT", with the days after `travel_date` on that clock: "00:40 CET +1"."""
+    local = _local(instant, zone)
+    try:
+        days = (local.date() - datetime.date.fromisoformat(travel_date)).days
+    except ValueError:
+        days = 0
+    return local.strftime("%H:%M %Z") + (f" {days:+d}" if days else "")
+
+
+def _local(instant: Timestamp, zone: datetime.tzinfo) -> datetime.datetime:
+    return instant.ToDatetime(tzinfo=datetime.UTC).astimezone(zone)
+
+
+def date_text(travel_date: str) -> str:
+    """Such as "Fri 12 Dec 2025"; a text that is no date stays as it is."""
+    try:
+        return datetime.date.fromisoformat(travel_date).strftime("%a %d %b %Y")
+    except ValueError:
+        return printable(travel_date)
+
+
+def booking_state_text(state: int) -> str:
+    """Such as "confirmed"; a state newer than this program by its number."""
+    return _enum_text(booking_pb2.BookingState, "BOOKING_STATE_", state)
+
+
+def run_state_text(state: int) -> str:
+    """Such as "scheduled"; a state newer than this program by its number."""
+    return _enum_text(train_pb2.RunState, "RUN_STATE_", state)
+
+
+def _enum_text(kind: object, prefix: str, value: int) -> str:
+    try:
+        name: str = kind.Name(value)  # type: ignore[attr-defined]
+    except ValueError:
+        return f"state {value}"
+    return name.removeprefix(prefix).lower().replace("_", " ")
+
+
+def seat_text(seat: seat_pb2.Seat) -> str:
+    """Such as "A-17"."""
+    return printable(seat.label) or (f"{printable(seat.section)}-{seat.number}" if seat.number else "no seat")
+
+
+def seats_text(seats: Iterable[seat_pb2.Seat]) -> str:
+    """Such as "A-1, A-2"."""
+    return ", ".join(seat_text(seat) for seat in seats)
+
+
+def person_text(person: seat_pb2.User | seat_pb2.Passenger) -> str:
+    """Such as "Ann Lee <ann@example.com>"; the address alone where no name is known."""
+    name, address = person_name(person), printable(person.email)
+    return f"{name} <{address}>" if name else address
+
+
+def person_name(person: seat_pb2.User | seat_pb2.Passenger) -> str:
+    """Such as "Ann Lee"."""
+    return printable(f"{person.first_name} {person.last_name}".strip())

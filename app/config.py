@@ -1,0 +1,133 @@
+"""Configuration: what differs from one deployment to the next.
+
+Belongs here: every SEATLINE_* environment variable with its default, its bounds and its reason. Does not: the bounds of the
+business (`app/domain/limits.py`).
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENVIRONMENT_PREFIX = "SEATLINE_"
+_LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+
+
+class SettingsError(Exception):
+    """The environment holds a value that cannot be used; the text names each variable and what is wrong, a line each."""
+
+
+class Settings(BaseSettings):
+    """All settings. Each field `x` is the environment variable `SEATLINE_X`."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True)
+
+    listen: Annotated[str, StringConstraints(pattern=r"^(unix:.+|\[[0-9a-fA-F:]+\]:\d{1,5}|[^:\s]+:\d{1,5})$")] = Field(
+        "127.0.0.1:50051", description="Where gRPC is served: host:port, [ipv6]:port or unix:path. Port 0 takes a free one."
+    )
+    trust_caller_metadata: bool = Field(
+        False,
+        description="Callers name themselves (x-seatline-user, x-seatline-roles). Beyond loopback that must be allowed here.",
+    )
+    mongodb_uri: Annotated[str, StringConstraints(pattern=r"^($|mongodb(\+srv)?://.+)")] = Field(
+        "", description="Your MongoDB, 6 or newer, as a replica set. Empty: one of our own is started in the data directory."
+    )
+    mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = Field(
+        "seatline", description="The database's name."
+    )
+    mongodb_connections_max: int = Field(
+        20, ge=2, le=500, description="Connections to MongoDB. Each commit holds one for milliseconds; lanes need few."
+    )
+    mongodb_operation_seconds_max: float = Field(
+        5.0,
+        gt=0,
+        le=60,
+        description="The longest a statement may take in all. A commit takes milliseconds; an election, seconds.",
+    )
+    mongodb_selection_seconds_max: float = Field(
+        2.0, gt=0, le=60, description="The longest to look for a primary before the caller is told UNAVAILABLE."
+    )
+    data_dir: Path = Field(Path(".seatline"), description="Where our own MongoDB keeps its files.")
+    log_level: Annotated[str, StringConstraints(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = Field(
+        "INFO", description="How much is logged: DEBUG, INFO, WARNING or ERROR."
+    )
+
+    message_bytes_max: int = Field(
+        1_048_576,
+        ge=16_384,
+        le=16_777_216,
+        description="The largest request. The largest honest one, a train, has about 100 kB.",
+    )
+    calls_in_flight_max: int = Field(
+        5_000,
+        ge=1,
+        le=100_000,
+        description="Calls answered at a time; more are told RESOURCE_EXHAUSTED. Each takes about 20 kB.",
+    )
+    call_seconds_max: float = Field(
+        30.0, gt=0, le=300, description="The longest a call may take whose client set no deadline, or a longer one."
+    )
+    drain_seconds: float = Field(
+        10.0, ge=0, le=600, description="After SIGTERM: how long calls under way may take to finish. Calls take milliseconds."
+    )
+    drain_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="After SIGTERM: how long to go on serving while health says NOT_SERVING, so that clients leave.",
+    )
+    health_interval_seconds: float = Field(1.0, gt=0, le=60, description="How often MongoDB is asked whether it is there.")
+    lane_batch_max: int = Field(
+        256, ge=1, le=5_000, description="Commands of one commit. More would only lengthen the slowest answer."
+    )
+    lane_queue_max: int = Field(
+        5_000, ge=1, le=100_000, description="Commands that may wait for one train; more are told RESOURCE_EXHAUSTED."
+    )
+    lane_commit_attempts_max: int = Field(
+        16, ge=1, le=1_000, description="Swaps a batch may lose to other servers before its callers are told ABORTED."
+    )
+    lane_cache_bytes_max: int = Field(
+        24_000_000,
+        ge=0,
+        le=10**10,
+        description="Train runs kept in memory, by document size; in memory it is about twice that.",
+    )
+    archive_after_days: int = Field(
+        30, ge=1, le=3_650, description="Days after arrival at which a run's bookings move to the archive."
+    )
+    archive_interval_seconds: float = Field(600.0, gt=0, le=86_400, description="How often runs that are over are looked for.")
+
+    @field_validator("listen")
+    @classmethod
+    def _port_in_range(cls, listen: str) -> str:
+        if not listen.startswith("unix:") and int(listen.rpartition(":")[2]) > 65_535:
+            raise ValueError("the port must be at most 65535")
+        return listen
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.listen.startswith(_LOOPBACK)
+
+
+def load_settings() -> Settings:
+    """The settings of this process's environment. Raises SettingsError with one clear line for each bad value."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(dict(one)) for one in error.errors())) from None
+    if not settings.listens_on_loopback and not settings.trust_caller_metadata:
+        raise SettingsError(
+            f"SEATLINE_LISTEN: {settings.listen} can be reached from other machines, and callers name themselves without proof; "
+            "set SEATLINE_TRUST_CALLER_METADATA=true only where everybody who can connect may do everything"
+        )
+    return settings
+
+
+def _line(error: dict[str, object]) -> str:
+    """A bad value in one line. A connection string is not repeated: it may hold a password."""
+    location = error["loc"]
+    name = str(location[0] if isinstance(location, tuple) and location else "")
+    value = "" if name == "mongodb_uri" else f" {error['input']!r}"
+    return f"{ENVIRONMENT_PREFIX}{name.upper()}:{value} {error['msg']}"

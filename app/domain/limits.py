@@ -1,0 +1,27 @@
+"""The bounds of the business: how much of anything one request, train or document may hold, and why.
+
+Belongs here: limits that are rules. Does not: limits that depend on the machine or the deployment (`app/config.py`).
+"""
+
+PASSENGERS_PER_BOOKING_MAX = 9  # what rail and air reservation systems have settled on for one booking
+NAME_LENGTH_MAX = 100  # characters; longer than any name on an identity document
+EMAIL_LENGTH_MAX = 254  # characters, RFC 5321 section 4.5.3.1.3 less the angle brackets
+REQUEST_ID_LENGTH_MAX = 64  # characters; a UUID has 36
+TRAIN_ID_LENGTH_MAX = 32  # characters
+TRAIN_NUMBER_LENGTH_MAX = 32  # characters
+STOP_CODE_LENGTH_MAX = 16  # characters
+SHORT_NAME_LENGTH_MAX = 8  # characters of a section's or coach's name, as painted on its door
+
+STOPS_PER_TRAIN_MAX = 60  # its legs fit a signed 64-bit mask, MongoDB's widest integer
+DAY_OFFSET_MAX = 7  # days; the longest journeys take about a week
+SECTIONS_PER_TRAIN_MAX = 26  # a letter each
+COACHES_PER_TRAIN_MAX = 60  # no passenger train is longer
+SEATS_PER_COACH_MAX = 400  # a double-decker holds about 200
+SEATS_PER_TRAIN_MAX = 5_000  # the longest trains sell about 1,500; keeps a run's document in bounds
+FARE_MINOR_MAX = 10**12  # keeps every sum inside MongoDB's 64-bit integers
+SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
+
+# A MongoDB document may have 16 MB. Bookings are counted a little too large, and the seats and stops need the rest.
+RUN_RECORD_BYTES_MAX = 12_000_000
+# Two of 32^6 references are alike by chance; eight in a row are not (10^-16 with a million bookings).
+REFERENCE_ATTEMPTS_MAX = 8

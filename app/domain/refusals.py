@@ -1,0 +1,61 @@
+"""Why something is refused.
+
+Belongs here: the reasons and the one exception that carries them. Does not: status codes (`app/rpc/refusals.py` has the table).
+
+    Refusal                  a rule says no; `reason` is for programs, the text for people
+    └── InvalidField         a field of the request is wrong; `field` is its path
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The documented reasons; `seatline.v1.ErrorReason` has the same names and says what each means."""
+
+    INVALID_FIELD = "INVALID_FIELD"
+    CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    TRAIN_NOT_FOUND = "TRAIN_NOT_FOUND"
+    TRAIN_RUN_NOT_FOUND = "TRAIN_RUN_NOT_FOUND"
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    BOOKING_NOT_FOUND = "BOOKING_NOT_FOUND"
+    PASSENGER_ALREADY_BOOKED = "PASSENGER_ALREADY_BOOKED"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    TRAIN_ALREADY_EXISTS = "TRAIN_ALREADY_EXISTS"
+    USER_ALREADY_EXISTS = "USER_ALREADY_EXISTS"
+    SEAT_TAKEN = "SEAT_TAKEN"
+    SECTION_FULL = "SECTION_FULL"
+    RUN_DEPARTED = "RUN_DEPARTED"
+    BOOKING_CANCELLED = "BOOKING_CANCELLED"
+    TIMETABLE_IMPOSSIBLE = "TIMETABLE_IMPOSSIBLE"
+    LANE_FULL = "LANE_FULL"
+    TOO_MANY_CALLS = "TOO_MANY_CALLS"
+    ETAG_STALE = "ETAG_STALE"
+    COMMIT_ATTEMPTS_SPENT = "COMMIT_ATTEMPTS_SPENT"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    RUN_RECORD_FULL = "RUN_RECORD_FULL"
+
+
+class Refusal(Exception):
+    """A rule says no.
+
+    `reason` is what programs branch on, `message` is for people and names no internals, `resource` is the (type, name) of what
+    was missing or in the way, where one is.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, resource: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.resource = resource
+
+
+class InvalidField(Refusal):
+    """A field of the request is missing, malformed or out of its limits. `field` is its path, such as `passengers[2].email`."""
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__(Reason.INVALID_FIELD, f"{field}: {description}")
+        self.field = field
+        self.description = description

@@ -1,0 +1,292 @@
+"""A train run: one train on one date, with its seats and bookings.
+
+Belongs here: the state that decisions read and change, a journal of what changed, and the way back. Does not: the decisions
+(`selling.py`, `changing.py`), nor how a run is kept (`app/store/documents.py`).
+
+Every change goes through the few `_set_...` methods below. Each notes the old value in the journal: what is in the journal is
+what a commit has to write, and undoing it restores the run as it was. Nothing is ever copied.
+"""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from app.domain.booking import Booking, Seat
+from app.domain.refusals import InvalidField
+from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
+from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
+from app.domain.train import Train
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    SCHEDULED = "SCHEDULED"
+    DEPARTED = "DEPARTED"
+    COMPLETED = "COMPLETED"
+
+
+@dataclass(slots=True)
+class Journal:
+    """The values that were replaced, oldest first: seats by (section, number), counters by section, bookings by position."""
+
+    sold: dict[tuple[int, int], int] = field(default_factory=dict)
+    freed: dict[tuple[int, int], tuple[FreedEntry, ...]] = field(default_factory=dict)
+    counters: dict[int, int] = field(default_factory=dict)
+    bookings: dict[int, Booking | None] = field(default_factory=dict)
+    freed_sequence: int | None = None
+
+    def __bool__(self) -> bool:
+        # A change of seats always comes with one of a booking.
+        return bool(self.bookings)
+
+
+@dataclass(slots=True)
+class TrainRun:
+    """One train on one date. `version` is that of the last commit; `bookings` keep their position until archived.
+
+    `archived_count` is how many bookings have left for the archive, and so tells whether positions have moved.
+    """
+
+    train_id: str
+    travel_date: str
+    number: str
+    stops: tuple[Stop, ...]
+    sections: list[SectionSeats]
+    bookings: list[Booking] = field(default_factory=list)
+    version: int = 1
+    archived_count: int = 0
+    freed_sequence: int = 0
+    record_bytes: int = field(init=False, default=0)
+    cancelled_count: int = field(init=False, default=0)
+    journal: Journal = field(init=False, default_factory=Journal)
+    _positions: dict[str, int] = field(init=False, default_factory=dict)
+    _live_passengers: dict[str, str] = field(init=False, default_factory=dict)
+    _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.restore(self.bookings)
+
+    @property
+    def run_id(self) -> str:
+        """The key: `<train_id>:<travel_date>`."""
+        return run_id(self.train_id, self.travel_date)
+
+    def journey(self, origin: str, destination: str) -> Journey:
+        """The ride between two stops named by the caller; empty stands for the ends. Refuses what is no journey."""
+        return self.journey_between(*find_legs(self.stops, origin, destination))
+
+    def journey_between(self, origin: int, destination: int) -> Journey:
+        """The ride between two stops by index; one value for all who ask, since thousands of bookings share it."""
+        if (origin, destination) not in self._journeys:
+            self._journeys[origin, destination] = journey_between(self, origin, destination)
+        return self._journeys[origin, destination]
+
+    def section_index(self, name: str, field_path: str = "section") -> int:
+        """Where a section stands in `sections`. Refuses an unknown one."""
+        for index, section in enumerate(self.sections):
+            if section.name == name:
+                return index
+        names = ", ".join(section.name for section in self.sections)
+        raise InvalidField(field_path, f"the train has no section {name!r}; it has {names}")
+
+    def find(self, reference: str) -> Booking | None:
+        """The booking with that reference, unless it is archived or there is none."""
+        position = self._positions.get(reference)
+        return None if position is None else self.bookings[position]
+
+    def live_reference(self, email_key: str) -> str | None:
+        """The live booking that this passenger travels on."""
+        return self._live_passengers.get(email_key)
+
+    def seat(self, section: int, number: int) -> Seat:
+        """The place with that number in a section, by the section's index."""
+        seats = self.sections[section]
+        return Seat(seats.name, seats.coach_of(number), number)
+
+    # -- what the store does
+
+    def restore(self, bookings: list[Booking]) -> None:
+        """Takes these for the run's bookings, as they were kept."""
+        self.bookings = bookings
+        self.record_bytes = self.cancelled_count = 0
+        self._positions.clear()
+        self._live_passengers.clear()
+        for position, booking in enumerate(bookings):
+            self._index(position, booking)
+
+    def catch_up(self, *, version: int, freed_sequence: int, sections: list[SectionSeats], changed: Sequence[Booking]) -> None:
+        """Takes over what others committed: all seats, and the bookings that changed, new ones in their order."""
+        self.sections = sections
+        for booking in changed:
+            self.put(booking)
+        self.version = version
+        self.freed_sequence = freed_sequence
+        self.journal = Journal()
+
+    def drop(self, references: Container[str]) -> None:
+        """Forgets bookings that were moved to the archive, as one commit."""
+        staying = [booking for booking in self.bookings if booking.reference not in references]
+        self.archived_count += len(self.bookings) - len(staying)
+        self.restore(staying)
+        self.committed()
+
+    # -- changes
+
+    def sell(self, section: int, number: int, legs: int) -> None:
+        """Sells these legs of a seat that is free on them. The counter stays where it is (`pass_counter`)."""
+        seats = self.sections[section]
+        if number < seats.next_number:
+            self._set_freed(section, number, without_legs(seats.freed.get(number, ()), legs))
+        self._set_sold(section, number, seats.sold_legs[number - 1] | legs)
+
+    def pass_counter(self, section: int, number: int) -> None:
+        """Moves the counter past `number`, unless it has been; what is free on the seats it passes has come free now."""
+        seats = self.sections[section]
+        for passed in range(seats.next_number, number + 1):
+            free = seats.all_legs & ~seats.sold_legs[passed - 1]
+            if free:
+                self._set_freed(section, passed, ((self._next_sequence(), free),))
+        if number >= seats.next_number:
+            self._set_counter(section, number + 1)
+
+    def release(self, seat: Seat, legs: int) -> None:
+        """Gives legs of a sold seat back."""
+        section = self.section_index(seat.section)
+        seats = self.sections[section]
+        self._set_sold(section, seat.number, seats.sold_legs[seat.number - 1] & ~legs)
+        if seat.number < seats.next_number:
+            entries = seats.freed.get(seat.number, ())
+            self._set_freed(section, seat.number, (*entries, (self._next_sequence(), legs)))
+
+    def put(self, booking: Booking) -> None:
+        """Adds a booking or replaces the one with its reference."""
+        self._set_booking(self._positions.get(booking.reference, len(self.bookings)), booking)
+
+    def committed(self) -> None:
+        """What changed is kept now: the version rises and the journal begins anew."""
+        self.version += 1
+        self.journal = Journal()
+
+    def undo(self) -> None:
+        """Takes back all that changed since the last commit."""
+        journal, self.journal = self.journal, Journal()
+        for (section, number), sold in journal.sold.items():
+            self._set_sold(section, number, sold)
+        for section, counter in journal.counters.items():
+            self._set_counter(section, counter)
+        for (section, number), entries in journal.freed.items():
+            self._set_freed(section, number, entries)
+        for position in sorted(journal.bookings, reverse=True):
+            self._set_booking(position, journal.bookings[position])
+        if journal.freed_sequence is not None:
+            self.freed_sequence = journal.freed_sequence
+        self.journal = Journal()
+
+    # -- what notes the old value and sets the new one
+
+    def _set_sold(self, section: int, number: int, legs: int) -> None:
+        sold = self.sections[section].sold_legs
+        self.journal.sold.setdefault((section, number), sold[number - 1])
+        sold[number - 1] = legs
+
+    def _set_freed(self, section: int, number: int, entries: tuple[FreedEntry, ...]) -> None:
+        seats = self.sections[section]
+        before = seats.freed.get(number, ())
+        if before != entries:
+            self.journal.freed.setdefault((section, number), before)
+            seats.set_freed(number, entries)
+
+    def _set_counter(self, section: int, number: int) -> None:
+        self.journal.counters.setdefault(section, self.sections[section].next_number)
+        self.sections[section].next_number = number
+
+    def _next_sequence(self) -> int:
+        if self.journal.freed_sequence is None:
+            self.journal.freed_sequence = self.freed_sequence
+        self.freed_sequence += 1
+        return self.freed_sequence
+
+    def _set_booking(self, position: int, booking: Booking | None) -> None:
+        before = self.bookings[position] if position < len(self.bookings) else None
+        self.journal.bookings.setdefault(position, before)
+        if before is not None:
+            self._unindex(before)
+        if booking is None:
+            self.bookings.pop()
+            return
+        if before is None:
+            self.bookings.append(booking)
+        else:
+            self.bookings[position] = booking
+        self._index(position, booking)
+
+    def _index(self, position: int, booking: Booking) -> None:
+        self._positions[booking.reference] = position
+        self.record_bytes += booking_bytes(booking)
+        if booking.is_live:
+            self._live_passengers.update((passenger.key, booking.reference) for passenger in booking.passengers)
+        else:
+            self.cancelled_count += 1
+
+    def _unindex(self, booking: Booking) -> None:
+        del self._positions[booking.reference]
+        self.record_bytes -= booking_bytes(booking)
+        if booking.is_live:
+            for passenger in booking.passengers:
+                # Another booking may have taken the address over within the same batch.
+                if self._live_passengers.get(passenger.key) == booking.reference:
+                    del self._live_passengers[passenger.key]
+        else:
+            self.cancelled_count -= 1
+
+
+def run_id(train_id: str, travel_date: str) -> str:
+    """The key of a run: `<train_id>:<YYYY-MM-DD>`."""
+    return f"{train_id}:{travel_date}"
+
+
+def make_run(train: Train, travel_date: date) -> TrainRun:
+    """A run without bookings, made from its train. Refuses a date on which the timetable is impossible."""
+    stops = on_date(train.stops, travel_date)
+    all_legs = legs_between(0, len(stops) - 1)
+    sections = []
+    for section in train.sections:
+        coaches: list[CoachSeats] = []
+        last = 0
+        for coach in train.coaches:
+            if coach.section == section.name:
+                coaches.append(CoachSeats(coach.name, last + 1, last + coach.seat_count))
+                last += coach.seat_count
+        sections.append(SectionSeats(section.name, section.fare, tuple(coaches), all_legs, [0] * last))
+    return TrainRun(train.train_id, travel_date.isoformat(), train.number, stops, sections)
+
+
+def journey_between(run: TrainRun, origin: int, destination: int) -> Journey:
+    """The ride on a run between two stops by index, origin before destination."""
+    start, end = run.stops[origin], run.stops[destination]
+    if start.depart is None or end.arrive is None:
+        raise ValueError("every stop but the first is arrived at, every stop but the last is left")
+    legs = legs_between(origin, destination)
+    return Journey(run.train_id, run.travel_date, run.number, start.name, end.name, legs, start.depart, end.arrive)
+
+
+def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
+    """Where a run stands at a moment, judged by its clock and not by what anyone noted."""
+    first, last = stops[0].depart, stops[-1].arrive
+    if last is not None and now >= last:
+        return RunState.COMPLETED
+    return RunState.DEPARTED if first is not None and now >= first else RunState.SCHEDULED
+
+
+def booking_bytes(booking: Booking) -> int:
+    """About how many bytes a booking takes in the run's document, never less than it does."""
+    people = (*booking.passengers, *booking.cancelled_passengers)
+    text = sum(
+        # The address stands there thrice: as sent, as compared, and among the booking's addresses.
+        len(one.person.first_name.encode()) + len(one.person.last_name.encode()) + 3 * len(one.person.email.encode()) + 200
+        for one in people
+    )
+    user = booking.user
+    return 700 + text + len(user.first_name.encode()) + len(user.last_name.encode()) + 3 * len(user.email.encode())

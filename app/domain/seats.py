@@ -1,0 +1,126 @@
+"""Which seat is sold next: the inventory of one section.
+
+Belongs here: the counter, the sold legs of every seat, the order in which seats came free, and the choice of the next seats.
+Does not: bookings, people, prices.
+
+The rules:
+1. Seats are given out in rising order by a counter, `next_number`. Seats that somebody chose ahead of it are passed over.
+2. Only when the counter has passed the last seat, seats below it that are free for the journey are given out, in the order in
+   which they came free for it.
+3. A seat below the counter is free for a journey when none of the journey's legs is sold. What is free on it is kept as
+   entries (sequence, legs), one for each time that legs came free; together they are exactly its unsold legs. A seat has come
+   free for a journey with the last of the journey's legs.
+4. A group gets all its seats or none; of freed seats it gets neighbours in one coach where there are such.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from app.domain.money import Money
+
+# When (a rising sequence) and which legs of a seat came free.
+FreedEntry = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CoachSeats:
+    """The numbers `first` to `last` of a section, which are in coach `name`."""
+
+    name: str
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class SectionSeats:
+    """The seats of one section of one run. Seat `number` has index `number - 1` in `sold_legs`."""
+
+    name: str
+    fare: Money
+    coaches: tuple[CoachSeats, ...]
+    all_legs: int
+    sold_legs: list[int]
+    next_number: int = 1
+    freed: dict[int, tuple[FreedEntry, ...]] = field(default_factory=dict)
+    _freed_order: list[tuple[int, int, int]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._freed_order = sorted(
+            (sequence, number, legs) for number, entries in self.freed.items() for sequence, legs in entries
+        )
+
+    @property
+    def size(self) -> int:
+        """How many seats it has."""
+        return len(self.sold_legs)
+
+    def is_free(self, number: int, legs: int) -> bool:
+        """Whether none of these legs of the seat is sold."""
+        return not self.sold_legs[number - 1] & legs
+
+    def free_count(self, legs: int) -> int:
+        """How many seats are free on all these legs."""
+        return sum(1 for sold in self.sold_legs if not sold & legs)
+
+    def coach_of(self, number: int) -> str:
+        """The coach that a seat is in."""
+        return next(coach.name for coach in self.coaches if coach.first <= number <= coach.last)
+
+    def set_freed(self, number: int, entries: tuple[FreedEntry, ...]) -> None:
+        """Replaces what is free on a seat below the counter, and its place in the order."""
+        for sequence, legs in self.freed.pop(number, ()):
+            del self._freed_order[bisect_left(self._freed_order, (sequence, number, legs))]
+        if entries:
+            self.freed[number] = entries
+            for sequence, legs in entries:
+                insort(self._freed_order, (sequence, number, legs))
+
+    def next_seats(self, legs: int, count: int) -> list[int] | None:
+        """The numbers of the next `count` seats for these legs, or None when fewer are free. Changes nothing."""
+        chosen = self._fresh_seats(legs, count)
+        missing = count - len(chosen)
+        if not missing:
+            return chosen
+        freed = list(self._freed_seats(legs))
+        if len(freed) < missing:
+            return None
+        together = None if chosen or missing == 1 else self._neighbours(freed, missing)
+        return chosen + (together or freed[:missing])
+
+    def _fresh_seats(self, legs: int, count: int) -> list[int]:
+        chosen: list[int] = []
+        number = self.next_number
+        while number <= self.size and len(chosen) < count:
+            if self.is_free(number, legs):
+                chosen.append(number)
+            number += 1
+        return chosen
+
+    def _freed_seats(self, legs: int) -> Iterator[int]:
+        """Seats below the counter that are free for these legs, in the order in which they came free for them.
+
+        The fresh seats that the same group takes first are not among them: their free legs count from the sale on.
+        """
+        came_free: dict[int, int] = {}
+        for _, number, freed in self._freed_order:
+            before = came_free.get(number, 0)
+            came_free[number] = before | freed
+            if legs & ~before and not legs & ~came_free[number]:
+                yield number
+
+    def _neighbours(self, numbers: Sequence[int], count: int) -> list[int] | None:
+        """The first `count` consecutive numbers in one coach; first by when the earliest-freed of them came free."""
+        free = set(numbers)
+        coaches = {number: self.coach_of(number) for number in free}
+        for number in numbers:
+            for first in range(number - count + 1, number + 1):
+                wanted = range(first, first + count)
+                if all(coaches.get(other) == coaches[number] for other in wanted):
+                    return list(wanted)
+        return None
+
+
+def without_legs(entries: tuple[FreedEntry, ...], legs: int) -> tuple[FreedEntry, ...]:
+    """What stays free of `entries` when `legs` are sold."""
+    return tuple((sequence, freed & ~legs) for sequence, freed in entries if freed & ~legs)

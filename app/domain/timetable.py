@@ -1,0 +1,125 @@
+"""Stops, clocks and legs.
+
+Belongs here: the timetable's local times, the instants they are on a date, and the legs between stops. Does not: seats, sales.
+
+A leg is the stretch between two consecutive stops; a set of legs is an integer whose bit i stands for the leg from stop i to
+stop i+1. A journey covers the legs from its origin to its destination.
+
+Instants: a local time becomes the earliest instant that is not before the train's previous one. That tells the two 02:30s of a
+night in October apart by where the train has been. A local time that a clock change leaves out is read with the offset before
+the change, as PEP 495 does: 02:30 becomes 03:30, and the train waits for nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from app.domain.refusals import InvalidField, Reason, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A local time at a station: `day_offset` days after the travel date on that station's calendar."""
+
+    at: time
+    day_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimetableStop:
+    """A station in the timetable. The first stop has no `arrive`, the last no `depart`."""
+
+    name: str
+    code: str
+    time_zone: str
+    arrive: Call | None
+    depart: Call | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A station on a date: `arrive` and `depart` are instants in UTC."""
+
+    name: str
+    code: str
+    time_zone: str
+    arrive: datetime | None
+    depart: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A ride on one train run, self-contained: which train, from where to where, when. `legs` is the set of legs it covers."""
+
+    train_id: str
+    travel_date: str
+    train_number: str
+    origin: str
+    destination: str
+    legs: int
+    depart: datetime
+    arrive: datetime
+
+
+def legs_between(origin: int, destination: int) -> int:
+    """The legs from stop `origin` to stop `destination` (indexes) as a bit set."""
+    return (1 << destination) - (1 << origin)
+
+
+def on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ...]:
+    """The stops with their instants on a date.
+
+    Refuses TIMETABLE_IMPOSSIBLE where a clock change between two calls would make the train arrive before it left.
+    """
+    previous = datetime.min.replace(tzinfo=UTC)
+    dated: list[Stop] = []
+    for stop in stops:
+        zone = ZoneInfo(stop.time_zone)
+        arrive = _instant(stop.arrive, travel_date, zone, previous, stop.name)
+        previous = arrive or previous
+        depart = _instant(stop.depart, travel_date, zone, previous, stop.name)
+        previous = depart or previous
+        dated.append(Stop(stop.name, stop.code, stop.time_zone, arrive, depart))
+    return tuple(dated)
+
+
+def _instant(call: Call | None, travel_date: date, zone: ZoneInfo, previous: datetime, name: str) -> datetime | None:
+    if call is None:
+        return None
+    local = datetime.combine(travel_date + timedelta(days=call.day_offset), call.at)
+    for fold in (0, 1):
+        instant = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        if instant >= previous:
+            return instant
+    raise Refusal(
+        Reason.TIMETABLE_IMPOSSIBLE,
+        f"on {travel_date.isoformat()} the call at {name} at {call.at:%H:%M} would come before the call before it",
+    )
+
+
+def find_stop(stops: Sequence[Stop], text: str, field: str) -> int:
+    """The index of the stop with that name or code, in any case. Refuses with `field` when there is none."""
+    wanted = text.strip().casefold()
+    for index, stop in enumerate(stops):
+        if wanted == stop.name.casefold() or (stop.code and wanted == stop.code.casefold()):
+            return index
+    names = ", ".join(stop.name for stop in stops)
+    raise InvalidField(field, f"the train does not call at {text!r}; it calls at {names}")
+
+
+def find_legs(stops: Sequence[Stop], origin: str, destination: str) -> tuple[int, int]:
+    """The indexes of origin and destination; an empty text stands for the first or last stop. Refuses what is no journey."""
+    start = find_stop(stops, origin, "origin") if origin else 0
+    end = find_stop(stops, destination, "destination") if destination else len(stops) - 1
+    if start >= end:
+        raise InvalidField("origin", f"the train calls at {stops[start].name} at or after {stops[end].name}, not before")
+    return start, end
+
+
+def calls_in_order(stops: Iterable[Stop], origin: str, destination: str) -> bool:
+    """Whether the stops lead from origin to destination; an empty text matches anything."""
+    names = [{stop.name.casefold(), stop.code.casefold()} for stop in stops]
+    starts = [index for index, forms in enumerate(names) if not origin or origin.strip().casefold() in forms]
+    ends = [index for index, forms in enumerate(names) if not destination or destination.strip().casefold() in forms]
+    return bool(starts and ends and starts[0] < ends[-1])

@@ -1,0 +1,177 @@
+"""The recurring train from which runs are made.
+
+Belongs here: its layout and timetable, and what makes them valid. Does not: anything on a date (`run.py`).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from app.domain import limits
+from app.domain.money import Money
+from app.domain.refusals import InvalidField, Refusal
+from app.domain.timetable import Call, TimetableStop, on_date
+
+_TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
+_SHORT_NAME = re.compile(rf"[A-Z0-9]{{1,{limits.SHORT_NAME_LENGTH_MAX}}}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A group of seats sold at one fare."""
+
+    name: str
+    fare: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Coach:
+    """One vehicle, all of whose seats belong to one section."""
+
+    name: str
+    section: str
+    seat_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """The template: `sections` in the order in which they are sold, `coaches` from the front."""
+
+    train_id: str
+    number: str
+    stops: tuple[TimetableStop, ...]
+    sections: tuple[Section, ...]
+    coaches: tuple[Coach, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTrain:
+    """A train as it is kept: which request made it, when, and its version."""
+
+    train: Train
+    request_id: str
+    create_time: datetime
+    version: int
+
+
+def check_train(train: Train) -> None:
+    """Refuses a train with anything missing, out of its limits or contradicting itself, naming the field."""
+    if not _TRAIN_ID.fullmatch(train.train_id):
+        raise InvalidField("train.train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
+    _check_text(train.number, "train.number", limits.TRAIN_NUMBER_LENGTH_MAX)
+    _check_stops(train.stops)
+    _check_sections(train.sections)
+    _check_coaches(train.coaches, {section.name for section in train.sections})
+    _check_runs_forward(train.stops)
+
+
+def travel_dates(first: date, last: date) -> list[date]:
+    """All dates from first to last. Refuses a range that is empty or longer than a year."""
+    days = (last - first).days + 1
+    if days < 1:
+        raise InvalidField("last_date", "is before first_date")
+    if days > limits.SCHEDULE_DAYS_MAX:
+        raise InvalidField("last_date", f"the range has {days} days; at most {limits.SCHEDULE_DAYS_MAX} in one call")
+    return [first + timedelta(days=offset) for offset in range(days)]
+
+
+def _check_text(text: str, field: str, length_max: int) -> None:
+    if not text.strip():
+        raise InvalidField(field, "is required")
+    if len(text) > length_max:
+        raise InvalidField(field, f"has {len(text)} characters; at most {length_max}")
+
+
+def _check_distinct(names: Iterable[tuple[str, str]]) -> None:
+    seen: set[str] = set()
+    for field, name in names:
+        if name in seen:
+            raise InvalidField(field, f"{name!r} stands twice")
+        seen.add(name)
+
+
+def _check_stops(stops: Sequence[TimetableStop]) -> None:
+    if not 2 <= len(stops) <= limits.STOPS_PER_TRAIN_MAX:
+        raise InvalidField("train.stops", f"has {len(stops)} stops; needs 2 to {limits.STOPS_PER_TRAIN_MAX}")
+    for index, stop in enumerate(stops):
+        field = f"train.stops[{index}]"
+        _check_text(stop.name, f"{field}.name", limits.NAME_LENGTH_MAX)
+        if len(stop.code) > limits.STOP_CODE_LENGTH_MAX:
+            raise InvalidField(f"{field}.code", f"has more than {limits.STOP_CODE_LENGTH_MAX} characters")
+        _check_zone(stop.time_zone, f"{field}.time_zone")
+        _check_call(stop.arrive, f"{field}.arrive", wanted=index > 0)
+        _check_call(stop.depart, f"{field}.depart", wanted=index < len(stops) - 1)
+    # A name may be another stop's code only by mistake, and then nobody could tell which is meant.
+    _check_distinct(
+        (f"train.stops[{index}].{kind}", text.casefold())
+        for index, stop in enumerate(stops)
+        for kind, text in _stop_forms(stop)
+    )
+
+
+def _check_runs_forward(stops: Sequence[TimetableStop]) -> None:
+    """Refuses a timetable that runs backwards on days without clock changes, as a forgotten day offset makes it."""
+    for ordinary in (date(2026, 1, 15), date(2026, 7, 15)):
+        try:
+            on_date(stops, ordinary)
+        except Refusal as refusal:
+            raise InvalidField("train.stops", f"{refusal.message}; is a day offset missing?") from None
+
+
+def _stop_forms(stop: TimetableStop) -> list[tuple[str, str]]:
+    same = stop.code.casefold() == stop.name.casefold()
+    return [("name", stop.name)] + ([("code", stop.code)] if stop.code and not same else [])
+
+
+def _check_zone(name: str, field: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidField(field, f"{name!r} is no IANA time zone, such as Europe/London") from None
+
+
+def _check_call(call: Call | None, field: str, *, wanted: bool) -> None:
+    if wanted and call is None:
+        raise InvalidField(f"{field}_time", "is required here")
+    if not wanted and call is not None:
+        raise InvalidField(f"{field}_time", "must be empty here: the train begins or ends at this stop")
+    if call is not None and not 0 <= call.day_offset <= limits.DAY_OFFSET_MAX:
+        raise InvalidField(f"{field}_day_offset", f"needs 0 to {limits.DAY_OFFSET_MAX}")
+
+
+def _check_sections(sections: Sequence[Section]) -> None:
+    if not 1 <= len(sections) <= limits.SECTIONS_PER_TRAIN_MAX:
+        raise InvalidField("train.sections", f"has {len(sections)} sections; needs 1 to {limits.SECTIONS_PER_TRAIN_MAX}")
+    for index, section in enumerate(sections):
+        field = f"train.sections[{index}]"
+        _check_short_name(section.name, f"{field}.name")
+        if not _CURRENCY.fullmatch(section.fare.currency):
+            raise InvalidField(f"{field}.fare.currency_code", "needs three capital letters (ISO 4217), such as USD")
+        if section.fare.currency != sections[0].fare.currency:
+            raise InvalidField(f"{field}.fare.currency_code", "all fares of a train need the same currency")
+        if not 0 <= section.fare.minor <= limits.FARE_MINOR_MAX:
+            raise InvalidField(f"{field}.fare", "must not be negative, nor absurdly large")
+    _check_distinct((f"train.sections[{index}].name", section.name) for index, section in enumerate(sections))
+
+
+def _check_short_name(name: str, field: str) -> None:
+    if not _SHORT_NAME.fullmatch(name):
+        raise InvalidField(field, f"needs 1 to {limits.SHORT_NAME_LENGTH_MAX} of A-Z and 0-9")
+
+
+def _check_coaches(coaches: Sequence[Coach], sections: set[str]) -> None:
+    if not 1 <= len(coaches) <= limits.COACHES_PER_TRAIN_MAX:
+        raise InvalidField("train.coaches", f"has {len(coaches)} coaches; needs 1 to {limits.COACHES_PER_TRAIN_MAX}")
+    for index, coach in enumerate(coaches):
+        field = f"train.coaches[{index}]"
+        _check_short_name(coach.name, f"{field}.name")
+        if coach.section not in sections:
+            raise InvalidField(f"{field}.section", f"the train has no section {coach.section!r}")
+        if not 1 <= coach.seat_count <= limits.SEATS_PER_COACH_MAX:
+            raise InvalidField(f"{field}.seat_count", f"needs 1 to {limits.SEATS_PER_COACH_MAX}")
+    _check_distinct((f"train.coaches[{index}].name", coach.name) for index, coach in enumerate(coaches))
+    if sum(coach.seat_count for coach in coaches) > limits.SEATS_PER_TRAIN_MAX:
+        raise InvalidField("train.coaches", f"have more than {limits.SEATS_PER_TRAIN_MAX} seats together")

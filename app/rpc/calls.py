@@ -1,0 +1,25 @@
+"""What a servicer needs to know of a call besides its request.
+
+Belongs here: the caller and the deadline of a call. Does not: requests.
+"""
+
+import time
+from typing import Any, TypeAlias
+
+import grpc
+
+from app.auth import caller_from
+from app.domain.people import Caller
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # the class takes no arguments at run time
+
+
+def caller_of(context: Context) -> Caller:
+    """Who makes the call. Refuses CREDENTIALS_MISSING for a name that is none."""
+    return caller_from(context.invocation_metadata())
+
+
+def deadline_of(context: Context, seconds_max: float) -> float:
+    """When nobody listens any more, in `time.monotonic` seconds: the client's deadline, at most `seconds_max` from now."""
+    remaining = context.time_remaining()
+    return time.monotonic() + (seconds_max if remaining is None else min(remaining, seconds_max))

@@ -1,0 +1,124 @@
+"""Checks of single fields.
+
+Belongs here: what a well-formed value of each kind is. Does not: which field of which request (`requests.py`).
+
+Each function gives the value in the form the domain takes, or refuses it under the field path it is told.
+"""
+
+import re
+import unicodedata
+from datetime import date
+
+from email_validator import EmailNotValidError, validate_email
+from google.type.money_pb2 import Money as MoneyMessage
+
+from app.domain import limits
+from app.domain.booking import REFERENCE_LENGTH
+from app.domain.money import Money, minor_digits
+from app.domain.people import Person
+from app.domain.refusals import InvalidField
+
+_REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
+_TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{REFERENCE_LENGTH}}}")
+# The plain addresses that nearly everybody has; the library sees to all others, twenty times slower.
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
+)
+_LOCAL_PART_LENGTH_MAX = 64  # RFC 5321 section 4.5.3.1.1
+_NANOS = 10**9
+
+
+def required(text: str, field: str) -> str:
+    """A text that must be there."""
+    if not text:
+        raise InvalidField(field, "is required")
+    return text
+
+
+def request_id(text: str) -> str:
+    """The client's name for its request."""
+    required(text, "request_id")
+    if not _REQUEST_ID.fullmatch(text):
+        raise InvalidField("request_id", f"needs 1 to {limits.REQUEST_ID_LENGTH_MAX} printable ASCII characters without blanks")
+    return text
+
+
+def train_id(text: str) -> str:
+    """The key of a train."""
+    required(text, "train_id")
+    if not _TRAIN_ID.fullmatch(text):
+        raise InvalidField("train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
+    return text
+
+
+def iso_date(text: str, field: str) -> date:
+    """A date in the form YYYY-MM-DD that exists."""
+    required(text, field)
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidField(field, f"{text!r} is no date in the form YYYY-MM-DD") from None
+
+
+def reference(text: str) -> str:
+    """A booking's reference, in any case."""
+    required(text, "reference")
+    upper = text.strip().upper()
+    if not _REFERENCE.fullmatch(upper):
+        raise InvalidField("reference", f"needs {REFERENCE_LENGTH} of 0-9 and A-Z without I, L, O and U")
+    return upper
+
+
+def email(text: str, field: str) -> str:
+    """An address, as sent but for blanks around it. Whether mail arrives there is not asked."""
+    required(text, field)
+    text = text.strip()
+    if len(text) > limits.EMAIL_LENGTH_MAX:
+        raise InvalidField(field, f"has {len(text)} characters; at most {limits.EMAIL_LENGTH_MAX}")
+    if _PLAIN_EMAIL.fullmatch(text) and text.index("@") <= _LOCAL_PART_LENGTH_MAX:
+        return text
+    try:
+        validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise InvalidField(field, f"{text!r} is no e-mail address: {error}") from None
+    return text
+
+
+def name(text: str, field: str) -> str:
+    """A person's name in any script, as sent."""
+    if not text.strip():
+        raise InvalidField(field, "is required")
+    if len(text) > limits.NAME_LENGTH_MAX:
+        raise InvalidField(field, f"has {len(text)} characters; at most {limits.NAME_LENGTH_MAX}")
+    if not text.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+        raise InvalidField(field, "has control characters")
+    return text
+
+
+def person(first_name: str, last_name: str, address: str, field: str = "") -> Person:
+    """Somebody with names and an address; `field` is the path of the message they stand in."""
+    prefix = f"{field}." if field else ""
+    return Person(
+        name(first_name, f"{prefix}first_name"), name(last_name, f"{prefix}last_name"), email(address, f"{prefix}email")
+    )
+
+
+def money(message: MoneyMessage, field: str) -> Money:
+    """An amount in whole minor units of its currency."""
+    if message.units < 0 or message.nanos < 0:
+        raise InvalidField(field, "must not be negative")
+    scale = 10 ** minor_digits(message.currency_code)
+    if message.nanos >= _NANOS or message.nanos * scale % _NANOS:
+        raise InvalidField(f"{field}.nanos", "must be whole minor units of the currency")
+    return Money(message.units * scale + message.nanos * scale // _NANOS, message.currency_code)
+
+
+def page_size(asked: int, *, default: int, most: int) -> int:
+    """How many to list: 0 stands for the default, more than the most for the most (google.aip.dev/158)."""
+    if asked < 0:
+        raise InvalidField("page_size", "must not be negative")
+    return min(asked, most) if asked else default

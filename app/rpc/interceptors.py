@@ -1,0 +1,98 @@
+"""What happens around every call.
+
+Belongs here: the outermost guard. Does not: what calls do.
+
+The guard sees to it that every call ends with a status: a refusal becomes the one of the table, a fault INTERNAL without any of
+its text, and a cancellation that came from inside the service does not leave the client hanging. It also bounds how many calls
+are answered at a time and how long each may take. Health checks and reflection pass freely.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+
+from app.domain.refusals import Reason, Refusal
+from app.rpc.calls import Context
+from app.rpc.refusals import abort_arguments
+
+_log = logging.getLogger(__name__)
+
+_OURS = "/seatline."
+_Behavior = Callable[[Any, Context], Awaitable[Any]]
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # the class takes no arguments at run time
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """The outermost interceptor. `is_available` says whether the database answers at the moment."""
+
+    def __init__(self, *, calls_in_flight_max: int, call_seconds_max: float, is_available: Callable[[], bool]) -> None:
+        self._calls_in_flight_max = calls_in_flight_max
+        self._call_seconds_max = call_seconds_max
+        self._is_available = is_available
+        self._guarded: dict[str, _Handler] = {}
+        self.calls_in_flight = 0
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "_Handler | None":
+        """Gives the method's handler, guarded. Handlers do not change, so each is wrapped once."""
+        method = handler_call_details.method
+        guarded = self._guarded.get(method)
+        if guarded is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or not method.startswith(_OURS):
+                return handler
+            guarded = self._guarded[method] = grpc.unary_unary_rpc_method_handler(
+                # The stubs know only the synchronous kind of behavior.
+                self._guard(method, handler.unary_unary),  # type: ignore[arg-type]
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return guarded
+
+    def _guard(self, method: str, behavior: _Behavior) -> _Behavior:
+        async def guarded(request: Any, context: Context) -> Any:
+            self.calls_in_flight += 1
+            try:
+                self._require_room()
+                return await behavior(request, context)
+            except Refusal as refusal:
+                await _abort(context, refusal)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # the client has gone, or its deadline has passed
+                    raise
+                await _abort_fault(context, method)
+            except grpc.aio.AbortError:
+                raise
+            except Exception:
+                await _abort_fault(context, method)
+            finally:
+                self.calls_in_flight -= 1
+
+        return guarded
+
+    def _require_room(self) -> None:
+        if self.calls_in_flight > self._calls_in_flight_max:
+            raise Refusal(Reason.TOO_MANY_CALLS, "the server answers as many calls as it may; try again in a moment")
+        if not self._is_available():
+            raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again")
+
+
+async def _abort(context: Context, refusal: Refusal) -> NoReturn:
+    code, text, metadata = abort_arguments(refusal)
+    await context.abort(code, text, metadata)
+    raise AssertionError("abort does not return")
+
+
+async def _abort_fault(context: Context, method: str) -> NoReturn:
+    """Ends the call with INTERNAL; what happened is in the log under the same number, and not in the answer."""
+    incident = uuid.uuid4().hex[:12]
+    _log.exception("%s failed, incident %s", method, incident)
+    await _abort(context, Refusal(Reason.INTERNAL, f"an internal error occurred, incident {incident}"))

@@ -1,0 +1,85 @@
+"""Refusals on the wire.
+
+Belongs here: the one table from a reason to a status code, and the details that travel along. Does not: when to refuse.
+"""
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from app.domain.refusals import InvalidField, Reason, Refusal
+
+DOMAIN = "seatline"
+_DETAILS_METADATA = "grpc-status-details-bin"
+
+STATUS_CODES: dict[Reason, grpc.StatusCode] = {
+    Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.CREDENTIALS_MISSING: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.NOT_PERMITTED: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.TRAIN_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.TRAIN_RUN_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.USER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.BOOKING_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.PASSENGER_ALREADY_BOOKED: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.REQUEST_ID_REUSED: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.TRAIN_ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.USER_ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.SEAT_TAKEN: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SECTION_FULL: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.RUN_DEPARTED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.BOOKING_CANCELLED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.TIMETABLE_IMPOSSIBLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.LANE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.TOO_MANY_CALLS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.RUN_RECORD_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
+    Reason.COMMIT_ATTEMPTS_SPENT: grpc.StatusCode.ABORTED,
+    Reason.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+# After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds.
+RETRY_SECONDS: dict[Reason, float] = {
+    Reason.LANE_FULL: 0.2,
+    Reason.TOO_MANY_CALLS: 0.2,
+    Reason.COMMIT_ATTEMPTS_SPENT: 0.2,
+    Reason.DATABASE_UNAVAILABLE: 1.0,
+}
+
+
+def status_of(refusal: Refusal) -> Status:
+    """The google.rpc.Status of a refusal, with its ErrorInfo and whatever else helps."""
+    status = Status(code=STATUS_CODES[refusal.reason].value[0], message=refusal.message)
+    status.details.extend(_packed(detail) for detail in _details(refusal))
+    return status
+
+
+def abort_arguments(refusal: Refusal) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
+    """What `context.abort` takes: code, text and trailing metadata."""
+    details = status_of(refusal).SerializeToString()
+    return STATUS_CODES[refusal.reason], refusal.message, ((_DETAILS_METADATA, details),)
+
+
+def _details(refusal: Refusal) -> list[Message]:
+    details: list[Message] = [ErrorInfo(reason=refusal.reason.value, domain=DOMAIN)]
+    if isinstance(refusal, InvalidField):
+        violation = BadRequest.FieldViolation(field=refusal.field, description=refusal.description)
+        details.append(BadRequest(field_violations=[violation]))
+    if refusal.resource is not None:
+        kind, name = refusal.resource
+        details.append(ResourceInfo(resource_type=kind, resource_name=name, description=refusal.message))
+    if refusal.reason in RETRY_SECONDS:
+        delay = Duration()
+        delay.FromMilliseconds(int(RETRY_SECONDS[refusal.reason] * 1000))
+        details.append(RetryInfo(retry_delay=delay))
+    return details
+
+
+def _packed(detail: Message) -> Any:
+    packed = Any()
+    packed.Pack(detail)
+    return packed

@@ -1,0 +1,183 @@
+"""Requests: messages of the contract to commands of the domain.
+
+Belongs here: one function for each request that needs more than its fields. Does not: what well-formed is (`fields.py`).
+"""
+
+from collections.abc import Sequence
+from datetime import time
+
+from app.domain import limits
+from app.domain.booking import CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
+from app.domain.people import Caller, Person, identified
+from app.domain.refusals import InvalidField
+from app.domain.timetable import Call, TimetableStop
+from app.domain.train import Coach, Section, Train
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.rpc import fields
+
+_PASSENGER_FIELDS = frozenset(("first_name", "last_name", "email"))
+_STOP_LENGTH_MAX = limits.NAME_LENGTH_MAX
+
+
+def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) -> CreateBooking:
+    """Refuses what is missing, malformed or contradicts itself."""
+    address = identified(caller)
+    passengers = _passengers(request.passengers)
+    _require_distinct(passengers)
+    return CreateBooking(
+        caller=caller,
+        user=Person("", "", address),
+        request_id=fields.request_id(request.request_id),
+        train_id=fields.train_id(request.train_id),
+        travel_date=fields.iso_date(request.travel_date, "travel_date").isoformat(),
+        origin=fields.required(stop(request.origin, "origin"), "origin"),
+        destination=fields.required(stop(request.destination, "destination"), "destination"),
+        section=request.section,
+        passengers=passengers,
+        seat_numbers=_seat_numbers(request),
+    )
+
+
+def update_booking(caller: Caller, request: booking_pb2.UpdateBookingRequest) -> UpdateBooking:
+    """Checks only the fields that the mask names; the others are not read."""
+    identified(caller)
+    masked = _masked(request)
+    _require_passenger_count(len(request.passengers))
+    return UpdateBooking(
+        caller=caller,
+        reference=fields.reference(request.reference),
+        passengers=tuple(
+            _masked_person(passenger, masked, f"passengers[{index}]") for index, passenger in enumerate(request.passengers)
+        ),
+        fields=masked,
+        etag=request.etag,
+    )
+
+
+def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> ChangeSeat:
+    """A seat number of 0 stands for the next one."""
+    identified(caller)
+    if request.seat_number < 0:
+        raise InvalidField("seat_number", "must not be negative")
+    return ChangeSeat(
+        caller=caller,
+        reference=fields.reference(request.reference),
+        passenger_email=fields.email(request.passenger_email, "passenger_email"),
+        section=request.section,
+        seat_number=request.seat_number,
+        etag=request.etag,
+    )
+
+
+def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) -> CancelBooking:
+    """No addresses stand for all passengers."""
+    identified(caller)
+    if len(request.passenger_emails) > limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField("passenger_emails", f"has more than {limits.PASSENGERS_PER_BOOKING_MAX} addresses")
+    return CancelBooking(
+        caller=caller,
+        reference=fields.reference(request.reference),
+        passenger_emails=tuple(
+            fields.email(address, f"passenger_emails[{index}]") for index, address in enumerate(request.passenger_emails)
+        ),
+        validate_only=request.validate_only,
+        etag=request.etag,
+    )
+
+
+def stop(text: str, field: str) -> str:
+    """What names a stop, which may be empty."""
+    if len(text) > _STOP_LENGTH_MAX:
+        raise InvalidField(field, f"has {len(text)} characters; at most {_STOP_LENGTH_MAX}")
+    return text.strip()
+
+
+def train(message: operator_pb2.Train) -> Train:
+    """A train as the operator describes it; `app.domain.train.check_train` judges it."""
+    return Train(
+        train_id=message.train_id,
+        number=message.number,
+        stops=tuple(_timetable_stop(one, f"train.stops[{index}]") for index, one in enumerate(message.stops)),
+        sections=tuple(
+            Section(one.name, fields.money(one.fare, f"train.sections[{index}].fare"))
+            for index, one in enumerate(message.sections)
+        ),
+        coaches=tuple(Coach(one.name, one.section, one.seat_count) for one in message.coaches),
+    )
+
+
+def _timetable_stop(message: operator_pb2.TrainStop, field: str) -> TimetableStop:
+    return TimetableStop(
+        name=message.name,
+        code=message.code,
+        time_zone=message.time_zone,
+        arrive=_call(message.arrive_time, message.arrive_day_offset, f"{field}.arrive_time"),
+        depart=_call(message.depart_time, message.depart_day_offset, f"{field}.depart_time"),
+    )
+
+
+def _call(text: str, day_offset: int, field: str) -> Call | None:
+    if not text:
+        return None
+    try:
+        hour, minute = text.split(":")
+        if (len(hour), len(minute)) != (2, 2):
+            raise ValueError
+        return Call(time(int(hour), int(minute)), day_offset)
+    except ValueError:
+        raise InvalidField(field, f"{text!r} is no local time in the form HH:MM") from None
+
+
+def _passengers(messages: Sequence[seat_pb2.Passenger]) -> tuple[Person, ...]:
+    _require_passenger_count(len(messages))
+    return tuple(
+        fields.person(one.first_name, one.last_name, one.email, f"passengers[{index}]") for index, one in enumerate(messages)
+    )
+
+
+def _require_passenger_count(count: int) -> None:
+    if not 1 <= count <= limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField("passengers", f"has {count} passengers; needs 1 to {limits.PASSENGERS_PER_BOOKING_MAX}")
+
+
+def _require_distinct(passengers: tuple[Person, ...]) -> None:
+    if len(passengers) == 1:
+        return
+    seen: set[str] = set()
+    for index, person in enumerate(passengers):
+        if person.key in seen:
+            raise InvalidField(f"passengers[{index}].email", f"{person.email} stands twice in this booking")
+        seen.add(person.key)
+
+
+def _seat_numbers(request: booking_pb2.CreateBookingRequest) -> tuple[int, ...]:
+    numbers = tuple(request.seat_numbers)
+    if not numbers:
+        return numbers
+    if not request.section:
+        raise InvalidField("section", "is required with seat_numbers, which count through one section")
+    if len(numbers) != len(request.passengers):
+        raise InvalidField("seat_numbers", f"has {len(numbers)} seats for {len(request.passengers)} passengers")
+    if len(set(numbers)) != len(numbers):
+        raise InvalidField("seat_numbers", "names a seat twice")
+    return numbers
+
+
+def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:
+    """The passengers' fields that the mask names; an empty mask names all (google.aip.dev/134)."""
+    masked: set[str] = set()
+    for index, path in enumerate(request.update_mask.paths or ["passengers"]):
+        parent, _, field = path.partition(".")
+        if parent != "passengers" or (field and field not in _PASSENGER_FIELDS):
+            known = ", ".join(f"passengers.{name}" for name in sorted(_PASSENGER_FIELDS))
+            raise InvalidField(f"update_mask.paths[{index}]", f"{path!r} cannot be updated; passengers and {known} can")
+        masked.update((field,) if field else _PASSENGER_FIELDS)
+    return frozenset(masked)
+
+
+def _masked_person(message: seat_pb2.Passenger, masked: frozenset[str], field: str) -> Person:
+    return Person(
+        fields.name(message.first_name, f"{field}.first_name") if "first_name" in masked else "",
+        fields.name(message.last_name, f"{field}.last_name") if "last_name" in masked else "",
+        fields.email(message.email, f"{field}.email") if "email" in masked else "",
+    )

@@ -1,0 +1,201 @@
+"""Responses: values of the domain to messages of the contract.
+
+Belongs here: one function for each message. Does not: anything that decides.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.money_pb2 import Money as MoneyMessage
+
+from app.domain.booking import Booking, BookingState, Passenger, Seat
+from app.domain.money import Money, minor_digits
+from app.domain.people import Person
+from app.domain.run import RunState, TrainRun
+from app.domain.timetable import Call, TimetableStop
+from app.domain.train import KeptTrain
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.usecases.trains import RunView
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BOOKING_STATES = {
+    BookingState.CONFIRMED: booking_pb2.BOOKING_STATE_CONFIRMED,
+    BookingState.CANCELLED: booking_pb2.BOOKING_STATE_CANCELLED,
+}
+_RUN_STATES = {
+    RunState.SCHEDULED: train_pb2.RUN_STATE_SCHEDULED,
+    RunState.DEPARTED: train_pb2.RUN_STATE_DEPARTED,
+    RunState.COMPLETED: train_pb2.RUN_STATE_COMPLETED,
+}
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """An instant."""
+    since = moment - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
+
+
+def money(amount: Money) -> MoneyMessage:
+    """An amount."""
+    scale = 10 ** minor_digits(amount.currency)
+    whole, part = divmod(amount.minor, scale)
+    return MoneyMessage(currency_code=amount.currency, units=whole, nanos=part * (10**9 // scale))
+
+
+def user(person: Person) -> seat_pb2.User:
+    """A person as known to the service."""
+    return seat_pb2.User(first_name=person.first_name, last_name=person.last_name, email=person.email)
+
+
+def seat(place: Seat) -> seat_pb2.Seat:
+    """A place."""
+    return seat_pb2.Seat(section=place.section, coach=place.coach, number=place.number, label=place.label)
+
+
+def passenger(one: Passenger) -> seat_pb2.Passenger:
+    """Somebody who travels, with the seat."""
+    person = one.person
+    return seat_pb2.Passenger(first_name=person.first_name, last_name=person.last_name, email=person.email, seat=seat(one.seat))
+
+
+def booking(value: Booking) -> booking_pb2.Booking:
+    """A booking."""
+    journey = value.journey
+    return booking_pb2.Booking(
+        reference=value.reference,
+        state=_BOOKING_STATES[value.state],
+        train_id=journey.train_id,
+        travel_date=journey.travel_date,
+        origin=journey.origin,
+        destination=journey.destination,
+        depart_time=timestamp(journey.depart),
+        arrive_time=timestamp(journey.arrive),
+        passengers=[passenger(one) for one in value.passengers],
+        cancelled_passengers=[passenger(one) for one in value.cancelled_passengers],
+        price=money(value.price),
+        seats_together=value.seats_together,
+        user=user(value.user),
+        create_time=timestamp(value.create_time),
+        update_time=timestamp(value.update_time),
+        etag=value.etag,
+    )
+
+
+def receipt(value: Booking) -> booking_pb2.Receipt:
+    """What was bought."""
+    journey = value.journey
+    return booking_pb2.Receipt(
+        reference=value.reference,
+        origin=journey.origin,
+        destination=journey.destination,
+        user=user(value.user),
+        passengers=[passenger(one) for one in value.passengers],
+        price_paid=money(value.price),
+        seats=[seat(one.seat) for one in value.passengers],
+        state=_BOOKING_STATES[value.state],
+        train_id=journey.train_id,
+        travel_date=journey.travel_date,
+        depart_time=timestamp(journey.depart),
+        arrive_time=timestamp(journey.arrive),
+        issue_time=timestamp(value.update_time),
+        train_number=journey.train_number,
+    )
+
+
+def train_run(view: RunView) -> train_pb2.TrainRun:
+    """A run with what is free on the journey it is looked at for."""
+    run = view.run
+    return train_pb2.TrainRun(
+        train_id=run.train_id,
+        travel_date=run.travel_date,
+        number=run.number,
+        state=_RUN_STATES[view.state],
+        stops=_run_stops(run),
+        sections=[
+            train_pb2.SectionAvailability(
+                section=section.name,
+                fare=money(section.fare),
+                seat_count=section.size,
+                free_seat_count=section.free_count(view.journey.legs),
+            )
+            for section in run.sections
+        ],
+    )
+
+
+def _run_stops(run: TrainRun) -> Iterable[train_pb2.RunStop]:
+    for stop in run.stops:
+        yield train_pb2.RunStop(
+            name=stop.name,
+            code=stop.code,
+            time_zone=stop.time_zone,
+            arrive_time=timestamp(stop.arrive) if stop.arrive else None,
+            depart_time=timestamp(stop.depart) if stop.depart else None,
+        )
+
+
+def seat_map(view: RunView) -> train_pb2.SeatMap:
+    """Every seat with its state on the journey."""
+    run, journey = view.run, view.journey
+    answer = train_pb2.SeatMap(
+        train_id=run.train_id, travel_date=run.travel_date, origin=journey.origin, destination=journey.destination
+    )
+    for section in run.sections:
+        for coach in section.coaches:
+            for number in range(coach.first, coach.last + 1):
+                state = _seat_state(section.sold_legs[number - 1], journey.legs)
+                answer.seats.add(seat=seat(Seat(section.name, coach.name, number)), state=state)
+    return answer
+
+
+def _seat_state(sold: int, legs: int) -> train_pb2.SeatState.ValueType:
+    if not sold & legs:
+        return train_pb2.SEAT_STATE_FREE
+    return train_pb2.SEAT_STATE_SOLD if sold & legs == legs else train_pb2.SEAT_STATE_PARTLY_SOLD
+
+
+def section_booking(row: tuple[Booking, Passenger]) -> operator_pb2.SectionBooking:
+    """A passenger on a seat."""
+    value, one = row
+    return operator_pb2.SectionBooking(
+        user=user(value.user),
+        passenger=passenger(one),
+        seat=seat(one.seat),
+        reference=value.reference,
+        origin=value.journey.origin,
+        destination=value.journey.destination,
+        state=_BOOKING_STATES[value.state],
+    )
+
+
+def train(kept: KeptTrain) -> operator_pb2.Train:
+    """A train."""
+    value = kept.train
+    return operator_pb2.Train(
+        train_id=value.train_id,
+        number=value.number,
+        stops=[_train_stop(stop) for stop in value.stops],
+        sections=[operator_pb2.Section(name=section.name, fare=money(section.fare)) for section in value.sections],
+        coaches=[
+            operator_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
+        ],
+        create_time=timestamp(kept.create_time),
+        etag=str(kept.version),
+    )
+
+
+def _train_stop(stop: TimetableStop) -> operator_pb2.TrainStop:
+    return operator_pb2.TrainStop(
+        name=stop.name,
+        code=stop.code,
+        time_zone=stop.time_zone,
+        arrive_time=_local_time(stop.arrive),
+        arrive_day_offset=stop.arrive.day_offset if stop.arrive else 0,
+        depart_time=_local_time(stop.depart),
+        depart_day_offset=stop.depart.day_offset if stop.depart else 0,
+    )
+
+
+def _local_time(call: Call | None) -> str:
+    return "" if call is None else f"{call.at:%H:%M}"

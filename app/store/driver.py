@@ -1,0 +1,90 @@
+"""The database driver.
+
+Belongs here: connecting, and turning the driver's errors into refusals. This is the only module that names the asynchronous
+driver: Motor, which follows PyMongo's own asyncio API closely enough that replacing it means changing this file. Does not:
+statements.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from app.domain.refusals import Reason, Refusal
+
+Document = dict[str, Any]
+Client = AsyncIOMotorClient[Document]
+Database = AsyncIOMotorDatabase[Document]
+Collection = AsyncIOMotorCollection[Document]
+
+__all__ = [
+    "Client",
+    "Collection",
+    "Database",
+    "Document",
+    "DuplicateKeyError",
+    "connect",
+    "connect_mock",
+    "insert_those_missing",
+    "outage_refused",
+]
+
+_DUPLICATE_KEY = 11000
+
+
+def connect(uri: str, *, operation_seconds_max: float, selection_seconds_max: float, connections_max: int) -> Client:
+    """A client for the server or replica set at `uri`. It connects with the first operation, and again by itself after outages.
+
+    An operation that takes longer than `operation_seconds_max` in all, or finds no server within `selection_seconds_max`, fails.
+    """
+    return AsyncIOMotorClient(
+        uri,
+        tz_aware=True,
+        appname="seatline",
+        timeoutMS=int(operation_seconds_max * 1000),
+        serverSelectionTimeoutMS=int(selection_seconds_max * 1000),
+        maxPoolSize=connections_max,
+        retryWrites=True,
+        w="majority",
+    )
+
+
+def connect_mock() -> Client:
+    """A client for a database in this process's memory, for trials where no server can be had. Nothing in it lasts."""
+    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 - not installed with a real database
+
+    client: Client = AsyncMongoMockClient(tz_aware=True, write_concern=WriteConcern("majority"))
+    return client
+
+
+@contextmanager
+def outage_refused() -> Iterator[None]:
+    """Turns the driver's "the server is away or too slow" into a refusal DATABASE_UNAVAILABLE. Other errors pass."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except PyMongoError as error:
+        if not _is_outage(error):
+            raise
+        raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
+
+
+async def insert_those_missing(collection: Collection, documents: list[Document]) -> int:
+    """Inserts the documents whose keys are not there yet; gives how many that were."""
+    try:
+        return len((await collection.insert_many(documents, ordered=False)).inserted_ids)
+    except BulkWriteError as error:
+        details = dict(error.details)
+        if any(one["code"] != _DUPLICATE_KEY for one in details["writeErrors"]) or details.get("writeConcernErrors"):
+            raise
+        return int(details["nInserted"])
+
+
+def _is_outage(error: PyMongoError) -> bool:
+    if isinstance(error, AutoReconnect) or error.timeout:
+        return True
+    return isinstance(error, OperationFailure) and error.has_error_label("RetryableWriteError")

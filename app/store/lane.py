@@ -1,0 +1,267 @@
+"""The lane: all commands for one run, folded into one commit at a time.
+
+Belongs here: who waits, what goes into a batch, when to commit, what to do after a lost swap, and which runs stay cached. Does
+not: rules (`app/domain`), statements (`runs.py`).
+
+Why: a commit costs milliseconds, a decision microseconds. Requests that arrive while a commit is under way wait together; then
+all of them are decided in order on the cached run, and the sum of their changes is committed by one compare-and-swap. A refusal
+fails only its own caller. Each answer rests on a version that was the newest after its request arrived: the swap proves it, or,
+where nothing changed, a read of the version does.
+
+Rivals: another server may commit on the same run. The loser of a swap undoes its batch, reads only what the other changed, and
+decides again. Two servers that both commit as fast as they can would lose every other swap, and chance would decide who waits
+long; so whoever has seen a rival lately leaves it a pause of about one commit after each of its own.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.booking import Booking, Command, CreateBooking
+from app.domain.decisions import decide
+from app.domain.refusals import Reason, Refusal
+from app.domain.run import TrainRun
+from app.domain.selling import request_references
+from app.store.archive import Archive
+from app.store.bookings import Bookings
+from app.store.runs import ReferenceTaken, TrainRuns, run_not_found
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBounds:
+    """What a lane may hold; `app/config.py` gives the values and their reasons."""
+
+    batch_max: int = 256
+    queue_max: int = 5_000
+    commit_attempts_max: int = 16
+    cache_bytes_max: int = 24_000_000
+    rival_memory_seconds: float = 0.5
+    rival_pause_commits: float = 1.5
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A caller who waits: `deadline` is the loop's time after which nobody listens any more."""
+
+    command: Command
+    answer: asyncio.Future[Booking]
+    deadline: float
+
+    def is_waiting(self) -> bool:
+        """Whether somebody still listens; nothing is decided for those who have gone."""
+        if time.monotonic() >= self.deadline:
+            self.refuse(Refusal(Reason.DEADLINE_EXCEEDED, "the deadline passed before this was decided; nothing was changed"))
+        return not self.answer.done()
+
+    def refuse(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What every lane works with. `clock` gives the present moment."""
+
+    runs: TrainRuns
+    bookings: Bookings
+    archive: Archive
+    clock: Callable[[], datetime]
+    bounds: LaneBounds
+
+
+class Lane:
+    """One run's lane in this server. `run` is the cached run, None until it is needed."""
+
+    def __init__(self, run_id: str, parts: LaneParts, when_idle: Callable[[], None]) -> None:
+        self.run_id = run_id
+        self.run: TrainRun | None = None
+        self._runs, self._bookings, self._archive = parts.runs, parts.bookings, parts.archive
+        self._clock, self._bounds = parts.clock, parts.bounds
+        self._when_idle = when_idle
+        self._queue: deque[_Entry] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._rival_seen = float("-inf")
+        self._commit_seconds = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits and nothing is under way."""
+        return self._task is None
+
+    async def submit(self, command: Command, deadline: float) -> Booking:
+        """Decides the command and gives the booking once it is committed.
+
+        `deadline` is in `time.monotonic` seconds. Raises the decision's Refusal, LANE_FULL, COMMIT_ATTEMPTS_SPENT or
+        DATABASE_UNAVAILABLE; after the last one, only the same request_id tells what happened.
+        """
+        if len(self._queue) >= self._bounds.queue_max:
+            raise Refusal(Reason.LANE_FULL, "too many callers wait for this train; try again in a moment")
+        entry = _Entry(command, asyncio.get_running_loop().create_future(), deadline)
+        self._queue.append(entry)
+        if self._task is None:
+            self._task = asyncio.create_task(self._work(), name=f"lane {self.run_id}")
+        return await entry.answer
+
+    async def join(self) -> None:
+        """Waits until nobody waits and nothing is under way."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                batch = self._next_batch()
+                if batch:
+                    await self._serve(batch)
+        finally:
+            self._task = None
+            self._when_idle()
+
+    def _next_batch(self) -> list[_Entry]:
+        batch: list[_Entry] = []
+        while self._queue and len(batch) < self._bounds.batch_max:
+            entry = self._queue.popleft()
+            if entry.is_waiting():
+                batch.append(entry)
+        return batch
+
+    async def _serve(self, batch: list[_Entry]) -> None:
+        """Answers every entry of the batch, whatever happens."""
+        try:
+            await self._decide_and_commit(batch)
+        except Refusal as refusal:
+            self.run = None
+            for entry in batch:
+                entry.refuse(refusal)
+        except Exception as error:
+            # A fault of ours: nobody may be left waiting, and the cached run may be half-changed.
+            self.run = None
+            _log.exception("lane %s failed", self.run_id)
+            for entry in batch:
+                entry.refuse(error)
+
+    async def _decide_and_commit(self, batch: list[_Entry]) -> None:
+        elsewhere = await self._find_elsewhere(batch)
+        is_fresh = self.run is None
+        for _ in range(self._bounds.commit_attempts_max):
+            run = await self._current_run()
+            answers = self._fold(run, batch, elsewhere)
+            if not run.journal:
+                if is_fresh or await self._runs.version(self.run_id) == run.version:
+                    return _answer(answers)
+            else:
+                try:
+                    if await self._commit(run):
+                        _answer(answers)
+                        return await self._after_commit(run)
+                except ReferenceTaken:
+                    run.undo()
+                    elsewhere.update(await self._bookings.find_many(_references(batch)))
+                    continue
+            self._rival_seen = time.monotonic()
+            run.undo()
+            self.run = await self._runs.catch_up(run)
+            is_fresh = True
+        raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
+
+    async def _find_elsewhere(self, batch: Sequence[_Entry]) -> dict[str, Booking]:
+        """What the archive holds under the references that the batch's new bookings want first."""
+        first = [request_references(entry.command)[0] for entry in batch if isinstance(entry.command, CreateBooking)]
+        found = await self._archive.find_many([one for one in first if self.run is None or self.run.find(one) is None])
+        if found:  # either a request that was archived, or one reference in 10^9: the next ones are to be looked at as well
+            found.update(await self._archive.find_many(_references(batch)))
+        return found
+
+    async def _current_run(self) -> TrainRun:
+        if self.run is None:
+            self.run = await self._runs.load(self.run_id)
+        if self.run is None:
+            raise run_not_found(self.run_id)
+        return self.run
+
+    def _fold(
+        self, run: TrainRun, batch: list[_Entry], elsewhere: dict[str, Booking]
+    ) -> list[tuple[_Entry, Booking | Refusal]]:
+        """Decides everyone who still waits, in order."""
+        now = self._clock()
+        answers: list[tuple[_Entry, Booking | Refusal]] = []
+        for entry in batch:
+            if not entry.is_waiting():
+                continue
+            try:
+                answers.append((entry, decide(run, entry.command, now, elsewhere)))
+            except Refusal as refusal:
+                answers.append((entry, refusal))
+        return answers
+
+    async def _commit(self, run: TrainRun) -> bool:
+        begin = time.monotonic()
+        done = await self._runs.commit(run)
+        self._commit_seconds = 0.8 * self._commit_seconds + 0.2 * (time.monotonic() - begin)
+        if done:
+            run.committed()
+        return done
+
+    async def _after_commit(self, run: TrainRun) -> None:
+        await self._archive.tidy(run)
+        if time.monotonic() - self._rival_seen < self._bounds.rival_memory_seconds:
+            await asyncio.sleep(self._bounds.rival_pause_commits * self._commit_seconds)
+
+
+def _answer(answers: list[tuple[_Entry, Booking | Refusal]]) -> None:
+    for entry, outcome in answers:
+        if entry.answer.done():
+            continue
+        if isinstance(outcome, Refusal):
+            entry.answer.set_exception(outcome)
+        else:
+            entry.answer.set_result(outcome)
+
+
+def _references(batch: Sequence[_Entry]) -> list[str]:
+    commands = (entry.command for entry in batch)
+    return [one for command in commands if isinstance(command, CreateBooking) for one in request_references(command)]
+
+
+class Lanes:
+    """All lanes of this server; those used longest ago give up their cached run when the cache is full."""
+
+    def __init__(self, parts: LaneParts) -> None:
+        self._parts = parts
+        self._lanes: OrderedDict[str, Lane] = OrderedDict()
+
+    async def submit(self, run_id: str, command: Command, deadline: float) -> Booking:
+        """Decides the command in the lane of its run; see `Lane.submit`."""
+        lane = self._lanes.get(run_id)
+        if lane is None:
+            lane = self._lanes[run_id] = Lane(run_id, self._parts, self._make_room)
+        self._lanes.move_to_end(run_id)
+        return await lane.submit(command, deadline)
+
+    async def join(self) -> None:
+        """Waits until every lane is idle."""
+        for lane in list(self._lanes.values()):
+            await lane.join()
+
+    def _make_room(self) -> None:
+        """Forgets idle lanes, oldest first, until the cached runs fit. One that is under way stays."""
+        kept = sum(_cached_bytes(lane) for lane in self._lanes.values())
+        for run_id, lane in list(self._lanes.items()):
+            if kept <= self._parts.bounds.cache_bytes_max and lane.run is not None:
+                continue
+            if lane.is_idle:
+                kept -= _cached_bytes(lane)
+                del self._lanes[run_id]
+
+
+def _cached_bytes(lane: Lane) -> int:
+    """About what a cached run takes as a document; in memory it is two to three times that."""
+    if lane.run is None:
+        return 0
+    return lane.run.record_bytes + 16 * sum(section.size for section in lane.run.sections)

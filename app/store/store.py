@@ -1,0 +1,37 @@
+"""All of the store in one value.
+
+Belongs here: what is opened together. Does not: statements.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.store.archive import Archive
+from app.store.bookings import Bookings
+from app.store.driver import Database
+from app.store.lane import LaneBounds, LaneParts, Lanes
+from app.store.runs import TrainRuns
+from app.store.trains import Trains
+from app.store.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything kept in one database."""
+
+    runs: TrainRuns
+    bookings: Bookings
+    archive: Archive
+    lanes: Lanes
+    trains: Trains
+    users: Users
+
+
+def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBounds) -> Store:
+    """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds."""
+    runs = TrainRuns(database)
+    bookings = Bookings(database)
+    archive = Archive(database, runs)
+    lanes = Lanes(LaneParts(runs, bookings, archive, clock, bounds))
+    return Store(runs, bookings, archive, lanes, Trains(database), Users(database))

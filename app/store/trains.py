@@ -1,0 +1,60 @@
+"""Trains, the templates of runs, in MongoDB.
+
+Belongs here: statements to the collection `trains`. Does not: runs (`runs.py`).
+"""
+
+from app.domain.refusals import Reason, Refusal
+from app.domain.train import KeptTrain
+from app.store.documents import train_document, train_from
+from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
+
+# Trains that call at one station, whose spelling of its name is looked up. More would only spell it the same way again.
+_SPELLINGS_MAX = 1_000
+
+
+class Trains:
+    """The collection `trains`."""
+
+    def __init__(self, database: Database) -> None:
+        self._trains: Collection = database["trains"]
+
+    async def insert(self, kept: KeptTrain) -> bool:
+        """Keeps a new train. False when there is one with that train_id or made by that request."""
+        try:
+            with outage_refused():
+                await self._trains.insert_one(train_document(kept))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def get(self, train_id: str) -> KeptTrain:
+        """The train. Refuses TRAIN_NOT_FOUND."""
+        with outage_refused():
+            document = await self._trains.find_one({"_id": train_id})
+        if document is None:
+            raise Refusal(Reason.TRAIN_NOT_FOUND, f"there is no train {train_id}", resource=("train", train_id))
+        return train_from(document)
+
+    async def find_conflicting(self, train_id: str, request_id: str) -> KeptTrain | None:
+        """The train that was made by this request, or else the one with this train_id."""
+        with outage_refused():
+            document = await self._trains.find_one({"request_id": request_id}) or await self._trains.find_one({"_id": train_id})
+        return None if document is None else train_from(document)
+
+    async def list_page(self, after: str, limit: int) -> list[KeptTrain]:
+        """At most `limit` trains by train_id, behind `after`."""
+        with outage_refused():
+            found = await self._trains.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit).to_list(limit)
+        return [train_from(document) for document in found]
+
+    async def stop_names(self, text: str) -> tuple[str, ...]:
+        """The names, as trains have them, of the stations whose name or code is `text` in any case."""
+        form = text.strip().casefold()
+        with outage_refused():
+            found = await self._trains.find({"stop_forms": form}, {"stops": 1}).to_list(_SPELLINGS_MAX)
+        names = (stop["name"] for train in found for stop in train["stops"] if form in _forms(stop["name"], stop["code"]))
+        return tuple(dict.fromkeys(names))
+
+
+def _forms(name: str, code: str) -> tuple[str, str]:
+    return name.casefold(), code.casefold()

@@ -1,0 +1,32 @@
+"""People in MongoDB.
+
+Belongs here: statements to the collection `users`. Does not: what bookings know of people (`bookings.py`).
+"""
+
+from datetime import datetime
+
+from app.domain.people import Person
+from app.store.documents import person_document, person_from
+from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
+
+
+class Users:
+    """The collection `users`, keyed by the address as it is compared."""
+
+    def __init__(self, database: Database) -> None:
+        self._users: Collection = database["users"]
+
+    async def insert(self, person: Person, now: datetime) -> bool:
+        """Keeps a person. False when somebody is known under that address."""
+        try:
+            with outage_refused():
+                await self._users.insert_one({"_id": person.key, **person_document(person), "create_time": now})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def find(self, email_key: str) -> Person | None:
+        """The person with that address."""
+        with outage_refused():
+            document = await self._users.find_one({"_id": email_key})
+        return None if document is None else person_from(document)

@@ -1,0 +1,127 @@
+"""Trains and their runs: what operators make, and what anyone may look at.
+
+Belongs here: the use cases around timetables, runs and section lists. Does not: bookings (`bookings.py`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from app.domain.booking import Booking, Passenger
+from app.domain.people import Caller, require_operator
+from app.domain.refusals import Reason, Refusal
+from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
+from app.domain.timetable import Journey, calls_in_order
+from app.domain.train import KeptTrain, Train, check_train, travel_dates
+from app.store.bookings import RowKey
+from app.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run without its bookings, the journey it is looked at for, and where it stands at the moment."""
+
+    run: TrainRun
+    journey: Journey
+    state: RunState
+
+
+class TrainUseCases:
+    """The use cases around trains and runs. `clock` gives the present moment."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    # -- for anyone
+
+    async def get_run(self, train_id: str, travel_date: str, origin: str, destination: str) -> RunView:
+        """One run, looked at for a journey; empty stops stand for its ends. Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD."""
+        run = await self._store.runs.get(run_id(train_id, travel_date))
+        return self._view(run, origin, destination)
+
+    async def list_runs(
+        self, *, origin: str, destination: str, travel_date: str, after: tuple[str, str] | None, limit: int
+    ) -> tuple[list[RunView], tuple[str, str] | None]:
+        """A page of runs that lead from origin to destination, by date and train, and where the next page begins.
+
+        Without a date: from yesterday on, so that a train under way still shows.
+        """
+        forms = [text.strip().casefold() for text in (origin, destination) if text]
+        first = travel_date or (self._clock().date() - timedelta(days=1)).isoformat()
+        found = await self._store.runs.list_runs(forms, first_date=first, last_date=travel_date, after=after, limit=limit + 1)
+        page = found[:limit]
+        views = [self._view(run, origin, destination) for run in page if calls_in_order(run.stops, origin, destination)]
+        return views, (page[-1].travel_date, page[-1].run_id) if len(found) > limit else None
+
+    def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
+        return RunView(run, run.journey(origin, destination), state_at(run.stops, self._clock()))
+
+    # -- for operators
+
+    async def create_train(self, caller: Caller, train: Train, request_id: str, *, validate_only: bool) -> KeptTrain:
+        """Keeps a new train, or finds what this request made before.
+
+        Refuses INVALID_FIELD, REQUEST_ID_REUSED, TRAIN_ALREADY_EXISTS.
+        """
+        require_operator(caller)
+        check_train(train)
+        kept = KeptTrain(train, request_id, self._clock(), version=1)
+        other = await self._store.trains.find_conflicting(train.train_id, request_id)
+        if other is None and (validate_only or await self._store.trains.insert(kept)):
+            return kept
+        other = other or await self._store.trains.find_conflicting(train.train_id, request_id)
+        if other is None:
+            raise RuntimeError("a train that was in the way is gone")
+        return _same_again(other, kept)
+
+    async def get_train(self, caller: Caller, train_id: str) -> KeptTrain:
+        """A train. Refuses TRAIN_NOT_FOUND."""
+        require_operator(caller)
+        return await self._store.trains.get(train_id)
+
+    async def list_trains(self, caller: Caller, after: str, limit: int) -> tuple[list[KeptTrain], str | None]:
+        """A page of trains by train_id, and where the next one begins."""
+        require_operator(caller)
+        found = await self._store.trains.list_page(after, limit + 1)
+        page = found[:limit]
+        return page, page[-1].train.train_id if len(found) > limit else None
+
+    async def schedule(self, caller: Caller, train_id: str, first: date, last: date) -> tuple[list[TrainRun], int]:
+        """Makes the runs of a train on each date that has none; gives all of them, and how many are new.
+
+        Refuses INVALID_FIELD (range), TRAIN_NOT_FOUND, TIMETABLE_IMPOSSIBLE; then none is made.
+        """
+        require_operator(caller)
+        dates = travel_dates(first, last)
+        kept = await self._store.trains.get(train_id)
+        runs = [make_run(kept.train, one) for one in dates]
+        return runs, await self._store.runs.insert_missing(runs, self._clock())
+
+    async def list_section(
+        self, caller: Caller, train_id: str, travel_date: str, section: str, after: RowKey | None, limit: int
+    ) -> tuple[list[tuple[Booking, Passenger]], RowKey | None]:
+        """A page of who sits in a section, by seat number, and where the next one begins.
+
+        Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD (no such section).
+        """
+        require_operator(caller)
+        run = await self._store.runs.get(run_id(train_id, travel_date))
+        run.section_index(section)
+        found = await self._store.bookings.list_section(run.run_id, section, after, limit + 1)
+        page = found[:limit]
+        if len(found) <= limit:
+            return page, None
+        booking, passenger = page[-1]
+        return page, (passenger.seat.number, booking.reference)
+
+
+def _same_again(other: KeptTrain, wanted: KeptTrain) -> KeptTrain:
+    name = other.train.train_id
+    if other.request_id != wanted.request_id:
+        raise Refusal(Reason.TRAIN_ALREADY_EXISTS, f"there is a train {name}", resource=("train", name))
+    if other.train != wanted.train:
+        raise Refusal(
+            Reason.REQUEST_ID_REUSED, f"this request_id made train {name} from another request", resource=("train", name)
+        )
+    return other

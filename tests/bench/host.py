@@ -1,0 +1,36 @@
+"""The server process: the service, and on ports of their own in the same process the bare echo and the naive sale.
+
+Belongs here: starting and stopping them. Does not: measuring.
+
+The service is configured by the environment, as in production; the ports are printed as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+
+from app.config import load_settings
+from app.server import Server
+from tests.bench.echo import start_echo
+from tests.bench.naive import start_naive
+
+
+async def serve() -> None:
+    """Runs until SIGTERM."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    server = await Server.start(load_settings())
+    echo, echo_port = await start_echo()
+    naive, naive_port = await start_naive(server.database)
+    ports = {"service": server.port, "echo": echo_port, "naive": naive_port, "database": server.database.name}
+    print(json.dumps(ports), flush=True)  # noqa: T201 - the line that the benchmark waits for
+    await stopped.wait()
+    await echo.stop(0)
+    await naive.stop(0)
+    await server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

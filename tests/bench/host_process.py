@@ -1,0 +1,74 @@
+"""Server processes as the benchmark sees them.
+
+Belongs here: starting `host.py`, its ports, memory and CPU, its end. Does not: what it serves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+
+from tests.bench.load.fleet import ROOT
+
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 30.0
+
+
+class Host:
+    """One server process."""
+
+    def __init__(self, mongodb_uri: str, data_dir: Path, name: str) -> None:
+        environment = os.environ | {
+            "SEATLINE_MONGODB_URI": mongodb_uri,
+            "SEATLINE_LISTEN": "127.0.0.1:0",
+            "SEATLINE_DATA_DIR": str(data_dir / name),
+        }
+        self.log_path = data_dir / f"{name}.log"
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.bench.host"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log
+            )
+        ports = self._read_ports()
+        self.service, self.echo, self.naive = int(ports["service"]), int(ports["echo"]), int(ports["naive"])
+        self.database = ports["database"]
+
+    @property
+    def rss_mb(self) -> float:
+        """Resident memory."""
+        return float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
+
+    def stop(self) -> None:
+        """Ends it, by force if it does not listen."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _read_ports(self) -> dict[str, str]:
+        """The first line that is JSON; the service may greet with lines of its own."""
+        # A server that neither answers nor ends must not hold the benchmark up; killing it ends the pipe.
+        watchdog = threading.Timer(START_SECONDS_MAX, self.process.kill)
+        watchdog.start()
+        try:
+            for line in self.process.stdout or ():
+                if line.startswith(b'{"service"'):
+                    ports: dict[str, str] = json.loads(line)
+                    return ports
+        finally:
+            watchdog.cancel()
+        tail = self.log_path.read_text(errors="replace")[-2_000:]
+        raise RuntimeError(f"the server did not start (exit code {self.process.wait()}):\n{tail}")
+
+
+def cpu_seconds(process_id: int) -> float:
+    """What a process has used so far, in user and system mode."""
+    times = psutil.Process(process_id).cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,246 @@
+"""One process of the generator.
+
+Belongs here: non-blocking sockets around sessions, driven by `fleet.py` over stdin and stdout. Does not: what the bytes mean
+(`session.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import selectors
+import socket
+import sys
+import time
+from typing import IO
+
+from tests.bench.load.calls import CallQueue, Orders, Record
+from tests.bench.load.frames import ProtocolError
+from tests.bench.load.session import Session
+
+HANDSHAKE_SECONDS_MAX = 10.0
+DRAIN_SECONDS_MAX = 15.0
+"""How long calls under way may still answer once time is up."""
+CONNECTIONS_MAX = 64
+RECONNECTS_MAX = 16
+RECEIVE_BYTES = 1 << 18
+PAUSE_SECONDS_PER_CALL = 30e-6
+PAUSE_SECONDS_MAX = 0.002
+PAUSE_IN_FLIGHT_MIN = 8
+
+
+def pause_seconds(in_flight: int) -> float:
+    """Turns begin no closer together than this, so that one turn serves several answers.
+
+    A process that wakes for each single one takes twice the CPU, from the server that it measures. A call is put off by less
+    than a fifth of the queue that it waits in; with few calls under way nothing is put off.
+    """
+    if in_flight < PAUSE_IN_FLIGHT_MIN:
+        return 0.0
+    return min(PAUSE_SECONDS_MAX, in_flight * PAUSE_SECONDS_PER_CALL)
+
+
+class Line:
+    """A socket with its session, and the bytes that the socket did not take yet."""
+
+    def __init__(self, orders: Orders, session: Session) -> None:
+        self.session = session
+        self.socket = socket.create_connection((orders.host, orders.port), timeout=HANDSHAKE_SECONDS_MAX)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.pending = b""
+        self.events = selectors.EVENT_READ
+
+    def flush(self) -> bool:
+        """Sends what there is; whether the socket took all of it."""
+        output = self.pending + self.session.take_output()
+        if not output:
+            return True
+        try:
+            sent = self.socket.send(output)
+        except BlockingIOError:
+            sent = 0
+        self.pending = output[sent:]
+        return not self.pending
+
+
+class Volley:
+    """All calls of one set of orders."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.record = Record()
+        self._orders = orders
+        self._queue = CallQueue(orders.calls)
+        self._selector = selectors.DefaultSelector()
+        self._lines: list[Line] = []
+        self._reconnects = 0
+        self._buffer = bytearray(RECEIVE_BYTES)
+        self._view = memoryview(self._buffer)
+
+    def connect(self) -> None:
+        """Opens the connections and waits for the server's settings; more of them when it allows few streams on each."""
+        wanted = max(1, min(self._orders.connections, self._orders.in_flight))
+        self._open_lines([0] * wanted)
+        streams_max = min(line.session.streams_max for line in self._lines)
+        needed = min(CONNECTIONS_MAX, -(-self._orders.in_flight // max(1, streams_max)))
+        if needed > wanted:
+            self._open_lines([0] * (needed - wanted))
+        for position, line in enumerate(self._lines):
+            line.session.slots = share(self._orders.in_flight, len(self._lines), position)
+
+    def run(self) -> Record:
+        """Sends every call and returns what became of them."""
+        record = self.record
+        record.start_ns = time.monotonic_ns()
+        cpu_start = time.process_time()
+        end_ns = record.start_ns + int(self._orders.seconds_max * 1e9)
+        pause_ns = int(pause_seconds(self._orders.in_flight) * 1e9)
+        now_ns = record.start_ns
+        self._refill(now_ns)
+        while self._lines and (self._queue or any(line.session.open_count for line in self._lines)):
+            wait_ns = now_ns + pause_ns - time.monotonic_ns()
+            if wait_ns > 0:
+                time.sleep(wait_ns / 1e9)
+            self._turn(timeout=1.0)
+            now_ns = time.monotonic_ns()
+            if now_ns >= end_ns:
+                record.unsent += self._queue.clear()
+                if now_ns >= end_ns + int(DRAIN_SECONDS_MAX * 1e9):
+                    record.note(f"calls unanswered {DRAIN_SECONDS_MAX:.0f} s after time was up")
+                    break
+            self._refill(now_ns)
+        record.unsent += self._queue.clear()
+        self.close()
+        record.cpu_seconds = time.process_time() - cpu_start
+        return record
+
+    def close(self) -> None:
+        """Closes every connection; calls under way count as lost."""
+        for line in list(self._lines):
+            self._close(line)
+        self._selector.close()
+
+    def _open_lines(self, slots: list[int]) -> None:
+        for each in slots:
+            session = Session(self._queue, self.record, each, self._orders.keep_payloads)
+            line = Line(self._orders, session)
+            self._lines.append(line)
+            self._selector.register(line.socket, selectors.EVENT_READ, line)
+            self._flush(line)
+        end = time.monotonic() + HANDSHAKE_SECONDS_MAX
+        while not all(line.session.is_ready for line in self._lines):
+            if time.monotonic() > end or not self._lines:
+                raise ConnectionError(f"no HTTP/2 settings from {self._orders.host}:{self._orders.port}")
+            self._turn(timeout=0.1)
+
+    def _turn(self, timeout: float) -> None:
+        """Waits until something can be read or written, and does that."""
+        for key, mask in self._selector.select(timeout):
+            line: Line = key.data
+            if mask & selectors.EVENT_READ:
+                self._receive(line)
+            elif mask & selectors.EVENT_WRITE:
+                self._flush(line)
+
+    def _receive(self, line: Line) -> None:
+        try:
+            size = line.socket.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.record.note(f"connection lost: {error}")
+            size = 0
+        if size == 0:
+            self._drop(line)
+            return
+        try:
+            line.session.receive(bytes(self._view[:size]), time.monotonic_ns())
+        except ProtocolError as error:
+            self.record.note(f"protocol error: {error}")
+            self._drop(line)
+
+    def _refill(self, now_ns: int) -> None:
+        """New calls into free slots; a connection that takes none any more and has none open makes room for a fresh one."""
+        for line in list(self._lines):
+            line.session.open_calls(now_ns)
+            self._flush(line)
+            if line.session.is_draining and not line.session.open_count and self._queue:
+                self._close(line)
+                self._replace(line)
+
+    def _flush(self, line: Line) -> None:
+        try:
+            is_done = line.flush()
+        except OSError as error:
+            self.record.note(f"connection lost: {error}")
+            self._drop(line)
+            return
+        wanted = selectors.EVENT_READ if is_done else selectors.EVENT_READ | selectors.EVENT_WRITE
+        if line.events != wanted:
+            line.events = wanted
+            self._selector.modify(line.socket, wanted, line)
+
+    def _drop(self, line: Line) -> None:
+        """The other side closed the connection, or it broke."""
+        if line not in self._lines:
+            return
+        if line.session.open_count or not line.session.is_draining:
+            self.record.connections_lost += 1
+        self._close(line)
+        self._replace(line)
+
+    def _close(self, line: Line) -> None:
+        line.session.lose(time.monotonic_ns())
+        self._lines.remove(line)
+        self._selector.unregister(line.socket)
+        line.socket.close()
+
+    def _replace(self, line: Line) -> None:
+        if not self._queue or self._reconnects >= RECONNECTS_MAX:
+            return
+        self._reconnects += 1
+        try:
+            self._open_lines([line.session.slots])
+        except OSError as error:
+            self.record.note(f"no new connection: {error}")
+
+
+def share(total: int, parts: int, position: int) -> int:
+    """How much of `total` falls to the part at `position` when it is split as evenly as whole numbers allow."""
+    return total // parts + (position < total % parts)
+
+
+def serve(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Orders in, nothing or the reason why not out; the starting time (or None: let it be) in, the record out; until the input
+    ends."""
+    while True:
+        try:
+            orders = pickle.load(source)  # noqa: S301 - from the process that started this one
+        except EOFError:
+            return
+        try:
+            volley = Volley(orders)
+            volley.connect()
+        except (OSError, ValueError, ProtocolError) as error:
+            _send(sink, f"{type(error).__name__}: {error}")
+            continue
+        _send(sink, "")
+        start_ns = pickle.load(source)  # noqa: S301 - as above
+        if start_ns is None:
+            volley.close()
+            continue
+        # A collection in the middle of a volley would show as latency of the server.
+        gc.disable()
+        time.sleep(max(0.0, (start_ns - time.monotonic_ns()) / 1e9))
+        record = volley.run()
+        gc.enable()
+        _send(sink, record)
+
+
+def _send(sink: IO[bytes], value: object) -> None:
+    pickle.dump(value, sink, protocol=pickle.HIGHEST_PROTOCOL)
+    sink.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

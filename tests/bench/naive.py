@@ -1,0 +1,114 @@
+"""The naive sale, for reference.
+
+Belongs here: reading the whole run, choosing a seat, `find_one_and_update` guarded by the version, and beginning again when
+somebody else was first; over gRPC like the real sale. Does not: anything that the service uses.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from motor.motor_asyncio import AsyncIOMotorDatabase
+
+from app.pb.seatline.v1 import booking_pb2, seat_pb2
+from tests.bench.echo import start_method
+from tests.bench.requests import NAIVE
+
+COLLECTION = "bench_naive_runs"
+ATTEMPTS_MAX = 10_000
+Document = dict[str, Any]
+
+
+class SoldOutError(Exception):
+    """No seat is free."""
+
+
+async def sell(database: AsyncIOMotorDatabase[Document], request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
+    """One booking of one passenger."""
+    runs = database[COLLECTION]
+    run_id = f"{request.train_id}:{request.travel_date}"
+    for _ in range(ATTEMPTS_MAX):
+        run = await runs.find_one({"_id": run_id})
+        if run is None:
+            raise LookupError(run_id)
+        update, booking = sale(run, request)
+        before = await runs.find_one_and_update({"_id": run_id, "version": run["version"]}, update)
+        if before is not None:
+            return answer(request, booking)
+    raise TimeoutError(f"{ATTEMPTS_MAX} attempts")
+
+
+def choose_seat(run: Document) -> tuple[int, int]:
+    """The first seat that nobody has: section and seat by index."""
+    for section, seats in enumerate(run["sections"]):
+        for index, legs in enumerate(seats["sold_legs"]):
+            if not legs:
+                return section, index
+    raise SoldOutError(run["_id"])
+
+
+def sale(run: Document, request: booking_pb2.CreateBookingRequest) -> tuple[Document, Document]:
+    """The update that sells the next seat for the whole way, only the paths that change; and the booking in it."""
+    section, index = choose_seat(run)
+    booking = booking_document(request, run["sections"][section]["name"], index + 1)
+    values = {
+        "version": run["version"] + 1,
+        f"sections.{section}.sold_legs.{index}": (1 << (len(run["stops"]) - 1)) - 1,
+        f"sections.{section}.next_number": index + 2,
+    }
+    return {"$set": values, "$push": {"bookings": {"$each": [booking]}}}, booking
+
+
+def booking_document(request: booking_pb2.CreateBookingRequest, section: str, number: int) -> Document:
+    """A booking in the shape in which the service keeps it."""
+    passenger = request.passengers[0]
+    person = {"first_name": passenger.first_name, "last_name": passenger.last_name, "email": passenger.email}
+    now = datetime.now(UTC)
+    return {
+        "reference": request.request_id[-6:],
+        "request_id": request.request_id,
+        "fingerprint": "0123456789abcdef",
+        "state": "CONFIRMED",
+        "user": person,
+        "emails": [passenger.email],
+        "passengers": [{**person, "section": section, "coach": "1", "number": number, "fare_minor": 2_000}],
+        "cancelled_passengers": [],
+        "origin": request.origin,
+        "destination": request.destination,
+        "currency": "USD",
+        "create_time": now,
+        "update_time": now,
+        "revision": 1,
+    }
+
+
+def answer(request: booking_pb2.CreateBookingRequest, booking: Document) -> booking_pb2.Booking:
+    """What the caller gets."""
+    seat = seat_pb2.Seat(section=booking["passengers"][0]["section"], coach="1", number=booking["passengers"][0]["number"])
+    sold = booking_pb2.Booking(
+        reference=booking["reference"],
+        state=booking_pb2.BOOKING_STATE_CONFIRMED,
+        train_id=request.train_id,
+        travel_date=request.travel_date,
+        origin=request.origin,
+        destination=request.destination,
+        passengers=request.passengers,
+    )
+    sold.passengers[0].seat.CopyFrom(seat)
+    return sold
+
+
+async def start_naive(database: AsyncIOMotorDatabase[Document]) -> tuple[grpc.aio.Server, int]:
+    """A server of its own on a free loopback port."""
+
+    async def create_booking(request: booking_pb2.CreateBookingRequest, context: object) -> booking_pb2.Booking:
+        return await sell(database, request)
+
+    method = grpc.unary_unary_rpc_method_handler(
+        create_booking,
+        request_deserializer=booking_pb2.CreateBookingRequest.FromString,
+        response_serializer=booking_pb2.Booking.SerializeToString,
+    )
+    return await start_method(NAIVE, method)

@@ -1,0 +1,55 @@
+"""How much memory does a server need?
+
+Belongs here: resident memory after many bookings over many runs, and after more. Does not: speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+
+from tests.bench.host_process import Host
+from tests.bench.requests import RunKey
+from tests.bench.stage import Stage
+
+CALLERS = 256
+BOOKINGS_OF_THE_FLOOR = 100_000
+
+
+def measure_memory(stage: Stage) -> None:
+    """A fresh server sells out 100 runs, all on sale at the same time, then some more."""
+    scale = stage.scale
+    host = stage.start_host("memory")
+    stage.results.add("rss_at_start", host.rss_mb, "MB")
+    random = Random(20_26)  # noqa: S311 - the same order in every run, not a secret
+    after: list[float] = []
+    for part, count in (("sale", scale.memory_runs), ("more", scale.memory_more_runs)):
+        runs = stage.fresh_runs(scale.memory_seats, count)
+        orders = [run for run in runs for _ in range(scale.memory_seats)]
+        random.shuffle(orders)
+        peak_mb = _sell_out(stage, host, orders)
+        stage.audit(f"memory_{part}", runs)
+        after.append(host.rss_mb)
+        stage.results.add(f"rss_after_{part}", host.rss_mb, "MB")
+        stage.results.add(f"rss_peak_during_{part}", peak_mb, "MB")
+    stage.results.add_ratio("rss_growth_after_100k", after[1] / after[0])
+    if scale.memory_runs * scale.memory_seats == BOOKINGS_OF_THE_FLOOR:
+        stage.results.rss_mb_after_100k = round(after[0], 1)
+    host.stop()
+
+
+def _sell_out(stage: Stage, host: Host, orders: list[RunKey]) -> float:
+    """Sells in slices, so that requests need not all be made beforehand; the highest memory between two of them."""
+    volleys, seen_mb = [], []
+    remaining = iter(orders)
+    for piece in _slices(remaining, stage.scale.memory_slice_calls):
+        volleys.append(stage.sell(piece, CALLERS, [host]))
+        seen_mb.append(host.rss_mb)
+    stage.results.add_volleys(f"memory_sale_{len(orders)}", volleys)
+    return max(seen_mb)
+
+
+def _slices(orders: Iterator[RunKey], size: int) -> Iterator[list[RunKey]]:
+    while piece := list(islice(orders, size)):
+        yield piece
