@@ -115,9 +115,14 @@ class Server:
         reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
 
     @classmethod
-    async def start(cls, settings: Settings) -> Self:
-        """Connects to the database, or starts one, and serves. Raises EmbeddedMongodError, or OSError for a taken address."""
-        client, embedded = await _open_database(settings)
+    async def start(cls, settings: Settings, client: Client | None = None) -> Self:
+        """Connects to the database, or starts one, or takes the given client's, and serves.
+
+        Raises EmbeddedMongodError, or OSError for a taken address.
+        """
+        embedded = None
+        if client is None:
+            client, embedded = await _open_database(settings)
         server = cls(settings, client, embedded)
         try:
             await server._begin()

@@ -48,7 +48,7 @@ def _failure_of_connection(message: str, target: str) -> Failure:
 
 def _advice_for(code: str, reason: str) -> str:
     if code == "UNAUTHENTICATED" or reason == "CREDENTIALS_MISSING":
-        return "Say who you are: --user you@example.com, or set SEATLINE_USER."
+        return "Give --user you@example.com, or set SEATLINE_USER."
     return ""
 
 

@@ -8,6 +8,7 @@ Not here: waiting for arguments (`app.cli.serving`), and any rule of selling.
 from __future__ import annotations
 
 import datetime
+import shlex
 import shutil
 import sys
 import uuid
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.calls import Calls
-from app.cli.failures import CallError, CommandError, Failure, printable
+from app.cli.failures import CallError, CommandError, Failure
 from app.cli.options import DEFAULT_TARGET, CallerOptions
 from app.cli.screen import print_text
 from app.cli.timetable import request_id_for, train_from_text
@@ -119,18 +120,18 @@ def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Ite
 
 
 def _what_next(options: CallerOptions, receipt: booking_pb2.Receipt, email: str) -> list[str]:
-    """Commands that continue from the booked ticket, as they can be pasted."""
-    program = _program()
-    where = "" if options.target == DEFAULT_TARGET else f" --target {options.target}"
-    passenger, operator = f"{where} --user {email}", f"{where} --user {OPERATOR} --role operator"
-    run = f"{receipt.train_id} {receipt.travel_date}"
+    """Commands that continue from the booked ticket, as they can be pasted into a shell."""
+    program, run = _program(), f"{receipt.train_id} {receipt.travel_date}"
+    target = [] if options.target == DEFAULT_TARGET else [f"export SEATLINE_TARGET={shlex.quote(options.target)}"]
     return [
-        f"{program} map {run}{passenger}",
-        f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17{passenger}",
-        f"{program} receipts {email}{passenger}",
-        f"{program} cancel {receipt.reference} --dry-run{passenger}",
-        f"{program} runs --from STP --to PNO{where}",
-        f"{program} section {run} A{operator}",
+        *target,
+        f"export SEATLINE_USER={email}",
+        f"{program} map {run}",
+        f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17",
+        f"{program} receipts {email}",
+        f"{program} cancel {receipt.reference} --dry-run",
+        f"{program} runs --from {shlex.quote(receipt.origin)} --to {shlex.quote(receipt.destination)}",
+        f"{program} section {run} A --user {OPERATOR} --role operator",
     ]
 
 
@@ -138,7 +139,11 @@ def _program() -> str:
     """How this program is called from here: by its name where the shell finds it, else by its path or through Python."""
     started = Path(sys.argv[0])
     if started.name != "seatline":
-        return f"{Path(sys.executable).name} -m app"
-    if shutil.which("seatline") and Path(shutil.which("seatline") or "").resolve() == started.resolve():
-        return "seatline"
-    return printable(str(started.relative_to(Path.cwd()) if started.is_relative_to(Path.cwd()) else started))
+        return f"{_from_here(Path(sys.executable))} -m app"
+    found = shutil.which("seatline")
+    return "seatline" if found and Path(found).resolve() == started.resolve() else _from_here(started)
+
+
+def _from_here(program: Path) -> str:
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))

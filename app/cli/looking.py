@@ -47,9 +47,7 @@ def runs(
     if options.as_json:
         print_json(answer)
         return
-    print_list(
-        lambda console: runs_table(answer.train_runs, origin, destination, console), len(answer.train_runs), "run", answer
-    )
+    print_list(lambda _: runs_table(answer.train_runs, origin, destination), len(answer.train_runs), "run", answer)
 
 
 def map_seats(

@@ -80,8 +80,9 @@ def schedule(
         print_json(answer)
         return
     dates = [run.travel_date for run in answer.train_runs]
-    span = f", {date_text(dates[0])} to {date_text(dates[-1])}" if dates else ""
-    print_text(f"{train} runs on {len(dates)} date(s){span}; {answer.created_count} of them new.")
+    span = " to ".join(date_text(date) for date in dict.fromkeys((*dates[:1], *dates[-1:])))
+    counted = f"{len(dates)} date{'' if len(dates) == 1 else 's'}"
+    print_text(f"Train {printable(train)} runs on {counted}, {span}; {answer.created_count} new.")
 
 
 def section(

@@ -40,7 +40,7 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks) -> Panel:
     number = printable(receipt.train_number)
     train = f"{number} ({printable(receipt.train_id)})" if number else printable(receipt.train_id)
     grid = _journey_grid(receipt, train, clocks)
-    _add_people(grid, "Seat", receipt.passengers)
+    _add_people(grid, _seat_heading(receipt), receipt.passengers)
     grid.add_row("", "")
     grid.add_row("Price paid", Text(money_text(receipt.price_paid), style="bold"))
     grid.add_row("Booked by", person_text(receipt.user))
@@ -51,7 +51,7 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks) -> Panel:
 def booking_page(booking: booking_pb2.Booking, clocks: StationClocks) -> Panel:
     """A booking as it is now: journey, people and seats, who gave seats back, price."""
     grid = _journey_grid(booking, printable(booking.train_id), clocks)
-    _add_people(grid, "Seat", booking.passengers)
+    _add_people(grid, _seat_heading(booking), booking.passengers)
     _add_people(grid, "Given back", booking.cancelled_passengers)
     if len(booking.passengers) > 1:
         grid.add_row("Together", "yes" if booking.seats_together else "no, the seats are apart")
@@ -78,6 +78,11 @@ def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str
     return grid
 
 
+def _seat_heading(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
+    """A cancelled booking still lists its last passengers and seats; they must not read as seats to sit on."""
+    return "Given back" if journey.state == booking_pb2.BOOKING_STATE_CANCELLED else "Seat"
+
+
 def _add_people(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger]) -> None:
     for person in people:
         coach = f", coach {printable(person.seat.coach)}" if person.seat.coach else ""
@@ -87,7 +92,7 @@ def _add_people(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger])
 
 def receipts_table(receipts: Sequence[booking_pb2.Receipt], clocks: StationClocks, console: Console) -> Table:
     """One row for each receipt."""
-    table = columns("Reference", "Journey", "Seats", "Paid", "State")
+    table = columns("Reference", "Journey", "Seats", "Paid")
     for receipt in receipts:
         leaves = instant_text(receipt.depart_time, clocks.zone(receipt.train_id, receipt.travel_date, receipt.origin))
         journey = f"{printable(receipt.origin)} {arrow(console)} {printable(receipt.destination)}"
@@ -96,15 +101,14 @@ def receipts_table(receipts: Sequence[booking_pb2.Receipt], clocks: StationClock
             printable(receipt.reference),
             f"{journey}\n{train}, {leaves}",
             seats_text(receipt.seats),
-            money_text(receipt.price_paid),
-            booking_state_text(receipt.state),
+            f"{money_text(receipt.price_paid)}\n{booking_state_text(receipt.state)}",
         )
     return table
 
 
-def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str, console: Console) -> Table:
+def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str) -> Table:
     """One row for each run, with the journey from `origin` to `destination` (names or codes; empty: the whole way)."""
-    table = columns("Date", "Train", "Journey", "Free seats", "Fare", "State")
+    table = columns("Date and train", "Journey", "Free seats", "Fare")
     for run in runs:
         if not run.stops:
             continue
@@ -113,12 +117,10 @@ def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str
         arrives = clock_text(last.arrive_time, zone_named(last.time_zone), run.travel_date)
         fares = dict.fromkeys(money_text(section.fare) for section in run.sections)
         table.add_row(
-            date_text(run.travel_date),
-            f"{printable(run.train_id)}\n{printable(run.number)}",
-            f"{printable(first.name)} {leaves}\n{arrow(console)} {printable(last.name)} {arrives}",
+            f"{date_text(run.travel_date)}\n{printable(run.train_id)} ({printable(run.number)})",
+            f"{leaves} {printable(first.name)}\n{arrives} {printable(last.name)}",
             "\n".join(f"{printable(part.section)} {part.free_seat_count}/{part.seat_count}" for part in run.sections),
-            "\n".join(fares),
-            run_state_text(run.state),
+            "\n".join([*fares, run_state_text(run.state)]),
         )
     return table
 
@@ -131,7 +133,7 @@ def _stop_called(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | No
 
 def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Table:
     """One row for each train."""
-    table = columns("Train", "Number", "Way", "Sections", "Coaches")
+    table = columns("Train", "Way", "Sections")
     for train in trains:
         ends = [printable(stop.name) for stop in (*train.stops[:1], *train.stops[-1:])]
         seats = {section.name: 0 for section in train.sections}
@@ -139,11 +141,9 @@ def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Tabl
             seats[coach.section] = seats.get(coach.section, 0) + coach.seat_count
         fares = {section.name: money_text(section.fare) for section in train.sections}
         table.add_row(
-            printable(train.train_id),
-            printable(train.number),
-            f" {arrow(console)} ".join(ends) + f"\n{len(train.stops)} stops",
+            f"{printable(train.train_id)}\n{printable(train.number)}",
+            f" {arrow(console)} ".join(ends) + f"\n{len(train.stops)} stops, {len(train.coaches)} coaches",
             "\n".join(f"{printable(name)}: {count} seats, {fares.get(name, '')}" for name, count in seats.items()),
-            str(len(train.coaches)),
         )
     return table
 

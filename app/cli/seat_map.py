@@ -38,14 +38,14 @@ _SIGNS_ASCII = {FREE: ".", SOLD: "x", PARTLY_SOLD: "/", MINE: "*", UNKNOWN: "?"}
 _COLOURS = {
     FREE: "black on #56b4e9",
     SOLD: "#d0d0d0 on #444444",
-    PARTLY_SOLD: "black on #e69f00",
+    PARTLY_SOLD: "black on #d55e00",
     MINE: "bold black on #f0e442",
     UNKNOWN: "",
 }
 _MEANINGS = {
     FREE: "free",
     SOLD: "sold",
-    PARTLY_SOLD: "partly sold: taken on a part of the way",
+    PARTLY_SOLD: "sold on a part of the way",
     MINE: "mine",
     UNKNOWN: "unknown",
 }
@@ -56,6 +56,7 @@ SeatKey = tuple[str, int]
 def seat_map_page(seat_map: train_pb2.SeatMap, mine: frozenset[SeatKey], heading: str, console: Console) -> RenderableType:
     """The whole map: `heading`, legend with counts, then every coach. `mine` are the reader's seats by section and number."""
     states = {_key(entry.seat): _state(entry, mine) for entry in seat_map.seats}
+    digits = len(str(max((entry.seat.number for entry in seat_map.seats), default=0)))
     signs = _SIGNS if is_unicode(console) else _SIGNS_ASCII
     way = f"{printable(seat_map.origin)} {arrow(console)} {printable(seat_map.destination)}"
     parts: list[RenderableType] = [
@@ -66,7 +67,7 @@ def seat_map_page(seat_map: train_pb2.SeatMap, mine: frozenset[SeatKey], heading
     for (section, coach), entries in groupby(seat_map.seats, key=lambda entry: (entry.seat.section, entry.seat.coach)):
         seats = [entry.seat for entry in entries]
         parts.append(_coach_heading(section, coach, [states[_key(seat)] for seat in seats], len(seats)))
-        parts.extend(_coach_strips(seats, states, signs, console))
+        parts.extend(_coach_strips(seats, digits, states, signs, console))
     return Group(*parts)
 
 
@@ -84,7 +85,7 @@ def _legend(counts: Counter[str], signs: dict[str, str]) -> Text:
         if state == UNKNOWN and not counts[state]:
             continue
         legend.append(f" {signs[state]} ", style=_COLOURS[state])
-        legend.append(f" {counts[state]} {meaning}   ")
+        legend.append(f" {counts[state]:,} {meaning}   ")
     legend.rstrip()
     return legend
 
@@ -97,10 +98,9 @@ def _coach_heading(section: str, coach: str, states: list[str], seat_count: int)
 
 
 def _coach_strips(
-    seats: list[seat_pb2.Seat], states: dict[SeatKey, str], signs: dict[str, str], console: Console
+    seats: list[seat_pb2.Seat], digits: int, states: dict[SeatKey, str], signs: dict[str, str], console: Console
 ) -> Iterator[Text]:
     """A coach lengthwise, in strips that fit the terminal: each column is a row of seats across the coach."""
-    digits = max(len(str(seat.number)) for seat in seats)
     cell_columns = digits + 1 + _GAP_COLUMNS
     fitting = (console.width - _WALL_COLUMNS) // cell_columns
     seats_in_strip = SEATS_ACROSS * max(1, min(fitting, ROWS_IN_STRIP_MAX))

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.failures import UsageError
+from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 
 # A service that starts its own database is ready within seconds; longer than this, nobody waits for a demonstration.
@@ -26,12 +26,14 @@ def serve() -> None:
     """Run the service. It is configured by environment variables SEATLINE_*."""
     from app.config import SettingsError, load_settings
     from app.server import run
+    from app.store.embedded import EmbeddedMongodError
 
     try:
-        settings = load_settings()
+        run(load_settings())
     except SettingsError as error:
         raise UsageError(str(error)) from error
-    run(settings)
+    except (OSError, EmbeddedMongodError) as error:  # the port is taken, the data directory is in use or cannot be written
+        raise CommandError(Failure("START_FAILED", str(error))) from error
 
 
 def demo(options: CallerOptions, wait_seconds: WaitOption = 0.0) -> None:

@@ -32,8 +32,8 @@ from app.cli.failures import FieldProblem, UsageError, printable
 from app.cli.wording import NANOS_PER_UNIT
 from app.pb.seatline.v1 import operator_pb2
 
-# The largest train the contract allows takes about 10 KB; YAML of this size is still read in a second.
-FILE_BYTES_MAX = 1_000_000
+# The largest train the contract allows takes about 15 KB; YAML of this size is still read in a second or two.
+FILE_BYTES_MAX = 100_000
 
 _TIME_OF_DAY = re.compile(r"(?P<hour>[01]?[0-9]|2[0-3]):(?P<minute>[0-5][0-9])", re.ASCII)
 # Twelve digits fit the int64 of Money with room; nine decimals are what its nanos can hold.

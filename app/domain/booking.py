@@ -14,6 +14,7 @@ from app.domain.timetable import Journey
 
 # Crockford's base 32: digits and letters without I, L, O and U, which are misread or make words.
 _REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LETTER_PAIRS = [first + second for first in _REFERENCE_ALPHABET for second in _REFERENCE_ALPHABET]
 REFERENCE_LENGTH = 6
 
 
@@ -88,6 +89,8 @@ class Booking:
     @property
     def seats_together(self) -> bool:
         """Whether the seats are neighbours in one coach: consecutive numbers."""
+        if len(self.passengers) == 1:
+            return True
         seats = [passenger.seat for passenger in self.passengers]
         numbers = sorted(seat.number for seat in seats)
         one_coach = len({(seat.section, seat.coach) for seat in seats}) == 1
@@ -112,9 +115,10 @@ class CreateBooking:
     @property
     def fingerprint(self) -> str:
         """Tells two bodies under one request_id apart: 64 bits of all that was asked for."""
-        asked = (self.train_id, self.travel_date, self.origin, self.destination, self.section, self.seat_numbers)
-        people = [(person.first_name, person.last_name, person.email) for person in self.passengers]
-        return hashlib.blake2b(repr((asked, people)).encode(), digest_size=8).hexdigest()
+        asked = [self.train_id, self.travel_date, self.origin, self.destination, self.section, *map(str, self.seat_numbers)]
+        for person in self.passengers:
+            asked += person.first_name, person.last_name, person.email
+        return hashlib.blake2b(repr(asked).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,4 +166,4 @@ def reference_for(user_key: str, request_id: str, attempt: int) -> str:
     """
     digest = hashlib.blake2b(f"{user_key}\n{request_id}\n{attempt}".encode(), digest_size=4).digest()
     bits = int.from_bytes(digest, "big")
-    return "".join(_REFERENCE_ALPHABET[bits >> shift & 31] for shift in (25, 20, 15, 10, 5, 0))
+    return _LETTER_PAIRS[bits >> 20 & 1023] + _LETTER_PAIRS[bits >> 10 & 1023] + _LETTER_PAIRS[bits & 1023]

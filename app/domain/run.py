@@ -13,10 +13,15 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from app.domain.booking import Booking, Seat
+from app.domain.people import Person
 from app.domain.refusals import InvalidField
 from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
 from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
 from app.domain.train import Train
+
+
+# Spellings of journeys that are remembered. Nearly all callers spell them as the timetable does.
+_NAMED_JOURNEYS_MAX = 256
 
 
 class RunState(StrEnum):
@@ -64,6 +69,7 @@ class TrainRun:
     _positions: dict[str, int] = field(init=False, default_factory=dict)
     _live_passengers: dict[str, str] = field(init=False, default_factory=dict)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
+    _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.restore(self.bookings)
@@ -75,7 +81,12 @@ class TrainRun:
 
     def journey(self, origin: str, destination: str) -> Journey:
         """The ride between two stops named by the caller; empty stands for the ends. Refuses what is no journey."""
-        return self.journey_between(*find_legs(self.stops, origin, destination))
+        journey = self._named_journeys.get((origin, destination))
+        if journey is None:
+            journey = self.journey_between(*find_legs(self.stops, origin, destination))
+            if len(self._named_journeys) < _NAMED_JOURNEYS_MAX:
+                self._named_journeys[origin, destination] = journey
+        return journey
 
     def journey_between(self, origin: int, destination: int) -> Journey:
         """The ride between two stops by index; one value for all who ask, since thousands of bookings share it."""
@@ -282,11 +293,17 @@ def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
 
 def booking_bytes(booking: Booking) -> int:
     """About how many bytes a booking takes in the run's document, never less than it does."""
-    people = (*booking.passengers, *booking.cancelled_passengers)
-    text = sum(
-        # The address stands there thrice: as sent, as compared, and among the booking's addresses.
-        len(one.person.first_name.encode()) + len(one.person.last_name.encode()) + 3 * len(one.person.email.encode()) + 200
-        for one in people
-    )
-    user = booking.user
-    return 700 + text + len(user.first_name.encode()) + len(user.last_name.encode()) + 3 * len(user.email.encode())
+    total = 700 + _person_bytes(booking.user)
+    for passenger in booking.passengers:
+        total += 200 + _person_bytes(passenger.person)
+    for passenger in booking.cancelled_passengers:
+        total += 200 + _person_bytes(passenger.person)
+    return total
+
+
+def _person_bytes(person: Person) -> int:
+    # The address stands there twice: as sent, and as compared among the booking's addresses. Composing and lowering its
+    # characters may lengthen it; three is beyond that. A character takes at most four bytes.
+    text = person.first_name + person.last_name
+    email = 3 * len(person.email)
+    return len(text) + email if text.isascii() and person.email.isascii() else 4 * (len(text) + email)

@@ -44,8 +44,10 @@ class SectionSeats:
     next_number: int = 1
     freed: dict[int, tuple[FreedEntry, ...]] = field(default_factory=dict)
     _freed_order: list[tuple[int, int, int]] = field(init=False, repr=False)
+    _coach_ends: list[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._coach_ends = [coach.last for coach in self.coaches]
         self._freed_order = sorted(
             (sequence, number, legs) for number, entries in self.freed.items() for sequence, legs in entries
         )
@@ -65,7 +67,7 @@ class SectionSeats:
 
     def coach_of(self, number: int) -> str:
         """The coach that a seat is in."""
-        return next(coach.name for coach in self.coaches if coach.first <= number <= coach.last)
+        return self.coaches[bisect_left(self._coach_ends, number)].name
 
     def set_freed(self, number: int, entries: tuple[FreedEntry, ...]) -> None:
         """Replaces what is free on a seat below the counter, and its place in the order."""
@@ -90,11 +92,11 @@ class SectionSeats:
 
     def _fresh_seats(self, legs: int, count: int) -> list[int]:
         chosen: list[int] = []
-        number = self.next_number
-        while number <= self.size and len(chosen) < count:
+        for number in range(self.next_number, self.size + 1):
             if self.is_free(number, legs):
                 chosen.append(number)
-            number += 1
+                if len(chosen) == count:
+                    break
         return chosen
 
     def _freed_seats(self, legs: int) -> Iterator[int]:

@@ -60,10 +60,10 @@ def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhe
     return booking
 
 
-def request_references(command: CreateBooking) -> list[str]:
+def request_references(command: CreateBooking, attempts: int = limits.REFERENCE_ATTEMPTS_MAX) -> list[str]:
     """The references under which the booking of this request may stand, in the order in which they are tried."""
     user_key = email_key(command.user.email)
-    return [reference_for(user_key, command.request_id, attempt) for attempt in range(limits.REFERENCE_ATTEMPTS_MAX)]
+    return [reference_for(user_key, command.request_id, attempt) for attempt in range(attempts)]
 
 
 def _find_request(run: TrainRun, user_key: str, request_id: str, elsewhere: Elsewhere) -> tuple[str, Booking | None]:

@@ -70,7 +70,8 @@ def legs_between(origin: int, destination: int) -> int:
 def on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ...]:
     """The stops with their instants on a date.
 
-    Refuses TIMETABLE_IMPOSSIBLE where a clock change between two calls would make the train arrive before it left.
+    Refuses TIMETABLE_IMPOSSIBLE where a clock change between two calls would make the train arrive before it left, and where
+    the calendar ends.
     """
     previous = datetime.min.replace(tzinfo=UTC)
     dated: list[Stop] = []
@@ -87,11 +88,15 @@ def on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ..
 def _instant(call: Call | None, travel_date: date, zone: ZoneInfo, previous: datetime, name: str) -> datetime | None:
     if call is None:
         return None
-    local = datetime.combine(travel_date + timedelta(days=call.day_offset), call.at)
-    for fold in (0, 1):
-        instant = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-        if instant >= previous:
-            return instant
+    try:
+        local = datetime.combine(travel_date + timedelta(days=call.day_offset), call.at)
+        for fold in (0, 1):
+            instant = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+            if instant >= previous:
+                return instant
+    except OverflowError:
+        message = f"on {travel_date.isoformat()} the call at {name} lies outside the calendar"
+        raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, message) from None
     raise Refusal(
         Reason.TIMETABLE_IMPOSSIBLE,
         f"on {travel_date.isoformat()} the call at {name} at {call.at:%H:%M} would come before the call before it",

@@ -8,6 +8,7 @@ Each function gives the value in the form the domain takes, or refuses it under 
 import re
 import unicodedata
 from datetime import date
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 from google.type.money_pb2 import Money as MoneyMessage
@@ -28,6 +29,7 @@ _PLAIN_EMAIL = re.compile(
 )
 _LOCAL_PART_LENGTH_MAX = 64  # RFC 5321 section 4.5.3.1.1
 _NANOS = 10**9
+_DATES_MAX = 1_024  # dates that are asked for again and again: those on which trains run
 
 
 def required(text: str, field: str) -> str:
@@ -53,6 +55,7 @@ def train_id(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=_DATES_MAX)
 def iso_date(text: str, field: str) -> date:
     """A date in the form YYYY-MM-DD that exists."""
     required(text, field)

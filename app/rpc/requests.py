@@ -8,7 +8,7 @@ from datetime import time
 
 from app.domain import limits
 from app.domain.booking import CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
-from app.domain.people import Caller, Person, identified
+from app.domain.people import Caller, Person, email_key, identified
 from app.domain.refusals import InvalidField
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train
@@ -26,7 +26,7 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
     _require_distinct(passengers)
     return CreateBooking(
         caller=caller,
-        user=Person("", "", address),
+        user=_booker(address, passengers),
         request_id=fields.request_id(request.request_id),
         train_id=fields.train_id(request.train_id),
         travel_date=fields.iso_date(request.travel_date, "travel_date").isoformat(),
@@ -133,6 +133,15 @@ def _passengers(messages: Sequence[seat_pb2.Passenger]) -> tuple[Person, ...]:
     return tuple(
         fields.person(one.first_name, one.last_name, one.email, f"passengers[{index}]") for index, one in enumerate(messages)
     )
+
+
+def _booker(address: str, passengers: tuple[Person, ...]) -> Person:
+    """Who books, with the names given for that address; without names for somebody who does not travel along."""
+    key = email_key(address)
+    for person in passengers:
+        if person.key == key:
+            return person if person.email == address else Person(person.first_name, person.last_name, address)
+    return Person("", "", address)
 
 
 def _require_passenger_count(count: int) -> None:

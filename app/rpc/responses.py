@@ -5,6 +5,7 @@ Belongs here: one function for each message. Does not: anything that decides.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money as MoneyMessage
@@ -19,6 +20,8 @@ from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from app.usecases.trains import RunView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Departures, arrivals, fares, and the moments of a batch: a few hundred are in use at a time.
+_SHARED_MAX = 4_096
 _BOOKING_STATES = {
     BookingState.CONFIRMED: booking_pb2.BOOKING_STATE_CONFIRMED,
     BookingState.CANCELLED: booking_pb2.BOOKING_STATE_CANCELLED,
@@ -30,14 +33,17 @@ _RUN_STATES = {
 }
 
 
+# Messages are copied into the one they become part of, so that one value may serve many answers.
+@lru_cache(maxsize=_SHARED_MAX)
 def timestamp(moment: datetime) -> Timestamp:
-    """An instant."""
+    """An instant. The value is shared: not to be changed."""
     since = moment - _EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
+@lru_cache(maxsize=_SHARED_MAX)
 def money(amount: Money) -> MoneyMessage:
-    """An amount."""
+    """An amount. The value is shared: not to be changed."""
     scale = 10 ** minor_digits(amount.currency)
     whole, part = divmod(amount.minor, scale)
     return MoneyMessage(currency_code=amount.currency, units=whole, nanos=part * (10**9 // scale))

@@ -53,7 +53,7 @@ CONNECT_SECONDS_MAX = 1.0  # on loopback a connection comes at once or not at al
 POLL_SECONDS = 0.02  # short against the second that a start takes, long against the cost of looking
 # Somebody else may take the free port before mongod does; five times in a row is no coincidence any more.
 PORT_ATTEMPTS_MAX = 5
-PORT_TAKEN_EXIT_CODE = 48
+PORT_TAKEN = "Address already in use"  # mongod's words; its exit code differs with the moment at which it loses the race
 # What is read back from a failed start's log: the cause stands in the first errors, before the stack traces.
 LOG_BYTES_MAX, LOG_LINES_MAX, LOG_LINE_CHARS_MAX = 256 * 1024, 4, 400
 PR_SET_PDEATHSIG = 1
@@ -61,10 +61,6 @@ PR_SET_PDEATHSIG = 1
 
 class EmbeddedMongodError(Exception):
     """The embedded mongod cannot run; the text says why, what to do, and quotes mongod's log where it knows more."""
-
-
-class _PortTaken(Exception):
-    """Another process took the chosen port first."""
 
 
 class EmbeddedMongod:
@@ -223,10 +219,11 @@ def _start(binary: Path, home: Path, running_lock: int, deadline: float) -> tupl
             return supervisor, _await_primary(supervisor, home, port, deadline), port
         except BaseException as error:
             _end(supervisor, STOP_SECONDS_MAX)
-            if isinstance(error, EmbeddedMongodError):
-                raise EmbeddedMongodError("\n  ".join([str(error), *_log_excerpt(home)])) from error
-            if not isinstance(error, _PortTaken):
+            if not isinstance(error, EmbeddedMongodError):
                 raise
+            reasons = _log_excerpt(home)
+            if not any(PORT_TAKEN in reason for reason in reasons):
+                raise EmbeddedMongodError("\n  ".join([str(error), *reasons])) from error
     raise EmbeddedMongodError(f"mongod's port was taken {PORT_ATTEMPTS_MAX} times in a row: something takes every free port")
 
 
@@ -293,8 +290,6 @@ def _await_primary(supervisor: subprocess.Popen[bytes], home: Path, port: int, d
 
 def _check_alive(supervisor: subprocess.Popen[bytes]) -> None:
     code = supervisor.poll()
-    if code == PORT_TAKEN_EXIT_CODE:
-        raise _PortTaken
     if code is not None:
         raise EmbeddedMongodError(f"mongod ended while starting, with exit code {code}")
 
@@ -355,9 +350,12 @@ def _readable(line: str) -> tuple[bool, str]:
     """Whether a log line tells an error, and its text without the machinery around it."""
     try:
         entry = json.loads(line)
-        text = f"{entry['msg']} {json.dumps(entry['attr'])}" if "attr" in entry else str(entry["msg"])
+        detail = entry.get("attr", {})
+        if isinstance(detail.get("message"), dict):  # the storage engine wraps its words (a full disk, say) once more
+            detail = [detail["message"].get("msg"), detail["message"].get("error_str")]
+        text = f"{entry['msg']} {json.dumps(detail)}" if detail else str(entry["msg"])
         return entry["s"] in ("E", "F"), " ".join(text.split())[:LOG_LINE_CHARS_MAX]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         # Not mongod's format: the loader, the shell or the supervisor speaks, and never without cause.
         return True, line[:LOG_LINE_CHARS_MAX]
 

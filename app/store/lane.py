@@ -172,7 +172,7 @@ class Lane:
 
     async def _find_elsewhere(self, batch: Sequence[_Entry]) -> dict[str, Booking]:
         """What the archive holds under the references that the batch's new bookings want first."""
-        first = [request_references(entry.command)[0] for entry in batch if isinstance(entry.command, CreateBooking)]
+        first = [request_references(entry.command, 1)[0] for entry in batch if isinstance(entry.command, CreateBooking)]
         found = await self._archive.find_many([one for one in first if self.run is None or self.run.find(one) is None])
         if found:  # either a request that was archived, or one reference in 10^9: the next ones are to be looked at as well
             found.update(await self._archive.find_many(_references(batch)))

@@ -3,6 +3,7 @@
 Belongs here: statements to the collection `users`. Does not: what bookings know of people (`bookings.py`).
 """
 
+import time
 from datetime import datetime
 
 from app.domain.people import Person
@@ -10,11 +11,28 @@ from app.store.documents import person_document, person_from
 from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
 
 
+# An agent books for others many times a minute; names are read again after this long.
+NAMES_SECONDS_MAX = 10.0
+NAMES_MAX = 10_000
+
+
 class Users:
     """The collection `users`, keyed by the address as it is compared."""
 
     def __init__(self, database: Database) -> None:
         self._users: Collection = database["users"]
+        self._names: dict[str, tuple[float, Person | None]] = {}
+
+    async def names(self, email_key: str) -> Person | None:
+        """The person with that address, as it was known at most `NAMES_SECONDS_MAX` ago."""
+        now = time.monotonic()
+        until, known = self._names.get(email_key, (0.0, None))
+        if now >= until:
+            known = await self.find(email_key)
+            if len(self._names) >= NAMES_MAX:
+                self._names.clear()
+            self._names[email_key] = (now + NAMES_SECONDS_MAX, known)
+        return known
 
     async def insert(self, person: Person, now: datetime) -> bool:
         """Keeps a person. False when somebody is known under that address."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.domain.booking import Booking, CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
 from app.domain.changing import change_archived, changeable, visible
-from app.domain.people import Caller, Person, email_key, require_self_or_operator
+from app.domain.people import Caller, email_key, require_self_or_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import run_id
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
@@ -27,8 +27,10 @@ class BookingUseCases:
 
     async def create(self, command: CreateBooking, deadline: float) -> Booking:
         """Sells seats; see `app.domain.selling.create_booking` and `Lane.submit` for what is refused."""
-        named = replace(command, user=await self._named(command))
-        return await self._store.lanes.submit(run_id(command.train_id, command.travel_date), named, deadline)
+        if not command.user.first_name:  # somebody who books for others: as registered, where they are
+            known = await self._store.users.names(command.user.key)
+            command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
+        return await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
 
     async def get(self, caller: Caller, reference: str) -> Booking:
         """A booking, for those who may see it."""
@@ -79,11 +81,3 @@ class BookingUseCases:
 
     async def _is_known(self, key: str) -> bool:
         return await self._store.users.find(key) is not None or await self._store.bookings.knows(key)
-
-    async def _named(self, command: CreateBooking) -> Person:
-        """Who books, with names: from the passengers, or else as registered."""
-        key = command.user.key
-        for person in command.passengers:
-            if person.key == key:
-                return replace(person, email=command.user.email)
-        return await self._store.users.find(key) or command.user

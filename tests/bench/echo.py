@@ -19,7 +19,7 @@ def ordinary_booking() -> booking_pb2.Booking:
     """A booking of one passenger with every field set that the service sets."""
     seat = seat_pb2.Seat(section="A", coach="12", number=1_234, label="A-1234")
     person = {"first_name": "Passenger", "last_name": "Number-001234", "email": "passenger-001234@bench.example"}
-    moment = Timestamp(seconds=1_800_000_000, nanos=123_000_000)
+    moment, timetabled = Timestamp(seconds=1_800_000_000, nanos=123_000_000), Timestamp(seconds=1_800_000_000)
     return booking_pb2.Booking(
         reference="K7M2QX",
         state=booking_pb2.BOOKING_STATE_CONFIRMED,
@@ -27,15 +27,15 @@ def ordinary_booking() -> booking_pb2.Booking:
         travel_date="2031-05-01",
         origin="London St Pancras",
         destination="Paris Gare du Nord",
-        depart_time=moment,
-        arrive_time=moment,
+        depart_time=timetabled,
+        arrive_time=timetabled,
         passengers=[seat_pb2.Passenger(seat=seat, **person)],
         price=Money(currency_code="USD", units=20),
         seats_together=True,
         user=seat_pb2.User(**person),
         create_time=moment,
         update_time=moment,
-        etag="0123456789abcdef",
+        etag="1234",
     )
 
 

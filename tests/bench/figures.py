@@ -76,7 +76,7 @@ def volley_of(parts: Sequence[Part], seconds_max: float | None = None) -> Volley
         p99_ms=percentile(latencies, 0.99) / 1e6,
         slowest_ms=percentile(latencies, 1.0) / 1e6,
         generator_us_per_call=sum(record.cpu_seconds for record in records) * 1e6 / max(1, len(ends)),
-        problems=tuple(problems_of(parts)),
+        problems=tuple(problems_of(parts, may_leave_calls=seconds_max is not None)),
     )
 
 
@@ -91,8 +91,8 @@ def rate(count: int, span_ns: int) -> float:
     return count * 1e9 / span_ns if span_ns > 0 else 0.0
 
 
-def problems_of(parts: Sequence[Part]) -> list[str]:
-    """What a reader must know before believing the figures: refusals, lost connections."""
+def problems_of(parts: Sequence[Part], *, may_leave_calls: bool) -> list[str]:
+    """What a reader must know before believing the figures: refusals, lost connections, calls that were never sent."""
     refusals: Counter[tuple[int, str]] = Counter()
     for part in parts:
         refusals.update(part.record.refusals)
@@ -100,6 +100,9 @@ def problems_of(parts: Sequence[Part]) -> list[str]:
     lost = sum(part.record.connections_lost for part in parts)
     if lost:
         found.append(f"{lost} connections lost")
+    unsent = sum(part.record.unsent for part in parts)
+    if unsent and not may_leave_calls:
+        found.append(f"{unsent} calls were not sent in time")
     return found + [note for part in parts for note in part.record.notes]
 
 

@@ -8,6 +8,7 @@ The service is configured by the environment, as in production; the ports are pr
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 
@@ -22,6 +23,10 @@ async def serve() -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     server = await Server.start(load_settings())
+    # As the service does when it runs by itself.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     echo, echo_port = await start_echo()
     naive, naive_port = await start_naive(server.database)
     ports = {"service": server.port, "echo": echo_port, "naive": naive_port, "database": server.database.name}

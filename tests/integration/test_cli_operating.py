@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -127,7 +129,7 @@ def test_section_shows_names_of_any_script_and_no_markup_of_theirs_works(service
 def test_schedule_of_one_date_sends_it_as_first_and_last(service: ScriptedService, seatline: Any) -> None:
     key = operator_pb2.TrainRunKey(train_id="es9014", travel_date="2030-07-01")
     service.answers["ScheduleTrainRuns"] = operator_pb2.ScheduleTrainRunsResponse(train_runs=[key], created_count=1)
-    assert "1 date(s)" in seatline("schedule", "es9014", "2030-07-01").stdout
+    assert "runs on 1 date, Mon 01 Jul 2030; 1 new." in seatline("schedule", "es9014", "2030-07-01").stdout
     asked = service.requests("ScheduleTrainRuns")[0]
     assert (asked.first_date, asked.last_date) == ("2030-07-01", "2030-07-01")
 
@@ -219,6 +221,31 @@ def test_the_program_writes_ascii_where_nothing_else_can_be_shown(service: Scrip
     assert (done.returncode, done.stderr) == (0, "")
     assert "Z?rich -> ??" in done.stdout
     assert re.search(r"\| 1\. +\|", done.stdout)
+
+
+def test_serve_says_which_setting_is_wrong_and_exits_with_2() -> None:
+    done = run_process("serve", SEATLINE_LISTEN="nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: SEATLINE_LISTEN: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_a_waiting_program_without_a_traceback(service: ScriptedService) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> train_pb2.ListTrainRunsResponse:
+        asked.set()
+        released.wait(PROCESS_SECONDS_MAX)
+        return train_pb2.ListTrainRunsResponse()
+
+    service.answers["ListTrainRuns"] = wait
+    command = [sys.executable, "-m", "app", "runs", "--target", service.target, "--timeout", str(PROCESS_SECONDS_MAX)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert asked.wait(PROCESS_SECONDS_MAX)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PROCESS_SECONDS_MAX)
+        released.set()
+    assert (process.returncode, out, err) == (130, "", "")
 
 
 def test_the_help_of_the_program_does_not_wait_for_grpc_or_rich_tables() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import json
 import os
 import signal
 import socket
@@ -58,8 +59,8 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[EmbeddedMongod]:
-    mongod = start_embedded_mongod(data_dir)
+def running(data_dir: Path, binary: Path | None = None) -> Iterator[EmbeddedMongod]:
+    mongod = start_embedded_mongod(data_dir, mongod=binary)
     try:
         yield mongod
     finally:
@@ -148,20 +149,6 @@ def test_a_stop_is_clean_and_a_second_stop_says_the_same(data_dir: Path) -> None
     assert (data_dir / "mongod" / "db" / "mongod.lock").read_bytes() == b""
 
 
-def test_only_the_owner_can_look_into_the_directory(data_dir: Path) -> None:
-    with running(data_dir):
-        pass
-    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
-    assert stat.S_IMODE((data_dir / "mongod").stat().st_mode) == 0o700
-
-
-def test_the_log_of_one_earlier_start_is_kept_and_no_more(data_dir: Path) -> None:
-    for _ in range(3):
-        with running(data_dir):
-            pass
-    assert sorted(path.name for path in (data_dir / "mongod").glob("mongod.log*")) == ["mongod.log", "mongod.log.1"]
-
-
 def test_the_end_of_the_thread_that_started_it_does_not_end_the_mongod(data_dir: Path) -> None:
     started: list[EmbeddedMongod] = []
     thread = threading.Thread(target=lambda: started.append(start_embedded_mongod(data_dir)))
@@ -199,6 +186,17 @@ def test_a_port_that_somebody_takes_first_costs_one_more_attempt(data_dir: Path,
         with running(data_dir) as mongod:
             assert mongod.port != taken.getsockname()[1]
             write_note(mongod, "works")
+
+
+def test_a_port_that_is_lost_only_when_mongod_listens_costs_one_more_attempt_too(data_dir: Path, tmp_path: Path) -> None:
+    loses_once = f"""
+        [ -e {tmp_path}/lost ] && exec {find_mongod()} "$@"
+        touch {tmp_path}/lost
+        echo '{{"s": "E", "msg": "Error listening", "attr": {{"error": "Address already in use"}}}}'
+        kill -ABRT $$"""
+    with running(data_dir, executable(tmp_path / "mongod", loses_once)) as mongod:
+        write_note(mongod, "works")
+        assert notes(mongod) == ["works"]
 
 
 def test_a_second_start_on_one_directory_is_refused_in_one_clear_line(data_dir: Path) -> None:
@@ -293,6 +291,36 @@ def test_the_wheels_binary_gets_its_run_bit(tmp_path: Path, monkeypatch: pytest.
 def test_what_the_binary_said_before_it_failed_is_in_the_error(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "echo 'No space left on device' >&2; exit 14")
     with pytest.raises(EmbeddedMongodError, match=r"exit code 14\n  No space left on device"):
+        start_embedded_mongod(tmp_path / "data", mongod=fake)
+
+
+def test_a_full_disk_is_told_in_the_storage_engines_words(tmp_path: Path) -> None:
+    inner = {"ts_sec": 1, "msg": "journal/WiredTigerLog.1: handle-write", "error_str": "No space left on device"}
+    entry = {"s": "E", "msg": "WiredTiger error message", "attr": {"error": 28, "message": inner}}
+    fake = executable(
+        tmp_path / "mongod", f"echo '{json.dumps({'s': 'I', 'msg': 'noise'})}'; echo '{json.dumps(entry)}'; exit 14"
+    )
+    with pytest.raises(EmbeddedMongodError) as failure:
+        start_embedded_mongod(tmp_path / "data", mongod=fake)
+    assert "WiredTigerLog.1: handle-write" in str(failure.value)
+    assert "No space left on device" in str(failure.value)
+    assert "noise" not in str(failure.value)
+
+
+def test_only_the_owner_can_look_into_the_directory_and_one_earlier_log_is_kept(tmp_path: Path) -> None:
+    fake = executable(tmp_path / "mongod", "exit 14")
+    data_dir = tmp_path / "deep" / "data"
+    for _ in range(3):
+        with pytest.raises(EmbeddedMongodError):
+            start_embedded_mongod(data_dir, mongod=fake)
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+    assert stat.S_IMODE((data_dir / "mongod").stat().st_mode) == 0o700
+    assert sorted(path.name for path in (data_dir / "mongod").glob("mongod.log*")) == ["mongod.log", "mongod.log.1"]
+
+
+def test_a_port_race_that_never_ends_is_given_up(tmp_path: Path) -> None:
+    fake = executable(tmp_path / "mongod", "echo 'Address already in use'; exit 48")
+    with pytest.raises(EmbeddedMongodError, match="5 times in a row"):
         start_embedded_mongod(tmp_path / "data", mongod=fake)
 
 

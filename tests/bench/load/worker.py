@@ -19,7 +19,7 @@ from tests.bench.load.frames import ProtocolError
 from tests.bench.load.session import Session
 
 HANDSHAKE_SECONDS_MAX = 10.0
-DRAIN_SECONDS_MAX = 15.0
+DRAIN_SECONDS_MAX = 30.0
 """How long calls under way may still answer once time is up."""
 CONNECTIONS_MAX = 64
 RECONNECTS_MAX = 16

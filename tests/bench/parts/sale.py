@@ -11,12 +11,13 @@ from random import Random
 
 from tests.bench import naive, requests
 from tests.bench.figures import Volley, median_ratio
-from tests.bench.requests import RunKey
 from tests.bench.stage import Stage, document_id
 
 CALLERS = (64, 256)
 SPREAD_CALLERS = 256
+SPREAD_SEATS = 1_000
 NAIVE_CALLERS = 64
+NAIVE_SEATS = 1_000
 NAIVE_CALLS_PER_SECOND_MAX = 1_000
 """More than can ever be sold that way; the clock ends it."""
 
@@ -24,7 +25,7 @@ NAIVE_CALLS_PER_SECOND_MAX = 1_000
 def measure_sale(stage: Stage, wanted: set[str]) -> None:
     """Rounds of echo, one run, many runs and the naive way (`a` to `d`), so that each ratio compares neighbours in time."""
     scale, volleys = stage.scale, defaultdict[str, list[Volley]](list)
-    spread = stage.fresh_runs(1_000, scale.spread_runs) if "d" in wanted else []
+    spread = stage.fresh_runs(SPREAD_SEATS, scale.spread_runs) if "d" in wanted else []
     random = Random(20_26)  # noqa: S311 - the same order in every run, not a secret
     for number in range(scale.rounds):
         for callers in CALLERS:
@@ -34,7 +35,7 @@ def measure_sale(stage: Stage, wanted: set[str]) -> None:
                 volleys[f"hot_run_{callers}"].append(stage.sell([run] * scale.sale_calls, callers))
                 stage.audit(f"hot_run_{callers}", [run])
                 if callers == NAIVE_CALLERS and "c" in wanted and number < scale.naive_rounds:
-                    volleys["naive_64"].append(_sell_naively(stage, run))
+                    volleys["naive_64"].append(_sell_naively(stage))
         if "d" in wanted:
             volleys["spread_256"].append(stage.sell(random.choices(spread, k=scale.spread_calls), SPREAD_CALLERS))
     if "d" in wanted:
@@ -42,11 +43,10 @@ def measure_sale(stage: Stage, wanted: set[str]) -> None:
     _report(stage, volleys)
 
 
-def _sell_naively(stage: Stage, run: RunKey) -> Volley:
-    """On a copy of the run as it was, on the average, while the service sold on it: with half of the bookings."""
-    document = stage.runs.find_one({"_id": document_id(run)}) or {}
-    document["bookings"] = document["bookings"][: len(document["bookings"]) // 2]
-    stage.database[naive.COLLECTION].replace_one({"_id": document["_id"]}, document, upsert=True)
+def _sell_naively(stage: Stage) -> Volley:
+    """On a copy of a run of 1,000 seats without bookings: smaller than what the service sells on, and so kind to the rival."""
+    run = stage.fresh_runs(NAIVE_SEATS)[0]
+    stage.database[naive.COLLECTION].insert_one(stage.runs.find_one({"_id": document_id(run)}) or {})
     seconds_max = stage.scale.naive_seconds_max
     calls = requests.booking_calls(requests.NAIVE, [run] * int(seconds_max * NAIVE_CALLS_PER_SECOND_MAX))
     return stage.fire([stage.host.naive], calls, NAIVE_CALLERS, seconds_max=seconds_max)

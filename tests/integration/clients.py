@@ -1,0 +1,243 @@
+"""What people hold in their hands: a passenger's phone, and the operator's desk.
+
+Belongs here: thin methods over the generated stubs, with the caller's metadata, and refusals as a client decodes them. Not here:
+what a test builds first (`world.py`), and any assertion.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import field_mask_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from app.pb.seatline.v1 import (
+    booking_pb2,
+    booking_pb2_grpc,
+    operator_pb2,
+    operator_pb2_grpc,
+    seat_pb2,
+    train_pb2,
+    train_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
+)
+
+LONDON, ASHFORD, LILLE, PARIS = "London St Pancras", "Ashford", "Lille", "Paris Gare du Nord"
+CALL_SECONDS_MAX = 20.0  # a busy machine; calls take milliseconds
+
+Run = operator_pb2.TrainRunKey
+Person = seat_pb2.Passenger
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A refusal as a client reads it from the status and `grpc-status-details-bin`."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str = ""
+    domain: str = ""
+    fields: tuple[str, ...] = ()
+    resource: tuple[str, str] = ("", "")
+    retry_seconds: float = 0.0
+
+    @property
+    def says(self) -> tuple[grpc.StatusCode, str]:
+        """Code and reason, which is what clients branch on."""
+        return self.code, self.reason
+
+
+async def refusal(call: Awaitable[Any]) -> Refused:
+    """How the call was refused; the test fails when it was not."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        return decoded(error)
+    pytest.fail(f"was not refused: {answer}")
+
+
+def decoded(error: grpc.aio.AioRpcError) -> Refused:
+    """The error with its details. Code and text stand there twice and must agree."""
+    trailing = dict(error.trailing_metadata() or ())
+    if "grpc-status-details-bin" not in trailing:
+        return Refused(error.code(), error.details() or "")
+    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+    assert (status.code, status.message) == (error.code().value[0], error.details())
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    resource, retry = error_details_pb2.ResourceInfo(), error_details_pb2.RetryInfo()
+    for detail in status.details:
+        assert any(detail.Unpack(message) for message in (info, bad, resource, retry)), detail.type_url
+    return Refused(
+        code=error.code(),
+        message=status.message,
+        reason=info.reason,
+        domain=info.domain,
+        fields=tuple(violation.field for violation in bad.field_violations),
+        resource=(resource.resource_type, resource.resource_name),
+        retry_seconds=retry.retry_delay.ToTimedelta().total_seconds(),
+    )
+
+
+def address(name: str) -> str:
+    """`jane` has the address jane@example.com; what has an "@" is an address already."""
+    return name if "@" in name or not name else f"{name}@example.com"
+
+
+def person(name: str, first_name: str = "", last_name: str = "Doe") -> Person:
+    """Somebody who travels: `jane` is Jane Doe <jane@example.com>."""
+    return Person(first_name=first_name or name.partition("@")[0].title(), last_name=last_name, email=address(name))
+
+
+def people(prefix: str, count: int) -> list[str]:
+    """The names of a crowd: g1, g2, ..."""
+    return [f"{prefix}{number}" for number in range(1, count + 1)]
+
+
+def seats_of(booking: booking_pb2.Booking | booking_pb2.Receipt) -> list[str]:
+    """The labels of the seats, in the order of the passengers."""
+    return [passenger.seat.label for passenger in booking.passengers]
+
+
+class Phone:
+    """What a passenger calls the service with; without a name, the caller does not say who it is."""
+
+    def __init__(self, channel: grpc.aio.Channel, name: str = "", roles: str = "") -> None:
+        self.name = name
+        named = {"x-seatline-user": address(name), "x-seatline-roles": roles}
+        self._options: dict[str, Any] = {
+            "metadata": tuple((key, value) for key, value in named.items() if value),
+            "timeout": CALL_SECONDS_MAX,
+        }
+        self.bookings = booking_pb2_grpc.BookingServiceStub(channel)
+        self.trains = train_pb2_grpc.TrainServiceStub(channel)
+        self.operators = operator_pb2_grpc.OperatorServiceStub(channel)
+        self.users = user_pb2_grpc.UserServiceStub(channel)
+
+    async def book(self, run: Run, *travellers: str | Person, timeout: float | None = None, **asked: Any) -> booking_pb2.Booking:
+        """Books for the travellers, or for the phone's owner, London to Paris unless `asked` says otherwise."""
+        request = booking_request(run, *(travellers or (self.name,)), **asked)
+        options = self._options if timeout is None else {**self._options, "timeout": timeout}
+        return await self.bookings.CreateBooking(request, **options)
+
+    async def send(self, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
+        """Sends a request just as it is."""
+        return await self.bookings.CreateBooking(request, **self._options)
+
+    async def booking(self, reference: str) -> booking_pb2.Booking:
+        return await self.bookings.GetBooking(booking_pb2.GetBookingRequest(reference=reference), **self._options)
+
+    async def receipt(self, reference: str) -> booking_pb2.Receipt:
+        return await self.bookings.GetReceipt(booking_pb2.GetReceiptRequest(reference=reference), **self._options)
+
+    async def receipts_page(self, name: str = "", **asked: Any) -> booking_pb2.ListReceiptsResponse:
+        request = booking_pb2.ListReceiptsRequest(email=address(name or self.name), **asked)
+        return await self.bookings.ListReceipts(request, **self._options)
+
+    async def receipts(self, name: str = "", **asked: Any) -> list[str]:
+        """The references of all receipts, page by page."""
+        found: list[str] = []
+        token = ""
+        while True:
+            page = await self.receipts_page(name, page_token=token, **asked)
+            found += [receipt.reference for receipt in page.receipts]
+            token = page.next_page_token
+            if not token:
+                return found
+
+    async def update(
+        self, reference: str, *travellers: Person, mask: Sequence[str] = (), etag: str = ""
+    ) -> booking_pb2.Booking:
+        request = booking_pb2.UpdateBookingRequest(
+            reference=reference, passengers=travellers, update_mask=field_mask_pb2.FieldMask(paths=mask), etag=etag
+        )
+        return await self.bookings.UpdateBooking(request, **self._options)
+
+    async def move(self, reference: str, name: str = "", **asked: Any) -> booking_pb2.Booking:
+        """Moves a passenger, the phone's owner unless another is named."""
+        request = booking_pb2.ChangeSeatRequest(reference=reference, passenger_email=address(name or self.name), **asked)
+        return await self.bookings.ChangeSeat(request, **self._options)
+
+    async def cancel(self, reference: str, *names: str, **asked: Any) -> booking_pb2.Booking:
+        request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=map(address, names), **asked)
+        return (await self.bookings.CancelBooking(request, **self._options)).booking
+
+    async def run_of(self, run: Run, **asked: Any) -> train_pb2.TrainRun:
+        request = train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
+        return await self.trains.GetTrainRun(request, **self._options)
+
+    async def free(self, run: Run, **asked: Any) -> dict[str, int]:
+        """How many seats are free in each section."""
+        return {section.section: section.free_seat_count for section in (await self.run_of(run, **asked)).sections}
+
+    async def seat_map(self, run: Run, **asked: Any) -> dict[str, str]:
+        """Every seat's label with FREE, SOLD or PARTLY_SOLD."""
+        request = train_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
+        seats = (await self.trains.GetSeatMap(request, **self._options)).seats
+        return {one.seat.label: train_pb2.SeatState.Name(one.state).removeprefix("SEAT_STATE_") for one in seats}
+
+    async def list_runs(self, **asked: Any) -> train_pb2.ListTrainRunsResponse:
+        return await self.trains.ListTrainRuns(train_pb2.ListTrainRunsRequest(**asked), **self._options)
+
+    async def register(self, first_name: str, last_name: str, name: str = "") -> seat_pb2.User:
+        request = user_pb2.RegisterUserRequest(
+            request_id=str(uuid.uuid4()), first_name=first_name, last_name=last_name, email=address(name or self.name)
+        )
+        return await self.users.RegisterUser(request, **self._options)
+
+    async def user(self, name: str = "") -> seat_pb2.User:
+        return await self.users.GetUser(user_pb2.GetUserRequest(email=address(name or self.name)), **self._options)
+
+    # -- what only operators may do; a phone can ask for it all the same
+
+    async def create_train(self, train: operator_pb2.Train, request_id: str = "", **asked: Any) -> operator_pb2.Train:
+        request = operator_pb2.CreateTrainRequest(request_id=request_id or str(uuid.uuid4()), train=train, **asked)
+        return await self.operators.CreateTrain(request, **self._options)
+
+    async def train(self, train_id: str) -> operator_pb2.Train:
+        return await self.operators.GetTrain(operator_pb2.GetTrainRequest(train_id=train_id), **self._options)
+
+    async def list_trains(self, **asked: Any) -> operator_pb2.ListTrainsResponse:
+        return await self.operators.ListTrains(operator_pb2.ListTrainsRequest(**asked), **self._options)
+
+    async def schedule(self, train_id: str, first: str, last: str = "") -> operator_pb2.ScheduleTrainRunsResponse:
+        request = operator_pb2.ScheduleTrainRunsRequest(train_id=train_id, first_date=first, last_date=last or first)
+        return await self.operators.ScheduleTrainRuns(request, **self._options)
+
+    async def section_page(self, run: Run, section: str, **asked: Any) -> operator_pb2.ListSectionBookingsResponse:
+        request = operator_pb2.ListSectionBookingsRequest(
+            train_id=run.train_id, travel_date=run.travel_date, section=section, **asked
+        )
+        return await self.operators.ListSectionBookings(request, **self._options)
+
+    async def section(self, run: Run, section: str, **asked: Any) -> list[tuple[str, str]]:
+        """Who sits where: (seat, address of the passenger), by seat."""
+        rows = (await self.section_page(run, section, **asked)).rows
+        return [(row.seat.label, row.passenger.email) for row in rows]
+
+
+def booking_request(
+    run: Run,
+    *travellers: str | Person,
+    origin: str = LONDON,
+    destination: str = PARIS,
+    section: str = "",
+    seats: Iterable[int] = (),
+    request_id: str = "",
+) -> booking_pb2.CreateBookingRequest:
+    """A request for seats, under a request_id of its own unless one is given."""
+    return booking_pb2.CreateBookingRequest(
+        request_id=request_id or str(uuid.uuid4()),
+        train_id=run.train_id,
+        travel_date=run.travel_date,
+        origin=origin,
+        destination=destination,
+        section=section,
+        passengers=[one if isinstance(one, Person) else person(one) for one in travellers],
+        seat_numbers=seats,
+    )

@@ -1,0 +1,48 @@
+"""Fixtures of the tests that call a real server: one mongod for all of them, a server and a database for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+
+from app.store.driver import connect_mock
+from app.store.embedded import EmbeddedMongod, find_mongod, start_embedded_mongod
+from tests.integration.world import World, serving, settings_for
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
+    """A real server as a replica set of one."""
+    if find_mongod() is None:
+        pytest.skip("no mongod runs on this machine")
+    running = start_embedded_mongod(tmp_path_factory.mktemp("mongod"))
+    yield running
+    running.stop()
+
+
+@pytest_asyncio.fixture(params=["mongomock", "mongod"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """A server over each kind of database in turn, with nothing in it."""
+    if request.param == "mongomock":
+        async with serving(settings_for(), connect_mock()) as made:
+            yield made
+    else:
+        async with _serving_and_forgetting(request.getfixturevalue("mongod")) as made:
+            yield made
+
+
+@pytest_asyncio.fixture
+async def real_world(mongod: EmbeddedMongod) -> AsyncIterator[World]:
+    """A server over a real mongod, for what mongomock cannot show: races, plans, unique indexes in arrays."""
+    async with _serving_and_forgetting(mongod) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _serving_and_forgetting(mongod: EmbeddedMongod) -> AsyncIterator[World]:
+    async with serving(settings_for(mongod.uri)) as made:
+        yield made
+        await made.database.client.drop_database(made.database.name)

@@ -1,0 +1,67 @@
+"""Everything that a run holds, as values that no later change reaches.
+
+Belongs here: what "the run is as it was" means in tests. Does not: building runs (`builders.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.run import TrainRun
+from app.domain.seats import SectionSeats
+
+
+def section_snapshot(section: SectionSeats) -> dict[str, object]:
+    """A section with its freed seats and their order."""
+    return {
+        "name": section.name,
+        "fare": section.fare,
+        "coaches": section.coaches,
+        "sold_legs": tuple(section.sold_legs),
+        "next_number": section.next_number,
+        "freed": dict(section.freed),
+        "freed_order": tuple(section._freed_order),
+    }
+
+
+def snapshot(run: TrainRun) -> dict[str, object]:
+    """The state of a run with its indexes, but not its journal."""
+    return {
+        "version": run.version,
+        "archived_count": run.archived_count,
+        "freed_sequence": run.freed_sequence,
+        "record_bytes": run.record_bytes,
+        "cancelled_count": run.cancelled_count,
+        "sections": [section_snapshot(section) for section in run.sections],
+        "bookings": tuple(run.bookings),
+        "positions": dict(run._positions),
+        "live_passengers": dict(run._live_passengers),
+    }
+
+
+@contextmanager
+def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> Iterator[list[Refusal]]:
+    """The block is refused for this reason (and this field), and leaves `run` and its journal untouched.
+
+    The list holds the refusal afterwards.
+    """
+    before = None if run is None else (snapshot(run), repr(run.journal))
+    caught: list[Refusal] = []
+    with pytest.raises(Refusal) as raised:
+        yield caught
+    caught.append(raised.value)
+    assert raised.value.reason is reason, raised.value.message
+    if field:
+        assert isinstance(raised.value, InvalidField)
+        assert raised.value.field == field
+    if run is not None:
+        assert (snapshot(run), repr(run.journal)) == before, "the refused command left traces"
+
+
+@contextmanager
+def invalid(field: str, run: TrainRun | None = None) -> Iterator[list[Refusal]]:
+    """The block is refused because of this field, and leaves `run` untouched."""
+    with refused(Reason.INVALID_FIELD, run, field=field) as caught:
+        yield caught

@@ -1,0 +1,135 @@
+"""Reading a train from a timetable file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.cli import timetable
+from app.cli.failures import UsageError
+from app.cli.timetable import path_in_file, request_id_for, train_from_file, train_from_text
+
+SAMPLE = Path(timetable.__file__).with_name("sample") / "es9014.yaml"
+
+GOOD = """
+train_id: es9014
+number: ES 9014
+stops:
+  - {name: London St Pancras, code: STP, time_zone: Europe/London, depart: "23:24"}
+  - {name: Oslo, code: NO, time_zone: Europe/Oslo, arrive: 9:05, arrive_day: 1, depart: ~}
+sections:
+  - {name: N, fare: USD 20.50}
+coaches:
+  - {name: 1, section: N, seats: 56}
+"""
+
+
+def problems_of(text: str) -> dict[str, str]:
+    with pytest.raises(UsageError) as raised:
+        train_from_text(text, source="f")
+    return {problem.path.removeprefix("f: "): problem.description for problem in raised.value.failure.fields}
+
+
+def message_of(text: str) -> str:
+    with pytest.raises(UsageError) as raised:
+        train_from_text(text, source="f")
+    return raised.value.failure.line()
+
+
+def test_the_sample_is_the_train_from_london_to_paris() -> None:
+    train = train_from_file(SAMPLE)
+    assert (train.train_id, train.number) == ("es9014", "ES 9014")
+    assert [stop.name for stop in train.stops] == ["London St Pancras", "Ashford", "Lille", "Paris Gare du Nord"]
+    assert [stop.time_zone for stop in train.stops] == ["Europe/London"] * 2 + ["Europe/Paris"] * 2
+    assert (train.stops[0].arrive_time, train.stops[-1].depart_time) == ("", "")
+    assert {(section.name, section.fare.currency_code, section.fare.units) for section in train.sections} == {
+        ("A", "USD", 20),
+        ("B", "USD", 20),
+    }
+    assert [coach.section for coach in train.coaches] == ["A"] * 4 + ["B"] * 4
+
+
+def test_times_names_and_codes_mean_what_stands_there_quoted_or_not() -> None:
+    train = train_from_text(GOOD, source="f")
+    assert train.stops[0].depart_time == "23:24"
+    assert (train.stops[1].arrive_time, train.stops[1].arrive_day_offset, train.stops[1].depart_time) == ("09:05", 1, "")
+    assert train.stops[1].code == "NO"
+    assert (train.sections[0].name, train.coaches[0].name, train.coaches[0].seat_count) == ("N", "1", 56)
+    assert (train.sections[0].fare.units, train.sections[0].fare.nanos) == (20, 500_000_000)
+    quoted = GOOD.replace("9:05", '"09:05"').replace("name: 1", 'name: "1"')
+    assert train_from_text(quoted, source="f") == train
+
+
+def test_the_request_id_follows_the_content_and_not_the_spelling() -> None:
+    train = train_from_text(GOOD, source="f")
+    assert request_id_for(train) == request_id_for(train_from_text(GOOD.replace("9:05", "09:05") + "\n# a remark", source="f"))
+    assert request_id_for(train) != request_id_for(train_from_text(GOOD.replace("56", "57"), source="f"))
+    assert len(request_id_for(train)) <= 64
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "path", "described"),
+    [
+        ("9:05", "25:00", "stops[1].arrive", '"25:00" is no time of day; write it as 10:45'),
+        ("9:05", "645", "stops[1].arrive", '"645" is no time of day; write it as 10:45'),
+        ("arrive_day: 1", "arrive_day: one", "stops[1].arrive_day", '"one" is no whole number'),
+        ("USD 20.50", "20.50", "sections[0].fare", '"20.50" is no fare; write it as USD 20.00'),
+        ("USD 20.50", "[1, 2]", "sections[0].fare", "must be a single value, not a list or a mapping"),
+        ("seats: 56", "seats: -1", "coaches[0].seats", '"-1" is no whole number'),
+        ("seats: 56", "seat: 56", "coaches[0].seat", "unknown key; did you mean seats?"),
+        ("number: ES 9014", "nothing: x", "number", "is missing"),
+        ("number: ES 9014", 'number: "\\ud800"', "number", "holds half of a character pair (\\ud800 to \\udfff)"),
+        ("name: Oslo, ", "", "stops[1].name", "is missing"),
+        ("{name: 1, section: N, seats: 56}", "1", "coaches[0]", "must be a mapping with name, section, seats"),
+    ],
+)
+def test_a_wrong_field_is_named_by_its_path(right: str, wrong: str, path: str, described: str) -> None:
+    assert problems_of(GOOD.replace(right, wrong))[path] == described
+
+
+def test_all_problems_are_told_at_once_one_on_a_line() -> None:
+    wrong = GOOD.replace("9:05", "noon").replace("USD 20.50", "twenty")
+    assert message_of(wrong).splitlines() == [
+        'f: stops[1].arrive: "noon" is no time of day; write it as 10:45',
+        'f: sections[0].fare: "twenty" is no fare; write it as USD 20.00',
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a list", "12"])
+def test_a_file_that_is_no_mapping_says_what_it_must_be(text: str) -> None:
+    assert "must be a mapping with train_id, number, stops, sections, coaches" in message_of(text)
+
+
+def test_lists_that_are_missing_or_empty_are_told() -> None:
+    told = problems_of("train_id: a\nnumber: b\nstops: []\nsections: x\n")
+    assert told["stops"] == told["sections"] == "must be a list with at least one entry"
+    assert told["coaches"] == "is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: [1", "f: line 1, column 6: "),
+        ("train_id: a\ntrain_id: b", "f: line 2, column 1: train_id is given twice"),
+        ("a: \x07", "f: not YAML: "),
+        ("[" * 600, "f: nested too deeply"),
+        ("a: !!python/object/apply:os.system [ls]", "f: a: unknown key"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
+    assert told in message_of(text)
+
+
+def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"train_id: \xff")
+    (tmp_path / "large").write_bytes(b"#" * (timetable.FILE_BYTES_MAX + 1))
+    for name, told in (("none", "No such file"), ("latin", "not UTF-8"), ("large", "this is no timetable"), (".", "directory")):
+        with pytest.raises(UsageError, match=told):
+            train_from_file(tmp_path / name)
+
+
+def test_a_path_of_the_contract_is_told_as_it_stands_in_the_file() -> None:
+    assert path_in_file("train.stops[2].arrive_time") == "stops[2].arrive"
+    assert path_in_file("train.coaches[0].seat_count") == "coaches[0].seats"
+    assert path_in_file("train.sections[1].fare.units") == "sections[1].fare.units"

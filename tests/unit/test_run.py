@@ -1,0 +1,236 @@
+"""A train run: how it is made, how it follows other servers' commits, what moves to the archive, where it stands."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from app.domain.booking import BookingState, Seat
+from app.domain.changing import update_booking
+from app.domain.people import email_key
+from app.domain.refusals import Reason
+from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
+from app.domain.seats import CoachSeats, SectionSeats
+from app.domain.selling import create_booking
+from app.domain.train import Train
+from tests.builders import (
+    ASHFORD,
+    DEPARTS_LONDON,
+    LILLE,
+    LONDON,
+    NOW,
+    PARIS,
+    TRAVEL_DATE,
+    a_person,
+    a_run,
+    a_stop,
+    a_train,
+    an_address,
+    asks_for_new_fields,
+    asks_for_seats,
+    book,
+    cancel,
+    fill,
+)
+from tests.snapshots import invalid, refused, snapshot
+
+
+def copied(section: SectionSeats) -> SectionSeats:
+    """As another server would read it."""
+    return SectionSeats(
+        section.name,
+        section.fare,
+        section.coaches,
+        section.all_legs,
+        list(section.sold_legs),
+        section.next_number,
+        dict(section.freed),
+    )
+
+
+def follow(behind: TrainRun, ahead: TrainRun) -> None:
+    """Catches up as the store does: with all sections, and the bookings that changed since."""
+    behind.catch_up(
+        version=ahead.version,
+        freed_sequence=ahead.freed_sequence,
+        sections=[copied(section) for section in ahead.sections],
+        changed=[booking for booking in ahead.bookings if booking.revision > behind.version],
+    )
+
+
+# -- making
+
+
+def test_a_new_run_is_its_train_on_a_date_with_every_seat_free() -> None:
+    run = make_run(a_train("A4 B2", fares={"B": 3_500}), TRAVEL_DATE)
+    assert (run.run_id, run.number, run.version, run.bookings) == ("es9014:2026-09-01", "ES 9014", 1, [])
+    assert [(section.name, section.size, section.fare.minor) for section in run.sections] == [("A", 4, 2_000), ("B", 2, 3_500)]
+    assert all(section.free_count(section.all_legs) == section.size for section in run.sections)
+    assert [section.next_number for section in run.sections] == [1, 1]
+    assert not run.journal
+
+
+def test_seat_numbers_run_through_a_section_over_all_its_coaches() -> None:
+    run = a_run("A4 B2 A3 B1")
+    assert run.sections[0].coaches == (CoachSeats("1", 1, 4), CoachSeats("3", 5, 7))
+    assert run.sections[1].coaches == (CoachSeats("2", 1, 2), CoachSeats("4", 3, 3))
+    assert run.seat(0, 5) == Seat("A", "3", 5)
+    assert run.seat(1, 3).label == "B-3"
+
+
+def test_a_section_without_coaches_has_no_seats_and_sells_none() -> None:
+    train = a_train("A1 B1")
+    run = make_run(Train(train.train_id, train.number, train.stops, train.sections, train.coaches[:1]), TRAVEL_DATE)
+    assert run.sections[1].size == 0
+    with refused(Reason.SECTION_FULL, run):
+        book(run, section="B")
+
+
+def test_a_run_on_a_date_with_an_impossible_timetable_is_refused() -> None:
+    stops = (
+        a_stop("Lyon", "Europe/Paris", depart="01:30"),
+        a_stop("Dijon", "Europe/Paris", arrive="02:30", depart="02:40"),
+        a_stop("Paris", "Europe/Paris", arrive="03:10"),
+    )
+    with refused(Reason.TIMETABLE_IMPOSSIBLE):
+        make_run(a_train(stops=stops), date(2026, 3, 29))
+
+
+def test_the_key_of_a_run_is_its_train_and_date() -> None:
+    assert run_id("es9014", "2026-09-01") == "es9014:2026-09-01"
+
+
+# -- looking
+
+
+def test_a_journey_has_the_instants_of_its_own_stops() -> None:
+    run = a_run()
+    journey = run.journey("afk", "lille")
+    assert (journey.origin, journey.destination, journey.legs) == (ASHFORD, LILLE, 0b010)
+    assert (journey.depart, journey.arrive) == (run.stops[1].depart, run.stops[2].arrive)
+
+
+def test_a_journey_is_the_same_however_its_stops_are_spelt() -> None:
+    run = a_run()
+    assert run.journey("stp", "PNO") == run.journey(LONDON, PARIS) == run.journey("", "")
+
+
+def test_more_spellings_than_anybody_remembers_still_find_their_journey() -> None:
+    run = a_run()
+    blanks = [" " * count for count in range(400)]
+    assert {run.journey(f"{blank}Lille", "") for blank in blanks} == {run.journey(LILLE, PARIS)}
+
+
+def test_an_unknown_section_is_refused_with_those_there_are() -> None:
+    with invalid("section") as caught:
+        a_run("A1 B1").section_index("C")
+    assert "A, B" in caught[0].message
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state"),
+    [(-1, RunState.SCHEDULED), (0, RunState.DEPARTED), (151, RunState.DEPARTED), (152, RunState.COMPLETED)],
+)
+def test_where_a_run_stands_follows_from_its_clock(minutes: int, state: RunState) -> None:
+    assert state_at(a_run().stops, DEPARTS_LONDON + timedelta(minutes=minutes)) is state
+
+
+# -- keeping
+
+
+def test_a_commit_raises_the_version_and_begins_a_new_journal() -> None:
+    run = a_run()
+    book(run, "ann")
+    assert run.version == 2
+    assert not run.journal
+    assert book(run, "ben").revision == 3
+
+
+def test_a_restored_run_knows_what_it_knew() -> None:
+    run = a_run("A9")
+    bookings = [book(run, "ann"), book(run, "ben", "cem"), book(run, "dot")]
+    cancel(run, bookings[0])
+    cancel(run, bookings[1], "cem")
+    before = snapshot(run)
+    run.restore(list(run.bookings))
+    assert snapshot(run) == before
+    assert (run.live_reference(an_address("ben")), run.live_reference(an_address("ann"))) == (bookings[1].reference, None)
+    assert run.cancelled_count == 1
+
+
+def test_nobody_is_found_under_a_reference_that_nobody_has() -> None:
+    assert a_run().find("ZZZZZZ") is None
+
+
+# -- catching up
+
+
+def test_a_server_that_catches_up_holds_what_the_other_committed() -> None:
+    ours, theirs = a_run("A4"), a_run("A4")
+    cancel(theirs, fill(theirs)[2])
+    follow(ours, theirs)
+    ann = book(theirs, "ann")
+    cancel(theirs, theirs.bookings[0])
+    book(theirs, "ben")
+    follow(ours, theirs)
+    assert snapshot(ours) == snapshot(theirs)
+    assert ours.find(ann.reference) == ann
+    assert not ours.journal
+
+
+def test_catching_up_after_an_undo_forgets_what_was_never_committed() -> None:
+    ours, theirs = a_run("A4"), a_run("A4")
+    booking = book(theirs, "ann")
+    lost = create_booking(ours, asks_for_seats("ben"), NOW, {})
+    ours.undo()
+    follow(ours, theirs)
+    assert ours.find(lost.reference) is None
+    assert ours.bookings == [booking]
+
+
+def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_one() -> None:
+    theirs = a_run("A4")
+    first, second = book(theirs, "ben"), book(theirs, "ann")
+    ours = a_run("A4")
+    follow(ours, theirs)
+    update_booking(theirs, asks_for_new_fields(second, a_person("eve")), NOW)
+    update_booking(theirs, asks_for_new_fields(first, a_person("ann")), NOW)
+    theirs.committed()
+    follow(ours, theirs)
+    assert ours.live_reference(email_key("ann@example.com")) == first.reference
+    assert snapshot(ours) == snapshot(theirs)
+
+
+# -- the archive
+
+
+def test_bookings_that_moved_to_the_archive_are_gone_and_counted() -> None:
+    run = a_run("A4")
+    ann, ben, cem = book(run, "ann"), book(run, "ben"), book(run, "cem")
+    version, bytes_before = run.version, run.record_bytes
+    run.drop({ann.reference, "ZZZZZZ"})
+    assert [booking.reference for booking in run.bookings] == [ben.reference, cem.reference]
+    assert (run.archived_count, run.version) == (1, version + 1)
+    assert run.find(ann.reference) is None
+    assert run.find(cem.reference) == cem
+    assert run.record_bytes < bytes_before
+    assert not run.journal
+
+
+def test_seats_of_dropped_bookings_stay_as_they_are() -> None:
+    run = a_run("A2")
+    ann = book(run, "ann")
+    cancel(run, ann)
+    before = snapshot(run)["sections"]
+    run.drop([ann.reference])
+    assert snapshot(run)["sections"] == before
+    assert run.cancelled_count == 0
+
+
+def test_a_cancelled_booking_is_counted_until_it_is_dropped() -> None:
+    run = a_run("A2")
+    booking = cancel(run, book(run, "ann"))
+    assert booking.state is BookingState.CANCELLED
+    assert run.cancelled_count == 1
+    run.put(replace(booking, revision=99))
+    assert run.cancelled_count == 1

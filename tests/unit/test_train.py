@@ -1,0 +1,245 @@
+"""What makes a train valid: each rule, under the path of the field that breaks it."""
+
+from dataclasses import replace
+from datetime import date, time
+
+import pytest
+
+from app.domain import limits
+from app.domain.money import Money
+from app.domain.timetable import Call, TimetableStop
+from app.domain.train import Coach, Section, Train, check_train, travel_dates
+from tests.builders import a_stop, a_train, london_to_paris
+from tests.snapshots import invalid
+
+ONE_HOUR_TRIP = (a_stop("Here", depart="10:00"), a_stop("There", arrive="11:00"))
+
+
+def with_stop(index: int, **changes: object) -> Train:
+    stops = list(london_to_paris())
+    stops[index] = replace(stops[index], **changes)  # type: ignore[arg-type]
+    return a_train(stops=stops)
+
+
+def with_sections(*sections: Section) -> Train:
+    return replace(a_train(), sections=sections)
+
+
+def with_coaches(*coaches: Coach) -> Train:
+    return replace(a_train(), coaches=coaches)
+
+
+def a_line_of_stops(count: int) -> list[TimetableStop]:
+    calls = [Call(time(index // 4, index % 4 * 15)) for index in range(count)]
+    return [
+        TimetableStop(
+            name=f"Stop {index}",
+            code="",
+            time_zone="UTC",
+            arrive=calls[index] if index else None,
+            depart=calls[index] if index < count - 1 else None,
+        )
+        for index in range(count)
+    ]
+
+
+# -- what is fine
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        a_train(),
+        a_train(train_id="9"),
+        a_train(train_id="a" * limits.TRAIN_ID_LENGTH_MAX),
+        a_train(number="東海道 700"),
+        a_train(stops=ONE_HOUR_TRIP),
+        a_train(stops=a_line_of_stops(limits.STOPS_PER_TRAIN_MAX)),
+        a_train(" ".join(["A83"] * limits.COACHES_PER_TRAIN_MAX)),
+        a_train(f"A{limits.SEATS_PER_COACH_MAX}"),
+        a_train(" ".join(f"{letter}1" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
+        a_train(fares={"A": 0, "B": limits.FARE_MINOR_MAX}),
+        a_train(currency="JPY"),
+    ],
+    ids=lambda train: f"{train.train_id[:9]}-{len(train.stops)}-stops-{len(train.coaches)}-coaches",
+)
+def test_an_honest_train_is_accepted(train: Train) -> None:
+    check_train(train)
+
+
+def test_a_stop_may_have_its_own_name_for_a_code() -> None:
+    check_train(with_stop(2, code="LILLE"))
+
+
+def test_a_section_without_a_coach_may_stand_in_a_train() -> None:
+    check_train(with_sections(*a_train().sections, Section("C", Money(1, "USD"))))
+
+
+# -- the train's own fields
+
+
+@pytest.mark.parametrize("train_id", ["", "-a", "ES9014", "es 9014", "es:9014", "és", "es9014\n", "a" * 33])
+def test_a_train_id_needs_small_letters_digits_and_dashes(train_id: str) -> None:
+    with invalid("train.train_id"):
+        check_train(a_train(train_id=train_id))
+
+
+@pytest.mark.parametrize("number", ["", "  ", "9" * 33])
+def test_a_train_needs_a_number_of_bounded_length(number: str) -> None:
+    with invalid("train.number"):
+        check_train(a_train(number=number))
+
+
+# -- stops
+
+
+@pytest.mark.parametrize("count", [0, 1, limits.STOPS_PER_TRAIN_MAX + 1])
+def test_a_train_needs_two_to_sixty_stops(count: int) -> None:
+    with invalid("train.stops"):
+        check_train(a_train(stops=a_line_of_stops(count)))
+
+
+@pytest.mark.parametrize(
+    ("index", "changes", "field"),
+    [
+        (1, {"name": ""}, "train.stops[1].name"),
+        (1, {"name": " "}, "train.stops[1].name"),
+        (3, {"name": "x" * 101}, "train.stops[3].name"),
+        (2, {"code": "x" * 17}, "train.stops[2].code"),
+        (0, {"time_zone": ""}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "Europe/Atlantis"}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "../../etc/passwd"}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "/etc/localtime"}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "Europe"}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "x" * 5_000}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "Europe/\0London"}, "train.stops[0].time_zone"),
+        (0, {"time_zone": "Europe/Zür\ud800ich"}, "train.stops[0].time_zone"),
+        (1, {"arrive": None}, "train.stops[1].arrive_time"),
+        (1, {"depart": None}, "train.stops[1].depart_time"),
+        (0, {"depart": None}, "train.stops[0].depart_time"),
+        (3, {"arrive": None}, "train.stops[3].arrive_time"),
+        (0, {"arrive": Call(time(10))}, "train.stops[0].arrive_time"),
+        (3, {"depart": Call(time(15))}, "train.stops[3].depart_time"),
+        (1, {"arrive": Call(time(11), -1)}, "train.stops[1].arrive_day_offset"),
+        (3, {"arrive": Call(time(11), 8)}, "train.stops[3].arrive_day_offset"),
+        (1, {"depart": Call(time(11), 8)}, "train.stops[1].depart_day_offset"),
+    ],
+)
+def test_a_stop_that_breaks_a_rule_is_refused_under_its_path(index: int, changes: dict[str, object], field: str) -> None:
+    with invalid(field):
+        check_train(with_stop(index, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "Lille"}, "train.stops[3].name"),
+        ({"name": "LILLE"}, "train.stops[3].name"),
+        ({"code": "lil"}, "train.stops[3].code"),
+        ({"code": "Lille"}, "train.stops[3].code"),
+        ({"name": "Afk"}, "train.stops[3].name"),
+    ],
+)
+def test_a_name_or_code_that_means_two_stops_is_refused(changes: dict[str, object], field: str) -> None:
+    with invalid(field):
+        check_train(with_stop(3, **changes))
+
+
+def test_a_forgotten_day_offset_is_refused_with_a_hint() -> None:
+    stops = (a_stop("Here", depart="23:00"), a_stop("There", arrive="00:30"))
+    with invalid("train.stops") as caught:
+        check_train(a_train(stops=stops))
+    assert "day offset" in caught[0].message
+    assert "There" in caught[0].message
+
+
+def test_a_timetable_that_runs_backwards_only_in_one_half_of_the_year_is_refused() -> None:
+    # Arizona keeps no summer time: in January its clocks show what Denver's show, in July an hour less.
+    stops = (a_stop("Denver", "America/Denver", depart="10:30"), a_stop("Phoenix", "America/Phoenix", arrive="10:00"))
+    with invalid("train.stops") as caught:
+        check_train(a_train(stops=stops))
+    assert "2026-01-15" in caught[0].message
+    check_train(a_train(stops=(stops[0], a_stop("Phoenix", "America/Phoenix", arrive="10:30"))))
+
+
+# -- sections
+
+
+def test_a_train_needs_one_to_twenty_six_sections() -> None:
+    with invalid("train.sections"):
+        check_train(with_sections())
+    with invalid("train.sections"):
+        check_train(with_sections(*(Section(f"S{index}", Money(1, "USD")) for index in range(27))))
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        (Section("", Money(1, "USD")), "train.sections[1].name"),
+        (Section("b", Money(1, "USD")), "train.sections[1].name"),
+        (Section("B-1", Money(1, "USD")), "train.sections[1].name"),
+        (Section("BBBBBBBBB", Money(1, "USD")), "train.sections[1].name"),
+        (Section("A", Money(1, "USD")), "train.sections[1].name"),
+        (Section("B", Money(1, "")), "train.sections[1].fare.currency_code"),
+        (Section("B", Money(1, "usd")), "train.sections[1].fare.currency_code"),
+        (Section("B", Money(1, "USDT")), "train.sections[1].fare.currency_code"),
+        (Section("B", Money(1, "EUR")), "train.sections[1].fare.currency_code"),
+        (Section("B", Money(-1, "USD")), "train.sections[1].fare"),
+        (Section("B", Money(limits.FARE_MINOR_MAX + 1, "USD")), "train.sections[1].fare"),
+    ],
+)
+def test_a_section_that_breaks_a_rule_is_refused_under_its_path(second: Section, field: str) -> None:
+    with invalid(field):
+        check_train(with_sections(Section("A", Money(2_000, "USD")), second))
+
+
+# -- coaches
+
+
+def test_a_train_needs_one_to_sixty_coaches() -> None:
+    with invalid("train.coaches"):
+        check_train(with_coaches())
+    with invalid("train.coaches"):
+        check_train(with_coaches(*(Coach(str(index), "A", 1) for index in range(61))))
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        (Coach("", "A", 4), "train.coaches[1].name"),
+        (Coach("c2", "A", 4), "train.coaches[1].name"),
+        (Coach("123456789", "A", 4), "train.coaches[1].name"),
+        (Coach("1", "B", 4), "train.coaches[1].name"),
+        (Coach("2", "", 4), "train.coaches[1].section"),
+        (Coach("2", "C", 4), "train.coaches[1].section"),
+        (Coach("2", "A", 0), "train.coaches[1].seat_count"),
+        (Coach("2", "A", -4), "train.coaches[1].seat_count"),
+        (Coach("2", "A", 401), "train.coaches[1].seat_count"),
+    ],
+)
+def test_a_coach_that_breaks_a_rule_is_refused_under_its_path(second: Coach, field: str) -> None:
+    with invalid(field):
+        check_train(with_coaches(Coach("1", "A", 4), second))
+
+
+def test_the_seats_of_all_coaches_together_are_bounded() -> None:
+    coaches = [Coach(str(index), "A", 400) for index in range(12)]
+    check_train(with_coaches(*coaches, Coach("12", "A", 200)))
+    with invalid("train.coaches"):
+        check_train(with_coaches(*coaches, Coach("12", "A", 201)))
+
+
+# -- dates
+
+
+def test_a_range_of_dates_has_both_its_ends() -> None:
+    assert travel_dates(date(2028, 2, 28), date(2028, 3, 1)) == [date(2028, 2, 28), date(2028, 2, 29), date(2028, 3, 1)]
+    assert travel_dates(date(2026, 9, 1), date(2026, 9, 1)) == [date(2026, 9, 1)]
+
+
+def test_a_range_that_is_empty_or_longer_than_a_year_is_refused() -> None:
+    assert len(travel_dates(date(2027, 9, 1), date(2028, 8, 31))) == 366
+    with invalid("last_date"):
+        travel_dates(date(2026, 9, 2), date(2026, 9, 1))
+    with invalid("last_date"):
+        travel_dates(date(2027, 9, 1), date(2028, 9, 1))
