@@ -87,16 +87,9 @@ class Settings(BaseSettings):
     lane_commit_attempts_max: int = Field(
         16, ge=1, le=1_000, description="Swaps a batch may lose to other servers before its callers are told ABORTED."
     )
-    lane_cache_bytes_max: int = Field(
-        24_000_000,
-        ge=0,
-        le=10**10,
-        description="Train runs kept in memory, by document size; in memory it is about twice that.",
+    lane_cached_bookings_max: int = Field(
+        30_000, ge=0, le=10**8, description="Bookings of train runs kept in memory, about 1 kB each; other runs are read again."
     )
-    archive_after_days: int = Field(
-        30, ge=1, le=3_650, description="Days after arrival at which a run's bookings move to the archive."
-    )
-    archive_interval_seconds: float = Field(600.0, gt=0, le=86_400, description="How often runs that are over are looked for.")
 
     @field_validator("listen")
     @classmethod

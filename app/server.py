@@ -17,7 +17,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
-from app.domain.refusals import Refusal
 from app.rpc.interceptors import Guard
 from app.rpc.servicers import add_services
 from app.store.driver import Client, Database, connect, connect_mock
@@ -26,7 +25,6 @@ from app.store.indexes import make_indexes
 from app.store.lane import LaneBounds
 from app.store.store import Store, open_store
 from app.usecases.bookings import BookingUseCases
-from app.usecases.housekeeping import archive_runs_over
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
 
@@ -141,7 +139,6 @@ class Server:
         await self._grpc.start()
         interval = self._settings.health_interval_seconds
         self._tasks.append(asyncio.create_task(_every(interval, self._check_database)))
-        self._tasks.append(asyncio.create_task(_every(self._settings.archive_interval_seconds, self._archive)))
 
     async def stop(self) -> None:
         """Lets clients leave, finishes the calls under way, and closes everything."""
@@ -173,14 +170,6 @@ class Server:
             await self._health.set_available(False)
         else:
             await self._health.set_available(True)
-
-    async def _archive(self) -> None:
-        try:
-            moved = await archive_runs_over(self.store, present_moment, self._settings.archive_after_days)
-        except Refusal as refusal:  # the database is away; the next sweep goes on
-            _log.info("archive sweep put off: %s", refusal)
-        else:
-            _log.debug("archive sweep moved %d runs", moved)
 
 
 def run(settings: Settings) -> None:
@@ -233,7 +222,7 @@ def _lane_bounds(settings: Settings) -> LaneBounds:
         batch_max=settings.lane_batch_max,
         queue_max=settings.lane_queue_max,
         commit_attempts_max=settings.lane_commit_attempts_max,
-        cache_bytes_max=settings.lane_cache_bytes_max,
+        cached_bookings_max=settings.lane_cached_bookings_max,
     )
 
 

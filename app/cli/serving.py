@@ -25,13 +25,17 @@ WaitOption = Annotated[
 def serve() -> None:
     """Run the service. It is configured by environment variables SEATLINE_*."""
     from app.config import SettingsError, load_settings
-    from app.server import run
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+
+    from app.server import run  # after the settings: what is wrong with them shall show at once
     from app.store.embedded import EmbeddedMongodError
 
     try:
-        run(load_settings())
-    except SettingsError as error:
-        raise UsageError(str(error)) from error
+        run(settings)
     except (OSError, EmbeddedMongodError) as error:  # the port is taken, the data directory is in use or cannot be written
         raise CommandError(Failure("START_FAILED", str(error))) from error
 

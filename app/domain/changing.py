@@ -102,16 +102,16 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     return _put(run, booking, changed, now)
 
 
-def change_archived(booking: Booking, command: UpdateBooking | ChangeSeat | CancelBooking, now: datetime) -> Booking:
-    """The same decisions for a booking that has left its run's document: nothing can change any more.
+def change_cancelled(booking: Booking, command: UpdateBooking | ChangeSeat | CancelBooking, now: datetime) -> Booking:
+    """The same decisions for a cancelled booking that its run has forgotten: nothing can change any more.
 
-    A cancelled booking may be cancelled again (it stays as it is); everything else is refused, as it would be on the run.
+    It may be cancelled again and stays as it is; everything else is refused, as it would be on the run.
     """
     booking = changeable(booking, command.caller, command.reference)
     if isinstance(command, CancelBooking) and not _leaving(booking, command):
         return booking
     _require_open(booking, command.etag, now)
-    raise Refusal(Reason.RUN_DEPARTED, f"train {booking.journey.train_number} of {booking.journey.travel_date} is over")
+    raise ValueError(f"booking {booking.reference} is live: its run decides")
 
 
 def _not_yours(caller: Caller, reference: str) -> Refusal:

@@ -21,7 +21,5 @@ SEATS_PER_TRAIN_MAX = 5_000  # the longest trains sell about 1,500; keeps a run'
 FARE_MINOR_MAX = 10**12  # keeps every sum inside MongoDB's 64-bit integers
 SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
 
-# A MongoDB document may have 16 MB. Bookings are counted a little too large, and the seats and stops need the rest.
-RUN_RECORD_BYTES_MAX = 12_000_000
 # Two of 32^6 references are alike by chance; eight in a row are not (10^-16 with a million bookings).
 REFERENCE_ATTEMPTS_MAX = 8

@@ -7,13 +7,12 @@ Every change goes through the few `_set_...` methods below. Each notes the old v
 what a commit has to write, and undoing it restores the run as it was. Nothing is ever copied.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
 from app.domain.booking import Booking, Seat
-from app.domain.people import Person
 from app.domain.refusals import InvalidField
 from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
 from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
@@ -34,12 +33,12 @@ class RunState(StrEnum):
 
 @dataclass(slots=True)
 class Journal:
-    """The values that were replaced, oldest first: seats by (section, number), counters by section, bookings by position."""
+    """The values that were replaced: seats by (section, number), counters by section, bookings by reference."""
 
     sold: dict[tuple[int, int], int] = field(default_factory=dict)
     freed: dict[tuple[int, int], tuple[FreedEntry, ...]] = field(default_factory=dict)
     counters: dict[int, int] = field(default_factory=dict)
-    bookings: dict[int, Booking | None] = field(default_factory=dict)
+    bookings: dict[str, Booking | None] = field(default_factory=dict)
     freed_sequence: int | None = None
 
     def __bool__(self) -> bool:
@@ -49,9 +48,9 @@ class Journal:
 
 @dataclass(slots=True)
 class TrainRun:
-    """One train on one date. `version` is that of the last commit; `bookings` keep their position until archived.
+    """One train on one date. `version` is that of the last commit.
 
-    `archived_count` is how many bookings have left for the archive, and so tells whether positions have moved.
+    `bookings` are the live ones, and those that were cancelled lately.
     """
 
     train_id: str
@@ -59,20 +58,13 @@ class TrainRun:
     number: str
     stops: tuple[Stop, ...]
     sections: list[SectionSeats]
-    bookings: list[Booking] = field(default_factory=list)
+    bookings: dict[str, Booking] = field(default_factory=dict)
     version: int = 1
-    archived_count: int = 0
     freed_sequence: int = 0
-    record_bytes: int = field(init=False, default=0)
-    cancelled_count: int = field(init=False, default=0)
     journal: Journal = field(init=False, default_factory=Journal)
-    _positions: dict[str, int] = field(init=False, default_factory=dict)
     _live_passengers: dict[str, str] = field(init=False, default_factory=dict)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.restore(self.bookings)
 
     @property
     def run_id(self) -> str:
@@ -103,9 +95,8 @@ class TrainRun:
         raise InvalidField(field_path, f"the train has no section {name!r}; it has {names}")
 
     def find(self, reference: str) -> Booking | None:
-        """The booking with that reference, unless it is archived or there is none."""
-        position = self._positions.get(reference)
-        return None if position is None else self.bookings[position]
+        """The booking with that reference, where it is live or was cancelled lately."""
+        return self.bookings.get(reference)
 
     def live_reference(self, email_key: str) -> str | None:
         """The live booking that this passenger travels on."""
@@ -118,30 +109,24 @@ class TrainRun:
 
     # -- what the store does
 
-    def restore(self, bookings: list[Booking]) -> None:
-        """Takes these for the run's bookings, as they were kept."""
-        self.bookings = bookings
-        self.record_bytes = self.cancelled_count = 0
-        self._positions.clear()
-        self._live_passengers.clear()
-        for position, booking in enumerate(bookings):
-            self._index(position, booking)
+    def renew(self, newer: "TrainRun") -> None:
+        """Takes over all but the bookings of the same run, read again."""
+        self.stops, self.sections = newer.stops, newer.sections
+        self.version, self.freed_sequence = newer.version, newer.freed_sequence
+        self._journeys.clear()
+        self._named_journeys.clear()
 
-    def catch_up(self, *, version: int, freed_sequence: int, sections: list[SectionSeats], changed: Sequence[Booking]) -> None:
-        """Takes over what others committed: all seats, and the bookings that changed, new ones in their order."""
-        self.sections = sections
-        for booking in changed:
+    def take_over(self, bookings: Iterable[Booking]) -> None:
+        """Takes over bookings as they are kept, in place of older ones. It is no change: the journal begins anew."""
+        for booking in bookings:
             self.put(booking)
-        self.version = version
-        self.freed_sequence = freed_sequence
         self.journal = Journal()
 
-    def drop(self, references: Container[str]) -> None:
-        """Forgets bookings that were moved to the archive, as one commit."""
-        staying = [booking for booking in self.bookings if booking.reference not in references]
-        self.archived_count += len(self.bookings) - len(staying)
-        self.restore(staying)
-        self.committed()
+    def forget(self, reference: str) -> None:
+        """Forgets a cancelled booking, which no decision needs any more."""
+        booking = self.bookings.get(reference)
+        if booking is not None and not booking.is_live and reference not in self.journal.bookings:
+            del self.bookings[reference]
 
     # -- changes
 
@@ -173,7 +158,7 @@ class TrainRun:
 
     def put(self, booking: Booking) -> None:
         """Adds a booking or replaces the one with its reference."""
-        self._set_booking(self._positions.get(booking.reference, len(self.bookings)), booking)
+        self._set_booking(booking.reference, booking)
 
     def committed(self) -> None:
         """What changed is kept now: the version rises and the journal begins anew."""
@@ -189,8 +174,8 @@ class TrainRun:
             self._set_counter(section, counter)
         for (section, number), entries in journal.freed.items():
             self._set_freed(section, number, entries)
-        for position in sorted(journal.bookings, reverse=True):
-            self._set_booking(position, journal.bookings[position])
+        for reference, booking in journal.bookings.items():
+            self._set_booking(reference, booking)
         if journal.freed_sequence is not None:
             self.freed_sequence = journal.freed_sequence
         self.journal = Journal()
@@ -219,38 +204,20 @@ class TrainRun:
         self.freed_sequence += 1
         return self.freed_sequence
 
-    def _set_booking(self, position: int, booking: Booking | None) -> None:
-        before = self.bookings[position] if position < len(self.bookings) else None
-        self.journal.bookings.setdefault(position, before)
-        if before is not None:
-            self._unindex(before)
-        if booking is None:
-            self.bookings.pop()
-            return
-        if before is None:
-            self.bookings.append(booking)
-        else:
-            self.bookings[position] = booking
-        self._index(position, booking)
-
-    def _index(self, position: int, booking: Booking) -> None:
-        self._positions[booking.reference] = position
-        self.record_bytes += booking_bytes(booking)
-        if booking.is_live:
-            self._live_passengers.update((passenger.key, booking.reference) for passenger in booking.passengers)
-        else:
-            self.cancelled_count += 1
-
-    def _unindex(self, booking: Booking) -> None:
-        del self._positions[booking.reference]
-        self.record_bytes -= booking_bytes(booking)
-        if booking.is_live:
-            for passenger in booking.passengers:
+    def _set_booking(self, reference: str, booking: Booking | None) -> None:
+        before = self.bookings.get(reference)
+        self.journal.bookings.setdefault(reference, before)
+        if before is not None and before.is_live:
+            for passenger in before.passengers:
                 # Another booking may have taken the address over within the same batch.
-                if self._live_passengers.get(passenger.key) == booking.reference:
+                if self._live_passengers.get(passenger.key) == reference:
                     del self._live_passengers[passenger.key]
-        else:
-            self.cancelled_count -= 1
+        if booking is None:
+            del self.bookings[reference]
+            return
+        self.bookings[reference] = booking
+        if booking.is_live:
+            self._live_passengers.update((passenger.key, reference) for passenger in booking.passengers)
 
 
 def run_id(train_id: str, travel_date: str) -> str:
@@ -289,21 +256,3 @@ def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
     if last is not None and now >= last:
         return RunState.COMPLETED
     return RunState.DEPARTED if first is not None and now >= first else RunState.SCHEDULED
-
-
-def booking_bytes(booking: Booking) -> int:
-    """About how many bytes a booking takes in the run's document, never less than it does."""
-    total = 700 + _person_bytes(booking.user)
-    for passenger in booking.passengers:
-        total += 200 + _person_bytes(passenger.person)
-    for passenger in booking.cancelled_passengers:
-        total += 200 + _person_bytes(passenger.person)
-    return total
-
-
-def _person_bytes(person: Person) -> int:
-    # The address stands there twice: as sent, and as compared among the booking's addresses. Composing and lowering its
-    # characters may lengthen it; three is beyond that. A character takes at most four bytes.
-    text = person.first_name + person.last_name
-    email = 3 * len(person.email)
-    return len(text) + email if text.isascii() and person.email.isascii() else 4 * (len(text) + email)

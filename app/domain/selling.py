@@ -10,10 +10,10 @@ from app.domain import limits
 from app.domain.booking import Booking, BookingState, CreateBooking, Passenger, reference_for
 from app.domain.people import email_key
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.run import TrainRun, booking_bytes
+from app.domain.run import TrainRun
 from app.domain.timetable import Journey
 
-# Bookings that other runs or the archive hold under references that this batch may want, by reference.
+# Bookings of other runs, or cancelled ones of this run, under references that this batch may want; by reference.
 Elsewhere = Mapping[str, Booking]
 
 
@@ -21,7 +21,7 @@ def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhe
     """Sells seats on `run`, or finds what this request sold before.
 
     Gives the booking. Refuses INVALID_FIELD (stops, section, seat numbers), REQUEST_ID_REUSED, RUN_DEPARTED,
-    PASSENGER_ALREADY_BOOKED, SEAT_TAKEN, SECTION_FULL, RUN_RECORD_FULL; then the run is unchanged.
+    PASSENGER_ALREADY_BOOKED, SEAT_TAKEN, SECTION_FULL; then the run is unchanged.
     """
     user_key = email_key(command.user.email)
     fingerprint = command.fingerprint
@@ -53,8 +53,6 @@ def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhe
         update_time=now,
         revision=run.version + 1,
     )
-    if run.record_bytes + booking_bytes(booking) > limits.RUN_RECORD_BYTES_MAX:
-        raise Refusal(Reason.RUN_RECORD_FULL, "this train holds as many bookings as its record has room for")
     take_seats(run, section, numbers, journey.legs, by_counter=by_counter)
     run.put(booking)
     return booking

@@ -34,7 +34,6 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.TIMETABLE_IMPOSSIBLE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.LANE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_CALLS: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Reason.RUN_RECORD_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
     Reason.COMMIT_ATTEMPTS_SPENT: grpc.StatusCode.ABORTED,
     Reason.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,

@@ -4,9 +4,8 @@ Belongs here: every statement to the database, documents, indexes, the lane, and
 
     driver.py      the only module that names the asynchronous driver
     documents.py   domain values to documents and back
-    runs.py        train runs: load, catch up, commit by compare-and-swap, schedule, list
-    bookings.py    bookings and receipts, of runs and of the archive
-    archive.py     moves what is over out of a run's document
+    runs.py        train runs: load, catch up, commit by compare-and-swap, settle bookings, schedule, list
+    bookings.py    reading bookings and receipts
     lane.py        folds the commands for one run into one commit at a time
     trains.py, users.py, indexes.py, embedded.py
 """

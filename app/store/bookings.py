@@ -1,31 +1,34 @@
-"""Bookings and receipts, read from runs and archive alike.
+"""Reading bookings and receipts.
 
 Belongs here: finding bookings by reference, person and section. Does not: changing them (`lane.py`).
 
-Runs are read before the archive: a booking that moves in between is then found twice, and taken once, rather than missed.
+A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). `recent` is read
+first, and what is found there stands for what is found in `bookings`: what moves in between is found twice rather than missed.
+Both hold the same documents, so that the same question serves both.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.booking import Booking, BookingState, Passenger
-from app.store.documents import archived_booking_from, booking_from, journey_from, stops_from
+from app.store.documents import booking_from
 from app.store.driver import Collection, Database, Document, outage_refused
 
-# References of one look-up: a whole batch's, with every attempt.
+# References of one look-up: those of a whole batch, with every attempt.
 _FIND_MAX = 4_096
-# What a booking of a run is made from, besides itself.
-_RUN_FIELDS = ("train_id", "travel_date", "number", "stops")
 
 # Where a receipt stands in the order of the list: travel date, train, reference.
 ReceiptKey = tuple[str, str, str]
 # Where a row stands in the order of a section's list: seat number, reference.
 RowKey = tuple[int, str]
 
+_RECEIPT_ORDER = ("travel_date", "train_id", "_id")
+_ROW_ORDER = ("passengers.number", "_id")
+
 
 @dataclass(frozen=True, slots=True)
 class ReceiptQuery:
-    """Whose receipts, as the address is compared; each further filter may be empty. Stops are names as trains have them."""
+    """Whose receipts, as the address is compared; each further filter may be left open. Stops are names as trains have them."""
 
     email_key: str
     travel_date: str = ""
@@ -39,46 +42,46 @@ def receipt_key(booking: Booking) -> ReceiptKey:
 
 
 class Bookings:
-    """Bookings, wherever they are."""
+    """Bookings, in `recent` and at rest."""
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
-        self._archive: Collection = database["booking_archive"]
+        self._bookings: Collection = database["bookings"]
 
     async def find(self, reference: str) -> Booking | None:
         """The booking with that reference."""
-        found = await self.find_many([reference])
-        if reference in found:
-            return found[reference]
         with outage_refused():
-            document = await self._archive.find_one({"_id": reference})
-        return None if document is None else archived_booking_from(document)
+            found = await self._runs.aggregate(recent_pipeline({"_id": reference})).to_list(1)
+            document = found[0] if found else await self._bookings.find_one({"_id": reference})
+        return None if document is None else booking_from(document)
+
+    async def find_settled(self, references: Sequence[str]) -> dict[str, Booking]:
+        """The bookings at rest that have these references."""
+        if not references:
+            return {}
+        with outage_refused():
+            found = await self._bookings.find({"_id": {"$in": list(references)}}).to_list(_FIND_MAX)
+        return {document["_id"]: booking_from(document) for document in found}
 
     async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:
-        """The bookings of runs, not of the archive, with these references."""
-        wanted = {"$in": list(references)}
-        pipeline: list[Document] = [
-            {"$match": {"bookings.reference": wanted}},
-            _project({"$in": ["$$booking.reference", list(references)]}),
-            {"$unwind": "$bookings"},
-        ]
+        """The bookings, recent or at rest, that have these references."""
         with outage_refused():
-            found = await self._runs.aggregate(pipeline).to_list(_FIND_MAX)
-        return {document["bookings"]["reference"]: _booking_of_run(document) for document in found}
+            recent = await self._runs.aggregate(recent_pipeline({"_id": {"$in": list(references)}})).to_list(_FIND_MAX)
+        return await self.find_settled(references) | {document["_id"]: booking_from(document) for document in recent}
 
     async def list_receipts(self, query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Booking]:
         """At most `limit` bookings of a person, in the order of `receipt_key`, behind `after`."""
+        page = _page(_RECEIPT_ORDER, after, limit)
         with outage_refused():
-            live = await self._runs.aggregate(runs_pipeline(query, after, limit)).to_list(limit)
-            archived = await self._archive.aggregate(archive_pipeline(query, after, limit)).to_list(limit)
-        found = {document["_id"]: archived_booking_from(document) for document in archived}
-        found.update((document["bookings"]["reference"], _booking_of_run(document)) for document in live)
-        return sorted(found.values(), key=receipt_key)[:limit]
+            recent = await self._runs.aggregate([*recent_pipeline(receipts_match(query)), *page]).to_list(limit)
+            settled = await self._bookings.aggregate([{"$match": receipts_match(query)}, *page]).to_list(limit)
+        found = {document["_id"]: document for document in (*settled, *recent)}
+        return sorted(map(booking_from, found.values()), key=receipt_key)[:limit]
 
     async def knows(self, email_key: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""
         with outage_refused():
-            for collection, path in ((self._runs, "bookings.emails"), (self._archive, "emails")):
+            for collection, path in ((self._runs, "recent.emails"), (self._bookings, "emails")):
                 if await collection.find_one({path: email_key}, {"_id": 1}) is not None:
                     return True
         return False
@@ -87,53 +90,47 @@ class Bookings:
         self, run_id: str, section: str, after: RowKey | None, limit: int
     ) -> list[tuple[Booking, Passenger]]:
         """At most `limit` passengers with a seat in the section, by seat number and reference, behind `after`."""
+        page = _page(_ROW_ORDER, after, limit)
         with outage_refused():
-            live = await self._runs.aggregate(_section_pipeline(run_id, section, after, limit)).to_list(limit)
-            archived = await self._archive.aggregate(_archived_section_pipeline(run_id, section, after, limit)).to_list(limit)
-        rows = {}
-        for booking in [*map(archived_booking_from, archived), *map(_booking_of_run, live)]:
-            (passenger,) = booking.passengers  # the pipelines leave one in each row
-            rows[passenger.seat.number, booking.reference] = (booking, passenger)
-        return [rows[key] for key in sorted(rows)[:limit]]
+            run = await self._runs.find_one({"_id": run_id}, {"recent": 1}) or {"recent": []}
+            newer = [document["_id"] for document in run["recent"]]
+            confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
+            in_section: list[Document] = [{"$unwind": "$passengers"}, {"$match": {"passengers.section": section}}]
+            one_passenger_each = {"$addFields": {"passengers": ["$passengers"]}}
+            pipeline = [{"$match": confirmed}, *in_section, *page, one_passenger_each]
+            settled = await self._bookings.aggregate(pipeline).to_list(limit)
+        bookings = [*map(booking_from, settled), *map(booking_from, run["recent"])]
+        rows = [
+            (booking, passenger)
+            for booking in bookings
+            for passenger in booking.passengers
+            if booking.is_live and passenger.seat.section == section
+        ]
+        behind = [row for row in rows if after is None or row_key(row) > after]
+        return sorted(behind, key=row_key)[:limit]
 
 
-def _booking_of_run(document: Document) -> Booking:
-    return booking_from(document["bookings"], journey_from(document, stops_from(document)))
+def row_key(row: tuple[Booking, Passenger]) -> RowKey:
+    """Where a passenger stands in a section's list."""
+    booking, passenger = row
+    return passenger.seat.number, booking.reference
 
 
-def _project(condition: Document) -> Document:
-    """Keeps of a run only what its bookings are made from, and of its bookings only those that meet the condition."""
-    wanted: Document = dict.fromkeys(_RUN_FIELDS, 1)
-    wanted["bookings"] = {"$filter": {"input": "$bookings", "as": "booking", "cond": condition}}
-    return {"$project": wanted}
+# From runs to the bookings in their `recent`, one a document. There are few of them, whatever was sold.
+_RECENT_ALONE: list[Document] = [
+    {"$project": {"recent": 1}},
+    {"$unwind": "$recent"},
+    {"$replaceRoot": {"newRoot": "$recent"}},
+]
+
+
+def recent_pipeline(match: Document) -> list[Document]:
+    """The recent bookings that `match` asks for: by index to their runs, then to themselves."""
+    return [{"$match": {"recent": {"$elemMatch": match}}}, *_RECENT_ALONE, {"$match": match}]
 
 
 def receipts_match(query: ReceiptQuery) -> Document:
-    """The part of the question that the index of runs answers."""
-    wanted: Document = {"emails": query.email_key}
-    if query.origins is not None:
-        wanted["origin"] = {"$in": list(query.origins)}
-    if query.destinations is not None:
-        wanted["destination"] = {"$in": list(query.destinations)}
-    match: Document = {"bookings": {"$elemMatch": wanted}}
-    if query.travel_date:
-        match["travel_date"] = query.travel_date
-    return match
-
-
-def runs_pipeline(query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Document]:
-    """Receipts from runs: by index to the runs, then to the bookings in them."""
-    conditions: list[Document] = [{"$in": [query.email_key, "$$booking.emails"]}]
-    if query.origins is not None:
-        conditions.append({"$in": ["$$booking.origin", list(query.origins)]})
-    if query.destinations is not None:
-        conditions.append({"$in": ["$$booking.destination", list(query.destinations)]})
-    pipeline = [{"$match": receipts_match(query)}, _project({"$and": conditions}), {"$unwind": "$bookings"}]
-    return pipeline + _page(("travel_date", "train_id", "bookings.reference"), after, limit)
-
-
-def archive_pipeline(query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Document]:
-    """Receipts from the archive."""
+    """The question for a person's receipts; both indexes answer all of it."""
     match: Document = {"emails": query.email_key}
     if query.travel_date:
         match["travel_date"] = query.travel_date
@@ -141,30 +138,7 @@ def archive_pipeline(query: ReceiptQuery, after: ReceiptKey | None, limit: int) 
         match["origin"] = {"$in": list(query.origins)}
     if query.destinations is not None:
         match["destination"] = {"$in": list(query.destinations)}
-    return [{"$match": match}, *_page(("travel_date", "train_id", "_id"), after, limit)]
-
-
-def _section_pipeline(run_id: str, section: str, after: RowKey | None, limit: int) -> list[Document]:
-    confirmed = {"$eq": ["$$booking.state", BookingState.CONFIRMED.value]}
-    return [
-        {"$match": {"_id": run_id}},
-        _project(confirmed),
-        {"$unwind": "$bookings"},
-        {"$unwind": "$bookings.passengers"},
-        {"$match": {"bookings.passengers.section": section}},
-        *_page(("bookings.passengers.number", "bookings.reference"), after, limit),
-        {"$addFields": {"bookings.passengers": ["$bookings.passengers"]}},
-    ]
-
-
-def _archived_section_pipeline(run_id: str, section: str, after: RowKey | None, limit: int) -> list[Document]:
-    return [
-        {"$match": {"run_id": run_id, "state": BookingState.CONFIRMED.value}},
-        {"$unwind": "$passengers"},
-        {"$match": {"passengers.section": section}},
-        *_page(("passengers.number", "_id"), after, limit),
-        {"$addFields": {"passengers": ["$passengers"]}},
-    ]
+    return match
 
 
 def _page(paths: Sequence[str], after: Sequence[str | int] | None, limit: int) -> list[Document]:

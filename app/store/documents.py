@@ -2,13 +2,13 @@
 
 Belongs here: the shape of every document, both ways. Does not: statements.
 
-train_runs      {_id: "<train_id>:<date>", version, train_id, travel_date, number, stops: [...], stop_forms: [...],
-                 arrive_time, sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [int64 per seat],
-                 freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, archived_count, bookings: [...]}
-bookings[]      {reference, request_id, fingerprint, state, user, emails: [as compared], passengers: [...], origin, destination,
-                 currency, create_time, update_time, revision}
-booking_archive a booking, with _id: reference, run_id, and its whole journey
-trains          {_id: train_id, ...}          users {_id: address as compared, ...}
+train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, stops: [...], stop_forms: [...],
+             sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer per seat],
+             freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, recent: [bookings]}
+bookings    {_id: reference, run_id, request_id, fingerprint, state, user, emails: [as compared], passengers: [...],
+             cancelled_passengers: [...], currency, revision, create_time, update_time, and the whole journey}
+trains      {_id: train_id, ...}
+users       {_id: address as compared, ...}
 
 The seats are arrays of integers, so that a sale writes one number at a known path, whatever the size of the train.
 """
@@ -19,7 +19,7 @@ from datetime import datetime, time
 from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.money import Money
 from app.domain.people import Person, email_key
-from app.domain.run import TrainRun
+from app.domain.run import TrainRun, run_id
 from app.domain.seats import CoachSeats, SectionSeats
 from app.domain.timetable import Call, Journey, Stop, TimetableStop, legs_between
 from app.domain.train import Coach, KeptTrain, Section, Train
@@ -65,65 +65,37 @@ def passenger_from(document: Document) -> Passenger:
 
 
 def booking_document(booking: Booking) -> Document:
-    """A booking as it stands in its run's document."""
+    """A booking, complete in itself; it looks the same in its run's `recent` and in `bookings`."""
     people = (*booking.passengers, *booking.cancelled_passengers)
-    emails = list(dict.fromkeys((booking.user_key, *(passenger.key for passenger in people))))
+    journey = booking.journey
     return {
-        "reference": booking.reference,
+        "_id": booking.reference,
+        "run_id": run_id(journey.train_id, journey.travel_date),
         "request_id": booking.request_id,
         "fingerprint": booking.fingerprint,
         "state": booking.state.value,
         "user": person_document(booking.user),
-        "emails": emails,
+        "emails": list(dict.fromkeys((booking.user_key, *(passenger.key for passenger in people)))),
         "passengers": [_passenger_document(passenger) for passenger in booking.passengers],
         "cancelled_passengers": [_passenger_document(passenger) for passenger in booking.cancelled_passengers],
-        "origin": booking.journey.origin,
-        "destination": booking.journey.destination,
         "currency": booking.currency,
+        "revision": booking.revision,
         "create_time": booking.create_time,
         "update_time": booking.update_time,
-        "revision": booking.revision,
-    }
-
-
-def booking_from(document: Document, journey: Journey) -> Booking:
-    """A booking of a run, or of the archive, on its journey."""
-    user = person_from(document["user"])
-    return Booking(
-        reference=document["reference"],
-        request_id=document["request_id"],
-        fingerprint=document["fingerprint"],
-        state=BookingState(document["state"]),
-        user=user,
-        user_key=email_key(user.email),
-        passengers=tuple(passenger_from(passenger) for passenger in document["passengers"]),
-        cancelled_passengers=tuple(passenger_from(passenger) for passenger in document["cancelled_passengers"]),
-        journey=journey,
-        currency=document["currency"],
-        create_time=document["create_time"],
-        update_time=document["update_time"],
-        revision=document["revision"],
-    )
-
-
-def archive_document(booking: Booking, run_id: str) -> Document:
-    """A booking as it stands in the archive: by itself, with its whole journey."""
-    journey = booking.journey
-    return {
-        "_id": booking.reference,
-        "run_id": run_id,
         "train_id": journey.train_id,
         "travel_date": journey.travel_date,
         "train_number": journey.train_number,
+        "origin": journey.origin,
+        "destination": journey.destination,
         "legs": journey.legs,
         "depart_time": journey.depart,
         "arrive_time": journey.arrive,
-        **booking_document(booking),
     }
 
 
-def archived_booking_from(document: Document) -> Booking:
-    """The other way."""
+def booking_from(document: Document, journeys: dict[Journey, Journey] | None = None) -> Booking:
+    """The other way. With `journeys`, bookings of the same journey share one value of it."""
+    user = person_from(document["user"])
     journey = Journey(
         train_id=document["train_id"],
         travel_date=document["travel_date"],
@@ -134,27 +106,28 @@ def archived_booking_from(document: Document) -> Booking:
         depart=document["depart_time"],
         arrive=document["arrive_time"],
     )
-    return booking_from(document, journey)
-
-
-def journey_from(document: Document, stops: tuple[Stop, ...]) -> Journey:
-    """The journey of a booking of a run; `document` has the run's fields and the booking under `bookings`."""
-    booking = document["bookings"]
-    names = [stop.name for stop in stops]
-    origin, destination = names.index(booking["origin"]), names.index(booking["destination"])
-    depart, arrive = stops[origin].depart, stops[destination].arrive
-    if depart is None or arrive is None:
-        raise ValueError(f"run {document['_id']} has a stop without its time")
-    legs = legs_between(origin, destination)
-    number, date = document["number"], document["travel_date"]
-    return Journey(document["train_id"], date, number, booking["origin"], booking["destination"], legs, depart, arrive)
+    return Booking(
+        reference=document["_id"],
+        request_id=document["request_id"],
+        fingerprint=document["fingerprint"],
+        state=BookingState(document["state"]),
+        user=user,
+        user_key=email_key(user.email),
+        passengers=tuple(passenger_from(passenger) for passenger in document["passengers"]),
+        cancelled_passengers=tuple(passenger_from(passenger) for passenger in document["cancelled_passengers"]),
+        journey=journey if journeys is None else journeys.setdefault(journey, journey),
+        currency=document["currency"],
+        create_time=document["create_time"],
+        update_time=document["update_time"],
+        revision=document["revision"],
+    )
 
 
 # -- runs
 
 
 def run_document(run: TrainRun, create_time: datetime) -> Document:
-    """A new run."""
+    """A new run, without bookings."""
     return {
         "_id": run.run_id,
         "version": run.version,
@@ -163,38 +136,24 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "number": run.number,
         "stops": [_stop_document(stop) for stop in run.stops],
         "stop_forms": stop_forms(run.stops),
-        "arrive_time": run.stops[-1].arrive,
         "sections": [section_document(section) for section in run.sections],
         "freed_sequence": run.freed_sequence,
-        "archived_count": run.archived_count,
-        "bookings": [booking_document(booking) for booking in run.bookings],
+        "recent": [],
         "create_time": create_time,
     }
 
 
 def run_from(document: Document) -> TrainRun:
-    """A run; without its bookings where the document has none."""
-    run = TrainRun(
+    """A run, without bookings."""
+    return TrainRun(
         train_id=document["train_id"],
         travel_date=document["travel_date"],
         number=document["number"],
         stops=stops_from(document),
         sections=sections_from(document),
         version=document["version"],
-        archived_count=document["archived_count"],
         freed_sequence=document["freed_sequence"],
     )
-    run.restore(bookings_from(run, document.get("bookings", ())))
-    return run
-
-
-def bookings_from(run: TrainRun, documents: Iterable[Document]) -> list[Booking]:
-    """Bookings of `run`; those on the same journey share its value."""
-    position = {stop.name: index for index, stop in enumerate(run.stops)}
-    return [
-        booking_from(document, run.journey_between(position[document["origin"]], position[document["destination"]]))
-        for document in documents
-    ]
 
 
 def stops_from(document: Document) -> tuple[Stop, ...]:

@@ -73,15 +73,18 @@ def outage_refused() -> Iterator[None]:
         raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
 
 
-async def insert_those_missing(collection: Collection, documents: list[Document]) -> int:
-    """Inserts the documents whose keys are not there yet; gives how many that were."""
+async def insert_those_missing(collection: Collection, documents: list[Document]) -> list[Document]:
+    """Inserts the documents whose keys are not there yet; gives the others."""
+    if not documents:
+        return []
     try:
-        return len((await collection.insert_many(documents, ordered=False)).inserted_ids)
+        await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         details = dict(error.details)
         if any(one["code"] != _DUPLICATE_KEY for one in details["writeErrors"]) or details.get("writeConcernErrors"):
             raise
-        return int(details["nInserted"])
+        return [documents[one["index"]] for one in details["writeErrors"]]
+    return []
 
 
 def _is_outage(error: PyMongoError) -> bool:

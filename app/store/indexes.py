@@ -13,24 +13,21 @@ async def make_indexes(database: Database) -> None:
     """Makes the indexes that are missing. Safe to call at every start and from many servers at once."""
     with outage_refused():
         runs = database["train_runs"]
-        # GetBooking, and the guard that no two runs hold the same reference. Sparse: a run without bookings has no key.
-        await runs.create_index("bookings.reference", name=REFERENCE_INDEX, unique=True, sparse=True)
-        # ListReceipts. The bookings' own fields come after the date, so that each filter narrows the range that is read.
+        # GetBooking, and the guard that no two runs sell under the same reference. Sparse: a run without bookings has no key.
+        await runs.create_index("recent._id", name=REFERENCE_INDEX, unique=True, sparse=True)
+        # ListReceipts, of bookings that are new. Each further filter narrows the range of the index that is read.
         await runs.create_index(
-            [("bookings.emails", 1), ("travel_date", 1), ("bookings.origin", 1), ("bookings.destination", 1)],
+            [("recent.emails", 1), ("recent.travel_date", 1), ("recent.origin", 1), ("recent.destination", 1)],
             name=RECEIPTS_INDEX,
         )
         # ListTrainRuns: by station and date, and by date alone.
         await runs.create_index([("stop_forms", 1), ("travel_date", 1), ("_id", 1)], name="runs_by_station_and_date")
         await runs.create_index([("travel_date", 1), ("_id", 1)], name="runs_by_date")
-        # Which runs are over and still hold bookings.
-        await runs.create_index("arrive_time", name="runs_by_arrival")
-        archive = database["booking_archive"]
-        await archive.create_index(
-            [("emails", 1), ("travel_date", 1), ("origin", 1), ("destination", 1)],
-            name=RECEIPTS_INDEX,
-        )
-        await archive.create_index("run_id", name="archive_by_run")
+        bookings = database["bookings"]
+        # ListReceipts, of bookings at rest.
+        await bookings.create_index([("emails", 1), ("travel_date", 1), ("origin", 1), ("destination", 1)], name=RECEIPTS_INDEX)
+        # Loading a run, catching up with it, and ListSectionBookings.
+        await bookings.create_index([("run_id", 1), ("revision", 1)], name="bookings_by_run")
         # The names that a stop's code or spelling stands for.
         await database["trains"].create_index("stop_forms", name="trains_by_station")
         # CreateTrain: a request makes one train.

@@ -26,21 +26,26 @@ from app.domain.decisions import decide
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.selling import request_references
-from app.store.archive import Archive
 from app.store.bookings import Bookings
-from app.store.runs import ReferenceTaken, TrainRuns, run_not_found
+from app.store.runs import KeptRun, ReferenceTaken, TrainRuns, run_not_found
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LaneBounds:
-    """What a lane may hold; `app/config.py` gives the values and their reasons."""
+    """What a lane may hold; `app/config.py` gives the first ones and their reasons.
+
+    `unsettled_max` bounds the bookings in a run's document: 512 of nine passengers with the longest names take 6 MB of the 16
+    that a document may have. The pauses were measured with two servers on one run: shorter ones lose more swaps, longer ones
+    idle.
+    """
 
     batch_max: int = 256
     queue_max: int = 5_000
     commit_attempts_max: int = 16
-    cache_bytes_max: int = 24_000_000
+    cached_bookings_max: int = 30_000
+    unsettled_max: int = 512
     rival_memory_seconds: float = 0.5
     rival_pause_commits: float = 1.5
 
@@ -70,29 +75,29 @@ class LaneParts:
 
     runs: TrainRuns
     bookings: Bookings
-    archive: Archive
     clock: Callable[[], datetime]
     bounds: LaneBounds
 
 
 class Lane:
-    """One run's lane in this server. `run` is the cached run, None until it is needed."""
+    """One run's lane in this server. `kept` is the cached run, None until it is needed."""
 
     def __init__(self, run_id: str, parts: LaneParts, when_idle: Callable[[], None]) -> None:
         self.run_id = run_id
-        self.run: TrainRun | None = None
-        self._runs, self._bookings, self._archive = parts.runs, parts.bookings, parts.archive
+        self.kept: KeptRun | None = None
+        self._runs, self._bookings = parts.runs, parts.bookings
         self._clock, self._bounds = parts.clock, parts.bounds
         self._when_idle = when_idle
         self._queue: deque[_Entry] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self._rival_seen = float("-inf")
         self._commit_seconds = 0.0
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits and nothing is under way."""
-        return self._task is None
+        return self._task is None and self._settling is None
 
     async def submit(self, command: Command, deadline: float) -> Booking:
         """Decides the command and gives the booking once it is committed.
@@ -110,8 +115,8 @@ class Lane:
 
     async def join(self) -> None:
         """Waits until nobody waits and nothing is under way."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while under_way := [task for task in (self._task, self._settling) if task is not None]:
+            await asyncio.wait(under_way)
 
     async def _work(self) -> None:
         try:
@@ -136,54 +141,55 @@ class Lane:
         try:
             await self._decide_and_commit(batch)
         except Refusal as refusal:
-            self.run = None
+            self.kept = None
             for entry in batch:
                 entry.refuse(refusal)
         except Exception as error:
             # A fault of ours: nobody may be left waiting, and the cached run may be half-changed.
-            self.run = None
+            self.kept = None
             _log.exception("lane %s failed", self.run_id)
             for entry in batch:
                 entry.refuse(error)
 
     async def _decide_and_commit(self, batch: list[_Entry]) -> None:
         elsewhere = await self._find_elsewhere(batch)
-        is_fresh = self.run is None
+        is_fresh = self.kept is None
         for _ in range(self._bounds.commit_attempts_max):
-            run = await self._current_run()
-            answers = self._fold(run, batch, elsewhere)
-            if not run.journal:
-                if is_fresh or await self._runs.version(self.run_id) == run.version:
+            kept = await self._current_run()
+            answers = self._fold(kept.run, batch, elsewhere)
+            if not kept.run.journal:
+                if is_fresh or await self._runs.version(self.run_id) == kept.run.version:
                     return _answer(answers)
             else:
                 try:
-                    if await self._commit(run):
+                    if await self._commit(kept):
                         _answer(answers)
-                        return await self._after_commit(run)
+                        return await self._leave_room_for_rivals()
                 except ReferenceTaken:
-                    run.undo()
+                    kept.run.undo()
                     elsewhere.update(await self._bookings.find_many(_references(batch)))
                     continue
             self._rival_seen = time.monotonic()
-            run.undo()
-            self.run = await self._runs.catch_up(run)
+            kept.run.undo()
+            self.kept = await self._runs.catch_up(kept)
             is_fresh = True
         raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
 
     async def _find_elsewhere(self, batch: Sequence[_Entry]) -> dict[str, Booking]:
-        """What the archive holds under the references that the batch's new bookings want first."""
+        """What is at rest, but not live on this run, under the references that the batch's new bookings want first."""
         first = [request_references(entry.command, 1)[0] for entry in batch if isinstance(entry.command, CreateBooking)]
-        found = await self._archive.find_many([one for one in first if self.run is None or self.run.find(one) is None])
-        if found:  # either a request that was archived, or one reference in 10^9: the next ones are to be looked at as well
-            found.update(await self._archive.find_many(_references(batch)))
+        unknown = [one for one in first if self.kept is None or self.kept.run.find(one) is None]
+        found = await self._bookings.find_settled(unknown)
+        if found:  # a request repeated after a cancellation or on another run, or one reference in 10^9: look at the next ones
+            found.update(await self._bookings.find_many(_references(batch)))
         return found
 
-    async def _current_run(self) -> TrainRun:
-        if self.run is None:
-            self.run = await self._runs.load(self.run_id)
-        if self.run is None:
+    async def _current_run(self) -> KeptRun:
+        if self.kept is None:
+            self.kept = await self._runs.load(self.run_id)
+        if self.kept is None:
             raise run_not_found(self.run_id)
-        return self.run
+        return self.kept
 
     def _fold(
         self, run: TrainRun, batch: list[_Entry], elsewhere: dict[str, Booking]
@@ -200,16 +206,28 @@ class Lane:
                 answers.append((entry, refusal))
         return answers
 
-    async def _commit(self, run: TrainRun) -> bool:
+    async def _commit(self, kept: KeptRun) -> bool:
+        if self._settling is not None and len(kept.unsettled) + len(kept.run.journal.bookings) > self._bounds.unsettled_max:
+            await asyncio.wait([self._settling])
         begin = time.monotonic()
-        done = await self._runs.commit(run)
+        done = await self._runs.commit(kept)
         self._commit_seconds = 0.8 * self._commit_seconds + 0.2 * (time.monotonic() - begin)
-        if done:
-            run.committed()
+        if done and self._settling is None:
+            self._settling = asyncio.create_task(self._settle(kept), name=f"settle {self.run_id}")
         return done
 
-    async def _after_commit(self, run: TrainRun) -> None:
-        await self._archive.tidy(run)
+    async def _settle(self, kept: KeptRun) -> None:
+        """Copies what was committed to where it rests, while the next batch is decided and committed."""
+        try:
+            while kept.unsettled and kept is self.kept:
+                await self._runs.settle(kept)
+        except Refusal as refusal:  # the database is away; the next commit carries the bookings along, and tries again
+            _log.info("run %s: settling bookings is put off: %s", self.run_id, refusal)
+        finally:
+            self._settling = None
+            self._when_idle()
+
+    async def _leave_room_for_rivals(self) -> None:
         if time.monotonic() - self._rival_seen < self._bounds.rival_memory_seconds:
             await asyncio.sleep(self._bounds.rival_pause_commits * self._commit_seconds)
 
@@ -251,17 +269,17 @@ class Lanes:
 
     def _make_room(self) -> None:
         """Forgets idle lanes, oldest first, until the cached runs fit. One that is under way stays."""
-        kept = sum(_cached_bytes(lane) for lane in self._lanes.values())
+        cached = sum(_cached_bookings(lane) for lane in self._lanes.values())
         for run_id, lane in list(self._lanes.items()):
-            if kept <= self._parts.bounds.cache_bytes_max and lane.run is not None:
+            if cached <= self._parts.bounds.cached_bookings_max and lane.kept is not None:
                 continue
             if lane.is_idle:
-                kept -= _cached_bytes(lane)
+                cached -= _cached_bookings(lane)
                 del self._lanes[run_id]
 
 
-def _cached_bytes(lane: Lane) -> int:
-    """About what a cached run takes as a document; in memory it is two to three times that."""
-    if lane.run is None:
+def _cached_bookings(lane: Lane) -> int:
+    """How many bookings a cached run takes the memory of: a seat takes about a hundredth of one, and the rest about ten."""
+    if lane.kept is None:
         return 0
-    return lane.run.record_bytes + 16 * sum(section.size for section in lane.run.sections)
+    return len(lane.kept.run.bookings) + 10 + sum(section.size for section in lane.kept.run.sections) // 100

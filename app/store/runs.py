@@ -1,53 +1,88 @@
 """Train runs in MongoDB.
 
-Belongs here: loading a run, catching up with it, committing its journal by compare-and-swap, making and listing runs. Does not:
-when to do which (`lane.py`), nor what a change is (`app/domain`).
+Belongs here: loading a run, catching up with it, committing its journal by compare-and-swap, settling its bookings, making and
+listing runs. Does not: when to do which (`lane.py`), nor what a change is (`app/domain`).
 
-A commit names only the paths that changed, so its size follows the batch and not the train. `version` is the guard: the update
-finds the document only if nobody else has committed since it was read.
+A commit is one `find_one_and_update`: `version` is the guard, so that it finds the document only if nobody else has committed
+since it was read. It names only the paths that changed, and carries the bookings that changed in `recent`. Those are copied
+then to the collection `bookings`, where they rest, and the next commit leaves them out. So the document never grows with what is
+sold, a commit costs the same on every train, and yet a booking and its seats are made and changed in one step.
+
+What is in `recent` is newer than what is in `bookings` and stands for it. Nothing leaves `recent` before its copy is
+acknowledged; after a crash, whoever loads the run next finds it there, and so do all readers.
 """
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.booking import Booking
+from app.domain.booking import BookingState
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
-from app.store.documents import (
-    booking_document,
-    bookings_from,
-    freed_document,
-    run_document,
-    run_from,
-    sections_from,
-    stops_from,
-)
+from app.domain.timetable import Journey
+from app.store.documents import booking_document, booking_from, freed_document, run_document, run_from
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused
+
+_log = logging.getLogger(__name__)
 
 # Runs of one insert: 100 documents of a large train are about 10 MB, well under the 48 MB of one message.
 _INSERT_BATCH = 100
+# Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
+_BOOKINGS_MAX = 400_000
 
 
-class ReferenceTaken(Exception):
+class ReferenceTaken(Exception):  # noqa: N818 - it is an outcome, not a fault
     """A commit would have given a booking a reference that a booking of another run has."""
 
 
+@dataclass(slots=True)
+class KeptRun:
+    """A run as this server keeps it in memory; `unsettled` are the documents of bookings not known to rest in `bookings`."""
+
+    run: TrainRun
+    unsettled: dict[str, Document] = field(default_factory=dict)
+    journeys: dict[Journey, Journey] = field(default_factory=dict)
+
+
 class TrainRuns:
-    """The collection `train_runs`."""
+    """The collections `train_runs` and `bookings`, as far as selling needs them."""
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
+        self._bookings: Collection = database["bookings"]
 
-    async def load(self, run_id: str) -> TrainRun | None:
-        """A run with all its bookings, or None."""
+    async def load(self, run_id: str) -> KeptRun | None:
+        """A run with its live bookings, or None where there is none.
+
+        The run is read before the bookings: what leaves `recent` in between is found among them.
+        """
         with outage_refused():
             document = await self._runs.find_one({"_id": run_id})
-        return None if document is None else run_from(document)
+            if document is None:
+                return None
+            live = {"run_id": run_id, "state": BookingState.CONFIRMED.value}
+            settled = await self._bookings.find(live).to_list(_BOOKINGS_MAX)
+        kept = KeptRun(run_from(document))
+        _take_over(kept, document, settled)
+        return kept
+
+    async def catch_up(self, kept: KeptRun) -> KeptRun | None:
+        """A run as it is now, of which only what others changed is read; None if it is gone."""
+        since = {"run_id": kept.run.run_id, "revision": {"$gt": kept.run.version}}
+        with outage_refused():
+            document = await self._runs.find_one({"_id": kept.run.run_id})
+            if document is None:
+                return None
+            settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
+        kept.run.renew(run_from(document))
+        _take_over(kept, document, settled)
+        return kept
 
     async def get(self, run_id: str) -> TrainRun:
-        """A run without its bookings, for looking at seats. Refuses TRAIN_RUN_NOT_FOUND."""
+        """A run without bookings, for looking at seats. Refuses TRAIN_RUN_NOT_FOUND."""
         with outage_refused():
-            document = await self._runs.find_one({"_id": run_id}, {"bookings": 0})
+            document = await self._runs.find_one({"_id": run_id}, {"recent": 0})
         if document is None:
             raise run_not_found(run_id)
         return run_from(document)
@@ -58,52 +93,58 @@ class TrainRuns:
             document = await self._runs.find_one({"_id": run_id}, {"version": 1})
         return None if document is None else int(document["version"])
 
-    async def catch_up(self, run: TrainRun) -> TrainRun | None:
-        """`run` as it is now: only what other servers changed is read, unless bookings have moved. None if it is gone."""
-        changed_since = {"$gt": ["$$booking.revision", run.version]}
-        wanted: Document = dict.fromkeys(("version", "archived_count", "freed_sequence", "sections", "stops"), 1)
-        wanted["booking_count"] = {"$size": "$bookings"}
-        wanted["bookings"] = {"$filter": {"input": "$bookings", "as": "booking", "cond": changed_since}}
-        with outage_refused():
-            found = await self._runs.aggregate([{"$match": {"_id": run.run_id}}, {"$project": wanted}]).to_list(1)
-        if not found:
-            return None
-        document = found[0]
-        if document["archived_count"] != run.archived_count or stops_from(document) != run.stops:
-            return await self.load(run.run_id)
-        run.catch_up(
-            version=document["version"],
-            freed_sequence=document["freed_sequence"],
-            sections=sections_from(document),
-            changed=bookings_from(run, document["bookings"]),
-        )
-        return run if len(run.bookings) == document["booking_count"] else await self.load(run.run_id)
-
-    async def commit(self, run: TrainRun) -> bool:
+    async def commit(self, kept: KeptRun) -> bool:
         """Writes what is in the run's journal. False when another server has committed first; then nothing was written.
 
         Raises ReferenceTaken when a new booking's reference belongs to another run. After a refusal DATABASE_UNAVAILABLE
         nobody knows whether it was written.
         """
-        return await self._swap(run, journal_update(run))
-
-    async def drop_bookings(self, run: TrainRun, references: Sequence[str]) -> bool:
-        """Takes bookings out of the document. False when another server has committed first."""
-        update = {
-            "$set": {"version": run.version + 1},
-            "$inc": {"archived_count": len(references)},
-            "$pull": {"bookings": {"reference": {"$in": list(references)}}},
-        }
-        return await self._swap(run, update)
-
-    async def _swap(self, run: TrainRun, update: Document) -> bool:
+        run = kept.run
+        changed = {reference: booking_document(run.bookings[reference]) for reference in run.journal.bookings}
+        recent = {**kept.unsettled, **changed}
         guard = {"_id": run.run_id, "version": run.version}
         try:
             with outage_refused():
+                update = journal_update(run, list(recent.values()))
                 before = await self._runs.find_one_and_update(guard, update, projection={"_id": 1})
         except DuplicateKeyError as error:
             raise ReferenceTaken from error
-        return before is not None
+        if before is None:
+            return False
+        kept.unsettled = recent
+        run.committed()
+        return True
+
+    async def settle(self, kept: KeptRun) -> None:
+        """Copies the unsettled bookings to where they rest; the next commit leaves them out of the run's document.
+
+        Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
+        """
+        documents = list(kept.unsettled.values())
+        with outage_refused():
+            there = await insert_those_missing(self._bookings, documents)
+            foreign = await self._replace_older(there) if there else set()
+        for document in documents:
+            reference = document["_id"]
+            if kept.unsettled.get(reference) is document and reference not in foreign:
+                del kept.unsettled[reference]
+                kept.run.forget(reference)
+
+    async def _replace_older(self, documents: list[Document]) -> set[str]:
+        """Replaces older revisions; gives the references under which another run's booking rests.
+
+        That takes two runs that sold under one reference within the same milliseconds, which is one in 10^9, or one client that
+        sent one request_id for both at once. The booking then stays in `recent`, where it is found first.
+        """
+        for one in documents:
+            older = {"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}
+            await self._bookings.replace_one(older, one)
+        references, run_id = [one["_id"] for one in documents], documents[0]["run_id"]
+        query = {"_id": {"$in": references}, "run_id": {"$ne": run_id}}
+        found = await self._bookings.find(query, {"_id": 1}).to_list(len(references))
+        if found:
+            _log.error("run %s: the references of %d bookings rest with other runs", run_id, len(found))
+        return {one["_id"] for one in found}
 
     async def insert_missing(self, runs: Sequence[TrainRun], now: datetime) -> int:
         """Keeps the runs that are not there yet; gives how many that were."""
@@ -111,7 +152,7 @@ class TrainRuns:
         with outage_refused():
             for start in range(0, len(runs), _INSERT_BATCH):
                 documents = [run_document(run, now) for run in runs[start : start + _INSERT_BATCH]]
-                created += await insert_those_missing(self._runs, documents)
+                created += len(documents) - len(await insert_those_missing(self._runs, documents))
         return created
 
     async def list_runs(
@@ -131,15 +172,16 @@ class TrainRuns:
             date, key = after
             query["$or"] = [{"travel_date": {"$gt": date}}, {"travel_date": date, "_id": {"$gt": key}}]
         with outage_refused():
-            cursor = self._runs.find(query, {"bookings": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
+            cursor = self._runs.find(query, {"recent": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
             return [run_from(document) for document in await cursor.to_list(limit)]
 
-    async def list_over(self, arrived_before: datetime, limit: int) -> list[str]:
-        """Keys of runs that arrived before a moment and still hold bookings."""
-        query = {"arrive_time": {"$lt": arrived_before}, "bookings.0": {"$exists": True}}
-        with outage_refused():
-            found = await self._runs.find(query, {"_id": 1}).limit(limit).to_list(limit)
-        return [str(document["_id"]) for document in found]
+
+def _take_over(kept: KeptRun, document: Document, settled: list[Document]) -> None:
+    """Gives a run its bookings: those that rest, and over them those of the run's document."""
+    revisions = {one["_id"]: one["revision"] for one in settled}
+    recent = [one for one in document["recent"] if one["revision"] > revisions.get(one["_id"], 0)]
+    kept.run.take_over(booking_from(one, kept.journeys) for one in (*settled, *recent))
+    kept.unsettled = {one["_id"]: one for one in recent}
 
 
 def run_not_found(run_id: str) -> Refusal:
@@ -148,10 +190,10 @@ def run_not_found(run_id: str) -> Refusal:
     return Refusal(Reason.TRAIN_RUN_NOT_FOUND, f"train {train_id} does not run on {date}", resource=("train_run", run_id))
 
 
-def journal_update(run: TrainRun) -> Document:
-    """The update that writes what changed in `run` since its last commit, and nothing else."""
+def journal_update(run: TrainRun, recent: list[Document]) -> Document:
+    """The update that writes what changed in `run` since its last commit, and `recent`, and nothing else."""
     journal = run.journal
-    values: Document = {"version": run.version + 1}
+    values: Document = {"version": run.version + 1, "recent": recent}
     gone: Document = {}
     for section, number in journal.sold:
         values[f"sections.{section}.sold_legs.{number - 1}"] = run.sections[section].sold_legs[number - 1]
@@ -166,19 +208,4 @@ def journal_update(run: TrainRun) -> Document:
             gone[path] = ""
     if journal.freed_sequence is not None:
         values["freed_sequence"] = run.freed_sequence
-    update: Document = {"$set": values}
-    if gone:
-        update["$unset"] = gone
-    _write_bookings(run.bookings, journal.bookings, update)
-    return update
-
-
-def _write_bookings(bookings: list[Booking], changed: dict[int, Booking | None], update: Document) -> None:
-    # One update cannot both push to an array and set its elements. Appending by push is quicker: the server need not find
-    # each position; but an index one behind the last appends as well.
-    if all(before is None for before in changed.values()):
-        added = [booking_document(bookings[position]) for position in sorted(changed)]
-        update["$push"] = {"bookings": {"$each": added}}
-    else:
-        for position in sorted(changed):
-            update["$set"][f"bookings.{position}"] = booking_document(bookings[position])
+    return {"$set": values, "$unset": gone} if gone else {"$set": values}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.store.archive import Archive
 from app.store.bookings import Bookings
 from app.store.driver import Database
 from app.store.lane import LaneBounds, LaneParts, Lanes
@@ -22,7 +21,6 @@ class Store:
 
     runs: TrainRuns
     bookings: Bookings
-    archive: Archive
     lanes: Lanes
     trains: Trains
     users: Users
@@ -32,6 +30,5 @@ def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBo
     """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds."""
     runs = TrainRuns(database)
     bookings = Bookings(database)
-    archive = Archive(database, runs)
-    lanes = Lanes(LaneParts(runs, bookings, archive, clock, bounds))
-    return Store(runs, bookings, archive, lanes, Trains(database), Users(database))
+    lanes = Lanes(LaneParts(runs, bookings, clock, bounds))
+    return Store(runs, bookings, lanes, Trains(database), Users(database))

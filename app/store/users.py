@@ -41,6 +41,7 @@ class Users:
                 await self._users.insert_one({"_id": person.key, **person_document(person), "create_time": now})
         except DuplicateKeyError:
             return False
+        self._names.pop(person.key, None)
         return True
 
     async def find(self, email_key: str) -> Person | None:

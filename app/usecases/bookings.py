@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.domain.booking import Booking, CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
-from app.domain.changing import change_archived, changeable, visible
+from app.domain.changing import change_cancelled, changeable, visible
 from app.domain.people import Caller, email_key, require_self_or_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import run_id
@@ -38,18 +38,20 @@ class BookingUseCases:
 
     async def change(self, command: Change, deadline: float) -> Booking:
         """Updates, moves or cancels; see `app.domain.changing` for what is refused."""
-        found = await self._store.bookings.find_many([command.reference])
-        if command.reference in found:
-            booking = changeable(found[command.reference], command.caller, command.reference)
+        booking = await self._find_changeable(command)
+        if booking.is_live:
             key = run_id(booking.journey.train_id, booking.journey.travel_date)
             try:
                 return await self._store.lanes.submit(key, command, deadline)
             except Refusal as refusal:
-                # It was there and the caller's a moment ago: since then it has moved to the archive.
+                # It was there and the caller's a moment ago; a run forgets only what is cancelled.
                 if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):
                     raise
-        archived = changeable(await self._store.bookings.find(command.reference), command.caller, command.reference)
-        return change_archived(archived, command, self._clock())
+            booking = await self._find_changeable(command)
+        return change_cancelled(booking, command, self._clock())
+
+    async def _find_changeable(self, command: Change) -> Booking:
+        return changeable(await self._store.bookings.find(command.reference), command.caller, command.reference)
 
     async def list_receipts(
         self,

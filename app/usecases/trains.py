@@ -13,7 +13,7 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
 from app.domain.timetable import Journey, calls_in_order
 from app.domain.train import KeptTrain, Train, check_train, travel_dates
-from app.store.bookings import RowKey
+from app.store.bookings import RowKey, row_key
 from app.store.store import Store
 
 
@@ -110,10 +110,7 @@ class TrainUseCases:
         run.section_index(section)
         found = await self._store.bookings.list_section(run.run_id, section, after, limit + 1)
         page = found[:limit]
-        if len(found) <= limit:
-            return page, None
-        booking, passenger = page[-1]
-        return page, (passenger.seat.number, booking.reference)
+        return page, row_key(page[-1]) if len(found) > limit else None
 
 
 def _same_again(other: KeptTrain, wanted: KeptTrain) -> KeptTrain:

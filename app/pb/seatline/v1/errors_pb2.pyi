@@ -72,8 +72,6 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """INTERNAL: a fault of the service."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 23
     """DEADLINE_EXCEEDED: the caller's deadline came first. A change may or may not have been made; send the same request_id again."""
-    ERROR_REASON_RUN_RECORD_FULL: _ErrorReason.ValueType  # 24
-    """RESOURCE_EXHAUSTED: the run's document holds as many bookings as it may."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -126,5 +124,3 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 """INTERNAL: a fault of the service."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 """DEADLINE_EXCEEDED: the caller's deadline came first. A change may or may not have been made; send the same request_id again."""
-ERROR_REASON_RUN_RECORD_FULL: ErrorReason.ValueType  # 24
-"""RESOURCE_EXHAUSTED: the run's document holds as many bookings as it may."""
