@@ -30,13 +30,9 @@ def snapshot(run: TrainRun) -> dict[str, object]:
     """The state of a run with its indexes, but not its journal."""
     return {
         "version": run.version,
-        "archived_count": run.archived_count,
         "freed_sequence": run.freed_sequence,
-        "record_bytes": run.record_bytes,
-        "cancelled_count": run.cancelled_count,
         "sections": [section_snapshot(section) for section in run.sections],
-        "bookings": tuple(run.bookings),
-        "positions": dict(run._positions),
+        "bookings": dict(run.bookings),
         "live_passengers": dict(run._live_passengers),
     }
 

@@ -8,6 +8,9 @@ Belongs here: the reasons and the one exception that carries them. Does not: sta
 
 from enum import StrEnum
 
+# Texts repeat what was sent, and travel in a response's trailers, where more than 8 kB end the caller's whole connection.
+_TEXT_LENGTH_MAX = 300  # characters
+
 
 class Reason(StrEnum):
     """The documented reasons; `seatline.v1.ErrorReason` has the same names and says what each means."""
@@ -45,6 +48,7 @@ class Refusal(Exception):
     """
 
     def __init__(self, reason: Reason, message: str, *, resource: tuple[str, str] | None = None) -> None:
+        message = _shortened(message)
         super().__init__(message)
         self.reason = reason
         self.message = message
@@ -57,4 +61,8 @@ class InvalidField(Refusal):
     def __init__(self, field: str, description: str) -> None:
         super().__init__(Reason.INVALID_FIELD, f"{field}: {description}")
         self.field = field
-        self.description = description
+        self.description = _shortened(description)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _TEXT_LENGTH_MAX else f"{text[: _TEXT_LENGTH_MAX - 1]}…"

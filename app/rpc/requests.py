@@ -3,6 +3,7 @@
 Belongs here: one function for each request that needs more than its fields. Does not: what well-formed is (`fields.py`).
 """
 
+import re
 from collections.abc import Sequence
 from datetime import time
 
@@ -16,6 +17,7 @@ from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
 from app.rpc import fields
 
 _PASSENGER_FIELDS = frozenset(("first_name", "last_name", "email"))
+_LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 _STOP_LENGTH_MAX = limits.NAME_LENGTH_MAX
 
 
@@ -120,10 +122,9 @@ def _call(text: str, day_offset: int, field: str) -> Call | None:
     if not text:
         return None
     try:
-        hour, minute = text.split(":")
-        if (len(hour), len(minute)) != (2, 2):
+        if not _LOCAL_TIME.fullmatch(text):
             raise ValueError
-        return Call(time(int(hour), int(minute)), day_offset)
+        return Call(time.fromisoformat(text), day_offset)
     except ValueError:
         raise InvalidField(field, f"{text!r} is no local time in the form HH:MM") from None
 

@@ -101,17 +101,17 @@ class TrainRuns:
         """
         run = kept.run
         changed = {reference: booking_document(run.bookings[reference]) for reference in run.journal.bookings}
-        recent = {**kept.unsettled, **changed}
+        recent = list({**kept.unsettled, **changed}.values())
         guard = {"_id": run.run_id, "version": run.version}
         try:
             with outage_refused():
-                update = journal_update(run, list(recent.values()))
+                update = journal_update(run, recent)
                 before = await self._runs.find_one_and_update(guard, update, projection={"_id": 1})
         except DuplicateKeyError as error:
             raise ReferenceTaken from error
         if before is None:
             return False
-        kept.unsettled = recent
+        kept.unsettled.update(changed)
         run.committed()
         return True
 

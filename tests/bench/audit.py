@@ -23,6 +23,12 @@ class Sold:
     problems: list[str] = field(default_factory=list)
 
 
+def with_bookings(run: Document, settled: Iterable[Document]) -> Document:
+    """A run's document with all its bookings: those at rest, and over them the recent ones that it carries itself."""
+    bookings = {booking["_id"]: booking for booking in (*settled, *run["recent"])}
+    return {**run, "bookings": [{**booking, "reference": booking["_id"]} for booking in bookings.values()]}
+
+
 def count_sold(runs: Iterable[Document]) -> Sold:
     """All live bookings, and every seat that is sold twice on a leg or whose legs do not match the bookings."""
     sold = Sold()

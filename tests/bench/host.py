@@ -11,6 +11,7 @@ import asyncio
 import gc
 import json
 import signal
+import sys
 
 from app.config import load_settings
 from app.server import Server
@@ -19,9 +20,12 @@ from tests.bench.naive import start_naive
 
 
 async def serve() -> None:
-    """Runs until SIGTERM."""
+    """Runs until SIGTERM or SIGINT, or until the benchmark is gone and with it the other end of stdin."""
     stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    loop.add_reader(sys.stdin, stopped.set)
     server = await Server.start(load_settings())
     # As the service does when it runs by itself.
     gc.collect()
@@ -32,6 +36,7 @@ async def serve() -> None:
     ports = {"service": server.port, "echo": echo_port, "naive": naive_port, "database": server.database.name}
     print(json.dumps(ports), flush=True)  # noqa: T201 - the line that the benchmark waits for
     await stopped.wait()
+    loop.remove_reader(sys.stdin)
     await echo.stop(0)
     await naive.stop(0)
     await server.stop()

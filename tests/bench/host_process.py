@@ -32,7 +32,12 @@ class Host:
         self.log_path = data_dir / f"{name}.log"
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.host"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log
+                [sys.executable, "-m", "tests.bench.host"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         ports = self._read_ports()
         self.service, self.echo, self.naive = int(ports["service"]), int(ports["echo"]), int(ports["naive"])
@@ -64,6 +69,7 @@ class Host:
                     return ports
         finally:
             watchdog.cancel()
+        self.process.kill()
         tail = self.log_path.read_text(errors="replace")[-2_000:]
         raise RuntimeError(f"the server did not start (exit code {self.process.wait()}):\n{tail}")
 

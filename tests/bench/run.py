@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence, Set
@@ -99,6 +100,8 @@ def about(options: argparse.Namespace, seconds: float) -> dict[str, object]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, shows, writes; 0 when all that was measured holds."""
     options = parse(arguments)
+    # So that an interrupted benchmark takes its servers and its mongod with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(width=None if sys.stdout.isatty() else 132)
     begun, start = about(options, 0.0), time.monotonic()
     results: Results

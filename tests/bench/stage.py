@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, operator_pb2_grpc
 from app.store.embedded import start_embedded_mongod
 from tests.bench import requests
-from tests.bench.audit import Sold, count_sold, disagreements
+from tests.bench.audit import Sold, count_sold, disagreements, with_bookings
 from tests.bench.figures import Volley, volley_of
 from tests.bench.host_process import Host, cpu_seconds
 from tests.bench.load.calls import Call
@@ -138,7 +138,8 @@ class Stage:
 
     def audit(self, name: str, runs: Sequence[RunKey]) -> Sold:
         """Counts the documents of these runs: sold is what was acknowledged, and no seat twice. Differences become problems."""
-        sold = count_sold(self.runs.find({"_id": {"$in": [document_id(run) for run in runs]}}))
+        documents = self.runs.find({"_id": {"$in": [document_id(run) for run in runs]}})
+        sold = count_sold(with_bookings(run, self.database["bookings"].find({"run_id": run["_id"]})) for run in documents)
         acknowledged = set().union(*(self._acknowledged[run] for run in runs))
         self.results.problems += [f"{name}: {problem}" for problem in disagreements(sold, acknowledged)]
         return sold

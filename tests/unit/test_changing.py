@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.booking import Booking
-from app.domain.changing import change_archived, changeable, update_booking, visible
+from app.domain.changing import change_cancelled, changeable, update_booking, visible
 from app.domain.decisions import decide
 from app.domain.people import Caller, Role, identified, require_operator, require_self_or_operator
 from app.domain.refusals import Reason
@@ -109,7 +109,8 @@ def test_an_operator_may_change_what_others_booked() -> None:
         asks_to_cancel(booking, by=an_operator()),
     ):
         decide(run, command, NOW, {})
-    assert run.cancelled_count == 1
+    assert run.find(booking.reference) is not None
+    assert run.live_reference("eve@example.com") is None
 
 
 def test_roles_are_for_operators_and_persons_are_for_themselves() -> None:
@@ -263,37 +264,33 @@ def test_nothing_changes_once_the_train_has_left_the_journeys_origin() -> None:
             run.undo()
 
 
-# -- the archive
+# -- what its run has forgotten
 
 
-def test_an_archived_booking_changes_no_more() -> None:
-    booking = book(a_run(), "ann")
-    for command in (
-        asks_for_new_fields(booking, a_person("eve")),
-        asks_for_another_seat(booking, number=4),
-        asks_to_cancel(booking),
-    ):
-        with refused(Reason.RUN_DEPARTED):
-            change_archived(booking, command, AFTER_ALL)
-        with refused(Reason.NOT_PERMITTED):
-            change_archived(booking, replace(command, caller=a_caller("mallory")), AFTER_ALL)
-        with refused(Reason.ETAG_STALE):
-            change_archived(booking, replace(command, etag="0"), AFTER_ALL)
-
-
-def test_an_archived_cancelled_booking_may_be_cancelled_again() -> None:
+def test_a_forgotten_cancelled_booking_may_be_cancelled_again_and_nothing_else() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann", "ben"))
-    assert change_archived(booking, asks_to_cancel(booking), AFTER_ALL) is booking
-    assert change_archived(booking, asks_to_cancel(booking, "ben"), AFTER_ALL) is booking
-    with refused(Reason.BOOKING_CANCELLED):
-        change_archived(booking, asks_for_another_seat(booking, number=4), AFTER_ALL)
+    assert change_cancelled(booking, asks_to_cancel(booking), AFTER_ALL) is booking
+    assert change_cancelled(booking, asks_to_cancel(booking, "ben"), AFTER_ALL) is booking
     with invalid("passenger_emails[0]"):
-        change_archived(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
+        change_cancelled(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
+    for command in (asks_for_new_fields(booking, a_person("eve")), asks_for_another_seat(booking, number=4)):
+        with refused(Reason.BOOKING_CANCELLED):
+            change_cancelled(booking, command, AFTER_ALL)
+        with refused(Reason.ETAG_STALE):
+            change_cancelled(booking, replace(command, etag="0"), AFTER_ALL)
 
 
-def test_a_cancelled_booking_that_was_archived_early_changes_no_more_either() -> None:
+def test_a_forgotten_booking_is_refused_to_strangers_first() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann"))
-    with refused(Reason.BOOKING_CANCELLED):
-        change_archived(booking, asks_for_new_fields(booking, a_person("eve")), NOW)
+    mallory = a_caller("mallory")
+    for command in (asks_to_cancel(booking, by=mallory), asks_for_another_seat(booking, number=4, etag="0", by=mallory)):
+        with refused(Reason.NOT_PERMITTED):
+            change_cancelled(booking, command, NOW)
+
+
+def test_only_its_run_decides_about_a_live_booking() -> None:
+    booking = book(a_run(), "ann")
+    with pytest.raises(ValueError, match="live"):
+        change_cancelled(booking, asks_to_cancel(booking), NOW)

@@ -1,12 +1,11 @@
 """A train run: how it is made, how it follows other servers' commits, what moves to the archive, where it stands."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
-from app.domain.booking import BookingState, Seat
-from app.domain.changing import update_booking
+from app.domain.booking import Seat
+from app.domain.changing import cancel_booking, update_booking
 from app.domain.people import email_key
 from app.domain.refusals import Reason
 from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
@@ -28,6 +27,7 @@ from tests.builders import (
     an_address,
     asks_for_new_fields,
     asks_for_seats,
+    asks_to_cancel,
     book,
     cancel,
     fill,
@@ -35,27 +35,30 @@ from tests.builders import (
 from tests.snapshots import invalid, refused, snapshot
 
 
-def copied(section: SectionSeats) -> SectionSeats:
-    """As another server would read it."""
-    return SectionSeats(
-        section.name,
-        section.fare,
-        section.coaches,
-        section.all_legs,
-        list(section.sold_legs),
-        section.next_number,
-        dict(section.freed),
+def read_again(run: TrainRun) -> TrainRun:
+    """The same run without its bookings, as the store reads it."""
+    sections = [
+        SectionSeats(
+            section.name,
+            section.fare,
+            section.coaches,
+            section.all_legs,
+            list(section.sold_legs),
+            section.next_number,
+            dict(section.freed),
+        )
+        for section in run.sections
+    ]
+    return TrainRun(
+        run.train_id, run.travel_date, run.number, run.stops, sections, version=run.version, freed_sequence=run.freed_sequence
     )
 
 
 def follow(behind: TrainRun, ahead: TrainRun) -> None:
-    """Catches up as the store does: with all sections, and the bookings that changed since."""
-    behind.catch_up(
-        version=ahead.version,
-        freed_sequence=ahead.freed_sequence,
-        sections=[copied(section) for section in ahead.sections],
-        changed=[booking for booking in ahead.bookings if booking.revision > behind.version],
-    )
+    """Catches up as the store does: with all seats, and the bookings that changed since."""
+    since = behind.version
+    behind.renew(read_again(ahead))
+    behind.take_over(booking for booking in ahead.bookings.values() if booking.revision > since)
 
 
 # -- making
@@ -63,7 +66,7 @@ def follow(behind: TrainRun, ahead: TrainRun) -> None:
 
 def test_a_new_run_is_its_train_on_a_date_with_every_seat_free() -> None:
     run = make_run(a_train("A4 B2", fares={"B": 3_500}), TRAVEL_DATE)
-    assert (run.run_id, run.number, run.version, run.bookings) == ("es9014:2026-09-01", "ES 9014", 1, [])
+    assert (run.run_id, run.number, run.version, run.bookings) == ("es9014:2026-09-01", "ES 9014", 1, {})
     assert [(section.name, section.size, section.fare.minor) for section in run.sections] == [("A", 4, 2_000), ("B", 2, 3_500)]
     assert all(section.free_count(section.all_legs) == section.size for section in run.sections)
     assert [section.next_number for section in run.sections] == [1, 1]
@@ -146,16 +149,16 @@ def test_a_commit_raises_the_version_and_begins_a_new_journal() -> None:
     assert book(run, "ben").revision == 3
 
 
-def test_a_restored_run_knows_what_it_knew() -> None:
+def test_a_run_that_was_read_again_knows_what_it_knew() -> None:
     run = a_run("A9")
     bookings = [book(run, "ann"), book(run, "ben", "cem"), book(run, "dot")]
     cancel(run, bookings[0])
     cancel(run, bookings[1], "cem")
-    before = snapshot(run)
-    run.restore(list(run.bookings))
-    assert snapshot(run) == before
-    assert (run.live_reference(an_address("ben")), run.live_reference(an_address("ann"))) == (bookings[1].reference, None)
-    assert run.cancelled_count == 1
+    again = read_again(run)
+    again.take_over(run.bookings.values())
+    assert snapshot(again) == snapshot(run)
+    assert not again.journal
+    assert (again.live_reference(an_address("ben")), again.live_reference(an_address("ann"))) == (bookings[1].reference, None)
 
 
 def test_nobody_is_found_under_a_reference_that_nobody_has() -> None:
@@ -167,10 +170,11 @@ def test_nobody_is_found_under_a_reference_that_nobody_has() -> None:
 
 def test_a_server_that_catches_up_holds_what_the_other_committed() -> None:
     ours, theirs = a_run("A4"), a_run("A4")
-    cancel(theirs, fill(theirs)[2])
+    first, _, third, _ = fill(theirs)
+    cancel(theirs, third)
     follow(ours, theirs)
     ann = book(theirs, "ann")
-    cancel(theirs, theirs.bookings[0])
+    cancel(theirs, first)
     book(theirs, "ben")
     follow(ours, theirs)
     assert snapshot(ours) == snapshot(theirs)
@@ -185,7 +189,7 @@ def test_catching_up_after_an_undo_forgets_what_was_never_committed() -> None:
     ours.undo()
     follow(ours, theirs)
     assert ours.find(lost.reference) is None
-    assert ours.bookings == [booking]
+    assert list(ours.bookings.values()) == [booking]
 
 
 def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_one() -> None:
@@ -201,36 +205,47 @@ def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_o
     assert snapshot(ours) == snapshot(theirs)
 
 
-# -- the archive
+def test_catching_up_with_a_timetable_that_moved_forgets_the_old_instants() -> None:
+    ours = a_run()
+    before = ours.journey("", "").depart
+    theirs = a_run(travel_date=TRAVEL_DATE + timedelta(days=1))
+    follow(ours, theirs)
+    assert ours.journey("", "").depart == before + timedelta(days=1)
+    assert ours.journey_between(0, 3).depart == before + timedelta(days=1)
 
 
-def test_bookings_that_moved_to_the_archive_are_gone_and_counted() -> None:
+# -- forgetting
+
+
+def test_a_cancelled_booking_is_forgotten_and_nothing_else_changes() -> None:
     run = a_run("A4")
-    ann, ben, cem = book(run, "ann"), book(run, "ben"), book(run, "cem")
-    version, bytes_before = run.version, run.record_bytes
-    run.drop({ann.reference, "ZZZZZZ"})
-    assert [booking.reference for booking in run.bookings] == [ben.reference, cem.reference]
-    assert (run.archived_count, run.version) == (1, version + 1)
+    ann, ben = book(run, "ann"), book(run, "ben")
+    cancel(run, ann)
+    before = snapshot(run)
+    run.forget(ann.reference)
     assert run.find(ann.reference) is None
-    assert run.find(cem.reference) == cem
-    assert run.record_bytes < bytes_before
+    assert snapshot(run) == {**before, "bookings": {ben.reference: ben}}
     assert not run.journal
 
 
-def test_seats_of_dropped_bookings_stay_as_they_are() -> None:
-    run = a_run("A2")
+def test_a_live_booking_is_not_forgotten() -> None:
+    run = a_run("A4")
     ann = book(run, "ann")
-    cancel(run, ann)
-    before = snapshot(run)["sections"]
-    run.drop([ann.reference])
-    assert snapshot(run)["sections"] == before
-    assert run.cancelled_count == 0
+    run.forget(ann.reference)
+    assert run.find(ann.reference) == ann
 
 
-def test_a_cancelled_booking_is_counted_until_it_is_dropped() -> None:
-    run = a_run("A2")
-    booking = cancel(run, book(run, "ann"))
-    assert booking.state is BookingState.CANCELLED
-    assert run.cancelled_count == 1
-    run.put(replace(booking, revision=99))
-    assert run.cancelled_count == 1
+def test_a_booking_that_is_being_cancelled_is_not_forgotten_before_the_commit() -> None:
+    run = a_run("A4")
+    ann = book(run, "ann")
+    before = snapshot(run)
+    cancel_booking(run, asks_to_cancel(ann), NOW)
+    run.forget(ann.reference)
+    run.undo()
+    assert snapshot(run) == before
+
+
+def test_forgetting_what_nobody_knows_is_nothing() -> None:
+    run = a_run("A4")
+    run.forget("ZZZZZZ")
+    assert run.bookings == {}

@@ -166,14 +166,6 @@ def test_further_down_the_line_seats_are_sold_until_the_train_leaves_there() -> 
     assert LILLE in caught[0].message
 
 
-def test_a_run_whose_record_is_full_sells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = a_run()
-    book(run, "ann")
-    monkeypatch.setattr(limits, "RUN_RECORD_BYTES_MAX", run.record_bytes + 500)
-    with refused(Reason.RUN_RECORD_FULL, run):
-        sell(run, asks_for_seats("ben"))
-
-
 # -- one live booking
 
 
@@ -303,15 +295,23 @@ def test_another_person_may_use_the_same_request_id() -> None:
     assert first.reference != second.reference
 
 
-def test_the_booking_of_a_request_is_found_in_the_archive() -> None:
+def test_the_booking_of_a_request_is_found_where_its_run_has_forgotten_it() -> None:
     command = asks_for_seats("ann", request_id="click")
-    archived = sell(a_run(), command)
     run = a_run()
+    cancelled = cancel(run, sell(run, command))
+    run.forget(cancelled.reference)
     before = snapshot(run)
-    assert create_booking(run, command, NOW, {archived.reference: archived}) is archived
+    assert create_booking(run, command, NOW, {cancelled.reference: cancelled}) is cancelled
     assert snapshot(run) == before
     with refused(Reason.REQUEST_ID_REUSED, run):
-        sell(run, replace(command, section="B"), elsewhere={archived.reference: archived})
+        sell(run, replace(command, section="B"), elsewhere={cancelled.reference: cancelled})
+
+
+def test_a_request_id_that_was_used_on_another_run_is_refused() -> None:
+    other = sell(a_run(), asks_for_seats("ann", request_id="click", travel_date=NOW.date()))
+    run = a_run()
+    with refused(Reason.REQUEST_ID_REUSED, run):
+        sell(run, asks_for_seats("ann", request_id="click"), elsewhere={other.reference: other})
 
 
 # -- references

@@ -12,6 +12,7 @@ import selectors
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import IO
 
 from tests.bench.load.calls import CallQueue, Orders, Record
@@ -243,4 +244,6 @@ def _send(sink: IO[bytes], value: object) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    # When the benchmark is gone there is nobody to answer.
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
