@@ -177,8 +177,8 @@ def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:
     """The passengers' fields that the mask names; an empty mask names all (google.aip.dev/134)."""
     masked: set[str] = set()
     for index, path in enumerate(request.update_mask.paths or ["passengers"]):
-        parent, _, field = path.partition(".")
-        if parent != "passengers" or (field and field not in _PASSENGER_FIELDS):
+        parent, dot, field = path.partition(".")
+        if parent != "passengers" or (dot and field not in _PASSENGER_FIELDS):
             known = ", ".join(f"passengers.{name}" for name in sorted(_PASSENGER_FIELDS))
             raise InvalidField(f"update_mask.paths[{index}]", f"{path!r} cannot be updated; passengers and {known} can")
         masked.update((field,) if field else _PASSENGER_FIELDS)

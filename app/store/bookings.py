@@ -96,9 +96,9 @@ class Bookings:
             newer = [document["_id"] for document in run["recent"]]
             confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
             in_section: list[Document] = [{"$unwind": "$passengers"}, {"$match": {"passengers.section": section}}]
-            one_passenger_each = {"$addFields": {"passengers": ["$passengers"]}}
-            pipeline = [{"$match": confirmed}, *in_section, *page, one_passenger_each]
-            settled = await self._bookings.aggregate(pipeline).to_list(limit)
+            settled = await self._bookings.aggregate([{"$match": confirmed}, *in_section, *page]).to_list(limit)
+        for document in settled:
+            document["passengers"] = [document["passengers"]]  # the pipeline leaves one in each row
         bookings = [*map(booking_from, settled), *map(booking_from, run["recent"])]
         rows = [
             (booking, passenger)

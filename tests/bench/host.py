@@ -8,13 +8,12 @@ The service is configured by the environment, as in production; the ports are pr
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import signal
 import sys
 
 from app.config import load_settings
-from app.server import Server
+from app.server import Server, tune_interpreter
 from tests.bench.echo import start_echo
 from tests.bench.naive import start_naive
 
@@ -27,10 +26,7 @@ async def serve() -> None:
         loop.add_signal_handler(number, stopped.set)
     loop.add_reader(sys.stdin, stopped.set)
     server = await Server.start(load_settings())
-    # As the service does when it runs by itself.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    tune_interpreter()
     echo, echo_port = await start_echo()
     naive, naive_port = await start_naive(server.database)
     ports = {"service": server.port, "echo": echo_port, "naive": naive_port, "database": server.database.name}

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -51,6 +52,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-floors", action="store_true", help="exit with 0 though a floor is missed")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the figures go")
     parser.add_argument("--svg", type=Path, default=Path("build/bench.svg"), help="where the chart goes")
+    parser.add_argument("--memory-runs-at-once", type=int, metavar="N", help="runs on sale at the same time in part h")
     parser.add_argument("--processes", type=int, default=2, help="processes of the load generator")
     return parser.parse_args(arguments)
 
@@ -105,7 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 132)
     begun, start = about(options, 0.0), time.monotonic()
     results: Results
-    with Stage(QUICK if options.quick else FULL, options.processes) as stage:
+    scale = QUICK if options.quick else FULL
+    if options.memory_runs_at_once:
+        scale = replace(scale, memory_runs_at_once=options.memory_runs_at_once)
+    with Stage(scale, options.processes) as stage:
         measure(stage, options.only, console)
         results = stage.results
     verdicts = judge(results)

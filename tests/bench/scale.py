@@ -27,6 +27,7 @@ class Scale:
     commit_calls: int
     lone_calls: int
     memory_runs: int
+    memory_runs_at_once: int
     memory_more_runs: int
     memory_seats: int
     memory_slice_calls: int
@@ -49,6 +50,7 @@ FULL = Scale(
     commit_calls=40,
     lone_calls=100,
     memory_runs=100,
+    memory_runs_at_once=25,
     memory_more_runs=20,
     memory_seats=1_000,
     memory_slice_calls=10_000,
@@ -71,6 +73,7 @@ QUICK = Scale(
     commit_calls=10,
     lone_calls=30,
     memory_runs=5,
+    memory_runs_at_once=3,
     memory_more_runs=2,
     memory_seats=200,
     memory_slice_calls=500,

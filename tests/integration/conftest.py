@@ -30,19 +30,21 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
         async with serving(settings_for(), connect_mock()) as made:
             yield made
     else:
-        async with _serving_and_forgetting(request.getfixturevalue("mongod")) as made:
+        async with _serving_an_empty_database(request.getfixturevalue("mongod")) as made:
             yield made
 
 
 @pytest_asyncio.fixture
 async def real_world(mongod: EmbeddedMongod) -> AsyncIterator[World]:
     """A server over a real mongod, for what mongomock cannot show: races, plans, unique indexes in arrays."""
-    async with _serving_and_forgetting(mongod) as made:
+    async with _serving_an_empty_database(mongod) as made:
         yield made
 
 
 @asynccontextmanager
-async def _serving_and_forgetting(mongod: EmbeddedMongod) -> AsyncIterator[World]:
-    async with serving(settings_for(mongod.uri)) as made:
+async def _serving_an_empty_database(mongod: EmbeddedMongod) -> AsyncIterator[World]:
+    """All tests share one database, since making its indexes takes longer than most tests; each finds it empty."""
+    async with serving(settings_for(mongod.uri, "test_shared")) as made:
+        for name in await made.database.list_collection_names():
+            await made.database[name].delete_many({})
         yield made
-        await made.database.client.drop_database(made.database.name)

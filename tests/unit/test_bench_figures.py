@@ -10,6 +10,7 @@ from tests.bench.figures import median_ratio, percentile, volley_of
 from tests.bench.floors import FLOORS, judge
 from tests.bench.load.calls import Orders, Record
 from tests.bench.load.fleet import Part
+from tests.bench.parts.memory import orders_for
 from tests.bench.results import Results
 from tests.bench.run import main, parts_of
 from tests.bench.table import figure
@@ -131,3 +132,11 @@ def test_calls_that_were_not_sent_are_a_problem_unless_the_clock_was_to_end_them
     late.record.unsent = 3
     assert volley_of([late]).problems == ("3 calls were not sent in time",)
     assert volley_of([late], seconds_max=2.0).problems == ()
+
+
+def test_runs_are_sold_group_by_group_each_as_often_as_it_has_seats() -> None:
+    runs = [("t", str(number)) for number in range(5)]
+    orders = orders_for(runs, seats=10, at_once=2)
+    assert sorted(orders) == sorted(runs * 10)
+    assert set(orders[:20]) == set(runs[:2])
+    assert orders[:20] != sorted(orders[:20])

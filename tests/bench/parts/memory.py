@@ -18,17 +18,14 @@ BOOKINGS_OF_THE_FLOOR = 100_000
 
 
 def measure_memory(stage: Stage) -> None:
-    """A fresh server sells out 100 runs, all on sale at the same time, then some more."""
+    """A fresh server sells out 100 runs, some of them at the same time, then some more."""
     scale = stage.scale
     host = stage.start_host("memory")
     stage.results.add("rss_at_start", host.rss_mb, "MB")
-    random = Random(20_26)  # noqa: S311 - the same order in every run, not a secret
     after: list[float] = []
     for part, count in (("sale", scale.memory_runs), ("more", scale.memory_more_runs)):
         runs = stage.fresh_runs(scale.memory_seats, count)
-        orders = [run for run in runs for _ in range(scale.memory_seats)]
-        random.shuffle(orders)
-        peak_mb = _sell_out(stage, host, orders)
+        peak_mb = _sell_out(stage, host, orders_for(runs, scale.memory_seats, scale.memory_runs_at_once))
         stage.audit(f"memory_{part}", runs)
         after.append(host.rss_mb)
         stage.results.add(f"rss_after_{part}", host.rss_mb, "MB")
@@ -37,6 +34,17 @@ def measure_memory(stage: Stage) -> None:
     if scale.memory_runs * scale.memory_seats == BOOKINGS_OF_THE_FLOOR:
         stage.results.rss_mb_after_100k = round(after[0], 1)
     host.stop()
+
+
+def orders_for(runs: list[RunKey], seats: int, at_once: int) -> list[RunKey]:
+    """One run for each booking: group after group of runs, each group's bookings in a random order."""
+    random = Random(20_26)  # noqa: S311 - the same order in every run, not a secret
+    orders: list[RunKey] = []
+    for first in range(0, len(runs), at_once):
+        group = runs[first : first + at_once] * seats
+        random.shuffle(group)
+        orders += group
+    return orders
 
 
 def _sell_out(stage: Stage, host: Host, orders: list[RunKey]) -> float:

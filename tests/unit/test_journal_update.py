@@ -1,0 +1,176 @@
+"""What a commit writes: the paths that changed and nothing else, so that its size follows the batch and not the train."""
+
+from collections.abc import Callable
+from typing import Any
+
+import bson
+import pytest
+
+from app.domain.booking import Booking
+from app.domain.changing import cancel_booking, change_seat, update_booking
+from app.domain.run import TrainRun
+from app.domain.selling import create_booking
+from app.store.documents import booking_document, booking_from, run_document, run_from
+from app.store.runs import journal_update
+from tests.builders import (
+    ASHFORD,
+    LILLE,
+    LONDON,
+    NOW,
+    a_person,
+    a_run,
+    asks_for_another_seat,
+    asks_for_new_fields,
+    asks_for_seats,
+    asks_to_cancel,
+    book,
+    cancel,
+    fill,
+)
+from tests.snapshots import snapshot
+
+DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
+
+
+def update_of(run: TrainRun) -> dict[str, Any]:
+    """The update of what changed, with the changed bookings as the recent ones."""
+    return journal_update(run, [booking_document(run.bookings[reference]) for reference in run.journal.bookings])
+
+
+def paths(update: dict[str, Any]) -> dict[str, list[str]]:
+    return {operator: sorted(values) for operator, values in update.items()}
+
+
+def applied(document: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """The document after the update, as MongoDB applies `$set` and `$unset` on dotted paths."""
+    assert set(update) <= {"$set", "$unset"}
+    for operator, values in update.items():
+        for path, value in values.items():
+            *parents, last = path.split(".")
+            place: Any = document
+            for step in parents:
+                place = place[int(step)] if isinstance(place, list) else place[step]
+            if operator == "$unset":
+                del place[last]
+            elif isinstance(place, list):
+                place[int(last)] = value
+            else:
+                place[last] = value
+    return document
+
+
+# -- which paths
+
+
+def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
+    run = a_run("A4 B4")
+    booking = create_booking(run, asks_for_seats("ann", section="B"), NOW, {})
+    update = update_of(run)
+    assert paths(update) == {"$set": ["recent", "sections.1.next_number", "sections.1.sold_legs.0", "version"]}
+    assert update["$set"]["version"] == run.version + 1
+    assert update["$set"]["sections.1.sold_legs.0"] == 0b111
+    assert [one["_id"] for one in update["$set"]["recent"]] == [booking.reference]
+
+
+def test_a_sale_of_part_of_the_way_names_what_is_left_free() -> None:
+    run = a_run("A4")
+    create_booking(run, asks_for_seats("ann", origin=LONDON, destination=ASHFORD), NOW, {})
+    update = update_of(run)
+    assert update["$set"]["sections.0.freed.1"] == [[1, 0b110]]
+    assert update["$set"]["freed_sequence"] == 1
+
+
+def test_a_sale_of_a_freed_seat_removes_what_was_free_on_it() -> None:
+    run = a_run("A2")
+    cancel(run, fill(run)[0])
+    create_booking(run, asks_for_seats("ann"), NOW, {})
+    assert paths(update_of(run)) == {
+        "$set": ["recent", "sections.0.sold_legs.0", "version"],
+        "$unset": ["sections.0.freed.1"],
+    }
+
+
+def test_a_chosen_seat_leaves_the_counter_alone() -> None:
+    run = a_run("A4")
+    create_booking(run, asks_for_seats("ann", section="A", seats=[3]), NOW, {})
+    assert paths(update_of(run)) == {"$set": ["recent", "sections.0.sold_legs.2", "version"]}
+
+
+def test_a_change_of_names_touches_no_seat() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    update_booking(run, asks_for_new_fields(booking, a_person("eve")), NOW)
+    assert paths(update_of(run)) == {"$set": ["recent", "version"]}
+
+
+def test_a_batch_is_the_sum_of_its_changes() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    change_seat(run, asks_for_another_seat(booking, number=3), NOW)
+    create_booking(run, asks_for_seats("ben", section="A"), NOW, {})
+    update = update_of(run)
+    assert paths(update)["$set"] == [
+        "freed_sequence",
+        "recent",
+        "sections.0.freed.1",
+        "sections.0.next_number",
+        "sections.0.sold_legs.0",
+        "sections.0.sold_legs.1",
+        "sections.0.sold_legs.2",
+        "version",
+    ]
+    assert len(update["$set"]["recent"]) == 2
+
+
+# -- the whole way to a document and back
+
+
+def test_the_document_after_each_commit_is_the_run() -> None:
+    run = a_run("A3 B2")
+    bookings = fill(run)
+    document = run_document(run, NOW)
+    steps: list[Callable[[], Booking]] = [
+        lambda: cancel_booking(run, asks_to_cancel(bookings[1]), NOW),
+        lambda: create_booking(run, asks_for_seats("ann", "ben", section="B", origin=LILLE), NOW, {}),
+        lambda: change_seat(run, asks_for_another_seat(bookings[0], number=2), NOW),
+        lambda: create_booking(run, asks_for_seats("cem", section="A"), NOW, {}),
+        lambda: cancel_booking(run, asks_to_cancel(bookings[2]), NOW),
+    ]
+    for step in steps:
+        step()
+        document = applied(document, update_of(run))
+        run.committed()
+        assert snapshot(run_from(bson.decode(bson.encode(document), DECODING)))["sections"] == snapshot(run)["sections"]
+        assert (document["version"], document["freed_sequence"]) == (run.version, run.freed_sequence)
+
+
+def test_a_booking_comes_back_from_its_document_as_it_was() -> None:
+    run = a_run("A4")
+    booking = cancel(run, book(run, "ann", "Ben+Rail@Example.com", origin=ASHFORD), "ann")
+    assert booking_from(bson.decode(bson.encode(booking_document(booking)), DECODING)) == booking
+
+
+# -- how much is written
+
+
+def bytes_of_one_sale(seats: int, sold_before: int) -> int:
+    run = a_run(" ".join(["A100"] * (seats // 100)))
+    for number in range(1, sold_before + 1):
+        book(run, f"p{number:04}")
+    run.version = 1_000
+    create_booking(run, asks_for_seats("ann", request_id="click", section="A"), NOW, {})
+    return len(bson.encode(update_of(run)))
+
+
+@pytest.mark.parametrize("sold_before", [0, 99, 1_999])
+def test_a_sale_writes_as_much_on_a_large_train_as_on_a_small_one(sold_before: int) -> None:
+    small, large = bytes_of_one_sale(100, 0), bytes_of_one_sale(2_000, sold_before)
+    digits = len("1999") - len("0") + len("20") - len("1")  # of the seat's index and the coach's name
+    assert small <= large <= small + digits
+    assert large < 1_500
+
+
+def test_a_group_writes_in_proportion() -> None:
+    run = a_run("A100")
+    create_booking(run, asks_for_seats(*(f"p{number}" for number in range(9))), NOW, {})
+    assert len(bson.encode(update_of(run))) < 9 * bytes_of_one_sale(100, 0)
