@@ -87,8 +87,11 @@ class Settings(BaseSettings):
     lane_commit_attempts_max: int = Field(
         16, ge=1, le=1_000, description="Swaps a batch may lose to other servers before its callers are told ABORTED."
     )
-    lane_cached_bookings_max: int = Field(
-        30_000, ge=0, le=10**8, description="Bookings of train runs kept in memory, about 1 kB each; other runs are read again."
+    lane_cached_passengers_max: int = Field(
+        200_000,
+        ge=0,
+        le=10**8,
+        description="Passengers of train runs kept in memory, about 250 bytes each; others are read again.",
     )
 
     @field_validator("listen")

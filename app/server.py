@@ -231,7 +231,7 @@ def _lane_bounds(settings: Settings) -> LaneBounds:
         batch_max=settings.lane_batch_max,
         queue_max=settings.lane_queue_max,
         commit_attempts_max=settings.lane_commit_attempts_max,
-        cached_bookings_max=settings.lane_cached_bookings_max,
+        cached_passengers_max=settings.lane_cached_passengers_max,
     )
 
 

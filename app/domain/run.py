@@ -50,7 +50,8 @@ class Journal:
 class TrainRun:
     """One train on one date. `version` is that of the last commit.
 
-    `bookings` are the live ones, and those that were cancelled lately.
+    `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, and what was looked
+    up for a command. Of all others, the run knows who travels: `live_passengers` leads from addresses to references.
     """
 
     train_id: str
@@ -61,8 +62,8 @@ class TrainRun:
     bookings: dict[str, Booking] = field(default_factory=dict)
     version: int = 1
     freed_sequence: int = 0
+    live_passengers: dict[str, str] = field(default_factory=dict)
     journal: Journal = field(init=False, default_factory=Journal)
-    _live_passengers: dict[str, str] = field(init=False, default_factory=dict)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
 
@@ -95,12 +96,12 @@ class TrainRun:
         raise InvalidField(field_path, f"the train has no section {name!r}; it has {names}")
 
     def find(self, reference: str) -> Booking | None:
-        """The booking with that reference, where it is live or was cancelled lately."""
+        """The booking with that reference, where it is one of the `bookings` at hand."""
         return self.bookings.get(reference)
 
     def live_reference(self, email_key: str) -> str | None:
         """The live booking that this passenger travels on."""
-        return self._live_passengers.get(email_key)
+        return self.live_passengers.get(email_key)
 
     def seat(self, section: int, number: int) -> Seat:
         """The place with that number in a section, by the section's index."""
@@ -117,16 +118,17 @@ class TrainRun:
         self._named_journeys.clear()
 
     def take_over(self, bookings: Iterable[Booking]) -> None:
-        """Takes over bookings as they are kept, in place of older ones. It is no change: the journal begins anew."""
-        for booking in bookings:
-            self.put(booking)
-        self.journal = Journal()
+        """Takes over bookings as they are kept, in place of older ones. It is no change: nothing goes into the journal."""
+        newer = {booking.reference: booking for booking in bookings}
+        if any(reference in newer for reference in self.live_passengers.values()):
+            self.live_passengers = {key: one for key, one in self.live_passengers.items() if one not in newer}
+        self.bookings.update(newer)
+        for booking in newer.values():
+            self._index(booking)
 
-    def forget(self, reference: str) -> None:
-        """Forgets a cancelled booking, which no decision needs any more."""
-        booking = self.bookings.get(reference)
-        if booking is not None and not booking.is_live and reference not in self.journal.bookings:
-            del self.bookings[reference]
+    def retain(self, references: Iterable[str]) -> None:
+        """Keeps only these bookings at hand. All passengers stay known."""
+        self.bookings = {reference: self.bookings[reference] for reference in references if reference in self.bookings}
 
     # -- changes
 
@@ -210,14 +212,17 @@ class TrainRun:
         if before is not None and before.is_live:
             for passenger in before.passengers:
                 # Another booking may have taken the address over within the same batch.
-                if self._live_passengers.get(passenger.key) == reference:
-                    del self._live_passengers[passenger.key]
+                if self.live_passengers.get(passenger.key) == reference:
+                    del self.live_passengers[passenger.key]
         if booking is None:
             del self.bookings[reference]
             return
         self.bookings[reference] = booking
+        self._index(booking)
+
+    def _index(self, booking: Booking) -> None:
         if booking.is_live:
-            self._live_passengers.update((passenger.key, reference) for passenger in booking.passengers)
+            self.live_passengers.update((passenger.key, booking.reference) for passenger in booking.passengers)
 
 
 def run_id(train_id: str, travel_date: str) -> str:

@@ -13,7 +13,7 @@ from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.timetable import Journey
 
-# Bookings of other runs, or cancelled ones of this run, under references that this batch may want; by reference.
+# Bookings of other runs under references that this batch may want, by reference.
 Elsewhere = Mapping[str, Booking]
 
 

@@ -61,6 +61,11 @@ class Journey:
     depart: datetime
     arrive: datetime
 
+    @property
+    def run_id(self) -> str:
+        """The key of the run: `<train_id>:<YYYY-MM-DD>`."""
+        return f"{self.train_id}:{self.travel_date}"
+
 
 def legs_between(origin: int, destination: int) -> int:
     """The legs from stop `origin` to stop `destination` (indexes) as a bit set."""

@@ -19,7 +19,7 @@ from datetime import datetime, time
 from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.money import Money
 from app.domain.people import Person, email_key
-from app.domain.run import TrainRun, run_id
+from app.domain.run import TrainRun
 from app.domain.seats import CoachSeats, SectionSeats
 from app.domain.timetable import Call, Journey, Stop, TimetableStop, legs_between
 from app.domain.train import Coach, KeptTrain, Section, Train
@@ -70,7 +70,7 @@ def booking_document(booking: Booking) -> Document:
     journey = booking.journey
     return {
         "_id": booking.reference,
-        "run_id": run_id(journey.train_id, journey.travel_date),
+        "run_id": journey.run_id,
         "request_id": booking.request_id,
         "fingerprint": booking.fingerprint,
         "state": booking.state.value,
@@ -93,8 +93,8 @@ def booking_document(booking: Booking) -> Document:
     }
 
 
-def booking_from(document: Document, journeys: dict[Journey, Journey] | None = None) -> Booking:
-    """The other way. With `journeys`, bookings of the same journey share one value of it."""
+def booking_from(document: Document) -> Booking:
+    """The other way."""
     user = person_from(document["user"])
     journey = Journey(
         train_id=document["train_id"],
@@ -115,7 +115,7 @@ def booking_from(document: Document, journeys: dict[Journey, Journey] | None = N
         user_key=email_key(user.email),
         passengers=tuple(passenger_from(passenger) for passenger in document["passengers"]),
         cancelled_passengers=tuple(passenger_from(passenger) for passenger in document["cancelled_passengers"]),
-        journey=journey if journeys is None else journeys.setdefault(journey, journey),
+        journey=journey,
         currency=document["currency"],
         create_time=document["create_time"],
         update_time=document["update_time"],

@@ -44,7 +44,7 @@ class LaneBounds:
     batch_max: int = 256
     queue_max: int = 5_000
     commit_attempts_max: int = 16
-    cached_bookings_max: int = 30_000
+    cached_passengers_max: int = 100_000
     unsettled_max: int = 512
     rival_memory_seconds: float = 0.5
     rival_pause_commits: float = 1.5
@@ -152,10 +152,10 @@ class Lane:
                 entry.refuse(error)
 
     async def _decide_and_commit(self, batch: list[_Entry]) -> None:
-        elsewhere = await self._find_elsewhere(batch)
         is_fresh = self.kept is None
+        kept = await self._current_run()
+        elsewhere = await self._look_up(kept, batch)
         for _ in range(self._bounds.commit_attempts_max):
-            kept = await self._current_run()
             answers = self._fold(kept.run, batch, elsewhere)
             if not kept.run.journal:
                 if is_fresh or await self._runs.version(self.run_id) == kept.run.version:
@@ -167,22 +167,31 @@ class Lane:
                         return await self._leave_room_for_rivals()
                 except ReferenceTaken:
                     kept.run.undo()
-                    elsewhere.update(await self._bookings.find_many(_references(batch)))
+                    found = await self._bookings.find_many(_references(batch))
+                    elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
                     continue
             self._rival_seen = time.monotonic()
             kept.run.undo()
             self.kept = await self._runs.catch_up(kept)
+            kept = await self._current_run()
             is_fresh = True
         raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
 
-    async def _find_elsewhere(self, batch: Sequence[_Entry]) -> dict[str, Booking]:
-        """What is at rest, but not live on this run, under the references that the batch's new bookings want first."""
-        first = [request_references(entry.command, 1)[0] for entry in batch if isinstance(entry.command, CreateBooking)]
-        unknown = [one for one in first if self.kept is None or self.kept.run.find(one) is None]
-        found = await self._bookings.find_settled(unknown)
-        if found:  # a request repeated after a cancellation or on another run, or one reference in 10^9: look at the next ones
-            found.update(await self._bookings.find_many(_references(batch)))
-        return found
+    async def _look_up(self, kept: KeptRun, batch: Sequence[_Entry]) -> dict[str, Booking]:
+        """Has the bookings at hand that the batch's commands may be about; gives those of other runs that are in their way.
+
+        What is not at hand and does not rest does not exist: a run's newer bookings are always at hand, until they rest.
+        """
+        kept.run.retain(kept.unsettled)
+        wanted = [one for entry in batch for one in _wanted_references(entry.command) if kept.run.find(one) is None]
+        found = await self._bookings.find_settled(wanted)
+        own = [one for one in found.values() if one.journey.run_id == self.run_id]
+        kept.run.take_over(one for one in own if kept.run.find(one.reference) is None)
+        if len(own) == len(found):
+            return {}
+        # A request repeated for another run, or one reference in 10^9: the references that are tried next matter as well.
+        found = await self._bookings.find_many(_references(batch))
+        return {reference: one for reference, one in found.items() if one.journey.run_id != self.run_id}
 
     async def _current_run(self) -> KeptRun:
         if self.kept is None:
@@ -242,6 +251,11 @@ def _answer(answers: list[tuple[_Entry, Booking | Refusal]]) -> None:
             entry.answer.set_result(outcome)
 
 
+def _wanted_references(command: Command) -> list[str]:
+    """The booking that a command is about, or under which its request would have made one before."""
+    return request_references(command, 1) if isinstance(command, CreateBooking) else [command.reference]
+
+
 def _references(batch: Sequence[_Entry]) -> list[str]:
     commands = (entry.command for entry in batch)
     return [one for command in commands if isinstance(command, CreateBooking) for one in request_references(command)]
@@ -269,17 +283,17 @@ class Lanes:
 
     def _make_room(self) -> None:
         """Forgets idle lanes, oldest first, until the cached runs fit. One that is under way stays."""
-        cached = sum(_cached_bookings(lane) for lane in self._lanes.values())
+        cached = sum(_cached_passengers(lane) for lane in self._lanes.values())
         for run_id, lane in list(self._lanes.items()):
-            if cached <= self._parts.bounds.cached_bookings_max and lane.kept is not None:
+            if cached <= self._parts.bounds.cached_passengers_max and lane.kept is not None:
                 continue
             if lane.is_idle:
-                cached -= _cached_bookings(lane)
+                cached -= _cached_passengers(lane)
                 del self._lanes[run_id]
 
 
-def _cached_bookings(lane: Lane) -> int:
-    """How many bookings a cached run takes the memory of: a seat takes about a hundredth of one, and the rest about ten."""
+def _cached_passengers(lane: Lane) -> int:
+    """How many passengers a cached run takes the memory of: seats take about a hundredth of one each, and the rest ten."""
     if lane.kept is None:
         return 0
-    return len(lane.kept.run.bookings) + 10 + sum(section.size for section in lane.kept.run.sections) // 100
+    return len(lane.kept.run.live_passengers) + 10 + sum(section.size for section in lane.kept.run.sections) // 100

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.booking import BookingState
+from app.domain.people import email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
-from app.domain.timetable import Journey
 from app.store.documents import booking_document, booking_from, freed_document, run_document, run_from
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused
 
@@ -42,7 +42,6 @@ class KeptRun:
 
     run: TrainRun
     unsettled: dict[str, Document] = field(default_factory=dict)
-    journeys: dict[Journey, Journey] = field(default_factory=dict)
 
 
 class TrainRuns:
@@ -53,19 +52,24 @@ class TrainRuns:
         self._bookings: Collection = database["bookings"]
 
     async def load(self, run_id: str) -> KeptRun | None:
-        """A run with its live bookings, or None where there is none.
+        """A run with all who travel on it, or None where there is none.
 
         The run is read before the bookings: what leaves `recent` in between is found among them.
         """
+        live = {"run_id": run_id, "state": BookingState.CONFIRMED.value}
+        wanted = {"passengers.email": 1, "revision": 1}
         with outage_refused():
             document = await self._runs.find_one({"_id": run_id})
             if document is None:
                 return None
-            live = {"run_id": run_id, "state": BookingState.CONFIRMED.value}
-            settled = await self._bookings.find(live).to_list(_BOOKINGS_MAX)
-        kept = KeptRun(run_from(document))
-        _take_over(kept, document, settled)
-        return kept
+            settled = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
+        run = run_from(document)
+        run.live_passengers = {
+            email_key(passenger["email"]): booking["_id"] for booking in settled for passenger in booking["passengers"]
+        }
+        recent = _newer(document["recent"], settled)
+        run.take_over(map(booking_from, recent.values()))
+        return KeptRun(run, recent)
 
     async def catch_up(self, kept: KeptRun) -> KeptRun | None:
         """A run as it is now, of which only what others changed is read; None if it is gone."""
@@ -75,8 +79,10 @@ class TrainRuns:
             if document is None:
                 return None
             settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
+        recent = _newer(document["recent"], settled)
         kept.run.renew(run_from(document))
-        _take_over(kept, document, settled)
+        kept.run.take_over(map(booking_from, (*settled, *recent.values())))
+        kept.unsettled = recent
         return kept
 
     async def get(self, run_id: str) -> TrainRun:
@@ -128,7 +134,6 @@ class TrainRuns:
             reference = document["_id"]
             if kept.unsettled.get(reference) is document and reference not in foreign:
                 del kept.unsettled[reference]
-                kept.run.forget(reference)
 
     async def _replace_older(self, documents: list[Document]) -> set[str]:
         """Replaces older revisions; gives the references under which another run's booking rests.
@@ -176,12 +181,10 @@ class TrainRuns:
             return [run_from(document) for document in await cursor.to_list(limit)]
 
 
-def _take_over(kept: KeptRun, document: Document, settled: list[Document]) -> None:
-    """Gives a run its bookings: those that rest, and over them those of the run's document."""
+def _newer(recent: list[Document], settled: list[Document]) -> dict[str, Document]:
+    """Those of a run's recent bookings that do not rest in the same or a newer revision, by reference."""
     revisions = {one["_id"]: one["revision"] for one in settled}
-    recent = [one for one in document["recent"] if one["revision"] > revisions.get(one["_id"], 0)]
-    kept.run.take_over(booking_from(one, kept.journeys) for one in (*settled, *recent))
-    kept.unsettled = {one["_id"]: one for one in recent}
+    return {one["_id"]: one for one in recent if one["revision"] > revisions.get(one["_id"], 0)}
 
 
 def run_not_found(run_id: str) -> Refusal:

@@ -40,7 +40,7 @@ class BookingUseCases:
         """Updates, moves or cancels; see `app.domain.changing` for what is refused."""
         booking = await self._find_changeable(command)
         if booking.is_live:
-            key = run_id(booking.journey.train_id, booking.journey.travel_date)
+            key = booking.journey.run_id
             try:
                 return await self._store.lanes.submit(key, command, deadline)
             except Refusal as refusal:
