@@ -4,6 +4,8 @@ Belongs here: every SEATLINE_* environment variable with its default, its bounds
 business (`app/domain/limits.py`).
 """
 
+import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,8 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SEATLINE_"
-_LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
+_PORT_MAX = 65_535
+_LISTEN = re.compile(r"unix:.+|(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
 
 
 class SettingsError(Exception):
@@ -23,15 +26,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True)
 
-    listen: Annotated[str, StringConstraints(pattern=r"^(unix:.+|\[[0-9a-fA-F:]+\]:\d{1,5}|[^:\s]+:\d{1,5})$")] = Field(
+    listen: str = Field(
         "127.0.0.1:50051", description="Where gRPC is served: host:port, [ipv6]:port or unix:path. Port 0 takes a free one."
     )
     trust_caller_metadata: bool = Field(
         False,
         description="Callers name themselves (x-seatline-user, x-seatline-roles). Beyond loopback that must be allowed here.",
     )
-    mongodb_uri: Annotated[str, StringConstraints(pattern=r"^($|mongodb(\+srv)?://.+)")] = Field(
-        "", description="Your MongoDB, 6 or newer, as a replica set. Empty: one of our own is started in the data directory."
+    mongodb_uri: str = Field(
+        "",
+        repr=False,
+        description="Your MongoDB, 6 or newer, as a replica set. Empty: one of our own is started in the data directory.",
     )
     mongodb_database: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = Field(
         "seatline", description="The database's name."
@@ -81,6 +86,9 @@ class Settings(BaseSettings):
     lane_batch_max: int = Field(
         256, ge=1, le=5_000, description="Commands of one commit. More would only lengthen the slowest answer."
     )
+    lane_commits_max: int = Field(
+        4, ge=1, le=100, description="Commits under way at a time, over all trains. More of them make each batch smaller."
+    )
     lane_queue_max: int = Field(
         5_000, ge=1, le=100_000, description="Commands that may wait for one train; more are told RESOURCE_EXHAUSTED."
     )
@@ -96,15 +104,30 @@ class Settings(BaseSettings):
 
     @field_validator("listen")
     @classmethod
-    def _port_in_range(cls, listen: str) -> str:
-        if not listen.startswith("unix:") and int(listen.rpartition(":")[2]) > 65_535:
-            raise ValueError("the port must be at most 65535")
+    def _is_address(cls, listen: str) -> str:
+        match = _LISTEN.fullmatch(listen)
+        if match is None or int(match["port"] or 0) > _PORT_MAX:
+            raise ValueError("needs host:port with a port up to 65535, [ipv6]:port, or unix:path")
         return listen
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _is_connection_string(cls, uri: str) -> str:
+        if uri and not uri.startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("needs to begin with mongodb:// or mongodb+srv://")
+        return uri
 
     @property
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        return self.listen.startswith(_LOOPBACK)
+        match = _LISTEN.fullmatch(self.listen)
+        host = match["host"] if match else None
+        if host is None or host == "localhost":
+            return True
+        try:
+            return ip_address(host.strip("[]")).is_loopback
+        except ValueError:  # a name: who knows where it leads
+            return False
 
 
 def load_settings() -> Settings:

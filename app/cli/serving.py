@@ -31,12 +31,11 @@ def serve() -> None:
     except SettingsError as error:
         raise UsageError(str(error)) from error
 
-    from app.server import run  # after the settings: what is wrong with them shall show at once
-    from app.store.embedded import EmbeddedMongodError
+    from app.server import StartError, run  # after the settings: what is wrong with them shall show at once
 
     try:
         run(settings)
-    except (OSError, EmbeddedMongodError) as error:  # the port is taken, the data directory is in use or cannot be written
+    except (OSError, StartError) as error:  # the port is taken, the data directory is in use or cannot be written
         raise CommandError(Failure("START_FAILED", str(error))) from error
 
 

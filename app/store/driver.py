@@ -23,6 +23,7 @@ Collection = AsyncIOMotorCollection[Document]
 __all__ = [
     "Client",
     "Collection",
+    "ConnectionStringError",
     "Database",
     "Document",
     "DuplicateKeyError",
@@ -35,21 +36,29 @@ __all__ = [
 _DUPLICATE_KEY = 11000
 
 
+class ConnectionStringError(Exception):
+    """What should say where MongoDB is does not."""
+
+
 def connect(uri: str, *, operation_seconds_max: float, selection_seconds_max: float, connections_max: int) -> Client:
     """A client for the server or replica set at `uri`. It connects with the first operation, and again by itself after outages.
 
-    An operation that takes longer than `operation_seconds_max` in all, or finds no server within `selection_seconds_max`, fails.
+    An operation that takes longer than `operation_seconds_max` in all, or finds no server within `selection_seconds_max`,
+    fails. Raises ConnectionStringError for a `uri` that is none.
     """
-    return AsyncIOMotorClient(
-        uri,
-        tz_aware=True,
-        appname="seatline",
-        timeoutMS=int(operation_seconds_max * 1000),
-        serverSelectionTimeoutMS=int(selection_seconds_max * 1000),
-        maxPoolSize=connections_max,
-        retryWrites=True,
-        w="majority",
-    )
+    try:
+        return AsyncIOMotorClient(
+            uri,
+            tz_aware=True,
+            appname="seatline",
+            timeoutMS=int(operation_seconds_max * 1000),
+            serverSelectionTimeoutMS=int(selection_seconds_max * 1000),
+            maxPoolSize=connections_max,
+            retryWrites=True,
+            w="majority",
+        )
+    except (PyMongoError, ValueError, TypeError) as error:
+        raise ConnectionStringError(str(error)) from error
 
 
 def connect_mock() -> Client:

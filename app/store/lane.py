@@ -27,6 +27,7 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.selling import request_references
 from app.store.bookings import Bookings
+from app.store.gathering import LookUps, Settler
 from app.store.runs import KeptRun, ReferenceTaken, TrainRuns, run_not_found
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class LaneBounds:
     """
 
     batch_max: int = 256
+    commits_max: int = 4
     queue_max: int = 5_000
     commit_attempts_max: int = 16
     cached_passengers_max: int = 100_000
@@ -71,10 +73,13 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class LaneParts:
-    """What every lane works with. `clock` gives the present moment."""
+    """What every lane works with. `commits` bounds the lanes that commit at a time; `clock` gives the present moment."""
 
     runs: TrainRuns
     bookings: Bookings
+    look_ups: LookUps
+    settler: Settler
+    commits: asyncio.Semaphore
     clock: Callable[[], datetime]
     bounds: LaneBounds
 
@@ -85,19 +90,18 @@ class Lane:
     def __init__(self, run_id: str, parts: LaneParts, when_idle: Callable[[], None]) -> None:
         self.run_id = run_id
         self.kept: KeptRun | None = None
+        self._parts, self._bounds = parts, parts.bounds
         self._runs, self._bookings = parts.runs, parts.bookings
-        self._clock, self._bounds = parts.clock, parts.bounds
         self._when_idle = when_idle
         self._queue: deque[_Entry] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._settling: asyncio.Task[None] | None = None
         self._rival_seen = float("-inf")
         self._commit_seconds = 0.0
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits and nothing is under way."""
-        return self._task is None and self._settling is None
+        return self._task is None
 
     async def submit(self, command: Command, deadline: float) -> Booking:
         """Decides the command and gives the booking once it is committed.
@@ -115,15 +119,18 @@ class Lane:
 
     async def join(self) -> None:
         """Waits until nobody waits and nothing is under way."""
-        while under_way := [task for task in (self._task, self._settling) if task is not None]:
-            await asyncio.wait(under_way)
+        while self._task is not None:
+            await asyncio.wait([self._task])
 
     async def _work(self) -> None:
         try:
             while self._queue:
-                batch = self._next_batch()
-                if batch:
-                    await self._serve(batch)
+                # Whoever comes while the lane waits for its turn joins the batch.
+                async with self._parts.commits:
+                    batch = self._next_batch()
+                    if batch:
+                        await self._serve(batch)
+                await self._leave_room_for_rivals()
         finally:
             self._task = None
             self._when_idle()
@@ -163,8 +170,7 @@ class Lane:
             else:
                 try:
                     if await self._commit(kept):
-                        _answer(answers)
-                        return await self._leave_room_for_rivals()
+                        return _answer(answers)
                 except ReferenceTaken:
                     kept.run.undo()
                     found = await self._bookings.find_many(_references(batch))
@@ -184,13 +190,12 @@ class Lane:
         """
         kept.run.retain(kept.unsettled)
         wanted = [one for entry in batch for one in _wanted_references(entry.command) if kept.run.find(one) is None]
-        found = await self._bookings.find_settled(wanted)
+        found = await self._parts.look_ups.find(wanted)
+        if any(one.journey.run_id != self.run_id for one in found.values()):
+            # A request repeated for another run, or one reference in 10^9: those that are tried next matter as well.
+            found = await self._bookings.find_many(_references(batch))
         own = [one for one in found.values() if one.journey.run_id == self.run_id]
         kept.run.take_over(one for one in own if kept.run.find(one.reference) is None)
-        if len(own) == len(found):
-            return {}
-        # A request repeated for another run, or one reference in 10^9: the references that are tried next matter as well.
-        found = await self._bookings.find_many(_references(batch))
         return {reference: one for reference, one in found.items() if one.journey.run_id != self.run_id}
 
     async def _current_run(self) -> KeptRun:
@@ -204,7 +209,7 @@ class Lane:
         self, run: TrainRun, batch: list[_Entry], elsewhere: dict[str, Booking]
     ) -> list[tuple[_Entry, Booking | Refusal]]:
         """Decides everyone who still waits, in order."""
-        now = self._clock()
+        now = self._parts.clock()
         answers: list[tuple[_Entry, Booking | Refusal]] = []
         for entry in batch:
             if not entry.is_waiting():
@@ -216,25 +221,14 @@ class Lane:
         return answers
 
     async def _commit(self, kept: KeptRun) -> bool:
-        if self._settling is not None and len(kept.unsettled) + len(kept.run.journal.bookings) > self._bounds.unsettled_max:
-            await asyncio.wait([self._settling])
+        settler, unsettled_max = self._parts.settler, self._bounds.unsettled_max
+        await settler.wait_for_room(kept, max(0, unsettled_max - len(kept.run.journal.bookings)))
         begin = time.monotonic()
         done = await self._runs.commit(kept)
         self._commit_seconds = 0.8 * self._commit_seconds + 0.2 * (time.monotonic() - begin)
-        if done and self._settling is None:
-            self._settling = asyncio.create_task(self._settle(kept), name=f"settle {self.run_id}")
+        if done:
+            settler.add(kept)
         return done
-
-    async def _settle(self, kept: KeptRun) -> None:
-        """Copies what was committed to where it rests, while the next batch is decided and committed."""
-        try:
-            while kept.unsettled and kept is self.kept:
-                await self._runs.settle(kept)
-        except Refusal as refusal:  # the database is away; the next commit carries the bookings along, and tries again
-            _log.info("run %s: settling bookings is put off: %s", self.run_id, refusal)
-        finally:
-            self._settling = None
-            self._when_idle()
 
     async def _leave_room_for_rivals(self) -> None:
         if time.monotonic() - self._rival_seen < self._bounds.rival_memory_seconds:
@@ -280,6 +274,7 @@ class Lanes:
         """Waits until every lane is idle."""
         for lane in list(self._lanes.values()):
             await lane.join()
+        await self._parts.settler.join()
 
     def _make_room(self) -> None:
         """Forgets idle lanes, oldest first, until the cached runs fit. One that is under way stays."""

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 # Runs of one insert: 100 documents of a large train are about 10 MB, well under the 48 MB of one message.
 _INSERT_BATCH = 100
+# Bookings copied at a time: about a megabyte.
+_SETTLE_BATCH = 1_000
 # Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
 _BOOKINGS_MAX = 400_000
 
@@ -121,22 +123,26 @@ class TrainRuns:
         run.committed()
         return True
 
-    async def settle(self, kept: KeptRun) -> None:
-        """Copies the unsettled bookings to where they rest; the next commit leaves them out of the run's document.
+    async def settle(self, batch: Sequence[KeptRun]) -> None:
+        """Copies the unsettled bookings of these runs to where they rest; the next commit leaves them out of the run's document.
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """
-        documents = list(kept.unsettled.values())
+        documents = [(kept, document) for kept in batch for document in kept.unsettled.values()]
+        for start in range(0, len(documents), _SETTLE_BATCH):
+            await self._settle(documents[start : start + _SETTLE_BATCH])
+
+    async def _settle(self, documents: list[tuple[KeptRun, Document]]) -> None:
         with outage_refused():
-            there = await insert_those_missing(self._bookings, documents)
+            there = await insert_those_missing(self._bookings, [document for _, document in documents])
             foreign = await self._replace_older(there) if there else set()
-        for document in documents:
+        for kept, document in documents:
             reference = document["_id"]
-            if kept.unsettled.get(reference) is document and reference not in foreign:
+            if kept.unsettled.get(reference) is document and (reference, document["run_id"]) not in foreign:
                 del kept.unsettled[reference]
 
-    async def _replace_older(self, documents: list[Document]) -> set[str]:
-        """Replaces older revisions; gives the references under which another run's booking rests.
+    async def _replace_older(self, documents: list[Document]) -> set[tuple[str, str]]:
+        """Replaces older revisions; gives (reference, run) of those under whose reference another run's booking rests.
 
         That takes two runs that sold under one reference within the same milliseconds, which is one in 10^9, or one client that
         sent one request_id for both at once. The booking then stays in `recent`, where it is found first.
@@ -144,12 +150,13 @@ class TrainRuns:
         for one in documents:
             older = {"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}
             await self._bookings.replace_one(older, one)
-        references, run_id = [one["_id"] for one in documents], documents[0]["run_id"]
-        query = {"_id": {"$in": references}, "run_id": {"$ne": run_id}}
-        found = await self._bookings.find(query, {"_id": 1}).to_list(len(references))
-        if found:
-            _log.error("run %s: the references of %d bookings rest with other runs", run_id, len(found))
-        return {one["_id"] for one in found}
+        references = [one["_id"] for one in documents]
+        found = await self._bookings.find({"_id": {"$in": references}}, {"run_id": 1}).to_list(len(references))
+        runs = {one["_id"]: one["run_id"] for one in found}
+        foreign = {(one["_id"], one["run_id"]) for one in documents if runs.get(one["_id"]) != one["run_id"]}
+        for reference, run_id in foreign:
+            _log.error("run %s: the reference %s rests with another run", run_id, reference)
+        return foreign
 
     async def insert_missing(self, runs: Sequence[TrainRun], now: datetime) -> int:
         """Keeps the runs that are not there yet; gives how many that were."""

@@ -3,12 +3,14 @@
 Belongs here: what is opened together. Does not: statements.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.store.bookings import Bookings
 from app.store.driver import Database
+from app.store.gathering import LookUps, Settler
 from app.store.lane import LaneBounds, LaneParts, Lanes
 from app.store.runs import TrainRuns
 from app.store.trains import Trains
@@ -30,5 +32,6 @@ def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBo
     """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds."""
     runs = TrainRuns(database)
     bookings = Bookings(database)
-    lanes = Lanes(LaneParts(runs, bookings, clock, bounds))
+    commits = asyncio.Semaphore(bounds.commits_max)
+    lanes = Lanes(LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, clock, bounds))
     return Store(runs, bookings, lanes, Trains(database), Users(database))

@@ -33,7 +33,8 @@ async def sell(database: AsyncIOMotorDatabase[Document], request: booking_pb2.Cr
         run = await runs.find_one({"_id": run_id})
         if run is None:
             raise LookupError(run_id)
-        update, booking = sale(run, request)
+        values, booking = sale(run, request)
+        update = {"$set": values, "$push": {"bookings": booking}}
         before = await runs.find_one_and_update({"_id": run_id, "version": run["version"]}, update)
         if before is not None:
             return answer(request, booking)
@@ -50,24 +51,24 @@ def choose_seat(run: Document) -> tuple[int, int]:
 
 
 def sale(run: Document, request: booking_pb2.CreateBookingRequest) -> tuple[Document, Document]:
-    """The update that sells the next seat for the whole way, only the paths that change; and the booking in it."""
+    """The values that selling the next seat for the whole way changes, by path; and the booking."""
     section, index = choose_seat(run)
-    booking = booking_document(request, run["sections"][section]["name"], index + 1)
     values = {
         "version": run["version"] + 1,
         f"sections.{section}.sold_legs.{index}": (1 << (len(run["stops"]) - 1)) - 1,
         f"sections.{section}.next_number": index + 2,
     }
-    return {"$set": values, "$push": {"bookings": {"$each": [booking]}}}, booking
+    return values, booking_document(run, request, run["sections"][section]["name"], index + 1)
 
 
-def booking_document(request: booking_pb2.CreateBookingRequest, section: str, number: int) -> Document:
-    """A booking in the shape in which the service keeps it."""
+def booking_document(run: Document, request: booking_pb2.CreateBookingRequest, section: str, number: int) -> Document:
+    """A booking of the size at which the service keeps it."""
     passenger = request.passengers[0]
     person = {"first_name": passenger.first_name, "last_name": passenger.last_name, "email": passenger.email}
     now = datetime.now(UTC)
     return {
-        "reference": request.request_id[-6:],
+        "_id": request.request_id[-6:],
+        "run_id": run["_id"],
         "request_id": request.request_id,
         "fingerprint": "0123456789abcdef",
         "state": "CONFIRMED",
@@ -75,12 +76,18 @@ def booking_document(request: booking_pb2.CreateBookingRequest, section: str, nu
         "emails": [passenger.email],
         "passengers": [{**person, "section": section, "coach": "1", "number": number, "fare_minor": 2_000}],
         "cancelled_passengers": [],
-        "origin": request.origin,
-        "destination": request.destination,
         "currency": "USD",
+        "revision": run["version"] + 1,
         "create_time": now,
         "update_time": now,
-        "revision": 1,
+        "train_id": run["train_id"],
+        "travel_date": run["travel_date"],
+        "train_number": run["number"],
+        "origin": request.origin,
+        "destination": request.destination,
+        "legs": 7,
+        "depart_time": now,
+        "arrive_time": now,
     }
 
 
@@ -88,7 +95,7 @@ def answer(request: booking_pb2.CreateBookingRequest, booking: Document) -> book
     """What the caller gets."""
     seat = seat_pb2.Seat(section=booking["passengers"][0]["section"], coach="1", number=booking["passengers"][0]["number"])
     sold = booking_pb2.Booking(
-        reference=booking["reference"],
+        reference=booking["_id"],
         state=booking_pb2.BOOKING_STATE_CONFIRMED,
         train_id=request.train_id,
         travel_date=request.travel_date,

@@ -42,6 +42,7 @@ PARTS = {
     "i": "two servers selling one run",
 }
 SALE_PARTS = frozenset("abcd")
+LOAD_AVERAGE_MAX = 0.7
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -106,6 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(width=None if sys.stdout.isatty() else 132)
     begun, start = about(options, 0.0), time.monotonic()
+    if os.getloadavg()[0] > LOAD_AVERAGE_MAX:
+        console.print(
+            "[yellow]the machine is busy: a sale needs three processes at a time, and suffers more than an echo[/yellow]"
+        )
     results: Results
     scale = QUICK if options.quick else FULL
     if options.memory_runs_at_once:

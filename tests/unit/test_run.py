@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from app.domain.booking import Seat
-from app.domain.changing import cancel_booking, update_booking
+from app.domain.changing import update_booking
 from app.domain.people import email_key
 from app.domain.refusals import Reason
 from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
@@ -27,7 +27,6 @@ from tests.builders import (
     an_address,
     asks_for_new_fields,
     asks_for_seats,
-    asks_to_cancel,
     book,
     cancel,
     fill,
@@ -214,38 +213,55 @@ def test_catching_up_with_a_timetable_that_moved_forgets_the_old_instants() -> N
     assert ours.journey_between(0, 3).depart == before + timedelta(days=1)
 
 
-# -- forgetting
+# -- what is at hand
 
 
-def test_a_cancelled_booking_is_forgotten_and_nothing_else_changes() -> None:
+def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
     run = a_run("A4")
     ann, ben = book(run, "ann"), book(run, "ben")
-    cancel(run, ann)
     before = snapshot(run)
-    run.forget(ann.reference)
+    run.retain([ben.reference, "ZZZZZZ"])
     assert run.find(ann.reference) is None
     assert snapshot(run) == {**before, "bookings": {ben.reference: ben}}
-    assert not run.journal
+    with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
+        book(run, "ann")
 
 
-def test_a_live_booking_is_not_forgotten() -> None:
+def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
     run = a_run("A4")
-    ann = book(run, "ann")
-    run.forget(ann.reference)
-    assert run.find(ann.reference) == ann
-
-
-def test_a_booking_that_is_being_cancelled_is_not_forgotten_before_the_commit() -> None:
-    run = a_run("A4")
-    ann = book(run, "ann")
+    ann, ben = book(run, "ann", "cem"), book(run, "ben")
     before = snapshot(run)
-    cancel_booking(run, asks_to_cancel(ann), NOW)
-    run.forget(ann.reference)
+    run.retain(())
+    run.take_over([ben, ann])
+    assert snapshot(run) == before
+    assert not run.journal
+    update_booking(run, asks_for_new_fields(ann, a_person("eve"), a_person("cem")), NOW)
+    assert (run.live_reference("ann@example.com"), run.live_reference("eve@example.com")) == (None, ann.reference)
     run.undo()
     assert snapshot(run) == before
 
 
-def test_forgetting_what_nobody_knows_is_nothing() -> None:
+def test_what_is_taken_over_is_no_change_and_leaves_the_journal_alone() -> None:
     run = a_run("A4")
-    run.forget("ZZZZZZ")
-    assert run.bookings == {}
+    ann = book(run, "ann")
+    run.retain(())
+    command = asks_for_seats("ben")
+    ben = create_booking(run, command, NOW, {})
+    journal = repr(run.journal)
+    run.take_over([ann])
+    assert repr(run.journal) == journal
+    run.undo()
+    assert (run.find(ben.reference), run.find(ann.reference)) == (None, ann)
+
+
+def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None:
+    ours, theirs = a_run("A4"), a_run("A4")
+    ann = book(theirs, "ann", "ben")
+    follow(ours, theirs)
+    ours.retain(())
+    cancel(theirs, ann, "ben")
+    follow(ours, theirs)
+    assert ours.live_passengers == {"ann@example.com": ann.reference}
+    cancel(theirs, theirs.bookings[ann.reference])
+    follow(ours, theirs)
+    assert ours.live_passengers == {}

@@ -127,7 +127,7 @@ def test_each_booking_holds_exactly_its_seats_whatever_was_decided(seed: int) ->
                 assert passenger.key not in travellers, "two live bookings for one passenger"
                 travellers[passenger.key] = booking.reference
         assert [section.sold_legs for section in run.sections] == list(sold.values())
-        assert run._live_passengers == travellers
+        assert run.live_passengers == travellers
         assert all(reference == booking.reference for reference, booking in run.bookings.items())
 
 

@@ -295,16 +295,17 @@ def test_another_person_may_use_the_same_request_id() -> None:
     assert first.reference != second.reference
 
 
-def test_the_booking_of_a_request_is_found_where_its_run_has_forgotten_it() -> None:
+def test_the_booking_of_a_request_is_found_once_it_is_at_hand_again() -> None:
     command = asks_for_seats("ann", request_id="click")
     run = a_run()
     cancelled = cancel(run, sell(run, command))
-    run.forget(cancelled.reference)
+    run.retain(())
+    run.take_over([cancelled])
     before = snapshot(run)
-    assert create_booking(run, command, NOW, {cancelled.reference: cancelled}) is cancelled
+    assert create_booking(run, command, NOW, {}) is cancelled
     assert snapshot(run) == before
     with refused(Reason.REQUEST_ID_REUSED, run):
-        sell(run, replace(command, section="B"), elsewhere={cancelled.reference: cancelled})
+        sell(run, replace(command, section="B"))
 
 
 def test_a_request_id_that_was_used_on_another_run_is_refused() -> None:
@@ -337,7 +338,7 @@ def test_a_reference_that_is_taken_on_the_same_run_is_passed_over(monkeypatch: p
 
     monkeypatch.setattr(selling, "reference_for", like_all_others)
     run = a_run()
-    commands = [asks_for_seats(who) for who in ("ann", "ben", "cem")]
+    commands = [asks_for_seats(who, by=by) for who, by in (("ann", "bob"), ("ben", "bob"), ("cem", "cem"))]
     bookings = [sell(run, command) for command in commands]
     assert [booking.reference for booking in bookings] == ["REF000", "REF001", "REF002"]
     assert [create_booking(run, command, NOW, {}) for command in commands] == bookings

@@ -1,0 +1,113 @@
+"""Gathering: many small statements of different runs in one.
+
+Belongs here: the look-ups and the copies that all lanes of this server share. Does not: what is looked up or copied (`runs.py`,
+`bookings.py`), nor commits, each of which is one run's own.
+
+A statement costs a fixed half millisecond of processor time before it does anything. On one hot run a batch of bookings shares
+it. Where fifty runs sell at once, each with a batch of a few, those batches share it here: whatever is asked for while a
+statement is under way waits, and goes into the next one together.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from app.domain.booking import Booking
+from app.domain.refusals import Refusal
+from app.store.bookings import Bookings
+from app.store.runs import KeptRun, TrainRuns
+
+_log = logging.getLogger(__name__)
+
+# References of one look-up; each takes some bytes of the statement, and few are found.
+REFERENCES_MAX = 2_000
+
+
+class LookUps:
+    """Finds bookings at rest by reference, for all lanes together."""
+
+    def __init__(self, bookings: Bookings) -> None:
+        self._bookings = bookings
+        self._waiting: list[tuple[Sequence[str], asyncio.Future[dict[str, Booking]]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def find(self, references: Sequence[str]) -> dict[str, Booking]:
+        """The bookings at rest that have these references. The statement begins after the call."""
+        if not references:
+            return {}
+        answer: asyncio.Future[dict[str, Booking]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((references, answer))
+        if self._task is None:
+            self._task = asyncio.create_task(self._work(), name="look up bookings")
+        return await answer
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self._answer(self._take())
+        finally:
+            self._task = None
+
+    def _take(self) -> list[tuple[Sequence[str], asyncio.Future[dict[str, Booking]]]]:
+        taken, count = 0, 0
+        for references, _ in self._waiting:
+            count += len(references)
+            if taken and count > REFERENCES_MAX:
+                break
+            taken += 1
+        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return batch
+
+    async def _answer(self, batch: list[tuple[Sequence[str], asyncio.Future[dict[str, Booking]]]]) -> None:
+        try:
+            found = await self._bookings.find_settled([one for references, _ in batch for one in references])
+        except Exception as error:  # every waiting lane is to know
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for references, answer in batch:
+            if not answer.done():
+                answer.set_result({one: found[one] for one in references if one in found} if found else {})
+
+
+class Settler:
+    """Copies bookings to where they rest, for all lanes together, while the lanes go on."""
+
+    def __init__(self, runs: TrainRuns) -> None:
+        self._runs = runs
+        self._waiting: dict[int, KeptRun] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()
+
+    def add(self, kept: KeptRun) -> None:
+        """Has a run's unsettled bookings copied soon."""
+        self._waiting[id(kept)] = kept
+        if self._task is None:
+            self._task = asyncio.create_task(self._work(), name="settle bookings")
+
+    async def wait_for_room(self, kept: KeptRun, unsettled_max: int) -> None:
+        """Waits until at most so many bookings of the run are unsettled, or nothing more can be settled now."""
+        while len(kept.unsettled) > unsettled_max and self._task is not None:
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def join(self) -> None:
+        """Waits until nothing is under way."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = list(self._waiting.values()), {}
+                try:
+                    await self._runs.settle(batch)
+                except Refusal as refusal:  # the next commit of each run carries its bookings along, and tries again
+                    _log.info("settling the bookings of %d runs is put off: %s", len(batch), refusal)
+                except Exception:
+                    _log.exception("settling the bookings of %d runs is put off", len(batch))
+                self._settled.set()
+        finally:
+            self._task = None
+            self._settled.set()
