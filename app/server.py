@@ -257,7 +257,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
         ("grpc.max_receive_message_length", settings.message_bytes_max),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
+        ("grpc.http2.min_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
         ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),
         ("grpc.keepalive_timeout_ms", _SERVER_PING_ANSWER_MILLISECONDS_MAX),
     ]

@@ -4,13 +4,13 @@ Belongs here: the values. Does not: the decisions (`selling.py`, `changing.py`),
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.timetable import Journey
+from app.domain.values import value
 
 # Crockford's base 32: digits and letters without I, L, O and U, which are misread or make words.
 _REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -25,7 +25,7 @@ class BookingState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Seat:
     """A numbered place: `number` counts from 1 through the section, over all its coaches."""
 
@@ -39,7 +39,7 @@ class Seat:
         return f"{self.section}-{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Passenger:
     """Who travels, where, and for what fare. `key` is the address as it is compared."""
 
@@ -49,7 +49,7 @@ class Passenger:
     fare_minor: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Booking:
     """The commitment to carry its passengers. Values never change; a changed booking is a new value.
 
@@ -97,7 +97,7 @@ class Booking:
         return one_coach and numbers[-1] - numbers[0] == len(numbers) - 1
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CreateBooking:
     """Asks for seats. `section` may be empty; `seat_numbers` is empty or has one number for each passenger."""
 
@@ -121,7 +121,7 @@ class CreateBooking:
         return hashlib.blake2b(repr(asked).encode(), digest_size=8).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class UpdateBooking:
     """New values for the `fields` (of first_name, last_name, email) of the passengers, in the booking's order."""
 
@@ -132,7 +132,7 @@ class UpdateBooking:
     etag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChangeSeat:
     """Moves the passenger with that address. An empty section stands for the present one, number 0 for the next seat."""
 
@@ -144,7 +144,7 @@ class ChangeSeat:
     etag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CancelBooking:
     """Takes the passengers with those addresses off; none named stands for all."""
 

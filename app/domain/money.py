@@ -3,7 +3,7 @@
 Belongs here: the value and its arithmetic. Does not: prices of anything, nor how money moves.
 """
 
-from dataclasses import dataclass
+from app.domain.values import value
 
 # ISO 4217: currencies whose minor unit is not a hundredth.
 _MINOR_DIGITS = {
@@ -17,7 +17,7 @@ def minor_digits(currency: str) -> int:
     return _MINOR_DIGITS.get(currency, 2)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Money:
     """`minor` whole minor units of `currency` (three letters): Money(2000, "USD") is twenty dollars."""
 

@@ -4,10 +4,10 @@ Belongs here: persons, how addresses are compared, roles and permissions. Does n
 """
 
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.refusals import Reason, Refusal
+from app.domain.values import value
 
 
 class Role(StrEnum):
@@ -24,7 +24,7 @@ def email_key(email: str) -> str:
     return email.strip().lower() if email.isascii() else unicodedata.normalize("NFC", email.strip()).lower()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Person:
     """Somebody with a name and an address, both as sent. Names may be empty for a caller who never said them."""
 
@@ -38,7 +38,7 @@ class Person:
         return email_key(self.email)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Caller:
     """Who makes a request: `email` is None for somebody who did not say."""
 

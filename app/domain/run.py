@@ -18,7 +18,6 @@ from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
 from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
 from app.domain.train import Train
 
-
 # Spellings of journeys that are remembered. Nearly all callers spell them as the timetable does.
 _NAMED_JOURNEYS_MAX = 256
 

@@ -11,14 +11,14 @@ the change, as PEP 495 does: 02:30 becomes 03:30, and the train waits for nothin
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Call:
     """A local time at a station: `day_offset` days after the travel date on that station's calendar."""
 
@@ -26,7 +26,7 @@ class Call:
     day_offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TimetableStop:
     """A station in the timetable. The first stop has no `arrive`, the last no `depart`."""
 
@@ -37,7 +37,7 @@ class TimetableStop:
     depart: Call | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Stop:
     """A station on a date: `arrive` and `depart` are instants in UTC."""
 
@@ -48,7 +48,7 @@ class Stop:
     depart: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Journey:
     """A ride on one train run, self-contained: which train, from where to where, when. `legs` is the set of legs it covers."""
 

@@ -14,7 +14,7 @@ from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.money import Money, minor_digits
 from app.domain.people import Person
 from app.domain.run import RunState, TrainRun
-from app.domain.timetable import Call, TimetableStop
+from app.domain.timetable import Call, Journey, TimetableStop
 from app.domain.train import KeptTrain
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from app.usecases.trains import RunView
@@ -61,31 +61,56 @@ def seat(place: Seat) -> seat_pb2.Seat:
 
 def passenger(one: Passenger) -> seat_pb2.Passenger:
     """Somebody who travels, with the seat."""
-    person = one.person
-    return seat_pb2.Passenger(first_name=person.first_name, last_name=person.last_name, email=person.email, seat=seat(one.seat))
+    message = seat_pb2.Passenger()
+    _fill_passenger(message, one)
+    return message
 
 
-def booking(value: Booking) -> booking_pb2.Booking:
-    """A booking."""
-    journey = value.journey
+# Filling a part of an answer in place takes half the time of making it by itself and having it copied.
+def _fill_passenger(message: seat_pb2.Passenger, one: Passenger) -> None:
+    person, place, seat_part = one.person, one.seat, message.seat
+    message.first_name = person.first_name
+    message.last_name = person.last_name
+    message.email = person.email
+    seat_part.section = place.section
+    seat_part.coach = place.coach
+    seat_part.number = place.number
+    seat_part.label = place.label
+
+
+@lru_cache(maxsize=_SHARED_MAX)
+def _journey_frame(journey: Journey) -> booking_pb2.Booking:
+    """What all bookings of a journey have in common. The value is shared: not to be changed."""
     return booking_pb2.Booking(
-        reference=value.reference,
-        state=_BOOKING_STATES[value.state],
         train_id=journey.train_id,
         travel_date=journey.travel_date,
         origin=journey.origin,
         destination=journey.destination,
         depart_time=timestamp(journey.depart),
         arrive_time=timestamp(journey.arrive),
-        passengers=[passenger(one) for one in value.passengers],
-        cancelled_passengers=[passenger(one) for one in value.cancelled_passengers],
-        price=money(value.price),
-        seats_together=value.seats_together,
-        user=user(value.user),
-        create_time=timestamp(value.create_time),
-        update_time=timestamp(value.update_time),
-        etag=value.etag,
     )
+
+
+def booking(value: Booking) -> booking_pb2.Booking:
+    """A booking."""
+    answer = booking_pb2.Booking()
+    answer.CopyFrom(_journey_frame(value.journey))
+    answer.reference = value.reference
+    answer.state = _BOOKING_STATES[value.state]
+    for one in value.passengers:
+        _fill_passenger(answer.passengers.add(), one)
+    for one in value.cancelled_passengers:
+        _fill_passenger(answer.cancelled_passengers.add(), one)
+    answer.price.CopyFrom(money(value.price))
+    answer.seats_together = value.seats_together
+    person, user_part = value.user, answer.user
+    user_part.first_name = person.first_name
+    user_part.last_name = person.last_name
+    user_part.email = person.email
+    answer.create_time.CopyFrom(timestamp(value.create_time))
+    answer.update_time.CopyFrom(timestamp(value.update_time))
+    answer.etag = value.etag
+    return answer
 
 
 def receipt(value: Booking) -> booking_pb2.Receipt:

@@ -10,7 +10,6 @@ from app.domain.people import Person
 from app.store.documents import person_document, person_from
 from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
 
-
 # An agent books for others many times a minute; names are read again after this long.
 NAMES_SECONDS_MAX = 10.0
 NAMES_MAX = 10_000
