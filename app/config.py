@@ -96,10 +96,10 @@ class Settings(BaseSettings):
         16, ge=1, le=1_000, description="Swaps a batch may lose to other servers before its callers are told ABORTED."
     )
     lane_cached_passengers_max: int = Field(
-        200_000,
+        100_000,
         ge=0,
         le=10**8,
-        description="Passengers of train runs kept in memory, about 250 bytes each; others are read again.",
+        description="Passengers of train runs kept in memory, about 400 bytes each; others are read again.",
     )
 
     @field_validator("listen")
@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     @field_validator("mongodb_uri")
     @classmethod
     def _is_connection_string(cls, uri: str) -> str:
-        if uri and not uri.startswith(("mongodb://", "mongodb+srv://")):
-            raise ValueError("needs to begin with mongodb:// or mongodb+srv://")
+        if uri and not re.fullmatch(r"mongodb(\+srv)?://.+", uri):
+            raise ValueError("needs to be mongodb://… or mongodb+srv://…")
         return uri
 
     @property
@@ -138,7 +138,7 @@ def load_settings() -> Settings:
         raise SettingsError("\n".join(_line(dict(one)) for one in error.errors())) from None
     if not settings.listens_on_loopback and not settings.trust_caller_metadata:
         raise SettingsError(
-            f"SEATLINE_LISTEN: {settings.listen} can be reached from other machines, and callers name themselves without proof; "
+            f"SEATLINE_LISTEN: {settings.listen} is open to other machines, and callers name themselves without proof; "
             "set SEATLINE_TRUST_CALLER_METADATA=true only where everybody who can connect may do everything"
         )
     return settings

@@ -4,9 +4,9 @@ Belongs here: how protoc is called and where its output goes. Does not: any rule
 
     python proto/generate.py              writes app/pb
     python proto/generate.py --out DIR    writes the stubs to DIR instead (the freshness test compares it with app/pb)
-    python proto/generate.py --image F    writes only a descriptor image (`buf lint F`, `buf breaking F --against ...`)
+    python proto/generate.py --image F    writes only a descriptor image (`buf lint F`, `buf breaking F`)
 
-protoc names modules by the path of the .proto file (`seatline.v1`); ours live below `app.pb`, so the import lines are rewritten.
+    python proto/generate.py --image F    writes only a descriptor image, for `buf lint F` and `buf breaking F`
 """
 
 import argparse
@@ -37,7 +37,8 @@ def sources() -> list[str]:
 def run_protoc(*arguments: str) -> None:
     """Calls protoc; ends the program with its message when it fails."""
     # mypy-protobuf's plugins stand beside this interpreter, which need not be on PATH.
-    plugins = [f"--plugin=protoc-gen-{name}={Path(sys.executable).parent / f'protoc-gen-{name}'}" for name in ("mypy", "mypy_grpc")]
+    scripts = Path(sys.executable).parent
+    plugins = [f"--plugin={name}={scripts / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
     command = ["protoc", *(f"-I{folder}" for folder in includes()), *plugins, *arguments, *sources()]
     if protoc.main(command) != 0:
         sys.exit("protoc failed, see above")

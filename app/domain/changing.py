@@ -81,8 +81,8 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:
     """Takes some or all passengers off and frees their seats in the same step. Doing it again changes nothing.
 
-    With `validate_only` the answer is what would be, and nothing changes. Refuses INVALID_FIELD (no such passenger), ETAG_STALE,
-    RUN_DEPARTED.
+    With `validate_only` the answer is what would be, and nothing changes. Refuses INVALID_FIELD (no such passenger),
+    ETAG_STALE, RUN_DEPARTED.
     """
     booking = changeable(run.find(command.reference), command.caller, command.reference)
     leaving = _leaving(booking, command)

@@ -1,6 +1,6 @@
 """People and what the caller of a request may do.
 
-Belongs here: persons, how addresses are compared, roles and permissions. Does not: how a caller proves who it is (`app/auth.py`).
+Belongs here: persons, how addresses are compared, roles, permissions. Does not: how a caller proves who it is (`app/auth.py`).
 """
 
 import unicodedata

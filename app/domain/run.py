@@ -49,8 +49,8 @@ class Journal:
 class TrainRun:
     """One train on one date. `version` is that of the last commit.
 
-    `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, and what was looked
-    up for a command. Of all others, the run knows who travels: `live_passengers` leads from addresses to references.
+    `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, and what was
+    looked up for a command. Of all others, the run knows who travels: `live_passengers` leads from addresses to references.
     """
 
     train_id: str

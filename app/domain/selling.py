@@ -1,6 +1,6 @@
 """The decision to sell.
 
-Belongs here: CreateBooking on a train run. Does not: changes to a booking (`changing.py`), choosing the next seats (`seats.py`).
+Belongs here: CreateBooking on a train run. Does not: changes to a booking (`changing.py`), which seats come next (`seats.py`).
 """
 
 from collections.abc import Mapping

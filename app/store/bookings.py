@@ -2,8 +2,8 @@
 
 Belongs here: finding bookings by reference, person and section. Does not: changing them (`lane.py`).
 
-A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). `recent` is read
-first, and what is found there stands for what is found in `bookings`: what moves in between is found twice rather than missed.
+A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). `recent` is
+read first, and what is found there stands for what is found in `bookings`: what moves in between is found twice rather than missed.
 Both hold the same documents, so that the same question serves both.
 """
 

@@ -5,8 +5,8 @@ listing runs. Does not: when to do which (`lane.py`), nor what a change is (`app
 
 A commit is one `find_one_and_update`: `version` is the guard, so that it finds the document only if nobody else has committed
 since it was read. It names only the paths that changed, and carries the bookings that changed in `recent`. Those are copied
-then to the collection `bookings`, where they rest, and the next commit leaves them out. So the document never grows with what is
-sold, a commit costs the same on every train, and yet a booking and its seats are made and changed in one step.
+then to the collection `bookings`, where they rest, and the next commit leaves them out. So the document never grows with what
+is sold, a commit costs the same on every train, and yet a booking and its seats are made and changed in one step.
 
 What is in `recent` is newer than what is in `bookings` and stands for it. Nothing leaves `recent` before its copy is
 acknowledged; after a crash, whoever loads the run next finds it there, and so do all readers.
@@ -124,7 +124,7 @@ class TrainRuns:
         return True
 
     async def settle(self, batch: Sequence[KeptRun]) -> None:
-        """Copies the unsettled bookings of these runs to where they rest; the next commit leaves them out of the run's document.
+        """Copies the unsettled bookings of these runs to where they rest; the next commit leaves them out of the document.
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """

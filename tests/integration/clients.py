@@ -119,7 +119,9 @@ class Phone:
         self.operators = operator_pb2_grpc.OperatorServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)
 
-    async def book(self, run: Run, *travellers: str | Person, timeout: float | None = None, **asked: Any) -> booking_pb2.Booking:
+    async def book(
+        self, run: Run, *travellers: str | Person, timeout: float | None = None, **asked: Any
+    ) -> booking_pb2.Booking:
         """Books for the travellers, or for the phone's owner, London to Paris unless `asked` says otherwise."""
         request = booking_request(run, *(travellers or (self.name,)), **asked)
         options = self._options if timeout is None else {**self._options, "timeout": timeout}

@@ -60,7 +60,9 @@ async def test_a_date_that_does_not_exist_is_refused(world: World, date: str) ->
     await _assert_refused(world, Run(train_id=run.train_id, travel_date=date), "travel_date")
 
 
-@pytest.mark.parametrize("date", ["", "tomorrow", "1.7.2030", "20300701", "2030-7-1", "2030-07-01T00:00", "2030-W27-1", "٢٠٣٠-٠٧-٠١"])
+@pytest.mark.parametrize(
+    "date", ["", "tomorrow", "1.7.2030", "20300701", "2030-7-1", "2030-07-01T00:00", "2030-W27-1", "٢٠٣٠-٠٧-٠١"]
+)
 async def test_a_date_in_another_form_is_refused(world: World, date: str) -> None:
     run = await world.run()
     await _assert_refused(world, Run(train_id=run.train_id, travel_date=date), "travel_date")
@@ -125,7 +127,8 @@ async def test_names_of_any_script_come_back_as_they_were_sent(world: World, fir
 
 
 @pytest.mark.parametrize(
-    "email", ["Jane.Roe@Example.COM", "jane+trains@example.com", "JANE+A+B@example.co.uk", "jané@exämple.com", "o'hara@example.ie"]
+    "email",
+    ["Jane.Roe@Example.COM", "jane+trains@example.com", "JANE+A+B@example.co.uk", "jané@exämple.com", "o'hara@example.ie"],
 )
 async def test_addresses_with_upper_case_and_plus_come_back_as_they_were_sent(world: World, email: str) -> None:
     run = await world.run()

@@ -91,7 +91,9 @@ async def test_callers_who_leave_do_not_stop_the_lane(world: World, monkeypatch:
     assert len(await world.desk.section(run, "A")) == 2
 
 
-async def test_a_caller_who_leaves_frees_its_place_among_the_calls(mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_who_leaves_frees_its_place_among_the_calls(
+    mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serving(settings_for(mongod.uri, calls_in_flight_max=1)) as world:
         run = await world.run("A9")
         async with _slow_commits(world, monkeypatch) as begun:

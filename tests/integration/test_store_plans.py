@@ -115,7 +115,9 @@ async def test_no_call_of_the_service_reads_a_whole_collection(own_database: Wor
     await jane.user()
     await world.server.store.lanes.join()
     await world.database.command("profile", 0)
-    profiled = await world.database["system.profile"].find({"ns": {"$ne": f"{world.database.name}.system.profile"}}).to_list(1_000)
+    profiled = (
+        await world.database["system.profile"].find({"ns": {"$ne": f"{world.database.name}.system.profile"}}).to_list(1_000)
+    )
     plans = {(entry["op"], entry["ns"].partition(".")[2], entry["planSummary"]) for entry in profiled if "planSummary" in entry}
     assert len(plans) > 8
     assert [plan for plan in plans if "COLLSCAN" in plan[2]] == []

@@ -1,0 +1,62 @@
+# What a person or a machine does with this project. Everything is installed into .venv from the lock files.
+PYTHON ?= python3
+BIN := .venv/bin
+PROTO_IMAGE := build/seatline.binpb
+
+.PHONY: run test test-fast check bench proto proto-release lock clean
+
+# Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C.
+run: .venv/run-installed
+	@$(BIN)/seatline serve & server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	$(BIN)/seatline demo --wait 60 && echo && echo "Serving; Ctrl-C ends it. The command above is $(BIN)/seatline." && wait $$server
+
+test: .venv/dev-installed
+	$(BIN)/pytest
+
+# Without whatever starts a real mongod or a process.
+test-fast: .venv/dev-installed
+	$(BIN)/pytest tests/unit tests/test_floors.py
+
+check: .venv/dev-installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python proto/generate.py --image $(PROTO_IMAGE)
+	cd proto && ../$(BIN)/buf format --diff --exit-code .
+	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
+	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
+	$(BIN)/pytest -q tests/test_floors.py
+
+bench: .venv/dev-installed
+	$(BIN)/python -m tests.bench.run
+
+# After a change of the contract: the Python stubs under app/pb.
+proto: .venv/dev-installed
+	$(BIN)/python proto/generate.py
+
+# After a release: what later versions of the contract are held against.
+proto-release: .venv/dev-installed
+	$(BIN)/python proto/generate.py --image proto/released.binpb
+
+# After a change of dependencies in pyproject.toml. `uv` is needed only here.
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+lock:
+	$(UV_COMPILE) --extra embedded --extra dev --output-file requirements-dev.lock
+	$(UV_COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
+
+clean:
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/run-installed: requirements.lock pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/dev-installed: requirements-dev.lock pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@

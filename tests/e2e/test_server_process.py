@@ -1,0 +1,102 @@
+"""The server as a process: what it refuses to start with, how it ends, and how soon it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+
+from app.store.embedded import find_mongod
+from tests.e2e.process import REPOSITORY, a_run, environment, server_process
+from tests.integration.clients import Phone, people, seats_of
+from tests.integration.health_checks import under_way
+
+needs_mongod = pytest.mark.skipif(find_mongod() is None, reason="no mongod runs on this machine")
+
+
+async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
+    """The exit code and the error output of a server that does not start."""
+    command = [sys.executable, "-m", "app", "serve"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=REPOSITORY,
+        env=environment(data_dir, **settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode is not None
+    return process.returncode, errors.decode()
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.com:0", "127.0.0.1.example.com:0"])
+async def test_listening_beyond_loopback_without_saying_so_is_refused_in_a_clear_line(tmp_path: Path, listen: str) -> None:
+    code, errors = await _refused(tmp_path / "data", SEATLINE_LISTEN=listen)
+    assert code != 0
+    assert "SEATLINE_LISTEN" in errors
+    assert "SEATLINE_TRUST_CALLER_METADATA" in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SEATLINE_LISTEN", "nonsense"),
+        ("SEATLINE_LISTEN", "127.0.0.1:99999"),
+        ("SEATLINE_MONGODB_URI", "postgres://secret@db"),
+        ("SEATLINE_LANE_BATCH_MAX", "0"),
+        ("SEATLINE_LOG_LEVEL", "LOUD"),
+    ],
+)
+async def test_a_bad_setting_is_refused_in_a_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:
+    code, errors = await _refused(tmp_path / "data", **{name: value})
+    assert code != 0
+    assert name in errors
+    assert "Traceback" not in errors
+    assert "secret" not in errors
+
+
+@needs_mongod
+async def test_listening_everywhere_with_the_explicit_setting_warns_loudly(tmp_path: Path) -> None:
+    settings = {"SEATLINE_LISTEN": "0.0.0.0:0", "SEATLINE_TRUST_CALLER_METADATA": "true"}
+    async with server_process(tmp_path / "data", **settings) as server:
+        warnings = [line for line in server.log.read_text().splitlines() if "WARNING" in line]
+    assert any("anybody may do anything" in line for line in warnings)
+
+
+@needs_mongod
+async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, errors = await _refused(tmp_path / "data", SEATLINE_LISTEN=address)
+    assert code != 0
+    assert address in errors
+    assert "Traceback" not in errors
+    async with server_process(tmp_path / "data"):
+        pass  # the data directory is free again
+
+
+@needs_mongod
+async def test_calls_under_way_at_sigterm_finish_and_the_server_ends_in_good_order(tmp_path: Path) -> None:
+    async with server_process(tmp_path / "data") as server:
+        print(f"start to ready: {server.ready_seconds:.2f} s")
+        async with grpc.aio.insecure_channel(server.target) as channel:
+            run = await a_run(channel, "A40")
+            mongod = server.mongod()
+            os.kill(mongod.pid, signal.SIGSTOP)  # so that the calls stay under way
+            calls = await under_way(channel, *(Phone(channel, name).book(run) for name in people("p", 30)))
+            server.terminate()
+            os.kill(mongod.pid, signal.SIGCONT)
+            booked = await asyncio.gather(*calls)
+        assert len({seats_of(booking)[0] for booking in booked}) == 30
+        assert await server.ended() == 0
+        assert not mongod.is_running()
+    assert "Traceback" not in server.log.read_text()
