@@ -17,7 +17,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
-from app.rpc.interceptors import Guard
+from app.rpc.calls import Context
+from app.rpc.interceptors import Guard, GuardedServer
 from app.rpc.servicers import add_services
 from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
 from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
@@ -33,6 +34,9 @@ _log = logging.getLogger(__name__)
 # The health name that is SERVING as long as the process answers at all: what a liveness probe asks for. It takes no part in
 # draining, nor in the database's outages, since a restart would cure neither.
 LIVENESS = "liveness"
+
+# Passing on a change of health takes a millisecond.
+_LAST_CHANGE_SECONDS = 0.1
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -60,11 +64,36 @@ class StartError(Exception):
     """The server cannot be started; the text says why in a line."""
 
 
+class _HealthServicer(health.aio.HealthServicer):
+    """Answers health checks, and can end those that go on for ever: a server that stops waits for every open stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watches: set[asyncio.Task[None]] = set()
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802 - gRPC's name
+        """Tells each change of a status, until the client or the server leaves."""
+        watch = asyncio.create_task(super().Watch(request, context))
+        self._watches.add(watch)
+        try:
+            await asyncio.wait([watch])
+        finally:
+            watch.cancel()
+            self._watches.discard(watch)
+
+    async def end_watches(self) -> None:
+        """Ends all watches, after a moment in which they pass on the last change."""
+        if self._watches:
+            await asyncio.wait(self._watches, timeout=_LAST_CHANGE_SECONDS)
+        for watch in self._watches:
+            watch.cancel()
+
+
 class Health:
     """What health checks are told: the whole server ("") and each service follow the database and draining."""
 
     def __init__(self, services: tuple[str, ...]) -> None:
-        self.servicer = health.aio.HealthServicer()
+        self.servicer = _HealthServicer()
         self._names = ("", *services)
         self._is_draining = False
         self.is_available = False
@@ -104,12 +133,11 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
         self._guard = Guard(
             calls_in_flight_max=settings.calls_in_flight_max,
-            call_seconds_max=settings.call_seconds_max,
             is_available=lambda: self._health.is_available,
         )
-        self._grpc = grpc.aio.server(interceptors=[self._guard], options=_options(settings))
+        self._grpc = grpc.aio.server(options=_options(settings))
         services = add_services(
-            self._grpc,
+            GuardedServer(self._grpc, self._guard),
             BookingUseCases(self.store, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
@@ -151,6 +179,7 @@ class Server:
         """Lets clients leave, finishes the calls under way, and closes everything."""
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
+        await self._health.servicer.end_watches()
         await self._grpc.stop(self._settings.drain_seconds)
         for task in self._tasks:
             task.cancel()

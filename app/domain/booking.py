@@ -6,6 +6,7 @@ Belongs here: the values. Does not: the decisions (`selling.py`, `changing.py`),
 import hashlib
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from app.domain.money import Money
 from app.domain.people import Caller, Person
@@ -16,6 +17,8 @@ from app.domain.values import value
 _REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LETTER_PAIRS = [first + second for first in _REFERENCE_ALPHABET for second in _REFERENCE_ALPHABET]
 REFERENCE_LENGTH = 6
+# A reference is asked for when a batch is looked up and again when it is decided.
+_REFERENCES_REMEMBERED = 8_192
 
 
 class BookingState(StrEnum):
@@ -158,6 +161,7 @@ class CancelBooking:
 Command = CreateBooking | UpdateBooking | ChangeSeat | CancelBooking
 
 
+@lru_cache(maxsize=_REFERENCES_REMEMBERED)
 def reference_for(user_key: str, request_id: str, attempt: int) -> str:
     """The reference of the booking that this person makes with this request.
 

@@ -119,6 +119,8 @@ class TrainRun:
     def take_over(self, bookings: Iterable[Booking]) -> None:
         """Takes over bookings as they are kept, in place of older ones. It is no change: nothing goes into the journal."""
         newer = {booking.reference: booking for booking in bookings}
+        if not newer:
+            return
         if any(reference in newer for reference in self.live_passengers.values()):
             self.live_passengers = {key: one for key, one in self.live_passengers.items() if one not in newer}
         self.bookings.update(newer)

@@ -4,13 +4,16 @@ Belongs here: the outermost guard. Does not: what calls do.
 
 The guard sees to it that every call ends with a status: a refusal becomes the one of the table, a fault INTERNAL without any of
 its text, and a cancellation that came from inside the service does not leave the client hanging. It also bounds how many calls
-are answered at a time and how long each may take. Health checks and reflection pass freely.
+are answered at a time. It stands around the handlers of our services only; health checks and reflection pass freely.
+
+It wraps each handler once, when the service is added. A `grpc.aio.ServerInterceptor` would be asked again for every call, which
+takes about as long as deciding a booking.
 """
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -21,40 +24,26 @@ from app.rpc.refusals import abort_arguments
 
 _log = logging.getLogger(__name__)
 
-_OURS = "/seatline."
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # the class takes no arguments at run time
 
 
-class Guard(grpc.aio.ServerInterceptor):
-    """The outermost interceptor. `is_available` says whether the database answers at the moment."""
+class Guard:
+    """The outermost guard. `is_available` says whether the database answers at the moment."""
 
-    def __init__(self, *, calls_in_flight_max: int, call_seconds_max: float, is_available: Callable[[], bool]) -> None:
+    def __init__(self, *, calls_in_flight_max: int, is_available: Callable[[], bool]) -> None:
         self._calls_in_flight_max = calls_in_flight_max
-        self._call_seconds_max = call_seconds_max
         self._is_available = is_available
-        self._guarded: dict[str, _Handler] = {}
         self.calls_in_flight = 0
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["_Handler | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "_Handler | None":
-        """Gives the method's handler, guarded. Handlers do not change, so each is wrapped once."""
-        method = handler_call_details.method
-        guarded = self._guarded.get(method)
-        if guarded is None:
-            handler = await continuation(handler_call_details)
-            if handler is None or not method.startswith(_OURS):
-                return handler
-            guarded = self._guarded[method] = grpc.unary_unary_rpc_method_handler(
-                # The stubs know only the synchronous kind of behavior.
-                self._guard(method, handler.unary_unary),  # type: ignore[arg-type]
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return guarded
+    def around(self, method: str, handler: _Handler) -> _Handler:
+        """The handler of a unary call, guarded."""
+        return grpc.unary_unary_rpc_method_handler(
+            # The stubs know only the synchronous kind of behavior.
+            self._guard(method, handler.unary_unary),  # type: ignore[arg-type]
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
 
     def _guard(self, method: str, behavior: _Behavior) -> _Behavior:
         async def guarded(request: Any, context: Context) -> Any:
@@ -83,6 +72,22 @@ class Guard(grpc.aio.ServerInterceptor):
             raise Refusal(Reason.TOO_MANY_CALLS, "the server answers as many calls as it may; try again in a moment")
         if not self._is_available():
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again")
+
+
+class GuardedServer:
+    """What the generated `add_..._to_server` functions are given in place of the server: it adds their handlers guarded."""
+
+    def __init__(self, server: grpc.aio.Server, guard: Guard) -> None:
+        self._server = server
+        self._guard = guard
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Leaves these out: the generated functions give the same ones to `add_registered_method_handlers` as well."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, _Handler]) -> None:
+        """Adds the handlers of a service, by the names of its methods."""
+        guarded = {name: self._guard.around(f"/{service}/{name}", handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
 
 
 async def _abort(context: Context, refusal: Refusal) -> NoReturn:

@@ -131,9 +131,10 @@ def _call(text: str, day_offset: int, field: str) -> Call | None:
 
 def _passengers(messages: Sequence[seat_pb2.Passenger]) -> tuple[Person, ...]:
     _require_passenger_count(len(messages))
-    return tuple(
+    people = [
         fields.person(one.first_name, one.last_name, one.email, f"passengers[{index}]") for index, one in enumerate(messages)
-    )
+    ]
+    return tuple(people)
 
 
 def _booker(address: str, passengers: tuple[Person, ...]) -> Person:

@@ -5,8 +5,6 @@ Belongs here: for each call the same few lines: request to command, use case, an
 
 from typing import Any
 
-import grpc
-
 from app.domain.people import identified, require_operator
 from app.domain.run import run_id
 from app.pb.seatline.v1 import (
@@ -22,6 +20,7 @@ from app.pb.seatline.v1 import (
 )
 from app.rpc import fields, paging, requests, responses
 from app.rpc.calls import Context, caller_of, deadline_of
+from app.rpc.interceptors import GuardedServer
 from app.usecases.bookings import BookingUseCases
 from app.usecases.trains import RunView, TrainUseCases
 from app.usecases.users import UserUseCases
@@ -230,10 +229,10 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
 
 
 def add_services(
-    server: grpc.aio.Server, bookings: BookingUseCases, trains: TrainUseCases, users: UserUseCases, call_seconds_max: float
+    server: GuardedServer, bookings: BookingUseCases, trains: TrainUseCases, users: UserUseCases, call_seconds_max: float
 ) -> tuple[str, ...]:
     """Adds all services to a server; gives their full names."""
-    servicers: Any = server  # the generated functions are typed for both kinds of server
+    servicers: Any = server  # the generated functions are typed for the servers of the library
     booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, call_seconds_max), servicers)
     train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
     operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains), servicers)

@@ -22,7 +22,7 @@ from app.domain.people import email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.store.documents import booking_document, booking_from, freed_document, run_document, run_from
-from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused, pack
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class TrainRuns:
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
+        self._pack = pack(database)
 
     async def load(self, run_id: str) -> KeptRun | None:
         """A run with all who travel on it, or None where there is none.
@@ -108,7 +109,7 @@ class TrainRuns:
         nobody knows whether it was written.
         """
         run = kept.run
-        changed = {reference: booking_document(run.bookings[reference]) for reference in run.journal.bookings}
+        changed = {one: self._pack(booking_document(run.bookings[one])) for one in run.journal.bookings}
         recent = list({**kept.unsettled, **changed}.values())
         guard = {"_id": run.run_id, "version": run.version}
         try:
@@ -128,17 +129,17 @@ class TrainRuns:
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """
-        documents = [(kept, document) for kept in batch for document in kept.unsettled.values()]
+        documents = [(kept, reference, document) for kept in batch for reference, document in kept.unsettled.items()]
         for start in range(0, len(documents), _SETTLE_BATCH):
             await self._settle(documents[start : start + _SETTLE_BATCH])
 
-    async def _settle(self, documents: list[tuple[KeptRun, Document]]) -> None:
+    async def _settle(self, documents: list[tuple[KeptRun, str, Document]]) -> None:
         with outage_refused():
-            there = await insert_those_missing(self._bookings, [document for _, document in documents])
+            there = await insert_those_missing(self._bookings, [document for _, _, document in documents])
             foreign = await self._replace_older(there) if there else set()
-        for kept, document in documents:
-            reference = document["_id"]
-            if kept.unsettled.get(reference) is document and (reference, document["run_id"]) not in foreign:
+        for kept, reference, document in documents:
+            # One that has changed in the meantime is another document.
+            if kept.unsettled.get(reference) is document and (reference, kept.run.run_id) not in foreign:
                 del kept.unsettled[reference]
 
     async def _replace_older(self, documents: list[Document]) -> set[tuple[str, str]]:

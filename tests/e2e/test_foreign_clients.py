@@ -1,4 +1,4 @@
-"""Clients that share nothing with the server: `buf curl`, which knows the contract by reflection only, and the demonstration."""
+"""Clients from outside: `buf curl`, which knows the contract by reflection only, and the demonstration."""
 
 from __future__ import annotations
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -33,9 +35,8 @@ class Load:
         async with grpc.aio.insecure_channel(target) as channel:
             await asyncio.gather(*(self._caller(channel, queue) for _ in range(CALLERS)))
 
-    async def _caller(self, channel: grpc.aio.Channel, queue: object) -> None:
-        assert hasattr(queue, "__next__")
-        for request in queue:  # type: ignore[attr-defined]  # all callers share one iterator
+    async def _caller(self, channel: grpc.aio.Channel, queue: Iterator[booking_pb2.CreateBookingRequest]) -> None:
+        for request in queue:  # all callers share one iterator
             try:
                 booking = await Phone(channel, request.request_id).send(request)
             except grpc.aio.AioRpcError:
@@ -58,18 +59,16 @@ async def _everything_again(target: str, load: Load) -> dict[str, booking_pb2.Bo
     return {request.request_id: answer for request, answer in zip(load.requests, answers, strict=True)}
 
 
-def _kept_bookings(data_dir: Path, run: Run) -> list[dict[str, object]]:
+def _kept_bookings(data_dir: Path, run: Run) -> list[dict[str, Any]]:
     """Every booking in the database, each once, whether it is new or at rest."""
     mongod = start_embedded_mongod(data_dir)
     try:
-        with MongoClient[dict[str, object]](mongod.uri) as client:
+        with MongoClient[dict[str, Any]](mongod.uri) as client:
             database = client["seatline"]
             kept = {one["_id"]: one for one in database["bookings"].find()}
             document = database["train_runs"].find_one({"_id": f"{run.train_id}:{run.travel_date}"})
             assert document is not None
-            recent = document["recent"]
-            assert isinstance(recent, list)
-            kept.update({one["_id"]: one for one in recent})
+            kept.update({one["_id"]: one for one in document["recent"]})
             return list(kept.values())
     finally:
         mongod.stop()
@@ -85,15 +84,15 @@ async def test_kill_9_in_the_middle_of_a_load_loses_no_acknowledged_booking_and_
         await _killed_in_the_middle(server, load)
     assert KILLED_AFTER <= len(load.acknowledged) < BOOKINGS, "it was killed in the middle"
     async with server_process(data_dir) as server:
-        print(f"restart to ready: {server.ready_seconds:.2f} s")
+        print(f"restart to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - a figure for whoever asks for it with -s
         answers = await _everything_again(server.target, load)
         for name, acknowledged in load.acknowledged.items():
             assert answers[name] == acknowledged
     kept = _kept_bookings(data_dir, run)
     seats: Counter[str] = Counter()
     for one in kept:
-        (passenger,) = one["passengers"]  # type: ignore[misc]  # documents are untyped
+        (passenger,) = one["passengers"]
         seats[f"{passenger['section']}-{passenger['number']}"] += 1
-    assert sorted(str(one["request_id"]) for one in kept) == sorted(names)
+    assert sorted(one["request_id"] for one in kept) == sorted(names)
     assert len(seats) == BOOKINGS
     assert set(seats) == {seats_of(answer)[0] for answer in answers.values()}

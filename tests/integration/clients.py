@@ -1,7 +1,7 @@
 """What people hold in their hands: a passenger's phone, and the operator's desk.
 
-Belongs here: thin methods over the generated stubs, with the caller's metadata, and refusals as a client decodes them. Not here:
-what a test builds first (`world.py`), and any assertion.
+Belongs here: thin methods over the generated stubs, with the caller's metadata, and refusals as a client decodes them.
+Not here: what a test builds first (`world.py`), and any assertion.
 """
 
 from __future__ import annotations
@@ -120,11 +120,14 @@ class Phone:
         self.users = user_pb2_grpc.UserServiceStub(channel)
 
     async def book(
-        self, run: Run, *travellers: str | Person, timeout: float | None = None, **asked: Any
+        self, run: Run, *travellers: str | Person, seconds: float | None = None, **asked: Any
     ) -> booking_pb2.Booking:
-        """Books for the travellers, or for the phone's owner, London to Paris unless `asked` says otherwise."""
+        """Books for the travellers, or for the phone's owner, London to Paris unless `asked` says otherwise.
+
+        The caller waits for `seconds` at most.
+        """
         request = booking_request(run, *(travellers or (self.name,)), **asked)
-        options = self._options if timeout is None else {**self._options, "timeout": timeout}
+        options = self._options if seconds is None else {**self._options, "timeout": seconds}
         return await self.bookings.CreateBooking(request, **options)
 
     async def send(self, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:

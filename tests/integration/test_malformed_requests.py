@@ -1,4 +1,6 @@
-"""Requests that mean nothing: each is refused under the path of its field, and sells nothing. And odd ones that mean something."""
+"""Requests that mean nothing: each is refused under the path of its field, and sells nothing. And odd ones that do mean
+something.
+"""
 
 from __future__ import annotations
 
@@ -85,11 +87,13 @@ async def test_the_same_address_twice_in_one_booking_is_refused(world: World) ->
     await _assert_refused(world, await world.run(), "passengers[2].email", "ann", "bob", person("ANN@Example.com"))
 
 
-@pytest.mark.parametrize(
-    "email",
-    ["", "jane", "jane@", "@example.com", "ja ne@example.com", "jane@exa mple.com", "a@b@c.com", "jane@example..com"]
-    + [".jane@example.com", "jane@-example.com", f"{'x' * 65}@example.com", f"jane@{'x' * 250}.com", "jane\n@example.com"],
-)
+NO_ADDRESSES = [
+    *("", "jane", "jane@", "@example.com", "ja ne@example.com", "jane@exa mple.com", "a@b@c.com", "jane\n@example.com"),
+    *("jane@example..com", ".jane@example.com", "jane@-example.com", f"{'x' * 65}@example.com", f"jane@{'x' * 250}.com"),
+]
+
+
+@pytest.mark.parametrize("email", NO_ADDRESSES)
 async def test_an_address_that_is_none_is_refused(world: World, email: str) -> None:
     run = await world.run()
     await _assert_refused(world, run, "passengers[1].email", "ann", Person(first_name="J", last_name="D", email=email))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from typing import Any
 
 import grpc
 import pytest
@@ -67,12 +68,12 @@ async def test_a_fault_in_a_commit_is_internal_to_all_who_wait_and_the_lane_goes
 
 
 async def test_an_unknown_method_is_unimplemented(world: World) -> None:
-    call = world.channel.unary_unary("/seatline.v1.BookingService/StealSeat")
+    call: Any = world.channel.unary_unary("/seatline.v1.BookingService/StealSeat")
     assert (await refusal(call(b"", timeout=5))).code == grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_bytes_that_are_no_message_are_refused_and_the_server_lives_on(world: World) -> None:
-    call = world.channel.unary_unary("/seatline.v1.BookingService/CreateBooking")
+    call: Any = world.channel.unary_unary("/seatline.v1.BookingService/CreateBooking")
     refused = await refusal(call(b"\xff\xff\xff\xff", timeout=5))
     assert refused.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNKNOWN)
     assert "app." not in refused.message, refused.message

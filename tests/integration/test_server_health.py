@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
+from typing import Any
 
 import grpc
 import pytest
@@ -13,8 +15,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from app.server import Server, StartError
 from app.store.driver import connect_mock
 from app.store.embedded import EmbeddedMongod
-from tests.integration.clients import booking_request, people, seats_of
-from tests.integration.health_checks import LIVENESS, SERVICES, all_health, health, under_way
+from tests.integration.clients import people, seats_of
+from tests.integration.health_checks import LIVENESS, SERVICES, all_health, health, slow_commits, under_way
 from tests.integration.world import World, eventually, serving, settings_for
 
 
@@ -25,7 +27,7 @@ async def test_a_server_says_that_it_serves_as_a_whole_and_for_each_service(worl
 
 
 async def test_reflection_lists_the_services(world: World) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(world.channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type]  # typed for one kind only
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     async for answer in stub.ServerReflectionInfo(iter([asked])):
         listed = {service.name for service in answer.list_services_response.service}
@@ -55,7 +57,8 @@ async def _says(channel: grpc.aio.Channel, status: str) -> bool:
 async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end() -> None:
     server = await Server.start(settings_for(drain_seconds=6.0), connect_mock())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         begin = time.monotonic()
         stopping = asyncio.create_task(server.stop())
@@ -78,14 +81,29 @@ async def test_a_server_that_was_stopped_leaves_its_port_to_the_next() -> None:
         assert await health(second.channel) == "SERVING"
 
 
-async def test_calls_under_way_when_a_server_stops_finish(real_world: World, mongod: EmbeddedMongod) -> None:
+async def test_calls_under_way_when_a_server_stops_finish(
+    real_world: World, mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = await real_world.run("A50")
-    server = await Server.start(settings_for(mongod.uri, real_world.database.name))
+    server = await Server.start(settings_for(mongod.uri, real_world.database.name, calls_in_flight_max=40))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         world = World(server, channel)
-        sent = (world.phone(name).send(booking_request(run, name)) for name in people("p", 40))
-        calls = await under_way(channel, *sent)
-        await server.stop()
-        booked = await asyncio.gather(*calls)
+        async with slow_commits(server, monkeypatch) as (_, go_on):
+            calls = await under_way(channel, [partial(world.phone(name).book, run) for name in people("p", 40)])
+            stopping = asyncio.create_task(server.stop())
+            await eventually(lambda: _refuses(server))
+            go_on.set()
+            booked = await asyncio.gather(*calls)
+            await stopping
     assert len({seats_of(booking)[0] for booking in booked}) == 40
     assert len(await real_world.desk.section(run, "A")) == 40
+
+
+async def _refuses(server: Server) -> bool:
+    """Whether it no longer takes connections."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False

@@ -1,5 +1,5 @@
-"""What a commit writes follows from what changed, and not from the size of the train or from what was sold before; and the run's
-document does not grow with its sales.
+"""What a commit writes follows from what changed, and not from the size of the train or from what was sold before; and the
+document of a run does not grow with its sales.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Indexes and plans on a real server: every question of the service is answered by an index, receipts by all of their filters."""
+"""Indexes and plans on a real server: an index answers every question of the service, receipts by all of their filters."""
 
 from __future__ import annotations
 
