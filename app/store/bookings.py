@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.domain.booking import Booking, BookingState, Passenger
 from app.store.documents import booking_from
-from app.store.driver import Collection, Database, Document, outage_refused
+from app.store.driver import Collection, Database, Document, find_by_keys, outage_refused
 
 # References of one look-up: those of a whole batch, with every attempt.
 _FIND_MAX = 4_096
@@ -60,7 +60,7 @@ class Bookings:
         if not references:
             return {}
         with outage_refused():
-            found = await self._bookings.find({"_id": {"$in": list(references)}}).to_list(_FIND_MAX)
+            found = await find_by_keys(self._bookings, list(references))
         return {document["_id"]: booking_from(document) for document in found}
 
     async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:

@@ -31,6 +31,7 @@ __all__ = [
     "DuplicateKeyError",
     "connect",
     "connect_mock",
+    "find_by_keys",
     "insert_those_missing",
     "outage_refused",
     "pack",
@@ -69,7 +70,7 @@ def pack(database: Database) -> Callable[[Document], Document]:
 
     The database in memory takes documents only as they are.
     """
-    if type(database) is not AsyncIOMotorDatabase:  # `isinstance` it is, too: the mock pretends
+    if _is_mock(database):
         return lambda document: document
     return lambda document: RawBSONDocument(encode(document))  # type: ignore[return-value]  # a mapping that is read only
 
@@ -93,6 +94,24 @@ def outage_refused() -> Iterator[None]:
         if not _is_outage(error):
             raise
         raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
+
+
+async def find_by_keys(collection: Collection, keys: list[str]) -> list[Document]:
+    """The documents with these `_id`s.
+
+    As a plain command it takes one turn of the driver's threads; a cursor takes three, and every sale waits for it.
+    """
+    query = {"_id": {"$in": keys}}
+    if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+        return await collection.find(query).to_list(len(keys))
+    command = {"find": collection.name, "filter": query, "batchSize": len(keys), "singleBatch": True}
+    reply = await collection.database.command(command, codec_options=collection.codec_options)
+    found: list[Document] = reply["cursor"]["firstBatch"]
+    return found
+
+
+def _is_mock(database: Database) -> bool:
+    return type(database) is not AsyncIOMotorDatabase  # `isinstance` it is, too: the mock pretends
 
 
 async def insert_those_missing(collection: Collection, documents: list[Document]) -> list[Document]:

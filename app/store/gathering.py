@@ -19,6 +19,10 @@ from app.store.runs import KeptRun, TrainRuns
 
 _log = logging.getLogger(__name__)
 
+# Bookings stay in their run's document for that long and one statement more. Copied at once, each would be copied by itself
+# where callers come one by one, and while the next one waits.
+GATHER_SECONDS = 0.02
+
 # References of one look-up; each takes some bytes of the statement, and few are found.
 REFERENCES_MAX = 2_000
 
@@ -100,6 +104,7 @@ class Settler:
     async def _work(self) -> None:
         try:
             while self._waiting:
+                await asyncio.sleep(GATHER_SECONDS)
                 batch, self._waiting = list(self._waiting.values()), {}
                 try:
                     await self._runs.settle(batch)

@@ -48,8 +48,10 @@ class LaneBounds:
     commit_attempts_max: int = 16
     cached_passengers_max: int = 100_000
     unsettled_max: int = 512
+    gather_from: int = 16
+    gather_commits: float = 1.5
     rival_memory_seconds: float = 0.5
-    rival_pause_commits: float = 1.5
+    rival_pause_turns: float = 1.2
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._rival_seen = float("-inf")
         self._commit_seconds = 0.0
+        self._turn_seconds = 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -130,7 +133,7 @@ class Lane:
                     batch = self._next_batch()
                     if batch:
                         await self._serve(batch)
-                await self._leave_room_for_rivals()
+                await self._pause(len(batch))
         finally:
             self._task = None
             self._when_idle()
@@ -159,8 +162,11 @@ class Lane:
                 entry.refuse(error)
 
     async def _decide_and_commit(self, batch: list[_Entry]) -> None:
+        begin = time.monotonic()
         is_fresh = self.kept is None
         kept = await self._current_run()
+        if self._has_rival() and not is_fresh:  # which has most likely committed in the meantime
+            kept, is_fresh = await self._catch_up(kept), True
         elsewhere = await self._look_up(kept, batch)
         for _ in range(self._bounds.commit_attempts_max):
             answers = self._fold(kept.run, batch, elsewhere)
@@ -170,25 +176,36 @@ class Lane:
             else:
                 try:
                     if await self._commit(kept):
+                        self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
                         return _answer(answers)
                 except ReferenceTaken:
                     kept.run.undo()
                     found = await self._bookings.find_many(_references(batch))
                     elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
                     continue
-            self._rival_seen = time.monotonic()
-            kept.run.undo()
-            self.kept = await self._runs.catch_up(kept)
-            kept = await self._current_run()
-            is_fresh = True
+            begin = time.monotonic()
+            kept, is_fresh = await self._catch_up(kept), True
         raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
+
+    def _has_rival(self) -> bool:
+        return time.monotonic() - self._rival_seen < self._bounds.rival_memory_seconds
+
+    async def _catch_up(self, kept: KeptRun) -> KeptRun:
+        """The run as it is now; notes whether somebody else has committed."""
+        kept.run.undo()
+        before = kept.run.version
+        self.kept = await self._runs.catch_up(kept)
+        caught_up = await self._current_run()
+        if caught_up.run.version != before:
+            self._rival_seen = time.monotonic()
+        return caught_up
 
     async def _look_up(self, kept: KeptRun, batch: Sequence[_Entry]) -> dict[str, Booking]:
         """Has the bookings at hand that the batch's commands may be about; gives those of other runs that are in their way.
 
         What is not at hand and does not rest does not exist: a run's newer bookings are always at hand, until they rest.
         """
-        kept.run.retain(kept.unsettled)
+        kept.run.retain((*kept.unsettled, *kept.carried))
         wanted = [one for entry in batch for one in _wanted_references(entry.command) if kept.run.find(one) is None]
         found = await self._parts.look_ups.find(wanted)
         if any(one.journey.run_id != self.run_id for one in found.values()):
@@ -223,16 +240,25 @@ class Lane:
     async def _commit(self, kept: KeptRun) -> bool:
         settler, unsettled_max = self._parts.settler, self._bounds.unsettled_max
         await settler.wait_for_room(kept, max(0, unsettled_max - len(kept.run.journal.bookings)))
+        if not self._has_rival():
+            kept.adopt_carried()
         begin = time.monotonic()
         done = await self._runs.commit(kept)
-        self._commit_seconds = 0.8 * self._commit_seconds + 0.2 * (time.monotonic() - begin)
+        self._commit_seconds = _smoothed(self._commit_seconds, time.monotonic() - begin)
         if done:
             settler.add(kept)
         return done
 
-    async def _leave_room_for_rivals(self) -> None:
-        if time.monotonic() - self._rival_seen < self._bounds.rival_memory_seconds:
-            await asyncio.sleep(self._bounds.rival_pause_commits * self._commit_seconds)
+    async def _pause(self, batch_size: int) -> None:
+        """Leaves a rival the time for a turn of its own, or lets a crowd gather; a lone caller never waits here."""
+        if self._has_rival():
+            await asyncio.sleep(self._bounds.rival_pause_turns * self._turn_seconds)
+        elif batch_size >= self._bounds.gather_from:
+            await asyncio.sleep(self._bounds.gather_commits * self._commit_seconds)
+
+
+def _smoothed(average: float, latest: float) -> float:
+    return 0.8 * average + 0.2 * latest
 
 
 def _answer(answers: list[tuple[_Entry, Booking | Refusal]]) -> None:

@@ -40,10 +40,21 @@ class ReferenceTaken(Exception):  # noqa: N818 - it is an outcome, not a fault
 
 @dataclass(slots=True)
 class KeptRun:
-    """A run as this server keeps it in memory; `unsettled` are the documents of bookings not known to rest in `bookings`."""
+    """A run as this server keeps it in memory, and what its document's `recent` has to carry, by reference.
+
+    `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will copy
+    itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
+    """
 
     run: TrainRun
     unsettled: dict[str, Document] = field(default_factory=dict)
+    carried: dict[str, Document] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
+
+    def adopt_carried(self) -> None:
+        """Takes it upon this server to copy what a rival has left."""
+        self.unsettled.update(self.carried)
+        self.carried.clear()
 
 
 class TrainRuns:
@@ -75,17 +86,27 @@ class TrainRuns:
         return KeptRun(run, recent)
 
     async def catch_up(self, kept: KeptRun) -> KeptRun | None:
-        """A run as it is now, of which only what others changed is read; None if it is gone."""
-        since = {"run_id": kept.run.run_id, "revision": {"$gt": kept.run.version}}
+        """A run as it is now, of which only what others changed is read; None if it is gone.
+
+        One commit's bookings are all in the document. Only what more than one of them changed may have left it.
+        """
+        run = kept.run
+        settled: list[Document] = []
         with outage_refused():
-            document = await self._runs.find_one({"_id": kept.run.run_id})
+            document = await self._runs.find_one({"_id": run.run_id})
             if document is None:
                 return None
-            settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
-        recent = _newer(document["recent"], settled)
-        kept.run.renew(run_from(document))
-        kept.run.take_over(map(booking_from, (*settled, *recent.values())))
-        kept.unsettled = recent
+            if document["version"] > run.version + 1:
+                since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
+                settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
+        ours = {reference: booking.revision for reference, booking in run.bookings.items() if reference in kept.unsettled}
+        recent = {
+            one: new for one, new in _newer(document["recent"], settled).items() if kept.settled.get(one) != new["revision"]
+        }
+        kept.unsettled = {one: kept.unsettled[one] for one, new in recent.items() if ours.get(one) == new["revision"]}
+        kept.carried = {one: new for one, new in recent.items() if one not in kept.unsettled}
+        run.take_over(map(booking_from, (*settled, *kept.carried.values())))
+        run.renew(run_from(document))
         return kept
 
     async def get(self, run_id: str) -> TrainRun:
@@ -110,7 +131,8 @@ class TrainRuns:
         """
         run = kept.run
         changed = {one: self._pack(booking_document(run.bookings[one])) for one in run.journal.bookings}
-        recent = list({**kept.unsettled, **changed}.values())
+        recent = list({**kept.carried, **kept.unsettled, **changed}.values())
+        left_out = list(kept.settled)
         guard = {"_id": run.run_id, "version": run.version}
         try:
             with outage_refused():
@@ -121,6 +143,10 @@ class TrainRuns:
         if before is None:
             return False
         kept.unsettled.update(changed)
+        for reference in changed:
+            kept.carried.pop(reference, None)
+        for reference in left_out:
+            del kept.settled[reference]
         run.committed()
         return True
 
@@ -141,6 +167,8 @@ class TrainRuns:
             # One that has changed in the meantime is another document.
             if kept.unsettled.get(reference) is document and (reference, kept.run.run_id) not in foreign:
                 del kept.unsettled[reference]
+                if (booking := kept.run.find(reference)) is not None:
+                    kept.settled[reference] = booking.revision
 
     async def _replace_older(self, documents: list[Document]) -> set[tuple[str, str]]:
         """Replaces older revisions; gives (reference, run) of those under whose reference another run's booking rests.
@@ -148,11 +176,14 @@ class TrainRuns:
         That takes two runs that sold under one reference within the same milliseconds, which is one in 10^9, or one client that
         sent one request_id for both at once. The booking then stays in `recent`, where it is found first.
         """
-        for one in documents:
-            older = {"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}
-            await self._bookings.replace_one(older, one)
         references = [one["_id"] for one in documents]
-        found = await self._bookings.find({"_id": {"$in": references}}, {"run_id": 1}).to_list(len(references))
+        wanted = {"run_id": 1, "revision": 1}
+        found = await self._bookings.find({"_id": {"$in": references}}, wanted).to_list(len(references))
+        revisions = {one["_id"]: one["revision"] for one in found}
+        for one in documents:
+            if revisions.get(one["_id"], 0) < one["revision"]:
+                older = {"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}
+                await self._bookings.replace_one(older, one)
         runs = {one["_id"]: one["run_id"] for one in found}
         foreign = {(one["_id"], one["run_id"]) for one in documents if runs.get(one["_id"]) != one["run_id"]}
         for reference, run_id in foreign:
