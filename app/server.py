@@ -133,6 +133,7 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
         self._guard = Guard(
             calls_in_flight_max=settings.calls_in_flight_max,
+            call_seconds_max=settings.call_seconds_max,
             is_available=lambda: self._health.is_available,
         )
         self._grpc = grpc.aio.server(options=_options(settings))

@@ -4,7 +4,8 @@ Belongs here: the outermost guard. Does not: what calls do.
 
 The guard sees to it that every call ends with a status: a refusal becomes the one of the table, a fault INTERNAL without any of
 its text, and a cancellation that came from inside the service does not leave the client hanging. It also bounds how many calls
-are answered at a time. It stands around the handlers of our services only; health checks and reflection pass freely.
+are answered at a time and how long each may take. It stands around the handlers of our services only; health checks and
+reflection pass freely.
 
 It wraps each handler once, when the service is added. A `grpc.aio.ServerInterceptor` would be asked again for every call, which
 takes about as long as deciding a booking.
@@ -31,8 +32,9 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # the class takes no ar
 class Guard:
     """The outermost guard. `is_available` says whether the database answers at the moment."""
 
-    def __init__(self, *, calls_in_flight_max: int, is_available: Callable[[], bool]) -> None:
+    def __init__(self, *, calls_in_flight_max: int, call_seconds_max: float, is_available: Callable[[], bool]) -> None:
         self._calls_in_flight_max = calls_in_flight_max
+        self._call_seconds_max = call_seconds_max
         self._is_available = is_available
         self.calls_in_flight = 0
 
@@ -50,7 +52,8 @@ class Guard:
             self.calls_in_flight += 1
             try:
                 self._require_room()
-                return await behavior(request, context)
+                async with asyncio.timeout(self._call_seconds_max) as limit:
+                    return await behavior(request, context)
             except Refusal as refusal:
                 await _abort(context, refusal)
             except asyncio.CancelledError:
@@ -60,6 +63,12 @@ class Guard:
                 await _abort_fault(context, method)
             except grpc.aio.AbortError:
                 raise
+            except TimeoutError:
+                if limit.expired():
+                    await _abort(
+                        context, Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take")
+                    )
+                await _abort_fault(context, method)
             except Exception:
                 await _abort_fault(context, method)
             finally:

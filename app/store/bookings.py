@@ -3,8 +3,8 @@
 Belongs here: finding bookings by reference, person and section. Does not: changing them (`lane.py`).
 
 A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). `recent` is
-read first, and what is found there stands for what is found in `bookings`: what moves in between is found twice rather than missed.
-Both hold the same documents, so that the same question serves both.
+read first, and what is found there stands for what is found in `bookings`: what moves in between is found twice rather than
+missed. Both hold the same documents, so that the same question serves both.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,9 @@ from app.store.driver import Collection, Database, Document, find_by_keys, outag
 
 # References of one look-up: those of a whole batch, with every attempt.
 _FIND_MAX = 4_096
+
+# Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
+_PAGES_MAX = 100
 
 # Where a receipt stands in the order of the list: travel date, train, reference.
 ReceiptKey = tuple[str, str, str]
@@ -71,12 +74,26 @@ class Bookings:
 
     async def list_receipts(self, query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Booking]:
         """At most `limit` bookings of a person, in the order of `receipt_key`, behind `after`."""
-        page = _page(_RECEIPT_ORDER, after, limit)
+        match = receipts_match(query)
         with outage_refused():
-            recent = await self._runs.aggregate([*recent_pipeline(receipts_match(query)), *page]).to_list(limit)
-            settled = await self._bookings.aggregate([{"$match": receipts_match(query)}, *page]).to_list(limit)
-        found = {document["_id"]: document for document in (*settled, *recent)}
-        return sorted(map(booking_from, found.values()), key=receipt_key)[:limit]
+            pipeline = [*recent_pipeline(match), *_page(_RECEIPT_ORDER, after, limit)]
+            found = await self._runs.aggregate(pipeline).to_list(limit)
+            for _ in range(_PAGES_MAX):
+                pipeline = [{"$match": match}, *_page(_RECEIPT_ORDER, after, limit)]
+                settled = await self._bookings.aggregate(pipeline).to_list(limit)
+                newer = await self._newer([document["_id"] for document in settled])
+                found += [document for document in settled if document["_id"] not in newer]
+                if len(settled) < limit or len(newer) == 0:
+                    break
+                after = tuple(settled[-1][path] for path in _RECEIPT_ORDER)
+        return sorted(map(booking_from, found), key=receipt_key)[:limit]
+
+    async def _newer(self, references: list[str]) -> set[str]:
+        """Those of these bookings that are recent: what rests of them may be out of date."""
+        if not references:
+            return set()
+        pipeline = [*recent_pipeline({"_id": {"$in": references}}), {"$project": {"_id": 1}}]
+        return {document["_id"] for document in await self._runs.aggregate(pipeline).to_list(len(references))}
 
     async def knows(self, email_key: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""

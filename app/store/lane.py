@@ -52,6 +52,7 @@ class LaneBounds:
     gather_commits: float = 1.5
     rival_memory_seconds: float = 0.5
     rival_pause_turns: float = 1.2
+    pause_seconds_max: float = 0.25
 
 
 @dataclass(slots=True)
@@ -252,9 +253,12 @@ class Lane:
     async def _pause(self, batch_size: int) -> None:
         """Leaves a rival the time for a turn of its own, or lets a crowd gather; a lone caller never waits here."""
         if self._has_rival():
-            await asyncio.sleep(self._bounds.rival_pause_turns * self._turn_seconds)
+            pause_seconds = self._bounds.rival_pause_turns * self._turn_seconds
         elif batch_size >= self._bounds.gather_from:
-            await asyncio.sleep(self._bounds.gather_commits * self._commit_seconds)
+            pause_seconds = self._bounds.gather_commits * self._commit_seconds
+        else:
+            return
+        await asyncio.sleep(min(pause_seconds, self._bounds.pause_seconds_max))
 
 
 def _smoothed(average: float, latest: float) -> float:

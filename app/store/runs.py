@@ -16,8 +16,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from app.domain.booking import BookingState
+from app.domain.booking import Booking, BookingState
 from app.domain.people import email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
@@ -38,22 +39,29 @@ class ReferenceTaken(Exception):  # noqa: N818 - it is an outcome, not a fault
     """A commit would have given a booking a reference that a booking of another run has."""
 
 
+class Unsettled(NamedTuple):
+    """A booking's document, as it goes into statements, and its revision."""
+
+    document: Document
+    revision: int
+
+
 @dataclass(slots=True)
 class KeptRun:
     """A run as this server keeps it in memory, and what its document's `recent` has to carry, by reference.
 
-    `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will copy
-    itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
+    `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will
+    copy itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
     """
 
     run: TrainRun
-    unsettled: dict[str, Document] = field(default_factory=dict)
+    unsettled: dict[str, Unsettled] = field(default_factory=dict)
     carried: dict[str, Document] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
 
     def adopt_carried(self) -> None:
         """Takes it upon this server to copy what a rival has left."""
-        self.unsettled.update(self.carried)
+        self.unsettled.update({one: Unsettled(document, document["revision"]) for one, document in self.carried.items()})
         self.carried.clear()
 
 
@@ -83,7 +91,9 @@ class TrainRuns:
         }
         recent = _newer(document["recent"], settled)
         run.take_over(map(booking_from, recent.values()))
-        return KeptRun(run, recent)
+        kept = KeptRun(run, carried=recent)
+        kept.adopt_carried()
+        return kept
 
     async def catch_up(self, kept: KeptRun) -> KeptRun | None:
         """A run as it is now, of which only what others changed is read; None if it is gone.
@@ -99,12 +109,12 @@ class TrainRuns:
             if document["version"] > run.version + 1:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
                 settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
-        ours = {reference: booking.revision for reference, booking in run.bookings.items() if reference in kept.unsettled}
-        recent = {
-            one: new for one, new in _newer(document["recent"], settled).items() if kept.settled.get(one) != new["revision"]
+        recent = _newer(document["recent"], settled)
+        ours, done = kept.unsettled, kept.settled
+        kept.unsettled = {one: mine for one, mine in ours.items() if one in recent and recent[one]["revision"] == mine.revision}
+        kept.carried = {
+            one: new for one, new in recent.items() if one not in kept.unsettled and done.get(one) != new["revision"]
         }
-        kept.unsettled = {one: kept.unsettled[one] for one, new in recent.items() if ours.get(one) == new["revision"]}
-        kept.carried = {one: new for one, new in recent.items() if one not in kept.unsettled}
         run.take_over(map(booking_from, (*settled, *kept.carried.values())))
         run.renew(run_from(document))
         return kept
@@ -130,8 +140,10 @@ class TrainRuns:
         nobody knows whether it was written.
         """
         run = kept.run
-        changed = {one: self._pack(booking_document(run.bookings[one])) for one in run.journal.bookings}
-        recent = list({**kept.carried, **kept.unsettled, **changed}.values())
+        changed = {one: self._unsettled(run.bookings[one]) for one in run.journal.bookings}
+        newest = {**kept.unsettled, **changed}
+        recent = [document for one, document in kept.carried.items() if one not in newest]
+        recent += [one.document for one in newest.values()]
         left_out = list(kept.settled)
         guard = {"_id": run.run_id, "version": run.version}
         try:
@@ -150,25 +162,27 @@ class TrainRuns:
         run.committed()
         return True
 
+    def _unsettled(self, booking: Booking) -> Unsettled:
+        return Unsettled(self._pack(booking_document(booking)), booking.revision)
+
     async def settle(self, batch: Sequence[KeptRun]) -> None:
         """Copies the unsettled bookings of these runs to where they rest; the next commit leaves them out of the document.
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """
-        documents = [(kept, reference, document) for kept in batch for reference, document in kept.unsettled.items()]
-        for start in range(0, len(documents), _SETTLE_BATCH):
-            await self._settle(documents[start : start + _SETTLE_BATCH])
+        todo = [(kept, reference, one) for kept in batch for reference, one in kept.unsettled.items()]
+        for start in range(0, len(todo), _SETTLE_BATCH):
+            await self._settle(todo[start : start + _SETTLE_BATCH])
 
-    async def _settle(self, documents: list[tuple[KeptRun, str, Document]]) -> None:
+    async def _settle(self, todo: list[tuple[KeptRun, str, Unsettled]]) -> None:
         with outage_refused():
-            there = await insert_those_missing(self._bookings, [document for _, _, document in documents])
+            there = await insert_those_missing(self._bookings, [one.document for _, _, one in todo])
             foreign = await self._replace_older(there) if there else set()
-        for kept, reference, document in documents:
-            # One that has changed in the meantime is another document.
-            if kept.unsettled.get(reference) is document and (reference, kept.run.run_id) not in foreign:
+        for kept, reference, one in todo:
+            # What has changed in the meantime is unsettled in its new revision.
+            if kept.unsettled.get(reference) is one and (reference, kept.run.run_id) not in foreign:
                 del kept.unsettled[reference]
-                if (booking := kept.run.find(reference)) is not None:
-                    kept.settled[reference] = booking.revision
+                kept.settled[reference] = one.revision
 
     async def _replace_older(self, documents: list[Document]) -> set[tuple[str, str]]:
         """Replaces older revisions; gives (reference, run) of those under whose reference another run's booking rests.

@@ -192,7 +192,7 @@ def test_demo_says_when_every_date_is_sold_out(service: ScriptedService, seatlin
 
 def run_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("SEATLINE_")}
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [sys.executable, "-W", "error", "-m", "app", *arguments],
         cwd=REPOSITORY,
         env={**inherited, **environment},
@@ -240,7 +240,7 @@ def test_ctrl_c_ends_a_waiting_program_without_a_traceback(service: ScriptedServ
 
     service.answers["ListTrainRuns"] = wait
     command = [sys.executable, "-m", "app", "runs", "--target", service.target, "--timeout", str(PROCESS_SECONDS_MAX)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert asked.wait(PROCESS_SECONDS_MAX)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PROCESS_SECONDS_MAX)
@@ -251,5 +251,5 @@ def test_ctrl_c_ends_a_waiting_program_without_a_traceback(service: ScriptedServ
 def test_the_help_of_the_program_does_not_wait_for_grpc_or_rich_tables() -> None:
     heavy = ("grpc", "google.protobuf", "rich.table", "yaml")
     code = f"import sys, app.cli; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
