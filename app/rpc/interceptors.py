@@ -36,7 +36,10 @@ class Guard:
         self._calls_in_flight_max = calls_in_flight_max
         self._call_seconds_max = call_seconds_max
         self._is_available = is_available
-        self.calls_in_flight = 0
+        # Every call may take equally long, so that the calls under way stand in the order of their ends.
+        self._ends: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def around(self, method: str, handler: _Handler) -> _Handler:
         """The handler of a unary call, guarded."""
@@ -49,35 +52,54 @@ class Guard:
 
     def _guard(self, method: str, behavior: _Behavior) -> _Behavior:
         async def guarded(request: Any, context: Context) -> Any:
-            self.calls_in_flight += 1
+            task = self._begin()
             try:
                 self._require_room()
-                async with asyncio.timeout(self._call_seconds_max) as limit:
-                    return await behavior(request, context)
+                return await behavior(request, context)
             except Refusal as refusal:
                 await _abort(context, refusal)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():  # the client has gone, or its deadline has passed
+                if task in self._overdue:
+                    task.uncancel()
+                    text = "the call took longer than this server lets any take"
+                    await _abort(context, Refusal(Reason.DEADLINE_EXCEEDED, text))
+                if task.cancelling():  # the client has gone, or its deadline has passed
                     raise
                 await _abort_fault(context, method)
             except grpc.aio.AbortError:
                 raise
-            except TimeoutError:
-                if limit.expired():
-                    await _abort(
-                        context, Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take")
-                    )
-                await _abort_fault(context, method)
             except Exception:
                 await _abort_fault(context, method)
             finally:
-                self.calls_in_flight -= 1
+                del self._ends[task]
+                self._overdue.discard(task)
 
         return guarded
 
+    def _begin(self) -> asyncio.Task[Any]:
+        """Notes a call that begins. One timer for all of them: an `asyncio.timeout` for each takes as long as parsing it."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("gRPC answers each call in a task of its own")
+        loop = asyncio.get_running_loop()
+        self._ends[task] = loop.time() + self._call_seconds_max
+        if self._timer is None:
+            self._timer = loop.call_later(self._call_seconds_max, self._end_overdue)
+        return task
+
+    def _end_overdue(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for task, end in self._ends.items():
+            if end > loop.time():
+                self._timer = loop.call_at(end, self._end_overdue)
+                break
+            if task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
+
     def _require_room(self) -> None:
-        if self.calls_in_flight > self._calls_in_flight_max:
+        if len(self._ends) > self._calls_in_flight_max:
             raise Refusal(Reason.TOO_MANY_CALLS, "the server answers as many calls as it may; try again in a moment")
         if not self._is_available():
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again")

@@ -80,17 +80,22 @@ def booking_document(booking: Booking) -> Document:
         "cancelled_passengers": [_passenger_document(passenger) for passenger in booking.cancelled_passengers],
         "currency": booking.currency,
         "revision": booking.revision,
-        "create_time": booking.create_time,
-        "update_time": booking.update_time,
+        "create_time": _plain(booking.create_time),
+        "update_time": _plain(booking.update_time),
         "train_id": journey.train_id,
         "travel_date": journey.travel_date,
         "train_number": journey.train_number,
         "origin": journey.origin,
         "destination": journey.destination,
         "legs": journey.legs,
-        "depart_time": journey.depart,
-        "arrive_time": journey.arrive,
+        "depart_time": _plain(journey.depart),
+        "arrive_time": _plain(journey.arrive),
     }
+
+
+def _plain(moment: datetime) -> datetime:
+    """A moment without its zone, which is UTC, as BSON has it; with it, encoding a booking takes half as long again."""
+    return moment.replace(tzinfo=None)
 
 
 def booking_from(document: Document) -> Booking:
