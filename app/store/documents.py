@@ -66,8 +66,10 @@ def passenger_from(document: Document) -> Passenger:
 
 def booking_document(booking: Booking) -> Document:
     """A booking, complete in itself; it looks the same in its run's `recent` and in `bookings`."""
-    people = (*booking.passengers, *booking.cancelled_passengers)
     journey = booking.journey
+    emails = {booking.user_key: None}
+    for passenger in (*booking.passengers, *booking.cancelled_passengers):
+        emails[passenger.key] = None
     return {
         "_id": booking.reference,
         "run_id": journey.run_id,
@@ -75,7 +77,7 @@ def booking_document(booking: Booking) -> Document:
         "fingerprint": booking.fingerprint,
         "state": booking.state.value,
         "user": person_document(booking.user),
-        "emails": list(dict.fromkeys((booking.user_key, *(passenger.key for passenger in people)))),
+        "emails": list(emails),
         "passengers": [_passenger_document(passenger) for passenger in booking.passengers],
         "cancelled_passengers": [_passenger_document(passenger) for passenger in booking.cancelled_passengers],
         "currency": booking.currency,

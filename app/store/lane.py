@@ -63,9 +63,9 @@ class _Entry:
     answer: asyncio.Future[Booking]
     deadline: float
 
-    def is_waiting(self) -> bool:
+    def is_waiting(self, now_seconds: float) -> bool:
         """Whether somebody still listens; nothing is decided for those who have gone."""
-        if time.monotonic() >= self.deadline:
+        if now_seconds >= self.deadline:
             self.refuse(Refusal(Reason.DEADLINE_EXCEEDED, "the deadline passed before this was decided; nothing was changed"))
         return not self.answer.done()
 
@@ -141,9 +141,10 @@ class Lane:
 
     def _next_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
+        now_seconds = time.monotonic()
         while self._queue and len(batch) < self._bounds.batch_max:
             entry = self._queue.popleft()
-            if entry.is_waiting():
+            if entry.is_waiting(now_seconds):
                 batch.append(entry)
         return batch
 
@@ -227,10 +228,10 @@ class Lane:
         self, run: TrainRun, batch: list[_Entry], elsewhere: dict[str, Booking]
     ) -> list[tuple[_Entry, Booking | Refusal]]:
         """Decides everyone who still waits, in order."""
-        now = self._parts.clock()
+        now, now_seconds = self._parts.clock(), time.monotonic()
         answers: list[tuple[_Entry, Booking | Refusal]] = []
         for entry in batch:
-            if not entry.is_waiting():
+            if not entry.is_waiting(now_seconds):
                 continue
             try:
                 answers.append((entry, decide(run, entry.command, now, elsewhere)))
