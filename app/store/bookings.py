@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.domain.booking import Booking, BookingState, Passenger
 from app.store.documents import booking_from
-from app.store.driver import Collection, Database, Document, find_by_keys, outage_refused
+from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
 
 # References of one look-up: those of a whole batch, with every attempt.
 _FIND_MAX = 4_096
@@ -53,17 +53,20 @@ class Bookings:
 
     async def find(self, reference: str) -> Booking | None:
         """The booking with that reference."""
+        one = {"recent": {"$elemMatch": {"_id": reference}}}
         with outage_refused():
-            found = await self._runs.aggregate(recent_pipeline({"_id": reference})).to_list(1)
-            document = found[0] if found else await self._bookings.find_one({"_id": reference})
-        return None if document is None else booking_from(document)
+            runs = await find_at_once(self._runs, {"recent._id": reference}, most=1, projection=one)
+            if runs:
+                return booking_from(runs[0]["recent"][0])
+            found = await find_at_once(self._bookings, {"_id": reference}, most=1)
+        return booking_from(found[0]) if found else None
 
     async def find_settled(self, references: Sequence[str]) -> dict[str, Booking]:
         """The bookings at rest that have these references."""
         if not references:
             return {}
         with outage_refused():
-            found = await find_by_keys(self._bookings, list(references))
+            found = await find_at_once(self._bookings, {"_id": {"$in": list(references)}}, most=len(references))
         return {document["_id"]: booking_from(document) for document in found}
 
     async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:

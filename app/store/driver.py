@@ -31,7 +31,7 @@ __all__ = [
     "DuplicateKeyError",
     "connect",
     "connect_mock",
-    "find_by_keys",
+    "find_at_once",
     "insert_those_missing",
     "outage_refused",
     "pack",
@@ -96,15 +96,18 @@ def outage_refused() -> Iterator[None]:
         raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
 
 
-async def find_by_keys(collection: Collection, keys: list[str]) -> list[Document]:
-    """The documents with these `_id`s.
+async def find_at_once(
+    collection: Collection, query: Document, *, most: int, projection: Document | None = None
+) -> list[Document]:
+    """At most `most` documents, small enough to come in one answer of 16 MB.
 
-    As a plain command it takes one turn of the driver's threads; a cursor takes three, and every sale waits for it.
+    As a plain command it takes one turn of the driver's threads; a cursor takes three, and sales and receipts wait for it.
     """
-    query = {"_id": {"$in": keys}}
     if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
-        return await collection.find(query).to_list(len(keys))
-    command = {"find": collection.name, "filter": query, "batchSize": len(keys), "singleBatch": True}
+        return await collection.find(query, projection).limit(most).to_list(most)
+    command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most, "singleBatch": True}
+    if projection is not None:
+        command["projection"] = projection
     reply = await collection.database.command(command, codec_options=collection.codec_options)
     found: list[Document] = reply["cursor"]["firstBatch"]
     return found
