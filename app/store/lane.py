@@ -51,7 +51,7 @@ class LaneBounds:
     gather_from: int = 16
     gather_commits: float = 1.5
     rival_memory_seconds: float = 0.5
-    rival_pause_turns: float = 1.2
+    rival_pause_turns: float = 1.5
     pause_seconds_max: float = 0.25
 
 

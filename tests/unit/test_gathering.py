@@ -1,0 +1,116 @@
+"""Statements that lanes share: what waits together goes together, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from typing import cast
+
+import pytest
+
+from app.domain.booking import Booking
+from app.domain.refusals import Reason, Refusal
+from app.domain.run import make_run
+from app.store.bookings import Bookings
+from app.store.gathering import LookUps, Settler
+from app.store.runs import KeptRun, TrainRuns, Unsettled
+from tests.builders import a_train
+
+
+class AtRest:
+    """Bookings that answer one statement at a time, when they are told to."""
+
+    def __init__(self) -> None:
+        self.statements: list[list[str]] = []
+        self.was_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.is_away = False
+
+    async def find_settled(self, references: Sequence[str]) -> dict[str, Booking]:
+        self.statements.append(list(references))
+        self.was_asked.set()
+        await self.may_answer.wait()
+        if self.is_away:
+            raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
+        return {}
+
+
+class Copies:
+    """Runs whose bookings are copied, or not while the database is away."""
+
+    def __init__(self) -> None:
+        self.statements: list[int] = []
+        self.is_away = False
+
+    async def settle(self, batch: Sequence[KeptRun]) -> None:
+        self.statements.append(len(batch))
+        if self.is_away:
+            raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
+        for kept in batch:
+            kept.unsettled.clear()
+
+
+def a_kept_run(unsettled: int) -> KeptRun:
+    documents = {f"B{number}": Unsettled({"_id": f"B{number}"}, 2) for number in range(unsettled)}
+    return KeptRun(make_run(a_train(), date(2031, 5, 1)), documents)
+
+
+async def test_what_is_looked_up_while_a_statement_is_under_way_goes_into_the_next_one_together() -> None:
+    at_rest = AtRest()
+    look_ups = LookUps(cast(Bookings, at_rest))
+    first = asyncio.ensure_future(look_ups.find(["AAA"]))
+    await at_rest.was_asked.wait()
+    others = [asyncio.ensure_future(look_ups.find([reference])) for reference in ("BBB", "CCC", "DDD")]
+    await asyncio.sleep(0)
+    at_rest.may_answer.set()
+    await asyncio.gather(first, *others)
+    assert at_rest.statements == [["AAA"], ["BBB", "CCC", "DDD"]]
+
+
+async def test_an_outage_is_told_to_all_who_wait_and_to_nobody_after_them() -> None:
+    at_rest = AtRest()
+    at_rest.may_answer.set()
+    at_rest.is_away = True
+    look_ups = LookUps(cast(Bookings, at_rest))
+    outcomes = await asyncio.gather(look_ups.find(["AAA"]), look_ups.find(["BBB"]), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Refusal, Refusal]
+    at_rest.is_away = False
+    assert await look_ups.find(["AAA"]) == {}
+
+
+async def test_nothing_is_asked_where_nothing_is_wanted() -> None:
+    at_rest = AtRest()
+    assert await LookUps(cast(Bookings, at_rest)).find([]) == {}
+    assert at_rest.statements == []
+
+
+async def test_runs_that_commit_at_the_same_time_are_copied_together() -> None:
+    copies = Copies()
+    settler = Settler(cast(TrainRuns, copies))
+    kept = [a_kept_run(3), a_kept_run(2)]
+    for one in (*kept, kept[0]):
+        settler.add(one)
+    await settler.join()
+    assert copies.statements == [2]
+    assert not any(one.unsettled for one in kept)
+
+
+async def test_a_lane_waits_for_room_until_its_bookings_are_copied() -> None:
+    settler = Settler(cast(TrainRuns, Copies()))
+    kept = a_kept_run(5)
+    settler.add(kept)
+    await settler.wait_for_room(kept, 4)
+    assert not kept.unsettled
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+async def test_a_lane_does_not_wait_for_room_that_nobody_can_make(is_away: bool) -> None:
+    copies = Copies()
+    copies.is_away = is_away
+    settler = Settler(cast(TrainRuns, copies))
+    kept = a_kept_run(5)
+    if is_away:
+        settler.add(kept)
+    await asyncio.wait_for(settler.wait_for_room(kept, 0), timeout=5)
+    assert len(kept.unsettled) == 5
