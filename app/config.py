@@ -62,13 +62,13 @@ class Settings(BaseSettings):
         1_048_576,
         ge=16_384,
         le=16_777_216,
-        description="The largest request. The largest honest one, a train, has about 100 kB.",
+        description="The largest request. The largest honest one, a train, has under 50 kB.",
     )
     calls_in_flight_max: int = Field(
         5_000,
         ge=1,
         le=100_000,
-        description="Calls answered at a time; more are told RESOURCE_EXHAUSTED. Each takes about 20 kB.",
+        description="Calls answered at a time; more are told RESOURCE_EXHAUSTED.",
     )
     call_seconds_max: float = Field(
         30.0, gt=0, le=300, description="The longest a call may take whose client set no deadline, or a longer one."
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     )
     health_interval_seconds: float = Field(1.0, gt=0, le=60, description="How often MongoDB is asked whether it is there.")
     lane_batch_max: int = Field(
-        256, ge=1, le=5_000, description="Commands of one commit. More would only lengthen the slowest answer."
+        256, ge=1, le=512, description="Commands of one commit. More would only lengthen the slowest answer."
     )
     lane_commits_max: int = Field(
         4, ge=1, le=100, description="Commits under way at a time, over all trains. More of them make each batch smaller."

@@ -108,11 +108,21 @@ def _instant(call: Call | None, travel_date: date, zone: ZoneInfo, previous: dat
     )
 
 
+def stop_forms(stop: Stop | TimetableStop) -> set[str]:
+    """What a stop may be called, as it is compared: its name and its code, in any case."""
+    return {form.casefold() for form in (stop.name, stop.code) if form}
+
+
+def stop_form(text: str) -> str:
+    """What a caller calls a stop, as it is compared."""
+    return text.strip().casefold()
+
+
 def find_stop(stops: Sequence[Stop], text: str, field: str) -> int:
     """The index of the stop with that name or code, in any case. Refuses with `field` when there is none."""
-    wanted = text.strip().casefold()
+    wanted = stop_form(text)
     for index, stop in enumerate(stops):
-        if wanted == stop.name.casefold() or (stop.code and wanted == stop.code.casefold()):
+        if wanted in stop_forms(stop):
             return index
     names = ", ".join(stop.name for stop in stops)
     raise InvalidField(field, f"the train does not call at {text!r}; it calls at {names}")
@@ -129,7 +139,7 @@ def find_legs(stops: Sequence[Stop], origin: str, destination: str) -> tuple[int
 
 def calls_in_order(stops: Iterable[Stop], origin: str, destination: str) -> bool:
     """Whether the stops lead from origin to destination; an empty text matches anything."""
-    names = [{stop.name.casefold(), stop.code.casefold()} for stop in stops]
-    starts = [index for index, forms in enumerate(names) if not origin or origin.strip().casefold() in forms]
-    ends = [index for index, forms in enumerate(names) if not destination or destination.strip().casefold() in forms]
+    names = [stop_forms(stop) for stop in stops]
+    starts = [index for index, forms in enumerate(names) if not origin or stop_form(origin) in forms]
+    ends = [index for index, forms in enumerate(names) if not destination or stop_form(destination) in forms]
     return bool(starts and ends and starts[0] < ends[-1])

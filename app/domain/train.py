@@ -14,7 +14,7 @@ from app.domain.money import Money
 from app.domain.refusals import InvalidField, Refusal
 from app.domain.timetable import Call, TimetableStop, on_date
 
-_TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
+TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
 _SHORT_NAME = re.compile(rf"[A-Z0-9]{{1,{limits.SHORT_NAME_LENGTH_MAX}}}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -59,7 +59,7 @@ class KeptTrain:
 
 def check_train(train: Train) -> None:
     """Refuses a train with anything missing, out of its limits or contradicting itself, naming the field."""
-    if not _TRAIN_ID.fullmatch(train.train_id):
+    if not TRAIN_ID.fullmatch(train.train_id):
         raise InvalidField("train.train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
     _check_text(train.number, "train.number", limits.TRAIN_NUMBER_LENGTH_MAX)
     _check_stops(train.stops)

@@ -18,9 +18,9 @@ from app.domain.booking import REFERENCE_LENGTH
 from app.domain.money import Money, minor_digits
 from app.domain.people import Person
 from app.domain.refusals import InvalidField
+from app.domain.train import TRAIN_ID
 
 _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
-_TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{REFERENCE_LENGTH}}}")
 # The plain addresses that nearly everybody has; the library sees to all others, twenty times slower. It refuses domains that
@@ -52,7 +52,7 @@ def request_id(text: str) -> str:
 def train_id(text: str) -> str:
     """The key of a train."""
     required(text, "train_id")
-    if not _TRAIN_ID.fullmatch(text):
+    if not TRAIN_ID.fullmatch(text):
         raise InvalidField("train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
     return text
 

@@ -7,8 +7,7 @@ its text, and a cancellation that came from inside the service does not leave th
 are answered at a time and how long each may take. It stands around the handlers of our services only; health checks and
 reflection pass freely.
 
-It wraps each handler once, when the service is added. A `grpc.aio.ServerInterceptor` would be asked again for every call, which
-takes about as long as deciding a booking.
+It wraps each handler once, when the service is added. A `grpc.aio.ServerInterceptor` would be asked again for every call.
 """
 
 import asyncio
@@ -77,7 +76,7 @@ class Guard:
         return guarded
 
     def _begin(self) -> asyncio.Task[Any]:
-        """Notes a call that begins. One timer for all of them: an `asyncio.timeout` for each takes as long as parsing it."""
+        """Notes a call that begins. One timer serves all: an `asyncio.timeout` for each costs some microseconds."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("gRPC answers each call in a task of its own")

@@ -6,6 +6,7 @@ Belongs here: every statement to the database, documents, indexes, the lane, and
     documents.py   domain values to documents and back
     runs.py        train runs: load, catch up, commit by compare-and-swap, settle bookings, schedule, list
     bookings.py    reading bookings and receipts
+    gathering.py   look-ups and copies that all lanes share
     lane.py        folds the commands for one run into one commit at a time
     trains.py, users.py, indexes.py, embedded.py
 """

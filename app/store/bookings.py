@@ -14,9 +14,6 @@ from app.domain.booking import Booking, BookingState, Passenger
 from app.store.documents import booking_from
 from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
 
-# References of one look-up: those of a whole batch, with every attempt.
-_FIND_MAX = 4_096
-
 # Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
 _PAGES_MAX = 100
 
@@ -72,7 +69,7 @@ class Bookings:
     async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:
         """The bookings, recent or at rest, that have these references."""
         with outage_refused():
-            recent = await self._runs.aggregate(recent_pipeline({"_id": {"$in": list(references)}})).to_list(_FIND_MAX)
+            recent = await self._runs.aggregate(recent_pipeline({"_id": {"$in": list(references)}})).to_list(len(references))
         return await self.find_settled(references) | {document["_id"]: booking_from(document) for document in recent}
 
     async def list_receipts(self, query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Booking]:

@@ -21,14 +21,14 @@ from app.domain.money import Money
 from app.domain.people import Person, email_key
 from app.domain.run import TrainRun
 from app.domain.seats import CoachSeats, SectionSeats
-from app.domain.timetable import Call, Journey, Stop, TimetableStop, legs_between
+from app.domain.timetable import Call, Journey, Stop, TimetableStop, legs_between, stop_forms
 from app.domain.train import Coach, KeptTrain, Section, Train
 from app.store.driver import Document
 
 
-def stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
-    """All names and codes of the stops as they are compared, for finding trains by station."""
-    return sorted({form.casefold() for stop in stops for form in (stop.name, stop.code) if form})
+def _all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
+    """What all the stops may be called, for finding trains by station."""
+    return sorted(set().union(*map(stop_forms, stops)))
 
 
 # -- bookings
@@ -142,7 +142,7 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "travel_date": run.travel_date,
         "number": run.number,
         "stops": [_stop_document(stop) for stop in run.stops],
-        "stop_forms": stop_forms(run.stops),
+        "stop_forms": _all_stop_forms(run.stops),
         "sections": [section_document(section) for section in run.sections],
         "freed_sequence": run.freed_sequence,
         "recent": [],
@@ -231,7 +231,7 @@ def train_document(kept: KeptTrain) -> Document:
         "create_time": kept.create_time,
         "number": train.number,
         "stops": [_timetable_stop_document(stop) for stop in train.stops],
-        "stop_forms": stop_forms(train.stops),
+        "stop_forms": _all_stop_forms(train.stops),
         "sections": [
             {"name": section.name, "fare_minor": section.fare.minor, "currency": section.fare.currency}
             for section in train.sections

@@ -99,17 +99,20 @@ def outage_refused() -> Iterator[None]:
 async def find_at_once(
     collection: Collection, query: Document, *, most: int, projection: Document | None = None
 ) -> list[Document]:
-    """At most `most` documents, small enough to come in one answer of 16 MB.
+    """At most `most` documents.
 
-    As a plain command it takes one turn of the driver's threads; a cursor takes three, and sales and receipts wait for it.
+    As a plain command it takes one turn of the driver's threads; a cursor takes three, and sales and receipts wait for it. Only
+    what is too large for one answer of 16 MB is read again by a cursor.
     """
     if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         return await collection.find(query, projection).limit(most).to_list(most)
-    command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most, "singleBatch": True}
+    command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most}
     if projection is not None:
         command["projection"] = projection
     reply = await collection.database.command(command, codec_options=collection.codec_options)
     found: list[Document] = reply["cursor"]["firstBatch"]
+    if reply["cursor"]["id"]:
+        return await collection.find(query, projection).limit(most).to_list(most)
     return found
 
 

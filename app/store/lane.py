@@ -42,11 +42,11 @@ class LaneBounds:
     idle.
     """
 
-    batch_max: int = 256
-    commits_max: int = 4
-    queue_max: int = 5_000
-    commit_attempts_max: int = 16
-    cached_passengers_max: int = 100_000
+    batch_max: int
+    commits_max: int
+    queue_max: int
+    commit_attempts_max: int
+    cached_passengers_max: int
     unsettled_max: int = 512
     gather_from: int = 16
     gather_commits: float = 1.5
@@ -90,8 +90,9 @@ class LaneParts:
 class Lane:
     """One run's lane in this server. `kept` is the cached run, None until it is needed."""
 
-    def __init__(self, run_id: str, parts: LaneParts, when_idle: Callable[[], None]) -> None:
+    def __init__(self, run_id: str, parts: LaneParts, when_idle: Callable[["Lane"], None]) -> None:
         self.run_id = run_id
+        self.counted_passengers = 0
         self.kept: KeptRun | None = None
         self._parts, self._bounds = parts, parts.bounds
         self._runs, self._bookings = parts.runs, parts.bookings
@@ -137,7 +138,7 @@ class Lane:
                 await self._pause(len(batch))
         finally:
             self._task = None
-            self._when_idle()
+            self._when_idle(self)
 
     def _next_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
@@ -292,6 +293,7 @@ class Lanes:
     def __init__(self, parts: LaneParts) -> None:
         self._parts = parts
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        self._cached_passengers = 0
 
     async def submit(self, run_id: str, command: Command, deadline: float) -> Booking:
         """Decides the command in the lane of its run; see `Lane.submit`."""
@@ -307,15 +309,22 @@ class Lanes:
             await lane.join()
         await self._parts.settler.join()
 
-    def _make_room(self) -> None:
-        """Forgets idle lanes, oldest first, until the cached runs fit. One that is under way stays."""
-        cached = sum(_cached_passengers(lane) for lane in self._lanes.values())
-        for run_id, lane in list(self._lanes.items()):
-            if cached <= self._parts.bounds.cached_passengers_max and lane.kept is not None:
-                continue
-            if lane.is_idle:
-                cached -= _cached_passengers(lane)
-                del self._lanes[run_id]
+    def _make_room(self, lane: Lane) -> None:
+        """Counts what a lane that has become idle keeps, and forgets idle lanes, oldest first, until all that is kept fits."""
+        self._count(lane, _cached_passengers(lane))
+        if lane.kept is None:
+            del self._lanes[lane.run_id]
+        if self._cached_passengers <= self._parts.bounds.cached_passengers_max:
+            return
+        for oldest in [one for one in self._lanes.values() if one.is_idle]:
+            self._count(oldest, 0)
+            del self._lanes[oldest.run_id]
+            if self._cached_passengers <= self._parts.bounds.cached_passengers_max:
+                return
+
+    def _count(self, lane: Lane, passengers: int) -> None:
+        self._cached_passengers += passengers - lane.counted_passengers
+        lane.counted_passengers = passengers
 
 
 def _cached_passengers(lane: Lane) -> int:

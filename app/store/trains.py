@@ -4,6 +4,7 @@ Belongs here: statements to the collection `trains`. Does not: runs (`runs.py`).
 """
 
 from app.domain.refusals import Reason, Refusal
+from app.domain.timetable import stop_form, stop_forms
 from app.domain.train import KeptTrain
 from app.store.documents import train_document, train_from
 from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
@@ -49,12 +50,8 @@ class Trains:
 
     async def stop_names(self, text: str) -> tuple[str, ...]:
         """The names, as trains have them, of the stations whose name or code is `text` in any case."""
-        form = text.strip().casefold()
+        form = stop_form(text)
         with outage_refused():
-            found = await self._trains.find({"stop_forms": form}, {"stops": 1}).to_list(_SPELLINGS_MAX)
-        names = (stop["name"] for train in found for stop in train["stops"] if form in _forms(stop["name"], stop["code"]))
-        return tuple(dict.fromkeys(names))
-
-
-def _forms(name: str, code: str) -> tuple[str, str]:
-    return name.casefold(), code.casefold()
+            found = await self._trains.find({"stop_forms": form}).to_list(_SPELLINGS_MAX)
+        stops = (stop for document in found for stop in train_from(document).train.stops)
+        return tuple(dict.fromkeys(stop.name for stop in stops if form in stop_forms(stop)))

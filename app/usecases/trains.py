@@ -11,7 +11,7 @@ from app.domain.booking import Booking, Passenger
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
-from app.domain.timetable import Journey, calls_in_order
+from app.domain.timetable import Journey, calls_in_order, stop_form
 from app.domain.train import KeptTrain, Train, check_train, travel_dates
 from app.store.bookings import RowKey, row_key
 from app.store.store import Store
@@ -47,7 +47,7 @@ class TrainUseCases:
 
         Without a date: from yesterday on, so that a train under way still shows.
         """
-        forms = [text.strip().casefold() for text in (origin, destination) if text]
+        forms = [stop_form(text) for text in (origin, destination) if text]
         first = travel_date or (self._clock().date() - timedelta(days=1)).isoformat()
         found = await self._store.runs.list_runs(forms, first_date=first, last_date=travel_date, after=after, limit=limit + 1)
         page = found[:limit]

@@ -11,16 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 
-from app.store.embedded import find_mongod
 from tests.e2e.process import REPOSITORY, ServerProcess, a_run, environment, server_process
 from tests.integration.clients import LONDON, PARIS
 from tests.integration.world import TRAVEL_DATE
 
 BUF = shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
-
-pytestmark = pytest.mark.skipif(find_mongod() is None, reason="no mongod runs on this machine")
 
 
 async def _output(*command: str, data_dir: Path) -> tuple[int, str, str]:
@@ -43,7 +39,6 @@ async def _buf_curl(server: ServerProcess, method: str, request: dict[str, Any],
     return answer
 
 
-@pytest.mark.skipif(BUF is None, reason="buf is not installed")
 async def test_buf_curl_books_a_seat_and_reads_its_receipt_by_reflection(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with server_process(data_dir) as server:

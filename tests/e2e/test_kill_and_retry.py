@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from pymongo import MongoClient
 
 from app.pb.seatline.v1 import booking_pb2
-from app.store.embedded import find_mongod, start_embedded_mongod
+from app.store.embedded import start_embedded_mongod
 from tests.e2e.process import ServerProcess, a_run, server_process
 from tests.integration.clients import Phone, Run, booking_request, seats_of
 
 BOOKINGS, CALLERS, KILLED_AFTER = 300, 40, 100
-
-pytestmark = pytest.mark.skipif(find_mongod() is None, reason="no mongod runs on this machine")
 
 
 class Load:

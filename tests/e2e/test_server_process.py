@@ -14,12 +14,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from app.store.embedded import find_mongod
 from tests.e2e.process import REPOSITORY, a_run, environment, server_process
 from tests.integration.clients import Phone, people, seats_of
 from tests.integration.health_checks import under_way
-
-needs_mongod = pytest.mark.skipif(find_mongod() is None, reason="no mongod runs on this machine")
 
 
 async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
@@ -65,7 +62,6 @@ async def test_a_bad_setting_is_refused_in_a_line_that_names_it(tmp_path: Path, 
     assert "secret" not in errors
 
 
-@needs_mongod
 async def test_listening_everywhere_with_the_explicit_setting_warns_loudly(tmp_path: Path) -> None:
     settings = {"SEATLINE_LISTEN": "0.0.0.0:0", "SEATLINE_TRUST_CALLER_METADATA": "true"}
     async with server_process(tmp_path / "data", **settings) as server:
@@ -73,7 +69,6 @@ async def test_listening_everywhere_with_the_explicit_setting_warns_loudly(tmp_p
     assert any("anybody may do anything" in line for line in warnings)
 
 
-@needs_mongod
 async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -85,7 +80,6 @@ async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_be
         pass  # the data directory is free again
 
 
-@needs_mongod
 async def test_calls_under_way_at_sigterm_finish_and_the_server_ends_in_good_order(tmp_path: Path) -> None:
     async with server_process(tmp_path / "data", SEATLINE_CALLS_IN_FLIGHT_MAX="30") as server:
         print(f"start to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - a figure for whoever asks for it with -s

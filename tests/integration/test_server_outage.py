@@ -12,7 +12,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from app.store.embedded import EmbeddedMongod, find_mongod, start_embedded_mongod
+from app.store.embedded import EmbeddedMongod, start_embedded_mongod
 from tests.integration.clients import booking_request, refusal, seats_of
 from tests.integration.health_checks import LIVENESS, all_health, health
 from tests.integration.world import World, eventually, serving, settings_for
@@ -24,8 +24,6 @@ AT_ONCE_SECONDS = 1.0  # on a busy machine; it takes a millisecond
 @pytest.fixture(scope="module")
 def frail_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
     """A server of these tests' own, which they may halt."""
-    if find_mongod() is None:
-        pytest.skip("no mongod runs on this machine")
     running = start_embedded_mongod(tmp_path_factory.mktemp("frail"))
     yield running
     running.stop()
