@@ -87,7 +87,10 @@ class Settings(BaseSettings):
         256, ge=1, le=512, description="Commands of one commit. More would only lengthen the slowest answer."
     )
     lane_commits_max: int = Field(
-        4, ge=1, le=100, description="Commits under way at a time, over all trains. More of them make each batch smaller."
+        16,
+        ge=1,
+        le=100,
+        description="Trains that commit at a time. More of them share a statement, and make each batch smaller.",
     )
     lane_queue_max: int = Field(
         5_000, ge=1, le=100_000, description="Commands that may wait for one train; more are told RESOURCE_EXHAUSTED."

@@ -26,7 +26,7 @@ _REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{REFERENCE_LENGTH}}}")
 # The plain addresses that nearly everybody has; the library sees to all others, twenty times slower. It refuses domains that
 # are not for mail, and two dashes where they do not begin an internationalised label.
 _PLAIN_EMAIL = re.compile(
-    r"(?!.*--)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
     r"(?!(?i:arpa|invalid|local|localhost|onion)$)[A-Za-z]{2,63}"
 )
 _LOCAL_PART_LENGTH_MAX = 64  # RFC 5321 section 4.5.3.1.1
@@ -84,13 +84,35 @@ def email(text: str, field: str) -> str:
     text = text.strip()
     if len(text) > limits.EMAIL_LENGTH_MAX:
         raise InvalidField(field, f"has {len(text)} characters; at most {limits.EMAIL_LENGTH_MAX}")
-    if _PLAIN_EMAIL.fullmatch(text) and text.index("@") <= _LOCAL_PART_LENGTH_MAX:
+    if _is_plain(text):
         return text
     try:
         validate_email(text, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise InvalidField(field, f"{text!r} is no e-mail address: {error}") from None
     return text
+
+
+def _is_plain(address: str) -> bool:
+    return (
+        "--" not in address
+        and _PLAIN_EMAIL.fullmatch(address) is not None
+        and address.index("@") <= _LOCAL_PART_LENGTH_MAX
+        and len(address) <= limits.EMAIL_LENGTH_MAX
+    )
+
+
+def is_ordinary(first_name: str, last_name: str, address: str) -> bool:
+    """Whether these make a person just as they are. Nearly all do; what is wrong or unusual with the others, `person` says."""
+    return (
+        0 < len(first_name) <= limits.NAME_LENGTH_MAX
+        and 0 < len(last_name) <= limits.NAME_LENGTH_MAX
+        and first_name.isprintable()
+        and last_name.isprintable()
+        and not first_name.isspace()
+        and not last_name.isspace()
+        and _is_plain(address)
+    )
 
 
 def name(text: str, field: str) -> str:

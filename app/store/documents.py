@@ -66,13 +66,16 @@ def passenger_from(document: Document) -> Passenger:
 
 def booking_document(booking: Booking) -> Document:
     """A booking, complete in itself; it looks the same in its run's `recent` and in `bookings`."""
-    journey = booking.journey
+    return own_document(booking) | journey_document(booking.journey)
+
+
+def own_document(booking: Booking) -> Document:
+    """A booking without its journey, which is the same for many."""
     emails = {booking.user_key: None}
     for passenger in (*booking.passengers, *booking.cancelled_passengers):
         emails[passenger.key] = None
     return {
         "_id": booking.reference,
-        "run_id": journey.run_id,
         "request_id": booking.request_id,
         "fingerprint": booking.fingerprint,
         "state": booking.state.value,
@@ -84,6 +87,13 @@ def booking_document(booking: Booking) -> Document:
         "revision": booking.revision,
         "create_time": _plain(booking.create_time),
         "update_time": _plain(booking.update_time),
+    }
+
+
+def journey_document(journey: Journey) -> Document:
+    """What a booking's document says of its journey."""
+    return {
+        "run_id": journey.run_id,
         "train_id": journey.train_id,
         "travel_date": journey.travel_date,
         "train_number": journey.train_number,

@@ -5,13 +5,16 @@ driver: Motor, which follows PyMongo's own asyncio API closely enough that repla
 statements.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from enum import Enum
+from struct import Struct
+from typing import Any, NamedTuple
 
 from bson import encode
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
@@ -29,15 +32,35 @@ __all__ = [
     "Database",
     "Document",
     "DuplicateKeyError",
+    "Packer",
+    "Swap",
+    "SwapOutcome",
     "connect",
     "connect_mock",
     "find_at_once",
     "insert_those_missing",
     "outage_refused",
-    "pack",
+    "swap_each",
 ]
 
 _DUPLICATE_KEY = 11000
+_IMMUTABLE_FIELD = 66
+_LENGTH = Struct("<i")
+
+
+class Swap(NamedTuple):
+    """A change of the one document that `guard` finds, as long as it does."""
+
+    guard: Document
+    update: Document
+
+
+class SwapOutcome(Enum):
+    """What became of a swap. LOST: its guard found nothing. DUPLICATE_KEY: a unique index forbids it. Both wrote nothing."""
+
+    DONE = "done"
+    LOST = "lost"
+    DUPLICATE_KEY = "duplicate key"
 
 
 class ConnectionStringError(Exception):
@@ -65,14 +88,26 @@ def connect(uri: str, *, operation_seconds_max: float, selection_seconds_max: fl
         raise ConnectionStringError(str(error)) from error
 
 
-def pack(database: Database) -> Callable[[Document], Document]:
-    """Encodes a document once, for statements that carry it several times; encoding is most of what they cost this process.
+class Packer:
+    """Encodes documents once, for statements that carry them several times; encoding is most of what they cost this process.
 
     The database in memory takes documents only as they are.
     """
-    if _is_mock(database):
-        return lambda document: document
-    return lambda document: RawBSONDocument(encode(document))  # type: ignore[return-value]  # a mapping that is read only
+
+    def __init__(self, database: Database) -> None:
+        self._is_mock = _is_mock(database)
+
+    def part(self, document: Document) -> Document | bytes:
+        """What many documents have in common, for `join`."""
+        return document if self._is_mock else encode(document)[4:-1]
+
+    def join(self, own: Document, part: Document | bytes) -> Document:
+        """One document of its own fields and a common part. (bsonspec.org: length, fields one after the other, a zero byte.)"""
+        if not isinstance(part, bytes):
+            return own | part
+        fields = encode(own)[4:-1]
+        whole = _LENGTH.pack(len(fields) + len(part) + 5) + fields + part + b"\0"
+        return RawBSONDocument(whole)  # type: ignore[return-value]  # a mapping that is read only
 
 
 def connect_mock() -> Client:
@@ -118,6 +153,38 @@ async def find_at_once(
 
 def _is_mock(database: Database) -> bool:
     return type(database) is not AsyncIOMotorDatabase  # `isinstance` it is, too: the mock pretends
+
+
+async def swap_each(collection: Collection, swaps: Sequence[Swap]) -> list[SwapOutcome]:
+    """Makes each swap that can be made, in one statement; gives the outcomes in order. The guards have an `_id`.
+
+    MongoDB tells of many updates only how many of them found something. So each is to insert its document where it finds none,
+    under a key that contradicts its guard: this always fails, and the failure tells which update it was.
+    """
+    if len(swaps) == 1 or _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+        return [await _swap(collection, swap) for swap in swaps]
+    never = {"$setOnInsert": {"_id": "no document is ever inserted"}}
+    outcomes = [SwapOutcome.DONE] * len(swaps)
+    try:
+        await collection.bulk_write([UpdateOne(one.guard, one.update | never, upsert=True) for one in swaps], ordered=False)
+    except BulkWriteError as error:
+        details = dict(error.details)
+        for one in details["writeErrors"]:
+            outcomes[one["index"]] = _SWAP_ERRORS.get(one["code"], SwapOutcome.DONE)
+        if details.get("writeConcernErrors") or any(one["code"] not in _SWAP_ERRORS for one in details["writeErrors"]):
+            raise
+    return outcomes
+
+
+_SWAP_ERRORS = {_IMMUTABLE_FIELD: SwapOutcome.LOST, _DUPLICATE_KEY: SwapOutcome.DUPLICATE_KEY}
+
+
+async def _swap(collection: Collection, swap: Swap) -> SwapOutcome:
+    try:
+        before = await collection.find_one_and_update(swap.guard, swap.update, projection={"_id": 1})
+    except DuplicateKeyError:
+        return SwapOutcome.DUPLICATE_KEY
+    return SwapOutcome.LOST if before is None else SwapOutcome.DONE
 
 
 async def insert_those_missing(collection: Collection, documents: list[Document]) -> list[Document]:

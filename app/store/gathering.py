@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from app.domain.booking import Booking
 from app.domain.refusals import Refusal
 from app.store.bookings import Bookings
+from app.store.driver import SwapOutcome
 from app.store.runs import KeptRun, TrainRuns
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ _log = logging.getLogger(__name__)
 # Bookings stay in their run's document for that long and one statement more. Copied at once, each would be copied by itself
 # where callers come one by one, and while the next one waits.
 GATHER_SECONDS = 0.02
+
+# Runs that one statement commits, each with at most some hundred bookings.
+RUNS_MAX = 64
 
 # References of one look-up; each takes some bytes of the statement, and few are found.
 REFERENCES_MAX = 2_000
@@ -73,6 +77,40 @@ class LookUps:
         for references, answer in batch:
             if not answer.done():
                 answer.set_result({one: found[one] for one in references if one in found} if found else {})
+
+
+class Commits:
+    """Commits runs, each for itself; those that come while earlier statements are under way share the next one."""
+
+    def __init__(self, runs: TrainRuns, statements_max: int) -> None:
+        self._runs = runs
+        self._statements_max = statements_max
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._waiting: list[tuple[KeptRun, asyncio.Future[SwapOutcome]]] = []
+
+    async def commit(self, kept: KeptRun) -> SwapOutcome:
+        """Commits what is in the run's journal; see `TrainRuns.commit_each`."""
+        answer: asyncio.Future[SwapOutcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((kept, answer))
+        if len(self._under_way) < self._statements_max:
+            task = asyncio.create_task(self._work(), name="commit runs")
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        return await answer
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:RUNS_MAX], self._waiting[RUNS_MAX:]
+            try:
+                outcomes = await self._runs.commit_each([kept for kept, _ in batch])
+            except Exception as error:  # every waiting lane is to know
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+                if not answer.done():
+                    answer.set_result(outcome)
 
 
 class Settler:

@@ -27,8 +27,9 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.selling import request_references
 from app.store.bookings import Bookings
-from app.store.gathering import LookUps, Settler
-from app.store.runs import KeptRun, ReferenceTaken, TrainRuns, run_not_found
+from app.store.driver import SwapOutcome
+from app.store.gathering import Commits, LookUps, Settler
+from app.store.runs import KeptRun, TrainRuns, run_not_found
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class LaneBounds:
     """What a lane may hold; `app/config.py` gives the first ones and their reasons.
 
     `unsettled_max` bounds the bookings in a run's document: 512 of nine passengers with the longest names take 6 MB of the 16
-    that a document may have. The pauses were measured with two servers on one run: shorter ones lose more swaps, longer ones
-    idle.
+    that a document may have. Of `statements_max` statements that commit, MongoDB works on one while the next is gathered. The
+    pauses were measured with two servers on one run: shorter ones lose more swaps, longer ones idle.
     """
 
     batch_max: int
@@ -48,6 +49,7 @@ class LaneBounds:
     commit_attempts_max: int
     cached_passengers_max: int
     unsettled_max: int = 512
+    statements_max: int = 2
     gather_from: int = 16
     gather_commits: float = 1.5
     rival_memory_seconds: float = 0.5
@@ -76,13 +78,14 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class LaneParts:
-    """What every lane works with. `commits` bounds the lanes that commit at a time; `clock` gives the present moment."""
+    """What every lane works with. `turns` bounds the lanes that commit at a time; `clock` gives the present moment."""
 
     runs: TrainRuns
     bookings: Bookings
     look_ups: LookUps
     settler: Settler
-    commits: asyncio.Semaphore
+    commits: Commits
+    turns: asyncio.Semaphore
     clock: Callable[[], datetime]
     bounds: LaneBounds
 
@@ -131,7 +134,7 @@ class Lane:
         try:
             while self._queue:
                 # Whoever comes while the lane waits for its turn joins the batch.
-                async with self._parts.commits:
+                async with self._parts.turns:
                     batch = self._next_batch()
                     if batch:
                         await self._serve(batch)
@@ -177,11 +180,11 @@ class Lane:
                 if is_fresh or await self._runs.version(self.run_id) == kept.run.version:
                     return _answer(answers)
             else:
-                try:
-                    if await self._commit(kept):
-                        self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
-                        return _answer(answers)
-                except ReferenceTaken:
+                outcome = await self._commit(kept)
+                if outcome is SwapOutcome.DONE:
+                    self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
+                    return _answer(answers)
+                if outcome is SwapOutcome.DUPLICATE_KEY:
                     kept.run.undo()
                     found = await self._bookings.find_many(_references(batch))
                     elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
@@ -240,17 +243,17 @@ class Lane:
                 answers.append((entry, refusal))
         return answers
 
-    async def _commit(self, kept: KeptRun) -> bool:
+    async def _commit(self, kept: KeptRun) -> SwapOutcome:
         settler, unsettled_max = self._parts.settler, self._bounds.unsettled_max
         await settler.wait_for_room(kept, max(0, unsettled_max - len(kept.run.journal.bookings)))
         if not self._has_rival():
             kept.adopt_carried()
         begin = time.monotonic()
-        done = await self._runs.commit(kept)
+        outcome = await self._parts.commits.commit(kept)
         self._commit_seconds = _smoothed(self._commit_seconds, time.monotonic() - begin)
-        if done:
+        if outcome is SwapOutcome.DONE:
             settler.add(kept)
-        return done
+        return outcome
 
     async def _pause(self, batch_size: int) -> None:
         """Leaves a rival the time for a turn of its own, or lets a crowd gather; a lone caller never waits here."""

@@ -22,8 +22,19 @@ from app.domain.booking import Booking, BookingState
 from app.domain.people import email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
-from app.store.documents import booking_document, booking_from, freed_document, run_document, run_from
-from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused, pack
+from app.domain.timetable import Journey
+from app.store.documents import booking_from, freed_document, journey_document, own_document, run_document, run_from
+from app.store.driver import (
+    Collection,
+    Database,
+    Document,
+    Packer,
+    Swap,
+    SwapOutcome,
+    insert_those_missing,
+    outage_refused,
+    swap_each,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +42,10 @@ _log = logging.getLogger(__name__)
 _INSERT_BATCH = 100
 # Bookings copied at a time: about a megabyte.
 _SETTLE_BATCH = 1_000
+# Journeys whose part of a document is remembered: all that are on sale at a time, and 300 bytes each.
+_JOURNEYS_MAX = 4_096
 # Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
 _BOOKINGS_MAX = 400_000
-
-
-class ReferenceTaken(Exception):  # noqa: N818 - it is an outcome, not a fault
-    """A commit would have given a booking a reference that a booking of another run has."""
 
 
 class Unsettled(NamedTuple):
@@ -65,13 +74,22 @@ class KeptRun:
         self.carried.clear()
 
 
+class _Prepared(NamedTuple):
+    """A commit: the swap, the bookings that it changes, and the references that it leaves out of `recent`."""
+
+    swap: Swap
+    changed: dict[str, Unsettled]
+    left_out: list[str]
+
+
 class TrainRuns:
     """The collections `train_runs` and `bookings`, as far as selling needs them."""
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
-        self._pack = pack(database)
+        self._packer = Packer(database)
+        self._journeys: dict[Journey, Document | bytes] = {}
 
     async def load(self, run_id: str) -> KeptRun | None:
         """A run with all who travel on it, or None where there is none.
@@ -133,37 +151,37 @@ class TrainRuns:
             document = await self._runs.find_one({"_id": run_id}, {"version": 1})
         return None if document is None else int(document["version"])
 
-    async def commit(self, kept: KeptRun) -> bool:
-        """Writes what is in the run's journal. False when another server has committed first; then nothing was written.
+    async def commit_each(self, batch: Sequence[KeptRun]) -> list[SwapOutcome]:
+        """Writes what is in the journals of these runs, in one statement; gives each run's own outcome, in order.
 
-        Raises ReferenceTaken when a new booking's reference belongs to another run. After a refusal DATABASE_UNAVAILABLE
-        nobody knows whether it was written.
+        LOST when another server has committed first, DUPLICATE_KEY when a new booking's reference belongs to another run; then
+        nothing of that run was written. After a refusal DATABASE_UNAVAILABLE nobody knows what was.
         """
+        prepared = [self._prepare(kept) for kept in batch]
+        with outage_refused():
+            outcomes = await swap_each(self._runs, [one.swap for one in prepared])
+        for kept, one, outcome in zip(batch, prepared, outcomes, strict=True):
+            if outcome is SwapOutcome.DONE:
+                _committed(kept, one)
+        return outcomes
+
+    def _prepare(self, kept: KeptRun) -> _Prepared:
         run = kept.run
         changed = {one: self._unsettled(run.bookings[one]) for one in run.journal.bookings}
         newest = {**kept.unsettled, **changed}
         recent = [document for one, document in kept.carried.items() if one not in newest]
         recent += [one.document for one in newest.values()]
-        left_out = list(kept.settled)
-        guard = {"_id": run.run_id, "version": run.version}
-        try:
-            with outage_refused():
-                update = journal_update(run, recent)
-                before = await self._runs.find_one_and_update(guard, update, projection={"_id": 1})
-        except DuplicateKeyError as error:
-            raise ReferenceTaken from error
-        if before is None:
-            return False
-        kept.unsettled.update(changed)
-        for reference in changed:
-            kept.carried.pop(reference, None)
-        for reference in left_out:
-            del kept.settled[reference]
-        run.committed()
-        return True
+        swap = Swap({"_id": run.run_id, "version": run.version}, journal_update(run, recent))
+        return _Prepared(swap, changed, list(kept.settled))
 
     def _unsettled(self, booking: Booking) -> Unsettled:
-        return Unsettled(self._pack(booking_document(booking)), booking.revision)
+        journey = booking.journey
+        part = self._journeys.get(journey)
+        if part is None:
+            if len(self._journeys) >= _JOURNEYS_MAX:
+                self._journeys.clear()
+            part = self._journeys[journey] = self._packer.part(journey_document(journey))
+        return Unsettled(self._packer.join(own_document(booking), part), booking.revision)
 
     async def settle(self, batch: Sequence[KeptRun]) -> None:
         """Copies the unsettled bookings of these runs to where they rest; the next commit leaves them out of the document.
@@ -232,6 +250,15 @@ class TrainRuns:
         with outage_refused():
             cursor = self._runs.find(query, {"recent": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
             return [run_from(document) for document in await cursor.to_list(limit)]
+
+
+def _committed(kept: KeptRun, prepared: _Prepared) -> None:
+    kept.unsettled.update(prepared.changed)
+    for reference in prepared.changed:
+        kept.carried.pop(reference, None)
+    for reference in prepared.left_out:
+        del kept.settled[reference]
+    kept.run.committed()
 
 
 def _newer(recent: list[Document], settled: list[Document]) -> dict[str, Document]:

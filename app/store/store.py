@@ -10,7 +10,7 @@ from datetime import datetime
 
 from app.store.bookings import Bookings
 from app.store.driver import Database
-from app.store.gathering import LookUps, Settler
+from app.store.gathering import Commits, LookUps, Settler
 from app.store.lane import LaneBounds, LaneParts, Lanes
 from app.store.runs import TrainRuns
 from app.store.trains import Trains
@@ -32,6 +32,6 @@ def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBo
     """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds."""
     runs = TrainRuns(database)
     bookings = Bookings(database)
-    commits = asyncio.Semaphore(bounds.commits_max)
-    lanes = Lanes(LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, clock, bounds))
+    commits, turns = Commits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
+    lanes = Lanes(LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds))
     return Store(runs, bookings, lanes, Trains(database), Users(database))

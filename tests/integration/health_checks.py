@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.server import Server
+from app.store.driver import SwapOutcome
+from app.store.runs import KeptRun
 from tests.integration.clients import CALL_SECONDS_MAX, Phone, decoded, refusal
 from tests.integration.world import eventually
 
@@ -60,16 +62,16 @@ async def _is_full(channel: grpc.aio.Channel) -> bool:
 @asynccontextmanager
 async def slow_commits(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[asyncio.Event, asyncio.Event]]:
     """Until the block ends, or the second event is set, commits begin but wait; the first event is set once one has begun."""
-    commit = server.store.runs.commit
+    commit_each = server.store.runs.commit_each
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(kept: Any) -> bool:
+    async def slow(batch: Sequence[KeptRun]) -> list[SwapOutcome]:
         begun.set()
         await go_on.wait()
-        return await commit(kept)
+        return await commit_each(batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(server.store.runs, "commit", slow)
+        patched.setattr(server.store.runs, "commit_each", slow)
         try:
             yield begun, go_on
         finally:

@@ -58,7 +58,7 @@ async def test_a_fault_in_a_commit_is_internal_to_all_who_wait_and_the_lane_goes
 
     request = booking_request(run, "jane")
     with monkeypatch.context() as patched:
-        patched.setattr(world.server.store.runs, "commit", broken)
+        patched.setattr(world.server.store.runs, "commit_each", broken)
         calls = [refusal(world.phone(name).book(run)) for name in ("p1", "p2", "p3")]
         refused = await asyncio.gather(refusal(world.phone("jane").send(request)), *calls)
     assert {one.says for one in refused} == {INTERNAL}

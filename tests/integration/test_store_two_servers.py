@@ -126,3 +126,14 @@ async def test_a_crowd_that_books_moves_and_cancels_on_both_leaves_no_seat_twice
     assert sum((await pair[1].phone().free(run)).values()) == 80 - 24
     sold = [seat for seat, state in (await pair[0].phone().seat_map(run)).items() if state == "SOLD"]
     assert sorted(sold) == sorted(seat for seat, _ in listed)
+
+
+async def test_both_servers_sell_many_runs_at_once_and_each_seat_is_sold_once(pair: tuple[World, World]) -> None:
+    runs = [await pair[0].run("A12", train_id=f"shared-{number}") for number in range(8)]
+    found = await asyncio.gather(
+        *(phone.book(run) for run in runs for phone in _either(pair, people(f"of-{run.train_id}", 12))),
+    )
+    for run in runs:
+        listed = await pair[0].desk.section(run, "A")
+        assert sorted(seat for seat, _ in listed) == sorted(f"A-{number}" for number in range(1, 13))
+    assert len({booking.reference for booking in found}) == 96

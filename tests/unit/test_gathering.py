@@ -13,7 +13,8 @@ from app.domain.booking import Booking
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import make_run
 from app.store.bookings import Bookings
-from app.store.gathering import LookUps, Settler
+from app.store.driver import SwapOutcome
+from app.store.gathering import Commits, LookUps, Settler
 from app.store.runs import KeptRun, TrainRuns, Unsettled
 from tests.builders import a_train
 
@@ -49,6 +50,25 @@ class Copies:
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
         for kept in batch:
             kept.unsettled.clear()
+
+
+class Swaps:
+    """Runs that are committed one statement at a time, when it is told to; those with a rival lose."""
+
+    def __init__(self) -> None:
+        self.statements: list[int] = []
+        self.was_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.rivals: set[int] = set()
+        self.is_away = False
+
+    async def commit_each(self, batch: Sequence[KeptRun]) -> list[SwapOutcome]:
+        self.statements.append(len(batch))
+        self.was_asked.set()
+        await self.may_answer.wait()
+        if self.is_away:
+            raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
+        return [SwapOutcome.LOST if id(kept) in self.rivals else SwapOutcome.DONE for kept in batch]
 
 
 def a_kept_run(unsettled: int) -> KeptRun:
@@ -114,3 +134,34 @@ async def test_a_lane_does_not_wait_for_room_that_nobody_can_make(is_away: bool)
         settler.add(kept)
     await asyncio.wait_for(settler.wait_for_room(kept, 0), timeout=5)
     assert len(kept.unsettled) == 5
+
+
+async def test_runs_that_commit_while_statements_are_under_way_share_the_next_one() -> None:
+    swaps = Swaps()
+    commits = Commits(cast(TrainRuns, swaps), statements_max=1)
+    first = asyncio.create_task(commits.commit(a_kept_run(0)))
+    await swaps.was_asked.wait()
+    runs = [a_kept_run(0) for _ in range(5)]
+    swaps.rivals.add(id(runs[3]))
+    others = [asyncio.create_task(commits.commit(kept)) for kept in runs]
+    await asyncio.sleep(0)  # each of them begins, and waits
+    swaps.may_answer.set()
+    assert await first is SwapOutcome.DONE
+    done, lost = SwapOutcome.DONE, SwapOutcome.LOST
+    assert await asyncio.gather(*others) == [done, done, done, lost, done]
+    assert swaps.statements == [1, 5]
+
+
+async def test_an_outage_is_told_to_every_run_that_shared_the_statement_and_the_next_one_is_tried() -> None:
+    swaps = Swaps()
+    commits = Commits(cast(TrainRuns, swaps), statements_max=1)
+    first = asyncio.create_task(commits.commit(a_kept_run(0)))
+    await swaps.was_asked.wait()
+    others = [asyncio.create_task(commits.commit(a_kept_run(0))) for _ in range(2)]
+    await asyncio.sleep(0)
+    swaps.is_away = True
+    swaps.may_answer.set()
+    found = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [type(one) for one in found] == [Refusal] * 3
+    swaps.is_away = False
+    assert await commits.commit(a_kept_run(0)) is SwapOutcome.DONE
