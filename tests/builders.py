@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from itertools import count
 
-from app.domain.booking import Booking, CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
+from app.domain.booking import Authorization, Booking, CancelBooking, ChangeSeat, CreateBooking, IfFull, UpdateBooking
 from app.domain.changing import cancel_booking, change_seat
 from app.domain.money import Money
 from app.domain.people import Caller, Person, Role
@@ -124,6 +124,9 @@ def asks_for_seats(
     section: str = "",
     seats: Iterable[int] = (),
     travel_date: date = TRAVEL_DATE,
+    if_full: IfFull = IfFull.REJECT,
+    hold_id: str = "",
+    payment: Authorization | None = None,
 ) -> CreateBooking:
     """CreateBooking for these passengers (Jane alone by default), sent by the first of them unless `by` says who."""
     passengers = tuple(a_person(one) for one in who or ("jane",))
@@ -139,6 +142,9 @@ def asks_for_seats(
         section=section,
         passengers=passengers,
         seat_numbers=tuple(seats),
+        if_full=if_full,
+        hold_id=hold_id,
+        payment=payment,
     )
 
 
@@ -205,4 +211,4 @@ def move(run: TrainRun, booking: Booking, *, who: str = "", section: str = "", n
 
 def seat_labels(booking: Booking) -> list[str]:
     """The booking's seats as printed on its tickets, in the passengers' order."""
-    return [passenger.seat.label for passenger in booking.passengers]
+    return [passenger.place.label for passenger in booking.passengers]

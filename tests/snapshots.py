@@ -34,6 +34,9 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "sections": [section_snapshot(section) for section in run.sections],
         "bookings": dict(run.bookings),
         "live_passengers": dict(run.live_passengers),
+        "holds": dict(run.holds),
+        "waiting": dict(sorted(run.waiting.items())),
+        "waiting_number": run.waiting_number,
     }
 
 

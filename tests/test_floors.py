@@ -123,8 +123,9 @@ def differences(one: Path, other: Path) -> list[str]:
         ("app/rpc/servicers.py", "from app.server import run"),
         ("app/server.py", "from app.cli import main"),
         ("app/cli/calls.py", "import app.__main__"),
-        ("app/payments/card.py", ""),
-        ("app/rpc/calls.py", "from app.payments import card"),
+        ("app/parcels/card.py", ""),
+        ("app/payments/card.py", "from app.store import runs"),
+        ("app/rpc/calls.py", "from app.parcels import card"),
         ("app/__init__.py", "import app.domain"),
     ],
 )

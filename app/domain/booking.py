@@ -22,10 +22,22 @@ _REFERENCES_REMEMBERED = 8_192
 
 
 class BookingState(StrEnum):
-    """Where a booking stands. CANCELLED is final."""
+    """Where a booking stands. WAITLISTED is paid and without a seat yet. CANCELLED and EXPIRED are final."""
 
     CONFIRMED = "CONFIRMED"
+    WAITLISTED = "WAITLISTED"
     CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+
+
+LIVE_STATES = (BookingState.CONFIRMED, BookingState.WAITLISTED)
+
+
+class IfFull(StrEnum):
+    """What a buyer wants where no seat is free."""
+
+    WAITLIST = "WAITLIST"
+    REJECT = "REJECT"
 
 
 @value(frozen=True, slots=True)
@@ -44,12 +56,39 @@ class Seat:
 
 @value(frozen=True, slots=True)
 class Passenger:
-    """Who travels, where, and for what fare. `key` is the address as it is compared."""
+    """Who travels, where, and for what fare. `key` is the address as it is compared. Who waits has no seat."""
 
     person: Person
     key: str
-    seat: Seat
+    seat: Seat | None
     fare_minor: int
+
+    @property
+    def place(self) -> Seat:
+        """The seat of somebody who has one."""
+        if self.seat is None:
+            raise ValueError(f"{self.key} waits and has no seat")
+        return self.seat
+
+
+@value(frozen=True, slots=True)
+class Authorization:
+    """Money that was set aside for a booking: at most `minor` may be taken, if it is decided soon after `time`."""
+
+    payment_id: str
+    authorization_id: str
+    minor: int
+    currency: str
+    time: datetime
+
+
+@value(frozen=True, slots=True)
+class RefundDue:
+    """Money that a booking gives back. How far that has come is the payment's matter."""
+
+    refund_id: str
+    minor: int
+    time: datetime
 
 
 @value(frozen=True, slots=True)
@@ -57,7 +96,9 @@ class Booking:
     """The commitment to carry its passengers. Values never change; a changed booking is a new value.
 
     `revision` is the version of the train run whose commit last changed it. A CANCELLED booking keeps the passengers it had
-    last; `cancelled_passengers` are those who left while others stayed.
+    last; `cancelled_passengers` are those who left while others stayed. `wanted_section` is what was asked for, empty for any;
+    `waiting_number` is the place that a WAITLISTED one has in its run's line. `charged_minor` is what was taken for it, and
+    `refunds` what is given back of that. `payment_id` is empty where nothing had to be paid.
     """
 
     reference: str
@@ -73,6 +114,12 @@ class Booking:
     create_time: datetime
     update_time: datetime
     revision: int
+    wanted_section: str = ""
+    waiting_number: int = 0
+    payment_id: str = ""
+    authorization_id: str = ""
+    charged_minor: int = 0
+    refunds: tuple[RefundDue, ...] = ()
 
     @property
     def price(self) -> Money:
@@ -86,15 +133,17 @@ class Booking:
 
     @property
     def is_live(self) -> bool:
-        """Whether its passengers hold seats."""
-        return self.state is BookingState.CONFIRMED
+        """Whether its passengers travel, or wait to."""
+        return self.state in LIVE_STATES
 
     @property
     def seats_together(self) -> bool:
         """Whether the seats are neighbours in one coach: consecutive numbers."""
+        if self.passengers[0].seat is None:
+            return False
         if len(self.passengers) == 1:
             return True
-        seats = [passenger.seat for passenger in self.passengers]
+        seats = [passenger.place for passenger in self.passengers]
         numbers = sorted(seat.number for seat in seats)
         one_coach = len({(seat.section, seat.coach) for seat in seats}) == 1
         return one_coach and numbers[-1] - numbers[0] == len(numbers) - 1
@@ -114,11 +163,15 @@ class CreateBooking:
     section: str
     passengers: tuple[Person, ...]
     seat_numbers: tuple[int, ...] = ()
+    if_full: IfFull = IfFull.WAITLIST
+    hold_id: str = ""
+    payment: Authorization | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Tells two bodies under one request_id apart: 64 bits of all that was asked for."""
+        """Tells two bodies under one request_id apart: 64 bits of all that was asked for. How it is paid may differ."""
         asked = [self.train_id, self.travel_date, self.origin, self.destination, self.section, *map(str, self.seat_numbers)]
+        asked += self.if_full.value, self.hold_id
         for person in self.passengers:
             asked += person.first_name, person.last_name, person.email
         # No text that a booking is made from has a control character in it.
@@ -159,7 +212,39 @@ class CancelBooking:
     etag: str = ""
 
 
-Command = CreateBooking | UpdateBooking | ChangeSeat | CancelBooking
+@value(frozen=True, slots=True)
+class HoldSeats:
+    """Asks for seats to be kept for a while. Either `seat_numbers`, of `section`, or `seat_count` of the next ones."""
+
+    caller: Caller
+    request_id: str
+    train_id: str
+    travel_date: str
+    origin: str
+    destination: str
+    section: str
+    seat_numbers: tuple[int, ...]
+    seat_count: int
+    seconds: int
+
+
+@value(frozen=True, slots=True)
+class ReleaseHold:
+    """Gives held seats back before their time."""
+
+    caller: Caller
+    hold_id: str
+
+
+@value(frozen=True, slots=True)
+class Tidy:
+    """Asks for nothing but what is due on a run by now: holds to end, a waiting list to close."""
+
+    caller: Caller
+
+
+Change = UpdateBooking | ChangeSeat | CancelBooking
+Command = CreateBooking | Change | HoldSeats | ReleaseHold | Tidy
 
 
 @lru_cache(maxsize=_REFERENCES_REMEMBERED)

@@ -7,10 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.domain.booking import Booking, BookingState, CancelBooking, ChangeSeat, Passenger, UpdateBooking
+from app.domain.events import EventType
+from app.domain.money import Money
 from app.domain.people import Caller, Person, email_key, identified
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import TrainRun
-from app.domain.selling import choose_seats, require_no_live_booking, require_not_departed, take_seats
+from app.domain.seating import choose_seats, take_seats
+from app.domain.selling import require_no_live_booking
+from app.domain.terms import refund_minor
+from app.domain.timetable import require_not_departed
+from app.domain.waiting import keep, promote, with_refund
 
 
 def visible(booking: Booking | None, caller: Caller, reference: str) -> Booking:
@@ -50,20 +56,25 @@ def update_booking(run: TrainRun, command: UpdateBooking, now: datetime) -> Book
     for passenger in passengers:
         if passenger.key not in own:
             require_no_live_booking(run, passenger.key)
-    return _put(run, booking, replace(booking, passengers=passengers), now)
+    if passengers == booking.passengers:
+        return booking
+    return keep(run, replace(booking, passengers=passengers), EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
 
 
 def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     """Moves one passenger to a chosen seat or to a section's next one; the seat left behind is free in the same step.
 
-    Refuses INVALID_FIELD (no such passenger, section or seat), SEAT_TAKEN, SECTION_FULL, BOOKING_CANCELLED, ETAG_STALE,
-    RUN_DEPARTED; then nothing has changed.
+    In a section with a lower fare, the difference is given back. Refuses INVALID_FIELD (no such passenger, section or seat),
+    SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE, RUN_DEPARTED; then nothing has
+    changed.
     """
     booking = _open(run, command.caller, command.reference, command.etag, now)
+    _require_seated(booking)
     position = _passenger_position(booking, command.passenger_email, "passenger_email")
     passenger = booking.passengers[position]
-    section = command.section or passenger.seat.section
-    if (section, command.seat_number) == (passenger.seat.section, passenger.seat.number):
+    place = passenger.place
+    section = command.section or place.section
+    if (section, command.seat_number) == (place.section, place.number):
         return booking
     legs = booking.journey.legs
     chosen = (command.seat_number,) if command.seat_number else ()
@@ -71,11 +82,18 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
         index, numbers, by_counter = choose_seats(run, section, chosen, legs, 1)
     except InvalidField as refusal:
         raise InvalidField(refusal.field.replace("seat_numbers[0]", "seat_number"), refusal.description) from None
+    fare_minor = passenger.fare_minor if section == place.section else run.sections[index].fare.minor
+    if fare_minor > passenger.fare_minor:
+        fares = Money(fare_minor, booking.currency), Money(passenger.fare_minor, booking.currency)
+        raise Refusal(Reason.FARE_HIGHER, f"a seat in section {section} costs {fares[0]}, and {fares[1]} was paid")
     take_seats(run, index, numbers, legs, by_counter=by_counter)
-    run.release(passenger.seat, legs)
-    moved = replace(passenger, seat=run.seat(index, numbers[0]), fare_minor=run.sections[index].fare.minor)
+    run.release(place, legs)
+    moved = replace(passenger, seat=run.seat(index, numbers[0]), fare_minor=fare_minor)
     passengers = (*booking.passengers[:position], moved, *booking.passengers[position + 1 :])
-    return _put(run, booking, replace(booking, passengers=passengers), now)
+    changed = with_refund(replace(booking, passengers=passengers), passenger.fare_minor - fare_minor, now)
+    kept = keep(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
+    promote(run, now)
+    return kept
 
 
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:
@@ -89,17 +107,39 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     if not leaving:
         return booking
     _require_open(booking, command.etag, now)
+    changed = _without(run, booking, leaving, now)
+    if command.validate_only:
+        return changed
+    _give_back(run, booking, leaving)
+    kept = keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    promote(run, now)
+    return kept
+
+
+def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], now: datetime) -> Booking:
+    """The booking without some or all of its passengers, and what it gives back for them: all to who only waited."""
     staying = tuple(passenger for passenger in booking.passengers if passenger not in leaving)
     if staying:
         gone = (*booking.cancelled_passengers, *leaving)
         changed = replace(booking, passengers=staying, cancelled_passengers=gone)
     else:
-        changed = replace(booking, state=BookingState.CANCELLED)
-    if command.validate_only:
-        return changed
-    for passenger in leaving:
-        run.release(passenger.seat, booking.journey.legs)
-    return _put(run, booking, changed, now)
+        changed = replace(booking, state=BookingState.CANCELLED, waiting_number=0)
+    depart, is_waiting = booking.journey.depart, booking.state is BookingState.WAITLISTED
+    fares = [passenger.fare_minor for passenger in leaving]
+    return with_refund(changed, sum(fares if is_waiting else [refund_minor(one, run.terms, depart, now) for one in fares]), now)
+
+
+def _give_back(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) -> None:
+    """Frees the seats of those who leave, or their part of a place in the line."""
+    if booking.state is BookingState.CONFIRMED:
+        for passenger in leaving:
+            run.release(passenger.place, booking.journey.legs)
+        return
+    place = run.waiting[booking.waiting_number]
+    if len(leaving) == place.count:
+        run.leave_line(place.number)
+    else:
+        run.change_line(replace(place, count=place.count - len(leaving)))
 
 
 def change_cancelled(booking: Booking, command: UpdateBooking | ChangeSeat | CancelBooking, now: datetime) -> Booking:
@@ -134,8 +174,13 @@ def _require_open(booking: Booking, etag: str, now: datetime) -> None:
     if etag and etag != booking.etag:
         raise Refusal(Reason.ETAG_STALE, "the booking has changed since that etag; read it again")
     if not booking.is_live:
-        raise Refusal(Reason.BOOKING_CANCELLED, f"booking {booking.reference} is cancelled")
+        raise Refusal(Reason.BOOKING_CANCELLED, f"booking {booking.reference} is {booking.state.value.lower()}")
     require_not_departed(booking.journey, now)
+
+
+def _require_seated(booking: Booking) -> None:
+    if booking.state is BookingState.WAITLISTED:
+        raise Refusal(Reason.BOOKING_WAITLISTED, f"booking {booking.reference} waits and has no seat to move from")
 
 
 def _updated(passenger: Passenger, person: Person, fields: frozenset[str]) -> Passenger:
@@ -179,11 +224,3 @@ def _leaving(booking: Booking, command: CancelBooking) -> tuple[Passenger, ...]:
         elif key not in gone:
             raise InvalidField(f"passenger_emails[{index}]", f"{email} does not travel on booking {booking.reference}")
     return tuple(leaving.values())
-
-
-def _put(run: TrainRun, before: Booking, changed: Booking, now: datetime) -> Booking:
-    if changed == before:
-        return before
-    changed = replace(changed, update_time=now, revision=run.version + 1)
-    run.put(changed)
-    return changed

@@ -23,3 +23,17 @@ SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
 
 # Two of 32^6 references are alike by chance; eight in a row are not (10^-16 with a million bookings).
 REFERENCE_ATTEMPTS_MAX = 8
+
+REFUND_TIERS_MAX = 10
+REFUND_HOURS_BEFORE_MAX = 24 * 366  # nobody books earlier
+WAITLIST_MAX = 10_000  # waiting bookings of one run: 90 bytes each in its document
+WAITLIST_CLOSES_MINUTES_MAX = 30 * 24 * 60
+WAITING_PER_USER_MAX = 3  # waiting bookings of one user on one run; more of them would only crowd others out
+WAITLIST_EXPIRED_PER_DECISION = 200  # keeps the commit that closes a long list in bounds; the next ones go on
+
+HOLD_SECONDS_DEFAULT = 5 * 60
+HOLD_SECONDS_MAX = 15 * 60  # a buyer who needs longer to pay has gone
+HOLDS_PER_USER_MAX = 2  # on one run; holds cost nothing, and who takes many keeps seats from others
+HOLDS_PER_RUN_MAX = 2_000  # keeps a run's document in bounds: 200 bytes each
+
+AUTHORIZATION_SECONDS_MAX = 60  # a sale rests only on money that was set aside this recently; what is older is let go

@@ -40,10 +40,11 @@ class Person:
 
 @value(frozen=True, slots=True)
 class Caller:
-    """Who makes a request: `email` is None for somebody who did not say."""
+    """Who makes a request: `email` is None for somebody who did not say. `trace_parent` is the call's W3C trace context."""
 
     email: str | None = None
     roles: frozenset[Role] = frozenset()
+    trace_parent: str = ""
 
     @property
     def key(self) -> str | None:

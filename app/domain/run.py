@@ -13,11 +13,17 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from app.domain.booking import Booking, Seat
+from app.domain.events import Event, EventType, Json, event_id
+from app.domain.hold import Hold
 from app.domain.refusals import InvalidField
 from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
+from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
 from app.domain.train import Train
+from app.domain.values import value
 
+# Events of one commit: a batch has at most some hundred commands, and each of them few events.
+_EVENTS_PER_COMMIT_MAX = 100_000
 # Spellings of journeys that are remembered. Nearly all callers spell them as the timetable does.
 _NAMED_JOURNEYS_MAX = 256
 
@@ -30,27 +36,45 @@ class RunState(StrEnum):
     COMPLETED = "COMPLETED"
 
 
+@value(frozen=True, slots=True)
+class Waiting:
+    """A place in the line: `count` people for one booking wait for seats on these legs, in a section or (empty) in any."""
+
+    number: int
+    reference: str
+    section: str
+    legs: int
+    count: int
+
+
 @dataclass(slots=True)
 class Journal:
-    """The values that were replaced: seats by (section, number), counters by section, bookings by reference."""
+    """The values that were replaced: seats by (section, number), counters by section, bookings by reference, holds by key,
+    places in the line by number; and the events that tell of it all.
+    """
 
     sold: dict[tuple[int, int], int] = field(default_factory=dict)
     freed: dict[tuple[int, int], tuple[FreedEntry, ...]] = field(default_factory=dict)
     counters: dict[int, int] = field(default_factory=dict)
     bookings: dict[str, Booking | None] = field(default_factory=dict)
     freed_sequence: int | None = None
+    holds: dict[str, Hold | None] = field(default_factory=dict)
+    waiting: dict[int, Waiting | None] = field(default_factory=dict)
+    waiting_number: int | None = None
+    events: list[Event] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        # A change of seats always comes with one of a booking.
-        return bool(self.bookings)
+        # A change of seats or of the line always comes with one of a booking or a hold.
+        return bool(self.bookings or self.holds)
 
 
 @dataclass(slots=True)
 class TrainRun:
     """One train on one date. `version` is that of the last commit.
 
-    `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, and what was
-    looked up for a command. Of all others, the run knows who travels: `live_passengers` leads from addresses to references.
+    `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, what was looked
+    up for a command, and all that wait. Of the others, the run knows who travels: `live_passengers` leads from addresses to
+    references. `waiting` is the line, by number in the order of coming; `waiting_number` is the one given out last.
     """
 
     train_id: str
@@ -62,6 +86,10 @@ class TrainRun:
     version: int = 1
     freed_sequence: int = 0
     live_passengers: dict[str, str] = field(default_factory=dict)
+    terms: SalesTerms = DEFAULT_TERMS
+    holds: dict[str, Hold] = field(default_factory=dict)
+    waiting: dict[int, Waiting] = field(default_factory=dict)
+    waiting_number: int = 0
     journal: Journal = field(init=False, default_factory=Journal)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
@@ -113,6 +141,7 @@ class TrainRun:
         """Takes over all but the bookings of the same run, read again."""
         self.stops, self.sections = newer.stops, newer.sections
         self.version, self.freed_sequence = newer.version, newer.freed_sequence
+        self.holds, self.waiting, self.waiting_number = newer.holds, newer.waiting, newer.waiting_number
         self._journeys.clear()
         self._named_journeys.clear()
 
@@ -163,6 +192,38 @@ class TrainRun:
         """Adds a booking or replaces the one with its reference."""
         self._set_booking(booking.reference, booking)
 
+    def put_hold(self, hold: Hold) -> None:
+        """Adds a hold, whose seats have been sold to it."""
+        self._set_hold(hold.key, hold)
+
+    def drop_hold(self, hold: Hold) -> None:
+        """Forgets a hold. What becomes of its seats is the caller's matter."""
+        self._set_hold(hold.key, None)
+
+    def join_line(self, reference: str, section: str, legs: int, count: int) -> Waiting:
+        """Gives a booking the last place in the line."""
+        if self.journal.waiting_number is None:
+            self.journal.waiting_number = self.waiting_number
+        self.waiting_number += 1
+        place = Waiting(self.waiting_number, reference, section, legs, count)
+        self._set_waiting(place.number, place)
+        return place
+
+    def change_line(self, place: Waiting) -> None:
+        """Changes for how many a booking waits; its place stays."""
+        self._set_waiting(place.number, place)
+
+    def leave_line(self, number: int) -> None:
+        """Takes a place out of the line."""
+        self._set_waiting(number, None)
+
+    def tell(self, kind: EventType, subject: str, data: dict[str, Json], now: datetime, trace_parent: str = "") -> None:
+        """Notes an event, to be told with the commit that makes it true."""
+        index = len(self.journal.events)
+        version = self.version + 1
+        key, sequence = event_id(self.run_id, version, index), version * _EVENTS_PER_COMMIT_MAX + index
+        self.journal.events.append(Event(key, kind, self.run_id, sequence, now, subject, data, trace_parent))
+
     def committed(self) -> None:
         """What changed is kept now: the version rises and the journal begins anew."""
         self.version += 1
@@ -179,8 +240,14 @@ class TrainRun:
             self._set_freed(section, number, entries)
         for reference, booking in journal.bookings.items():
             self._set_booking(reference, booking)
+        for key, hold in journal.holds.items():
+            self._set_hold(key, hold)
+        for number, place in journal.waiting.items():
+            self._set_waiting(number, place)
         if journal.freed_sequence is not None:
             self.freed_sequence = journal.freed_sequence
+        if journal.waiting_number is not None:
+            self.waiting_number = journal.waiting_number
         self.journal = Journal()
 
     # -- what notes the old value and sets the new one
@@ -200,6 +267,20 @@ class TrainRun:
     def _set_counter(self, section: int, number: int) -> None:
         self.journal.counters.setdefault(section, self.sections[section].next_number)
         self.sections[section].next_number = number
+
+    def _set_hold(self, key: str, hold: Hold | None) -> None:
+        self.journal.holds.setdefault(key, self.holds.get(key))
+        if hold is None:
+            self.holds.pop(key, None)
+        else:
+            self.holds[key] = hold
+
+    def _set_waiting(self, number: int, place: Waiting | None) -> None:
+        self.journal.waiting.setdefault(number, self.waiting.get(number))
+        if place is None:
+            self.waiting.pop(number, None)
+        else:
+            self.waiting[number] = place
 
     def _next_sequence(self) -> int:
         if self.journal.freed_sequence is None:
@@ -244,7 +325,7 @@ def make_run(train: Train, travel_date: date) -> TrainRun:
                 coaches.append(CoachSeats(coach.name, last + 1, last + coach.seat_count))
                 last += coach.seat_count
         sections.append(SectionSeats(section.name, section.fare, tuple(coaches), all_legs, [0] * last))
-    return TrainRun(train.train_id, travel_date.isoformat(), train.number, stops, sections)
+    return TrainRun(train.train_id, travel_date.isoformat(), train.number, stops, sections, terms=train.terms)
 
 
 def journey_between(run: TrainRun, origin: int, destination: int) -> Journey:

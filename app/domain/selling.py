@@ -1,27 +1,43 @@
 """The decision to sell.
 
-Belongs here: CreateBooking on a train run. Does not: changes to a booking (`changing.py`), which seats come next (`seats.py`).
+Belongs here: CreateBooking on a train run. Does not: changes to a booking (`changing.py`), which seats come next
+(`seating.py`), the line of those who wait (`waiting.py`).
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, CreateBooking, Passenger, reference_for
+from app.domain.booking import (
+    Authorization,
+    Booking,
+    BookingState,
+    CreateBooking,
+    IfFull,
+    Passenger,
+    Seat,
+    reference_for,
+)
+from app.domain.events import EventType
+from app.domain.holding import take_hold
+from app.domain.money import Money
 from app.domain.people import email_key
-from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
-from app.domain.timetable import Journey
+from app.domain.seating import choose_seats, take_seats
+from app.domain.timetable import Journey, require_not_departed
+from app.domain.waiting import event_data, require_waiting_room, waiting_fare
 
 # Bookings of other runs under references that this batch may want, by reference.
 Elsewhere = Mapping[str, Booking]
 
 
 def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhere: Elsewhere) -> Booking:
-    """Sells seats on `run`, or finds what this request sold before.
+    """Sells seats on `run`, or a place in its line, or finds what this request sold before.
 
     Gives the booking. Refuses INVALID_FIELD (stops, section, seat numbers), REQUEST_ID_REUSED, RUN_DEPARTED,
-    PASSENGER_ALREADY_BOOKED, SEAT_TAKEN, SECTION_FULL; then the run is unchanged.
+    PASSENGER_ALREADY_BOOKED, SEAT_TAKEN, HOLD_EXPIRED, NOT_PERMITTED (another's hold), SECTION_FULL, WAITLIST_FULL,
+    WAITLIST_CLOSED, PAYMENT_STALE, PAYMENT_INSUFFICIENT; then the run is unchanged.
     """
     user_key = email_key(command.user.email)
     fingerprint = command.fingerprint
@@ -33,35 +49,121 @@ def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhe
     keys = [email_key(person.email) for person in command.passengers]
     for key in keys:
         require_no_live_booking(run, key)
-    section, numbers, by_counter = choose_seats(run, command.section, command.seat_numbers, journey.legs, len(keys))
-    fare = run.sections[section].fare
-    booking = Booking(
-        reference=reference,
-        request_id=command.request_id,
-        fingerprint=fingerprint,
-        state=BookingState.CONFIRMED,
-        user=command.user,
-        user_key=user_key,
-        passengers=tuple(
-            Passenger(person, key, run.seat(section, number), fare.minor)
-            for person, key, number in zip(command.passengers, keys, numbers, strict=True)
-        ),
-        cancelled_passengers=(),
-        journey=journey,
-        currency=fare.currency,
-        create_time=now,
-        update_time=now,
-        revision=run.version + 1,
-    )
-    take_seats(run, section, numbers, journey.legs, by_counter=by_counter)
-    run.put(booking)
-    return booking
+    if command.hold_id:
+        return _sell_held(run, command, journey, now, (reference, fingerprint, user_key, keys))
+    return _sell_next(run, command, journey, now, (reference, fingerprint, user_key, keys))
 
 
 def request_references(command: CreateBooking, attempts: int = limits.REFERENCE_ATTEMPTS_MAX) -> list[str]:
     """The references under which the booking of this request may stand, in the order in which they are tried."""
     user_key = email_key(command.user.email)
     return [reference_for(user_key, command.request_id, attempt) for attempt in range(attempts)]
+
+
+def price_at_most(run: TrainRun, command: CreateBooking) -> Money:
+    """The most that this request can cost on the run as it is. Refuses an unknown section and a hold that is none."""
+    if command.hold_id:
+        return take_hold(run, command, run.journey(command.origin, command.destination)).price
+    fare = waiting_fare(run, command.section)
+    return Money(fare.minor * len(command.passengers), fare.currency)
+
+
+# The reference, the fingerprint, who books, and the passengers, as addresses are compared.
+_Names = tuple[str, str, str, list[str]]
+
+
+def _sell_next(run: TrainRun, command: CreateBooking, journey: Journey, now: datetime, names: _Names) -> Booking:
+    try:
+        section, numbers, by_counter = choose_seats(
+            run, command.section, command.seat_numbers, journey.legs, len(command.passengers)
+        )
+    except Refusal as refusal:
+        if refusal.reason is not Reason.SECTION_FULL or command.if_full is IfFull.REJECT:
+            raise
+        return _join_line(run, command, journey, now, names)
+    fare = run.sections[section].fare
+    _require_paid(command.payment, fare.minor * len(numbers), fare.currency, now)
+    seats = [run.seat(section, number) for number in numbers]
+    booking = _booking(run, command, journey, now, names, BookingState.CONFIRMED, seats, fare)
+    take_seats(run, section, numbers, journey.legs, by_counter=by_counter)
+    return _keep(run, booking, EventType.BOOKING_CONFIRMED, command, now)
+
+
+def _sell_held(run: TrainRun, command: CreateBooking, journey: Journey, now: datetime, names: _Names) -> Booking:
+    hold = take_hold(run, command, journey)
+    price = hold.price
+    _require_paid(command.payment, price.minor, price.currency, now)
+    fare = Money(hold.fare_minor, hold.currency)
+    booking = _booking(run, command, journey, now, names, BookingState.CONFIRMED, list(hold.seats), fare)
+    run.drop_hold(hold)
+    return _keep(run, booking, EventType.BOOKING_CONFIRMED, command, now)
+
+
+def _join_line(run: TrainRun, command: CreateBooking, journey: Journey, now: datetime, names: _Names) -> Booking:
+    reference, _, user_key, keys = names
+    require_waiting_room(run, command, user_key, now)
+    fare = waiting_fare(run, command.section)
+    _require_paid(command.payment, fare.minor * len(keys), fare.currency, now)
+    place = run.join_line(reference, command.section, journey.legs, len(keys))
+    booking = _booking(run, command, journey, now, names, BookingState.WAITLISTED, [None] * len(keys), fare, place.number)
+    return _keep(run, booking, EventType.BOOKING_WAITLISTED, command, now)
+
+
+def _booking(  # noqa: PLR0913, PLR0917 - all that a booking is made from; it is made here alone
+    run: TrainRun,
+    command: CreateBooking,
+    journey: Journey,
+    now: datetime,
+    names: _Names,
+    state: BookingState,
+    seats: list[Seat] | list[None],
+    fare: Money,
+    waiting_number: int = 0,
+) -> Booking:
+    reference, fingerprint, user_key, keys = names
+    payment, fare_minor = command.payment, fare.minor
+    return Booking(
+        reference,
+        command.request_id,
+        fingerprint,
+        state,
+        command.user,
+        user_key,
+        tuple(
+            [
+                Passenger(person, key, seat, fare_minor)
+                for person, key, seat in zip(command.passengers, keys, seats, strict=True)
+            ]
+        ),
+        (),
+        journey,
+        fare.currency,
+        now,
+        now,
+        run.version + 1,
+        command.section,
+        waiting_number,
+        payment.payment_id if payment else "",
+        payment.authorization_id if payment else "",
+        fare_minor * len(keys),
+    )
+
+
+def _keep(run: TrainRun, booking: Booking, kind: EventType, command: CreateBooking, now: datetime) -> Booking:
+    run.put(booking)
+    run.tell(kind, booking.reference, event_data(booking), now, command.caller.trace_parent)
+    return booking
+
+
+def _require_paid(payment: Authorization | None, minor: int, currency: str, now: datetime) -> None:
+    """Refuses a sale for which too little money is set aside, or was too long ago: then it may have been let go by now."""
+    if payment is None:
+        return
+    if now - payment.time > timedelta(seconds=limits.AUTHORIZATION_SECONDS_MAX):
+        raise Refusal(Reason.PAYMENT_STALE, "the payment was set aside too long ago; send the same request again")
+    if payment.currency != currency or payment.minor < minor:
+        price, set_aside = Money(minor, currency), Money(payment.minor, payment.currency)
+        raise Refusal(Reason.PAYMENT_INSUFFICIENT, f"it costs {price} now, and {set_aside} was set aside; send a new request")
 
 
 def _find_request(run: TrainRun, user_key: str, request_id: str, elsewhere: Elsewhere) -> tuple[str, Booking | None]:
@@ -84,58 +186,11 @@ def _same_again(existing: Booking, fingerprint: str) -> Booking:
     return existing
 
 
-def require_not_departed(journey: Journey, now: datetime) -> None:
-    """Refuses once the train has left the journey's origin."""
-    if now >= journey.depart:
-        raise Refusal(Reason.RUN_DEPARTED, f"train {journey.train_number} of {journey.travel_date} has left {journey.origin}")
-
-
 def require_no_live_booking(run: TrainRun, key: str) -> None:
-    """Refuses a passenger who travels on this run already."""
+    """Refuses a passenger who travels on this run already, or waits to."""
     if run.live_reference(key) is not None:
         raise Refusal(
             Reason.PASSENGER_ALREADY_BOOKED,
             f"{key} already has a booking on train {run.number} of {run.travel_date}",
             resource=("passenger", key),
         )
-
-
-def choose_seats(
-    run: TrainRun, section: str, seat_numbers: tuple[int, ...], legs: int, count: int
-) -> tuple[int, list[int], bool]:
-    """The section's index, the seat numbers, and whether the counter gave them out. Changes nothing.
-
-    Without a section: the first one in which all find a seat. Refuses SEAT_TAKEN, SECTION_FULL, and fields that name nothing.
-    """
-    if seat_numbers:
-        index = run.section_index(section)
-        _require_free(run, index, seat_numbers, legs)
-        return index, list(seat_numbers), False
-    wanted = [run.section_index(section)] if section else range(len(run.sections))
-    for index in wanted:
-        numbers = run.sections[index].next_seats(legs, count)
-        if numbers is not None:
-            return index, numbers, True
-    where = f"section {section}" if section else "any one section"
-    seats = "no seat is" if count == 1 else f"fewer than {count} seats are"
-    raise Refusal(Reason.SECTION_FULL, f"{seats} free for this journey in {where} of train {run.number} of {run.travel_date}")
-
-
-def _require_free(run: TrainRun, section: int, numbers: tuple[int, ...], legs: int) -> None:
-    seats = run.sections[section]
-    for position, number in enumerate(numbers):
-        if not 1 <= number <= seats.size:
-            field = f"seat_numbers[{position}]"
-            raise InvalidField(field, f"section {seats.name} has no seat {number}; it has {seats.size}")
-    for number in numbers:
-        if not seats.is_free(number, legs):
-            label = f"{seats.name}-{number}"
-            raise Refusal(Reason.SEAT_TAKEN, f"seat {label} is not free for the whole journey", resource=("seat", label))
-
-
-def take_seats(run: TrainRun, section: int, numbers: list[int], legs: int, *, by_counter: bool) -> None:
-    """Sells the chosen seats, and moves the counter past those that it gave out."""
-    for number in numbers:
-        run.sell(section, number, legs)
-    if by_counter:
-        run.pass_counter(section, max(numbers))

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.domain import limits
 from app.domain.money import Money
 from app.domain.refusals import InvalidField, Refusal
+from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
 from app.domain.timetable import Call, TimetableStop, on_date
 
 TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
@@ -45,6 +46,7 @@ class Train:
     stops: tuple[TimetableStop, ...]
     sections: tuple[Section, ...]
     coaches: tuple[Coach, ...]
+    terms: SalesTerms = DEFAULT_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def check_train(train: Train) -> None:
     _check_sections(train.sections)
     _check_coaches(train.coaches, {section.name for section in train.sections})
     _check_runs_forward(train.stops)
+    check_terms(train.terms, "train")
 
 
 def travel_dates(first: date, last: date) -> list[date]:

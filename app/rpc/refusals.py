@@ -30,6 +30,16 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SEAT_TAKEN: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.SECTION_FULL: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.RUN_DEPARTED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.BOOKING_WAITLISTED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.WAITLIST_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.WAITLIST_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.HOLD_EXPIRED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.HOLDS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.FARE_HIGHER: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.PAYMENT_DECLINED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.PAYMENT_INSUFFICIENT: grpc.StatusCode.ABORTED,
+    Reason.PAYMENT_STALE: grpc.StatusCode.ABORTED,
+    Reason.PAYMENT_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.BOOKING_CANCELLED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TIMETABLE_IMPOSSIBLE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.LANE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -41,12 +51,16 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
-# After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds.
+# After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds, a
+# buyer some minutes.
 RETRY_SECONDS: dict[Reason, float] = {
     Reason.LANE_FULL: 0.2,
     Reason.TOO_MANY_CALLS: 0.2,
     Reason.COMMIT_ATTEMPTS_SPENT: 0.2,
     Reason.DATABASE_UNAVAILABLE: 1.0,
+    Reason.PAYMENT_UNAVAILABLE: 1.0,
+    Reason.WAITLIST_FULL: 60.0,
+    Reason.HOLDS_FULL: 60.0,
 }
 
 

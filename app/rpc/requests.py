@@ -9,9 +9,11 @@ from datetime import time
 from functools import lru_cache
 
 from app.domain import limits
-from app.domain.booking import CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
+from app.domain.booking import CancelBooking, ChangeSeat, CreateBooking, HoldSeats, IfFull, ReleaseHold, UpdateBooking
+from app.domain.hold import split_hold_id
 from app.domain.people import Caller, Person, email_key, identified
 from app.domain.refusals import InvalidField
+from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
@@ -20,6 +22,11 @@ from app.rpc import fields
 _PASSENGER_FIELDS = frozenset(("first_name", "last_name", "email"))
 _LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 _STOP_LENGTH_MAX = limits.NAME_LENGTH_MAX
+_IF_FULL = {
+    booking_pb2.IF_FULL_UNSPECIFIED: IfFull.WAITLIST,
+    booking_pb2.IF_FULL_WAITLIST: IfFull.WAITLIST,
+    booking_pb2.IF_FULL_REJECT: IfFull.REJECT,
+}
 _RIDES_MAX = 4_096  # rides that are asked for again and again, each under a kilobyte
 
 
@@ -42,7 +49,49 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
         request.section,
         passengers,
         _seat_numbers(request),
+        _if_full(request.if_full),
+        _optional_hold_id(request.hold_id),
     )
+
+
+def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSeats:
+    """Refuses what is missing, malformed or contradicts itself."""
+    identified(caller)
+    numbers = tuple(request.seat_numbers)
+    if bool(numbers) == bool(request.seat_count):
+        raise InvalidField("seat_count", "is required, or seat_numbers, but not both")
+    if not 0 <= request.seat_count <= limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField("seat_count", f"needs 1 to {limits.PASSENGERS_PER_BOOKING_MAX}")
+    _check_seat_numbers(numbers, request.section)
+    train_id, travel_date, origin, destination = _ride(
+        request.train_id, request.travel_date, request.origin, request.destination
+    )
+    return HoldSeats(
+        caller=caller,
+        request_id=fields.request_id(request.request_id),
+        train_id=train_id,
+        travel_date=travel_date,
+        origin=origin,
+        destination=destination,
+        section=request.section,
+        seat_numbers=numbers,
+        seat_count=request.seat_count,
+        seconds=_hold_seconds(request),
+    )
+
+
+def release_hold(caller: Caller, request: booking_pb2.ReleaseHoldRequest) -> ReleaseHold:
+    """Refuses what cannot be the name of a hold."""
+    identified(caller)
+    return ReleaseHold(caller, hold_id(request.hold_id))
+
+
+def hold_id(text: str) -> str:
+    """The name of a hold."""
+    fields.required(text, "hold_id")
+    if split_hold_id(text) is None:
+        raise InvalidField("hold_id", "is no name of a hold")
+    return text
 
 
 @lru_cache(maxsize=_RIDES_MAX)
@@ -121,7 +170,20 @@ def train(message: operator_pb2.Train) -> Train:
             for index, one in enumerate(message.sections)
         ),
         coaches=tuple(Coach(one.name, one.section, one.seat_count) for one in message.coaches),
+        terms=_terms(message),
     )
+
+
+def _terms(message: operator_pb2.Train) -> SalesTerms:
+    """The terms that a train states; for what it leaves out, those that all trains have."""
+    tiers = tuple(RefundTier(one.hours_before, one.percent) for one in message.refund_tiers)
+    minutes = DEFAULT_TERMS.waitlist_closes_minutes_before
+    if message.HasField("waitlist_closes_before"):
+        minutes, seconds = divmod(message.waitlist_closes_before.seconds, 60)
+        if seconds or message.waitlist_closes_before.nanos:
+            raise InvalidField("train.waitlist_closes_before", "must be whole minutes")
+    waitlist_max = message.waitlist_max if message.HasField("waitlist_max") else DEFAULT_TERMS.waitlist_max
+    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max)
 
 
 def _timetable_stop(message: operator_pb2.TrainStop, field: str) -> TimetableStop:
@@ -187,13 +249,40 @@ def _seat_numbers(request: booking_pb2.CreateBookingRequest) -> tuple[int, ...]:
     numbers = tuple(request.seat_numbers)
     if not numbers:
         return numbers
-    if not request.section:
-        raise InvalidField("section", "is required with seat_numbers, which count through one section")
+    _check_seat_numbers(numbers, request.section)
     if len(numbers) != len(request.passengers):
         raise InvalidField("seat_numbers", f"has {len(numbers)} seats for {len(request.passengers)} passengers")
+    return numbers
+
+
+def _check_seat_numbers(numbers: tuple[int, ...], section: str) -> None:
+    if not numbers:
+        return
+    if not section:
+        raise InvalidField("section", "is required with seat_numbers, which count through one section")
+    if len(numbers) > limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField("seat_numbers", f"has {len(numbers)} seats; at most {limits.PASSENGERS_PER_BOOKING_MAX}")
     if len(set(numbers)) != len(numbers):
         raise InvalidField("seat_numbers", "names a seat twice")
-    return numbers
+
+
+def _if_full(value: booking_pb2.IfFull.ValueType) -> IfFull:
+    try:
+        return _IF_FULL[value]
+    except KeyError:
+        raise InvalidField("if_full", f"{value} is no value that is known") from None
+
+
+def _optional_hold_id(text: str) -> str:
+    return hold_id(text) if text else text
+
+
+def _hold_seconds(request: booking_pb2.HoldSeatsRequest) -> int:
+    if not request.HasField("ttl"):
+        return limits.HOLD_SECONDS_DEFAULT
+    if request.ttl.nanos or not 1 <= request.ttl.seconds <= limits.HOLD_SECONDS_MAX:
+        raise InvalidField("ttl", f"needs 1 to {limits.HOLD_SECONDS_MAX} whole seconds")
+    return int(request.ttl.seconds)
 
 
 def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:

@@ -53,7 +53,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         """What was bought."""
         caller = caller_of(context)
         identified(caller)
-        return responses.receipt(await self._bookings.get(caller, fields.reference(request.reference)))
+        return responses.receipt((await self._bookings.get(caller, fields.reference(request.reference))).booking)
 
     async def ListReceipts(
         self, request: booking_pb2.ListReceiptsRequest, context: Context
@@ -92,8 +92,20 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     ) -> booking_pb2.CancelBookingResponse:
         """Gives seats back."""
         command = requests.cancel_booking(caller_of(context), request)
-        booking = await self._bookings.change(command, deadline_of(context, self._call_seconds_max))
-        return booking_pb2.CancelBookingResponse(booking=responses.booking(booking))
+        view, refund = await self._bookings.cancel(command, deadline_of(context, self._call_seconds_max))
+        return booking_pb2.CancelBookingResponse(booking=responses.booking(view), refund=responses.money(refund))
+
+    async def HoldSeats(self, request: booking_pb2.HoldSeatsRequest, context: Context) -> booking_pb2.Hold:
+        """Keeps seats for a while."""
+        command = requests.hold_seats(caller_of(context), request)
+        hold = await self._bookings.hold(command, deadline_of(context, self._call_seconds_max))
+        return responses.hold((command.train_id, command.travel_date), hold)
+
+    async def ReleaseHold(self, request: booking_pb2.ReleaseHoldRequest, context: Context) -> booking_pb2.ReleaseHoldResponse:
+        """Gives them back."""
+        command = requests.release_hold(caller_of(context), request)
+        await self._bookings.release(command, deadline_of(context, self._call_seconds_max))
+        return booking_pb2.ReleaseHoldResponse()
 
 
 class TrainServicer(train_pb2_grpc.TrainServiceServicer):

@@ -121,7 +121,7 @@ class Bookings:
             (booking, passenger)
             for booking in bookings
             for passenger in booking.passengers
-            if booking.is_live and passenger.seat.section == section
+            if booking.is_live and passenger.seat is not None and passenger.seat.section == section
         ]
         behind = [row for row in rows if after is None or row_key(row) > after]
         return sorted(behind, key=row_key)[:limit]
@@ -130,7 +130,7 @@ class Bookings:
 def row_key(row: tuple[Booking, Passenger]) -> RowKey:
     """Where a passenger stands in a section's list."""
     booking, passenger = row
-    return passenger.seat.number, booking.reference
+    return passenger.place.number, booking.reference
 
 
 # From runs to the bookings in their `recent`, one a document. There are few of them, whatever was sold.

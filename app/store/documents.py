@@ -4,9 +4,14 @@ Belongs here: the shape of every document, both ways. Does not: statements.
 
 train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, stops: [...], stop_forms: [...],
              sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer per seat],
-             freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, recent: [bookings]}
+             freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, terms,
+             holds: {"<key>": {owner_key, legs, seats: [[section, coach, number], ...], fare_minor, expire_time, ...}},
+             waiting: {"<number>": [reference, section, legs, count]}, waiting_number,
+             recent: [bookings], outbox: [events]}
 bookings    {_id: reference, run_id, request_id, fingerprint, state, user, emails: [as compared], passengers: [...],
-             cancelled_passengers: [...], currency, revision, create_time, update_time, and the whole journey}
+             cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section, waiting_number,
+             payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], and the whole journey}
+events      {_id: "<run>:<version>:<index>", type, run_id, sequence, time, subject, data, trace_parent}
 trains      {_id: train_id, ...}
 users       {_id: address as compared, ...}
 
@@ -14,22 +19,19 @@ The seats are arrays of integers, so that a sale writes one number at a known pa
 """
 
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import datetime
+from typing import Any
 
-from app.domain.booking import Booking, BookingState, Passenger, Seat
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.events import Event, EventType
+from app.domain.hold import Hold
 from app.domain.money import Money
 from app.domain.people import Person, email_key
-from app.domain.run import TrainRun
+from app.domain.run import TrainRun, Waiting
 from app.domain.seats import CoachSeats, SectionSeats
-from app.domain.timetable import Call, Journey, Stop, TimetableStop, legs_between, stop_forms
-from app.domain.train import Coach, KeptTrain, Section, Train
+from app.domain.timetable import Journey, Stop, legs_between
 from app.store.driver import Document
-
-
-def _all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
-    """What all the stops may be called, for finding trains by station."""
-    return sorted(set().union(*map(stop_forms, stops)))
-
+from app.store.train_documents import all_stop_forms, terms_document, terms_from
 
 # -- bookings
 
@@ -46,20 +48,16 @@ def person_from(document: Document) -> Person:
 
 def _passenger_document(passenger: Passenger) -> Document:
     person, seat = passenger.person, passenger.seat
-    return {
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "email": person.email,
-        "section": seat.section,
-        "coach": seat.coach,
-        "number": seat.number,
-        "fare_minor": passenger.fare_minor,
-    }
+    document: Document = {"first_name": person.first_name, "last_name": person.last_name, "email": person.email}
+    if seat is not None:
+        document["section"], document["coach"], document["number"] = seat.section, seat.coach, seat.number
+    document["fare_minor"] = passenger.fare_minor
+    return document
 
 
 def passenger_from(document: Document) -> Passenger:
     """A passenger of a booking."""
-    seat = Seat(document["section"], document["coach"], document["number"])
+    seat = Seat(document["section"], document["coach"], document["number"]) if "number" in document else None
     person = person_from(document)
     return Passenger(person, email_key(person.email), seat, document["fare_minor"])
 
@@ -87,6 +85,12 @@ def own_document(booking: Booking) -> Document:
         "revision": booking.revision,
         "create_time": _plain(booking.create_time),
         "update_time": _plain(booking.update_time),
+        "wanted_section": booking.wanted_section,
+        "waiting_number": booking.waiting_number,
+        "payment_id": booking.payment_id,
+        "authorization_id": booking.authorization_id,
+        "charged_minor": booking.charged_minor,
+        "refunds": [{"id": one.refund_id, "minor": one.minor, "time": _plain(one.time)} for one in booking.refunds],
     }
 
 
@@ -137,6 +141,12 @@ def booking_from(document: Document) -> Booking:
         create_time=document["create_time"],
         update_time=document["update_time"],
         revision=document["revision"],
+        wanted_section=document["wanted_section"],
+        waiting_number=document["waiting_number"],
+        payment_id=document["payment_id"],
+        authorization_id=document["authorization_id"],
+        charged_minor=document["charged_minor"],
+        refunds=tuple(RefundDue(one["id"], one["minor"], one["time"]) for one in document["refunds"]),
     )
 
 
@@ -152,10 +162,15 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "travel_date": run.travel_date,
         "number": run.number,
         "stops": [_stop_document(stop) for stop in run.stops],
-        "stop_forms": _all_stop_forms(run.stops),
+        "stop_forms": all_stop_forms(run.stops),
         "sections": [section_document(section) for section in run.sections],
         "freed_sequence": run.freed_sequence,
+        "terms": terms_document(run.terms),
+        "holds": {},
+        "waiting": {},
+        "waiting_number": run.waiting_number,
         "recent": [],
+        "outbox": [],
         "create_time": create_time,
     }
 
@@ -170,6 +185,78 @@ def run_from(document: Document) -> TrainRun:
         sections=sections_from(document),
         version=document["version"],
         freed_sequence=document["freed_sequence"],
+        terms=terms_from(document["terms"]),
+        holds={key: hold_from(key, one) for key, one in document["holds"].items()},
+        waiting={int(number): _waiting_from(int(number), one) for number, one in document["waiting"].items()},
+        waiting_number=document["waiting_number"],
+    )
+
+
+def hold_document(hold: Hold) -> Document:
+    """A hold, without its key."""
+    return {
+        "owner_key": hold.owner_key,
+        "fingerprint": hold.fingerprint,
+        "legs": hold.legs,
+        "seats": [[seat.section, seat.coach, seat.number] for seat in hold.seats],
+        "fare_minor": hold.fare_minor,
+        "currency": hold.currency,
+        "expire_time": hold.expire_time,
+    }
+
+
+def hold_from(key: str, document: Document) -> Hold:
+    """The other way."""
+    return Hold(
+        key=key,
+        owner_key=document["owner_key"],
+        fingerprint=document["fingerprint"],
+        legs=document["legs"],
+        seats=tuple(Seat(section, coach, number) for section, coach, number in document["seats"]),
+        fare_minor=document["fare_minor"],
+        currency=document["currency"],
+        expire_time=document["expire_time"],
+    )
+
+
+def waiting_document(place: Waiting) -> list[str | int]:
+    """A place in the line, without its number. Short: there may be ten thousand of them."""
+    return [place.reference, place.section, place.legs, place.count]
+
+
+def _waiting_from(number: int, document: list[Any]) -> Waiting:
+    reference, section, legs, count = document
+    return Waiting(number, reference, section, legs, count)
+
+
+# -- events
+
+
+def event_document(event: Event) -> Document:
+    """An event; it looks the same in its run's `outbox` and in `events`."""
+    return {
+        "_id": event.event_id,
+        "type": event.event_type.value,
+        "run_id": event.run_id,
+        "sequence": event.sequence,
+        "time": _plain(event.time),
+        "subject": event.subject,
+        "data": event.data,
+        "trace_parent": event.trace_parent,
+    }
+
+
+def event_from(document: Document) -> Event:
+    """The other way."""
+    return Event(
+        event_id=document["_id"],
+        event_type=EventType(document["type"]),
+        run_id=document["run_id"],
+        sequence=document["sequence"],
+        time=document["time"],
+        subject=document["subject"],
+        data=document["data"],
+        trace_parent=document["trace_parent"],
     )
 
 
@@ -226,62 +313,3 @@ def sections_from(document: Document) -> list[SectionSeats]:
         )
         for section in document["sections"]
     ]
-
-
-# -- trains
-
-
-def train_document(kept: KeptTrain) -> Document:
-    """A train with its timetable."""
-    train = kept.train
-    return {
-        "_id": train.train_id,
-        "version": kept.version,
-        "request_id": kept.request_id,
-        "create_time": kept.create_time,
-        "number": train.number,
-        "stops": [_timetable_stop_document(stop) for stop in train.stops],
-        "stop_forms": _all_stop_forms(train.stops),
-        "sections": [
-            {"name": section.name, "fare_minor": section.fare.minor, "currency": section.fare.currency}
-            for section in train.sections
-        ],
-        "coaches": [{"name": coach.name, "section": coach.section, "seat_count": coach.seat_count} for coach in train.coaches],
-    }
-
-
-def train_from(document: Document) -> KeptTrain:
-    """The other way."""
-    train = Train(
-        train_id=document["_id"],
-        number=document["number"],
-        stops=tuple(_timetable_stop_from(stop) for stop in document["stops"]),
-        sections=tuple(
-            Section(section["name"], Money(section["fare_minor"], section["currency"])) for section in document["sections"]
-        ),
-        coaches=tuple(Coach(coach["name"], coach["section"], coach["seat_count"]) for coach in document["coaches"]),
-    )
-    return KeptTrain(train, document["request_id"], document["create_time"], document["version"])
-
-
-def _timetable_stop_document(stop: TimetableStop) -> Document:
-    return {
-        "name": stop.name,
-        "code": stop.code,
-        "time_zone": stop.time_zone,
-        "arrive": _call_document(stop.arrive),
-        "depart": _call_document(stop.depart),
-    }
-
-
-def _timetable_stop_from(document: Document) -> TimetableStop:
-    arrive, depart = _call_from(document["arrive"]), _call_from(document["depart"])
-    return TimetableStop(document["name"], document["code"], document["time_zone"], arrive, depart)
-
-
-def _call_document(call: Call | None) -> Document | None:
-    return None if call is None else {"at": call.at.strftime("%H:%M"), "day_offset": call.day_offset}
-
-
-def _call_from(document: Document | None) -> Call | None:
-    return None if document is None else Call(time.fromisoformat(document["at"]), document["day_offset"])

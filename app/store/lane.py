@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.booking import Booking, Command, CreateBooking
-from app.domain.decisions import decide
+from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, ReleaseHold, Tidy
+from app.domain.decisions import Outcome, decide, tidy
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.selling import request_references
@@ -62,7 +62,7 @@ class _Entry:
     """A caller who waits: `deadline` is the loop's time after which nobody listens any more."""
 
     command: Command
-    answer: asyncio.Future[Booking]
+    answer: asyncio.Future[Outcome]
     deadline: float
 
     def is_waiting(self, now_seconds: float) -> bool:
@@ -111,8 +111,8 @@ class Lane:
         """Whether nobody waits and nothing is under way."""
         return self._task is None
 
-    async def submit(self, command: Command, deadline: float) -> Booking:
-        """Decides the command and gives the booking once it is committed.
+    async def submit(self, command: Command, deadline: float) -> Outcome:
+        """Decides the command and gives what it came to once it is committed.
 
         `deadline` is in `time.monotonic` seconds. Raises the decision's Refusal, LANE_FULL, COMMIT_ATTEMPTS_SPENT or
         DATABASE_UNAVAILABLE; after the last one, only the same request_id tells what happened.
@@ -211,7 +211,7 @@ class Lane:
 
         What is not at hand and does not rest does not exist: a run's newer bookings are always at hand, until they rest.
         """
-        kept.run.retain((*kept.unsettled, *kept.carried))
+        kept.run.retain(kept.references_at_hand())
         wanted = [one for entry in batch for one in _wanted_references(entry.command) if kept.run.find(one) is None]
         found = await self._parts.look_ups.find(wanted)
         if any(one.journey.run_id != self.run_id for one in found.values()):
@@ -230,10 +230,11 @@ class Lane:
 
     def _fold(
         self, run: TrainRun, batch: list[_Entry], elsewhere: dict[str, Booking]
-    ) -> list[tuple[_Entry, Booking | Refusal]]:
+    ) -> list[tuple[_Entry, Outcome | Refusal]]:
         """Decides everyone who still waits, in order."""
         now, now_seconds = self._parts.clock(), time.monotonic()
-        answers: list[tuple[_Entry, Booking | Refusal]] = []
+        tidy(run, now)
+        answers: list[tuple[_Entry, Outcome | Refusal]] = []
         for entry in batch:
             if not entry.is_waiting(now_seconds):
                 continue
@@ -270,7 +271,7 @@ def _smoothed(average: float, latest: float) -> float:
     return 0.8 * average + 0.2 * latest
 
 
-def _answer(answers: list[tuple[_Entry, Booking | Refusal]]) -> None:
+def _answer(answers: list[tuple[_Entry, Outcome | Refusal]]) -> None:
     for entry, outcome in answers:
         if entry.answer.done():
             continue
@@ -282,7 +283,9 @@ def _answer(answers: list[tuple[_Entry, Booking | Refusal]]) -> None:
 
 def _wanted_references(command: Command) -> list[str]:
     """The booking that a command is about, or under which its request would have made one before."""
-    return request_references(command, 1) if isinstance(command, CreateBooking) else [command.reference]
+    if isinstance(command, CreateBooking):
+        return request_references(command, 1)
+    return [] if isinstance(command, HoldSeats | ReleaseHold | Tidy) else [command.reference]
 
 
 def _references(batch: Sequence[_Entry]) -> list[str]:
@@ -298,7 +301,7 @@ class Lanes:
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._cached_passengers = 0
 
-    async def submit(self, run_id: str, command: Command, deadline: float) -> Booking:
+    async def submit(self, run_id: str, command: Command, deadline: float) -> Outcome:
         """Decides the command in the lane of its run; see `Lane.submit`."""
         lane = self._lanes.get(run_id)
         if lane is None:

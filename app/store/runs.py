@@ -13,17 +13,24 @@ acknowledged; after a crash, whoever loads the run next finds it there, and so d
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from app.domain.booking import Booking, BookingState
+from app.domain.booking import LIVE_STATES, Booking
 from app.domain.people import email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.timetable import Journey
-from app.store.documents import booking_from, freed_document, journey_document, own_document, run_document, run_from
+from app.store.documents import (
+    booking_from,
+    event_document,
+    journey_document,
+    own_document,
+    run_document,
+    run_from,
+)
 from app.store.driver import (
     Collection,
     Database,
@@ -35,6 +42,7 @@ from app.store.driver import (
     outage_refused,
     swap_each,
 )
+from app.store.journals import journal_update
 
 _log = logging.getLogger(__name__)
 
@@ -61,25 +69,40 @@ class KeptRun:
 
     `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will
     copy itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
+    The same holds for events, by their ids: `untold`, `carried_events`, `told`.
     """
 
     run: TrainRun
     unsettled: dict[str, Unsettled] = field(default_factory=dict)
     carried: dict[str, Document] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
+    untold: dict[str, Document] = field(default_factory=dict)
+    carried_events: dict[str, Document] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     def adopt_carried(self) -> None:
         """Takes it upon this server to copy what a rival has left."""
         self.unsettled.update({one: Unsettled(document, document["revision"]) for one, document in self.carried.items()})
         self.carried.clear()
+        self.untold.update(self.carried_events)
+        self.carried_events.clear()
+
+    def references_at_hand(self) -> Iterator[str]:
+        """The bookings that decisions may need without asking for them: the newest, and those that wait."""
+        yield from self.unsettled
+        yield from self.carried
+        for place in self.run.waiting.values():
+            yield place.reference
 
 
 class _Prepared(NamedTuple):
-    """A commit: the swap, the bookings that it changes, and the references that it leaves out of `recent`."""
+    """A commit: the swap, what it changes and tells, and the references and events that it leaves out of the document."""
 
     swap: Swap
     changed: dict[str, Unsettled]
+    events: dict[str, Document]
     left_out: list[str]
+    told: list[str]
 
 
 class TrainRuns:
@@ -88,28 +111,35 @@ class TrainRuns:
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
+        self._events: Collection = database["events"]
         self._packer = Packer(database)
         self._journeys: dict[Journey, Document | bytes] = {}
+        self._nothing = self._packer.part({})
 
     async def load(self, run_id: str) -> KeptRun | None:
         """A run with all who travel on it, or None where there is none.
 
         The run is read before the bookings: what leaves `recent` in between is found among them.
         """
-        live = {"run_id": run_id, "state": BookingState.CONFIRMED.value}
+        live = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}}
         wanted = {"passengers.email": 1, "revision": 1}
+        waiting: list[Document] = []
         with outage_refused():
             document = await self._runs.find_one({"_id": run_id})
             if document is None:
                 return None
             settled = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
+            if document["waiting"]:
+                references = [place[0] for place in document["waiting"].values()]
+                waiting = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
         run = run_from(document)
+        run.take_over(map(booking_from, waiting))
         run.live_passengers = {
             email_key(passenger["email"]): booking["_id"] for booking in settled for passenger in booking["passengers"]
         }
         recent = _newer(document["recent"], settled)
         run.take_over(map(booking_from, recent.values()))
-        kept = KeptRun(run, carried=recent)
+        kept = KeptRun(run, carried=recent, carried_events={one["_id"]: one for one in document["outbox"]})
         kept.adopt_carried()
         return kept
 
@@ -133,6 +163,9 @@ class TrainRuns:
         kept.carried = {
             one: new for one, new in recent.items() if one not in kept.unsettled and done.get(one) != new["revision"]
         }
+        outbox = {one["_id"]: one for one in document["outbox"]}
+        kept.untold = {one: mine for one, mine in kept.untold.items() if one in outbox}
+        kept.carried_events = {one: new for one, new in outbox.items() if one not in kept.untold and one not in kept.told}
         run.take_over(map(booking_from, (*settled, *kept.carried.values())))
         run.renew(run_from(document))
         return kept
@@ -140,10 +173,17 @@ class TrainRuns:
     async def get(self, run_id: str) -> TrainRun:
         """A run without bookings, for looking at seats. Refuses TRAIN_RUN_NOT_FOUND."""
         with outage_refused():
-            document = await self._runs.find_one({"_id": run_id}, {"recent": 0})
+            document = await self._runs.find_one({"_id": run_id}, {"recent": 0, "outbox": 0})
         if document is None:
             raise run_not_found(run_id)
         return run_from(document)
+
+    async def waiting_position(self, run_id: str, number: int) -> int:
+        """The place in the line, from 1, of who has that number; 0 for who is not in it any more."""
+        with outage_refused():
+            document = await self._runs.find_one({"_id": run_id}, {"waiting": 1}) or {"waiting": {}}
+        numbers = [int(one) for one in document["waiting"]]
+        return sum(1 for one in numbers if one <= number) if number in numbers else 0
 
     async def version(self, run_id: str) -> int | None:
         """The version of a run's last commit; None where there is no such run."""
@@ -171,8 +211,10 @@ class TrainRuns:
         newest = {**kept.unsettled, **changed}
         recent = [document for one, document in kept.carried.items() if one not in newest]
         recent += [one.document for one in newest.values()]
-        swap = Swap({"_id": run.run_id, "version": run.version}, journal_update(run, recent))
-        return _Prepared(swap, changed, list(kept.settled))
+        events = {one.event_id: self._packer.join(event_document(one), self._nothing) for one in run.journal.events}
+        outbox = [*kept.carried_events.values(), *kept.untold.values(), *events.values()]
+        swap = Swap({"_id": run.run_id, "version": run.version}, journal_update(run, recent, outbox))
+        return _Prepared(swap, changed, events, list(kept.settled), list(kept.told))
 
     def _unsettled(self, booking: Booking) -> Unsettled:
         journey = booking.journey
@@ -184,13 +226,23 @@ class TrainRuns:
         return Unsettled(self._packer.join(own_document(booking), part), booking.revision)
 
     async def settle(self, batch: Sequence[KeptRun]) -> None:
-        """Copies the unsettled bookings of these runs to where they rest; the next commit leaves them out of the document.
+        """Copies the unsettled bookings and untold events of these runs to where they rest; the next commit leaves them out.
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """
+        events = [(kept, key, one) for kept in batch for key, one in kept.untold.items()]
+        for start in range(0, len(events), _SETTLE_BATCH):
+            await self._tell(events[start : start + _SETTLE_BATCH])
         todo = [(kept, reference, one) for kept in batch for reference, one in kept.unsettled.items()]
         for start in range(0, len(todo), _SETTLE_BATCH):
             await self._settle(todo[start : start + _SETTLE_BATCH])
+
+    async def _tell(self, events: list[tuple[KeptRun, str, Document]]) -> None:
+        with outage_refused():
+            await insert_those_missing(self._events, [one for _, _, one in events])
+        for kept, key, _ in events:
+            if kept.untold.pop(key, None) is not None:
+                kept.told.add(key)
 
     async def _settle(self, todo: list[tuple[KeptRun, str, Unsettled]]) -> None:
         with outage_refused():
@@ -248,7 +300,7 @@ class TrainRuns:
             date, key = after
             query["$or"] = [{"travel_date": {"$gt": date}}, {"travel_date": date, "_id": {"$gt": key}}]
         with outage_refused():
-            cursor = self._runs.find(query, {"recent": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
+            cursor = self._runs.find(query, {"recent": 0, "outbox": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
             return [run_from(document) for document in await cursor.to_list(limit)]
 
 
@@ -258,6 +310,8 @@ def _committed(kept: KeptRun, prepared: _Prepared) -> None:
         kept.carried.pop(reference, None)
     for reference in prepared.left_out:
         del kept.settled[reference]
+    kept.untold.update(prepared.events)
+    kept.told.difference_update(prepared.told)
     kept.run.committed()
 
 
@@ -271,24 +325,3 @@ def run_not_found(run_id: str) -> Refusal:
     """The refusal for a run that is not there."""
     train_id, _, date = run_id.partition(":")
     return Refusal(Reason.TRAIN_RUN_NOT_FOUND, f"train {train_id} does not run on {date}", resource=("train_run", run_id))
-
-
-def journal_update(run: TrainRun, recent: list[Document]) -> Document:
-    """The update that writes what changed in `run` since its last commit, and `recent`, and nothing else."""
-    journal = run.journal
-    values: Document = {"version": run.version + 1, "recent": recent}
-    gone: Document = {}
-    for section, number in journal.sold:
-        values[f"sections.{section}.sold_legs.{number - 1}"] = run.sections[section].sold_legs[number - 1]
-    for section in journal.counters:
-        values[f"sections.{section}.next_number"] = run.sections[section].next_number
-    for section, number in journal.freed:
-        entries = run.sections[section].freed.get(number)
-        path = f"sections.{section}.freed.{number}"
-        if entries:
-            values[path] = freed_document(entries)
-        else:
-            gone[path] = ""
-    if journal.freed_sequence is not None:
-        values["freed_sequence"] = run.freed_sequence
-    return {"$set": values, "$unset": gone} if gone else {"$set": values}

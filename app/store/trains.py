@@ -6,8 +6,8 @@ Belongs here: statements to the collection `trains`. Does not: runs (`runs.py`).
 from app.domain.refusals import Reason, Refusal
 from app.domain.timetable import stop_form, stop_forms
 from app.domain.train import KeptTrain
-from app.store.documents import train_document, train_from
 from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
+from app.store.train_documents import train_document, train_from
 
 # Trains that call at one station, whose spelling of its name is looked up. More would only spell it the same way again.
 _SPELLINGS_MAX = 1_000

@@ -4,18 +4,37 @@ Belongs here: the use cases of passengers. Does not: what operators do (`trains.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.domain.booking import Booking, CancelBooking, ChangeSeat, CreateBooking, UpdateBooking
+from app.domain.booking import (
+    Booking,
+    BookingState,
+    CancelBooking,
+    Change,
+    ChangeSeat,
+    CreateBooking,
+    HoldSeats,
+    ReleaseHold,
+    UpdateBooking,
+)
 from app.domain.changing import change_cancelled, changeable, visible
+from app.domain.decisions import Outcome
+from app.domain.hold import Hold, split_hold_id
+from app.domain.money import Money
 from app.domain.people import Caller, email_key, require_self_or_operator
-from app.domain.refusals import Reason, Refusal
+from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import run_id
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.store import Store
 
-Change = UpdateBooking | ChangeSeat | CancelBooking
+
+@dataclass(frozen=True, slots=True)
+class BookingView:
+    """A booking and what stands elsewhere of it: its place in the line, 0 where it does not wait."""
+
+    booking: Booking
+    waitlist_position: int = 0
 
 
 class BookingUseCases:
@@ -25,24 +44,54 @@ class BookingUseCases:
         self._store = store
         self._clock = clock
 
-    async def create(self, command: CreateBooking, deadline: float) -> Booking:
+    async def create(self, command: CreateBooking, deadline: float) -> BookingView:
         """Sells seats; see `app.domain.selling.create_booking` and `Lane.submit` for what is refused."""
         if not command.user.first_name:  # somebody who books for others: as registered, where they are
             known = await self._store.users.names(command.user.key)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
-        return await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
+        run = run_id(command.train_id, command.travel_date)
+        return await self._view(_booking(await self._store.lanes.submit(run, command, deadline)))
 
-    async def get(self, caller: Caller, reference: str) -> Booking:
+    async def get(self, caller: Caller, reference: str) -> BookingView:
         """A booking, for those who may see it."""
-        return visible(await self._store.bookings.find(reference), caller, reference)
+        return await self._view(visible(await self._store.bookings.find(reference), caller, reference))
 
-    async def change(self, command: Change, deadline: float) -> Booking:
-        """Updates, moves or cancels; see `app.domain.changing` for what is refused."""
-        booking = await self._find_changeable(command)
+    async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
+        """Updates or moves; see `app.domain.changing` for what is refused."""
+        return await self._view(await self._change(command, await self._find_changeable(command), deadline))
+
+    async def cancel(self, command: CancelBooking, deadline: float) -> tuple[BookingView, Money]:
+        """Cancels; gives the booking, and what this gives back. With `validate_only` that is a quote, and nothing changes."""
+        before = await self._find_changeable(command)
+        after = await self._change(command, before, deadline)
+        known = {refund.refund_id for refund in before.refunds}
+        refund = Money(sum(one.minor for one in after.refunds if one.refund_id not in known), after.currency)
+        return await self._view(after), refund
+
+    async def hold(self, command: HoldSeats, deadline: float) -> Hold:
+        """Keeps seats for a while; see `app.domain.holding`."""
+        outcome = await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
+        if not isinstance(outcome, Hold):
+            raise TypeError("holding seats gives a hold")
+        return outcome
+
+    async def release(self, command: ReleaseHold, deadline: float) -> None:
+        """Gives held seats back; see `app.domain.holding`."""
+        parts = split_hold_id(command.hold_id)
+        if parts is None:
+            raise InvalidField("hold_id", "is no name of a hold")
+        await self._store.lanes.submit(run_id(parts[0], parts[1]), command, deadline)
+
+    async def _view(self, booking: Booking) -> BookingView:
+        if booking.state is not BookingState.WAITLISTED:
+            return BookingView(booking)
+        return BookingView(booking, await self._store.runs.waiting_position(booking.journey.run_id, booking.waiting_number))
+
+    async def _change(self, command: Change, booking: Booking, deadline: float) -> Booking:
         if booking.is_live:
             key = booking.journey.run_id
             try:
-                return await self._store.lanes.submit(key, command, deadline)
+                return _booking(await self._store.lanes.submit(key, command, deadline))
             except Refusal as refusal:
                 # It was there and the caller's a moment ago; a run forgets only what is cancelled.
                 if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):
@@ -83,3 +132,9 @@ class BookingUseCases:
 
     async def _is_known(self, key: str) -> bool:
         return await self._store.users.find(key) is not None or await self._store.bookings.knows(key)
+
+
+def _booking(outcome: Outcome) -> Booking:
+    if not isinstance(outcome, Booking):
+        raise TypeError("this command gives a booking")
+    return outcome

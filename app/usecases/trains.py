@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.domain.booking import Booking, Passenger
+from app.domain.holding import drop_expired_holds
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
@@ -55,7 +56,9 @@ class TrainUseCases:
         return views, (page[-1].travel_date, page[-1].run_id) if len(found) > limit else None
 
     def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
-        return RunView(run, run.journey(origin, destination), state_at(run.stops, self._clock()))
+        now = self._clock()
+        drop_expired_holds(run, now)  # in this look at it; the next change of the run writes it down
+        return RunView(run, run.journey(origin, destination), state_at(run.stops, now))
 
     # -- for operators
 

@@ -234,8 +234,10 @@ def booking_request(
     section: str = "",
     seats: Iterable[int] = (),
     request_id: str = "",
+    if_full: booking_pb2.IfFull.ValueType = booking_pb2.IF_FULL_REJECT,
+    **more: Any,
 ) -> booking_pb2.CreateBookingRequest:
-    """A request for seats, under a request_id of its own unless one is given."""
+    """A request for seats and nothing else, under a request_id of its own unless one is given."""
     return booking_pb2.CreateBookingRequest(
         request_id=request_id or str(uuid.uuid4()),
         train_id=run.train_id,
@@ -245,4 +247,6 @@ def booking_request(
         section=section,
         passengers=[one if isinstance(one, Person) else person(one) for one in travellers],
         seat_numbers=seats,
+        if_full=if_full,
+        **more,
     )

@@ -34,14 +34,24 @@ async def test_to_a_taken_seat_is_refused_and_nothing_changes(world: World) -> N
     assert await world.kept_run(run) == before
 
 
-async def test_to_another_section_at_its_fare(world: World) -> None:
-    run = await world.run("A2 B2", fares={"A": usd(20), "B": usd(35)})
+async def test_to_a_cheaper_section_and_the_difference_comes_back(world: World) -> None:
+    run = await world.run("A2 B2", fares={"A": usd(35), "B": usd(20)})
     jane = world.phone("jane")
     booking = await jane.book(run)
     moved = await jane.move(booking.reference, section="B")
-    assert (seats_of(moved), moved.price) == (["B-1"], usd(35))
+    assert (seats_of(moved), moved.price) == (["B-1"], usd(20))
+    assert [refund.amount for refund in moved.refunds] == [usd(15)]
     assert await jane.free(run) == {"A": 2, "B": 1}
     assert await world.desk.section(run, "A") == []
+
+
+async def test_to_a_dearer_section_nobody_moves(world: World) -> None:
+    run = await world.run("A2 B2", fares={"A": usd(20), "B": usd(35)})
+    jane = world.phone("jane")
+    booking = await jane.book(run)
+    refused = await refusal(jane.move(booking.reference, section="B"))
+    assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "FARE_HIGHER")
+    assert await jane.free(run) == {"A": 1, "B": 2}
 
 
 async def test_to_a_chosen_seat_of_another_section(world: World) -> None:

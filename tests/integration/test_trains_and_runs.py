@@ -12,12 +12,23 @@ from tests.integration.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, a
 
 async def test_a_train_comes_back_as_it_was_made(world: World) -> None:
     sent = a_train("A4 B4 A2", fares={"A": usd(20), "B": usd(35, 50)})
+    sent.refund_tiers.extend(
+        [operator_pb2.RefundTier(hours_before=72, percent=90), operator_pb2.RefundTier(hours_before=1, percent=10)]
+    )
+    sent.waitlist_closes_before.FromSeconds(90 * 60)
+    sent.waitlist_max = 0
     made = await world.desk.create_train(sent)
     assert made == await world.desk.train("es9014")
     assert (made.create_time.seconds > 0, made.etag) == (True, "1")
     made.ClearField("create_time")
     made.ClearField("etag")
     assert made == sent
+
+
+async def test_a_train_that_says_nothing_of_terms_gets_the_usual_ones(world: World) -> None:
+    made = await world.desk.create_train(a_train("A4"))
+    assert [(tier.hours_before, tier.percent) for tier in made.refund_tiers] == [(24, 100), (0, 50)]
+    assert (made.waitlist_closes_before.seconds, made.waitlist_max) == (4 * 3600, 500)
 
 
 async def test_the_same_request_makes_one_train(world: World) -> None:

@@ -113,13 +113,20 @@ def test_the_same_number_in_another_section_is_another_seat() -> None:
     assert seat_labels(move(run, book(run, "ann"), section="B", number=1)) == ["B-1"]
 
 
-def test_a_passenger_who_moves_to_another_section_pays_its_fare() -> None:
-    run = a_run("A4 B4", fares={"A": 2_000, "B": 3_550})
+def test_a_passenger_who_moves_to_a_cheaper_section_gets_the_difference_back() -> None:
+    run = a_run("A4 B4", fares={"A": 3_550, "B": 2_000})
     moved = move(run, book(run, "ann", "ben"), who="ben", section="B")
     assert seat_labels(moved) == ["A-1", "B-1"]
-    assert [passenger.fare_minor for passenger in moved.passengers] == [2_000, 3_550]
-    assert moved.price == Money(5_550, "USD")
-    assert move(run, moved, who="ben", section="A").price == Money(4_000, "USD")
+    assert [passenger.fare_minor for passenger in moved.passengers] == [3_550, 2_000]
+    assert (moved.price, moved.charged_minor) == (Money(5_550, "USD"), 7_100)
+    assert [refund.minor for refund in moved.refunds] == [1_550]
+
+
+def test_nobody_moves_to_a_dearer_section() -> None:
+    run = a_run("A4 B4", fares={"A": 2_000, "B": 3_550})
+    booking = book(run, "ann")
+    with refused(Reason.FARE_HIGHER, run):
+        change_seat(run, asks_for_another_seat(booking, section="B"), NOW)
 
 
 def test_without_a_number_the_next_seat_of_the_section_is_given_out() -> None:

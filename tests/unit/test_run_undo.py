@@ -122,8 +122,8 @@ def test_each_booking_holds_exactly_its_seats_whatever_was_decided(seed: int) ->
         travellers: dict[str, str] = {}
         for booking in run.bookings.values():
             for passenger in booking.passengers if booking.is_live else ():
-                assert not sold[passenger.seat.section][passenger.seat.number - 1] & booking.journey.legs
-                sold[passenger.seat.section][passenger.seat.number - 1] |= booking.journey.legs
+                assert not sold[passenger.place.section][passenger.place.number - 1] & booking.journey.legs
+                sold[passenger.place.section][passenger.place.number - 1] |= booking.journey.legs
                 assert passenger.key not in travellers, "two live bookings for one passenger"
                 travellers[passenger.key] = booking.reference
         assert [section.sold_legs for section in run.sections] == list(sold.values())
@@ -175,7 +175,7 @@ def test_undo_brings_a_freed_seat_back_to_its_place_in_the_order() -> None:
     create_booking(run, asks_for_seats("ann"), NOW, {})
     cancel_booking(run, asks_to_cancel(bookings[1]), NOW)
     run.undo()
-    assert [book(run, who).passengers[0].seat.number for who in ("ben", "cem")] == [3, 1]
+    assert [book(run, who).passengers[0].place.number for who in ("ben", "cem")] == [3, 1]
 
 
 def test_undo_of_nothing_changes_nothing() -> None:

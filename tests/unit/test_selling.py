@@ -85,7 +85,9 @@ def test_without_a_section_a_group_goes_where_all_of_it_finds_seats() -> None:
 
 def test_the_decision_is_found_by_the_kind_of_command() -> None:
     run = a_run()
-    assert run.find(decide(run, asks_for_seats(), NOW, {}).reference) is not None
+    booking = decide(run, asks_for_seats(), NOW, {})
+    assert isinstance(booking, Booking)
+    assert run.find(booking.reference) == booking
 
 
 # -- chosen seats

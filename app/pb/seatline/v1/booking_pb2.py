@@ -22,43 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/booking.proto\x12\x0bseatline.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x16seatline/v1/seat.proto\"\xa2\x04\n\x07\x42ooking\x12\x11\n\treference\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\x03 \x01(\t\x12\x13\n\x0btravel_date\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\npassengers\x18\t \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x34\n\x14\x63\x61ncelled_passengers\x18\n \x03(\x0b\x32\x16.seatline.v1.Passenger\x12!\n\x05price\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0eseats_together\x18\x0c \x01(\x08\x12\x1f\n\x04user\x18\r \x01(\x0b\x32\x11.seatline.v1.User\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\t\"\xd1\x03\n\x07Receipt\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\x12\x1f\n\x04user\x18\x04 \x01(\x0b\x32\x11.seatline.v1.User\x12*\n\npassengers\x18\x05 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12&\n\nprice_paid\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12 \n\x05seats\x18\x07 \x03(\x0b\x32\x11.seatline.v1.Seat\x12(\n\x05state\x18\x08 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\t \x01(\t\x12\x13\n\x0btravel_date\x18\n \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrain_number\x18\x0e \x01(\t\"\xc9\x01\n\x14\x43reateBookingRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0f\n\x07section\x18\x06 \x01(\t\x12*\n\npassengers\x18\x07 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x14\n\x0cseat_numbers\x18\x08 \x03(\x05\"&\n\x11GetBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\"&\n\x11GetReceiptRequest\x12\x11\n\treference\x18\x01 \x01(\t\"\x85\x01\n\x13ListReceiptsRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"W\n\x14ListReceiptsResponse\x12&\n\x08receipts\x18\x01 \x03(\x0b\x32\x14.seatline.v1.Receipt\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x14UpdateBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12*\n\npassengers\x18\x02 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"s\n\x11\x43hangeSeatRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x17\n\x0fpassenger_email\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x13\n\x0bseat_number\x18\x04 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"h\n\x14\x43\x61ncelBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x18\n\x10passenger_emails\x18\x02 \x03(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\">\n\x15\x43\x61ncelBookingResponse\x12%\n\x07\x62ooking\x18\x01 \x01(\x0b\x32\x14.seatline.v1.Booking*g\n\x0c\x42ookingState\x12\x1d\n\x19\x42OOKING_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42OOKING_STATE_CONFIRMED\x10\x01\x12\x1b\n\x17\x42OOKING_STATE_CANCELLED\x10\x02\x32\x9d\x04\n\x0e\x42ookingService\x12H\n\rCreateBooking\x12!.seatline.v1.CreateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetBooking\x12\x1e.seatline.v1.GetBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetReceipt\x12\x1e.seatline.v1.GetReceiptRequest\x1a\x14.seatline.v1.Receipt\x12S\n\x0cListReceipts\x12 .seatline.v1.ListReceiptsRequest\x1a!.seatline.v1.ListReceiptsResponse\x12H\n\rUpdateBooking\x12!.seatline.v1.UpdateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nChangeSeat\x12\x1e.seatline.v1.ChangeSeatRequest\x1a\x14.seatline.v1.Booking\x12V\n\rCancelBooking\x12!.seatline.v1.CancelBookingRequest\x1a\".seatline.v1.CancelBookingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/booking.proto\x12\x0bseatline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x16seatline/v1/seat.proto\"\x8a\x05\n\x07\x42ooking\x12\x11\n\treference\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\x03 \x01(\t\x12\x13\n\x0btravel_date\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\npassengers\x18\t \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x34\n\x14\x63\x61ncelled_passengers\x18\n \x03(\x0b\x32\x16.seatline.v1.Passenger\x12!\n\x05price\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0eseats_together\x18\x0c \x01(\x08\x12\x1f\n\x04user\x18\r \x01(\x0b\x32\x11.seatline.v1.User\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\t\x12\x19\n\x11waitlist_position\x18\x11 \x01(\x05\x12%\n\x07payment\x18\x12 \x01(\x0b\x32\x14.seatline.v1.Payment\x12$\n\x07refunds\x18\x13 \x03(\x0b\x32\x13.seatline.v1.Refund\"\x82\x01\n\x07Payment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.PaymentState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rattempt_count\x18\x04 \x01(\x05\"\xb0\x01\n\x06Refund\x12\x11\n\trefund_id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.seatline.v1.RefundState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x05 \x01(\x05\"\xb4\x01\n\x04Hold\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12 \n\x05seats\x18\x04 \x03(\x0b\x32\x11.seatline.v1.Seat\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05price\x18\x06 \x01(\x0b\x32\x12.google.type.Money\"\x9e\x04\n\x07Receipt\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\x12\x1f\n\x04user\x18\x04 \x01(\x0b\x32\x11.seatline.v1.User\x12*\n\npassengers\x18\x05 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12&\n\nprice_paid\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12 \n\x05seats\x18\x07 \x03(\x0b\x32\x11.seatline.v1.Seat\x12(\n\x05state\x18\x08 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\t \x01(\t\x12\x13\n\x0btravel_date\x18\n \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrain_number\x18\x0e \x01(\t\x12%\n\x07payment\x18\x0f \x01(\x0b\x32\x14.seatline.v1.Payment\x12$\n\x07refunds\x18\x10 \x03(\x0b\x32\x13.seatline.v1.Refund\"\x97\x02\n\x14\x43reateBookingRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0f\n\x07section\x18\x06 \x01(\t\x12*\n\npassengers\x18\x07 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x14\n\x0cseat_numbers\x18\x08 \x03(\x05\x12$\n\x07if_full\x18\t \x01(\x0e\x32\x13.seatline.v1.IfFull\x12\x0f\n\x07hold_id\x18\n \x01(\t\x12\x15\n\rpayment_token\x18\x0b \x01(\t\"\xd5\x01\n\x10HoldSeatsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0f\n\x07section\x18\x06 \x01(\t\x12\x14\n\x0cseat_numbers\x18\x07 \x03(\x05\x12\x12\n\nseat_count\x18\x08 \x01(\x05\x12&\n\x03ttl\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x12ReleaseHoldRequest\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\"\x15\n\x13ReleaseHoldResponse\"&\n\x11GetBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\"&\n\x11GetReceiptRequest\x12\x11\n\treference\x18\x01 \x01(\t\"\x85\x01\n\x13ListReceiptsRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"W\n\x14ListReceiptsResponse\x12&\n\x08receipts\x18\x01 \x03(\x0b\x32\x14.seatline.v1.Receipt\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x14UpdateBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12*\n\npassengers\x18\x02 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"s\n\x11\x43hangeSeatRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x17\n\x0fpassenger_email\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x13\n\x0bseat_number\x18\x04 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"h\n\x14\x43\x61ncelBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x18\n\x10passenger_emails\x18\x02 \x03(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"b\n\x15\x43\x61ncelBookingResponse\x12%\n\x07\x62ooking\x18\x01 \x01(\x0b\x32\x14.seatline.v1.Booking\x12\"\n\x06refund\x18\x02 \x01(\x0b\x32\x12.google.type.Money*\xa0\x01\n\x0c\x42ookingState\x12\x1d\n\x19\x42OOKING_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42OOKING_STATE_CONFIRMED\x10\x01\x12\x1b\n\x17\x42OOKING_STATE_CANCELLED\x10\x02\x12\x1c\n\x18\x42OOKING_STATE_WAITLISTED\x10\x03\x12\x19\n\x15\x42OOKING_STATE_EXPIRED\x10\x04*K\n\x06IfFull\x12\x17\n\x13IF_FULL_UNSPECIFIED\x10\x00\x12\x14\n\x10IF_FULL_WAITLIST\x10\x01\x12\x12\n\x0eIF_FULL_REJECT\x10\x02*\x9d\x01\n\x0cPaymentState\x12\x1d\n\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_STATE_AUTHORIZED\x10\x01\x12\x1a\n\x16PAYMENT_STATE_CAPTURED\x10\x02\x12\x18\n\x14PAYMENT_STATE_VOIDED\x10\x03\x12\x1a\n\x16PAYMENT_STATE_DECLINED\x10\x04*\\\n\x0bRefundState\x12\x1c\n\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUND_STATE_PENDING\x10\x01\x12\x15\n\x11REFUND_STATE_DONE\x10\x02\x32\xae\x05\n\x0e\x42ookingService\x12H\n\rCreateBooking\x12!.seatline.v1.CreateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetBooking\x12\x1e.seatline.v1.GetBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetReceipt\x12\x1e.seatline.v1.GetReceiptRequest\x1a\x14.seatline.v1.Receipt\x12S\n\x0cListReceipts\x12 .seatline.v1.ListReceiptsRequest\x1a!.seatline.v1.ListReceiptsResponse\x12H\n\rUpdateBooking\x12!.seatline.v1.UpdateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nChangeSeat\x12\x1e.seatline.v1.ChangeSeatRequest\x1a\x14.seatline.v1.Booking\x12V\n\rCancelBooking\x12!.seatline.v1.CancelBookingRequest\x1a\".seatline.v1.CancelBookingResponse\x12=\n\tHoldSeats\x12\x1d.seatline.v1.HoldSeatsRequest\x1a\x11.seatline.v1.Hold\x12P\n\x0bReleaseHold\x12\x1f.seatline.v1.ReleaseHoldRequest\x1a .seatline.v1.ReleaseHoldResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.booking_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BOOKINGSTATE']._serialized_start=2122
-  _globals['_BOOKINGSTATE']._serialized_end=2225
-  _globals['_BOOKING']._serialized_start=159
-  _globals['_BOOKING']._serialized_end=705
-  _globals['_RECEIPT']._serialized_start=708
-  _globals['_RECEIPT']._serialized_end=1173
-  _globals['_CREATEBOOKINGREQUEST']._serialized_start=1176
-  _globals['_CREATEBOOKINGREQUEST']._serialized_end=1377
-  _globals['_GETBOOKINGREQUEST']._serialized_start=1379
-  _globals['_GETBOOKINGREQUEST']._serialized_end=1417
-  _globals['_GETRECEIPTREQUEST']._serialized_start=1419
-  _globals['_GETRECEIPTREQUEST']._serialized_end=1457
-  _globals['_LISTRECEIPTSREQUEST']._serialized_start=1460
-  _globals['_LISTRECEIPTSREQUEST']._serialized_end=1593
-  _globals['_LISTRECEIPTSRESPONSE']._serialized_start=1595
-  _globals['_LISTRECEIPTSRESPONSE']._serialized_end=1682
-  _globals['_UPDATEBOOKINGREQUEST']._serialized_start=1685
-  _globals['_UPDATEBOOKINGREQUEST']._serialized_end=1833
-  _globals['_CHANGESEATREQUEST']._serialized_start=1835
-  _globals['_CHANGESEATREQUEST']._serialized_end=1950
-  _globals['_CANCELBOOKINGREQUEST']._serialized_start=1952
-  _globals['_CANCELBOOKINGREQUEST']._serialized_end=2056
-  _globals['_CANCELBOOKINGRESPONSE']._serialized_start=2058
-  _globals['_CANCELBOOKINGRESPONSE']._serialized_end=2120
-  _globals['_BOOKINGSERVICE']._serialized_start=2228
-  _globals['_BOOKINGSERVICE']._serialized_end=2769
+  _globals['_BOOKINGSTATE']._serialized_start=3223
+  _globals['_BOOKINGSTATE']._serialized_end=3383
+  _globals['_IFFULL']._serialized_start=3385
+  _globals['_IFFULL']._serialized_end=3460
+  _globals['_PAYMENTSTATE']._serialized_start=3463
+  _globals['_PAYMENTSTATE']._serialized_end=3620
+  _globals['_REFUNDSTATE']._serialized_start=3622
+  _globals['_REFUNDSTATE']._serialized_end=3714
+  _globals['_BOOKING']._serialized_start=191
+  _globals['_BOOKING']._serialized_end=841
+  _globals['_PAYMENT']._serialized_start=844
+  _globals['_PAYMENT']._serialized_end=974
+  _globals['_REFUND']._serialized_start=977
+  _globals['_REFUND']._serialized_end=1153
+  _globals['_HOLD']._serialized_start=1156
+  _globals['_HOLD']._serialized_end=1336
+  _globals['_RECEIPT']._serialized_start=1339
+  _globals['_RECEIPT']._serialized_end=1881
+  _globals['_CREATEBOOKINGREQUEST']._serialized_start=1884
+  _globals['_CREATEBOOKINGREQUEST']._serialized_end=2163
+  _globals['_HOLDSEATSREQUEST']._serialized_start=2166
+  _globals['_HOLDSEATSREQUEST']._serialized_end=2379
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=2381
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=2418
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=2420
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=2441
+  _globals['_GETBOOKINGREQUEST']._serialized_start=2443
+  _globals['_GETBOOKINGREQUEST']._serialized_end=2481
+  _globals['_GETRECEIPTREQUEST']._serialized_start=2483
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2521
+  _globals['_LISTRECEIPTSREQUEST']._serialized_start=2524
+  _globals['_LISTRECEIPTSREQUEST']._serialized_end=2657
+  _globals['_LISTRECEIPTSRESPONSE']._serialized_start=2659
+  _globals['_LISTRECEIPTSRESPONSE']._serialized_end=2746
+  _globals['_UPDATEBOOKINGREQUEST']._serialized_start=2749
+  _globals['_UPDATEBOOKINGREQUEST']._serialized_end=2897
+  _globals['_CHANGESEATREQUEST']._serialized_start=2899
+  _globals['_CHANGESEATREQUEST']._serialized_end=3014
+  _globals['_CANCELBOOKINGREQUEST']._serialized_start=3016
+  _globals['_CANCELBOOKINGREQUEST']._serialized_end=3120
+  _globals['_CANCELBOOKINGRESPONSE']._serialized_start=3122
+  _globals['_CANCELBOOKINGRESPONSE']._serialized_end=3220
+  _globals['_BOOKINGSERVICE']._serialized_start=3717
+  _globals['_BOOKINGSERVICE']._serialized_end=4403
 # @@protoc_insertion_point(module_scope)

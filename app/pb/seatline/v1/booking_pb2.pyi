@@ -5,6 +5,7 @@ What passengers do: buy seats, look at them, change them, give them back."""
 
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
+from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
@@ -34,7 +35,11 @@ class _BookingStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_BookingSt
     BOOKING_STATE_CONFIRMED: _BookingState.ValueType  # 1
     """Every passenger has a seat."""
     BOOKING_STATE_CANCELLED: _BookingState.ValueType  # 2
-    """All seats were given back. Final."""
+    """All seats, or places on the waiting list, were given back. Final."""
+    BOOKING_STATE_WAITLISTED: _BookingState.ValueType  # 3
+    """Paid, and without seats yet: the first that fit go to it."""
+    BOOKING_STATE_EXPIRED: _BookingState.ValueType  # 4
+    """Waited until the list closed, got no seats, gets everything back. Final."""
 
 class BookingState(_BookingState, metaclass=_BookingStateEnumTypeWrapper):
     """Where a booking stands."""
@@ -44,7 +49,88 @@ BOOKING_STATE_UNSPECIFIED: BookingState.ValueType  # 0
 BOOKING_STATE_CONFIRMED: BookingState.ValueType  # 1
 """Every passenger has a seat."""
 BOOKING_STATE_CANCELLED: BookingState.ValueType  # 2
-"""All seats were given back. Final."""
+"""All seats, or places on the waiting list, were given back. Final."""
+BOOKING_STATE_WAITLISTED: BookingState.ValueType  # 3
+"""Paid, and without seats yet: the first that fit go to it."""
+BOOKING_STATE_EXPIRED: BookingState.ValueType  # 4
+"""Waited until the list closed, got no seats, gets everything back. Final."""
+
+class _IfFull:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IfFullEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_IfFull.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    IF_FULL_UNSPECIFIED: _IfFull.ValueType  # 0
+    """As IF_FULL_WAITLIST."""
+    IF_FULL_WAITLIST: _IfFull.ValueType  # 1
+    """Take a place on the waiting list, paid now."""
+    IF_FULL_REJECT: _IfFull.ValueType  # 2
+    """Refuse (FAILED_PRECONDITION, SECTION_FULL)."""
+
+class IfFull(_IfFull, metaclass=_IfFullEnumTypeWrapper):
+    """What to do where no seat is free."""
+
+IF_FULL_UNSPECIFIED: IfFull.ValueType  # 0
+"""As IF_FULL_WAITLIST."""
+IF_FULL_WAITLIST: IfFull.ValueType  # 1
+"""Take a place on the waiting list, paid now."""
+IF_FULL_REJECT: IfFull.ValueType  # 2
+"""Refuse (FAILED_PRECONDITION, SECTION_FULL)."""
+
+class _PaymentState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PaymentState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PAYMENT_STATE_UNSPECIFIED: _PaymentState.ValueType  # 0
+    """Nothing had to be paid."""
+    PAYMENT_STATE_AUTHORIZED: _PaymentState.ValueType  # 1
+    """The money is set aside and about to be taken."""
+    PAYMENT_STATE_CAPTURED: _PaymentState.ValueType  # 2
+    """The money was taken."""
+    PAYMENT_STATE_VOIDED: _PaymentState.ValueType  # 3
+    """The money was let go: there was nothing to pay for."""
+    PAYMENT_STATE_DECLINED: _PaymentState.ValueType  # 4
+    """The money cannot be had; the booking is being cancelled."""
+
+class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper):
+    """How far the payment of a booking has come."""
+
+PAYMENT_STATE_UNSPECIFIED: PaymentState.ValueType  # 0
+"""Nothing had to be paid."""
+PAYMENT_STATE_AUTHORIZED: PaymentState.ValueType  # 1
+"""The money is set aside and about to be taken."""
+PAYMENT_STATE_CAPTURED: PaymentState.ValueType  # 2
+"""The money was taken."""
+PAYMENT_STATE_VOIDED: PaymentState.ValueType  # 3
+"""The money was let go: there was nothing to pay for."""
+PAYMENT_STATE_DECLINED: PaymentState.ValueType  # 4
+"""The money cannot be had; the booking is being cancelled."""
+
+class _RefundState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RefundStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RefundState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    REFUND_STATE_UNSPECIFIED: _RefundState.ValueType  # 0
+    """Never sent."""
+    REFUND_STATE_PENDING: _RefundState.ValueType  # 1
+    """Owed. It is tried until it is done."""
+    REFUND_STATE_DONE: _RefundState.ValueType  # 2
+    """Given back."""
+
+class RefundState(_RefundState, metaclass=_RefundStateEnumTypeWrapper):
+    """How far a refund has come."""
+
+REFUND_STATE_UNSPECIFIED: RefundState.ValueType  # 0
+"""Never sent."""
+REFUND_STATE_PENDING: RefundState.ValueType  # 1
+"""Owed. It is tried until it is done."""
+REFUND_STATE_DONE: RefundState.ValueType  # 2
+"""Given back."""
 
 @typing.final
 class Booking(message.Message):
@@ -68,6 +154,9 @@ class Booking(message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    WAITLIST_POSITION_FIELD_NUMBER: builtins.int
+    PAYMENT_FIELD_NUMBER: builtins.int
+    REFUNDS_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """Six characters of 0-9 and A-Z without I, L, O and U."""
     state: BookingState.ValueType
@@ -84,6 +173,8 @@ class Booking(message.Message):
     """Whether the seats are neighbours in one coach."""
     etag: builtins.str
     """Changes with every change of the booking; send it back with an update to refuse overwriting somebody else's."""
+    waitlist_position: builtins.int
+    """The place in the line, from 1, while it is WAITLISTED. As it is now."""
     @builtins.property
     def depart_time(self) -> timestamp_pb2.Timestamp:
         """When the train leaves the origin."""
@@ -116,6 +207,14 @@ class Booking(message.Message):
     def update_time(self) -> timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @builtins.property
+    def payment(self) -> Payment:
+        """How it was paid."""
+
+    @builtins.property
+    def refunds(self) -> containers.RepeatedCompositeFieldContainer[Refund]:
+        """What is given back, in the order of its causes."""
+
     def __init__(
         self,
         *,
@@ -135,10 +234,133 @@ class Booking(message.Message):
         create_time: timestamp_pb2.Timestamp | None = ...,
         update_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        waitlist_position: builtins.int = ...,
+        payment: Payment | None = ...,
+        refunds: abc.Iterable[Refund] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "create_time", b"create_time", "depart_time", b"depart_time", "price", b"price", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "create_time", b"create_time", "depart_time", b"depart_time", "payment", b"payment", "price", b"price", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "origin", b"origin", "passengers", b"passengers", "price", b"price", "reference", b"reference", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price", b"price", "reference", b"reference", "refunds", b"refunds", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user", "waitlist_position", b"waitlist_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Payment(message.Message):
+    """The payment of a booking."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    AMOUNT_FIELD_NUMBER: builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
+    payment_id: builtins.str
+    """The service's name for it."""
+    state: PaymentState.ValueType
+    """How far it has come."""
+    attempt_count: builtins.int
+    """How often the provider was asked for anything."""
+    @builtins.property
+    def amount(self) -> money_pb2.Money:
+        """What was taken, or is about to be."""
+
+    def __init__(
+        self,
+        *,
+        payment_id: builtins.str = ...,
+        state: PaymentState.ValueType = ...,
+        amount: money_pb2.Money | None = ...,
+        attempt_count: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "payment_id", b"payment_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Refund(message.Message):
+    """Money given back."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REFUND_ID_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    AMOUNT_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
+    refund_id: builtins.str
+    """The service's name for it."""
+    state: RefundState.ValueType
+    """How far it has come."""
+    attempt_count: builtins.int
+    """How often the provider was asked for it."""
+    @builtins.property
+    def amount(self) -> money_pb2.Money:
+        """How much."""
+
+    @builtins.property
+    def create_time(self) -> timestamp_pb2.Timestamp:
+        """When it became due."""
+
+    def __init__(
+        self,
+        *,
+        refund_id: builtins.str = ...,
+        state: RefundState.ValueType = ...,
+        amount: money_pb2.Money | None = ...,
+        create_time: timestamp_pb2.Timestamp | None = ...,
+        attempt_count: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "create_time", b"create_time", "refund_id", b"refund_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Hold(message.Message):
+    """Seats kept for a buyer."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HOLD_ID_FIELD_NUMBER: builtins.int
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    SEATS_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    PRICE_FIELD_NUMBER: builtins.int
+    hold_id: builtins.str
+    """Leads CreateBooking to the seats."""
+    train_id: builtins.str
+    """The train."""
+    travel_date: builtins.str
+    """YYYY-MM-DD, local to the train's first stop."""
+    @builtins.property
+    def seats(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Seat]:
+        """The seats."""
+
+    @builtins.property
+    def expire_time(self) -> timestamp_pb2.Timestamp:
+        """From then on it is no hold."""
+
+    @builtins.property
+    def price(self) -> money_pb2.Money:
+        """What a booking of these seats costs, also if fares change in the meantime."""
+
+    def __init__(
+        self,
+        *,
+        hold_id: builtins.str = ...,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        seats: abc.Iterable[seat_pb2.Seat] | None = ...,
+        expire_time: timestamp_pb2.Timestamp | None = ...,
+        price: money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time", "price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time", "hold_id", b"hold_id", "price", b"price", "seats", b"seats", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +384,8 @@ class Receipt(message.Message):
     ARRIVE_TIME_FIELD_NUMBER: builtins.int
     ISSUE_TIME_FIELD_NUMBER: builtins.int
     TRAIN_NUMBER_FIELD_NUMBER: builtins.int
+    PAYMENT_FIELD_NUMBER: builtins.int
+    REFUNDS_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """The booking's reference."""
     origin: builtins.str
@@ -204,6 +428,14 @@ class Receipt(message.Message):
     def issue_time(self) -> timestamp_pb2.Timestamp:
         """When the booking took the form this receipt states."""
 
+    @builtins.property
+    def payment(self) -> Payment:
+        """How it was paid."""
+
+    @builtins.property
+    def refunds(self) -> containers.RepeatedCompositeFieldContainer[Refund]:
+        """What is given back."""
+
     def __init__(
         self,
         *,
@@ -221,10 +453,12 @@ class Receipt(message.Message):
         arrive_time: timestamp_pb2.Timestamp | None = ...,
         issue_time: timestamp_pb2.Timestamp | None = ...,
         train_number: builtins.str = ...,
+        payment: Payment | None = ...,
+        refunds: abc.Iterable[Refund] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "issue_time", b"issue_time", "price_paid", b"price_paid", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "issue_time", b"issue_time", "payment", b"payment", "price_paid", b"price_paid", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "destination", b"destination", "issue_time", b"issue_time", "origin", b"origin", "passengers", b"passengers", "price_paid", b"price_paid", "reference", b"reference", "seats", b"seats", "state", b"state", "train_id", b"train_id", "train_number", b"train_number", "travel_date", b"travel_date", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "destination", b"destination", "issue_time", b"issue_time", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price_paid", b"price_paid", "reference", b"reference", "refunds", b"refunds", "seats", b"seats", "state", b"state", "train_id", b"train_id", "train_number", b"train_number", "travel_date", b"travel_date", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,6 +476,9 @@ class CreateBookingRequest(message.Message):
     SECTION_FIELD_NUMBER: builtins.int
     PASSENGERS_FIELD_NUMBER: builtins.int
     SEAT_NUMBERS_FIELD_NUMBER: builtins.int
+    IF_FULL_FIELD_NUMBER: builtins.int
+    HOLD_ID_FIELD_NUMBER: builtins.int
+    PAYMENT_TOKEN_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Required, 1 to 64 printable ASCII characters chosen by the client, best a UUID. Send the same one again after any doubt."""
     train_id: builtins.str
@@ -254,6 +491,12 @@ class CreateBookingRequest(message.Message):
     """Required. Name or code of a later stop."""
     section: builtins.str
     """The section to sit in. Without it: the first section in which all passengers find a seat."""
+    if_full: IfFull.ValueType
+    """What to do where no seat is free. Chosen seats that are taken are refused in any case."""
+    hold_id: builtins.str
+    """Takes the seats of this hold of the caller's, for as many passengers. Section and seat_numbers may then be empty."""
+    payment_token: builtins.str
+    """What the payment provider gave the client for a means of payment. May be empty with the built-in ledger."""
     @builtins.property
     def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
         """Required. 1 to 9 people with distinct addresses."""
@@ -273,10 +516,104 @@ class CreateBookingRequest(message.Message):
         section: builtins.str = ...,
         passengers: abc.Iterable[seat_pb2.Passenger] | None = ...,
         seat_numbers: abc.Iterable[builtins.int] | None = ...,
+        if_full: IfFull.ValueType = ...,
+        hold_id: builtins.str = ...,
+        payment_token: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["destination", b"destination", "origin", b"origin", "passengers", b"passengers", "request_id", b"request_id", "seat_numbers", b"seat_numbers", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["destination", b"destination", "hold_id", b"hold_id", "if_full", b"if_full", "origin", b"origin", "passengers", b"passengers", "payment_token", b"payment_token", "request_id", b"request_id", "seat_numbers", b"seat_numbers", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class HoldSeatsRequest(message.Message):
+    """Keeps seats."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    DESTINATION_FIELD_NUMBER: builtins.int
+    SECTION_FIELD_NUMBER: builtins.int
+    SEAT_NUMBERS_FIELD_NUMBER: builtins.int
+    SEAT_COUNT_FIELD_NUMBER: builtins.int
+    TTL_FIELD_NUMBER: builtins.int
+    request_id: builtins.str
+    """Required, 1 to 64 printable ASCII characters chosen by the client."""
+    train_id: builtins.str
+    """Required. The train."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD, local to the train's first stop."""
+    origin: builtins.str
+    """Required. Name or code of the stop where the journey begins, in any case."""
+    destination: builtins.str
+    """Required. Name or code of a later stop."""
+    section: builtins.str
+    """The section to sit in. Without it: the first section in which all find a seat."""
+    seat_count: builtins.int
+    """How many of the next seats, 1 to 9. Either this or seat_numbers."""
+    @builtins.property
+    def seat_numbers(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Chosen seats of the section, 1 to 9. Needs section."""
+
+    @builtins.property
+    def ttl(self) -> duration_pb2.Duration:
+        """For how long, 1 second to 15 minutes. Without it: 5 minutes."""
+
+    def __init__(
+        self,
+        *,
+        request_id: builtins.str = ...,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        origin: builtins.str = ...,
+        destination: builtins.str = ...,
+        section: builtins.str = ...,
+        seat_numbers: abc.Iterable[builtins.int] | None = ...,
+        seat_count: builtins.int = ...,
+        ttl: duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["destination", b"destination", "origin", b"origin", "request_id", b"request_id", "seat_count", b"seat_count", "seat_numbers", b"seat_numbers", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReleaseHoldRequest(message.Message):
+    """Names a hold."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HOLD_ID_FIELD_NUMBER: builtins.int
+    hold_id: builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        hold_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["hold_id", b"hold_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReleaseHoldResponse(message.Message):
+    """Nothing more to say."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,17 +838,23 @@ class CancelBookingResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     BOOKING_FIELD_NUMBER: builtins.int
+    REFUND_FIELD_NUMBER: builtins.int
     @builtins.property
     def booking(self) -> Booking:
         """The booking afterwards."""
+
+    @builtins.property
+    def refund(self) -> money_pb2.Money:
+        """What this cancellation gives back: nothing when it was done before."""
 
     def __init__(
         self,
         *,
         booking: Booking | None = ...,
+        refund: money_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["booking", b"booking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["booking", b"booking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "refund", b"refund"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -71,6 +71,16 @@ class BookingServiceStub:
                 request_serializer=seatline_dot_v1_dot_booking__pb2.CancelBookingRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_booking__pb2.CancelBookingResponse.FromString,
                 _registered_method=True)
+        self.HoldSeats = channel.unary_unary(
+                '/seatline.v1.BookingService/HoldSeats',
+                request_serializer=seatline_dot_v1_dot_booking__pb2.HoldSeatsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_booking__pb2.Hold.FromString,
+                _registered_method=True)
+        self.ReleaseHold = channel.unary_unary(
+                '/seatline.v1.BookingService/ReleaseHold',
+                request_serializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldResponse.FromString,
+                _registered_method=True)
 
 
 class BookingServiceServicer:
@@ -79,9 +89,11 @@ class BookingServiceServicer:
     """
 
     def CreateBooking(self, request, context):
-        """Sells 1 to 9 seats, all or none. The same request_id from the same caller gives the same booking, as it is now.
+        """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
+        Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-        with another body); FAILED_PRECONDITION (seat taken, section full, run departed); RESOURCE_EXHAUSTED; ABORTED; UNAVAILABLE.
+        with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
+        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,17 +130,37 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangeSeat(self, request, context):
-        """Moves one passenger to a chosen seat, or to the next seat of a section. Nothing changes when it is refused.
+        """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
+        changes when it is refused.
         Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-        taken on any leg, section full, cancelled, departed), ABORTED (stale etag).
+        taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelBooking(self, request, context):
-        """Gives back the seats of some or all passengers. Cancelling a cancelled booking again answers with it unchanged.
+        """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
+        answers with it unchanged.
         Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HoldSeats(self, request, context):
+        """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
+        gives the same hold while it lasts.
+        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
+        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHold(self, request, context):
+        """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
+        Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +203,16 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     servicer.CancelBooking,
                     request_deserializer=seatline_dot_v1_dot_booking__pb2.CancelBookingRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_booking__pb2.CancelBookingResponse.SerializeToString,
+            ),
+            'HoldSeats': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldSeats,
+                    request_deserializer=seatline_dot_v1_dot_booking__pb2.HoldSeatsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_booking__pb2.Hold.SerializeToString,
+            ),
+            'ReleaseHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHold,
+                    request_deserializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -364,6 +406,60 @@ class BookingService:
             '/seatline.v1.BookingService/CancelBooking',
             seatline_dot_v1_dot_booking__pb2.CancelBookingRequest.SerializeToString,
             seatline_dot_v1_dot_booking__pb2.CancelBookingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldSeats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.BookingService/HoldSeats',
+            seatline_dot_v1_dot_booking__pb2.HoldSeatsRequest.SerializeToString,
+            seatline_dot_v1_dot_booking__pb2.Hold.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.BookingService/ReleaseHold',
+            seatline_dot_v1_dot_booking__pb2.ReleaseHoldRequest.SerializeToString,
+            seatline_dot_v1_dot_booking__pb2.ReleaseHoldResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,9 +36,11 @@ class BookingServiceStub:
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> BookingServiceAsyncStub: ...
     CreateBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.CreateBookingRequest, booking_pb2.Booking]
-    """Sells 1 to 9 seats, all or none. The same request_id from the same caller gives the same booking, as it is now.
+    """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
+    Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-    with another body); FAILED_PRECONDITION (seat taken, section full, run departed); RESOURCE_EXHAUSTED; ABORTED; UNAVAILABLE.
+    with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
+    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
     """
     GetBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]
     """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -53,13 +55,25 @@ class BookingServiceStub:
     already travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
     """
     ChangeSeat: grpc.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]
-    """Moves one passenger to a chosen seat, or to the next seat of a section. Nothing changes when it is refused.
+    """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
+    changes when it is refused.
     Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-    taken on any leg, section full, cancelled, departed), ABORTED (stale etag).
+    taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
     """
     CancelBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]
-    """Gives back the seats of some or all passengers. Cancelling a cancelled booking again answers with it unchanged.
+    """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
+    answers with it unchanged.
     Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+    """
+    HoldSeats: grpc.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]
+    """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
+    gives the same hold while it lasts.
+    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
+    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+    """
+    ReleaseHold: grpc.UnaryUnaryMultiCallable[booking_pb2.ReleaseHoldRequest, booking_pb2.ReleaseHoldResponse]
+    """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
+    Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
     """
 
 @typing.type_check_only
@@ -70,9 +84,11 @@ class BookingServiceAsyncStub(BookingServiceStub):
 
     def __init__(self, channel: aio.Channel) -> None: ...
     CreateBooking: aio.UnaryUnaryMultiCallable[booking_pb2.CreateBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
-    """Sells 1 to 9 seats, all or none. The same request_id from the same caller gives the same booking, as it is now.
+    """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
+    Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-    with another body); FAILED_PRECONDITION (seat taken, section full, run departed); RESOURCE_EXHAUSTED; ABORTED; UNAVAILABLE.
+    with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
+    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
     """
     GetBooking: aio.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -87,13 +103,25 @@ class BookingServiceAsyncStub(BookingServiceStub):
     already travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
     """
     ChangeSeat: aio.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]  # type: ignore[assignment]
-    """Moves one passenger to a chosen seat, or to the next seat of a section. Nothing changes when it is refused.
+    """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
+    changes when it is refused.
     Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-    taken on any leg, section full, cancelled, departed), ABORTED (stale etag).
+    taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
     """
     CancelBooking: aio.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]  # type: ignore[assignment]
-    """Gives back the seats of some or all passengers. Cancelling a cancelled booking again answers with it unchanged.
+    """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
+    answers with it unchanged.
     Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+    """
+    HoldSeats: aio.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]  # type: ignore[assignment]
+    """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
+    gives the same hold while it lasts.
+    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
+    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+    """
+    ReleaseHold: aio.UnaryUnaryMultiCallable[booking_pb2.ReleaseHoldRequest, booking_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
+    """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
+    Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
     """
 
 class BookingServiceServicer(metaclass=abc_1.ABCMeta):
@@ -107,9 +135,11 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.CreateBookingRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
-        """Sells 1 to 9 seats, all or none. The same request_id from the same caller gives the same booking, as it is now.
+        """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
+        Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-        with another body); FAILED_PRECONDITION (seat taken, section full, run departed); RESOURCE_EXHAUSTED; ABORTED; UNAVAILABLE.
+        with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
+        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -154,9 +184,10 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.ChangeSeatRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
-        """Moves one passenger to a chosen seat, or to the next seat of a section. Nothing changes when it is refused.
+        """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
+        changes when it is refused.
         Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-        taken on any leg, section full, cancelled, departed), ABORTED (stale etag).
+        taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
         """
 
     @abc_1.abstractmethod
@@ -165,8 +196,31 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.CancelBookingRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.CancelBookingResponse, abc.Awaitable[booking_pb2.CancelBookingResponse]]:
-        """Gives back the seats of some or all passengers. Cancelling a cancelled booking again answers with it unchanged.
+        """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
+        answers with it unchanged.
         Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+        """
+
+    @abc_1.abstractmethod
+    def HoldSeats(
+        self,
+        request: booking_pb2.HoldSeatsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[booking_pb2.Hold, abc.Awaitable[booking_pb2.Hold]]:
+        """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
+        gives the same hold while it lasts.
+        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
+        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+        """
+
+    @abc_1.abstractmethod
+    def ReleaseHold(
+        self,
+        request: booking_pb2.ReleaseHoldRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[booking_pb2.ReleaseHoldResponse, abc.Awaitable[booking_pb2.ReleaseHoldResponse]]:
+        """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
+        Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
         """
 
 def add_BookingServiceServicer_to_server(servicer: BookingServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

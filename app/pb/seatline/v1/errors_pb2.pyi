@@ -72,6 +72,26 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """INTERNAL: a fault of the service."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 23
     """DEADLINE_EXCEEDED: the caller's deadline came first. A change may or may not have been made; send the same request_id again."""
+    ERROR_REASON_BOOKING_WAITLISTED: _ErrorReason.ValueType  # 24
+    """FAILED_PRECONDITION: the booking waits, and has no seat to move from."""
+    ERROR_REASON_WAITLIST_CLOSED: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION: no seat is free, and the waiting list is closed."""
+    ERROR_REASON_WAITLIST_FULL: _ErrorReason.ValueType  # 26
+    """RESOURCE_EXHAUSTED, with RetryInfo: no seat is free, and the waiting list, or the caller's share of it, is full."""
+    ERROR_REASON_HOLD_EXPIRED: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION: the hold is over: it has expired, was released, or was used."""
+    ERROR_REASON_HOLDS_FULL: _ErrorReason.ValueType  # 28
+    """RESOURCE_EXHAUSTED, with RetryInfo: the caller, or everybody together, holds as many seats as may be."""
+    ERROR_REASON_FARE_HIGHER: _ErrorReason.ValueType  # 29
+    """FAILED_PRECONDITION: a seat in that section costs more than was paid. Cancel and book anew."""
+    ERROR_REASON_PAYMENT_DECLINED: _ErrorReason.ValueType  # 30
+    """FAILED_PRECONDITION: the payment provider says no. Use another means of payment, with a new request_id."""
+    ERROR_REASON_PAYMENT_INSUFFICIENT: _ErrorReason.ValueType  # 31
+    """ABORTED: the price rose while the money was set aside. Send a new request."""
+    ERROR_REASON_PAYMENT_STALE: _ErrorReason.ValueType  # 32
+    """ABORTED: the money was set aside too long ago for a sale. Send the same request_id again."""
+    ERROR_REASON_PAYMENT_UNAVAILABLE: _ErrorReason.ValueType  # 33
+    """UNAVAILABLE, with RetryInfo: the payment provider does not answer. Send the same request_id again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -124,3 +144,23 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 """INTERNAL: a fault of the service."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 """DEADLINE_EXCEEDED: the caller's deadline came first. A change may or may not have been made; send the same request_id again."""
+ERROR_REASON_BOOKING_WAITLISTED: ErrorReason.ValueType  # 24
+"""FAILED_PRECONDITION: the booking waits, and has no seat to move from."""
+ERROR_REASON_WAITLIST_CLOSED: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION: no seat is free, and the waiting list is closed."""
+ERROR_REASON_WAITLIST_FULL: ErrorReason.ValueType  # 26
+"""RESOURCE_EXHAUSTED, with RetryInfo: no seat is free, and the waiting list, or the caller's share of it, is full."""
+ERROR_REASON_HOLD_EXPIRED: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION: the hold is over: it has expired, was released, or was used."""
+ERROR_REASON_HOLDS_FULL: ErrorReason.ValueType  # 28
+"""RESOURCE_EXHAUSTED, with RetryInfo: the caller, or everybody together, holds as many seats as may be."""
+ERROR_REASON_FARE_HIGHER: ErrorReason.ValueType  # 29
+"""FAILED_PRECONDITION: a seat in that section costs more than was paid. Cancel and book anew."""
+ERROR_REASON_PAYMENT_DECLINED: ErrorReason.ValueType  # 30
+"""FAILED_PRECONDITION: the payment provider says no. Use another means of payment, with a new request_id."""
+ERROR_REASON_PAYMENT_INSUFFICIENT: ErrorReason.ValueType  # 31
+"""ABORTED: the price rose while the money was set aside. Send a new request."""
+ERROR_REASON_PAYMENT_STALE: ErrorReason.ValueType  # 32
+"""ABORTED: the money was set aside too long ago for a sale. Send the same request_id again."""
+ERROR_REASON_PAYMENT_UNAVAILABLE: ErrorReason.ValueType  # 33
+"""UNAVAILABLE, with RetryInfo: the payment provider does not answer. Send the same request_id again."""

@@ -5,6 +5,7 @@ What operators do: make trains, put them on dates, see who sits where."""
 
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
+from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
@@ -133,12 +134,17 @@ class Train(message.Message):
     COACHES_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    REFUND_TIERS_FIELD_NUMBER: builtins.int
+    WAITLIST_CLOSES_BEFORE_FIELD_NUMBER: builtins.int
+    WAITLIST_MAX_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """1 to 32 characters of a-z, 0-9 and "-", such as "es9014". Chosen by the operator."""
     number: builtins.str
     """The public number, 1 to 32 characters, such as "ES 9014"."""
     etag: builtins.str
     """Changes with every change. Output only."""
+    waitlist_max: builtins.int
+    """How many bookings may wait for one run, 0 to 10,000. Without it: 500."""
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[TrainStop]:
         """2 to 60 stops in order."""
@@ -155,6 +161,16 @@ class Train(message.Message):
     def create_time(self) -> timestamp_pb2.Timestamp:
         """When it was made. Output only."""
 
+    @builtins.property
+    def refund_tiers(self) -> containers.RepeatedCompositeFieldContainer[RefundTier]:
+        """What a cancellation gives back, from the earliest tier on, at most 10. Without any: all up to 24 hours before departure, half
+        of it up to departure, nothing after. Runs keep the terms that they were scheduled with.
+        """
+
+    @builtins.property
+    def waitlist_closes_before(self) -> duration_pb2.Duration:
+        """How long before the train leaves its first stop the waiting list closes, in whole minutes, 0 to 30 days. Without it: 4 hours."""
+
     def __init__(
         self,
         *,
@@ -165,10 +181,39 @@ class Train(message.Message):
         coaches: abc.Iterable[Coach] | None = ...,
         create_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        refund_tiers: abc.Iterable[RefundTier] | None = ...,
+        waitlist_closes_before: duration_pb2.Duration | None = ...,
+        waitlist_max: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "number", b"number", "sections", b"sections", "stops", b"stops", "train_id", b"train_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "number", b"number", "refund_tiers", b"refund_tiers", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__waitlist_max: _TypeAlias = typing.Literal["waitlist_max"]  # noqa: Y015
+    _WhichOneofArgType__waitlist_max: _TypeAlias = typing.Literal["_waitlist_max", b"_waitlist_max"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__waitlist_max) -> _WhichOneofReturnType__waitlist_max | None: ...
+
+@typing.final
+class RefundTier(message.Message):
+    """A share of the fare that comes back until some hours before departure."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    HOURS_BEFORE_FIELD_NUMBER: builtins.int
+    PERCENT_FIELD_NUMBER: builtins.int
+    hours_before: builtins.int
+    """Up to so many hours before the journey begins, 0 to 8,784. Falls from tier to tier."""
+    percent: builtins.int
+    """This share, 0 to 100. Never rises from tier to tier."""
+    def __init__(
+        self,
+        *,
+        hours_before: builtins.int = ...,
+        percent: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["hours_before", b"hours_before", "percent", b"percent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -63,6 +63,8 @@ class _SeatStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_SeatState.Va
     """Sold on every leg."""
     SEAT_STATE_PARTLY_SOLD: _SeatState.ValueType  # 3
     """Sold on some legs: not for sale on this journey."""
+    SEAT_STATE_HELD: _SeatState.ValueType  # 4
+    """Kept for a buyer who is paying; free in some minutes, or sold."""
 
 class SeatState(_SeatState, metaclass=_SeatStateEnumTypeWrapper):
     """What a seat is on the asked journey."""
@@ -75,6 +77,8 @@ SEAT_STATE_SOLD: SeatState.ValueType  # 2
 """Sold on every leg."""
 SEAT_STATE_PARTLY_SOLD: SeatState.ValueType  # 3
 """Sold on some legs: not for sale on this journey."""
+SEAT_STATE_HELD: SeatState.ValueType  # 4
+"""Kept for a buyer who is paying; free in some minutes, or sold."""
 
 @typing.final
 class RunStop(message.Message):
@@ -126,12 +130,15 @@ class SectionAvailability(message.Message):
     FARE_FIELD_NUMBER: builtins.int
     SEAT_COUNT_FIELD_NUMBER: builtins.int
     FREE_SEAT_COUNT_FIELD_NUMBER: builtins.int
+    WAITING_COUNT_FIELD_NUMBER: builtins.int
     section: builtins.str
     """Its name, such as "A"."""
     seat_count: builtins.int
     """How many seats it has."""
     free_seat_count: builtins.int
     """How many of them are free on every leg of the journey."""
+    waiting_count: builtins.int
+    """How many bookings wait for a seat in it, those that take any section included."""
     @builtins.property
     def fare(self) -> money_pb2.Money:
         """The fare of one seat."""
@@ -143,10 +150,11 @@ class SectionAvailability(message.Message):
         fare: money_pb2.Money | None = ...,
         seat_count: builtins.int = ...,
         free_seat_count: builtins.int = ...,
+        waiting_count: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["fare", b"fare"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "free_seat_count", b"free_seat_count", "seat_count", b"seat_count", "section", b"section"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "free_seat_count", b"free_seat_count", "seat_count", b"seat_count", "section", b"section", "waiting_count", b"waiting_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +170,7 @@ class TrainRun(message.Message):
     STATE_FIELD_NUMBER: builtins.int
     STOPS_FIELD_NUMBER: builtins.int
     SECTIONS_FIELD_NUMBER: builtins.int
+    WAITLIST_CLOSE_TIME_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """The train."""
     travel_date: builtins.str
@@ -178,6 +187,10 @@ class TrainRun(message.Message):
     def sections(self) -> containers.RepeatedCompositeFieldContainer[SectionAvailability]:
         """All sections in the order in which they are sold."""
 
+    @builtins.property
+    def waitlist_close_time(self) -> timestamp_pb2.Timestamp:
+        """When the waiting list closes."""
+
     def __init__(
         self,
         *,
@@ -187,10 +200,11 @@ class TrainRun(message.Message):
         state: RunState.ValueType = ...,
         stops: abc.Iterable[RunStop] | None = ...,
         sections: abc.Iterable[SectionAvailability] | None = ...,
+        waitlist_close_time: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["number", b"number", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["number", b"number", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

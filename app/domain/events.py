@@ -1,0 +1,64 @@
+"""Events: what happened on a train run, told to those outside who asked to hear of it.
+
+Belongs here: the kinds of events, the value, and how an event is named. Does not: who hears of it (`webhooks.py`), nor what it
+looks like on the wire (`app/notify/`).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from app.domain.values import value
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+
+class EventType(StrEnum):
+    """What may happen. The word before the full stop is the group, by which whole families can be asked for."""
+
+    BOOKING_CONFIRMED = "booking.confirmed"
+    BOOKING_WAITLISTED = "booking.waitlisted"
+    BOOKING_PROMOTED = "booking.promoted"
+    BOOKING_CHANGED = "booking.changed"
+    BOOKING_CANCELLED = "booking.cancelled"
+    BOOKING_EXPIRED = "booking.expired"
+    HOLD_PLACED = "hold.placed"
+    HOLD_RELEASED = "hold.released"
+    HOLD_EXPIRED = "hold.expired"
+    REFUND_REQUESTED = "refund.requested"
+    RUN_DELAYED = "run.delayed"
+    RUN_CANCELLED = "run.cancelled"
+    LAYOUT_CHANGED = "layout.changed"
+
+    @property
+    def group(self) -> str:
+        """The family: `booking` of `booking.confirmed`."""
+        return self.value.partition(".")[0]
+
+
+@value(frozen=True, slots=True)
+class Event:
+    """Something that happened on a run.
+
+    `sequence` grows with each event of the run, so that a receiver can tell the later of two that arrived in the wrong order.
+    `time` is UTC in whole milliseconds; `subject` is a booking's reference or the run's id; `data` is what JSON can hold;
+    `trace_parent` is the W3C trace context of the call that made it happen, empty where there was none.
+    """
+
+    event_id: str
+    event_type: EventType
+    run_id: str
+    sequence: int
+    time: datetime
+    subject: str
+    data: Mapping[str, Json]
+    trace_parent: str = ""
+
+
+def event_id(run_id: str, version: int, index: int) -> str:
+    """The name of the event at `index`, from 0, among those of the commit that made the run's `version`.
+
+    It follows from the commit, so that an event which is told again after a crash is told under the same name.
+    """
+    return f"{run_id}:{version}:{index}"

@@ -1,0 +1,57 @@
+"""A hold: seats that are kept for one buyer for a few minutes.
+
+Belongs here: the value and its name. Does not: the decisions (`holding.py`).
+"""
+
+import hashlib
+import re
+from base64 import b32encode
+from datetime import datetime
+
+from app.domain.booking import Seat
+from app.domain.money import Money
+from app.domain.people import email_key
+from app.domain.train import TRAIN_ID
+from app.domain.values import value
+
+_KEY_BYTES = 10  # two of a million holds are alike by a chance of 10^-12
+_HOLD_ID = re.compile(rf"({TRAIN_ID.pattern})_(\d{{4}}-\d{{2}}-\d{{2}})_([A-Z2-7]{{16}})")
+
+
+@value(frozen=True, slots=True)
+class Hold:
+    """`seats` are kept on `legs` until `expire_time`; from then on it is no hold, whether or not anybody has noticed.
+
+    `key` follows from who asked and the request. `fare_minor` is the price of each seat, which stands even if fares change.
+    """
+
+    key: str
+    owner_key: str
+    fingerprint: str
+    legs: int
+    seats: tuple[Seat, ...]
+    fare_minor: int
+    currency: str
+    expire_time: datetime
+
+    @property
+    def price(self) -> Money:
+        """What a booking of these seats costs."""
+        return Money(self.fare_minor * len(self.seats), self.currency)
+
+
+def hold_key(email: str, request_id: str) -> str:
+    """The key of the hold that this person asks for with this request."""
+    digest = hashlib.blake2b(f"{email_key(email)}\n{request_id}".encode(), digest_size=_KEY_BYTES).digest()
+    return b32encode(digest).decode()
+
+
+def hold_id(train_id: str, travel_date: str, key: str) -> str:
+    """The name of a hold for clients; it leads to the run."""
+    return f"{train_id}_{travel_date}_{key}"
+
+
+def split_hold_id(text: str) -> tuple[str, str, str] | None:
+    """Train, travel date and key of a hold; None for what is no name of one."""
+    match = _HOLD_ID.fullmatch(text)
+    return match.groups() if match else None  # type: ignore[return-value]  # three groups, all of them matched

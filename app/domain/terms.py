@@ -1,0 +1,69 @@
+"""The terms of sale: what a cancellation gives back, and when and how people may wait.
+
+Belongs here: the terms that each train has, and what they make of an amount. Does not: applying them to a booking
+(`changing.py`, `waiting.py`).
+
+Refunds are tiered by the time that is left until the journey begins, as rail and air do it: each tier says what share of the
+fare comes back from so many hours before departure; the first one that is reached counts. Nothing comes back after departure.
+"""
+
+from datetime import datetime, timedelta
+
+from app.domain import limits
+from app.domain.refusals import InvalidField
+from app.domain.values import value
+
+
+@value(frozen=True, slots=True)
+class RefundTier:
+    """From `hours_before` departure on and earlier, `percent` of the fare is given back."""
+
+    hours_before: int
+    percent: int
+
+
+DEFAULT_REFUND_TIERS = (RefundTier(24, 100), RefundTier(0, 50))
+
+
+@value(frozen=True, slots=True)
+class SalesTerms:
+    """The terms of a train; its runs keep those that they were made with. `refund_tiers` from the earliest on."""
+
+    refund_tiers: tuple[RefundTier, ...] = DEFAULT_REFUND_TIERS
+    waitlist_closes_minutes_before: int = 240
+    waitlist_max: int = 500
+
+
+DEFAULT_TERMS = SalesTerms()
+
+
+def refund_minor(paid_minor: int, terms: SalesTerms, depart: datetime, now: datetime) -> int:
+    """What comes back of `paid_minor` when it is given up at `now`; parts of a minor unit are the passenger's."""
+    left = depart - now
+    if left <= timedelta(0):
+        return 0
+    for tier in terms.refund_tiers:
+        if left >= timedelta(hours=tier.hours_before):
+            return -(-paid_minor * tier.percent // 100)
+    return 0
+
+
+def check_terms(terms: SalesTerms, field: str) -> None:
+    """Refuses terms that contradict themselves or leave their limits, naming the field below `field`."""
+    tiers = terms.refund_tiers
+    if len(tiers) > limits.REFUND_TIERS_MAX:
+        raise InvalidField(f"{field}.refund_tiers", f"has {len(tiers)} tiers; at most {limits.REFUND_TIERS_MAX}")
+    for index, tier in enumerate(tiers):
+        path = f"{field}.refund_tiers[{index}]"
+        if not 0 <= tier.percent <= 100:
+            raise InvalidField(f"{path}.percent", "needs 0 to 100")
+        if not 0 <= tier.hours_before <= limits.REFUND_HOURS_BEFORE_MAX:
+            raise InvalidField(f"{path}.hours_before", f"needs 0 to {limits.REFUND_HOURS_BEFORE_MAX}")
+        if index and tier.hours_before >= tiers[index - 1].hours_before:
+            raise InvalidField(f"{path}.hours_before", "must be less than the tier's before: the earliest comes first")
+        if index and tier.percent > tiers[index - 1].percent:
+            raise InvalidField(f"{path}.percent", "must not be more than the tier's before: who gives up earlier gets no less")
+    if not 0 <= terms.waitlist_closes_minutes_before <= limits.WAITLIST_CLOSES_MINUTES_MAX:
+        raise InvalidField(f"{field}.waitlist_closes_before", "needs 0 seconds to 30 days")
+    if not 0 <= terms.waitlist_max <= limits.WAITLIST_MAX:
+        raise InvalidField(f"{field}.waitlist_max", f"needs 0 to {limits.WAITLIST_MAX}")

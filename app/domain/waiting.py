@@ -1,0 +1,136 @@
+"""The waiting list: who joins it, who gets a seat that came free, and when it closes.
+
+Belongs here: joining, promoting, closing. Does not: what frees a seat (`changing.py`, `holding.py`), which calls `promote`.
+
+The rules:
+1. A booking that finds no seat is paid and takes the last place in the run's line. Its passengers count as travelling.
+2. Whenever seats came free, the line is gone through from the front, and each booking that fits, for its section, its legs and
+   all its people, gets its seats in the same commit. So nobody waits while seats fit, and what is left fits nobody who waits:
+   it may be sold to whoever comes.
+3. Who waits for any section has paid the highest fare, and gets the difference back with the seat.
+4. The line closes some hours before the train leaves. Who waits then gets everything back; the booking is EXPIRED.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from app.domain import limits
+from app.domain.booking import Booking, BookingState, CreateBooking, RefundDue
+from app.domain.events import EventType, Json
+from app.domain.money import Money
+from app.domain.refusals import Reason, Refusal
+from app.domain.run import TrainRun, Waiting
+from app.domain.seating import next_free_seats, take_seats
+
+
+def closes_at(run: TrainRun) -> datetime:
+    """When the line closes: some time before the train leaves its first stop."""
+    depart = run.stops[0].depart
+    if depart is None:
+        raise ValueError("a train leaves its first stop")
+    return depart - timedelta(minutes=run.terms.waitlist_closes_minutes_before)
+
+
+def waiting_fare(run: TrainRun, section: str) -> Money:
+    """What a place in the line costs a passenger: the section's fare, or the highest one for who takes any section."""
+    if section:
+        return run.sections[run.section_index(section)].fare
+    return max((one.fare for one in run.sections), key=lambda fare: fare.minor)
+
+
+def require_waiting_room(run: TrainRun, command: CreateBooking, user_key: str, now: datetime) -> None:
+    """Refuses WAITLIST_CLOSED; WAITLIST_FULL for a line or a person that has as many places as may be; and SECTION_FULL for a
+    group that no section could ever seat.
+    """
+    if now >= closes_at(run):
+        raise Refusal(Reason.WAITLIST_CLOSED, "no seat is free, and the waiting list of this train is closed")
+    if len(run.waiting) >= run.terms.waitlist_max:
+        raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {len(run.waiting)} bookings wait already")
+    own = sum(1 for place in run.waiting.values() if run.bookings[place.reference].user_key == user_key)
+    if own >= limits.WAITING_PER_USER_MAX:
+        raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {own} bookings of yours wait for this train already")
+    sections = [run.sections[run.section_index(command.section)]] if command.section else run.sections
+    if all(section.size < len(command.passengers) for section in sections):
+        raise Refusal(Reason.SECTION_FULL, "no section that you would take has that many seats at all")
+
+
+def promote(run: TrainRun, now: datetime) -> None:
+    """Gives free seats to those who wait, in order, as far as they fit."""
+    if not run.waiting or now >= closes_at(run):
+        return
+    hopeless: set[tuple[str, int, int]] = set()  # seats only get fewer on the way through the line
+    for number in sorted(run.waiting):
+        place = run.waiting[number]
+        wish = (place.section, place.legs, place.count)
+        if wish in hopeless:
+            continue
+        found = next_free_seats(run, place.section, place.legs, place.count)
+        if found is None:
+            hopeless.add(wish)
+        else:
+            _seat(run, place, *found, now)
+
+
+def close(run: TrainRun, now: datetime) -> None:
+    """Once the line is closed, ends bookings that still wait, the first ones first, some hundred at a time."""
+    if not run.waiting or now < closes_at(run):
+        return
+    for number in sorted(run.waiting)[: limits.WAITLIST_EXPIRED_PER_DECISION]:
+        booking = run.bookings[run.waiting[number].reference]
+        run.leave_line(number)
+        expired = with_refund(replace(booking, state=BookingState.EXPIRED, waiting_number=0), booking.price.minor, now)
+        keep(run, expired, EventType.BOOKING_EXPIRED, now)
+
+
+def has_expired_waiters(run: TrainRun, now: datetime) -> bool:
+    """Whether the line is closed and not yet empty."""
+    return bool(run.waiting) and now >= closes_at(run)
+
+
+def with_refund(booking: Booking, minor: int, now: datetime) -> Booking:
+    """The booking, giving so much back."""
+    if not minor:
+        return booking
+    refund = RefundDue(f"{booking.reference}-{len(booking.refunds) + 1}", minor, now)
+    return replace(booking, refunds=(*booking.refunds, refund))
+
+
+def keep(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_parent: str = "") -> Booking:
+    """Keeps a changed booking and tells of it."""
+    kept = replace(booking, update_time=now, revision=run.version + 1)
+    run.put(kept)
+    run.tell(kind, kept.reference, event_data(kept), now, trace_parent)
+    return kept
+
+
+def event_data(booking: Booking) -> dict[str, Json]:
+    """What an event says of a booking: nothing personal, since events are kept and passed on."""
+    return {
+        "reference": booking.reference,
+        "state": booking.state.value,
+        "seats": [passenger.seat.label for passenger in booking.passengers if passenger.seat is not None],
+        "passenger_count": len(booking.passengers),
+        "price_minor": booking.price.minor,
+        "refunded_minor": sum(refund.minor for refund in booking.refunds),
+        "currency": booking.currency,
+        "payment_id": booking.payment_id,
+        "revision": booking.revision,
+    }
+
+
+def _seat(run: TrainRun, place: Waiting, section: int, numbers: list[int], now: datetime) -> None:
+    booking = run.bookings[place.reference]
+    take_seats(run, section, numbers, place.legs, by_counter=True)
+    run.leave_line(place.number)
+    paid = booking.price.minor
+    fare = run.sections[section].fare.minor
+    seated = tuple(
+        replace(
+            passenger,
+            seat=run.seat(section, number),
+            fare_minor=passenger.fare_minor if place.section else min(fare, passenger.fare_minor),
+        )
+        for passenger, number in zip(booking.passengers, numbers, strict=True)
+    )
+    promoted = replace(booking, state=BookingState.CONFIRMED, passengers=seated, waiting_number=0)
+    keep(run, with_refund(promoted, paid - promoted.price.minor, now), EventType.BOOKING_PROMOTED, now)

@@ -1,0 +1,114 @@
+"""Bounds on asking a provider: how long one try may take, how many there are, and how long to wait in between.
+
+Belongs here: trying again while somebody waits for the answer, which is seconds. Does not: what a provider is asked, nor trying
+again hours later.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import TypeVar
+
+from app.domain.money import Money
+from app.payments.provider import Provider, ProviderUnavailable
+
+Answer = TypeVar("Answer")
+
+_by_chance = SystemRandom().random
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AskingBounds:
+    """The bounds. A caller waits at most attempts_max * (timeout_seconds + delay_seconds_max).
+
+    The delay before the second try is up to `delay_seconds`, and doubles with each further one up to `delay_seconds_max`. A
+    provider that asks to be left alone for longer than that is not asked again.
+    """
+
+    timeout_seconds: float = 8.0
+    attempts_max: int = 3
+    delay_seconds: float = 0.25
+    delay_seconds_max: float = 2.0
+
+
+def next_delay_seconds(bounds: AskingBounds, failed: int, chance: float, error: ProviderUnavailable) -> float | None:
+    """How long to wait before the next try, or None when there is to be none.
+
+    `failed` is the number of tries that failed, `error` the last one's, `chance` is in [0, 1). The delay is that part of the
+    longest one ("full jitter"), so that callers whom one outage has struck do not come back all at once.
+    """
+    asked = error.retry_after_seconds or 0.0
+    if failed >= bounds.attempts_max or not error.passes_soon or asked > bounds.delay_seconds_max:
+        return None
+    longest = min(bounds.delay_seconds_max, bounds.delay_seconds * 2.0 ** min(failed - 1, 30))
+    return max(asked, chance * longest)
+
+
+class BoundedProvider:
+    """A provider that answers, or says ProviderUnavailable, within the bounds. Only that is ever tried again."""
+
+    def __init__(
+        self,
+        inner: Provider,
+        bounds: AskingBounds,
+        *,
+        chance: Callable[[], float] = _by_chance,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._inner = inner
+        self._bounds = bounds
+        self._chance = chance
+        self._pause = pause
+
+    @property
+    def name(self) -> str:
+        """As the provider inside."""
+        return self._inner.name
+
+    @property
+    def needs_token(self) -> bool:
+        """As the provider inside."""
+        return self._inner.needs_token
+
+    async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
+        """As the provider inside, within the bounds."""
+        return await self._ask(key, lambda: self._inner.authorize(key, amount, token, description, metadata))
+
+    async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
+        """As the provider inside, within the bounds."""
+        await self._ask(key, lambda: self._inner.capture(key, authorization_id, amount))
+
+    async def void(self, key: str, authorization_id: str) -> None:
+        """As the provider inside, within the bounds."""
+        await self._ask(key, lambda: self._inner.void(key, authorization_id))
+
+    async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
+        """As the provider inside, within the bounds."""
+        return await self._ask(key, lambda: self._inner.refund(key, authorization_id, amount))
+
+    async def close(self) -> None:
+        """Closes the provider inside."""
+        await self._inner.close()
+
+    async def _ask(self, key: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        for failed in range(1, self._bounds.attempts_max + 1):
+            try:
+                return await self._ask_once(ask)
+            except ProviderUnavailable as error:
+                delay = next_delay_seconds(self._bounds, failed, self._chance(), error)
+                if delay is None:
+                    raise
+                _log.info("%s: asked %s %d times without an answer: %s", self.name, key, failed, error)
+            await self._pause(delay)
+        raise AssertionError("the last try answers or raises")
+
+    async def _ask_once(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        try:
+            async with asyncio.timeout(self._bounds.timeout_seconds):
+                return await ask()
+        except TimeoutError as error:
+            raise ProviderUnavailable(f"no answer within {self._bounds.timeout_seconds:g} s") from error

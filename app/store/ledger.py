@@ -1,0 +1,185 @@
+"""The ledger's entries in MongoDB.
+
+Belongs here: statements to the collection `ledger`. Does not: what the ledger answers (`app/payments/ledger.py`).
+
+Each authorization is one document, whose `_id` is the key that asked for it. Every change is one update that finds the document
+only in the state that allows it, so that doing it again, or in several servers at once, changes nothing. Authorizations,
+captures and voids come by the hundred where a hot train is sold; they share their statements.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from app.domain.ledger import EntryFault, EntryRefund, EntryState, LedgerEntry
+from app.domain.money import Money
+from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.shared_statement import SharedStatement
+
+# Entries of one statement: about 300 kB, and a few milliseconds.
+_ENTRIES_MAX = 1_000
+
+_CAPTURE_FAULTS = [EntryFault.CAPTURE_ONCE.value, EntryFault.CAPTURE_ALWAYS.value]
+_REFUND_FAULTS = [EntryFault.REFUND_ONCE.value, EntryFault.REFUND_ALWAYS.value]
+
+
+class _Settlement(NamedTuple):
+    """What is to become of what an entry holds: captured with that amount, or voided where there is none."""
+
+    key: str
+    captured: Money | None
+
+
+class Ledger:
+    """The collection `ledger`. `clock` gives the present moment, in UTC and whole milliseconds."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._ledger: Collection = database["ledger"]
+        self._clock = clock
+        self._additions = SharedStatement("add ledger entries", self._add, batch_max=_ENTRIES_MAX)
+        self._settlements = SharedStatement("settle ledger entries", self._settle, batch_max=_ENTRIES_MAX)
+
+    async def add(self, entry: LedgerEntry) -> LedgerEntry | None:
+        """Records an entry. Gives the one that was there before under its key, None where there was none."""
+        return await self._additions.ask(entry)
+
+    async def find(self, key: str) -> LedgerEntry | None:
+        """The entry with that key."""
+        with outage_refused():
+            found = await find_at_once(self._ledger, {"_id": key}, most=1)
+        return _entry_from(found[0]) if found else None
+
+    async def answer(self, key: str) -> None:
+        """Makes an UNANSWERED entry AUTHORIZED."""
+        guard = {"_id": key, "state": EntryState.UNANSWERED.value}
+        await self._change(guard, {"$set": {"state": EntryState.AUTHORIZED.value, "update_time": self._clock()}})
+
+    async def capture(self, key: str, amount: Money) -> bool:
+        """Makes an AUTHORIZED entry of at least that amount CAPTURED, unless a fault of captures is to happen.
+
+        Whether it is captured with that amount now.
+        """
+        return await self._settlements.ask(_Settlement(key, amount))
+
+    async def void(self, key: str) -> bool:
+        """Makes an AUTHORIZED entry VOIDED, unless a fault of voids is to happen. Whether it is voided now."""
+        return await self._settlements.ask(_Settlement(key, None))
+
+    async def refund(self, key: str, refund_key: str, amount: Money) -> bool:
+        """Adds a refund to a CAPTURED entry with that much left, unless it has one with that key or a fault is to happen.
+
+        Whether it was added.
+        """
+        guard: Document = {
+            "_id": key,
+            "state": EntryState.CAPTURED.value,
+            "currency": amount.currency,
+            "refundable_minor": {"$gte": amount.minor},
+            "refunds.key": {"$ne": refund_key},
+            "faults": {"$nin": _REFUND_FAULTS},
+        }
+        refund = {"key": refund_key, "amount_minor": amount.minor, "create_time": self._clock()}
+        change: Document = {
+            "$push": {"refunds": refund},
+            "$inc": {"refundable_minor": -amount.minor},
+            "$set": {"update_time": self._clock()},
+        }
+        return await self._change(guard, change)
+
+    async def take_fault(self, key: str, fault: EntryFault) -> bool:
+        """Takes a fault off an entry. Whether it was there."""
+        return await self._change({"_id": key, "faults": fault.value}, {"$pull": {"faults": fault.value}})
+
+    async def join(self) -> None:
+        """Waits until nothing is under way."""
+        await self._additions.join()
+        await self._settlements.join()
+
+    async def _change(self, guard: Document, change: Document) -> bool:
+        with outage_refused():
+            before = await self._ledger.find_one_and_update(guard, change, projection={"_id": 1})
+        return before is not None
+
+    async def _add(self, entries: Sequence[LedgerEntry]) -> list[LedgerEntry | None]:
+        now = self._clock()
+        documents = [_document(entry, now) for entry in entries]
+        with outage_refused():
+            there = await insert_those_missing(self._ledger, documents)
+            if not there:
+                return [None] * len(entries)
+            keys = [document["_id"] for document in there]
+            found = await find_at_once(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
+        known = {document["_id"]: _entry_from(document) for document in found}
+        # By identity: of two that ask with one key at once, one was recorded.
+        refused = {id(document) for document in there}
+        return [known[document["_id"]] if id(document) in refused else None for document in documents]
+
+    async def _settle(self, settlements: Sequence[_Settlement]) -> list[bool]:
+        """One update for each amount; seats of one section cost the same, so there are few."""
+        groups: dict[Money | None, list[str]] = {}
+        for key, captured in settlements:
+            groups.setdefault(captured, []).append(key)
+        done: set[_Settlement] = set()
+        for captured, keys in groups.items():
+            settled = await self._settle_alike(captured, keys)
+            done.update(_Settlement(key, captured) for key in settled)
+        return [one in done for one in settlements]
+
+    async def _settle_alike(self, captured: Money | None, keys: list[str]) -> list[str]:
+        """Those of the keys that are settled so now, be it by this update or by an earlier one."""
+        guard, settled, left = _captured(captured) if captured else _VOIDED
+        change = {"$set": {**settled, **left, "update_time": self._clock()}}
+        with outage_refused():
+            result = await self._ledger.update_many(
+                {"_id": {"$in": keys}, "state": EntryState.AUTHORIZED.value, **guard}, change
+            )
+            if result.matched_count == len(keys):
+                return keys
+            found = await find_at_once(self._ledger, {"_id": {"$in": keys}, **settled}, most=len(keys), projection={"_id": 1})
+        return [document["_id"] for document in found]
+
+
+def _captured(amount: Money) -> tuple[Document, Document, Document]:
+    """Which authorized entries can be captured with that amount, how they are known then, and what is left to give back."""
+    guard = {"currency": amount.currency, "amount_minor": {"$gte": amount.minor}, "faults": {"$nin": _CAPTURE_FAULTS}}
+    settled = {"state": EntryState.CAPTURED.value, "currency": amount.currency, "captured_minor": amount.minor}
+    return guard, settled, {"refundable_minor": amount.minor}
+
+
+_VOIDED: tuple[Document, Document, Document] = (
+    {"faults": {"$ne": EntryFault.VOID_ONCE.value}},
+    {"state": EntryState.VOIDED.value},
+    {},
+)
+
+
+def _document(entry: LedgerEntry, now: datetime) -> Document:
+    """A new entry's document. `refundable_minor` is what is left to give back, so that one comparison guards a refund."""
+    return {
+        "_id": entry.key,
+        "amount_minor": entry.amount.minor,
+        "currency": entry.amount.currency,
+        "token": entry.token,
+        "description": entry.description,
+        "state": entry.state.value,
+        "captured_minor": 0,
+        "refundable_minor": 0,
+        "refunds": [],
+        "faults": [fault.value for fault in entry.faults],
+        "create_time": now,
+        "update_time": now,
+    }
+
+
+def _entry_from(document: Document) -> LedgerEntry:
+    return LedgerEntry(
+        key=document["_id"],
+        amount=Money(document["amount_minor"], document["currency"]),
+        token=document["token"],
+        description=document["description"],
+        state=EntryState(document["state"]),
+        create_time=document["create_time"],
+        captured_minor=document["captured_minor"],
+        refunds=tuple(EntryRefund(one["key"], one["amount_minor"]) for one in document["refunds"]),
+        faults=tuple(EntryFault(fault) for fault in document["faults"]),
+    )

@@ -1,0 +1,91 @@
+"""Trains as documents.
+
+Belongs here: the shape of a train's document, both ways. Does not: runs and bookings (`documents.py`), statements.
+"""
+
+from collections.abc import Iterable
+from datetime import time
+
+from app.domain.money import Money
+from app.domain.terms import RefundTier, SalesTerms
+from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
+from app.domain.train import Coach, KeptTrain, Section, Train
+from app.store.driver import Document
+
+
+def all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
+    """What all the stops may be called, for finding trains by station."""
+    return sorted(set().union(*map(stop_forms, stops)))
+
+
+def train_document(kept: KeptTrain) -> Document:
+    """A train with its timetable."""
+    train = kept.train
+    return {
+        "_id": train.train_id,
+        "version": kept.version,
+        "request_id": kept.request_id,
+        "create_time": kept.create_time,
+        "number": train.number,
+        "stops": [_timetable_stop_document(stop) for stop in train.stops],
+        "stop_forms": all_stop_forms(train.stops),
+        "sections": [
+            {"name": section.name, "fare_minor": section.fare.minor, "currency": section.fare.currency}
+            for section in train.sections
+        ],
+        "coaches": [{"name": coach.name, "section": coach.section, "seat_count": coach.seat_count} for coach in train.coaches],
+        "terms": terms_document(train.terms),
+    }
+
+
+def train_from(document: Document) -> KeptTrain:
+    """The other way."""
+    train = Train(
+        train_id=document["_id"],
+        number=document["number"],
+        stops=tuple(_timetable_stop_from(stop) for stop in document["stops"]),
+        sections=tuple(
+            Section(section["name"], Money(section["fare_minor"], section["currency"])) for section in document["sections"]
+        ),
+        coaches=tuple(Coach(coach["name"], coach["section"], coach["seat_count"]) for coach in document["coaches"]),
+        terms=terms_from(document["terms"]),
+    )
+    return KeptTrain(train, document["request_id"], document["create_time"], document["version"])
+
+
+def _timetable_stop_document(stop: TimetableStop) -> Document:
+    return {
+        "name": stop.name,
+        "code": stop.code,
+        "time_zone": stop.time_zone,
+        "arrive": _call_document(stop.arrive),
+        "depart": _call_document(stop.depart),
+    }
+
+
+def _timetable_stop_from(document: Document) -> TimetableStop:
+    arrive, depart = _call_from(document["arrive"]), _call_from(document["depart"])
+    return TimetableStop(document["name"], document["code"], document["time_zone"], arrive, depart)
+
+
+def _call_document(call: Call | None) -> Document | None:
+    return None if call is None else {"at": call.at.strftime("%H:%M"), "day_offset": call.day_offset}
+
+
+def _call_from(document: Document | None) -> Call | None:
+    return None if document is None else Call(time.fromisoformat(document["at"]), document["day_offset"])
+
+
+def terms_document(terms: SalesTerms) -> Document:
+    """Terms of sale."""
+    return {
+        "refund_tiers": [[tier.hours_before, tier.percent] for tier in terms.refund_tiers],
+        "waitlist_closes_minutes_before": terms.waitlist_closes_minutes_before,
+        "waitlist_max": terms.waitlist_max,
+    }
+
+
+def terms_from(document: Document) -> SalesTerms:
+    """The other way."""
+    tiers = tuple(RefundTier(hours_before, percent) for hours_before, percent in document["refund_tiers"])
+    return SalesTerms(tiers, document["waitlist_closes_minutes_before"], document["waitlist_max"])

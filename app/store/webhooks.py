@@ -1,0 +1,275 @@
+"""Webhooks and deliveries in MongoDB.
+
+Belongs here: statements to the collections `webhooks` and `webhook_deliveries`, the shape of their documents, their indexes.
+Does not: what is due when, and what an attempt changes (`app/domain/webhooks.py`).
+
+webhooks            {_id: webhook_id, slot, url, event_types: [...], secret, previous_secret, previous_secret_expire_time,
+                    is_active, fingerprint, create_time, update_time, version}
+webhook_deliveries  {_id: "<event_id>:<webhook_id>", event_id, webhook_id, event_type, event_time, state,
+                    attempts: [{time, outcome, status, detail}], next_attempt_time: while PENDING}
+
+Each webhook takes one of `WEBHOOKS_MAX` slots, and no two the same: so there are never more, however many servers make them at
+once. Deliveries are forgotten by the server itself, a month after their events.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zlib import crc32
+
+from app.domain.webhooks import WEBHOOKS_MAX, Attempt, Delivery, DeliveryState, OutcomeKind, Webhook
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused
+
+SLOTS_INDEX = "webhooks_by_slot"
+DELIVERIES_INDEX = "deliveries_by_webhook"
+DUE_INDEX = "deliveries_due"
+LIFETIME_INDEX = "deliveries_lifetime"
+# Long enough to look into what happened last month; attempts end after three days.
+_DELIVERY_LIFETIME_SECONDS = 30 * 24 * 3_600
+
+# Free slots that a new webhook may lose to others made at the same moment; then it is as if there were none.
+_SLOT_ATTEMPTS_MAX = 16
+
+# Where a delivery stands in a list, newest first: its event's time in milliseconds since 1970, its id.
+DeliveryKey = tuple[int, str]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+async def make_webhook_indexes(database: Database) -> None:
+    """Makes the indexes that are missing. Safe to call at every start and from many servers at once."""
+    with outage_refused():
+        # No more webhooks than slots.
+        await database["webhooks"].create_index("slot", name=SLOTS_INDEX, unique=True)
+        deliveries = database["webhook_deliveries"]
+        # ListWebhookDeliveries.
+        await deliveries.create_index([("webhook_id", 1), ("event_time", -1), ("_id", -1)], name=DELIVERIES_INDEX)
+        # What is due for a webhook; what is final is not in it.
+        await deliveries.create_index(
+            [("webhook_id", 1), ("next_attempt_time", 1)],
+            name=DUE_INDEX,
+            partialFilterExpression={"next_attempt_time": {"$exists": True}},
+        )
+        # MongoDB itself drops what is too old.
+        await deliveries.create_index("event_time", name=LIFETIME_INDEX, expireAfterSeconds=_DELIVERY_LIFETIME_SECONDS)
+
+
+class Webhooks:
+    """The collection `webhooks`."""
+
+    def __init__(self, database: Database) -> None:
+        self._webhooks: Collection = database["webhooks"]
+
+    async def create(self, webhook: Webhook) -> Webhook | None:
+        """Keeps a new webhook; gives it, or the one that has its id already, or None when all slots are taken."""
+        document = _webhook_document(webhook)
+        with outage_refused():
+            for _ in range(_SLOT_ATTEMPTS_MAX):
+                kept = await self._webhooks.find({}, {"slot": 1}).to_list(WEBHOOKS_MAX)
+                if any(one["_id"] == webhook.webhook_id for one in kept):
+                    break
+                free = set(range(WEBHOOKS_MAX)).difference(one["slot"] for one in kept)
+                if not free:
+                    return None
+                # Not the first one, which all others try for at this moment.
+                slot = sorted(free)[crc32(webhook.webhook_id.encode()) % len(free)]
+                try:
+                    await self._webhooks.insert_one({**document, "slot": slot})
+                except DuplicateKeyError:
+                    continue
+                return webhook
+        return await self.get(webhook.webhook_id)
+
+    async def get(self, webhook_id: str) -> Webhook | None:
+        """The webhook with that id."""
+        with outage_refused():
+            document = await self._webhooks.find_one({"_id": webhook_id})
+        return None if document is None else _webhook_from(document)
+
+    async def list_page(self, after: str, limit: int) -> list[Webhook]:
+        """At most `limit` webhooks by id, behind `after`."""
+        with outage_refused():
+            found = await self._webhooks.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit).to_list(limit)
+        return [_webhook_from(document) for document in found]
+
+    async def list_active(self) -> list[Webhook]:
+        """All webhooks that are told of events, by id; there are at most `WEBHOOKS_MAX`."""
+        with outage_refused():
+            found = await self._webhooks.find({"is_active": True}).sort("_id", 1).to_list(WEBHOOKS_MAX)
+        return [_webhook_from(document) for document in found]
+
+    async def update(self, webhook: Webhook) -> bool:
+        """Keeps a changed webhook in place of the version before. False when another version, or none, is kept by now.
+
+        Doing it again changes nothing and is True.
+        """
+        document = _webhook_document(webhook)
+        guard = {"_id": document.pop("_id"), "version": webhook.version - 1}
+        with outage_refused():
+            if await self._webhooks.find_one_and_update(guard, {"$set": document}) is not None:
+                return True
+        return await self.get(webhook.webhook_id) == webhook
+
+    async def delete(self, webhook_id: str, version: int | None = None) -> bool:
+        """Forgets a webhook; only in that version, where one is given. False when it is not there.
+
+        Its deliveries stay until they are too old; nobody asks for them any more.
+        """
+        guard: Document = {"_id": webhook_id} if version is None else {"_id": webhook_id, "version": version}
+        with outage_refused():
+            return await self._webhooks.find_one_and_delete(guard) is not None
+
+
+class WebhookDeliveries:
+    """The collection `webhook_deliveries`."""
+
+    def __init__(self, database: Database) -> None:
+        self._deliveries: Collection = database["webhook_deliveries"]
+
+    async def insert_missing(self, deliveries: Sequence[Delivery]) -> int:
+        """Keeps those deliveries that are not kept yet; gives how many."""
+        with outage_refused():
+            there = await insert_those_missing(self._deliveries, [_delivery_document(one) for one in deliveries])
+        return len(deliveries) - len(there)
+
+    async def get(self, delivery_id: str) -> Delivery | None:
+        """The delivery with that id."""
+        with outage_refused():
+            document = await self._deliveries.find_one({"_id": delivery_id})
+        return None if document is None else _delivery_from(document)
+
+    async def list_page(self, webhook_id: str, after: DeliveryKey | None, limit: int) -> list[Delivery]:
+        """At most `limit` deliveries of a webhook, the newest events first, behind `after`."""
+        query = deliveries_query(webhook_id, after)
+        order = [("event_time", -1), ("_id", -1)]
+        with outage_refused():
+            found = await self._deliveries.find(query).sort(order).limit(limit).to_list(limit)
+        return [_delivery_from(document) for document in found]
+
+    async def due(self, webhook_id: str, now: datetime, limit: int) -> list[Delivery]:
+        """At most `limit` deliveries of a webhook that are to be tried by now, those that wait longest first."""
+        with outage_refused():
+            found = (
+                await self._deliveries.find(due_query(webhook_id, now)).sort("next_attempt_time", 1).limit(limit).to_list(limit)
+            )
+        return [_delivery_from(document) for document in found]
+
+    async def claim(self, delivery: Delivery, until: datetime) -> Delivery | None:
+        """Takes a due delivery for this server: nobody else finds it due before `until`. None when somebody else has taken it.
+
+        A server that dies leaves it to others from then on. `until` is whole milliseconds.
+        """
+        guard = {"_id": delivery.delivery_id, "next_attempt_time": delivery.next_attempt_time}
+        with outage_refused():
+            found = await self._deliveries.find_one_and_update(guard, {"$set": {"next_attempt_time": until}})
+        return None if found is None else replace(delivery, next_attempt_time=until)
+
+    async def record(self, delivery: Delivery) -> bool:
+        """Keeps a delivery after its last attempt. False when another attempt was kept in the meantime, or it is gone.
+
+        Doing it again changes nothing and is True.
+        """
+        guard = {"_id": delivery.delivery_id, "attempts": {"$size": len(delivery.attempts) - 1}}
+        update: Document = {
+            "$set": {"state": delivery.state.value},
+            "$push": {"attempts": _attempt_document(delivery.attempts[-1])},
+        }
+        if delivery.next_attempt_time is None:
+            update["$unset"] = {"next_attempt_time": ""}
+        else:
+            update["$set"]["next_attempt_time"] = delivery.next_attempt_time
+        with outage_refused():
+            if await self._deliveries.find_one_and_update(guard, update) is not None:
+                return True
+        kept = await self.get(delivery.delivery_id)
+        return kept is not None and kept.attempts == delivery.attempts
+
+
+def delivery_key(delivery: Delivery) -> DeliveryKey:
+    """Where a delivery stands in a list."""
+    return (delivery.event_time - _EPOCH) // _MILLISECOND, delivery.delivery_id
+
+
+def deliveries_query(webhook_id: str, after: DeliveryKey | None) -> Document:
+    """The question for a webhook's deliveries behind `after`."""
+    if after is None:
+        return {"webhook_id": webhook_id}
+    moment = _EPOCH + after[0] * _MILLISECOND
+    older = [{"event_time": {"$lt": moment}}, {"event_time": moment, "_id": {"$lt": after[1]}}]
+    return {"webhook_id": webhook_id, "$or": older}
+
+
+def due_query(webhook_id: str, now: datetime) -> Document:
+    """The question for a webhook's deliveries that are due."""
+    return {"webhook_id": webhook_id, "next_attempt_time": {"$lte": now}}
+
+
+# -- documents
+
+
+def _webhook_document(webhook: Webhook) -> Document:
+    return {
+        "_id": webhook.webhook_id,
+        "url": webhook.url,
+        "event_types": list(webhook.event_types),
+        "secret": webhook.secret,
+        "previous_secret": webhook.previous_secret,
+        "previous_secret_expire_time": webhook.previous_secret_expire_time,
+        "is_active": webhook.is_active,
+        "fingerprint": webhook.fingerprint,
+        "create_time": webhook.create_time,
+        "update_time": webhook.update_time,
+        "version": webhook.version,
+    }
+
+
+def _webhook_from(document: Document) -> Webhook:
+    return Webhook(
+        webhook_id=document["_id"],
+        url=document["url"],
+        event_types=tuple(document["event_types"]),
+        secret=document["secret"],
+        is_active=document["is_active"],
+        create_time=document["create_time"],
+        update_time=document["update_time"],
+        fingerprint=document["fingerprint"],
+        version=document["version"],
+        previous_secret=document["previous_secret"],
+        previous_secret_expire_time=document["previous_secret_expire_time"],
+    )
+
+
+def _delivery_document(delivery: Delivery) -> Document:
+    document: Document = {
+        "_id": delivery.delivery_id,
+        "event_id": delivery.event_id,
+        "webhook_id": delivery.webhook_id,
+        "event_type": delivery.event_type,
+        "event_time": delivery.event_time,
+        "state": delivery.state.value,
+        "attempts": [_attempt_document(attempt) for attempt in delivery.attempts],
+    }
+    if delivery.next_attempt_time is not None:
+        document["next_attempt_time"] = delivery.next_attempt_time
+    return document
+
+
+def _delivery_from(document: Document) -> Delivery:
+    return Delivery(
+        delivery_id=document["_id"],
+        event_id=document["event_id"],
+        webhook_id=document["webhook_id"],
+        event_type=document["event_type"],
+        event_time=document["event_time"],
+        state=DeliveryState(document["state"]),
+        attempts=tuple(
+            Attempt(attempt["time"], OutcomeKind(attempt["outcome"]), attempt["status"], attempt["detail"])
+            for attempt in document["attempts"]
+        ),
+        next_attempt_time=document.get("next_attempt_time"),
+    )
+
+
+def _attempt_document(attempt: Attempt) -> Document:
+    return {"time": attempt.time, "outcome": attempt.outcome.value, "status": attempt.status, "detail": attempt.detail}

@@ -1,0 +1,164 @@
+"""A receiver of webhooks: a real HTTP or HTTPS server on loopback that answers as it is told and keeps what it was sent.
+
+Belongs here: the server, its certificates, and networks in which names lead where a test wants. Not here: what is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import httpcore
+import trustme
+
+LOOPBACK = "127.0.0.1"
+DROP_SECONDS = 0.01  # between the drops of an answer that never ends
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Received:
+    """A request, with its headers by lower-case name."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """The running server: where it listens, what it was sent, how many connections were made to it, and how many ended."""
+
+    port: int = 0
+    received: list[Received] = field(default_factory=list)
+    connections: int = 0
+    closed: int = 0
+    server_names: list[str | None] = field(default_factory=list)
+
+
+def answering(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """Answers every request in this way. In the names of headers, `_` stands for `-`."""
+    lines = [f"HTTP/1.1 {status} Reason", f"content-length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
+    return saying("\r\n".join([*lines, "\r\n"]).encode() + body)
+
+
+def saying(*parts: bytes) -> Answer:
+    """Answers with exactly these bytes."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+
+    return answer
+
+
+def never_ending(head: bytes, drop: bytes = b"") -> Answer:
+    """Answers with `head`, and then with `drop` again and again until the other side has had enough."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while not writer.is_closing():
+            writer.write(drop)
+            await writer.drain()
+            await asyncio.sleep(DROP_SECONDS)
+
+    return answer
+
+
+@asynccontextmanager
+async def receiving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+    """A server until the block ends; connections still open are closed then."""
+    receiver = Receiver()
+    talks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.add(task)
+        receiver.connections += 1
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
+                while True:
+                    receiver.received.append(await _request(reader))
+                    await answer(writer)
+        finally:
+            talks.discard(task)
+            receiver.closed += 1
+            writer.transport.abort()
+
+    def noted(_: object, server_name: str | None, __: object) -> None:
+        receiver.server_names.append(server_name)
+
+    if tls is not None:
+        tls.sni_callback = noted
+    server = await asyncio.start_server(talk, LOOPBACK, 0, ssl=tls)
+    receiver.port = server.sockets[0].getsockname()[1]
+    try:
+        yield receiver
+    finally:
+        server.close()
+        for task in list(talks):
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        await server.wait_closed()
+
+
+async def _request(reader: asyncio.StreamReader) -> Received:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    line, *fields = head.rstrip("\r\n").split("\r\n")
+    headers = {name.lower(): text for name, _, text in (one.partition(": ") for one in fields)}
+    return Received(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+
+
+def certified(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate for these names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """A client's side of TLS that trusts this authority alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    return context
+
+
+class Names:
+    """A resolver that gives each list of addresses in turn, the last one for ever, and counts the questions."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self._answers = list(answers)
+        self.asked: list[tuple[str, int]] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append((host, port))
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+class AllToLoopback(httpcore.AsyncNetworkBackend):
+    """A network in which every address leads to this machine, but for those that do not answer. Keeps what was called."""
+
+    def __init__(self, *, silent: Iterable[str] = ()) -> None:
+        self._tcp = httpcore.AnyIOBackend()
+        self._silent = frozenset(silent)
+        self.called: list[str] = []
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as the base class has it
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        self.called.append(host)
+        if host in self._silent:
+            raise httpcore.ConnectTimeout
+        return await self._tcp.connect_tcp(LOOPBACK, port, timeout, local_address, socket_options)

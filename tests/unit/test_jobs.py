@@ -1,0 +1,178 @@
+"""Jobs: when they are due, when they are tried again, and when they are given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.jobs import (
+    ERROR_LENGTH_MAX,
+    FIRST_PAUSE_SECONDS,
+    PAUSE_SECONDS_MAX,
+    HopelessJobError,
+    Job,
+    JobState,
+    after_failure,
+    after_success,
+    in_batches,
+    is_due,
+    is_spent,
+    next_due_time,
+    repeated,
+    repeated_after_failure,
+    retried,
+)
+
+NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def a_job(job_id: str = "refund 1", kind: str = "refund") -> Job:
+    return Job(job_id, kind, {"booking": "ABC"}, due_time=NOW, create_time=NOW)
+
+
+def a_taken_job(attempts: int = 1) -> Job:
+    return replace(a_job(), attempts=attempts, lease_owner="worker/1", lease_until=NOW + 30 * SECOND)
+
+
+# -- due
+
+
+def test_a_job_is_due_from_its_time_on() -> None:
+    assert not is_due(a_job(), NOW - SECOND)
+    assert is_due(a_job(), NOW)
+    assert is_due(a_job(), NOW + SECOND)
+
+
+def test_a_leased_job_is_due_again_when_the_lease_has_run_out() -> None:
+    assert not is_due(a_taken_job(), NOW + 29 * SECOND)
+    assert is_due(a_taken_job(), NOW + 30 * SECOND)
+
+
+def test_a_lease_that_ran_out_before_the_due_time_makes_nothing_due() -> None:
+    later = replace(a_taken_job(), due_time=NOW + 60 * SECOND)
+    assert not is_due(later, NOW + 59 * SECOND)
+    assert is_due(later, NOW + 60 * SECOND)
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.DEAD])
+def test_what_is_done_or_dead_is_never_due(state: JobState) -> None:
+    assert not is_due(replace(a_job(), state=state), NOW + 3600 * SECOND)
+
+
+# -- trying again
+
+
+def test_pauses_double_until_they_reach_the_cap() -> None:
+    pauses = [(next_due_time(attempts, NOW, 1) - NOW).total_seconds() for attempts in range(1, 15)]
+    assert pauses[:4] == [FIRST_PAUSE_SECONDS * factor for factor in (1, 2, 4, 8)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == PAUSE_SECONDS_MAX
+
+
+def test_a_pause_after_very_many_attempts_is_the_cap() -> None:
+    assert next_due_time(10**9, NOW, 1) == NOW + timedelta(seconds=PAUSE_SECONDS_MAX)
+
+
+def test_jitter_stretches_a_pause_from_half_of_it_to_all() -> None:
+    assert [(next_due_time(4, NOW, jitter) - NOW).total_seconds() for jitter in (0, 0.5, 1)] == [4, 6, 8]
+
+
+def test_times_are_whole_milliseconds_which_is_what_is_kept() -> None:
+    assert next_due_time(1, NOW, 0.123456789).microsecond % 1000 == 0
+
+
+# -- outcomes
+
+
+def test_what_is_done_is_held_by_nobody_and_says_when() -> None:
+    done = after_success(replace(a_taken_job(), last_error="ConnectionError: gone"), NOW + SECOND)
+    assert (done.state, done.done_time, done.last_error) == (JobState.DONE, NOW + SECOND, "")
+    assert (done.lease_owner, done.lease_until) == ("", None)
+
+
+def test_what_failed_is_due_later_and_says_why() -> None:
+    failed = after_failure(a_taken_job(attempts=3), ConnectionError("gone"), NOW, 1, attempts_max=5)
+    assert (failed.state, failed.attempts, failed.last_error) == (JobState.PENDING, 3, "ConnectionError: gone")
+    assert failed.due_time == next_due_time(3, NOW, 1)
+    assert (failed.lease_owner, failed.lease_until) == ("", None)
+
+
+def test_the_last_attempt_that_fails_is_the_end_of_it() -> None:
+    failed = after_failure(a_taken_job(attempts=5), ConnectionError("gone"), NOW, 1, attempts_max=5)
+    assert (failed.state, failed.lease_until, failed.last_error) == (JobState.DEAD, None, "ConnectionError: gone")
+
+
+def test_what_is_hopeless_is_not_tried_again() -> None:
+    failed = after_failure(a_taken_job(attempts=1), HopelessJobError("the card is closed"), NOW, 1, attempts_max=5)
+    assert failed.state is JobState.DEAD
+
+
+def test_a_long_error_is_kept_in_part() -> None:
+    failed = after_failure(a_taken_job(), ValueError("x" * 10_000), NOW, 1, attempts_max=5)
+    assert len(failed.last_error) == ERROR_LENGTH_MAX
+    assert failed.last_error.endswith("…")
+
+
+def test_a_job_whose_every_attempt_ended_without_a_word_is_not_begun_again() -> None:
+    assert not is_spent(a_taken_job(attempts=5), attempts_max=5)
+    assert is_spent(a_taken_job(attempts=6), attempts_max=5)
+
+
+def test_a_retried_job_is_due_now_with_all_its_attempts() -> None:
+    dead = replace(a_job(), state=JobState.DEAD, attempts=5, last_error="ConnectionError: gone", runs_alone=True)
+    again = retried(dead, NOW + SECOND)
+    assert is_due(again, NOW + SECOND)
+    assert (again.attempts, again.last_error, again.runs_alone) == (0, "ConnectionError: gone", False)
+
+
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.DONE])
+def test_only_what_is_dead_is_retried(state: JobState) -> None:
+    job = replace(a_taken_job(), state=state)
+    assert retried(job, NOW + SECOND) == job
+
+
+# -- what comes round
+
+
+def test_what_comes_round_keeps_its_times() -> None:
+    again = repeated(a_taken_job(), NOW + 2 * SECOND, every_seconds=60)
+    assert (again.due_time, again.attempts, again.lease_until) == (NOW + 60 * SECOND, 0, None)
+
+
+def test_times_that_were_missed_are_left_out() -> None:
+    assert repeated(a_taken_job(), NOW + 605 * SECOND, every_seconds=60).due_time == NOW + 660 * SECOND
+    assert repeated(a_taken_job(), NOW + 600 * SECOND, every_seconds=60).due_time == NOW + 660 * SECOND
+
+
+def test_what_comes_round_never_dies_and_never_waits_longer_than_its_period() -> None:
+    failed = repeated_after_failure(a_taken_job(attempts=10_000), HopelessJobError("no"), NOW, 1, every_seconds=5)
+    assert (failed.state, failed.due_time) == (JobState.PENDING, NOW + 5 * SECOND)
+    assert repeated_after_failure(a_taken_job(), ValueError("no"), NOW, 1, every_seconds=3600).due_time == NOW + SECOND
+
+
+# -- batches
+
+
+def test_a_batch_is_of_one_kind_and_no_larger_than_it_may_be() -> None:
+    jobs = [a_job(f"{kind} {number}", kind) for number in range(5) for kind in ("refund", "capture")]
+    batches = in_batches(jobs, 2)
+    assert [[job.job_id for job in batch] for batch in batches] == [
+        ["refund 0", "refund 1"],
+        ["refund 2", "refund 3"],
+        ["refund 4"],
+        ["capture 0", "capture 1"],
+        ["capture 2", "capture 3"],
+        ["capture 4"],
+    ]
+
+
+def test_who_runs_alone_has_a_batch_to_itself() -> None:
+    jobs = [replace(a_job(str(number)), runs_alone=number in (1, 3)) for number in range(5)]
+    assert [[job.job_id for job in batch] for batch in in_batches(jobs, 100)] == [["0", "2", "4"], ["1"], ["3"]]
+
+
+def test_no_jobs_are_no_batches() -> None:
+    assert in_batches([], 100) == []
