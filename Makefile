@@ -7,7 +7,7 @@ PROTO_IMAGE := build/seatline.binpb
 
 # Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C.
 run: .venv/run-installed
-	@$(BIN)/seatline serve & server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	@$(BIN)/seatline serve --with-worker & server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(BIN)/seatline demo --wait 60 && echo && echo "Serving; Ctrl-C ends it. The command above is $(BIN)/seatline." && wait $$server
 
 test: .venv/dev-installed

@@ -7,9 +7,9 @@ business (`app/domain/limits.py`).
 import re
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SEATLINE_"
@@ -105,6 +105,49 @@ class Settings(BaseSettings):
         description="Passengers of train runs kept in memory, about 400 bytes each; others are read again.",
     )
 
+    payments_provider: Literal["ledger", "stripe"] = Field(
+        "ledger", description="Who takes the money: a ledger of our own, for trials, or Stripe."
+    )
+    payments_stripe_key: SecretStr = Field(
+        SecretStr(""), repr=False, description="Stripe's secret key, sk_… or rk_…; needed with stripe. Never logged."
+    )
+    payments_stripe_key_file: str = Field("", description="A file that holds the key instead, as secrets are mounted.")
+    payments_stripe_api_base: str = Field(
+        "https://api.stripe.com", description="Where Stripe is asked; another one is for tests."
+    )
+    payments_timeout_seconds: float = Field(
+        8.0, gt=0, le=60, description="The longest one try at the provider may take; card networks usually take one or two."
+    )
+    payments_attempts_max: int = Field(
+        3, ge=1, le=10, description="Tries while a buyer waits. With their pauses they end before SEATLINE_CALL_SECONDS_MAX."
+    )
+    payments_retry_seconds: float = Field(
+        0.25, gt=0, le=10, description="The longest pause before the second try; then it doubles."
+    )
+    payments_retry_seconds_max: float = Field(2.0, gt=0, le=60, description="The longest pause between tries.")
+    with_worker: bool = Field(
+        False,
+        description="Whether this process also does the worker's part, as `seatline serve --with-worker`. Otherwise run "
+        "`seatline worker`.",
+    )
+    job_batch_max: int = Field(100, ge=1, le=1_000, description="Jobs taken and done together. More hardly costs less a job.")
+    job_batches_max: int = Field(4, ge=1, le=100, description="Batches of one kind that a worker does at a time.")
+    job_lease_seconds: float = Field(
+        30.0,
+        ge=5,
+        le=3_600,
+        description="How long a killed worker's jobs wait for another. Far above what clocks differ by.",
+    )
+    job_poll_seconds: float = Field(
+        0.5, ge=0.05, le=60, description="How long a job that another process made may go unnoticed; a look takes 1.5 ms."
+    )
+    job_attempts_max: int = Field(
+        60, ge=1, le=1_000, description="Tries before a job is dead: with pauses up to 15 minutes, a provider's bad night."
+    )
+    job_kept_seconds: float = Field(
+        604_800.0, ge=3_600, le=31_536_000, description="How long done jobs are kept, and so made only once."
+    )
+
     @field_validator("listen")
     @classmethod
     def _is_address(cls, listen: str) -> str:
@@ -144,12 +187,27 @@ def load_settings() -> Settings:
             f"SEATLINE_LISTEN: {settings.listen} is open to other machines, and callers name themselves without proof; "
             "set SEATLINE_TRUST_CALLER_METADATA=true only where everybody who can connect may do everything"
         )
+    if settings.payments_provider == "stripe":
+        return _with_stripe_key(settings)
     return settings
 
 
+def _with_stripe_key(settings: Settings) -> Settings:
+    """The settings with the key from the environment or its file."""
+    if settings.payments_stripe_key.get_secret_value():
+        return settings
+    if not settings.payments_stripe_key_file:
+        raise SettingsError("SEATLINE_PAYMENTS_STRIPE_KEY: is needed, or SEATLINE_PAYMENTS_STRIPE_KEY_FILE, with stripe")
+    try:
+        key = Path(settings.payments_stripe_key_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"SEATLINE_PAYMENTS_STRIPE_KEY_FILE: cannot be read: {error}") from None
+    return settings.model_copy(update={"payments_stripe_key": SecretStr(key)})
+
+
 def _line(error: dict[str, object]) -> str:
-    """A bad value in one line. A connection string is not repeated: it may hold a password."""
+    """A bad value in one line. What may hold a password is not repeated."""
     location = error["loc"]
     name = str(location[0] if isinstance(location, tuple) and location else "")
-    value = "" if name == "mongodb_uri" else f" {error['input']!r}"
+    value = "" if name in ("mongodb_uri", "payments_stripe_key") else f" {error['input']!r}"
     return f"{ENVIRONMENT_PREFIX}{name.upper()}:{value} {error['msg']}"

@@ -8,7 +8,8 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
@@ -17,6 +18,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
+from app.domain.events import Event
+from app.payments.bounded import AskingBounds
+from app.payments.choice import ProviderUnusableError, make_provider
+from app.payments.provider import Provider
 from app.rpc.calls import Context
 from app.rpc.interceptors import Guard, GuardedServer
 from app.rpc.servicers import add_services
@@ -24,10 +29,13 @@ from app.store.driver import Client, ConnectionStringError, Database, connect, c
 from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.store.indexes import make_indexes
 from app.store.lane import LaneBounds
+from app.store.ledger import Ledger
 from app.store.store import Store, open_store
 from app.usecases.bookings import BookingUseCases
+from app.usecases.paying import Paying
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
+from app.worker import make_worker
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +60,7 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 # The driver works in threads. A thread that has its answer waits for the interpreter until the busy main one gives it up, by
 # default after 5 ms; a commit takes that wait several times over.
 _SWITCH_SECONDS = 0.0005
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def present_moment() -> datetime:
@@ -127,7 +136,12 @@ class Server:
     def __init__(self, settings: Settings, client: Client, embedded: EmbeddedMongod | None) -> None:
         self._settings, self._client, self._embedded = settings, client, embedded
         self.database: Database = client[settings.mongodb_database]
-        self.store: Store = open_store(self.database, present_moment, _lane_bounds(settings))
+        self.store: Store = open_store(
+            self.database, present_moment, _lane_bounds(settings), jobs_kept_seconds=settings.job_kept_seconds
+        )
+        self.provider = _provider(settings, self.database)
+        self._paying = Paying(self.store, self.provider, present_moment, time.monotonic)
+        self.worker = make_worker(self.store, self._paying, _tell_nobody, present_moment, settings)
         self.port = 0
         self._has_indexes = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -139,7 +153,7 @@ class Server:
         self._grpc = grpc.aio.server(options=_options(settings))
         services = add_services(
             GuardedServer(self._grpc, self._guard),
-            BookingUseCases(self.store, present_moment),
+            BookingUseCases(self.store, self._paying, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
             settings.call_seconds_max,
@@ -173,6 +187,8 @@ class Server:
         except RuntimeError as error:
             raise StartError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
         await self._grpc.start()
+        if self._settings.with_worker:
+            self.worker.start()
         interval = self._settings.health_interval_seconds
         self._tasks.append(asyncio.create_task(_every(interval, self._check_database)))
 
@@ -185,10 +201,16 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.store.lanes.join()
-        self._client.close()
+        await self.end_work()
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
+
+    async def end_work(self) -> None:
+        """Ends what goes on without callers, and the connections."""
+        await self.worker.stop()
+        await self.store.lanes.join()
+        await self.provider.close()
+        self._client.close()
 
     async def wait(self) -> None:
         """Returns when the server has been stopped."""
@@ -217,7 +239,7 @@ class Server:
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Ends the process with a line for what cannot be started."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=settings.log_level, format=_LOG_FORMAT, stream=sys.stderr)
     asyncio.run(_serve(settings))
 
 
@@ -229,11 +251,36 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
 
 
-async def _serve(settings: Settings) -> None:
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
+def run_worker(settings: Settings) -> None:
+    """Does the worker's part until SIGTERM or SIGINT, without serving."""
+    logging.basicConfig(level=settings.log_level, format=_LOG_FORMAT, stream=sys.stderr)
+    asyncio.run(_work(settings))
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _work(settings: Settings) -> None:
+    stopping = _stop_signal()
+    if not settings.mongodb_uri:
+        raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
+    client, _ = await _open_database(settings)
+    server = Server(settings, client, None)
+    await make_indexes(server.database)
+    server.worker.start()
+    _log.info("working")
+    await stopping.wait()
+    _log.info("stopping")
+    await server.end_work()
+
+
+async def _serve(settings: Settings) -> None:
+    stopping = _stop_signal()
     server = await Server.start(settings)
     if not settings.listens_on_loopback:
         _log.warning("%s is open to other machines and callers name themselves: anybody may do anything", settings.listen)
@@ -270,6 +317,29 @@ async def _open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | N
     except ConnectionStringError as error:
         raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error
     return client, embedded
+
+
+def _provider(settings: Settings, database: Database) -> Provider:
+    bounds = AskingBounds(
+        settings.payments_timeout_seconds,
+        settings.payments_attempts_max,
+        settings.payments_retry_seconds,
+        settings.payments_retry_seconds_max,
+    )
+    try:
+        return make_provider(
+            settings.payments_provider,
+            Ledger(database, present_moment),
+            bounds,
+            stripe_key=settings.payments_stripe_key,
+            stripe_api_base=settings.payments_stripe_api_base,
+        )
+    except (ProviderUnusableError, ValueError) as error:
+        raise StartError(str(error)) from error
+
+
+async def _tell_nobody(events: Sequence[Event]) -> None:
+    pass
 
 
 def _lane_bounds(settings: Settings) -> LaneBounds:

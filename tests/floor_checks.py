@@ -25,6 +25,7 @@ FLOORS = {
     "app.store": 1,
     "app.usecases": 2,
     "app.rpc": 3,
+    "app.worker": 3,
     "app.server": 4,
     "app.cli": 4,
     "app.__main__": 4,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import looking, operating, serving, travelling
+from app.cli import holding, looking, operating, serving, travelling
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -34,11 +34,14 @@ def _application() -> typer.Typer:
     app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **plain)  # type: ignore[arg-type]
     app.callback()(group_callback(_ABOUT))
     app.command("serve", rich_help_panel=_SERVICE)(serving.serve)
+    app.command("worker", rich_help_panel=_SERVICE)(serving.worker)
     for name, command, panel in (
         ("demo", serving.demo, _SERVICE),
         ("runs", looking.runs, _PASSENGERS),
         ("map", looking.map_seats, _PASSENGERS),
         ("book", travelling.book, _PASSENGERS),
+        ("hold", holding.hold, _PASSENGERS),
+        ("release", holding.release, _PASSENGERS),
         ("receipt", travelling.receipt, _PASSENGERS),
         ("receipts", travelling.receipts, _PASSENGERS),
         ("change-seat", travelling.change_seat, _PASSENGERS),

@@ -20,6 +20,11 @@ _DETAILS_KEY = "grpc-status-details-bin"
 # How gRPC begins the words for a call that found nobody to send it to.
 _NEVER_CONNECTED = ("failed to connect", "errors resolving", "DNS resolution failed")
 
+_ADVICE_BY_REASON = {
+    "HOLD_EXPIRED": "Hold seats anew with 'seatline hold'.",
+    "PAYMENT_DECLINED": "Give another --payment-token.",
+}
+
 
 def failure_of_call(error: grpc.RpcError, target: str, timeout_seconds: float) -> Failure:
     """What a failed call to `target` says: from its `google.rpc.Status` where it carries one, else from its bare status."""
@@ -49,7 +54,7 @@ def _failure_of_connection(message: str, target: str) -> Failure:
 def _advice_for(code: str, reason: str) -> str:
     if code == "UNAUTHENTICATED" or reason == "CREDENTIALS_MISSING":
         return "Give --user you@example.com, or set SEATLINE_USER."
-    return ""
+    return _ADVICE_BY_REASON.get(reason, "")
 
 
 def _status_of(error: grpc.Call) -> status_pb2.Status | None:

@@ -21,8 +21,8 @@ from app.cli.calls import Calls
 from app.cli.failures import CallError, CommandError, Failure
 from app.cli.options import DEFAULT_TARGET, CallerOptions
 from app.cli.screen import print_text
+from app.cli.showing import show_receipt
 from app.cli.timetable import request_id_for, train_from_text
-from app.cli.travelling import show_receipt
 from app.cli.wording import date_text, zone_named
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 
@@ -95,7 +95,10 @@ def _first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], ema
     """A booking for the whole way on the first date with a free seat. Raises `CommandError` when no date has one."""
 
     request = booking_pb2.CreateBookingRequest(
-        train_id=train.train_id, origin=train.stops[0].name, destination=train.stops[-1].name
+        train_id=train.train_id,
+        origin=train.stops[0].name,
+        destination=train.stops[-1].name,
+        if_full=booking_pb2.IF_FULL_REJECT,  # the next date may have what this one has not
     )
     request.passengers.append(seat_pb2.Passenger(first_name="Jane", last_name="Doe", email=email))
     full_runs_tried = 0
@@ -122,15 +125,17 @@ def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Ite
 def _what_next(options: CallerOptions, receipt: booking_pb2.Receipt, email: str) -> list[str]:
     """Commands that continue from the booked ticket, as they can be pasted into a shell."""
     program, run = _program(), f"{receipt.train_id} {receipt.travel_date}"
+    origin, destination = shlex.quote(receipt.origin), shlex.quote(receipt.destination)
     target = [] if options.target == DEFAULT_TARGET else [f"export SEATLINE_TARGET={shlex.quote(options.target)}"]
     return [
         *target,
         f"export SEATLINE_USER={email}",
         f"{program} map {run}",
+        f"{program} hold {run} --from {origin} --to {destination} --seats 2",
         f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17",
         f"{program} receipts {email}",
-        f"{program} cancel {receipt.reference} --dry-run",
-        f"{program} runs --from {shlex.quote(receipt.origin)} --to {shlex.quote(receipt.destination)}",
+        f"{program} cancel {receipt.reference} --quote",
+        f"{program} runs --from {origin} --to {destination}",
         f"{program} section {run} A --user {OPERATOR} --role operator",
     ]
 

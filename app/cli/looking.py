@@ -35,7 +35,7 @@ def runs(
     page_size: PageSizeOption = 0,
     page_token: PageTokenOption = "",
 ) -> None:
-    """List trains by date, with free seats and fares."""
+    """List trains by date, with free seats, how many wait, and fares."""
     from app.cli.calls import Calls
     from app.cli.pages import runs_table
     from app.cli.screen import print_json, print_list
@@ -53,7 +53,7 @@ def runs(
 def map_seats(
     options: CallerOptions, train: TrainArgument, date: DateArgument, origin: FromOption = "", destination: ToOption = ""
 ) -> None:
-    """Draw the seats of a train: free, sold, partly sold, and with --user those of your own bookings."""
+    """Draw the seats of a train: free, sold, partly sold, held, and with --user those of your own bookings."""
     from app.cli.calls import Calls
     from app.cli.screen import print_json, print_page, stdout_console
     from app.cli.seat_map import seat_map_page

@@ -1,4 +1,4 @@
-"""The pages and tables that people see: bookings, receipts, runs, trains, who sits in a section.
+"""The pages and tables that people see: bookings, receipts, holds, runs, trains, who sits in a section.
 
 Here belongs how an answer of the service is laid out for reading. Not here: asking for it, and the words for single values
 (`app.cli.wording`).
@@ -6,6 +6,7 @@ Here belongs how an answer of the service is laid out for reading. Not here: ask
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -17,16 +18,22 @@ from app.cli.failures import printable
 from app.cli.screen import arrow, columns
 from app.cli.station_clocks import StationClocks
 from app.cli.wording import (
-    booking_state_text,
     clock_text,
     date_text,
     instant_text,
+    moment_text,
     money_text,
+    payment_text,
     person_name,
     person_text,
+    refund_terms_text,
+    refund_text,
+    refunds_text,
     run_state_text,
     seat_text,
     seats_text,
+    standing_text,
+    waiting_terms_text,
     zone_named,
 )
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
@@ -34,44 +41,75 @@ from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 # Wide enough for two long station names with their times, and inside 80 columns.
 PAGE_WIDTH_COLUMNS = 78
 
+_SEAT_HEADINGS: dict[int, str] = {
+    booking_pb2.BOOKING_STATE_CANCELLED: "Given back",
+    booking_pb2.BOOKING_STATE_WAITLISTED: "Waits",
+    booking_pb2.BOOKING_STATE_EXPIRED: "Waited",
+}
 
-def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks) -> Panel:
-    """A receipt: journey, people and seats, price paid."""
+
+def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks, waiting_place: int = 0) -> Panel:
+    """A receipt: journey, people and seats, price paid, refunds. `waiting_place` is that in the line, if it waits."""
     number = printable(receipt.train_number)
     train = f"{number} ({printable(receipt.train_id)})" if number else printable(receipt.train_id)
-    grid = _journey_grid(receipt, train, clocks)
+    grid = _journey_grid(receipt, train, clocks, waiting_place)
     _add_people(grid, _seat_heading(receipt), receipt.passengers)
     grid.add_row("", "")
     grid.add_row("Price paid", Text(money_text(receipt.price_paid), style="bold"))
+    _add_money(grid, receipt)
     grid.add_row("Booked by", person_text(receipt.user))
     grid.add_row("Issued", instant_text(receipt.issue_time))
     return _page(f"Receipt {printable(receipt.reference)}", grid)
 
 
 def booking_page(booking: booking_pb2.Booking, clocks: StationClocks) -> Panel:
-    """A booking as it is now: journey, people and seats, who gave seats back, price."""
-    grid = _journey_grid(booking, printable(booking.train_id), clocks)
+    """A booking as it is now: journey, people and seats, who gave seats back, price, refunds."""
+    grid = _journey_grid(booking, printable(booking.train_id), clocks, booking.waitlist_position)
     _add_people(grid, _seat_heading(booking), booking.passengers)
     _add_people(grid, "Given back", booking.cancelled_passengers)
-    if len(booking.passengers) > 1:
+    if len(booking.passengers) > 1 and all(person.seat.number for person in booking.passengers):
         grid.add_row("Together", "yes" if booking.seats_together else "no, the seats are apart")
     grid.add_row("", "")
     grid.add_row("Price", Text(money_text(booking.price), style="bold"))
+    _add_money(grid, booking)
     grid.add_row("Booked by", person_text(booking.user))
     return _page(f"Booking {printable(booking.reference)}", grid)
+
+
+def hold_page(hold: booking_pb2.Hold, origin: str, destination: str, zone: datetime.tzinfo) -> Panel:
+    """A hold: seats, price, until when on a clock in `zone`. The stops are as the caller named them."""
+    grid = _grid()
+    grid.add_row("Train", f"{printable(hold.train_id)}, {date_text(hold.travel_date)}")
+    grid.add_row("From", printable(origin))
+    grid.add_row("To", printable(destination))
+    heading = "Seat"
+    for seat in hold.seats:
+        grid.add_row(heading, _place_text(seat))
+        heading = ""
+    grid.add_row("", "")
+    grid.add_row("Price", Text(money_text(hold.price), style="bold"))
+    grid.add_row("Kept until", Text(moment_text(hold.expire_time, zone), style="bold"))
+    return _page(f"Hold {printable(hold.hold_id)}", grid)
 
 
 def _page(title: str, grid: Table) -> Panel:
     return Panel(grid, title=Text(title, style="bold"), title_align="left", width=PAGE_WIDTH_COLUMNS, padding=(0, 1))
 
 
-def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str, clocks: StationClocks) -> Table:
+def _grid() -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
+    return grid
+
+
+def _journey_grid(
+    journey: booking_pb2.Receipt | booking_pb2.Booking, train: str, clocks: StationClocks, waiting_place: int
+) -> Table:
+    grid = _grid()
     leaves = instant_text(journey.depart_time, clocks.zone(journey.train_id, journey.travel_date, journey.origin))
     arrives = instant_text(journey.arrive_time, clocks.zone(journey.train_id, journey.travel_date, journey.destination))
-    grid.add_row("State", booking_state_text(journey.state))
+    grid.add_row("State", standing_text(journey.state, waiting_place))
     grid.add_row("Train", f"{train}, {date_text(journey.travel_date)}")
     grid.add_row("From", f"{printable(journey.origin)}, {leaves}")
     grid.add_row("To", f"{printable(journey.destination)}, {arrives}")
@@ -80,28 +118,49 @@ def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str
 
 def _seat_heading(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
     """A cancelled booking still lists its last passengers and seats; they must not read as seats to sit on."""
-    return "Given back" if journey.state == booking_pb2.BOOKING_STATE_CANCELLED else "Seat"
+    return _SEAT_HEADINGS.get(journey.state, "Seat")
 
 
 def _add_people(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger]) -> None:
     for person in people:
-        coach = f", coach {printable(person.seat.coach)}" if person.seat.coach else ""
-        grid.add_row(heading, f"{seat_text(person.seat)}{coach}: {person_text(person)}")
+        place = f"{_place_text(person.seat)}: " if person.seat.number else ""  # who waits has none
+        grid.add_row(heading, f"{place}{person_text(person)}")
         heading = ""
 
 
-def receipts_table(receipts: Sequence[booking_pb2.Receipt], clocks: StationClocks, console: Console) -> Table:
-    """One row for each receipt."""
+def _place_text(seat: seat_pb2.Seat) -> str:
+    return seat_text(seat) + (f", coach {printable(seat.coach)}" if seat.coach else "")
+
+
+def _add_money(grid: Table, journey: booking_pb2.Receipt | booking_pb2.Booking) -> None:
+    """How it was paid, where that is told, and what is given back."""
+    if journey.HasField("payment"):
+        grid.add_row("Payment", payment_text(journey.payment))
+    heading = "Refund"
+    for refund in journey.refunds:
+        grid.add_row(heading, refund_text(refund))
+        heading = ""
+
+
+def receipts_table(
+    receipts: Sequence[booking_pb2.Receipt], waiting_places: dict[str, int], clocks: StationClocks, console: Console
+) -> Table:
+    """One row for each receipt; `waiting_places` are those in the line, by reference, as far as they are known."""
     table = columns("Reference", "Journey", "Seats", "Paid")
     for receipt in receipts:
         leaves = instant_text(receipt.depart_time, clocks.zone(receipt.train_id, receipt.travel_date, receipt.origin))
         journey = f"{printable(receipt.origin)} {arrow(console)} {printable(receipt.destination)}"
         train = printable(receipt.train_number or receipt.train_id)
+        paid = (
+            payment_text(receipt.payment) if receipt.HasField("payment") else money_text(receipt.price_paid),
+            standing_text(receipt.state, waiting_places.get(receipt.reference, 0)),
+            refunds_text(receipt.refunds),
+        )
         table.add_row(
             printable(receipt.reference),
             f"{journey}\n{train}, {leaves}",
             seats_text(receipt.seats),
-            f"{money_text(receipt.price_paid)}\n{booking_state_text(receipt.state)}",
+            "\n".join(line for line in paid if line),
         )
     return table
 
@@ -119,10 +178,15 @@ def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str
         table.add_row(
             f"{date_text(run.travel_date)}\n{printable(run.train_id)} ({printable(run.number)})",
             f"{leaves} {printable(first.name)}\n{arrives} {printable(last.name)}",
-            "\n".join(f"{printable(part.section)} {part.free_seat_count}/{part.seat_count}" for part in run.sections),
+            "\n".join(_left_text(part) for part in run.sections),
             "\n".join([*fares, run_state_text(run.state)]),
         )
     return table
+
+
+def _left_text(part: train_pb2.SectionAvailability) -> str:
+    waiting = f", {part.waiting_count:,} wait{'s' if part.waiting_count == 1 else ''}" if part.waiting_count else ""
+    return f"{printable(part.section)} {part.free_seat_count}/{part.seat_count}{waiting}"
 
 
 def _stop_called(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | None:
@@ -140,9 +204,11 @@ def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Tabl
         for coach in train.coaches:
             seats[coach.section] = seats.get(coach.section, 0) + coach.seat_count
         fares = {section.name: money_text(section.fare) for section in train.sections}
+        size, terms = f"{len(train.stops)} stops, {len(train.coaches)} coaches", refund_terms_text(train.refund_tiers)
+        refunds = f"refunds {terms}" if terms else ""
         table.add_row(
             f"{printable(train.train_id)}\n{printable(train.number)}",
-            f" {arrow(console)} ".join(ends) + f"\n{len(train.stops)} stops, {len(train.coaches)} coaches",
+            "\n".join(line for line in (f" {arrow(console)} ".join(ends), size, refunds, waiting_terms_text(train)) if line),
             "\n".join(f"{printable(name)}: {count} seats, {fares.get(name, '')}" for name, count in seats.items()),
         )
     return table

@@ -26,26 +26,29 @@ _GAP_COLUMNS = 1
 _WALL_COLUMNS = 3
 _WALLS, _WALLS_ASCII = tuple("╭╮╰╯─│"), tuple("++++-|")
 
-FREE, SOLD, PARTLY_SOLD, MINE, UNKNOWN = "free", "sold", "partly sold", "mine", "unknown"
+FREE, SOLD, PARTLY_SOLD, HELD, MINE, UNKNOWN = "free", "sold", "partly sold", "held", "mine", "unknown"
 _STATES = {
     train_pb2.SEAT_STATE_FREE: FREE,
     train_pb2.SEAT_STATE_SOLD: SOLD,
     train_pb2.SEAT_STATE_PARTLY_SOLD: PARTLY_SOLD,
+    train_pb2.SEAT_STATE_HELD: HELD,
 }
-_SIGNS = {FREE: "○", SOLD: "●", PARTLY_SOLD: "◐", MINE: "★", UNKNOWN: "?"}
-_SIGNS_ASCII = {FREE: ".", SOLD: "x", PARTLY_SOLD: "/", MINE: "*", UNKNOWN: "?"}
+_SIGNS = {FREE: "○", SOLD: "●", PARTLY_SOLD: "◐", HELD: "h", MINE: "★", UNKNOWN: "?"}
+_SIGNS_ASCII = {FREE: ".", SOLD: "x", PARTLY_SOLD: "/", HELD: "h", MINE: "*", UNKNOWN: "?"}
 # From the palette of Okabe and Ito, which all kinds of colour sight tell apart, each with a lettering it contrasts with.
 _COLOURS = {
     FREE: "black on #56b4e9",
     SOLD: "#d0d0d0 on #444444",
     PARTLY_SOLD: "black on #d55e00",
+    HELD: "black on #cc79a7",
     MINE: "bold black on #f0e442",
     UNKNOWN: "",
 }
 _MEANINGS = {
     FREE: "free",
     SOLD: "sold",
-    PARTLY_SOLD: "sold on a part of the way",
+    PARTLY_SOLD: "partly sold",
+    HELD: "held",
     MINE: "mine",
     UNKNOWN: "unknown",
 }

@@ -22,19 +22,32 @@ WaitOption = Annotated[
 ]
 
 
-def serve() -> None:
+def serve(
+    with_worker: Annotated[bool, typer.Option("--with-worker", help="Do the worker's part in this process as well.")] = False,
+) -> None:
     """Run the service. It is configured by environment variables SEATLINE_*."""
+    _start(serves=True, with_worker=with_worker)
+
+
+def worker() -> None:
+    """Run the worker: payments, events, expiry. Any number of them may share a database. Configured as the service is."""
+    _start(serves=False, with_worker=True)
+
+
+def _start(*, serves: bool, with_worker: bool) -> None:
     from app.config import SettingsError, load_settings
 
     try:
         settings = load_settings()
     except SettingsError as error:
         raise UsageError(str(error)) from error
+    if with_worker:
+        settings = settings.model_copy(update={"with_worker": True})
 
-    from app.server import StartError, run  # after the settings: what is wrong with them shall show at once
+    from app.server import StartError, run, run_worker  # after the settings: what is wrong with them shall show at once
 
     try:
-        run(settings)
+        (run if serves else run_worker)(settings)
     except (OSError, StartError) as error:  # the port is taken, the data directory is in use or cannot be written
         raise CommandError(Failure("START_FAILED", str(error))) from error
 

@@ -29,11 +29,11 @@ class StationClocks:
         self._asks_left = TRAINS_ASKED_MAX
 
     def zone(self, train_id: str, travel_date: str, stop: str) -> datetime.tzinfo:
-        """The zone of `stop` on that train, or UTC where it cannot be found. Raises nothing."""
+        """The zone of the stop with that name or code on that train, or UTC where it cannot be found. Raises nothing."""
         if train_id not in self._zones and self._asks_left > 0:
             self._asks_left -= 1
             self._zones[train_id] = self._ask(train_id, travel_date)
-        return self._zones.get(train_id, {}).get(stop, datetime.UTC)
+        return self._zones.get(train_id, {}).get(stop.strip().casefold(), datetime.UTC)
 
     def _ask(self, train_id: str, travel_date: str) -> dict[str, datetime.tzinfo]:
         request = train_pb2.GetTrainRunRequest(train_id=train_id, travel_date=travel_date)
@@ -43,4 +43,5 @@ class StationClocks:
             if failed.failure.exit_code != EXIT_REFUSED:
                 self._asks_left = 0  # the service has gone away; do not wait for it once for every train
             return {}
-        return {stop.name: zone_named(stop.time_zone) for stop in run.stops}
+        called = ((called, stop.time_zone) for stop in run.stops for called in (stop.code, stop.name))
+        return {called.casefold(): zone_named(time_zone) for called, time_zone in called if called}

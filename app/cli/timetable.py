@@ -1,8 +1,8 @@
 """Reads a train from a timetable file in YAML and names what is wrong by its path in the file.
 
-Here belongs the shape of the file: keys, texts, whole numbers, times of day, fares. Not here: the rules of a timetable, such as
-how many stops a train may have or that time runs forward; the service judges those, and its answer is translated back into
-paths of the file.
+Here belongs the shape of the file: keys, texts, whole numbers, times of day, spans of time, fares. Not here: the rules of a
+timetable, such as how many stops a train may have or that time runs forward; the service judges those, and its answer is
+translated back into paths of the file.
 
     train_id: es9014
     number: ES 9014
@@ -12,6 +12,10 @@ paths of the file.
       - {name: A, fare: USD 20.00}
     coaches:
       - {name: 1, section: A, seats: 56}
+    refund_tiers:                # these three may be left out
+      - {hours_before: 24, percent: 100}
+    waitlist_closes_before: 4h
+    waitlist_max: 500
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from typing import Any, TypeVar
 
 import yaml
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
 
 from app.cli.failures import FieldProblem, UsageError, printable
@@ -38,6 +43,8 @@ FILE_BYTES_MAX = 100_000
 _TIME_OF_DAY = re.compile(r"(?P<hour>[01]?[0-9]|2[0-3]):(?P<minute>[0-5][0-9])", re.ASCII)
 # Twelve digits fit the int64 of Money with room; nine decimals are what its nanos can hold.
 _FARE = re.compile(r"(?P<currency>[A-Z]{3})\s+(?P<units>[0-9]{1,12})(?:\.(?P<decimals>[0-9]{1,9}))?", re.ASCII)
+# Six digits are more hours or minutes than the service takes.
+_SPAN = re.compile(r"(?=[0-9])(?:(?P<hours>[0-9]{1,6})h)? ?(?:(?P<minutes>[0-9]{1,6})m)?", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 # As written in YAML for "nothing"; the loader hands over every scalar as its text.
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
@@ -121,13 +128,19 @@ class _Reading:
         self.problems: list[FieldProblem] = []
 
     def train(self, document: object) -> operator_pb2.Train:
-        top = self._mapping("train", document, ("train_id", "number", "stops", "sections", "coaches"))
+        known = ("train_id", "number", "stops", "sections", "coaches")
+        top = self._mapping("train", document, known, ("refund_tiers", "waitlist_closes_before", "waitlist_max"))
         return operator_pb2.Train(
             train_id=self._text("", top, "train_id"),
             number=self._text("", top, "number"),
             stops=self._list(top, "stops", self._stop),
             sections=self._list(top, "sections", self._section),
             coaches=self._list(top, "coaches", self._coach),
+            refund_tiers=self._list(top, "refund_tiers", self._refund_tier, needed=False),
+            waitlist_closes_before=self._span(top, "waitlist_closes_before"),
+            waitlist_max=self._whole_number("", top, "waitlist_max", needed=False)
+            if self._states(top, "waitlist_max")
+            else None,
         )
 
     def _stop(self, path: str, item: object) -> operator_pb2.TrainStop:
@@ -155,23 +168,38 @@ class _Reading:
             seat_count=self._whole_number(path, coach, "seats"),
         )
 
+    def _refund_tier(self, path: str, item: object) -> operator_pb2.RefundTier:
+        tier = self._mapping(path, item, ("hours_before", "percent"))
+        return operator_pb2.RefundTier(
+            hours_before=self._whole_number(path, tier, "hours_before"), percent=self._whole_number(path, tier, "percent")
+        )
+
     def _problem(self, path: str, key: str, description: str) -> None:
         self.problems.append(FieldProblem(f"{path}.{key}" if path and key else path or key, description))
 
-    def _mapping(self, path: str, item: object, known: tuple[str, ...]) -> dict[str, object] | None:
-        """`item` where it is a mapping with known keys; None, after telling, where it is something else."""
+    def _mapping(
+        self, path: str, item: object, known: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> dict[str, object] | None:
+        """`item` where it is a mapping with known keys, some of them `optional`; None, after telling, where it is none."""
         if not isinstance(item, dict):
             self._problem(path, "", f"must be a mapping with {', '.join(known)}")
             return None
         for key in item:
-            if key not in known:
-                near = get_close_matches(str(key), known, n=1)
-                told = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            if key not in (*known, *optional):
+                near = get_close_matches(str(key), (*known, *optional), n=1)
+                told = f"did you mean {near[0]}?" if near else f"known are {', '.join((*known, *optional))}"
                 self._problem("" if path == "train" else path, str(key), f"unknown key; {told}")
         return item
 
-    def _list(self, top: dict[str, object] | None, key: str, read: Callable[[str, object], Value]) -> list[Value]:
-        if top is None:
+    def _states(self, item: dict[str, object] | None, key: str) -> bool:
+        """Whether anything stands under `key`; zero does, and is another wish than nothing."""
+        value = None if item is None else item.get(key, "")
+        return value is not None and not (isinstance(value, str) and value.strip() in _NOTHING)
+
+    def _list(
+        self, top: dict[str, object] | None, key: str, read: Callable[[str, object], Value], needed: bool = True
+    ) -> list[Value]:
+        if top is None or not (needed or self._states(top, key)):
             return []
         items = top.get(key)
         if not isinstance(items, list) or not items:
@@ -214,6 +242,16 @@ class _Reading:
             self._problem(path, key, f'"{text}" is no whole number')
             return 0
         return int(text)
+
+    def _span(self, item: dict[str, object] | None, key: str) -> Duration | None:
+        """The span of time under `key`; None where there is none, which leaves it to the service."""
+        text = self._text("", item, key, needed=False)
+        read = _SPAN.fullmatch(text)
+        if read is None:
+            if text:
+                self._problem("", key, f'"{text}" is no span of time; write it as 4h, 90m or 1h 30m')
+            return None
+        return Duration(seconds=3600 * int(read["hours"] or 0) + 60 * int(read["minutes"] or 0))
 
     def _fare(self, path: str, item: dict[str, object] | None) -> Money:
         text = self._text(path, item, "fare")

@@ -8,7 +8,7 @@ rich are imported inside the commands, so that `--help` does not wait for them.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +17,6 @@ from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 
 if TYPE_CHECKING:
-    from app.cli.calls import Calls
     from app.pb.seatline.v1 import booking_pb2
 
 ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six letters and digits.")]
@@ -31,6 +30,10 @@ PageSizeOption = Annotated[
     int, typer.Option("--page-size", min=0, max=1000, metavar="N", help="One page of N entries instead of all.")
 ]
 PageTokenOption = Annotated[str, typer.Option("--page-token", metavar="TOKEN", help="The page after the one that gave TOKEN.")]
+IfFullOption = Annotated[
+    Literal["wait", "reject"],
+    typer.Option("--if-full", help="Where no seat is free: pay for a place on the waiting list, or buy nothing."),
+]
 RequestIdOption = Annotated[
     str, typer.Option("--request-id", metavar="ID", help="Repeats an earlier, doubtful try: the same ID never books twice.")
 ]
@@ -49,10 +52,18 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
     seat: Annotated[
         list[str] | None, typer.Option("--seat", metavar="SEAT", help="17 or A-17; once for each passenger, in order.")
     ] = None,
+    if_full: IfFullOption = "wait",
+    hold_id: Annotated[
+        str, typer.Option("--hold", metavar="HOLD_ID", help="Take the seats that 'hold' keeps, for as many passengers.")
+    ] = "",
+    payment_token: Annotated[
+        str, typer.Option("--payment-token", metavar="TOKEN", help="What the payment provider gave for a means of payment.")
+    ] = "",
     request_id: RequestIdOption = "",
 ) -> None:
-    """Buy seats on a train."""
+    """Buy seats on a train, or a place on its waiting list."""
     from app.cli.calls import Calls
+    from app.cli.showing import show_new_booking
     from app.pb.seatline.v1 import booking_pb2, seat_pb2
 
     section_name, seat_numbers = seats_from(seat or [], section)
@@ -65,15 +76,19 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
         section=section_name,
         passengers=[seat_pb2.Passenger(**passenger_from(text)._asdict()) for text in passenger],
         seat_numbers=seat_numbers,
+        if_full=booking_pb2.IF_FULL_REJECT if if_full == "reject" else booking_pb2.IF_FULL_WAITLIST,
+        hold_id=hold_id,
+        payment_token=payment_token,
     )
     in_doubt = f"It may have been booked: repeat with --request-id {request.request_id} to find out."
     with Calls(options) as calls:
-        _show_booking(calls, calls.call(calls.bookings.CreateBooking, request, in_doubt))
+        show_new_booking(calls, calls.call(calls.bookings.CreateBooking, request, in_doubt))
 
 
 def receipt(options: CallerOptions, reference: ReferenceArgument) -> None:
     """Show the receipt of a booking."""
     from app.cli.calls import Calls
+    from app.cli.showing import show_receipt
     from app.pb.seatline.v1 import booking_pb2
 
     with Calls(options) as calls:
@@ -94,6 +109,7 @@ def receipts(
     from app.cli.calls import Calls
     from app.cli.pages import receipts_table
     from app.cli.screen import print_json, print_list
+    from app.cli.showing import waiting_places
     from app.cli.station_clocks import StationClocks
     from app.pb.seatline.v1 import booking_pb2
 
@@ -103,8 +119,10 @@ def receipts(
         if options.as_json:
             print_json(answer)
             return
-        clocks = StationClocks(calls)
-        print_list(lambda console: receipts_table(answer.receipts, clocks, console), len(answer.receipts), "receipt", answer)
+        places, clocks = waiting_places(calls, answer.receipts), StationClocks(calls)
+        print_list(
+            lambda console: receipts_table(answer.receipts, places, clocks, console), len(answer.receipts), "receipt", answer
+        )
 
 
 def change_seat(
@@ -114,8 +132,9 @@ def change_seat(
     section: SectionOption = "",
     seat: Annotated[str, typer.Option("--seat", metavar="SEAT", help="17 or A-17; without it the next free one.")] = "",
 ) -> None:
-    """Move one passenger to another seat."""
+    """Move one passenger to another seat. Where the fare is lower, the difference is given back."""
     from app.cli.calls import Calls
+    from app.cli.showing import show_booking
     from app.pb.seatline.v1 import booking_pb2
 
     section_name, numbers = seats_from([seat] if seat else [], section)
@@ -123,7 +142,7 @@ def change_seat(
         reference=reference, passenger_email=passenger, section=section_name, seat_number=numbers[0] if numbers else 0
     )
     with Calls(options) as calls:
-        _show_booking(calls, calls.call(calls.bookings.ChangeSeat, request, _look_at(reference)))
+        show_booking(calls, calls.call(calls.bookings.ChangeSeat, request, _look_at(reference)))
 
 
 def update(
@@ -136,6 +155,7 @@ def update(
 ) -> None:
     """Correct a passenger's name or address."""
     from app.cli.calls import Calls
+    from app.cli.showing import show_booking
     from app.pb.seatline.v1 import booking_pb2
 
     changes = {"first_name": first_name, "last_name": last_name, "email": email}
@@ -145,7 +165,7 @@ def update(
     with Calls(options) as calls:
         booking = calls.call(calls.bookings.GetBooking, booking_pb2.GetBookingRequest(reference=reference))
         request = _update_request(booking, passenger, changes_given)
-        _show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _look_at(reference)))
+        show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _look_at(reference)))
 
 
 def _update_request(booking: booking_pb2.Booking, email: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
@@ -173,22 +193,19 @@ def cancel(
     passenger: Annotated[
         list[str] | None, typer.Option("--passenger", metavar="EMAIL", help="Who no longer travels; without it everybody.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be left, change nothing.")] = False,
+    is_quote: Annotated[
+        bool, typer.Option("--quote", "--dry-run", help="Show what would come back and what would be left, change nothing.")
+    ] = False,
 ) -> None:
-    """Give back the seats of some or all passengers."""
+    """Give back the seats of some or all passengers, or their places on the waiting list."""
     from app.cli.calls import Calls
-    from app.cli.screen import print_json, print_text
+    from app.cli.showing import show_cancellation
     from app.pb.seatline.v1 import booking_pb2
 
-    request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=passenger or [], validate_only=dry_run)
+    request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=passenger or [], validate_only=is_quote)
     with Calls(options) as calls:
-        answer = calls.call(calls.bookings.CancelBooking, request, "" if dry_run else _look_at(reference))
-        if options.as_json:
-            print_json(answer)
-            return
-        _show_booking(calls, answer.booking)
-        if dry_run:
-            print_text("A dry run: this is how it would be left; nothing was changed.")
+        answer = calls.call(calls.bookings.CancelBooking, request, "" if is_quote else _look_at(reference))
+        show_cancellation(calls, answer, is_quote)
 
 
 def register(
@@ -212,29 +229,6 @@ def register(
             print_json(answer)
             return
         print_text(f"Registered {person_text(answer)}.")
-
-
-def show_receipt(calls: Calls, receipt: booking_pb2.Receipt) -> None:
-    """Prints a receipt in the form the caller asked for."""
-    from app.cli.pages import receipt_page
-    from app.cli.screen import print_json, print_page
-    from app.cli.station_clocks import StationClocks
-
-    if calls.options.as_json:
-        print_json(receipt)
-        return
-    print_page(receipt_page(receipt, StationClocks(calls)))
-
-
-def _show_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
-    from app.cli.pages import booking_page
-    from app.cli.screen import print_json, print_page
-    from app.cli.station_clocks import StationClocks
-
-    if calls.options.as_json:
-        print_json(booking)
-        return
-    print_page(booking_page(booking, StationClocks(calls)))
 
 
 def _look_at(reference: str) -> str:

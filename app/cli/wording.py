@@ -6,19 +6,26 @@ Pure: values of the contract go in, text comes out. Not here: tables, colours an
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from app.cli.failures import printable
-from app.pb.seatline.v1 import booking_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 
 NANOS_PER_UNIT = 10**9
 # ISO 4217 currencies whose amounts are not written with two decimals.
 _DECIMALS = {"CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
 _DECIMALS_USUAL = 2
+_PAYMENT_STATES: dict[int, str] = {
+    booking_pb2.PAYMENT_STATE_AUTHORIZED: "set aside, about to be taken",
+    booking_pb2.PAYMENT_STATE_CAPTURED: "taken",
+    booking_pb2.PAYMENT_STATE_VOIDED: "let go, there was nothing to pay for",
+    booking_pb2.PAYMENT_STATE_DECLINED: "declined, the booking is being cancelled",
+}
+_MINUTES_PER_HOUR = 60
 
 
 def money_text(money: Money) -> str:
@@ -29,6 +36,16 @@ def money_text(money: Money) -> str:
     sign = "-" if nanos_total < 0 else ""
     amount = f"{sign}{units}.{digits}" if digits else f"{sign}{units}"
     return f"{printable(money.currency_code)} {amount}".strip()
+
+
+def money_sum(amounts: Iterable[Money]) -> Money:
+    """Amounts of one currency together."""
+    currency, nanos_total = "", 0
+    for amount in amounts:
+        currency, nanos_total = amount.currency_code, nanos_total + amount.units * NANOS_PER_UNIT + amount.nanos
+    sign = -1 if nanos_total < 0 else 1
+    units, nanos = divmod(abs(nanos_total), NANOS_PER_UNIT)
+    return Money(currency_code=currency, units=sign * units, nanos=sign * nanos)
 
 
 def zone_named(name: str) -> datetime.tzinfo:
@@ -42,6 +59,11 @@ def zone_named(name: str) -> datetime.tzinfo:
 def instant_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
     """Such as "Fri 12 Dec 2025 10:24 GMT"."""
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M %Z")
+
+
+def moment_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
+    """Such as "Fri 12 Dec 2025 10:24:37 GMT", for what is over within minutes."""
+    return _local(instant, zone).strftime("%a %d %b %Y %H:%M:%S %Z")
 
 
 def clock_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str) -> str:
@@ -71,6 +93,39 @@ def booking_state_text(state: int) -> str:
     return _enum_text(booking_pb2.BookingState, "BOOKING_STATE_", state)
 
 
+def standing_text(state: int, waitlist_position: int) -> str:
+    """The state of a booking, and where it waits: "waitlisted, place 2 in the line"."""
+    if state != booking_pb2.BOOKING_STATE_WAITLISTED or not waitlist_position:
+        return booking_state_text(state)
+    return f"{booking_state_text(state)}, place {waitlist_position:,} in the line"
+
+
+def payment_text(payment: booking_pb2.Payment) -> str:
+    """Such as "USD 20.00, taken"; a state newer than this program by its number."""
+    if payment.state == booking_pb2.PAYMENT_STATE_UNSPECIFIED:
+        return "nothing had to be paid"
+    return f"{money_text(payment.amount)}, {_PAYMENT_STATES.get(payment.state, f'state {payment.state}')}"
+
+
+def refund_text(refund: booking_pb2.Refund) -> str:
+    """Such as "USD 10.00, pending since Fri 12 Dec 2025 10:24 UTC"."""
+    since = f" since {instant_text(refund.create_time)}" if refund.state == booking_pb2.REFUND_STATE_PENDING else ""
+    return f"{money_text(refund.amount)}, {refund_state_text(refund.state)}{since}"
+
+
+def refunds_text(refunds: Sequence[booking_pb2.Refund]) -> str:
+    """All refunds in one, such as "USD 10.00 back, pending"; empty without any. Done only when each of them is."""
+    if not refunds:
+        return ""
+    is_done = all(refund.state == booking_pb2.REFUND_STATE_DONE for refund in refunds)
+    return f"{money_text(money_sum(refund.amount for refund in refunds))} back, {'done' if is_done else 'pending'}"
+
+
+def refund_state_text(state: int) -> str:
+    """Such as "pending"; a state newer than this program by its number."""
+    return _enum_text(booking_pb2.RefundState, "REFUND_STATE_", state)
+
+
 def run_state_text(state: int) -> str:
     """Such as "scheduled"; a state newer than this program by its number."""
     return _enum_text(train_pb2.RunState, "RUN_STATE_", state)
@@ -82,6 +137,29 @@ def _enum_text(kind: object, prefix: str, value: int) -> str:
     except ValueError:
         return f"state {value}"
     return name.removeprefix(prefix).lower().replace("_", " ")
+
+
+def refund_terms_text(tiers: Iterable[operator_pb2.RefundTier]) -> str:
+    """Such as "100 % up to 24 h before departure, 50 % up to departure"."""
+    return ", ".join(
+        f"{tier.percent} % up to {f'{tier.hours_before:,} h before ' if tier.hours_before else ''}departure" for tier in tiers
+    )
+
+
+def waiting_terms_text(train: operator_pb2.Train) -> str:
+    """Such as "500 may wait, until 4 h before departure"; what the train does not state is left out."""
+    said = [f"{train.waitlist_max:,} may wait"] if train.HasField("waitlist_max") else []
+    if train.HasField("waitlist_closes_before"):
+        minutes = train.waitlist_closes_before.seconds // 60
+        said.append(f"until {f'{span_text(minutes)} before ' if minutes else ''}departure")
+    return ", ".join(said)
+
+
+def span_text(minutes_total: int) -> str:
+    """Such as "4 h", "1 h 30 min" or "45 min"."""
+    hours, minutes = divmod(minutes_total, _MINUTES_PER_HOUR)
+    parts = [f"{hours:,} h"] if hours else []
+    return " ".join([*parts, f"{minutes} min"] if minutes or not hours else parts)
 
 
 def seat_text(seat: seat_pb2.Seat) -> str:

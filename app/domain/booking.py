@@ -73,12 +73,14 @@ class Passenger:
 
 @value(frozen=True, slots=True)
 class Authorization:
-    """Money that was set aside for a booking: at most `minor` may be taken, if it is decided soon after `time`."""
+    """Money that was set aside for a booking: at most `limit` may be taken, if it is decided soon after `time`.
+
+    Without a limit, whatever it costs will be had: the provider cannot say no.
+    """
 
     payment_id: str
     authorization_id: str
-    minor: int
-    currency: str
+    limit: Money | None
     time: datetime
 
 
@@ -147,6 +149,14 @@ class Booking:
         numbers = sorted(seat.number for seat in seats)
         one_coach = len({(seat.section, seat.coach) for seat in seats}) == 1
         return one_coach and numbers[-1] - numbers[0] == len(numbers) - 1
+
+
+@value(frozen=True, slots=True)
+class Cancellation:
+    """A booking after a cancellation, or as it would be, and what that cancellation gives back."""
+
+    booking: Booking
+    refund: Money
 
 
 @value(frozen=True, slots=True)
@@ -237,6 +247,14 @@ class ReleaseHold:
 
 
 @value(frozen=True, slots=True)
+class CancelUnpaid:
+    """Ends a booking whose money will never come. Only the service itself asks for it."""
+
+    caller: Caller
+    reference: str
+
+
+@value(frozen=True, slots=True)
 class Tidy:
     """Asks for nothing but what is due on a run by now: holds to end, a waiting list to close."""
 
@@ -244,7 +262,7 @@ class Tidy:
 
 
 Change = UpdateBooking | ChangeSeat | CancelBooking
-Command = CreateBooking | Change | HoldSeats | ReleaseHold | Tidy
+Command = CreateBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy
 
 
 @lru_cache(maxsize=_REFERENCES_REMEMBERED)

@@ -6,7 +6,16 @@ Belongs here: UpdateBooking, ChangeSeat and CancelBooking on a train run, and wh
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.booking import Booking, BookingState, CancelBooking, ChangeSeat, Passenger, UpdateBooking
+from app.domain.booking import (
+    Booking,
+    BookingState,
+    CancelBooking,
+    Cancellation,
+    CancelUnpaid,
+    ChangeSeat,
+    Passenger,
+    UpdateBooking,
+)
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.people import Caller, Person, email_key, identified
@@ -91,9 +100,9 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     moved = replace(passenger, seat=run.seat(index, numbers[0]), fare_minor=fare_minor)
     passengers = (*booking.passengers[:position], moved, *booking.passengers[position + 1 :])
     changed = with_refund(replace(booking, passengers=passengers), passenger.fare_minor - fare_minor, now)
-    kept = keep(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
+    keep(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
     promote(run, now)
-    return kept
+    return run.bookings[booking.reference]
 
 
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:
@@ -111,7 +120,27 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     if command.validate_only:
         return changed
     _give_back(run, booking, leaving)
-    kept = keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    promote(run, now)
+    return run.bookings[booking.reference]  # who stays of a group that waits may fit now
+
+
+def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> Cancellation:
+    """As `cancel_booking`, and what this very cancellation gives back: nothing where it was done before."""
+    before = run.find(command.reference)
+    known = len(before.refunds) if before else 0
+    after = cancel_booking(run, command, now)
+    return Cancellation(after, Money(sum(refund.minor for refund in after.refunds[known:]), after.currency))
+
+
+def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Booking | None:
+    """Ends a booking that was never paid and now never will be: its seats are free, and nothing is given back."""
+    booking = run.find(command.reference)
+    if booking is None or not booking.is_live:
+        return booking
+    _give_back(run, booking, booking.passengers)
+    cancelled = replace(booking, state=BookingState.CANCELLED, waiting_number=0, charged_minor=0, refunds=())
+    kept = keep(run, cancelled, EventType.BOOKING_CANCELLED, now)
     promote(run, now)
     return kept
 

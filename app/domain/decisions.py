@@ -3,36 +3,50 @@
 Belongs here: the dispatch from a command to its decision. Does not: any rule.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from app.domain.booking import Booking, CancelBooking, ChangeSeat, Command, CreateBooking, HoldSeats, ReleaseHold, UpdateBooking
-from app.domain.changing import cancel_booking, change_seat, update_booking
+from app.domain.booking import (
+    Booking,
+    CancelBooking,
+    Cancellation,
+    CancelUnpaid,
+    ChangeSeat,
+    Command,
+    CreateBooking,
+    HoldSeats,
+    ReleaseHold,
+    Tidy,
+    UpdateBooking,
+)
+from app.domain.changing import cancel_and_refund, cancel_unpaid, change_seat, update_booking
 from app.domain.hold import Hold
 from app.domain.holding import drop_expired_holds, hold_seats, release_hold
 from app.domain.run import TrainRun
 from app.domain.selling import Elsewhere, create_booking
 from app.domain.waiting import close, promote
 
-# What a command comes to: a booking, a hold, or nothing.
-Outcome = Booking | Hold | None
+# What a command comes to: a booking, a cancellation, a hold, or nothing.
+Outcome = Booking | Cancellation | Hold | None
+
+
+_DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
+    UpdateBooking: update_booking,
+    ChangeSeat: change_seat,
+    CancelBooking: cancel_and_refund,
+    CancelUnpaid: cancel_unpaid,
+    HoldSeats: hold_seats,
+    ReleaseHold: release_hold,
+    Tidy: lambda run, command, now: None,  # what is due comes before each batch
+}
 
 
 def decide(run: TrainRun, command: Command, now: datetime, elsewhere: Elsewhere) -> Outcome:
     """Changes `run` as the command asks and gives what it made or changed, or raises a Refusal and leaves the run as it was."""
-    match command:
-        case CreateBooking():
-            return create_booking(run, command, now, elsewhere)
-        case UpdateBooking():
-            return update_booking(run, command, now)
-        case ChangeSeat():
-            return change_seat(run, command, now)
-        case CancelBooking():
-            return cancel_booking(run, command, now)
-        case HoldSeats():
-            return hold_seats(run, command, now)
-        case ReleaseHold():
-            release_hold(run, command, now)
-    return None
+    if isinstance(command, CreateBooking):
+        return create_booking(run, command, now, elsewhere)
+    return _DECISIONS[type(command)](run, command, now)
 
 
 def tidy(run: TrainRun, now: datetime) -> None:

@@ -54,10 +54,10 @@ def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhe
     return _sell_next(run, command, journey, now, (reference, fingerprint, user_key, keys))
 
 
-def request_references(command: CreateBooking, attempts: int = limits.REFERENCE_ATTEMPTS_MAX) -> list[str]:
-    """The references under which the booking of this request may stand, in the order in which they are tried."""
-    user_key = email_key(command.user.email)
-    return [reference_for(user_key, command.request_id, attempt) for attempt in range(attempts)]
+def request_references(email: str, request_id: str, attempts: int = limits.REFERENCE_ATTEMPTS_MAX) -> list[str]:
+    """The references under which the booking of this person's request may stand, in the order in which they are tried."""
+    user_key = email_key(email)
+    return [reference_for(user_key, request_id, attempt) for attempt in range(attempts)]
 
 
 def price_at_most(run: TrainRun, command: CreateBooking) -> Money:
@@ -157,13 +157,13 @@ def _keep(run: TrainRun, booking: Booking, kind: EventType, command: CreateBooki
 
 def _require_paid(payment: Authorization | None, minor: int, currency: str, now: datetime) -> None:
     """Refuses a sale for which too little money is set aside, or was too long ago: then it may have been let go by now."""
-    if payment is None:
+    if payment is None or payment.limit is None:
         return
     if now - payment.time > timedelta(seconds=limits.AUTHORIZATION_SECONDS_MAX):
         raise Refusal(Reason.PAYMENT_STALE, "the payment was set aside too long ago; send the same request again")
-    if payment.currency != currency or payment.minor < minor:
-        price, set_aside = Money(minor, currency), Money(payment.minor, payment.currency)
-        raise Refusal(Reason.PAYMENT_INSUFFICIENT, f"it costs {price} now, and {set_aside} was set aside; send a new request")
+    if payment.limit.currency != currency or payment.limit.minor < minor:
+        price = Money(minor, currency)
+        raise Refusal(Reason.PAYMENT_INSUFFICIENT, f"it costs {price}, and {payment.limit} was set aside; send a new request")
 
 
 def _find_request(run: TrainRun, user_key: str, request_id: str, elsewhere: Elsewhere) -> tuple[str, Booking | None]:

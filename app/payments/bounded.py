@@ -74,6 +74,10 @@ class BoundedProvider:
         """As the provider inside."""
         return self._inner.needs_token
 
+    def is_certain(self, token: str) -> bool:
+        """As the provider says."""
+        return self._inner.is_certain(token)
+
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         """As the provider inside, within the bounds."""
         return await self._ask(key, lambda: self._inner.authorize(key, amount, token, description, metadata))

@@ -76,6 +76,9 @@ class Provider(Protocol):
     def needs_token(self) -> bool:
         """Whether `authorize` needs a token of the payer's means of payment."""
 
+    def is_certain(self, token: str) -> bool:
+        """Whether an authorization with this token cannot fail, so that it may as well be asked for after the sale."""
+
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         """Holds the amount, and gives the provider's id of the authorization. Description and metadata are for its records."""
 

@@ -21,6 +21,7 @@ from app.domain.refusals import InvalidField
 from app.domain.train import TRAIN_ID
 
 _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
+_PAYMENT_TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{REFERENCE_LENGTH}}}")
 # The plain addresses that nearly everybody has; the library sees to all others, twenty times slower. It refuses domains that
@@ -76,6 +77,13 @@ def reference(text: str) -> str:
     if not _REFERENCE.fullmatch(upper):
         raise InvalidField("reference", f"needs {REFERENCE_LENGTH} of 0-9 and A-Z without I, L, O and U")
     return upper
+
+
+def payment_token(text: str) -> str:
+    """What stands for a means of payment, which may be empty. Whether it is one, the provider says."""
+    if text and not _PAYMENT_TOKEN.fullmatch(text):
+        raise InvalidField("payment_token", "needs at most 255 printable ASCII characters without blanks")
+    return text
 
 
 def email(text: str, field: str) -> str:

@@ -11,9 +11,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money as MoneyMessage
 
-from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.hold import Hold, hold_id
 from app.domain.money import Money, minor_digits
+from app.domain.payments import PaymentState, RefundState
 from app.domain.people import Person
 from app.domain.run import RunState, TrainRun
 from app.domain.timetable import Call, Journey, TimetableStop
@@ -31,6 +32,13 @@ _BOOKING_STATES = {
     BookingState.CANCELLED: booking_pb2.BOOKING_STATE_CANCELLED,
     BookingState.WAITLISTED: booking_pb2.BOOKING_STATE_WAITLISTED,
     BookingState.EXPIRED: booking_pb2.BOOKING_STATE_EXPIRED,
+}
+_PAYMENT_STATES = {
+    PaymentState.AUTHORIZING: booking_pb2.PAYMENT_STATE_AUTHORIZED,
+    PaymentState.AUTHORIZED: booking_pb2.PAYMENT_STATE_AUTHORIZED,
+    PaymentState.CAPTURED: booking_pb2.PAYMENT_STATE_CAPTURED,
+    PaymentState.VOIDED: booking_pb2.PAYMENT_STATE_VOIDED,
+    PaymentState.DECLINED: booking_pb2.PAYMENT_STATE_DECLINED,
 }
 _RUN_STATES = {
     RunState.SCHEDULED: train_pb2.RUN_STATE_SCHEDULED,
@@ -128,18 +136,35 @@ def booking(view: BookingView) -> booking_pb2.Booking:
     answer.etag = value.etag
     if view.waitlist_position:
         answer.waitlist_position = view.waitlist_position
-    for one_refund in value.refunds:
-        answer.refunds.append(_refund(one_refund, value.currency))
+    if value.payment_id and (value.charged_minor or view.payment is not None):
+        _fill_payment(answer.payment, view)
+    if value.refunds:
+        answer.refunds.extend(_refunds(view))
     return answer
 
 
-def _refund(due: RefundDue, currency: str) -> booking_pb2.Refund:
-    return booking_pb2.Refund(
-        refund_id=due.refund_id,
-        state=booking_pb2.REFUND_STATE_PENDING,
-        amount=money(Money(due.minor, currency)),
-        create_time=timestamp(due.time),
-    )
+def _fill_payment(message: booking_pb2.Payment, view: BookingView) -> None:
+    value, paid = view.booking, view.payment
+    message.payment_id = value.payment_id
+    message.amount.CopyFrom(money(Money(value.charged_minor, value.currency)))
+    message.state = booking_pb2.PAYMENT_STATE_AUTHORIZED if paid is None else _PAYMENT_STATES[paid.state]
+    if paid is not None:
+        message.attempt_count = len(paid.attempts)
+
+
+def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
+    """What is owed, and how far that has come: it is PENDING until the provider has said that it is done."""
+    asked = {refund.refund_id: refund for refund in view.payment.refunds} if view.payment else {}
+    for due in view.booking.refunds:
+        refund = asked.get(due.refund_id)
+        is_done = refund is not None and refund.state is RefundState.DONE
+        yield booking_pb2.Refund(
+            refund_id=due.refund_id,
+            state=booking_pb2.REFUND_STATE_DONE if is_done else booking_pb2.REFUND_STATE_PENDING,
+            amount=money(Money(due.minor, view.booking.currency)),
+            create_time=timestamp(due.time),
+            attempt_count=len(refund.attempts) if refund else 0,
+        )
 
 
 def hold(run_key: tuple[str, str], value: Hold) -> booking_pb2.Hold:
@@ -155,10 +180,11 @@ def hold(run_key: tuple[str, str], value: Hold) -> booking_pb2.Hold:
     )
 
 
-def receipt(value: Booking) -> booking_pb2.Receipt:
+def receipt(view: BookingView) -> booking_pb2.Receipt:
     """What was bought."""
+    value = view.booking
     journey = value.journey
-    return booking_pb2.Receipt(
+    answer = booking_pb2.Receipt(
         reference=value.reference,
         origin=journey.origin,
         destination=journey.destination,
@@ -173,8 +199,11 @@ def receipt(value: Booking) -> booking_pb2.Receipt:
         arrive_time=timestamp(journey.arrive),
         issue_time=timestamp(value.update_time),
         train_number=journey.train_number,
-        refunds=[_refund(one, value.currency) for one in value.refunds],
+        refunds=_refunds(view),
     )
+    if value.payment_id and (value.charged_minor or view.payment is not None):
+        _fill_payment(answer.payment, view)
+    return answer
 
 
 def train_run(view: RunView) -> train_pb2.TrainRun:

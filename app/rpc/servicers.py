@@ -41,7 +41,8 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     async def CreateBooking(self, request: booking_pb2.CreateBookingRequest, context: Context) -> booking_pb2.Booking:
         """Sells seats."""
         command = requests.create_booking(caller_of(context), request)
-        return responses.booking(await self._bookings.create(command, deadline_of(context, self._call_seconds_max)))
+        deadline = deadline_of(context, self._call_seconds_max)
+        return responses.booking(await self._bookings.create(command, fields.payment_token(request.payment_token), deadline))
 
     async def GetBooking(self, request: booking_pb2.GetBookingRequest, context: Context) -> booking_pb2.Booking:
         """One booking."""
@@ -53,7 +54,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         """What was bought."""
         caller = caller_of(context)
         identified(caller)
-        return responses.receipt((await self._bookings.get(caller, fields.reference(request.reference))).booking)
+        return responses.receipt(await self._bookings.get(caller, fields.reference(request.reference)))
 
     async def ListReceipts(
         self, request: booking_pb2.ListReceiptsRequest, context: Context

@@ -11,7 +11,7 @@ train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, s
 bookings    {_id: reference, run_id, request_id, fingerprint, state, user, emails: [as compared], passengers: [...],
              cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section, waiting_number,
              payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], and the whole journey}
-events      {_id: "<run>:<version>:<index>", type, run_id, sequence, time, subject, data, trace_parent}
+events      {_id: "<run>:<version>:<index>", type, run_id, sequence, time, subject, data, trace_parent, is_new}
 trains      {_id: train_id, ...}
 users       {_id: address as compared, ...}
 
@@ -243,6 +243,7 @@ def event_document(event: Event) -> Document:
         "subject": event.subject,
         "data": event.data,
         "trace_parent": event.trace_parent,
+        "is_new": True,  # until what follows from it is written down
     }
 
 

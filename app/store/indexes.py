@@ -4,6 +4,9 @@ Belongs here: every index, with the question it answers. Does not: anything that
 """
 
 from app.store.driver import Database, outage_refused
+from app.store.followups import make_followup_indexes
+from app.store.jobs import make_job_indexes
+from app.store.payments import make_payment_indexes
 
 RECEIPTS_INDEX = "receipts_by_person_date_origin_destination"
 REFERENCE_INDEX = "bookings_by_reference"
@@ -23,6 +26,9 @@ async def make_indexes(database: Database) -> None:
         # ListTrainRuns: by station and date, and by date alone.
         await runs.create_index([("stop_forms", 1), ("travel_date", 1), ("_id", 1)], name="runs_by_station_and_date")
         await runs.create_index([("travel_date", 1), ("_id", 1)], name="runs_by_date")
+        # What is due without anybody asking, and what a server that ended left behind. Most runs have neither.
+        await runs.create_index("next_due", name="runs_due", sparse=True)
+        await runs.create_index("unsettled_since", name="runs_unsettled", sparse=True)
         bookings = database["bookings"]
         # ListReceipts, of bookings at rest.
         await bookings.create_index([("emails", 1), ("travel_date", 1), ("origin", 1), ("destination", 1)], name=RECEIPTS_INDEX)
@@ -32,3 +38,6 @@ async def make_indexes(database: Database) -> None:
         await database["trains"].create_index("stop_forms", name="trains_by_station")
         # CreateTrain: a request makes one train.
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
+        await make_followup_indexes(database)
+        await make_payment_indexes(database)
+        await make_job_indexes(database)

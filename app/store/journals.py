@@ -5,7 +5,10 @@ Belongs here: turning a journal into an update. Does not: sending it (`runs.py`)
 It names only the paths that changed, so that its size follows what was done and not the train.
 """
 
+from datetime import datetime
+
 from app.domain.run import TrainRun
+from app.domain.waiting import closes_at
 from app.store.documents import freed_document, hold_document, waiting_document
 from app.store.driver import Document
 
@@ -17,7 +20,22 @@ def journal_update(run: TrainRun, recent: list[Document], outbox: list[Document]
     _write_seats(run, values, gone)
     if run.journal.holds or run.journal.waiting:
         _write_holds_and_line(run, values, gone)
+        due = next_due(run)
+        if due is None:
+            gone["next_due"] = ""
+        else:
+            values["next_due"] = due
+    if run.journal.events:
+        values["unsettled_since"] = run.journal.events[-1].time
     return {"$set": values, "$unset": gone} if gone else {"$set": values}
+
+
+def next_due(run: TrainRun) -> datetime | None:
+    """When something is due on the run without anybody asking: a hold ends, or the line closes."""
+    moments = [hold.expire_time for hold in run.holds.values()]
+    if run.waiting:
+        moments.append(closes_at(run))
+    return min(moments, default=None)
 
 
 def _write_seats(run: TrainRun, values: Document, gone: Document) -> None:

@@ -284,13 +284,18 @@ def _answer(answers: list[tuple[_Entry, Outcome | Refusal]]) -> None:
 def _wanted_references(command: Command) -> list[str]:
     """The booking that a command is about, or under which its request would have made one before."""
     if isinstance(command, CreateBooking):
-        return request_references(command, 1)
+        return request_references(command.user.email, command.request_id, 1)
     return [] if isinstance(command, HoldSeats | ReleaseHold | Tidy) else [command.reference]
 
 
 def _references(batch: Sequence[_Entry]) -> list[str]:
     commands = (entry.command for entry in batch)
-    return [one for command in commands if isinstance(command, CreateBooking) for one in request_references(command)]
+    return [
+        one
+        for command in commands
+        if isinstance(command, CreateBooking)
+        for one in request_references(command.user.email, command.request_id)
+    ]
 
 
 class Lanes:

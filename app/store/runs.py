@@ -274,6 +274,34 @@ class TrainRuns:
             _log.error("run %s: the reference %s rests with another run", run_id, reference)
         return foreign
 
+    async def list_due(self, now: datetime, limit: int) -> list[str]:
+        """Runs on which something is due, whatever is asked: holds to end, a line to close."""
+        with outage_refused():
+            cursor = self._runs.find({"next_due": {"$lte": now}}, {"_id": 1}).sort("next_due", 1).limit(limit)
+            return [one["_id"] for one in await cursor.to_list(limit)]
+
+    async def list_left(self, before: datetime, limit: int) -> list[str]:
+        """Runs whose bookings and events of the last commits are still in the document, and were before then."""
+        with outage_refused():
+            cursor = self._runs.find({"unsettled_since": {"$lt": before}}, {"_id": 1}).sort("unsettled_since", 1).limit(limit)
+            return [one["_id"] for one in await cursor.to_list(limit)]
+
+    async def settle_left(self, run_id: str) -> None:
+        """Copies what a run's document still carries, and leaves it out, if nobody commits in the meantime.
+
+        No new version: whoever has the run in memory finds nothing that it does not know.
+        """
+        kept = await self.load(run_id)
+        if kept is None:
+            return
+        await self.settle([kept])
+        if kept.unsettled or kept.untold:
+            return
+        guard = {"_id": run_id, "version": kept.run.version}
+        emptied: Document = {"$set": {"recent": [], "outbox": []}, "$unset": {"unsettled_since": ""}}
+        with outage_refused():
+            await self._runs.update_one(guard, emptied)
+
     async def insert_missing(self, runs: Sequence[TrainRun], now: datetime) -> int:
         """Keeps the runs that are not there yet; gives how many that were."""
         created = 0

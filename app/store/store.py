@@ -10,8 +10,11 @@ from datetime import datetime
 
 from app.store.bookings import Bookings
 from app.store.driver import Database
+from app.store.followups import Followups
 from app.store.gathering import Commits, LookUps, Settler
+from app.store.jobs import Jobs
 from app.store.lane import LaneBounds, LaneParts, Lanes
+from app.store.payments import Payments
 from app.store.runs import TrainRuns
 from app.store.trains import Trains
 from app.store.users import Users
@@ -26,12 +29,24 @@ class Store:
     lanes: Lanes
     trains: Trains
     users: Users
+    payments: Payments
+    followups: Followups
+    jobs: Jobs
 
 
-def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBounds) -> Store:
+def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBounds, *, jobs_kept_seconds: float) -> Store:
     """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds."""
     runs = TrainRuns(database)
     bookings = Bookings(database)
     commits, turns = Commits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
     lanes = Lanes(LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds))
-    return Store(runs, bookings, lanes, Trains(database), Users(database))
+    return Store(
+        runs=runs,
+        bookings=bookings,
+        lanes=lanes,
+        trains=Trains(database),
+        users=Users(database),
+        payments=Payments(database),
+        followups=Followups(database),
+        jobs=Jobs(database, jobs_kept_seconds),
+    )

@@ -6,11 +6,13 @@ Belongs here: the use cases of passengers. Does not: what operators do (`trains.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from app.domain.booking import (
     Booking,
     BookingState,
     CancelBooking,
+    Cancellation,
     Change,
     ChangeSeat,
     CreateBooking,
@@ -22,35 +24,48 @@ from app.domain.changing import change_cancelled, changeable, visible
 from app.domain.decisions import Outcome
 from app.domain.hold import Hold, split_hold_id
 from app.domain.money import Money
+from app.domain.payments import Payment
 from app.domain.people import Caller, email_key, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import run_id
+from app.domain.selling import price_at_most
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.store import Store
+from app.usecases.paying import Paying
 
 
 @dataclass(frozen=True, slots=True)
 class BookingView:
-    """A booking and what stands elsewhere of it: its place in the line, 0 where it does not wait."""
+    """A booking and what stands elsewhere of it: its place in the line, 0 where it does not wait, and its payment, None while
+    nothing was asked of the provider.
+    """
 
     booking: Booking
     waitlist_position: int = 0
+    payment: Payment | None = None
 
 
 class BookingUseCases:
     """The use cases of passengers. `clock` gives the present moment; deadlines are in `time.monotonic` seconds."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
-        self._store = store
+    def __init__(self, store: Store, paying: Paying, clock: Callable[[], datetime]) -> None:
+        self._store, self._paying = store, paying
         self._clock = clock
 
-    async def create(self, command: CreateBooking, deadline: float) -> BookingView:
+    async def create(self, command: CreateBooking, payment_token: str, deadline: float) -> BookingView:
         """Sells seats; see `app.domain.selling.create_booking` and `Lane.submit` for what is refused."""
         if not command.user.first_name:  # somebody who books for others: as registered, where they are
             known = await self._store.users.names(command.user.key)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
-        return await self._view(_booking(await self._store.lanes.submit(run, command, deadline)))
+        payment, begin = await self._paying.set_aside(command, payment_token, partial(self._quote, command)), self._clock()
+        booking = _booking(await self._store.lanes.submit(run, replace(command, payment=payment), deadline))
+        return await self._view(booking, is_new=booking.update_time >= begin)
+
+    async def _quote(self, command: CreateBooking) -> Money:
+        """The most that the request can cost, on the run as it is."""
+        run = await self._store.runs.get(run_id(command.train_id, command.travel_date))
+        return price_at_most(run, command)
 
     async def get(self, caller: Caller, reference: str) -> BookingView:
         """A booking, for those who may see it."""
@@ -58,15 +73,15 @@ class BookingUseCases:
 
     async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
         """Updates or moves; see `app.domain.changing` for what is refused."""
-        return await self._view(await self._change(command, await self._find_changeable(command), deadline))
+        return await self._view(_booking(await self._change(command, await self._find_changeable(command), deadline)))
 
     async def cancel(self, command: CancelBooking, deadline: float) -> tuple[BookingView, Money]:
         """Cancels; gives the booking, and what this gives back. With `validate_only` that is a quote, and nothing changes."""
-        before = await self._find_changeable(command)
-        after = await self._change(command, before, deadline)
-        known = {refund.refund_id for refund in before.refunds}
-        refund = Money(sum(one.minor for one in after.refunds if one.refund_id not in known), after.currency)
-        return await self._view(after), refund
+        outcome = await self._change(command, await self._find_changeable(command), deadline)
+        if isinstance(outcome, Cancellation):
+            return await self._view(outcome.booking), outcome.refund
+        booking = _booking(outcome)
+        return await self._view(booking), Money(0, booking.currency)
 
     async def hold(self, command: HoldSeats, deadline: float) -> Hold:
         """Keeps seats for a while; see `app.domain.holding`."""
@@ -82,16 +97,21 @@ class BookingUseCases:
             raise InvalidField("hold_id", "is no name of a hold")
         await self._store.lanes.submit(run_id(parts[0], parts[1]), command, deadline)
 
-    async def _view(self, booking: Booking) -> BookingView:
-        if booking.state is not BookingState.WAITLISTED:
-            return BookingView(booking)
-        return BookingView(booking, await self._store.runs.waiting_position(booking.journey.run_id, booking.waiting_number))
+    async def _view(self, booking: Booking, *, is_new: bool = False) -> BookingView:
+        """A booking as its buyer is to see it. Of a new one, nothing can be known of the payment yet."""
+        position, payment = 0, None
+        if booking.state is BookingState.WAITLISTED:
+            position = await self._store.runs.waiting_position(booking.journey.run_id, booking.waiting_number)
+        if booking.payment_id and not is_new:
+            kept = await self._store.payments.find([booking.payment_id])
+            payment = kept[booking.payment_id].payment if kept else None
+        return BookingView(booking, position, payment)
 
-    async def _change(self, command: Change, booking: Booking, deadline: float) -> Booking:
+    async def _change(self, command: Change, booking: Booking, deadline: float) -> Outcome:
         if booking.is_live:
             key = booking.journey.run_id
             try:
-                return _booking(await self._store.lanes.submit(key, command, deadline))
+                return await self._store.lanes.submit(key, command, deadline)
             except Refusal as refusal:
                 # It was there and the caller's a moment ago; a run forgets only what is cancelled.
                 if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):
@@ -112,7 +132,7 @@ class BookingUseCases:
         destination: str,
         after: ReceiptKey | None,
         limit: int,
-    ) -> tuple[list[Booking], ReceiptKey | None]:
+    ) -> tuple[list[BookingView], ReceiptKey | None]:
         """A page of a person's bookings, and where the next one begins. Empty filters match all.
 
         Refuses NOT_PERMITTED, and USER_NOT_FOUND for an address that never registered, booked or travelled.
@@ -128,7 +148,10 @@ class BookingUseCases:
         if not found and not await self._is_known(query.email_key):
             raise Refusal(Reason.USER_NOT_FOUND, f"nobody is known under {email}", resource=("user", email))
         page = found[:limit]
-        return page, receipt_key(page[-1]) if len(found) > limit else None
+        kept = await self._store.payments.find([booking.payment_id for booking in page if booking.payment_id])
+        payments = {payment_id: one.payment for payment_id, one in kept.items()}
+        views = [BookingView(booking, payment=payments.get(booking.payment_id)) for booking in page]
+        return views, receipt_key(page[-1]) if len(found) > limit else None
 
     async def _is_known(self, key: str) -> bool:
         return await self._store.users.find(key) is not None or await self._store.bookings.knows(key)

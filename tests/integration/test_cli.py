@@ -178,7 +178,7 @@ def test_lists_go_through_all_pages_unless_one_is_asked_for(service: ScriptedSer
 
 
 def test_a_list_whose_pages_never_end_stops(service: ScriptedService, seatline: Any) -> None:
-    service.answers["ListTrains"] = operator_pb2.ListTrainsResponse(next_page_token="again")  # noqa: S106
+    service.answers["ListTrains"] = operator_pb2.ListTrainsResponse(next_page_token="again")
     result = seatline("train", "list")
     assert result.exit_code == 0
     assert "--page-token again" in result.stderr
@@ -207,7 +207,7 @@ def test_change_seat_and_cancel_send_what_was_typed(service: ScriptedService, se
     seatline("change-seat", "7K2M9Q", "--passenger", "ann@example.com", "--seat", "b-17")
     moved = service.requests("ChangeSeat")[0]
     assert (moved.passenger_email, moved.section, moved.seat_number) == ("ann@example.com", "B", 17)
-    shown = seatline("cancel", "7K2M9Q", "--passenger", "ann@example.com", "--dry-run")
+    shown = seatline("cancel", "7K2M9Q", "--passenger", "ann@example.com", "--quote")
     cancelled = service.requests("CancelBooking")[0]
     assert list(cancelled.passenger_emails) == ["ann@example.com"]
     assert cancelled.validate_only

@@ -22,7 +22,7 @@ from google.rpc import error_details_pb2
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.pb.seatline.v1 import operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from tests.integration.cli_service import (
     FARE,
     JOURNEY,
@@ -61,7 +61,9 @@ def seatline(service: ScriptedService) -> Callable[..., Result]:
 
 def test_train_create_sends_the_file_under_the_same_request_id_every_time(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateTrain"] = lambda request: request.train
-    assert "448 seats" in seatline("train", "create", str(SAMPLE)).stdout
+    shown = seatline("train", "create", str(SAMPLE)).stdout
+    for text in ("448 seats", "100 % up to 24 h before departure, 50 % up to departure", "500 may wait, until 4 h before"):
+        assert text in shown
     assert json.loads(seatline("train", "create", str(SAMPLE), "--json").stdout)["train_id"] == "es9014"
     first, second = service.requests("CreateTrain")
     assert first.request_id == second.request_id
@@ -92,11 +94,15 @@ def test_a_timetable_that_cannot_be_read_is_told_by_path_before_any_call(
 def test_train_list_and_runs_show_a_row_each(service: ScriptedService, seatline: Any) -> None:
     train = operator_pb2.Train(train_id="es9014", number="ES 9014", sections=[operator_pb2.Section(name="A", fare=FARE)])
     train.coaches.add(name="1", section="A", seat_count=56)
+    train.refund_tiers.add(hours_before=48, percent=75)
     service.answers["ListTrains"] = operator_pb2.ListTrainsResponse(trains=[train])
-    assert "A: 56 seats, USD 20.00" in seatline("train", "list").stdout
-    service.answers["ListTrainRuns"] = train_pb2.ListTrainRunsResponse(train_runs=[run_of(free_seat_count=3)])
+    for text in ("A: 56 seats, USD 20.00", "refunds 75 % up to 48 h before departure"):
+        assert text in seatline("train", "list").stdout
+    run = run_of(free_seat_count=3)
+    run.sections.add(section="B", fare=FARE, seat_count=8, waiting_count=2)
+    service.answers["ListTrainRuns"] = train_pb2.ListTrainRunsResponse(train_runs=[run])
     shown = seatline("runs", "--from", "stp", "--to", "PNO", "--date", "2030-07-01").stdout
-    for text in ("Mon 01 Jul 2030", "10:24 BST", "13:56 CEST", "A 3/8", "USD 20.00", "scheduled", "1 run."):
+    for text in ("Mon 01 Jul 2030", "10:24 BST", "13:56 CEST", "A 3/8", "B 0/8, 2 wait", "USD 20.00", "scheduled", "1 run."):
         assert text in shown
     asked = service.requests("ListTrainRuns")[0]
     assert (asked.origin, asked.destination, asked.travel_date) == ("stp", "PNO", "2030-07-01")
@@ -174,6 +180,7 @@ def test_demo_books_the_first_free_date_for_a_fresh_passenger_each_time(service:
     assert first.travel_date == "2030-07-02"
     assert (first.origin, first.destination) == ("London St Pancras", "Paris Gare du Nord")
     assert first.passengers[0].email != second.passengers[0].email
+    assert first.if_full == booking_pb2.IF_FULL_REJECT
     assert service.metadata["x-seatline-user"] == second.passengers[0].email
     assert "x-seatline-roles" not in service.metadata
 

@@ -87,6 +87,19 @@ def test_a_refusal_that_may_be_tried_again_says_when_and_exits_with_3() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("HOLD_EXPIRED", "Hold seats anew with 'seatline hold'."),
+        ("PAYMENT_DECLINED", "Give another --payment-token."),
+        ("SEAT_TAKEN", ""),
+    ],
+)
+def test_a_refusal_that_another_option_helps_says_which(reason: str, advice: str) -> None:
+    info = error_details_pb2.ErrorInfo(reason=reason)
+    assert failure_with(grpc.StatusCode.FAILED_PRECONDITION, "no", info).advice == advice
+
+
+@pytest.mark.parametrize(
     ("code", "exit_code"),
     [
         (grpc.StatusCode.NOT_FOUND, 1),

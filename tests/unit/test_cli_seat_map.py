@@ -14,6 +14,7 @@ from app.cli.seat_map import seat_map_page
 from app.pb.seatline.v1 import seat_pb2, train_pb2
 
 FREE, SOLD, PARTLY = train_pb2.SEAT_STATE_FREE, train_pb2.SEAT_STATE_SOLD, train_pb2.SEAT_STATE_PARTLY_SOLD
+HELD = train_pb2.SEAT_STATE_HELD
 
 
 class AsciiStream(io.StringIO):
@@ -37,27 +38,33 @@ def drawn(
 
 
 def test_a_coach_is_two_seats_the_aisle_and_two_seats_between_its_walls() -> None:
-    lines = drawn(seat_map(8, {2: SOLD, 3: PARTLY, 5: SOLD}), frozenset({("A", 5)}))
+    lines = drawn(seat_map(8, {2: SOLD, 3: PARTLY, 5: SOLD, 8: HELD}), frozenset({("A", 5)}))
     assert lines == [
         "ES 9014, Fri 12 Dec 2025",
         "London → Paris",
-        " ○  5 free    ●  1 sold    ◐  1 sold on a part of the way    ★  1 mine",
+        " ○  4 free    ●  1 sold    ◐  1 partly sold    h  1 held    ★  1 mine",
         "",
-        "Coach 1  section A, 5 of 8 free",
+        "Coach 1  section A, 4 of 8 free",
         "╭───────╮",
         "│ 1○ 5★ │",
         "│ 2● 6○ │",
         "│       │",
         "│ 3◐ 7○ │",
-        "│ 4○ 8○ │",
+        "│ 4○ 8h │",
         "╰───────╯",
     ]
 
 
 def test_without_unicode_the_same_map_is_drawn_in_ascii() -> None:
-    lines = drawn(seat_map(4, {2: SOLD, 3: PARTLY}), frozenset({("A", 4)}), stream=AsciiStream())
+    lines = drawn(seat_map(5, {2: SOLD, 3: PARTLY, 5: HELD}), frozenset({("A", 4)}), stream=AsciiStream())
     assert all(line.isascii() for line in lines)
-    assert [line for line in lines if line.startswith("|")] == ["| 1. |", "| 2x |", "|    |", "| 3/ |", "| 4* |"]
+    assert [line for line in lines if line.startswith("|")] == [
+        "| 1. 5h |",
+        "| 2x    |",
+        "|       |",
+        "| 3/    |",
+        "| 4*    |",
+    ]
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
@@ -71,9 +78,9 @@ def test_every_seat_is_drawn_once_and_nothing_is_wider_than_the_terminal(width: 
 def test_a_terminal_in_colour_tells_the_states_apart_by_colour_too() -> None:
     stream = io.StringIO()
     console = Console(file=stream, width=80, force_terminal=True, color_system="truecolor")
-    console.print(seat_map_page(seat_map(3, {2: SOLD, 3: PARTLY}), frozenset(), "ES 9014", console))
-    backgrounds = {re.search(rf"\x1b\[([0-9;]+)m{number}[○●◐]", stream.getvalue()) for number in (1, 2, 3)}
-    assert len({found.group(1) for found in backgrounds if found}) == 3
+    console.print(seat_map_page(seat_map(5, {2: SOLD, 3: PARTLY, 4: HELD}), frozenset({("A", 5)}), "ES 9014", console))
+    backgrounds = {re.search(rf"\x1b\[([0-9;]+)m{number}[○●◐h★]", stream.getvalue()) for number in range(1, 6)}
+    assert len({found.group(1) for found in backgrounds if found}) == 5
 
 
 def test_no_color_leaves_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:

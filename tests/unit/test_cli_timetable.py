@@ -48,6 +48,57 @@ def test_the_sample_is_the_train_from_london_to_paris() -> None:
         ("B", "USD", 20),
     }
     assert [coach.section for coach in train.coaches] == ["A"] * 4 + ["B"] * 4
+    assert [(tier.hours_before, tier.percent) for tier in train.refund_tiers] == [(24, 100), (0, 50)]
+    assert (train.waitlist_closes_before.seconds, train.waitlist_max) == (4 * 3600, 500)
+
+
+def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
+    for text in (GOOD, GOOD + "refund_tiers: ~\nwaitlist_closes_before:\nwaitlist_max: null\n"):
+        train = train_from_text(text, source="f")
+        assert not train.refund_tiers
+        assert not train.HasField("waitlist_closes_before")
+        assert not train.HasField("waitlist_max")
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("4h", 14_400), ("90m", 5_400), ("1h 30m", 5_400), ("1h30m", 5_400), ("0m", 0), ('"720h"', 2_592_000)],
+)
+def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str, seconds: int) -> None:
+    train = train_from_text(GOOD + f"waitlist_closes_before: {written}\nwaitlist_max: 0\n", source="f")
+    assert train.HasField("waitlist_closes_before")
+    assert train.waitlist_closes_before.seconds == seconds
+    assert (train.HasField("waitlist_max"), train.waitlist_max) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "described"),
+    [
+        ("waitlist_closes_before: 4", "waitlist_closes_before", '"4" is no span of time; write it as 4h, 90m or 1h 30m'),
+        ("waitlist_closes_before: h", "waitlist_closes_before", '"h" is no span of time; write it as 4h, 90m or 1h 30m'),
+        ("waitlist_closes_before: -4h", "waitlist_closes_before", '"-4h" is no span of time; write it as 4h, 90m or 1h 30m'),
+        ("waitlist_closes_before: [4h]", "waitlist_closes_before", "must be a single value, not a list or a mapping"),
+        ("waitlist_max: many", "waitlist_max", '"many" is no whole number'),
+        ("waitlist_max: {most: 5}", "waitlist_max", "must be a single value, not a list or a mapping"),
+        ("waitlist_maximum: 5", "waitlist_maximum", "unknown key; did you mean waitlist_max?"),
+        ("refund_tiers: []", "refund_tiers", "must be a list with at least one entry"),
+        ("refund_tiers: all", "refund_tiers", "must be a list with at least one entry"),
+        ("refund_tiers: [100]", "refund_tiers[0]", "must be a mapping with hours_before, percent"),
+        ("refund_tiers: [{hours_before: 24}]", "refund_tiers[0].percent", "is missing"),
+        (
+            "refund_tiers: [{hours_before: 24, percent: 100}, {hours_before: 0, percent: half}]",
+            "refund_tiers[1].percent",
+            '"half" is no whole number',
+        ),
+        (
+            "refund_tiers: [{hour_before: 24, percent: 5}]",
+            "refund_tiers[0].hour_before",
+            "unknown key; did you mean hours_before?",
+        ),
+    ],
+)
+def test_wrong_terms_are_named_by_their_path(line: str, path: str, described: str) -> None:
+    assert problems_of(f"{GOOD}{line}\n")[path] == described
 
 
 def test_times_names_and_codes_mean_what_stands_there_quoted_or_not() -> None:
@@ -131,5 +182,6 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
 
 def test_a_path_of_the_contract_is_told_as_it_stands_in_the_file() -> None:
     assert path_in_file("train.stops[2].arrive_time") == "stops[2].arrive"
+    assert path_in_file("train.refund_tiers[1].hours_before") == "refund_tiers[1].hours_before"
     assert path_in_file("train.coaches[0].seat_count") == "coaches[0].seats"
     assert path_in_file("train.sections[1].fare.units") == "sections[1].fare.units"

@@ -41,6 +41,18 @@ BAD_VALUES = [
     ("SEATLINE_LANE_QUEUE_MAX", "many"),
     ("SEATLINE_LANE_COMMIT_ATTEMPTS_MAX", "0"),
     ("SEATLINE_LANE_CACHED_PASSENGERS_MAX", "-1"),
+    ("SEATLINE_PAYMENTS_PROVIDER", "cash"),
+    ("SEATLINE_PAYMENTS_TIMEOUT_SECONDS", "0"),
+    ("SEATLINE_PAYMENTS_ATTEMPTS_MAX", "0"),
+    ("SEATLINE_PAYMENTS_RETRY_SECONDS", "-1"),
+    ("SEATLINE_PAYMENTS_RETRY_SECONDS_MAX", "0"),
+    ("SEATLINE_WITH_WORKER", "perhaps"),
+    ("SEATLINE_JOB_BATCH_MAX", "0"),
+    ("SEATLINE_JOB_BATCHES_MAX", "0"),
+    ("SEATLINE_JOB_LEASE_SECONDS", "1"),
+    ("SEATLINE_JOB_POLL_SECONDS", "0"),
+    ("SEATLINE_JOB_ATTEMPTS_MAX", "0"),
+    ("SEATLINE_JOB_KEPT_SECONDS", "60"),
 ]
 
 
@@ -116,7 +128,9 @@ def test_a_bad_value_is_refused_in_one_line_that_names_its_variable(
 
 def test_every_setting_with_bounds_is_tried_with_a_bad_value() -> None:
     tried = {variable for variable, _ in BAD_VALUES}
-    takes_anything = {"SEATLINE_DATA_DIR"}
+    # What Stripe is asked with is looked at where Stripe is chosen.
+    of_stripe = {f"SEATLINE_PAYMENTS_STRIPE_{name}" for name in ("KEY", "KEY_FILE", "API_BASE")}
+    takes_anything = {"SEATLINE_DATA_DIR", *of_stripe}
     assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} == tried | takes_anything
 
 
@@ -173,4 +187,19 @@ def test_listening_on_this_machine_needs_no_leave(listen: str, monkeypatch: pyte
 def test_a_name_that_only_looks_like_loopback_is_none(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATLINE_LISTEN", listen)
     with pytest.raises(SettingsError, match="SEATLINE_TRUST_CALLER_METADATA"):
+        load_settings()
+
+
+def test_stripe_needs_a_key_from_the_environment_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    with pytest.raises(SettingsError, match="SEATLINE_PAYMENTS_STRIPE_KEY: is needed"):
+        load_settings()
+    kept = tmp_path / "key"
+    kept.write_text("sk_test_from_a_file\n")
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY_FILE", str(kept))
+    settings = load_settings()
+    assert settings.payments_stripe_key.get_secret_value() == "sk_test_from_a_file"
+    assert "from_a_file" not in repr(settings)
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match="SEATLINE_PAYMENTS_STRIPE_KEY_FILE: cannot be read"):
         load_settings()

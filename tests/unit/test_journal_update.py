@@ -29,6 +29,8 @@ from tests.builders import (
 )
 from tests.snapshots import snapshot
 
+# What every commit writes, before and behind the seats.
+TOLD, COMMITTED = ("outbox", "recent"), ("unsettled_since", "version")
 DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 
 
@@ -67,7 +69,9 @@ def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
     run = a_run("A4 B4")
     booking = create_booking(run, asks_for_seats("ann", section="B"), NOW, {})
     update = update_of(run)
-    assert paths(update) == {"$set": ["outbox", "recent", "sections.1.next_number", "sections.1.sold_legs.0", "version"]}
+    assert paths(update) == {
+        "$set": ["outbox", "recent", "sections.1.next_number", "sections.1.sold_legs.0", "unsettled_since", "version"]
+    }
     assert update["$set"]["version"] == run.version + 1
     assert update["$set"]["sections.1.sold_legs.0"] == 0b111
     assert [one["_id"] for one in update["$set"]["recent"]] == [booking.reference]
@@ -86,7 +90,7 @@ def test_a_sale_of_a_freed_seat_removes_what_was_free_on_it() -> None:
     cancel(run, fill(run)[0])
     create_booking(run, asks_for_seats("ann"), NOW, {})
     assert paths(update_of(run)) == {
-        "$set": ["outbox", "recent", "sections.0.sold_legs.0", "version"],
+        "$set": [*TOLD, "sections.0.sold_legs.0", *COMMITTED],
         "$unset": ["sections.0.freed.1"],
     }
 
@@ -94,14 +98,14 @@ def test_a_sale_of_a_freed_seat_removes_what_was_free_on_it() -> None:
 def test_a_chosen_seat_leaves_the_counter_alone() -> None:
     run = a_run("A4")
     create_booking(run, asks_for_seats("ann", section="A", seats=[3]), NOW, {})
-    assert paths(update_of(run)) == {"$set": ["outbox", "recent", "sections.0.sold_legs.2", "version"]}
+    assert paths(update_of(run)) == {"$set": [*TOLD, "sections.0.sold_legs.2", *COMMITTED]}
 
 
 def test_a_change_of_names_touches_no_seat() -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     update_booking(run, asks_for_new_fields(booking, a_person("eve")), NOW)
-    assert paths(update_of(run)) == {"$set": ["outbox", "recent", "version"]}
+    assert paths(update_of(run)) == {"$set": [*TOLD, *COMMITTED]}
 
 
 def test_a_batch_is_the_sum_of_its_changes() -> None:
@@ -119,6 +123,7 @@ def test_a_batch_is_the_sum_of_its_changes() -> None:
         "sections.0.sold_legs.0",
         "sections.0.sold_legs.1",
         "sections.0.sold_legs.2",
+        "unsettled_since",
         "version",
     ]
     assert len(update["$set"]["recent"]) == 2

@@ -29,6 +29,9 @@ class Scripted:
         self.was_asked = asyncio.Event()
         self.is_closed = False
 
+    def is_certain(self, token: str) -> bool:
+        return False
+
     async def _answer(self, *asked: str) -> str:
         self.asked.append(asked)
         self.was_asked.set()

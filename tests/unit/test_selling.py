@@ -327,7 +327,7 @@ def a_strangers_booking(reference: str) -> Booking:
 def test_a_reference_that_is_taken_elsewhere_is_passed_over_and_found_again() -> None:
     run = a_run()
     command = asks_for_seats("ann", request_id="click")
-    first, second, *_ = request_references(command)
+    first, second, *_ = request_references(command.user.email, command.request_id)
     elsewhere = {first: a_strangers_booking(first)}
     booking = sell(run, command, elsewhere=elsewhere)
     assert booking.reference == second
@@ -349,7 +349,9 @@ def test_a_reference_that_is_taken_on_the_same_run_is_passed_over(monkeypatch: p
 def test_when_no_reference_is_free_nothing_is_sold() -> None:
     run = a_run()
     command = asks_for_seats("ann")
-    elsewhere = {reference: a_strangers_booking(reference) for reference in request_references(command)}
+    elsewhere = {
+        reference: a_strangers_booking(reference) for reference in request_references(command.user.email, command.request_id)
+    }
     assert len(elsewhere) == limits.REFERENCE_ATTEMPTS_MAX
     with refused(Reason.INTERNAL, run):
         sell(run, command, elsewhere=elsewhere)

@@ -1,0 +1,166 @@
+"""Payments in MongoDB.
+
+Belongs here: statements to the collection `payments`, and the shape of its documents. Does not: the ledger's own entries
+(`ledger.py`), nor what a payment goes through (`app/domain/payments.py`).
+
+payments    {_id: payment_id, version, user_key, request_id, provider, amount_minor, currency, token, state, open_since, ...,
+             attempts: [{kind, key, minor, outcome, detail, time, provider_id}], refunds: [{id, minor, state, attempts, ...}]}
+
+`open_since` is there only while nothing was taken or let go: what stays open has to be looked after.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from app.domain.money import Money
+from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
+from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.shared_statement import SharedStatement
+
+# Payments of one statement: about 600 kB.
+_PAYMENTS_MAX = 1_000
+_OPEN_STATES = (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
+
+
+class KeptPayment(NamedTuple):
+    """A payment as it is kept: for whose request, and in which version."""
+
+    payment: Payment
+    user_key: str
+    request_id: str
+    version: int = 1
+
+
+async def make_payment_indexes(database: Database) -> None:
+    """Makes the indexes of payments that are missing."""
+    # What stays open is looked after, the oldest first.
+    await database["payments"].create_index("open_since", name="payments_open", sparse=True)
+
+
+class Payments:
+    """The collection `payments`. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._payments: Collection = database["payments"]
+        self._additions = SharedStatement("add payments", self._add, batch_max=_PAYMENTS_MAX)
+
+    async def find(self, payment_ids: Sequence[str]) -> dict[str, KeptPayment]:
+        """Those of these payments that there are, by id."""
+        if not payment_ids:
+            return {}
+        with outage_refused():
+            found = await find_at_once(self._payments, {"_id": {"$in": list(payment_ids)}}, most=len(payment_ids))
+        return {one["_id"]: _kept_from(one) for one in found}
+
+    async def add(self, kept: KeptPayment) -> bool:
+        """Keeps a new payment; False where there is one with its id."""
+        return await self._additions.ask(kept)
+
+    async def save(self, kept: KeptPayment, payment: Payment) -> bool:
+        """Replaces a payment by what has become of it; False where somebody else did so first."""
+        newer = kept._replace(payment=payment, version=kept.version + 1)
+        guard = {"_id": payment.payment_id, "version": kept.version}
+        with outage_refused():
+            result = await self._payments.replace_one(guard, _document(newer))
+        return bool(result.matched_count)
+
+    async def list_open(self, before: datetime, limit: int) -> list[KeptPayment]:
+        """Payments that have been open since before then, the oldest first."""
+        with outage_refused():
+            cursor = self._payments.find({"open_since": {"$lt": before}}).sort("open_since", 1).limit(limit)
+            return [_kept_from(one) for one in await cursor.to_list(limit)]
+
+    async def _add(self, batch: Sequence[KeptPayment]) -> list[bool]:
+        with outage_refused():
+            there = await insert_those_missing(self._payments, [_document(one) for one in batch])
+        known = {one["_id"] for one in there}
+        return [one.payment.payment_id not in known for one in batch]
+
+
+def _document(kept: KeptPayment) -> Document:
+    payment = kept.payment
+    document: Document = {
+        "_id": payment.payment_id,
+        "version": kept.version,
+        "user_key": kept.user_key,
+        "request_id": kept.request_id,
+        "provider": payment.provider,
+        "amount_minor": payment.amount.minor,
+        "currency": payment.amount.currency,
+        "token": payment.token,
+        "state": payment.state.value,
+        "create_time": payment.create_time,
+        "update_time": payment.update_time,
+        "authorization_id": payment.authorization_id,
+        "captured_minor": payment.captured_minor,
+        "attempts": [_attempt_document(one) for one in payment.attempts],
+        "refunds": [_refund_document(one) for one in payment.refunds],
+    }
+    if payment.state in _OPEN_STATES:
+        document["open_since"] = payment.create_time
+    return document
+
+
+def _kept_from(document: Document) -> KeptPayment:
+    currency = document["currency"]
+    payment = Payment(
+        payment_id=document["_id"],
+        provider=document["provider"],
+        amount=Money(document["amount_minor"], currency),
+        token=document["token"],
+        state=PaymentState(document["state"]),
+        create_time=document["create_time"],
+        update_time=document["update_time"],
+        authorization_id=document["authorization_id"],
+        captured_minor=document["captured_minor"],
+        attempts=tuple(_attempt_from(one, currency) for one in document["attempts"]),
+        refunds=tuple(_refund_from(one, currency) for one in document["refunds"]),
+    )
+    return KeptPayment(payment, document["user_key"], document["request_id"], document["version"])
+
+
+def _attempt_document(attempt: Attempt) -> Document:
+    return {
+        "kind": attempt.kind.value,
+        "key": attempt.key,
+        "minor": attempt.amount.minor,
+        "outcome": attempt.outcome.value,
+        "detail": attempt.detail,
+        "time": attempt.time,
+        "provider_id": attempt.provider_id,
+    }
+
+
+def _attempt_from(document: Document, currency: str) -> Attempt:
+    return Attempt(
+        AttemptKind(document["kind"]),
+        document["key"],
+        Money(document["minor"], currency),
+        AttemptOutcome(document["outcome"]),
+        document["detail"],
+        document["time"],
+        document["provider_id"],
+    )
+
+
+def _refund_document(refund: Refund) -> Document:
+    return {
+        "id": refund.refund_id,
+        "minor": refund.amount.minor,
+        "state": refund.state.value,
+        "create_time": refund.create_time,
+        "attempts": [_attempt_document(one) for one in refund.attempts],
+        "provider_id": refund.provider_id,
+    }
+
+
+def _refund_from(document: Document, currency: str) -> Refund:
+    return Refund(
+        document["id"],
+        Money(document["minor"], currency),
+        RefundState(document["state"]),
+        document["create_time"],
+        tuple(_attempt_from(one, currency) for one in document["attempts"]),
+        document["provider_id"],
+    )
