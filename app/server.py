@@ -35,7 +35,7 @@ from app.usecases.bookings import BookingUseCases
 from app.usecases.paying import Paying
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
-from app.worker import make_worker
+from app.worker import BackgroundWork
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class Server:
         )
         self.provider = _provider(settings, self.database)
         self._paying = Paying(self.store, self.provider, present_moment, time.monotonic)
-        self.worker = make_worker(self.store, self._paying, _tell_nobody, present_moment, settings)
+        self.worker = BackgroundWork(self.store, self._paying, _tell_nobody, present_moment, settings)
         self.port = 0
         self._has_indexes = False
         self._tasks: list[asyncio.Task[None]] = []

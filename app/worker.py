@@ -14,45 +14,76 @@ from app.config import Settings
 from app.store.store import Store
 from app.usecases.following import SETTLE_PAYMENT, FanOut, Following
 from app.usecases.handlers import Sweep
+from app.usecases.listening import Listener
 from app.usecases.paying import Paying
 from app.usecases.working import Worker, WorkerBounds
 
-# Each look costs about two milliseconds of processor time.
-_FOLLOW_UP_SECONDS = 0.5
+# Each look costs about two milliseconds of processor time. New events are heard of earlier where the database tells of them.
+_FOLLOW_UP_SECONDS = 1.0
 _TIDY_SECONDS = 1.0
 _COPY_SECONDS = 5.0
 _LET_GO_SECONDS = 30.0
 
 
-def make_worker(
-    store: Store,
-    paying: Paying,
-    fan_out: FanOut,
-    clock: Callable[[], datetime],
-    settings: Settings,
-    *,
-    sweeps: tuple[Sweep, ...] = (),
-) -> Worker:
-    """A worker over a store; any number of them may share it. `sweeps` are done besides its own."""
-    following = Following(store, paying, fan_out, clock, time.monotonic)
-    return Worker(
-        store.jobs,
-        {SETTLE_PAYMENT: following.settle_payments},
-        clock,
-        WorkerBounds(
-            batch_max=settings.job_batch_max,
-            batches_max=settings.job_batches_max,
-            lease_seconds=settings.job_lease_seconds,
-            poll_seconds=settings.job_poll_seconds,
-            attempts_max=settings.job_attempts_max,
-            grace_seconds=settings.drain_seconds,
-        ),
-        f"{socket.gethostname()}/{os.getpid()}",
-        sweeps=(
-            Sweep("follow up events", _FOLLOW_UP_SECONDS, following.follow_up),
-            Sweep("tidy runs", _TIDY_SECONDS, following.tidy),
-            Sweep("copy what was left", _COPY_SECONDS, following.copy_what_was_left),
-            Sweep("let go of payments", _LET_GO_SECONDS, paying.let_go),
-            *sweeps,
-        ),
+class BackgroundWork:
+    """Everything that goes on without callers, from `start` until `stop`; any number of processes may share a store.
+
+    `sweeps` are done besides its own.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        paying: Paying,
+        fan_out: FanOut,
+        clock: Callable[[], datetime],
+        settings: Settings,
+        *,
+        sweeps: tuple[Sweep, ...] = (),
+    ) -> None:
+        following = Following(store, paying, fan_out, self._wake, clock, time.monotonic)
+        self._follow_up = Sweep("follow up events", _FOLLOW_UP_SECONDS, following.follow_up)
+        self._jobs, self._clock = store.jobs, clock
+        self._worker = Worker(
+            store.jobs,
+            {SETTLE_PAYMENT: following.settle_payments},
+            clock,
+            _bounds(settings),
+            f"{socket.gethostname()}/{os.getpid()}",
+            sweeps=(
+                self._follow_up,
+                Sweep("tidy runs", _TIDY_SECONDS, following.tidy),
+                Sweep("copy what was left", _COPY_SECONDS, following.copy_what_was_left),
+                Sweep("let go of payments", _LET_GO_SECONDS, paying.let_go),
+                *sweeps,
+            ),
+        )
+        self._listener = Listener(store.followups, self._hurry)
+
+    def start(self) -> None:
+        """Begins."""
+        self._worker.start()
+        self._listener.start()
+
+    async def stop(self) -> None:
+        """Finishes what runs."""
+        await self._listener.stop()
+        await self._worker.stop()
+
+    def _wake(self) -> None:
+        self._worker.wake()
+
+    async def _hurry(self) -> None:
+        await self._jobs.hasten(self._follow_up.job_id, self._clock())
+        self._worker.wake()
+
+
+def _bounds(settings: Settings) -> WorkerBounds:
+    return WorkerBounds(
+        batch_max=settings.job_batch_max,
+        batches_max=settings.job_batches_max,
+        lease_seconds=settings.job_lease_seconds,
+        poll_seconds=settings.job_poll_seconds,
+        attempts_max=settings.job_attempts_max,
+        grace_seconds=settings.drain_seconds,
     )

@@ -177,11 +177,37 @@ class CreateBooking:
     hold_id: str = ""
     payment: Authorization | None = None
 
+    def paid_by(self, payment: Authorization | None) -> "CreateBooking":
+        """The same request with money set aside for it. (`dataclasses.replace` takes six times as long.)"""
+        return CreateBooking(
+            self.caller,
+            self.user,
+            self.request_id,
+            self.train_id,
+            self.travel_date,
+            self.origin,
+            self.destination,
+            self.section,
+            self.passengers,
+            self.seat_numbers,
+            self.if_full,
+            self.hold_id,
+            payment,
+        )
+
     @property
     def fingerprint(self) -> str:
         """Tells two bodies under one request_id apart: 64 bits of all that was asked for. How it is paid may differ."""
-        asked = [self.train_id, self.travel_date, self.origin, self.destination, self.section, *map(str, self.seat_numbers)]
-        asked += self.if_full.value, self.hold_id
+        asked = [
+            self.train_id,
+            self.travel_date,
+            self.origin,
+            self.destination,
+            self.section,
+            self.if_full._value_,
+            self.hold_id,
+            *map(str, self.seat_numbers),
+        ]
         for person in self.passengers:
             asked += person.first_name, person.last_name, person.email
         # No text that a booking is made from has a control character in it.

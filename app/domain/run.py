@@ -70,7 +70,7 @@ class Journal:
 
 @dataclass(slots=True)
 class TrainRun:
-    """One train on one date. `version` is that of the last commit.
+    """One train on one date. `version` is that of the last commit; `run_id` is the key, `<train_id>:<travel_date>`.
 
     `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, what was looked
     up for a command, and all that wait. Of the others, the run knows who travels: `live_passengers` leads from addresses to
@@ -90,14 +90,13 @@ class TrainRun:
     holds: dict[str, Hold] = field(default_factory=dict)
     waiting: dict[int, Waiting] = field(default_factory=dict)
     waiting_number: int = 0
+    run_id: str = field(init=False)
     journal: Journal = field(init=False, default_factory=Journal)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
 
-    @property
-    def run_id(self) -> str:
-        """The key: `<train_id>:<travel_date>`."""
-        return run_id(self.train_id, self.travel_date)
+    def __post_init__(self) -> None:
+        self.run_id = run_id(self.train_id, self.travel_date)
 
     def journey(self, origin: str, destination: str) -> Journey:
         """The ride between two stops named by the caller; empty stands for the ends. Refuses what is no journey."""

@@ -105,16 +105,20 @@ def keep(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_
 
 def event_data(booking: Booking) -> dict[str, Json]:
     """What an event says of a booking: nothing personal, since events are kept and passed on."""
+    price_minor = 0
+    seats: list[str] = []
+    for passenger in booking.passengers:
+        price_minor += passenger.fare_minor
+        if passenger.seat is not None:
+            seats.append(passenger.seat.label)
     return {
-        "reference": booking.reference,
         "state": booking.state.value,
-        "seats": [passenger.seat.label for passenger in booking.passengers if passenger.seat is not None],
         "passenger_count": len(booking.passengers),
-        "price_minor": booking.price.minor,
-        "refunded_minor": sum(refund.minor for refund in booking.refunds),
+        "seats": seats,
+        "price_minor": price_minor,
+        "refunded_minor": sum([refund.minor for refund in booking.refunds]) if booking.refunds else 0,
         "currency": booking.currency,
         "payment_id": booking.payment_id,
-        "revision": booking.revision,
     }
 
 

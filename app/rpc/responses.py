@@ -100,10 +100,16 @@ def _fill_passenger(message: seat_pb2.Passenger, one: Passenger) -> None:
 
 @lru_cache(maxsize=_SHARED_MAX)
 def _frame(
-    journey: Journey, state: BookingState, minor: int, currency: str, create_time: datetime, update_time: datetime
+    journey: Journey,
+    state: BookingState,
+    minor: int,
+    currency: str,
+    create_time: datetime,
+    update_time: datetime,
+    charged_minor: int,
 ) -> bytes:
     """What the bookings of one journey that are made in one batch have in common, as a serialized Booking."""
-    return booking_pb2.Booking(
+    frame = booking_pb2.Booking(
         state=_BOOKING_STATES[state],
         train_id=journey.train_id,
         travel_date=journey.travel_date,
@@ -114,14 +120,20 @@ def _frame(
         price=money(Money(minor, currency)),
         create_time=timestamp(create_time),
         update_time=timestamp(update_time),
-    ).SerializeToString()
+    )
+    if charged_minor:
+        frame.payment.state = booking_pb2.PAYMENT_STATE_AUTHORIZED
+        frame.payment.amount.CopyFrom(money(Money(charged_minor, currency)))
+    return frame.SerializeToString()
 
 
 def booking(view: BookingView) -> booking_pb2.Booking:
     """A booking."""
     value = view.booking
-    price = value.price
-    frame = _frame(value.journey, value.state, price.minor, price.currency, value.create_time, value.update_time)
+    price_minor = sum([one.fare_minor for one in value.passengers])
+    is_paid = value.payment_id and (value.charged_minor or view.payment is not None)
+    charged_minor = value.charged_minor if is_paid else 0
+    frame = _frame(value.journey, value.state, price_minor, value.currency, value.create_time, value.update_time, charged_minor)
     answer = _parse_booking(frame)  # takes less time than to set these fields
     answer.reference = value.reference
     for one in value.passengers:
@@ -136,7 +148,9 @@ def booking(view: BookingView) -> booking_pb2.Booking:
     answer.etag = value.etag
     if view.waitlist_position:
         answer.waitlist_position = view.waitlist_position
-    if value.payment_id and (value.charged_minor or view.payment is not None):
+    if is_paid and view.payment is None:
+        answer.payment.payment_id = value.payment_id
+    elif is_paid:
         _fill_payment(answer.payment, view)
     if value.refunds:
         answer.refunds.extend(_refunds(view))

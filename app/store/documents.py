@@ -85,13 +85,25 @@ def own_document(booking: Booking) -> Document:
         "revision": booking.revision,
         "create_time": _plain(booking.create_time),
         "update_time": _plain(booking.update_time),
-        "wanted_section": booking.wanted_section,
-        "waiting_number": booking.waiting_number,
-        "payment_id": booking.payment_id,
-        "authorization_id": booking.authorization_id,
         "charged_minor": booking.charged_minor,
-        "refunds": [{"id": one.refund_id, "minor": one.minor, "time": _plain(one.time)} for one in booking.refunds],
+        **_what_few_have(booking),
     }
+
+
+def _what_few_have(booking: Booking) -> Document:
+    """What is left out of a document where it is empty."""
+    few: Document = {}
+    if booking.wanted_section:
+        few["wanted_section"] = booking.wanted_section
+    if booking.waiting_number:
+        few["waiting_number"] = booking.waiting_number
+    if booking.payment_id:
+        few["payment_id"] = booking.payment_id
+    if booking.authorization_id:
+        few["authorization_id"] = booking.authorization_id
+    if booking.refunds:
+        few["refunds"] = [{"id": one.refund_id, "minor": one.minor, "time": _plain(one.time)} for one in booking.refunds]
+    return few
 
 
 def journey_document(journey: Journey) -> Document:
@@ -141,12 +153,12 @@ def booking_from(document: Document) -> Booking:
         create_time=document["create_time"],
         update_time=document["update_time"],
         revision=document["revision"],
-        wanted_section=document["wanted_section"],
-        waiting_number=document["waiting_number"],
-        payment_id=document["payment_id"],
-        authorization_id=document["authorization_id"],
+        wanted_section=document.get("wanted_section", ""),
+        waiting_number=document.get("waiting_number", 0),
+        payment_id=document.get("payment_id", ""),
+        authorization_id=document.get("authorization_id", ""),
         charged_minor=document["charged_minor"],
-        refunds=tuple(RefundDue(one["id"], one["minor"], one["time"]) for one in document["refunds"]),
+        refunds=tuple(RefundDue(one["id"], one["minor"], one["time"]) for one in document.get("refunds", ())),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bson import encode
 from bson.raw_bson import RawBSONDocument
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorChangeStream, AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
@@ -38,9 +38,11 @@ __all__ = [
     "connect",
     "connect_mock",
     "find_at_once",
+    "insert_packed",
     "insert_those_missing",
     "outage_refused",
     "swap_each",
+    "watch_inserts",
 ]
 
 _DUPLICATE_KEY = 11000
@@ -199,6 +201,33 @@ async def insert_those_missing(collection: Collection, documents: list[Document]
             raise
         return [documents[one["index"]] for one in details["writeErrors"]]
     return []
+
+
+async def insert_packed(collection: Collection, documents: list[Document]) -> list[Document]:
+    """As `insert_those_missing`, for what a Packer has made, in half the time; it is not tried again by itself."""
+    if not documents or _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+        return await insert_those_missing(collection, documents)
+    command: Document = {
+        "insert": collection.name,
+        "documents": documents,
+        "ordered": False,
+        "writeConcern": {"w": "majority"},
+    }
+    reply = await collection.database.command(command)
+    errors = reply.get("writeErrors", [])
+    if any(one["code"] != _DUPLICATE_KEY for one in errors) or reply.get("writeConcernError"):
+        raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [reply.get("writeConcernError", {})]})
+    return [documents[one["index"]] for one in errors]
+
+
+def watch_inserts(collection: Collection) -> AsyncIOMotorChangeStream[Document] | None:
+    """The stream of documents that are inserted from now on, by their keys; None where the database has no such streams."""
+    if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+        return None
+    changes: AsyncIOMotorChangeStream[Document] = collection.watch(
+        [{"$match": {"operationType": "insert"}}, {"$project": {"documentKey": 1}}]
+    )
+    return changes
 
 
 def _is_outage(error: PyMongoError) -> bool:

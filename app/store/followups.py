@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from app.domain.events import Event
 from app.store.documents import event_from
-from app.store.driver import Collection, Database, outage_refused
+from app.store.driver import Collection, Database, outage_refused, watch_inserts
 
 
 async def make_followup_indexes(database: Database) -> None:
@@ -33,6 +33,19 @@ class Followups:
         with outage_refused():
             cursor = self._events.find({"is_new": True}).sort([("run_id", 1), ("sequence", 1)]).limit(limit)
             return [event_from(one) for one in await cursor.to_list(limit)]
+
+    async def wait_for_new(self) -> bool:
+        """Returns when there are new events; False at once where the database cannot tell of changes.
+
+        One change is enough: whoever follows up finds all that is new.
+        """
+        changes = watch_inserts(self._events)
+        if changes is None:
+            return False
+        async with changes:
+            if await self._events.find_one({"is_new": True}, {"_id": 1}) is None:
+                await changes.next()
+        return True
 
     async def done(self, event_ids: Sequence[str]) -> None:
         """What follows from these is written down."""

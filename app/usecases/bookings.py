@@ -59,7 +59,7 @@ class BookingUseCases:
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
         payment, begin = await self._paying.set_aside(command, payment_token, partial(self._quote, command)), self._clock()
-        booking = _booking(await self._store.lanes.submit(run, replace(command, payment=payment), deadline))
+        booking = _booking(await self._store.lanes.submit(run, command.paid_by(payment), deadline))
         return await self._view(booking, is_new=booking.update_time >= begin)
 
     async def _quote(self, command: CreateBooking) -> Money:

@@ -47,10 +47,11 @@ class Following:
         store: Store,
         paying: Paying,
         fan_out: FanOut,
+        wake: Callable[[], None],
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        self._store, self._paying, self._fan_out = store, paying, fan_out
+        self._store, self._paying, self._fan_out, self._wake = store, paying, fan_out, wake
         self._clock, self._monotonic = clock, monotonic
 
     async def follow_up(self) -> None:
@@ -62,6 +63,7 @@ class Following:
             await self._store.jobs.put_missing(settle_jobs(events, self._clock()))
             await self._fan_out(events)
             await self._store.followups.done([event.event_id for event in events])
+            self._wake()
 
     async def settle_payments(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         """The handler of SETTLE_PAYMENT."""
