@@ -152,6 +152,14 @@ class Booking:
 
 
 @value(frozen=True, slots=True)
+class Placed:
+    """A booking that waits, and its place in the line, from 1."""
+
+    booking: Booking
+    position: int
+
+
+@value(frozen=True, slots=True)
 class Cancellation:
     """A booking after a cancellation, or as it would be, and what that cancellation gives back."""
 

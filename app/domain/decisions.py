@@ -9,6 +9,7 @@ from typing import Any
 
 from app.domain.booking import (
     Booking,
+    BookingState,
     CancelBooking,
     Cancellation,
     CancelUnpaid,
@@ -16,6 +17,7 @@ from app.domain.booking import (
     Command,
     CreateBooking,
     HoldSeats,
+    Placed,
     ReleaseHold,
     Tidy,
     UpdateBooking,
@@ -25,10 +27,10 @@ from app.domain.hold import Hold
 from app.domain.holding import drop_expired_holds, hold_seats, release_hold
 from app.domain.run import TrainRun
 from app.domain.selling import Elsewhere, create_booking
-from app.domain.waiting import close, promote
+from app.domain.waiting import close, position_of, promote
 
-# What a command comes to: a booking, a cancellation, a hold, or nothing.
-Outcome = Booking | Cancellation | Hold | None
+# What a command comes to: a booking, a place in the line, a cancellation, a hold, or nothing.
+Outcome = Booking | Placed | Cancellation | Hold | None
 
 
 _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
@@ -45,7 +47,9 @@ _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
 def decide(run: TrainRun, command: Command, now: datetime, elsewhere: Elsewhere) -> Outcome:
     """Changes `run` as the command asks and gives what it made or changed, or raises a Refusal and leaves the run as it was."""
     if isinstance(command, CreateBooking):
-        return create_booking(run, command, now, elsewhere)
+        booking = create_booking(run, command, now, elsewhere)
+        is_waiting = booking.state is BookingState.WAITLISTED
+        return Placed(booking, position_of(run, booking)) if is_waiting else booking
     return _DECISIONS[type(command)](run, command, now)
 
 

@@ -31,6 +31,13 @@ def closes_at(run: TrainRun) -> datetime:
     return depart - timedelta(minutes=run.terms.waitlist_closes_minutes_before)
 
 
+def position_of(run: TrainRun, booking: Booking) -> int:
+    """The place in the line, from 1. Who has come last has as many before as the line has other places."""
+    if booking.waiting_number == run.waiting_number:
+        return len(run.waiting)
+    return sum(1 for number in run.waiting if number <= booking.waiting_number)
+
+
 def waiting_fare(run: TrainRun, section: str) -> Money:
     """What a place in the line costs a passenger: the section's fare, or the highest one for who takes any section."""
     if section:

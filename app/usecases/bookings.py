@@ -17,6 +17,7 @@ from app.domain.booking import (
     ChangeSeat,
     CreateBooking,
     HoldSeats,
+    Placed,
     ReleaseHold,
     UpdateBooking,
 )
@@ -59,7 +60,10 @@ class BookingUseCases:
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
         payment, begin = await self._paying.set_aside(command, payment_token, partial(self._quote, command)), self._clock()
-        booking = _booking(await self._store.lanes.submit(run, command.paid_by(payment), deadline))
+        outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
+        if isinstance(outcome, Placed):
+            return BookingView(outcome.booking, outcome.position)
+        booking = _booking(outcome)
         return await self._view(booking, is_new=booking.update_time >= begin)
 
     async def _quote(self, command: CreateBooking) -> Money:

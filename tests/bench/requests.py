@@ -5,11 +5,12 @@ Belongs here: trains, passengers and calls as they are sent. Does not: sending t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
 
 from google.type.money_pb2 import Money
 
+from app.domain.hold import hold_key
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from tests.bench.load.calls import Call
 from tests.bench.load.headers import encode_headers, encode_request_headers
@@ -22,6 +23,8 @@ OPERATOR = {"x-seatline-user": "operator@bench.example", "x-seatline-roles": "op
 ECHO = "/seatline.bench.Echo/CreateBooking"
 NAIVE = "/seatline.bench.Naive/CreateBooking"
 CREATE_BOOKING = "/seatline.v1.BookingService/CreateBooking"
+HOLD_SEATS = "/seatline.v1.BookingService/HoldSeats"
+CANCEL_BOOKING = "/seatline.v1.BookingService/CancelBooking"
 GET_RECEIPT = "/seatline.v1.BookingService/GetReceipt"
 GET_SEAT_MAP = "/seatline.v1.TrainService/GetSeatMap"
 LIST_SECTION_BOOKINGS = "/seatline.v1.OperatorService/ListSectionBookings"
@@ -54,19 +57,69 @@ def bench_train(train_id: str, seats: int) -> operator_pb2.Train:
 def booking_calls(path: str, runs: Sequence[RunKey]) -> list[Call]:
     """One call for each element of `runs`, each from a new person who books for itself."""
     shared = encode_request_headers(AUTHORITY, path, {})
-    calls = []
-    for (train_id, travel_date), number in zip(runs, _passengers, strict=False):
-        email = f"passenger-{number:07}@bench.example"
-        request = booking_pb2.CreateBookingRequest(
-            request_id=f"6f1c0f7e-5a36-4d3c-9b1e-{number:012}",
-            train_id=train_id,
-            travel_date=travel_date,
-            origin=ORIGIN,
-            destination=DESTINATION,
-            passengers=[seat_pb2.Passenger(first_name="Passenger", last_name=f"Number-{number:07}", email=email)],
+    return [
+        Call(shared + encode_headers([("x-seatline-user", _email(number))]), _booking_request(run, number).SerializeToString())
+        for run, number in zip(runs, _passengers, strict=False)
+    ]
+
+
+def new_people(number: int) -> list[int]:
+    """The numbers of passengers whom nothing was sold to yet."""
+    return list(islice(_passengers, number))
+
+
+def hold_calls(run: RunKey, people: Sequence[int]) -> list[Call]:
+    """HoldSeats of the next seat, by each of these people."""
+    shared = encode_request_headers(AUTHORITY, HOLD_SEATS, {})
+    return [
+        Call(
+            shared + encode_headers([("x-seatline-user", _email(number))]),
+            booking_pb2.HoldSeatsRequest(
+                request_id=f"hold-{number:07}",
+                train_id=run[0],
+                travel_date=run[1],
+                origin=ORIGIN,
+                destination=DESTINATION,
+                seat_count=1,
+            ).SerializeToString(),
         )
-        calls.append(Call(shared + encode_headers([("x-seatline-user", email)]), request.SerializeToString()))
+        for number in people
+    ]
+
+
+def held_booking_calls(run: RunKey, people: Sequence[int], hold_ids: Iterable[str]) -> list[Call]:
+    """CreateBooking by each of these people with a hold of its own."""
+    # A hold's key follows from who asked, so that nobody needs to remember which answer was whose.
+    keys = {hold_key(_email(number), f"hold-{number:07}"): number for number in people}
+    shared = encode_request_headers(AUTHORITY, CREATE_BOOKING, {})
+    calls = []
+    for hold_id in hold_ids:
+        number = keys[hold_id.rpartition("_")[2]]
+        request = _booking_request(run, number)
+        request.hold_id = hold_id
+        calls.append(Call(shared + encode_headers([("x-seatline-user", _email(number))]), request.SerializeToString()))
     return calls
+
+
+def cancel_calls(references: Sequence[str]) -> list[Call]:
+    """CancelBooking of these bookings, by an operator."""
+    block = encode_request_headers(AUTHORITY, CANCEL_BOOKING, OPERATOR)
+    return [Call(block, booking_pb2.CancelBookingRequest(reference=one).SerializeToString()) for one in references]
+
+
+def _email(number: int) -> str:
+    return f"passenger-{number:07}@bench.example"
+
+
+def _booking_request(run: RunKey, number: int) -> booking_pb2.CreateBookingRequest:
+    return booking_pb2.CreateBookingRequest(
+        request_id=f"6f1c0f7e-5a36-4d3c-9b1e-{number:012}",
+        train_id=run[0],
+        travel_date=run[1],
+        origin=ORIGIN,
+        destination=DESTINATION,
+        passengers=[seat_pb2.Passenger(first_name="Passenger", last_name=f"Number-{number:07}", email=_email(number))],
+    )
 
 
 def receipt_calls(references: Sequence[str]) -> list[Call]:

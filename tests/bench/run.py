@@ -19,6 +19,7 @@ from rich.console import Console
 
 from tests.bench.chart import draw_results
 from tests.bench.floors import judge
+from tests.bench.parts.line import measure_line
 from tests.bench.parts.lone import measure_lone
 from tests.bench.parts.memory import measure_memory
 from tests.bench.parts.reading import measure_reading
@@ -40,6 +41,7 @@ PARTS = {
     "g": "a lone caller against a bare update",
     "h": "memory after 100,000 bookings",
     "i": "two servers selling one run",
+    "j": "holds, joining a line, promotion from it, 256 callers",
 }
 SALE_PARTS = frozenset("abcd")
 LOAD_AVERAGE_MAX = 0.7
@@ -74,6 +76,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"f"}, lambda: measure_train_size(stage)),
         ({"g"}, lambda: measure_lone(stage)),
         ({"i"}, lambda: measure_replicas(stage)),
+        ({"j"}, lambda: measure_line(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )
     stage.echo(stage.scale.warm_calls, 64)

@@ -32,6 +32,7 @@ class Scale:
     memory_seats: int
     memory_slice_calls: int
     replica_calls: int
+    line_calls: int
 
 
 FULL = Scale(
@@ -55,6 +56,7 @@ FULL = Scale(
     memory_seats=1_000,
     memory_slice_calls=10_000,
     replica_calls=3_000,
+    line_calls=2_000,
 )
 
 QUICK = Scale(
@@ -78,4 +80,5 @@ QUICK = Scale(
     memory_seats=200,
     memory_slice_calls=500,
     replica_calls=600,
+    line_calls=300,
 )

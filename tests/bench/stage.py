@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -135,6 +135,13 @@ class Stage:
     def acknowledged(self, run: RunKey) -> list[str]:
         """References of the bookings that callers were given on a run."""
         return sorted(self._acknowledged[run])
+
+    def states_of(self, run: RunKey) -> dict[str, int]:
+        """How many bookings of a run are in each state, newest revisions only."""
+        document = self.runs.find_one({"_id": document_id(run)}) or {"recent": []}
+        states = {one["_id"]: str(one["state"]) for one in self.database["bookings"].find({"run_id": document_id(run)})}
+        states |= {one["_id"]: str(one["state"]) for one in document["recent"]}
+        return dict(Counter(states.values()))
 
     def audit(self, name: str, runs: Sequence[RunKey]) -> Sold:
         """Counts the documents of these runs: sold is what was acknowledged, and no seat twice. Differences become problems."""
