@@ -28,6 +28,7 @@ from app.store.store import Store, open_store
 from app.usecases.bookings import BookingUseCases
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
+from app.usecases.webhooks import WebhookUseCases
 
 _log = logging.getLogger(__name__)
 
@@ -142,6 +143,7 @@ class Server:
             BookingUseCases(self.store, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
+            WebhookUseCases(self.store, present_moment),
             settings.call_seconds_max,
         )
         self._health = Health(services)

@@ -1,9 +1,11 @@
 """Indexes.
 
-Belongs here: every index, with the question it answers. Does not: anything that reads through them.
+Belongs here: every index, with the question it answers, but for those that stand beside the statements of a collection of their
+own. Does not: anything that reads through them.
 """
 
 from app.store.driver import Database, outage_refused
+from app.store.webhooks import make_webhook_indexes
 
 RECEIPTS_INDEX = "receipts_by_person_date_origin_destination"
 REFERENCE_INDEX = "bookings_by_reference"
@@ -32,3 +34,4 @@ async def make_indexes(database: Database) -> None:
         await database["trains"].create_index("stop_forms", name="trains_by_station")
         # CreateTrain: a request makes one train.
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
+    await make_webhook_indexes(database)

@@ -10,11 +10,13 @@ from datetime import datetime
 
 from app.store.bookings import Bookings
 from app.store.driver import Database
+from app.store.events import Events
 from app.store.gathering import Commits, LookUps, Settler
 from app.store.lane import LaneBounds, LaneParts, Lanes
 from app.store.runs import TrainRuns
 from app.store.trains import Trains
 from app.store.users import Users
+from app.store.webhooks import WebhookDeliveries, Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class Store:
     lanes: Lanes
     trains: Trains
     users: Users
+    events: Events
+    webhooks: Webhooks
+    deliveries: WebhookDeliveries
 
 
 def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBounds) -> Store:
@@ -34,4 +39,13 @@ def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBo
     bookings = Bookings(database)
     commits, turns = Commits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
     lanes = Lanes(LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds))
-    return Store(runs, bookings, lanes, Trains(database), Users(database))
+    return Store(
+        runs=runs,
+        bookings=bookings,
+        lanes=lanes,
+        trains=Trains(database),
+        users=Users(database),
+        events=Events(database),
+        webhooks=Webhooks(database),
+        deliveries=WebhookDeliveries(database),
+    )
