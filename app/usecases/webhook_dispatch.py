@@ -14,6 +14,7 @@ together have at most half of the places.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -52,7 +53,7 @@ class WebhookDispatcher:
     """Sends events to webhooks, `sends_max` at a time, for which `sender` needs to have as many places.
 
     `clock` gives the present moment in whole milliseconds, `jitter` a number from 0 to 1. A round begins nothing new after
-    `round_seconds_max`.
+    `round_seconds_max` of `timer`.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class WebhookDispatcher:
         sends_max: int,
         jitter: Callable[[], float] = random.random,
         round_seconds_max: float = ROUND_SECONDS_MAX,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._events, self._webhooks, self._deliveries = store.events, store.webhooks, store.deliveries
         self._sender, self._clock, self._jitter = sender, clock, jitter
-        self._round_seconds_max = round_seconds_max
+        self._round_seconds_max, self._timer = round_seconds_max, timer
         self._places = asyncio.Semaphore(sends_max)
         self._half = max(sends_max // 2, 1)
         self._places_of_failing = asyncio.Semaphore(self._half)
@@ -93,12 +95,12 @@ class WebhookDispatcher:
         """
         serving: dict[str, asyncio.Task[None]] = {}
         failures: dict[str, BaseException] = {}
-        end = asyncio.get_running_loop().time() + self._round_seconds_max
+        end = self._timer() + self._round_seconds_max
         try:
             while True:
                 due_times = await self._due_times(serving.keys() | failures.keys())
                 now = self._clock()
-                if asyncio.get_running_loop().time() < end:
+                if self._timer() < end:
                     for webhook_id in [one for one, due_time in due_times.items() if due_time <= now]:
                         serving[webhook_id] = asyncio.create_task(self._serve(webhook_id, end), name=f"webhook {webhook_id}")
                 if not serving:
@@ -124,7 +126,7 @@ class WebhookDispatcher:
 
     async def _serve(self, webhook_id: str, end: float) -> None:
         """Sends what is due to one webhook, page by page. Each page goes to the webhook as it is by then."""
-        while asyncio.get_running_loop().time() < end:
+        while self._timer() < end:
             webhook = await self._webhooks.get(webhook_id)
             if webhook is None or not webhook.is_active:
                 return
@@ -143,7 +145,7 @@ class WebhookDispatcher:
         async def send_in_turn(delivery: Delivery) -> None:
             async with turns, self._places:
                 has_failed = webhook.webhook_id in self._failing and not is_probe
-                if not has_failed and asyncio.get_running_loop().time() < end:
+                if not has_failed and self._timer() < end:
                     await self._try(webhook, delivery, events.get(delivery.event_id))
 
         sends = await asyncio.gather(*map(send_in_turn, due), return_exceptions=True)
