@@ -24,7 +24,7 @@ NOW = datetime.now(UTC).replace(microsecond=250_000)
 RUN_ID = "es9014:2026-09-01"
 DELIVERED, GONE = Outcome(OutcomeKind.DELIVERED, 204), Outcome(OutcomeKind.GONE, 410, "gone")
 FAILED = Outcome(OutcomeKind.FAILED, 503, "out of order")
-_BOUNDS = LaneBounds(1, 1, 1, 1, 0)
+BOUNDS = LaneBounds(1, 1, 1, 1, 0)
 
 
 class Receivers(Watched):
@@ -76,7 +76,7 @@ class DispatchWorld:
     def __init__(self, *, sends_max: int = 4) -> None:
         self.clock = Clock(NOW)
         self.database = connect_mock()["test"]
-        self.store: Store = open_store(self.database, self.clock, _BOUNDS)
+        self.store: Store = open_store(self.database, self.clock, BOUNDS)
         self.receivers = Receivers()
         self.dispatcher = self.another(sends_max=sends_max)
 
