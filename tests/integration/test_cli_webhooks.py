@@ -194,7 +194,8 @@ def test_deliveries_show_the_last_attempt_and_the_next_one(service: ScriptedServ
             ("deliveries", WEBHOOK_ID),
             "ListWebhookDeliveries",
             webhook_pb2.ListWebhookDeliveriesResponse(
-                deliveries=[a_delivery(webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING)], next_page_token="t"
+                deliveries=[a_delivery(webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING)],
+                next_page_token="7QK2",  # noqa: S106
             ),
             "deliveries",
         ),

@@ -159,19 +159,27 @@ async def test_a_webhook_that_led_elsewhere_by_the_time_its_old_receiver_was_gon
     assert (webhook.is_active, webhook.url) == (True, "https://new.example.com/")
 
 
-async def test_a_webhook_that_is_deleted_while_it_is_served_is_sent_no_more(world: DispatchWorld) -> None:
+@pytest.mark.parametrize("is_deleted", [True, False], ids=["deleted", "disabled"])
+async def test_a_webhook_that_is_to_be_told_no_more_while_it_is_served_is_sent_no_more(
+    world: DispatchWorld, is_deleted: bool
+) -> None:
     await world.webhook("w1")
-    await world.happen(0, 1)
+    await world.happen(0, 1, 2)
 
-    async def deleted(webhook: Webhook) -> None:
-        await world.store.webhooks.delete(webhook.webhook_id)
+    async def ended(webhook: Webhook) -> None:
+        if len(world.receivers.sent) < 2:
+            return
+        if is_deleted:
+            await world.store.webhooks.delete(webhook.webhook_id)
+        else:
+            await world.store.webhooks.update(changed(webhook, NOW, is_active=False))
 
-    world.receivers.during, world.receivers.answers["w1"] = deleted, FAILED
+    world.receivers.during, world.receivers.answers["w1"] = ended, FAILED
     world.dispatcher = world.another(sends_max=1)
     await world.dispatcher.dispatch_due()
     world.clock.move(FIRST_PAUSE_SECONDS)
     assert await world.dispatcher.dispatch_due() == IDLE_SECONDS_MAX
-    assert len(world.receivers.sent) == 1
+    assert len(world.receivers.sent) == 2
 
 
 # -- receivers that hold up
@@ -188,6 +196,20 @@ async def test_one_receiver_gets_at_most_half_of_the_places_and_the_others_go_on
     world.receivers.may_end.set()
     await round_
     assert set(await world.states("hangs")) == {"DELIVERED"}
+
+
+async def test_there_are_never_more_sends_at_a_time_than_places(world: DispatchWorld) -> None:
+    for name in ("w1", "w2", "w3"):
+        await world.webhook(name)
+    await world.happen(*range(10))
+    at_once: list[int] = []
+
+    async def counted(_: Webhook) -> None:
+        at_once.append(len(world.receivers.under_way))
+
+    world.receivers.during = counted
+    await world.dispatcher.dispatch_due()
+    assert (len(at_once), max(at_once)) == (30, 4)
 
 
 async def test_after_a_failure_a_receiver_gets_one_at_a_time_until_one_succeeds(world: DispatchWorld) -> None:
