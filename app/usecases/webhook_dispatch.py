@@ -78,7 +78,8 @@ class WebhookDispatcher:
     async def fan_out(self, events: Sequence[Event]) -> int:
         """Makes the deliveries of these events to the webhooks that want them; gives how many are new.
 
-        Doing it again makes no second ones. Refuses DATABASE_UNAVAILABLE; then some may be made.
+        Doing it again makes no second ones. Whoever calls has written the events to `events` before: a delivery whose event is not
+        there is given up. Refuses DATABASE_UNAVAILABLE; then some may be made.
         """
         webhooks = await self._webhooks.list_active()
         deliveries = [delivery for event in events for delivery in deliveries_of(event, webhooks)]
@@ -130,21 +131,21 @@ class WebhookDispatcher:
             webhook = await self._webhooks.get(webhook_id)
             if webhook is None or not webhook.is_active:
                 return
-            limit = 1 if webhook_id in self._failing else PAGE
+            is_trial = webhook_id in self._failing
+            limit = 1 if is_trial else PAGE
             due = await self._deliveries.due(webhook_id, self._clock(), limit)
             if due:
-                await self._send_page(webhook, due, end)
+                await self._send_page(webhook, due, end, is_trial=is_trial)
             if len(due) < limit:
                 return
 
-    async def _send_page(self, webhook: Webhook, due: Sequence[Delivery], end: float) -> None:
+    async def _send_page(self, webhook: Webhook, due: Sequence[Delivery], end: float, *, is_trial: bool) -> None:
         events = await self._events.find([delivery.event_id for delivery in due])
-        is_probe = webhook.webhook_id in self._failing
-        turns = self._places_of_failing if is_probe else asyncio.Semaphore(self._half)
+        turns = self._places_of_failing if is_trial else asyncio.Semaphore(self._half)
 
         async def send_in_turn(delivery: Delivery) -> None:
             async with turns, self._places:
-                has_failed = webhook.webhook_id in self._failing and not is_probe
+                has_failed = webhook.webhook_id in self._failing and not is_trial
                 if not has_failed and self._timer() < end:
                     await self._try(webhook, delivery, events.get(delivery.event_id))
 
