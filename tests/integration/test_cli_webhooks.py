@@ -131,7 +131,7 @@ def test_an_update_that_says_nothing_or_contradicts_itself_is_not_sent(
 
 def test_list_and_show_show_webhooks(service: ScriptedService, seatline: Any) -> None:
     service.answers["GetWebhook"] = a_webhook(previous_secret_expire_time=at("2030-07-02T08:00:00Z"))
-    assert "signs as well until Tue 02 Jul 2030 08:00 UTC" in seatline("show", WEBHOOK_ID).stdout
+    assert "signs until Tue 02 Jul 2030 08:00 UTC" in seatline("show", WEBHOOK_ID).stdout
     service.answers["ListWebhooks"] = webhook_pb2.ListWebhooksResponse(webhooks=[a_webhook(event_types=["hold.*"])])
     shown = seatline("list").stdout
     for text in (WEBHOOK_ID, URL, "hold.*", "active", "1 webhook."):

@@ -148,7 +148,7 @@ class Webhook(message.Message):
 
     @builtins.property
     def previous_secret_expire_time(self) -> timestamp_pb2.Timestamp:
-        """Until when the secret before the last rotation signs as well. Output only; not set where none does."""
+        """Until when the secret before the last rotation signs, or signed, as well. Output only; not set before the first rotation."""
 
     @builtins.property
     def create_time(self) -> timestamp_pb2.Timestamp:
