@@ -78,8 +78,8 @@ class WebhookDispatcher:
     async def fan_out(self, events: Sequence[Event]) -> int:
         """Makes the deliveries of these events to the webhooks that want them; gives how many are new.
 
-        Doing it again makes no second ones. The events are kept already: a delivery whose event is not there is given up. Refuses
-        DATABASE_UNAVAILABLE; then some may be made.
+        Doing it again makes no second ones. The events are kept already: a delivery whose event is not there is given up.
+        Refuses DATABASE_UNAVAILABLE; then some may be made.
         """
         webhooks = await self._webhooks.list_active()
         deliveries = [delivery for event in events for delivery in deliveries_of(event, webhooks)]
