@@ -104,6 +104,22 @@ class Settings(BaseSettings):
         le=10**8,
         description="Passengers of train runs kept in memory, about 400 bytes each; others are read again.",
     )
+    webhook_timeout_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=30,
+        description="The longest to wait for a webhook's receiver. Quick ones answer in milliseconds; slow ones hold a place.",
+    )
+    webhook_sends_max: int = Field(
+        20,
+        ge=1,
+        le=500,
+        description="Events sent to webhooks at a time. Each takes a connection; one receiver gets half of them at most.",
+    )
+    webhook_allow_private_addresses: bool = Field(
+        False,
+        description="Webhooks may lead to addresses that are not public. Whoever makes one could then reach into this network.",
+    )
 
     payments_provider: Literal["ledger", "stripe"] = Field(
         "ledger", description="Who takes the money: a ledger of our own, for trials, or Stripe."

@@ -9,16 +9,15 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
-from app.domain.events import Event
 from app.payments.bounded import AskingBounds
 from app.payments.choice import ProviderUnusableError, make_provider
 from app.payments.provider import Provider
@@ -35,7 +34,11 @@ from app.usecases.bookings import BookingUseCases
 from app.usecases.paying import Paying
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
+from app.usecases.webhooks import WebhookUseCases
 from app.worker import BackgroundWork
+
+if TYPE_CHECKING:
+    from app.worker import BackgroundWork
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +144,7 @@ class Server:
         )
         self.provider = _provider(settings, self.database)
         self._paying = Paying(self.store, self.provider, present_moment, time.monotonic)
-        self.worker = BackgroundWork(self.store, self._paying, _tell_nobody, present_moment, settings)
+        self._work: BackgroundWork | None = None
         self.port = 0
         self._has_indexes = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -156,6 +159,7 @@ class Server:
             BookingUseCases(self.store, self._paying, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
+            WebhookUseCases(self.store, present_moment),
             settings.call_seconds_max,
         )
         self._health = Health(services)
@@ -188,7 +192,7 @@ class Server:
             raise StartError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
         await self._grpc.start()
         if self._settings.with_worker:
-            self.worker.start()
+            self.start_work()
         interval = self._settings.health_interval_seconds
         self._tasks.append(asyncio.create_task(_every(interval, self._check_database)))
 
@@ -205,9 +209,17 @@ class Server:
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
 
+    def start_work(self) -> None:
+        """Begins the worker's part in this process."""
+        from app.worker import BackgroundWork  # noqa: PLC0415 - its HTTP client takes memory that other servers can spare
+
+        self._work = BackgroundWork(self.store, self._paying, present_moment, self._settings)
+        self._work.start()
+
     async def end_work(self) -> None:
         """Ends what goes on without callers, and the connections."""
-        await self.worker.stop()
+        if self._work is not None:
+            await self._work.stop()
         await self.store.lanes.join()
         await self.provider.close()
         self._client.close()
@@ -272,7 +284,7 @@ async def _work(settings: Settings) -> None:
     client, _ = await _open_database(settings)
     server = Server(settings, client, None)
     await make_indexes(server.database)
-    server.worker.start()
+    server.start_work()
     _log.info("working")
     await stopping.wait()
     _log.info("stopping")
@@ -336,10 +348,6 @@ def _provider(settings: Settings, database: Database) -> Provider:
         )
     except (ProviderUnusableError, ValueError) as error:
         raise StartError(str(error)) from error
-
-
-async def _tell_nobody(events: Sequence[Event]) -> None:
-    pass
 
 
 def _lane_bounds(settings: Settings) -> LaneBounds:

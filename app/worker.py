@@ -11,11 +11,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.config import Settings
+from app.notify.webhooks import WebhookSender
 from app.store.store import Store
-from app.usecases.following import SETTLE_PAYMENT, FanOut, Following
+from app.usecases.following import SETTLE_PAYMENT, Following
 from app.usecases.handlers import Sweep
 from app.usecases.listening import Listener
 from app.usecases.paying import Paying
+from app.usecases.webhook_dispatch import WebhookDispatcher
 from app.usecases.working import Worker, WorkerBounds
 
 # Each look costs about two milliseconds of processor time. New events are heard of earlier where the database tells of them.
@@ -23,25 +25,20 @@ _FOLLOW_UP_SECONDS = 1.0
 _TIDY_SECONDS = 1.0
 _COPY_SECONDS = 5.0
 _LET_GO_SECONDS = 30.0
+_DISPATCH_SECONDS = 1.0
 
 
 class BackgroundWork:
-    """Everything that goes on without callers, from `start` until `stop`; any number of processes may share a store.
+    """Everything that goes on without callers, from `start` until `stop`; any number of processes may share a store."""
 
-    `sweeps` are done besides its own.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        paying: Paying,
-        fan_out: FanOut,
-        clock: Callable[[], datetime],
-        settings: Settings,
-        *,
-        sweeps: tuple[Sweep, ...] = (),
-    ) -> None:
-        following = Following(store, paying, fan_out, self._wake, clock, time.monotonic)
+    def __init__(self, store: Store, paying: Paying, clock: Callable[[], datetime], settings: Settings) -> None:
+        self._sender = WebhookSender(
+            timeout_seconds=settings.webhook_timeout_seconds,
+            sends_max=settings.webhook_sends_max,
+            allow_private_addresses=settings.webhook_allow_private_addresses,
+        )
+        dispatcher = WebhookDispatcher(store, self._sender, clock, sends_max=settings.webhook_sends_max)
+        following = Following(store, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
         self._follow_up = Sweep("follow up events", _FOLLOW_UP_SECONDS, following.follow_up)
         self._jobs, self._clock = store.jobs, clock
         self._worker = Worker(
@@ -55,10 +52,10 @@ class BackgroundWork:
                 Sweep("tidy runs", _TIDY_SECONDS, following.tidy),
                 Sweep("copy what was left", _COPY_SECONDS, following.copy_what_was_left),
                 Sweep("let go of payments", _LET_GO_SECONDS, paying.let_go),
-                *sweeps,
+                Sweep("send to webhooks", _DISPATCH_SECONDS, dispatcher.dispatch_due),
             ),
         )
-        self._listener = Listener(store.followups, self._hurry)
+        self._listener = Listener(store.events, self._hurry)
 
     def start(self) -> None:
         """Begins."""
@@ -69,6 +66,7 @@ class BackgroundWork:
         """Finishes what runs."""
         await self._listener.stop()
         await self._worker.stop()
+        await self._sender.close()
 
     def _wake(self) -> None:
         self._worker.wake()

@@ -9,9 +9,11 @@ too busy, so that the same command may succeed later; 4 a fault of the service; 
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
-from app.cli import holding, looking, operating, serving, travelling
+from app.cli import holding, looking, operating, serving, travelling, webhooks
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -25,13 +27,13 @@ _ABOUT = "\n\n".join(
     )
 )
 
+_PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": "rich"}
 _PASSENGERS, _OPERATORS, _SERVICE = "For passengers", "For operators (--role operator)", "The service"
 
 
 def _application() -> typer.Typer:
     """The command line with all its commands."""
-    plain = {"no_args_is_help": True, "rich_markup_mode": "rich"}
-    app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **plain)  # type: ignore[arg-type]
+    app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **_PLAIN)
     app.callback()(group_callback(_ABOUT))
     app.command("serve", rich_help_panel=_SERVICE)(serving.serve)
     app.command("worker", rich_help_panel=_SERVICE)(serving.worker)
@@ -52,12 +54,29 @@ def _application() -> typer.Typer:
         ("section", operating.section, _OPERATORS),
     ):
         app.command(name, rich_help_panel=panel)(takes_caller_options(command))
-    train = typer.Typer(**plain)  # type: ignore[arg-type]
+    train = typer.Typer(**_PLAIN)
     train.callback()(group_callback("Make trains and list them."))
     train.command("create")(takes_caller_options(operating.train_create))
     train.command("list")(takes_caller_options(operating.train_list))
     app.add_typer(train, name="train", rich_help_panel=_OPERATORS)
+    app.add_typer(_webhook_commands(), name="webhook", rich_help_panel=_OPERATORS)
     return app
+
+
+def _webhook_commands() -> typer.Typer:
+    webhook = typer.Typer(**_PLAIN)
+    webhook.callback()(group_callback("Have other programs told of what happens, and see what became of it."))
+    for name, command in (
+        ("create", webhooks.create),
+        ("list", webhooks.list_all),
+        ("show", webhooks.show),
+        ("update", webhooks.update),
+        ("delete", webhooks.delete),
+        ("rotate-secret", webhooks.rotate_secret),
+        ("deliveries", webhooks.deliveries),
+    ):
+        webhook.command(name)(takes_caller_options(command))
+    return webhook
 
 
 app = _application()

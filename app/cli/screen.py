@@ -83,11 +83,11 @@ def print_text(text: str) -> None:
     stdout_console().print(text, soft_wrap=True)
 
 
-def print_list(draw: Callable[[Console], Table], count: int, thing: str, answer: _Page) -> None:
-    """Prints a table, how many things it shows, and how to go on where there is more."""
-    console = stdout_console()
+def print_list(draw: Callable[[Console], Table], count: int, thing: str, answer: _Page, *, things: str = "") -> None:
+    """Prints a table, how many things it shows, and how to go on where there is more. `things` is the plural, if unusual."""
+    console, things = stdout_console(), things or f"{thing}s"
     if count:
         console.print(draw(console))
-    console.print(f"\n{count:,} {thing}{'' if count == 1 else 's'}." if count else f"No {thing}s.")
+    console.print(f"\n{count:,} {thing if count == 1 else things}." if count else f"No {things}.")
     if answer.next_page_token:
         typer.echo(f"There is more: add --page-token {printable(answer.next_page_token)}", err=True)

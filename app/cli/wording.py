@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from app.cli.failures import printable
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2, webhook_pb2
 
 NANOS_PER_UNIT = 10**9
 # ISO 4217 currencies whose amounts are not written with two decimals.
@@ -129,6 +129,16 @@ def refund_state_text(state: int) -> str:
 def run_state_text(state: int) -> str:
     """Such as "scheduled"; a state newer than this program by its number."""
     return _enum_text(train_pb2.RunState, "RUN_STATE_", state)
+
+
+def webhook_state_text(state: int) -> str:
+    """Such as "active"; a state newer than this program by its number."""
+    return _enum_text(webhook_pb2.WebhookState, "WEBHOOK_STATE_", state)
+
+
+def delivery_state_text(state: int) -> str:
+    """Such as "pending"; a state newer than this program by its number."""
+    return _enum_text(webhook_pb2.WebhookDeliveryState, "WEBHOOK_DELIVERY_STATE_", state)
 
 
 def _enum_text(kind: object, prefix: str, value: int) -> str:

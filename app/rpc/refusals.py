@@ -23,6 +23,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.TRAIN_RUN_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.USER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.BOOKING_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.WEBHOOK_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.PASSENGER_ALREADY_BOOKED: grpc.StatusCode.ALREADY_EXISTS,
     Reason.REQUEST_ID_REUSED: grpc.StatusCode.ALREADY_EXISTS,
     Reason.TRAIN_ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
@@ -42,6 +43,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.PAYMENT_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.BOOKING_CANCELLED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TIMETABLE_IMPOSSIBLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.WEBHOOKS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.LANE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_CALLS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
@@ -52,7 +54,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
 }
 
 # After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds, a
-# buyer some minutes.
+# buyer or an operator some minutes.
 RETRY_SECONDS: dict[Reason, float] = {
     Reason.LANE_FULL: 0.2,
     Reason.TOO_MANY_CALLS: 0.2,
@@ -61,6 +63,7 @@ RETRY_SECONDS: dict[Reason, float] = {
     Reason.PAYMENT_UNAVAILABLE: 1.0,
     Reason.WAITLIST_FULL: 60.0,
     Reason.HOLDS_FULL: 60.0,
+    Reason.WEBHOOKS_FULL: 60.0,
 }
 
 

@@ -1,6 +1,7 @@
 """The services of the contract.
 
-Belongs here: for each call the same few lines: request to command, use case, answer to message. Does not: anything else.
+Belongs here: for each call the same few lines: request to command, use case, answer to message. Does not: anything else; the
+calls around webhooks stand in `webhook_calls.py`.
 """
 
 from typing import Any
@@ -21,9 +22,11 @@ from app.pb.seatline.v1 import (
 from app.rpc import fields, paging, requests, responses
 from app.rpc.calls import Context, caller_of, deadline_of
 from app.rpc.interceptors import GuardedServer
+from app.rpc.webhook_calls import WebhookCalls
 from app.usecases.bookings import BookingUseCases
 from app.usecases.trains import RunView, TrainUseCases
 from app.usecases.users import UserUseCases
+from app.usecases.webhooks import WebhookUseCases
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200  # receipts or runs: about 200 kB
@@ -147,10 +150,11 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         )
 
 
-class OperatorServicer(operator_pb2_grpc.OperatorServiceServicer):
+class OperatorServicer(WebhookCalls):
     """What operators do."""
 
-    def __init__(self, trains: TrainUseCases) -> None:
+    def __init__(self, trains: TrainUseCases, webhooks: WebhookUseCases) -> None:
+        super().__init__(webhooks)
         self._trains = trains
 
     async def CreateTrain(self, request: operator_pb2.CreateTrainRequest, context: Context) -> operator_pb2.Train:
@@ -242,13 +246,18 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
 
 
 def add_services(
-    server: GuardedServer, bookings: BookingUseCases, trains: TrainUseCases, users: UserUseCases, call_seconds_max: float
+    server: GuardedServer,
+    bookings: BookingUseCases,
+    trains: TrainUseCases,
+    users: UserUseCases,
+    webhooks: WebhookUseCases,
+    call_seconds_max: float,
 ) -> tuple[str, ...]:
     """Adds all services to a server; gives their full names."""
     servicers: Any = server  # the generated functions are typed for the servers of the library
     booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, call_seconds_max), servicers)
     train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
-    operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains), servicers)
+    operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains, webhooks), servicers)
     user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
     files = (booking_pb2, train_pb2, operator_pb2, user_pb2)
     return tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())

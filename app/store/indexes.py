@@ -1,12 +1,14 @@
 """Indexes.
 
-Belongs here: every index, with the question it answers. Does not: anything that reads through them.
+Belongs here: every index, with the question it answers, but for those that stand beside the statements of a collection of their
+own. Does not: anything that reads through them.
 """
 
 from app.store.driver import Database, outage_refused
-from app.store.followups import make_followup_indexes
+from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
 from app.store.payments import make_payment_indexes
+from app.store.webhooks import make_webhook_indexes
 
 RECEIPTS_INDEX = "receipts_by_person_date_origin_destination"
 REFERENCE_INDEX = "bookings_by_reference"
@@ -38,6 +40,7 @@ async def make_indexes(database: Database) -> None:
         await database["trains"].create_index("stop_forms", name="trains_by_station")
         # CreateTrain: a request makes one train.
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
-        await make_followup_indexes(database)
-        await make_payment_indexes(database)
-        await make_job_indexes(database)
+    await make_event_indexes(database)
+    await make_payment_indexes(database)
+    await make_job_indexes(database)
+    await make_webhook_indexes(database)

@@ -35,7 +35,8 @@ class KeptPayment(NamedTuple):
 async def make_payment_indexes(database: Database) -> None:
     """Makes the indexes of payments that are missing."""
     # What stays open is looked after, the oldest first.
-    await database["payments"].create_index("open_since", name="payments_open", sparse=True)
+    with outage_refused():
+        await database["payments"].create_index("open_since", name="payments_open", sparse=True)
 
 
 class Payments:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from app.store.bookings import Bookings
 from app.store.driver import Database
-from app.store.followups import Followups
+from app.store.events import Events
 from app.store.gathering import Commits, LookUps, Settler
 from app.store.jobs import Jobs
 from app.store.lane import LaneBounds, LaneParts, Lanes
@@ -18,6 +18,7 @@ from app.store.payments import Payments
 from app.store.runs import TrainRuns
 from app.store.trains import Trains
 from app.store.users import Users
+from app.store.webhooks import WebhookDeliveries, Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ class Store:
     trains: Trains
     users: Users
     payments: Payments
-    followups: Followups
     jobs: Jobs
+    events: Events
+    webhooks: Webhooks
+    deliveries: WebhookDeliveries
 
 
 def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBounds, *, jobs_kept_seconds: float) -> Store:
@@ -47,6 +50,8 @@ def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBo
         trains=Trains(database),
         users=Users(database),
         payments=Payments(database),
-        followups=Followups(database),
         jobs=Jobs(database, jobs_kept_seconds),
+        events=Events(database),
+        webhooks=Webhooks(database),
+        deliveries=WebhookDeliveries(database),
     )

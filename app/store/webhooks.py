@@ -155,6 +155,17 @@ class WebhookDeliveries:
             )
         return [_delivery_from(document) for document in found]
 
+    async def next_due_time(self, webhook_id: str) -> datetime | None:
+        """When the first of a webhook's deliveries is to be tried, which may have passed; None where none is."""
+        with outage_refused():
+            found = (
+                await self._deliveries.find(pending_query(webhook_id), {"next_attempt_time": 1})
+                .sort("next_attempt_time", 1)
+                .limit(1)
+                .to_list(1)
+            )
+        return found[0]["next_attempt_time"] if found else None
+
     async def claim(self, delivery: Delivery, until: datetime) -> Delivery | None:
         """Takes a due delivery for this server: nobody else finds it due before `until`. None when somebody else has taken it.
 
@@ -203,6 +214,11 @@ def deliveries_query(webhook_id: str, after: DeliveryKey | None) -> Document:
 def due_query(webhook_id: str, now: datetime) -> Document:
     """The question for a webhook's deliveries that are due."""
     return {"webhook_id": webhook_id, "next_attempt_time": {"$lte": now}}
+
+
+def pending_query(webhook_id: str) -> Document:
+    """The question for a webhook's deliveries that are to be tried at some time."""
+    return {"webhook_id": webhook_id, "next_attempt_time": {"$exists": True}}
 
 
 # -- documents

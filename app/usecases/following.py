@@ -36,7 +36,7 @@ _TIDIES_MAX = 100
 _TIDY_SECONDS_MAX = 30.0
 
 # Tells those outside who asked to hear of events.
-FanOut = Callable[[Sequence[Event]], Awaitable[None]]
+FanOut = Callable[[Sequence[Event]], Awaitable[object]]
 
 
 class Following:
@@ -57,12 +57,12 @@ class Following:
     async def follow_up(self) -> None:
         """Writes down what follows from each new event, in the order of each run."""
         for _ in range(_ROUNDS_MAX):
-            events = await self._store.followups.list_new(_EVENTS_MAX)
+            events = await self._store.events.list_new(_EVENTS_MAX)
             if not events:
                 return
             await self._store.jobs.put_missing(settle_jobs(events, self._clock()))
             await self._fan_out(events)
-            await self._store.followups.done([event.event_id for event in events])
+            await self._store.events.followed_up([event.event_id for event in events])
             self._wake()
 
     async def settle_payments(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:

@@ -51,12 +51,13 @@ def each(handle: Callable[[Job], Awaitable[None]], at_once_max: int) -> Handler:
 class Sweep:
     """What is done every so many seconds, by one worker at a time wherever it runs, and soon after any downtime.
 
-    It has to bear being done twice, as any job: a worker that stands still for longer than its lease is taken for gone.
+    It has to bear being done twice, as any job: a worker that stands still for longer than its lease is taken for gone. What
+    `run` gives is not looked at.
     """
 
     name: str
     every_seconds: float
-    run: Callable[[], Awaitable[None]]
+    run: Callable[[], Awaitable[object]]
 
     @property
     def job_id(self) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.store.followups import Followups
+from app.store.events import Events
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ _PAUSE_SECONDS = 2.0
 class Listener:
     """Calls `hurry` whenever there are new events, from `start` until `stop`."""
 
-    def __init__(self, followups: Followups, hurry: Callable[[], Awaitable[None]]) -> None:
-        self._followups, self._hurry = followups, hurry
+    def __init__(self, events: Events, hurry: Callable[[], Awaitable[None]]) -> None:
+        self._events, self._hurry = events, hurry
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class Listener:
     async def _listen(self) -> None:
         while True:
             try:
-                if not await self._followups.wait_for_new():
+                if not await self._events.wait_for_new():
                     _log.info("this database does not tell of changes: new events are looked for instead")
                     return
                 await self._hurry()

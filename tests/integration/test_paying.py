@@ -17,7 +17,7 @@ DONE, PENDING = booking_pb2.REFUND_STATE_DONE, booking_pb2.REFUND_STATE_PENDING
 @pytest_asyncio.fixture
 async def working(world: World) -> World:
     """The world with its worker at work."""
-    world.server.worker.start()
+    world.server.start_work()
     return world
 
 

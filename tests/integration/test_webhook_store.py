@@ -39,6 +39,7 @@ from app.store.webhooks import (
     delivery_key,
     due_query,
     make_webhook_indexes,
+    pending_query,
 )
 
 # The present, since databases drop what is too old; in milliseconds, as they keep time.
@@ -235,6 +236,18 @@ async def test_what_is_due_is_found_longest_waiting_first(deliveries: WebhookDel
     assert await deliveries.due("w3", NOW, 10) == []
 
 
+async def test_it_is_known_when_the_next_delivery_is_due(deliveries: WebhookDeliveries) -> None:
+    assert await deliveries.next_due_time("w1") is None
+    await deliveries.insert_missing([made(0, moment=later(seconds=9)), made(1, moment=later(seconds=7)), made(2, "w2")])
+    assert await deliveries.next_due_time("w1") == later(seconds=7)
+    taken = await deliveries.claim(made(1, moment=later(seconds=7)), later(seconds=60))
+    assert taken is not None
+    assert await deliveries.next_due_time("w1") == later(seconds=9)
+    await deliveries.record(after_attempt(taken, DELIVERED, later(seconds=8), 0.0))
+    await deliveries.record(after_attempt(made(0, moment=later(seconds=9)), DELIVERED, later(seconds=9), 0.0))
+    assert await deliveries.next_due_time("w1") is None
+
+
 async def test_a_delivery_is_due_again_after_its_pause_and_never_after_its_end(deliveries: WebhookDeliveries) -> None:
     await deliveries.insert_missing([made(0)])
     failed = after_attempt(made(0), FAILED, NOW, 0.1)
@@ -302,8 +315,9 @@ def _stages(plan: Any) -> Iterator[dict[str, Any]]:
         (deliveries_query("w1", None), {"event_time": -1, "_id": -1}, DELIVERIES_INDEX),
         (deliveries_query("w1", (1_785_585_600_000, "x")), {"event_time": -1, "_id": -1}, DELIVERIES_INDEX),
         (due_query("w1", NOW), {"next_attempt_time": 1}, DUE_INDEX),
+        (pending_query("w1"), {"next_attempt_time": 1}, DUE_INDEX),
     ],
-    ids=["the first page", "a later page", "what is due"],
+    ids=["the first page", "a later page", "what is due", "what is due next"],
 )
 async def test_deliveries_are_read_by_index_in_their_order(
     real_database: Database, query: dict[str, Any], order: dict[str, int], index: str
@@ -341,6 +355,7 @@ async def test_indexes_may_be_made_again_and_forget_deliveries_after_a_month(rea
         lambda database: WebhookDeliveries(database).insert_missing([made(0)]),
         lambda database: WebhookDeliveries(database).list_page("w1", None, 10),
         lambda database: WebhookDeliveries(database).due("w1", NOW, 10),
+        lambda database: WebhookDeliveries(database).next_due_time("w1"),
         lambda database: WebhookDeliveries(database).claim(made(0), NOW),
         lambda database: WebhookDeliveries(database).record(after_attempt(made(0), FAILED, NOW, 0.0)),
     ],

@@ -92,6 +92,10 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """ABORTED: the money was set aside too long ago for a sale. Send the same request_id again."""
     ERROR_REASON_PAYMENT_UNAVAILABLE: _ErrorReason.ValueType  # 33
     """UNAVAILABLE, with RetryInfo: the payment provider does not answer. Send the same request_id again."""
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 34
+    """NOT_FOUND: there is no such webhook."""
+    ERROR_REASON_WEBHOOKS_FULL: _ErrorReason.ValueType  # 35
+    """RESOURCE_EXHAUSTED, with RetryInfo: there are as many webhooks as may be."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -164,3 +168,7 @@ ERROR_REASON_PAYMENT_STALE: ErrorReason.ValueType  # 32
 """ABORTED: the money was set aside too long ago for a sale. Send the same request_id again."""
 ERROR_REASON_PAYMENT_UNAVAILABLE: ErrorReason.ValueType  # 33
 """UNAVAILABLE, with RetryInfo: the payment provider does not answer. Send the same request_id again."""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 34
+"""NOT_FOUND: there is no such webhook."""
+ERROR_REASON_WEBHOOKS_FULL: ErrorReason.ValueType  # 35
+"""RESOURCE_EXHAUSTED, with RetryInfo: there are as many webhooks as may be."""

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from app.pb.seatline.v1 import operator_pb2 as seatline_dot_v1_dot_operator__pb2
+from app.pb.seatline.v1 import webhook_pb2 as seatline_dot_v1_dot_webhook__pb2
 
 GRPC_GENERATED_VERSION = '1.83.2'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +61,41 @@ class OperatorServiceStub:
                 request_serializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsResponse.FromString,
                 _registered_method=True)
+        self.CreateWebhook = channel.unary_unary(
+                '/seatline.v1.OperatorService/CreateWebhook',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/seatline.v1.OperatorService/GetWebhook',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.ListWebhooks = channel.unary_unary(
+                '/seatline.v1.OperatorService/ListWebhooks',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.ListWebhooksRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.ListWebhooksResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhook = channel.unary_unary(
+                '/seatline.v1.OperatorService/UpdateWebhook',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.UpdateWebhookRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/seatline.v1.OperatorService/DeleteWebhook',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.DeleteWebhookRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.DeleteWebhookResponse.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/seatline.v1.OperatorService/RotateWebhookSecret',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+                _registered_method=True)
+        self.ListWebhookDeliveries = channel.unary_unary(
+                '/seatline.v1.OperatorService/ListWebhookDeliveries',
+                request_serializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer:
@@ -102,6 +138,58 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWebhook(self, request, context):
+        """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
+        the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhook(self, request, context):
+        """One webhook, without its secret. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhooks(self, request, context):
+        """All webhooks by webhook_id, without their secrets. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhook(self, request, context):
+        """Changes where a webhook leads, what it is told of, or whether it is. Events under way go to the new address.
+        Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Forgets a webhook; what was still to be delivered is not. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """Gives a webhook a new secret, which the answer holds. The one before signs as well for 24 hours; one before that ends at once.
+        Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhookDeliveries(self, request, context):
+        """What became of the events for a webhook, the newest first. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +217,41 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ListSectionBookings,
                     request_deserializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsResponse.SerializeToString,
+            ),
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.Webhook.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.GetWebhookRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.Webhook.SerializeToString,
+            ),
+            'ListWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhooks,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.ListWebhooksRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.ListWebhooksResponse.SerializeToString,
+            ),
+            'UpdateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhook,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.UpdateWebhookRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.Webhook.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.DeleteWebhookRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.DeleteWebhookResponse.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.Webhook.SerializeToString,
+            ),
+            'ListWebhookDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhookDeliveries,
+                    request_deserializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +390,195 @@ class OperatorService:
             '/seatline.v1.OperatorService/ListSectionBookings',
             seatline_dot_v1_dot_operator__pb2.ListSectionBookingsRequest.SerializeToString,
             seatline_dot_v1_dot_operator__pb2.ListSectionBookingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/CreateWebhook',
+            seatline_dot_v1_dot_webhook__pb2.CreateWebhookRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/GetWebhook',
+            seatline_dot_v1_dot_webhook__pb2.GetWebhookRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/ListWebhooks',
+            seatline_dot_v1_dot_webhook__pb2.ListWebhooksRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.ListWebhooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/UpdateWebhook',
+            seatline_dot_v1_dot_webhook__pb2.UpdateWebhookRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/DeleteWebhook',
+            seatline_dot_v1_dot_webhook__pb2.DeleteWebhookRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.DeleteWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/RotateWebhookSecret',
+            seatline_dot_v1_dot_webhook__pb2.RotateWebhookSecretRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.Webhook.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhookDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/ListWebhookDeliveries',
+            seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
+            seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

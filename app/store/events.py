@@ -1,7 +1,7 @@
-"""Events that nothing has followed from yet.
+"""Events in MongoDB.
 
-Belongs here: finding new events, marking them as followed up. Does not: what follows (`app/usecases`),
-nor how events come to be kept (`runs.py`).
+Belongs here: statements to the collection `events`. Does not: how events come into it (`runs.py`), the shape of its documents
+(`documents.py`), nor what follows from an event (`app/usecases`).
 
 An event is new from the moment it is copied out of its run's document until its follow-up work is written down. Whoever ends
 in between leaves it new, so that the same work, under the same names, is written down again.
@@ -13,20 +13,32 @@ from app.domain.events import Event
 from app.store.documents import event_from
 from app.store.driver import Collection, Database, outage_refused, watch_inserts
 
-
-async def make_followup_indexes(database: Database) -> None:
-    """Makes the indexes of new events that are missing."""
-    # In the order of each run; what is not new any more is not in it.
-    await database["events"].create_index(
-        [("is_new", 1), ("run_id", 1), ("sequence", 1)], name="events_new", partialFilterExpression={"is_new": True}
-    )
+# Receivers of webhooks are tried for three days; a month lets people look into what happened.
+_KEPT_SECONDS = 30 * 24 * 3_600
 
 
-class Followups:
-    """New events in the collection `events`. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+async def make_event_indexes(database: Database) -> None:
+    """Makes the indexes of events that are missing."""
+    with outage_refused():
+        events = database["events"]
+        # What is new, in the order of each run. What is not new any more is not in it.
+        await events.create_index(
+            [("is_new", 1), ("run_id", 1), ("sequence", 1)], name="events_new", partialFilterExpression={"is_new": True}
+        )
+        await events.create_index("time", name="events_lifetime", expireAfterSeconds=_KEPT_SECONDS)
+
+
+class Events:
+    """The collection `events`. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
         self._events: Collection = database["events"]
+
+    async def find(self, event_ids: Sequence[str]) -> dict[str, Event]:
+        """Those of the events that are kept, by their ids."""
+        with outage_refused():
+            found = await self._events.find({"_id": {"$in": list(event_ids)}}).to_list(len(event_ids))
+        return {document["_id"]: event_from(document) for document in found}
 
     async def list_new(self, limit: int) -> list[Event]:
         """New events, those of each run in their order."""
@@ -47,7 +59,7 @@ class Followups:
                 await changes.next()
         return True
 
-    async def done(self, event_ids: Sequence[str]) -> None:
+    async def followed_up(self, event_ids: Sequence[str]) -> None:
         """What follows from these is written down."""
         with outage_refused():
             await self._events.update_many({"_id": {"$in": list(event_ids)}}, {"$unset": {"is_new": ""}})

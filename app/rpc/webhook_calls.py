@@ -1,0 +1,96 @@
+"""The calls around webhooks of the operators' service.
+
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not: what the messages mean
+(`webhooks.py`), nor the other calls of operators (`servicers.py`).
+"""
+
+from app.domain.people import require_operator
+from app.pb.seatline.v1 import operator_pb2_grpc, webhook_pb2
+from app.rpc import fields, paging, webhooks
+from app.rpc.calls import Context, caller_of
+from app.usecases.webhooks import WebhookUseCases
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 200
+# With 18 attempts each, of 300 characters of any script, these are 2 MB; clients take 4 MB.
+DELIVERIES_PAGE_SIZE_MAX = 100
+
+
+class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
+    """What operators do with webhooks."""
+
+    def __init__(self, use_cases: WebhookUseCases) -> None:
+        self._webhooks = use_cases
+
+    async def CreateWebhook(self, request: webhook_pb2.CreateWebhookRequest, context: Context) -> webhook_pb2.Webhook:
+        """Makes a webhook."""
+        caller = caller_of(context)
+        require_operator(caller)
+        request_id = fields.request_id(request.request_id)
+        url, event_types = webhooks.new_webhook(request.webhook)
+        dry = request.validate_only
+        made = await self._webhooks.create(caller, url, event_types, request_id, validate_only=dry)
+        return webhooks.webhook(made, with_secret=not dry)
+
+    async def GetWebhook(self, request: webhook_pb2.GetWebhookRequest, context: Context) -> webhook_pb2.Webhook:
+        """One webhook."""
+        caller = caller_of(context)
+        require_operator(caller)
+        return webhooks.webhook(await self._webhooks.get(caller, webhooks.webhook_id(request.webhook_id)))
+
+    async def ListWebhooks(
+        self, request: webhook_pb2.ListWebhooksRequest, context: Context
+    ) -> webhook_pb2.ListWebhooksResponse:
+        """All webhooks."""
+        caller = caller_of(context)
+        require_operator(caller)
+        after = paging.decode(request.page_token, ("",), "webhooks") or ("",)
+        limit = fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
+        found, last = await self._webhooks.list_page(caller, str(after[0]), limit)
+        return webhook_pb2.ListWebhooksResponse(
+            webhooks=[webhooks.webhook(one) for one in found],
+            next_page_token=paging.encode(None if last is None else (last,), "webhooks"),
+        )
+
+    async def UpdateWebhook(self, request: webhook_pb2.UpdateWebhookRequest, context: Context) -> webhook_pb2.Webhook:
+        """Changes a webhook."""
+        caller = caller_of(context)
+        require_operator(caller)
+        webhook_id, change = webhooks.webhook_id(request.webhook_id), webhooks.webhook_change(request)
+        return webhooks.webhook(await self._webhooks.update(caller, webhook_id, change, request.etag))
+
+    async def DeleteWebhook(
+        self, request: webhook_pb2.DeleteWebhookRequest, context: Context
+    ) -> webhook_pb2.DeleteWebhookResponse:
+        """Forgets a webhook."""
+        caller = caller_of(context)
+        require_operator(caller)
+        await self._webhooks.delete(caller, webhooks.webhook_id(request.webhook_id), request.etag)
+        return webhook_pb2.DeleteWebhookResponse()
+
+    async def RotateWebhookSecret(
+        self, request: webhook_pb2.RotateWebhookSecretRequest, context: Context
+    ) -> webhook_pb2.Webhook:
+        """Gives a webhook a new secret."""
+        caller = caller_of(context)
+        require_operator(caller)
+        webhook_id = webhooks.webhook_id(request.webhook_id)
+        return webhooks.webhook(await self._webhooks.rotate_secret(caller, webhook_id, request.etag), with_secret=True)
+
+    async def ListWebhookDeliveries(
+        self, request: webhook_pb2.ListWebhookDeliveriesRequest, context: Context
+    ) -> webhook_pb2.ListWebhookDeliveriesResponse:
+        """What became of the events for a webhook."""
+        caller = caller_of(context)
+        require_operator(caller)
+        webhook_id = webhooks.webhook_id(request.webhook_id)
+        question = ("deliveries", webhook_id)
+        found, after = await self._webhooks.list_deliveries(
+            caller,
+            webhook_id,
+            paging.decode(request.page_token, (0, ""), *question),  # type: ignore[arg-type]  # as the example
+            fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=DELIVERIES_PAGE_SIZE_MAX),
+        )
+        return webhook_pb2.ListWebhookDeliveriesResponse(
+            deliveries=[webhooks.delivery(one) for one in found], next_page_token=paging.encode(after, *question)
+        )
