@@ -111,9 +111,9 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     if command.validate_only:
         return changed
     _give_back(run, booking, leaving)
-    kept = keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
     promote(run, now)
-    return kept
+    return run.bookings[changed.reference]  # those who are left of a group that waited may have got seats
 
 
 def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], now: datetime) -> Booking:
@@ -135,7 +135,9 @@ def _give_back(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) 
         for passenger in leaving:
             run.release(passenger.place, booking.journey.legs)
         return
-    place = run.waiting[booking.waiting_number]
+    place = run.waiting.get(booking.waiting_number)
+    if place is None:
+        return  # the booking is newer than this run, which cannot be committed any more: it will be read and decided again
     if len(leaving) == place.count:
         run.leave_line(place.number)
     else:
