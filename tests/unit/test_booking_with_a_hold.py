@@ -1,5 +1,6 @@
 """A booking that uses up a hold: exactly the held seats, at the held fare, once; and the way back from all that holds do."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -153,7 +154,7 @@ def test_undo_takes_back_holds_sales_with_them_releases_and_their_end() -> None:
     held = hold(run, "jane", count=2, seconds=60)
     wait_for_a_seat(run, "ann", "ben")
     before = snapshot(run)
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: hold_seats(run, asks_to_hold("cem"), NOW),
         lambda: create_booking(run, asks_for_seats("dot", "eve", by="jane", hold_id=name_of(run, held)), NOW, {}),
         lambda: release_hold(run, asks_to_release(run, held), NOW),
