@@ -40,12 +40,12 @@ def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command]:
         if kind == "hold":
             yield _a_hold(chance)
         elif kind in ("buy held", "release") and run.holds:
-            held = run.holds[chance.choice(sorted(run.holds))]
+            held = chance.choice(list(run.holds.values()))
             who = chance.sample(TOWN, len(held.seats))
             bought = asks_for_seats(*who, by=held.owner_key, hold_id=name_of(run, held))
             yield bought if kind == "buy held" else asks_to_release(run, held)
         elif kind in ("cancel", "seat", "update") and run.bookings:
-            yield _a_change(run.bookings[chance.choice(sorted(run.bookings))], kind, chance)
+            yield _a_change(chance.choice(list(run.bookings.values())), kind, chance)
         else:
             yield _a_sale(chance)
 

@@ -192,7 +192,7 @@ def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(se
         kept = run_from(document)
         kept.take_over(run.bookings.values())
         assert snapshot(kept) == snapshot(run)
-    assert min(held, waited) >= 10, "hardly anybody held a seat or waited; this proves little"
+    assert min(held, waited) >= 5, "hardly anybody held a seat or waited; this proves little"
 
 
 def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
