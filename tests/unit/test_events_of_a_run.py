@@ -255,7 +255,7 @@ def test_the_sequence_rises_through_each_commit_and_from_one_to_the_next() -> No
     names: list[str] = []
     kinds: set[EventType] = set()
     now = NOW
-    for _ in range(150):
+    for _ in range(300):
         now += timedelta(seconds=chance.choice((0, 200)))
         decide_some(run, chance, 5, now)
         if chance.random() < 0.3:
