@@ -1,4 +1,4 @@
-"""Events on their way from the run's document to where they are told from: each gets there once, wherever a crash has left it."""
+"""Events on their way from the run's document to where they are told from: each gets there once, wherever a crash left it."""
 
 from __future__ import annotations
 
