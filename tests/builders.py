@@ -12,12 +12,26 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from itertools import count
 
-from app.domain.booking import Authorization, Booking, CancelBooking, ChangeSeat, CreateBooking, IfFull, UpdateBooking
+from app.domain.booking import (
+    Authorization,
+    Booking,
+    CancelBooking,
+    ChangeSeat,
+    CreateBooking,
+    HoldSeats,
+    IfFull,
+    ReleaseHold,
+    UpdateBooking,
+)
 from app.domain.changing import cancel_booking, change_seat
+from app.domain.decisions import tidy
+from app.domain.hold import Hold, hold_id
+from app.domain.holding import hold_seats, release_hold
 from app.domain.money import Money
 from app.domain.people import Caller, Person, Role
 from app.domain.run import TrainRun, make_run
 from app.domain.selling import Elsewhere, create_booking
+from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train
 
@@ -66,6 +80,7 @@ def a_train(
     stops: Iterable[TimetableStop] | None = None,
     fares: Mapping[str, int] | None = None,
     currency: str = "USD",
+    terms: SalesTerms = DEFAULT_TERMS,
 ) -> Train:
     """A train; `fares` are minor units by section, 20.00 where it says none."""
     coaches = tuple(Coach(str(index), word[0], int(word[1:])) for index, word in enumerate(layout.split(), 1))
@@ -76,6 +91,7 @@ def a_train(
         stops=london_to_paris() if stops is None else tuple(stops),
         sections=tuple(Section(name, Money((fares or {}).get(name, FARE_MINOR), currency)) for name in sections),
         coaches=coaches,
+        terms=terms,
     )
 
 
@@ -85,9 +101,10 @@ def a_run(
     travel_date: date = TRAVEL_DATE,
     stops: Iterable[TimetableStop] | None = None,
     fares: Mapping[str, int] | None = None,
+    terms: SalesTerms = DEFAULT_TERMS,
 ) -> TrainRun:
     """An unsold run of `a_train`."""
-    return make_run(a_train(layout, stops=stops, fares=fares), travel_date)
+    return make_run(a_train(layout, stops=stops, fares=fares, terms=terms), travel_date)
 
 
 def an_address(who: str) -> str:
@@ -172,6 +189,48 @@ def asks_to_cancel(
     return CancelBooking(by or Caller(booking.user.email), booking.reference, emails, validate_only, etag)
 
 
+def asks_to_hold(
+    who: str = "jane",
+    *,
+    count: int = 0,
+    seats: Iterable[int] = (),
+    section: str = "A",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    seconds: int = 300,
+    request_id: str = "",
+) -> HoldSeats:
+    """HoldSeats of these seats, or of the next `count`, or of the next one."""
+    numbers = tuple(seats)
+    return HoldSeats(
+        caller=a_caller(who),
+        request_id=request_id or a_request_id(),
+        train_id=TRAIN_ID,
+        travel_date=TRAVEL_DATE.isoformat(),
+        origin=origin,
+        destination=destination,
+        section=section,
+        seat_numbers=numbers,
+        seat_count=0 if numbers else count or 1,
+        seconds=seconds,
+    )
+
+
+def name_of(run: TrainRun, hold: Hold) -> str:
+    """What clients call a hold."""
+    return hold_id(run.train_id, run.travel_date, hold.key)
+
+
+def asks_to_release(run: TrainRun, hold: Hold, *, by: Caller | None = None) -> ReleaseHold:
+    """ReleaseHold, sent by who holds the seats, unless `by` says who."""
+    return ReleaseHold(by or Caller(hold.owner_key), name_of(run, hold))
+
+
+def authorized(minor: int = FARE_MINOR, currency: str = "USD", *, time: datetime = NOW) -> Authorization:
+    """Money that was set aside for a booking, just now unless `time` says when."""
+    return Authorization("payment-1", "authorization-1", Money(minor, currency), time)
+
+
 def sell(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, elsewhere: Elsewhere | None = None) -> Booking:
     """Decides and keeps: the run is as after a commit."""
     booking = create_booking(run, command, now, elsewhere or {})
@@ -184,6 +243,58 @@ def book(
 ) -> Booking:
     """A kept booking for these passengers (Jane alone by default)."""
     return sell(run, asks_for_seats(*who, section=section, seats=seats, origin=origin, destination=destination))
+
+
+def wait_for_a_seat(
+    run: TrainRun,
+    *who: str,
+    section: str = "A",
+    by: str = "",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    now: datetime = NOW,
+) -> Booking:
+    """A kept booking for these passengers on a train without seats for them: it waits."""
+    command = asks_for_seats(*who, section=section, by=by, origin=origin, destination=destination, if_full=IfFull.WAITLIST)
+    return sell(run, command, now=now)
+
+
+def hold(
+    run: TrainRun,
+    who: str = "jane",
+    *,
+    count: int = 0,
+    seats: Iterable[int] = (),
+    section: str = "A",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    seconds: int = 300,
+    now: datetime = NOW,
+) -> Hold:
+    """A kept hold of these seats, or of the next `count`, or of the next one."""
+    command = asks_to_hold(
+        who, count=count, seats=seats, section=section, origin=origin, destination=destination, seconds=seconds
+    )
+    made = hold_seats(run, command, now)
+    run.committed()
+    return made
+
+
+def release(run: TrainRun, held: Hold, *, now: datetime = NOW) -> None:
+    """Gives held seats back, and keeps that."""
+    release_hold(run, asks_to_release(run, held), now)
+    run.committed()
+
+
+def time_passes(run: TrainRun, now: datetime) -> None:
+    """Does what is due by now, and keeps that."""
+    tidy(run, now)
+    run.committed()
+
+
+def as_it_is(run: TrainRun, booking: Booking) -> Booking:
+    """What has become of a booking."""
+    return run.bookings[booking.reference]
 
 
 def fill(run: TrainRun, section: str = "A", *, origin: str = LONDON, destination: str = PARIS) -> list[Booking]:

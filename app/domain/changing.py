@@ -122,7 +122,7 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     _give_back(run, booking, leaving)
     keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
     promote(run, now)
-    return run.bookings[booking.reference]  # who stays of a group that waits may fit now
+    return run.bookings[booking.reference]  # those who are left of a group that waited may have got seats
 
 
 def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> Cancellation:
@@ -164,7 +164,9 @@ def _give_back(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) 
         for passenger in leaving:
             run.release(passenger.place, booking.journey.legs)
         return
-    place = run.waiting[booking.waiting_number]
+    place = run.waiting.get(booking.waiting_number)
+    if place is None:
+        return  # the booking is newer than this run, which cannot be committed any more: it will be read and decided again
     if len(leaving) == place.count:
         run.leave_line(place.number)
     else:

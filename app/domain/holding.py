@@ -58,7 +58,7 @@ def release_hold(run: TrainRun, command: ReleaseHold, now: datetime) -> None:
     if hold is None:
         return
     _require_owner(hold, command.caller)
-    _end(run, hold, EventType.HOLD_RELEASED, now)
+    _end(run, hold, EventType.HOLD_RELEASED, now, command.caller.trace_parent)
     promote(run, now)
 
 
@@ -89,16 +89,16 @@ def take_hold(run: TrainRun, command: CreateBooking, journey: Journey) -> Hold:
 def drop_expired_holds(run: TrainRun, now: datetime) -> bool:
     """Ends the holds that are over, and says whether there were any; their seats are free. Nobody is promoted yet."""
     expired = [hold for hold in run.holds.values() if hold.expire_time <= now]
-    for hold in expired:
+    for hold in sorted(expired, key=lambda one: (one.expire_time, one.key)):  # seats are sold again in the order of coming free
         _end(run, hold, EventType.HOLD_EXPIRED, now)
     return bool(expired)
 
 
-def _end(run: TrainRun, hold: Hold, kind: EventType, now: datetime) -> None:
+def _end(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent: str = "") -> None:
     for seat in hold.seats:
         run.release(seat, hold.legs)
     run.drop_hold(hold)
-    _tell(run, kind, hold, now)
+    _tell(run, kind, hold, now, trace_parent)
 
 
 def _tell(run: TrainRun, kind: EventType, hold: Hold, now: datetime, trace_parent: str = "") -> None:

@@ -177,6 +177,8 @@ class Lane:
         for _ in range(self._bounds.commit_attempts_max):
             answers = self._fold(kept.run, batch, elsewhere)
             if not kept.run.journal:
+                if kept.unsettled or kept.untold:  # a server that ended has left them, and nobody may commit here for long
+                    self._parts.settler.add(kept)
                 if is_fresh or await self._runs.version(self.run_id) == kept.run.version:
                     return _answer(answers)
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -99,6 +100,11 @@ def people(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number}" for number in range(1, count + 1)]
 
 
+def held_seats(hold: booking_pb2.Hold) -> list[str]:
+    """The labels of the seats, in the order of the request."""
+    return [seat.label for seat in hold.seats]
+
+
 def seats_of(booking: booking_pb2.Booking | booking_pb2.Receipt) -> list[str]:
     """The labels of the seats, in the order of the passengers."""
     return [passenger.seat.label for passenger in booking.passengers]
@@ -129,6 +135,45 @@ class Phone:
         request = booking_request(run, *(travellers or (self.name,)), **asked)
         options = self._options if seconds is None else {**self._options, "timeout": seconds}
         return await self.bookings.CreateBooking(request, **options)
+
+    async def wait(self, run: Run, *travellers: str | Person, **asked: Any) -> booking_pb2.Booking:
+        """As `book`, but where no seat is free, they wait for one."""
+        return await self.book(run, *travellers, if_full=booking_pb2.IF_FULL_WAITLIST, **asked)
+
+    async def hold(
+        self,
+        run: Run,
+        count: int = 0,
+        *,
+        seats: Iterable[int] = (),
+        origin: str = LONDON,
+        destination: str = PARIS,
+        request_id: str = "",
+        seconds: float = 0,
+        **asked: Any,
+    ) -> booking_pb2.Hold:
+        """Holds these seats, or the next `count`, or the next one; for `seconds`, or as long as the service likes."""
+        numbers = list(seats)
+        request = booking_pb2.HoldSeatsRequest(
+            request_id=request_id or str(uuid.uuid4()),
+            train_id=run.train_id,
+            travel_date=run.travel_date,
+            origin=origin,
+            destination=destination,
+            seat_numbers=numbers,
+            seat_count=0 if numbers else count or 1,
+            **asked,
+        )
+        if seconds:
+            request.ttl.FromTimedelta(timedelta(seconds=seconds))
+        return await self.send_hold(request)
+
+    async def send_hold(self, request: booking_pb2.HoldSeatsRequest) -> booking_pb2.Hold:
+        """Sends a request just as it is."""
+        return await self.bookings.HoldSeats(request, **self._options)
+
+    async def release(self, hold_id: str) -> None:
+        await self.bookings.ReleaseHold(booking_pb2.ReleaseHoldRequest(hold_id=hold_id), **self._options)
 
     async def send(self, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
         """Sends a request just as it is."""
@@ -169,8 +214,12 @@ class Phone:
         return await self.bookings.ChangeSeat(request, **self._options)
 
     async def cancel(self, reference: str, *names: str, **asked: Any) -> booking_pb2.Booking:
+        return (await self.give_back(reference, *names, **asked)).booking
+
+    async def give_back(self, reference: str, *names: str, **asked: Any) -> booking_pb2.CancelBookingResponse:
+        """Cancels; the booking, and what comes back."""
         request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=map(address, names), **asked)
-        return (await self.bookings.CancelBooking(request, **self._options)).booking
+        return await self.bookings.CancelBooking(request, **self._options)
 
     async def run_of(self, run: Run, **asked: Any) -> train_pb2.TrainRun:
         request = train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
@@ -181,7 +230,7 @@ class Phone:
         return {section.section: section.free_seat_count for section in (await self.run_of(run, **asked)).sections}
 
     async def seat_map(self, run: Run, **asked: Any) -> dict[str, str]:
-        """Every seat's label with FREE, SOLD or PARTLY_SOLD."""
+        """Every seat's label with FREE, SOLD, PARTLY_SOLD or HELD."""
         request = train_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
         seats = (await self.trains.GetSeatMap(request, **self._options)).seats
         return {one.seat.label: train_pb2.SeatState.Name(one.state).removeprefix("SEAT_STATE_") for one in seats}

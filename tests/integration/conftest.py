@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from app.store.driver import connect_mock
 from app.store.embedded import EmbeddedMongod, start_embedded_mongod
-from tests.integration.world import World, serving, settings_for
+from tests.integration.world import Clock, World, serving, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,14 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
     running = start_embedded_mongod(tmp_path_factory.mktemp("mongod"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that a test may put forward. Named before `world`, it is the clock of that world's server."""
+    made = Clock()
+    monkeypatch.setattr("app.server.present_moment", made.now)
+    return made
 
 
 @pytest_asyncio.fixture(params=["mongomock", "mongod"])

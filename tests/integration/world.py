@@ -59,8 +59,9 @@ def a_train(
     empty_sections: Sequence[str] = (),
     stops: Sequence[operator_pb2.TrainStop] = (),
     fares: dict[str, money_pb2.Money] | None = None,
+    **terms: Any,
 ) -> operator_pb2.Train:
-    """A train; a seat costs USD 20.00 where `fares` says nothing else."""
+    """A train; a seat costs USD 20.00 where `fares` says nothing else, and its terms are the usual ones."""
     coaches = [
         operator_pb2.Coach(name=str(number), section=word[0], seat_count=int(word[1:]))
         for number, word in enumerate(layout.split(), 1)
@@ -72,7 +73,19 @@ def a_train(
         stops=stops or london_to_paris(),
         sections=[operator_pb2.Section(name=name, fare=(fares or {}).get(name, usd(20))) for name in sections],
         coaches=coaches,
+        **terms,
     )
+
+
+class Clock:
+    """The present moment, as servers that are started from now on see it: `ahead` of the real one."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        moment = datetime.now(UTC) + self.ahead
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class World:
@@ -102,6 +115,15 @@ class World:
         for date in dates:
             await self.desk.schedule(made.train_id, date)
         return [Run(train_id=made.train_id, travel_date=date) for date in dates]
+
+    async def settled(self) -> None:
+        """Returns once all that was committed has got to where it rests."""
+        await self.server.store.lanes.join()
+
+    async def events(self, run: Run) -> list[dict[str, Any]]:
+        """The events of a run that have been told, in their order."""
+        found = self.database["events"].find({"run_id": f"{run.train_id}:{run.travel_date}"}).sort("sequence", 1)
+        return await found.to_list(10_000)
 
     async def kept_run(self, run: Run) -> dict[str, Any]:
         """The run's document in the database."""

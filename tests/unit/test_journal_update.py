@@ -1,17 +1,22 @@
 """What a commit writes: the paths that changed and nothing else, so that its size follows the batch and not the train."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import bson
 import pytest
 
-from app.domain.booking import Booking
+from app.domain.booking import Booking, IfFull
 from app.domain.changing import cancel_booking, change_seat, update_booking
+from app.domain.decisions import tidy
+from app.domain.holding import hold_seats
 from app.domain.run import TrainRun
 from app.domain.selling import create_booking
+from app.domain.waiting import closes_at
 from app.store.documents import booking_document, booking_from, event_document, run_document, run_from
 from app.store.journals import journal_update
+from tests.applied_updates import applied
 from tests.builders import (
     ASHFORD,
     LILLE,
@@ -23,13 +28,20 @@ from tests.builders import (
     asks_for_new_fields,
     asks_for_seats,
     asks_to_cancel,
+    asks_to_hold,
     book,
     cancel,
+    dice,
     fill,
+    hold,
+    name_of,
+    wait_for_a_seat,
 )
+from tests.random_commands import decide_some
 from tests.snapshots import snapshot
 
 # What every commit writes, before and behind the seats.
+LINE = ("waiting.1", "waiting.2", "waiting_number")
 TOLD, COMMITTED = ("outbox", "recent"), ("unsettled_since", "version")
 DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 
@@ -42,24 +54,6 @@ def update_of(run: TrainRun) -> dict[str, Any]:
 
 def paths(update: dict[str, Any]) -> dict[str, list[str]]:
     return {operator: sorted(values) for operator, values in update.items()}
-
-
-def applied(document: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """The document after the update, as MongoDB applies `$set` and `$unset` on dotted paths."""
-    assert set(update) <= {"$set", "$unset"}
-    for operator, values in update.items():
-        for path, value in values.items():
-            *parents, last = path.split(".")
-            place: Any = document
-            for step in parents:
-                place = place[int(step)] if isinstance(place, list) else place[step]
-            if operator == "$unset":
-                del place[last]
-            elif isinstance(place, list):
-                place[int(last)] = value
-            else:
-                place[last] = value
-    return document
 
 
 # -- which paths
@@ -129,6 +123,45 @@ def test_a_batch_is_the_sum_of_its_changes() -> None:
     assert len(update["$set"]["recent"]) == 2
 
 
+def test_a_hold_is_named_with_its_seats_and_nothing_of_a_booking() -> None:
+    run = a_run("A4")
+    held = hold_seats(run, asks_to_hold(count=2), NOW)
+    update = update_of(run)
+    assert paths(update)["$set"] == [
+        f"holds.{held.key}",
+        "next_due",
+        "outbox",
+        "recent",
+        "sections.0.next_number",
+        "sections.0.sold_legs.0",
+        "sections.0.sold_legs.1",
+        *COMMITTED,
+    ]
+    assert update["$set"]["recent"] == []
+    assert update["$set"]["next_due"] == held.expire_time
+
+
+def test_a_booking_with_a_hold_touches_no_seat() -> None:
+    run = a_run("A4")
+    held = hold(run)
+    create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
+    assert paths(update_of(run)) == {"$set": [*TOLD, *COMMITTED], "$unset": [f"holds.{held.key}", "next_due"]}
+
+
+def test_a_place_in_the_line_is_named_by_its_number() -> None:
+    run = a_run("A1")
+    (sold,) = fill(run)
+    for who in ("ann", "ben"):
+        create_booking(run, asks_for_seats(who, section="A", if_full=IfFull.WAITLIST), NOW, {})
+    update = update_of(run)
+    assert paths(update) == {"$set": ["next_due", *TOLD, *COMMITTED, *LINE]}
+    run.committed()
+    cancel_booking(run, asks_to_cancel(sold), NOW)
+    assert paths(update_of(run))["$unset"] == ["sections.0.freed.1", "waiting.1"]
+    assert update_of(run)["$set"]["next_due"] == closes_at(run)
+    assert "waiting_number" not in update_of(run)["$set"]
+
+
 # -- the whole way to a document and back
 
 
@@ -149,6 +182,47 @@ def test_the_document_after_each_commit_is_the_run() -> None:
         run.committed()
         assert snapshot(run_from(bson.decode(bson.encode(document), DECODING)))["sections"] == snapshot(run)["sections"]
         assert (document["version"], document["freed_sequence"]) == (run.version, run.freed_sequence)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(seed: int) -> None:
+    chance = dice(seed)
+    run, now = a_run("A3 A1 B4"), NOW
+    document = bson.decode(bson.encode(run_document(run, NOW)), DECODING)
+    held = waited = 0
+    for _ in range(150):
+        now += timedelta(seconds=chance.choice((0, 0, 1, 100)))
+        decide_some(run, chance, 5, now)
+        if not run.journal:
+            continue
+        held, waited = held + bool(run.journal.holds), waited + bool(run.journal.waiting)
+        document = bson.decode(bson.encode(applied(document, update_of(run))), DECODING)
+        run.committed()
+        kept = run_from(document)
+        kept.take_over(run.bookings.values())
+        assert snapshot(kept) == snapshot(run)
+    assert min(held, waited) >= 5, "hardly anybody held a seat or waited; this proves little"
+
+
+def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
+    run = a_run("A1")
+    fill(run)
+    document = run_document(run, NOW)
+    for who in ("ann", "ben"):
+        create_booking(run, asks_for_seats(who, section="A", if_full=IfFull.WAITLIST), NOW, {})
+    document = applied(document, update_of(run))
+    run.committed()
+    assert run_from(document).waiting == run.waiting != {}
+    tidy(run, closes_at(run))
+    document = applied(document, update_of(run))
+    assert (document["waiting"], document["waiting_number"]) == ({}, 2)
+
+
+def test_who_waits_comes_back_from_the_document_without_a_seat() -> None:
+    run = a_run("A2")
+    fill(run)
+    waiting = cancel(run, wait_for_a_seat(run, "ann", "ben"), "ann")
+    assert booking_from(bson.decode(bson.encode(booking_document(waiting)), DECODING)) == waiting
 
 
 def test_a_booking_comes_back_from_its_document_as_it_was() -> None:
