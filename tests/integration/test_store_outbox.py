@@ -88,15 +88,13 @@ async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
     assert (event["run_id"], event["trace_parent"]) == (f"{run.train_id}:{run.travel_date}", "")
     assert event["time"] == booked.create_time.ToDatetime(event["time"].tzinfo)
     assert event["data"] == {
-        "reference": booked.reference,
         "state": "CONFIRMED",
         "seats": ["A-1", "A-2"],
         "passenger_count": 2,
         "price_minor": 4_000,
         "refunded_minor": 0,
         "currency": "USD",
-        "payment_id": "",
-        "revision": 2,
+        "payment_id": booked.payment.payment_id,
     }
 
 
