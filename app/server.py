@@ -31,6 +31,7 @@ from app.store.lane import LaneBounds
 from app.store.ledger import Ledger
 from app.store.store import Store, open_store
 from app.usecases.bookings import BookingUseCases
+from app.usecases.jobs import JobUseCases
 from app.usecases.paying import Paying
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
@@ -160,6 +161,7 @@ class Server:
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
             WebhookUseCases(self.store, present_moment),
+            JobUseCases(self.store, present_moment),
             settings.call_seconds_max,
         )
         self._health = Health(services)

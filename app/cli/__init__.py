@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from app.cli import holding, looking, operating, serving, travelling, webhooks
+from app.cli import holding, jobs, looking, operating, serving, travelling, webhooks
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -60,6 +60,11 @@ def _application() -> typer.Typer:
     train.command("list")(takes_caller_options(operating.train_list))
     app.add_typer(train, name="train", rich_help_panel=_OPERATORS)
     app.add_typer(_webhook_commands(), name="webhook", rich_help_panel=_OPERATORS)
+    job = typer.Typer(**_PLAIN)
+    job.callback()(group_callback("See what the worker has still to do or has given up, and have it tried again."))
+    job.command("list")(takes_caller_options(jobs.list_all))
+    job.command("retry")(takes_caller_options(jobs.retry))
+    app.add_typer(job, name="job", rich_help_panel=_OPERATORS)
     return app
 
 

@@ -12,7 +12,7 @@ import json
 
 from app.domain.refusals import InvalidField
 
-_TOKEN_LENGTH_MAX = 1_024  # characters; ours have under 200
+_TOKEN_LENGTH_MAX = 2_048  # characters; ours have under 200, those of jobs with the longest names under 1,700
 
 Key = tuple[str | int, ...]
 

@@ -24,6 +24,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.USER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.BOOKING_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.WEBHOOK_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.JOB_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.PASSENGER_ALREADY_BOOKED: grpc.StatusCode.ALREADY_EXISTS,
     Reason.REQUEST_ID_REUSED: grpc.StatusCode.ALREADY_EXISTS,
     Reason.TRAIN_ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,

@@ -1,7 +1,7 @@
 """The services of the contract.
 
 Belongs here: for each call the same few lines: request to command, use case, answer to message. Does not: anything else; the
-calls around webhooks stand in `webhook_calls.py`.
+calls around webhooks stand in `webhook_calls.py`, those around jobs in `job_calls.py`.
 """
 
 from typing import Any
@@ -22,8 +22,10 @@ from app.pb.seatline.v1 import (
 from app.rpc import fields, paging, requests, responses
 from app.rpc.calls import Context, caller_of, deadline_of
 from app.rpc.interceptors import GuardedServer
+from app.rpc.job_calls import JobCalls
 from app.rpc.webhook_calls import WebhookCalls
 from app.usecases.bookings import BookingUseCases
+from app.usecases.jobs import JobUseCases
 from app.usecases.trains import RunView, TrainUseCases
 from app.usecases.users import UserUseCases
 from app.usecases.webhooks import WebhookUseCases
@@ -150,11 +152,12 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         )
 
 
-class OperatorServicer(WebhookCalls):
+class OperatorServicer(WebhookCalls, JobCalls):
     """What operators do."""
 
-    def __init__(self, trains: TrainUseCases, webhooks: WebhookUseCases) -> None:
-        super().__init__(webhooks)
+    def __init__(self, trains: TrainUseCases, webhooks: WebhookUseCases, jobs: JobUseCases) -> None:
+        WebhookCalls.__init__(self, webhooks)
+        JobCalls.__init__(self, jobs)
         self._trains = trains
 
     async def CreateTrain(self, request: operator_pb2.CreateTrainRequest, context: Context) -> operator_pb2.Train:
@@ -251,13 +254,14 @@ def add_services(
     trains: TrainUseCases,
     users: UserUseCases,
     webhooks: WebhookUseCases,
+    jobs: JobUseCases,
     call_seconds_max: float,
 ) -> tuple[str, ...]:
     """Adds all services to a server; gives their full names."""
     servicers: Any = server  # the generated functions are typed for the servers of the library
     booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, call_seconds_max), servicers)
     train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
-    operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains, webhooks), servicers)
+    operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains, webhooks, jobs), servicers)
     user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
     files = (booking_pb2, train_pb2, operator_pb2, user_pb2)
     return tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())

@@ -63,7 +63,7 @@ def made_up(value: object) -> str:
         "\u00e9",
         "=",
         "A" * 5_000,
-        "A" * 1_025,
+        "A" * 2_049,
         made_up(None),
         made_up(7),
         made_up([]),

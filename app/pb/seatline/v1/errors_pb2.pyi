@@ -96,6 +96,8 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """NOT_FOUND: there is no such webhook."""
     ERROR_REASON_WEBHOOKS_FULL: _ErrorReason.ValueType  # 35
     """RESOURCE_EXHAUSTED, with RetryInfo: there are as many webhooks as may be."""
+    ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 36
+    """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -172,3 +174,5 @@ ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 34
 """NOT_FOUND: there is no such webhook."""
 ERROR_REASON_WEBHOOKS_FULL: ErrorReason.ValueType  # 35
 """RESOURCE_EXHAUSTED, with RetryInfo: there are as many webhooks as may be."""
+ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 36
+"""NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""

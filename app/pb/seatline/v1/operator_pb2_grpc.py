@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from app.pb.seatline.v1 import job_pb2 as seatline_dot_v1_dot_job__pb2
 from app.pb.seatline.v1 import operator_pb2 as seatline_dot_v1_dot_operator__pb2
 from app.pb.seatline.v1 import webhook_pb2 as seatline_dot_v1_dot_webhook__pb2
 
@@ -95,6 +96,16 @@ class OperatorServiceStub:
                 '/seatline.v1.OperatorService/ListWebhookDeliveries',
                 request_serializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.ListJobs = channel.unary_unary(
+                '/seatline.v1.OperatorService/ListJobs',
+                request_serializer=seatline_dot_v1_dot_job__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_job__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.RetryJobs = channel.unary_unary(
+                '/seatline.v1.OperatorService/RetryJobs',
+                request_serializer=seatline_dot_v1_dot_job__pb2.RetryJobsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_job__pb2.RetryJobsResponse.FromString,
                 _registered_method=True)
 
 
@@ -190,6 +201,22 @@ class OperatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListJobs(self, request, context):
+        """Jobs in one state, the dead ones unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJobs(self, request, context):
+        """Has a dead job, or all dead jobs of a kind, tried again. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been;
+        sending it again does the rest. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (there is no such job,
+        or it is not dead, as after it was retried).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -252,6 +279,16 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ListWebhookDeliveries,
                     request_deserializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesResponse.SerializeToString,
+            ),
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=seatline_dot_v1_dot_job__pb2.ListJobsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_job__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'RetryJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJobs,
+                    request_deserializer=seatline_dot_v1_dot_job__pb2.RetryJobsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_job__pb2.RetryJobsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -579,6 +616,60 @@ class OperatorService:
             '/seatline.v1.OperatorService/ListWebhookDeliveries',
             seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesRequest.SerializeToString,
             seatline_dot_v1_dot_webhook__pb2.ListWebhookDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/ListJobs',
+            seatline_dot_v1_dot_job__pb2.ListJobsRequest.SerializeToString,
+            seatline_dot_v1_dot_job__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/RetryJobs',
+            seatline_dot_v1_dot_job__pb2.RetryJobsRequest.SerializeToString,
+            seatline_dot_v1_dot_job__pb2.RetryJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

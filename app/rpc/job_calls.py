@@ -1,0 +1,46 @@
+"""The calls around jobs of the operators' service.
+
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not: what the messages mean
+(`jobs.py`), nor the other calls of operators (`servicers.py`).
+"""
+
+from app.domain.people import require_operator
+from app.pb.seatline.v1 import job_pb2, operator_pb2_grpc
+from app.rpc import fields, jobs, paging
+from app.rpc.calls import Context, caller_of
+from app.usecases.jobs import JobUseCases
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 200  # a job is about 2 kB at most
+
+
+class JobCalls(operator_pb2_grpc.OperatorServiceServicer):
+    """What operators do with jobs."""
+
+    def __init__(self, use_cases: JobUseCases) -> None:
+        self._jobs = use_cases
+
+    async def ListJobs(self, request: job_pb2.ListJobsRequest, context: Context) -> job_pb2.ListJobsResponse:
+        """Jobs in a state."""
+        caller = caller_of(context)
+        require_operator(caller)
+        state, kind = jobs.job_state(request.state), jobs.job_kind(request.kind)
+        question = ("jobs", state.value, request.kind)
+        found, after = await self._jobs.list_page(
+            caller,
+            state,
+            kind,
+            paging.decode(request.page_token, ("", ""), *question),  # type: ignore[arg-type]  # as the example
+            fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+        )
+        return job_pb2.ListJobsResponse(jobs=[jobs.job(one) for one in found], next_page_token=paging.encode(after, *question))
+
+    async def RetryJobs(self, request: job_pb2.RetryJobsRequest, context: Context) -> job_pb2.RetryJobsResponse:
+        """Has dead jobs tried again."""
+        caller = caller_of(context)
+        require_operator(caller)
+        job_id, kind = jobs.job_or_kind(request)
+        if kind:
+            return job_pb2.RetryJobsResponse(retried_count=await self._jobs.retry_all(caller, kind))
+        await self._jobs.retry(caller, job_id)
+        return job_pb2.RetryJobsResponse(retried_count=1)
