@@ -149,7 +149,7 @@ class Paying:
             is_kept = payment is before or await self._store.payments.save(kept, payment)
         if not is_kept:
             raise UnsettledPaymentError(f"payment {payment.payment_id} was changed by another worker at the same time")
-        if is_lost(payment) and booking.is_live:
+        if is_lost(payment) and (booking.is_live or booking.charged_minor):
             await self._cancel_unpaid(booking)
         if error is not None and not is_lost(payment):
             raise UnsettledPaymentError(f"payment {payment.payment_id}: {error.detail}")
@@ -171,7 +171,7 @@ class Paying:
         command = CancelUnpaid(Caller(), booking.reference)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
         await self._store.lanes.submit(booking.journey.run_id, command, deadline)
-        _log.warning("booking %s is cancelled: its payment is lost", booking.reference)
+        _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
 
     # -- without a sale
 
