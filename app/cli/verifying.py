@@ -17,6 +17,14 @@ from app.cli.failures import EXIT_REFUSED, CommandError, Failure, UsageError, pr
 PATIENCE_SECONDS = 120.0
 PATIENCE_SECONDS_MAX = 86_400.0
 
+# What the report counts, and how that is called.
+_LOOKED_AT = {
+    "runs": ("run", "runs"),
+    "bookings": ("booking", "bookings"),
+    "payments": ("payment", "payments"),
+    "ledger_entries": ("ledger entry", "ledger entries"),
+}
+
 PatienceOption = Annotated[
     float,
     typer.Option(
@@ -74,9 +82,11 @@ def _print(report: dict[str, Any]) -> None:
     untold = report["wrong"] + report["warnings"] - len(report["findings"])
     if untold:
         typer.echo(f"and {untold:,} more")
-    looked_at = ", ".join(
-        f"{report[name]:,} {name.replace('_', ' ')}" for name in ("runs", "bookings", "payments", "ledger_entries")
-    )
+    looked_at = ", ".join(_counted(report[name], *words) for name, words in _LOOKED_AT.items())
     wrong, warnings = report["wrong"], report["warnings"]
     verdict = f"{wrong:,} wrong" if wrong else "nothing is wrong"
-    typer.echo(f"{looked_at}: {verdict}{f', {warnings:,} warnings' if warnings else ''}.")
+    typer.echo(f"{looked_at}: {verdict}{', ' + _counted(warnings, 'warning', 'warnings') if warnings else ''}.")
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"

@@ -1,4 +1,4 @@
-"""What has to hold of every run: a sound run gives no finding, and one that is broken in one way gives the one that names it."""
+"""What has to hold of every run: a sound run gives no finding; one that is broken in one way, the one that names it."""
 
 from __future__ import annotations
 
