@@ -68,7 +68,9 @@ class Paying:
         Refuses PAYMENT_DECLINED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
         """
         if self._provider.is_certain(token):  # then it may as well be asked for after the sale
-            return Authorization(payment_id_for(command.user.email, command.request_id, 0), "", None, self._clock())
+            # Under an id of its own: an earlier try with a token may have been declined, or let go.
+            payment_id = payment_id_for(command.user.email, command.request_id, _AUTHORIZATIONS_PER_REQUEST_MAX)
+            return Authorization(payment_id, "", None, self._clock())
         price = await quote()
         if not price.minor:
             return None

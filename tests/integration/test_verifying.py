@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.domain.invariants import Check
+from app.domain.invariants import Check, check_run
+from app.store.census import Census
 from app.store.driver import Database
 from app.store.embedded import EmbeddedMongod
 from tests.integration.clients import people
@@ -241,6 +242,54 @@ async def test_what_is_a_moment_old_is_not_wrong_as_long_as_there_is_patience(da
     await lose_fays_payment(database)
     await leave_an_event_new(database)
     assert (await verify(database, patience_seconds=600)).findings == []
+
+
+class Hasty:
+    """The collection of runs, of which each one is changed as soon as it was read; `times` so often."""
+
+    def __init__(self, runs: Any, change: Callable[[int], Awaitable[None]], times: int) -> None:
+        self.runs, self.change, self.times, self.read = runs, change, times, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.runs, name)
+
+    async def find_one(self, query: dict[str, Any], *fields: dict[str, int]) -> Any:
+        found = await self.runs.find_one(query, *fields)
+        if not fields and self.read < self.times:
+            self.read += 1
+            await self.change(self.read)
+        return found
+
+
+@pytest.mark.parametrize(("times", "is_seen"), [(3, True), (1_000, False)])
+async def test_a_run_that_changes_while_it_is_read_is_read_again_but_not_for_ever(
+    real_world: World, monkeypatch: pytest.MonkeyPatch, times: int, is_seen: bool
+) -> None:
+    run = await real_world.run("A60")
+    first = await real_world.phone("p0").book(run)
+
+    async def sell_and_cancel(number: int) -> None:
+        sold = await real_world.phone(f"p{number}").book(run)
+        await real_world.phone("p0").move(first.reference, seat_number=60 - number)
+        if number % 2:
+            await real_world.phone(f"p{number}").cancel(sold.reference)
+        await real_world.server.store.lanes.join()  # all of it rests
+
+    census = Census(real_world.database)
+    hasty = Hasty(real_world.database["train_runs"], sell_and_cancel, times)
+    monkeypatch.setattr(census, "_runs", hasty)
+    picture = await census.picture(FIRST)
+    assert (picture is not None) is is_seen
+    if picture is not None:
+        assert hasty.read == times
+        assert check_run(picture.run, picture.bookings, now(), timedelta(0)) == []
+        assert len(picture.bookings) == times + 1
+
+
+async def test_a_run_that_changes_too_fast_to_be_read_is_warned_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Census, "picture", lambda *_: asyncio.sleep(0))
+    report = await verify(database)
+    assert [(one.check, one.is_warning) for one in report.findings] == [(Check.READABLE, True)] * 2
 
 
 async def test_while_64_callers_sell_nothing_is_wrong(real_world: World) -> None:
