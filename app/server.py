@@ -218,10 +218,15 @@ class Server:
         self._work = BackgroundWork(self.store, self._paying, present_moment, self._settings)
         self._work.start()
 
+    async def stop_work(self) -> None:
+        """Ends the worker's part, if it was begun."""
+        work, self._work = self._work, None
+        if work is not None:
+            await work.stop()
+
     async def end_work(self) -> None:
         """Ends what goes on without callers, and the connections."""
-        if self._work is not None:
-            await self._work.stop()
+        await self.stop_work()
         await self.store.lanes.join()
         await self.provider.close()
         self._client.close()

@@ -210,6 +210,8 @@ def test_a_driver_in_its_place_is_fine() -> None:
         ("app/cli/serving.py", "from app.server import run"),
         ("app/cli/serving.py", "import app.config"),
         ("app/cli/serving.py", "def f():\n    from app.store.store import open_store"),
+        ("app/cli/verifying.py", "from app.verification import run_verification"),
+        ("app/cli/verifying.py", "def verify():\n    from app.server import run"),
     ],
 )
 def test_a_command_line_that_goes_around_the_service_is_noticed(path: str, source: str) -> None:
@@ -220,6 +222,7 @@ def test_a_command_line_over_the_service_is_fine() -> None:
     source = "from app.cli.pages import receipt_page\nfrom app.pb.seatline.v1 import booking_pb2\nimport grpc"
     assert check_cli("app/cli/looking.py", source) == []
     assert check_cli("app/cli/serving.py", "def serve():\n    from app.config import load_settings") == []
+    assert check_cli("app/cli/verifying.py", "def verify():\n    from app.verification import run_verification") == []
 
 
 @pytest.mark.parametrize("source", ["importlib.import_module('app.server')", "x = __import__('time')", "import_module('x')"])

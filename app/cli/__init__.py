@@ -3,8 +3,9 @@
 Here belongs the list of commands and nothing else; what they do stands in the modules named after who uses them. Nothing in
 this package decides what is allowed: it reads what was typed, calls, and shows the answer.
 
-Exit codes: 0 done; 1 refused by the service; 2 the command line, or a file it names, cannot be read; 3 not reached, too slow or
-too busy, so that the same command may succeed later; 4 a fault of the service; 130 ended by Ctrl-C.
+Exit codes: 0 done; 1 refused by the service, or found wrong by `verify`; 2 the command line, or a file it names, cannot be
+read; 3 not reached, too slow or too busy, so that the same command may succeed later; 4 a fault of the service; 130 ended by
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import typer
 
-from app.cli import holding, jobs, looking, operating, serving, travelling, webhooks
+from app.cli import holding, jobs, looking, operating, serving, travelling, verifying, webhooks
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -37,6 +38,7 @@ def _application() -> typer.Typer:
     app.callback()(group_callback(_ABOUT))
     app.command("serve", rich_help_panel=_SERVICE)(serving.serve)
     app.command("worker", rich_help_panel=_SERVICE)(serving.worker)
+    app.command("verify", rich_help_panel=_SERVICE)(verifying.verify)
     for name, command, panel in (
         ("demo", serving.demo, _SERVICE),
         ("runs", looking.runs, _PASSENGERS),

@@ -134,13 +134,18 @@ def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> C
 
 
 def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Booking | None:
-    """Ends a booking that was never paid and now never will be: its seats are free, and nothing is given back."""
+    """Ends a booking that was never paid and now never will be: its seats are free, and nothing is given back.
+
+    One that has ended by itself meanwhile stays as it is, but for its money.
+    """
     booking = run.find(command.reference)
-    if booking is None or not booking.is_live:
+    if booking is None or not (booking.is_live or booking.charged_minor):
         return booking
+    unpaid = replace(booking, charged_minor=0, refunds=())
+    if not booking.is_live:
+        return keep(run, unpaid, EventType.BOOKING_CHANGED, now)
     _give_back(run, booking, booking.passengers)
-    cancelled = replace(booking, state=BookingState.CANCELLED, waiting_number=0, charged_minor=0, refunds=())
-    kept = keep(run, cancelled, EventType.BOOKING_CANCELLED, now)
+    kept = keep(run, replace(unpaid, state=BookingState.CANCELLED, waiting_number=0), EventType.BOOKING_CANCELLED, now)
     promote(run, now)
     return kept
 

@@ -43,7 +43,7 @@ class EntryRefund:
 class LedgerEntry:
     """One authorization and what became of it. `key` is both the key that asked for it and its id.
 
-    `captured_minor` is what was taken, 0 until then. `faults` are those still to happen.
+    `captured_minor` is what was taken, 0 until then. `faults` are those still to happen. The times are None until it is kept.
     """
 
     key: str
@@ -55,3 +55,4 @@ class LedgerEntry:
     captured_minor: int = 0
     refunds: tuple[EntryRefund, ...] = ()
     faults: tuple[EntryFault, ...] = ()
+    update_time: datetime | None = None

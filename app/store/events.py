@@ -8,6 +8,7 @@ in between leaves it new, so that the same work, under the same names, is writte
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from app.domain.events import Event
 from app.store.documents import event_from
@@ -44,6 +45,12 @@ class Events:
         """New events, those of each run in their order."""
         with outage_refused():
             cursor = self._events.find({"is_new": True}).sort([("run_id", 1), ("sequence", 1)]).limit(limit)
+            return [event_from(one) for one in await cursor.to_list(limit)]
+
+    async def list_stale(self, before: datetime, limit: int) -> list[Event]:
+        """At most `limit` events that happened before then and are still new."""
+        with outage_refused():
+            cursor = self._events.find({"is_new": True, "time": {"$lt": before}}).limit(limit)
             return [event_from(one) for one in await cursor.to_list(limit)]
 
     async def wait_for_new(self) -> bool:

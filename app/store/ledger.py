@@ -49,6 +49,20 @@ class Ledger:
             found = await find_at_once(self._ledger, {"_id": key}, most=1)
         return _entry_from(found[0]) if found else None
 
+    async def find_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
+        """Those of the entries with these keys that there are, by key."""
+        if not keys:
+            return {}
+        with outage_refused():
+            found = await find_at_once(self._ledger, {"_id": {"$in": list(keys)}}, most=len(keys))
+        return {document["_id"]: _entry_from(document) for document in found}
+
+    async def list_page(self, after: str, limit: int) -> list[LedgerEntry]:
+        """At most `limit` entries, in the order of their keys, behind `after`."""
+        with outage_refused():
+            cursor = self._ledger.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+            return [_entry_from(document) for document in await cursor.to_list(limit)]
+
     async def answer(self, key: str) -> None:
         """Makes an UNANSWERED entry AUTHORIZED."""
         guard = {"_id": key, "state": EntryState.UNANSWERED.value}
@@ -182,4 +196,5 @@ def _entry_from(document: Document) -> LedgerEntry:
         captured_minor=document["captured_minor"],
         refunds=tuple(EntryRefund(one["key"], one["amount_minor"]) for one in document["refunds"]),
         faults=tuple(EntryFault(fault) for fault in document["faults"]),
+        update_time=document["update_time"],
     )

@@ -72,6 +72,12 @@ class Payments:
             cursor = self._payments.find({"open_since": {"$lt": before}}).sort("open_since", 1).limit(limit)
             return [_kept_from(one) for one in await cursor.to_list(limit)]
 
+    async def list_page(self, after: str, limit: int) -> list[KeptPayment]:
+        """At most `limit` payments, in the order of their ids, behind `after`."""
+        with outage_refused():
+            cursor = self._payments.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+            return [_kept_from(one) for one in await cursor.to_list(limit)]
+
     async def _add(self, batch: Sequence[KeptPayment]) -> list[bool]:
         with outage_refused():
             there = await insert_those_missing(self._payments, [_document(one) for one in batch])

@@ -68,7 +68,9 @@ class Paying:
         Refuses PAYMENT_DECLINED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
         """
         if self._provider.is_certain(token):  # then it may as well be asked for after the sale
-            return Authorization(payment_id_for(command.user.email, command.request_id, 0), "", None, self._clock())
+            # Under an id of its own: an earlier try with a token may have been declined, or let go.
+            payment_id = payment_id_for(command.user.email, command.request_id, _AUTHORIZATIONS_PER_REQUEST_MAX)
+            return Authorization(payment_id, "", None, self._clock())
         price = await quote()
         if not price.minor:
             return None
@@ -149,7 +151,7 @@ class Paying:
             is_kept = payment is before or await self._store.payments.save(kept, payment)
         if not is_kept:
             raise UnsettledPaymentError(f"payment {payment.payment_id} was changed by another worker at the same time")
-        if is_lost(payment) and booking.is_live:
+        if is_lost(payment) and (booking.is_live or booking.charged_minor):
             await self._cancel_unpaid(booking)
         if error is not None and not is_lost(payment):
             raise UnsettledPaymentError(f"payment {payment.payment_id}: {error.detail}")
@@ -171,7 +173,7 @@ class Paying:
         command = CancelUnpaid(Caller(), booking.reference)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
         await self._store.lanes.submit(booking.journey.run_id, command, deadline)
-        _log.warning("booking %s is cancelled: its payment is lost", booking.reference)
+        _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
 
     # -- without a sale
 

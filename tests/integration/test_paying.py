@@ -88,3 +88,13 @@ async def test_a_booking_whose_money_never_comes_is_cancelled_and_its_seat_goes_
     await eventually(is_promoted)
     lost = await jane.booking(unpaid.reference)
     assert (lost.state, list(lost.refunds)) == (booking_pb2.BOOKING_STATE_CANCELLED, [])
+
+
+async def test_who_was_declined_may_send_the_same_request_without_a_token_and_keeps_the_seat(working: World) -> None:
+    run = await working.run("A2")
+    jane = working.phone("jane")
+    request = booking_request(run, "jane", payment_token="tok_decline")
+    await refusal(jane.send(request))
+    request.payment_token = ""
+    booking = await _paid(jane, (await jane.send(request)).reference)
+    assert booking.state == booking_pb2.BOOKING_STATE_CONFIRMED
