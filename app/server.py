@@ -144,7 +144,7 @@ class Server:
             self.database, present_moment, _lane_bounds(settings), jobs_kept_seconds=settings.job_kept_seconds
         )
         self.provider = _provider(settings, self.database)
-        self._paying = Paying(self.store, self.provider, present_moment, time.monotonic)
+        self.paying = Paying(self.store, self.provider, present_moment, time.monotonic)
         self._work: BackgroundWork | None = None
         self.port = 0
         self._has_indexes = False
@@ -157,7 +157,7 @@ class Server:
         self._grpc = grpc.aio.server(options=_options(settings))
         services = add_services(
             GuardedServer(self._grpc, self._guard),
-            BookingUseCases(self.store, self._paying, present_moment),
+            BookingUseCases(self.store, self.paying, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
             WebhookUseCases(self.store, present_moment),
@@ -215,7 +215,7 @@ class Server:
         """Begins the worker's part in this process."""
         from app.worker import BackgroundWork  # noqa: PLC0415 - its HTTP client takes memory that other servers can spare
 
-        self._work = BackgroundWork(self.store, self._paying, present_moment, self._settings)
+        self._work = BackgroundWork(self.store, self.paying, present_moment, self._settings)
         self._work.start()
 
     async def stop_work(self) -> None:

@@ -14,7 +14,7 @@ from google.type.money_pb2 import Money as MoneyMessage
 from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.hold import Hold, hold_id
 from app.domain.money import Money, minor_digits
-from app.domain.payments import PaymentState, RefundState
+from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, PaymentState, RefundState
 from app.domain.people import Person
 from app.domain.run import RunState, TrainRun
 from app.domain.timetable import Call, Journey, TimetableStop
@@ -39,6 +39,18 @@ _PAYMENT_STATES = {
     PaymentState.CAPTURED: booking_pb2.PAYMENT_STATE_CAPTURED,
     PaymentState.VOIDED: booking_pb2.PAYMENT_STATE_VOIDED,
     PaymentState.DECLINED: booking_pb2.PAYMENT_STATE_DECLINED,
+}
+_ATTEMPT_KINDS = {
+    AttemptKind.AUTHORIZE: booking_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE,
+    AttemptKind.CAPTURE: booking_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE,
+    AttemptKind.VOID: booking_pb2.PAYMENT_ATTEMPT_KIND_VOID,
+    AttemptKind.REFUND: booking_pb2.PAYMENT_ATTEMPT_KIND_REFUND,
+}
+_ATTEMPT_OUTCOMES = {
+    AttemptOutcome.DONE: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE,
+    AttemptOutcome.DECLINED: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_DECLINED,
+    AttemptOutcome.FAILED: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED,
+    AttemptOutcome.REJECTED: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_REJECTED,
 }
 _RUN_STATES = {
     RunState.SCHEDULED: train_pb2.RUN_STATE_SCHEDULED,
@@ -164,6 +176,16 @@ def _fill_payment(message: booking_pb2.Payment, view: BookingView) -> None:
     message.state = booking_pb2.PAYMENT_STATE_AUTHORIZED if paid is None else _PAYMENT_STATES[paid.state]
     if paid is not None:
         message.attempt_count = len(paid.attempts)
+        message.attempts.extend(map(_attempt, paid.attempts))
+
+
+def _attempt(value: Attempt) -> booking_pb2.PaymentAttempt:
+    return booking_pb2.PaymentAttempt(
+        kind=_ATTEMPT_KINDS[value.kind],
+        outcome=_ATTEMPT_OUTCOMES[value.outcome],
+        amount=money(value.amount),
+        time=timestamp(value.time),
+    )
 
 
 def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
@@ -178,6 +200,7 @@ def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
             amount=money(Money(due.minor, view.booking.currency)),
             create_time=timestamp(due.time),
             attempt_count=len(refund.attempts) if refund else 0,
+            attempts=map(_attempt, refund.attempts) if refund else (),
         )
 
 

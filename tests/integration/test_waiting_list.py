@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from app.pb.seatline.v1 import booking_pb2
 from tests.integration.clients import ASHFORD, LONDON, Run, booking_request, people, refusal, seats_of
-from tests.integration.world import Clock, World, a_train, on_day, outcomes, usd
+from tests.integration.world import Clock, World, a_train, let_it_close, on_day, outcomes, usd
 
 WAIT = booking_pb2.IF_FULL_WAITLIST
 WAITLISTED, CONFIRMED = booking_pb2.BOOKING_STATE_WAITLISTED, booking_pb2.BOOKING_STATE_CONFIRMED
@@ -173,12 +173,6 @@ async def test_a_line_closes_four_hours_before_the_train_leaves_unless_the_train
 async def test_a_line_that_closes_at_no_whole_minute_or_a_month_before_is_refused(world: World, before: Duration) -> None:
     refused = await refusal(world.desk.create_train(a_train(waitlist_closes_before=before)))
     assert refused.fields == ("train.waitlist_closes_before",)
-
-
-async def let_it_close(clock: Clock, world: World, run: Run) -> None:
-    """Puts the clock forward to a second after the run's line has closed."""
-    closes = (await world.phone().run_of(run)).waitlist_close_time.ToDatetime(UTC)
-    clock.ahead = closes - datetime.now(UTC) + timedelta(seconds=1)
 
 
 async def test_when_the_line_closes_who_waits_gets_everything_back_with_whatever_happens_next(

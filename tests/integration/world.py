@@ -164,3 +164,9 @@ async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[Any]:
         if isinstance(one, BaseException) and not isinstance(one, grpc.aio.AioRpcError):
             raise one
     return list(found)
+
+
+async def let_it_close(clock: Clock, world: World, run: Run) -> None:
+    """Puts the clock forward to a second after the run's line has closed."""
+    closes = (await world.phone().run_of(run)).waitlist_close_time.ToDatetime(UTC)
+    clock.ahead = closes - datetime.now(UTC) + timedelta(seconds=1)

@@ -132,6 +132,68 @@ REFUND_STATE_PENDING: RefundState.ValueType  # 1
 REFUND_STATE_DONE: RefundState.ValueType  # 2
 """Given back."""
 
+class _PaymentAttemptKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentAttemptKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PaymentAttemptKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PAYMENT_ATTEMPT_KIND_UNSPECIFIED: _PaymentAttemptKind.ValueType  # 0
+    """Never sent."""
+    PAYMENT_ATTEMPT_KIND_AUTHORIZE: _PaymentAttemptKind.ValueType  # 1
+    """To set money aside."""
+    PAYMENT_ATTEMPT_KIND_CAPTURE: _PaymentAttemptKind.ValueType  # 2
+    """To take it."""
+    PAYMENT_ATTEMPT_KIND_VOID: _PaymentAttemptKind.ValueType  # 3
+    """To let go of it."""
+    PAYMENT_ATTEMPT_KIND_REFUND: _PaymentAttemptKind.ValueType  # 4
+    """To give some of it back."""
+
+class PaymentAttemptKind(_PaymentAttemptKind, metaclass=_PaymentAttemptKindEnumTypeWrapper):
+    """What the provider was asked for."""
+
+PAYMENT_ATTEMPT_KIND_UNSPECIFIED: PaymentAttemptKind.ValueType  # 0
+"""Never sent."""
+PAYMENT_ATTEMPT_KIND_AUTHORIZE: PaymentAttemptKind.ValueType  # 1
+"""To set money aside."""
+PAYMENT_ATTEMPT_KIND_CAPTURE: PaymentAttemptKind.ValueType  # 2
+"""To take it."""
+PAYMENT_ATTEMPT_KIND_VOID: PaymentAttemptKind.ValueType  # 3
+"""To let go of it."""
+PAYMENT_ATTEMPT_KIND_REFUND: PaymentAttemptKind.ValueType  # 4
+"""To give some of it back."""
+
+class _PaymentAttemptOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PaymentAttemptOutcomeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PaymentAttemptOutcome.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED: _PaymentAttemptOutcome.ValueType  # 0
+    """Never sent."""
+    PAYMENT_ATTEMPT_OUTCOME_DONE: _PaymentAttemptOutcome.ValueType  # 1
+    """It is done."""
+    PAYMENT_ATTEMPT_OUTCOME_DECLINED: _PaymentAttemptOutcome.ValueType  # 2
+    """The card says no. Final."""
+    PAYMENT_ATTEMPT_OUTCOME_FAILED: _PaymentAttemptOutcome.ValueType  # 3
+    """No answer, or none yet; asked again until there is one."""
+    PAYMENT_ATTEMPT_OUTCOME_REJECTED: _PaymentAttemptOutcome.ValueType  # 4
+    """The provider says that this cannot be asked. Final."""
+
+class PaymentAttemptOutcome(_PaymentAttemptOutcome, metaclass=_PaymentAttemptOutcomeEnumTypeWrapper):
+    """What the provider answered."""
+
+PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED: PaymentAttemptOutcome.ValueType  # 0
+"""Never sent."""
+PAYMENT_ATTEMPT_OUTCOME_DONE: PaymentAttemptOutcome.ValueType  # 1
+"""It is done."""
+PAYMENT_ATTEMPT_OUTCOME_DECLINED: PaymentAttemptOutcome.ValueType  # 2
+"""The card says no. Final."""
+PAYMENT_ATTEMPT_OUTCOME_FAILED: PaymentAttemptOutcome.ValueType  # 3
+"""No answer, or none yet; asked again until there is one."""
+PAYMENT_ATTEMPT_OUTCOME_REJECTED: PaymentAttemptOutcome.ValueType  # 4
+"""The provider says that this cannot be asked. Final."""
+
 @typing.final
 class Booking(message.Message):
     """The commitment to carry 1 to 9 passengers."""
@@ -254,15 +316,20 @@ class Payment(message.Message):
     STATE_FIELD_NUMBER: builtins.int
     AMOUNT_FIELD_NUMBER: builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
     payment_id: builtins.str
     """The service's name for it."""
     state: PaymentState.ValueType
     """How far it has come."""
     attempt_count: builtins.int
-    """How often the provider was asked for anything."""
+    """How often the provider was asked for anything but refunds, as far as is kept: the last 20 times."""
     @builtins.property
     def amount(self) -> money_pb2.Money:
         """What was taken, or is about to be."""
+
+    @builtins.property
+    def attempts(self) -> containers.RepeatedCompositeFieldContainer[PaymentAttempt]:
+        """What it was asked and what it answered, oldest first."""
 
     def __init__(
         self,
@@ -271,10 +338,47 @@ class Payment(message.Message):
         state: PaymentState.ValueType = ...,
         amount: money_pb2.Money | None = ...,
         attempt_count: builtins.int = ...,
+        attempts: abc.Iterable[PaymentAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "payment_id", b"payment_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "attempts", b"attempts", "payment_id", b"payment_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PaymentAttempt(message.Message):
+    """Something that the provider was asked for, and its answer."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    AMOUNT_FIELD_NUMBER: builtins.int
+    TIME_FIELD_NUMBER: builtins.int
+    kind: PaymentAttemptKind.ValueType
+    """What for."""
+    outcome: PaymentAttemptOutcome.ValueType
+    """The answer."""
+    @builtins.property
+    def amount(self) -> money_pb2.Money:
+        """How much."""
+
+    @builtins.property
+    def time(self) -> timestamp_pb2.Timestamp:
+        """When it was answered."""
+
+    def __init__(
+        self,
+        *,
+        kind: PaymentAttemptKind.ValueType = ...,
+        outcome: PaymentAttemptOutcome.ValueType = ...,
+        amount: money_pb2.Money | None = ...,
+        time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "kind", b"kind", "outcome", b"outcome", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -289,12 +393,13 @@ class Refund(message.Message):
     AMOUNT_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
     refund_id: builtins.str
     """The service's name for it."""
     state: RefundState.ValueType
     """How far it has come."""
     attempt_count: builtins.int
-    """How often the provider was asked for it."""
+    """How often the provider was asked for it, as far as is kept: the last 20 times."""
     @builtins.property
     def amount(self) -> money_pb2.Money:
         """How much."""
@@ -302,6 +407,10 @@ class Refund(message.Message):
     @builtins.property
     def create_time(self) -> timestamp_pb2.Timestamp:
         """When it became due."""
+
+    @builtins.property
+    def attempts(self) -> containers.RepeatedCompositeFieldContainer[PaymentAttempt]:
+        """What it answered, oldest first."""
 
     def __init__(
         self,
@@ -311,10 +420,11 @@ class Refund(message.Message):
         amount: money_pb2.Money | None = ...,
         create_time: timestamp_pb2.Timestamp | None = ...,
         attempt_count: builtins.int = ...,
+        attempts: abc.Iterable[PaymentAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "create_time", b"create_time", "refund_id", b"refund_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "attempts", b"attempts", "create_time", b"create_time", "refund_id", b"refund_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
