@@ -134,9 +134,12 @@ def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> C
 
 
 def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Booking | None:
-    """Ends a booking that was never paid and now never will be: its seats are free, and nothing is given back."""
+    """Ends a booking that was never paid and now never will be: its seats are free, and nothing is given back.
+
+    One that costs nothing needs no payment, and stays.
+    """
     booking = run.find(command.reference)
-    if booking is None or not booking.is_live:
+    if booking is None or not booking.is_live or not booking.charged_minor:
         return booking
     _give_back(run, booking, booking.passengers)
     cancelled = replace(booking, state=BookingState.CANCELLED, waiting_number=0, charged_minor=0, refunds=())
