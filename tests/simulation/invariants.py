@@ -232,6 +232,12 @@ def nothing_is_lost(committed: Bookings, run: Document, at_rest: Mapping[str, Do
 # -- when everything has come to rest
 
 
+def is_never_paid(booking: Document, payments: Mapping[str, Document]) -> bool:
+    """Whether its money was refused for good when it was over already: then nothing is taken, and so nothing is given back."""
+    payment = payments.get(booking["payment_id"])
+    return not is_live(booking) and payment is not None and payment["state"] in ("VOIDED", "DECLINED")
+
+
 def money_is_where_bookings_say(bookings: Iterable[Document], accounts: Mapping[str, Account]) -> Iterator[str]:
     """At the provider, each booking has cost what it says, and nothing is held or was taken that no booking rests on."""
     rested_on: set[str] = set()

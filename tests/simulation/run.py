@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing import Pool
 
+from tests.simulation.mends import mended
 from tests.simulation.world import World
 
 _AT_A_TIME = 50
@@ -22,7 +23,8 @@ _FAILURES_SHOWN_MAX = 10
 def failure_of(seed: int) -> str:
     """What is wrong with the history of a seed; empty where nothing is."""
     try:
-        World(seed).live()
+        with mended():
+            World(seed).live()
     except Exception as error:
         return f"seed {seed}: {type(error).__name__}: {error}"
     return ""
@@ -47,7 +49,8 @@ def _replay(seed: int) -> int:
     world = World(seed, traced=True)
     failure = ""
     try:
-        world.live()
+        with mended():
+            world.live()
     except Exception:
         failure = traceback.format_exc(limit=-3)
     sys.stdout.write("\n".join([*(world.trace or ()), failure or "nothing is wrong", ""]))

@@ -219,7 +219,13 @@ class SimulatedAsyncio:
         await PAUSE
 
     async def gather(self, *all_of: Awaitable[Value]) -> list[Value]:
-        return [await one for one in all_of]
+        begun = list(all_of)
+        try:
+            return [await one for one in begun]
+        finally:  # a process that ends here never comes to the others
+            for one in begun:
+                if isinstance(one, Coroutine):
+                    one.close()
 
     @asynccontextmanager
     async def timeout(self, seconds: float) -> Any:

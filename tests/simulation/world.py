@@ -22,12 +22,12 @@ from tests.simulation.database import SimulatedDatabase, copied
 from tests.simulation.ending import come_to_rest
 from tests.simulation.processes import Process, WorkerProcess
 from tests.simulation.provider import SimulatedProvider
-from tests.simulation.record import Record
+from tests.simulation.record import FaultsOfOurs, Record
 from tests.simulation.tasks import Task, Turns, simulated
 
 TRAVEL_DATE = date(2026, 9, 1)
 _LAYOUTS = ("A2", "A3", "A2 B1", "A1 A2 B2", "A2 B2")
-_FARES = {"A": 2_000, "B": 5_001}
+_FARES = ({"A": 2_000, "B": 5_001}, {"A": 2_000, "B": 5_001}, {"A": 0, "B": 3_000}, {"A": 0, "B": 0})
 _TERMS = (
     SalesTerms(),
     SalesTerms((RefundTier(48, 90), RefundTier(2, 33)), waitlist_closes_minutes_before=60),
@@ -93,7 +93,7 @@ class World:
 
     def _make_runs(self) -> list[TrainRun]:
         chance = self.chance
-        train = replace(a_train(chance.choice(_LAYOUTS) + " B1", fares=_FARES), terms=chance.choice(_TERMS))
+        train = replace(a_train(chance.choice(_LAYOUTS) + " B1", fares=chance.choice(_FARES)), terms=chance.choice(_TERMS))
         runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(chance.choice((1, 1, 1, 2)))]
         for run in runs:
             document = copied(run_document(run, self._moment))
@@ -127,8 +127,9 @@ class World:
         return fault
 
     def _watch(self, name: str, before: dict[str, object] | None, document: dict[str, object]) -> None:
-        if self.trace is not None and name == "train_runs":
-            self.note(f"    {self._who()} commits version {document['version']} of {document['_id']}")
+        if self.trace is not None and name in ("train_runs", "payments"):
+            what = document.get("state") or f"version {document['version']}"
+            self.note(f"    {self._who()} writes {what} of {document['_id']}")
         self.record.watch(name, before, document)
 
     def _who(self) -> str:
@@ -138,7 +139,7 @@ class World:
 
     def live(self) -> None:
         """All of it, from the first command to the last; raises Violation where something does not hold."""
-        with simulated(self.turns, self.seconds):
+        with simulated(self.turns, self.seconds), FaultsOfOurs(self.record):
             self.servers = [Process(f"server {number}", self) for number in range(1, self.chance.choice((2, 2, 3)) + 1)]
             self.workers = [WorkerProcess(f"worker {number}", self) for number in (1, 2)]
             while self.crowd.asked < self.weather.commands or not self.turns.is_idle("passengers"):
