@@ -74,10 +74,12 @@ Call = Callable[[Process], Coroutine[Any, Any, Any]]
 
 
 class Crowd:
-    """All passengers. `answers_lost` is the share of answers that get lost on the way, so that they ask again."""
+    """All passengers. `answers_lost` is the share of answers that get lost on the way, so that they ask again. Those who are
+    alike all want one seat all the way, in any section.
+    """
 
-    def __init__(self, service: Service, chance: random.Random, answers_lost: float, *, town_size: int) -> None:
-        self._service, self._chance = service, chance
+    def __init__(self, service: Service, chance: random.Random, answers_lost: float, *, town_size: int, is_alike: bool) -> None:
+        self._service, self._chance, self._is_alike = service, chance, is_alike
         self.answers_lost = answers_lost
         self._town = [f"p{number}@example.com" for number in range(town_size)]
         self._numbers = 0
@@ -158,9 +160,9 @@ class Crowd:
 
     async def _buy(self) -> None:
         chance, run = self._chance, self._chance.choice(self._service.runs)
-        count = chance.choice((1, 1, 1, 2, 2, 3))
+        count = 1 if self._is_alike else chance.choice((1, 1, 1, 2, 2, 3))
         origin, destination = self._journey(run)
-        section = chance.choice(("", "A", "B"))
+        section = "" if self._is_alike else chance.choice(("", "A", "B"))
         seats: tuple[int, ...] = ()
         if section and chance.random() < 0.25:
             seats = tuple(chance.sample(range(1, 4), count))
@@ -332,6 +334,8 @@ class Crowd:
         return f"request-{self._numbers}"
 
     def _journey(self, run: TrainRun) -> tuple[str, str]:
+        if self._is_alike:
+            return "", ""
         first = self._chance.randrange(len(run.stops) - 1) if self._chance.random() < 0.5 else 0
         last = self._chance.randrange(first + 1, len(run.stops)) if self._chance.random() < 0.5 else len(run.stops) - 1
         return run.stops[first].name, run.stops[last].name

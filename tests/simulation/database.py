@@ -54,14 +54,7 @@ class Cursor:
         found = list(self._found())
         if self._order:
             found.sort(key=lambda one: tuple(one[path] for path, _ in self._order))
-        return [self._shown(copied(one)) for one in found[: self._limit or length]]
-
-    def _shown(self, document: Document) -> Document:
-        """Of lists that the projection asks only the fitting member of, just that."""
-        for path, wanted in (self._projection or {}).items():
-            if isinstance(wanted, dict):
-                document[path] = [one for one in document[path] if matches(one, wanted["$elemMatch"])][:1]
-        return document
+        return [copied(shown(one, self._projection)) for one in found[: self._limit or length]]
 
 
 class SimulatedCollection:
@@ -94,7 +87,7 @@ class SimulatedCollection:
 
     async def find_one(self, query: Document, projection: Document | None = None) -> Document | None:
         await self.before("read")
-        return next((copied(one) for one in self.matching(query)), None)
+        return next((copied(shown(one, projection)) for one in self.matching(query)), None)
 
     def find(self, query: Document, projection: Document | None = None) -> Cursor:
         return Cursor(self, lambda: self.matching(query), projection)
@@ -181,7 +174,7 @@ def updated(document: Document, update: Document) -> Document:
     unknown = update.keys() - {"$set", "$unset", "$inc"}
     if unknown:
         raise NotImplementedError(f"the simulated database knows no {unknown}")
-    newer = copied(document)
+    newer = dict(document)
     for path, value in copied(update.get("$set", {})).items():
         place, last = _place(newer, path)
         place[last] = value
@@ -195,16 +188,39 @@ def updated(document: Document, update: Document) -> Document:
 
 
 def _place(document: Document, path: str) -> tuple[Any, Any]:
+    """Where a path leads, by way of new lists and documents: the old ones stay as they are."""
     *parents, last = path.split(".")
     place: Any = document
     for step in parents:
-        place = place[int(step)] if isinstance(place, list) else place[step]
+        key = int(step) if isinstance(place, list) else step
+        place[key] = place[key].copy()
+        place = place[key]
     return place, int(last) if isinstance(place, list) else last
+
+
+def shown(document: Document, projection: Document | None) -> Document:
+    """What a projection asks for; whole fields, but for the one member of a list that it names. No copy."""
+    if not projection:
+        return document
+    if 0 in projection.values():
+        return {field: value for field, value in document.items() if field not in projection}
+    fields = {path.partition(".")[0] for path in projection} | {"_id"}
+    part = {field: document[field] for field in document if field in fields}
+    for path, wanted in projection.items():
+        if isinstance(wanted, dict):
+            part[path] = [one for one in part[path] if matches(one, wanted["$elemMatch"])][:1]
+    return part
 
 
 def matches(document: Document, query: Document) -> bool:
     """Whether a document is what a query asks for."""
-    return all(_fits(_values(document, path.split(".")), wanted) for path, wanted in query.items())
+    for path, wanted in query.items():
+        if type(wanted) is str and type(document.get(path)) is str:  # which most are
+            if document[path] != wanted:
+                return False
+        elif not _fits(_values(document, path.split(".")), wanted):
+            return False
+    return True
 
 
 def _values(place: Any, steps: list[str]) -> list[Any]:
@@ -217,7 +233,7 @@ def _values(place: Any, steps: list[str]) -> list[Any]:
 
 
 def _fits(values: list[Any], wanted: Any) -> bool:
-    if not isinstance(wanted, dict) or not any(key.startswith("$") for key in wanted):
+    if not isinstance(wanted, dict):  # here, a document that is asked for is always one of operators
         if wanted is None and not values:
             return True
         return any(value == wanted or (isinstance(value, list) and wanted in value) for value in values)

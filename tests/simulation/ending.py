@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation import invariants
+from tests.simulation.provider import CAPTURE_FAILS, DECLINES
 from tests.simulation.record import Violation, require
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 # Jobs that failed often wait for a quarter of an hour.
 _ROUND_SECONDS = 1_000.0
 _ROUNDS_MAX = 12
+_UNTIL_IT_HAS_LEFT_SECONDS = 4 * 24 * 3_600.0
+_ASK_AGAIN_MAX = 3
 
 
 def come_to_rest(world: World) -> None:
@@ -25,12 +28,14 @@ def come_to_rest(world: World) -> None:
     if world.chance.random() < 0.5:  # what only memory knew is not known any more
         for process in (*world.servers, *world.workers):
             process.crash()
+    if world.chance.random() < 0.25:
+        world.pass_time(_UNTIL_IT_HAS_LEFT_SECONDS)
     for _ in range(_ROUNDS_MAX):
         world.pass_time(_ROUND_SECONDS)
         for name in ("copy what was left", "tidy", "follow up", "do jobs", "let go"):
-            for worker in world.workers:
-                worker.spawn(worker.take_turn(name), name)
-                world.finish_all()
+            worker = world.chance.choice(world.workers)
+            worker.spawn(worker.take_turn(name), name)
+            world.finish_all()
         if not list(_left_over(world)):
             break
     require_sound_end(world)
@@ -51,6 +56,9 @@ def require_sound_end(world: World) -> None:
     require("at the end", invariants.everything_is_told(record.events, kept["events"].kept, record.told))
     for name, run in kept["train_runs"].kept.items():
         require("at the end", invariants.nothing_is_lost(record.bookings[name], run, kept["bookings"].kept))
+        require("at the end", invariants.no_line_is_left(run, world.now()))
+    able = [purchase.reference for purchase in world.crowd.purchases if purchase.token not in (DECLINES, CAPTURE_FAILS)]
+    require("at the end", invariants.who_can_pay_keeps_the_booking(record.revisions.values(), able))
     committed = {booking["_id"] for booking in bookings}
     for purchase in world.crowd.purchases:
         if purchase.reference and purchase.reference not in committed:
@@ -58,11 +66,11 @@ def require_sound_end(world: World) -> None:
 
 
 def ask_again(world: World) -> None:
-    """Whoever bought something asks again: it is the same, and nothing changes."""
+    """Some who bought something ask again: it is the same, and nothing changes."""
     commits = world.record.commits
-    for purchase in world.crowd.purchases:
-        if purchase.reference:
-            world.turns.spawn(world.crowd.send(purchase), "passenger", "passengers")
+    bought = [purchase for purchase in world.crowd.purchases if purchase.reference]
+    for purchase in world.chance.sample(bought, min(len(bought), _ASK_AGAIN_MAX)):
+        world.turns.spawn(world.crowd.send(purchase), "passenger", "passengers")
     world.finish_all()
     if world.record.commits != commits:
         raise Violation("requests that were sent again at the end have changed something")

@@ -100,14 +100,24 @@ def line_is_those_who_wait(run: Document, bookings: Bookings) -> Iterator[str]:
 
 
 def nobody_waits_for_free_seats(run: Document, decided_at: datetime) -> Iterator[str]:
-    """Until the line closes, what is free fits nobody who waits; afterwards it is being emptied."""
+    """Until the line closes, what is free fits nobody who waits; afterwards nobody waits. (A decision ends some hundred.)"""
     if decided_at >= line_closes_at(run):
+        yield from (f"{place[0]} waits though the line is closed" for place in run["waiting"].values())
         return
     for reference, wanted, legs, count in run["waiting"].values():
         for section in run["sections"]:
             free = sum(1 for sold in section["sold_legs"] if not sold & legs)
             if wanted in ("", section["name"]) and free >= count:
                 yield f"{reference} waits for {count}, and section {section['name']} has {free} free"
+
+
+def nobody_is_overtaken(run: Document, promoted: Iterable[Document]) -> Iterator[str]:
+    """Of two who wait for the same, the one who came first gets a seat first. `promoted` are bookings as they waited."""
+    for booking in promoted:
+        wish = [booking["wanted_section"], booking["legs"], len(booking["passengers"])]
+        for number, (reference, *other) in run["waiting"].items():
+            if other == wish and int(number) < booking["waiting_number"]:
+                yield f"{booking['_id']} got seats before {reference}, who waited for longer"
 
 
 def line_closes_at(run: Document) -> datetime:
@@ -268,6 +278,22 @@ def sums_agree(bookings: Iterable[Document], accounts: Mapping[str, Account]) ->
         yield f"the provider holds {taken} for us; bookings say {due}"
 
 
+def who_can_pay_keeps_the_booking(revisions: Iterable[Document], able: Iterable[str]) -> Iterator[str]:
+    """No booking is ended as unpaid whose money could have been had: `able` are those of cards that pay."""
+    charged, unpaid = set(), set()
+    for booking in revisions:
+        (unpaid if is_unpaid(booking) else charged).add(booking["_id"])
+        if not is_unpaid(booking) and not booking["charged_minor"]:
+            charged.discard(booking["_id"])
+    yield from (f"{reference} was ended as unpaid, and its card pays" for reference in sorted(charged & unpaid & set(able)))
+
+
+def no_line_is_left(run: Document, now: datetime) -> Iterator[str]:
+    """Once it is closed, a line is ended, also where nobody asks for anything."""
+    if now >= line_closes_at(run) and run["waiting"]:
+        yield f"the line of {run['_id']} is closed, and {run['waiting']} still wait"
+
+
 def payments_agree(bookings: Iterable[Document], payments: Mapping[str, Document]) -> Iterator[str]:
     """Our own records of payments say the same as the bookings, and nothing is left to be asked."""
     for payment in payments.values():
@@ -286,7 +312,9 @@ def payments_agree(bookings: Iterable[Document], payments: Mapping[str, Document
             yield f"payment {payment['_id']} took {payment['captured_minor']} and gave {given}; {booking['_id']} says otherwise"
 
 
-def everything_is_told(committed: Mapping[str, Document], kept: Mapping[str, Document], told: Mapping[str, Any]) -> Iterator[str]:
+def everything_is_told(
+    committed: Mapping[str, Document], kept: Mapping[str, Document], told: Mapping[str, Any]
+) -> Iterator[str]:
     """What was committed is kept and told, and nothing else is."""
     for name, other in (("kept", kept), ("told", told)):
         if committed.keys() != other.keys():

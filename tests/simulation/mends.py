@@ -1,7 +1,7 @@
 """Faults of the service that the simulation has found, and that are mended here until they are mended there.
 
 Belongs here: for each of them what goes wrong, and a stand-in for the mend, so that the histories can look for what else there is.
-`test_known_faults.py` shows that each is still found without its mend; once that fails, the mend has to go. Does not: faults that
+`test_breakages.py` shows that each is still found without its mend; once that fails, the mend has to go. Does not: faults that
 are put in on purpose (`breakages.py`).
 """
 

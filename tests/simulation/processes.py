@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 # Small, so that batches, queues and what is unsettled reach their bounds.
 BOUNDS = LaneBounds(
-    batch_max=4, commits_max=4, queue_max=64, commit_attempts_max=4, cached_passengers_max=100, unsettled_max=6, statements_max=2
+    batch_max=4,
+    commits_max=4,
+    queue_max=64,
+    commit_attempts_max=4,
+    cached_passengers_max=100,
+    unsettled_max=6,
+    statements_max=2,
 )
 LEASE_SECONDS = 30.0
 _NEVER = 10**9

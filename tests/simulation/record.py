@@ -110,6 +110,12 @@ class Record:
         require(f"commit {version} of {name}", self._run_complaints(run, decided_at))
         require(f"commit {version} of {name}", invariants.events_follow_from_the_commit(run, told))
         require(f"commit {version} of {name}", invariants.changes_are_told(changed, told))
+        promoted = [
+            waited
+            for one in changed
+            if one["state"] == "CONFIRMED" and (waited := older[one["_id"]]) is not None and waited["state"] == "WAITLISTED"
+        ]
+        require(f"commit {version} of {name}", invariants.nobody_is_overtaken(run, promoted))
         for booking in changed:
             complaints = self._booking_complaints(run, older[booking["_id"]], booking, told, decided_at)
             require(f"commit {version} of {name}", complaints)

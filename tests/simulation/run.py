@@ -14,25 +14,17 @@ from collections.abc import Iterator, Sequence
 from multiprocessing import Pool
 
 from tests.simulation.mends import mended
+from tests.simulation.seeds import failures_of
 from tests.simulation.world import World
 
 _AT_A_TIME = 50
 _FAILURES_SHOWN_MAX = 10
 
 
-def failure_of(seed: int) -> str:
-    """What is wrong with the history of a seed; empty where nothing is."""
-    try:
-        with mended():
-            World(seed).live()
-    except Exception as error:
-        return f"seed {seed}: {type(error).__name__}: {error}"
-    return ""
-
-
-def failures_of(seeds: Sequence[int]) -> list[str]:
-    """What is wrong with the histories of these seeds."""
-    return [failure for failure in map(failure_of, seeds) if failure]
+def mended_failures_of(seeds: Sequence[int]) -> list[str]:
+    """What is wrong with the histories of these seeds, besides what is known."""
+    with mended():
+        return failures_of(seeds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,7 +54,7 @@ def _run(first: int, count: int) -> int:
     failures: list[str] = []
     done = 0
     with Pool(os.cpu_count()) as pool:
-        for found in pool.imap_unordered(failures_of, _chunks(first, count)):
+        for found in pool.imap_unordered(mended_failures_of, _chunks(first, count)):
             done += _AT_A_TIME
             failures += found
             if done % 5_000 == 0:

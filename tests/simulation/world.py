@@ -26,7 +26,8 @@ from tests.simulation.record import FaultsOfOurs, Record
 from tests.simulation.tasks import Task, Turns, simulated
 
 TRAVEL_DATE = date(2026, 9, 1)
-_LAYOUTS = ("A2", "A3", "A2 B1", "A1 A2 B2", "A2 B2")
+# Besides one seat in section B.
+_LAYOUTS = ("A1", "A2", "A2 B1", "A1 A2", "A2 B2")
 _FARES = ({"A": 2_000, "B": 5_001}, {"A": 2_000, "B": 5_001}, {"A": 0, "B": 3_000}, {"A": 0, "B": 0})
 _TERMS = (
     SalesTerms(),
@@ -56,7 +57,7 @@ class Weather:
 def some_weather(chance: random.Random) -> Weather:
     """From fair to foul."""
     return Weather(
-        commands=chance.randint(6, 22),
+        commands=chance.randint(6, 18),
         database_faults=chance.choice((0.0, 0.01, 0.05)),
         provider_faults=chance.choice((0.0, 0.1, 0.4)),
         answers_lost=chance.choice((0.0, 0.1)),
@@ -89,7 +90,8 @@ class World:
         self.runs = self._make_runs()
         self.servers: list[Process] = []
         self.workers: list[WorkerProcess] = []
-        self.crowd = Crowd(self, self.chance, self.weather.answers_lost, town_size=self.chance.choice((6, 14)))
+        town_size, is_alike = self.chance.choice((6, 14)), self.chance.random() < 0.25
+        self.crowd = Crowd(self, self.chance, self.weather.answers_lost, town_size=town_size, is_alike=is_alike)
 
     def _make_runs(self) -> list[TrainRun]:
         chance = self.chance
@@ -177,7 +179,9 @@ class World:
         worker.spawn(worker.take_turn(name), name)
 
     def _crash(self) -> None:
-        process = self.chance.choice([*self.servers, *self.workers])
+        everybody: list[Process] = [*self.servers, *self.workers]
+        busy = [one for one in everybody if not self.turns.is_idle(one.name)]
+        process = self.chance.choice(busy or everybody)
         self.note(f"{process.name} ends and begins anew")
         process.crash()
         self.crowd.connection_lost(process.name)
