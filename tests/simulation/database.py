@@ -6,6 +6,7 @@ others have a turn; and outages, after which the statement was done or not. Does
 Documents go in and come out by way of BSON, so that what the service gets is what MongoDB would give it, and a copy.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ Watcher = Callable[[str, Document | None, Document], None]
 
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _DUPLICATE_KEY = 11000
+_COMPARISONS = {"$lt": operator.lt, "$lte": operator.le, "$gt": operator.gt, "$gte": operator.ge}
 
 
 def copied(document: Document) -> Document:
@@ -54,7 +56,7 @@ class Cursor:
         found = list(self._found())
         if self._order:
             found.sort(key=lambda one: tuple(one[path] for path, _ in self._order))
-        return [copied(shown(one, self._projection)) for one in found[: self._limit or length]]
+        return [self._collection.read(one, self._projection) for one in found[: self._limit or length]]
 
 
 class SimulatedCollection:
@@ -66,6 +68,7 @@ class SimulatedCollection:
         self.name = name
         self.kept: dict[str, Document] = {}
         self._fault, self._watch = fault, watch
+        self._packed: dict[str, bytes] = {}  # as they were read last, until they change
 
     # -- one statement
 
@@ -87,7 +90,15 @@ class SimulatedCollection:
 
     async def find_one(self, query: Document, projection: Document | None = None) -> Document | None:
         await self.before("read")
-        return next((copied(shown(one, projection)) for one in self.matching(query)), None)
+        return next((self.read(one, projection) for one in self.matching(query)), None)
+
+    def read(self, document: Document, projection: Document | None) -> Document:
+        if projection or self.kept.get(document["_id"]) is not document:  # a part of one
+            return copied(shown(document, projection))
+        packed = self._packed.get(document["_id"])
+        if packed is None:
+            packed = self._packed[document["_id"]] = encode(document)
+        return decode(packed, _OPTIONS)
 
     def find(self, query: Document, projection: Document | None = None) -> Cursor:
         return Cursor(self, lambda: self.matching(query), projection)
@@ -153,6 +164,7 @@ class SimulatedCollection:
 
     def _put(self, before: Document | None, document: Document) -> None:
         self.kept[document["_id"]] = document
+        self._packed.pop(document["_id"], None)
         self._watch(self.name, before, document)
 
 
@@ -237,23 +249,14 @@ def _fits(values: list[Any], wanted: Any) -> bool:
         if wanted is None and not values:
             return True
         return any(value == wanted or (isinstance(value, list) and wanted in value) for value in values)
-    return all(any(_compares(value, operator, operand) for value in values) for operator, operand in wanted.items())
+    return all(any(_compares(value, comparison, operand) for value in values) for comparison, operand in wanted.items())
 
 
-def _compares(value: Any, operator: str, operand: Any) -> bool:
-    if operator == "$in":
+def _compares(value: Any, comparison: str, operand: Any) -> bool:
+    if comparison == "$in":
         return value in operand
-    if operator == "$elemMatch":
+    if comparison == "$elemMatch":
         return any(matches(one, operand) for one in value)
     if value is None or isinstance(value, list | dict):
         return False
-    match operator:
-        case "$lt":
-            return bool(value < operand)
-        case "$lte":
-            return bool(value <= operand)
-        case "$gt":
-            return bool(value > operand)
-        case "$gte":
-            return bool(value >= operand)
-    raise NotImplementedError(f"the simulated database knows no {operator}")
+    return bool(_COMPARISONS[comparison](value, operand))

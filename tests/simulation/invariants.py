@@ -184,7 +184,7 @@ def money_of_booking_adds_up(booking: Document) -> Iterator[str]:
 
 
 def refund_is_what_the_terms_say(run: Document, before: Document, booking: Document, decided_at: datetime) -> Iterator[str]:
-    """After one change of one booking: everything to who waited, a tier's share to who travelled, differences of fares to all."""
+    """After one change of one booking: everything to who waited, a tier's share to who travelled, cheaper fares to all."""
     if is_unpaid(booking):
         return
     left = booking["cancelled_passengers"][len(before["cancelled_passengers"]) :]
@@ -280,7 +280,8 @@ def sums_agree(bookings: Iterable[Document], accounts: Mapping[str, Account]) ->
 
 def who_can_pay_keeps_the_booking(revisions: Iterable[Document], able: Iterable[str]) -> Iterator[str]:
     """No booking is ended as unpaid whose money could have been had: `able` are those of cards that pay."""
-    charged, unpaid = set(), set()
+    charged: set[str] = set()
+    unpaid: set[str] = set()
     for booking in revisions:
         (unpaid if is_unpaid(booking) else charged).add(booking["_id"])
         if not is_unpaid(booking) and not booking["charged_minor"]:
@@ -302,14 +303,15 @@ def payments_agree(bookings: Iterable[Document], payments: Mapping[str, Document
         if any(refund["state"] != "DONE" for refund in payment["refunds"]):
             yield f"payment {payment['_id']} has refunds that are not done"
     for booking in bookings:
-        payment = payments.get(booking["payment_id"]) if booking["charged_minor"] else None
-        if booking["charged_minor"] and payment is None:
-            yield f"{booking['_id']} was charged, and there is no payment {booking['payment_id']}"
-        if payment is None:
+        if not booking["charged_minor"]:
             continue
-        given = sum(refund["minor"] for refund in payment["refunds"])
-        if (payment["captured_minor"], given) != (booking["charged_minor"], refunds_minor(booking)):
-            yield f"payment {payment['_id']} took {payment['captured_minor']} and gave {given}; {booking['_id']} says otherwise"
+        paid = payments.get(booking["payment_id"])
+        if paid is None:
+            yield f"{booking['_id']} was charged, and there is no payment {booking['payment_id']}"
+            continue
+        given = sum(refund["minor"] for refund in paid["refunds"])
+        if (paid["captured_minor"], given) != (booking["charged_minor"], refunds_minor(booking)):
+            yield f"payment {paid['_id']} took {paid['captured_minor']} and gave {given}; {booking['_id']} says otherwise"
 
 
 def everything_is_told(

@@ -1,8 +1,8 @@
 """Faults of the service that the simulation has found, and that are mended here until they are mended there.
 
-Belongs here: for each of them what goes wrong, and a stand-in for the mend, so that the histories can look for what else there is.
-`test_breakages.py` shows that each is still found without its mend; once that fails, the mend has to go. Does not: faults that
-are put in on purpose (`breakages.py`).
+Belongs here: for each of them what goes wrong, and a stand-in for the mend, so that the histories can look for what else there
+is. `test_breakages.py` shows that each is still found without its mend; once that fails, the mend has to go. Does not: faults
+that are put in on purpose (`breakages.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,8 +38,8 @@ def catching_up_reads_what_was_emptied() -> Iterator[None]:
 
 @contextmanager
 def looking_up_notices_that_the_run_is_old() -> Iterator[None]:
-    """A booking that is looked up may be newer than the run in memory: then the two contradict each other. Giving up a place in a
-    line that the run has never heard of is a KeyError, and the whole batch is answered INTERNAL.
+    """A booking that is looked up may be newer than the run in memory: then the two contradict each other. Giving up a place in
+    a line that the run has never heard of is a KeyError, and the whole batch is answered INTERNAL.
     """
     look_up = Lane._look_up
 

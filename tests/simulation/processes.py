@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from app.domain.jobs import in_batches
 from app.domain.refusals import Refusal
-from app.payments.provider import Provider
 from app.store.driver import Database
 from app.store.lane import LaneBounds
 from app.store.store import open_store
@@ -18,6 +17,7 @@ from app.usecases.attempts import Attempts
 from app.usecases.bookings import BookingUseCases
 from app.usecases.following import SETTLE_PAYMENT, Following
 from app.usecases.paying import Paying
+from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record
 from tests.simulation.tasks import Turns
 
@@ -44,7 +44,7 @@ class Ground(Protocol):
 
     turns: Turns
     database: "SimulatedDatabase"
-    provider: Provider
+    provider: SimulatedProvider
     record: Record
 
     def now(self) -> datetime: ...

@@ -1,7 +1,7 @@
 """A simulated payment provider, and the truth about the money.
 
-Belongs here: the contract of `app/payments/provider.py` with everything that it allows to go wrong: no answer though it was done,
-no answer and not done, a card that says no, a capture that is refused for good. Does not: when anything is asked.
+Belongs here: the contract of `app/payments/provider.py` with everything that it allows to go wrong: no answer though it was
+done, no answer and not done, a card that says no, a capture that is refused for good. Does not: when anything is asked.
 
 What it remembers is what passengers would find on their statements; the service's own records are held against it.
 """
@@ -36,9 +36,6 @@ class Account:
 class SimulatedProvider:
     """Keeps the contract of providers. `faults` is the share of calls that get no answer; half of them are done."""
 
-    name = "simulated"
-    needs_token = False
-
     def __init__(self, chance: random.Random, faults: float, *, is_ever_certain: bool) -> None:
         self._chance = chance
         self.faults = faults
@@ -46,6 +43,14 @@ class SimulatedProvider:
         self.accounts: dict[str, Account] = {}
         self._declined: set[str] = set()
         self._seen: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return "simulated"
+
+    @property
+    def needs_token(self) -> bool:
+        return False
 
     def is_certain(self, token: str) -> bool:
         return self._is_ever_certain and not token
@@ -110,7 +115,7 @@ class SimulatedProvider:
             raise ProviderUnavailable("no answer, and nothing was done")
         return dice < self.faults
 
-    async def _answer(self, is_lost: bool) -> None:  # noqa: FBT001 - what `_call` gave
+    async def _answer(self, is_lost: bool) -> None:
         await PAUSE
         if is_lost:
             raise ProviderUnavailable("no answer, though it was done")

@@ -68,7 +68,7 @@ class Record:
         self.database: SimulatedDatabase
 
     def watch(self, name: str, before: Document | None, document: Document) -> None:
-        """A change of the database, in the step that makes it. What is wrong is noted: whoever made the change would catch it."""
+        """A change of the database, in the step that makes it. What is wrong is noted: who made it would catch it."""
         try:
             self._changed(name, before, document)
         except Violation as violation:

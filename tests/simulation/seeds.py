@@ -13,7 +13,7 @@ from tests.simulation.world import World
 
 @contextmanager
 def _garbage_is_left() -> Iterator[None]:
-    """A history is short and makes much that refers to itself; looking for that after each thousand values takes a fifth longer."""
+    """A history is short and makes much that refers to itself; looking for that again and again takes a fifth longer."""
     gc.disable()
     try:
         yield

@@ -241,8 +241,8 @@ class _Monotonic:
 def simulated(turns: Turns, monotonic: Callable[[], float]) -> Iterator[None]:
     """Within it, the service's modules have `turns` for their event loop, and `monotonic` for their clock."""
     stand_in, clock = SimulatedAsyncio(turns), _Monotonic(monotonic)
-    kept = [(module, "asyncio", module.asyncio) for module in _KNOW_ASYNCIO]  # type: ignore[attr-defined]
-    kept += [(module, "time", module.time) for module in _KNOW_TIME]  # type: ignore[attr-defined]
+    kept = [(module, "asyncio", module.asyncio) for module in _KNOW_ASYNCIO]
+    kept += [(module, "time", module.time) for module in _KNOW_TIME]
     try:
         for module, name, _ in kept:
             setattr(module, name, stand_in if name == "asyncio" else clock)

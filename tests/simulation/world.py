@@ -1,11 +1,11 @@
 """One history of the service, by a seed.
 
-Belongs here: the trains, who is there, the clock, and what happens next: somebody asks, somebody goes on, a worker takes a turn,
-a process ends, time passes. Does not: what each of them does, nor what has to hold.
+Belongs here: the trains, who is there, the clock, and what happens next: somebody asks, somebody goes on, a worker takes a
+turn, a process ends, time passes. Does not: what each of them does, nor what has to hold.
 
-Time passes by milliseconds with each step, and by leaps in between. A call takes seconds at most: the service rests on that when
-it lets go of money that was set aside minutes ago. So before a leap, servers finish what they have begun; workers do not, and
-find their leases run out.
+Time passes by milliseconds with each step, and by leaps in between. A call takes seconds at most: the service rests on that
+when it lets go of money that was set aside minutes ago. So before a leap, servers finish what they have begun; workers do not,
+and find their leases run out.
 """
 
 import random
