@@ -20,6 +20,7 @@ from tests.builders import a_train, dice
 from tests.simulation.crowd import Crowd
 from tests.simulation.database import SimulatedDatabase, copied
 from tests.simulation.ending import come_to_rest
+from tests.simulation.growing import grow
 from tests.simulation.processes import Process, WorkerProcess
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import FaultsOfOurs, Record
@@ -51,6 +52,7 @@ class Weather:
     crashes: float
     leaps: float
     worker_turns: float
+    growth: float
     stickiness: float
 
 
@@ -64,6 +66,7 @@ def some_weather(chance: random.Random) -> Weather:
         crashes=chance.choice((0.0, 0.002, 0.01)),
         leaps=chance.choice((0.0, 0.005, 0.02)),
         worker_turns=chance.choice((0.01, 0.04)),
+        growth=chance.choice((0.0, 0.0, 0.004)),
         stickiness=chance.choice((0.0, 0.5, 0.9)),
     )
 
@@ -161,6 +164,8 @@ class World:
             self._crash()
         elif dice_ > 1 - weather.crashes - weather.leaps:
             self._leap()
+        elif dice_ > 1 - weather.crashes - weather.leaps - weather.growth:
+            self._grow()
         elif not self.turns.step() and self.crowd.asked < weather.commands:
             self.crowd.somebody_asks()
         self.look()
@@ -185,6 +190,10 @@ class World:
         self.note(f"{process.name} ends and begins anew")
         process.crash()
         self.crowd.connection_lost(process.name)
+
+    def _grow(self) -> None:
+        server, run = self.some_server(), self.chance.choice(self.runs)
+        server.spawn(grow(server, self, run.run_id, self.chance.randrange(len(run.sections))), "grow")
 
     # -- time
 
