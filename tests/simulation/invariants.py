@@ -111,12 +111,12 @@ def nobody_waits_for_free_seats(run: Document, decided_at: datetime) -> Iterator
                 yield f"{reference} waits for {count}, and section {section['name']} has {free} free"
 
 
-def nobody_is_overtaken(run: Document, promoted: Iterable[Document]) -> Iterator[str]:
-    """Of two who wait for the same, the one who came first gets a seat first. `promoted` are bookings as they waited."""
-    for booking in promoted:
+def nobody_is_overtaken(run: Document, promoted: Iterable[tuple[Document, Document]]) -> Iterator[str]:
+    """Of two who wait for the same, the one who came first gets a seat first. `promoted`: as they waited, and as they are."""
+    for waited, booking in promoted:
         wish = [booking["wanted_section"], booking["legs"], len(booking["passengers"])]
         for number, (reference, *other) in run["waiting"].items():
-            if other == wish and int(number) < booking["waiting_number"]:
+            if other == wish and int(number) < waited["waiting_number"]:
                 yield f"{booking['_id']} got seats before {reference}, who waited for longer"
 
 

@@ -111,7 +111,7 @@ class Record:
         require(f"commit {version} of {name}", invariants.events_follow_from_the_commit(run, told))
         require(f"commit {version} of {name}", invariants.changes_are_told(changed, told))
         promoted = [
-            waited
+            (waited, one)
             for one in changed
             if one["state"] == "CONFIRMED" and (waited := older[one["_id"]]) is not None and waited["state"] == "WAITLISTED"
         ]
