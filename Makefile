@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO_IMAGE := build/seatline.binpb
 
-.PHONY: run test test-fast check bench proto proto-release lock clean
+.PHONY: run test test-fast simulate check bench proto proto-release lock clean
 
 # Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C.
 run: .venv/run-installed
@@ -16,6 +16,10 @@ test: .venv/dev-installed
 # Without whatever starts a real mongod or a process.
 test-fast: .venv/dev-installed
 	$(BIN)/pytest tests/unit tests/test_floors.py
+
+# A hundred thousand histories of servers, workers and passengers, each from a seed, with every fault in between.
+simulate: .venv/dev-installed
+	$(BIN)/python -m tests.simulation.run --count 100000
 
 check: .venv/dev-installed
 	$(BIN)/ruff format --check .

@@ -136,10 +136,10 @@ def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> C
 def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Booking | None:
     """Ends a booking that was never paid and now never will be: its seats are free, and nothing is given back.
 
-    One that has ended by itself meanwhile stays as it is, but for its money.
+    One that has ended by itself meanwhile stays as it is, but for its money. One that costs nothing needs no payment.
     """
     booking = run.find(command.reference)
-    if booking is None or not (booking.is_live or booking.charged_minor):
+    if booking is None or not booking.charged_minor:
         return booking
     unpaid = replace(booking, charged_minor=0, refunds=())
     if not booking.is_live:

@@ -9,10 +9,10 @@ next step, at any time, after any crash:
     the payment is    and there is            then
     ----------------  ----------------------  -----------------------------------------------
     AUTHORIZING       either                  ask again, under the same key
-    AUTHORIZED        a booking               capture what the booking costs
+    AUTHORIZED        a booking               capture what the booking costs; void if that is nothing
                       no booking, for long    void
     CAPTURED          a refund not yet DONE   refund it
-    DECLINED, VOIDED  a live booking          nothing to ask: the booking is to be cancelled
+    DECLINED, VOIDED  a live booking          nothing to ask: the booking is to be cancelled if it costs anything
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def next_step(payment: Payment, booking: Booking | None) -> Step | None:
         case PaymentState.AUTHORIZING:
             return _step(payment, AttemptKind.AUTHORIZE, payment.amount)
         case PaymentState.AUTHORIZED:
-            if booking is None or is_lost(payment):
+            if booking is None or not booking.charged_minor or is_lost(payment):
                 return _step(payment, AttemptKind.VOID, payment.amount)
             return _step(payment, AttemptKind.CAPTURE, Money(booking.charged_minor, booking.currency))
         case PaymentState.CAPTURED:

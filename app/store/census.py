@@ -145,7 +145,7 @@ class Census:
             pipeline = [*recent_pipeline(wanted), {"$project": fields}]
             recent = await self._runs.aggregate(pipeline).to_list(len(references))
             settled = await find_at_once(self._bookings, wanted, most=len(references), projection=fields)
-        return {one["_id"]: Resting(one["_id"], one["request_id"], one["payment_id"]) for one in (*settled, *recent)}
+        return {one["_id"]: Resting(one["_id"], one["request_id"], one.get("payment_id", "")) for one in (*settled, *recent)}
 
 
 def _read(what: str, read: Callable[[Document], Value], document: Document) -> Value:

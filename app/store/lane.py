@@ -221,6 +221,8 @@ class Lane:
             found = await self._bookings.find_many(_references(batch))
         own = [one for one in found.values() if one.journey.run_id == self.run_id]
         kept.run.take_over(one for one in own if kept.run.find(one.reference) is None)
+        if any(one.revision > kept.run.version for one in own):  # another server has committed: the run would contradict them
+            await self._catch_up(kept)
         return {reference: one for reference, one in found.items() if one.journey.run_id != self.run_id}
 
     async def _current_run(self) -> KeptRun:

@@ -155,7 +155,8 @@ class TrainRuns:
             document = await self._runs.find_one({"_id": run.run_id})
             if document is None:
                 return None
-            if document["version"] > run.version + 1:
+            # `settle_left` empties a document without a new version.
+            if document["version"] > run.version + 1 or "unsettled_since" not in document:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
                 settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
         recent = _newer(document["recent"], settled)

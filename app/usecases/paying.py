@@ -102,8 +102,8 @@ class Paying:
         raise Refusal(Reason.PAYMENT_UNAVAILABLE, "this request was paid and let go too often; send a new one")
 
     def _is_usable(self, payment: Payment, now: datetime) -> bool:
-        """Whether a sale may rest on it; an older one may be let go at any moment."""
-        is_new = now - payment.update_time < timedelta(seconds=_REUSED_SECONDS_MAX)
+        """Whether a sale may rest on it; an older one may be let go at any moment, by the time at which it was made."""
+        is_new = now - payment.create_time < timedelta(seconds=_REUSED_SECONDS_MAX)
         return is_new and payment.state in (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
 
     async def _authorize(self, kept: KeptPayment, command: CreateBooking) -> Payment:

@@ -1,0 +1,180 @@
+"""Rules broken on purpose, to show that the simulation would notice.
+
+Belongs here: for each of them, a part of the service put out of order until the block ends. Does not: looking for what comes of
+it (`test_breakages.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+import app.domain.changing
+import app.domain.decisions
+import app.domain.holding
+import app.domain.run
+import app.domain.selling
+import app.domain.waiting
+import app.store.journals
+import app.usecases.paying
+from app.domain.booking import Booking
+from app.domain.money import Money
+from app.domain.run import Journal, TrainRun
+from app.store.driver import Swap
+from app.store.lane import Lane
+from app.store.runs import KeptRun, TrainRuns
+from app.usecases.following import Following, settle_jobs
+from tests.simulation.provider import SimulatedProvider
+
+Breakage = Callable[[], AbstractContextManager[Any]]
+
+
+@contextmanager
+def the_swap_guard_is_ignored() -> Iterator[None]:
+    prepare = TrainRuns._prepare
+
+    def unguarded(runs: TrainRuns, kept: KeptRun) -> Any:
+        prepared = prepare(runs, kept)
+        return prepared._replace(swap=Swap({"_id": kept.run.run_id}, prepared.swap.update))
+
+    with patch.object(TrainRuns, "_prepare", unguarded):
+        yield
+
+
+@contextmanager
+def nobody_is_promoted() -> Iterator[None]:
+    with ExitStack() as changes:
+        for module in (app.domain.changing, app.domain.decisions, app.domain.holding):
+            changes.enter_context(patch.object(module, "promote", lambda run, now: None))
+        yield
+
+
+def the_line_is_served_from_its_end() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.waiting, "sorted", lambda numbers: sorted(numbers, reverse=True), create=True)
+
+
+def holds_that_are_over_are_honoured() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.decisions, "drop_expired_holds", lambda run, now: False)
+
+
+def passengers_may_book_twice() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.selling, "require_no_live_booking", lambda run, key: None)
+
+
+def refunds_are_always_whole() -> AbstractContextManager[Any]:
+    def whole(paid_minor: int, *terms: object) -> int:
+        return paid_minor
+
+    return patch.object(app.domain.changing, "refund_minor", whole)
+
+
+@contextmanager
+def seats_that_come_free_are_forgotten() -> Iterator[None]:
+    def forgetful(run: TrainRun, seat: Any, legs: int) -> None:
+        section = run.section_index(seat.section)
+        run._set_sold(section, seat.number, run.sections[section].sold_legs[seat.number - 1] & ~legs)
+
+    with patch.object(TrainRun, "release", forgetful):
+        yield
+
+
+@contextmanager
+def a_lost_swap_is_not_undone() -> Iterator[None]:
+    def undo(run: TrainRun) -> None:
+        run.journal = Journal()
+
+    with patch.object(TrainRun, "undo", undo):
+        yield
+
+
+@contextmanager
+def bookings_leave_the_document_before_they_rest() -> Iterator[None]:
+    async def settle(runs: TrainRuns, todo: Sequence[Any]) -> None:
+        for kept, reference, one in todo:
+            del kept.unsettled[reference]
+            kept.settled[reference] = one.revision
+
+    with patch.object(TrainRuns, "_settle", settle):
+        yield
+
+
+@contextmanager
+def bookings_at_rest_are_not_looked_up() -> Iterator[None]:
+    async def look_up(lane: Lane, kept: KeptRun, batch: Sequence[Any]) -> dict[str, Booking]:
+        kept.run.retain(kept.references_at_hand())
+        return {}
+
+    with patch.object(Lane, "_look_up", look_up):
+        yield
+
+
+def each_try_has_a_reference_of_its_own() -> AbstractContextManager[Any]:
+    numbers = count(100_000)
+    return patch.object(app.domain.selling, "reference_for", lambda *request: f"R{next(numbers)}")
+
+
+def what_is_due_is_not_noted() -> AbstractContextManager[Any]:
+    return patch.object(app.store.journals, "next_due", lambda run: None)
+
+
+@contextmanager
+def events_are_followed_up_before_the_jobs_are_written() -> Iterator[None]:
+    async def follow_up(following: Following) -> None:
+        events = await following._store.events.list_new(100)
+        if events:
+            await following._store.events.followed_up([event.event_id for event in events])
+            await following._store.jobs.put_missing(settle_jobs(events, following._clock()))
+            await following._fan_out(events)
+
+    with patch.object(Following, "follow_up", follow_up):
+        yield
+
+
+@contextmanager
+def each_try_of_a_refund_has_a_key_of_its_own() -> Iterator[None]:
+    refund, numbers = SimulatedProvider.refund, count(1)
+
+    async def under_a_new_key(provider: SimulatedProvider, key: str, authorization_id: str, amount: Money) -> str:
+        return await refund(provider, f"{key}/{next(numbers)}", authorization_id, amount)
+
+    with patch.object(SimulatedProvider, "refund", under_a_new_key):
+        yield
+
+
+def money_is_let_go_while_a_sale_may_rest_on_it() -> AbstractContextManager[Any]:
+    return patch.object(app.usecases.paying, "LET_GO_AFTER_SECONDS", 0)
+
+
+def events_are_named_by_chance() -> AbstractContextManager[Any]:
+    numbers = count(1)
+    return patch.object(app.domain.run, "event_id", lambda run_id, version, index: f"{run_id}:{next(numbers)}:{index}")
+
+
+def closed_lines_stay() -> AbstractContextManager[Any]:
+    def close(run: TrainRun, now: datetime) -> None:
+        return None
+
+    return patch.object(app.domain.decisions, "close", close)
+
+
+BREAKAGES: tuple[Breakage, ...] = (
+    the_swap_guard_is_ignored,
+    nobody_is_promoted,
+    the_line_is_served_from_its_end,
+    holds_that_are_over_are_honoured,
+    passengers_may_book_twice,
+    refunds_are_always_whole,
+    seats_that_come_free_are_forgotten,
+    a_lost_swap_is_not_undone,
+    bookings_leave_the_document_before_they_rest,
+    bookings_at_rest_are_not_looked_up,
+    each_try_has_a_reference_of_its_own,
+    what_is_due_is_not_noted,
+    events_are_followed_up_before_the_jobs_are_written,
+    each_try_of_a_refund_has_a_key_of_its_own,
+    money_is_let_go_while_a_sale_may_rest_on_it,
+    events_are_named_by_chance,
+    closed_lines_stay,
+)

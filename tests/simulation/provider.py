@@ -1,0 +1,121 @@
+"""A simulated payment provider, and the truth about the money.
+
+Belongs here: the contract of `app/payments/provider.py` with everything that it allows to go wrong: no answer though it was
+done, no answer and not done, a card that says no, a capture that is refused for good. Does not: when anything is asked.
+
+What it remembers is what passengers would find on their statements; the service's own records are held against it.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.domain.money import Money
+from app.payments.provider import Declined, ProviderUnavailable, Rejected
+from tests.simulation.tasks import PAUSE
+
+PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST = "pays", "declines", "capture_fails", "unknown_at_first"
+TOKENS = (PAYS, PAYS, PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST)
+
+
+@dataclass
+class Account:
+    """One authorization and what became of it."""
+
+    amount: Money
+    token: str
+    state: str = "authorized"
+    captured_minor: int = 0
+    refunds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def refunded_minor(self) -> int:
+        return sum(self.refunds.values())
+
+
+class SimulatedProvider:
+    """Keeps the contract of providers. `faults` is the share of calls that get no answer; half of them are done."""
+
+    def __init__(self, chance: random.Random, faults: float, *, is_ever_certain: bool) -> None:
+        self._chance = chance
+        self.faults = faults
+        self._is_ever_certain = is_ever_certain
+        self.accounts: dict[str, Account] = {}
+        self._declined: set[str] = set()
+        self._seen: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return "simulated"
+
+    @property
+    def needs_token(self) -> bool:
+        return False
+
+    def is_certain(self, token: str) -> bool:
+        return self._is_ever_certain and not token
+
+    async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
+        is_lost = await self._call()
+        if token == DECLINES:
+            self._declined.add(key)
+            raise Declined("the card was declined")
+        account = self.accounts.setdefault(key, Account(amount, token))
+        if (account.amount, account.token) != (amount, token):
+            raise Rejected("the key stands for another authorization")
+        if token == UNKNOWN_AT_FIRST and key not in self._seen:
+            self._seen.add(key)
+            is_lost = True
+        await self._answer(is_lost)
+        return key
+
+    async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
+        is_lost = await self._call()
+        account = self._account(authorization_id)
+        if account.token == CAPTURE_FAILS or account.state == "voided" or amount.minor > account.amount.minor:
+            raise Rejected(f"it cannot be captured: {account.state}")
+        if account.state == "captured" and account.captured_minor != amount.minor:
+            raise Rejected("it was captured with another amount")
+        account.state, account.captured_minor = "captured", amount.minor
+        await self._answer(is_lost)
+
+    async def void(self, key: str, authorization_id: str) -> None:
+        is_lost = await self._call()
+        account = self._account(authorization_id)
+        if account.state == "captured":
+            raise Rejected("it was captured")
+        account.state = "voided"
+        await self._answer(is_lost)
+
+    async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
+        is_lost = await self._call()
+        account = self._account(authorization_id)
+        if key in account.refunds and account.refunds[key] != amount.minor:
+            raise Rejected("the key stands for another refund")
+        if key not in account.refunds:
+            if account.refunded_minor + amount.minor > account.captured_minor:
+                raise Rejected("more than was captured")
+            account.refunds[key] = amount.minor
+        await self._answer(is_lost)
+        return key
+
+    async def close(self) -> None:
+        return None
+
+    def _account(self, authorization_id: str) -> Account:
+        if authorization_id not in self.accounts:
+            raise Rejected("there is no such authorization")
+        return self.accounts[authorization_id]
+
+    async def _call(self) -> bool:
+        """The way to the provider; whether the answer will be lost on the way back."""
+        await PAUSE
+        dice = self._chance.random()
+        if dice < self.faults / 2:
+            raise ProviderUnavailable("no answer, and nothing was done")
+        return dice < self.faults
+
+    async def _answer(self, is_lost: bool) -> None:
+        await PAUSE
+        if is_lost:
+            raise ProviderUnavailable("no answer, though it was done")

@@ -1,0 +1,240 @@
+"""One history of the service, by a seed.
+
+Belongs here: the trains, who is there, the clock, and what happens next: somebody asks, somebody goes on, a worker takes a
+turn, a process ends, time passes. Does not: what each of them does, nor what has to hold.
+
+Time passes by milliseconds with each step, and by leaps in between. A call takes seconds at most: the service rests on that
+when it lets go of money that was set aside minutes ago. So before a leap, servers finish what they have begun; workers do not,
+and find their leases run out.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from app.domain.run import TrainRun, make_run
+from app.domain.terms import RefundTier, SalesTerms
+from app.store.documents import run_document
+from tests.builders import a_train, dice
+from tests.simulation.crowd import Crowd
+from tests.simulation.database import SimulatedDatabase, copied
+from tests.simulation.ending import come_to_rest
+from tests.simulation.growing import grow
+from tests.simulation.processes import Process, WorkerProcess
+from tests.simulation.provider import SimulatedProvider
+from tests.simulation.record import FaultsOfOurs, Record
+from tests.simulation.tasks import Task, Turns, simulated
+
+TRAVEL_DATE = date(2026, 9, 1)
+# Besides one seat in section B.
+_LAYOUTS = ("A1", "A2", "A2 B1", "A1 A2", "A2 B2")
+_FARES = ({"A": 2_000, "B": 5_001}, {"A": 2_000, "B": 5_001}, {"A": 0, "B": 3_000}, {"A": 0, "B": 0})
+_TERMS = (
+    SalesTerms(),
+    SalesTerms((RefundTier(48, 90), RefundTier(2, 33)), waitlist_closes_minutes_before=60),
+    SalesTerms((), waitlist_closes_minutes_before=0, waitlist_max=2),
+)
+# Together well below the minutes after which money is let go: the longest that calls may take.
+_SHORT_LEAPS_SECONDS_MAX = 60.0
+_LONG_LEAPS_SECONDS = (31.0, 31.0, 70.0, 70.0, 310.0, 310.0, 1_000.0, 26 * 3_600.0)
+_CALLS_AT_ONCE_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How a history is: how much is asked for, and how much goes wrong. Shares are of statements, answers or steps."""
+
+    commands: int
+    database_faults: float
+    provider_faults: float
+    answers_lost: float
+    crashes: float
+    leaps: float
+    worker_turns: float
+    growth: float
+    stickiness: float
+
+
+def some_weather(chance: random.Random) -> Weather:
+    """From fair to foul."""
+    return Weather(
+        commands=chance.randint(6, 18),
+        database_faults=chance.choice((0.0, 0.01, 0.05)),
+        provider_faults=chance.choice((0.0, 0.1, 0.4)),
+        answers_lost=chance.choice((0.0, 0.1)),
+        crashes=chance.choice((0.0, 0.002, 0.01)),
+        leaps=chance.choice((0.0, 0.005, 0.02)),
+        worker_turns=chance.choice((0.01, 0.04)),
+        growth=chance.choice((0.0, 0.0, 0.004)),
+        stickiness=chance.choice((0.0, 0.5, 0.9)),
+    )
+
+
+class World:
+    """Everything of one history."""
+
+    def __init__(self, seed: int, *, traced: bool = False) -> None:
+        self.chance = dice(seed)
+        self.seed = seed
+        self.weather = some_weather(self.chance)
+        self.trace: list[str] | None = [f"seed {seed}: {self.weather}"] if traced else None
+        self.steps = 0
+        self._moment = datetime(2026, 8, 30, 12, tzinfo=UTC)
+        self._begin = self._moment
+        self._short_leaps_seconds = 0.0
+        self.is_fair = False
+        self.turns = Turns(self.chance, self.weather.stickiness)
+        self.record = Record()
+        self.database = SimulatedDatabase(self._fault, self._watch)
+        self.record.database = self.database
+        certain = self.chance.random() < 0.5
+        self.provider = SimulatedProvider(self.chance, self.weather.provider_faults, is_ever_certain=certain)
+        self.runs = self._make_runs()
+        self.servers: list[Process] = []
+        self.workers: list[WorkerProcess] = []
+        town_size, is_alike = self.chance.choice((6, 14)), self.chance.random() < 0.25
+        self.crowd = Crowd(self, self.chance, self.weather.answers_lost, town_size=town_size, is_alike=is_alike)
+
+    def _make_runs(self) -> list[TrainRun]:
+        chance = self.chance
+        train = replace(a_train(chance.choice(_LAYOUTS) + " B1", fares=chance.choice(_FARES)), terms=chance.choice(_TERMS))
+        runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(chance.choice((1, 1, 1, 2)))]
+        for run in runs:
+            document = copied(run_document(run, self._moment))
+            self.database["train_runs"].kept[run.run_id] = document
+            self.record.begin(document)
+        return runs
+
+    # -- what processes stand on
+
+    def now(self) -> datetime:
+        return self._moment
+
+    def seconds(self) -> float:
+        return (self._moment - self._begin).total_seconds()
+
+    def jitter(self) -> float:
+        return self.chance.random()
+
+    def some_server(self) -> Process:
+        return self.chance.choice(self.servers)
+
+    def note(self, text: str) -> None:
+        if self.trace is not None:
+            self.trace.append(f"{self.steps:5} {self._moment:%d %H:%M:%S.%f}  {text}")
+
+    def _fault(self, statement: str) -> str | None:
+        if self.is_fair or self.chance.random() >= self.weather.database_faults:
+            return None
+        fault = self.chance.choice(("before", "after"))
+        self.note(f"outage {fault} {statement}")
+        return fault
+
+    def _watch(self, name: str, before: dict[str, object] | None, document: dict[str, object]) -> None:
+        if self.trace is not None and name in ("train_runs", "payments"):
+            what = document.get("state") or f"version {document['version']}"
+            self.note(f"    {self._who()} writes {what} of {document['_id']}")
+        self.record.watch(name, before, document)
+
+    def _who(self) -> str:
+        return f"{self.turns.current.process} ({self.turns.current.name})" if self.turns.current else "somebody"
+
+    # -- a history
+
+    def live(self) -> None:
+        """All of it, from the first command to the last; raises Violation where something does not hold."""
+        with simulated(self.turns, self.seconds), FaultsOfOurs(self.record):
+            self.servers = [Process(f"server {number}", self) for number in range(1, self.chance.choice((2, 2, 3)) + 1)]
+            self.workers = [WorkerProcess(f"worker {number}", self) for number in (1, 2)]
+            while self.crowd.asked < self.weather.commands or not self.turns.is_idle("passengers"):
+                self.step()
+            come_to_rest(self)
+
+    def step(self) -> None:
+        """Something happens, and what has to hold is looked at."""
+        self.steps += 1
+        self._moment += timedelta(milliseconds=int(self.chance.random() * 20) + 1)
+        weather, dice_ = self.weather, self.chance.random()
+        if self.crowd.asked < weather.commands and dice_ < 0.04 and self._calls() < _CALLS_AT_ONCE_MAX:
+            self.crowd.somebody_asks()
+        elif dice_ < 0.04 + weather.worker_turns:
+            self._begin_worker_turn()
+        elif dice_ > 1 - weather.crashes:
+            self._crash()
+        elif dice_ > 1 - weather.crashes - weather.leaps:
+            self._leap()
+        elif dice_ > 1 - weather.crashes - weather.leaps - weather.growth:
+            self._grow()
+        elif not self.turns.step() and self.crowd.asked < weather.commands:
+            self.crowd.somebody_asks()
+        self.look()
+
+    def look(self) -> None:
+        """Raises the first thing that was found wrong."""
+        if self.record.found:
+            raise self.record.found[0]
+
+    def _calls(self) -> int:
+        return sum(1 for task in self.turns.under_way if task.process == "passengers")
+
+    def _begin_worker_turn(self) -> None:
+        worker = self.chance.choice(self.workers)
+        name = self.chance.choice(("follow up", "do jobs", "do jobs", "let go", "tidy", "copy what was left"))
+        worker.spawn(worker.take_turn(name), name)
+
+    def _crash(self) -> None:
+        everybody: list[Process] = [*self.servers, *self.workers]
+        busy = [one for one in everybody if not self.turns.is_idle(one.name)]
+        process = self.chance.choice(busy or everybody)
+        self.note(f"{process.name} ends and begins anew")
+        process.crash()
+        self.crowd.connection_lost(process.name)
+
+    def _grow(self) -> None:
+        server, run = self.some_server(), self.chance.choice(self.runs)
+        server.spawn(grow(server, self, run.run_id, self.chance.randrange(len(run.sections))), "grow")
+
+    # -- time
+
+    def _leap(self) -> None:
+        short = self.chance.random() * 8
+        if self._short_leaps_seconds + short < _SHORT_LEAPS_SECONDS_MAX and self.chance.random() < 0.5:
+            self._short_leaps_seconds += short
+            self.pass_time(short)
+            return
+        self.finish_calls()
+        departs = self.runs[0].stops[0].depart or self._moment
+        closes = departs - timedelta(minutes=self.runs[0].terms.waitlist_closes_minutes_before)
+        moments = [moment for moment in (closes - timedelta(seconds=5), closes, departs) if moment > self._moment]
+        if moments and self.chance.random() < 0.15:
+            self.pass_time((self.chance.choice(moments) - self._moment).total_seconds())
+        else:
+            self.pass_time(self.chance.choice(_LONG_LEAPS_SECONDS))
+
+    def pass_time(self, seconds: float) -> None:
+        """A leap."""
+        self._moment += timedelta(milliseconds=round(seconds * 1_000))
+        self.note(f"{seconds:.0f} seconds pass")
+
+    def finish_calls(self) -> None:
+        """Has passengers and servers finish what they have begun."""
+        workers = {worker.name for worker in self.workers}
+        self._finish(lambda task: task.process not in workers)
+
+    def finish_all(self) -> None:
+        """Has everybody finish."""
+        self._finish(lambda task: True)
+
+    def _finish(self, is_meant: Callable[[Task], bool]) -> None:
+        while self.turns.step(is_meant):
+            self.steps += 1
+            self._moment += timedelta(milliseconds=1)
+            self.look()
+
+
+def live(seed: int, *, traced: bool = False) -> World:
+    """The whole history of a seed."""
+    world = World(seed, traced=traced)
+    world.live()
+    return world
