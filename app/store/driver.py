@@ -16,6 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from app.domain.refusals import Reason, Refusal
@@ -35,8 +36,10 @@ __all__ = [
     "Packer",
     "Swap",
     "SwapOutcome",
+    "confirmed",
     "connect",
     "connect_mock",
+    "durable",
     "find_at_once",
     "insert_those_missing",
     "outage_refused",
@@ -45,6 +48,8 @@ __all__ = [
 
 _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66
+# Reads that come too early after an election, or whose primary was no longer one when they were to be confirmed.
+_READ_OUTAGES = {134, 179}  # ReadConcernMajorityNotAvailableYet, LinearizableReadConcernError
 _LENGTH = Struct("<i")
 
 
@@ -131,6 +136,29 @@ def outage_refused() -> Iterator[None]:
         raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
 
 
+def durable(collection: Collection) -> Collection:
+    """The collection, read as most members of the replica set have it: what is read is never taken back.
+
+    Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on. For
+    a moment after an election, this may lack what was acknowledged just before.
+    """
+    return _read_with(collection, "majority")
+
+
+def confirmed(collection: Collection) -> Collection:
+    """The collection, read as the primary has it once most members have it, too: all that was acknowledged and nothing else.
+
+    Each read takes as long as a write.
+    """
+    return _read_with(collection, "linearizable")
+
+
+def _read_with(collection: Collection, level: str) -> Collection:
+    # The database in memory has no members that could differ.
+    is_mock = _is_mock(collection.database)  # type: ignore[arg-type]  # motor's stubs call the database a collection
+    return collection if is_mock else collection.with_options(read_concern=ReadConcern(level))
+
+
 async def find_at_once(
     collection: Collection, query: Document, *, most: int, projection: Document | None = None
 ) -> list[Document]:
@@ -144,6 +172,8 @@ async def find_at_once(
     command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most}
     if projection is not None:
         command["projection"] = projection
+    if collection.read_concern.level is not None:  # which a plain command does not take from its collection
+        command["readConcern"] = collection.read_concern.document
     reply = await collection.database.command(command, codec_options=collection.codec_options)
     found: list[Document] = reply["cursor"]["firstBatch"]
     if reply["cursor"]["id"]:
@@ -204,4 +234,6 @@ async def insert_those_missing(collection: Collection, documents: list[Document]
 def _is_outage(error: PyMongoError) -> bool:
     if isinstance(error, AutoReconnect) or error.timeout:
         return True
-    return isinstance(error, OperationFailure) and error.has_error_label("RetryableWriteError")
+    if not isinstance(error, OperationFailure):
+        return False
+    return error.code in _READ_OUTAGES or error.has_error_label("RetryableWriteError")

@@ -8,6 +8,9 @@ since it was read. It names only the paths that changed, and carries the booking
 then to the collection `bookings`, where they rest, and the next commit leaves them out. So the document never grows with what
 is sold, a commit costs the same on every train, and yet a booking and its seats are made and changed in one step.
 
+A run's document is read as most members of the replica set have it. Were it read as the primary has it, which may yet lose its
+last commit, a server could go on from a version that never was, and meet another one of the same number.
+
 What is in `recent` is newer than what is in `bookings` and stands for it. Nothing leaves `recent` before its copy is
 acknowledged; after a crash, whoever loads the run next finds it there, and so do all readers.
 """
@@ -38,6 +41,7 @@ from app.store.driver import (
     Packer,
     Swap,
     SwapOutcome,
+    durable,
     insert_those_missing,
     outage_refused,
     swap_each,
@@ -109,7 +113,8 @@ class TrainRuns:
     """The collections `train_runs` and `bookings`, as far as selling needs them."""
 
     def __init__(self, database: Database) -> None:
-        self._runs: Collection = database["train_runs"]
+        self._runs: Collection = durable(database["train_runs"])
+        # As the primary has them: only what is durable is ever copied, and none that was copied may be missed.
         self._bookings: Collection = database["bookings"]
         self._events: Collection = database["events"]
         self._packer = Packer(database)

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import grpc
@@ -29,14 +30,27 @@ _PASSING = {
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-_Answer = TypeVar("_Answer")
+Answer = TypeVar("Answer")
+
+
+async def insist(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Calls until there is an answer."""
+    deadline = time.monotonic() + INSIST_SECONDS_MAX
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            refused = decoded(error)
+            assert refused.code in _PASSING, refused
+            assert time.monotonic() < deadline, f"asked for too long, and was told {refused}"
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 class Crowd:
     """Buyers, each of whom books one place on the next of the runs, or waits for it; each fourth cancels it again.
 
-    `targets` are the servers that they call, in turn, and may change meanwhile. `answered` are bookings as they were
-    acknowledged, `cancelled` who was told that it is; `tries` counts calls that came to nothing.
+    `targets` are the servers that they call, by chance, and may change meanwhile. `answered` are bookings as they were
+    acknowledged, `cancelled` who was told that it is.
     """
 
     def __init__(self, prefix: str, runs: Sequence[Run], buyers: int, targets: list[str]) -> None:
@@ -44,7 +58,6 @@ class Crowd:
         self.targets = targets
         self.answered: dict[str, booking_pb2.Booking] = {}
         self.cancelled: set[str] = set()
-        self.tries = 0
         self._runs = runs
         self._channels: dict[str, grpc.aio.Channel] = {}
 
@@ -80,30 +93,21 @@ class Crowd:
 
     async def _caller(self, queue: Iterator[tuple[int, str]]) -> None:
         for number, name in queue:  # all callers share one iterator
-            request = booking_request(
-                self._runs[number % len(self._runs)], name, request_id=name, if_full=booking_pb2.IF_FULL_WAITLIST
-            )
-            booking = await self._insist(name, lambda phone, request=request: phone.send(request))  # type: ignore[misc]
-            self.answered[name] = booking
+            run = self._runs[number % len(self._runs)]
+            request = booking_request(run, name, request_id=name, if_full=booking_pb2.IF_FULL_WAITLIST)
+            self.answered[name] = await insist(partial(self._send, name, request))
             if number % CANCELS_EVERY == 0:
-                reference = booking.reference
-                await self._insist(name, lambda phone, reference=reference: phone.cancel(reference))  # type: ignore[misc]
+                await insist(partial(self._cancel, name))
                 self.cancelled.add(name)
 
-    async def _insist(self, name: str, call: Callable[[Phone], Awaitable[_Answer]]) -> _Answer:
-        """Calls until there is an answer, each time another server."""
-        deadline = time.monotonic() + INSIST_SECONDS_MAX
-        while True:
-            try:
-                return await call(Phone(self._channel(random.choice(self.targets)), name))  # noqa: S311 - no secret
-            except grpc.aio.AioRpcError as error:
-                refused = decoded(error)
-                assert refused.code in _PASSING, f"{name} was told {refused}"
-                assert time.monotonic() < deadline, f"{name} asks for too long, and was told {refused}"
-            self.tries += 1
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async def _send(self, name: str, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
+        return await Phone(self._any_channel(), name).send(request)
 
-    def _channel(self, target: str) -> grpc.aio.Channel:
+    async def _cancel(self, name: str) -> booking_pb2.Booking:
+        return await Phone(self._any_channel(), name).cancel(self.answered[name].reference)
+
+    def _any_channel(self) -> grpc.aio.Channel:
+        target = random.choice(self.targets)  # noqa: S311 - no secret
         if target not in self._channels:
             # Whoever comes back is to be noticed soon.
             options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ END_SECONDS_MAX = 20.0
 # Asks the kernel for the end of the one with the other (PR_SET_PDEATHSIG), and becomes mongod. This process, which has threads
 # of gRPC, must not do anything between fork and exec.
 _BECOME = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+_INTERRUPTED = 11601
+# Longer than it takes to notice and to kill whoever waits; and the end of the fault waits for it.
+_HANGING_MILLISECONDS = 1_500
 _PORTS = range(20_000, 32_000)
 
 MongoDatabase = Database[dict[str, Any]]
@@ -97,15 +100,15 @@ class Member:
             self._process.kill()
             self._process.wait(END_SECONDS_MAX)
 
-    async def ask(self, *command: Any, **arguments: Any) -> dict[str, Any]:
-        """Has this very member answer a command of its database `admin`."""
-        return await asyncio.to_thread(self._ask, *command, **arguments)
+    async def ask(self, *command: Any, database: str = "admin", **arguments: Any) -> dict[str, Any]:
+        """Has this very member answer a command, as it sees things alone."""
+        return await asyncio.to_thread(self._ask, database, *command, **arguments)
 
-    def _ask(self, *command: Any, **arguments: Any) -> dict[str, Any]:
+    def _ask(self, database: str, *command: Any, **arguments: Any) -> dict[str, Any]:
         with MongoClient[dict[str, Any]](
-            LOOPBACK, self.port, directConnection=True, serverSelectionTimeoutMS=1_000, timeoutMS=5_000
+            LOOPBACK, self.port, directConnection=True, serverSelectionTimeoutMS=1_000, timeoutMS=10_000
         ) as client:
-            return client.admin.command(*command, **arguments)
+            return client[database].command(*command, **arguments)
 
 
 class ReplicaSet:
@@ -209,11 +212,34 @@ def database_of(members: ReplicaSet) -> Iterator[MongoDatabase]:
 
 
 @asynccontextmanager
-async def failing(member: Member, name: str, **data: Any) -> AsyncIterator[None]:
-    """Has a member fail on purpose until the block ends: `name` is one of MongoDB's own fail points."""
-    await member.ask("configureFailPoint", name, mode="alwaysOn", data=data)
+async def failing(member: Member, name: str, **data: Any) -> AsyncIterator[int]:
+    """Has a member fail on purpose until the block ends: `name` is one of MongoDB's own fail points.
+
+    Gives how often that has happened before.
+    """
+    before = await member.ask("configureFailPoint", name, mode="alwaysOn", data=data)
     try:
-        yield
+        yield int(before["count"])
     finally:
         if member.is_running:
             await member.ask("configureFailPoint", name, mode="off")
+
+
+@asynccontextmanager
+async def hanging(member: Member, namespace: str, *commands: str) -> AsyncIterator[None]:
+    """Has what the service asks of a collection hang for a while and come to nothing, until the block ends."""
+    data = {"failCommands": commands, "namespace": namespace, "appName": "seatline", "errorCode": _INTERRUPTED}
+    async with failing(member, "failCommand", **data, blockConnection=True, blockTimeMS=_HANGING_MILLISECONDS):
+        yield
+
+
+@asynccontextmanager
+async def followers_halted(members: ReplicaSet) -> AsyncIterator[Member]:
+    """Has nobody follow the primary until the block ends, although all think that all is well. Gives the primary."""
+    primary = await members.primary()
+    async with AsyncExitStack() as stack:
+        for member in members.members:
+            if member is not primary:
+                times = 1 + await stack.enter_async_context(failing(member, "stopReplProducer"))
+                await member.ask("waitForFailPoint", "stopReplProducer", timesEntered=times, maxTimeMS=4_000)
+        yield primary
