@@ -205,6 +205,17 @@ class Server:
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
 
+    async def start_work(self) -> None:
+        """Begins with the worker's part alone, as soon as the database answers."""
+        await self._check_database()
+        if not self._health.is_available:
+            _log.warning("the database does not answer; waiting for it")
+        while not self._health.is_available:
+            await asyncio.sleep(self._settings.health_interval_seconds)
+            await self._check_database()
+        self.worker.start()
+        _log.info("working")
+
     async def end_work(self) -> None:
         """Ends what goes on without callers, and the connections."""
         await self.worker.stop()
@@ -271,11 +282,10 @@ async def _work(settings: Settings) -> None:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
     client, _ = await _open_database(settings)
     server = Server(settings, client, None)
-    await make_indexes(server.database)
-    server.worker.start()
-    _log.info("working")
+    starting = asyncio.create_task(server.start_work(), name="start to work")
     await stopping.wait()
     _log.info("stopping")
+    starting.cancel()
     await server.end_work()
 
 

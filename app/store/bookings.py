@@ -68,7 +68,7 @@ class Bookings:
         return {document["_id"]: booking_from(document) for document in found}
 
     async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:
-        """The bookings, recent or at rest, that have these references. Money is moved on the strength of it: so it is confirmed."""
+        """The bookings, recent or at rest, that have these references. Money moves on the strength of it: so it is confirmed."""
         pipeline = recent_pipeline({"_id": {"$in": list(references)}})
         with outage_refused():
             recent = await self._confirmed_runs.aggregate(pipeline).to_list(len(references))

@@ -139,8 +139,8 @@ def outage_refused() -> Iterator[None]:
 def durable(collection: Collection) -> Collection:
     """The collection, read as most members of the replica set have it: what is read is never taken back.
 
-    Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on. For
-    a moment after an election, this may lack what was acknowledged just before.
+    Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on.
+    For a moment after an election, this may lack what was acknowledged just before.
     """
     return _read_with(collection, "majority")
 

@@ -151,7 +151,8 @@ class TrainRuns:
     async def catch_up(self, kept: KeptRun) -> KeptRun | None:
         """A run as it is now, of which only what others changed is read; None if it is gone.
 
-        One commit's bookings are all in the document. Only what more than one of them changed may have left it.
+        One commit's bookings are all in the document, until nobody has sold for a while (`settle_left`). Only what more than one
+        of them changed may have left it before.
         """
         run = kept.run
         settled: list[Document] = []
@@ -159,7 +160,7 @@ class TrainRuns:
             document = await self._runs.find_one({"_id": run.run_id})
             if document is None:
                 return None
-            if document["version"] > run.version + 1:
+            if document["version"] > run.version + 1 or not document["recent"]:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
                 settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
         recent = _newer(document["recent"], settled)

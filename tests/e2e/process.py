@@ -37,7 +37,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 class SeatlineProcess:
-    """A started process of the service: its log, and its end. The log is `<data_dir>.log`, also where there is no such folder."""
+    """A started process of the service: its log and its end. The log is `<data_dir>.log`, whether or not it makes that folder."""
 
     arguments: tuple[str, ...]
 
@@ -119,8 +119,15 @@ class WorkerProcess(SeatlineProcess):
 @asynccontextmanager
 async def running(process: Started) -> AsyncIterator[Started]:
     """A process that is ready, until the block ends."""
-    try:
+    async with started(process):
         await process.ready()
+        yield process
+
+
+@asynccontextmanager
+async def started(process: Started) -> AsyncIterator[Started]:
+    """A process, ready or not, until the block ends."""
+    try:
         yield process
     finally:
         if process.process.poll() is None:

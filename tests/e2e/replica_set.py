@@ -187,14 +187,18 @@ async def _leads(member: Member) -> bool:
     return await _state(member) == "PRIMARY"
 
 
+def _new_home() -> Path:
+    shared_memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
+    return Path(tempfile.mkdtemp(prefix="seatline-", dir=shared_memory if shared_memory.is_dir() else None))
+
+
 @asynccontextmanager
 async def replica_set(count: int) -> AsyncIterator[ReplicaSet]:
     """A set of so many members, until the block ends. They keep their files in memory, where there is room for that."""
     binary = find_mongod()
     if binary is None:
         pytest.fail("no mongod runs here")
-    shared_memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
-    home = Path(tempfile.mkdtemp(prefix="seatline-", dir=shared_memory if shared_memory.is_dir() else None))
+    home = _new_home()
     made = ReplicaSet(binary, home, count)
     try:
         await made.begin()

@@ -1,4 +1,4 @@
-"""A server is killed: between a sale and what follows from it, and in the middle of a burst. All that it promised comes true."""
+"""A server is killed: between a sale and what follows from it, and in the middle of a burst. What it promised comes true."""
 
 from __future__ import annotations
 

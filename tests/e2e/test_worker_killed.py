@@ -1,4 +1,4 @@
-"""A worker is killed between what it does at the payment provider and what it writes of it: nobody pays twice, and all is paid."""
+"""A worker is killed between what it does at the payment provider and what it writes of it: nobody pays twice, all is paid."""
 
 from __future__ import annotations
 
