@@ -5,15 +5,15 @@ driver: Motor, which follows PyMongo's own asyncio API closely enough that repla
 statements.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from struct import Struct
 from typing import Any, NamedTuple
 
 from bson import encode
 from bson.raw_bson import RawBSONDocument
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -25,6 +25,7 @@ Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
+Session = AsyncIOMotorClientSession
 
 __all__ = [
     "Client",
@@ -36,7 +37,6 @@ __all__ = [
     "Packer",
     "Swap",
     "SwapOutcome",
-    "confirmed",
     "connect",
     "connect_mock",
     "durable",
@@ -44,12 +44,12 @@ __all__ = [
     "insert_those_missing",
     "outage_refused",
     "swap_each",
+    "up_to_date",
 ]
 
 _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66
-# Reads that come too early after an election, or whose primary was no longer one when they were to be confirmed.
-_READ_OUTAGES = {134, 179}  # ReadConcernMajorityNotAvailableYet, LinearizableReadConcernError
+_NOTHING_DURABLE_YET = 134  # a read that comes too early after an election
 _LENGTH = Struct("<i")
 
 
@@ -140,23 +140,21 @@ def durable(collection: Collection) -> Collection:
     """The collection, read as most members of the replica set have it: what is read is never taken back.
 
     Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on.
-    For a moment after an election, this may lack what was acknowledged just before.
+    But for a moment after an election, this lacks what was acknowledged just before: a swap is to prove it, or `up_to_date`.
     """
-    return _read_with(collection, "majority")
-
-
-def confirmed(collection: Collection) -> Collection:
-    """The collection, read as the primary has it once most members have it, too: all that was acknowledged and nothing else.
-
-    Each read takes as long as a write.
-    """
-    return _read_with(collection, "linearizable")
-
-
-def _read_with(collection: Collection, level: str) -> Collection:
-    # The database in memory has no members that could differ.
     is_mock = _is_mock(collection.database)  # type: ignore[arg-type]  # motor's stubs call the database a collection
-    return collection if is_mock else collection.with_options(read_concern=ReadConcern(level))
+    return collection if is_mock else collection.with_options(read_concern=ReadConcern("majority"))
+
+
+@asynccontextmanager
+async def up_to_date(database: Database) -> AsyncIterator[Session | None]:
+    """A session in which durable reads find all that was acknowledged before, also right after an election."""
+    if _is_mock(database):
+        yield None
+        return
+    async with await database.client.start_session(causal_consistency=True) as session:
+        await database.command("ping", session=session)  # tells the session what the primary has; reads wait for it
+        yield session
 
 
 async def find_at_once(
@@ -172,8 +170,6 @@ async def find_at_once(
     command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most}
     if projection is not None:
         command["projection"] = projection
-    if collection.read_concern.level is not None:  # which a plain command does not take from its collection
-        command["readConcern"] = collection.read_concern.document
     reply = await collection.database.command(command, codec_options=collection.codec_options)
     found: list[Document] = reply["cursor"]["firstBatch"]
     if reply["cursor"]["id"]:
@@ -236,4 +232,4 @@ def _is_outage(error: PyMongoError) -> bool:
         return True
     if not isinstance(error, OperationFailure):
         return False
-    return error.code in _READ_OUTAGES or error.has_error_label("RetryableWriteError")
+    return error.code == _NOTHING_DURABLE_YET or error.has_error_label("RetryableWriteError")

@@ -37,7 +37,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 class SeatlineProcess:
-    """A started process of the service: its log and its end. The log is `<data_dir>.log`, whether or not it makes that folder."""
+    """A started process of the service: its log and its end. The log is `<data_dir>.log`, even without that folder."""
 
     arguments: tuple[str, ...]
 
