@@ -224,6 +224,17 @@ class Server:
         if work is not None:
             await work.stop()
 
+    async def start_work_alone(self) -> None:
+        """Begins with the worker's part as soon as the database answers; nothing is served."""
+        await self._check_database()
+        if not self._health.is_available:
+            _log.warning("the database does not answer; waiting for it")
+        while not self._health.is_available:
+            await asyncio.sleep(self._settings.health_interval_seconds)
+            await self._check_database()
+        self.start_work()
+        _log.info("working")
+
     async def end_work(self) -> None:
         """Ends what goes on without callers, and the connections."""
         await self.stop_work()
@@ -290,11 +301,10 @@ async def _work(settings: Settings) -> None:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
     client, _ = await _open_database(settings)
     server = Server(settings, client, None)
-    await make_indexes(server.database)
-    server.start_work()
-    _log.info("working")
+    starting = asyncio.create_task(server.start_work_alone(), name="start to work")
     await stopping.wait()
     _log.info("stopping")
+    starting.cancel()
     await server.end_work()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.domain.booking import Booking, BookingState, Passenger
 from app.store.documents import booking_from
-from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
+from app.store.driver import Collection, Database, Document, durable, find_at_once, outage_refused, up_to_date
 
 # Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
 _PAGES_MAX = 100
@@ -46,6 +46,8 @@ class Bookings:
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
+        self._durable_runs: Collection = durable(self._runs)
+        self._database = database
         self._bookings: Collection = database["bookings"]
 
     async def find(self, reference: str) -> Booking | None:
@@ -67,9 +69,11 @@ class Bookings:
         return {document["_id"]: booking_from(document) for document in found}
 
     async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:
-        """The bookings, recent or at rest, that have these references."""
+        """The bookings, recent or at rest, that have these references. Money moves on the strength of it."""
+        pipeline = recent_pipeline({"_id": {"$in": list(references)}})
         with outage_refused():
-            recent = await self._runs.aggregate(recent_pipeline({"_id": {"$in": list(references)}})).to_list(len(references))
+            async with up_to_date(self._database) as session:
+                recent = await self._durable_runs.aggregate(pipeline, session=session).to_list(len(references))
         return await self.find_settled(references) | {document["_id"]: booking_from(document) for document in recent}
 
     async def list_receipts(self, query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Booking]:

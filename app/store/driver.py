@@ -5,17 +5,24 @@ driver: Motor, which follows PyMongo's own asyncio API closely enough that repla
 statements.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from struct import Struct
 from typing import Any, NamedTuple
 
 from bson import encode
 from bson.raw_bson import RawBSONDocument
-from motor.motor_asyncio import AsyncIOMotorChangeStream, AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from motor.motor_asyncio import (
+    AsyncIOMotorChangeStream,
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
 from pymongo import UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from app.domain.refusals import Reason, Refusal
@@ -24,6 +31,7 @@ Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 Collection = AsyncIOMotorCollection[Document]
+Session = AsyncIOMotorClientSession
 
 __all__ = [
     "Client",
@@ -37,16 +45,19 @@ __all__ = [
     "SwapOutcome",
     "connect",
     "connect_mock",
+    "durable",
     "find_at_once",
     "insert_packed",
     "insert_those_missing",
     "outage_refused",
     "swap_each",
+    "up_to_date",
     "watch_inserts",
 ]
 
 _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66
+_NOTHING_DURABLE_YET = 134  # a read that comes too early after an election
 _LENGTH = Struct("<i")
 
 
@@ -131,6 +142,27 @@ def outage_refused() -> Iterator[None]:
         if not _is_outage(error):
             raise
         raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
+
+
+def durable(collection: Collection) -> Collection:
+    """The collection, read as most members of the replica set have it: what is read is never taken back.
+
+    Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on.
+    But for a moment after an election, this lacks what was acknowledged just before: a swap is to prove it, or `up_to_date`.
+    """
+    is_mock = _is_mock(collection.database)  # type: ignore[arg-type]  # motor's stubs call the database a collection
+    return collection if is_mock else collection.with_options(read_concern=ReadConcern("majority"))
+
+
+@asynccontextmanager
+async def up_to_date(database: Database) -> AsyncIterator[Session | None]:
+    """A session in which durable reads find all that was acknowledged before, also right after an election."""
+    if _is_mock(database):
+        yield None
+        return
+    async with await database.client.start_session(causal_consistency=True) as session:
+        await database.command("ping", session=session)  # tells the session what the primary has; reads wait for it
+        yield session
 
 
 async def find_at_once(
@@ -233,4 +265,6 @@ def watch_inserts(collection: Collection) -> AsyncIOMotorChangeStream[Document] 
 def _is_outage(error: PyMongoError) -> bool:
     if isinstance(error, AutoReconnect) or error.timeout:
         return True
-    return isinstance(error, OperationFailure) and error.has_error_label("RetryableWriteError")
+    if not isinstance(error, OperationFailure):
+        return False
+    return error.code == _NOTHING_DURABLE_YET or error.has_error_label("RetryableWriteError")

@@ -85,32 +85,41 @@ class Commits:
     def __init__(self, runs: TrainRuns, statements_max: int) -> None:
         self._runs = runs
         self._statements_max = statements_max
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # or nobody would keep them
         self._waiting: list[tuple[KeptRun, asyncio.Future[SwapOutcome]]] = []
 
     async def commit(self, kept: KeptRun) -> SwapOutcome:
         """Commits what is in the run's journal; see `TrainRuns.commit_each`."""
         answer: asyncio.Future[SwapOutcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((kept, answer))
-        if len(self._under_way) < self._statements_max:
+        if self._under_way < self._statements_max:
+            self._under_way += 1
             task = asyncio.create_task(self._work(), name="commit runs")
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await answer
 
     async def _work(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:RUNS_MAX], self._waiting[RUNS_MAX:]
-            try:
-                outcomes = await self._runs.commit_each([kept for kept, _ in batch])
-            except Exception as error:  # every waiting lane is to know
-                for _, answer in batch:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            for (_, answer), outcome in zip(batch, outcomes, strict=True):
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:RUNS_MAX], self._waiting[RUNS_MAX:]
+                await self._commit(batch)
+        finally:
+            # In the same step: whoever commits next must not count on this task, which looks no more.
+            self._under_way -= 1
+
+    async def _commit(self, batch: list[tuple[KeptRun, asyncio.Future[SwapOutcome]]]) -> None:
+        try:
+            outcomes = await self._runs.commit_each([kept for kept, _ in batch])
+        except Exception as error:  # every waiting lane is to know
+            for _, answer in batch:
                 if not answer.done():
-                    answer.set_result(outcome)
+                    answer.set_exception(error)
+            return
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            if not answer.done():
+                answer.set_result(outcome)
 
 
 class Settler:

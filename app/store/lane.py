@@ -6,7 +6,7 @@ not: rules (`app/domain`), statements (`runs.py`).
 Why: a commit costs milliseconds, a decision microseconds. Requests that arrive while a commit is under way wait together; then
 all of them are decided in order on the cached run, and the sum of their changes is committed by one compare-and-swap. A refusal
 fails only its own caller. Each answer rests on a version that was the newest after its request arrived: the swap proves it, or,
-where nothing changed, a read of the version does.
+where nothing changed, a swap that changes nothing does.
 
 Rivals: another server may commit on the same run. The loser of a swap undoes its batch, reads only what the other changed, and
 decides again. Two servers that both commit as fast as they can would lose every other swap, and chance would decide who waits
@@ -168,18 +168,17 @@ class Lane:
                 entry.refuse(error)
 
     async def _decide_and_commit(self, batch: list[_Entry]) -> None:
-        begin = time.monotonic()
-        is_fresh = self.kept is None
+        begin, was_cached = time.monotonic(), self.kept is not None
         kept = await self._current_run()
-        if self._has_rival() and not is_fresh:  # which has most likely committed in the meantime
-            kept, is_fresh = await self._catch_up(kept), True
+        if was_cached and self._has_rival():  # which has most likely committed in the meantime
+            kept = await self._catch_up(kept)
         elsewhere = await self._look_up(kept, batch)
         for _ in range(self._bounds.commit_attempts_max):
             answers = self._fold(kept.run, batch, elsewhere)
             if not kept.run.journal:
                 if kept.unsettled or kept.untold:  # a server that ended has left them, and nobody may commit here for long
                     self._parts.settler.add(kept)
-                if is_fresh or await self._runs.version(self.run_id) == kept.run.version:
+                if await self._runs.is_newest(kept.run):
                     return _answer(answers)
             else:
                 outcome = await self._commit(kept)
@@ -192,7 +191,7 @@ class Lane:
                     elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
                     continue
             begin = time.monotonic()
-            kept, is_fresh = await self._catch_up(kept), True
+            kept = await self._catch_up(kept)
         raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
 
     def _has_rival(self) -> bool:

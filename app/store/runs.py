@@ -8,6 +8,9 @@ since it was read. It names only the paths that changed, and carries the booking
 then to the collection `bookings`, where they rest, and the next commit leaves them out. So the document never grows with what
 is sold, a commit costs the same on every train, and yet a booking and its seats are made and changed in one step.
 
+Whoever sells reads the document as most members of the replica set have it. The primary may yet lose its last commit; who went
+on from that would promise what never was, and could meet another version of the same number.
+
 What is in `recent` is newer than what is in `bookings` and stands for it. Nothing leaves `recent` before its copy is
 acknowledged; after a crash, whoever loads the run next finds it there, and so do all readers.
 """
@@ -38,6 +41,7 @@ from app.store.driver import (
     Packer,
     Swap,
     SwapOutcome,
+    durable,
     insert_packed,
     insert_those_missing,
     outage_refused,
@@ -111,6 +115,8 @@ class TrainRuns:
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
+        self._durable_runs = durable(self._runs)
+        # As the primary has them: only what is durable is ever copied, and none that was copied may be missed.
         self._bookings: Collection = database["bookings"]
         self._events: Collection = database["events"]
         self._packer = Packer(database)
@@ -126,7 +132,8 @@ class TrainRuns:
         wanted = {"passengers.email": 1, "revision": 1}
         waiting: list[Document] = []
         with outage_refused():
-            document = await self._runs.find_one({"_id": run_id})
+            query = {"_id": run_id}
+            document = await self._durable_runs.find_one(query) or await self._runs.find_one(query)  # one just scheduled
             if document is None:
                 return None
             settled = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
@@ -147,16 +154,17 @@ class TrainRuns:
     async def catch_up(self, kept: KeptRun) -> KeptRun | None:
         """A run as it is now, of which only what others changed is read; None if it is gone.
 
-        One commit's bookings are all in the document. Only what more than one of them changed may have left it.
+        One commit's bookings are all in the document until nobody has sold for a while (`settle_left`). Only what more than one
+        changed may have left it before. What is read after an election may be older than what is known.
         """
         run = kept.run
         settled: list[Document] = []
         with outage_refused():
-            document = await self._runs.find_one({"_id": run.run_id})
-            if document is None:
-                return None
+            document = await self._durable_runs.find_one({"_id": run.run_id})
+            if document is None or document["version"] <= run.version:
+                return None if document is None else kept
             # `settle_left` empties a document without a new version.
-            if document["version"] > run.version + 1 or "unsettled_since" not in document:
+            if document["version"] > run.version + 1 or not document["recent"]:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
                 settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
         recent = _newer(document["recent"], settled)
@@ -187,11 +195,11 @@ class TrainRuns:
         numbers = [int(one) for one in document["waiting"]]
         return sum(1 for one in numbers if one <= number) if number in numbers else 0
 
-    async def version(self, run_id: str) -> int | None:
-        """The version of a run's last commit; None where there is no such run."""
+    async def is_newest(self, run: TrainRun) -> bool:
+        """Whether a run's version is that of its last commit. A swap that changes nothing proves it as a commit would."""
+        guard = {"_id": run.run_id, "version": run.version}
         with outage_refused():
-            document = await self._runs.find_one({"_id": run_id}, {"version": 1})
-        return None if document is None else int(document["version"])
+            return (await self._runs.update_one(guard, {"$set": {"version": run.version}})).matched_count > 0
 
     async def commit_each(self, batch: Sequence[KeptRun]) -> list[SwapOutcome]:
         """Writes what is in the journals of these runs, in one statement; gives each run's own outcome, in order.

@@ -1,6 +1,6 @@
-"""A server in a process of its own, as `seatline serve` starts it.
+"""Servers and workers in processes of their own, as `seatline serve` and `seatline worker` start them.
 
-Belongs here: starting, killing and ending the process, and finding its port. Not here: what callers do with it.
+Belongs here: starting, killing and ending the processes, and finding a server's port. Not here: what callers do with them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import psutil
 
 from tests.integration.clients import Phone, Run
 from tests.integration.health_checks import health
-from tests.integration.world import TRAVEL_DATE, a_train, eventually
+from tests.integration.world import FIRST_DAY, TRAVEL_DATE, a_train, eventually, on_day
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 END_SECONDS_MAX = 30.0
+Started = TypeVar("Started", bound="SeatlineProcess")
 _SERVING = re.compile(r"serving seatline\.v1 on \S+, port (\d+)")
 
 
@@ -34,25 +36,54 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return {**kept, "SEATLINE_LISTEN": "127.0.0.1:0", "SEATLINE_DATA_DIR": str(data_dir), **settings}
 
 
-class ServerProcess:
-    """A started server: its log, its port, and its end."""
+class SeatlineProcess:
+    """A started process of the service: its log and its end. The log is `<data_dir>.log`, even without that folder."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    arguments: tuple[str, ...]
+
+    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
         self.begin = time.monotonic()
         self.log = data_dir.with_suffix(".log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve"],
+                [sys.executable, "-m", "app", *self.arguments, *options],
                 cwd=REPOSITORY,
                 env=environment(data_dir, **settings),
                 stdout=log,
                 stderr=log,
             )
-        self.port = 0
-        self.ready_seconds = 0.0
 
     async def ready(self) -> None:
-        """Returns once the server says that it serves."""
+        """Returns once the process says that it is at work."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """As `kill -9`: no chance to tidy up."""
+        self.process.kill()
+        self.process.wait(END_SECONDS_MAX)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """The exit code, once the process has ended."""
+        return await asyncio.to_thread(self.process.wait, END_SECONDS_MAX)
+
+    def said(self) -> str:
+        """What it has written so far; fails where it has ended."""
+        text = self.log.read_text(errors="replace")
+        assert self.process.poll() is None, text
+        return text
+
+
+class ServerProcess(SeatlineProcess):
+    """A started server, and its port."""
+
+    arguments = ("serve",)
+    port = 0
+    ready_seconds = 0.0
+
+    async def ready(self) -> None:
         await eventually(self._finds_port)
         async with grpc.aio.insecure_channel(self.target) as channel:
             assert await health(channel) == "SERVING"
@@ -67,45 +98,68 @@ class ServerProcess:
         family = psutil.Process(self.process.pid).children(recursive=True)
         return next(child for child in family if child.name() == "mongod")
 
-    def kill(self) -> None:
-        """As `kill -9`: no chance to tidy up."""
-        self.process.kill()
-        self.process.wait(END_SECONDS_MAX)
-
-    def terminate(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-
-    async def ended(self) -> int:
-        """The exit code, once the process has ended."""
-        return await asyncio.to_thread(self.process.wait, END_SECONDS_MAX)
-
     async def _finds_port(self) -> bool:
-        text = self.log.read_text(errors="replace")
-        assert self.process.poll() is None, text
-        found = _SERVING.search(text)
+        found = _SERVING.search(self.said())
         self.port = int(found[1]) if found else 0
         return found is not None
 
 
+class WorkerProcess(SeatlineProcess):
+    """A started worker."""
+
+    arguments = ("worker",)
+
+    async def ready(self) -> None:
+        await eventually(self._works)
+
+    async def _works(self) -> bool:
+        return "working" in self.said()
+
+
 @asynccontextmanager
-async def server_process(data_dir: Path, **settings: str) -> AsyncIterator[ServerProcess]:
-    """A server that is ready, until the block ends."""
-    server = ServerProcess(data_dir, **settings)
+async def running(process: Started) -> AsyncIterator[Started]:
+    """A process that is ready, until the block ends."""
+    async with started(process):
+        await process.ready()
+        yield process
+
+
+@asynccontextmanager
+async def started(process: Started) -> AsyncIterator[Started]:
+    """A process, ready or not, until the block ends."""
     try:
-        await server.ready()
-        yield server
+        yield process
     finally:
-        if server.process.poll() is None:
-            server.terminate()
+        if process.process.poll() is None:
+            process.terminate()
             try:
-                await server.ended()
+                await process.ended()
             except subprocess.TimeoutExpired:
-                server.kill()
+                process.kill()
                 raise
+
+
+@asynccontextmanager
+async def server_process(data_dir: Path, *options: str, **settings: str) -> AsyncIterator[ServerProcess]:
+    """A server that is ready, until the block ends."""
+    async with running(ServerProcess(data_dir, *options, **settings)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def worker_process(data_dir: Path, **settings: str) -> AsyncIterator[WorkerProcess]:
+    """A worker that is at work, until the block ends."""
+    async with running(WorkerProcess(data_dir, **settings)) as worker:
+        yield worker
 
 
 async def a_run(channel: grpc.aio.Channel, layout: str) -> Run:
     """A run of a new train on the server behind the channel."""
+    return (await some_runs(channel, layout, 1))[0]
+
+
+async def some_runs(channel: grpc.aio.Channel, layout: str, days: int) -> list[Run]:
+    """So many runs of a new train, day after day, on the server behind the channel."""
     desk = Phone(channel, "desk", roles="operator")
     train = await desk.create_train(a_train(layout))
-    return (await desk.schedule(train.train_id, TRAVEL_DATE)).train_runs[0]
+    return list((await desk.schedule(train.train_id, TRAVEL_DATE, on_day(FIRST_DAY + days - 1))).train_runs)

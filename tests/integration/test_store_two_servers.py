@@ -10,8 +10,9 @@ from typing import Any
 import grpc
 import pytest_asyncio
 
+from app.pb.seatline.v1 import booking_pb2
 from app.store.embedded import EmbeddedMongod
-from tests.integration.clients import booking_request, decoded, people, person, refusal, seats_of
+from tests.integration.clients import Run, booking_request, decoded, people, person, refusal, seats_of
 from tests.integration.world import World, outcomes, serving, settings_for
 
 
@@ -137,3 +138,34 @@ async def test_both_servers_sell_many_runs_at_once_and_each_seat_is_sold_once(pa
         listed = await pair[0].desk.section(run, "A")
         assert sorted(seat for seat, _ in listed) == sorted(f"A-{number}" for number in range(1, 13))
     assert len({booking.reference for booking in found}) == 96
+
+
+async def _lies_idle(world: World, run: Run) -> None:
+    """What was sold is copied and taken out of the run's document, as a worker does once nobody asks for the train."""
+    await world.server.store.lanes.join()
+    await world.server.store.runs.settle_left(f"{run.train_id}:{run.travel_date}")
+    assert (await world.kept_run(run))["recent"] == []
+
+
+async def test_who_travels_is_known_although_the_other_server_sold_last_and_the_train_lay_idle_since(
+    pair: tuple[World, World],
+) -> None:
+    first, second = pair
+    run = await first.run("A9")
+    await second.phone("joe").book(run)
+    await first.phone("jane").book(run)
+    await _lies_idle(first, run)
+    refused = await refusal(second.phone("agent").book(run, "jane"))
+    assert refused.reason == "PASSENGER_ALREADY_BOOKED"
+
+
+async def test_who_waits_is_seated_although_the_other_server_sold_last_and_the_train_lay_idle_since(
+    pair: tuple[World, World],
+) -> None:
+    first, second = pair
+    run = await first.run("A1")
+    booked = await second.phone("joe").book(run)
+    waiting = await first.phone("jane").book(run, if_full=booking_pb2.IF_FULL_WAITLIST)
+    await _lies_idle(first, run)
+    await second.phone("joe").cancel(booked.reference)
+    assert seats_of(await first.phone("jane").booking(waiting.reference)) == ["A-1"]

@@ -33,7 +33,8 @@ def on_day(days: int) -> str:
     return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
-TRAVEL_DATE, NEXT_DATE, THIRD_DATE = on_day(30), on_day(31), on_day(32)
+FIRST_DAY = 30
+TRAVEL_DATE, NEXT_DATE, THIRD_DATE = (on_day(FIRST_DAY + later) for later in range(3))
 
 
 def usd(units: int, cents: int = 0) -> money_pb2.Money:

@@ -103,7 +103,7 @@ class SimulatedCollection:
     def find(self, query: Document, projection: Document | None = None) -> Cursor:
         return Cursor(self, lambda: self.matching(query), projection)
 
-    def aggregate(self, pipeline: Sequence[Document]) -> Cursor:
+    def aggregate(self, pipeline: Sequence[Document], session: object = None) -> Cursor:
         return Cursor(self, lambda: self._through(pipeline))
 
     def _through(self, pipeline: Sequence[Document]) -> Iterator[Document]:

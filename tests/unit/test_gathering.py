@@ -165,3 +165,16 @@ async def test_an_outage_is_told_to_every_run_that_shared_the_statement_and_the_
     assert [type(one) for one in found] == [Refusal] * 3
     swaps.is_away = False
     assert await commits.commit(a_kept_run(0)) is SwapOutcome.DONE
+
+
+async def test_who_commits_in_the_very_moment_in_which_a_statement_has_ended_does_not_wait_for_ever() -> None:
+    swaps = Swaps()
+    swaps.may_answer.set()
+    commits = Commits(cast(TrainRuns, swaps), statements_max=1)
+
+    async def commit_twice() -> None:
+        for _ in range(2):
+            assert await commits.commit(a_kept_run(0)) is SwapOutcome.DONE
+
+    await asyncio.wait_for(commit_twice(), timeout=5)
+    assert swaps.statements == [1, 1]

@@ -1,0 +1,121 @@
+"""A crowd that buys, waits and cancels, and asks again whenever it is not answered, as good clients do.
+
+Belongs here: the callers, and what they were told. Not here: what breaks meanwhile, and whether what they were told is true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+
+import grpc
+
+from app.pb.seatline.v1 import booking_pb2
+from tests.integration.clients import Phone, Run, booking_request, decoded, seats_of
+from tests.integration.world import eventually
+
+CALLERS = 24
+CANCELS_EVERY = 4
+# From the first failed try of a call until nobody asks any more: many times what an outage of these tests takes.
+INSIST_SECONDS_MAX = 60.0
+_PAUSE_SECONDS = 0.1
+# What says "try again": the service is away, is full, was overtaken, or could not answer in time.
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+Answer = TypeVar("Answer")
+
+
+async def insist(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Calls until there is an answer."""
+    deadline = time.monotonic() + INSIST_SECONDS_MAX
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            refused = decoded(error)
+            assert refused.code in _PASSING, refused
+            assert time.monotonic() < deadline, f"asked for too long, and was told {refused}"
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+class Crowd:
+    """Buyers, each of whom books one place on the next of the runs, or waits for it; each fourth cancels it again.
+
+    `targets` are the servers that they call, by chance, and may change meanwhile. `answered` are bookings as they were
+    acknowledged, `cancelled` who was told that it is.
+    """
+
+    def __init__(self, prefix: str, runs: Sequence[Run], buyers: int, targets: list[str]) -> None:
+        self.names = [f"{prefix}{number}" for number in range(buyers)]
+        self.targets = targets
+        self.answered: dict[str, booking_pb2.Booking] = {}
+        self.cancelled: set[str] = set()
+        self._runs = runs
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def buy(self) -> None:
+        """Everybody buys, some at a time; returns when everybody has been answered."""
+        queue = iter(list(enumerate(self.names)))
+        try:
+            await asyncio.gather(*(self._caller(queue) for _ in range(CALLERS)))
+        finally:
+            for channel in self._channels.values():
+                await channel.close()
+
+    async def has_bought(self, count: int) -> None:
+        """Returns once so many have been answered."""
+
+        async def has() -> bool:
+            return len(self.answered) >= count
+
+        await eventually(has)
+
+    def broken_promises(self, bookings: dict[str, dict[str, object]]) -> list[str]:
+        """What people were told and what is not so in the bookings that are kept, by reference; in sentences."""
+        wrong: list[str] = []
+        for name in self.names:
+            own = [one for one in bookings.values() if one["request_id"] == name]
+            if [one["_id"] for one in own] != [self.answered[name].reference]:
+                wrong.append(f"{name} was told of {self.answered[name].reference} and has {[one['_id'] for one in own]}")
+            elif (own[0]["state"] == "CANCELLED") != (name in self.cancelled):
+                wrong.append(f"{name} has a booking that is {own[0]['state']}")
+            elif seats_of(self.answered[name]) not in ([""], _labels(own[0])):
+                wrong.append(f"{name} was told of {seats_of(self.answered[name])} and has {_labels(own[0])}")
+        return wrong
+
+    async def _caller(self, queue: Iterator[tuple[int, str]]) -> None:
+        for number, name in queue:  # all callers share one iterator
+            run = self._runs[number % len(self._runs)]
+            request = booking_request(run, name, request_id=name, if_full=booking_pb2.IF_FULL_WAITLIST)
+            self.answered[name] = await insist(partial(self._send, name, request))
+            if number % CANCELS_EVERY == 0:
+                await insist(partial(self._cancel, name))
+                self.cancelled.add(name)
+
+    async def _send(self, name: str, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
+        return await Phone(self._any_channel(), name).send(request)
+
+    async def _cancel(self, name: str) -> booking_pb2.Booking:
+        return await Phone(self._any_channel(), name).cancel(self.answered[name].reference)
+
+    def _any_channel(self) -> grpc.aio.Channel:
+        target = random.choice(self.targets)  # noqa: S311 - no secret
+        if target not in self._channels:
+            # Whoever comes back is to be noticed soon.
+            options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+            self._channels[target] = grpc.aio.insecure_channel(target, options=options)
+        return self._channels[target]
+
+
+def _labels(booking: dict[str, object]) -> list[str]:
+    passengers = booking["passengers"]
+    assert isinstance(passengers, list)
+    return [f"{one['section']}-{one['number']}" if "number" in one else "" for one in passengers]

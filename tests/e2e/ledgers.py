@@ -1,0 +1,158 @@
+"""The books of the service, held against each other: seats, bookings, payments, the ledger, events and jobs.
+
+Belongs here: reading what is kept, and sentences for all that does not agree. Not here: how it came about, and waiting.
+
+While the service still works, some of it is merely not done yet: whoever asks, asks again until nothing is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.replica_set import MongoDatabase
+
+Document = dict[str, Any]
+
+LIVE = ("CONFIRMED", "WAITLISTED")
+NEW_BOOKING = ("booking.confirmed", "booking.waitlisted")
+SETTLE_PAYMENT = "settle payment"
+
+
+@dataclass(frozen=True)
+class Books:
+    """All that is kept, by key. `at_rest` are bookings as they were copied; `bookings` as they are."""
+
+    runs: dict[str, Document]
+    at_rest: dict[str, Document]
+    payments: dict[str, Document]
+    ledger: dict[str, Document]
+    events: dict[str, Document]
+    jobs: dict[str, Document]
+
+    @property
+    def bookings(self) -> dict[str, Document]:
+        return self.at_rest | {one["_id"]: one for run in self.runs.values() for one in run["recent"]}
+
+
+def read_books(database: MongoDatabase) -> Books:
+    """The books as they are. They are read one after the other, so they may disagree while the service works."""
+    names = ("train_runs", "bookings", "payments", "ledger", "events", "jobs")
+    return Books(*[{one["_id"]: one for one in database[name].find()} for name in names])
+
+
+def disagreements(database: MongoDatabase) -> list[str]:
+    """All that is wrong or not done yet, in sentences."""
+    books = read_books(database)
+    return [*_seats(books), *_lines(books), *_money(books), *_totals(books), *_events(books), *_jobs(books), *_copies(books)]
+
+
+def _seats(books: Books) -> Iterator[str]:
+    """Each seat is sold once on each leg, and the run knows exactly what was sold."""
+    for run_id, run in books.runs.items():
+        sold: defaultdict[tuple[str, int], int] = defaultdict(int)
+        for one in books.bookings.values():
+            if one["run_id"] != run_id or one["state"] != "CONFIRMED":
+                continue
+            for passenger in one["passengers"]:
+                seat = passenger["section"], passenger["number"]
+                if sold[seat] & one["legs"]:
+                    yield f"seat {seat} of {run_id} is sold twice, once of it to {one['_id']}"
+                sold[seat] |= one["legs"]
+        for section in run["sections"]:
+            for number, legs in enumerate(section["sold_legs"], 1):
+                if legs != sold[section["name"], number]:
+                    yield f"seat {section['name']}-{number} of {run_id}: the run and the bookings do not agree"
+
+
+def _lines(books: Books) -> Iterator[str]:
+    """Who waits stands in the line, and nobody waits for a seat that is free."""
+    for run_id, run in books.runs.items():
+        bookings = [one for one in books.bookings.values() if one["run_id"] == run_id and one["state"] == "WAITLISTED"]
+        waiting = {one["waiting_number"]: one["_id"] for one in bookings}
+        if waiting != {int(number): place[0] for number, place in run["waiting"].items()}:
+            yield f"the line of {run_id} is not who waits"
+        sections = {section["name"]: section["sold_legs"] for section in run["sections"]}
+        for one in bookings:
+            wanted = [one["wanted_section"]] if one.get("wanted_section") else list(sections)
+            if any(sum(not sold & one["legs"] for sold in sections[name]) >= len(one["passengers"]) for name in wanted):
+                yield f"{one['_id']} waits although seats are free"
+
+
+def _money(books: Books) -> Iterator[str]:
+    """What a booking says is what its payment says and what the ledger says; nothing else was taken."""
+    paying = {one["payment_id"]: one for one in books.bookings.values() if one.get("payment_id")}
+    for payment_id, booking in paying.items():
+        refunds = {one["id"]: one["minor"] for one in booking.get("refunds", [])}
+        payment = books.payments.get(payment_id)
+        if payment is None or payment["state"] != "CAPTURED":
+            yield f"{booking['_id']} is not paid: {payment and payment['state']}"
+            continue
+        done = {one["id"]: one["minor"] for one in payment["refunds"] if one["state"] == "DONE"}
+        if (payment["captured_minor"], done) != (booking["charged_minor"], refunds):
+            yield f"{booking['_id']}: its payment took {payment['captured_minor']} and gave back {done}"
+        entry = books.ledger.get(payment["authorization_id"], {"state": "MISSING"})
+        given_back = {one["key"]: one["amount_minor"] for one in entry.get("refunds", ())}
+        known = entry["state"], entry.get("captured_minor"), given_back
+        if known != ("CAPTURED", booking["charged_minor"], refunds) or len(given_back) != len(entry["refunds"]):
+            yield f"{booking['_id']}: the ledger has {known}"
+    for payment_id, payment in books.payments.items():
+        if payment_id not in paying and payment["state"] in ("AUTHORIZED", "CAPTURED"):
+            yield f"{payment_id} is {payment['state']} for nothing"
+    known_entries = {payment["authorization_id"] for payment in books.payments.values()}
+    for key, entry in books.ledger.items():
+        if key not in known_entries and entry["state"] in ("AUTHORIZED", "CAPTURED"):
+            yield f"the ledger's {key} is {entry['state']} for no payment"
+
+
+def _totals(books: Books) -> Iterator[str]:
+    """All money that was taken and not given back is the price of somebody's seat or place in a line.
+
+    That is so where everybody who cancels gets everything back, which tests do long before the train leaves.
+    """
+    taken = sum(entry["captured_minor"] for entry in books.ledger.values())
+    given_back = sum(one["amount_minor"] for entry in books.ledger.values() for one in entry["refunds"])
+    live = [one for one in books.bookings.values() if one["state"] in LIVE]
+    prices = sum(passenger["fare_minor"] for one in live for passenger in one["passengers"])
+    if taken - given_back != prices:
+        yield f"{taken} was taken and {given_back} given back for seats and places of {prices}"
+
+
+def _events(books: Books) -> Iterator[str]:
+    """Each booking was told of once when it was made and again as it is now, and all that was told is followed up."""
+    for run in books.runs.values():
+        for event in run["outbox"]:
+            if event["_id"] not in books.events:
+                yield f"{event['_id']} is not copied yet"
+    made = Counter(event["subject"] for event in books.events.values() if event["type"] in NEW_BOOKING)
+    last = {(event["subject"], event["data"]["revision"]) for event in books.events.values()}
+    for reference, booking in books.bookings.items():
+        if made[reference] != 1:
+            yield f"{reference} was told of {made[reference]} times as new"
+        if (reference, booking["revision"]) not in last:
+            yield f"{reference}: nobody was told of revision {booking['revision']}"
+    for reference in made.keys() - books.bookings.keys():
+        yield f"{reference} was told of and does not exist"
+    for event in books.events.values():
+        if "is_new" in event:
+            yield f"{event['_id']} is not followed up"
+
+
+def _jobs(books: Books) -> Iterator[str]:
+    """There is a job for each event about money, and all of them are done."""
+    for event_id, event in books.events.items():
+        if event["data"]["payment_id"] and f"{SETTLE_PAYMENT} {event_id}" not in books.jobs:
+            yield f"nobody was asked to settle {event_id}"
+    for job_id, job in books.jobs.items():
+        if job["kind"] == SETTLE_PAYMENT and job["state"] != "DONE":
+            yield f"{job_id} is {job['state']}: {job['last_error']}"
+
+
+def _copies(books: Books) -> Iterator[str]:
+    """What is still in a run's document rests outside of it as well."""
+    for run in books.runs.values():
+        for one in run["recent"]:
+            if books.at_rest.get(one["_id"], {"revision": 0})["revision"] < one["revision"]:
+                yield f"{one['_id']} is not at rest"

@@ -1,0 +1,39 @@
+"""What tests of outages have in common: how the processes are set up, and waiting until all is settled.
+
+Belongs here: settings with short patience, and conditions. Not here: what is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.e2e.ledgers import disagreements
+from tests.e2e.replica_set import SECONDS_MAX, MongoDatabase
+from tests.integration.world import eventually
+
+# As short as may be, so that what a killed worker held passes on soon.
+LEASE_SECONDS = 5
+SETTINGS = {
+    "SEATLINE_JOB_LEASE_SECONDS": str(LEASE_SECONDS),
+    "SEATLINE_JOB_POLL_SECONDS": "0.1",
+    "SEATLINE_HEALTH_INTERVAL_SECONDS": "0.2",
+    "SEATLINE_DRAIN_SECONDS": "2",
+}
+# Gives up on the database before an election is over, and so does not know what became of its statements.
+IMPATIENT = {"SEATLINE_MONGODB_OPERATION_SECONDS_MAX": "0.5", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.4"}
+_TOLD_MAX = 10
+
+
+async def settled(database: MongoDatabase) -> None:
+    """Returns once all books agree and nothing is left to be done; fails with what is left."""
+    wrong: list[str] = []
+
+    async def agrees() -> bool:
+        wrong[:] = await asyncio.to_thread(disagreements, database)
+        return not wrong
+
+    try:
+        await eventually(agrees, SECONDS_MAX)
+    except AssertionError:
+        told = "\n  ".join(wrong[:_TOLD_MAX])
+        raise AssertionError(f"not settled within {SECONDS_MAX:g} s, {len(wrong)} disagreements:\n  {told}") from None

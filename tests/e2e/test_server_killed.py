@@ -1,0 +1,67 @@
+"""A server is killed: between a sale and what follows from it, and in the middle of a burst. What it promised comes true."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import grpc
+
+from tests.e2e.crowd import Crowd
+from tests.e2e.ledgers import read_books
+from tests.e2e.outages import SETTINGS, settled
+from tests.e2e.process import a_run, server_process, some_runs, worker_process
+from tests.e2e.replica_set import SECONDS_MAX, database_of, hanging, replica_set
+from tests.integration.clients import Phone, people
+from tests.integration.world import eventually
+
+BUYERS, KILLED_AFTER = 300, 80
+
+
+async def test_what_a_killed_server_sold_is_copied_and_paid_although_nobody_asks_for_the_train(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        members = await stack.enter_async_context(replica_set(1))
+        database = stack.enter_context(database_of(members))
+        settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
+        async with server_process(tmp_path / "server", **settings) as server:
+            async with (
+                grpc.aio.insecure_channel(server.target) as channel,
+                hanging(members.members[0], "seatline.events", "insert"),
+                hanging(members.members[0], "seatline.bookings", "insert"),
+            ):
+                run = await a_run(channel, "A9")
+                booked = [await Phone(channel, name).book(run) for name in people("p", 3)]
+                server.kill()
+            books = read_books(database)
+            assert (books.events, books.at_rest) == ({}, {}), "it was killed before anything was copied"
+
+        async def is_tidy() -> bool:
+            (kept,) = read_books(database).runs.values()
+            return (kept["recent"], kept["outbox"]) == ([], []) and "unsettled_since" not in kept
+
+        await stack.enter_async_context(worker_process(tmp_path / "worker", **settings))
+        await settled(database)
+        await eventually(is_tidy, SECONDS_MAX)
+        assert read_books(database).at_rest.keys() == {one.reference for one in booked}
+
+
+async def test_a_server_killed_in_a_burst_is_started_again_and_all_is_sold_once_and_paid(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        members = await stack.enter_async_context(replica_set(1))
+        database = stack.enter_context(database_of(members))
+        settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
+        async with server_process(tmp_path / "first", "--with-worker", **settings) as first:
+            async with grpc.aio.insecure_channel(first.target) as channel:
+                runs = await some_runs(channel, "A40 B20", 3)
+            crowd = Crowd("p", runs, BUYERS, [first.target])
+            buying = asyncio.create_task(crowd.buy())
+            await crowd.has_bought(KILLED_AFTER)
+            first.kill()
+            assert len(crowd.answered) < BUYERS, "it was killed in the middle"
+        second = await stack.enter_async_context(server_process(tmp_path / "second", "--with-worker", **settings))
+        crowd.targets[:] = [second.target]
+        await buying
+        await settled(database)
+        assert crowd.broken_promises(read_books(database).bookings) == []
+        assert "Traceback" not in second.said()

@@ -1,0 +1,35 @@
+"""The worker as a process: how it begins while its database is away, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.e2e.outages import SETTINGS
+from tests.e2e.process import WorkerProcess, started
+from tests.e2e.replica_set import SECONDS_MAX, database_of, replica_set
+from tests.integration.world import eventually
+
+
+async def _waits(worker: WorkerProcess) -> bool:
+    return "waiting for it" in worker.said()
+
+
+async def test_a_worker_that_starts_before_its_database_waits_for_it(tmp_path: Path) -> None:
+    async with replica_set(1) as members:
+        (member,) = members.members
+        member.kill()
+        settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri, "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.5"}
+        async with started(WorkerProcess(tmp_path / "worker", **settings)) as worker:
+            await eventually(lambda: _waits(worker), SECONDS_MAX)
+            member.start()
+            await worker.ready()
+            with database_of(members) as database:
+                assert "jobs_by_ready_time" in database["jobs"].index_information()
+
+
+async def test_a_worker_that_waits_for_its_database_ends_in_good_order(tmp_path: Path) -> None:
+    settings = {**SETTINGS, "SEATLINE_MONGODB_URI": "mongodb://127.0.0.1:1/", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.2"}
+    async with started(WorkerProcess(tmp_path / "worker", **settings)) as worker:
+        await eventually(lambda: _waits(worker), SECONDS_MAX)
+        worker.terminate()
+        assert await worker.ended() == 0
