@@ -47,7 +47,6 @@ __all__ = [
     "connect_mock",
     "durable",
     "find_at_once",
-    "insert_packed",
     "insert_those_missing",
     "outage_refused",
     "swap_each",
@@ -233,23 +232,6 @@ async def insert_those_missing(collection: Collection, documents: list[Document]
             raise
         return [documents[one["index"]] for one in details["writeErrors"]]
     return []
-
-
-async def insert_packed(collection: Collection, documents: list[Document]) -> list[Document]:
-    """As `insert_those_missing`, for what a Packer has made, in half the time; it is not tried again by itself."""
-    if not documents or _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
-        return await insert_those_missing(collection, documents)
-    command: Document = {
-        "insert": collection.name,
-        "documents": documents,
-        "ordered": False,
-        "writeConcern": {"w": "majority"},
-    }
-    reply = await collection.database.command(command)
-    errors = reply.get("writeErrors", [])
-    if any(one["code"] != _DUPLICATE_KEY for one in errors) or reply.get("writeConcernError"):
-        raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": [reply.get("writeConcernError", {})]})
-    return [documents[one["index"]] for one in errors]
 
 
 def watch_inserts(collection: Collection) -> AsyncIOMotorChangeStream[Document] | None:

@@ -42,7 +42,6 @@ from app.store.driver import (
     Swap,
     SwapOutcome,
     durable,
-    insert_packed,
     insert_those_missing,
     outage_refused,
     swap_each,
@@ -249,14 +248,14 @@ class TrainRuns:
 
     async def _tell(self, events: list[tuple[KeptRun, str, Document]]) -> None:
         with outage_refused():
-            await insert_packed(self._events, [one for _, _, one in events])
+            await insert_those_missing(self._events, [one for _, _, one in events])
         for kept, key, _ in events:
             if kept.untold.pop(key, None) is not None:
                 kept.told.add(key)
 
     async def _settle(self, todo: list[tuple[KeptRun, str, Unsettled]]) -> None:
         with outage_refused():
-            there = await insert_packed(self._bookings, [one.document for _, _, one in todo])
+            there = await insert_those_missing(self._bookings, [one.document for _, _, one in todo])
             foreign = await self._replace_older(there) if there else set()
         for kept, reference, one in todo:
             # What has changed in the meantime is unsettled in its new revision.

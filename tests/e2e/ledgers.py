@@ -127,7 +127,8 @@ def _events(books: Books) -> Iterator[str]:
             if event["_id"] not in books.events:
                 yield f"{event['_id']} is not copied yet"
     made = Counter(event["subject"] for event in books.events.values() if event["type"] in NEW_BOOKING)
-    last = {(event["subject"], event["data"]["revision"]) for event in books.events.values()}
+    # The version of the commit that told of it is the second part of an event's name.
+    last = {(event["subject"], int(event["_id"].split(":")[-2])) for event in books.events.values()}
     for reference, booking in books.bookings.items():
         if made[reference] != 1:
             yield f"{reference} was told of {made[reference]} times as new"
