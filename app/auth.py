@@ -14,6 +14,9 @@ from app.domain.refusals import Reason, Refusal
 
 USER_METADATA = "x-seatline-user"
 ROLES_METADATA = "x-seatline-roles"
+# W3C trace context: events carry on what the call was part of. One that is malformed is none.
+TRACE_METADATA = "traceparent"
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 # Enough to tell an address from a name or a slip; nobody is believed on the strength of it.
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
@@ -26,15 +29,17 @@ def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
 
     Roles are separated by commas; those we do not know are worth nothing.
     """
-    user, roles = "", ""
+    user, roles, trace_parent = "", "", ""
     for key, value in metadata or ():
         if key == USER_METADATA:
             user = str(value).strip()
         elif key == ROLES_METADATA:
             roles = str(value)
+        elif key == TRACE_METADATA and _TRACE_PARENT.fullmatch(str(value)):
+            trace_parent = str(value)
     if not user:
         return _ANONYMOUS
     if len(user) > EMAIL_LENGTH_MAX or not _ADDRESS.fullmatch(user):
         raise Refusal(Reason.CREDENTIALS_MISSING, f"{USER_METADATA} needs an address, such as jane@example.com")
     known = frozenset(_ROLES[name.strip()] for name in roles.split(",") if name.strip() in _ROLES) if roles else frozenset()
-    return Caller(user, known)
+    return Caller(user, known, trace_parent)
