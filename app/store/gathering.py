@@ -1,7 +1,7 @@
 """Gathering: many small statements of different runs in one.
 
-Belongs here: the look-ups and the copies that all lanes of this server share. Does not: what is looked up or copied (`runs.py`,
-`bookings.py`), nor commits, each of which is one run's own.
+Belongs here: the look-ups, commits and copies that all lanes of this server share. Does not: what is looked up, committed or
+copied (`runs.py`, `bookings.py`).
 
 A statement costs a fixed half millisecond of processor time before it does anything. On one hot run a batch of bookings shares
 it. Where fifty runs sell at once, each with a batch of a few, those batches share it here: whatever is asked for while a
@@ -17,6 +17,7 @@ from app.domain.refusals import Refusal
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
 from app.store.runs import KeptRun, TrainRuns
+from app.store.shared_statement import SharedStatement
 
 _log = logging.getLogger(__name__)
 
@@ -83,43 +84,16 @@ class Commits:
     """Commits runs, each for itself; those that come while earlier statements are under way share the next one."""
 
     def __init__(self, runs: TrainRuns, statements_max: int) -> None:
-        self._runs = runs
-        self._statements_max = statements_max
-        self._under_way = 0
-        self._tasks: set[asyncio.Task[None]] = set()  # or nobody would keep them
-        self._waiting: list[tuple[KeptRun, asyncio.Future[SwapOutcome]]] = []
+        self._statements: SharedStatement[KeptRun, SwapOutcome] = SharedStatement(
+            "commit runs",
+            lambda batch: runs.commit_each(batch),  # noqa: PLW0108 - looked up at each call: simulated crashes take its place
+            batch_max=RUNS_MAX,
+            statements_max=statements_max,
+        )
 
     async def commit(self, kept: KeptRun) -> SwapOutcome:
         """Commits what is in the run's journal; see `TrainRuns.commit_each`."""
-        answer: asyncio.Future[SwapOutcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((kept, answer))
-        if self._under_way < self._statements_max:
-            self._under_way += 1
-            task = asyncio.create_task(self._work(), name="commit runs")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return await answer
-
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:RUNS_MAX], self._waiting[RUNS_MAX:]
-                await self._commit(batch)
-        finally:
-            # In the same step: whoever commits next must not count on this task, which looks no more.
-            self._under_way -= 1
-
-    async def _commit(self, batch: list[tuple[KeptRun, asyncio.Future[SwapOutcome]]]) -> None:
-        try:
-            outcomes = await self._runs.commit_each([kept for kept, _ in batch])
-        except Exception as error:  # every waiting lane is to know
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-            return
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
-            if not answer.done():
-                answer.set_result(outcome)
+        return await self._statements.ask(kept)
 
 
 class Settler:

@@ -15,30 +15,41 @@ Answer = TypeVar("Answer")
 
 
 class SharedStatement(Generic[Asked, Answer]):
-    """Asks for many at a time, at most `batch_max`, and one statement after the other.
+    """Asks for many at a time, at most `batch_max`, with at most `statements_max` statements under way.
 
     `ask` gives an answer for each of those asked for, in their order. What it raises is raised for all of them.
     """
 
-    def __init__(self, name: str, ask: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]], *, batch_max: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        ask: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]],
+        *,
+        batch_max: int,
+        statements_max: int = 1,
+    ) -> None:
         self._name = name
         self._ask = ask
-        self._batch_max = batch_max
+        self._batch_max, self._statements_max = batch_max, statements_max
         self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._under_way = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # or nobody would keep them
 
     async def ask(self, one: Asked) -> Answer:
         """The answer for one. The statement begins after the call."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, answer))
-        if self._task is None:
-            self._task = asyncio.create_task(self._work(), name=self._name)
+        if self._under_way < self._statements_max:
+            self._under_way += 1
+            task = asyncio.create_task(self._work(), name=self._name)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await answer
 
     async def join(self) -> None:
         """Waits until nothing is under way."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
 
     async def _work(self) -> None:
         try:
@@ -46,7 +57,8 @@ class SharedStatement(Generic[Asked, Answer]):
                 batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
                 await self._answer(batch)
         finally:
-            self._task = None
+            # In the same step: whoever asks next must not count on this task, which looks no more.
+            self._under_way -= 1
 
     async def _answer(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         try:
