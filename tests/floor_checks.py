@@ -3,10 +3,10 @@
 Belongs here: the checks that `test_floors.py` runs over the repository, and over small bad sources to prove that they can fail.
 Paths are relative to the repository's root, with forward slashes.
 
-    floor 4   app.server   app.verification   app.cli   app.__main__
-    floor 3   app.rpc
+    floor 4   app.server   app.opening   app.health   app.verification   app.cli   app.__main__
+    floor 3   app.rpc   app.worker
     floor 2   app.usecases
-    floor 1   app.config   app.auth   app.store
+    floor 1   app.config   app.auth   app.store   app.payments   app.notify   app.telemetry
     floor 0   app.domain
     generated app.pb, for rpc, server and cli only
 """
@@ -23,10 +23,13 @@ FLOORS = {
     "app.notify": 1,
     "app.payments": 1,
     "app.store": 1,
+    "app.telemetry": 1,
     "app.usecases": 2,
     "app.rpc": 3,
     "app.worker": 3,
     "app.server": 4,
+    "app.opening": 4,
+    "app.health": 4,
     "app.verification": 4,
     "app.cli": 4,
     "app.__main__": 4,
@@ -34,7 +37,14 @@ FLOORS = {
 GENERATED = "app.pb"
 MAY_IMPORT_GENERATED = {"app.rpc", "app.server", "app.cli"}
 # On the top floor, one thing starts another.
-STARTS = {("app.__main__", "app.cli"), ("app.cli", "app.server"), ("app.cli", "app.verification")}
+STARTS = {
+    ("app.__main__", "app.cli"),
+    ("app.cli", "app.server"),
+    ("app.cli", "app.opening"),
+    ("app.cli", "app.verification"),
+    ("app.server", "app.opening"),
+    ("app.server", "app.health"),
+}
 
 # What of the standard library a rule may rest on; nothing that knows the time, chance, the machine or other tasks.
 PURE_MODULES = {
@@ -67,7 +77,7 @@ DRIVERS = {*ASYNC_DRIVERS, "pymongo", "bson", "gridfs"}
 ONLY_DRIVER = "app/store/driver.py"
 # The commands that do not go over gRPC, and what each may start.
 STARTED_BY = {
-    "app/cli/serving.py": ("app.config", "app.server"),
+    "app/cli/serving.py": ("app.config", "app.opening", "app.server"),
     "app/cli/verifying.py": ("app.config", "app.verification"),
 }
 

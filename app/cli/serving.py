@@ -44,7 +44,8 @@ def _start(*, serves: bool, with_worker: bool) -> None:
     if with_worker:
         settings = settings.model_copy(update={"with_worker": True})
 
-    from app.server import StartError, run, run_worker  # after the settings: what is wrong with them shall show at once
+    from app.opening import StartError
+    from app.server import run, run_worker  # after the settings: what is wrong with them shall show at once
 
     try:
         (run if serves else run_worker)(settings)

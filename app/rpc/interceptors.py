@@ -20,18 +20,29 @@ import grpc
 
 from app.domain.refusals import Reason, Refusal
 from app.rpc.calls import Context
-from app.rpc.refusals import abort_arguments
+from app.rpc.observing import CallObserver, NobodyLooks
+from app.rpc.refusals import STATUS_CODES, abort_arguments
 
 _log = logging.getLogger(__name__)
 
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
+_OK, _CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
+
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # the class takes no arguments at run time
 
 
 class Guard:
     """The outermost guard. `is_available` says whether the database answers at the moment."""
 
-    def __init__(self, *, calls_in_flight_max: int, call_seconds_max: float, is_available: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        calls_in_flight_max: int,
+        call_seconds_max: float,
+        is_available: Callable[[], bool],
+        observer: CallObserver | None = None,
+    ) -> None:
+        self._observer = observer or NobodyLooks()
         self._calls_in_flight_max = calls_in_flight_max
         self._call_seconds_max = call_seconds_max
         self._is_available = is_available
@@ -50,30 +61,41 @@ class Guard:
         )
 
     def _guard(self, method: str, behavior: _Behavior) -> _Behavior:
+        observer = self._observer
+
         async def guarded(request: Any, context: Context) -> Any:
+            begun = observer.began(method, context)
+            refusal: Refusal | None = None
+            code = _OK
             task = self._begin()
             try:
                 self._require_room()
                 return await behavior(request, context)
-            except Refusal as refusal:
-                await _abort(context, refusal)
+            except Refusal as error:
+                refusal = error
             except asyncio.CancelledError:
-                if task in self._overdue:
-                    task.uncancel()
-                    text = "the call took longer than this server lets any take"
-                    await _abort(context, Refusal(Reason.DEADLINE_EXCEEDED, text))
-                if task.cancelling():  # the client has gone, or its deadline has passed
+                refusal = self._overdue_refusal(task)
+                if refusal is None and task.cancelling():  # the client has gone, or its deadline has passed
+                    code = _CANCELLED
                     raise
-                await _abort_fault(context, method)
-            except grpc.aio.AbortError:
-                raise
+                refusal = refusal or _incident(method)
             except Exception:
-                await _abort_fault(context, method)
+                refusal = _incident(method)
             finally:
                 del self._ends[task]
                 self._overdue.discard(task)
+                code = code if refusal is None else STATUS_CODES[refusal.reason]
+                observer.ended(begun, method, code, refusal.reason if refusal else None)
+            return await _abort(context, refusal)
 
         return guarded
+
+    def _overdue_refusal(self, task: asyncio.Task[Any]) -> Refusal | None:
+        """For a call that took too long."""
+        if task not in self._overdue:
+            return None
+        task.uncancel()
+        return Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take")
 
     def _begin(self) -> asyncio.Task[Any]:
         """Notes a call that begins. One timer serves all: an `asyncio.timeout` for each costs some microseconds."""
@@ -126,8 +148,8 @@ async def _abort(context: Context, refusal: Refusal) -> NoReturn:
     raise AssertionError("abort does not return")
 
 
-async def _abort_fault(context: Context, method: str) -> NoReturn:
-    """Ends the call with INTERNAL; what happened is in the log under the same number, and not in the answer."""
+def _incident(method: str) -> Refusal:
+    """INTERNAL; what happened is in the log under the same number, and not in the answer. For an `except` clause."""
     incident = uuid.uuid4().hex[:12]
     _log.exception("%s failed, incident %s", method, incident)
-    await _abort(context, Refusal(Reason.INTERNAL, f"an internal error occurred, incident {incident}"))
+    return Refusal(Reason.INTERNAL, f"an internal error occurred, incident {incident}")

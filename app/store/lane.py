@@ -29,6 +29,7 @@ from app.domain.selling import request_references
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
 from app.store.gathering import Commits, LookUps, Settler
+from app.store.observing import LaneBatch, LaneObserver
 from app.store.runs import KeptRun, TrainRuns, run_not_found
 
 _log = logging.getLogger(__name__)
@@ -59,11 +60,13 @@ class LaneBounds:
 
 @dataclass(slots=True)
 class _Entry:
-    """A caller who waits: `deadline` is the loop's time after which nobody listens any more."""
+    """A caller who waits: `deadline` is the loop's time after which nobody listens any more, `caller` the observer's word."""
 
     command: Command
     answer: asyncio.Future[Outcome]
     deadline: float
+    queued_at: float
+    caller: object
 
     def is_waiting(self, now_seconds: float) -> bool:
         """Whether somebody still listens; nothing is decided for those who have gone."""
@@ -88,6 +91,16 @@ class LaneParts:
     turns: asyncio.Semaphore
     clock: Callable[[], datetime]
     bounds: LaneBounds
+    observer: LaneObserver
+
+
+@dataclass(slots=True)
+class _Course:
+    """How a batch goes on: when it was decided for the last time, and what came of its commits."""
+
+    decided_at: float
+    committed: bool = False
+    swaps_lost: int = 0
 
 
 class Lane:
@@ -119,11 +132,12 @@ class Lane:
         """
         if len(self._queue) >= self._bounds.queue_max:
             raise Refusal(Reason.LANE_FULL, "too many callers wait for this train; try again in a moment")
-        entry = _Entry(command, asyncio.get_running_loop().create_future(), deadline)
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        entry = _Entry(command, answer, deadline, time.monotonic(), self._parts.observer.joined())
         self._queue.append(entry)
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=f"lane {self.run_id}")
-        return await entry.answer
+        return await answer
 
     async def join(self) -> None:
         """Waits until nobody waits and nothing is under way."""
@@ -154,8 +168,11 @@ class Lane:
 
     async def _serve(self, batch: list[_Entry]) -> None:
         """Answers every entry of the batch, whatever happens."""
+        begun_at = time.monotonic()
+        course, succeeded = _Course(begun_at), False
         try:
-            await self._decide_and_commit(batch)
+            await self._decide_and_commit(batch, course)
+            succeeded = True
         except Refusal as refusal:
             self.kept = None
             for entry in batch:
@@ -166,8 +183,24 @@ class Lane:
             _log.exception("lane %s failed", self.run_id)
             for entry in batch:
                 entry.refuse(error)
+        self._tell(batch, course, begun_at, succeeded)
 
-    async def _decide_and_commit(self, batch: list[_Entry]) -> None:
+    def _tell(self, batch: list[_Entry], course: _Course, begun_at: float, succeeded: bool) -> None:
+        told = LaneBatch(
+            run_id=self.run_id,
+            callers=[entry.caller for entry in batch],
+            queued_at=[entry.queued_at for entry in batch],
+            begun_at=begun_at,
+            decided_at=course.decided_at,
+            ended_at=time.monotonic(),
+            committed=course.committed,
+            succeeded=succeeded,
+            swaps_lost=course.swaps_lost,
+            still_waiting=len(self._queue),
+        )
+        self._parts.observer.batch_ended(told)
+
+    async def _decide_and_commit(self, batch: list[_Entry], course: _Course) -> None:
         begin, was_cached = time.monotonic(), self.kept is not None
         kept = await self._current_run()
         if was_cached and self._has_rival():  # which has most likely committed in the meantime
@@ -175,6 +208,7 @@ class Lane:
         elsewhere = await self._look_up(kept, batch)
         for _ in range(self._bounds.commit_attempts_max):
             answers = self._fold(kept.run, batch, elsewhere)
+            course.decided_at = time.monotonic()
             if not kept.run.journal:
                 if kept.unsettled or kept.untold:  # a server that ended has left them, and nobody may commit here for long
                     self._parts.settler.add(kept)
@@ -183,6 +217,7 @@ class Lane:
             else:
                 outcome = await self._commit(kept)
                 if outcome is SwapOutcome.DONE:
+                    course.committed = True
                     self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
                     return _answer(answers)
                 if outcome is SwapOutcome.DUPLICATE_KEY:
@@ -190,6 +225,7 @@ class Lane:
                     found = await self._bookings.find_many(_references(batch))
                     elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
                     continue
+                course.swaps_lost += 1
             begin = time.monotonic()
             kept = await self._catch_up(kept)
         raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")

@@ -14,6 +14,7 @@ from app.store.events import Events
 from app.store.gathering import Commits, LookUps, Settler
 from app.store.jobs import Jobs
 from app.store.lane import LaneBounds, LaneParts, Lanes
+from app.store.observing import LaneObserver, NobodyLooks
 from app.store.payments import Payments
 from app.store.runs import TrainRuns
 from app.store.trains import Trains
@@ -37,12 +38,21 @@ class Store:
     deliveries: WebhookDeliveries
 
 
-def open_store(database: Database, clock: Callable[[], datetime], bounds: LaneBounds, *, jobs_kept_seconds: float) -> Store:
-    """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds."""
+def open_store(
+    database: Database,
+    clock: Callable[[], datetime],
+    bounds: LaneBounds,
+    *,
+    jobs_kept_seconds: float,
+    observer: LaneObserver | None = None,
+) -> Store:
+    """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds; `observer` looks on."""
     runs = TrainRuns(database)
     bookings = Bookings(database)
     commits, turns = Commits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
-    lanes = Lanes(LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds))
+    lanes = Lanes(
+        LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds, observer or NobodyLooks())
+    )
     return Store(
         runs=runs,
         bookings=bookings,

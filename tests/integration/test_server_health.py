@@ -12,7 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from app.server import Server, StartError
+from app.opening import StartError
+from app.server import Server
 from app.store.driver import connect_mock
 from app.store.embedded import EmbeddedMongod
 from tests.integration.clients import people, seats_of

