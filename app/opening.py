@@ -97,20 +97,21 @@ def tracing_of(settings: Settings) -> "Tracing | None":
 
 
 class CallObservers:
-    """Several observers as one: each looks on inside those before it, so that a later one finds the span of an earlier one."""
+    """Two observers as one; the inner one looks on while the outer one's span is the current one."""
 
-    def __init__(self, *observers: CallObserver) -> None:
-        self._observers = observers
+    def __init__(self, outer: CallObserver, inner: CallObserver) -> None:
+        self._outer, self._inner = outer, inner
 
-    def began(self, method: str, context: Context) -> object:
+    def began(self, method: str, context: Context) -> tuple[object, object]:
         """A call begins."""
-        return [one.began(method, context) for one in self._observers]
+        return self._outer.began(method, context), self._inner.began(method, context)
 
     def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
-        """It has ended; told in the reverse order."""
-        if isinstance(begun, list):
-            for one, own in zip(reversed(self._observers), reversed(begun), strict=True):
-                one.ended(own, method, code, reason)
+        """It has ended."""
+        if isinstance(begun, tuple):
+            outer, inner = begun
+            self._inner.ended(inner, method, code, reason)
+            self._outer.ended(outer, method, code, reason)
 
 
 def lane_bounds(settings: Settings) -> LaneBounds:

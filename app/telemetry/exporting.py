@@ -19,15 +19,15 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio, Sampler
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 
 from app.telemetry.conventions import SCHEMA_URL, SCOPE
+from app.telemetry.sampling import Sampling, sampling_of
 from app.telemetry.traced_calls import ChosenIds, TracedCalls
 from app.telemetry.traced_lanes import TracedLanes
 
 _log = logging.getLogger(__name__)
 
-SAMPLED_SHARE = 0.01
 # A process that ends gives its last spans so long; a collector that takes them does so in milliseconds.
 _CLOSE_SECONDS_MAX = 1.0
 # What remains of the exporter's thread once its channel is closed.
@@ -73,15 +73,15 @@ class Tracing:
     """The tracing of this process: what looks on, and the way to the collector that `exporter` stands for."""
 
     def __init__(self, database: str, exporter: SpanExporter | None = None) -> None:
-        """Configured by the standard's variables, OTEL_*. Raises ValueError for an exporter that cannot be made of them."""
+        """Configured by the standard's variables, OTEL_*. What the exporter does not like of them, it raises."""
+        sampling, ids = sampling_of(os.environ), ChosenIds()
         for name in _LOUD_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._exporter = CollectorExporter(exporter or OTLPSpanExporter())
-        ids, sampler = ChosenIds(), sampler_of_environment()
-        self._provider = TracerProvider(sampler, _resource(), shutdown_on_exit=False, id_generator=ids)
+        self._provider = TracerProvider(sampler_of(sampling), _resource(), shutdown_on_exit=False, id_generator=ids)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         tracer = self._provider.get_tracer(SCOPE, schema_url=SCHEMA_URL)
-        self.calls = TracedCalls(tracer, self._provider.sampler, ids)
+        self.calls = TracedCalls(tracer, sampling, ids)
         self.lanes = TracedLanes(tracer, database)
         trace.set_tracer_provider(self._provider)
 
@@ -95,15 +95,10 @@ class Tracing:
             await asyncio.to_thread(closing.join, _CUT_OFF_SECONDS_MAX)
 
 
-def sampler_of_environment() -> Sampler | None:
-    """The sampler where the environment names none: 1 % of the calls that do not say themselves. None: the one it names."""
-    if os.environ.get("OTEL_TRACES_SAMPLER"):
-        return None
-    text = os.environ.get("OTEL_TRACES_SAMPLER_ARG", "")
-    try:
-        return ParentBasedTraceIdRatio(float(text) if text else SAMPLED_SHARE)
-    except ValueError:
-        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG: {text!r} is not a share from 0 to 1") from None
+def sampler_of(sampling: Sampling) -> Sampler:
+    """The SDK's sampler that decides alike."""
+    by_chance = TraceIdRatioBased(sampling.share)
+    return ParentBased(by_chance) if sampling.follows_parent else by_chance
 
 
 def _resource() -> Resource:

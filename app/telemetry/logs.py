@@ -33,24 +33,8 @@ def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None =
     """Has everything that this process logs written to `stream`, stderr unless it is given."""
     stream = stream or sys.stderr
     as_json = log_format == "json" or (log_format == "auto" and not stream.isatty())
-    shared: list[Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        add_trace,
-        shorten_foreign,
-        describe_exception,
-    ]
-    form: list[Processor] = [structlog.processors.EventRenamer("event"), structlog.processors.JSONRenderer(ensure_ascii=False)]
-    if not as_json:
-        form = [exception_as_text, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *form], foreign_pre_chain=shared
-        )
-    )
+    handler.setFormatter(line_formatter(as_json=as_json, has_colours=stream.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -61,13 +45,35 @@ def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None =
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
+            *_processors(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
+
+
+def line_formatter(*, as_json: bool, has_colours: bool = False) -> logging.Formatter:
+    """The form of lines, for any handler."""
+    form: list[Processor] = [exception_as_text, structlog.dev.ConsoleRenderer(colors=has_colours)]
+    if as_json:
+        form = [structlog.processors.JSONRenderer(ensure_ascii=False)]
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *form], foreign_pre_chain=_processors()
+    )
+
+
+def _processors() -> list[Processor]:
+    """What every line goes through, whoever tells it."""
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_trace,
+        shorten_foreign,
+        describe_exception,
+    ]
 
 
 def add_trace(_: object, __: str, line: EventDict) -> EventDict:
