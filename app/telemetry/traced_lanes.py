@@ -84,7 +84,9 @@ class TracedLanes:
         ]
         begun, decided = _instant(batch.begun_at, clock_ns), _instant(batch.decided_at, clock_ns)
         links: list[Link] = []
-        if batch.committed or not batch.succeeded:
+        # A batch that was never decided for, such as one without its run, had nothing to commit either.
+        was_decided = batch.decided_at > batch.begun_at
+        if batch.committed or (was_decided and not batch.succeeded):
             links = [Link(self._commit(batch, [parent for parent, _ in sampled], clock_ns))]
         for parent, queued_at in sampled:
             waited = self._tracer.start_span("lane wait", parent, start_time=_instant(queued_at, clock_ns))

@@ -7,8 +7,9 @@ import json
 import socket
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -186,39 +187,38 @@ async def test_a_refusal_is_no_error_of_the_server_and_its_line_names_the_trace(
     assert (told["trace_id"], told["span_id"]) == (trace_id, call.span_id)
 
 
-@pytest.fixture(params=["closed", "silent"])
-def dead_target(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where no collector listens any more, or where one takes connections and never answers."""
-    with socket.create_server((LOOPBACK, 0)) as silent:
-        port = silent.getsockname()[1]
-        if request.param == "closed":
-            silent.close()
-        yield f"http://{LOOPBACK}:{port}"
+@contextmanager
+def _dead_targets() -> Iterator[dict[str, str]]:
+    """No collector, for comparison; one that takes connections and never answers; and where none listens any more."""
+    with socket.create_server((LOOPBACK, 0)) as silent, socket.create_server((LOOPBACK, 0)) as closed:
+        ports = {"silent": silent.getsockname()[1], "closed": closed.getsockname()[1]}
+        closed.close()
+        yield {"none": "", **{name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}}
 
 
-async def test_a_dead_collector_costs_no_call_and_no_shutdown_anything(
-    tmp_path: Path, mongod: EmbeddedMongod, dead_target: str
-) -> None:
-    """Against a server without a collector, in turns, so that both meet the same neighbours on the machine."""
+async def test_a_dead_collector_costs_no_call_and_no_shutdown_anything(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+    """Against a server without a collector, in turns, so that all meet the same neighbours on the machine."""
     settings = {"OTEL_TRACES_SAMPLER": "always_on", "OTEL_BSP_MAX_QUEUE_SIZE": "64", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "16"}
-    async with (
-        _serving(tmp_path / "plain", mongod, "") as (plain, plain_channel),
-        _serving(tmp_path / "dead", mongod, dead_target, **settings) as (dead, dead_channel),
-    ):
-        seconds: dict[str, list[float]] = {"plain": [], "dead": []}
-        runs = {"plain": await a_run(plain_channel, "A400"), "dead": await a_run(dead_channel, "A400")}
-        for number in range(8):
-            for name, channel in (("plain", plain_channel), ("dead", dead_channel)):
-                phones = [Phone(channel, f"{name}{number}x{one}") for one in range(20)]
-                begin = time.monotonic()
-                await asyncio.gather(*(phone.book(runs[name]) for phone in phones))
-                seconds[name].append(time.monotonic() - begin)
-        ends = {"plain": await _end_seconds(plain), "dead": await _end_seconds(dead)}
-    assert median(seconds["dead"]) < 3 * median(seconds["plain"]), seconds
-    assert ends["dead"] < ends["plain"] + END_SECONDS_MORE, ends
-    lines = [json.loads(line) for line in dead.log.read_text().splitlines()]
-    assert len([line for line in lines if "collector" in line["event"]]) == 1, lines
-    assert {line["logger"].split(".")[0] for line in lines} == {"app"}
+    seconds: dict[str, list[float]] = defaultdict(list)
+    with _dead_targets() as targets:
+        async with AsyncExitStack() as stack:
+            start = [_serving(tmp_path / name, mongod, target, **settings) for name, target in targets.items()]
+            started = await asyncio.gather(*(stack.enter_async_context(one) for one in start))
+            served = dict(zip(targets, started, strict=True))
+            runs = {name: await a_run(channel, "A200") for name, (_, channel) in served.items()}
+            for number in range(8):
+                for name, (_, channel) in served.items():
+                    phones = [Phone(channel, f"p{number}x{one}") for one in range(20)]
+                    begin = time.monotonic()
+                    await asyncio.gather(*(phone.book(runs[name]) for phone in phones))
+                    seconds[name].append(time.monotonic() - begin)
+            ends = {name: await _end_seconds(server) for name, (server, _) in served.items()}
+    for name in ("silent", "closed"):
+        assert median(seconds[name]) < 3 * median(seconds["none"]), seconds
+        assert ends[name] < ends["none"] + END_SECONDS_MORE, ends
+        lines = [json.loads(line) for line in served[name][0].log.read_text().splitlines()]
+        assert len([line for line in lines if "collector" in line["event"]]) == 1, lines
+        assert {line["logger"].split(".")[0] for line in lines} == {"app"}
 
 
 async def _end_seconds(server: ServerProcess) -> float:
