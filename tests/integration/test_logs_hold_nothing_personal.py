@@ -79,7 +79,7 @@ async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_req
         raise fault
 
     guard = Guard(calls_in_flight_max=9, call_seconds_max=9, is_available=lambda: True, observer=LoggedCalls(99))
-    handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior))  # type: ignore[arg-type]  # as the guard's
+    handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior))
     with pytest.raises(_Aborted):
         await asyncio.create_task(handler.unary_unary(SENT, _Context()))
     (line,) = lines()

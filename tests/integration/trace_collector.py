@@ -60,7 +60,7 @@ def collecting() -> Iterator[Collector]:
     """A collector on a free port, until the block ends."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
-    add_TraceServiceServicer_to_server(collector, server)
+    add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]  # theirs is
     collector.target = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
