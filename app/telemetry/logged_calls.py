@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 
 import grpc
@@ -95,7 +95,9 @@ class LoggedCalls:
             budget = self._budgets[method, level] = LineBudget(self._lines_max)
         if not budget.admits(now_seconds, code.name):
             if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(_SECOND, self.tell_left_out)
+                # In a context of its own: the line is of many calls, and not of this one's trace.
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(_SECOND, self.tell_left_out, context=Context())
             return
         told: dict[str, object] = {"method": method[1:], "code": code.name}
         if reason is not None:

@@ -23,8 +23,8 @@ LogFormat = Literal["auto", "json", "console"]
 
 _FRAMES_MAX = 20
 _EXCEPTIONS_MAX = 5  # of a chain
-# They warn of whatever traceparent a stranger makes up, and quote it.
-_QUOTING_LOGGERS = ("opentelemetry.trace", "opentelemetry.baggage")
+# They warn of whatever traceparent a stranger makes up, and of a malformed header for the collector, and quote them.
+_QUOTING_LOGGERS = ("opentelemetry.trace", "opentelemetry.util")
 
 _stacks_of = ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES_MAX)
 

@@ -34,4 +34,4 @@ def open_tracing(database: str) -> "Tracing | None":
     try:
         return Tracing(database)
     except Exception as error:  # whatever the exporter does not like of OTEL_EXPORTER_OTLP_*
-        raise TracingUnusableError(f"OTEL_*: traces cannot be exported: {error}") from error
+        raise TracingUnusableError(f"traces cannot be exported as OTEL_* says: {error}") from error
