@@ -70,14 +70,14 @@ class CollectorExporter(SpanExporter):
 
 
 class Tracing:
-    """The tracing of this process: what looks on, and the way to the collector that `exporter` stands for."""
+    """The tracing of this process: what looks on, and the way to the collector. `database` is the name of the one in use."""
 
-    def __init__(self, database: str, exporter: SpanExporter | None = None) -> None:
+    def __init__(self, database: str) -> None:
         """Configured by the standard's variables, OTEL_*. What the exporter does not like of them, it raises."""
         sampling, ids = sampling_of(os.environ), ChosenIds()
         for name in _LOUD_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        self._exporter = CollectorExporter(exporter or OTLPSpanExporter())
+        self._exporter = CollectorExporter(OTLPSpanExporter())
         self._provider = TracerProvider(sampler_of(sampling), _resource(), shutdown_on_exit=False, id_generator=ids)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         tracer = self._provider.get_tracer(SCOPE, schema_url=SCHEMA_URL)
