@@ -24,18 +24,19 @@ _ANONYMOUS = Caller()
 _ROLES = {role.value: role for role in Role}
 
 
-def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
+def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, own_trace_parent: str = "") -> Caller:
     """The caller that a call's metadata names; anonymous where it names none. Refuses a name that is no address.
 
-    Roles are separated by commas; those we do not know are worth nothing.
+    Roles are separated by commas; those we do not know are worth nothing. `own_trace_parent` is that of our own span of the
+    call, which stands below the client's and so in place of it.
     """
-    user, roles, trace_parent = "", "", ""
+    user, roles, trace_parent = "", "", own_trace_parent
     for key, value in metadata or ():
         if key == USER_METADATA:
             user = str(value).strip()
         elif key == ROLES_METADATA:
             roles = str(value)
-        elif key == TRACE_METADATA and _TRACE_PARENT.fullmatch(str(value)):
+        elif key == TRACE_METADATA and not own_trace_parent and _TRACE_PARENT.fullmatch(str(value)):
             trace_parent = str(value)
     if not user:
         return _ANONYMOUS

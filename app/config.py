@@ -57,6 +57,15 @@ class Settings(BaseSettings):
     log_level: Annotated[str, StringConstraints(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = Field(
         "INFO", description="How much is logged: DEBUG, INFO, WARNING or ERROR."
     )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="How log lines look: json, console (for people), or auto: console on a terminal, else json."
+    )
+    log_call_lines_per_second_max: int = Field(
+        10,
+        ge=1,
+        le=10_000,
+        description="Lines a second about refused calls of one method; the rest is counted. One takes 40 us.",
+    )
 
     message_bytes_max: int = Field(
         1_048_576,
@@ -178,6 +187,13 @@ class Settings(BaseSettings):
         if uri and not re.fullmatch(r"mongodb(\+srv)?://.+", uri):
             raise ValueError("needs to be mongodb://… or mongodb+srv://…")
         return uri
+
+    @property
+    def listen_host(self) -> str:
+        """The host, or the path of a socket, that is listened on."""
+        match = _LISTEN.fullmatch(self.listen)
+        host = match["host"] if match else None
+        return self.listen.removeprefix("unix:") if host is None else host.strip("[]")
 
     @property
     def listens_on_loopback(self) -> bool:

@@ -8,15 +8,25 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+import grpc
 
 from app.config import Settings
+from app.domain.refusals import Reason
 from app.payments.bounded import AskingBounds
 from app.payments.choice import ProviderUnusableError, make_provider
 from app.payments.provider import Provider
+from app.rpc.calls import Context
+from app.rpc.observing import CallObserver
 from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
 from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.store.lane import LaneBounds
 from app.store.ledger import Ledger
+from app.telemetry.tracing import TracingUnusableError, open_tracing
+
+if TYPE_CHECKING:
+    from app.telemetry.exporting import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +86,32 @@ def provider_of(settings: Settings, database: Database, clock: Callable[[], date
         )
     except (ProviderUnusableError, ValueError) as error:
         raise StartError(str(error)) from error
+
+
+def tracing_of(settings: Settings) -> "Tracing | None":
+    """How calls are traced; None where the environment names no collector. Raises StartError."""
+    try:
+        return open_tracing(settings.mongodb_database)
+    except TracingUnusableError as error:
+        raise StartError(str(error)) from error
+
+
+class CallObservers:
+    """Two observers as one; the inner one looks on while the outer one's span is the current one."""
+
+    def __init__(self, outer: CallObserver, inner: CallObserver) -> None:
+        self._outer, self._inner = outer, inner
+
+    def began(self, method: str, context: Context) -> tuple[object, object]:
+        """A call begins."""
+        return self._outer.began(method, context), self._inner.began(method, context)
+
+    def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+        """It has ended."""
+        if isinstance(begun, tuple):
+            outer, inner = begun
+            self._inner.ended(inner, method, code, reason)
+            self._outer.ended(outer, method, code, reason)
 
 
 def lane_bounds(settings: Settings) -> LaneBounds:

@@ -24,13 +24,15 @@ from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
 from app.health import Health
-from app.opening import StartError, grpc_options, lane_bounds, open_database, provider_of
+from app.opening import CallObservers, StartError, grpc_options, lane_bounds, open_database, provider_of, tracing_of
 from app.rpc.interceptors import Guard, GuardedServer
 from app.rpc.servicers import add_services
 from app.store.driver import Client, Database
 from app.store.embedded import EmbeddedMongod
 from app.store.indexes import make_indexes
 from app.store.store import Store, open_store
+from app.telemetry.logged_calls import LoggedCalls
+from app.telemetry.logs import configure_logging
 from app.usecases.bookings import BookingUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.paying import Paying
@@ -55,7 +57,6 @@ _SWITCH_SECONDS = 0.0005
 # this kind wait for its turn to end; where another processor is free, they run at once all the same. It saves a fifth of what
 # a call costs.
 _SCHEDULING = getattr(os, "SCHED_BATCH", None)  # Linux
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def present_moment() -> datetime:
@@ -75,8 +76,14 @@ class Server:
     def __init__(self, settings: Settings, client: Client, embedded: EmbeddedMongod | None) -> None:
         self._settings, self._client, self._embedded = settings, client, embedded
         self.database: Database = client[settings.mongodb_database]
+        self._tracing = tracing_of(settings)
+        self._logged_calls = LoggedCalls(settings.log_call_lines_per_second_max)
         self.store: Store = open_store(
-            self.database, present_moment, lane_bounds(settings), jobs_kept_seconds=settings.job_kept_seconds
+            self.database,
+            present_moment,
+            lane_bounds(settings),
+            jobs_kept_seconds=settings.job_kept_seconds,
+            observer=self._tracing.lanes if self._tracing else None,
         )
         self.provider = provider_of(settings, self.database, present_moment)
         self.paying = Paying(self.store, self.provider, present_moment, time.monotonic)
@@ -88,6 +95,7 @@ class Server:
             calls_in_flight_max=settings.calls_in_flight_max,
             call_seconds_max=settings.call_seconds_max,
             is_available=lambda: self._health.is_available,
+            observer=CallObservers(self._tracing.calls, self._logged_calls) if self._tracing else self._logged_calls,
         )
         self._grpc = grpc.aio.server(options=grpc_options(settings))
         services = add_services(
@@ -127,6 +135,8 @@ class Server:
             self.port = self._grpc.add_insecure_port(self._settings.listen)
         except RuntimeError as error:
             raise StartError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
+        if self._tracing is not None:
+            self._tracing.calls.listen_on(self._settings.listen_host, self.port)
         await self._grpc.start()
         if self._settings.with_worker:
             self.start_work()
@@ -174,6 +184,9 @@ class Server:
         """Ends what goes on without callers, and the connections."""
         await self.stop_work()
         await self.store.lanes.join()
+        self._logged_calls.tell_left_out()
+        if self._tracing is not None:  # after all that makes spans has ended
+            await self._tracing.close()
         await self.provider.close()
         self._client.close()
 
@@ -187,7 +200,7 @@ class Server:
             async with asyncio.timeout(self._settings.mongodb_selection_seconds_max):
                 await self.database.command("ping")
         except Exception as error:  # whatever it is, the database cannot be used now
-            _log.debug("database check failed: %r", error)
+            _log.debug("database check failed: %s", type(error).__name__)
             await self._health.set_available(False)
             return
         await self._health.set_available(self._has_indexes or await self._make_indexes())
@@ -204,7 +217,7 @@ class Server:
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Ends the process with a line for what cannot be started."""
-    logging.basicConfig(level=settings.log_level, format=_LOG_FORMAT, stream=sys.stderr)
+    configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_serve(settings))
 
 
@@ -222,7 +235,7 @@ def tune_interpreter() -> None:
 
 def run_worker(settings: Settings) -> None:
     """Does the worker's part until SIGTERM or SIGINT, without serving."""
-    logging.basicConfig(level=settings.log_level, format=_LOG_FORMAT, stream=sys.stderr)
+    configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_work(settings))
 
 

@@ -19,6 +19,7 @@ from typing import Self
 
 import httpcore
 import httpx
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from standardwebhooks import Webhook as Signer
 
 from app.domain.webhooks import Outcome, OutcomeKind, Webhook, signing_secrets
@@ -128,6 +129,7 @@ class WebhookSender:
         Waits for its turn among `sends_max`; `now` is the time of the attempt, which receivers compare with their clocks.
         """
         headers = signed_headers(webhook, event_id, body, now)
+        TraceContextTextMapPropagator().inject(headers)
         answer = _Answer()
         failure = ""
         async with self._slots:

@@ -106,7 +106,7 @@ class BoundedProvider:
                 delay = next_delay_seconds(self._bounds, failed, self._chance(), error)
                 if delay is None:
                     raise
-                _log.info("%s: asked %s %d times without an answer: %s", self.name, key, failed, error)
+                _log.info("%s: asked %s %d times without an answer", self.name, key, failed)
             await self._pause(delay)
         raise AssertionError("the last try answers or raises")
 

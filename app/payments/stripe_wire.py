@@ -24,6 +24,7 @@ from contextlib import contextmanager
 
 import aiohttp
 import stripe
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from app.domain.money import Money
 from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
@@ -75,6 +76,8 @@ class HttpConnections(stripe.HTTPClient):
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Body, status and headers of the answer. Raises the SDK's APIConnectionError where there is none."""
+        headers = dict(headers)
+        TraceContextTextMapPropagator().inject(headers)
         try:
             # Nobody but Stripe is to see the key, whatever a redirection says.
             async with self._session.request(method, url, headers=headers, data=post_data, allow_redirects=False) as answer:

@@ -10,13 +10,17 @@ import grpc
 
 from app.auth import caller_from
 from app.domain.people import Caller
+from app.telemetry.trace_context import own_trace_parent
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # the class takes no arguments at run time
 
 
 def caller_of(context: Context) -> Caller:
-    """Who makes the call. Refuses CREDENTIALS_MISSING for a name that is none."""
-    return caller_from(context.invocation_metadata())
+    """Who makes the call, with the trace context of the call's own span where it has one, else the client's.
+
+    Refuses CREDENTIALS_MISSING for a name that is none.
+    """
+    return caller_from(context.invocation_metadata(), own_trace_parent())
 
 
 def deadline_of(context: Context, seconds_max: float) -> float:

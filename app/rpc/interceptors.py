@@ -11,7 +11,6 @@ It wraps each handler once, when the service is added. A `grpc.aio.ServerInterce
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
@@ -22,8 +21,7 @@ from app.domain.refusals import Reason, Refusal
 from app.rpc.calls import Context
 from app.rpc.observing import CallObserver, NobodyLooks
 from app.rpc.refusals import STATUS_CODES, abort_arguments
-
-_log = logging.getLogger(__name__)
+from app.telemetry.logged_calls import note_incident
 
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
 _OK, _CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
@@ -73,14 +71,14 @@ class Guard:
                 return await behavior(request, context)
             except Refusal as error:
                 refusal = error
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
                 refusal = self._overdue_refusal(task)
                 if refusal is None and task.cancelling():  # the client has gone, or its deadline has passed
                     code = _CANCELLED
                     raise
-                refusal = refusal or _incident(method)
-            except Exception:
-                refusal = _incident(method)
+                refusal = refusal or _incident(error)
+            except Exception as error:  # whatever it is, it is a fault of ours
+                refusal = _incident(error)
             finally:
                 del self._ends[task]
                 self._overdue.discard(task)
@@ -148,8 +146,8 @@ async def _abort(context: Context, refusal: Refusal) -> NoReturn:
     raise AssertionError("abort does not return")
 
 
-def _incident(method: str) -> Refusal:
-    """INTERNAL; what happened is in the log under the same number, and not in the answer. For an `except` clause."""
+def _incident(error: BaseException) -> Refusal:
+    """INTERNAL; where it happened is in the log under the same number, and nothing of it in the answer."""
     incident = uuid.uuid4().hex[:12]
-    _log.exception("%s failed, incident %s", method, incident)
+    note_incident(incident, error)
     return Refusal(Reason.INTERNAL, f"an internal error occurred, incident {incident}")

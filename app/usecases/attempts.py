@@ -100,7 +100,12 @@ def _tell(jobs: Sequence[Job]) -> None:
     """Logs what failed: who is dead, one by one, and how many will be tried again."""
     again = [job for job in jobs if job.state is JobState.PENDING and job.last_error]
     if again:
-        _log.warning("%d jobs %s failed, such as %s: %s", len(again), again[0].kind, again[0].job_id, again[0].last_error)
+        _log.warning("%d jobs %s failed, such as %s: %s", len(again), again[0].kind, again[0].job_id, _kind_of_error(again[0]))
     for job in jobs:
         if job.state is JobState.DEAD:
-            _log.error("job %s %s is dead after %d attempts: %s", job.kind, job.job_id, job.attempts, job.last_error)
+            _log.error("job %s %s is dead after %d attempts: %s", job.kind, job.job_id, job.attempts, _kind_of_error(job))
+
+
+def _kind_of_error(job: Job) -> str:
+    """The type of a job's last error. Its text may quote a payer's token or a receiver's answer; operators see it."""
+    return job.last_error.partition(":")[0]

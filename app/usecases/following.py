@@ -17,6 +17,8 @@ from app.domain.jobs import Job
 from app.domain.people import Caller
 from app.domain.refusals import Refusal
 from app.store.store import Store
+from app.telemetry.trace_context import is_sampled
+from app.telemetry.traced_work import followed
 from app.usecases.paying import Paying
 
 _log = logging.getLogger(__name__)
@@ -60,15 +62,17 @@ class Following:
             events = await self._store.events.list_new(_EVENTS_MAX)
             if not events:
                 return
-            await self._store.jobs.put_missing(settle_jobs(events, self._clock()))
-            await self._fan_out(events)
-            await self._store.events.followed_up([event.event_id for event in events])
+            with followed(events) as traced:
+                await self._store.jobs.put_missing(settle_jobs(traced, self._clock()))
+                await self._fan_out(events)
+                await self._store.events.followed_up([event.event_id for event in events])
             self._wake()
 
     async def settle_payments(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         """The handler of SETTLE_PAYMENT."""
         references = {job.job_id: str(job.payload["reference"]) for job in jobs}
-        errors = await self._paying.settle(list(dict.fromkeys(references.values())))
+        trace_parents = {references[job.job_id]: str(job.payload.get("trace_parent", "")) for job in jobs}
+        errors = await self._paying.settle(list(dict.fromkeys(references.values())), trace_parents)
         return {job_id: errors[reference] for job_id, reference in references.items()}
 
     async def tidy(self) -> None:
@@ -84,7 +88,7 @@ class Following:
         try:
             await self._store.lanes.submit(run_id, Tidy(Caller()), self._monotonic() + _TIDY_SECONDS_MAX)
         except Refusal as refusal:
-            _log.warning("run %s is not tidied: %s", run_id, refusal)
+            _log.warning("run %s is not tidied: %s", run_id, refusal.reason.value)
 
     async def copy_what_was_left(self) -> None:
         """Copies bookings and events that a server left in runs' documents when it ended."""
@@ -96,7 +100,13 @@ class Following:
 def settle_jobs(events: Sequence[Event], now: datetime) -> list[Job]:
     """A job for each event after which a payment may have something to take or to give back."""
     return [
-        Job(f"{SETTLE_PAYMENT} {event.event_id}", SETTLE_PAYMENT, {"reference": event.subject}, now, now)
+        Job(f"{SETTLE_PAYMENT} {event.event_id}", SETTLE_PAYMENT, _payload(event), now, now)
         for event in events
         if event.data.get("payment_id")
     ]
+
+
+def _payload(event: Event) -> dict[str, str]:
+    """What the job needs to know: the booking, and the trace to go on with if it is sampled."""
+    payload = {"reference": event.subject}
+    return payload | {"trace_parent": event.trace_parent} if is_sampled(event.trace_parent) else payload

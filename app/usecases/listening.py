@@ -46,5 +46,5 @@ class Listener:
                 await self._hurry()
                 await asyncio.sleep(_GATHER_SECONDS)
             except Exception as error:  # whatever it is, the sweep goes on without us
-                _log.debug("nothing is heard for a while: %r", error)
+                _log.debug("nothing is heard for a while: %s", type(error).__name__)
                 await asyncio.sleep(_PAUSE_SECONDS)

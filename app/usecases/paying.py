@@ -13,6 +13,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from opentelemetry.trace import SpanKind
+
 from app.domain import limits
 from app.domain.booking import Authorization, Booking, CancelUnpaid, CreateBooking
 from app.domain.money import Money
@@ -32,6 +34,8 @@ from app.domain.settling import Step, abandoned, is_lost, next_step, owed, payme
 from app.payments.provider import Declined, PaymentError, Provider, outcome_of
 from app.store.payments import KeptPayment
 from app.store.store import Store
+from app.telemetry.trace_context import continued, own_trace_parent
+from app.telemetry.traced_work import asking
 
 _log = logging.getLogger(__name__)
 
@@ -120,18 +124,27 @@ class Paying:
 
     # -- after a sale
 
-    async def settle(self, references: Sequence[str]) -> Mapping[str, Exception | None]:
-        """Has the payments of these bookings come to what the bookings say; gives for each None, or why not yet."""
+    async def settle(
+        self, references: Sequence[str], trace_parents: Mapping[str, str] | None = None
+    ) -> Mapping[str, Exception | None]:
+        """Has the payments of these bookings come to what the bookings say; gives for each None, or why not yet.
+
+        `trace_parents` are the trace contexts that this goes on with, by reference.
+        """
+        traces = trace_parents or {}
         bookings = await self._store.bookings.find_many(references)
         kept = await self._store.payments.find([one.payment_id for one in bookings.values() if one.payment_id])
         payable = [one for one in bookings.values() if one.payment_id]
-        errors = await asyncio.gather(*(self._settle_quietly(one, kept.get(one.payment_id)) for one in payable))
+        errors = await asyncio.gather(
+            *(self._settle_quietly(one, kept.get(one.payment_id), traces.get(one.reference, "")) for one in payable)
+        )
         # A booking that is not to be found was never committed: nothing rests on it.
         return dict.fromkeys(references) | {one.reference: error for one, error in zip(payable, errors, strict=True)}
 
-    async def _settle_quietly(self, booking: Booking, kept: KeptPayment | None) -> Exception | None:
+    async def _settle_quietly(self, booking: Booking, kept: KeptPayment | None, trace_parent: str) -> Exception | None:
         try:
-            await self._settle(booking, kept)
+            with continued(trace_parent, "settle payment", SpanKind.CONSUMER):
+                await self._settle(booking, kept)
         except Exception as error:  # it is this booking's outcome, and not that of the batch
             return error
         return None
@@ -170,7 +183,7 @@ class Paying:
         raise UnsettledPaymentError(f"payment {payment.payment_id} takes more than {_STEPS_MAX} steps")
 
     async def _cancel_unpaid(self, booking: Booking) -> None:
-        command = CancelUnpaid(Caller(), booking.reference)
+        command = CancelUnpaid(Caller(trace_parent=own_trace_parent()), booking.reference)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
         await self._store.lanes.submit(booking.journey.run_id, command, deadline)
         _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
@@ -188,12 +201,12 @@ class Paying:
                     continue
                 payment, error = await self._go_on(abandoned(kept.payment, self._clock()), None)
             except UnsettledPaymentError as stuck:
-                _log.warning("%s", stuck)
+                _log.warning("payment %s cannot be settled yet: %s", kept.payment.payment_id, type(stuck).__name__)
                 continue
             if payment is not kept.payment:
                 await self._store.payments.save(kept, payment)
             if error is not None:
-                _log.warning("payment %s cannot be let go yet: %s", payment.payment_id, error.detail)
+                _log.warning("payment %s cannot be let go yet: %s", payment.payment_id, type(error).__name__)
 
     async def _booking_of(self, kept: KeptPayment) -> Booking | None:
         references = request_references(kept.user_key, kept.request_id)
@@ -205,19 +218,25 @@ class Paying:
     async def _ask(self, payment: Payment, step: Step) -> tuple[Payment, PaymentError | None]:
         provider_id, error = "", None
         try:
-            match step.kind:
-                case AttemptKind.AUTHORIZE:
-                    text, metadata = f"Seatline {payment.payment_id}", {"payment_id": payment.payment_id}
-                    provider_id = await self._provider.authorize(step.key, step.amount, payment.token, text, metadata)
-                case AttemptKind.CAPTURE:
-                    await self._provider.capture(step.key, payment.authorization_id, step.amount)
-                case AttemptKind.VOID:
-                    await self._provider.void(step.key, payment.authorization_id)
-                case AttemptKind.REFUND:
-                    provider_id = await self._provider.refund(step.key, payment.authorization_id, step.amount)
+            with asking(self._provider.name, step.kind.value.lower(), payment.payment_id):
+                provider_id = await self._take_step(payment, step)
         except PaymentError as raised:
             error = raised
         outcome = AttemptOutcome.DONE if error is None else outcome_of(error)
         detail = "" if error is None else error.detail
         attempt = Attempt(step.kind, step.key, step.amount, outcome, detail, self._clock(), provider_id)
         return after_attempt(payment, attempt), error
+
+    async def _take_step(self, payment: Payment, step: Step) -> str:
+        """Asks the provider; gives the provider's own name for what was done, where there is one. Raises PaymentError."""
+        match step.kind:
+            case AttemptKind.AUTHORIZE:
+                text, metadata = f"Seatline {payment.payment_id}", {"payment_id": payment.payment_id}
+                return await self._provider.authorize(step.key, step.amount, payment.token, text, metadata)
+            case AttemptKind.CAPTURE:
+                await self._provider.capture(step.key, payment.authorization_id, step.amount)
+            case AttemptKind.VOID:
+                await self._provider.void(step.key, payment.authorization_id)
+            case AttemptKind.REFUND:
+                return await self._provider.refund(step.key, payment.authorization_id, step.amount)
+        return ""

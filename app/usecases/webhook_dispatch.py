@@ -23,6 +23,7 @@ from app.domain.events import Event
 from app.domain.webhooks import Delivery, Outcome, OutcomeKind, Webhook, after_attempt, changed, deliveries_of
 from app.notify.cloud_events import encode
 from app.store.store import Store
+from app.telemetry.traced_work import sending, told_by_receiver
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +168,9 @@ class WebhookDispatcher:
     async def _send(self, webhook: Webhook, event: Event) -> Outcome:
         """Sends an event, and keeps in mind what the outcome says of the receiver."""
         try:
-            outcome = await self._sender.send(webhook, event.event_id, encode(event), self._clock())
+            with sending(webhook, event) as span:
+                outcome = await self._sender.send(webhook, event.event_id, encode(event), self._clock())
+                told_by_receiver(span, outcome)
         except Exception:  # whatever it is, it would be the same at once again, and other events may fare better
             _log.exception("event %s cannot be sent to webhook %s", event.event_id, webhook.webhook_id)
             outcome = _FAULT

@@ -112,8 +112,9 @@ class _Outage:
 
     def note(self, error: Exception) -> None:
         if not self._is_on:
-            # A refusal says all there is to say; anything else is a fault of ours.
-            _log.warning("jobs wait: %s", error, exc_info=None if isinstance(error, Refusal) else error)
+            # A refusal says all there is to say; anything else is a fault of ours, whose text may quote a document.
+            is_refusal = isinstance(error, Refusal)
+            _log.warning("jobs wait: %s", error if is_refusal else type(error).__name__, exc_info=None if is_refusal else error)
         self._is_on = True
 
     def over(self) -> None:

@@ -53,6 +53,7 @@ FLOORS = (
     Floor("two_replicas_to_one", "two servers on one run, rate to one alone", 0.8, at_least=True),
     Floor("two_replicas_p99_to_one", "two servers on one run, p99 to one alone", 3.0, at_least=False),
     Floor("two_replicas_share_min", "two servers, the smaller one's fair share", 0.5, at_least=True),
+    Floor("traced_to_untraced", "1 % of the calls traced, to none", 0.95, at_least=True),
     Floor("rss_mb_after_100k", "memory after 100,000 bookings, MB", RSS_MB_MAX, at_least=False),
     Floor("rss_growth_after_100k", "memory after more bookings, to before", 1.1, at_least=False),
 )

@@ -23,11 +23,13 @@ STOP_SECONDS_MAX = 30.0
 class Host:
     """One server process."""
 
-    def __init__(self, mongodb_uri: str, data_dir: Path, name: str) -> None:
-        environment = os.environ | {
+    def __init__(self, mongodb_uri: str, data_dir: Path, name: str, **variables: str) -> None:
+        untraced = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+        environment = untraced | {
             "SEATLINE_MONGODB_URI": mongodb_uri,
             "SEATLINE_LISTEN": "127.0.0.1:0",
             "SEATLINE_DATA_DIR": str(data_dir / name),
+            **variables,
         }
         self.log_path = data_dir / f"{name}.log"
         with self.log_path.open("wb") as log:

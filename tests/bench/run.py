@@ -25,6 +25,7 @@ from tests.bench.parts.memory import measure_memory
 from tests.bench.parts.reading import measure_reading
 from tests.bench.parts.replicas import measure_replicas
 from tests.bench.parts.sale import measure_sale
+from tests.bench.parts.tracing import measure_tracing
 from tests.bench.parts.train_size import measure_train_size
 from tests.bench.results import Results
 from tests.bench.scale import FULL, QUICK
@@ -42,6 +43,7 @@ PARTS = {
     "h": "memory after 100,000 bookings",
     "i": "two servers selling one run",
     "j": "holds, joining a line, promotion from it, 256 callers",
+    "k": "1 % of the calls traced against none, 256 callers",
 }
 SALE_PARTS = frozenset("abcd")
 LOAD_AVERAGE_MAX = 0.7
@@ -77,6 +79,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"g"}, lambda: measure_lone(stage)),
         ({"i"}, lambda: measure_replicas(stage)),
         ({"j"}, lambda: measure_line(stage)),
+        ({"k"}, lambda: measure_tracing(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )
     stage.echo(stage.scale.warm_calls, 64)

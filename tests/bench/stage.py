@@ -71,9 +71,12 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def start_host(self, name: str) -> Host:
-        """A server process on the common mongod; it ends with the stage, or when its `stop` is called."""
-        host = Host(self.mongod.uri, self.data_dir, name)
+    def start_host(self, name: str, **variables: str) -> Host:
+        """A server process on the common mongod; it ends with the stage, or when its `stop` is called.
+
+        `variables` of its environment are set besides.
+        """
+        host = Host(self.mongod.uri, self.data_dir, name, **variables)
         self._exit.callback(host.stop)
         return host
 

@@ -1,0 +1,45 @@
+"""Names of attributes, as OpenTelemetry's semantic conventions have them.
+
+Belongs here: the names and the version that they are from, and our own. Does not: who sets them.
+
+They stand here and are not imported: those of RPC live in a part of the package that may change with any release. A test holds
+each against the installed package.
+"""
+
+# The version of the conventions that all names below are from.
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+SCOPE = "seatline"
+
+# RPC (development) and what goes with it. `rpc.service`, `rpc.system` and `rpc.grpc.status_code` are deprecated.
+RPC_SYSTEM_NAME = "rpc.system.name"
+RPC_METHOD = "rpc.method"
+RPC_RESPONSE_STATUS_CODE = "rpc.response.status_code"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+ERROR_TYPE = "error.type"
+ERROR_TYPE_OTHER = "_OTHER"
+
+# Database clients (stable).
+DB_SYSTEM_NAME = "db.system.name"
+DB_NAMESPACE = "db.namespace"
+DB_COLLECTION_NAME = "db.collection.name"
+DB_OPERATION_NAME = "db.operation.name"
+DB_OPERATION_BATCH_SIZE = "db.operation.batch.size"
+
+# Messaging (development) and CloudEvents (development).
+MESSAGING_BATCH_MESSAGE_COUNT = "messaging.batch.message_count"
+CLOUDEVENTS_EVENT_ID = "cloudevents.event_id"
+CLOUDEVENTS_EVENT_TYPE = "cloudevents.event_type"
+
+# HTTP clients (stable). Not `url.full`: receivers of webhooks put secrets into theirs.
+HTTP_REQUEST_METHOD = "http.request.method"
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+
+# Ours.
+REASON = "seatline.reason"
+RUN_ID = "seatline.run_id"
+SWAPS_LOST = "seatline.swaps_lost"
+PAYMENT_OPERATION = "seatline.payment.operation"
+PAYMENT_PROVIDER = "seatline.payment.provider"
+PAYMENT_ID = "seatline.payment.id"
+WEBHOOK_ID = "seatline.webhook.id"
