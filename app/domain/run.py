@@ -82,7 +82,7 @@ class TrainRun:
     `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, what was looked
     up for a command, and all that wait. Of the others, the run knows who travels: `live_passengers` leads from addresses to
     references. `waiting` is the line, by number in the order of coming; `waiting_number` is the one given out last. `line` has
-    the same numbers by what is waited for.
+    the same numbers by what is waited for. `_passing` are the bookings at hand that do not wait, and so may be let go of again.
     """
 
     train_id: str
@@ -102,6 +102,7 @@ class TrainRun:
     journal: Journal = field(init=False, default_factory=Journal)
     line: Line = field(init=False, default_factory=Line)
     _waiting_users: Counter[str] = field(init=False, default_factory=Counter)
+    _passing: set[str] = field(init=False, default_factory=set)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
 
@@ -110,7 +111,7 @@ class TrainRun:
         for place in self.waiting.values():
             self.line.add(place.wish, place.number)
         for booking in self.bookings.values():
-            self._count_waiting(booking, 1)
+            self._note(booking)
 
     def journey(self, origin: str, destination: str) -> Journey:
         """The ride between two stops named by the caller; empty stands for the ends. Refuses what is no journey."""
@@ -171,16 +172,15 @@ class TrainRun:
         if any(reference in newer for reference in self.live_passengers.values()):
             self.live_passengers = {key: one for key, one in self.live_passengers.items() if one not in newer}
         for reference, booking in newer.items():
-            self._count_waiting(self.bookings.get(reference), -1)
-            self._count_waiting(booking, 1)
+            self._forget(self.bookings.get(reference))
+            self._note(booking)
             self.bookings[reference] = booking
             self._index(booking)
 
     def retain(self, references: Iterable[str]) -> None:
-        """Keeps only these bookings at hand. All passengers stay known."""
-        retained = set(references)
-        for reference in [one for one in self.bookings if one not in retained]:
-            self._count_waiting(self.bookings.pop(reference), -1)
+        """Keeps only these bookings at hand, and all that wait. All passengers stay known."""
+        for reference in self._passing.difference(references):
+            self._forget(self.bookings.pop(reference))
 
     # -- changes
 
@@ -317,8 +317,8 @@ class TrainRun:
     def _set_booking(self, reference: str, booking: Booking | None) -> None:
         before = self.bookings.get(reference)
         self.journal.bookings.setdefault(reference, before)
-        self._count_waiting(before, -1)
-        self._count_waiting(booking, 1)
+        self._forget(before)
+        self._note(booking)
         if before is not None and before.is_live:
             for passenger in before.passengers:
                 # Another booking may have taken the address over within the same batch.
@@ -330,9 +330,22 @@ class TrainRun:
         self.bookings[reference] = booking
         self._index(booking)
 
-    def _count_waiting(self, booking: Booking | None, change: int) -> None:
-        if booking is not None and booking.state is BookingState.WAITLISTED:
-            self._waiting_users[booking.user_key] += change
+    def _note(self, booking: Booking | None) -> None:
+        """Counts a booking that is at hand from now on."""
+        if booking is None:
+            return
+        if booking.state is BookingState.WAITLISTED:
+            self._waiting_users[booking.user_key] += 1
+        else:
+            self._passing.add(booking.reference)
+
+    def _forget(self, booking: Booking | None) -> None:
+        """The other way."""
+        if booking is None:
+            return
+        self._passing.discard(booking.reference)
+        if booking.state is BookingState.WAITLISTED:
+            self._waiting_users[booking.user_key] -= 1
             if not self._waiting_users[booking.user_key]:
                 del self._waiting_users[booking.user_key]
 

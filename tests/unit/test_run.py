@@ -30,6 +30,7 @@ from tests.builders import (
     book,
     cancel,
     fill,
+    wait_for_a_seat,
 )
 from tests.snapshots import invalid, refused, snapshot
 
@@ -265,3 +266,17 @@ def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None
     cancel(theirs, theirs.bookings[ann.reference])
     follow(ours, theirs)
     assert ours.live_passengers == {}
+
+
+def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
+    run = a_run("A1")
+    ann = book(run, "ann")
+    ben, cem = wait_for_a_seat(run, "ben"), wait_for_a_seat(run, "cem")
+    run.retain(())
+    assert run.bookings.keys() == {ben.reference, cem.reference}
+    assert (run.waiting_count("ben@example.com"), run.live_reference("ann@example.com")) == (1, ann.reference)
+    run.take_over([ann])
+    cancel(run, ann)
+    run.retain(())
+    assert run.bookings.keys() == {cem.reference}
+    assert (run.waiting_count("ben@example.com"), run.live_reference("ben@example.com")) == (0, ben.reference)
