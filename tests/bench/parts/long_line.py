@@ -42,6 +42,8 @@ def _measure(stage: Stage, name: str, run: RunKey, seated: list[str]) -> None:
     for kind, volley in (("join", joined), ("promote", cancelled)):
         stage.results.add(f"{name}_{kind}_p50", volley.p50_ms / 1_000, "s")
         stage.results.add(f"{name}_{kind}_p99", volley.p99_ms / 1_000, "s")
+        stage.results.add(f"{name}_{kind}_server_cpu", volley.server_us_per_call, "us")
+        stage.results.add(f"{name}_{kind}_database_cpu", volley.database_us_per_call, "us")
         _require_all(stage, f"{name}: {kind}", volley, len(seated))
     if _waiting(stage, run) != waiting - len(seated):
         stage.results.problems.append(f"{name}: {len(seated)} cancellations promoted {waiting - _waiting(stage, run)}")
