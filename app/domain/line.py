@@ -12,24 +12,29 @@ Wish = tuple[str, int, int]
 
 
 class Line:
-    """The numbers of those who wait, in order, by wish. Thousands who wait have few wishes between them."""
+    """The numbers of those who wait, in order, by wish, and their bookings. Thousands who wait have few wishes
+    between them.
+    """
 
-    __slots__ = ("_numbers",)
+    __slots__ = ("_numbers", "references")
 
     def __init__(self) -> None:
         self._numbers: dict[Wish, list[int]] = {}
+        self.references: set[str] = set()
 
     @property
     def numbers(self) -> Mapping[Wish, list[int]]:
         """All of it."""
         return self._numbers
 
-    def add(self, wish: Wish, number: int) -> None:
-        """Has a number wait, mostly behind all others."""
+    def add(self, wish: Wish, number: int, reference: str) -> None:
+        """Has a booking wait under a number, mostly behind all others."""
+        self.references.add(reference)
         insort(self._numbers.setdefault(wish, []), number)
 
-    def remove(self, wish: Wish, number: int) -> None:
-        """Has a number that waits wait no more."""
+    def remove(self, wish: Wish, number: int, reference: str) -> None:
+        """Has a booking that waits under a number wait no more."""
+        self.references.discard(reference)
         numbers = self._numbers[wish]
         del numbers[bisect_left(numbers, number)]
         if not numbers:

@@ -109,7 +109,7 @@ class TrainRun:
     def __post_init__(self) -> None:
         self.run_id = run_id(self.train_id, self.travel_date)
         for place in self.waiting.values():
-            self.line.add(place.wish, place.number)
+            self.line.add(place.wish, place.number, place.reference)
         for booking in self.bookings.values():
             self._note(booking)
 
@@ -178,9 +178,13 @@ class TrainRun:
             self._index(booking)
 
     def retain(self, references: Iterable[str]) -> None:
-        """Keeps only these bookings at hand, and all that wait. All passengers stay known."""
+        """Keeps only these bookings at hand, and all that are in the line. All passengers stay known.
+
+        One that is in the line may have its seats already: where it was read later than the run, which is read again then.
+        """
         for reference in self._passing.difference(references):
-            self._forget(self.bookings.pop(reference))
+            if reference not in self.line.references:
+                self._forget(self.bookings.pop(reference))
 
     # -- changes
 
@@ -301,12 +305,12 @@ class TrainRun:
         before = self.waiting.get(number)
         self.journal.waiting.setdefault(number, before)
         if before is not None:
-            self.line.remove(before.wish, number)
+            self.line.remove(before.wish, number, before.reference)
         if place is None:
             self.waiting.pop(number, None)
         else:
             self.waiting[number] = place
-            self.line.add(place.wish, number)
+            self.line.add(place.wish, number, place.reference)
 
     def _next_sequence(self) -> int:
         if self.journal.freed_sequence is None:

@@ -50,7 +50,15 @@ def read_again(run: TrainRun) -> TrainRun:
         for section in run.sections
     ]
     return TrainRun(
-        run.train_id, run.travel_date, run.number, run.stops, sections, version=run.version, freed_sequence=run.freed_sequence
+        run.train_id,
+        run.travel_date,
+        run.number,
+        run.stops,
+        sections,
+        version=run.version,
+        freed_sequence=run.freed_sequence,
+        waiting=dict(run.waiting),
+        waiting_number=run.waiting_number,
     )
 
 
@@ -280,3 +288,17 @@ def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
     run.retain(())
     assert run.bookings.keys() == {cem.reference}
     assert (run.waiting_count("ben@example.com"), run.live_reference("ben@example.com")) == (0, ben.reference)
+
+
+def test_a_booking_that_was_read_later_than_the_run_in_whose_line_it_is_stays_at_hand() -> None:
+    ours, theirs = a_run("A1"), a_run("A1")
+    ann = book(theirs, "ann")
+    ben = wait_for_a_seat(theirs, "ben")
+    follow(ours, theirs)
+    cancel(theirs, ann)
+    ours.take_over([theirs.bookings[ben.reference]])
+    ours.retain(())
+    assert ours.bookings == {ben.reference: theirs.bookings[ben.reference]}
+    follow(ours, theirs)
+    ours.retain(())
+    assert ours.bookings == {}
