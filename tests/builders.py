@@ -20,6 +20,7 @@ from app.domain.booking import (
     CreateBooking,
     HoldSeats,
     IfFull,
+    PromoteWaitlist,
     ReleaseHold,
     UpdateBooking,
 )
@@ -224,6 +225,11 @@ def name_of(run: TrainRun, hold: Hold) -> str:
 def asks_to_release(run: TrainRun, hold: Hold, *, by: Caller | None = None) -> ReleaseHold:
     """ReleaseHold, sent by who holds the seats, unless `by` says who."""
     return ReleaseHold(by or Caller(hold.owner_key), name_of(run, hold))
+
+
+def asks_to_promote(*, by: Caller | None = None) -> PromoteWaitlist:
+    """PromoteWaitlist, sent by an operator unless `by` says who."""
+    return PromoteWaitlist(by or an_operator(), TRAIN_ID, TRAVEL_DATE.isoformat())
 
 
 def authorized(minor: int = FARE_MINOR, currency: str = "USD", *, time: datetime = NOW) -> Authorization:

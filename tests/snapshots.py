@@ -37,6 +37,9 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "holds": dict(run.holds),
         "waiting": dict(sorted(run.waiting.items())),
         "waiting_number": run.waiting_number,
+        "line": {wish: tuple(numbers) for wish, numbers in run.line.numbers.items()},
+        "waiting_users": dict(run._waiting_users),
+        "passing": set(run._passing),
     }
 
 

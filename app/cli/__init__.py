@@ -54,6 +54,7 @@ def _application() -> typer.Typer:
         ("register", travelling.register, _PASSENGERS),
         ("schedule", operating.schedule, _OPERATORS),
         ("section", operating.section, _OPERATORS),
+        ("promote", operating.promote, _OPERATORS),
     ):
         app.command(name, rich_help_panel=panel)(takes_caller_options(command))
     train = typer.Typer(**_PLAIN)

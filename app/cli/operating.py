@@ -1,4 +1,4 @@
-"""The commands of operators: make trains, put them on dates, see who sits where.
+"""The commands of operators: make trains, put them on dates, see who sits where, have a waiting list looked over.
 
 Each reads what was typed, makes its call and shows the answer. gRPC and rich are imported inside the commands, so that `--help`
 does not wait for them.
@@ -110,3 +110,22 @@ def section(
         print_json(answer)
         return
     print_list(lambda console: section_table(answer.rows, console), len(answer.rows), "passenger", answer)
+
+
+def promote(options: CallerOptions, train: TrainArgument, date: DateArgument) -> None:
+    """Give free seats to those who wait for a train. It does so by itself; this is for after a correction."""
+    from app.cli.calls import Calls
+    from app.cli.screen import print_json, print_text
+    from app.pb.seatline.v1 import operator_pb2
+
+    request = operator_pb2.PromoteWaitlistRequest(train_id=train, travel_date=date)
+    with Calls(options) as calls:
+        answer = calls.call(calls.operators.PromoteWaitlist, request, "Repeating it does no harm.")
+    if options.as_json:
+        print_json(answer)
+        return
+    promoted = ", ".join(map(printable, answer.promoted_references))
+    count, waiting = len(answer.promoted_references), answer.waiting_count
+    print_text(f"{count:,} booking{'' if count == 1 else 's'} promoted{': ' + promoted if promoted else ''}.")
+    still = f"{waiting:,} still wait{'s' if waiting == 1 else ''}, for seats that are not free."
+    print_text(still if waiting else "Nobody waits.")

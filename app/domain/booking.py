@@ -295,8 +295,25 @@ class Tidy:
     caller: Caller
 
 
+@value(frozen=True, slots=True)
+class PromoteWaitlist:
+    """Asks for what is due on a run by now, as `Tidy` does, and for a look at the whole line; says who got seats."""
+
+    caller: Caller
+    train_id: str
+    travel_date: str
+
+
+@value(frozen=True, slots=True)
+class Promotion:
+    """The bookings that got their seats in one step, in the order in which they got them, and how many still wait."""
+
+    references: tuple[str, ...]
+    still_waiting: int
+
+
 Change = UpdateBooking | ChangeSeat | CancelBooking
-Command = CreateBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy
+Command = CreateBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy | PromoteWaitlist
 
 
 @lru_cache(maxsize=_REFERENCES_REMEMBERED)

@@ -18,6 +18,8 @@ from app.domain.booking import (
     CreateBooking,
     HoldSeats,
     Placed,
+    PromoteWaitlist,
+    Promotion,
     ReleaseHold,
     Tidy,
     UpdateBooking,
@@ -27,10 +29,10 @@ from app.domain.hold import Hold
 from app.domain.holding import drop_expired_holds, hold_seats, release_hold
 from app.domain.run import TrainRun
 from app.domain.selling import Elsewhere, create_booking
-from app.domain.waiting import close, position_of, promote
+from app.domain.waiting import close, position_of, promote, promote_waitlist
 
-# What a command comes to: a booking, a place in the line, a cancellation, a hold, or nothing.
-Outcome = Booking | Placed | Cancellation | Hold | None
+# What a command comes to: a booking, a place in the line, a cancellation, a hold, who was promoted, or nothing.
+Outcome = Booking | Placed | Cancellation | Hold | Promotion | None
 
 
 _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
@@ -40,6 +42,7 @@ _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
     CancelUnpaid: cancel_unpaid,
     HoldSeats: hold_seats,
     ReleaseHold: release_hold,
+    PromoteWaitlist: promote_waitlist,
     Tidy: lambda run, command, now: None,  # what is due comes before each batch
 }
 

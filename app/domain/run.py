@@ -7,14 +7,16 @@ Every change goes through the few `_set_...` methods below. Each notes the old v
 what a commit has to write, and undoing it restores the run as it was. Nothing is ever copied.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from app.domain.booking import Booking, Seat
+from app.domain.booking import Booking, BookingState, Seat
 from app.domain.events import Event, EventType, Json, event_id
 from app.domain.hold import Hold
+from app.domain.line import Line, Wish
 from app.domain.refusals import InvalidField
 from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
@@ -46,6 +48,11 @@ class Waiting:
     legs: int
     count: int
 
+    @property
+    def wish(self) -> Wish:
+        """What is waited for; whoever waits for the same differs only in the number."""
+        return self.section, self.legs, self.count
+
 
 @dataclass(slots=True)
 class Journal:
@@ -74,7 +81,8 @@ class TrainRun:
 
     `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, what was looked
     up for a command, and all that wait. Of the others, the run knows who travels: `live_passengers` leads from addresses to
-    references. `waiting` is the line, by number in the order of coming; `waiting_number` is the one given out last.
+    references. `waiting` is the line, by number in the order of coming; `waiting_number` is the one given out last. `line` has
+    the same numbers by what is waited for. `_passing` are the bookings at hand that do not wait, and so may be let go of again.
     """
 
     train_id: str
@@ -92,11 +100,18 @@ class TrainRun:
     waiting_number: int = 0
     run_id: str = field(init=False)
     journal: Journal = field(init=False, default_factory=Journal)
+    line: Line = field(init=False, default_factory=Line)
+    _waiting_users: Counter[str] = field(init=False, default_factory=Counter)
+    _passing: set[str] = field(init=False, default_factory=set)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.run_id = run_id(self.train_id, self.travel_date)
+        for place in self.waiting.values():
+            self.line.add(place.wish, place.number, place.reference)
+        for booking in self.bookings.values():
+            self._note(booking)
 
     def journey(self, origin: str, destination: str) -> Journey:
         """The ride between two stops named by the caller; empty stands for the ends. Refuses what is no journey."""
@@ -129,6 +144,10 @@ class TrainRun:
         """The live booking that this passenger travels on."""
         return self.live_passengers.get(email_key)
 
+    def waiting_count(self, user_key: str) -> int:
+        """How many bookings of this person wait. All that wait are at hand."""
+        return self._waiting_users[user_key]
+
     def seat(self, section: int, number: int) -> Seat:
         """The place with that number in a section, by the section's index."""
         seats = self.sections[section]
@@ -141,6 +160,7 @@ class TrainRun:
         self.stops, self.sections = newer.stops, newer.sections
         self.version, self.freed_sequence = newer.version, newer.freed_sequence
         self.holds, self.waiting, self.waiting_number = newer.holds, newer.waiting, newer.waiting_number
+        self.line = newer.line
         self._journeys.clear()
         self._named_journeys.clear()
 
@@ -151,13 +171,20 @@ class TrainRun:
             return
         if any(reference in newer for reference in self.live_passengers.values()):
             self.live_passengers = {key: one for key, one in self.live_passengers.items() if one not in newer}
-        self.bookings.update(newer)
-        for booking in newer.values():
+        for reference, booking in newer.items():
+            self._forget(self.bookings.get(reference))
+            self._note(booking)
+            self.bookings[reference] = booking
             self._index(booking)
 
     def retain(self, references: Iterable[str]) -> None:
-        """Keeps only these bookings at hand. All passengers stay known."""
-        self.bookings = {reference: self.bookings[reference] for reference in references if reference in self.bookings}
+        """Keeps only these bookings at hand, and all that are in the line. All passengers stay known.
+
+        One that is in the line may have its seats already: where it was read later than the run, which is read again then.
+        """
+        for reference in self._passing.difference(references):
+            if reference not in self.line.references:
+                self._forget(self.bookings.pop(reference))
 
     # -- changes
 
@@ -252,9 +279,9 @@ class TrainRun:
     # -- what notes the old value and sets the new one
 
     def _set_sold(self, section: int, number: int, legs: int) -> None:
-        sold = self.sections[section].sold_legs
-        self.journal.sold.setdefault((section, number), sold[number - 1])
-        sold[number - 1] = legs
+        seats = self.sections[section]
+        self.journal.sold.setdefault((section, number), seats.sold_legs[number - 1])
+        seats.set_sold(number, legs)
 
     def _set_freed(self, section: int, number: int, entries: tuple[FreedEntry, ...]) -> None:
         seats = self.sections[section]
@@ -275,11 +302,15 @@ class TrainRun:
             self.holds[key] = hold
 
     def _set_waiting(self, number: int, place: Waiting | None) -> None:
-        self.journal.waiting.setdefault(number, self.waiting.get(number))
+        before = self.waiting.get(number)
+        self.journal.waiting.setdefault(number, before)
+        if before is not None:
+            self.line.remove(before.wish, number, before.reference)
         if place is None:
             self.waiting.pop(number, None)
         else:
             self.waiting[number] = place
+            self.line.add(place.wish, number, place.reference)
 
     def _next_sequence(self) -> int:
         if self.journal.freed_sequence is None:
@@ -290,6 +321,8 @@ class TrainRun:
     def _set_booking(self, reference: str, booking: Booking | None) -> None:
         before = self.bookings.get(reference)
         self.journal.bookings.setdefault(reference, before)
+        self._forget(before)
+        self._note(booking)
         if before is not None and before.is_live:
             for passenger in before.passengers:
                 # Another booking may have taken the address over within the same batch.
@@ -300,6 +333,25 @@ class TrainRun:
             return
         self.bookings[reference] = booking
         self._index(booking)
+
+    def _note(self, booking: Booking | None) -> None:
+        """Counts a booking that is at hand from now on."""
+        if booking is None:
+            return
+        if booking.state is BookingState.WAITLISTED:
+            self._waiting_users[booking.user_key] += 1
+        else:
+            self._passing.add(booking.reference)
+
+    def _forget(self, booking: Booking | None) -> None:
+        """The other way."""
+        if booking is None:
+            return
+        self._passing.discard(booking.reference)
+        if booking.state is BookingState.WAITLISTED:
+            self._waiting_users[booking.user_key] -= 1
+            if not self._waiting_users[booking.user_key]:
+                del self._waiting_users[booking.user_key]
 
     def _index(self, booking: Booking) -> None:
         if booking.is_live:

@@ -14,6 +14,7 @@ The rules:
 """
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -45,6 +46,7 @@ class SectionSeats:
     freed: dict[int, tuple[FreedEntry, ...]] = field(default_factory=dict)
     _freed_order: list[tuple[int, int, int]] = field(init=False, repr=False)
     _coach_ends: list[int] = field(init=False, repr=False)
+    _sold_counts: Counter[int] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         self._coach_ends = [coach.last for coach in self.coaches]
@@ -64,6 +66,26 @@ class SectionSeats:
     def free_count(self, legs: int) -> int:
         """How many seats are free on all these legs."""
         return sum(1 for sold in self.sold_legs if not sold & legs)
+
+    def has_free(self, legs: int, count: int) -> bool:
+        """Whether so many seats are free on all these legs; far quicker than choosing them.
+
+        Thousands of seats are sold in a few ways. These are counted when this is first asked, and kept up from then on.
+        """
+        if self._sold_counts is None:
+            self._sold_counts = Counter(self.sold_legs)
+        return sum(seats for sold, seats in self._sold_counts.items() if not sold & legs) >= count
+
+    def set_sold(self, number: int, legs: int) -> None:
+        """Has exactly these legs of a seat be sold."""
+        counts = self._sold_counts
+        if counts is not None:
+            before = self.sold_legs[number - 1]
+            counts[legs] += 1
+            counts[before] -= 1
+            if not counts[before]:
+                del counts[before]
+        self.sold_legs[number - 1] = legs
 
     def coach_of(self, number: int) -> str:
         """The coach that a seat is in."""

@@ -11,14 +11,14 @@ The rules:
 4. The line closes some hours before the train leaves. Who waits then gets everything back; the booking is EXPIRED.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, CreateBooking, RefundDue
+from app.domain.booking import Booking, BookingState, CreateBooking, PromoteWaitlist, Promotion, RefundDue
 from app.domain.events import EventType, Json
+from app.domain.line import Wish
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun, Waiting
@@ -37,7 +37,7 @@ def position_of(run: TrainRun, booking: Booking) -> int:
     """The place in the line, from 1. Who has come last has as many before as the line has other places."""
     if booking.waiting_number == run.waiting_number:
         return len(run.waiting)
-    return sum(1 for number in run.waiting if number <= booking.waiting_number)
+    return run.line.position(booking.waiting_number)
 
 
 def waiting_fare(run: TrainRun, section: str) -> Money:
@@ -55,7 +55,7 @@ def require_waiting_room(run: TrainRun, command: CreateBooking, user_key: str, n
         raise Refusal(Reason.WAITLIST_CLOSED, "no seat is free, and the waiting list of this train is closed")
     if len(run.waiting) >= run.terms.waitlist_max:
         raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {len(run.waiting)} bookings wait already")
-    own = sum(1 for place in run.waiting.values() if run.bookings[place.reference].user_key == user_key)
+    own = run.waiting_count(user_key)
     if own >= limits.WAITING_PER_USER_MAX:
         raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {own} bookings of yours wait for this train already")
     sections = [run.sections[run.section_index(command.section)]] if command.section else run.sections
@@ -67,19 +67,26 @@ def promote(run: TrainRun, now: datetime) -> None:
     """Gives free seats to those who wait, in order, as far as they fit."""
     if not run.waiting or now >= closes_at(run):
         return
-    hopeless: set[tuple[str, int, int]] = set()  # seats only get fewer on the way through the line
-    sold = [Counter(section.sold_legs) for section in run.sections]  # thousands of seats are sold in a few ways
-    for number in sorted(run.waiting):
-        place = run.waiting[number]
-        wish = (place.section, place.legs, place.count)
-        if wish in hopeless:
-            continue
-        found = next_free_seats(run, place.section, place.legs, place.count) if _fits(run, place, sold) else None
+    fronts = run.line.fronts()
+    while fronts:
+        number, wish = heappop(fronts)
+        found = next_free_seats(run, *wish) if _fits(run, wish) else None
         if found is None:
-            hopeless.add(wish)
-        else:
-            _seat(run, place, *found, now)
-            sold[found[0]] = Counter(run.sections[found[0]].sold_legs)
+            continue  # seats only get fewer on the way through the line: nobody behind who wants the same finds any
+        _seat(run, run.waiting[number], *found, now)
+        behind = run.line.first(wish)
+        if behind is not None:
+            heappush(fronts, (behind, wish))
+
+
+def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> Promotion:
+    """Looks over the whole line for an operator, and says who got seats in this step, also by what was due before.
+
+    There is nobody left to find, unless seats came free by other ways than the service's own. A closed line promotes nobody.
+    """
+    promote(run, now)
+    promoted = [event.subject for event in run.journal.events if event.event_type is EventType.BOOKING_PROMOTED]
+    return Promotion(tuple(promoted), len(run.waiting))
 
 
 def close(run: TrainRun, now: datetime) -> None:
@@ -133,10 +140,11 @@ def event_data(booking: Booking) -> dict[str, Json]:
     }
 
 
-def _fits(run: TrainRun, place: Waiting, sold: Sequence[Counter[int]]) -> bool:
-    """Whether a section has as many seats as wait, by how many are sold on which legs; far quicker than choosing them."""
-    ways = [sold[run.section_index(place.section)]] if place.section else sold
-    return any(sum(count for legs, count in one.items() if not legs & place.legs) >= place.count for one in ways)
+def _fits(run: TrainRun, wish: Wish) -> bool:
+    """Whether a section has as many seats as wait."""
+    section, legs, count = wish
+    sections = [run.sections[run.section_index(section)]] if section else run.sections
+    return any(one.has_free(legs, count) for one in sections)
 
 
 def _seat(run: TrainRun, place: Waiting, section: int, numbers: list[int], now: datetime) -> None:

@@ -9,9 +9,18 @@ from datetime import time
 from functools import lru_cache
 
 from app.domain import limits
-from app.domain.booking import CancelBooking, ChangeSeat, CreateBooking, HoldSeats, IfFull, ReleaseHold, UpdateBooking
+from app.domain.booking import (
+    CancelBooking,
+    ChangeSeat,
+    CreateBooking,
+    HoldSeats,
+    IfFull,
+    PromoteWaitlist,
+    ReleaseHold,
+    UpdateBooking,
+)
 from app.domain.hold import split_hold_id
-from app.domain.people import Caller, Person, email_key, identified
+from app.domain.people import Caller, Person, email_key, identified, require_operator
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
@@ -150,6 +159,13 @@ def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) ->
         validate_only=request.validate_only,
         etag=request.etag,
     )
+
+
+def promote_waitlist(caller: Caller, request: operator_pb2.PromoteWaitlistRequest) -> PromoteWaitlist:
+    """Names a run."""
+    require_operator(caller)
+    date = fields.iso_date(request.travel_date, "travel_date")
+    return PromoteWaitlist(caller, fields.train_id(request.train_id), date.isoformat())
 
 
 def stop(text: str, field: str) -> str:

@@ -153,12 +153,13 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
 
 
 class OperatorServicer(WebhookCalls, JobCalls):
-    """What operators do."""
+    """What operators do. A call that changes a run may take `call_seconds_max`."""
 
-    def __init__(self, trains: TrainUseCases, webhooks: WebhookUseCases, jobs: JobUseCases) -> None:
+    def __init__(self, trains: TrainUseCases, webhooks: WebhookUseCases, jobs: JobUseCases, call_seconds_max: float) -> None:
         WebhookCalls.__init__(self, webhooks)
         JobCalls.__init__(self, jobs)
         self._trains = trains
+        self._call_seconds_max = call_seconds_max
 
     async def CreateTrain(self, request: operator_pb2.CreateTrainRequest, context: Context) -> operator_pb2.Train:
         """Makes a train."""
@@ -226,6 +227,14 @@ class OperatorServicer(WebhookCalls, JobCalls):
             rows=[responses.section_booking(row) for row in rows], next_page_token=paging.encode(after, *question)
         )
 
+    async def PromoteWaitlist(
+        self, request: operator_pb2.PromoteWaitlistRequest, context: Context
+    ) -> operator_pb2.PromoteWaitlistResponse:
+        """Gives free seats to who waits."""
+        command = requests.promote_waitlist(caller_of(context), request)
+        found = await self._trains.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
+        return operator_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)
+
 
 class UserServicer(user_pb2_grpc.UserServiceServicer):
     """People."""
@@ -261,7 +270,9 @@ def add_services(
     servicers: Any = server  # the generated functions are typed for the servers of the library
     booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, call_seconds_max), servicers)
     train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
-    operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains, webhooks, jobs), servicers)
+    operator_pb2_grpc.add_OperatorServiceServicer_to_server(
+        OperatorServicer(trains, webhooks, jobs, call_seconds_max), servicers
+    )
     user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
     files = (booking_pb2, train_pb2, operator_pb2, user_pb2)
     return tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, ReleaseHold, Tidy
+from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, PromoteWaitlist, ReleaseHold, Tidy
 from app.domain.decisions import Outcome, decide, tidy
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
@@ -324,7 +324,7 @@ def _wanted_references(command: Command) -> list[str]:
     """The booking that a command is about, or under which its request would have made one before."""
     if isinstance(command, CreateBooking):
         return request_references(command.user.email, command.request_id, 1)
-    return [] if isinstance(command, HoldSeats | ReleaseHold | Tidy) else [command.reference]
+    return [] if isinstance(command, HoldSeats | ReleaseHold | Tidy | PromoteWaitlist) else [command.reference]
 
 
 def _references(batch: Sequence[_Entry]) -> list[str]:

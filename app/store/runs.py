@@ -92,11 +92,9 @@ class KeptRun:
         self.carried_events.clear()
 
     def references_at_hand(self) -> Iterator[str]:
-        """The bookings that decisions may need without asking for them: the newest, and those that wait."""
+        """The bookings that decisions may need without asking for them, besides those that wait: the newest."""
         yield from self.unsettled
         yield from self.carried
-        for place in self.run.waiting.values():
-            yield place.reference
 
 
 class _Prepared(NamedTuple):

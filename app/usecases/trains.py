@@ -1,13 +1,14 @@
 """Trains and their runs: what operators make, and what anyone may look at.
 
-Belongs here: the use cases around timetables, runs and section lists. Does not: bookings (`bookings.py`).
+Belongs here: the use cases around timetables, runs, section lists, and what operators do to a whole run. Does not: bookings
+(`bookings.py`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from app.domain.booking import Booking, Passenger
+from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
 from app.domain.holding import drop_expired_holds
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import Reason, Refusal
@@ -114,6 +115,17 @@ class TrainUseCases:
         found = await self._store.bookings.list_section(run.run_id, section, after, limit + 1)
         page = found[:limit]
         return page, row_key(page[-1]) if len(found) > limit else None
+
+    async def promote_waitlist(self, command: PromoteWaitlist, deadline: float) -> Promotion:
+        """Looks over a run's waiting list now; see `app.domain.waiting.promote_waitlist` and `Lane.submit` for what is refused.
+
+        `deadline` is in `time.monotonic` seconds.
+        """
+        require_operator(command.caller)
+        outcome = await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
+        if not isinstance(outcome, Promotion):
+            raise TypeError("looking over a waiting list says who was promoted")
+        return outcome
 
 
 def _same_again(other: KeptTrain, wanted: KeptTrain) -> KeptTrain:

@@ -10,6 +10,7 @@ from itertools import count, islice
 
 from google.type.money_pb2 import Money
 
+from app.domain import limits
 from app.domain.hold import hold_key
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from tests.bench.load.calls import Call
@@ -51,7 +52,14 @@ def bench_train(train_id: str, seats: int) -> operator_pb2.Train:
             name, size = str(len(coaches) + 1), min(COACH_SEATS_MAX, section_seats - first)
             coaches.append(operator_pb2.Coach(name=name, section=section, seat_count=size))
     sections = [operator_pb2.Section(name=name, fare=fare) for name in ("A", "B")]
-    return operator_pb2.Train(train_id=train_id, number=train_id.upper(), stops=stops, sections=sections, coaches=coaches)
+    return operator_pb2.Train(
+        train_id=train_id,
+        number=train_id.upper(),
+        stops=stops,
+        sections=sections,
+        coaches=coaches,
+        waitlist_max=limits.WAITLIST_MAX,
+    )
 
 
 def booking_calls(path: str, runs: Sequence[RunKey]) -> list[Call]:

@@ -21,6 +21,7 @@ from tests.bench.chart import draw_results
 from tests.bench.floors import judge
 from tests.bench.parts.line import measure_line
 from tests.bench.parts.lone import measure_lone
+from tests.bench.parts.long_line import measure_long_line
 from tests.bench.parts.memory import measure_memory
 from tests.bench.parts.reading import measure_reading
 from tests.bench.parts.replicas import measure_replicas
@@ -42,7 +43,7 @@ PARTS = {
     "g": "a lone caller against a bare update",
     "h": "memory after 100,000 bookings",
     "i": "two servers selling one run",
-    "j": "holds, joining a line, promotion from it, 256 callers",
+    "j": "holds, joining a line, promotion from it, 256 callers; a line of 10,000, a lone caller",
     "k": "1 % of the calls traced against none, 256 callers",
 }
 SALE_PARTS = frozenset("abcd")
@@ -79,6 +80,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"g"}, lambda: measure_lone(stage)),
         ({"i"}, lambda: measure_replicas(stage)),
         ({"j"}, lambda: measure_line(stage)),
+        ({"j"}, lambda: measure_long_line(stage)),
         ({"k"}, lambda: measure_tracing(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain import limits
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -33,6 +35,8 @@ class Scale:
     memory_slice_calls: int
     replica_calls: int
     line_calls: int
+    long_line_waiters: int
+    long_line_calls: int
 
 
 FULL = Scale(
@@ -57,6 +61,8 @@ FULL = Scale(
     memory_slice_calls=10_000,
     replica_calls=3_000,
     line_calls=2_000,
+    long_line_waiters=limits.WAITLIST_MAX,
+    long_line_calls=200,
 )
 
 QUICK = Scale(
@@ -81,4 +87,6 @@ QUICK = Scale(
     memory_slice_calls=500,
     replica_calls=600,
     line_calls=300,
+    long_line_waiters=1_000,
+    long_line_calls=20,
 )

@@ -125,11 +125,19 @@ class Stage:
         calls = requests.booking_calls(requests.ECHO, [("bench-4000-0", FIRST_DATE.isoformat())] * count)
         return self.fire([self.host.echo], calls, in_flight)
 
-    def sell(self, runs: Iterable[RunKey], in_flight: int, hosts: Sequence[Host] = ()) -> Volley:
+    def sell(
+        self,
+        runs: Iterable[RunKey],
+        in_flight: int,
+        hosts: Sequence[Host] = (),
+        *,
+        seconds_max: float | None = None,
+    ) -> Volley:
         """One CreateBooking for each element; what was acknowledged is remembered for `audit`."""
         calls = requests.booking_calls(requests.CREATE_BOOKING, list(runs))
         answers: list[bytes] = []
-        volley = self.fire([host.service for host in hosts or (self.host,)], calls, in_flight, hosts=hosts, keep=answers)
+        ports = [host.service for host in hosts or (self.host,)]
+        volley = self.fire(ports, calls, in_flight, hosts=hosts, seconds_max=seconds_max, keep=answers)
         for answer in answers:
             booking = booking_pb2.Booking.FromString(answer)
             self._acknowledged[booking.train_id, booking.travel_date].add(booking.reference)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.e2e.ledgers import disagreements
-from tests.e2e.replica_set import SECONDS_MAX, MongoDatabase
+from tests.e2e.process import seatline
+from tests.e2e.replica_set import SECONDS_MAX, ReplicaSet, database_of
 from tests.integration.world import eventually
 
 # As short as may be, so that what a killed worker held passes on soon.
@@ -24,16 +25,21 @@ IMPATIENT = {"SEATLINE_MONGODB_OPERATION_SECONDS_MAX": "0.5", "SEATLINE_MONGODB_
 _TOLD_MAX = 10
 
 
-async def settled(database: MongoDatabase) -> None:
-    """Returns once all books agree and nothing is left to be done; fails with what is left."""
+async def settled(members: ReplicaSet) -> None:
+    """Returns once nothing is left to be done and `seatline verify` finds nothing wrong; fails with what is."""
     wrong: list[str] = []
 
     async def agrees() -> bool:
         wrong[:] = await asyncio.to_thread(disagreements, database)
         return not wrong
 
-    try:
-        await eventually(agrees, SECONDS_MAX)
-    except AssertionError:
-        told = "\n  ".join(wrong[:_TOLD_MAX])
-        raise AssertionError(f"not settled within {SECONDS_MAX:g} s, {len(wrong)} disagreements:\n  {told}") from None
+    with database_of(members) as database:
+        try:
+            await eventually(agrees, SECONDS_MAX)
+        except AssertionError:
+            told = "\n  ".join(wrong[:_TOLD_MAX])
+            raise AssertionError(f"not settled within {SECONDS_MAX:g} s, {len(wrong)} disagreements:\n  {told}") from None
+    verified = await asyncio.to_thread(seatline, "verify", SEATLINE_MONGODB_URI=members.uri)
+    assert (verified.returncode, verified.stderr) == (0, ""), verified
+    assert len(verified.stdout.splitlines()) == 1, verified.stdout
+    assert verified.stdout.endswith(": nothing is wrong.\n")

@@ -36,6 +36,19 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return {**kept, "SEATLINE_LISTEN": "127.0.0.1:0", "SEATLINE_DATA_DIR": str(data_dir), **settings}
 
 
+def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """What a command says, once it has ended."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "app", *arguments],
+        cwd=REPOSITORY,
+        env=environment(REPOSITORY, **settings),
+        capture_output=True,
+        text=True,
+        timeout=END_SECONDS_MAX,
+        check=False,
+    )
+
+
 class SeatlineProcess:
     """A started process of the service: its log and its end. The log is `<data_dir>.log`, even without that folder."""
 

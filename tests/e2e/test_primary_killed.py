@@ -47,7 +47,7 @@ async def test_the_primary_is_killed_twice_and_no_booking_is_lost_or_doubled_or_
         await members.start_again(killed)
         assert await _bought_while_the_primary_is_killed(members, crowds[1]) is not killed
 
-        await settled(database)
+        await settled(members)
         bookings = read_books(database).bookings
         assert len(bookings) == 2 * BUYERS
         assert [wrong for crowd in crowds for wrong in crowd.broken_promises(bookings)] == []

@@ -41,7 +41,7 @@ async def test_what_a_killed_server_sold_is_copied_and_paid_although_nobody_asks
             return (kept["recent"], kept["outbox"]) == ([], []) and "unsettled_since" not in kept
 
         await stack.enter_async_context(worker_process(tmp_path / "worker", **settings))
-        await settled(database)
+        await settled(members)
         await eventually(is_tidy, SECONDS_MAX)
         assert read_books(database).at_rest.keys() == {one.reference for one in booked}
 
@@ -62,6 +62,6 @@ async def test_a_server_killed_in_a_burst_is_started_again_and_all_is_sold_once_
         second = await stack.enter_async_context(server_process(tmp_path / "second", "--with-worker", **settings))
         crowd.targets[:] = [second.target]
         await buying
-        await settled(database)
+        await settled(members)
         assert crowd.broken_promises(read_books(database).bookings) == []
         assert "Traceback" not in second.said()

@@ -61,7 +61,7 @@ async def test_what_a_killed_worker_took_and_gave_back_is_taken_and_given_back_o
             assert [one for one in read_books(database).payments.values() if one["state"] == "CAPTURED"] == []
 
         async with worker_process(tmp_path / "second", **settings) as second:
-            await settled(database)
+            await settled(members)
             assert len(read_books(database).ledger) == TRAVELLERS
             async with _payments_cannot_be_written(members):
                 await asyncio.gather(*(Phone(channel, one.user.email).cancel(one.reference) for one in booked))
@@ -70,5 +70,5 @@ async def test_what_a_killed_worker_took_and_gave_back_is_taken_and_given_back_o
                 assert [one["refunds"] for one in read_books(database).payments.values()] == [[]] * TRAVELLERS
 
         async with worker_process(tmp_path / "third", **settings):
-            await settled(database)
+            await settled(members)
             assert _given_back(database) == TRAVELLERS

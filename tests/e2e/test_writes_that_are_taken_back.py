@@ -48,8 +48,8 @@ async def test_a_booking_that_only_the_killed_primary_had_is_promised_to_nobody(
         promised = await again
         joe = await insist(lambda: Phone(calls[1], "joe").book(run, request_id="joe"))
         assert seats_of(promised) != seats_of(joe)
+        await settled(members)
         with database_of(members) as database:
-            await settled(database)
             assert read_books(database).bookings.keys() == {promised.reference, joe.reference}
 
 

@@ -269,6 +269,10 @@ class Phone:
         )
         return await self.operators.ListSectionBookings(request, **self._options)
 
+    async def promote(self, run: Run) -> operator_pb2.PromoteWaitlistResponse:
+        request = operator_pb2.PromoteWaitlistRequest(train_id=run.train_id, travel_date=run.travel_date)
+        return await self.operators.PromoteWaitlist(request, **self._options)
+
     async def section(self, run: Run, section: str, **asked: Any) -> list[tuple[str, str]]:
         """Who sits where: (seat, address of the passenger), by seat."""
         rows = (await self.section_page(run, section, **asked)).rows

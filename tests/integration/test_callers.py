@@ -32,6 +32,7 @@ async def test_callers_without_a_name_can_do_nothing_that_needs_one(world: World
         nobody.list_trains(),
         nobody.schedule("es9014", TRAVEL_DATE),
         nobody.section(RUN, "A"),
+        nobody.promote(RUN),
     ):
         assert (await refusal(call)).says == UNNAMED
 
@@ -113,6 +114,7 @@ async def test_only_the_role_of_operator_makes_an_operator(world: World, roles: 
         phone.list_trains(),
         phone.schedule("es9014", TRAVEL_DATE),
         phone.section(RUN, "A"),
+        phone.promote(RUN),
     ):
         assert (await refusal(call)).says == NOT_PERMITTED
 

@@ -140,6 +140,19 @@ def test_schedule_of_one_date_sends_it_as_first_and_last(service: ScriptedServic
     assert (asked.first_date, asked.last_date) == ("2030-07-01", "2030-07-01")
 
 
+def test_promote_names_who_got_seats_and_says_how_many_still_wait(service: ScriptedService, seatline: Any) -> None:
+    service.answers["PromoteWaitlist"] = operator_pb2.PromoteWaitlistResponse(
+        promoted_references=["7K2M9Q", "3XW0TT"], waiting_count=1
+    )
+    shown = seatline("promote", "es9014", "2030-07-01").stdout
+    assert shown.splitlines() == ["2 bookings promoted: 7K2M9Q, 3XW0TT.", "1 still waits, for seats that are not free."]
+    asked = service.requests("PromoteWaitlist")[0]
+    assert (asked.train_id, asked.travel_date) == ("es9014", "2030-07-01")
+    assert json.loads(seatline("promote", "es9014", "2030-07-01", "--json").stdout)["waiting_count"] == 1
+    service.answers["PromoteWaitlist"] = operator_pb2.PromoteWaitlistResponse()
+    assert seatline("promote", "es9014", "2030-07-01").stdout.splitlines() == ["0 bookings promoted.", "Nobody waits."]
+
+
 def test_register_registers_the_user_unless_an_address_is_given(service: ScriptedService, seatline: Any) -> None:
     service.answers["RegisterUser"] = USER
     assert "Ann Lee <ann@example.com>" in seatline("register", "--first-name", "Ann", "--last-name", "Lee").stdout

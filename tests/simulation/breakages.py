@@ -16,10 +16,10 @@ import app.domain.decisions
 import app.domain.holding
 import app.domain.run
 import app.domain.selling
-import app.domain.waiting
 import app.store.journals
 import app.usecases.paying
 from app.domain.booking import Booking
+from app.domain.line import Line
 from app.domain.money import Money
 from app.domain.run import Journal, TrainRun
 from app.store.driver import Swap
@@ -52,7 +52,7 @@ def nobody_is_promoted() -> Iterator[None]:
 
 
 def the_line_is_served_from_its_end() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.waiting, "sorted", lambda numbers: sorted(numbers, reverse=True), create=True)
+    return patch.object(Line, "first", lambda line, wish: line.numbers.get(wish, [None])[-1])
 
 
 def holds_that_are_over_are_honoured() -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""Passengers: what they ask for, how they ask again, and what they remember of the answers.
+"""Passengers, and an operator: what they ask for, how they ask again, and what they remember of the answers.
 
 Belongs here: commands by chance, sensible or not, in a town in which everybody knows each other's bookings. Does not: what
 becomes of them.
@@ -16,12 +16,14 @@ from app.domain.booking import (
     CreateBooking,
     HoldSeats,
     IfFull,
+    PromoteWaitlist,
+    Promotion,
     ReleaseHold,
     UpdateBooking,
 )
 from app.domain.hold import hold_id, hold_key
 from app.domain.money import Money
-from app.domain.people import Caller, Person
+from app.domain.people import Caller, Person, Role
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.usecases.bookings import BookingView
@@ -32,6 +34,7 @@ from tests.simulation.tasks import PAUSE, Answer, Turns
 
 CALL_SECONDS_MAX = 20.0
 _TRIES_MAX = 6
+_OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
 # Where nobody knows what happened, or where asking again may help.
 _ASK_AGAIN = {
     Reason.DATABASE_UNAVAILABLE,
@@ -98,6 +101,7 @@ class Crowd:
             (self._buy, 10),
             (self._hold, 2),
             (self._buy_again, 2),
+            (self._promote, 1),
         ]
         if self.known:
             kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
@@ -306,6 +310,19 @@ class Crowd:
         self._service.note(f"{text}: {booking.state} in revision {booking.revision}")
         self._service.record.answered(booking, at_least)
         self._remember(booking)
+
+    # -- an operator
+
+    async def _promote(self) -> None:
+        run = self._chance.choice(self._service.runs)
+        command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
+        text = f"promote who waits for {run.run_id}"
+        answer: Promotion | None = await self._ask(
+            text, lambda server: server.trains.promote_waitlist(command, self._deadline())
+        )
+        if answer is not None:
+            self._service.note(f"{text}: {answer}")
+            self._service.record.promoted(answer.references)
 
     # -- by chance
 

@@ -17,6 +17,7 @@ from app.usecases.attempts import Attempts
 from app.usecases.bookings import BookingUseCases
 from app.usecases.following import SETTLE_PAYMENT, Following
 from app.usecases.paying import Paying
+from app.usecases.trains import TrainUseCases
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record
 from tests.simulation.tasks import Turns
@@ -68,6 +69,7 @@ class Process:
         self.store = open_store(database, ground.now, BOUNDS, jobs_kept_seconds=_NEVER)
         self.paying = Paying(self.store, ground.provider, ground.now, ground.seconds)
         self.bookings = BookingUseCases(self.store, self.paying, ground.now)
+        self.trains = TrainUseCases(self.store, ground.now)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         self._ground.turns.spawn(coroutine, name, self.name)

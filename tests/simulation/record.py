@@ -188,6 +188,13 @@ class Record:
         if booking.revision < at_least:
             raise Violation(f"{booking.reference} was answered in revision {booking.revision}; {at_least} was there before")
 
+    def promoted(self, references: Iterable[str]) -> None:
+        """Whoever is said to have got a seat was promoted by a commit."""
+        told = {event["subject"] for event in self.events.values() if event["type"] == "booking.promoted"}
+        for reference in references:
+            if reference not in told:
+                raise Violation(f"{reference} was said to be promoted, and never was")
+
     def _told_of(self, booking: Booking) -> list[Document]:
         told = [event for event in self.events.values() if event["subject"] == booking.reference]
         return [event["data"] for event in told if event["sequence"] // 100_000 == booking.revision]

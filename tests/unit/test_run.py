@@ -30,6 +30,7 @@ from tests.builders import (
     book,
     cancel,
     fill,
+    wait_for_a_seat,
 )
 from tests.snapshots import invalid, refused, snapshot
 
@@ -49,7 +50,15 @@ def read_again(run: TrainRun) -> TrainRun:
         for section in run.sections
     ]
     return TrainRun(
-        run.train_id, run.travel_date, run.number, run.stops, sections, version=run.version, freed_sequence=run.freed_sequence
+        run.train_id,
+        run.travel_date,
+        run.number,
+        run.stops,
+        sections,
+        version=run.version,
+        freed_sequence=run.freed_sequence,
+        waiting=dict(run.waiting),
+        waiting_number=run.waiting_number,
     )
 
 
@@ -222,7 +231,7 @@ def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
     before = snapshot(run)
     run.retain([ben.reference, "ZZZZZZ"])
     assert run.find(ann.reference) is None
-    assert snapshot(run) == {**before, "bookings": {ben.reference: ben}}
+    assert snapshot(run) == {**before, "bookings": {ben.reference: ben}, "passing": {ben.reference}}
     with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
         book(run, "ann")
 
@@ -265,3 +274,31 @@ def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None
     cancel(theirs, theirs.bookings[ann.reference])
     follow(ours, theirs)
     assert ours.live_passengers == {}
+
+
+def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
+    run = a_run("A1")
+    ann = book(run, "ann")
+    ben, cem = wait_for_a_seat(run, "ben"), wait_for_a_seat(run, "cem")
+    run.retain(())
+    assert run.bookings.keys() == {ben.reference, cem.reference}
+    assert (run.waiting_count("ben@example.com"), run.live_reference("ann@example.com")) == (1, ann.reference)
+    run.take_over([ann])
+    cancel(run, ann)
+    run.retain(())
+    assert run.bookings.keys() == {cem.reference}
+    assert (run.waiting_count("ben@example.com"), run.live_reference("ben@example.com")) == (0, ben.reference)
+
+
+def test_a_booking_that_was_read_later_than_the_run_in_whose_line_it_is_stays_at_hand() -> None:
+    ours, theirs = a_run("A1"), a_run("A1")
+    ann = book(theirs, "ann")
+    ben = wait_for_a_seat(theirs, "ben")
+    follow(ours, theirs)
+    cancel(theirs, ann)
+    ours.take_over([theirs.bookings[ben.reference]])
+    ours.retain(())
+    assert ours.bookings == {ben.reference: theirs.bookings[ben.reference]}
+    follow(ours, theirs)
+    ours.retain(())
+    assert ours.bookings == {}

@@ -9,7 +9,7 @@ import bson
 import pytest
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, CreateBooking
+from app.domain.booking import Booking, BookingState, CreateBooking, Promotion
 from app.domain.changing import cancel_booking
 from app.domain.decisions import decide, tidy
 from app.domain.refusals import Refusal
@@ -21,7 +21,19 @@ from app.store.documents import booking_document, event_document, run_document
 from app.store.driver import Document
 from app.store.journals import journal_update
 from tests.applied_updates import applied
-from tests.builders import NOW, a_run, as_it_is, asks_to_cancel, book, cancel, dice, fill, seat_labels, wait_for_a_seat
+from tests.builders import (
+    NOW,
+    a_run,
+    as_it_is,
+    asks_to_cancel,
+    asks_to_promote,
+    book,
+    cancel,
+    dice,
+    fill,
+    seat_labels,
+    wait_for_a_seat,
+)
 from tests.random_commands import random_commands
 
 LEGS = range(3)
@@ -68,6 +80,23 @@ def require_sound(run: TrainRun) -> None:
         kept = one.charged_minor - sum(refund.minor for refund in one.refunds)
         assert kept == (one.price.minor if one.is_live else 0)
         assert len({refund.refund_id for refund in one.refunds}) == len(one.refunds)
+    require_counted(run)
+
+
+def require_counted(run: TrainRun) -> None:
+    """What the run keeps count of, so that nobody has to go through the whole line or train, is what there is."""
+    again = replace(run)  # which counts anew
+    assert run.line.numbers == again.line.numbers
+    users = {one.user_key for one in run.bookings.values()}
+    assert {user: run.waiting_count(user) for user in users} == {user: again.waiting_count(user) for user in users}
+    for section in run.sections:
+        for legs in (0b111, 0b1, 0b110):
+            free = section.free_count(legs)
+            assert section.has_free(legs, free)
+            assert not section.has_free(legs, free + 1)
+    for number, place in run.waiting.items():
+        assert run.line.position(number) == sum(1 for other in run.waiting if other <= number)
+        assert (run.line.first(place.wish) or number) <= number
 
 
 def require_nobody_passed(before: list[Booking], run: TrainRun, sold: Booking) -> None:
@@ -147,6 +176,18 @@ def test_a_longer_section_seats_groups_as_a_whole_and_who_fits_behind_them() -> 
     promote(run, NOW)
     seated = [as_it_is(run, one).state is BookingState.CONFIRMED for one in groups]
     assert seated == [True, False, True, False]
+
+
+def test_an_operators_look_promotes_who_fits_into_a_longer_section_and_says_who_that_was() -> None:
+    run = a_run("A2")
+    fill(run)
+    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(1, 6)]
+    with_another_coach(run, 0, 3)
+    found = decide(run, asks_to_promote(), NOW, {})
+    assert found == Promotion(tuple(one.reference for one in waiting[:3]), still_waiting=2)
+    run.committed()
+    assert decide(run, asks_to_promote(), NOW, {}) == Promotion((), still_waiting=2)
+    assert not run.journal
 
 
 # -- a line as long as may be

@@ -508,3 +508,55 @@ class ListSectionBookingsResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PromoteWaitlistRequest(message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PromoteWaitlistResponse(message.Message):
+    """Who got seats."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PROMOTED_REFERENCES_FIELD_NUMBER: builtins.int
+    WAITING_COUNT_FIELD_NUMBER: builtins.int
+    waiting_count: builtins.int
+    """How many bookings still wait, for seats that are not free."""
+    @builtins.property
+    def promoted_references(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """References of the bookings that got their seats in the step in which the call was decided, in the order in which they got them;
+        also those that a cancellation or the end of a hold let in at that very moment. None once the list is closed.
+        """
+
+    def __init__(
+        self,
+        *,
+        promoted_references: abc.Iterable[builtins.str] | None = ...,
+        waiting_count: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["promoted_references", b"promoted_references", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

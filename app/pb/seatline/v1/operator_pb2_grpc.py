@@ -62,6 +62,11 @@ class OperatorServiceStub:
                 request_serializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsResponse.FromString,
                 _registered_method=True)
+        self.PromoteWaitlist = channel.unary_unary(
+                '/seatline.v1.OperatorService/PromoteWaitlist',
+                request_serializer=seatline_dot_v1_dot_operator__pb2.PromoteWaitlistRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_operator__pb2.PromoteWaitlistResponse.FromString,
+                _registered_method=True)
         self.CreateWebhook = channel.unary_unary(
                 '/seatline.v1.OperatorService/CreateWebhook',
                 request_serializer=seatline_dot_v1_dot_webhook__pb2.CreateWebhookRequest.SerializeToString,
@@ -144,6 +149,17 @@ class OperatorServiceServicer:
 
     def ListSectionBookings(self, request, context):
         """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteWaitlist(self, request, context):
+        """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
+        by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
+        and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
+        UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,6 +260,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.ListSectionBookings,
                     request_deserializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_operator__pb2.ListSectionBookingsResponse.SerializeToString,
+            ),
+            'PromoteWaitlist': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteWaitlist,
+                    request_deserializer=seatline_dot_v1_dot_operator__pb2.PromoteWaitlistRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_operator__pb2.PromoteWaitlistResponse.SerializeToString,
             ),
             'CreateWebhook': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateWebhook,
@@ -427,6 +448,33 @@ class OperatorService:
             '/seatline.v1.OperatorService/ListSectionBookings',
             seatline_dot_v1_dot_operator__pb2.ListSectionBookingsRequest.SerializeToString,
             seatline_dot_v1_dot_operator__pb2.ListSectionBookingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteWaitlist(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.OperatorService/PromoteWaitlist',
+            seatline_dot_v1_dot_operator__pb2.PromoteWaitlistRequest.SerializeToString,
+            seatline_dot_v1_dot_operator__pb2.PromoteWaitlistResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,13 @@ class OperatorServiceStub:
     """
     ListSectionBookings: grpc.UnaryUnaryMultiCallable[operator_pb2.ListSectionBookingsRequest, operator_pb2.ListSectionBookingsResponse]
     """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
+    PromoteWaitlist: grpc.UnaryUnaryMultiCallable[operator_pb2.PromoteWaitlistRequest, operator_pb2.PromoteWaitlistResponse]
+    """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
+    by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
+    and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
+    UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
+    """
     CreateWebhook: grpc.UnaryUnaryMultiCallable[webhook_pb2.CreateWebhookRequest, webhook_pb2.Webhook]
     """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
     the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
@@ -94,6 +101,13 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
     ListSectionBookings: aio.UnaryUnaryMultiCallable[operator_pb2.ListSectionBookingsRequest, operator_pb2.ListSectionBookingsResponse]  # type: ignore[assignment]
     """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
+    PromoteWaitlist: aio.UnaryUnaryMultiCallable[operator_pb2.PromoteWaitlistRequest, operator_pb2.PromoteWaitlistResponse]  # type: ignore[assignment]
+    """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
+    by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
+    and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
+    UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
+    """
     CreateWebhook: aio.UnaryUnaryMultiCallable[webhook_pb2.CreateWebhookRequest, webhook_pb2.Webhook]  # type: ignore[assignment]
     """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
     the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
@@ -166,6 +180,19 @@ class OperatorServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[operator_pb2.ListSectionBookingsResponse, abc.Awaitable[operator_pb2.ListSectionBookingsResponse]]:
         """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
+
+    @abc_1.abstractmethod
+    def PromoteWaitlist(
+        self,
+        request: operator_pb2.PromoteWaitlistRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[operator_pb2.PromoteWaitlistResponse, abc.Awaitable[operator_pb2.PromoteWaitlistResponse]]:
+        """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
+        by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
+        and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
+        UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
+        """
 
     @abc_1.abstractmethod
     def CreateWebhook(
