@@ -8,10 +8,9 @@ what a commit has to write, and undoing it restores the run as it was. Nothing i
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 
 from app.domain.booking import Booking, BookingState, Seat
 from app.domain.events import Event, EventType, Json, event_id
@@ -28,14 +27,6 @@ from app.domain.values import value
 _EVENTS_PER_COMMIT_MAX = 100_000
 # Spellings of journeys that are remembered. Nearly all callers spell them as the timetable does.
 _NAMED_JOURNEYS_MAX = 256
-
-
-class RunState(StrEnum):
-    """Where a run stands."""
-
-    SCHEDULED = "SCHEDULED"
-    DEPARTED = "DEPARTED"
-    COMPLETED = "COMPLETED"
 
 
 @value(frozen=True, slots=True)
@@ -176,6 +167,12 @@ class TrainRun:
             self._note(booking)
             self.bookings[reference] = booking
             self._index(booking)
+
+    def put_at_hand(self, bookings: Iterable[Booking]) -> None:
+        """Puts bookings at hand whose passengers the run knows already, as they were by its last commit."""
+        for booking in bookings:
+            self._note(booking)
+            self.bookings[booking.reference] = booking
 
     def retain(self, references: Iterable[str]) -> None:
         """Keeps only these bookings at hand, and all that are in the line. All passengers stay known.
@@ -386,11 +383,3 @@ def journey_between(run: TrainRun, origin: int, destination: int) -> Journey:
         raise ValueError("every stop but the first is arrived at, every stop but the last is left")
     legs = legs_between(origin, destination)
     return Journey(run.train_id, run.travel_date, run.number, start.name, end.name, legs, start.depart, end.arrive)
-
-
-def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
-    """Where a run stands at a moment, judged by its clock and not by what anyone noted."""
-    first, last = stops[0].depart, stops[-1].arrive
-    if last is not None and now >= last:
-        return RunState.COMPLETED
-    return RunState.DEPARTED if first is not None and now >= first else RunState.SCHEDULED

@@ -1,6 +1,7 @@
 """Stops, clocks and legs.
 
-Belongs here: the timetable's local times, the instants they are on a date, and the legs between stops. Does not: seats, sales.
+Belongs here: the timetable's local times, the instants they are on a date, the legs between stops, where a run stands at a
+moment. Does not: seats, sales.
 
 A leg is the stretch between two consecutive stops; a set of legs is an integer whose bit i stands for the leg from stop i to
 stop i+1. A journey covers the legs from its origin to its destination.
@@ -12,6 +13,7 @@ the change, as PEP 495 does: 02:30 becomes 03:30, and the train waits for nothin
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.domain.refusals import InvalidField, Reason, Refusal
@@ -46,6 +48,14 @@ class Stop:
     time_zone: str
     arrive: datetime | None
     depart: datetime | None
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    SCHEDULED = "SCHEDULED"
+    DEPARTED = "DEPARTED"
+    COMPLETED = "COMPLETED"
 
 
 @value(frozen=True, slots=True)
@@ -149,3 +159,11 @@ def require_not_departed(journey: Journey, now: datetime) -> None:
     """Refuses once the train has left the journey's origin."""
     if now >= journey.depart:
         raise Refusal(Reason.RUN_DEPARTED, f"train {journey.train_number} of {journey.travel_date} has left {journey.origin}")
+
+
+def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
+    """Where a run stands at a moment, judged by its clock and not by what anyone noted."""
+    first, last = stops[0].depart, stops[-1].arrive
+    if last is not None and now >= last:
+        return RunState.COMPLETED
+    return RunState.DEPARTED if first is not None and now >= first else RunState.SCHEDULED

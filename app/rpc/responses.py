@@ -16,8 +16,8 @@ from app.domain.hold import Hold, hold_id
 from app.domain.money import Money, minor_digits
 from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, PaymentState, RefundState
 from app.domain.people import Person
-from app.domain.run import RunState, TrainRun
-from app.domain.timetable import Call, Journey, TimetableStop
+from app.domain.run import TrainRun
+from app.domain.timetable import Call, Journey, RunState, TimetableStop
 from app.domain.train import KeptTrain
 from app.domain.waiting import closes_at
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2

@@ -20,7 +20,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo import UpdateOne
+from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -49,6 +49,7 @@ __all__ = [
     "find_at_once",
     "insert_those_missing",
     "outage_refused",
+    "replace_each",
     "swap_each",
     "up_to_date",
     "watch_inserts",
@@ -232,6 +233,15 @@ async def insert_those_missing(collection: Collection, documents: list[Document]
             raise
         return [documents[one["index"]] for one in details["writeErrors"]]
     return []
+
+
+async def replace_each(collection: Collection, replacements: Sequence[tuple[Document, Document]]) -> None:
+    """Replaces what each guard finds by its document, all in one statement. What a guard does not find stays as it is."""
+    if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+        for guard, document in replacements:
+            await collection.replace_one(guard, document)
+    elif replacements:
+        await collection.bulk_write([ReplaceOne(guard, document) for guard, document in replacements], ordered=False)
 
 
 def watch_inserts(collection: Collection) -> AsyncIOMotorChangeStream[Document] | None:

@@ -254,10 +254,12 @@ class Lane:
         if any(one.journey.run_id != self.run_id for one in found.values()):
             # A request repeated for another run, or one reference in 10^9: those that are tried next matter as well.
             found = await self._bookings.find_many(_references(batch))
-        own = [one for one in found.values() if one.journey.run_id == self.run_id]
-        kept.run.take_over(one for one in own if kept.run.find(one.reference) is None)
+        own = [one for one in found.values() if one.journey.run_id == self.run_id and kept.run.find(one.reference) is None]
         if any(one.revision > kept.run.version for one in own):  # another server has committed: the run would contradict them
+            kept.run.take_over(own)
             await self._catch_up(kept)
+        else:
+            kept.run.put_at_hand(own)
         return {reference: one for reference, one in found.items() if one.journey.run_id != self.run_id}
 
     async def _current_run(self) -> KeptRun:

@@ -44,6 +44,7 @@ from app.store.driver import (
     durable,
     insert_those_missing,
     outage_refused,
+    replace_each,
     swap_each,
 )
 from app.store.journals import journal_update
@@ -271,10 +272,12 @@ class TrainRuns:
         wanted = {"run_id": 1, "revision": 1}
         found = await self._bookings.find({"_id": {"$in": references}}, wanted).to_list(len(references))
         revisions = {one["_id"]: one["revision"] for one in found}
-        for one in documents:
-            if revisions.get(one["_id"], 0) < one["revision"]:
-                older = {"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}
-                await self._bookings.replace_one(older, one)
+        older = [
+            ({"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}, one)
+            for one in documents
+            if revisions.get(one["_id"], 0) < one["revision"]
+        ]
+        await replace_each(self._bookings, older)
         runs = {one["_id"]: one["run_id"] for one in found}
         foreign = {(one["_id"], one["run_id"]) for one in documents if runs.get(one["_id"]) != one["run_id"]}
         for reference, run_id in foreign:

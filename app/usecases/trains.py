@@ -12,8 +12,8 @@ from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
 from app.domain.holding import drop_expired_holds
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import Reason, Refusal
-from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
-from app.domain.timetable import Journey, calls_in_order, stop_form
+from app.domain.run import TrainRun, make_run, run_id
+from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stop_form
 from app.domain.train import KeptTrain, Train, check_train, travel_dates
 from app.store.bookings import RowKey, row_key
 from app.store.store import Store

@@ -8,9 +8,10 @@ from app.domain.booking import Seat
 from app.domain.changing import update_booking
 from app.domain.people import email_key
 from app.domain.refusals import Reason
-from app.domain.run import RunState, TrainRun, make_run, run_id, state_at
+from app.domain.run import TrainRun, make_run, run_id
 from app.domain.seats import CoachSeats, SectionSeats
 from app.domain.selling import create_booking
+from app.domain.timetable import RunState, state_at
 from app.domain.train import Train
 from tests.builders import (
     ASHFORD,
