@@ -4,9 +4,9 @@ Belongs here: counting at the cost of an addition, and showing it to Prometheus.
 (`metrics.py`), nor what is counted.
 
 Those of the library take a lock and some function calls for each change, since any thread may change them. A hot server changes
-half a dozen of them for each booking, which took three microseconds of it, and more where memory is not warm; here a change is an
-addition. A scrape reads them from another thread: each number is what it was at some moment, and a histogram's count is always the
-sum of its buckets.
+half a dozen of them for each booking, which took it three microseconds, and more where memory is not warm; here a change is an
+addition. A scrape reads them from another thread: each number is what it was at some moment, and a histogram's count is always
+the sum of its buckets.
 """
 
 from bisect import bisect_left

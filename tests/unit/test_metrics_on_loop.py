@@ -44,7 +44,7 @@ def test_an_exemplar_is_shown_with_its_bucket() -> None:
     registry.register(family)
     spread = family.spread()
     spread.exemplars[spread.observe(0.5)] = Exemplar({"trace_id": "abc"}, 0.5, 1.0)
-    lines = generate_open_metrics(registry).decode().splitlines()
+    lines = generate_open_metrics(registry).decode().splitlines()  # type: ignore[no-untyped-call]  # it has no types
     assert [line for line in lines if "trace_id" in line] == ['wait_seconds_bucket{le="1.0"} 1.0 # {trace_id="abc"} 0.5 1.0']
 
 
