@@ -59,7 +59,7 @@ class Measuring:
         try:
             await measuring._page.start(host.strip("[]"), int(port))
         except OSError as error:
-            reason = error.strerror if isinstance(error, gaierror) else os.strerror(error.errno)
+            reason = error.strerror if isinstance(error, gaierror) else os.strerror(error.errno or 0)
             raise StartError(f"SEATLINE_METRICS_LISTEN: cannot listen on {settings.metrics_listen}: {reason}") from error
         _log.info("metrics on %s, port %d", settings.metrics_listen, measuring.port)
         return measuring
