@@ -10,7 +10,7 @@ from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.payments.observed import ObservedProvider
 from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
-from tests.unit.test_payments_bounded import Scripted
+from tests.scripted_provider import Scripted
 
 PRICE = Money(6_000, "EUR")
 
