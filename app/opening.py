@@ -10,19 +10,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import grpc
-
 from app.config import Settings
-from app.domain.refusals import Reason
 from app.payments.bounded import AskingBounds
 from app.payments.choice import ProviderUnusableError, make_provider
 from app.payments.provider import Provider
-from app.rpc.calls import Context
-from app.rpc.observing import CallObserver
 from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
 from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.store.lane import LaneBounds
 from app.store.ledger import Ledger
+from app.store.observing import DriverObserver
 from app.telemetry.tracing import TracingUnusableError, open_tracing
 
 if TYPE_CHECKING:
@@ -40,8 +36,11 @@ class StartError(Exception):
     """The server cannot be started; the text says why in a line."""
 
 
-async def open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | None]:
-    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process."""
+async def open_database(settings: Settings, observer: DriverObserver | None = None) -> tuple[Client, EmbeddedMongod | None]:
+    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process.
+
+    `observer` looks on at what the driver does; one in memory has no driver.
+    """
     embedded = None
     uri = settings.mongodb_uri
     if not uri:
@@ -62,6 +61,7 @@ async def open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | No
             operation_seconds_max=settings.mongodb_operation_seconds_max,
             selection_seconds_max=settings.mongodb_selection_seconds_max,
             connections_max=settings.mongodb_connections_max,
+            observer=observer,
         )
     except ConnectionStringError as error:
         raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error
@@ -94,24 +94,6 @@ def tracing_of(settings: Settings) -> "Tracing | None":
         return open_tracing(settings.mongodb_database)
     except TracingUnusableError as error:
         raise StartError(str(error)) from error
-
-
-class CallObservers:
-    """Two observers as one; the inner one looks on while the outer one's span is the current one."""
-
-    def __init__(self, outer: CallObserver, inner: CallObserver) -> None:
-        self._outer, self._inner = outer, inner
-
-    def began(self, method: str, context: Context) -> tuple[object, object]:
-        """A call begins."""
-        return self._outer.began(method, context), self._inner.began(method, context)
-
-    def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
-        """It has ended."""
-        if isinstance(begun, tuple):
-            outer, inner = begun
-            self._inner.ended(inner, method, code, reason)
-            self._outer.ended(outer, method, code, reason)
 
 
 def lane_bounds(settings: Settings) -> LaneBounds:

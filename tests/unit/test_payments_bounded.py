@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -11,51 +10,11 @@ from app.domain.money import Money
 from app.domain.payments import AttemptOutcome
 from app.payments.bounded import AskingBounds, BoundedProvider, next_delay_seconds
 from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected, outcome_of
+from tests.scripted_provider import Scripted
 
 BOUNDS = AskingBounds(timeout_seconds=5.0, attempts_max=4, delay_seconds=0.25, delay_seconds_max=2.0)
 PRICE = Money(6_000, "EUR")
 AWAY = ProviderUnavailable("away")
-
-
-class Scripted:
-    """A provider that answers as it is told, in turn; None is an answer that never comes."""
-
-    name = "scripted"
-    needs_token = True
-
-    def __init__(self, *answers: str | PaymentError | None) -> None:
-        self._answers: Iterator[str | PaymentError | None] = iter(answers)
-        self.asked: list[tuple[str, ...]] = []
-        self.was_asked = asyncio.Event()
-        self.is_closed = False
-
-    def is_certain(self, token: str) -> bool:
-        return False
-
-    async def _answer(self, *asked: str) -> str:
-        self.asked.append(asked)
-        self.was_asked.set()
-        answer = next(self._answers)
-        if answer is None:
-            await asyncio.Event().wait()
-        if isinstance(answer, PaymentError):
-            raise answer
-        return str(answer)
-
-    async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
-        return await self._answer("authorize", key, str(amount), token, description, str(metadata))
-
-    async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
-        await self._answer("capture", key, authorization_id, str(amount))
-
-    async def void(self, key: str, authorization_id: str) -> None:
-        await self._answer("void", key, authorization_id)
-
-    async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
-        return await self._answer("refund", key, authorization_id, str(amount))
-
-    async def close(self) -> None:
-        self.is_closed = True
 
 
 class Pauses:
