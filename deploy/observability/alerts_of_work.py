@@ -48,7 +48,7 @@ _OUTBOX = Alert(
     description="The oldest event that nothing has followed up is {{ $value | humanizeDuration }} old; usually it is seconds.",
     means="Workers run, but what follows a sale comes late or not at all: taking the money, refunds, webhooks.",
     look=(
-        "Row Outbox and jobs: does Events in the outbox grow evenly (too few workers) or stand still (one event is in the way)?",
+        "Row Outbox and jobs: do its events grow evenly (too few workers), or is one in the way?",
         "The workers' logs: `follow up events` fails with a reason, and is tried again.",
         "Row MongoDB: slow or failing commands.",
         "Row Processes: a worker at a whole processor.",
@@ -70,14 +70,14 @@ _REFUNDS = Alert(
     description="The oldest refund that is not made yet has waited for {{ $value | humanizeDuration }}.",
     means="Somebody has cancelled and has not got the money back. The receipt says PENDING, with the number of attempts.",
     look=(
-        "Row Payments: does the provider answer (unavailable), or say no (rejected)?",
+        "Row Payments and webhooks: does the provider answer (unavailable), or say no (rejected)?",
         "`seatline job list --state pending --kind 'settle payment'`: attempts, and the error of the last one.",
         "`seatline job list`: jobs that were given up, of the same kind.",
         "The provider's dashboard: balance, limits, disputes.",
     ),
     act=(
         "Provider away: wait. Tries go on by themselves, with pauses up to 15 minutes.",
-        "Provider says no: clear the reason there (balance, closed card), then `seatline job retry` for jobs that were given up.",
+        "Provider says no: clear the reason there (balance, closed card), then `seatline job retry` what was given up.",
         "Refund by hand only if the provider will never do it, and write down which; then `seatline verify` tells of it.",
     ),
     asks="See what the provider says; clear the reason there, then `seatline job retry` what was given up.",
@@ -93,7 +93,7 @@ _DEAD = Alert(
     means="A payment is not settled, and will not be until somebody says so: money not taken, or not given back.",
     look=(
         "`seatline job list`: each with its kind, its attempts and its last error.",
-        "Row Payments, at the time of the last attempts.",
+        "Row Payments and webhooks, at the time of the last attempts.",
     ),
     act=(
         "Clear the reason that the errors name: at the provider, in the settings, or by a release.",
@@ -112,7 +112,7 @@ _PAYMENTS = Alert(
     ),
     held="5m",
     summary="The payment provider does not answer.",
-    description="{{ $value | humanizePercentage }} of the requests to the payment provider of the last ten minutes had no answer.",
+    description="{{ $value | humanizePercentage }} of the last ten minutes' requests to the payment provider had no answer.",
     means="Buyers who pay by card are told UNAVAILABLE; captures and refunds wait. Nothing is taken twice.",
     look=(
         "The provider's status page.",

@@ -23,6 +23,11 @@ WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 _CALLS = "grpc_server_handled_total"
 
 
+def calls(window: str) -> str:
+    """The name of the recorded number of calls in a second that count, over the window."""
+    return f"namespace:seatline_create_booking_calls:rate{window}"
+
+
 def failures(window: str) -> str:
     """The name of the recorded number of failed calls in a second, over the window."""
     return f"namespace:seatline_create_booking_failures:rate{window}"
@@ -34,17 +39,18 @@ def failure_ratio(window: str) -> str:
 
 
 def recordings() -> list[Recording]:
-    """What is recorded for each window."""
+    """What is recorded for each window. Later ones rest on earlier ones, as rules of a group are evaluated in their order."""
     return [one for window in WINDOWS for one in _recordings(window)]
 
 
-def _recordings(window: str) -> tuple[Recording, Recording]:
-    calls = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
+def _recordings(window: str) -> tuple[Recording, ...]:
+    counted = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
     failed = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code=~"{FAILURE_CODES}"}}[{window}]))'
     answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason="WAITLIST_FULL"}}[{window}]))'
     # Codes and reasons that have not occurred yet have no series; they count as 0 wherever there are calls at all.
-    counted = f"clamp_min(({failed} or 0 * {calls}) - ({answered} or 0 * {calls}), 0)"
+    none = f"0 * {calls(window)}"
     return (
-        Recording(failures(window), counted),
-        Recording(failure_ratio(window), f"{failures(window)} / ({calls})"),
+        Recording(calls(window), counted),
+        Recording(failures(window), f"clamp_min(({failed} or {none}) - ({answered} or {none}), 0)"),
+        Recording(failure_ratio(window), f"{failures(window)} / {calls(window)}"),
     )
