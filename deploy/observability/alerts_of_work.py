@@ -7,7 +7,7 @@ Belongs here: their expressions, their thresholds with reasons, and their runboo
 from deploy.observability.description import Alert, Group, Severity
 
 _OUTBOX_SECONDS = 300  # events are followed up within a second or two
-_SURVEY_SECONDS = 300  # workers survey the database some times a minute; who never has, did so in 1970
+_SURVEY_SECONDS = 300  # workers survey the database some times a minute
 _REFUND_SECONDS = 3_600  # a provider's bad hour; refunds usually take seconds
 _FAILED_SHARE = 0.9  # a receiver that is down is its owner's business; nearly all at once are ours
 _UNAVAILABLE_SHARE = 0.5
@@ -17,7 +17,9 @@ _NOBODY_WORKS = Alert(
     name="SeatlineNobodyWorks",
     severity=Severity.CRITICAL,
     expression=(
-        f"time() - max by (namespace) (seatline_survey_last_success_timestamp_seconds) > {_SURVEY_SECONDS} "
+        "group by (namespace) (seatline_build_info) "
+        "unless max by (namespace) (seatline_survey_last_success_timestamp_seconds) "
+        f"> time() - {_SURVEY_SECONDS} "
         "unless on (namespace) (max by (namespace) (seatline_database_available) == 0)"
     ),
     held="2m",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.observability.description import Alert
-from deploy.observability.rules import annotations, labels
+from deploy.observability.rules import labels, texts
 
 _VALUE = re.compile(r"\{\{ \$value[^}]*\}\}")
 _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
@@ -66,8 +66,7 @@ def promtool_document(cases: Sequence[Case], alerts: Mapping[str, Alert], rule_f
 
 def _test(case: Case, alert: Alert) -> dict[str, Any]:
     expected = [
-        {"exp_labels": {**labels(alert), **one.labels}, "exp_annotations": _rendered(annotations(alert), one)}
-        for one in case.firing
+        {"exp_labels": {**labels(alert), **one.labels}, "exp_annotations": _rendered(texts(alert), one)} for one in case.firing
     ]
     return {
         "name": case.says,
@@ -77,7 +76,8 @@ def _test(case: Case, alert: Alert) -> dict[str, Any]:
     }
 
 
-def _rendered(texts: Mapping[str, str], firing: Firing) -> dict[str, str]:
+def _rendered(written: Mapping[str, str], firing: Firing) -> dict[str, str]:
     return {
-        name: _LABEL.sub(lambda found: firing.labels[found[1]], _VALUE.sub(firing.value, text)) for name, text in texts.items()
+        name: _LABEL.sub(lambda found: firing.labels[found[1]], _VALUE.sub(firing.value, text))
+        for name, text in written.items()
     }

@@ -5,7 +5,7 @@ Belongs here: the cases. Not here: how they are run (`test_alerts.py`).
 
 from __future__ import annotations
 
-from tests.alerts.cases import Case, Seen, in_production, series
+from tests.alerts.cases import Case, Firing, Seen, in_production, series
 
 _SECOND = {"pod": "seatline-1", "instance": "10.0.0.2:9464"}
 
@@ -16,17 +16,28 @@ def _told(metric: str, one: str, other: str = "0x60", **labels: str) -> Seen:
 
 
 _SURVEY, _WORKS = "seatline_survey_last_success_timestamp_seconds", "SeatlineNobodyWorks"
-_AVAILABLE = "seatline_database_available"
+_AVAILABLE, _BUILD = "seatline_database_available", "seatline_build_info"
+_STAGING = series(_BUILD, namespace="staging")
+_IN_STAGING = (Firing({"namespace": "staging"}),)
 _OUTBOX, _AGE = "SeatlineOutboxOld", "seatline_outbox_age_seconds"
 _REFUNDS, _REFUND_AGE = "SeatlineRefundsLate", "seatline_refund_age_seconds"
 _DEAD = "SeatlineJobsDead"
+
+
+def _surveyed(worker: str, other: str = "_") -> Seen:
+    """When a worker last surveyed the database, and maybe another one, beside a server that never does."""
+    return {**_told(_SURVEY, worker, other), series(_BUILD): "1x30"}
+
+
 WORKERS = [
-    Case(_WORKS, "the last worker has gone", _told(_SURVEY, "0+60x5 stale"), "12m", in_production()),
-    Case(_WORKS, "the last worker hangs", _told(_SURVEY, "0+60x5 300x20"), "15m", in_production()),
-    Case(_WORKS, "there never was one", _told(_SURVEY, "0x20"), "10m", in_production()),
-    Case(_WORKS, "one of two hangs", _told(_SURVEY, "60x20", "0+60x20"), "15m"),
-    Case(_WORKS, "a worker starts again", _told(_SURVEY, "0+60x5 stale _x2 480+60x20"), "9m"),
-    Case(_WORKS, "the database is away", {**_told(_SURVEY, "60x20"), **_told(_AVAILABLE, "0x20")}, "15m"),
+    Case(_WORKS, "the last worker has gone", _surveyed("0+60x5 stale"), "12m", in_production()),
+    Case(_WORKS, "the last worker hangs", _surveyed("0+60x5 300x20"), "15m", in_production()),
+    Case(_WORKS, "there never was one", {series(_BUILD): "1x20"}, "10m", in_production()),
+    Case(_WORKS, "one has just begun and found nothing yet", _surveyed("0x20"), "10m", in_production()),
+    Case(_WORKS, "one works in one installation of two", {**_surveyed("0+60x20"), _STAGING: "1x20"}, "10m", _IN_STAGING),
+    Case(_WORKS, "one of two hangs", _surveyed("60x20", "0+60x20"), "15m"),
+    Case(_WORKS, "a worker starts again", _surveyed("0+60x5 stale _x2 480+60x20"), "9m"),
+    Case(_WORKS, "the database is away", {**_surveyed("60x20"), **_told(_AVAILABLE, "0x20")}, "15m"),
     Case(_WORKS, "there are no such metrics", {}, "15m"),
     Case(_OUTBOX, "events wait for minutes", _told(_AGE, "400x10"), "5m", in_production("6m 40s")),
     Case(_OUTBOX, "they get older and older", _told(_AGE, "0+60x60"), "10m", in_production("10m 0s")),
