@@ -6,7 +6,9 @@ what is measured (`app/telemetry`).
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 
@@ -22,6 +24,8 @@ from app.telemetry.metrics_lanes import LaneMetrics
 from app.telemetry.metrics_page import MetricsPage
 from app.telemetry.metrics_work import PaymentMetrics, WorkMetrics
 
+_log = logging.getLogger(__name__)
+
 # A look costs some ten microseconds. What holds up the loop for longer than this is seen at once, what is shorter by chance.
 _LOOK_SECONDS = 0.25
 
@@ -35,8 +39,8 @@ class Measuring:
     def __init__(self, methods: Sequence[str]) -> None:
         metrics = Metrics(_version())
         self.calls, self.lanes = CallMetrics(metrics, methods), LaneMetrics(metrics)
-        self.database, self.work = DatabaseMetrics(metrics), WorkMetrics(metrics)
-        self._payments = PaymentMetrics(metrics)
+        self.database, self._payments = DatabaseMetrics(metrics), PaymentMetrics(metrics)
+        self._metrics = metrics
         self._delay_seconds = metrics.histogram("seatline_event_loop_delay_seconds")
         self._available = metrics.gauge("seatline_database_available")
         self._is_ready: Callable[[], bool] = lambda: False
@@ -55,7 +59,13 @@ class Measuring:
         except OSError as error:
             reason = error.strerror or error
             raise StartError(f"SEATLINE_METRICS_LISTEN: cannot listen on {settings.metrics_listen}: {reason}") from error
+        _log.info("metrics on %s, port %d", settings.metrics_listen, measuring.port)
         return measuring
+
+    @cached_property
+    def work(self) -> WorkMetrics:
+        """The metrics of the worker's part; asking for them says that this process does it."""
+        return WorkMetrics(self._metrics)
 
     @property
     def port(self) -> int:

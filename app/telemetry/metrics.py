@@ -33,13 +33,17 @@ class Kind(StrEnum):
 
 
 class Family(NamedTuple):
-    """A metric of one name. `buckets` are the upper bounds of a histogram, in its unit."""
+    """A metric of one name. `buckets` are the upper bounds of a histogram, in its unit.
+
+    What `is_surveyed` is of the whole database, and shown only by processes that survey it.
+    """
 
     name: str
     kind: Kind
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    is_surveyed: bool = False
 
 
 # From a call that finds all it needs in memory to the longest that SEATLINE_CALL_SECONDS_MAX lets one take by default. A lone
@@ -59,6 +63,11 @@ _BATCH_CALLERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
+
+def _surveyed(name: str, meaning: str, labels: tuple[str, ...] = ()) -> Family:
+    return Family(name, Kind.GAUGE, meaning, labels, is_surveyed=True)
+
+
 FAMILIES: tuple[Family, ...] = (
     Family("grpc_server_started_total", _COUNTER, "Calls that began.", _METHOD),
     Family("grpc_server_handled_total", _COUNTER, "Calls that ended, by their status.", (*_METHOD, "grpc_code")),
@@ -70,14 +79,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("seatline_refusals_total", _COUNTER, "Calls that were refused, by the reason that callers are told.", ("reason",)),
     Family("seatline_bookings_total", _COUNTER, "What was committed to happen to bookings.", ("outcome",)),
     Family("seatline_holds_total", _COUNTER, "What was committed to happen to holds.", ("outcome",)),
-    Family(
+    _surveyed(
         "seatline_seats",
-        _GAUGE,
         "Seats of runs that have not departed. Sold is what is sold or held for any part of the way.",
         ("run_status", "state"),
     ),
-    Family("seatline_train_runs", _GAUGE, "Runs that have not arrived yet.", ("run_status",)),
-    Family("seatline_waitlist_bookings", _GAUGE, "Bookings that wait for seats, on all runs that have not arrived."),
+    _surveyed("seatline_train_runs", "Runs that have not arrived yet.", ("run_status",)),
+    _surveyed("seatline_waitlist_bookings", "Bookings that wait for seats, on all runs that have not arrived."),
     Family("seatline_lanes", _GAUGE, "Train runs that this process keeps a lane for."),
     Family("seatline_lane_queue_callers", _GAUGE, "Callers who wait in this process's lanes to be decided for."),
     Family("seatline_lane_batch_callers", _HISTOGRAM, "Callers that were decided for together.", (), _BATCH_CALLERS),
@@ -92,15 +100,14 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "seatline_lane_swaps_lost_total", _COUNTER, "Commits that another server was ahead of, and that were decided again."
     ),
-    Family("seatline_outbox_age_seconds", _GAUGE, "How long the oldest event has waited for what follows from it."),
-    Family("seatline_outbox_events", _GAUGE, "Events that nothing has followed up yet; counted up to 10,000."),
-    Family("seatline_jobs", _GAUGE, "Jobs that wait, are being done, or were given up; counted up to 10,000.", ("state",)),
-    Family("seatline_refunds_pending", _GAUGE, "Refunds that the payment provider has not done yet; counted up to 10,000."),
-    Family("seatline_refund_age_seconds", _GAUGE, "How long the oldest pending refund has waited."),
-    Family("seatline_captures_pending", _GAUGE, "Payments with money set aside and not taken yet; counted up to 10,000."),
-    Family(
+    _surveyed("seatline_outbox_age_seconds", "How long the oldest event has waited for what follows from it."),
+    _surveyed("seatline_outbox_events", "Events that nothing has followed up yet; counted up to 10,000."),
+    _surveyed("seatline_jobs", "Jobs that wait, are being done, or were given up; counted up to 10,000.", ("state",)),
+    _surveyed("seatline_refunds_pending", "Refunds that the payment provider has not done yet; counted up to 10,000."),
+    _surveyed("seatline_refund_age_seconds", "How long the oldest pending refund has waited."),
+    _surveyed("seatline_captures_pending", "Payments with money set aside and not taken yet; counted up to 10,000."),
+    _surveyed(
         "seatline_survey_last_success_timestamp_seconds",
-        _GAUGE,
         "When this process last surveyed the database; what it found then stands until the next time.",
     ),
     Family(
@@ -147,11 +154,17 @@ class Metrics:
         # Each series would have another one that says since when it is there: Prometheus knows it from the process's start.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it takes nothing and gives nothing
         self.registry = CollectorRegistry()
-        self._made = {family.name: _make(family, self.registry) for family in FAMILIES}
+        self._made = {one.name: _make(one, None if one.is_surveyed else self.registry) for one in FAMILIES}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.gauge("seatline_build_info").labels(version).set(1)
+
+    def show_surveyed(self) -> None:
+        """Shows from now on what is surveyed as well: this process surveys."""
+        for family in FAMILIES:
+            if family.is_surveyed:
+                self.registry.register(self._made[family.name])
 
     def counter(self, name: str) -> Counter:
         """The counter of that name."""
@@ -179,7 +192,9 @@ class Metrics:
 def metric_names() -> frozenset[str]:
     """The names of all series that a process may show, as queries name them: of a histogram three."""
     names: set[str] = set()
-    for family in Metrics("").registry.collect():
+    metrics = Metrics("")
+    metrics.show_surveyed()
+    for family in metrics.registry.collect():
         names.update(family.name + suffix for suffix in _SUFFIXES.get(family.type, ("",)))
     return frozenset(names)
 
@@ -193,7 +208,7 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
-def _make(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+def _make(family: Family, registry: CollectorRegistry | None) -> Counter | Gauge | Histogram:
     if family.kind is Kind.HISTOGRAM:
         return Histogram(family.name, family.meaning, family.labels, registry=registry, buckets=family.buckets)
     made = Counter if family.kind is Kind.COUNTER else Gauge

@@ -22,18 +22,25 @@ _UNKNOWN = "/unknown/unknown"
 
 
 class _Method:
-    """The metrics of one method, or of all that are unknown."""
+    """The metrics of one method, or of all that are unknown. There is no histogram before a first call."""
 
-    __slots__ = ("_family", "_labels", "codes", "seconds", "started")
+    __slots__ = ("_family", "_histogram", "_labels", "_seconds", "codes", "started")
 
     def __init__(self, metrics: Metrics, method: str) -> None:
         service, name = method.strip("/").split("/")
         self._labels = (UNARY, service, name)
         self._family = metrics.counter("grpc_server_handled_total")
         self.started: Counter = metrics.counter("grpc_server_started_total").labels(*self._labels)
-        self.seconds: Histogram = metrics.histogram("grpc_server_handling_seconds").labels(*self._labels)
+        self._histogram = metrics.histogram("grpc_server_handling_seconds")
+        self._seconds: Histogram | None = None
         self.codes: dict[grpc.StatusCode, Counter] = {}
         self.counter_of(_OK)
+
+    def observe(self, seconds: float, exemplar: dict[str, str] | None) -> None:
+        """A call of this method took so long."""
+        if self._seconds is None:
+            self._seconds = self._histogram.labels(*self._labels)
+        self._seconds.observe(seconds, exemplar)
 
     def counter_of(self, code: grpc.StatusCode) -> Counter:
         """The calls of this method that ended with that status."""
@@ -66,7 +73,7 @@ class CallMetrics:
         counted, began_at = begun
         self._in_flight -= 1
         (counted.codes.get(code) or counted.counter_of(code)).inc()
-        counted.seconds.observe(perf_counter() - began_at, _exemplar())
+        counted.observe(perf_counter() - began_at, _exemplar())
         if reason is not None:
             self._refusals[reason.value].inc()
 

@@ -44,9 +44,10 @@ class PaymentMetrics:
 
 
 class WorkMetrics:
-    """Counts what the worker does, and shows what it finds."""
+    """Counts what a worker does, and shows what it finds. To be made once, by a process that does the worker's part."""
 
     def __init__(self, metrics: Metrics) -> None:
+        metrics.show_surveyed()
         self._deliveries = metrics.counters("seatline_webhook_deliveries_total", list(_DELIVERY_OUTCOMES.values()))
         self._gauges = metrics.gauge
 
