@@ -7,7 +7,7 @@ right, which promtool says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _LABELS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
@@ -55,6 +55,39 @@ def selectors(expression: str) -> list[Selector]:
             matchers = tuple(_MATCHER.findall(braces[1])) if braces else ()
             grouped_by = frozenset(label for labels, start, end in groups if start <= name.start() < end for label in labels)
             found.append(Selector(name[1], matchers, grouped_by))
+    return found
+
+
+def unknown(
+    asked: Iterable[Selector],
+    series: Mapping[str, Sequence[Mapping[str, str]]],
+    may_lack_values: Collection[tuple[str, str]] = (),
+) -> list[str]:
+    """What is asked for and is not among the series of its metric, each with its labels: a metric, a label, or a value of one.
+
+    `may_lack_values` are labels, each with its metric, that have some of their values only when something happens.
+    """
+    wrong: set[str] = set()
+    for selector in asked:
+        metric, values = selector.metric, _values_by_label(series.get(selector.metric, ()))
+        if metric not in values["__name__"]:
+            wrong.add(metric)
+            continue
+        wrong.update(f"{metric} by {label}" for label in selector.labels if label not in values)
+        wrong.update(
+            f'{metric} with {label}="{value}"'
+            for label, expected in selector.values.items()
+            for value in expected
+            if (metric, label) not in may_lack_values and value not in values.get(label, ())
+        )
+    return sorted(wrong)
+
+
+def _values_by_label(series: Iterable[Mapping[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {"__name__": set()}
+    for one in series:
+        for label, value in one.items():
+            found.setdefault(label, set()).add(value)
     return found
 
 

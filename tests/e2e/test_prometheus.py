@@ -16,7 +16,7 @@ from app.pb.seatline.v1 import booking_pb2
 from deploy.observability.generate import GROUPS, ROWS
 from deploy.observability.objective import FAILURE_CODES
 from deploy.observability.rules import alerts
-from tests.alerts.promql import selectors
+from tests.alerts.promql import selectors, unknown
 from tests.alerts.test_dashboard import substituted
 from tests.e2e.process import a_run, server_process, worker_process
 from tests.e2e.prometheus_process import LOOPBACK, PrometheusProcess, free_port, prometheus
@@ -113,26 +113,14 @@ async def _every_metric_has_its_labels(running: PrometheusProcess) -> None:
     missing: list[str] = []
 
     async def are_there() -> bool:
-        missing.clear()
-        for metric in sorted({selector.metric for selector in asked}):
-            series = await running.series(metric)
-            labels = {label: {one[label] for one in series if label in one} for one in series for label in one}
-            for selector in (one for one in asked if one.metric == metric):
-                missing.extend(f"{metric} by {label}" for label in selector.labels if label not in labels)
-                missing.extend(
-                    f"{metric} with {label}={value}"
-                    for label, values in selector.values.items()
-                    for value in values
-                    if value not in labels.get(label, ()) and (metric, label) not in ONLY_IN_TROUBLE
-                )
-            if not series:
-                missing.append(metric)
+        series = {metric: await running.series(metric) for metric in {selector.metric for selector in asked}}
+        missing[:] = unknown(asked, series, ONLY_IN_TROUBLE)
         return not missing
 
     try:
         await eventually(are_there)
     except AssertionError:
-        raise AssertionError(f"Prometheus knows nothing of: {', '.join(sorted(set(missing)))}") from None
+        raise AssertionError(f"Prometheus knows nothing of: {', '.join(missing)}") from None
 
 
 async def _every_panel_shows_something(running: PrometheusProcess) -> None:
