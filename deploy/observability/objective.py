@@ -4,8 +4,9 @@ Belongs here: the objective, which calls break it, the windows it is looked at t
 
 Of all calls of CreateBooking in 30 days, 99.9 % end other than through a fault of the service. A fault is whatever the caller
 can do nothing about: Internal, Unknown, DataLoss and Unimplemented; Unavailable, which is the database or the payment provider,
-since a buyer cares little whose outage it is; DeadlineExceeded, which is the service's own limit; Aborted, where other buyers
-or servers were first too often and the same call may be sent again; ResourceExhausted, where there was no room for the call.
+since a buyer cares little whose outage it is; DeadlineExceeded, since it was too slow, whether for the caller's patience or for
+the service's own; Aborted, where other buyers or servers were first too often and the same call may be sent again;
+ResourceExhausted, where there was no room for the call.
 
 Not a fault is ResourceExhausted for a full waiting list, which is an answer, and which only CreateBooking gives. Calls that
 ended since their caller had gone (Canceled) were neither served nor failed, and are not counted at all.

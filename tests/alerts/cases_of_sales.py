@@ -37,13 +37,17 @@ def _swaps(lost: str, committed: str) -> dict[str, str]:
 
 
 _IN_2, _IN_5, _IN_10, _IN_30 = (f"SeatlineBookingBudgetGoneIn{days}Days" for days in (2, 5, 10, 30))
+_FAULTS = FAILURE_CODES.split("|")
 _OK = "0+1000x200"  # calls a minute that are answered as they should be
 
 BUDGET = [
     Case(_IN_2, "two in a hundred fail", _calls(OK="0+98x90", Unavailable="0+2x90"), "70m", in_production("2%")),
-    *(
-        Case(_IN_2, f"half of the calls end with {code}", _calls(OK="0+9x90", **{code: "0+9x90"}), "70m", in_production("50%"))
-        for code in FAILURE_CODES.split("|")
+    Case(
+        _IN_2,
+        "in each of eight installations, half of the calls end with another of the codes that are faults",
+        {name: values for code in _FAULTS for name, values in _calls(code.lower(), OK="0+9x90", **{code: "0+9x90"}).items()},
+        "70m",
+        [Firing({"namespace": code.lower()}, "50%") for code in _FAULTS],
     ),
     Case(
         _IN_2,
@@ -113,9 +117,9 @@ BUDGET = [
     ),
     Case(
         _IN_30,
-        "it has been a little bad for three days",
+        "it has been a little bad for a day and a half",
         _calls(OK="0+4990x900", Internal="0+10x900"),
-        "72h",
+        "36h",
         in_production("0.2%"),
         step="5m",
     ),

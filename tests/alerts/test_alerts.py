@@ -17,21 +17,13 @@ from deploy.observability.generate import CHART_FILES, GROUPS, README, REPOSITOR
 from deploy.observability.rules import alerts
 from tests.alerts import cases_of_sales, cases_of_work
 from tests.alerts.cases import Case, promtool_document
-from tests.tools.prometheus import find_programs
+from tests.tools.promtool import promtool
 
 ALERTS = {alert.name: alert for alert in alerts(GROUPS)}
 CASES = [*cases_of_sales.CASES, *cases_of_work.CASES]
 RULES = CHART_FILES / "alerts.yaml"
-PROMTOOL_SECONDS_MAX = 60
 # A row of the dashboard is named in runbooks by its title.
 _ROW = re.compile(r"\b[Rr]ow ([A-Z][\w ]*?)(?=[:;,.)]| and row )")
-
-
-def promtool(*arguments: str) -> tuple[int, str]:
-    """The exit code of promtool, and all that it said."""
-    command = [str(find_programs().promtool), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PROMTOOL_SECONDS_MAX)
-    return done.returncode, done.stdout + done.stderr
 
 
 def _rules_of(name: str, **instead: str) -> dict[str, Any]:

@@ -14,22 +14,15 @@ from app.telemetry.metrics import FAMILIES
 from deploy.observability.generate import CHART_FILES, GROUPS, ROWS, as_yaml
 from deploy.observability.grafana import COLUMNS
 from deploy.observability.rules import alerts
-from tests.alerts.promql import selectors
-from tests.alerts.test_alerts import promtool
+from tests.alerts.promql import GRAFANAS_OWN, VARIABLE, selectors, substituted
+from tests.tools.promtool import promtool
 
 DASHBOARD: dict[str, Any] = json.loads((CHART_FILES / "dashboard.json").read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 VARIABLES = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
-GRAFANAS_OWN = {"__rate_interval"}
 QUERIES = [query for row in ROWS for panel in row.panels for query in panel.queries]
-_VARIABLE = re.compile(r"\$\{?(\w+)")
 # Each worker tells them of the whole database, and so more than once.
 SURVEYED = {family.name for family in FAMILIES if family.is_surveyed}
-
-
-def substituted(expression: str, rate_interval: str = "5m") -> str:
-    """The expression as Grafana sends it while everything is chosen."""
-    return _VARIABLE.sub(lambda found: rate_interval if found[1] in GRAFANAS_OWN else ".*", expression)
 
 
 def _name(panel: dict[str, Any]) -> str:
@@ -85,7 +78,7 @@ def test_a_panel_says_what_it_shows_in_which_unit_and_from_where(panel: dict[str
 
 def test_all_variables_are_there_and_all_are_used() -> None:
     text = json.dumps(DASHBOARD)
-    assert set(_VARIABLE.findall(text)) - GRAFANAS_OWN - {"__all"} == VARIABLES
+    assert set(VARIABLE.findall(text)) - GRAFANAS_OWN - {"__all"} == VARIABLES
 
 
 # -- Prometheus

@@ -74,9 +74,11 @@ class PrometheusProcess:
         found: list[dict[str, Any]] = (await self._ask("query", query=expression))["result"]
         return found
 
-    async def series(self, metric: str) -> list[dict[str, str]]:
-        """The labels of all series of a metric that it has ever seen."""
-        found: list[dict[str, str]] = await self._ask("series", **{"match[]": metric}, start="0", end=str(time.time()))
+    async def series(self) -> dict[str, list[dict[str, str]]]:
+        """The labels of all series that it has ever seen, by their metric."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for one in await self._ask("series", **{"match[]": '{__name__=~".+"}'}, start="0", end=str(time.time())):
+            found.setdefault(one["__name__"], []).append(one)
         return found
 
     async def rules(self) -> list[dict[str, Any]]:
