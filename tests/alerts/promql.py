@@ -10,9 +10,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-# Of the dashboard, but for the one whose value Grafana chooses.
-VARIABLE = re.compile(r"\$\{?(\w+)")
-GRAFANAS_OWN = {"__rate_interval"}
 _LABELS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _GROUPED = re.compile(r"\bby\s*\(([^)]*)\)\s*\(")
 _NAME = re.compile(r"(?<![\w:])([a-zA-Z_:][\w:]*)(?!\s*\(|[\w:])")
@@ -43,11 +40,6 @@ class Selector:
             for label, operator, value in self.matchers
             if operator in ("=", "=~") and _SPELLED_OUT.fullmatch(value)
         }
-
-
-def substituted(expression: str, rate_interval: str = "5m") -> str:
-    """A panel's expression as Grafana sends it while everything is chosen."""
-    return VARIABLE.sub(lambda found: rate_interval if found[1] in GRAFANAS_OWN else ".*", expression)
 
 
 def selectors(expression: str) -> list[Selector]:

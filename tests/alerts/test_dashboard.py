@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from app.telemetry.metrics import FAMILIES
-from deploy.observability.generate import CHART_FILES, GROUPS, ROWS, as_yaml
+from deploy.observability.generate import GROUPS, ROWS, as_yaml
 from deploy.observability.grafana import COLUMNS
 from deploy.observability.rules import alerts
-from tests.alerts.promql import GRAFANAS_OWN, VARIABLE, selectors, substituted
+from tests.alerts.dashboard_file import DASHBOARD, GRAFANAS_OWN, PANELS, VARIABLE, expressions, substituted
+from tests.alerts.promql import selectors
 from tests.tools.promtool import promtool
 
-DASHBOARD: dict[str, Any] = json.loads((CHART_FILES / "dashboard.json").read_text())
-PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 VARIABLES = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
 QUERIES = [query for row in ROWS for panel in row.panels for query in panel.queries]
 # Each worker tells them of the whole database, and so more than once.
@@ -84,18 +83,20 @@ def test_all_variables_are_there_and_all_are_used() -> None:
 # -- Prometheus
 
 
-def _wrapped(expressions: list[str]) -> str:
+def _wrapped(asked: list[str]) -> str:
     """Expressions as a file of rules, which promtool looks at."""
-    rules = [{"record": f"panel:query:number{number}", "expr": one} for number, one in enumerate(expressions)]
+    rules = [{"record": f"panel:query:number{number}", "expr": one} for number, one in enumerate(asked)]
     return as_yaml({"groups": [{"name": "dashboard", "rules": rules}]})
 
 
 def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
     rule_file = tmp_path / "panels.yaml"
-    rule_file.write_text(_wrapped([substituted(query.expression) for query in QUERIES]))
+    asked = [substituted(expression) for expression in expressions()]
+    assert len(asked) > len(QUERIES)
+    rule_file.write_text(_wrapped(asked))
     code, said = promtool("check", "rules", str(rule_file))
     assert code == 0, said
-    assert f"{len(QUERIES)} rules found" in said
+    assert f"{len(asked)} rules found" in said
     rule_file.write_text(_wrapped(["sum(rate(up))"]))
     assert promtool("check", "rules", str(rule_file))[0] != 0
 
@@ -113,6 +114,6 @@ def test_an_expression_keeps_to_what_is_chosen_and_counts_nothing_twice(query: A
 
 
 def test_everything_that_is_measured_is_shown_or_alerts() -> None:
-    expressions = [*(query.expression for query in QUERIES), *(alert.expression for alert in alerts(GROUPS))]
-    asked = {re.sub(r"_(bucket|sum|count)$", "", one.metric) for expression in expressions for one in selectors(expression)}
-    assert {family.name for family in FAMILIES} <= asked
+    asked = [*expressions(), *(alert.expression for alert in alerts(GROUPS))]
+    metrics = {re.sub(r"_(bucket|sum|count)$", "", one.metric) for expression in asked for one in selectors(expression)}
+    assert {family.name for family in FAMILIES} <= metrics

@@ -15,7 +15,8 @@ from app.pb.seatline.v1 import booking_pb2
 from deploy.observability.generate import GROUPS, ROWS
 from deploy.observability.objective import FAILURE_CODES
 from deploy.observability.rules import alerts
-from tests.alerts.promql import selectors, substituted, unknown
+from tests.alerts.dashboard_file import expressions, substituted
+from tests.alerts.promql import selectors, unknown
 from tests.e2e.process import a_run, server_process, worker_process
 from tests.e2e.prometheus_process import LOOPBACK, PrometheusProcess, free_port, prometheus
 from tests.integration.clients import Phone, Run, held_seats, people, refusal
@@ -109,9 +110,9 @@ async def _calls_go_on(channel: grpc.aio.Channel, run: Run) -> None:
 
 
 async def _every_metric_has_its_labels(running: PrometheusProcess) -> None:
-    expressions = [*(substituted(query.expression) for query in QUERIES), *(alert.expression for alert in ALERTS)]
-    expressions += [one.expression for group in GROUPS for one in group.recordings]
-    asked = {selector for expression in expressions for selector in selectors(expression)}
+    named = [*(substituted(expression) for expression in expressions()), *(alert.expression for alert in ALERTS)]
+    named += [one.expression for group in GROUPS for one in group.recordings]
+    asked = {selector for expression in named for selector in selectors(expression)}
     missing: list[str] = []
 
     async def are_there() -> bool:
