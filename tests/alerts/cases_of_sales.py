@@ -38,7 +38,7 @@ def _swaps(lost: str, committed: str) -> dict[str, str]:
 
 _IN_2, _IN_5, _IN_10, _IN_30 = (f"SeatlineBookingBudgetGoneIn{days}Days" for days in (2, 5, 10, 30))
 _FAULTS = FAILURE_CODES.split("|")
-_OK = "0+1000x200"  # calls a minute that are answered as they should be
+_OK, _LONG = "0+1000x200", "0+1000x400"  # calls of each step that are answered as they should be
 
 BUDGET = [
     Case(_IN_2, "two in a hundred fail", _calls(OK="0+98x90", Unavailable="0+2x90"), "70m", in_production("2%")),
@@ -66,7 +66,10 @@ BUDGET = [
     Case(_IN_2, "one in a hundred fails", _calls(OK="0+99x90", Unavailable="0+1x90"), "70m"),
     Case(_IN_2, "a minute's spike", _calls(OK=_OK, Internal="0x60 100x30"), "63m"),
     Case(_IN_2, "it is over for ten minutes", _calls(OK=_OK, Internal="0+100x30 3000x60"), "41m"),
-    Case(_IN_2, "it has just begun", _calls(OK=_OK, Internal="0x60 0+500x30"), "61m"),
+    Case(_IN_2, "it has just begun", _calls(OK=_OK, Internal="0x60 0+500x30"), "63m"),
+    Case(_IN_2, "ten minutes of an hour are bad", _calls(OK=_OK, Internal="0x60 0+60x30"), "70m"),
+    Case(_IN_2, "it is nearly over", _calls(OK=_OK, Internal="0+100x50 5000+10x40"), "60m"),
+    Case(_IN_2, "few calls, and many fail", _calls(OK="0+9.6x90", Internal="0+0.4x90"), "70m", in_production("4%")),
     Case(_IN_2, "nobody calls", _calls(OK="500x90", Unavailable="500x90"), "70m"),
     Case(_IN_2, "nothing has failed yet", _calls(OK="0+100x90"), "70m"),
     Case(_IN_2, "three of nine calls of an hour fail", _calls(OK="0+0.1x90", Unavailable="0+0.05x90"), "70m"),
@@ -85,6 +88,25 @@ BUDGET = [
     ),
     Case(_IN_2, "there are no such metrics", {}, "70m"),
     Case(_IN_5, "one in a hundred fails", _calls(OK="0+99x200", Internal="0+1x200"), "3h", in_production("1%"), step="5m"),
+    Case(_IN_5, "it has just begun", _calls(OK=_OK, Internal="0x120 0+500x30"), "125m"),
+    Case(_IN_5, "half an hour is bad", _calls(OK=_OK, Internal="0x60 0+30x30"), "330m", step="5m"),
+    Case(_IN_5, "it is nearly over", _calls(OK=_OK, Internal="0+50x50 2500+3x40"), "300m", step="5m"),
+    Case(_IN_10, "it has just begun", _calls(OK=_OK, Internal="0x150 0+500x40"), "160m"),
+    Case(_IN_10, "two hours are bad", _calls(OK=_OK, Internal="0x100 0+8x90"), "620m", step="5m"),
+    Case(_IN_10, "it is nearly over", _calls(OK=_OK, Internal="0+50x50 2500+1.5x60"), "400m", step="5m"),
+    Case(_IN_30, "it has just begun", _calls(OK=_OK, Internal="0x150 0+500x40"), "170m"),
+    Case(_IN_30, "six hours are bad", _calls(OK=_LONG, Internal="0x250 0+2x90"), "1610m", step="5m"),
+    Case(_IN_30, "it is nearly over", _calls(OK=_OK, Internal="0+50x50 2500+0.5x120"), "650m", step="5m"),
+    *(
+        Case(
+            alert, "few calls, and many fail", _calls(OK="0+9.5x40", Internal="0+0.5x40"), "3h", in_production("5%"), step="5m"
+        )
+        for alert in (_IN_5, _IN_10, _IN_30)
+    ),
+    *(
+        Case(alert, "five calls of fifteen fail", _calls(OK="0+0.3x40", Internal="0+0.15x40"), "3h", step="5m")
+        for alert in (_IN_5, _IN_10, _IN_30)
+    ),
     Case(_IN_5, "one in two hundred fails", _calls(OK="0+995x200", Internal="0+5x200"), "3h", step="5m"),
     Case(_IN_5, "five minutes' spike", _calls(OK=_OK, Internal="0x120 0+60x5 300x60"), "128m"),
     Case(_IN_5, "it is over for forty minutes", _calls(OK=_OK, Internal="0+100x60 6000x100"), "100m"),
@@ -129,17 +151,18 @@ BUDGET = [
 
 _SLOW, _LOST = "SeatlineCreateBookingSlow", "SeatlineSwapsLost"
 PACE = [
-    Case(_SLOW, "all bookings take seconds", _durations("0x60", "0+60x60"), "20m", in_production("9.925s")),
+    Case(_SLOW, "all bookings take seconds", _durations("0x60", "0+12x60"), "20m", in_production("9.925s")),
     Case(_SLOW, "two in a hundred take seconds", _durations("0+588x60", "0+600x60"), "20m", in_production("6.25s")),
     Case(_SLOW, "one in two hundred takes seconds", _durations("0+597x60", "0+600x60"), "20m"),
-    Case(_SLOW, "two slow minutes", _durations("0+60x10 600x2 660+60x30", "0+60x60"), "20m"),
+    Case(_SLOW, "two slow minutes", _durations("0+60x10 600x2 660+60x30", "0+60x60"), "16m"),
     Case(_SLOW, "a slow call now and then, at night", _durations("0x60", "0+2x60"), "20m"),
     Case(_SLOW, "nobody calls", _durations("500x60", "600x60"), "20m"),
     Case(_SLOW, "there are no such metrics", {}, "20m"),
     Case(_LOST, "a swap is lost for each commit", _swaps("0+120x60", "0+120x60"), "20m", in_production("1")),
     Case(_LOST, "nothing gets through any more", _swaps("0+120x60", "9x60"), "20m", in_production("+Inf")),
     Case(_LOST, "servers take turns", _swaps("0+12x60", "0+1200x60"), "20m"),
-    Case(_LOST, "three bad minutes", _swaps("0x10 0+600x3 1800x40", "0+120x60"), "20m"),
+    Case(_LOST, "one in four", _swaps("0+120x60", "0+400x60"), "20m"),
+    Case(_LOST, "three bad minutes", _swaps("0x10 0+600x3 1800x40", "0+120x60"), "15m"),
     Case(_LOST, "few commits at all", _swaps("0+30x60", "0+30x60"), "20m"),
     Case(_LOST, "nobody buys", _swaps("500x60", "500x60"), "20m"),
     Case(_LOST, "there are no such metrics", {}, "20m"),
@@ -165,7 +188,7 @@ PROCESSES = [
         in_production(),
     ),
     Case(_NO_SERVER, "one of two has gone", {**_serving("1x10 stale"), **_serving("1x30", **_SECOND)}, "14m"),
-    Case(_NO_SERVER, "it was away for a minute", _serving("1x10 stale 1x10"), "13m"),
+    Case(_NO_SERVER, "it was away for a minute", _serving("1x10 stale 1x10"), "11m"),
     Case(
         _NO_SERVER,
         "one installation was removed hours ago",
@@ -216,7 +239,7 @@ DATABASE = [
     Case(_DATABASE, "there are no such metrics", {}, "8m"),
     Case(_CUT_OFF, "one process cannot use it", _two(_AVAILABLE, "1x5 0x20", "1x30"), "15m", in_production(**_TARGET)),
     Case(_CUT_OFF, "nobody can use it", _two(_AVAILABLE, "1x5 0x20", "1x5 0x20"), "15m"),
-    Case(_CUT_OFF, "one process stumbles", _two(_AVAILABLE, "1x5 0x2 1x20", "1x30"), "9m"),
+    Case(_CUT_OFF, "one process stumbles", _two(_AVAILABLE, "1x5 0x2 1x20", "1x30"), "8m"),
     Case(_CUT_OFF, "all can use it", _two(_AVAILABLE, "1x30", "1x30"), "15m"),
     Case(_CUT_OFF, "there are no such metrics", {}, "15m"),
 ]
