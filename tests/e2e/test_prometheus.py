@@ -66,14 +66,17 @@ async def _observed(folder: Path) -> AsyncIterator[tuple[PrometheusProcess, grpc
     """A server and a worker of its database, and Prometheus, which scrapes both."""
     ports = {"server-0": free_port(), "worker-0": free_port()}
     listen = {pod: f"{LOOPBACK}:{port}" for pod, port in ports.items()}
-    async with server_process(folder / "server", SEATLINE_METRICS_LISTEN=listen["server-0"], **SETTINGS) as server:
+    async with (
+        prometheus(folder / "prometheus", ports) as running,  # it begins while they do, and so has seen them sooner
+        server_process(folder / "server", SEATLINE_METRICS_LISTEN=listen["server-0"], **SETTINGS) as server,
+    ):
         uri = f"mongodb://{LOOPBACK}:{_port_of(server.mongod().cmdline())}/?directConnection=true"
         settings = {**SETTINGS, "SEATLINE_MONGODB_URI": uri, "SEATLINE_METRICS_LISTEN": listen["worker-0"]}
         async with (
             worker_process(folder / "worker", **settings),
-            prometheus(folder / "prometheus", ports) as running,
             grpc.aio.insecure_channel(server.target) as channel,
         ):
+            await eventually(running.is_ready)
             yield running, channel, ports
 
 
