@@ -49,6 +49,7 @@ lock:
 	$(UV_COMPILE) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
 	$(UV_COMPILE) pyproject.toml --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
 	$(UV_COMPILE) pyproject.toml --extra stripe --constraint requirements-dev.lock --output-file requirements-image.lock
+	$(UV_COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(UV_COMPILE) --group scan --output-file requirements-scan.lock
 
 clean:
