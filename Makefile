@@ -21,7 +21,7 @@ test-fast: .venv/dev-installed
 simulate: .venv/dev-installed
 	$(BIN)/python -m tests.simulation.run --count 100000
 
-check: .venv/dev-installed
+check: .venv/dev-installed .venv-scan/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -30,6 +30,9 @@ check: .venv/dev-installed
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
 	$(BIN)/pytest -q tests/test_floors.py
+	$(BIN)/hadolint Dockerfile
+	.venv-scan/bin/checkov --framework dockerfile --skip-download --quiet --compact --file Dockerfile
+	.venv-scan/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 bench: .venv/dev-installed
 	$(BIN)/python -m tests.bench.run
