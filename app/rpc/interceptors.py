@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
 _OK, _CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
-# A client gives up at its deadline. This server knows how much was left when the request came, to the hundredth as gRPC writes it,
-# and so hears of the end earlier than it expects it, by as long as the request was on its way.
+# A client gives up at its deadline. This server knows how much was left when the request came, to the hundredth as gRPC writes
+# it, and so hears of the end earlier than it expects it, by as long as the request was on its way.
 _DEADLINE_SECONDS_AROUND = 0.1
 _DEADLINE_PART_AROUND = 0.01
 
