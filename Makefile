@@ -43,13 +43,17 @@ proto-release: .venv/dev-installed
 	$(BIN)/python proto/generate.py --image proto/released.binpb
 
 # After a change of dependencies in pyproject.toml. `uv` is needed only here.
-UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+# The image runs what the tests ran, by the constraint, without the database that is for trying. The scanner shares nothing.
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 lock:
-	$(UV_COMPILE) --extra embedded --extra dev --output-file requirements-dev.lock
-	$(UV_COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra stripe --constraint requirements-dev.lock --output-file requirements-image.lock
+	$(UV_COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(UV_COMPILE) --group scan --output-file requirements-scan.lock
 
 clean:
-	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf .venv .venv-scan build .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -63,4 +67,10 @@ clean:
 .venv/dev-installed: requirements-dev.lock pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# The scanner of what is deployed, in an environment of its own: it pins versions that are older than ours.
+.venv-scan/installed: requirements-scan.lock
+	$(PYTHON) -m venv .venv-scan
+	.venv-scan/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scan.lock
 	touch $@
