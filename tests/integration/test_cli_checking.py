@@ -109,7 +109,7 @@ def liar() -> Iterator[ScriptedService]:
         yield scripted
 
 
-def _cancelled(state: booking_pb2.BookingState) -> booking_pb2.CancelBookingResponse:
+def _cancelled(state: booking_pb2.BookingState.ValueType) -> booking_pb2.CancelBookingResponse:
     booking = booking_of(ann(1))
     refund = booking.price
     booking.state = state
