@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO_IMAGE := build/seatline.binpb
 
-.PHONY: run test test-fast simulate check bench proto proto-release lock clean
+.PHONY: run test test-fast simulate check bench proto proto-release observability lock clean
 
 # Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C.
 run: .venv/run-installed
@@ -29,7 +29,7 @@ check: .venv/dev-installed
 	cd proto && ../$(BIN)/buf format --diff --exit-code .
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
-	$(BIN)/pytest -q tests/test_floors.py
+	$(BIN)/pytest -q tests/test_floors.py tests/alerts
 
 bench: .venv/dev-installed
 	$(BIN)/python -m tests.bench.run
@@ -37,6 +37,10 @@ bench: .venv/dev-installed
 # After a change of the contract: the Python stubs under app/pb.
 proto: .venv/dev-installed
 	$(BIN)/python proto/generate.py
+
+# After a change of the dashboard's or the alerts' description: what Grafana and Prometheus read.
+observability: .venv/dev-installed
+	$(BIN)/python -m deploy.observability.generate
 
 # After a release: what later versions of the contract are held against.
 proto-release: .venv/dev-installed

@@ -1,0 +1,50 @@
+"""What CreateBooking promises, and how fast the promise is being broken.
+
+Belongs here: the objective, which calls break it, the windows it is looked at through. Does not: alerts (`alerts_*.py`).
+
+Of all calls of CreateBooking in 30 days, 99.9 % end other than through a fault of the service. A fault is whatever the caller
+can do nothing about: Internal, Unknown, DataLoss and Unimplemented; Unavailable, which is the database or the payment provider,
+since a buyer cares little whose outage it is; DeadlineExceeded, which is the service's own limit; Aborted, where other buyers
+or servers were first too often and the same call may be sent again; ResourceExhausted, where there was no room for the call.
+
+Not a fault is ResourceExhausted for a full waiting list, which is an answer, and which only CreateBooking gives. Calls that
+ended since their caller had gone (Canceled) were neither served nor failed, and are not counted at all.
+"""
+
+from deploy.observability.description import Recording
+
+OBJECTIVE = 0.999
+BUDGET = "0.001"  # what is left of all calls; as text, since 1 - 0.999 is not quite that in binary
+FAILURE_CODES = "Unknown|DeadlineExceeded|ResourceExhausted|Aborted|Unimplemented|Internal|Unavailable|DataLoss"
+CREATE_BOOKING = 'grpc_service="seatline.v1.BookingService", grpc_method="CreateBooking"'
+# Over each is asked twice: long enough to matter, and short enough that it still goes on.
+WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+
+_CALLS = "grpc_server_handled_total"
+
+
+def failures(window: str) -> str:
+    """The name of the recorded number of failed calls in a second, over the window."""
+    return f"namespace:seatline_create_booking_failures:rate{window}"
+
+
+def failure_ratio(window: str) -> str:
+    """The name of the recorded share of failed calls, over the window."""
+    return f"namespace:seatline_create_booking_failures:ratio_rate{window}"
+
+
+def recordings() -> list[Recording]:
+    """What is recorded for each window."""
+    return [one for window in WINDOWS for one in _recordings(window)]
+
+
+def _recordings(window: str) -> tuple[Recording, Recording]:
+    calls = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
+    failed = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code=~"{FAILURE_CODES}"}}[{window}]))'
+    answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason="WAITLIST_FULL"}}[{window}]))'
+    # Codes and reasons that have not occurred yet have no series; they count as 0 wherever there are calls at all.
+    counted = f"clamp_min(({failed} or 0 * {calls}) - ({answered} or 0 * {calls}), 0)"
+    return (
+        Recording(failures(window), counted),
+        Recording(failure_ratio(window), f"{failures(window)} / ({calls})"),
+    )
