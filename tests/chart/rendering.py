@@ -7,6 +7,7 @@ every values file into the folder, for programs that read files. Not here: any a
 from __future__ import annotations
 
 import copy
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -56,20 +57,20 @@ def rendered(values: Values, *, release: str = RELEASE, namespace: str = NAMESPA
     return _chart().render(values, name=release, namespace=namespace)
 
 
-def validate(values: Values) -> None:
-    """Raises HelmValuesError where the schema refuses the values."""
-    _chart().validate_schema(values)
-
-
 def default_values() -> Values:
     """The chart's own values."""
     return _chart().values
 
 
 def objects(values: Values, *, release: str = RELEASE, namespace: str = NAMESPACE) -> list[KubernetesObject]:
-    """All objects of a release, the test's pod among them."""
-    texts = rendered(values, release=release, namespace=namespace)
-    found = (yaml.safe_load(text) for path, text in texts.items() if path != NOTES)
+    """All objects of a release, the test's pod among them. Each caller has its own."""
+    return copy.deepcopy(_objects(json.dumps(values), release, namespace))
+
+
+@cache  # reading the dashboard and the alerts takes longer than anything else here
+def _objects(values: str, release: str, namespace: str) -> list[KubernetesObject]:
+    texts = rendered(json.loads(values), release=release, namespace=namespace)
+    found = (yaml.load(text, Loader=yaml.CSafeLoader) for path, text in texts.items() if path != NOTES)
     return [one for one in found if one]
 
 
