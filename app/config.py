@@ -53,6 +53,17 @@ class Settings(BaseSettings):
     mongodb_selection_seconds_max: float = Field(
         2.0, gt=0, le=60, description="The longest to look for a primary before the caller is told UNAVAILABLE."
     )
+    metrics_listen: str = Field(
+        "",
+        description="Where metrics and probes are served over HTTP: host:port or [ipv6]:port. Port 0 takes a free one. "
+        "Empty: nowhere, and nothing is measured.",
+    )
+    survey_seconds: float = Field(
+        15.0,
+        ge=1,
+        le=600,
+        description="How often a worker counts seats, jobs and refunds for its metrics; as often as they are scraped.",
+    )
     data_dir: Path = Field(Path(".seatline"), description="Where our own MongoDB keeps its files.")
     log_level: Annotated[str, StringConstraints(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = Field(
         "INFO", description="How much is logged: DEBUG, INFO, WARNING or ERROR."
@@ -167,9 +178,15 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _is_address(cls, listen: str) -> str:
-        match = _LISTEN.fullmatch(listen)
-        if match is None or int(match["port"] or 0) > _PORT_MAX:
+        if not _is_listenable(listen):
             raise ValueError("needs host:port with a port up to 65535, [ipv6]:port, or unix:path")
+        return listen
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_port_or_nothing(cls, listen: str) -> str:
+        if listen and (listen.startswith("unix:") or not _is_listenable(listen)):
+            raise ValueError("needs host:port with a port up to 65535, [ipv6]:port, or nothing")
         return listen
 
     @field_validator("mongodb_uri")
@@ -190,6 +207,11 @@ class Settings(BaseSettings):
             return ip_address(host.strip("[]")).is_loopback
         except ValueError:  # a name: who knows where it leads
             return False
+
+
+def _is_listenable(listen: str) -> bool:
+    match = _LISTEN.fullmatch(listen)
+    return match is not None and int(match["port"] or 0) <= _PORT_MAX
 
 
 def load_settings() -> Settings:

@@ -58,6 +58,11 @@ class Health:
         self._is_draining = False
         self.is_available = False
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether clients are to come."""
+        return self.is_available and not self._is_draining
+
     async def begin(self) -> None:
         """Answers for every name from now on."""
         await self.servicer.set(LIVENESS, _SERVING)
@@ -76,6 +81,6 @@ class Health:
         await self._tell()
 
     async def _tell(self) -> None:
-        status = _SERVING if self.is_available and not self._is_draining else _NOT_SERVING
+        status = _SERVING if self.is_ready else _NOT_SERVING
         for name in self._names:
             await self.servicer.set(name, status)

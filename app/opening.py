@@ -17,6 +17,7 @@ from app.store.driver import Client, ConnectionStringError, Database, connect, c
 from app.store.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.store.lane import LaneBounds
 from app.store.ledger import Ledger
+from app.store.observing import DriverObserver
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +31,11 @@ class StartError(Exception):
     """The server cannot be started; the text says why in a line."""
 
 
-async def open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | None]:
-    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process."""
+async def open_database(settings: Settings, observer: DriverObserver | None = None) -> tuple[Client, EmbeddedMongod | None]:
+    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process.
+
+    `observer` looks on at what the driver does; one in memory has no driver.
+    """
     embedded = None
     uri = settings.mongodb_uri
     if not uri:
@@ -52,6 +56,7 @@ async def open_database(settings: Settings) -> tuple[Client, EmbeddedMongod | No
             operation_seconds_max=settings.mongodb_operation_seconds_max,
             selection_seconds_max=settings.mongodb_selection_seconds_max,
             connections_max=settings.mongodb_connections_max,
+            observer=observer,
         )
     except ConnectionStringError as error:
         raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error

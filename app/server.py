@@ -20,13 +20,15 @@ from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
 from app.health import Health
+from app.measuring import Measuring
 from app.opening import StartError, grpc_options, lane_bounds, open_database, provider_of
 from app.rpc.interceptors import Guard, GuardedServer
-from app.rpc.servicers import add_services
+from app.rpc.servicers import add_services, method_names
 from app.store.driver import Client, Database
 from app.store.embedded import EmbeddedMongod
 from app.store.indexes import make_indexes
 from app.store.store import Store, open_store
+from app.telemetry.observers import calls_seen_by, lanes_seen_by
 from app.usecases.bookings import BookingUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.paying import Paying
@@ -57,13 +59,21 @@ def present_moment() -> datetime:
 class Server:
     """A running server. Made by `start`; `port` is the one it listens on."""
 
-    def __init__(self, settings: Settings, client: Client, embedded: EmbeddedMongod | None) -> None:
-        self._settings, self._client, self._embedded = settings, client, embedded
+    def __init__(
+        self, settings: Settings, client: Client, embedded: EmbeddedMongod | None, measuring: Measuring | None = None
+    ) -> None:
+        self._settings, self._client, self._embedded, self._measuring = settings, client, embedded, measuring
         self.database: Database = client[settings.mongodb_database]
         self.store: Store = open_store(
-            self.database, present_moment, lane_bounds(settings), jobs_kept_seconds=settings.job_kept_seconds
+            self.database,
+            present_moment,
+            lane_bounds(settings),
+            jobs_kept_seconds=settings.job_kept_seconds,
+            observer=lanes_seen_by([measuring.lanes] if measuring else []),
         )
         self.provider = provider_of(settings, self.database, present_moment)
+        if measuring is not None:
+            self.provider = measuring.watched(self.provider)
         self.paying = Paying(self.store, self.provider, present_moment, time.monotonic)
         self._work: BackgroundWork | None = None
         self.port = 0
@@ -73,6 +83,7 @@ class Server:
             calls_in_flight_max=settings.calls_in_flight_max,
             call_seconds_max=settings.call_seconds_max,
             is_available=lambda: self._health.is_available,
+            observer=calls_seen_by([measuring.calls] if measuring else []),
         )
         self._grpc = grpc.aio.server(options=grpc_options(settings))
         services = add_services(
@@ -87,6 +98,8 @@ class Server:
         self._health = Health(services)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
         reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        if measuring is not None:
+            measuring.watch(self.store.lanes, lambda: self._health.is_available, lambda: self._health.is_ready)
 
     @classmethod
     async def start(cls, settings: Settings, client: Client | None = None) -> Self:
@@ -94,16 +107,31 @@ class Server:
 
         Raises StartError.
         """
-        embedded = None
-        if client is None:
-            client, embedded = await open_database(settings)
-        server = cls(settings, client, embedded)
+        server = await cls.open(settings, client)
         try:
             await server._begin()
         except BaseException:
             await server.stop()
             raise
         return server
+
+    @classmethod
+    async def open(cls, settings: Settings, client: Client | None = None) -> Self:
+        """A server that has all that it needs, and serves nothing but its metrics. Raises StartError."""
+        measuring, embedded = await Measuring.start(settings, method_names()), None
+        try:
+            if client is None:
+                client, embedded = await open_database(settings, measuring.database if measuring else None)
+            return cls(settings, client, embedded, measuring)
+        except BaseException:
+            if measuring is not None:
+                await measuring.stop()
+            raise
+
+    @property
+    def metrics_port(self) -> int:
+        """Where metrics are shown; 0 where they are not."""
+        return self._measuring.port if self._measuring else 0
 
     async def _begin(self) -> None:
         await self._check_database()
@@ -115,8 +143,7 @@ class Server:
         await self._grpc.start()
         if self._settings.with_worker:
             self.start_work()
-        interval = self._settings.health_interval_seconds
-        self._tasks.append(asyncio.create_task(_every(interval, self._check_database)))
+        self._check_database_from_now_on()
 
     async def stop(self) -> None:
         """Lets clients leave, finishes the calls under way, and closes everything."""
@@ -124,9 +151,6 @@ class Server:
         await asyncio.sleep(self._settings.drain_delay_seconds)
         await self._health.servicer.end_watches()
         await self._grpc.stop(self._settings.drain_seconds)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.end_work()
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
@@ -135,7 +159,8 @@ class Server:
         """Begins the worker's part in this process."""
         from app.worker import BackgroundWork  # noqa: PLC0415 - its HTTP client takes memory that other servers can spare
 
-        self._work = BackgroundWork(self.store, self.paying, present_moment, self._settings)
+        observer = self._measuring.work if self._measuring else None
+        self._work = BackgroundWork(self.store, self.paying, present_moment, self._settings, observer)
         self._work.start()
 
     async def stop_work(self) -> None:
@@ -153,18 +178,28 @@ class Server:
             await asyncio.sleep(self._settings.health_interval_seconds)
             await self._check_database()
         self.start_work()
+        self._check_database_from_now_on()
         _log.info("working")
 
     async def end_work(self) -> None:
         """Ends what goes on without callers, and the connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.stop_work()
         await self.store.lanes.join()
         await self.provider.close()
         self._client.close()
+        if self._measuring is not None:
+            await self._measuring.stop()
 
     async def wait(self) -> None:
         """Returns when the server has been stopped."""
         await self._grpc.wait_for_termination()
+
+    def _check_database_from_now_on(self) -> None:
+        interval = self._settings.health_interval_seconds
+        self._tasks.append(asyncio.create_task(_every(interval, self._check_database), name="check the database"))
 
     async def _check_database(self) -> None:
         """Asks whether the database answers, and sees to its indexes the first time it does."""
@@ -219,8 +254,7 @@ async def _work(settings: Settings) -> None:
     stopping = _stop_signal()
     if not settings.mongodb_uri:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
-    client, _ = await open_database(settings)
-    server = Server(settings, client, None)
+    server = await Server.open(settings)
     starting = asyncio.create_task(server.start_work_alone(), name="start to work")
     await stopping.wait()
     _log.info("stopping")

@@ -9,14 +9,18 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
 from app.config import Settings
+from app.domain.survey import Survey
+from app.domain.webhooks import DeliveryState
 from app.notify.webhooks import WebhookSender
 from app.store.store import Store
 from app.usecases.following import SETTLE_PAYMENT, Following
 from app.usecases.handlers import Sweep
 from app.usecases.listening import Listener
 from app.usecases.paying import Paying
+from app.usecases.surveying import Surveying, Surveyor
 from app.usecases.webhook_dispatch import WebhookDispatcher
 from app.usecases.working import Worker, WorkerBounds
 
@@ -28,16 +32,37 @@ _LET_GO_SECONDS = 30.0
 _DISPATCH_SECONDS = 1.0
 
 
-class BackgroundWork:
-    """Everything that goes on without callers, from `start` until `stop`; any number of processes may share a store."""
+class WorkObserver(Protocol):
+    """Looks on at the work. Neither of these may raise or wait."""
 
-    def __init__(self, store: Store, paying: Paying, clock: Callable[[], datetime], settings: Settings) -> None:
+    def attempted(self, state: DeliveryState) -> None:
+        """An attempt at telling a webhook of an event has left the delivery in that state."""
+
+    def surveyed(self, survey: Survey) -> None:
+        """The database was surveyed."""
+
+
+class BackgroundWork:
+    """Everything that goes on without callers, from `start` until `stop`; any number of processes may share a store.
+
+    Where nobody looks on, nothing is surveyed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        paying: Paying,
+        clock: Callable[[], datetime],
+        settings: Settings,
+        observer: WorkObserver | None = None,
+    ) -> None:
         self._sender = WebhookSender(
             timeout_seconds=settings.webhook_timeout_seconds,
             sends_max=settings.webhook_sends_max,
             allow_private_addresses=settings.webhook_allow_private_addresses,
         )
-        dispatcher = WebhookDispatcher(store, self._sender, clock, sends_max=settings.webhook_sends_max)
+        attempted = (lambda _: None) if observer is None else observer.attempted
+        dispatcher = WebhookDispatcher(store, self._sender, clock, sends_max=settings.webhook_sends_max, attempted=attempted)
         following = Following(store, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
         self._follow_up = Sweep("follow up events", _FOLLOW_UP_SECONDS, following.follow_up)
         self._jobs, self._clock = store.jobs, clock
@@ -56,14 +81,21 @@ class BackgroundWork:
             ),
         )
         self._listener = Listener(store.events, self._hurry)
+        self._surveyor = None
+        if observer is not None:
+            self._surveyor = Surveyor(Surveying(store.surveys, clock), observer.surveyed, settings.survey_seconds)
 
     def start(self) -> None:
         """Begins."""
         self._worker.start()
         self._listener.start()
+        if self._surveyor is not None:
+            self._surveyor.start()
 
     async def stop(self) -> None:
         """Finishes what runs."""
+        if self._surveyor is not None:
+            await self._surveyor.stop()
         await self._listener.stop()
         await self._worker.stop()
         await self._sender.close()

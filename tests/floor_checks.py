@@ -3,7 +3,7 @@
 Belongs here: the checks that `test_floors.py` runs over the repository, and over small bad sources to prove that they can fail.
 Paths are relative to the repository's root, with forward slashes.
 
-    floor 4   app.server   app.opening   app.health   app.verification   app.cli   app.__main__
+    floor 4   app.server   app.opening   app.measuring   app.health   app.verification   app.cli   app.__main__
     floor 3   app.rpc   app.worker
     floor 2   app.usecases
     floor 1   app.config   app.auth   app.store   app.payments   app.notify   app.telemetry
@@ -29,6 +29,7 @@ FLOORS = {
     "app.worker": 3,
     "app.server": 4,
     "app.opening": 4,
+    "app.measuring": 4,
     "app.health": 4,
     "app.verification": 4,
     "app.cli": 4,
@@ -44,6 +45,8 @@ STARTS = {
     ("app.cli", "app.verification"),
     ("app.server", "app.opening"),
     ("app.server", "app.health"),
+    ("app.server", "app.measuring"),
+    ("app.measuring", "app.opening"),
 }
 
 # What of the standard library a rule may rest on; nothing that knows the time, chance, the machine or other tasks.

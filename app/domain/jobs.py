@@ -22,6 +22,7 @@ from app.domain.values import value
 FIRST_PAUSE_SECONDS = 1.0  # after a first failure; what passes by itself, such as a lost connection, mostly has by then
 PAUSE_SECONDS_MAX = 900.0  # after an outage of any length, work goes on within a quarter of an hour
 ERROR_LENGTH_MAX = 300  # characters; enough to tell one failure from another
+SWEEP_PREFIX = "sweep "  # of the kinds of jobs that come round for ever
 _DOUBLINGS_MAX = 20  # a million times the first pause, past any cap; numbers stay small
 
 

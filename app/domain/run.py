@@ -50,7 +50,7 @@ class Waiting:
 @dataclass(slots=True)
 class Journal:
     """The values that were replaced: seats by (section, number), counters by section, bookings by reference, holds by key,
-    places in the line by number; and the events that tell of it all.
+    places in the line by number; and the events that tell of it all. No event of its own tells that a booking used up a hold.
     """
 
     sold: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -61,6 +61,7 @@ class Journal:
     holds: dict[str, Hold | None] = field(default_factory=dict)
     waiting: dict[int, Waiting | None] = field(default_factory=dict)
     waiting_number: int | None = None
+    holds_used: int = 0
     events: list[Event] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -198,6 +199,11 @@ class TrainRun:
     def drop_hold(self, hold: Hold) -> None:
         """Forgets a hold. What becomes of its seats is the caller's matter."""
         self._set_hold(hold.key, None)
+
+    def use_hold(self, hold: Hold) -> None:
+        """Forgets a hold whose seats are a booking's now."""
+        self._set_hold(hold.key, None)
+        self.journal.holds_used += 1
 
     def join_line(self, reference: str, section: str, legs: int, count: int) -> Waiting:
         """Gives a booking the last place in the line."""

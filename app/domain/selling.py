@@ -95,7 +95,7 @@ def _sell_held(run: TrainRun, command: CreateBooking, journey: Journey, now: dat
     _require_paid(command.payment, price.minor, price.currency, now)
     fare = Money(hold.fare_minor, hold.currency)
     booking = _booking(run, command, journey, now, names, BookingState.CONFIRMED, list(hold.seats), fare)
-    run.drop_hold(hold)
+    run.use_hold(hold)
     return _keep(run, booking, EventType.BOOKING_CONFIRMED, command, now)
 
 

@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
 _OK, _CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED
+# A client gives up at its deadline, which this server knows to the millisecond below a second, and to the hundredth above, as
+# gRPC writes it. It hears of it a moment before or after it notices the deadline itself.
+_DEADLINE_SECONDS_AROUND = 0.05
+_DEADLINE_PART_AROUND = 0.01
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # the class takes no arguments at run time
 
@@ -75,8 +79,8 @@ class Guard:
                 refusal = error
             except asyncio.CancelledError:
                 refusal = self._overdue_refusal(task)
-                if refusal is None and task.cancelling():  # the client has gone, or its deadline has passed
-                    code = _CANCELLED
+                if refusal is None and task.cancelling():
+                    code = self._code_of_gone(task, context)
                     raise
                 refusal = refusal or _incident(method)
             except Exception:
@@ -96,6 +100,15 @@ class Guard:
             return None
         task.uncancel()
         return Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take")
+
+    def _code_of_gone(self, task: asyncio.Task[Any], context: Context) -> grpc.StatusCode:
+        """What a client who is not there any more has: its deadline has passed, or it has cancelled."""
+        remaining = context.time_remaining()
+        if remaining is None:
+            return _CANCELLED
+        taken = asyncio.get_running_loop().time() - (self._ends[task] - self._call_seconds_max)
+        around = _DEADLINE_SECONDS_AROUND + _DEADLINE_PART_AROUND * (taken + remaining)
+        return grpc.StatusCode.DEADLINE_EXCEEDED if remaining <= around else _CANCELLED
 
     def _begin(self) -> asyncio.Task[Any]:
         """Notes a call that begins. One timer serves all: an `asyncio.timeout` for each costs some microseconds."""

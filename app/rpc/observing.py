@@ -21,7 +21,10 @@ class CallObserver(Protocol):
         """A call begins; gives what `ended` is to be given back."""
 
     def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
-        """The call has ended with that status; `reason` says why it was refused. A client that has gone: CANCELLED."""
+        """The call has ended with that status; `reason` says why it was refused.
+
+        Of a client that has gone: CANCELLED, or DEADLINE_EXCEEDED where its deadline has passed.
+        """
 
 
 class NobodyLooks:

@@ -6,6 +6,8 @@ calls around webhooks stand in `webhook_calls.py`, those around jobs in `job_cal
 
 from typing import Any
 
+from google.protobuf.descriptor import ServiceDescriptor
+
 from app.domain.people import identified, require_operator
 from app.domain.run import run_id
 from app.pb.seatline.v1 import (
@@ -263,5 +265,14 @@ def add_services(
     train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
     operator_pb2_grpc.add_OperatorServiceServicer_to_server(OperatorServicer(trains, webhooks, jobs), servicers)
     user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
+    return tuple(service.full_name for service in _services())
+
+
+def method_names() -> tuple[str, ...]:
+    """The full names of all methods, as "/seatline.v1.BookingService/CreateBooking"."""
+    return tuple(f"/{service.full_name}/{method.name}" for service in _services() for method in service.methods)
+
+
+def _services() -> list[ServiceDescriptor]:
     files = (booking_pb2, train_pb2, operator_pb2, user_pb2)
-    return tuple(service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values())
+    return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]

@@ -20,12 +20,13 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo import UpdateOne
+from pymongo import UpdateOne, monitoring
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from app.domain.refusals import Reason, Refusal
+from app.store.observing import DriverObserver
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
@@ -79,11 +80,18 @@ class ConnectionStringError(Exception):
     """What should say where MongoDB is does not."""
 
 
-def connect(uri: str, *, operation_seconds_max: float, selection_seconds_max: float, connections_max: int) -> Client:
+def connect(
+    uri: str,
+    *,
+    operation_seconds_max: float,
+    selection_seconds_max: float,
+    connections_max: int,
+    observer: DriverObserver | None = None,
+) -> Client:
     """A client for the server or replica set at `uri`. It connects with the first operation, and again by itself after outages.
 
     An operation that takes longer than `operation_seconds_max` in all, or finds no server within `selection_seconds_max`,
-    fails. Raises ConnectionStringError for a `uri` that is none.
+    fails. `observer` looks on. Raises ConnectionStringError for a `uri` that is none.
     """
     try:
         return AsyncIOMotorClient(
@@ -95,9 +103,67 @@ def connect(uri: str, *, operation_seconds_max: float, selection_seconds_max: fl
             maxPoolSize=connections_max,
             retryWrites=True,
             w="majority",
+            event_listeners=[] if observer is None else [_Commands(observer), _Connections(observer), _Members(observer)],
         )
     except (PyMongoError, ValueError, TypeError) as error:
         raise ConnectionStringError(str(error)) from error
+
+
+class _Commands(monitoring.CommandListener):
+    """Shows commands to an observer."""
+
+    def __init__(self, observer: DriverObserver) -> None:
+        self._ended = observer.command_ended
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self._ended(event.command_name, event.duration_micros / 1e6, True)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        self._ended(event.command_name, event.duration_micros / 1e6, False)
+
+
+class _Connections(monitoring.ConnectionPoolListener):
+    """Shows an observer how many connections there are. One is idle from when it is made until it is taken out, and after."""
+
+    def __init__(self, observer: DriverObserver) -> None:
+        self._changed = observer.connections_changed
+
+    def connection_created(self, event: monitoring.ConnectionCreatedEvent) -> None:
+        self._changed(0, 1)
+
+    def connection_closed(self, event: monitoring.ConnectionClosedEvent) -> None:
+        self._changed(0, -1)
+
+    def connection_checked_out(self, event: monitoring.ConnectionCheckedOutEvent) -> None:
+        self._changed(1, -1)
+
+    def connection_checked_in(self, event: monitoring.ConnectionCheckedInEvent) -> None:
+        self._changed(-1, 1)
+
+    def _nothing(self, event: object) -> None:
+        pass
+
+    pool_created = pool_ready = pool_cleared = pool_closed = _nothing
+    connection_ready = connection_check_out_started = connection_check_out_failed = _nothing
+
+
+class _Members(monitoring.TopologyListener):
+    """Shows an observer whether there is a primary."""
+
+    def __init__(self, observer: DriverObserver) -> None:
+        self._changed = observer.primary_changed
+
+    def opened(self, event: monitoring.TopologyOpenedEvent) -> None:
+        self._changed(False)
+
+    def description_changed(self, event: monitoring.TopologyDescriptionChangedEvent) -> None:
+        self._changed(event.new_description.has_writable_server())
+
+    def closed(self, event: monitoring.TopologyClosedEvent) -> None:
+        self._changed(False)
 
 
 class Packer:

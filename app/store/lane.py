@@ -17,8 +17,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, ReleaseHold, Tidy
@@ -29,7 +29,7 @@ from app.domain.selling import request_references
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
 from app.store.gathering import Commits, LookUps, Settler
-from app.store.observing import LaneBatch, LaneObserver
+from app.store.observing import LaneBatch, LaneObserver, outcomes_of
 from app.store.runs import KeptRun, TrainRuns, run_not_found
 
 _log = logging.getLogger(__name__)
@@ -96,11 +96,12 @@ class LaneParts:
 
 @dataclass(slots=True)
 class _Course:
-    """How a batch goes on: when it was decided for the last time, and what came of its commits."""
+    """How a batch goes on: when it was decided for the last time, what came of its commits, and what they made happen."""
 
     decided_at: float
     committed: bool = False
     swaps_lost: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Lane:
@@ -197,6 +198,7 @@ class Lane:
             succeeded=succeeded,
             swaps_lost=course.swaps_lost,
             still_waiting=len(self._queue),
+            outcomes=course.outcomes,
         )
         self._parts.observer.batch_ended(told)
 
@@ -215,9 +217,10 @@ class Lane:
                 if await self._runs.is_newest(kept.run):
                     return _answer(answers)
             else:
+                journal = kept.run.journal
                 outcome = await self._commit(kept)
                 if outcome is SwapOutcome.DONE:
-                    course.committed = True
+                    course.committed, course.outcomes = True, outcomes_of(journal)
                     self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
                     return _answer(answers)
                 if outcome is SwapOutcome.DUPLICATE_KEY:
@@ -352,6 +355,10 @@ class Lanes:
             lane = self._lanes[run_id] = Lane(run_id, self._parts, self._make_room)
         self._lanes.move_to_end(run_id)
         return await lane.submit(command, deadline)
+
+    def load(self) -> tuple[int, int]:
+        """How many lanes there are, and how many callers wait in their queues."""
+        return len(self._lanes), sum(len(lane._queue) for lane in self._lanes.values())
 
     async def join(self) -> None:
         """Waits until every lane is idle."""

@@ -4,9 +4,15 @@ Belongs here: what there is to tell, and to whom. Does not: what is made of it (
 below without knowing it).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from app.domain.run import Journal
+
+# What a commit says of a hold that a booking used up; the other outcomes are the types of its events.
+HOLD_USED = "hold.used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +23,7 @@ class LaneBatch:
     each of them came, in the same order. The batch was taken up at `begun_at` and last decided for by `decided_at`; the
     commit that went through began then. It ended at `ended_at`, be it with a commit, with none to make, or in vain
     (`succeeded` is False). `swaps_lost` commits before the last one were lost to a rival. `still_waiting` callers stood in the
-    queue when it was over.
+    queue when it was over. `outcomes` is how often the commit made what happen, as `outcomes_of` has it.
     """
 
     run_id: str
@@ -30,6 +36,7 @@ class LaneBatch:
     succeeded: bool
     swaps_lost: int
     still_waiting: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
 
 class LaneObserver(Protocol):
@@ -51,3 +58,24 @@ class NobodyLooks:
 
     def batch_ended(self, batch: LaneBatch) -> None:
         """Nothing."""
+
+
+class DriverObserver(Protocol):
+    """Looks on at what the driver does, in the driver's threads, which wait meanwhile. None of these may raise."""
+
+    def command_ended(self, command: str, seconds: float, succeeded: bool) -> None:
+        """The database has answered a command, or has not within its time."""
+
+    def connections_changed(self, in_use: int, idle: int) -> None:
+        """So many more connections are in use now, and idle; of fewer, less than none."""
+
+    def primary_changed(self, is_known: bool) -> None:
+        """The driver has found a primary, or lost it."""
+
+
+def outcomes_of(journal: Journal) -> Mapping[str, int]:
+    """How often a commit of this journal makes what happen: by types of events, and holds that bookings used up."""
+    outcomes: Counter[str] = Counter([event.event_type for event in journal.events])
+    if journal.holds_used:
+        outcomes[HOLD_USED] = journal.holds_used
+    return outcomes

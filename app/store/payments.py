@@ -34,9 +34,12 @@ class KeptPayment(NamedTuple):
 
 async def make_payment_indexes(database: Database) -> None:
     """Makes the indexes of payments that are missing."""
-    # What stays open is looked after, the oldest first.
     with outage_refused():
+        # What stays open is looked after, the oldest first.
         await database["payments"].create_index("open_since", name="payments_open", sparse=True)
+        # What is still to be given back is counted; what has been is not in it.
+        pending = {"refunds.state": RefundState.PENDING.value}
+        await database["payments"].create_index("refunds.state", name="payments_refunding", partialFilterExpression=pending)
 
 
 class Payments:

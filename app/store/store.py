@@ -17,6 +17,7 @@ from app.store.lane import LaneBounds, LaneParts, Lanes
 from app.store.observing import LaneObserver, NobodyLooks
 from app.store.payments import Payments
 from app.store.runs import TrainRuns
+from app.store.survey import Surveys
 from app.store.trains import Trains
 from app.store.users import Users
 from app.store.webhooks import WebhookDeliveries, Webhooks
@@ -36,6 +37,7 @@ class Store:
     events: Events
     webhooks: Webhooks
     deliveries: WebhookDeliveries
+    surveys: Surveys
 
 
 def open_store(
@@ -64,4 +66,5 @@ def open_store(
         events=Events(database),
         webhooks=Webhooks(database),
         deliveries=WebhookDeliveries(database),
+        surveys=Surveys(database),
     )

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.domain.jobs import Job
+from app.domain.jobs import SWEEP_PREFIX, Job
 
 
 class Handler(Protocol):
@@ -62,7 +62,7 @@ class Sweep:
     @property
     def job_id(self) -> str:
         """The one job that comes round; it is the only one of its kind."""
-        return f"sweep {self.name}"
+        return f"{SWEEP_PREFIX}{self.name}"
 
     async def handle(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         """The handler of that job."""

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.domain.events import Event
-from app.domain.webhooks import Delivery, Outcome, OutcomeKind, Webhook, after_attempt, changed, deliveries_of
+from app.domain.webhooks import Delivery, DeliveryState, Outcome, OutcomeKind, Webhook, after_attempt, changed, deliveries_of
 from app.notify.cloud_events import encode
 from app.store.store import Store
 
@@ -53,7 +53,7 @@ class WebhookDispatcher:
     """Sends events to webhooks, `sends_max` at a time, for which `sender` needs to have as many places.
 
     `clock` gives the present moment in whole milliseconds, `jitter` a number from 0 to 1. A round begins nothing new after
-    `round_seconds_max` of `timer`.
+    `round_seconds_max` of `timer`. `attempted` is told what each attempt that was kept has left its delivery as.
     """
 
     def __init__(
@@ -66,10 +66,11 @@ class WebhookDispatcher:
         jitter: Callable[[], float] = random.random,
         round_seconds_max: float = ROUND_SECONDS_MAX,
         timer: Callable[[], float] = time.monotonic,
+        attempted: Callable[[DeliveryState], None] = lambda _: None,
     ) -> None:
         self._events, self._webhooks, self._deliveries = store.events, store.webhooks, store.deliveries
         self._sender, self._clock, self._jitter = sender, clock, jitter
-        self._round_seconds_max, self._timer = round_seconds_max, timer
+        self._round_seconds_max, self._timer, self._attempted = round_seconds_max, timer, attempted
         self._places = asyncio.Semaphore(sends_max)
         self._half = max(sends_max // 2, 1)
         self._places_of_failing = asyncio.Semaphore(self._half)
@@ -160,8 +161,10 @@ class WebhookDispatcher:
         if claimed is None:
             return
         outcome = _NOT_KEPT if event is None else await self._send(webhook, event)
-        now = self._clock()
-        if not await self._deliveries.record(after_attempt(claimed, outcome, now, self._jitter())):
+        tried = after_attempt(claimed, outcome, self._clock(), self._jitter())
+        if await self._deliveries.record(tried):
+            self._attempted(tried.state)
+        else:
             _log.warning("an attempt at delivery %s took so long that another was made", delivery.delivery_id)
 
     async def _send(self, webhook: Webhook, event: Event) -> Outcome:

@@ -27,6 +27,7 @@ from tests.integration.world import FIRST_DAY, TRAVEL_DATE, a_train, eventually,
 REPOSITORY = Path(__file__).resolve().parents[2]
 END_SECONDS_MAX = 30.0
 Started = TypeVar("Started", bound="SeatlineProcess")
+_METRICS = re.compile(r"metrics on \S+, port (\d+)")
 _SERVING = re.compile(r"serving seatline\.v1 on \S+, port (\d+)")
 
 
@@ -68,6 +69,15 @@ class SeatlineProcess:
     async def ended(self) -> int:
         """The exit code, once the process has ended."""
         return await asyncio.to_thread(self.process.wait, END_SECONDS_MAX)
+
+    async def metrics_port(self) -> int:
+        """Where it shows its metrics, which it says before anything else."""
+
+        async def says() -> bool:
+            return _METRICS.search(self.said()) is not None
+
+        await eventually(says)
+        return int(_METRICS.findall(self.said())[0])
 
     def said(self) -> str:
         """What it has written so far; fails where it has ended."""

@@ -7,11 +7,18 @@ from pathlib import Path
 from tests.e2e.outages import SETTINGS
 from tests.e2e.process import WorkerProcess, started
 from tests.e2e.replica_set import SECONDS_MAX, database_of, replica_set
+from tests.integration.metrics_scrapes import get, shows
 from tests.integration.world import eventually
+
+SURVEYED = "seatline_survey_last_success_timestamp_seconds"
 
 
 async def _waits(worker: WorkerProcess) -> bool:
     return "waiting for it" in worker.said()
+
+
+async def _probed(port: int) -> tuple[int, int]:
+    return (await get(port, "/livez")).status_code, (await get(port, "/readyz")).status_code
 
 
 async def test_a_worker_that_starts_before_its_database_waits_for_it(tmp_path: Path) -> None:
@@ -19,10 +26,15 @@ async def test_a_worker_that_starts_before_its_database_waits_for_it(tmp_path: P
         (member,) = members.members
         member.kill()
         settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri, "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.5"}
+        settings["SEATLINE_METRICS_LISTEN"] = "127.0.0.1:0"
         async with started(WorkerProcess(tmp_path / "worker", **settings)) as worker:
             await eventually(lambda: _waits(worker), SECONDS_MAX)
+            port = await worker.metrics_port()
+            assert await _probed(port) == (200, 503)
             member.start()
             await worker.ready()
+            assert await _probed(port) == (200, 200)
+            await eventually(shows(port, lambda found: found.value(SURVEYED) > 0))
             with database_of(members) as database:
                 assert "jobs_by_ready_time" in database["jobs"].index_information()
 

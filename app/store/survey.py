@@ -1,0 +1,131 @@
+"""The survey in MongoDB: counts over all that is kept.
+
+Belongs here: statements that count, each over a range of an index and up to a bound. Does not: what the counts add up to
+(`app/domain/survey.py`), nor who asks for them.
+
+A survey is made every few seconds, by every worker, so it must not read what has not changed. Of runs it reads the versions of
+those that may not have arrived, and seats only where the version is new. What is over long ago is never looked at: such runs by
+their date, all else by indexes that hold only what is still to be done.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.domain.jobs import SWEEP_PREFIX, JobState
+from app.domain.limits import DAY_OFFSET_MAX
+from app.domain.payments import PaymentState, RefundState
+from app.domain.survey import Backlog, RunCount
+from app.store.documents import stops_from
+from app.store.driver import Collection, Database, Document, outage_refused
+
+# Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
+RUNS_MAX = 20_000
+# Events, jobs and payments that are counted: ten times what anybody needs to know that there are too many.
+COUNT_MAX = 10_000
+# A travel date is of the first stop's clock, which may be a day off this one.
+_DAYS_BACK = DAY_OFFSET_MAX + 2
+# A commit's events leave the run's document within milliseconds, or within some ten seconds after their server has ended. The
+# moment of the last commit stays there as long; only one that is older than all that has been left.
+_LEFT_AFTER = timedelta(seconds=60)
+_FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "waiting": 1}
+
+
+class Surveys:
+    """Counts what is kept. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._runs: Collection = database["train_runs"]
+        self._events: Collection = database["events"]
+        self._jobs: Collection = database["jobs"]
+        self._payments: Collection = database["payments"]
+
+    async def versions(self, now: datetime) -> dict[str, int]:
+        """The versions of the runs that may not have arrived by now, at most `RUNS_MAX` and the earliest first, by run."""
+        with outage_refused():
+            cursor = self._runs.find(current_runs_query(now), {"version": 1}).sort([("travel_date", 1), ("_id", 1)])
+            return {one["_id"]: one["version"] for one in await cursor.limit(RUNS_MAX).to_list(RUNS_MAX)}
+
+    async def count_runs(self, run_ids: Sequence[str]) -> list[RunCount]:
+        """Seats and waiting bookings of those of these runs that there are. A run has up to 5,000 seats: ask for few."""
+        with outage_refused():
+            found = await self._runs.find({"_id": {"$in": list(run_ids)}}, _FIELDS).to_list(len(run_ids))
+        return [_count_of(document) for document in found]
+
+    async def backlog(self, now: datetime) -> Backlog:
+        """What is still to be done. Counts end at `COUNT_MAX`."""
+        with outage_refused():
+            events = await _first(self._events, new_events_pipeline())
+            refunds = await _first(self._payments, pending_refunds_pipeline())
+            left = (
+                await self._runs.find(_left_query(now), {"unsettled_since": 1}).sort("unsettled_since", 1).limit(1).to_list(1)
+            )
+            pending = await self._count(self._jobs, pending_jobs_query())
+            running = await self._count(self._jobs, {**pending_jobs_query(), "lease_until": {"$gt": now}})
+            dead = await self._count(self._jobs, {"state": JobState.DEAD.value})
+            captures = await self._count(self._payments, pending_captures_query(now))
+        moments = [one["unsettled_since"] for one in left] + [events["oldest"]] * (events["number"] > 0)
+        return Backlog(
+            outbox_events=events["number"],
+            oldest_event_time=min(moments, default=None),
+            jobs_waiting=max(0, pending - running),
+            jobs_running=running,
+            jobs_dead=dead,
+            refunds_pending=refunds["number"],
+            oldest_refund_time=refunds["oldest"],
+            captures_pending=captures,
+        )
+
+    @staticmethod
+    async def _count(collection: Collection, query: Document) -> int:
+        return await collection.count_documents(query, limit=COUNT_MAX)
+
+
+def current_runs_query(now: datetime) -> Document:
+    """The question for runs that may not have arrived."""
+    return {"travel_date": {"$gte": (now - timedelta(days=_DAYS_BACK)).date().isoformat()}}
+
+
+def new_events_pipeline() -> list[Document]:
+    """How many events nothing has followed up yet, and the time of the oldest."""
+    return [{"$match": {"is_new": True}}, {"$limit": COUNT_MAX}, _number_and_oldest("$time")]
+
+
+def pending_refunds_pipeline() -> list[Document]:
+    """How many refunds are pending, and since when."""
+    pending = {"$match": {"refunds.state": RefundState.PENDING.value}}
+    return [pending, {"$limit": COUNT_MAX}, {"$unwind": "$refunds"}, pending, _number_and_oldest("$refunds.create_time")]
+
+
+def pending_jobs_query() -> Document:
+    """The question for jobs that are to be done, but for those that come round for ever."""
+    return {"state": JobState.PENDING.value, "kind": {"$not": {"$regex": f"^{SWEEP_PREFIX}"}}}
+
+
+def pending_captures_query(now: datetime) -> Document:
+    """The question for payments with money set aside and not taken."""
+    return {"open_since": {"$lte": now}, "state": PaymentState.AUTHORIZED.value}
+
+
+def _left_query(now: datetime) -> Document:
+    return {"unsettled_since": {"$lt": now - _LEFT_AFTER}}
+
+
+def _number_and_oldest(moment: str) -> Document:
+    return {"$group": {"_id": None, "number": {"$sum": 1}, "oldest": {"$min": moment}}}
+
+
+async def _first(collection: Collection, pipeline: list[Document]) -> Document:
+    found = await collection.aggregate(pipeline).to_list(1)
+    return found[0] if found else {"number": 0, "oldest": None}
+
+
+def _count_of(document: Document) -> RunCount:
+    seats = [section["sold_legs"] for section in document["sections"]]
+    return RunCount(
+        run_id=document["_id"],
+        version=document["version"],
+        stops=stops_from(document),
+        seats=sum(map(len, seats)),
+        seats_sold=sum(len(one) - one.count(0) for one in seats),
+        waiting_bookings=len(document["waiting"]),
+    )

@@ -1,0 +1,70 @@
+"""Several observers in the place of one.
+
+Belongs here: showing calls and lanes to all who look on. Does not: any observer.
+
+Whoever looks on first stands outermost, as if the others were called inside of it: the others hear of a call's end before it
+does, while what it has put around the call, such as a span, is still there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import grpc
+
+from app.domain.refusals import Reason
+
+
+class CallObserver(Protocol):
+    """What is asked of an observer of calls; `app/rpc/observing.py` says when and how."""
+
+    def began(self, method: str, context: Any) -> object: ...  # noqa: D102
+    def ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None: ...  # noqa: D102
+
+
+class LaneObserver(Protocol):
+    """What is asked of an observer of lanes; `app/store/observing.py` says when and how."""
+
+    def joined(self) -> object: ...  # noqa: D102
+    def batch_ended(self, batch: Any) -> None: ...  # noqa: D102
+
+
+def calls_seen_by(observers: Sequence[CallObserver]) -> CallObserver | None:
+    """One observer for all of these: none where there is none, and the only one itself."""
+    if len(observers) > 1:
+        return _CallObservers(observers)
+    return observers[0] if observers else None
+
+
+def lanes_seen_by(observers: Sequence[LaneObserver]) -> LaneObserver | None:
+    """One observer for all of these: none where there is none, and the only one itself."""
+    if len(observers) > 1:
+        return _LaneObservers(observers)
+    return observers[0] if observers else None
+
+
+class _CallObservers:
+    def __init__(self, observers: Sequence[CallObserver]) -> None:
+        self._observers = tuple(observers)
+        self._outwards = tuple(enumerate(observers))[::-1]
+
+    def began(self, method: str, context: Any) -> tuple[object, ...]:
+        return tuple([one.began(method, context) for one in self._observers])
+
+    def ended(self, begun: tuple[object, ...], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+        for index, one in self._outwards:
+            one.ended(begun[index], method, code, reason)
+
+
+class _LaneObservers:
+    """Each is shown a batch with what it gave for its callers itself."""
+
+    def __init__(self, observers: Sequence[LaneObserver]) -> None:
+        self._observers = tuple(observers)
+
+    def joined(self) -> tuple[object, ...]:
+        return tuple([one.joined() for one in self._observers])
+
+    def batch_ended(self, batch: Any) -> None:
+        for index, one in enumerate(self._observers):
+            one.batch_ended(replace(batch, callers=[caller[index] for caller in batch.callers]))

@@ -1,0 +1,69 @@
+"""Scraping: what a process shows on its metrics page, as Prometheus reads it.
+
+Belongs here: asking over HTTP, and looking into the answer. Not here: what ought to stand in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+_HTTP_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """What was shown, sample by sample."""
+
+    samples: list[Sample]
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of all series of that name with these labels; 0 where there is none."""
+        return sum(one.value for one in self.named(name, **labels))
+
+    def named(self, name: str, **labels: str) -> list[Sample]:
+        return [one for one in self.samples if one.name == name and labels.items() <= one.labels.items()]
+
+    def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
+        """The values that are not 0 of the series of that name with these labels, by another label of theirs."""
+        return {one.labels[label]: one.value for one in self.named(name, **labels) if one.value}
+
+    @property
+    def names(self) -> set[str]:
+        return {one.name for one in self.samples}
+
+
+async def get(port: int, path: str, accept: str = "") -> httpx.Response:
+    """The answer of the page."""
+    async with httpx.AsyncClient(timeout=_HTTP_SECONDS_MAX) as client:
+        return await client.get(f"http://127.0.0.1:{port}{path}", headers={"accept": accept} if accept else {})
+
+
+async def scrape(port: int) -> Scrape:
+    """All that is shown, as Prometheus's text format."""
+    answer = await get(port, "/metrics")
+    assert answer.status_code == 200
+    return Scrape([one for family in text_string_to_metric_families(answer.text) for one in family.samples])
+
+
+async def scrape_open_metrics(port: int) -> Scrape:
+    """All that is shown, as OpenMetrics, which has exemplars."""
+    answer = await get(port, "/metrics", OPEN_METRICS)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = open_metrics_families(answer.text)  # type: ignore[no-untyped-call]  # it has no types
+    return Scrape([one for family in families for one in family.samples])
+
+
+def shows(port: int, holds: Callable[[Scrape], bool]) -> Callable[[], Awaitable[bool]]:
+    """Whether a scrape holds what it is to hold, for `eventually`."""
+
+    async def looks() -> bool:
+        return holds(await scrape(port))
+
+    return looks
