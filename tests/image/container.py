@@ -1,0 +1,53 @@
+"""Containers of the image, as processes: what its ENTRYPOINT and CMD start, as its user, on a root that cannot be written to.
+
+Belongs here: starting them and closing the root. Not here: making the image (`stages.py`), and what callers ask of it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.process import SeatlineProcess, ServerProcess, WorkerProcess
+from tests.image.stages import Image
+
+
+class Container(SeatlineProcess):
+    """A started container: the image's environment and nothing of this machine's, no home, and no folder to write to."""
+
+    def __init__(self, image: Image, log: Path, command: list[str], **settings: str) -> None:
+        self.begin, self.log = time.monotonic(), log
+        environment = {name: value for name, value in image.moved_environment().items() if name != "HOME"}
+        with log.open("wb") as written:
+            self.process = subprocess.Popen(
+                image.user().command(["env", "--", *command]),
+                cwd=image.moved(image.workdir),
+                env={**environment, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=written,
+            )
+
+
+class ServerContainer(Container, ServerProcess):
+    """A server in a container."""
+
+
+class WorkerContainer(Container, WorkerProcess):
+    """A worker in a container."""
+
+
+@contextmanager
+def read_only(root: Path) -> Iterator[None]:
+    """Takes the leave to write from everything below the root, until the block ends."""
+    paths = [path for path in (root, *root.rglob("*")) if not path.is_symlink()]
+    for path in paths:
+        path.chmod(path.stat().st_mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path in paths:
+            path.chmod(path.stat().st_mode | 0o200)

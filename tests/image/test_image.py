@@ -1,0 +1,127 @@
+"""The image's steps make a server that sells, from the locked files alone; and the image is what it says it is."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import grpc
+import pytest
+
+from app.store.embedded import EmbeddedMongod, start_embedded_mongod
+from tests.e2e.process import REPOSITORY, a_run, running
+from tests.image.container import ServerContainer, WorkerContainer, read_only
+from tests.image.context import Context
+from tests.image.dockerfile import parse_dockerfile
+from tests.image.stages import BUILDER, Builder, Image
+from tests.integration.clients import Phone, seats_of
+
+COPIED_BYTES_MAX = 200_000_000
+BUILD_TOOLS = {"cc", "gcc", "g++", "c++", "clang", "ld", "make", "pip", "pip3", "uv", "uvx", "wheel", "setuptools", "ensurepip"}
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    """What the Dockerfile's last stage comes to, with a root that nobody can write to."""
+    context = Context(REPOSITORY, (REPOSITORY / ".dockerignore").read_text())
+    with tempfile.TemporaryDirectory(prefix="seatline-image-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the steps are another user's
+        BUILDER.own(folder)
+        made = Builder(folder, REPOSITORY / "build" / "image-cache", context).build(
+            parse_dockerfile((REPOSITORY / "Dockerfile").read_text())
+        )
+        with read_only(made.root):
+            yield made
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
+    mongod = start_embedded_mongod(tmp_path_factory.mktemp("mongod"))
+    yield mongod
+    mongod.stop()
+
+
+def settings(database: EmbeddedMongod) -> dict[str, str]:
+    """What whoever deploys the image says; the port is a free one, since the image's own may be taken here."""
+    return {
+        "SEATLINE_MONGODB_URI": database.uri,
+        "SEATLINE_MONGODB_DATABASE": "image",
+        "SEATLINE_TRUST_CALLER_METADATA": "true",
+        "SEATLINE_LISTEN": "0.0.0.0:0",
+    }
+
+
+def changes_of(image: Image) -> dict[str, int]:
+    """Every path below the root, and when it was last changed."""
+    return {str(path): path.lstat().st_mtime_ns for path in image.root.rglob("*")}
+
+
+async def test_a_container_sells_a_ticket_writes_nothing_and_ends_in_good_order(
+    image: Image, database: EmbeddedMongod, tmp_path: Path
+) -> None:
+    before = changes_of(image)
+    container = ServerContainer(image, tmp_path / "server.log", image.command(), **settings(database))
+    async with running(container) as server, grpc.aio.insecure_channel(server.target) as channel:
+        run = await a_run(channel, "A4")
+        booking = await Phone(channel, "jane").book(run, "jane")
+        server.process.send_signal(signal.Signals[image.said["STOPSIGNAL"].value])
+        assert await server.ended() == 0
+    assert len(seats_of(booking)) == 1
+    assert changes_of(image) == before
+
+
+async def test_the_same_image_works_off_what_was_sold(image: Image, database: EmbeddedMongod, tmp_path: Path) -> None:
+    command = [*(image.said["ENTRYPOINT"].words or []), "worker"]
+    async with running(WorkerContainer(image, tmp_path / "worker.log", command, **settings(database))) as worker:
+        worker.terminate()
+        assert await worker.ended() == 0
+
+
+async def test_a_container_tells_whoever_deploys_it_what_has_to_be_allowed(image: Image, tmp_path: Path) -> None:
+    container = ServerContainer(image, tmp_path / "server.log", image.command())
+    assert await container.ended() != 0
+    assert "SEATLINE_TRUST_CALLER_METADATA" in container.log.read_text()
+
+
+def test_what_is_copied_is_small_and_brings_no_tools(image: Image) -> None:
+    assert 0 < image.copied_bytes < COPIED_BYTES_MAX
+    names = {path.name for path in image.root.rglob("*")}
+    assert not names & BUILD_TOOLS
+    assert "seatline" in names
+
+
+def test_every_module_has_its_bytecode_whatever_the_time_of_its_source(image: Image) -> None:
+    sources = list((image.root / "opt/seatline/lib").rglob("*.py"))
+    assert len(sources) > 1_000
+    for source in sources:
+        header = Path(cache_from_source(str(source))).read_bytes()[:8]
+        assert header[4:] == b"\x01\0\0\0", source  # a hash that is not checked: PEP 552
+
+
+def test_nobody_in_the_container_owns_or_may_change_anything(image: Image) -> None:
+    user = image.user()
+    assert user.uid >= 10_000
+    assert user.gid >= 10_000
+    attempt = f"touch {image.root}/mark {image.root}/opt/mark {image.root}/tmp/mark"
+    ended = subprocess.run(user.command(["/bin/sh", "-c", attempt]), capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert not list(image.root.rglob("mark"))
+
+
+def test_labels_and_ports_are_the_project_s(image: Image) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    prefix = "org.opencontainers.image."
+    assert image.labels == {
+        f"{prefix}title": project["name"],
+        f"{prefix}description": project["description"],
+        f"{prefix}version": project["version"],
+        f"{prefix}licenses": project["license"],
+    }
+    assert image.ports == [50051, 9464]
+    assert image.environment["SEATLINE_LISTEN"] == "0.0.0.0:50051"
