@@ -21,7 +21,7 @@ test-fast: .venv/dev-installed
 simulate: .venv/dev-installed
 	$(BIN)/python -m tests.simulation.run --count 100000
 
-check: .venv/dev-installed
+check: .venv/dev-installed .venv-scan/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -29,7 +29,9 @@ check: .venv/dev-installed
 	cd proto && ../$(BIN)/buf format --diff --exit-code .
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
-	$(BIN)/pytest -q tests/test_floors.py tests/alerts
+	$(BIN)/pytest -q tests/test_floors.py tests/alerts tests/chart
+	$(BIN)/python -m tests.chart.rendering build/chart
+	.venv-scan/bin/checkov --directory build/chart --config-file deploy/helm/checkov.yaml
 
 bench: .venv/dev-installed
 	$(BIN)/python -m tests.bench.run

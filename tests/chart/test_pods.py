@@ -18,6 +18,7 @@ from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
 from app.server import Server
 from app.store.driver import connect_mock
 from tests.chart.rendering import (
+    CHART,
     KubernetesObject,
     Values,
     container,
@@ -277,6 +278,14 @@ def test_pods_have_no_more_than_they_need(values: Values) -> None:
         assert one["resources"]["requests"].keys() >= {"cpu", "memory"}
     for account in (each for each in found if each["kind"] == "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
+
+
+def test_pods_run_as_the_user_that_the_image_was_made_for() -> None:
+    image = (CHART.parents[2] / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert 'ENTRYPOINT ["seatline"]' in image
+    for component in (*OURS, "test"):
+        security = pod_templates(objects(values_of("minimal")))[component]["spec"]["securityContext"]
+        assert f"USER {security['runAsUser']}:{security['runAsGroup']}" in image
 
 
 def test_an_image_is_named_by_its_digest_where_there_is_one() -> None:
