@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_terminal_width() -> Iterator[None]:
-    """The width of the terminal that the tests are run from does not count; a process that reads lines tells it to its children."""
+    """The width of the terminal that the tests are run from does not count. What reads lines hands it down to its children."""
     with pytest.MonkeyPatch.context() as patched:
         for name in ("COLUMNS", "LINES"):
             patched.delenv(name, raising=False)
