@@ -24,6 +24,7 @@ SET_BY_THE_CHART = {
     "payments_stripe_key_file",
     "drain_seconds",
     "drain_delay_seconds",
+    "connection_seconds_max",
 }
 NOT_FOR_PODS = {"data_dir", "with_worker"}
 _KEPT = ("type", "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")

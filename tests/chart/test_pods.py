@@ -13,15 +13,16 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from app import server
 from app.cli import app
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
-from app.server import Server
 from app.store.driver import connect_mock
 from tests.chart.rendering import (
     CHART,
     KubernetesObject,
     Values,
     container,
+    default_values,
     objects,
     only,
     pod_templates,
@@ -79,8 +80,9 @@ def loaded(found: list[KubernetesObject], component: str, monkeypatch: pytest.Mo
     "shutdown",
     [
         {},
-        {"preStopSeconds": 20, "drainDelaySeconds": 0, "drainSeconds": 1, "marginSeconds": 6},
-        {"preStopSeconds": 1, "drainDelaySeconds": 60, "drainSeconds": 600, "marginSeconds": 120},
+        {"preStopSeconds": 20, "drainDelaySeconds": 0, "connectionSeconds": 0, "drainSeconds": 1, "marginSeconds": 6},
+        {"preStopSeconds": 1, "drainDelaySeconds": 60, "connectionSeconds": 3, "drainSeconds": 600, "marginSeconds": 120},
+        {"connectionSeconds": 60},
     ],
 )
 def test_pods_have_the_time_that_going_away_takes(shutdown: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +90,14 @@ def test_pods_have_the_time_that_going_away_takes(shutdown: dict[str, int], monk
     pods = pod_templates(found)
     sleep_seconds = container(pods["api"])["lifecycle"]["preStop"]["sleep"]["seconds"]
     settings = loaded(found, "api", monkeypatch)
-    needed_seconds = sleep_seconds + settings.drain_delay_seconds + settings.drain_seconds
-    assert pods["api"]["spec"]["terminationGracePeriodSeconds"] >= needed_seconds + CLOSING_SECONDS_MIN
+    age = settings.connection_seconds_max
+    leaving_seconds = age * server._AGE_SPREAD + server._LEAVING_SECONDS if age else 0
+    needed_seconds = sleep_seconds + settings.drain_delay_seconds + leaving_seconds + settings.drain_seconds
+    given_seconds = pods["api"]["spec"]["terminationGracePeriodSeconds"]
+    assert needed_seconds + CLOSING_SECONDS_MIN <= given_seconds
+    assert (
+        given_seconds <= needed_seconds + default_values()["shutdown"]["marginSeconds"] + shutdown.get("marginSeconds", 0) + 1
+    )
     worker = loaded(found, "worker", monkeypatch)
     assert pods["worker"]["spec"]["terminationGracePeriodSeconds"] >= worker.drain_seconds + CLOSING_SECONDS_MIN
 
@@ -202,15 +210,15 @@ def test_the_servers_probes_ask_at_its_port() -> None:
 async def test_the_workers_probes_ask_for_pages_that_the_worker_has() -> None:
     asked = {name: probe["httpGet"] for name, probe in probes("worker").items()}
     assert {each["port"] for each in asked.values()} == {"metrics"}
-    server = await Server.open(settings_for(metrics_listen="127.0.0.1:0"), connect_mock())
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.metrics_port}") as browser:
+    worker = await server.Server.open(settings_for(metrics_listen="127.0.0.1:0"), connect_mock())
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{worker.metrics_port}") as browser:
         assert (await browser.get(asked["readinessProbe"]["path"])).status_code == 503
         assert (await browser.get(asked["startupProbe"]["path"])).status_code == 200
-        await server.start_work_alone()
+        await worker.start_work_alone()
         for each in asked.values():
             assert (await browser.get(each["path"])).status_code == 200
         assert (await browser.get("/nothing")).status_code == 404
-    await server.end_work()
+    await worker.end_work()
 
 
 def test_a_probe_gives_up_before_the_next_one() -> None:

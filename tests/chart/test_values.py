@@ -50,6 +50,7 @@ BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("listenHost", ["127.0.0.1", "::", ""]),
     ("shutdown.preStopSeconds", [0, 121, 1.5, "5"]),
     ("shutdown.drainDelaySeconds", [-1, 61, "2"]),
+    ("shutdown.connectionSeconds", [-1, 3601, 1.5]),
     ("shutdown.drainSeconds", [-1, 601, "30s"]),
     ("shutdown.marginSeconds", [5, 121]),
     ("*.replicas", [0, 101, "2", 1.5]),

@@ -8,10 +8,17 @@
 {{- add .Values.shutdown.drainSeconds .Values.shutdown.marginSeconds }}
 {{- end }}
 
-{{/* The last moments of a server: everybody hears of it, health says so, calls finish, then closing. */}}
+{{/* How long a server waits for its clients to leave: a tenth and a second longer than a connection gets old. */}}
+{{- define "seatline.leavingSeconds" -}}
+{{- $age := int .Values.shutdown.connectionSeconds }}
+{{- if $age }}{{ add (div (add (mul $age 11) 9) 10) 1 }}{{ else }}0{{ end }}
+{{- end }}
+
+{{/* The last moments of a server: everybody hears of it, health says so, clients leave, calls finish, then closing. */}}
 {{- define "seatline.graceSeconds.api" -}}
+{{- $leaving := include "seatline.leavingSeconds" . }}
 {{- with .Values.shutdown }}
-{{- add .preStopSeconds .drainDelaySeconds .drainSeconds .marginSeconds }}
+{{- add .preStopSeconds .drainDelaySeconds $leaving .drainSeconds .marginSeconds }}
 {{- end }}
 {{- end }}
 
