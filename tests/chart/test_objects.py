@@ -20,7 +20,9 @@ import yaml
 
 from tests.chart.rendering import (
     CHART,
+    NAMESPACE,
     NOTES,
+    RELEASE,
     KubernetesObject,
     container,
     objects,
@@ -133,8 +135,8 @@ def test_no_two_objects_have_one_name_and_all_are_in_the_release(values: dict[st
     found = objects(values)
     assert len({(each["kind"], each["metadata"]["name"]) for each in found}) == len(found)
     for each in found:
-        assert each["metadata"]["namespace"] == "tickets"
-        assert each["metadata"]["labels"]["app.kubernetes.io/instance"] == "sales"
+        assert each["metadata"]["namespace"] == NAMESPACE
+        assert each["metadata"]["labels"]["app.kubernetes.io/instance"] == RELEASE
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "seatline"
 
 
@@ -265,6 +267,13 @@ def test_dashboard_and_alerts_come_as_they_stand_in_their_files() -> None:
     assert shown == json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
     rules = only(found, "PrometheusRule")["spec"]
     assert rules == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+
+
+def test_a_package_of_the_chart_makes_the_same(tmp_path: Path) -> None:
+    archive = Path(helm.package(CHART, destination=tmp_path))
+    with helm.Chart.load_archive(archive.read_bytes()) as packed:
+        assert packed.render(values_of("full"), name=RELEASE, namespace=NAMESPACE) == rendered(values_of("full"))
+        assert not [one["name"] for one in packed.files if one["name"].startswith("ci/")]
 
 
 def test_the_chart_is_for_the_version_that_it_lies_beside() -> None:
