@@ -22,7 +22,7 @@ RUN pip wheel --quiet --no-cache-dir --no-index --no-deps --no-build-isolation -
 # against the time of its source, which another way of copying would change.
 RUN find /opt/seatline/lib -type d -name tests -prune -exec rm -r {} + \
     && find /opt/seatline/lib -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete \
-    && python -m compileall -q --invalidation-mode unchecked-hash /opt/seatline/lib
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/seatline/lib
 
 # checkov:skip=CKV_DOCKER_2:the orchestrator asks the health service by gRPC, and the metrics port by HTTP
 FROM python

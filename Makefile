@@ -35,6 +35,9 @@ check: .venv/dev-installed .venv-scan/installed
 	$(BIN)/pytest -q tests/test_floors.py tests/alerts tests/chart
 	$(BIN)/python -m tests.chart.rendering build/chart
 	.venv-scan/bin/checkov --directory build/chart --config-file deploy/helm/checkov.yaml
+	$(BIN)/hadolint Dockerfile
+	.venv-scan/bin/checkov --framework dockerfile --skip-download --quiet --compact --file Dockerfile
+	.venv-scan/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 bench: .venv/dev-installed
 	$(BIN)/python -m tests.bench.run

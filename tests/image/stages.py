@@ -18,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,8 +79,10 @@ class Image:
 class Builder:
     """Goes through stages in a folder of its own; what steps cache is kept between builds."""
 
-    def __init__(self, folder: Path, cache: Path, context: Context) -> None:
+    def __init__(self, folder: Path, cache: Path, context: Context, make_base: Callable[[Path], None] | None = None) -> None:
+        """`make_base` makes what stands for an image from outside; by default one of Python."""
         self._root, self._kept, self._cache, self._context = folder / "root", folder / "stages", cache, context
+        self._make_base = make_base or make_python_base
         self._stages: dict[str, Image] = {}
         for made in (self._kept, self._cache):
             made.mkdir(parents=True, exist_ok=True)
@@ -98,9 +101,11 @@ class Builder:
     def _begin(self, stage: Stage) -> Image:
         base = self._stages.get(stage.base)
         if base is None:
-            _make_base(self._root)
+            self._make_base(self._root)
             return Image(self._root, dict(BASE_ENVIRONMENT))
-        self._copy_tree(base.root, self._root)
+        shutil.copytree(base.root, self._root, symlinks=True)
+        for path in (self._root, *self._root.rglob("*")):
+            BUILDER.own(path)
         return Image(self._root, dict(base.environment), base.workdir)
 
     def _take(self, image: Image, instruction: Instruction) -> None:
@@ -149,15 +154,15 @@ class Builder:
         return copied
 
     def _copy_tree(self, source: Path, place: Path) -> int:
-        """Copies a stage's folder to its place, times, modes and links as they are; the bytes of its files."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True)
-        BUILDER.own(place)
-        copied = 0
-        for path in place.rglob("*"):
-            BUILDER.own(path)
-            copied += 0 if path.is_symlink() or not path.is_file() else path.stat().st_size
-        return copied
+        """Copies a folder of a stage that is over, times, modes and links as they are; the bytes of its files.
+
+        The copies share their bytes with the originals, which nothing reads any more: thousands of files would take seconds.
+        """
+        _make_folders(self._root, place.parent)
+        shutil.copytree(source, place, symlinks=True, dirs_exist_ok=True, copy_function=os.link)
+        for folder in (place, *place.rglob("*/")):
+            BUILDER.own(folder)
+        return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())
 
     def _run(self, image: Image, instruction: Instruction) -> None:
         mounts = [self._mount(image, instruction.line, *flag) for flag in instruction.flags]
@@ -185,7 +190,7 @@ class Builder:
         return mount
 
 
-def _make_base(root: Path) -> None:
+def make_python_base(root: Path) -> None:
     """An empty root with what stands for the base image: folders, and a Python with pip."""
     for folder in ("root", "tmp", "usr/local"):
         _make_folders(root, root / folder)
