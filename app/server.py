@@ -123,9 +123,12 @@ class Server:
         return server
 
     @classmethod
-    async def open(cls, settings: Settings, client: Client | None = None) -> Self:
-        """A server that has all that it needs, and serves nothing but its metrics. Raises StartError."""
-        measuring, embedded = await Measuring.start(settings, method_names()), None
+    async def open(cls, settings: Settings, client: Client | None = None, *, will_serve: bool = True) -> Self:
+        """A server that has all that it needs, and serves nothing but its metrics. Raises StartError.
+
+        Its metrics name the methods it answers, once it `will_serve`: who watches tells servers from workers by them.
+        """
+        measuring, embedded = await Measuring.start(settings, method_names() if will_serve else ()), None
         try:
             if client is None:
                 client, embedded = await open_database(settings, measuring.database if measuring else None)
@@ -284,7 +287,7 @@ async def _work(settings: Settings) -> None:
     stopping = _Stopping()
     if not settings.mongodb_uri:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
-    server = await Server.open(settings)
+    server = await Server.open(settings, will_serve=False)
     starting = asyncio.create_task(server.start_work_alone(), name="start to work")
     await stopping.asked.wait()
     _log.info("stopping")

@@ -21,6 +21,7 @@ def _burns(days: int, factor: str, windows: tuple[str, str], held: str, severity
     """The budget of 30 days would be spent in so many: `factor` times as fast as it may, over the long and the short window."""
     long, short = windows
     limit = f"{factor} * {BUDGET}"
+    often = "more often than" if factor == "1" else f"more than {factor} times as often as"
     is_urgent = severity is Severity.CRITICAL
     return Alert(
         name=f"SeatlineBookingBudgetGoneIn{days}Days",
@@ -36,13 +37,13 @@ def _burns(days: int, factor: str, windows: tuple[str, str], held: str, severity
             "0.1% may. It still goes on."
         ),
         means=(
-            f"Buyers are told of errors where they should get seats, {factor} times as often as promised, for {long} and in the "
-            f"last {short} too."
+            f"Buyers are told of errors where they should get seats: {often} the promise allows, "
+            f"over {long} and still over the last {short}."
         ),
         look=(
             "Dashboard Seatline, row Calls: which codes (Calls that failed) and which reasons (Refusals by reason).",
             "DATABASE_UNAVAILABLE: row MongoDB, and the alerts of the database.",
-            "PAYMENT_UNAVAILABLE: row Payments, and the provider's own status page.",
+            "PAYMENT_UNAVAILABLE: row Payments and webhooks, and the provider's own status page.",
             "LANE_FULL or TOO_MANY_CALLS: row Lanes and row Processes: is it more callers than ever, or slower commits?",
             "COMMIT_ATTEMPTS_SPENT: the alert SeatlineSwapsLost has its steps.",
             "INTERNAL: the servers' logs; every such answer carries an incident's number that the log has with its cause.",
@@ -65,19 +66,19 @@ _SLOW = Alert(
     severity=Severity.WARNING,
     expression=(
         "histogram_quantile(0.99, sum by (namespace, le) "
-        f"(rate(grpc_server_handling_seconds_bucket{{{CREATE_BOOKING}}}[10m]))) > {_SLOW_SECONDS} "
-        f"and sum by (namespace) (rate(grpc_server_handling_seconds_count{{{CREATE_BOOKING}}}[10m])) "
+        f"(rate(grpc_server_handling_seconds_bucket{{{CREATE_BOOKING}}}[5m]))) > {_SLOW_SECONDS} "
+        f"and sum by (namespace) (rate(grpc_server_handling_seconds_count{{{CREATE_BOOKING}}}[5m])) "
         f"> {_SLOW_CALLS_PER_SECOND_MIN}"
     ),
     held="10m",
     summary="One in a hundred bookings is slow.",
-    description=f"The slowest hundredth of CreateBooking takes {{{{ $value | humanizeDuration }}}}; {_SLOW_SECONDS} s is too long.",
-    means="Buyers wait, and some go away or ask again. Usually a booking takes milliseconds, and a card's network a second or two.",
+    description=f"The slowest hundredth takes {{{{ $value | humanizeDuration }}}}; {_SLOW_SECONDS} s is too long.",
+    means="Buyers wait; some go away or ask again. Usually a booking takes milliseconds, a card's network a second or two.",
     look=(
         "Row Lanes: do callers wait for their turn (Time in the lane), or is each commit slow (Time of a commit)?",
         "Slow commits: row MongoDB, commands' times; then MongoDB's own disks, caches and elections.",
         "Waiting without slow commits: row Processes; a process at a whole processor, or a delayed event loop, is too busy.",
-        "Neither: row Payments; the provider may be slow. A trace of a slow call (the dots in the picture) shows where it waited.",
+        "Neither: row Payments and webhooks; is the provider slow? The trace of a slow call (a dot in the picture) tells.",
     ),
     act=(
         "Give MongoDB what it lacks, if its commands are slow.",
@@ -223,7 +224,7 @@ _TARGET_DOWN = Alert(
     ),
     act=(
         "Delete the pod if it hangs. It can be killed at any moment without harm.",
-        "If it was killed for memory, compare row Processes with its limit; cached passengers are what grows.",
+        "If it was killed for memory, compare its memory (row Processes) with its limit; cached passengers grow.",
     ),
     asks="See why the process is gone or hangs; kill it if it hangs, which harms nothing.",
 )

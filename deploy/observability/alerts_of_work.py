@@ -7,7 +7,7 @@ Belongs here: their expressions, their thresholds with reasons, and their runboo
 from deploy.observability.description import Alert, Group, Severity
 
 _OUTBOX_SECONDS = 300  # events are followed up within a second or two
-_SURVEY_SECONDS = 300  # workers survey the database some times a minute; who never has, did so in 1970
+_SURVEY_SECONDS = 300  # workers survey the database some times a minute
 _REFUND_SECONDS = 3_600  # a provider's bad hour; refunds usually take seconds
 _FAILED_SHARE = 0.9  # a receiver that is down is its owner's business; nearly all at once are ours
 _UNAVAILABLE_SHARE = 0.5
@@ -17,7 +17,9 @@ _NOBODY_WORKS = Alert(
     name="SeatlineNobodyWorks",
     severity=Severity.CRITICAL,
     expression=(
-        f"time() - max by (namespace) (seatline_survey_last_success_timestamp_seconds) > {_SURVEY_SECONDS} "
+        "group by (namespace) (seatline_build_info) "
+        "unless max by (namespace) (seatline_survey_last_success_timestamp_seconds) "
+        f"> time() - {_SURVEY_SECONDS} "
         "unless on (namespace) (max by (namespace) (seatline_database_available) == 0)"
     ),
     held="2m",
@@ -48,7 +50,7 @@ _OUTBOX = Alert(
     description="The oldest event that nothing has followed up is {{ $value | humanizeDuration }} old; usually it is seconds.",
     means="Workers run, but what follows a sale comes late or not at all: taking the money, refunds, webhooks.",
     look=(
-        "Row Outbox and jobs: does Events in the outbox grow evenly (too few workers) or stand still (one event is in the way)?",
+        "Row Outbox and jobs: do its events grow evenly (too few workers), or is one in the way?",
         "The workers' logs: `follow up events` fails with a reason, and is tried again.",
         "Row MongoDB: slow or failing commands.",
         "Row Processes: a worker at a whole processor.",
@@ -70,14 +72,14 @@ _REFUNDS = Alert(
     description="The oldest refund that is not made yet has waited for {{ $value | humanizeDuration }}.",
     means="Somebody has cancelled and has not got the money back. The receipt says PENDING, with the number of attempts.",
     look=(
-        "Row Payments: does the provider answer (unavailable), or say no (rejected)?",
+        "Row Payments and webhooks: does the provider answer (unavailable), or say no (rejected)?",
         "`seatline job list --state pending --kind 'settle payment'`: attempts, and the error of the last one.",
         "`seatline job list`: jobs that were given up, of the same kind.",
         "The provider's dashboard: balance, limits, disputes.",
     ),
     act=(
         "Provider away: wait. Tries go on by themselves, with pauses up to 15 minutes.",
-        "Provider says no: clear the reason there (balance, closed card), then `seatline job retry` for jobs that were given up.",
+        "Provider says no: clear the reason there (balance, closed card), then `seatline job retry` what was given up.",
         "Refund by hand only if the provider will never do it, and write down which; then `seatline verify` tells of it.",
     ),
     asks="See what the provider says; clear the reason there, then `seatline job retry` what was given up.",
@@ -93,7 +95,7 @@ _DEAD = Alert(
     means="A payment is not settled, and will not be until somebody says so: money not taken, or not given back.",
     look=(
         "`seatline job list`: each with its kind, its attempts and its last error.",
-        "Row Payments, at the time of the last attempts.",
+        "Row Payments and webhooks, at the time of the last attempts.",
     ),
     act=(
         "Clear the reason that the errors name: at the provider, in the settings, or by a release.",
@@ -112,7 +114,7 @@ _PAYMENTS = Alert(
     ),
     held="5m",
     summary="The payment provider does not answer.",
-    description="{{ $value | humanizePercentage }} of the requests to the payment provider of the last ten minutes had no answer.",
+    description="{{ $value | humanizePercentage }} of the last ten minutes' requests to the payment provider had no answer.",
     means="Buyers who pay by card are told UNAVAILABLE; captures and refunds wait. Nothing is taken twice.",
     look=(
         "The provider's status page.",

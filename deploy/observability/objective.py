@@ -4,8 +4,9 @@ Belongs here: the objective, which calls break it, the windows it is looked at t
 
 Of all calls of CreateBooking in 30 days, 99.9 % end other than through a fault of the service. A fault is whatever the caller
 can do nothing about: Internal, Unknown, DataLoss and Unimplemented; Unavailable, which is the database or the payment provider,
-since a buyer cares little whose outage it is; DeadlineExceeded, which is the service's own limit; Aborted, where other buyers
-or servers were first too often and the same call may be sent again; ResourceExhausted, where there was no room for the call.
+since a buyer cares little whose outage it is; DeadlineExceeded, since it was too slow, whether for the caller's patience or for
+the service's own; Aborted, where other buyers or servers were first too often and the same call may be sent again;
+ResourceExhausted, where there was no room for the call.
 
 Not a fault is ResourceExhausted for a full waiting list, which is an answer, and which only CreateBooking gives. Calls that
 ended since their caller had gone (Canceled) were neither served nor failed, and are not counted at all.
@@ -23,6 +24,11 @@ WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 _CALLS = "grpc_server_handled_total"
 
 
+def calls(window: str) -> str:
+    """The name of the recorded number of calls in a second that count, over the window."""
+    return f"namespace:seatline_create_booking_calls:rate{window}"
+
+
 def failures(window: str) -> str:
     """The name of the recorded number of failed calls in a second, over the window."""
     return f"namespace:seatline_create_booking_failures:rate{window}"
@@ -34,17 +40,18 @@ def failure_ratio(window: str) -> str:
 
 
 def recordings() -> list[Recording]:
-    """What is recorded for each window."""
+    """What is recorded for each window. Later ones rest on earlier ones, as rules of a group are evaluated in their order."""
     return [one for window in WINDOWS for one in _recordings(window)]
 
 
-def _recordings(window: str) -> tuple[Recording, Recording]:
-    calls = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
+def _recordings(window: str) -> tuple[Recording, ...]:
+    counted = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
     failed = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code=~"{FAILURE_CODES}"}}[{window}]))'
     answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason="WAITLIST_FULL"}}[{window}]))'
     # Codes and reasons that have not occurred yet have no series; they count as 0 wherever there are calls at all.
-    counted = f"clamp_min(({failed} or 0 * {calls}) - ({answered} or 0 * {calls}), 0)"
+    none = f"0 * {calls(window)}"
     return (
-        Recording(failures(window), counted),
-        Recording(failure_ratio(window), f"{failures(window)} / ({calls})"),
+        Recording(calls(window), counted),
+        Recording(failures(window), f"clamp_min(({failed} or {none}) - ({answered} or {none}), 0)"),
+        Recording(failure_ratio(window), f"{failures(window)} / {calls(window)}"),
     )

@@ -28,7 +28,7 @@ def labels(alert: Alert) -> dict[str, str]:
     return {"severity": alert.severity.value, "service": SERVICE}
 
 
-def annotations(alert: Alert) -> dict[str, str]:
+def texts(alert: Alert) -> dict[str, str]:
     """The texts of an alert, with Prometheus's templates in them."""
     return {"summary": alert.summary, "description": alert.description, "runbook": alert.runbook}
 
@@ -53,5 +53,5 @@ def _rules(group: Group) -> Iterator[dict[str, Any]]:
             "expr": alert.expression,
             "for": alert.held,
             "labels": labels(alert),
-            "annotations": annotations(alert),
+            "annotations": texts(alert),
         }

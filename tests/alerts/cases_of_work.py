@@ -1,0 +1,96 @@
+"""When alerts on events, money, jobs and webhooks fire, and when they stay silent.
+
+Belongs here: the cases. Not here: how they are run (`test_alerts.py`).
+"""
+
+from __future__ import annotations
+
+from tests.alerts.cases import Case, Firing, Seen, in_production, series
+
+_SECOND = {"pod": "seatline-1", "instance": "10.0.0.2:9464"}
+
+
+def _told(metric: str, one: str, other: str = "0x60", **labels: str) -> Seen:
+    """What a worker and another process say."""
+    return {series(metric, **labels): one, series(metric, **_SECOND, **labels): other}
+
+
+_SURVEY, _WORKS = "seatline_survey_last_success_timestamp_seconds", "SeatlineNobodyWorks"
+_AVAILABLE, _BUILD = "seatline_database_available", "seatline_build_info"
+_STAGING = series(_BUILD, namespace="staging")
+_IN_STAGING = (Firing({"namespace": "staging"}),)
+_OUTBOX, _AGE = "SeatlineOutboxOld", "seatline_outbox_age_seconds"
+_REFUNDS, _REFUND_AGE = "SeatlineRefundsLate", "seatline_refund_age_seconds"
+_DEAD = "SeatlineJobsDead"
+
+
+def _surveyed(worker: str, other: str = "_") -> Seen:
+    """When a worker last surveyed the database, and maybe another one, beside a server that never does."""
+    return {**_told(_SURVEY, worker, other), series(_BUILD): "1x30"}
+
+
+WORKERS = [
+    Case(_WORKS, "the last worker has gone", _surveyed("0+60x5 stale"), "12m", in_production()),
+    Case(_WORKS, "the last worker hangs", _surveyed("0+60x5 300x20"), "15m", in_production()),
+    Case(_WORKS, "there never was one", {series(_BUILD): "1x20"}, "10m", in_production()),
+    Case(_WORKS, "one has just begun and found nothing yet", _surveyed("0x20"), "10m", in_production()),
+    Case(_WORKS, "one works in one installation of two", {**_surveyed("0+60x20"), _STAGING: "1x20"}, "10m", _IN_STAGING),
+    Case(_WORKS, "one of two hangs", _surveyed("60x20", "0+60x20"), "15m"),
+    Case(_WORKS, "a worker starts again", _surveyed("0+60x5 stale _x2 480+60x20"), "9m"),
+    Case(_WORKS, "the database is away", {**_surveyed("60x20"), **_told(_AVAILABLE, "0x20")}, "15m"),
+    Case(_WORKS, "there are no such metrics", {}, "15m"),
+    Case(_OUTBOX, "events wait for minutes", _told(_AGE, "400x10"), "5m", in_production("6m 40s")),
+    Case(_OUTBOX, "they get older and older", _told(_AGE, "0+60x60"), "10m", in_production("10m 0s")),
+    Case(_OUTBOX, "they wait for a while", _told(_AGE, "200x10"), "5m"),
+    Case(_OUTBOX, "a worker was restarted", _told(_AGE, "0x3 310 0x10"), "4m"),
+    Case(_OUTBOX, "there are no such metrics", {}, "5m"),
+    Case(_REFUNDS, "one waits for more than an hour", _told(_REFUND_AGE, "4000x30"), "15m", in_production("1h 6m 40s")),
+    Case(_REFUNDS, "one waits for less than an hour", _told(_REFUND_AGE, "3500x30"), "15m"),
+    Case(_REFUNDS, "one was made after more than an hour", _told(_REFUND_AGE, "3500 3620 3680 0x30"), "15m"),
+    Case(_REFUNDS, "there are no such metrics", {}, "15m"),
+    Case(_DEAD, "three were given up", _told("seatline_jobs", "3x20", "2x20", state="dead"), "10m", in_production("3")),
+    Case(
+        _DEAD,
+        "many wait and none is dead",
+        {**_told("seatline_jobs", "500x20", state="waiting"), **_told("seatline_jobs", "0x20", state="dead")},
+        "10m",
+    ),
+    Case(_DEAD, "one is tried again at once", _told("seatline_jobs", "0 1 1 0x20", state="dead"), "4m"),
+    Case(_DEAD, "there are no such metrics", {}, "10m"),
+]
+
+
+def _asked(**values_by_outcome: str) -> Seen:
+    """What the payment provider was asked to authorize."""
+    requests = "seatline_payment_requests_total"
+    return {series(requests, operation="authorize", outcome=outcome): values for outcome, values in values_by_outcome.items()}
+
+
+def _sent(**values_by_outcome: str) -> Seen:
+    deliveries = "seatline_webhook_deliveries_total"
+    return {series(deliveries, outcome=outcome): values for outcome, values in values_by_outcome.items()}
+
+
+_PAYMENTS = "SeatlinePaymentsUnavailable"
+_FAILING, _GIVEN_UP = "SeatlineWebhooksFailing", "SeatlineWebhooksGivenUp"
+OTHERS = [
+    Case(_PAYMENTS, "two of three have no answer", _asked(ok="0+5x60", unavailable="0+10x60"), "20m", in_production("66.67%")),
+    Case(_PAYMENTS, "one in five has none", _asked(ok="0+8x60", unavailable="0+2x60"), "20m"),
+    Case(_PAYMENTS, "two minutes without an answer", _asked(ok="0+9x10 90x2 99+9x60", unavailable="0x10 0+9x2 18x60"), "14m"),
+    Case(_PAYMENTS, "cards are declined", _asked(ok="0+1x60", declined="0+20x60", unavailable="0x60"), "20m"),
+    Case(_PAYMENTS, "hardly anybody pays", _asked(unavailable="0+0.5x60"), "20m"),
+    Case(_PAYMENTS, "nobody pays", _asked(ok="9x60", unavailable="9x60"), "20m"),
+    Case(_PAYMENTS, "there are no such metrics", {}, "20m"),
+    Case(_FAILING, "no receiver can be reached", _sent(delivered="7x90", retried="0+5x90"), "50m", in_production("100%")),
+    Case(_FAILING, "half of the attempts fail", _sent(delivered="0+5x90", retried="0+5x90"), "50m"),
+    Case(_FAILING, "a receiver restarts", _sent(delivered="0+5x40 200x3 205+5x90", retried="0x40 0+5x3 15x90"), "50m"),
+    Case(_FAILING, "an attempt now and then", _sent(delivered="7x90", retried="0+0.2x90"), "50m"),
+    Case(_FAILING, "nothing is sent", _sent(delivered="7x90", retried="7x90"), "50m"),
+    Case(_FAILING, "there are no such metrics", {}, "50m"),
+    Case(_GIVEN_UP, "three were given up", _sent(given_up="0x60 3x90"), "75m", in_production("3")),
+    Case(_GIVEN_UP, "they are tried again", _sent(given_up="0x90", retried="0+5x90"), "75m"),
+    Case(_GIVEN_UP, "some were given up hours ago", _sent(given_up="0x5 3x200"), "2h"),
+    Case(_GIVEN_UP, "there are no such metrics", {}, "75m"),
+]
+
+CASES = [*WORKERS, *OTHERS]

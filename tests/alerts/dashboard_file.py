@@ -1,0 +1,33 @@
+"""The dashboard's file as it is, and what it asks Prometheus.
+
+Belongs here: reading the file. Not here: what ought to stand in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from deploy.observability.generate import CHART_FILES
+
+DASHBOARD: dict[str, Any] = json.loads((CHART_FILES / "dashboard.json").read_text())
+PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+# Of the dashboard, but for the one whose value Grafana chooses.
+VARIABLE = re.compile(r"\$\{?(\w+)")
+GRAFANAS_OWN = {"__rate_interval"}
+_LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
+
+
+def substituted(expression: str, rate_interval: str = "5m") -> str:
+    """An expression as Grafana sends it while everything is chosen."""
+    return VARIABLE.sub(lambda found: rate_interval if found[1] in GRAFANAS_OWN else ".*", expression)
+
+
+def expressions() -> list[str]:
+    """All that the dashboard asks for: in panels, for the marks on them, and for what there is to choose."""
+    found = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    found += [marks["expr"] for marks in DASHBOARD["annotations"]["list"]]
+    for variable in DASHBOARD["templating"]["list"]:
+        found += [f"group by ({label}) ({series})" for series, label in _LABEL_VALUES.findall(variable.get("definition", ""))]
+    return found

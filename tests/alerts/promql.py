@@ -1,0 +1,105 @@
+"""What expressions of Prometheus ask for.
+
+Belongs here: finding the series of an expression, with the labels that it takes for granted. Not here: whether an expression is
+right, which promtool says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_LABELS = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
+_GROUPED = re.compile(r"\bby\s*\(([^)]*)\)\s*\(")
+_NAME = re.compile(r"(?<![\w:])([a-zA-Z_:][\w:]*)(?!\s*\(|[\w:])")
+_MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
+_KEYWORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "bool", "offset", "group_left", "group_right"}
+# Only letters between the bars: what is spelled out, not a pattern.
+_SPELLED_OUT = re.compile(r"\w+(\|\w+)*")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Series that an expression names: their metric, what their labels have to be, and by which labels they are summed up."""
+
+    metric: str
+    matchers: tuple[tuple[str, str, str], ...]
+    grouped_by: frozenset[str]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """All labels that are taken for granted."""
+        return self.grouped_by | {label for label, _, _ in self.matchers}
+
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """The values that labels are spelled out to have."""
+        return {
+            label: value.split("|")
+            for label, operator, value in self.matchers
+            if operator in ("=", "=~") and _SPELLED_OUT.fullmatch(value)
+        }
+
+
+def selectors(expression: str) -> list[Selector]:
+    """The series of an expression, in their order. In it may be no subqueries, and no braces or brackets within quotes."""
+    bare = _blanked(expression, r"\{[^}]*\}")
+    bare = _blanked(_blanked(bare, r"\[[^\]]*\]"), r"\"[^\"]*\"")
+    names = _LABELS.sub(lambda found: " " * len(found[0]), bare)
+    groups = list(_groups(bare))
+    found = []
+    for name in _NAME.finditer(names):
+        if name[1] not in _KEYWORDS:
+            braces = re.match(r"\s*\{([^}]*)\}", expression[name.end() :])
+            matchers = tuple(_MATCHER.findall(braces[1])) if braces else ()
+            grouped_by = frozenset(label for labels, start, end in groups if start <= name.start() < end for label in labels)
+            found.append(Selector(name[1], matchers, grouped_by))
+    return found
+
+
+def unknown(
+    asked: Iterable[Selector],
+    series: Mapping[str, Sequence[Mapping[str, str]]],
+    may_lack_values: Collection[tuple[str, str]] = (),
+) -> list[str]:
+    """What is asked for and is not among the series of its metric, each with its labels: a metric, a label, or a value of one.
+
+    `may_lack_values` are labels, each with its metric, that have some of their values only when something happens.
+    """
+    wrong: set[str] = set()
+    for selector in asked:
+        metric, values = selector.metric, _values_by_label(series.get(selector.metric, ()))
+        if metric not in values["__name__"]:
+            wrong.add(metric)
+            continue
+        wrong.update(f"{metric} by {label}" for label in selector.labels if label not in values)
+        wrong.update(
+            f'{metric} with {label}="{value}"'
+            for label, expected in selector.values.items()
+            for value in expected
+            if (metric, label) not in may_lack_values and value not in values.get(label, ())
+        )
+    return sorted(wrong)
+
+
+def _values_by_label(series: Iterable[Mapping[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {"__name__": set()}
+    for one in series:
+        for label, value in one.items():
+            found.setdefault(label, set()).add(value)
+    return found
+
+
+def _groups(bare: str) -> Iterator[tuple[list[str], int, int]]:
+    """The labels of each `by (…) (…)`, with where the second parenthesis begins and ends."""
+    for grouped in _GROUPED.finditer(bare):
+        depth, end = 1, grouped.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(bare[end], 0)
+            end += 1
+        yield [label.strip() for label in grouped[1].split(",")], grouped.end(), end
+
+
+def _blanked(text: str, pattern: str) -> str:
+    return re.sub(pattern, lambda found: " " * len(found[0]), text)
