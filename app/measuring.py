@@ -7,9 +7,11 @@ what is measured (`app/telemetry`).
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from socket import gaierror
 from typing import Self
 
 from app.config import Settings
@@ -57,7 +59,7 @@ class Measuring:
         try:
             await measuring._page.start(host.strip("[]"), int(port))
         except OSError as error:
-            reason = error.strerror or error
+            reason = error.strerror if isinstance(error, gaierror) else os.strerror(error.errno or 0)
             raise StartError(f"SEATLINE_METRICS_LISTEN: cannot listen on {settings.metrics_listen}: {reason}") from error
         _log.info("metrics on %s, port %d", settings.metrics_listen, measuring.port)
         return measuring

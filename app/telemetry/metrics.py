@@ -21,7 +21,9 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-_Made = TypeVar("_Made", Counter, Gauge, Histogram)
+from app.telemetry.metrics_on_loop import LoopFamily
+
+_Made = TypeVar("_Made", Counter, Gauge, Histogram, LoopFamily)
 
 
 class Kind(StrEnum):
@@ -35,7 +37,8 @@ class Kind(StrEnum):
 class Family(NamedTuple):
     """A metric of one name. `buckets` are the upper bounds of a histogram, in its unit.
 
-    What `is_surveyed` is of the whole database, and shown only by processes that survey it.
+    What `is_surveyed` is of the whole database, and shown only by processes that survey it. What `is_on_loop` changes with each
+    call or batch, and only the event loop changes it.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Family(NamedTuple):
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     is_surveyed: bool = False
+    is_on_loop: bool = False
 
 
 # From a call that finds all it needs in memory to the longest that SEATLINE_CALL_SECONDS_MAX lets one take by default. A lone
@@ -64,21 +68,25 @@ _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 
+def _on_loop(name: str, kind: Kind, meaning: str, labels: tuple[str, ...] = (), buckets: tuple[float, ...] = ()) -> Family:
+    return Family(name, kind, meaning, labels, buckets, is_on_loop=True)
+
+
 def _surveyed(name: str, meaning: str, labels: tuple[str, ...] = ()) -> Family:
     return Family(name, Kind.GAUGE, meaning, labels, is_surveyed=True)
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("grpc_server_started_total", _COUNTER, "Calls that began.", _METHOD),
-    Family("grpc_server_handled_total", _COUNTER, "Calls that ended, by their status.", (*_METHOD, "grpc_code")),
-    Family(
+    _on_loop("grpc_server_started_total", _COUNTER, "Calls that began.", _METHOD),
+    _on_loop("grpc_server_handled_total", _COUNTER, "Calls that ended, by their status.", (*_METHOD, "grpc_code")),
+    _on_loop(
         "grpc_server_handling_seconds", _HISTOGRAM, "How long calls took, with traces as exemplars.", _METHOD, _CALL_SECONDS
     ),
     Family("grpc_server_in_flight_calls", _GAUGE, "Calls that are being answered."),
     Family("seatline_build_info", _GAUGE, "Always 1; the version that runs.", ("version",)),
-    Family("seatline_refusals_total", _COUNTER, "Calls that were refused, by the reason that callers are told.", ("reason",)),
-    Family("seatline_bookings_total", _COUNTER, "What was committed to happen to bookings.", ("outcome",)),
-    Family("seatline_holds_total", _COUNTER, "What was committed to happen to holds.", ("outcome",)),
+    _on_loop("seatline_refusals_total", _COUNTER, "Calls that were refused, by the reason that callers are told.", ("reason",)),
+    _on_loop("seatline_bookings_total", _COUNTER, "What was committed to happen to bookings.", ("outcome",)),
+    _on_loop("seatline_holds_total", _COUNTER, "What was committed to happen to holds.", ("outcome",)),
     _surveyed(
         "seatline_seats",
         "Seats of runs that have not departed. Sold is what is sold or held for any part of the way.",
@@ -88,16 +96,16 @@ FAMILIES: tuple[Family, ...] = (
     _surveyed("seatline_waitlist_bookings", "Bookings that wait for seats, on all runs that have not arrived."),
     Family("seatline_lanes", _GAUGE, "Train runs that this process keeps a lane for."),
     Family("seatline_lane_queue_callers", _GAUGE, "Callers who wait in this process's lanes to be decided for."),
-    Family("seatline_lane_batch_callers", _HISTOGRAM, "Callers that were decided for together.", (), _BATCH_CALLERS),
-    Family("seatline_lane_wait_seconds", _HISTOGRAM, "How long callers waited before their batch began.", (), _CALL_SECONDS),
-    Family(
+    _on_loop("seatline_lane_batch_callers", _HISTOGRAM, "Callers that were decided for together.", (), _BATCH_CALLERS),
+    _on_loop("seatline_lane_wait_seconds", _HISTOGRAM, "How long callers waited before their batch began.", (), _CALL_SECONDS),
+    _on_loop(
         "seatline_lane_commit_seconds",
         _HISTOGRAM,
         "How long the commits of batches took, from the decisions to the answers.",
         (),
         _COMMIT_SECONDS,
     ),
-    Family(
+    _on_loop(
         "seatline_lane_swaps_lost_total", _COUNTER, "Commits that another server was ahead of, and that were decided again."
     ),
     _surveyed("seatline_outbox_age_seconds", "How long the oldest event has waited for what follows from it."),
@@ -166,6 +174,10 @@ class Metrics:
             if family.is_surveyed:
                 self.registry.register(self._made[family.name])
 
+    def on_loop(self, name: str) -> LoopFamily:
+        """The family of that name that only the event loop changes."""
+        return self._of(name, LoopFamily)
+
     def counter(self, name: str) -> Counter:
         """The counter of that name."""
         return self._of(name, Counter)
@@ -208,7 +220,12 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
-def _make(family: Family, registry: CollectorRegistry | None) -> Counter | Gauge | Histogram:
+def _make(family: Family, registry: CollectorRegistry | None) -> Counter | Gauge | Histogram | LoopFamily:
+    if family.is_on_loop:
+        made_on_loop = LoopFamily(family.name, family.meaning, family.labels, family.buckets)
+        if registry is not None:
+            registry.register(made_on_loop)
+        return made_on_loop
     if family.kind is Kind.HISTOGRAM:
         return Histogram(family.name, family.meaning, family.labels, registry=registry, buckets=family.buckets)
     made = Counter if family.kind is Kind.COUNTER else Gauge

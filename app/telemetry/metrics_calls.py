@@ -2,18 +2,21 @@
 
 Belongs here: what is counted of a call as it begins and ends. Does not: which families there are (`metrics.py`).
 
-All of it runs within every call, so each child of a family is looked up once and kept.
+All of it runs within every call: nothing is looked up twice, and nothing is called that need not be.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from time import perf_counter
+from time import perf_counter, time
 
 import grpc
+from opentelemetry.context import get_current
 from opentelemetry.trace import format_trace_id, get_current_span
-from prometheus_client import Counter, Histogram
+from prometheus_client.core import Exemplar
 
 from app.domain.refusals import Reason
 from app.telemetry.metrics import Metrics
+from app.telemetry.metrics_on_loop import Count, Spread
 
 UNARY = "unary"
 _OK = grpc.StatusCode.OK
@@ -22,31 +25,39 @@ _UNKNOWN = "/unknown/unknown"
 
 
 class _Method:
-    """The metrics of one method, or of all that are unknown. There is no histogram before a first call."""
+    """The metrics of one method, or of all that are unknown. There is no histogram before a first call has ended."""
 
-    __slots__ = ("_family", "_histogram", "_labels", "_seconds", "codes", "started")
+    __slots__ = ("_handled", "_labels", "_seconds", "_timed", "codes", "ok", "started")
 
     def __init__(self, metrics: Metrics, method: str) -> None:
         service, name = method.strip("/").split("/")
         self._labels = (UNARY, service, name)
-        self._family = metrics.counter("grpc_server_handled_total")
-        self.started: Counter = metrics.counter("grpc_server_started_total").labels(*self._labels)
-        self._histogram = metrics.histogram("grpc_server_handling_seconds")
-        self._seconds: Histogram | None = None
-        self.codes: dict[grpc.StatusCode, Counter] = {}
-        self.counter_of(_OK)
+        self._handled = metrics.on_loop("grpc_server_handled_total")
+        self._timed = metrics.on_loop("grpc_server_handling_seconds")
+        self._seconds: Spread | None = None
+        self.started = metrics.on_loop("grpc_server_started_total").count(*self._labels)
+        self.ok = self._handled.count(*self._labels, "OK")
+        self.codes: dict[grpc.StatusCode, Count] = {_OK: self.ok}
 
-    def observe(self, seconds: float, exemplar: dict[str, str] | None) -> None:
-        """A call of this method took so long."""
+    @property
+    def in_flight(self) -> int:
+        """The calls of this method that have begun and not ended."""
+        ended = sum(
+            count.value for count in list(self.codes.values())
+        )  # first, or what ends in between would be less than none
+        return self.started.value - ended
+
+    def seconds(self) -> Spread:
+        """How long the calls of this method took."""
         if self._seconds is None:
-            self._seconds = self._histogram.labels(*self._labels)
-        self._seconds.observe(seconds, exemplar)
+            self._seconds = self._timed.spread(*self._labels)
+        return self._seconds
 
-    def counter_of(self, code: grpc.StatusCode) -> Counter:
+    def count_of(self, code: grpc.StatusCode) -> Count:
         """The calls of this method that ended with that status."""
         found = self.codes.get(code)
         if found is None:
-            found = self.codes[code] = self._family.labels(*self._labels, code_name(code))
+            found = self.codes[code] = self._handled.count(*self._labels, code_name(code))
         return found
 
 
@@ -54,33 +65,42 @@ class CallMetrics:
     """Counts and times calls. `methods` are the full names of all there are; any other one is counted as unknown."""
 
     def __init__(self, metrics: Metrics, methods: Iterable[str]) -> None:
-        self._methods = {method: _Method(metrics, method) for method in methods}
-        self._unknown: _Method | None = None
         self._metrics = metrics
-        self._refusals = metrics.counters("seatline_refusals_total", [reason.value for reason in Reason])
-        self._in_flight = 0
-        metrics.gauge("grpc_server_in_flight_calls").set_function(lambda: self._in_flight)
+        self._methods = {method: _Method(metrics, method) for method in methods}
+        refusals = metrics.on_loop("seatline_refusals_total")
+        self._refusals = {reason: refusals.count(reason.value) for reason in Reason}
+        metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)
 
     def began(self, method: str, context: object) -> tuple[_Method, float]:
         """A call begins; gives its method's metrics and when that was."""
         counted = self._methods.get(method) or self._of_unknown()
-        counted.started.inc()
-        self._in_flight += 1
+        counted.started.value += 1
         return counted, perf_counter()
 
     def ended(self, begun: tuple[_Method, float], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         """The call has ended. The trace that it belongs to is shown as an exemplar, if it is kept."""
         counted, began_at = begun
-        self._in_flight -= 1
-        (counted.codes.get(code) or counted.counter_of(code)).inc()
-        counted.observe(perf_counter() - began_at, _exemplar())
+        seconds = perf_counter() - began_at
+        if code is _OK:
+            counted.ok.value += 1
+        else:
+            counted.count_of(code).value += 1
+        spread = counted.seconds()
+        bucket = bisect_left(spread.bounds, seconds)
+        spread.counts[bucket] += 1
+        spread.total += seconds
         if reason is not None:
-            self._refusals[reason.value].inc()
+            self._refusals[reason].value += 1
+        if get_current():  # where nothing is traced, it is empty
+            _keep_exemplar(spread, bucket, seconds)
+
+    def _in_flight(self) -> float:
+        return sum(one.in_flight for one in list(self._methods.values()))
 
     def _of_unknown(self) -> _Method:
-        if self._unknown is None:
-            self._unknown = _Method(self._metrics, _UNKNOWN)
-        return self._unknown
+        if _UNKNOWN not in self._methods:
+            self._methods[_UNKNOWN] = _Method(self._metrics, _UNKNOWN)
+        return self._methods[_UNKNOWN]
 
 
 def code_name(code: grpc.StatusCode) -> str:
@@ -90,6 +110,7 @@ def code_name(code: grpc.StatusCode) -> str:
     return "Canceled" if code is grpc.StatusCode.CANCELLED else code.name.title().replace("_", "")
 
 
-def _exemplar() -> dict[str, str] | None:
+def _keep_exemplar(spread: Spread, bucket: int, seconds: float) -> None:
     context = get_current_span().get_span_context()
-    return {"trace_id": format_trace_id(context.trace_id)} if context.trace_flags.sampled else None
+    if context.trace_flags.sampled:
+        spread.exemplars[bucket] = Exemplar({"trace_id": format_trace_id(context.trace_id)}, seconds, time())

@@ -24,14 +24,13 @@ from app.telemetry.metrics_calls import CallMetrics, code_name
 from app.telemetry.metrics_database import DatabaseMetrics
 from app.telemetry.metrics_lanes import LaneMetrics
 from app.telemetry.metrics_work import PaymentMetrics, WorkMetrics
+from tests.integration.metrics_scrapes import SERIES_MAX
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- metrics -->", "<!-- /metrics -->"
 BOOK = "/seatline.v1.BookingService/CreateBooking"
 OK = grpc.StatusCode.OK
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
-# All methods with all codes, and the histograms of all that there is. Prometheus takes millions; a scrape of these, some ms.
-SERIES_MAX = 1_600
 
 
 class Shown:

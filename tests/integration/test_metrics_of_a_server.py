@@ -20,10 +20,9 @@ from app.store.embedded import EmbeddedMongod
 from app.telemetry.metrics import metric_names
 from tests.integration.clients import booking_request, people, refusal
 from tests.integration.health_checks import health, slow_commits, under_way
-from tests.integration.metrics_scrapes import Scrape, scrape, scrape_open_metrics, shows
+from tests.integration.metrics_scrapes import SERIES_MAX, Scrape, scrape, scrape_open_metrics, shows
 from tests.integration.webhook_desk import WebhookDesk
 from tests.integration.world import NEXT_DATE, TRAVEL_DATE, Clock, World, eventually, serving, settings_for
-from tests.unit.test_metrics import SERIES_MAX
 
 HANDLED, STARTED, IN_FLIGHT = "grpc_server_handled_total", "grpc_server_started_total", "grpc_server_in_flight_calls"
 MEASURED: dict[str, Any] = {"metrics_listen": "127.0.0.1:0", "survey_seconds": 1.0}
