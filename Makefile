@@ -10,8 +10,11 @@ run: .venv/run-installed
 	@$(BIN)/seatline serve --with-worker & server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(BIN)/seatline demo --wait 60 && echo && echo "Serving; Ctrl-C ends it. The command above is $(BIN)/seatline." && wait $$server
 
+# Tests wait for processes and databases more than they compute, so a few run beside each other. Those of one file share what they
+# set up; those that take longest come first.
+TEST_PROCESSES := 3
 test: .venv/dev-installed
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # Without whatever starts a real mongod or a process.
 test-fast: .venv/dev-installed
@@ -29,7 +32,9 @@ check: .venv/dev-installed .venv-scan/installed
 	cd proto && ../$(BIN)/buf format --diff --exit-code .
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
-	$(BIN)/pytest -q tests/test_floors.py tests/alerts
+	$(BIN)/pytest -q tests/test_floors.py tests/alerts tests/chart
+	$(BIN)/python -m tests.chart.rendering build/chart
+	.venv-scan/bin/checkov --directory build/chart --config-file deploy/helm/checkov.yaml
 	$(BIN)/hadolint Dockerfile
 	.venv-scan/bin/checkov --framework dockerfile --skip-download --quiet --compact --file Dockerfile
 	.venv-scan/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml

@@ -102,6 +102,13 @@ class Settings(BaseSettings):
         le=60,
         description="After SIGTERM: how long to go on serving while health says NOT_SERVING, so that clients leave.",
     )
+    connection_seconds_max: float = Field(
+        10.0,
+        ge=0,
+        le=3_600,
+        description="After so long a client is asked to connect anew, and so finds servers that were started since. A server "
+        "that ends waits a tenth and a second longer for its clients to leave. 0: never; calls that meet its end are lost.",
+    )
     health_interval_seconds: float = Field(1.0, gt=0, le=60, description="How often MongoDB is asked whether it is there.")
     lane_batch_max: int = Field(
         256, ge=1, le=512, description="Commands of one commit. More would only lengthen the slowest answer."

@@ -109,7 +109,7 @@ def lane_bounds(settings: Settings) -> LaneBounds:
 
 def grpc_options(settings: Settings) -> list[tuple[str, int]]:
     """The options of the gRPC server."""
-    return [
+    options = [
         ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
         ("grpc.max_receive_message_length", settings.message_bytes_max),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -117,3 +117,10 @@ def grpc_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),
         ("grpc.keepalive_timeout_ms", _SERVER_PING_ANSWER_MILLISECONDS_MAX),
     ]
+    if settings.connection_seconds_max:
+        options += [
+            ("grpc.max_connection_age_ms", int(settings.connection_seconds_max * 1000)),
+            # Calls under way finish; what watches the health for ever starts again on the next connection.
+            ("grpc.max_connection_age_grace_ms", int(settings.call_seconds_max * 1000)),
+        ]
+    return options

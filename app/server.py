@@ -23,6 +23,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
+from app.connections import connections_to, take_no_more
 from app.health import Health
 from app.measuring import Measuring
 from app.opening import StartError, grpc_options, lane_bounds, open_database, provider_of, tracing_of
@@ -59,6 +60,11 @@ _SWITCH_SECONDS = 0.0005
 # this kind wait for its turn to end; where another processor is free, they run at once all the same. It saves a fifth of what
 # a call costs.
 _SCHEDULING = getattr(os, "SCHED_BATCH", None)  # Linux
+# gRPC lets connections become up to a tenth older or younger than told, so that they do not end together.
+_AGE_SPREAD = 1.1
+# Leaving takes the client a round trip, and the calls that it has under way.
+_LEAVING_SECONDS = 1.0
+_LOOK_SECONDS = 0.05
 
 
 def present_moment() -> datetime:
@@ -169,15 +175,31 @@ class Server:
             self.start_work()
         self._check_database_from_now_on()
 
-    async def stop(self) -> None:
-        """Lets clients leave, finishes the calls under way, and closes everything."""
+    async def stop(self, hurried: asyncio.Event | None = None) -> None:
+        """Lets clients leave, finishes the calls under way, and closes everything.
+
+        Once `hurried` is set, no client is waited for any more.
+        """
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
+        await self._health.servicer.end_watches()
+        await self._let_clients_leave(hurried or asyncio.Event())
         await self._health.servicer.end_watches()
         await self._grpc.stop(self._settings.drain_seconds)
         await self.end_work()
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
+
+    async def _let_clients_leave(self, hurried: asyncio.Event) -> None:
+        """Takes no more connections, and returns once there are none any more, or once all have been asked to go."""
+        if not self.port:
+            return
+        take_no_more(self.port)
+        age = self._settings.connection_seconds_max
+        end = time.monotonic() + (age * _AGE_SPREAD + _LEAVING_SECONDS if age else 0)
+        while time.monotonic() < end and not hurried.is_set() and connections_to(self.port) != 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hurried.wait(), _LOOK_SECONDS)
 
     def start_work(self) -> None:
         """Begins the worker's part in this process."""
@@ -236,6 +258,7 @@ class Server:
         except Exception as error:  # whatever it is, the database cannot be used now
             _log.debug("database check failed: %s", type(error).__name__)
             await self._health.set_available(False)
+            self._guard.give_up_all()
             return
         await self._health.set_available(self._has_indexes or await self._make_indexes())
 
@@ -273,36 +296,42 @@ def run_worker(settings: Settings) -> None:
     asyncio.run(_work(settings))
 
 
-def _stop_signal() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT."""
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping
+class _Stopping:
+    """SIGTERM and SIGINT. `asked` is set by either; `hurried` by SIGINT, where a person waits, and by a second signal."""
+
+    def __init__(self) -> None:
+        self.asked, self.hurried = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._told, number)
+
+    def _told(self, number: signal.Signals) -> None:
+        if number == signal.SIGINT or self.asked.is_set():
+            self.hurried.set()
+        self.asked.set()
 
 
 async def _work(settings: Settings) -> None:
-    stopping = _stop_signal()
+    stopping = _Stopping()
     if not settings.mongodb_uri:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
     server = await Server.open(settings, will_serve=False)
     starting = asyncio.create_task(server.start_work_alone(), name="start to work")
-    await stopping.wait()
+    await stopping.asked.wait()
     _log.info("stopping")
     starting.cancel()
     await server.end_work()
 
 
 async def _serve(settings: Settings) -> None:
-    stopping = _stop_signal()
+    stopping = _Stopping()
     server = await Server.start(settings)
     if not settings.listens_on_loopback:
         _log.warning("%s is open to other machines and callers name themselves: anybody may do anything", settings.listen)
     tune_interpreter()
     _log.info("serving seatline.v1 on %s, port %d", settings.listen, server.port)
-    await stopping.wait()
+    await stopping.asked.wait()
     _log.info("stopping")
-    await server.stop()
+    await server.stop(stopping.hurried)
 
 
 async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

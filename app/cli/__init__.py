@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from app.cli import holding, jobs, looking, operating, serving, travelling, verifying, webhooks
+from app.cli import checking, holding, jobs, looking, operating, serving, travelling, verifying, webhooks
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -41,6 +41,8 @@ def _application() -> typer.Typer:
     app.command("verify", rich_help_panel=_SERVICE)(verifying.verify)
     for name, command, panel in (
         ("demo", serving.demo, _SERVICE),
+        ("health", checking.health, _SERVICE),
+        ("probe", checking.probe, _SERVICE),
         ("runs", looking.runs, _PASSENGERS),
         ("map", looking.map_seats, _PASSENGERS),
         ("book", travelling.book, _PASSENGERS),

@@ -82,10 +82,22 @@ class Calls:
             merged.next_page_token = page.next_page_token  # merging leaves an empty one out
         return cast(AnswerT, merged)
 
-    def wait_until_serving(self, wait_seconds: float) -> None:
+    def health(self, service: str = "") -> tuple[Message, str]:
+        """What the server says of itself, or of one of its services, and the name of that status. Raises `CallError`."""
+        stub: Any = health_pb2_grpc.HealthStub(self._channel)  # published without types
+        try:
+            answer = self.call(stub.Check, health_pb2.HealthCheckRequest(service=service))
+        except CallError as failed:
+            if failed.failure.code != "NOT_FOUND":
+                raise
+            unknown = Failure("NOT_FOUND", f"The service at {self.options.target} has no health by the name {service}")
+            raise CallError(unknown) from failed
+        return answer, health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+    def wait_until_serving(self, wait_seconds: float, service: str = "") -> None:
         """Returns once the service says that it serves; raises `CallError` when it has not within `wait_seconds`."""
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # published without types
-        states = health.Watch(health_pb2.HealthCheckRequest(), timeout=wait_seconds, wait_for_ready=True)
+        states = health.Watch(health_pb2.HealthCheckRequest(service=service), timeout=wait_seconds, wait_for_ready=True)
         try:
             for answer in states:  # bounded by the call's deadline
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:

@@ -1,11 +1,10 @@
 """Sending to webhooks.
 
 Belongs here: signing by Standard Webhooks, sending once, and what the answer means. Does not: when it is tried again
-(`app/domain/webhooks.py`), connections (`transport.py`), what an event looks like (`cloud_events.py`).
+(`app/domain/webhooks.py`), connections (`transport.py`), secrets (`secrets.py`), what an event looks like (`cloud_events.py`).
 """
 
 import asyncio
-import base64
 import logging
 import re
 import ssl
@@ -27,8 +26,6 @@ from app.notify.addresses import Resolve, SystemResolver
 from app.notify.cloud_events import CONTENT_TYPE
 from app.notify.transport import FAILURES, CheckedConnections, CheckedTransport, failure_text
 
-# Standard Webhooks, "Signature scheme"; 512 bits are the most.
-SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
 ANSWER_BYTES_MAX = 4_096  # of an answer's body; enough to see what a receiver complains of
 DETAIL_LENGTH_MAX = 300  # characters; as for refusals
 # As long as our own longest pause: nobody can silence us for longer than we would keep silent by ourselves.
@@ -38,13 +35,6 @@ _GONE = 410
 # What is signed is "<id>.<time>.<body>": a full stop in the id would let one message pass for another.
 _EVENT_ID = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
-
-
-def make_secret(random_bytes: bytes) -> str:
-    """A secret for signing, as both sides write it: `whsec_` and base 64. Takes 24 to 64 bytes of chance, or ValueError."""
-    if not SECRET_BYTES_MIN <= len(random_bytes) <= SECRET_BYTES_MAX:
-        raise ValueError(f"a secret takes {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes")
-    return f"whsec_{base64.b64encode(random_bytes).decode()}"
 
 
 def signed_headers(webhook: Webhook, event_id: str, body: bytes, now: datetime) -> dict[str, str]:

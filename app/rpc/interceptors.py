@@ -50,7 +50,8 @@ class Guard:
         self._is_available = is_available
         # Every call may take equally long, so that the calls under way stand in the order of their ends.
         self._ends: dict[asyncio.Task[Any], float] = {}
-        self._overdue: set[asyncio.Task[Any]] = set()
+        # Calls that this guard has cancelled, and why.
+        self._given_up: dict[asyncio.Task[Any], Refusal] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def around(self, method: str, handler: _Handler) -> _Handler:
@@ -76,7 +77,7 @@ class Guard:
             except Refusal as error:
                 refusal = error
             except asyncio.CancelledError as error:
-                refusal = self._overdue_refusal(task)
+                refusal = self._reason_given_up(task)
                 if refusal is None and task.cancelling():
                     code = self._code_of_gone(task, context)
                     raise
@@ -85,19 +86,29 @@ class Guard:
                 refusal = _incident(error)
             finally:
                 del self._ends[task]
-                self._overdue.discard(task)
+                self._given_up.pop(task, None)
                 code = code if refusal is None else STATUS_CODES[refusal.reason]
                 observer.ended(begun, method, code, refusal.reason if refusal else None)
             return await _abort(context, refusal)
 
         return guarded
 
-    def _overdue_refusal(self, task: asyncio.Task[Any]) -> Refusal | None:
-        """For a call that took too long."""
-        if task not in self._overdue:
-            return None
-        task.uncancel()
-        return Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take")
+    def give_up_all(self) -> None:
+        """Tells all calls under way that the database is away; what becomes of them is found out by sending them again."""
+        for task in self._ends:
+            self._give_up(task, _database_away())
+
+    def _give_up(self, task: asyncio.Task[Any], reason: Refusal) -> None:
+        if task not in self._given_up:
+            self._given_up[task] = reason
+            task.cancel()
+
+    def _reason_given_up(self, task: asyncio.Task[Any]) -> Refusal | None:
+        """For a call that this guard has cancelled."""
+        reason = self._given_up.get(task)
+        if reason is not None:
+            task.uncancel()
+        return reason
 
     def _code_of_gone(self, task: asyncio.Task[Any], context: Context) -> grpc.StatusCode:
         """What a client who is not there any more has: its deadline has passed, or it has cancelled."""
@@ -126,15 +137,13 @@ class Guard:
             if end > loop.time():
                 self._timer = loop.call_at(end, self._end_overdue)
                 break
-            if task not in self._overdue:
-                self._overdue.add(task)
-                task.cancel()
+            self._give_up(task, Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take"))
 
     def _require_room(self) -> None:
         if len(self._ends) > self._calls_in_flight_max:
             raise Refusal(Reason.TOO_MANY_CALLS, "the server answers as many calls as it may; try again in a moment")
         if not self._is_available():
-            raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again")
+            raise _database_away()
 
 
 class GuardedServer:
@@ -151,6 +160,10 @@ class GuardedServer:
         """Adds the handlers of a service, by the names of its methods."""
         guarded = {name: self._guard.around(f"/{service}/{name}", handler) for name, handler in handlers.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
+
+
+def _database_away() -> Refusal:
+    return Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again")
 
 
 async def _abort(context: Context, refusal: Refusal) -> NoReturn:

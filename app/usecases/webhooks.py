@@ -12,7 +12,7 @@ from datetime import datetime
 from app.domain.people import Caller, email_key, identified, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import WEBHOOKS_MAX, Delivery, Webhook, changed, make_webhook, rotated, webhook_id_for
-from app.notify.webhooks import make_secret
+from app.notify.secrets import make_secret
 from app.store.store import Store
 from app.store.webhooks import DeliveryKey, delivery_key
 

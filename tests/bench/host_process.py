@@ -28,6 +28,7 @@ class Host:
         environment = untraced | {
             "SEATLINE_MONGODB_URI": mongodb_uri,
             "SEATLINE_LISTEN": "127.0.0.1:0",
+            "SEATLINE_CONNECTION_SECONDS_MAX": "0",  # the load keeps to its connections
             "SEATLINE_DATA_DIR": str(data_dir / name),
             **variables,
         }

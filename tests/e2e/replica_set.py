@@ -45,7 +45,7 @@ _PORTS = range(20_000, 32_000)
 MongoDatabase = Database[dict[str, Any]]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now. The kernel gives none of these to whoever connects to something, not even while their
     member is dead.
     """
@@ -115,7 +115,7 @@ class ReplicaSet:
     """Members that make up one set. Made by `replica_set`."""
 
     def __init__(self, binary: Path, home: Path, count: int) -> None:
-        self.members = [Member(binary, home / f"member{number}", port) for number, port in enumerate(_free_ports(count))]
+        self.members = [Member(binary, home / f"member{number}", port) for number, port in enumerate(free_ports(count))]
         addresses = ",".join(member.address for member in self.members)
         self.uri = f"mongodb://{addresses}/?replicaSet={NAME}"
 

@@ -14,9 +14,12 @@ from pathlib import Path
 import grpc
 import pytest
 
+from app.store.embedded import EmbeddedMongod
 from tests.e2e.process import REPOSITORY, a_run, environment, server_process
 from tests.integration.clients import Phone, people, seats_of
 from tests.integration.health_checks import under_way
+
+READY_SECONDS_MAX, STARTS_MAX = 2.0, 8
 
 
 async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
@@ -80,8 +83,19 @@ async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_be
         pass  # the data directory is free again
 
 
+async def test_a_server_is_ready_within_two_seconds(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+    """The quickest of a few: others use this machine, too."""
+    settings = {"SEATLINE_MONGODB_URI": mongod.uri, "SEATLINE_MONGODB_DATABASE": "test_start"}
+    ready_seconds: list[float] = []
+    while not ready_seconds or (min(ready_seconds) >= READY_SECONDS_MAX and len(ready_seconds) < STARTS_MAX):
+        async with server_process(tmp_path / f"data{len(ready_seconds)}", **settings) as server:
+            ready_seconds.append(server.ready_seconds)
+    assert min(ready_seconds) < READY_SECONDS_MAX, ready_seconds
+
+
 async def test_calls_under_way_at_sigterm_finish_and_the_server_ends_in_good_order(tmp_path: Path) -> None:
-    async with server_process(tmp_path / "data", SEATLINE_CALLS_IN_FLIGHT_MAX="30") as server:
+    settings = {"SEATLINE_CALLS_IN_FLIGHT_MAX": "30", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "20"}
+    async with server_process(tmp_path / "data", **settings) as server:
         print(f"start to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - a figure for whoever asks for it with -s
         async with grpc.aio.insecure_channel(server.target) as channel:
             run = await a_run(channel, "A40")

@@ -12,8 +12,9 @@ import trustme
 
 from app.domain.webhooks import Outcome, OutcomeKind, make_webhook
 from app.notify.addresses import SystemResolver
+from app.notify.secrets import make_secret
 from app.notify.transport import ADDRESSES_TRIED_MAX
-from app.notify.webhooks import WebhookSender, make_secret
+from app.notify.webhooks import WebhookSender
 from tests.integration.webhook_receiver import (
     LOOPBACK,
     AllToLoopback,

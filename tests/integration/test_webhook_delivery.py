@@ -11,7 +11,8 @@ from standardwebhooks import Webhook as Verifier
 from app.domain.events import Event, EventType, event_id
 from app.domain.webhooks import Delivery, DeliveryState, after_attempt, check_url, deliveries_of, make_webhook
 from app.notify.cloud_events import encode
-from app.notify.webhooks import WebhookSender, make_secret
+from app.notify.secrets import make_secret
+from app.notify.webhooks import WebhookSender
 from app.store.driver import connect_mock
 from app.store.webhooks import WebhookDeliveries, Webhooks, make_webhook_indexes
 from tests.integration.webhook_receiver import LOOPBACK, answering, receiving

@@ -15,7 +15,8 @@ import pytest_asyncio
 from standardwebhooks import Webhook as Verifier
 
 from app.domain.webhooks import Outcome, OutcomeKind, Webhook, make_webhook
-from app.notify.webhooks import DETAIL_LENGTH_MAX, WebhookSender, make_secret
+from app.notify.secrets import make_secret
+from app.notify.webhooks import DETAIL_LENGTH_MAX, WebhookSender
 from tests.integration.webhook_receiver import (
     LOOPBACK,
     Answer,

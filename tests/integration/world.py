@@ -134,8 +134,11 @@ class World:
 
 
 def settings_for(uri: str = "", database: str = "", **chosen: Any) -> Settings:
-    """Settings for a server on a free loopback port; a database of its own unless one is named."""
-    chosen = {"listen": "127.0.0.1:0", "drain_seconds": 2.0, **chosen}
+    """Settings for a server on a free loopback port; a database of its own unless one is named.
+
+    It waits for no client to leave: tests end servers that they still have channels to.
+    """
+    chosen = {"listen": "127.0.0.1:0", "drain_seconds": 2.0, "connection_seconds_max": 0.0, **chosen}
     return Settings(mongodb_uri=uri, mongodb_database=database or f"test_{uuid.uuid4().hex[:16]}", **chosen)
 
 

@@ -9,11 +9,11 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from app.domain.webhooks import OutcomeKind, make_webhook, rotated
+from app.notify.secrets import make_secret
 from app.notify.webhooks import (
     ANSWER_BYTES_MAX,
     DETAIL_LENGTH_MAX,
     RETRY_AFTER_SECONDS_MAX,
-    make_secret,
     outcome_of,
     signed_headers,
 )

@@ -1,0 +1,150 @@
+{{/* What the pods of servers, workers and the test have alike. Not here: what makes them different. */}}
+
+{{- define "seatline.ports.grpc" -}}50051{{- end }}
+{{- define "seatline.ports.metrics" -}}9464{{- end }}
+
+{{/* The last moments of a worker: its jobs, then closing. */}}
+{{- define "seatline.graceSeconds.worker" -}}
+{{- add .Values.shutdown.drainSeconds .Values.shutdown.marginSeconds }}
+{{- end }}
+
+{{/* How long a server waits for its clients to leave: a tenth and a second longer than a connection gets old. */}}
+{{- define "seatline.leavingSeconds" -}}
+{{- $age := int .Values.shutdown.connectionSeconds }}
+{{- if $age }}{{ add (div (add (mul $age 11) 9) 10) 1 }}{{ else }}0{{ end }}
+{{- end }}
+
+{{/* The last moments of a server: everybody hears of it, health says so, clients leave, calls finish, then closing. */}}
+{{- define "seatline.graceSeconds.api" -}}
+{{- $leaving := include "seatline.leavingSeconds" . }}
+{{- with .Values.shutdown }}
+{{- add .preStopSeconds .drainDelaySeconds $leaving .drainSeconds .marginSeconds }}
+{{- end }}
+{{- end }}
+
+{{- define "seatline.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "seatline.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* Takes (list context values-of-the-component). Where pods may run, and as whom. */}}
+{{- define "seatline.placement" -}}
+{{- $context := index . 0 }}
+{{- with $context.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with index . 1 }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Takes (list context component). Counts only pods of the same revision, or an update would crowd the new ones. */}}
+{{- define "seatline.spread" -}}
+{{- $spread := (index . 0).Values.topologySpread }}
+{{- $labels := include "seatline.selector" . }}
+{{- if or $spread.zone $spread.node }}
+topologySpreadConstraints:
+  {{- range $key, $how := dict "topology.kubernetes.io/zone" $spread.zone "kubernetes.io/hostname" $spread.node }}
+  {{- if $how }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: {{ $how }}
+    labelSelector:
+      matchLabels:
+        {{- $labels | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What is read from the environment: the ConfigMap, and what differs or is secret. */}}
+{{- define "seatline.environment" -}}
+envFrom:
+  - configMapRef:
+      name: {{ include "seatline.fullname" . }}
+env:
+  - name: SEATLINE_MONGODB_URI
+    valueFrom:
+      secretKeyRef:
+        name: {{ include "seatline.secretName" . }}
+        key: {{ .Values.secrets.mongodbUriKey }}
+  {{- if .Values.tracing.endpoint }}
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: OTEL_RESOURCE_ATTRIBUTES
+    value: k8s.namespace.name={{ .Release.Namespace }},k8s.pod.name=$(POD_NAME)
+  {{- end }}
+{{- end }}
+
+{{- define "seatline.mounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- if eq .Values.payments.provider "stripe" }}
+- name: stripe
+  mountPath: /etc/seatline/stripe
+  readOnly: true
+{{- end }}
+{{- if .Values.secrets.filesSecret }}
+- name: files
+  mountPath: /etc/seatline/files
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "seatline.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- if eq .Values.payments.provider "stripe" }}
+- name: stripe
+  secret:
+    secretName: {{ include "seatline.secretName" . }}
+    defaultMode: 0440
+    items:
+      - key: {{ .Values.secrets.stripeKeyKey }}
+        path: key
+{{- end }}
+{{- if .Values.secrets.filesSecret }}
+- name: files
+  secret:
+    secretName: {{ .Values.secrets.filesSecret }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+
+{{/* Restarts pods when what they read at their start has changed. */}}
+{{- define "seatline.checksums" -}}
+checksum/settings: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
+{{- if not .Values.secrets.existingSecret }}
+checksum/secret: {{ include (print $.Template.BasePath "/secret.yaml") . | sha256sum }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,248 @@
+"""The chart's values: each has a comment and a schema, what is wrong is refused, and what contradicts itself as well.
+
+Belongs here: values and their schema. Not here: what the chart makes of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from typing import Any
+
+import helm_python as helm
+import pytest
+import yaml
+
+from tests.chart.rendering import (
+    CHART,
+    NOTES,
+    Values,
+    default_values,
+    objects,
+    only,
+    rendered,
+    values_of,
+    with_values,
+)
+from tests.chart.settings_schema import SCHEMA, settings_schema
+
+_SCHEMA: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+_HELMS_OWN = "global"
+
+# Values that a slip of the hand may leave, by the values that must refuse them.
+BAD_VALUES: list[tuple[str, list[Any]]] = [
+    ("nameOverride", ["Seatline", "-a", "a" * 49, 1]),
+    ("fullnameOverride", ["a_b", "1a", "a" * 49]),
+    ("*image.repository", ["", "Seatline:1", "seatline:1", "https://seatline", None]),
+    ("*image.tag", ["a b", ":1", 1.0]),
+    ("*image.digest", ["sha256:abc", "0" * 64]),
+    ("*image.pullPolicy", ["always", ""]),
+    ("image.pullSecrets", ["registry", [""], ["a", "a"], [{"name": "a"}]]),
+    ("callers.trustMetadata", ["true", 1, None]),
+    ("secrets.existingSecret", ["Not_A_Name", {"name": "a"}]),
+    ("secrets.filesSecret", ["a/b", []]),
+    ("secrets.*UriKey", ["", "a/b", "a b"]),
+    ("secrets.stripeKeyKey", ["", "a/b", "a b"]),
+    ("secrets.stripeKey", ["pk_test_1", "sk test"]),
+    ("secrets.mongodbUri", ["localhost:27017", "mongo://db", "mongodb://"]),
+    ("payments.provider", ["cash", "", None]),
+    ("listenHost", ["127.0.0.1", "::", ""]),
+    ("shutdown.preStopSeconds", [0, 121, 1.5, "5"]),
+    ("shutdown.drainDelaySeconds", [-1, 61, "2"]),
+    ("shutdown.connectionSeconds", [-1, 3601, 1.5]),
+    ("shutdown.drainSeconds", [-1, 601, "30s"]),
+    ("shutdown.marginSeconds", [5, 121]),
+    ("*.replicas", [0, 101, "2", 1.5]),
+    ("*.enabled", ["yes", 1, None]),
+    ("api.autoscaling.minReplicas", [0, 101]),
+    ("api.autoscaling.maxReplicas", [0, 101]),
+    ("api.autoscaling.cpuUtilizationPercent", [9, 101, "60%"]),
+    ("api.autoscaling.inFlightCalls.averageValue", [0, "200"]),
+    ("*.resources.*.cpu", ["lots", "-1", "1.5.5", "", 1, "1 "]),
+    ("*.resources.*.memory", ["0Mi", "512", "512MB", "1.5Gi", 512]),
+    ("*.resources.*.ephemeral-storage", ["0Mi", "64", 64]),
+    ("*nnotations", [{"a": 1}, {"a b": "c"}, ["a"]]),
+    ("*abels", [{"a": "b c"}, {"a/b/c": "d"}, {"a": True}]),
+    ("*.nodeSelector", [{"a": 1}, "a=b"]),
+    ("*.tolerations", [{}, [{"operator": "exists"}], [{"effect": "Evict"}], [{"keys": "a"}]]),
+    ("*.priorityClassName", ["High Priority", 1]),
+    ("topologySpread.*", ["Always", True, None]),
+    ("service.port", [0, 65536, "50051"]),
+    ("serviceAccount.create", ["yes"]),
+    ("serviceAccount.name", ["Me", "a_b"]),
+    ("podDisruptionBudget.maxUnavailable", [0, "1", "50%"]),
+    ("networkPolicy.callers", [[{}], [{"pods": {}}], {"podSelector": {}}, [{"podSelector": {"app": "a"}}]]),
+    ("networkPolicy.scrapers", [[{}], [{"ipBlock": {}}], [{"ipBlock": {"cidr": "10.0.0.1"}}]]),
+    ("networkPolicy.egress.*Peers", [[{}], [{"podSelector": {"matchExpressions": [{"key": "a", "operator": "is"}]}}]]),
+    ("networkPolicy.egress.*Ports", [[], [0], ["443"], [443, 443], 443]),
+    ("tracing.endpoint", ["collector:4317", "grpc://collector", "http://collector/v1/traces", "http://a b"]),
+    ("tracing.samplerRatio", [-0.1, 1.1, "0.01"]),
+    ("serviceMonitor.interval", ["30", 30, "0s", ""]),
+    ("serviceMonitor.scrapeTimeout", ["10", "soon"]),
+    ("test.booksASeat", ["no"]),
+    ("test.trainId", ["", "Helm", "a" * 33]),
+    ("mongodb.image.tag", [""]),
+    ("mongodb.storage.size", ["8", "8GB", 8]),
+    ("mongodb.storage.className", ["Fast SSD"]),
+]
+# A few of the settings; that all have the bounds of the server is another test's.
+BAD_SETTINGS = [
+    ("SEATLINE_LANE_BATCH_MAX", 0),
+    ("SEATLINE_LANE_BATCH_MAX", "256"),
+    ("SEATLINE_LANE_BATCH", 256),
+    ("SEATLINE_LOG_LEVEL", "LOUD"),
+    ("SEATLINE_WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "false"),
+    ("SEATLINE_LISTEN", "0.0.0.0:50051"),
+    ("SEATLINE_MONGODB_URI", "mongodb://db"),
+    ("SEATLINE_WITH_WORKER", True),
+]
+# What each value may be is right; together they are not.
+CONTRADICTIONS = [
+    ("minimal", {"callers.trustMetadata": False}, "callers.trustMetadata: callers name themselves without proof"),
+    ("minimal", {"secrets.existingSecret": ""}, "secrets: name an existingSecret or a mongodbUri"),
+    ("minimal", {"secrets.mongodbUri": "mongodb://db"}, "secrets: mongodbUri and stripeKey belong into the existingSecret"),
+    ("minimal", {"mongodb.enabled": True}, "mongodb.enabled: there is a database already"),
+    ("trial", {"secrets.mongodbUri": "mongodb://db"}, "mongodb.enabled: there is a database already"),
+    ("trial", {"payments.provider": "stripe"}, "payments.provider: stripe needs"),
+    ("trial", {"secrets.stripeKey": "sk_test_1"}, "secrets.stripeKey: there is a key, but"),
+    ("full", {"api.autoscaling.minReplicas": 21}, "api.autoscaling: minReplicas is above maxReplicas"),
+]
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema that is meant where it only refers to another."""
+    reference = schema.get("$ref", "")
+    return _SCHEMA["definitions"][reference.removeprefix("#/definitions/")] if reference else schema
+
+
+def entries(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every value that the schema knows by name, with its own schema; its names are dotted."""
+    for name, one in schema.get("properties", {}).items():
+        path = f"{above}{name}"
+        yield path, resolved(one)
+        yield from entries(resolved(one), f"{path}.")
+
+
+def is_group(schema: dict[str, Any]) -> bool:
+    return "properties" in schema
+
+
+ENTRIES = dict(entries(_SCHEMA))
+LEAVES = [
+    path for path, schema in ENTRIES.items() if not is_group(schema) and path != _HELMS_OWN and not path.startswith("settings.")
+]
+GROUPS = ["", *(f"{path}." for path, schema in ENTRIES.items() if is_group(schema))]
+
+
+def keys_with_comments(node: yaml.Node, lines: list[str], above: str = "") -> Iterator[tuple[str, bool]]:
+    """Every name in values.yaml, and whether the line before it is a comment."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        path = f"{above}{key.value}"
+        yield path, lines[key.start_mark.line - 1].strip().startswith("# ")
+        if is_group(ENTRIES.get(path, {})):
+            yield from keys_with_comments(value, lines, f"{path}.")
+
+
+def commented() -> dict[str, bool]:
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert node is not None
+    return dict(keys_with_comments(node, text.splitlines()))
+
+
+def test_every_value_has_a_comment() -> None:
+    assert [path for path, has_one in commented().items() if not has_one] == []
+
+
+def test_values_and_schema_name_the_same() -> None:
+    known = {path for path in ENTRIES if not path.startswith("settings.")}
+    assert set(commented()) == known
+
+
+def test_no_group_of_values_takes_a_name_that_it_does_not_know() -> None:
+    def objects_in(schema: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(schema, dict):
+            if schema.get("type") == "object":
+                yield schema
+            for one in schema.values():
+                yield from objects_in(one)
+        elif isinstance(schema, list):
+            for one in schema:
+                yield from objects_in(one)
+
+    parents_own = _SCHEMA["properties"][_HELMS_OWN]
+    for schema in objects_in(_SCHEMA):
+        if schema is not parents_own:
+            assert schema["additionalProperties"] is False
+            assert "properties" in schema or "patternProperties" in schema
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_typo_is_an_error(group: str) -> None:
+    with pytest.raises(helm.HelmError, match="'typpo' not allowed"):
+        rendered(with_values(values_of("minimal"), {f"{group}typpo": "x"}))
+
+
+@pytest.mark.parametrize(("pattern", "bad"), BAD_VALUES, ids=[pattern for pattern, _ in BAD_VALUES])
+def test_a_bad_value_is_refused_by_name(pattern: str, bad: list[Any]) -> None:
+    matched = [path for path in LEAVES if fnmatch(path, pattern)]
+    assert matched
+    for path in matched:
+        for value in bad:
+            if value == "" and path == "image.tag":
+                continue  # stands for the chart's appVersion there
+            with pytest.raises(helm.HelmError, match="specifications of the schema") as raised:
+                rendered(with_values(values_of("minimal"), {path: value}))
+            # Helm takes null for "as if this value were not there".
+            above, _, name = path.rpartition(".")
+            said = f"missing property '{name}'" if value is None else f"at '/{path.replace('.', '/')}"
+            assert said in str(raised.value), (path, value)
+            assert f"at '/{above.replace('.', '/')}" in str(raised.value)
+
+
+def test_every_value_is_tried_with_a_bad_one() -> None:
+    assert [path for path in LEAVES if not any(fnmatch(path, pattern) for pattern, _ in BAD_VALUES)] == []
+
+
+def test_the_chart_s_own_values_are_fine_but_for_what_has_to_be_said() -> None:
+    with pytest.raises(helm.HelmError, match=r"callers\.trustMetadata: callers name themselves"):
+        rendered({})
+    assert default_values()["callers"] == {"trustMetadata": False}
+
+
+@pytest.mark.parametrize(("name", "more", "complaint"), CONTRADICTIONS)
+def test_values_that_contradict_each_other_are_refused_with_a_sentence(name: str, more: Values, complaint: str) -> None:
+    rendered(values_of(name))
+    with pytest.raises(helm.HelmError) as raised:
+        rendered(values_of(name, **more))
+    assert complaint in str(raised.value)
+
+
+@pytest.mark.parametrize(("setting", "value"), BAD_SETTINGS)
+def test_a_setting_that_the_server_would_refuse_is_refused(setting: str, value: Any) -> None:
+    with pytest.raises(helm.HelmError, match=setting):
+        rendered(values_of("minimal", settings={setting: value}))
+
+
+def test_the_settings_are_those_of_the_server_with_its_bounds() -> None:
+    if _SCHEMA["properties"]["settings"] != settings_schema():
+        pytest.fail("run `python -m tests.chart.settings_schema`: the server's settings have changed", pytrace=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(2_097_152, "2097152"), (16_384, "16384"), (10_000_000, "10000000"), (1_048_576.0, "1048576")]
+)
+def test_large_numbers_are_written_out(value: float, shown: str) -> None:
+    made = objects(values_of("minimal", settings={"SEATLINE_MESSAGE_BYTES_MAX": value}))
+    assert only(made, "ConfigMap")["data"]["SEATLINE_MESSAGE_BYTES_MAX"] == shown
+
+
+def test_names_of_one_s_own_are_taken() -> None:
+    assert only(objects(values_of("plain")), "Deployment", "-api")["metadata"]["name"] == "tickets-api"
+    named = objects(values_of("minimal", nameOverride="rail"))
+    assert only(named, "Deployment", "-api")["metadata"]["name"] == "sales-rail-api"
+    assert only(objects(values_of("minimal"), release="seatline"), "Deployment", "-api")["metadata"]["name"] == "seatline-api"
+    assert "tickets-headless" in rendered(values_of("plain"))[NOTES]

@@ -1,0 +1,108 @@
+"""MongoDB away for ten seconds under a load: everybody is told soon, the process lives on, and all comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from tests.e2e.outages import settled
+from tests.e2e.process import server_process, some_runs
+from tests.e2e.replica_set import SECONDS_MAX, replica_set
+from tests.integration.clients import Phone, Refused, Run, booking_request, decoded
+from tests.integration.health_checks import LIVENESS, all_health, health
+from tests.integration.world import eventually
+
+CALLERS, AWAY_SECONDS, PAUSE_SECONDS = 64, 10.0, 0.3
+# The defaults: asked every second, and given two to answer. The rest is for a busy machine.
+NOTICED_SECONDS_MAX = 1.0 + 2.0 + 1.5
+AT_ONCE_SECONDS = 1.0  # it takes a millisecond
+AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+
+
+@dataclass(frozen=True)
+class Told:
+    """A call: when it began, how long it took, and how it was refused, if it was."""
+
+    begin: float
+    seconds: float
+    refused: Refused | None
+
+
+class Callers:
+    """People who each book one place after the other. Whoever is refused sends the same request again."""
+
+    def __init__(self, channel: grpc.aio.Channel, runs: list[Run]) -> None:
+        self.told: list[Told] = []
+        self._channel, self._runs, self._goes_on = channel, runs, True
+        self._tasks = [asyncio.create_task(self._call_again_and_again(caller)) for caller in range(CALLERS)]
+
+    async def have_booked(self, since: float = 0.0) -> None:
+        """Returns once as many as there are callers have booked since then."""
+
+        async def have() -> bool:
+            return sum(one.begin > since and one.refused is None for one in self.told) >= CALLERS
+
+        await eventually(have)
+
+    async def leave(self) -> None:
+        self._goes_on = False
+        await asyncio.gather(*self._tasks)
+
+    async def _call_again_and_again(self, caller: int) -> None:
+        number = 0
+        while self._goes_on:
+            name, begin, refused = f"p{caller}n{number}", time.monotonic(), None
+            run = self._runs[(caller + number) % len(self._runs)]
+            try:
+                await Phone(self._channel, name).send(booking_request(run, name, request_id=name))
+                number += 1
+            except grpc.aio.AioRpcError as error:
+                refused = decoded(error)
+            self.told.append(Told(begin, time.monotonic() - begin, refused))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def test_callers_are_told_soon_readiness_goes_liveness_stays_and_all_comes_back(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        members = await stack.enter_async_context(replica_set(1))
+        server = await stack.enter_async_context(
+            server_process(tmp_path / "server", "--with-worker", SEATLINE_MONGODB_URI=members.uri)
+        )
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.target))
+        callers = Callers(channel, await some_runs(channel, "A200 B200", 10))
+        living: set[str] = set()
+
+        async def says(statuses: set[str]) -> bool:
+            living.add(await health(channel, LIVENESS))
+            return await all_health(channel) == statuses
+
+        await callers.have_booked()
+        members.members[0].kill()
+        gone = time.monotonic()
+        await eventually(lambda: says({"NOT_SERVING"}))
+        noticed = time.monotonic()
+        while time.monotonic() < gone + AWAY_SECONDS:
+            assert await says({"NOT_SERVING"})
+            await asyncio.sleep(PAUSE_SECONDS)
+        members.members[0].start()
+        await eventually(lambda: says({"SERVING"}), SECONDS_MAX)
+        back = time.monotonic()
+        await callers.have_booked(back)
+        await callers.leave()
+
+        assert noticed - gone < NOTICED_SECONDS_MAX
+        assert living == {"SERVING"}
+        refused = [one.refused for one in callers.told if one.refused is not None]
+        assert len(refused) > CALLERS
+        assert {one.says for one in refused} == {AWAY}
+        assert all(one.retry_seconds > 0 for one in refused)
+        assert max(one.seconds for one in callers.told if one.begin < noticed) < NOTICED_SECONDS_MAX
+        assert max(one.seconds for one in callers.told if noticed < one.begin < gone + AWAY_SECONDS) < AT_ONCE_SECONDS
+        assert [one for one in callers.told if one.begin > back and one.refused is not None] == []
+        await settled(members)
+        assert "Traceback" not in server.said()
