@@ -1,7 +1,7 @@
 """The secrets of webhooks.
 
-Belongs here: how a secret is written. Does not: signing and sending (`webhooks.py`), whose HTTP client would take a good part
-of the start of servers that only make secrets.
+Belongs here: how a secret is written. Does not: signing and sending (`webhooks.py`), whose HTTP client is slow to load, and no
+business of servers that only make secrets.
 """
 
 import base64

@@ -19,7 +19,6 @@ SETTINGS = {
     "SEATLINE_JOB_POLL_SECONDS": "0.1",
     "SEATLINE_HEALTH_INTERVAL_SECONDS": "0.2",
     "SEATLINE_DRAIN_SECONDS": "2",
-    "SEATLINE_CONNECTION_SECONDS_MAX": "1",
 }
 # Gives up on the database before an election is over, and so does not know what became of its statements.
 IMPATIENT = {"SEATLINE_MONGODB_OPERATION_SECONDS_MAX": "0.5", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.4"}

@@ -32,9 +32,13 @@ _SERVING = re.compile(r"serving seatline\.v1 on \S+, port (\d+)")
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
-    """This process's environment without any SEATLINE_* of its own, and with these settings."""
+    """This process's environment without any SEATLINE_* of its own, and with these settings.
+
+    Unless they say otherwise, servers wait for no client to leave: connections of tests may outlast their channels.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEATLINE_")}
-    return {**kept, "SEATLINE_LISTEN": "127.0.0.1:0", "SEATLINE_DATA_DIR": str(data_dir), **settings}
+    usual = {"LISTEN": "127.0.0.1:0", "DATA_DIR": str(data_dir), "CONNECTION_SECONDS_MAX": "0"}
+    return {**kept, **{f"SEATLINE_{name}": value for name, value in usual.items()}, **settings}
 
 
 def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -111,6 +115,11 @@ class ServerProcess(SeatlineProcess):
         async with grpc.aio.insecure_channel(self.target) as channel:
             assert await health(channel) == "SERVING"
         self.ready_seconds = time.monotonic() - self.begin
+
+    def kept_waiting_seconds(self) -> float:
+        """How long its main thread has waited for a processor so far, as others use this machine, too."""
+        schedule = Path(f"/proc/{self.process.pid}/schedstat").read_text(encoding="ascii").split()
+        return int(schedule[1]) / 1e9
 
     @property
     def target(self) -> str:

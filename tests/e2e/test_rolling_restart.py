@@ -99,7 +99,7 @@ async def test_no_call_fails_and_no_booking_is_lost_or_doubled_while_servers_and
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         database = stack.enter_context(database_of(members))
-        settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
+        settings = {**SETTINGS, "SEATLINE_CONNECTION_SECONDS_MAX": "1", "SEATLINE_MONGODB_URI": members.uri}
         servers = [
             await stack.enter_async_context(
                 running(ServerProcess(tmp_path / f"server{port}", **settings, SEATLINE_LISTEN=f"{LOOPBACK}:{port}"))

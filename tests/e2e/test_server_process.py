@@ -14,12 +14,13 @@ from pathlib import Path
 import grpc
 import pytest
 
-from app.store.embedded import EmbeddedMongod
-from tests.e2e.process import REPOSITORY, a_run, environment, server_process
+from tests.e2e.process import REPOSITORY, ServerProcess, a_run, environment, server_process
+from tests.e2e.replica_set import replica_set
 from tests.integration.clients import Phone, people, seats_of
-from tests.integration.health_checks import under_way
+from tests.integration.health_checks import health, under_way
+from tests.integration.world import eventually
 
-READY_SECONDS_MAX, STARTS_MAX = 2.0, 8
+READY_SECONDS_MAX, STARTS_MAX = 2.0, 3
 
 
 async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
@@ -83,14 +84,30 @@ async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_be
         pass  # the data directory is free again
 
 
-async def test_a_server_is_ready_within_two_seconds(tmp_path: Path, mongod: EmbeddedMongod) -> None:
-    """The quickest of a few: others use this machine, too."""
-    settings = {"SEATLINE_MONGODB_URI": mongod.uri, "SEATLINE_MONGODB_DATABASE": "test_start"}
-    ready_seconds: list[float] = []
-    while not ready_seconds or (min(ready_seconds) >= READY_SECONDS_MAX and len(ready_seconds) < STARTS_MAX):
-        async with server_process(tmp_path / f"data{len(ready_seconds)}", **settings) as server:
-            ready_seconds.append(server.ready_seconds)
-    assert min(ready_seconds) < READY_SECONDS_MAX, ready_seconds
+async def test_a_server_is_ready_within_two_seconds_of_its_start(tmp_path: Path) -> None:
+    """The quickest of a few, without what it waited for a processor: others use this machine, too."""
+    seconds: list[float] = []
+    async with replica_set(1) as members:
+        while len(seconds) < STARTS_MAX and min(seconds, default=READY_SECONDS_MAX) >= READY_SECONDS_MAX:
+            async with server_process(tmp_path / f"data{len(seconds)}", SEATLINE_MONGODB_URI=members.uri) as server:
+                seconds.append(server.ready_seconds - server.kept_waiting_seconds())
+    assert min(seconds) < READY_SECONDS_MAX, seconds
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
+async def test_who_hurries_does_not_wait_for_clients_to_leave(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    async with replica_set(1) as members:
+        settings = {"SEATLINE_MONGODB_URI": members.uri, "SEATLINE_CONNECTION_SECONDS_MAX": "600"}
+        async with server_process(tmp_path / "data", **settings) as server, grpc.aio.insecure_channel(server.target) as channel:
+            assert await health(channel) == "SERVING"
+            for number in signals:
+                server.process.send_signal(number)
+                await eventually(lambda: _says(server, "stopping"))
+            assert await server.ended() == 0
+
+
+async def _says(server: ServerProcess, word: str) -> bool:
+    return word in server.log.read_text()
 
 
 async def test_calls_under_way_at_sigterm_finish_and_the_server_ends_in_good_order(tmp_path: Path) -> None:
