@@ -130,6 +130,8 @@ class LedgerProvider:
             if await self._book.capture(authorization_id, amount):
                 return
             entry = await self._fail_once(authorization_id, EntryFault.CAPTURE_ONCE)
+        if entry.state is EntryState.CAPTURED and Money(entry.captured_minor, entry.amount.currency) == amount:
+            return  # by another call, after this one had found the fault that is gone now
         allowed = entry.state is EntryState.AUTHORIZED and _fits(amount, entry.amount)
         if allowed and EntryFault.CAPTURE_ALWAYS not in entry.faults:
             raise _changed_meanwhile(entry)
@@ -142,6 +144,8 @@ class LedgerProvider:
             if await self._book.void(authorization_id):
                 return
             entry = await self._fail_once(authorization_id, EntryFault.VOID_ONCE)
+        if entry.state is EntryState.VOIDED:
+            return
         if entry.state is EntryState.AUTHORIZED:
             raise _changed_meanwhile(entry)
         raise Rejected(f"nothing is held that could be let go: the authorization is {entry.state}")

@@ -20,7 +20,7 @@ from tests.integration.clients import Phone, people, seats_of
 from tests.integration.health_checks import health, under_way
 from tests.integration.world import eventually
 
-READY_SECONDS_MAX, STARTS_MAX = 2.0, 3
+READY_SECONDS_MAX, STARTS_MAX = 2.0, 6
 
 
 async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
