@@ -21,9 +21,9 @@ from app.store.shared_statement import SharedStatement
 
 _log = logging.getLogger(__name__)
 
-# Bookings stay in their run's document for that long and one statement more. Two statements copy all that was sold meanwhile;
-# each takes the processor a millisecond, so that a tenth of a second saves a tenth of what a booking costs. Longer, and a hot run
-# would have more bookings in its document than it may.
+# Bookings stay in their run's document for that long and one statement more. Two statements copy all that was sold meanwhile.
+# Each takes the processor a millisecond, so that a tenth of a second saves a tenth of what a booking costs. Longer, and a hot
+# run would have more bookings in its document than it may.
 GATHER_SECONDS = 0.1
 
 # Runs that one statement commits, each with at most some hundred bookings.
