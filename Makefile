@@ -32,7 +32,7 @@ check: .venv/dev-installed .venv-scan/installed
 	cd proto && ../$(BIN)/buf format --diff --exit-code .
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
-	$(BIN)/pytest -q tests/test_floors.py tests/alerts tests/chart
+	$(BIN)/pytest -q tests/test_floors.py tests/alerts tests/chart tests/e2e/test_prometheus.py
 	$(BIN)/python -m tests.chart.rendering build/chart
 	.venv-scan/bin/checkov --directory build/chart --config-file deploy/helm/checkov.yaml
 	$(BIN)/hadolint Dockerfile

@@ -297,7 +297,7 @@ class Lane:
         outcome = await self._parts.commits.commit(kept)
         self._commit_seconds = _smoothed(self._commit_seconds, time.monotonic() - begin)
         if outcome is SwapOutcome.DONE:
-            settler.add(kept)
+            settler.add(kept, has_rival=self._has_rival())
         return outcome
 
     async def _pause(self, batch_size: int) -> None:

@@ -174,7 +174,8 @@ class TrainRuns:
         outbox = {one["_id"]: one for one in document["outbox"]}
         kept.untold = {one: mine for one, mine in kept.untold.items() if one in outbox}
         kept.carried_events = {one: new for one, new in outbox.items() if one not in kept.untold and one not in kept.told}
-        run.take_over(map(booking_from, (*settled, *kept.carried.values())))
+        unknown = [one for key, one in kept.carried.items() if not _is_known(run.find(key), one)]
+        run.take_over(map(booking_from, (*settled, *unknown)))
         run.renew(run_from(document))
         return kept
 
@@ -351,6 +352,10 @@ def _committed(kept: KeptRun, prepared: _Prepared) -> None:
     kept.untold.update(prepared.events)
     kept.told.difference_update(prepared.told)
     kept.run.committed()
+
+
+def _is_known(booking: Booking | None, document: Document) -> bool:
+    return booking is not None and booking.revision == document["revision"]
 
 
 def _newer(recent: list[Document], settled: list[Document]) -> dict[str, Document]:
