@@ -57,7 +57,7 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 # default after 5 ms; a commit takes that wait several times over.
 _SWITCH_SECONDS = 0.0005
 # gRPC's own thread is woken about five times a call, and would take the processor from the main thread each time. Threads of
-# this kind wait for its turn to end; where another processor is free, they run at once all the same. It saves a fifth of what
+# this kind wait for its turn to end; where another processor is free, they run at once all the same. It saves a sixth of what
 # a call costs.
 _SCHEDULING = getattr(os, "SCHED_BATCH", None)  # Linux
 # gRPC lets connections become up to a tenth older or younger than told, so that they do not end together.

@@ -32,8 +32,8 @@ GATHER_SECONDS_WITH_RIVAL = 0.02
 # Runs that one statement commits, each with at most some hundred bookings.
 RUNS_MAX = 64
 
-# References of one look-up; each takes some bytes of the statement, and few are found.
-REFERENCES_MAX = 2_000
+# Lanes that one look-up serves, each with the references of at most one batch: 100 kB at the very most, and few are found.
+LOOK_UPS_MAX = 16
 
 
 class LookUps:
@@ -41,47 +41,17 @@ class LookUps:
 
     def __init__(self, bookings: Bookings) -> None:
         self._bookings = bookings
-        self._waiting: list[tuple[Sequence[str], asyncio.Future[dict[str, Booking]]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._statements: SharedStatement[Sequence[str], dict[str, Booking]] = SharedStatement(
+            "look up bookings", self._find, batch_max=LOOK_UPS_MAX
+        )
 
     async def find(self, references: Sequence[str]) -> dict[str, Booking]:
         """The bookings at rest that have these references. The statement begins after the call."""
-        if not references:
-            return {}
-        answer: asyncio.Future[dict[str, Booking]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((references, answer))
-        if self._task is None:
-            self._task = asyncio.create_task(self._work(), name="look up bookings")
-        return await answer
+        return await self._statements.ask(references) if references else {}
 
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                await self._answer(self._take())
-        finally:
-            self._task = None
-
-    def _take(self) -> list[tuple[Sequence[str], asyncio.Future[dict[str, Booking]]]]:
-        taken, count = 0, 0
-        for references, _ in self._waiting:
-            count += len(references)
-            if taken and count > REFERENCES_MAX:
-                break
-            taken += 1
-        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
-        return batch
-
-    async def _answer(self, batch: list[tuple[Sequence[str], asyncio.Future[dict[str, Booking]]]]) -> None:
-        try:
-            found = await self._bookings.find_settled([one for references, _ in batch for one in references])
-        except Exception as error:  # every waiting lane is to know
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-            return
-        for references, answer in batch:
-            if not answer.done():
-                answer.set_result({one: found[one] for one in references if one in found} if found else {})
+    async def _find(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Booking]]:
+        found = await self._bookings.find_settled([one for references in asked for one in references])
+        return [{one: found[one] for one in references if one in found} if found else {} for references in asked]
 
 
 class Commits:

@@ -4,35 +4,16 @@ Belongs here: what is counted of each batch. Does not: which families there are 
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from app.domain.events import EventType
 from app.telemetry.metrics import Metrics
 from app.telemetry.metrics_on_loop import Count
+from app.telemetry.observers import Batch
 
 # What a commit says of a hold that a booking used up; the other outcomes are the events of the commit.
 HOLD_USED = "hold.used"
 _FAMILIES = {"booking": "seatline_bookings_total", "hold": "seatline_holds_total"}
-
-
-class Batch(Protocol):
-    """What is looked at of `app.store.observing.LaneBatch`, which says what each is."""
-
-    @property
-    def queued_at(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def begun_at(self) -> float: ...  # noqa: D102
-    @property
-    def decided_at(self) -> float: ...  # noqa: D102
-    @property
-    def ended_at(self) -> float: ...  # noqa: D102
-    @property
-    def committed(self) -> bool: ...  # noqa: D102
-    @property
-    def swaps_lost(self) -> int: ...  # noqa: D102
-    @property
-    def outcomes(self) -> Mapping[str, int]: ...  # noqa: D102
 
 
 class LaneMetrics:

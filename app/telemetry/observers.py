@@ -1,12 +1,12 @@
 """Several observers in the place of one.
 
-Belongs here: showing calls and lanes to all who look on. Does not: any observer.
+Belongs here: showing calls and lanes to all who look on, and what they see. Does not: any observer.
 
 Whoever looks on first stands outermost, as if the others were called inside of it: the others hear of a call's end before it
 does, while what it has put around the call, such as a span, is still there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -20,6 +20,31 @@ class CallObserver(Protocol):
 
     def began(self, method: str, context: Any) -> object: ...  # noqa: D102
     def ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None: ...  # noqa: D102
+
+
+class Batch(Protocol):
+    """A batch of a lane, as `app.store.observing.LaneBatch` has it and says what each is."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+    @property
+    def callers(self) -> Sequence[object]: ...  # noqa: D102
+    @property
+    def queued_at(self) -> Sequence[float]: ...  # noqa: D102
+    @property
+    def begun_at(self) -> float: ...  # noqa: D102
+    @property
+    def decided_at(self) -> float: ...  # noqa: D102
+    @property
+    def ended_at(self) -> float: ...  # noqa: D102
+    @property
+    def committed(self) -> bool: ...  # noqa: D102
+    @property
+    def succeeded(self) -> bool: ...  # noqa: D102
+    @property
+    def swaps_lost(self) -> int: ...  # noqa: D102
+    @property
+    def outcomes(self) -> Mapping[str, int]: ...  # noqa: D102
 
 
 class LaneObserver(Protocol):

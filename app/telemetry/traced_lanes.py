@@ -9,7 +9,6 @@ stands below the first sampled caller's call, is linked with the call of each, a
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -25,34 +24,12 @@ from app.telemetry.conventions import (
     RUN_ID,
     SWAPS_LOST,
 )
+from app.telemetry.observers import Batch
 from app.telemetry.trace_context import NOWHERE, mark_failed
 
 _COLLECTION = "train_runs"
 # What MongoDB calls the command of a `find_one_and_update`.
 _OPERATION = "findAndModify"
-
-
-class Batch(Protocol):
-    """What is looked at of `app.store.observing.LaneBatch`, which says what each is."""
-
-    @property
-    def run_id(self) -> str: ...  # noqa: D102
-    @property
-    def callers(self) -> Sequence[object]: ...  # noqa: D102
-    @property
-    def queued_at(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def begun_at(self) -> float: ...  # noqa: D102
-    @property
-    def decided_at(self) -> float: ...  # noqa: D102
-    @property
-    def ended_at(self) -> float: ...  # noqa: D102
-    @property
-    def committed(self) -> bool: ...  # noqa: D102
-    @property
-    def succeeded(self) -> bool: ...  # noqa: D102
-    @property
-    def swaps_lost(self) -> int: ...  # noqa: D102
 
 
 class TracedLanes:

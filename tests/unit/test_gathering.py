@@ -124,6 +124,18 @@ async def test_a_lane_waits_for_room_until_its_bookings_are_copied() -> None:
     assert not kept.unsettled
 
 
+async def test_who_is_waited_for_and_who_has_a_rival_is_copied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.store.gathering.GATHER_SECONDS", 3_600)
+    settler = Settler(cast(TrainRuns, Copies()))
+    contested, full = a_kept_run(3), a_kept_run(5)
+    settler.add(contested, has_rival=True)
+    await asyncio.wait_for(settler.join(), timeout=5)
+    settler.add(full)
+    await asyncio.wait_for(settler.wait_for_room(full, 4), timeout=5)
+    assert not contested.unsettled
+    assert not full.unsettled
+
+
 @pytest.mark.parametrize("is_away", [True, False])
 async def test_a_lane_does_not_wait_for_room_that_nobody_can_make(is_away: bool) -> None:
     copies = Copies()
