@@ -4,7 +4,7 @@ Belongs here: the values. Does not: the decisions (`selling.py`, `changing.py`),
 """
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
@@ -82,6 +82,15 @@ class Authorization:
     authorization_id: str
     limit: Money | None
     time: datetime
+
+
+# Nothing is set aside, since the provider cannot say no; the payment is named after the booking (`own_payment_id`).
+CERTAIN = Authorization("", "", None, datetime.min.replace(tzinfo=UTC))
+
+
+def own_payment_id(reference: str, fingerprint: str) -> str:
+    """The name of the payment of a booking for which nothing was asked of the provider before the sale."""
+    return f"pay_{reference}_{fingerprint}"
 
 
 @value(frozen=True, slots=True)

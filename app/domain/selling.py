@@ -16,6 +16,7 @@ from app.domain.booking import (
     IfFull,
     Passenger,
     Seat,
+    own_payment_id,
     reference_for,
 )
 from app.domain.events import EventType
@@ -143,7 +144,7 @@ def _booking(  # noqa: PLR0913, PLR0917 - all that a booking is made from; it is
         run.version + 1,
         command.section,
         waiting_number,
-        payment.payment_id if payment else "",
+        (payment.payment_id or own_payment_id(reference, fingerprint)) if payment else "",
         payment.authorization_id if payment else "",
         fare_minor * len(keys),
     )

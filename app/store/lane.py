@@ -125,11 +125,11 @@ class Lane:
         """Whether nobody waits and nothing is under way."""
         return self._task is None
 
-    async def submit(self, command: Command, deadline: float) -> Outcome:
-        """Decides the command and gives what it came to once it is committed.
+    def submit(self, command: Command, deadline: float) -> asyncio.Future[Outcome]:
+        """Has the command decided; the future gives what it came to once that is committed.
 
-        `deadline` is in `time.monotonic` seconds. Raises the decision's Refusal, LANE_FULL, COMMIT_ATTEMPTS_SPENT or
-        DATABASE_UNAVAILABLE; after the last one, only the same request_id tells what happened.
+        `deadline` is in `time.monotonic` seconds. Refuses LANE_FULL at once; the future raises the decision's Refusal,
+        COMMIT_ATTEMPTS_SPENT or DATABASE_UNAVAILABLE; after the last one, only the same request_id tells what happened.
         """
         if len(self._queue) >= self._bounds.queue_max:
             raise Refusal(Reason.LANE_FULL, "too many callers wait for this train; try again in a moment")
@@ -138,7 +138,7 @@ class Lane:
         self._queue.append(entry)
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=f"lane {self.run_id}")
-        return await answer
+        return answer
 
     async def join(self) -> None:
         """Waits until nobody waits and nothing is under way."""
@@ -350,13 +350,13 @@ class Lanes:
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._cached_passengers = 0
 
-    async def submit(self, run_id: str, command: Command, deadline: float) -> Outcome:
-        """Decides the command in the lane of its run; see `Lane.submit`."""
+    def submit(self, run_id: str, command: Command, deadline: float) -> asyncio.Future[Outcome]:
+        """Has the command decided in the lane of its run; see `Lane.submit`."""
         lane = self._lanes.get(run_id)
         if lane is None:
             lane = self._lanes[run_id] = Lane(run_id, self._parts, self._make_room)
         self._lanes.move_to_end(run_id)
-        return await lane.submit(command, deadline)
+        return lane.submit(command, deadline)
 
     def load(self) -> tuple[int, int]:
         """How many lanes there are, and how many callers wait in their queues."""

@@ -59,12 +59,17 @@ class BookingUseCases:
             known = await self._store.users.names(command.user.key)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
-        payment, begin = await self._paying.set_aside(command, payment_token, partial(self._quote, command)), self._clock()
+        payment = self._paying.certain(payment_token)
+        if payment is None:
+            payment = await self._paying.set_aside(command, payment_token, partial(self._quote, command))
+        begin = self._clock()
         outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
         if isinstance(outcome, Placed):
             return BookingView(outcome.booking, outcome.position)
         booking = _booking(outcome)
-        return await self._view(booking, is_new=booking.update_time >= begin)
+        if booking.update_time >= begin and booking.state is BookingState.CONFIRMED:
+            return BookingView(booking)  # which is new: nothing can be known of its payment yet
+        return await self._view(booking)
 
     async def _quote(self, command: CreateBooking) -> Money:
         """The most that the request can cost, on the run as it is."""
@@ -101,12 +106,12 @@ class BookingUseCases:
             raise InvalidField("hold_id", "is no name of a hold")
         await self._store.lanes.submit(run_id(parts[0], parts[1]), command, deadline)
 
-    async def _view(self, booking: Booking, *, is_new: bool = False) -> BookingView:
-        """A booking as its buyer is to see it. Of a new one, nothing can be known of the payment yet."""
+    async def _view(self, booking: Booking) -> BookingView:
+        """A booking as its buyer is to see it."""
         position, payment = 0, None
         if booking.state is BookingState.WAITLISTED:
             position = await self._store.runs.waiting_position(booking.journey.run_id, booking.waiting_number)
-        if booking.payment_id and not is_new:
+        if booking.payment_id:
             kept = await self._store.payments.find([booking.payment_id])
             payment = kept[booking.payment_id].payment if kept else None
         return BookingView(booking, position, payment)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from opentelemetry.trace import SpanKind
 
 from app.domain import limits
-from app.domain.booking import Authorization, Booking, CancelUnpaid, CreateBooking
+from app.domain.booking import CERTAIN, Authorization, Booking, CancelUnpaid, CreateBooking
 from app.domain.money import Money
 from app.domain.payments import (
     Attempt,
@@ -64,6 +64,10 @@ class Paying:
 
     # -- before a sale
 
+    def certain(self, token: str) -> Authorization | None:
+        """What a sale may rest on where the provider cannot say no, and may as well be asked after it; else None."""
+        return CERTAIN if self._provider.is_certain(token) else None
+
     async def set_aside(
         self, command: CreateBooking, token: str, quote: Callable[[], Awaitable[Money]]
     ) -> Authorization | None:
@@ -71,10 +75,6 @@ class Paying:
 
         Refuses PAYMENT_DECLINED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
         """
-        if self._provider.is_certain(token):  # then it may as well be asked for after the sale
-            # Under an id of its own: an earlier try with a token may have been declined, or let go.
-            payment_id = payment_id_for(command.user.email, command.request_id, _AUTHORIZATIONS_PER_REQUEST_MAX)
-            return Authorization(payment_id, "", None, self._clock())
         price = await quote()
         if not price.minor:
             return None
