@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.events import Event, EventType, event_id
+from app.domain.events import Event, EventType, event_id, sequence_of
 from app.domain.webhooks import Delivery, Outcome, OutcomeKind, Webhook, changed, make_webhook
-from app.store.documents import event_document
+from app.store.documents import news_document
 from app.store.driver import connect_mock
 from app.store.lane import LaneBounds
 from app.store.store import Store, open_store
@@ -96,7 +96,7 @@ class DispatchWorld:
     async def happen(self, *numbers: int, event_type: EventType = EventType.BOOKING_CONFIRMED) -> list[Event]:
         """Keeps events and makes their deliveries."""
         events = [an_event(number, event_type) for number in numbers]
-        await self.database["events"].insert_many([event_document(event) for event in events])
+        await self.database["events"].insert_many([news_document([event]) for event in events])
         await self.dispatcher.fan_out(events)
         return events
 
@@ -110,5 +110,6 @@ class DispatchWorld:
 
 
 def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED) -> Event:
-    """Something that happened just now."""
-    return Event(event_id(RUN_ID, 3, number), event_type, RUN_ID, number, NOW, "7QK2MZ", {"reference": "7QK2MZ"})
+    """Something that happened just now, in the commit with that number."""
+    key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
+    return Event(key, event_type, RUN_ID, sequence, NOW, "7QK2MZ", {"reference": "7QK2MZ"})

@@ -11,6 +11,9 @@ from typing import TypeAlias
 
 from app.domain.values import value
 
+# Events of one commit: a batch has at most some hundred commands, and each of them few events.
+_EVENTS_PER_COMMIT_MAX = 100_000
+
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
@@ -62,3 +65,23 @@ def event_id(run_id: str, version: int, index: int) -> str:
     It follows from the commit, so that an event which is told again after a crash is told under the same name.
     """
     return f"{run_id}:{version}:{index}"
+
+
+def commit_id(run_id: str, version: int) -> str:
+    """The name of the commit that made the run's `version`."""
+    return f"{run_id}:{version}"
+
+
+def commit_of(event_id: str) -> str:
+    """The commit that an event is of, by their names."""
+    return event_id.rpartition(":")[0]
+
+
+def sequence_of(version: int, index: int) -> int:
+    """The `sequence` of the event at `index` of a commit."""
+    return version * _EVENTS_PER_COMMIT_MAX + index
+
+
+def version_of(sequence: int) -> int:
+    """The version that the commit of an event made."""
+    return sequence // _EVENTS_PER_COMMIT_MAX

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from app.domain.booking import Booking, BookingState, Seat
-from app.domain.events import Event, EventType, Json, event_id
+from app.domain.events import Event, EventType, Json, event_id, sequence_of
 from app.domain.hold import Hold
 from app.domain.line import Line, Wish
 from app.domain.refusals import InvalidField
@@ -23,8 +23,6 @@ from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
 from app.domain.train import Train
 from app.domain.values import value
 
-# Events of one commit: a batch has at most some hundred commands, and each of them few events.
-_EVENTS_PER_COMMIT_MAX = 100_000
 # Spellings of journeys that are remembered. Nearly all callers spell them as the timetable does.
 _NAMED_JOURNEYS_MAX = 256
 
@@ -248,9 +246,8 @@ class TrainRun:
 
     def tell(self, kind: EventType, subject: str, data: dict[str, Json], now: datetime, trace_parent: str = "") -> None:
         """Notes an event, to be told with the commit that makes it true."""
-        index = len(self.journal.events)
-        version = self.version + 1
-        key, sequence = event_id(self.run_id, version, index), version * _EVENTS_PER_COMMIT_MAX + index
+        index, version = len(self.journal.events), self.version + 1
+        key, sequence = event_id(self.run_id, version, index), sequence_of(version, index)
         self.journal.events.append(Event(key, kind, self.run_id, sequence, now, subject, data, trace_parent))
 
     def committed(self) -> None:

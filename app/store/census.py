@@ -18,7 +18,7 @@ from app.domain.booking import Booking
 from app.domain.events import Event
 from app.domain.run import TrainRun
 from app.store.bookings import recent_pipeline
-from app.store.documents import booking_from, event_from, run_from
+from app.store.documents import booking_from, events_from, run_from
 from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
 
 # Looks at one run before it is given up as changing too fast: each takes milliseconds, and two or three suffice.
@@ -118,7 +118,7 @@ class Census:
         return RunPicture(
             _read(f"run {run_id}", run_from, document),
             {reference: _read(f"booking {reference}", booking_from, one) for reference, one in newest.items()},
-            [_read(f"event {one['_id']}", event_from, one) for one in document["outbox"]],
+            [event for one in document["outbox"] for event in _read(f"events {one['_id']}", events_from, one)],
             sorted({one for one in references if references.count(one) > 1}),
             await self._elsewhere(run_id, references),
         )

@@ -7,23 +7,24 @@ train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, s
              freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, terms,
              holds: {"<key>": {owner_key, legs, seats: [[section, coach, number], ...], fare_minor, expire_time, ...}},
              waiting: {"<number>": [reference, section, legs, count]}, waiting_number,
-             recent: [bookings], outbox: [events]}
+             recent: [bookings], outbox: [documents as in events]}
 bookings    {_id: reference, run_id, request_id, fingerprint, state, user, emails: [as compared], passengers: [...],
              cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section, waiting_number,
              payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], and the whole journey}
-events      {_id: "<run>:<version>:<index>", type, run_id, sequence, time, subject, data, trace_parent, is_new}
+events      {_id: "<run>:<version>", run_id, version, time, event_count, events: [{type, subject, data, trace_parent}], is_new},
+            all events of one commit
 trains      {_id: train_id, ...}
 users       {_id: address as compared, ...}
 
 The seats are arrays of integers, so that a sale writes one number at a known path, whatever the size of the train.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
-from app.domain.events import Event, EventType
+from app.domain.events import Event, EventType, commit_id, event_id, sequence_of, version_of
 from app.domain.hold import Hold
 from app.domain.money import Money
 from app.domain.people import Person, email_key
@@ -244,33 +245,46 @@ def _waiting_from(number: int, document: list[Any]) -> Waiting:
 # -- events
 
 
-def event_document(event: Event) -> Document:
-    """An event; it looks the same in its run's `outbox` and in `events`."""
+def news_document(events: Sequence[Event]) -> Document:
+    """The events of one commit; they look the same in their run's `outbox` and in `events`.
+
+    One document for all of them: a batch of sales makes hundreds, and each document of its own would cost as much as a booking.
+    Their ids and sequences follow from the commit and their places. All that one commit decides happens at one moment.
+    """
+    first = events[0]
+    if any(one.time != first.time for one in events):
+        raise ValueError("the events of one commit have one time")
+    version = version_of(first.sequence)
     return {
-        "_id": event.event_id,
-        "type": event.event_type.value,
-        "run_id": event.run_id,
-        "sequence": event.sequence,
-        "time": _plain(event.time),
-        "subject": event.subject,
-        "data": event.data,
-        "trace_parent": event.trace_parent,
-        "is_new": True,  # until what follows from it is written down
+        "_id": commit_id(first.run_id, version),
+        "run_id": first.run_id,
+        "version": version,
+        "time": _plain(first.time),
+        "event_count": len(events),
+        "events": [
+            {"type": one.event_type.value, "subject": one.subject, "data": one.data, "trace_parent": one.trace_parent}
+            for one in events
+        ],
+        "is_new": True,  # until what follows from them is written down
     }
 
 
-def event_from(document: Document) -> Event:
+def events_from(document: Document) -> list[Event]:
     """The other way."""
-    return Event(
-        event_id=document["_id"],
-        event_type=EventType(document["type"]),
-        run_id=document["run_id"],
-        sequence=document["sequence"],
-        time=document["time"],
-        subject=document["subject"],
-        data=document["data"],
-        trace_parent=document["trace_parent"],
-    )
+    run_id, version, time = document["run_id"], document["version"], document["time"]
+    return [
+        Event(
+            event_id(run_id, version, index),
+            EventType(one["type"]),
+            run_id,
+            sequence_of(version, index),
+            time,
+            one["subject"],
+            one["data"],
+            one["trace_parent"],
+        )
+        for index, one in enumerate(document["events"])
+    ]
 
 
 def stops_from(document: Document) -> tuple[Stop, ...]:

@@ -28,8 +28,8 @@ from app.domain.run import TrainRun
 from app.domain.timetable import Journey
 from app.store.documents import (
     booking_from,
-    event_document,
     journey_document,
+    news_document,
     own_document,
     run_document,
     run_from,
@@ -55,6 +55,8 @@ _log = logging.getLogger(__name__)
 _INSERT_BATCH = 100
 # Bookings copied at a time: about a megabyte.
 _SETTLE_BATCH = 1_000
+# Commits whose events are copied at a time: of at most some hundred events each, and so about ten megabytes at the most.
+_TELL_BATCH = 100
 # Journeys whose part of a document is remembered: all that are on sale at a time, and 300 bytes each.
 _JOURNEYS_MAX = 4_096
 # Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
@@ -74,7 +76,7 @@ class KeptRun:
 
     `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will
     copy itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
-    The same holds for events, by their ids: `untold`, `carried_events`, `told`.
+    The same holds for the news of commits, which are their events, by the commits' ids: `untold`, `carried_news`, `told`.
     """
 
     run: TrainRun
@@ -82,15 +84,15 @@ class KeptRun:
     carried: dict[str, Document] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
     untold: dict[str, Document] = field(default_factory=dict)
-    carried_events: dict[str, Document] = field(default_factory=dict)
+    carried_news: dict[str, Document] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
 
     def adopt_carried(self) -> None:
         """Takes it upon this server to copy what a rival has left."""
         self.unsettled.update({one: Unsettled(document, document["revision"]) for one, document in self.carried.items()})
         self.carried.clear()
-        self.untold.update(self.carried_events)
-        self.carried_events.clear()
+        self.untold.update(self.carried_news)
+        self.carried_news.clear()
 
     def references_at_hand(self) -> Iterator[str]:
         """The bookings that decisions may need without asking for them, besides those that wait: the newest."""
@@ -99,11 +101,11 @@ class KeptRun:
 
 
 class _Prepared(NamedTuple):
-    """A commit: the swap, what it changes and tells, and the references and events that it leaves out of the document."""
+    """A commit: the swap, what it changes and tells, and the references and news that it leaves out of the document."""
 
     swap: Swap
     changed: dict[str, Unsettled]
-    events: dict[str, Document]
+    news: dict[str, Document]
     left_out: list[str]
     told: list[str]
 
@@ -145,7 +147,7 @@ class TrainRuns:
         }
         recent = _newer(document["recent"], settled)
         run.take_over(map(booking_from, recent.values()))
-        kept = KeptRun(run, carried=recent, carried_events={one["_id"]: one for one in document["outbox"]})
+        kept = KeptRun(run, carried=recent, carried_news={one["_id"]: one for one in document["outbox"]})
         kept.adopt_carried()
         return kept
 
@@ -173,7 +175,7 @@ class TrainRuns:
         }
         outbox = {one["_id"]: one for one in document["outbox"]}
         kept.untold = {one: mine for one, mine in kept.untold.items() if one in outbox}
-        kept.carried_events = {one: new for one, new in outbox.items() if one not in kept.untold and one not in kept.told}
+        kept.carried_news = {one: new for one, new in outbox.items() if one not in kept.untold and one not in kept.told}
         unknown = [one for key, one in kept.carried.items() if not _is_known(run.find(key), one)]
         run.take_over(map(booking_from, (*settled, *unknown)))
         run.renew(run_from(document))
@@ -220,10 +222,13 @@ class TrainRuns:
         newest = {**kept.unsettled, **changed}
         recent = [document for one, document in kept.carried.items() if one not in newest]
         recent += [one.document for one in newest.values()]
-        events = {one.event_id: self._packer.join(event_document(one), self._nothing) for one in run.journal.events}
-        outbox = [*kept.carried_events.values(), *kept.untold.values(), *events.values()]
+        news: dict[str, Document] = {}
+        if run.journal.events:
+            document = news_document(run.journal.events)
+            news[document["_id"]] = self._packer.join(document, self._nothing)
+        outbox = [*kept.carried_news.values(), *kept.untold.values(), *news.values()]
         swap = Swap({"_id": run.run_id, "version": run.version}, journal_update(run, recent, outbox))
-        return _Prepared(swap, changed, events, list(kept.settled), list(kept.told))
+        return _Prepared(swap, changed, news, list(kept.settled), list(kept.told))
 
     def _unsettled(self, booking: Booking) -> Unsettled:
         journey = booking.journey
@@ -239,17 +244,17 @@ class TrainRuns:
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """
-        events = [(kept, key, one) for kept in batch for key, one in kept.untold.items()]
-        for start in range(0, len(events), _SETTLE_BATCH):
-            await self._tell(events[start : start + _SETTLE_BATCH])
+        news = [(kept, key, one) for kept in batch for key, one in kept.untold.items()]
+        for start in range(0, len(news), _TELL_BATCH):
+            await self._tell(news[start : start + _TELL_BATCH])
         todo = [(kept, reference, one) for kept in batch for reference, one in kept.unsettled.items()]
         for start in range(0, len(todo), _SETTLE_BATCH):
             await self._settle(todo[start : start + _SETTLE_BATCH])
 
-    async def _tell(self, events: list[tuple[KeptRun, str, Document]]) -> None:
+    async def _tell(self, news: list[tuple[KeptRun, str, Document]]) -> None:
         with outage_refused():
-            await insert_those_missing(self._events, [one for _, _, one in events])
-        for kept, key, _ in events:
+            await insert_those_missing(self._events, [one for _, _, one in news])
+        for kept, key, _ in news:
             if kept.untold.pop(key, None) is not None:
                 kept.told.add(key)
 
@@ -349,7 +354,7 @@ def _committed(kept: KeptRun, prepared: _Prepared) -> None:
         kept.carried.pop(reference, None)
     for reference in prepared.left_out:
         del kept.settled[reference]
-    kept.untold.update(prepared.events)
+    kept.untold.update(prepared.news)
     kept.told.difference_update(prepared.told)
     kept.run.committed()
 

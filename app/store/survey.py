@@ -86,8 +86,8 @@ def current_runs_query(now: datetime) -> Document:
 
 
 def new_events_pipeline() -> list[Document]:
-    """How many events nothing has followed up yet, and the time of the oldest."""
-    return [{"$match": {"is_new": True}}, {"$limit": COUNT_MAX}, _number_and_oldest("$time")]
+    """How many events nothing has followed up yet, and the time of the oldest. The index holds all that it asks for."""
+    return [{"$match": {"is_new": True}}, {"$limit": COUNT_MAX}, _number_and_oldest("$time", "$event_count")]
 
 
 def pending_refunds_pipeline() -> list[Document]:
@@ -110,8 +110,8 @@ def _left_query(now: datetime) -> Document:
     return {"unsettled_since": {"$lt": now - _LEFT_AFTER}}
 
 
-def _number_and_oldest(moment: str) -> Document:
-    return {"$group": {"_id": None, "number": {"$sum": 1}, "oldest": {"$min": moment}}}
+def _number_and_oldest(moment: str, number: str | int = 1) -> Document:
+    return {"$group": {"_id": None, "number": {"$sum": number}, "oldest": {"$min": moment}}}
 
 
 async def _first(collection: Collection, pipeline: list[Document]) -> Document:

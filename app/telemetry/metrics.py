@@ -109,7 +109,7 @@ FAMILIES: tuple[Family, ...] = (
         "seatline_lane_swaps_lost_total", _COUNTER, "Commits that another server was ahead of, and that were decided again."
     ),
     _surveyed("seatline_outbox_age_seconds", "How long the oldest event has waited for what follows from it."),
-    _surveyed("seatline_outbox_events", "Events that nothing has followed up yet; counted up to 10,000."),
+    _surveyed("seatline_outbox_events", "Events that nothing has followed up yet, of up to 10,000 commits."),
     _surveyed("seatline_jobs", "Jobs that wait, are being done, or were given up; counted up to 10,000.", ("state",)),
     _surveyed("seatline_refunds_pending", "Refunds that the payment provider has not done yet; counted up to 10,000."),
     _surveyed("seatline_refund_age_seconds", "How long the oldest pending refund has waited."),

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 
 SETTLE_PAYMENT = "settle payment"
 
-# Events of one round: some hundred kilobytes, and a statement for each kind of work.
-_EVENTS_MAX = 500
+# Commits whose events are one round: at most some thousand events, a megabyte, and a statement for each kind of work.
+_COMMITS_MAX = 10
 # Rounds of one call: what is left then waits for the next one, a second later.
 _ROUNDS_MAX = 100
 # Runs of one sweep; the next one goes on.
@@ -59,13 +59,13 @@ class Following:
     async def follow_up(self) -> None:
         """Writes down what follows from each new event, in the order of each run."""
         for _ in range(_ROUNDS_MAX):
-            events = await self._store.events.list_new(_EVENTS_MAX)
+            events = await self._store.events.list_new(_COMMITS_MAX)
             if not events:
                 return
             with followed(events) as traced:
                 await self._store.jobs.put_missing(settle_jobs(traced, self._clock()))
                 await self._fan_out(events)
-                await self._store.events.followed_up([event.event_id for event in events])
+                await self._store.events.followed_up(events)
             self._wake()
 
     async def settle_payments(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.replica_set import MongoDatabase
+from tests.news import events_in
 
 Document = dict[str, Any]
 
@@ -40,8 +41,10 @@ class Books:
 
 def read_books(database: MongoDatabase) -> Books:
     """The books as they are. They are read one after the other, so they may disagree while the service works."""
-    names = ("train_runs", "bookings", "payments", "ledger", "events", "jobs")
-    return Books(*[{one["_id"]: one for one in database[name].find()} for name in names])
+    names = ("train_runs", "bookings", "payments", "ledger", "jobs")
+    runs, at_rest, payments, ledger, jobs = [{one["_id"]: one for one in database[name].find()} for name in names]
+    events = {one["_id"]: one for one in events_in(database["events"].find())}
+    return Books(runs, at_rest, payments, ledger, events, jobs)
 
 
 def disagreements(database: MongoDatabase) -> list[str]:
@@ -87,7 +90,7 @@ def _totals(books: Books) -> Iterator[str]:
 def _events(books: Books) -> Iterator[str]:
     """Each booking was told of once when it was made and again as it is now, and all that was told is followed up."""
     for run in books.runs.values():
-        for event in run["outbox"]:
+        for event in events_in(run["outbox"]):
             if event["_id"] not in books.events:
                 yield f"{event['_id']} is not copied yet"
     made = Counter(event["subject"] for event in books.events.values() if event["type"] in NEW_BOOKING)

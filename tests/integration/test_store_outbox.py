@@ -15,6 +15,7 @@ from app.domain.refusals import Reason, Refusal
 from app.store.embedded import EmbeddedMongod
 from tests.integration.clients import Run, people, person, refusal
 from tests.integration.world import NEXT_DATE, TRAVEL_DATE, Clock, World, outcomes, serving, settings_for
+from tests.news import events_in
 
 
 async def _away(_: object) -> None:
@@ -37,7 +38,7 @@ async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[
 
 async def outbox(world: World, run: Run) -> list[str]:
     """The ids of the events that stand in the run's document."""
-    return [one["_id"] for one in (await world.kept_run(run))["outbox"]]
+    return [one["_id"] for one in events_in((await world.kept_run(run))["outbox"])]
 
 
 def told(events: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from app.domain.money import Money
 from app.domain.payments import Payment, PaymentState, Refund, RefundState, new_payment
 from app.domain.run import make_run
 from app.domain.survey import Backlog
-from app.store.documents import event_document
+from app.store.documents import news_document
 from app.store.jobs import job_document
 from app.store.payments import KeptPayment
 from app.store.survey import (
@@ -73,8 +73,8 @@ async def test_an_empty_database_has_no_backlog(world: World) -> None:
 
 async def test_events_count_from_the_moment_they_happened_until_they_are_followed_up(world: World) -> None:
     events = [replace(an_event(number), time=NOW - HOUR * number) for number in (1, 2, 3)]
-    await world.database["events"].insert_many([event_document(event) for event in events])
-    await world.server.store.events.followed_up([events[2].event_id])
+    await world.database["events"].insert_many([news_document([event]) for event in events])
+    await world.server.store.events.followed_up(events[2:])
     found = await world.server.store.surveys.backlog(NOW)
     assert (found.outbox_events, found.oldest_event_time) == (2, NOW - HOUR * 2)
 
@@ -148,7 +148,7 @@ async def _crowded(world: World) -> None:
     runs = [make_run(train, long_ago + timedelta(days=number)) for number in range(OVER)]
     await world.server.store.runs.insert_missing(runs, NOW)
     await world.runs("A2", *[(NOW.date() + timedelta(days=number)).isoformat() for number in range(PRESENT)], train_id="es2")
-    events = [event_document(an_event(number)) for number in range(OVER + PRESENT)]
+    events = [news_document([an_event(number)]) for number in range(OVER + PRESENT)]
     await world.database["events"].insert_many([one if number < PRESENT else _old(one) for number, one in enumerate(events)])
     done = [replace(a_job(f"done{number}", NOW), state=JobState.DONE, done_time=NOW) for number in range(OVER)]
     jobs = [*done, *(a_job(f"waits{number}", NOW) for number in range(PRESENT))]

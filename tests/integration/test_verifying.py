@@ -181,7 +181,7 @@ async def take_money_that_no_payment_knows_of(database: Database) -> None:
 
 
 async def leave_an_event_new(database: Database) -> None:
-    await database["events"].update_one({"sequence": {"$gt": 0}}, {"$set": {"is_new": True}})
+    await database["events"].update_one({"version": {"$gt": 0}}, {"$set": {"is_new": True}})
 
 
 async def leave_an_event_in_its_run(database: Database) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 from google.protobuf import field_mask_pb2
 
-from app.domain.events import Event, EventType, event_id
+from app.domain.events import Event, EventType, event_id, sequence_of
 from app.pb.seatline.v1 import webhook_pb2
 from app.server import present_moment
-from app.store.documents import event_document
+from app.store.documents import news_document
 from app.store.driver import Database
 from tests.integration.clients import Phone
 from tests.integration.world import World
@@ -74,11 +74,12 @@ def the_desk(world: World) -> WebhookDesk:
 
 
 def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED, time: datetime | None = None) -> Event:
-    """Something that happened a minute ago, or then."""
+    """Something that happened a minute ago, or then, in the commit with that number."""
     moment = time or present_moment() - timedelta(minutes=1)
-    return Event(event_id(RUN_ID, 3, number), event_type, RUN_ID, number, moment, "7QK2MZ", {"reference": "7QK2MZ"})
+    key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
+    return Event(key, event_type, RUN_ID, sequence, moment, "7QK2MZ", {"reference": "7QK2MZ"})
 
 
 async def keep(database: Database, *events: Event) -> None:
     """Writes events where they are looked for."""
-    await database["events"].insert_many([event_document(event) for event in events])
+    await database["events"].insert_many([news_document([event]) for event in events])

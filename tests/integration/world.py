@@ -23,6 +23,7 @@ from app.pb.seatline.v1 import operator_pb2
 from app.server import Server
 from app.store.driver import Client, Database
 from tests.integration.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run
+from tests.news import events_in
 
 WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
 POLL_SECONDS = 0.02
@@ -123,8 +124,8 @@ class World:
 
     async def events(self, run: Run) -> list[dict[str, Any]]:
         """The events of a run that have been told, in their order."""
-        found = self.database["events"].find({"run_id": f"{run.train_id}:{run.travel_date}"}).sort("sequence", 1)
-        return await found.to_list(10_000)
+        found = self.database["events"].find({"run_id": f"{run.train_id}:{run.travel_date}"}).sort("version", 1)
+        return events_in(await found.to_list(10_000))
 
     async def kept_run(self, run: Run) -> dict[str, Any]:
         """The run's document in the database."""

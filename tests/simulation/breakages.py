@@ -16,6 +16,7 @@ import app.domain.decisions
 import app.domain.holding
 import app.domain.run
 import app.domain.selling
+import app.store.documents
 import app.store.journals
 import app.usecases.paying
 from app.domain.booking import Booking
@@ -124,7 +125,7 @@ def events_are_followed_up_before_the_jobs_are_written() -> Iterator[None]:
     async def follow_up(following: Following) -> None:
         events = await following._store.events.list_new(100)
         if events:
-            await following._store.events.followed_up([event.event_id for event in events])
+            await following._store.events.followed_up(events)
             await following._store.jobs.put_missing(settle_jobs(events, following._clock()))
             await following._fan_out(events)
 
@@ -149,7 +150,7 @@ def money_is_let_go_while_a_sale_may_rest_on_it() -> AbstractContextManager[Any]
 
 def events_are_named_by_chance() -> AbstractContextManager[Any]:
     numbers = count(1)
-    return patch.object(app.domain.run, "event_id", lambda run_id, version, index: f"{run_id}:{next(numbers)}:{index}")
+    return patch.object(app.store.documents, "commit_id", lambda run_id, version: f"{run_id}:{next(numbers)}")
 
 
 def closed_lines_stay() -> AbstractContextManager[Any]:

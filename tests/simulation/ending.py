@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.news import events_in
 from tests.simulation import invariants
 from tests.simulation.provider import CAPTURE_FAILS, DECLINES
 from tests.simulation.record import Violation, require
@@ -53,7 +54,7 @@ def require_sound_end(world: World) -> None:
     require("at the end", invariants.money_is_where_bookings_say(paid, accounts))
     require("at the end", invariants.sums_agree(paid, accounts))
     require("at the end", invariants.payments_agree(paid, payments))
-    require("at the end", invariants.everything_is_told(record.events, kept["events"].kept, record.told))
+    require("at the end", invariants.everything_is_told(record.events, _events_kept(world), record.told))
     for name, run in kept["train_runs"].kept.items():
         require("at the end", invariants.nothing_is_lost(record.bookings[name], run, kept["bookings"].kept))
         require("at the end", invariants.no_line_is_left(run, world.now()))
@@ -79,8 +80,12 @@ def ask_again(world: World) -> None:
 def _left_over(world: World) -> Any:
     kept = world.database
     yield from invariants.nothing_is_left_over(kept["train_runs"].kept.values(), kept["jobs"].kept.values())
-    yield from (f"event {key} is still new" for key, one in kept["events"].kept.items() if "is_new" in one)
+    yield from (f"event {key} is still new" for key, one in _events_kept(world).items() if "is_new" in one)
     yield from (f"payment {key} is still open" for key, one in kept["payments"].kept.items() if "open_since" in one)
+
+
+def _events_kept(world: World) -> dict[str, Any]:
+    return {event["_id"]: event for event in events_in(world.database["events"].kept.values())}
 
 
 def _is_given_up(world: World, key: str) -> bool:

@@ -329,6 +329,6 @@ def nothing_is_left_over(runs: Iterable[Document], jobs: Iterable[Document]) -> 
     """No run carries what should rest, no job is owed."""
     for run in runs:
         if run["recent"] or run["outbox"] or "unsettled_since" in run:
-            names = [booking["_id"] for booking in run["recent"]], [event["_id"] for event in run["outbox"]]
+            names = [booking["_id"] for booking in run["recent"]], [news["_id"] for news in run["outbox"]]
             yield f"run {run['_id']} still carries {names}, since {run.get('unsettled_since')}"
     yield from (f"job {job['_id']} is {job['state']}: {job['last_error']}" for job in jobs if job["state"] != "DONE")

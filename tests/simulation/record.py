@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.booking import Booking
 from app.domain.events import Event
+from tests.news import events_in
 from tests.simulation import invariants
 from tests.simulation.database import SimulatedDatabase
 
@@ -97,7 +98,7 @@ class Record:
         bookings = self.bookings[name]
         changed = [one for one in run["recent"] if one["revision"] == version]
         older = {one["_id"]: bookings.get(one["_id"]) for one in changed}
-        told = [event for event in run["outbox"] if event["_id"] not in self.events]
+        told = [event for event in events_in(run["outbox"]) if event["_id"] not in self.events]
         self.runs[name] = run
         for booking in changed:
             bookings[booking["_id"]] = self.revisions[booking["_id"], version] = booking
@@ -156,10 +157,11 @@ class Record:
         if before is not None and before["revision"] >= booking["revision"]:
             raise Violation(f"{booking['_id']} rested in revision {before['revision']}; {booking['revision']} replaces it")
 
-    def _kept(self, event: Document) -> None:
-        committed = self.events.get(event["_id"])
-        if committed is None or any(committed[key] != event[key] for key in event if key != "is_new"):
-            raise Violation(f"event {event['_id']} is kept, and was never committed so")
+    def _kept(self, news: Document) -> None:
+        for event in events_in([news]):
+            committed = self.events.get(event["_id"])
+            if committed is None or any(committed[key] != event[key] for key in event if key != "is_new"):
+                raise Violation(f"event {event['_id']} is kept, and was never committed so")
 
     # -- what is told and answered
 

@@ -9,13 +9,13 @@ import pytest
 from app.domain.booking import Booking, CancelBooking, IfFull
 from app.domain.changing import cancel_booking, change_seat, update_booking
 from app.domain.decisions import decide, tidy
-from app.domain.events import EventType
+from app.domain.events import Event, EventType
 from app.domain.holding import hold_seats, release_hold
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.selling import create_booking
 from app.domain.waiting import closes_at
-from app.store.documents import event_document, event_from
+from app.store.documents import events_from, news_document
 from tests.builders import (
     NOW,
     a_caller,
@@ -335,10 +335,21 @@ def test_events_say_nothing_personal() -> None:
         assert "@" not in text
 
 
-def test_an_event_comes_back_from_its_document_as_it_was() -> None:
-    for event in every_kind_of_event().journal.events:
-        document = event_document(event)
-        assert event_from(document | {"time": document["time"].replace(tzinfo=NOW.tzinfo)}) == event
+def events_of_one_moment() -> list[Event]:
+    return [replace(event, time=NOW) for event in every_kind_of_event().journal.events]
+
+
+def test_the_events_of_a_commit_come_back_from_their_document_as_they_were() -> None:
+    events = events_of_one_moment()
+    document = news_document(events)
+    assert document["event_count"] == len(events) > 9
+    assert events_from(document | {"time": document["time"].replace(tzinfo=NOW.tzinfo)}) == events
+
+
+def test_events_of_two_moments_are_not_those_of_one_commit() -> None:
+    first, *others = events_of_one_moment()
+    with pytest.raises(ValueError, match="one time"):
+        news_document([replace(first, time=NOW - timedelta(seconds=1)), *others])
 
 
 def test_a_refused_place_in_the_line_tells_nothing() -> None:

@@ -14,7 +14,7 @@ from app.domain.holding import hold_seats
 from app.domain.run import TrainRun
 from app.domain.selling import create_booking
 from app.domain.waiting import closes_at
-from app.store.documents import booking_document, booking_from, event_document, run_document, run_from
+from app.store.documents import booking_document, booking_from, news_document, run_document, run_from
 from app.store.journals import journal_update
 from tests.applied_updates import applied
 from tests.builders import (
@@ -49,7 +49,7 @@ DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 def update_of(run: TrainRun) -> dict[str, Any]:
     """The update of what changed, with the changed bookings as the recent ones."""
     recent = [booking_document(run.bookings[reference]) for reference in run.journal.bookings]
-    return journal_update(run, recent, [event_document(event) for event in run.journal.events])
+    return journal_update(run, recent, [news_document(run.journal.events)] if run.journal.events else [])
 
 
 def paths(update: dict[str, Any]) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from app.domain.run import TrainRun
 from app.domain.seats import CoachSeats
 from app.domain.terms import SalesTerms
 from app.domain.waiting import closes_at, promote
-from app.store.documents import booking_document, event_document, run_document
+from app.store.documents import booking_document, news_document, run_document
 from app.store.driver import Document
 from app.store.journals import journal_update
 from tests.applied_updates import applied
@@ -207,7 +207,7 @@ def with_a_line_of(run: TrainRun, count: int) -> list[str]:
 
 def update_of(run: TrainRun) -> Document:
     recent = [booking_document(run.bookings[reference]) for reference in run.journal.bookings]
-    return journal_update(run, recent, [event_document(event) for event in run.journal.events])
+    return journal_update(run, recent, [news_document(run.journal.events)] if run.journal.events else [])
 
 
 def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() -> None:

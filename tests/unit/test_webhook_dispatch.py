@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.events import EventType
+from app.domain.events import EventType, commit_of
 from app.domain.webhooks import DeliveryState, Outcome, OutcomeKind, Webhook, after_attempt, changed
 from app.usecases import webhook_dispatch
 from app.usecases.handlers import Sweep
@@ -94,7 +94,7 @@ async def test_without_webhooks_there_is_nothing_to_do(world: DispatchWorld) -> 
 async def test_an_event_that_is_no_longer_kept_is_given_up_and_the_webhook_goes_on(world: DispatchWorld) -> None:
     await world.webhook("w1")
     lost, event = await world.happen(0, 1)
-    await world.database["events"].delete_one({"_id": lost.event_id})
+    await world.database["events"].delete_one({"_id": commit_of(lost.event_id)})
     await world.dispatcher.dispatch_due()
     kept = (await world.deliveries("w1"))[lost.event_id]
     assert (kept.state, kept.attempts[0].detail) == (DeliveryState.FAILED, "the event is no longer kept")
@@ -278,7 +278,7 @@ async def test_what_goes_wrong_with_one_webhook_is_raised_when_the_others_are_se
     await world.webhook("well", "booking.*")
     (event,) = await world.happen(0, event_type=EventType.HOLD_PLACED)
     await world.happen(*range(1, 10))
-    await world.database["events"].update_one({"_id": event.event_id}, {"$set": {"type": "hold.eaten"}})
+    await world.database["events"].update_one({"_id": commit_of(event.event_id)}, {"$set": {"events.0.type": "hold.eaten"}})
     with pytest.raises(ValueError, match="eaten"):
         await world.dispatcher.dispatch_due()
     assert await world.states("well") == ["DELIVERED"] * 9

@@ -1,0 +1,19 @@
+"""Events as their documents tell them.
+
+Belongs here: the events of a commit's document, one by one, read without the service's own code. Does not: making such
+documents (`app/store/documents.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def events_in(news: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The events of these documents, each with what all of its commit have in common."""
+    return [event for one in news for event in _events_of(one)]
+
+
+def _events_of(news: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    same = {key: news[key] for key in ("run_id", "time", "is_new") if key in news}
+    for index, event in enumerate(news["events"]):
+        yield {"_id": f"{news['_id']}:{index}", "sequence": news["version"] * 100_000 + index, **same, **event}
