@@ -355,7 +355,8 @@ class TrainRun:
 
     def _index(self, booking: Booking) -> None:
         if booking.is_live:
-            self.live_passengers.update((passenger.key, booking.reference) for passenger in booking.passengers)
+            for passenger in booking.passengers:
+                self.live_passengers[passenger.key] = booking.reference
 
 
 def run_id(train_id: str, travel_date: str) -> str:

@@ -73,6 +73,7 @@ def own_document(booking: Booking) -> Document:
     emails = {booking.user_key: None}
     for passenger in (*booking.passengers, *booking.cancelled_passengers):
         emails[passenger.key] = None
+    created = _plain(booking.create_time)
     return {
         "_id": booking.reference,
         "request_id": booking.request_id,
@@ -84,8 +85,8 @@ def own_document(booking: Booking) -> Document:
         "cancelled_passengers": [_passenger_document(passenger) for passenger in booking.cancelled_passengers],
         "currency": booking.currency,
         "revision": booking.revision,
-        "create_time": _plain(booking.create_time),
-        "update_time": _plain(booking.update_time),
+        "create_time": created,
+        "update_time": created if booking.update_time is booking.create_time else _plain(booking.update_time),
         "charged_minor": booking.charged_minor,
         **_what_few_have(booking),
     }

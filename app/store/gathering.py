@@ -32,8 +32,8 @@ GATHER_SECONDS_WITH_RIVAL = 0.02
 # Runs that one statement commits, each with at most some hundred bookings.
 RUNS_MAX = 64
 
-# Lanes that one look-up serves, each with the references of at most one batch: 100 kB at the very most, and few are found.
-LOOK_UPS_MAX = 16
+# Lanes that one look-up serves, each with the references of at most one batch: 400 kB at the very most, and few are found.
+LOOK_UPS_MAX = 64
 
 
 class LookUps:
