@@ -109,7 +109,8 @@ class Booking:
     `revision` is the version of the train run whose commit last changed it. A CANCELLED booking keeps the passengers it had
     last; `cancelled_passengers` are those who left while others stayed. `wanted_section` is what was asked for, empty for any;
     `waiting_number` is the place that a WAITLISTED one has in its run's line. `charged_minor` is what was taken for it, and
-    `refunds` what is given back of that. `payment_id` is empty where nothing had to be paid.
+    `refunds` what is given back of that. `payment_id` is empty where nothing had to be paid. `changes_before` is how many other
+    changes the same commit had made to it before this one.
     """
 
     reference: str
@@ -131,6 +132,7 @@ class Booking:
     authorization_id: str = ""
     charged_minor: int = 0
     refunds: tuple[RefundDue, ...] = ()
+    changes_before: int = 0
 
     @property
     def price(self) -> Money:
@@ -139,8 +141,8 @@ class Booking:
 
     @property
     def etag(self) -> str:
-        """Changes with every change."""
-        return str(self.revision)
+        """Changes with every change, also with those that one commit makes one after the other."""
+        return f"{self.revision}.{self.changes_before}" if self.changes_before else str(self.revision)
 
     @property
     def is_live(self) -> bool:

@@ -115,7 +115,9 @@ def with_refund(booking: Booking, minor: int, now: datetime) -> Booking:
 
 def keep(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_parent: str = "") -> Booking:
     """Keeps a changed booking and tells of it."""
-    kept = replace(booking, update_time=now, revision=run.version + 1)
+    revision = run.version + 1
+    changes_before = booking.changes_before + 1 if booking.revision == revision else 0
+    kept = replace(booking, update_time=now, revision=revision, changes_before=changes_before)
     run.put(kept)
     run.tell(kind, kept.reference, event_data(kept), now, trace_parent)
     return kept

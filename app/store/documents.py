@@ -10,7 +10,7 @@ train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, s
              recent: [bookings], outbox: [documents as in events]}
 bookings    {_id: reference, run_id, request_id, fingerprint, state, user, emails: [as compared], passengers: [...],
              cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section, waiting_number,
-             payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], and the whole journey}
+             payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], changes_before, and the whole journey}
 events      {_id: "<run>:<version>", run_id, version, time, event_count, events: [{type, subject, data, trace_parent}], is_new},
             all events of one commit
 trains      {_id: train_id, ...}
@@ -103,6 +103,8 @@ def _what_few_have(booking: Booking) -> Document:
         few["payment_id"] = booking.payment_id
     if booking.authorization_id:
         few["authorization_id"] = booking.authorization_id
+    if booking.changes_before:
+        few["changes_before"] = booking.changes_before
     if booking.refunds:
         few["refunds"] = [{"id": one.refund_id, "minor": one.minor, "time": _plain(one.time)} for one in booking.refunds]
     return few
@@ -161,6 +163,7 @@ def booking_from(document: Document) -> Booking:
         authorization_id=document.get("authorization_id", ""),
         charged_minor=document["charged_minor"],
         refunds=tuple(RefundDue(one["id"], one["minor"], one["time"]) for one in document.get("refunds", ())),
+        changes_before=document.get("changes_before", 0),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.booking import Booking
+from app.domain.booking import Booking, Cancellation
 from app.domain.changing import change_cancelled, changeable, update_booking, visible
 from app.domain.decisions import decide
 from app.domain.people import Caller, Role, identified, require_operator, require_self_or_operator
@@ -238,6 +238,21 @@ def test_a_stale_etag_is_refused_and_the_newest_is_not() -> None:
             decide(run, command, NOW, {})
         assert decide(run, replace(command, etag=newest.etag), NOW, {}) != newest
         run.undo()
+
+
+def test_each_of_two_changes_in_one_commit_has_an_etag_of_its_own() -> None:
+    run = a_run()
+    booking = book(run, "ann", "ben", "cem")
+    run.committed()
+    first = cancel(run, booking, "ben")
+    second = cancel(run, first, "cem")
+    assert len({booking.etag, first.etag, second.etag}) == 3
+    with refused(Reason.ETAG_STALE, run):
+        decide(run, asks_to_cancel(second, etag=first.etag), NOW, {})
+    run.committed()
+    third = decide(run, asks_to_cancel(second, etag=second.etag), NOW, {})
+    assert isinstance(third, Cancellation)
+    assert third.booking.etag == str(run.version + 1)
 
 
 def test_a_cancelled_booking_neither_moves_nor_changes() -> None:
