@@ -26,7 +26,7 @@ async def make_event_indexes(database: Database) -> None:
         # What is new, in the order of each run, and what is counted of it. What is not new any more is not in it.
         await events.create_index(
             [("is_new", 1), ("run_id", 1), ("version", 1), ("time", 1), ("event_count", 1)],
-            name="events_new",
+            name="new_events_by_commit",
             partialFilterExpression={"is_new": True},
         )
         await events.create_index("time", name="events_lifetime", expireAfterSeconds=_KEPT_SECONDS)

@@ -175,7 +175,7 @@ async def test_what_is_over_long_ago_is_not_read(real_world: World) -> None:
             "projection": {"version": 1},
             "sort": {"travel_date": 1, "_id": 1},
         },
-        "events_new": {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}},
+        "new_events_by_commit": {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}},
         "payments_refunding": {"aggregate": "payments", "pipeline": pending_refunds_pipeline(), "cursor": {}},
         "payments_open": {"find": "payments", "filter": pending_captures_query(NOW)},
         "jobs_by_state": {"find": "jobs", "filter": pending_jobs_query()},
