@@ -13,13 +13,9 @@ from app.store.documents import freed_document, hold_document, waiting_document
 from app.store.driver import Document
 
 
-def journal_update(run: TrainRun, recent: list[Document], outbox: list[Document], *, appends: bool = False) -> Document:
-    """The update that writes what changed in `run` since its last commit, `recent` and `outbox`, and nothing else.
-
-    With `appends`, `recent` and `outbox` are added to what the document has there; else they take its place.
-    """
-    carried = {"recent": recent, "outbox": outbox}
-    values: Document = {"version": run.version + 1} if appends else {"version": run.version + 1, **carried}
+def journal_update(run: TrainRun, recent: list[Document], outbox: list[Document]) -> Document:
+    """The update that writes what changed in `run` since its last commit, `recent` and `outbox`, and nothing else."""
+    values: Document = {"version": run.version + 1, "recent": recent, "outbox": outbox}
     gone: Document = {}
     _write_seats(run, values, gone)
     if run.journal.holds or run.journal.waiting:
@@ -31,12 +27,7 @@ def journal_update(run: TrainRun, recent: list[Document], outbox: list[Document]
             values["next_due"] = due
     if run.journal.events:
         values["unsettled_since"] = run.journal.events[-1].time
-    update: Document = {"$set": values}
-    if gone:
-        update["$unset"] = gone
-    if appends:
-        update["$push"] = {path: {"$each": new} for path, new in carried.items()}
-    return update
+    return {"$set": values, "$unset": gone} if gone else {"$set": values}
 
 
 def next_due(run: TrainRun) -> datetime | None:

@@ -182,8 +182,8 @@ class SimulatedDatabase:
 
 
 def updated(document: Document, update: Document) -> Document:
-    """The document after `$set`, `$unset` and `$inc` on dotted paths and `$push` of several, as a new one."""
-    unknown = update.keys() - {"$set", "$unset", "$inc", "$push"}
+    """The document after `$set`, `$unset` and `$inc` on dotted paths, as a new one."""
+    unknown = update.keys() - {"$set", "$unset", "$inc"}
     if unknown:
         raise NotImplementedError(f"the simulated database knows no {unknown}")
     newer = dict(document)
@@ -196,9 +196,6 @@ def updated(document: Document, update: Document) -> Document:
     for path, value in update.get("$inc", {}).items():
         place, last = _place(newer, path)
         place[last] += value
-    for path, value in copied(update.get("$push", {})).items():
-        place, last = _place(newer, path)
-        place[last] = [*place[last], *value["$each"]]
     return newer
 
 

@@ -71,18 +71,6 @@ def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
     assert [one["_id"] for one in update["$set"]["recent"]] == [booking.reference]
 
 
-def test_a_commit_that_adds_to_what_is_carried_names_only_what_is_new() -> None:
-    run = a_run("A4 B4")
-    document = booking_document(create_booking(run, asks_for_seats("ann", section="B"), NOW, {}))
-    news = news_document(run.journal.events)
-    update = journal_update(run, [document], [news], appends=True)
-    assert paths(update) == {
-        "$set": ["sections.1.next_number", "sections.1.sold_legs.0", "unsettled_since", "version"],
-        "$push": ["outbox", "recent"],
-    }
-    assert update["$push"] == {"outbox": {"$each": [news]}, "recent": {"$each": [document]}}
-
-
 def test_a_sale_of_part_of_the_way_names_what_is_left_free() -> None:
     run = a_run("A4")
     create_booking(run, asks_for_seats("ann", origin=LONDON, destination=ASHFORD), NOW, {})
