@@ -89,7 +89,10 @@ CERTAIN = Authorization("", "", None, datetime.min.replace(tzinfo=UTC))
 
 
 def own_payment_id(reference: str, fingerprint: str) -> str:
-    """The name of the payment of a booking for which nothing was asked of the provider before the sale."""
+    """The name of the payment of a booking for which nothing was asked of the provider before the sale.
+
+    It is none of those that a request with a token tries: these may have been declined, or let go.
+    """
     return f"pay_{reference}_{fingerprint}"
 
 

@@ -64,7 +64,7 @@ def event_id(run_id: str, version: int, index: int) -> str:
 
     It follows from the commit, so that an event which is told again after a crash is told under the same name.
     """
-    return f"{run_id}:{version}:{index}"
+    return f"{commit_id(run_id, version)}:{index}"
 
 
 def commit_id(run_id: str, version: int) -> str:

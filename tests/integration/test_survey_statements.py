@@ -187,6 +187,15 @@ async def test_what_is_over_long_ago_is_not_read(real_world: World) -> None:
     assert len(await real_world.server.store.surveys.versions(NOW)) == PRESENT
 
 
+async def test_new_events_are_counted_from_their_index_alone(real_world: World) -> None:
+    await _crowded(real_world)
+    command = {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}}
+    plan = await real_world.database.command("explain", command, verbosity="executionStats")
+    stages = {one.get("stage") for one in _stages(plan)}
+    assert "IXSCAN" in stages
+    assert "FETCH" not in stages
+
+
 async def test_statements_of_the_survey_have_an_end_that_the_server_knows(real_world: World) -> None:
     await real_world.run("A2")
     await real_world.database.command("profile", 2)
