@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO_IMAGE := build/seatline.binpb
 
-.PHONY: run test test-fast simulate check bench proto proto-release observability lock clean
+.PHONY: run test test-long test-fast simulate check bench proto proto-release observability lock clean
 
 # Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C.
 run: .venv/run-installed
@@ -15,6 +15,11 @@ run: .venv/run-installed
 TEST_PROCESSES := 3
 test: .venv/dev-installed
 	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# The same tests with full counts and real waits (tests/long.py): takes an hour or more. TESTS narrows it down to a file or folder.
+TESTS := tests
+test-long: .venv/dev-installed
+	SEATLINE_TEST_LONG=1 $(BIN)/pytest $(TESTS)
 
 # Without whatever starts a real mongod or a process.
 test-fast: .venv/dev-installed
