@@ -25,55 +25,44 @@ _UNKNOWN = "/unknown/unknown"
 
 
 class _Method:
-    """The metrics of one method, or of all that are unknown. There is no histogram before a first call has ended."""
+    """The metrics of one method, or of all that are unknown.
 
-    __slots__ = ("_handled", "_labels", "_seconds", "_timed", "codes", "ok", "started")
+    Every series starts at 0 when the process starts. Prometheus takes the first sample of a series as its baseline: calls
+    counted before that sample have no rate, so a burst of first failures would not reach the objective of CreateBooking.
+    """
+
+    __slots__ = ("codes", "ok", "seconds", "started")
 
     def __init__(self, metrics: Metrics, method: str) -> None:
         service, name = method.strip("/").split("/")
-        self._labels = (UNARY, service, name)
-        self._handled = metrics.on_loop("grpc_server_handled_total")
-        self._timed = metrics.on_loop("grpc_server_handling_seconds")
-        self._seconds: Spread | None = None
-        self.started = metrics.on_loop("grpc_server_started_total").count(*self._labels)
-        self.ok = self._handled.count(*self._labels, "OK")
-        self.codes: dict[grpc.StatusCode, Count] = {_OK: self.ok}
+        labels = (UNARY, service, name)
+        handled = metrics.on_loop("grpc_server_handled_total")
+        self.seconds: Spread = metrics.on_loop("grpc_server_handling_seconds").spread(*labels)
+        self.started = metrics.on_loop("grpc_server_started_total").count(*labels)
+        self.codes: dict[grpc.StatusCode, Count] = {code: handled.count(*labels, code_name(code)) for code in grpc.StatusCode}
+        self.ok = self.codes[_OK]
 
     @property
     def in_flight(self) -> int:
         """The calls of this method that have begun and not ended."""
-        ended = sum(
-            count.value for count in list(self.codes.values())
-        )  # first, or what ends in between would be less than none
+        # The ended calls are read first: a call that ends in between must not make the difference negative.
+        ended = sum(count.value for count in self.codes.values())
         return self.started.value - ended
-
-    def seconds(self) -> Spread:
-        """How long the calls of this method took."""
-        if self._seconds is None:
-            self._seconds = self._timed.spread(*self._labels)
-        return self._seconds
-
-    def count_of(self, code: grpc.StatusCode) -> Count:
-        """The calls of this method that ended with that status."""
-        found = self.codes.get(code)
-        if found is None:
-            found = self.codes[code] = self._handled.count(*self._labels, code_name(code))
-        return found
 
 
 class CallMetrics:
     """Counts and times calls. `methods` are the full names of all there are; any other one is counted as unknown."""
 
     def __init__(self, metrics: Metrics, methods: Iterable[str]) -> None:
-        self._metrics = metrics
         self._methods = {method: _Method(metrics, method) for method in methods}
+        self._unknown = self._methods[_UNKNOWN] = _Method(metrics, _UNKNOWN)
         refusals = metrics.on_loop("seatline_refusals_total")
         self._refusals = {reason: refusals.count(reason.value) for reason in Reason}
         metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)
 
     def began(self, method: str, context: object) -> tuple[_Method, float]:
         """A call begins; gives its method's metrics and when that was."""
-        counted = self._methods.get(method) or self._of_unknown()
+        counted = self._methods.get(method) or self._unknown
         counted.started.value += 1
         return counted, perf_counter()
 
@@ -84,8 +73,8 @@ class CallMetrics:
         if code is _OK:
             counted.ok.value += 1
         else:
-            counted.count_of(code).value += 1
-        spread = counted.seconds()
+            counted.codes[code].value += 1
+        spread = counted.seconds
         bucket = bisect_left(spread.bounds, seconds)
         spread.counts[bucket] += 1
         spread.total += seconds
@@ -95,12 +84,7 @@ class CallMetrics:
             _keep_exemplar(spread, bucket, seconds)
 
     def _in_flight(self) -> float:
-        return sum(one.in_flight for one in list(self._methods.values()))
-
-    def _of_unknown(self) -> _Method:
-        if _UNKNOWN not in self._methods:
-            self._methods[_UNKNOWN] = _Method(self._metrics, _UNKNOWN)
-        return self._methods[_UNKNOWN]
+        return sum(counted.in_flight for counted in self._methods.values())
 
 
 def code_name(code: grpc.StatusCode) -> str:

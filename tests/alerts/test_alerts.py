@@ -26,7 +26,7 @@ RULES = CHART_FILES / "alerts.yaml"
 _ROW = re.compile(r"\b[Rr]ow ([A-Z][\w ]*?)(?=[:;,.)]| and row )")
 
 
-def _rules_of(name: str, **instead: str) -> dict[str, Any]:
+def rules_of(name: str, **instead: str) -> dict[str, Any]:
     """An alert's rule out of the file, maybe with other values in it, and the recordings that it rests on.
 
     promtool evaluates all it is given at every step.
@@ -40,7 +40,7 @@ def _rules_of(name: str, **instead: str) -> dict[str, Any]:
     return {"groups": [{"name": name, "rules": kept}]}
 
 
-def _tried(cases: Sequence[Case], folder: Path, rules: dict[str, Any]) -> tuple[int, str]:
+def tried(cases: Sequence[Case], folder: Path, rules: dict[str, Any]) -> tuple[int, str]:
     """What promtool says of the cases, in a file for each step."""
     rule_file = folder / "rules.yaml"
     rule_file.write_text(as_yaml(rules))
@@ -82,7 +82,7 @@ def test_promtool_would_notice_what_is_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_fires_when_it_should_and_only_then(name: str, tmp_path: Path) -> None:
-    code, said = _tried([case for case in CASES if case.alert == name], tmp_path, _rules_of(name))
+    code, said = tried([case for case in CASES if case.alert == name], tmp_path, rules_of(name))
     assert code == 0, said
 
 
@@ -102,7 +102,7 @@ def test_there_are_no_cases_for_alerts_that_are_gone() -> None:
 def test_the_cases_notice_an_alert_that_never_fires_and_one_that_always_does(name: str, tmp_path: Path) -> None:
     for fires, broken in ((True, "vector(1) < 0"), (False, 'label_replace(vector(1), "namespace", "prod", "", "")')):
         cases = [case for case in CASES if case.alert == name and bool(case.firing) is fires]
-        code, said = _tried(cases[:1], tmp_path, _rules_of(name, expr=broken, **{"for": "0s"}))
+        code, said = tried(cases[:1], tmp_path, rules_of(name, expr=broken, **{"for": "0s"}))
         assert code != 0, said
 
 

@@ -142,6 +142,23 @@ def test_a_refused_call_is_counted_by_its_code_and_by_its_reason(metrics: Metric
     assert shown.value("seatline_refusals_total", reason="SECTION_FULL") == 0
 
 
+def test_every_code_of_every_method_starts_at_zero(metrics: Metrics, shown: Shown) -> None:
+    CallMetrics(metrics, method_names())
+    for method in (*method_names(), "/unknown/unknown"):
+        for code in grpc.StatusCode:
+            assert shown.value("grpc_server_handled_total", **labels_of(method), grpc_code=code_name(code)) == 0
+        assert shown.value("grpc_server_handling_seconds_count", **labels_of(method)) == 0
+
+
+def test_no_series_of_calls_appears_after_the_start(metrics: Metrics, shown: Shown) -> None:
+    calls = CallMetrics(metrics, method_names())
+    at_start = shown.series
+    for method in (*method_names(), "/seatline.v1.BookingService/Steal"):
+        for code in grpc.StatusCode:
+            call(calls, method, code)
+    assert shown.series == at_start
+
+
 @pytest.mark.parametrize(
     ("code", "name"),
     [

@@ -1,0 +1,79 @@
+"""The first failures of a process reach the alerts.
+
+Belongs here: what a process exports before and after its first failures, judged by promtool. Not here: the usual cases of the
+alerts (`cases_of_*.py`), whose series are written by hand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import pytest
+
+from app.rpc.servicers import method_names
+from app.telemetry.metrics import Metrics
+from app.telemetry.metrics_calls import CallMetrics
+from deploy.observability.objective import FAILURE_CODES
+from tests.alerts.cases import Case, in_production, series
+from tests.alerts.test_alerts import rules_of, tried
+
+ALERT = "SeatlineBookingBudgetGoneIn2Days"
+CREATE_BOOKING = "/seatline.v1.BookingService/CreateBooking"
+HANDLED = "grpc_server_handled_total"
+BURST_CALLS = 2_500  # calls that fail between two scrapes
+FAILURES = [code for code in grpc.StatusCode if code.name.title().replace("_", "") in FAILURE_CODES.split("|")]
+
+
+class Process:
+    """A server's metrics of calls, and its scrapes as promtool reads them."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics("1.2.3")
+        self.calls = CallMetrics(self.metrics, method_names())
+
+    def fail(self, code: grpc.StatusCode) -> None:
+        for _ in range(BURST_CALLS):
+            self.calls.ended(self.calls.began(CREATE_BOOKING, None), CREATE_BOOKING, code, None)
+
+    def scrape(self) -> dict[str, float]:
+        """The counters of ended calls, by series."""
+        return {
+            series(HANDLED, **sample.labels): sample.value
+            for family in self.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == HANDLED
+        }
+
+
+def _seen(before: dict[str, float], after: dict[str, float]) -> dict[str, str]:
+    """An hour of scrapes as they were before, and ten minutes as they are after. A series that was not there has no sample."""
+    return {
+        name: f"{before[name]:.0f}x59 {value:.0f}x10" if name in before else f"_x60 {value:.0f}x10"
+        for name, value in after.items()
+    }
+
+
+def test_the_objective_names_codes_that_exist() -> None:
+    assert len(FAILURES) == len(FAILURE_CODES.split("|"))
+
+
+@pytest.mark.parametrize("code", FAILURES, ids=lambda code: code.name)
+def test_a_burst_of_a_process_s_first_failures_fires(code: grpc.StatusCode, tmp_path: Path) -> None:
+    process = Process()
+    before = process.scrape()
+    process.fail(code)
+    case = Case(ALERT, "the first failures of a process", _seen(before, process.scrape()), "62m", in_production("100%"))
+    exit_code, said = tried([case], tmp_path, rules_of(ALERT))
+    assert exit_code == 0, said
+
+
+def test_a_series_that_appears_with_its_first_failures_would_be_silent(tmp_path: Path) -> None:
+    """Shows why series start at 0: Prometheus sees no increase in the first sample of a series."""
+    process = Process()
+    process.fail(grpc.StatusCode.INTERNAL)
+    failed = {name: value for name, value in process.scrape().items() if 'grpc_code="Internal"' in name and value}
+    assert len(failed) == 1
+    silent = Case(ALERT, "a series that begins with 2,500", _seen({}, failed), "62m")
+    exit_code, said = tried([silent], tmp_path, rules_of(ALERT))
+    assert exit_code == 0, said
