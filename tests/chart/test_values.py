@@ -106,6 +106,8 @@ CONTRADICTIONS = [
     ("trial", {"secrets.mongodbUri": "mongodb://db"}, "mongodb.enabled: there is a database already"),
     ("trial", {"payments.provider": "stripe"}, "payments.provider: stripe needs"),
     ("trial", {"secrets.stripeKey": "sk_test_1"}, "secrets.stripeKey: there is a key, but"),
+    ("minimal", {"serviceMonitor.enabled": True}, "serviceMonitor.enabled: networkPolicy.scrapers names nobody"),
+    ("full", {"networkPolicy.scrapers": []}, "serviceMonitor.enabled: networkPolicy.scrapers names nobody"),
     ("full", {"api.autoscaling.minReplicas": 21}, "api.autoscaling: minReplicas is above maxReplicas"),
 ]
 
@@ -219,6 +221,11 @@ def test_values_that_contradict_each_other_are_refused_with_a_sentence(name: str
     with pytest.raises(helm.HelmError) as raised:
         rendered(values_of(name, **more))
     assert complaint in str(raised.value)
+
+
+def test_without_policies_prometheus_needs_no_permission() -> None:
+    made = objects(values_of("plain", **{"serviceMonitor.enabled": True}))
+    assert only(made, "ServiceMonitor")["metadata"]["name"] == "tickets"
 
 
 @pytest.mark.parametrize(("setting", "value"), BAD_SETTINGS)

@@ -19,6 +19,9 @@
 {{- if and $secrets.stripeKey (ne .Values.payments.provider "stripe") }}
 {{- fail "secrets.stripeKey: there is a key, but payments.provider is not stripe" }}
 {{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.scrapers) }}
+{{- fail "serviceMonitor.enabled: networkPolicy.scrapers names nobody, so the release's own policy keeps Prometheus away from the metrics port; name Prometheus's pods there" }}
+{{- end }}
 {{- with .Values.api.autoscaling }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
 {{- fail "api.autoscaling: minReplicas is above maxReplicas" }}
