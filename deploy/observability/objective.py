@@ -48,8 +48,8 @@ def _recordings(window: str) -> tuple[Recording, ...]:
     counted = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
     failed = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code=~"{FAILURE_CODES}"}}[{window}]))'
     answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason="WAITLIST_FULL"}}[{window}]))'
-    # Servers show every code and reason from their start; those of an earlier version show a code when it first occurs. A missing
-    # series counts as 0 wherever there are calls at all.
+    # Servers show every code and reason from their start; those of an earlier version show a code when it first occurs.
+    # A missing series counts as 0 wherever there are calls at all.
     none = f"0 * {calls(window)}"
     return (
         Recording(calls(window), counted),
