@@ -4,8 +4,6 @@ Belongs here: how protoc is called and where its output goes. Does not: any rule
 
     python proto/generate.py              writes app/pb
     python proto/generate.py --out DIR    writes the stubs to DIR instead (the freshness test compares it with app/pb)
-    python proto/generate.py --image F    writes only a descriptor image (`buf lint F`, `buf breaking F`)
-
     python proto/generate.py --image F    writes only a descriptor image, for `buf lint F` and `buf breaking F`
 """
 
@@ -14,7 +12,6 @@ import re
 import sys
 from pathlib import Path
 
-from google.rpc import status_pb2
 from grpc_tools import protoc
 
 PROTO_ROOT = Path(__file__).parent
@@ -24,9 +21,8 @@ MODULE_NAME = re.compile(r"\bseatline\.v1(?=\.\w+_pb2| import )")
 
 
 def includes() -> list[str]:
-    """Folders with the imported .proto files: ours, protobuf's own, and google.rpc / google.type."""
-    google = Path(status_pb2.__file__).parents[2]
-    return [str(PROTO_ROOT), str(Path(protoc.__file__).parent / "_proto"), str(google)]
+    """Folders with the imported .proto files: ours, which has google/type as well, and protobuf's own."""
+    return [str(PROTO_ROOT), str(Path(protoc.__file__).parent / "_proto")]
 
 
 def sources() -> list[str]:

@@ -40,6 +40,12 @@ class EventType(StrEnum):
         return self.value.partition(".")[0]
 
 
+# Webhooks may ask for these already; no command emits them yet. The contract lists them apart. A test keeps both lists true.
+EVENT_TYPES_TO_COME = frozenset(
+    {EventType.REFUND_REQUESTED, EventType.RUN_DELAYED, EventType.RUN_CANCELLED, EventType.LAYOUT_CHANGED}
+)
+
+
 @value(frozen=True, slots=True)
 class Event:
     """Something that happened on a run.

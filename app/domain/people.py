@@ -60,7 +60,10 @@ class Caller:
 def identified(caller: Caller) -> str:
     """The caller's address as sent; refuses CREDENTIALS_MISSING without one."""
     if caller.email is None:
-        raise Refusal(Reason.CREDENTIALS_MISSING, "say who you are: this call needs a caller")
+        # The metadata's name belongs to `app/auth.py`, but who has not named itself needs to be told how.
+        raise Refusal(
+            Reason.CREDENTIALS_MISSING, "this call needs a caller: send metadata x-seatline-user: <your e-mail address>"
+        )
     return caller.email
 
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BookingServiceStub:
-    """Sells seats and keeps bookings. All calls need a caller. A booking is seen by who booked it, by its passengers and by
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
     operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -84,7 +84,7 @@ class BookingServiceStub:
 
 
 class BookingServiceServicer:
-    """Sells seats and keeps bookings. All calls need a caller. A booking is seen by who booked it, by its passengers and by
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
     operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -223,7 +223,7 @@ def add_BookingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BookingService:
-    """Sells seats and keeps bookings. All calls need a caller. A booking is seen by who booked it, by its passengers and by
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
     operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 

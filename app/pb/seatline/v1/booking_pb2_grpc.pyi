@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BookingServiceStub:
-    """Sells seats and keeps bookings. All calls need a caller. A booking is seen by who booked it, by its passengers and by
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
     operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -78,7 +78,7 @@ class BookingServiceStub:
 
 @typing.type_check_only
 class BookingServiceAsyncStub(BookingServiceStub):
-    """Sells seats and keeps bookings. All calls need a caller. A booking is seen by who booked it, by its passengers and by
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
     operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -125,7 +125,7 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """
 
 class BookingServiceServicer(metaclass=abc_1.ABCMeta):
-    """Sells seats and keeps bookings. All calls need a caller. A booking is seen by who booked it, by its passengers and by
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
     operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 

@@ -28,7 +28,8 @@ if _version_not_supported:
 
 
 class OperatorServiceStub:
-    """Runs trains. Every call needs the role "operator"; others get PERMISSION_DENIED.
+    """Runs trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
     """
 
     def __init__(self, channel):
@@ -115,7 +116,8 @@ class OperatorServiceStub:
 
 
 class OperatorServiceServicer:
-    """Runs trains. Every call needs the role "operator"; others get PERMISSION_DENIED.
+    """Runs trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
     """
 
     def CreateTrain(self, request, context):
@@ -320,7 +322,8 @@ def add_OperatorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperatorService:
-    """Runs trains. Every call needs the role "operator"; others get PERMISSION_DENIED.
+    """Runs trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
     """
 
     @staticmethod

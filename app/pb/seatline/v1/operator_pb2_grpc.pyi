@@ -31,7 +31,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperatorServiceStub:
-    """Runs trains. Every call needs the role "operator"; others get PERMISSION_DENIED."""
+    """Runs trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
+    """
 
     @typing.overload
     def __new__(cls, channel: grpc.Channel) -> _Self: ...
@@ -86,7 +88,9 @@ class OperatorServiceStub:
 
 @typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
-    """Runs trains. Every call needs the role "operator"; others get PERMISSION_DENIED."""
+    """Runs trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
+    """
 
     def __init__(self, channel: aio.Channel) -> None: ...
     CreateTrain: aio.UnaryUnaryMultiCallable[operator_pb2.CreateTrainRequest, operator_pb2.Train]  # type: ignore[assignment]
@@ -137,7 +141,9 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """
 
 class OperatorServiceServicer(metaclass=abc_1.ABCMeta):
-    """Runs trains. Every call needs the role "operator"; others get PERMISSION_DENIED."""
+    """Runs trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
+    """
 
     @abc_1.abstractmethod
     def CreateTrain(

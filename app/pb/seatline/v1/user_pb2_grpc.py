@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Keeps people. Each person sees itself; operators see all.
+    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all.
     """
 
     def __init__(self, channel):
@@ -49,7 +49,7 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Keeps people. Each person sees itself; operators see all.
+    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all.
     """
 
     def RegisterUser(self, request, context):
@@ -89,7 +89,7 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Keeps people. Each person sees itself; operators see all.
+    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all.
     """
 
     @staticmethod

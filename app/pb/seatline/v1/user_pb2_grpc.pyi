@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Keeps people. Each person sees itself; operators see all."""
+    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
 
     @typing.overload
     def __new__(cls, channel: grpc.Channel) -> _Self: ...
@@ -43,7 +43,7 @@ class UserServiceStub:
 
 @typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
-    """Keeps people. Each person sees itself; operators see all."""
+    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
 
     def __init__(self, channel: aio.Channel) -> None: ...
     RegisterUser: aio.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, seat_pb2.User]  # type: ignore[assignment]
@@ -54,7 +54,7 @@ class UserServiceAsyncStub(UserServiceStub):
     """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
 
 class UserServiceServicer(metaclass=abc_1.ABCMeta):
-    """Keeps people. Each person sees itself; operators see all."""
+    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
 
     @abc_1.abstractmethod
     def RegisterUser(

@@ -142,8 +142,11 @@ class Webhook(message.Message):
     @builtins.property
     def event_types(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """What it is told of: event types such as "booking.confirmed", and families such as "booking.*". None stands for all, later
-        ones included. Types are booking.confirmed, booking.waitlisted, booking.promoted, booking.changed, booking.cancelled,
-        booking.expired, hold.placed, hold.released, hold.expired, refund.requested, run.delayed, run.cancelled, layout.changed.
+        ones included.
+        Types are booking.confirmed, booking.waitlisted, booking.promoted, booking.changed, booking.cancelled, booking.expired,
+        hold.placed, hold.released, hold.expired.
+        Types to come are refund.requested, run.delayed, run.cancelled, layout.changed. They are accepted here, so that a webhook can
+        ask for them beforehand, but nothing emits them yet.
         """
 
     @builtins.property
