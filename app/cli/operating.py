@@ -21,16 +21,17 @@ from app.cli.travelling import DateArgument, PageSizeOption, PageTokenOption, Tr
 def train_create(
     options: CallerOptions,
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The timetable.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check it, make nothing.")] = False,
 ) -> None:
     """Make a train from a timetable file. The same file again makes no second one."""
     from app.cli.calls import Calls
     from app.cli.screen import print_json, print_text
     from app.cli.timetable import path_in_file, request_id_for, train_from_file
-    from app.cli.wording import refund_terms_text, waiting_terms_text
+    from app.cli.wording import dry_run_text, refund_terms_text, waiting_terms_text
     from app.pb.seatline.v1 import operator_pb2
 
     train = train_from_file(file)
-    request = operator_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train)
+    request = operator_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train, validate_only=dry_run)
     with Calls(options) as calls:
         try:
             answer = calls.call(calls.operators.CreateTrain, request, "Repeating it does no harm.")
@@ -48,6 +49,8 @@ def train_create(
     for heading, terms in (("Refunds", refund_terms_text(answer.refund_tiers)), ("Waiting list", waiting_terms_text(answer))):
         if terms:
             print_text(f"{heading}: {terms}.")
+    if dry_run:
+        print_text(dry_run_text("train", was_there=bool(answer.etag)))
 
 
 def train_list(options: CallerOptions, page_size: PageSizeOption = 0, page_token: PageTokenOption = "") -> None:

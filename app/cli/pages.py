@@ -52,7 +52,7 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks, waiting_pl
     """A receipt: journey, people and seats, price paid, refunds. `waiting_place` is that in the line, if it waits."""
     number = printable(receipt.train_number)
     train = f"{number} ({printable(receipt.train_id)})" if number else printable(receipt.train_id)
-    grid = _journey_grid(receipt, train, clocks, waiting_place)
+    grid = _journey_grid(receipt, train, clocks, standing_text(receipt.state, waiting_place))
     _add_people(grid, _seat_heading(receipt), receipt.passengers)
     grid.add_row("", "")
     grid.add_row("Price paid", Text(money_text(receipt.price_paid), style="bold"))
@@ -64,7 +64,8 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks, waiting_pl
 
 def booking_page(booking: booking_pb2.Booking, clocks: StationClocks) -> Panel:
     """A booking as it is now: journey, people and seats, who gave seats back, price, refunds."""
-    grid = _journey_grid(booking, printable(booking.train_id), clocks, booking.waitlist_position)
+    standing = standing_text(booking.state, booking.waitlist_position)
+    grid = _journey_grid(booking, printable(booking.train_id), clocks, standing)
     _add_people(grid, _seat_heading(booking), booking.passengers)
     _add_people(grid, "Given back", booking.cancelled_passengers)
     if len(booking.passengers) > 1 and all(person.seat.number for person in booking.passengers):
@@ -74,6 +75,25 @@ def booking_page(booking: booking_pb2.Booking, clocks: StationClocks) -> Panel:
     _add_money(grid, booking)
     grid.add_row("Booked by", person_text(booking.user))
     return _page(f"Booking {printable(booking.reference)}", grid)
+
+
+def quote_page(answer: booking_pb2.CancelBookingResponse, clocks: StationClocks) -> Panel:
+    """What a cancellation would leave and give back: every row that is not so yet says that it would be."""
+    then, now = answer.booking, answer.current_booking
+    was_cancelled = then.state == now.state == booking_pb2.BOOKING_STATE_CANCELLED
+    change = standing_text(then.state, then.waitlist_position)
+    if answer.HasField("current_booking"):  # servers of before do not send it
+        current = standing_text(now.state, now.waitlist_position)
+        change = f"{current} already" if was_cancelled else f"{current} now, would be {change}"
+    grid = _journey_grid(then, printable(then.train_id), clocks, change)
+    all_leave = then.state == booking_pb2.BOOKING_STATE_CANCELLED
+    if not was_cancelled:
+        leaving = then.passengers if all_leave else then.cancelled_passengers[len(now.cancelled_passengers) :]
+        _add_people(grid, "Would leave", leaving)
+    _add_people(grid, "Would stay", () if all_leave else then.passengers)
+    grid.add_row("", "")
+    grid.add_row("Would get back", Text(money_text(answer.refund), style="bold"))
+    return _page(f"Quote, nothing was changed: booking {printable(then.reference)}", grid)
 
 
 def hold_page(hold: booking_pb2.Hold, origin: str, destination: str, zone: datetime.tzinfo) -> Panel:
@@ -103,13 +123,11 @@ def _grid() -> Table:
     return grid
 
 
-def _journey_grid(
-    journey: booking_pb2.Receipt | booking_pb2.Booking, train: str, clocks: StationClocks, waiting_place: int
-) -> Table:
+def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str, clocks: StationClocks, state: str) -> Table:
     grid = _grid()
     leaves = instant_text(journey.depart_time, clocks.zone(journey.train_id, journey.travel_date, journey.origin))
     arrives = instant_text(journey.arrive_time, clocks.zone(journey.train_id, journey.travel_date, journey.destination))
-    grid.add_row("State", standing_text(journey.state, waiting_place))
+    grid.add_row("State", state)
     grid.add_row("Train", f"{train}, {date_text(journey.travel_date)}")
     grid.add_row("From", f"{printable(journey.origin)}, {leaves}")
     grid.add_row("To", f"{printable(journey.destination)}, {arrives}")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from app.cli.calls import Calls
 from app.cli.failures import CallError, printable
-from app.cli.pages import booking_page, hold_page, receipt_page
+from app.cli.pages import booking_page, hold_page, quote_page, receipt_page
 from app.cli.screen import print_json, print_page, print_text
 from app.cli.station_clocks import StationClocks
 from app.cli.wording import instant_text, money_text, zone_named
@@ -68,12 +68,13 @@ def show_cancellation(calls: Calls, answer: booking_pb2.CancelBookingResponse, i
     if calls.options.as_json:
         print_json(answer)
         return
-    print_page(booking_page(answer.booking, StationClocks(calls)))
     amount = money_text(answer.refund) if answer.refund.units or answer.refund.nanos else ""
     if is_quote:
+        print_page(quote_page(answer, StationClocks(calls)))
         print_text(f"A quote: {amount or 'nothing'} would come back; nothing was changed.")
-    else:
-        print_text(f"{amount} comes back." if amount else "This gives nothing back.")
+        return
+    print_page(booking_page(answer.booking, StationClocks(calls)))
+    print_text(f"{amount} comes back." if amount else "This gives nothing back.")
 
 
 def show_hold(calls: Calls, hold: booking_pb2.Hold, origin: str, destination: str) -> None:

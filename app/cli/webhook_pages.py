@@ -25,11 +25,14 @@ def webhook_page(webhook: webhook_pb2.Webhook) -> Panel:
     grid.add_column(overflow="fold")
     grid.add_row("Address", printable(webhook.url))
     grid.add_row("Told of", _types_text(webhook))
-    grid.add_row("State", webhook_state_text(webhook.state))
+    state = webhook_state_text(webhook.state)
+    grid.add_row("State", state if webhook.etag else f"would be {state}")
     if webhook.HasField("previous_secret_expire_time"):
         grid.add_row("Old secret", f"signs until {instant_text(webhook.previous_secret_expire_time)}")
-    grid.add_row("Changed", f"{instant_text(webhook.update_time)}, etag {printable(webhook.etag)}")
-    title = Text(f"Webhook {printable(webhook.webhook_id)}", style="bold")
+    if webhook.etag:
+        grid.add_row("Changed", f"{instant_text(webhook.update_time)}, etag {printable(webhook.etag)}")
+    heading = "Dry run, nothing was made: webhook" if webhook.validate_only else "Webhook"
+    title = Text(f"{heading} {printable(webhook.webhook_id)}", style="bold")
     return Panel(grid, title=title, title_align="left", width=PAGE_WIDTH_COLUMNS, padding=(0, 1))
 
 

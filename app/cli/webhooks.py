@@ -39,6 +39,7 @@ def create(
     """Have a program told of events, all of them without --type. Shows the secret that signs them."""
     from app.cli.calls import Calls
     from app.cli.screen import print_text
+    from app.cli.wording import dry_run_text
     from app.pb.seatline.v1 import webhook_pb2
 
     request = webhook_pb2.CreateWebhookRequest(
@@ -48,9 +49,10 @@ def create(
     )
     in_doubt = "" if dry_run else f"It may be there: repeat with --request-id {request.request_id} to find out."
     with Calls(options) as calls:
-        _show(options, calls.call(calls.operators.CreateWebhook, request, in_doubt))
+        answer = calls.call(calls.operators.CreateWebhook, request, in_doubt)
+    _show(options, answer)
     if dry_run and not options.as_json:
-        print_text("A dry run: nothing was made.")
+        print_text(dry_run_text("webhook", was_there=bool(answer.etag)))
 
 
 def list_all(options: CallerOptions, page_size: PageSizeOption = 0, page_token: PageTokenOption = "") -> None:

@@ -100,6 +100,13 @@ def standing_text(state: int, waitlist_position: int) -> str:
     return f"{booking_state_text(state)}, place {waitlist_position:,} in the line"
 
 
+def dry_run_text(thing: str, *, was_there: bool) -> str:
+    """What a dry run of making a `thing` did."""
+    return (
+        f"A dry run: nothing was made; this request made the {thing} before." if was_there else "A dry run: nothing was made."
+    )
+
+
 def payment_text(payment: booking_pb2.Payment) -> str:
     """Such as "USD 20.00, taken"; a state newer than this program by its number."""
     if payment.state == booking_pb2.PAYMENT_STATE_UNSPECIFIED:

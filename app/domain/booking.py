@@ -175,10 +175,11 @@ class Placed:
 
 @value(frozen=True, slots=True)
 class Cancellation:
-    """A booking after a cancellation, or as it would be, and what that cancellation gives back."""
+    """A booking after a cancellation, or as it would be, what that cancellation gives back, and the booking before it."""
 
     booking: Booking
     refund: Money
+    before: Booking
 
 
 @value(frozen=True, slots=True)

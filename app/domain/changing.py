@@ -130,7 +130,8 @@ def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> C
     before = run.find(command.reference)
     known = len(before.refunds) if before else 0
     after = cancel_booking(run, command, now)
-    return Cancellation(after, Money(sum(refund.minor for refund in after.refunds[known:]), after.currency))
+    refund = Money(sum(refund.minor for refund in after.refunds[known:]), after.currency)
+    return Cancellation(after, refund, before or after)
 
 
 def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Booking | None:

@@ -21,7 +21,7 @@ from app.domain.timetable import Call, Journey, RunState, TimetableStop
 from app.domain.train import KeptTrain
 from app.domain.waiting import closes_at
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
-from app.usecases.bookings import BookingView
+from app.usecases.bookings import BookingView, CancellationView
 from app.usecases.trains import RunView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -202,6 +202,15 @@ def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
         )
 
 
+def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
+    """What a cancellation left, or a quote of one, which says so and has the booking as it is beside it."""
+    answer = booking_pb2.CancelBookingResponse(booking=booking(view.booking), refund=money(view.refund))
+    if view.current is not None:
+        answer.validate_only = True
+        answer.current_booking.CopyFrom(booking(view.current))
+    return answer
+
+
 def hold(run_key: tuple[str, str], value: Hold) -> booking_pb2.Hold:
     """A hold on a run."""
     train_id, travel_date = run_key
@@ -312,9 +321,9 @@ def section_booking(row: tuple[Booking, Passenger]) -> operator_pb2.SectionBooki
     )
 
 
-def train(kept: KeptTrain) -> operator_pb2.Train:
-    """A train."""
-    value = kept.train
+def train(kept: KeptTrain, *, validate_only: bool = False) -> operator_pb2.Train:
+    """A train; version 0 is one that a dry run would make."""
+    value, is_kept = kept.train, kept.version > 0
     return operator_pb2.Train(
         train_id=value.train_id,
         number=value.number,
@@ -323,13 +332,14 @@ def train(kept: KeptTrain) -> operator_pb2.Train:
         coaches=[
             operator_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
         ],
-        create_time=timestamp(kept.create_time),
-        etag=str(kept.version),
+        create_time=timestamp(kept.create_time) if is_kept else None,
+        etag=str(kept.version) if is_kept else "",
         refund_tiers=[
             operator_pb2.RefundTier(hours_before=tier.hours_before, percent=tier.percent) for tier in value.terms.refund_tiers
         ],
         waitlist_closes_before=Duration(seconds=60 * value.terms.waitlist_closes_minutes_before),
         waitlist_max=value.terms.waitlist_max,
+        validate_only=validate_only,
     )
 
 

@@ -100,8 +100,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     ) -> booking_pb2.CancelBookingResponse:
         """Gives seats back."""
         command = requests.cancel_booking(caller_of(context), request)
-        view, refund = await self._bookings.cancel(command, deadline_of(context, self._call_seconds_max))
-        return booking_pb2.CancelBookingResponse(booking=responses.booking(view), refund=responses.money(refund))
+        return responses.cancellation(await self._bookings.cancel(command, deadline_of(context, self._call_seconds_max)))
 
     async def HoldSeats(self, request: booking_pb2.HoldSeatsRequest, context: Context) -> booking_pb2.Hold:
         """Keeps seats for a while."""
@@ -173,7 +172,7 @@ class OperatorServicer(WebhookCalls, JobCalls):
             fields.request_id(request.request_id),
             validate_only=request.validate_only,
         )
-        return responses.train(kept)
+        return responses.train(kept, validate_only=request.validate_only)
 
     async def GetTrain(self, request: operator_pb2.GetTrainRequest, context: Context) -> operator_pb2.Train:
         """One train."""

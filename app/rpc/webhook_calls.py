@@ -30,7 +30,7 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         url, event_types = webhooks.new_webhook(request.webhook)
         dry = request.validate_only
         made = await self._webhooks.create(caller, url, event_types, request_id, validate_only=dry)
-        return webhooks.webhook(made, with_secret=not dry)
+        return webhooks.webhook(made, with_secret=not dry, validate_only=dry)
 
     async def GetWebhook(self, request: webhook_pb2.GetWebhookRequest, context: Context) -> webhook_pb2.Webhook:
         """One webhook."""

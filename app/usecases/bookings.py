@@ -46,6 +46,15 @@ class BookingView:
     payment: Payment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CancellationView:
+    """A booking after a cancellation and what it gives back; in a quote, `current` is the booking as it is."""
+
+    booking: BookingView
+    refund: Money
+    current: BookingView | None
+
+
 class BookingUseCases:
     """The use cases of passengers. `clock` gives the present moment; deadlines are in `time.monotonic` seconds."""
 
@@ -84,13 +93,14 @@ class BookingUseCases:
         """Updates or moves; see `app.domain.changing` for what is refused."""
         return await self._view(_booking(await self._change(command, await self._find_changeable(command), deadline)))
 
-    async def cancel(self, command: CancelBooking, deadline: float) -> tuple[BookingView, Money]:
-        """Cancels; gives the booking, and what this gives back. With `validate_only` that is a quote, and nothing changes."""
+    async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
+        """Cancel, or with `validate_only` say what a cancellation would leave and give back, and change nothing."""
         outcome = await self._change(command, await self._find_changeable(command), deadline)
-        if isinstance(outcome, Cancellation):
-            return await self._view(outcome.booking), outcome.refund
-        booking = _booking(outcome)
-        return await self._view(booking), Money(0, booking.currency)
+        if not isinstance(outcome, Cancellation):
+            booking = _booking(outcome)  # it was cancelled before
+            outcome = Cancellation(booking, Money(0, booking.currency), booking)
+        after = await self._view(outcome.booking)
+        return CancellationView(after, outcome.refund, await self._view(outcome.before) if command.validate_only else None)
 
     async def hold(self, command: HoldSeats, deadline: float) -> Hold:
         """Keeps seats for a while; see `app.domain.holding`."""

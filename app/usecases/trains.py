@@ -64,13 +64,15 @@ class TrainUseCases:
     # -- for operators
 
     async def create_train(self, caller: Caller, train: Train, request_id: str, *, validate_only: bool) -> KeptTrain:
-        """Keeps a new train, or finds what this request made before.
+        """Keep a new train, or find what this request made before.
+
+        With `validate_only` a new one has version 0 and is not kept.
 
         Refuses INVALID_FIELD, REQUEST_ID_REUSED, TRAIN_ALREADY_EXISTS.
         """
         require_operator(caller)
         check_train(train)
-        kept = KeptTrain(train, request_id, self._clock(), version=1)
+        kept = KeptTrain(train, request_id, self._clock(), version=0 if validate_only else 1)
         other = await self._store.trains.find_conflicting(train.train_id, request_id)
         if other is None and (validate_only or await self._store.trains.insert(kept)):
             return kept

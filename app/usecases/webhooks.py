@@ -6,7 +6,7 @@ Belongs here: making, changing and forgetting webhooks, and looking at what beca
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.people import Caller, email_key, identified, require_operator
@@ -46,7 +46,9 @@ class WebhookUseCases:
     async def create(
         self, caller: Caller, url: str, event_types: tuple[str, ...], request_id: str, *, validate_only: bool
     ) -> Webhook:
-        """Keeps a new webhook, or finds what this request made before. Where it is only validated, a new one has no secret.
+        """Keep a new webhook, or find what this request made before.
+
+        With `validate_only` a new one has version 0 and no secret, and is not kept.
 
         Refuses REQUEST_ID_REUSED, WEBHOOKS_FULL.
         """
@@ -115,7 +117,7 @@ class WebhookUseCases:
         """What creating this webhook would give, but for the secret; creates none."""
         kept = await self._webhooks.list_page("", WEBHOOKS_MAX)
         same = next((one for one in kept if one.webhook_id == wanted.webhook_id), None)
-        return same or (wanted if len(kept) < WEBHOOKS_MAX else None)
+        return same or (replace(wanted, version=0) if len(kept) < WEBHOOKS_MAX else None)
 
     async def _get(self, webhook_id: str, etag: str = "") -> Webhook:
         webhook = await self._webhooks.get(webhook_id)

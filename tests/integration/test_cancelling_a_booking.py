@@ -100,6 +100,28 @@ async def test_a_dry_run_answers_what_would_be_and_changes_nothing(world: World)
     assert await jane.free(run) == {"A": 1}
 
 
+async def test_a_quote_is_marked_as_such_and_has_the_booking_as_it_is_beside_it_as_it_would_be(world: World) -> None:
+    agent = world.phone("agent")
+    booking = await agent.book(await world.run("A3"), "ann", "bob")
+    quote = await agent.give_back(booking.reference, "ann", validate_only=True)
+    assert quote.validate_only
+    assert quote.current_booking == booking
+    assert [person.email for person in quote.booking.passengers] == ["bob@example.com"]
+    assert quote.booking.etag == booking.etag
+    done = await agent.give_back(booking.reference, "ann", etag=quote.booking.etag)
+    assert (done.validate_only, done.HasField("current_booking")) == (False, False)
+    assert (done.refund, done.booking.passengers) == (quote.refund, quote.booking.passengers)
+
+
+async def test_a_quote_for_a_booking_that_was_cancelled_before_is_marked_too(world: World) -> None:
+    jane = world.phone("jane")
+    booking = await jane.book(await world.run("A2"))
+    cancelled = await jane.cancel(booking.reference)
+    quote = await jane.give_back(booking.reference, validate_only=True)
+    assert (quote.validate_only, quote.refund.units) == (True, 0)
+    assert quote.booking == quote.current_booking == cancelled
+
+
 async def test_only_the_legs_of_the_booking_come_free(world: World) -> None:
     run = await world.run("A1")
     early = await world.phone("early").book(run, origin=LONDON, destination=ASHFORD)

@@ -191,6 +191,23 @@ def test_a_quote_says_what_would_come_back_and_a_cancellation_what_does(service:
     assert json.loads(seatline("cancel", "7K2M9Q", "--quote", "--json").stdout)["refund"]["units"] == "10"
 
 
+def test_a_quote_cannot_be_taken_for_a_cancellation(service: ScriptedService, seatline: Any) -> None:
+    left = booking_of(ann())
+    left.state = booking_pb2.BOOKING_STATE_CANCELLED
+    left.refunds.append(refund(booking_pb2.REFUND_STATE_PENDING))
+    service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(
+        booking=left, refund=Money(currency_code="USD", units=10), validate_only=True, current_booking=booking_of(ann())
+    )
+    shown = seatline("cancel", "7K2M9Q", "--quote").stdout
+    assert "Quote, nothing was changed: booking 7K2M9Q" in shown
+    assert "confirmed now, would be cancelled" in shown
+    assert "Would leave" in shown
+    assert "Would get back" in shown
+    assert "pending since" not in shown
+    answer = json.loads(seatline("cancel", "7K2M9Q", "--quote", "--json").stdout)
+    assert (answer["validate_only"], answer["current_booking"]["state"]) == (True, "BOOKING_STATE_CONFIRMED")
+
+
 def test_a_cancellation_that_gives_nothing_back_says_so(service: ScriptedService, seatline: Any) -> None:
     nothing = Money(currency_code="USD")
     service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=booking_of(ann()), refund=nothing)

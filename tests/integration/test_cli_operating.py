@@ -71,6 +71,14 @@ def test_train_create_sends_the_file_under_the_same_request_id_every_time(servic
     assert (service.metadata["x-seatline-user"], service.metadata["x-seatline-roles"]) == ("op@example.com", "operator")
 
 
+def test_a_dry_run_of_a_train_is_asked_for_and_says_so(service: ScriptedService, seatline: Any) -> None:
+    service.answers["CreateTrain"] = lambda request: operator_pb2.Train(train_id="es9014", validate_only=request.validate_only)
+    assert "A dry run: nothing was made." in seatline("train", "create", str(SAMPLE), "--dry-run").stdout
+    assert json.loads(seatline("train", "create", str(SAMPLE), "--dry-run", "--json").stdout)["validate_only"] is True
+    assert "dry run" not in seatline("train", "create", str(SAMPLE)).stdout
+    assert [request.validate_only for request in service.requests("CreateTrain")] == [True, True, False]
+
+
 def test_a_refused_field_of_a_timetable_is_named_as_it_stands_in_the_file(service: ScriptedService, seatline: Any) -> None:
     violation = error_details_pb2.BadRequest.FieldViolation(field="train.stops[2].arrive_time", description="is before 10:58")
     bad = error_details_pb2.BadRequest(field_violations=[violation])

@@ -80,8 +80,14 @@ def test_who_does_not_know_whether_a_webhook_was_made_is_told_how_to_find_out(se
 
 
 def test_a_dry_run_says_that_nothing_was_made(service: ScriptedService, seatline: Any) -> None:
-    service.answers["CreateWebhook"] = a_webhook()
+    tried = a_webhook(validate_only=True)
+    for name in ("etag", "create_time", "update_time"):
+        tried.ClearField(name)
+    service.answers["CreateWebhook"] = tried
     shown = seatline("create", URL, "--dry-run").stdout
+    assert "Dry run, nothing was made: webhook" in shown
+    assert "would be active" in shown
+    assert json.loads(seatline("create", URL, "--dry-run", "--json").stdout)["validate_only"] is True
     assert service.requests("CreateWebhook")[0].validate_only
     assert "nothing was made" in shown
     assert "Secret" not in shown

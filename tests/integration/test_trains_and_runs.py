@@ -42,9 +42,17 @@ async def test_the_same_request_makes_one_train(world: World) -> None:
 
 
 async def test_a_dry_run_of_a_train_makes_none(world: World) -> None:
-    await world.desk.create_train(a_train(), validate_only=True)
+    tried = await world.desk.create_train(a_train(), validate_only=True)
+    assert (tried.validate_only, tried.etag, tried.HasField("create_time")) == (True, "", False)
     refused = await refusal(world.desk.train("es9014"))
     assert refused.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_NOT_FOUND")
+
+
+async def test_a_dry_run_of_a_train_that_is_there_shows_it_and_is_marked_as_such(world: World) -> None:
+    made = await world.desk.create_train(a_train(), request_id="r1")
+    tried = await world.desk.create_train(a_train(), request_id="r1", validate_only=True)
+    assert (made.validate_only, tried.validate_only) == (False, True)
+    assert (tried.etag, tried.create_time) == (made.etag, made.create_time)
 
 
 @pytest.mark.parametrize(

@@ -123,10 +123,19 @@ async def test_a_dry_run_makes_no_webhook_and_has_no_secret(world: World) -> Non
     desk = the_desk(world)
     tried = await desk.create(request_id="r1", validate_only=True)
     assert (tried.url, tried.secret, tried.state) == (URL, "", ACTIVE)
+    assert (tried.validate_only, tried.etag, tried.HasField("create_time"), tried.HasField("update_time")) == (
+        True,
+        "",
+        False,
+        False,
+    )
     assert len((await desk.list_page()).webhooks) == 0
     made = await desk.create(request_id="r1")
     assert made.webhook_id == tried.webhook_id
-    assert await desk.create(request_id="r1", validate_only=True) == await desk.get(made.webhook_id)
+    again, there = await desk.create(request_id="r1", validate_only=True), await desk.get(made.webhook_id)
+    assert (again.validate_only, there.validate_only, made.validate_only) == (True, False, False)
+    there.validate_only = True
+    assert again == there
     refused = await refusal(desk.create("https://other.example.com/", request_id="r1", validate_only=True))
     assert refused.reason == "REQUEST_ID_REUSED"
 

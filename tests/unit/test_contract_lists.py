@@ -11,6 +11,7 @@ import pytest
 from app.auth import ROLES_METADATA, USER_METADATA
 from app.domain.events import EVENT_TYPES_TO_COME, EventType
 from app.domain.refusals import Reason
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2, user_pb2
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "proto" / "seatline" / "v1"
@@ -86,6 +87,18 @@ def test_every_call_lists_its_errors_by_their_status_codes() -> None:
         named = set(_WORD.findall(outside_brackets))
         assert named, name
         assert named <= STATUS_NAMES, f"{name}: {named - STATUS_NAMES}"
+
+
+def test_every_answer_to_a_request_that_may_be_a_dry_run_says_whether_it_was_one() -> None:
+    methods = [
+        method
+        for file in (booking_pb2, operator_pb2, train_pb2, user_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if "validate_only" in method.input_type.fields_by_name
+    ]
+    assert {method.name for method in methods} >= {"CancelBooking", "CreateTrain", "CreateWebhook"}
+    assert [method.name for method in methods if "validate_only" not in method.output_type.fields_by_name] == []
 
 
 def test_the_contract_says_how_a_caller_names_itself() -> None:

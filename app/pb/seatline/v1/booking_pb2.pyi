@@ -920,7 +920,7 @@ class CancelBookingRequest(message.Message):
     reference: builtins.str
     """Required. Six characters, in any case."""
     validate_only: builtins.bool
-    """Answer as if it were done, change nothing."""
+    """Ask for a quote: answer as if it were done, change nothing. The answer is marked as such."""
     etag: builtins.str
     """When set, refuses (ABORTED) unless it is the booking's newest."""
     @builtins.property
@@ -943,28 +943,38 @@ class CancelBookingRequest(message.Message):
 
 @typing.final
 class CancelBookingResponse(message.Message):
-    """What a cancellation left."""
+    """What a cancellation left; with validate_only, what it would leave."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     BOOKING_FIELD_NUMBER: builtins.int
     REFUND_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    CURRENT_BOOKING_FIELD_NUMBER: builtins.int
+    validate_only: builtins.bool
+    """Whether this is a quote, as validate_only of the request asked: nothing was cancelled, nothing is given back."""
     @builtins.property
     def booking(self) -> Booking:
-        """The booking afterwards."""
+        """The booking afterwards. In a quote, the booking as it would be afterwards; etag and create_time are those of current_booking."""
 
     @builtins.property
     def refund(self) -> money_pb2.Money:
-        """What this cancellation gives back: nothing when it was done before."""
+        """What this cancellation gives back, or in a quote would give back: nothing when it was done before."""
+
+    @builtins.property
+    def current_booking(self) -> Booking:
+        """In a quote, the booking as it is and stays. Not set otherwise."""
 
     def __init__(
         self,
         *,
         booking: Booking | None = ...,
         refund: money_pb2.Money | None = ...,
+        validate_only: builtins.bool = ...,
+        current_booking: Booking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "refund", b"refund"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "current_booking", b"current_booking", "refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "refund", b"refund"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "current_booking", b"current_booking", "refund", b"refund", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -26,43 +26,43 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/webhook.proto\x12\x0bseatline.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x02\n\x07Webhook\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x13\n\x0b\x65vent_types\x18\x03 \x03(\t\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.seatline.v1.WebhookState\x12\x0e\n\x06secret\x18\x05 \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"\x94\x01\n\x0eWebhookAttempt\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".seatline.v1.WebhookAttemptOutcome\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\xa8\x02\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nwebhook_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nevent_type\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32!.seatline.v1.WebhookDeliveryState\x12-\n\x08\x61ttempts\x18\x07 \x03(\x0b\x32\x1b.seatline.v1.WebhookAttempt\x12\x35\n\x11next_attempt_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x14\x43reateWebhookRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x07webhook\x18\x02 \x01(\x0b\x32\x14.seatline.v1.Webhook\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\'\n\x11GetWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"<\n\x13ListWebhooksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"W\n\x14ListWebhooksResponse\x12&\n\x08webhooks\x18\x01 \x03(\x0b\x32\x14.seatline.v1.Webhook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x14UpdateWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12%\n\x07webhook\x18\x02 \x01(\x0b\x32\x14.seatline.v1.Webhook\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"8\n\x14\x44\x65leteWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\">\n\x1aRotateWebhookSecretRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"Y\n\x1cListWebhookDeliveriesRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x1dListWebhookDeliveriesResponse\x12\x30\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1c.seatline.v1.WebhookDelivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*c\n\x0cWebhookState\x12\x1d\n\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x1a\n\x16WEBHOOK_STATE_DISABLED\x10\x02*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_PENDING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03*\xad\x01\n\x15WebhookAttemptOutcome\x12\'\n#WEBHOOK_ATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12%\n!WEBHOOK_ATTEMPT_OUTCOME_DELIVERED\x10\x01\x12 \n\x1cWEBHOOK_ATTEMPT_OUTCOME_GONE\x10\x02\x12\"\n\x1eWEBHOOK_ATTEMPT_OUTCOME_FAILED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/webhook.proto\x12\x0bseatline.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\x07Webhook\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x13\n\x0b\x65vent_types\x18\x03 \x03(\t\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.seatline.v1.WebhookState\x12\x0e\n\x06secret\x18\x05 \x01(\t\x12?\n\x1bprevious_secret_expire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x12\x15\n\rvalidate_only\x18\n \x01(\x08\"\x94\x01\n\x0eWebhookAttempt\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".seatline.v1.WebhookAttemptOutcome\x12\x13\n\x0bhttp_status\x18\x03 \x01(\x05\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\xa8\x02\n\x0fWebhookDelivery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x12\n\nwebhook_id\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x12\n\nevent_type\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32!.seatline.v1.WebhookDeliveryState\x12-\n\x08\x61ttempts\x18\x07 \x03(\x0b\x32\x1b.seatline.v1.WebhookAttempt\x12\x35\n\x11next_attempt_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x14\x43reateWebhookRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12%\n\x07webhook\x18\x02 \x01(\x0b\x32\x14.seatline.v1.Webhook\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\'\n\x11GetWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\"<\n\x13ListWebhooksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"W\n\x14ListWebhooksResponse\x12&\n\x08webhooks\x18\x01 \x03(\x0b\x32\x14.seatline.v1.Webhook\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x14UpdateWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12%\n\x07webhook\x18\x02 \x01(\x0b\x32\x14.seatline.v1.Webhook\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"8\n\x14\x44\x65leteWebhookRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteWebhookResponse\">\n\x1aRotateWebhookSecretRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"Y\n\x1cListWebhookDeliveriesRequest\x12\x12\n\nwebhook_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x1dListWebhookDeliveriesResponse\x12\x30\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1c.seatline.v1.WebhookDelivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*c\n\x0cWebhookState\x12\x1d\n\x19WEBHOOK_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14WEBHOOK_STATE_ACTIVE\x10\x01\x12\x1a\n\x16WEBHOOK_STATE_DISABLED\x10\x02*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_PENDING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03*\xad\x01\n\x15WebhookAttemptOutcome\x12\'\n#WEBHOOK_ATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12%\n!WEBHOOK_ATTEMPT_OUTCOME_DELIVERED\x10\x01\x12 \n\x1cWEBHOOK_ATTEMPT_OUTCOME_GONE\x10\x02\x12\"\n\x1eWEBHOOK_ATTEMPT_OUTCOME_FAILED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.webhook_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WEBHOOKSTATE']._serialized_start=1651
-  _globals['_WEBHOOKSTATE']._serialized_end=1750
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=1753
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=1924
-  _globals['_WEBHOOKATTEMPTOUTCOME']._serialized_start=1927
-  _globals['_WEBHOOKATTEMPTOUTCOME']._serialized_end=2100
+  _globals['_WEBHOOKSTATE']._serialized_start=1674
+  _globals['_WEBHOOKSTATE']._serialized_end=1773
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=1776
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=1947
+  _globals['_WEBHOOKATTEMPTOUTCOME']._serialized_start=1950
+  _globals['_WEBHOOKATTEMPTOUTCOME']._serialized_end=2123
   _globals['_WEBHOOK']._serialized_start=110
-  _globals['_WEBHOOK']._serialized_end=408
-  _globals['_WEBHOOKATTEMPT']._serialized_start=411
-  _globals['_WEBHOOKATTEMPT']._serialized_end=559
-  _globals['_WEBHOOKDELIVERY']._serialized_start=562
-  _globals['_WEBHOOKDELIVERY']._serialized_end=858
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=860
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=964
-  _globals['_GETWEBHOOKREQUEST']._serialized_start=966
-  _globals['_GETWEBHOOKREQUEST']._serialized_end=1005
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1007
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1067
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=1069
-  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=1156
-  _globals['_UPDATEWEBHOOKREQUEST']._serialized_start=1159
-  _globals['_UPDATEWEBHOOKREQUEST']._serialized_end=1303
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1305
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1361
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=1363
-  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=1386
-  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_start=1388
-  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_end=1450
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=1452
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=1541
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=1543
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=1649
+  _globals['_WEBHOOK']._serialized_end=431
+  _globals['_WEBHOOKATTEMPT']._serialized_start=434
+  _globals['_WEBHOOKATTEMPT']._serialized_end=582
+  _globals['_WEBHOOKDELIVERY']._serialized_start=585
+  _globals['_WEBHOOKDELIVERY']._serialized_end=881
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=883
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=987
+  _globals['_GETWEBHOOKREQUEST']._serialized_start=989
+  _globals['_GETWEBHOOKREQUEST']._serialized_end=1028
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=1030
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=1090
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_start=1092
+  _globals['_LISTWEBHOOKSRESPONSE']._serialized_end=1179
+  _globals['_UPDATEWEBHOOKREQUEST']._serialized_start=1182
+  _globals['_UPDATEWEBHOOKREQUEST']._serialized_end=1326
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1328
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1384
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_start=1386
+  _globals['_DELETEWEBHOOKRESPONSE']._serialized_end=1409
+  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_start=1411
+  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_end=1473
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=1475
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=1564
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=1566
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=1672
 # @@protoc_insertion_point(module_scope)

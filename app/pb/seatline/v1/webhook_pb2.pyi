@@ -125,6 +125,7 @@ class Webhook(message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     webhook_id: builtins.str
     """Sixteen characters of 0-9 and a-f. Output only."""
     url: builtins.str
@@ -139,6 +140,10 @@ class Webhook(message.Message):
     """
     etag: builtins.str
     """Changes with every change. Output only."""
+    validate_only: builtins.bool
+    """Whether this is the answer to a CreateWebhook with validate_only: nothing was made by it. Unless the webhook was there before,
+    create_time, update_time and etag are not set. Output only.
+    """
     @builtins.property
     def event_types(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """What it is told of: event types such as "booking.confirmed", and families such as "booking.*". None stands for all, later
@@ -173,10 +178,11 @@ class Webhook(message.Message):
         create_time: timestamp_pb2.Timestamp | None = ...,
         update_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "previous_secret_expire_time", b"previous_secret_expire_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "etag", b"etag", "event_types", b"event_types", "previous_secret_expire_time", b"previous_secret_expire_time", "secret", b"secret", "state", b"state", "update_time", b"update_time", "url", b"url", "webhook_id", b"webhook_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "etag", b"etag", "event_types", b"event_types", "previous_secret_expire_time", b"previous_secret_expire_time", "secret", b"secret", "state", b"state", "update_time", b"update_time", "url", b"url", "validate_only", b"validate_only", "webhook_id", b"webhook_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -282,7 +288,7 @@ class CreateWebhookRequest(message.Message):
     as it is now, with its secret.
     """
     validate_only: builtins.bool
-    """Check and answer, make nothing; then the answer has no secret."""
+    """Check and answer, make nothing; then the answer has no secret, and is marked as such."""
     @builtins.property
     def webhook(self) -> Webhook:
         """Required. Only url and event_types are read; a state other than ACTIVE is refused."""
