@@ -19,7 +19,7 @@ from app.cli.options import CallerOptions
 if TYPE_CHECKING:
     from app.pb.seatline.v1 import booking_pb2
 
-ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six letters and digits.")]
+ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six or eight letters and digits.")]
 TrainArgument = Annotated[str, typer.Argument(metavar="TRAIN", help="The train, such as es9014.")]
 DateArgument = Annotated[str, typer.Argument(metavar="DATE", help="The travel date, YYYY-MM-DD.")]
 SectionOption = Annotated[str, typer.Option("--section", metavar="SECTION", help="Such as A.")]

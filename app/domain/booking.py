@@ -6,19 +6,11 @@ Belongs here: the values. Does not: the decisions (`selling.py`, `changing.py`),
 import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 
 from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.timetable import Journey
 from app.domain.values import value
-
-# Crockford's base 32: digits and letters without I, L, O and U, which are misread or make words.
-_REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_LETTER_PAIRS = [first + second for first in _REFERENCE_ALPHABET for second in _REFERENCE_ALPHABET]
-REFERENCE_LENGTH = 6
-# A reference is asked for when a batch is looked up and again when it is decided.
-_REFERENCES_REMEMBERED = 8_192
 
 
 class BookingState(StrEnum):
@@ -329,15 +321,3 @@ class Promotion:
 
 Change = UpdateBooking | ChangeSeat | CancelBooking
 Command = CreateBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy | PromoteWaitlist
-
-
-@lru_cache(maxsize=_REFERENCES_REMEMBERED)
-def reference_for(user_key: str, request_id: str, attempt: int) -> str:
-    """The reference of the booking that this person makes with this request.
-
-    It follows from the request, so that every server and every retry, also after a crash, looks for the same booking. Two
-    requests may give the same reference (one in 10^9); then the later one goes on to `attempt` 1, 2, ...
-    """
-    digest = hashlib.blake2b(f"{user_key}\n{request_id}\n{attempt}".encode(), digest_size=4).digest()
-    bits = int.from_bytes(digest, "big")
-    return _LETTER_PAIRS[bits >> 20 & 1023] + _LETTER_PAIRS[bits >> 10 & 1023] + _LETTER_PAIRS[bits & 1023]

@@ -21,8 +21,7 @@ SEATS_PER_TRAIN_MAX = 5_000  # the longest trains sell about 1,500; keeps a run'
 FARE_MINOR_MAX = 10**12  # keeps every sum inside MongoDB's 64-bit integers
 SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
 
-# Two of 32^6 references are alike by chance; eight in a row are not (10^-16 with a million bookings).
-REFERENCE_ATTEMPTS_MAX = 8
+REFERENCE_ATTEMPTS_MAX = 8  # references that a request tries; `reference.py` says how likely all are taken
 
 REFUND_TIERS_MAX = 10
 REFUND_HOURS_BEFORE_MAX = 24 * 366  # nobody books earlier

@@ -17,12 +17,12 @@ from app.domain.booking import (
     Passenger,
     Seat,
     own_payment_id,
-    reference_for,
 )
 from app.domain.events import EventType
 from app.domain.holding import take_hold
 from app.domain.money import Money
 from app.domain.people import email_key
+from app.domain.reference import all_references, earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.seating import choose_seats, take_seats
@@ -55,10 +55,14 @@ def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhe
     return _sell_next(run, command, journey, now, (reference, fingerprint, user_key, keys))
 
 
-def request_references(email: str, request_id: str, attempts: int = limits.REFERENCE_ATTEMPTS_MAX) -> list[str]:
-    """The references under which the booking of this person's request may stand, in the order in which they are tried."""
-    user_key = email_key(email)
-    return [reference_for(user_key, request_id, attempt) for attempt in range(attempts)]
+def first_reference(email: str, request_id: str) -> str:
+    """Give the reference under which nearly every request has its booking."""
+    return reference_for(email_key(email), request_id, 0)
+
+
+def request_references(email: str, request_id: str) -> list[str]:
+    """List all references under which the booking of this person's request may stand, the first one first."""
+    return all_references(email_key(email), request_id)
 
 
 def price_at_most(run: TrainRun, command: CreateBooking) -> Money:
@@ -168,13 +172,29 @@ def _require_paid(payment: Authorization | None, minor: int, currency: str, now:
 
 
 def _find_request(run: TrainRun, user_key: str, request_id: str, elsewhere: Elsewhere) -> tuple[str, Booking | None]:
-    """The booking that this request made before; or None, and the reference that is free for it."""
-    for attempt in range(limits.REFERENCE_ATTEMPTS_MAX):
+    """Find the booking that this request made before; or give None, and the reference that is free for it."""
+
+    def booking_at(reference: str) -> Booking | None:
+        return run.find(reference) or elsewhere.get(reference)
+
+    reference = reference_for(user_key, request_id, 0)
+    found = booking_at(reference)
+    if found is None or _is_of_request(found, user_key, request_id):
+        return reference, found
+    for reference in earlier_references(user_key, request_id):
+        found = booking_at(reference)
+        if found is not None and _is_of_request(found, user_key, request_id):
+            return reference, found
+    for attempt in range(1, limits.REFERENCE_ATTEMPTS_MAX):
         reference = reference_for(user_key, request_id, attempt)
-        found = run.find(reference) or elsewhere.get(reference)
-        if found is None or (found.user_key == user_key and found.request_id == request_id):
+        found = booking_at(reference)
+        if found is None or _is_of_request(found, user_key, request_id):
             return reference, found
     raise Refusal(Reason.INTERNAL, "no free booking reference was found")
+
+
+def _is_of_request(booking: Booking, user_key: str, request_id: str) -> bool:
+    return booking.request_id == request_id and booking.user_key == user_key
 
 
 def _same_again(existing: Booking, fingerprint: str) -> Booking:

@@ -14,16 +14,15 @@ from email_validator import EmailNotValidError, validate_email
 from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain import limits
-from app.domain.booking import REFERENCE_LENGTH
 from app.domain.money import Money, minor_digits
 from app.domain.people import Person
+from app.domain.reference import REFERENCE, REFERENCE_FORM
 from app.domain.refusals import InvalidField
 from app.domain.train import TRAIN_ID
 
 _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
 _PAYMENT_TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{REFERENCE_LENGTH}}}")
 # The plain addresses that nearly everybody has; the library sees to all others, twenty times slower. It refuses domains that
 # are not for mail, and two dashes where they do not begin an internationalised label.
 _PLAIN_EMAIL = re.compile(
@@ -74,8 +73,8 @@ def reference(text: str) -> str:
     """A booking's reference, in any case."""
     required(text, "reference")
     upper = text.strip().upper()
-    if not _REFERENCE.fullmatch(upper):
-        raise InvalidField("reference", f"needs {REFERENCE_LENGTH} of 0-9 and A-Z without I, L, O and U")
+    if not REFERENCE.fullmatch(upper):
+        raise InvalidField("reference", f"needs {REFERENCE_FORM}")
     return upper
 
 

@@ -17,7 +17,7 @@ from app.domain.accounts import check_booking, check_entry, check_payment, check
 from app.domain.invariants import Check, Finding, check_outbox, check_references, check_run
 from app.domain.jobs import JobState
 from app.domain.payments import AttemptKind, operation_key
-from app.domain.selling import request_references
+from app.domain.selling import first_reference, request_references
 from app.payments.ledger import NAME as LEDGER
 from app.store.census import Census, RunPicture, UnreadableError
 from app.store.events import Events
@@ -146,7 +146,7 @@ class Verifying:
     async def _verify_bookings_of(self, page: Sequence[KeptPayment]) -> None:
         """Nearly all are found under the first reference of their request."""
         first = await self._sources.census.resting_on_payments(
-            [one for kept in page for one in request_references(kept.user_key, kept.request_id, 1)]
+            [first_reference(kept.user_key, kept.request_id) for kept in page]
         )
         rests = {one.payment_id: [one] for one in first.values()}
         left = [kept for kept in page if kept.payment.payment_id not in rests]

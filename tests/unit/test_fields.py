@@ -47,7 +47,13 @@ def test_a_reference_is_read_in_any_case(text: str) -> None:
     assert fields.reference(text) == "7K2MPQ"
 
 
-@pytest.mark.parametrize("text", ["", "7K2MP", "7K2MPQR", "7K2MPI", "7K2MPL", "7K2MPO", "7K2MPU", "7K2-PQ", "\u0667K2MPQ"])
+def test_a_reference_has_six_characters_or_eight() -> None:
+    assert [fields.reference(text) for text in ("7K2MPQ", "7k2mpqab")] == ["7K2MPQ", "7K2MPQAB"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7K2MP", "7K2MPQR", "7K2MPQRST", "7K2MPQAI", "7K2MPI", "7K2MPL", "7K2MPO", "7K2MPU", "7K2-PQ", "\u0667K2MPQ"]
+)
 def test_a_reference_that_cannot_be_one_is_refused(text: str) -> None:
     with invalid("reference"):
         fields.reference(text)

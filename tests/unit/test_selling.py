@@ -5,12 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain import limits, selling
-from app.domain.booking import Booking, BookingState, CreateBooking, reference_for
+from app.domain.booking import Booking, BookingState, CreateBooking
 from app.domain.decisions import decide
 from app.domain.money import Money
 from app.domain.refusals import Reason
-from app.domain.selling import create_booking, request_references
+from app.domain.selling import create_booking
 from tests.builders import (
     ASHFORD,
     DEPARTS_LILLE,
@@ -315,54 +314,3 @@ def test_a_request_id_that_was_used_on_another_run_is_refused() -> None:
     run = a_run()
     with refused(Reason.REQUEST_ID_REUSED, run):
         sell(run, asks_for_seats("ann", request_id="click"), elsewhere={other.reference: other})
-
-
-# -- references
-
-
-def a_strangers_booking(reference: str) -> Booking:
-    return replace(book(a_run(), "stranger"), reference=reference)
-
-
-def test_a_reference_that_is_taken_elsewhere_is_passed_over_and_found_again() -> None:
-    run = a_run()
-    command = asks_for_seats("ann", request_id="click")
-    first, second, *_ = request_references(command.user.email, command.request_id)
-    elsewhere = {first: a_strangers_booking(first)}
-    booking = sell(run, command, elsewhere=elsewhere)
-    assert booking.reference == second
-    assert create_booking(run, command, NOW, elsewhere) is booking
-
-
-def test_a_reference_that_is_taken_on_the_same_run_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    def like_all_others(user_key: str, request_id: str, attempt: int) -> str:
-        return f"REF00{attempt}"
-
-    monkeypatch.setattr(selling, "reference_for", like_all_others)
-    run = a_run()
-    commands = [asks_for_seats(who, by=by) for who, by in (("ann", "bob"), ("ben", "bob"), ("cem", "cem"))]
-    bookings = [sell(run, command) for command in commands]
-    assert [booking.reference for booking in bookings] == ["REF000", "REF001", "REF002"]
-    assert [create_booking(run, command, NOW, {}) for command in commands] == bookings
-
-
-def test_when_no_reference_is_free_nothing_is_sold() -> None:
-    run = a_run()
-    command = asks_for_seats("ann")
-    elsewhere = {
-        reference: a_strangers_booking(reference) for reference in request_references(command.user.email, command.request_id)
-    }
-    assert len(elsewhere) == limits.REFERENCE_ATTEMPTS_MAX
-    with refused(Reason.INTERNAL, run):
-        sell(run, command, elsewhere=elsewhere)
-
-
-def test_a_reference_follows_from_who_asks_and_the_request() -> None:
-    assert reference_for("ann@example.com", "click", 0) == reference_for("ann@example.com", "click", 0)
-    others = {reference_for("ann@example.com", f"click-{index}", attempt) for index in range(500) for attempt in range(2)}
-    assert len(others) == 1_000
-
-
-def test_references_use_all_their_letters_in_all_places() -> None:
-    references = [reference_for("ann@example.com", str(index), 0) for index in range(2_000)]
-    assert all(len({reference[place] for reference in references}) == 32 for place in range(6))

@@ -220,7 +220,7 @@ class Booking(message.Message):
     PAYMENT_FIELD_NUMBER: builtins.int
     REFUNDS_FIELD_NUMBER: builtins.int
     reference: builtins.str
-    """Six characters of 0-9 and A-Z without I, L, O and U."""
+    """Six characters, or eight, of 0-9 and A-Z without I, L, O and U."""
     state: BookingState.ValueType
     """Where it stands."""
     train_id: builtins.str
@@ -735,7 +735,7 @@ class GetBookingRequest(message.Message):
 
     REFERENCE_FIELD_NUMBER: builtins.int
     reference: builtins.str
-    """Required. Six characters, in any case."""
+    """Required. Six or eight characters, in any case."""
     def __init__(
         self,
         *,
@@ -755,7 +755,7 @@ class GetReceiptRequest(message.Message):
 
     REFERENCE_FIELD_NUMBER: builtins.int
     reference: builtins.str
-    """Required. Six characters, in any case."""
+    """Required. Six or eight characters, in any case."""
     def __init__(
         self,
         *,
@@ -844,7 +844,7 @@ class UpdateBookingRequest(message.Message):
     UPDATE_MASK_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
     reference: builtins.str
-    """Required. Six characters, in any case."""
+    """Required. Six or eight characters, in any case."""
     etag: builtins.str
     """When set, refuses (ABORTED) unless it is the booking's newest."""
     @builtins.property
@@ -883,7 +883,7 @@ class ChangeSeatRequest(message.Message):
     SEAT_NUMBER_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
     reference: builtins.str
-    """Required. Six characters, in any case."""
+    """Required. Six or eight characters, in any case."""
     passenger_email: builtins.str
     """Required. Who moves."""
     section: builtins.str
@@ -918,7 +918,7 @@ class CancelBookingRequest(message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
     reference: builtins.str
-    """Required. Six characters, in any case."""
+    """Required. Six or eight characters, in any case."""
     validate_only: builtins.bool
     """Ask for a quote: answer as if it were done, change nothing. The answer is marked as such."""
     etag: builtins.str
