@@ -25,15 +25,17 @@ class JobCalls(operator_pb2_grpc.OperatorServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         state, kind = jobs.job_state(request.state), jobs.job_kind(request.kind)
-        question = ("jobs", state.value, request.kind)
+        question = (state.value, request.kind)
         found, after = await self._jobs.list_page(
             caller,
             state,
             kind,
-            paging.decode(request.page_token, ("", ""), *question),  # type: ignore[arg-type]  # as the example
+            paging.JOBS.decode(request.page_token, *question),
             fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
-        return job_pb2.ListJobsResponse(jobs=[jobs.job(one) for one in found], next_page_token=paging.encode(after, *question))
+        return job_pb2.ListJobsResponse(
+            jobs=[jobs.job(job) for job in found], next_page_token=paging.JOBS.encode(after, *question)
+        )
 
     async def RetryJobs(self, request: job_pb2.RetryJobsRequest, context: Context) -> job_pb2.RetryJobsResponse:
         """Has dead jobs tried again."""

@@ -1,44 +1,116 @@
 """Page tokens.
 
-Belongs here: how the place where a page ended travels to the client and back. Does not: how pages are read.
+Belongs here: how the place where a page ended travels to the client and back, and what the places of each list look like. Does
+not: how pages are read.
 
-A token holds the last key and a fingerprint of the question, so that a token of another question, or one made up, is refused.
+A token is base64url of a JSON array: a checksum, then the key of the page's last item. A token comes back from anywhere, so
+that it is input like any other. It is accepted only if each part of its key has the form that this list's keys have, and if
+encoding that key for the same question gives the very same token: then nothing in it differs from what this list gives out.
+The checksum covers the question (the list and its filters) and the key. It needs no secret that servers would have to share:
+whoever computes it gets no more than a page that begins behind a well-formed key, which the list shows anyway.
 """
 
 import base64
 import binascii
 import hashlib
 import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, TypeVar
 
+from app.domain import limits
 from app.domain.refusals import InvalidField
+from app.domain.train import TRAIN_ID
 
 _TOKEN_LENGTH_MAX = 2_048  # characters; ours have under 200, those of jobs with the longest names under 1,700
+_CHECKSUM_BYTES = 9  # of blake2b: no two questions share one by chance
+# Milliseconds from 1970 to the end of the year 9999, the last moment that a `datetime` can be.
+_MILLISECONDS_MAX = 253_402_300_799_999
 
-Key = tuple[str | int, ...]
-
-
-def encode(key: Key | None, *question: str) -> str:
-    """The token for the page behind `key` of this question; empty when there is none."""
-    if key is None:
-        return ""
-    return base64.urlsafe_b64encode(json.dumps([_fingerprint(question), *key]).encode()).decode().rstrip("=")
+KeyT = TypeVar("KeyT", bound=tuple[str | int, ...])
+_Check = Callable[[Any], bool]
 
 
-def decode(token: str, example: Key, *question: str) -> Key | None:
-    """The key in a token of this question, with the same types as `example`; None for no token. Refuses any other."""
-    if not token:
-        return None
-    try:
+def _text(pattern: str) -> _Check:
+    compiled = re.compile(pattern)
+    return lambda part: type(part) is str and compiled.fullmatch(part) is not None
+
+
+def _whole(least: int, most: int) -> _Check:
+    return lambda part: type(part) is int and least <= part <= most  # no bool: JSON's true is no number here
+
+
+@dataclass(frozen=True, slots=True)
+class PageTokens(Generic[KeyT]):
+    """The tokens of one list: its name, and what each part of a key has to look like."""
+
+    name: str
+    parts: tuple[_Check, ...]
+
+    def encode(self, key: KeyT | None, *question: str) -> str:
+        """The token for the page behind `key` of this question; empty when there is none."""
+        if key is None:
+            return ""
+        token = json.dumps([self._checksum(key, question), *key], separators=(",", ":"))
+        return base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+
+    def decode(self, token: str, *question: str) -> KeyT | None:
+        """The key in a token that this list gave out for this question; None for no token. Refuses any other token."""
+        if not token:
+            return None
+        key = self._key_in(token)
+        if key is None or self.encode(key, *question) != token:
+            raise InvalidField("page_token", "is none that this list gave out; ask for the first page again")
+        return key
+
+    def _key_in(self, token: str) -> KeyT | None:
+        """What has the form of a key in a token; None where nothing has."""
         if len(token) > _TOKEN_LENGTH_MAX:
-            raise ValueError
-        padded = token + "=" * (-len(token) % 4)
-        fingerprint, *key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if fingerprint != _fingerprint(question) or [type(part) for part in key] != [type(part) for part in example]:
-            raise ValueError
-    except (ValueError, TypeError, binascii.Error):
-        raise InvalidField("page_token", "is none that this list gave out; ask for the first page again") from None
-    return tuple(key)
+            return None
+        try:
+            decoded = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        except (ValueError, binascii.Error, RecursionError):  # arrays within arrays are a recursion of the parser
+            return None
+        if type(decoded) is not list or len(decoded) != len(self.parts) + 1:
+            return None
+        key = tuple(decoded[1:])
+        return key if all(check(part) for check, part in zip(self.parts, key, strict=True)) else None  # type: ignore[return-value]  # each part is checked
+
+    def _checksum(self, key: KeyT, question: tuple[str, ...]) -> str:
+        covered = json.dumps([self.name, question, key]).encode()
+        return base64.urlsafe_b64encode(hashlib.blake2b(covered, digest_size=_CHECKSUM_BYTES).digest()).decode()
 
 
-def _fingerprint(question: tuple[str, ...]) -> str:
-    return hashlib.blake2b("\n".join(question).encode(), digest_size=6).hexdigest()
+def _date(part: Any) -> bool:
+    if type(part) is not str or _DATE.fullmatch(part) is None:
+        return False
+    try:
+        date.fromisoformat(part)
+    except ValueError:
+        return False
+    return True
+
+
+def _run_id(part: Any) -> bool:
+    if type(part) is not str:
+        return False
+    train_id, _, travel_date = part.partition(":")
+    return TRAIN_ID.fullmatch(train_id) is not None and _date(travel_date)
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_train_id = _text(TRAIN_ID.pattern)
+_reference = _text(r"[0-9A-HJKMNP-TV-Z]{6,8}")
+_webhook_id = _text(r"[0-9a-f]{16}")
+_name = _text(r"[\x20-\x7e]{1,300}")  # of jobs and deliveries
+
+# A list, and the key of an item in its order.
+RECEIPTS: PageTokens[tuple[str, str, str]] = PageTokens("receipts", (_date, _train_id, _reference))
+RUNS: PageTokens[tuple[str, str]] = PageTokens("runs", (_date, _run_id))
+TRAINS: PageTokens[tuple[str]] = PageTokens("trains", (_train_id,))
+SECTION_ROWS: PageTokens[tuple[int, str]] = PageTokens("section", (_whole(1, limits.SEATS_PER_TRAIN_MAX), _reference))
+WEBHOOKS: PageTokens[tuple[str]] = PageTokens("webhooks", (_webhook_id,))
+DELIVERIES: PageTokens[tuple[int, str]] = PageTokens("deliveries", (_whole(0, _MILLISECONDS_MAX), _name))
+JOBS: PageTokens[tuple[str, str]] = PageTokens("jobs", (_name, _name))

@@ -71,18 +71,19 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         identified(caller)
         email = fields.email(request.email, "email")
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
-        question = ("receipts", email, date, request.origin, request.destination)
+        question = (email, date, request.origin, request.destination)
         found, after = await self._bookings.list_receipts(
             caller,
             email,
             travel_date=date,
             origin=requests.stop(request.origin, "origin"),
             destination=requests.stop(request.destination, "destination"),
-            after=paging.decode(request.page_token, ("", "", ""), *question),  # type: ignore[arg-type]  # as the example
+            after=paging.RECEIPTS.decode(request.page_token, *question),
             limit=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
         return booking_pb2.ListReceiptsResponse(
-            receipts=[responses.receipt(booking) for booking in found], next_page_token=paging.encode(after, *question)
+            receipts=[responses.receipt(booking) for booking in found],
+            next_page_token=paging.RECEIPTS.encode(after, *question),
         )
 
     async def UpdateBooking(self, request: booking_pb2.UpdateBookingRequest, context: Context) -> booking_pb2.Booking:
@@ -124,16 +125,16 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
     async def ListTrainRuns(self, request: train_pb2.ListTrainRunsRequest, context: Context) -> train_pb2.ListTrainRunsResponse:
         """Runs by date."""
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
-        question = ("runs", request.origin, request.destination, date)
+        question = (request.origin, request.destination, date)
         views, after = await self._trains.list_runs(
             origin=requests.stop(request.origin, "origin"),
             destination=requests.stop(request.destination, "destination"),
             travel_date=date,
-            after=paging.decode(request.page_token, ("", ""), *question),  # type: ignore[arg-type]  # as the example
+            after=paging.RUNS.decode(request.page_token, *question),
             limit=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
         return train_pb2.ListTrainRunsResponse(
-            train_runs=[responses.train_run(view) for view in views], next_page_token=paging.encode(after, *question)
+            train_runs=[responses.train_run(view) for view in views], next_page_token=paging.RUNS.encode(after, *question)
         )
 
     async def GetTrainRun(self, request: train_pb2.GetTrainRunRequest, context: Context) -> train_pb2.TrainRun:
@@ -184,12 +185,12 @@ class OperatorServicer(WebhookCalls, JobCalls):
         """All trains."""
         caller = caller_of(context)
         require_operator(caller)
-        after = paging.decode(request.page_token, ("",), "trains") or ("",)
+        after = paging.TRAINS.decode(request.page_token) or ("",)
         limit = fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
-        found, last = await self._trains.list_trains(caller, str(after[0]), limit)
+        found, last = await self._trains.list_trains(caller, after[0], limit)
         return operator_pb2.ListTrainsResponse(
             trains=[responses.train(kept) for kept in found],
-            next_page_token=paging.encode(None if last is None else (last,), "trains"),
+            next_page_token=paging.TRAINS.encode(None if last is None else (last,)),
         )
 
     async def ScheduleTrainRuns(
@@ -215,17 +216,18 @@ class OperatorServicer(WebhookCalls, JobCalls):
         require_operator(caller)
         train_id = fields.train_id(request.train_id)
         date = fields.iso_date(request.travel_date, "travel_date").isoformat()
-        question = ("section", run_id(train_id, date), request.section)
+        question = (run_id(train_id, date), request.section)
         rows, after = await self._trains.list_section(
             caller,
             train_id,
             date,
             fields.required(request.section, "section"),
-            paging.decode(request.page_token, (0, ""), *question),  # type: ignore[arg-type]  # as the example
+            paging.SECTION_ROWS.decode(request.page_token, *question),
             fields.page_size(request.page_size, default=ROWS_PAGE_SIZE_DEFAULT, most=ROWS_PAGE_SIZE_MAX),
         )
         return operator_pb2.ListSectionBookingsResponse(
-            rows=[responses.section_booking(row) for row in rows], next_page_token=paging.encode(after, *question)
+            rows=[responses.section_booking(row) for row in rows],
+            next_page_token=paging.SECTION_ROWS.encode(after, *question),
         )
 
     async def PromoteWaitlist(
@@ -281,6 +283,16 @@ def add_services(
 def method_names() -> tuple[str, ...]:
     """The full names of all methods, as "/seatline.v1.BookingService/CreateBooking"."""
     return tuple(f"/{service.full_name}/{method.name}" for service in _services() for method in service.methods)
+
+
+def list_methods() -> tuple[str, ...]:
+    """The full names of the methods that answer page by page: those whose request has a `page_token`."""
+    methods = [method for service in _services() for method in service.methods]
+    return tuple(
+        f"/{method.containing_service.full_name}/{method.name}"
+        for method in methods
+        if "page_token" in method.input_type.fields_by_name
+    )
 
 
 def _services() -> list[ServiceDescriptor]:

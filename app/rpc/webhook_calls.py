@@ -44,12 +44,12 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         """All webhooks."""
         caller = caller_of(context)
         require_operator(caller)
-        after = paging.decode(request.page_token, ("",), "webhooks") or ("",)
+        after = paging.WEBHOOKS.decode(request.page_token) or ("",)
         limit = fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
-        found, last = await self._webhooks.list_page(caller, str(after[0]), limit)
+        found, last = await self._webhooks.list_page(caller, after[0], limit)
         return webhook_pb2.ListWebhooksResponse(
             webhooks=[webhooks.webhook(one) for one in found],
-            next_page_token=paging.encode(None if last is None else (last,), "webhooks"),
+            next_page_token=paging.WEBHOOKS.encode(None if last is None else (last,)),
         )
 
     async def UpdateWebhook(self, request: webhook_pb2.UpdateWebhookRequest, context: Context) -> webhook_pb2.Webhook:
@@ -84,13 +84,13 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         webhook_id = webhooks.webhook_id(request.webhook_id)
-        question = ("deliveries", webhook_id)
         found, after = await self._webhooks.list_deliveries(
             caller,
             webhook_id,
-            paging.decode(request.page_token, (0, ""), *question),  # type: ignore[arg-type]  # as the example
+            paging.DELIVERIES.decode(request.page_token, webhook_id),
             fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=DELIVERIES_PAGE_SIZE_MAX),
         )
         return webhook_pb2.ListWebhookDeliveriesResponse(
-            deliveries=[webhooks.delivery(one) for one in found], next_page_token=paging.encode(after, *question)
+            deliveries=[webhooks.delivery(delivery) for delivery in found],
+            next_page_token=paging.DELIVERIES.encode(after, webhook_id),
         )
