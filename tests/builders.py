@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from itertools import count
 
+from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.booking import (
     Authorization,
     Booking,
@@ -21,6 +22,7 @@ from app.domain.booking import (
     HoldSeats,
     IfFull,
     PromoteWaitlist,
+    QuoteBooking,
     ReleaseHold,
     UpdateBooking,
 )
@@ -31,7 +33,7 @@ from app.domain.holding import hold_seats, release_hold
 from app.domain.money import Money
 from app.domain.people import Caller, Person, Role
 from app.domain.run import TrainRun, make_run
-from app.domain.selling import Elsewhere, create_booking
+from app.domain.selling import Elsewhere, create_booking, quote_booking
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train
@@ -242,6 +244,11 @@ def sell(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, elsewher
     booking = create_booking(run, command, now, elsewhere or {})
     run.committed()
     return booking
+
+
+def quote(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, amounts: AmountRules = ANY_AMOUNT) -> Booking | Money:
+    """What the request would cost at most, or the booking that it made before."""
+    return quote_booking(run, QuoteBooking(command, amounts), now, {})
 
 
 def book(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 
+from app.domain.amounts import ANY_AMOUNT
 from app.domain.money import Money
 from app.payments.provider import PaymentError
 
@@ -17,6 +18,7 @@ class Scripted:
 
     name = "scripted"
     needs_token = True
+    amounts = ANY_AMOUNT
 
     def __init__(self, *answers: str | PaymentError | None) -> None:
         self._answers: Iterator[str | PaymentError | None] = iter(answers)

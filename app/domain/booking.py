@@ -7,6 +7,7 @@ import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from app.domain.amounts import AmountRules
 from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.timetable import Journey
@@ -230,6 +231,14 @@ class CreateBooking:
 
 
 @value(frozen=True, slots=True)
+class QuoteBooking:
+    """Asks for the most that a request can cost, before money is authorized for it; `amounts` is what the provider takes."""
+
+    request: CreateBooking
+    amounts: AmountRules
+
+
+@value(frozen=True, slots=True)
 class UpdateBooking:
     """New values for the `fields` (of first_name, last_name, email) of the passengers, in the booking's order."""
 
@@ -320,4 +329,4 @@ class Promotion:
 
 
 Change = UpdateBooking | ChangeSeat | CancelBooking
-Command = CreateBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy | PromoteWaitlist
+Command = CreateBooking | QuoteBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy | PromoteWaitlist

@@ -36,12 +36,18 @@ def next_free_seats(run: TrainRun, section: str, legs: int, count: int) -> tuple
     return None
 
 
-def _require_free(run: TrainRun, section: int, numbers: tuple[int, ...], legs: int) -> None:
+def require_seats_exist(run: TrainRun, section: int, numbers: tuple[int, ...]) -> None:
+    """Refuses numbers that are no seat of the section with that index."""
     seats = run.sections[section]
     for position, number in enumerate(numbers):
         if not 1 <= number <= seats.size:
             field = f"seat_numbers[{position}]"
             raise InvalidField(field, f"section {seats.name} has no seat {number}; it has {seats.size}")
+
+
+def _require_free(run: TrainRun, section: int, numbers: tuple[int, ...], legs: int) -> None:
+    require_seats_exist(run, section, numbers)
+    seats = run.sections[section]
     for number in numbers:
         if not seats.is_free(number, legs):
             label = f"{seats.name}-{number}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TypeVar
 
+from app.domain.amounts import AmountRules
 from app.domain.money import Money
 from app.payments.provider import Provider, ProviderUnavailable
 
@@ -73,6 +74,11 @@ class BoundedProvider:
     def needs_token(self) -> bool:
         """As the provider inside."""
         return self._inner.needs_token
+
+    @property
+    def amounts(self) -> AmountRules:
+        """As the provider inside."""
+        return self._inner.amounts
 
     def is_certain(self, token: str) -> bool:
         """As the provider says."""

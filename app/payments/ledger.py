@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from app.domain.amounts import ANY_AMOUNT
 from app.domain.ledger import EntryFault, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal
@@ -94,6 +95,7 @@ class LedgerProvider:
 
     name = NAME
     needs_token = False
+    amounts = ANY_AMOUNT
 
     def __init__(self, book: LedgerBook) -> None:
         self._book = book

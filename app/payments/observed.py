@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Protocol, TypeVar
 
+from app.domain.amounts import AmountRules
 from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.payments.provider import PaymentError, Provider, outcome_of
@@ -36,6 +37,11 @@ class ObservedProvider:
     def needs_token(self) -> bool:
         """As the provider inside."""
         return self._inner.needs_token
+
+    @property
+    def amounts(self) -> AmountRules:
+        """As the provider inside."""
+        return self._inner.amounts
 
     def is_certain(self, token: str) -> bool:
         """As the provider inside."""

@@ -16,13 +16,12 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from app.domain.limits import FARE_MINOR_MAX, PASSENGERS_PER_BOOKING_MAX
+from app.domain.amounts import AMOUNT_MINOR_MAX, AmountRules
 from app.domain.money import Money
 from app.domain.payments import AttemptOutcome
 
 # Keys travel in HTTP headers and search queries. Stripe's bound is 255; providers may append something of their own.
 _KEY = re.compile(r"[A-Za-z0-9._:/#-]{1,200}")
-AMOUNT_MINOR_MAX = FARE_MINOR_MAX * PASSENGERS_PER_BOOKING_MAX
 
 
 class PaymentError(Exception):
@@ -75,6 +74,10 @@ class Provider(Protocol):
     @property
     def needs_token(self) -> bool:
         """Whether `authorize` needs a token of the payer's means of payment."""
+
+    @property
+    def amounts(self) -> AmountRules:
+        """Which amounts it can take and give back. What these rules allow is never Rejected for its amount."""
 
     def is_certain(self, token: str) -> bool:
         """Whether an authorization with this token cannot fail, so that it may as well be asked for after the sale."""

@@ -1,7 +1,8 @@
 """Stripe holds the money: PaymentIntents that are confirmed at once and captured later.
 
 Belongs here: what Stripe is asked, through its own SDK, and what its answers mean. Does not: trying again (`bounded.py`; the
-SDK's own retries are off, so that one place bounds them), nor what the SDK's errors and amounts are (`stripe_wire.py`).
+SDK's own retries are off, so that one place bounds them), what the SDK's errors mean (`stripe_wire.py`), nor what amounts
+Stripe takes (`stripe_amounts.py`).
 
     asked of us   asked of Stripe                         done when
     -----------   -------------------------------------   ------------------------------------------
@@ -29,7 +30,8 @@ from pydantic import SecretStr
 
 from app.domain.money import Money
 from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_askable
-from app.payments.stripe_wire import HttpConnections, SavedFault, WrongState, answers_translated, stripe_amount
+from app.payments.stripe_amounts import STRIPE_AMOUNTS, stripe_amount
+from app.payments.stripe_wire import HttpConnections, SavedFault, WrongState, answers_translated
 
 NAME = "stripe"
 # What parameters mean and how answers look changes with Stripe's version; the tests stand on this one.
@@ -50,6 +52,7 @@ class StripeProvider:
 
     name = NAME
     needs_token = True
+    amounts = STRIPE_AMOUNTS
 
     def __init__(self, api_key: SecretStr, *, timeout_seconds: float = 10.0, api_base: str = API_BASE) -> None:
         """Raises ValueError for a key that is none, or an `api_base` that would send it over a network in the clear.

@@ -1,6 +1,7 @@
-"""Under Stripe's SDK, HTTP; over it, what its errors mean; and how amounts are counted.
+"""Under Stripe's SDK, HTTP; over it, and what its errors mean.
 
-Belongs here: connections, the table from the SDK's errors to ours, and currencies. Does not: calls (`stripe.py`).
+Belongs here: connections, and the table from the SDK's errors to ours. Does not: calls (`stripe.py`), amounts
+(`stripe_amounts.py`).
 
     Stripe's answer                                       ours
     ---------------------------------------------------   -------------------------------------------------
@@ -26,19 +27,12 @@ import aiohttp
 import stripe
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.domain.money import Money
 from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
 
 _log = logging.getLogger(__name__)
 
 _REASON_LENGTH_MAX = 200  # characters
 _SERVER_ERROR = 500
-
-# Stripe's amounts are in minor units as Money's are, with 0 decimals for JPY and 3 for KWD alike, but for these
-# (docs.stripe.com/currencies): how many of its units make how many of ours. Of UGX that page says two things that differ by a
-# factor of 100.
-_UNLIKE_UNITS: Mapping[str, tuple[int, int]] = {"ISK": (100, 1), "MGA": (1, 100)}
-_UNCLEAR_CURRENCIES = {"UGX"}
 
 # Stripe takes a hundred requests a second of an account.
 _CONNECTIONS_MAX = 100
@@ -89,17 +83,6 @@ class HttpConnections(stripe.HTTPClient):
     async def close_async(self) -> None:
         """Closes the connections."""
         await self._session.close()
-
-
-def stripe_amount(amount: Money) -> int:
-    """The amount in Stripe's units. Raises Rejected for what cannot be said in them."""
-    if amount.currency in _UNCLEAR_CURRENCIES:
-        raise Rejected(f"{amount}: Stripe's units of this currency are unclear")
-    theirs, ours = _UNLIKE_UNITS.get(amount.currency, (1, 1))
-    units, rest = divmod(amount.minor * theirs, ours)
-    if rest:
-        raise Rejected(f"{amount}: Stripe takes whole units of this currency only")
-    return units
 
 
 @contextmanager

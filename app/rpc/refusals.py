@@ -42,6 +42,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.PAYMENT_INSUFFICIENT: grpc.StatusCode.ABORTED,
     Reason.PAYMENT_STALE: grpc.StatusCode.ABORTED,
     Reason.PAYMENT_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.PAYMENT_REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.BOOKING_CANCELLED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TIMETABLE_IMPOSSIBLE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.WEBHOOKS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -21,11 +21,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, PromoteWaitlist, ReleaseHold, Tidy
-from app.domain.decisions import Outcome, decide, tidy
+from app.domain.booking import Booking, Command
+from app.domain.decisions import Outcome, decide, is_reference_taken, references_of_requests, tidy, wanted_references
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
-from app.domain.selling import first_reference, request_references
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
 from app.store.gathering import Commits, LookUps, Settler
@@ -225,7 +224,7 @@ class Lane:
                     return _answer(answers)
                 if outcome is SwapOutcome.DUPLICATE_KEY:
                     kept.run.undo()
-                    found = await self._bookings.find_many(_references(batch))
+                    found = await self._bookings.find_many(references_of_requests([entry.command for entry in batch]))
                     elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
                     continue
                 course.swaps_lost += 1
@@ -252,11 +251,11 @@ class Lane:
         What is not at hand and does not rest does not exist: a run's newer bookings are always at hand, until they rest.
         """
         kept.run.retain(kept.references_at_hand())
-        wanted = [one for entry in batch for one in _wanted_references(entry.command) if kept.run.find(one) is None]
+        wanted = [one for entry in batch for one in wanted_references(entry.command) if kept.run.find(one) is None]
         found = await self._parts.look_ups.find(wanted)
-        taken = [entry for entry in batch if _is_reference_taken(entry.command, kept.run, found)]
+        taken = [entry.command for entry in batch if is_reference_taken(entry.command, kept.run, found)]
         if taken:  # the references that these requests try next matter as well
-            found = {**found, **await self._bookings.find_many(_references(taken))}
+            found = {**found, **await self._bookings.find_many(references_of_requests(taken))}
         own = [one for one in found.values() if one.journey.run_id == self.run_id and kept.run.find(one.reference) is None]
         if any(one.revision > kept.run.version for one in own):  # another server has committed: the run would contradict them
             kept.run.take_over(own)
@@ -323,27 +322,6 @@ def _answer(answers: list[tuple[_Entry, Outcome | Refusal]]) -> None:
             entry.answer.set_exception(outcome)
         else:
             entry.answer.set_result(outcome)
-
-
-def _wanted_references(command: Command) -> list[str]:
-    """The booking that a command is about, or under which its request would have made one before."""
-    if isinstance(command, CreateBooking):
-        return [first_reference(command.user.email, command.request_id)]
-    return [] if isinstance(command, HoldSeats | ReleaseHold | Tidy | PromoteWaitlist) else [command.reference]
-
-
-def _is_reference_taken(command: Command, run: TrainRun, found: Mapping[str, Booking]) -> bool:
-    """Whether the booking under a request's first reference is that of another request."""
-    if not isinstance(command, CreateBooking):
-        return False
-    reference = first_reference(command.user.email, command.request_id)
-    booking = run.find(reference) or found.get(reference)
-    return booking is not None and (booking.request_id, booking.user_key) != (command.request_id, command.user.key)
-
-
-def _references(batch: Sequence[_Entry]) -> list[str]:
-    commands = [entry.command for entry in batch if isinstance(entry.command, CreateBooking)]
-    return [one for command in commands for one in request_references(command.user.email, command.request_id)]
 
 
 class Lanes:

@@ -6,7 +6,6 @@ Belongs here: the use cases of passengers. Does not: what operators do (`trains.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from app.domain.booking import (
     Booking,
@@ -18,6 +17,7 @@ from app.domain.booking import (
     CreateBooking,
     HoldSeats,
     Placed,
+    QuoteBooking,
     ReleaseHold,
     UpdateBooking,
 )
@@ -29,7 +29,6 @@ from app.domain.payments import Payment
 from app.domain.people import Caller, email_key, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import run_id
-from app.domain.selling import price_at_most
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.store import Store
 from app.usecases.paying import Paying
@@ -70,20 +69,21 @@ class BookingUseCases:
         run = run_id(command.train_id, command.travel_date)
         payment = self._paying.certain(payment_token)
         if payment is None:
-            payment = await self._paying.set_aside(command, payment_token, partial(self._quote, command))
+            quote = await self._store.lanes.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
+            if not isinstance(quote, Money):  # a repeated request, whose booking exists
+                return await self._sold(quote)
+            payment = await self._paying.set_aside(command, payment_token, quote)
         begin = self._clock()
         outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
+        if isinstance(outcome, Booking) and outcome.update_time >= begin and outcome.state is BookingState.CONFIRMED:
+            return BookingView(outcome)  # which is new: nothing can be known of its payment yet
+        return await self._sold(outcome)
+
+    async def _sold(self, outcome: Outcome) -> BookingView:
+        """A booking as its request gives it: in the line, with its place there; else with its payment."""
         if isinstance(outcome, Placed):
             return BookingView(outcome.booking, outcome.position)
-        booking = _booking(outcome)
-        if booking.update_time >= begin and booking.state is BookingState.CONFIRMED:
-            return BookingView(booking)  # which is new: nothing can be known of its payment yet
-        return await self._view(booking)
-
-    async def _quote(self, command: CreateBooking) -> Money:
-        """The most that the request can cost, on the run as it is."""
-        run = await self._store.runs.get(run_id(command.train_id, command.travel_date))
-        return price_at_most(run, command)
+        return await self._view(_booking(outcome))
 
     async def get(self, caller: Caller, reference: str) -> BookingView:
         """A booking, for those who may see it."""

@@ -10,12 +10,13 @@ was set aside and came to no sale is let go by `let_go`, once it is too old for 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from opentelemetry.trace import SpanKind
 
 from app.domain import limits
+from app.domain.amounts import AmountRules
 from app.domain.booking import CERTAIN, Authorization, Booking, CancelUnpaid, CreateBooking
 from app.domain.money import Money
 from app.domain.payments import (
@@ -68,14 +69,16 @@ class Paying:
         """What a sale may rest on where the provider cannot say no, and may as well be asked after it; else None."""
         return CERTAIN if self._provider.is_certain(token) else None
 
-    async def set_aside(
-        self, command: CreateBooking, token: str, quote: Callable[[], Awaitable[Money]]
-    ) -> Authorization | None:
-        """Sets money aside for this request, as much as `quote` says; None where nothing is to be paid.
+    @property
+    def amounts(self) -> AmountRules:
+        """Which amounts the provider can take and give back."""
+        return self._provider.amounts
 
-        Refuses PAYMENT_DECLINED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
+    async def set_aside(self, command: CreateBooking, token: str, price: Money) -> Authorization | None:
+        """Authorizes the price of this request; None where nothing is to be paid.
+
+        Refuses PAYMENT_DECLINED, PAYMENT_REJECTED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
         """
-        price = await quote()
         if not price.minor:
             return None
         if self._provider.needs_token and not token:

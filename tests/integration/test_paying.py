@@ -137,13 +137,35 @@ async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World
     assert (await jane.receipt(booking.reference)).payment == paid.payment
 
 
-async def test_money_set_aside_for_a_hold_that_ran_out_meanwhile_is_let_go_by_itself(clock: Clock, world: World) -> None:
+async def test_nothing_is_set_aside_for_a_hold_that_has_run_out(clock: Clock, world: World) -> None:
     run = await world.run("A2")
     jane = world.phone("jane")
     hold = await jane.hold(run, seconds=30)
     clock.ahead = timedelta(seconds=31)
     refused = await refusal(jane.book(run, hold_id=hold.hold_id, payment_token="tok_of_a_slow_buyer"))
     assert refused.reason == "HOLD_EXPIRED"
+    assert await _entries(world) == []
+
+
+async def test_a_repeated_request_with_hold_and_token_gets_its_booking_though_the_hold_is_used(world: World) -> None:
+    run = await world.run("A2")
+    jane = world.phone("jane")
+    hold = await jane.hold(run)
+    request = booking_request(run, "jane", hold_id=hold.hold_id, payment_token="tok_jane")
+    booking = await jane.send(request)
+    assert (await jane.send(request)).reference == booking.reference
+    await jane.cancel(booking.reference)
+    assert (await jane.send(request)).state == booking_pb2.BOOKING_STATE_CANCELLED
+    request.passengers[0].first_name = "Janet"
+    assert (await refusal(jane.send(request))).reason == "REQUEST_ID_REUSED"
+    assert len(await _entries(world)) == 1
+
+
+async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(clock: Clock, world: World) -> None:
+    run = await world.run("A1")
+    await world.phone("ann").book(run)
+    jane = world.phone("jane")
+    assert (await refusal(jane.book(run, payment_token="tok_of_a_late_buyer"))).reason == "SECTION_FULL"
     assert await _entries(world) == [("AUTHORIZED", 0)]
     clock.ahead += timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
     await world.server.paying.let_go()

@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.money import Money
 from app.payments.provider import Declined, ProviderUnavailable, Rejected
 from tests.simulation.tasks import PAUSE
@@ -51,6 +52,10 @@ class SimulatedProvider:
     @property
     def needs_token(self) -> bool:
         return False
+
+    @property
+    def amounts(self) -> AmountRules:
+        return ANY_AMOUNT
 
     def is_certain(self, token: str) -> bool:
         return self._is_ever_certain and not token

@@ -13,7 +13,7 @@ from app.domain.holding import hold_seats, release_hold
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.run import TrainRun
-from app.domain.selling import create_booking, price_at_most
+from app.domain.selling import create_booking
 from tests.builders import (
     ASHFORD,
     LILLE,
@@ -29,6 +29,7 @@ from tests.builders import (
     cancel,
     hold,
     name_of,
+    quote,
     release,
     seat_labels,
     sell,
@@ -60,7 +61,7 @@ def test_the_held_fare_stands_whatever_becomes_of_fares() -> None:
     held = hold(run, "jane", count=2)
     run.sections[0] = replace(run.sections[0], fare=Money(9_900, "USD"))
     command = asks_for_seats("jane", "ann", hold_id=name_of(run, held), payment=authorized(4_000))
-    assert price_at_most(run, command) == held.price == Money(4_000, "USD")
+    assert quote(run, command) == held.price == Money(4_000, "USD")
     booking = sell(run, command)
     assert (booking.price, booking.charged_minor) == (Money(4_000, "USD"), 4_000)
     assert [passenger.fare_minor for passenger in booking.passengers] == [2_000, 2_000]

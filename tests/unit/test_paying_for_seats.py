@@ -12,8 +12,8 @@ from app.domain.changing import cancel_booking
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.run import TrainRun
-from app.domain.selling import create_booking, price_at_most
-from tests.builders import NOW, a_run, asks_for_seats, asks_to_cancel, authorized, fill, hold, name_of, sell
+from app.domain.selling import create_booking
+from tests.builders import NOW, a_run, asks_for_seats, asks_to_cancel, authorized, fill, hold, name_of, quote, sell
 from tests.snapshots import invalid, refused
 
 A_MOMENT = timedelta(microseconds=1)
@@ -111,20 +111,20 @@ def test_the_same_request_finds_its_booking_however_it_would_be_paid_now() -> No
 
 def test_no_sale_costs_more_than_was_foreseen() -> None:
     run = a_run("A4 B4", fares=FARES)
-    assert price_at_most(run, asks_for_seats("ann", "ben", section="A")) == Money(4_000, "USD")
-    assert price_at_most(run, asks_for_seats("ann", "ben")) == Money(10_000, "USD")
+    assert quote(run, asks_for_seats("ann", "ben", section="A")) == Money(4_000, "USD")
+    assert quote(run, asks_for_seats("ann", "ben")) == Money(10_000, "USD")
     held = hold(run, "ann", count=2)
     run.sections[0] = replace(run.sections[0], fare=Money(9_000, "USD"))
-    assert price_at_most(run, asks_for_seats("ann", "ben", hold_id=name_of(run, held))) == Money(4_000, "USD")
+    assert quote(run, asks_for_seats("ann", "ben", hold_id=name_of(run, held))) == Money(4_000, "USD")
 
 
 def test_for_what_does_not_exist_nothing_is_set_aside() -> None:
     run = a_run("A4 B4")
     name = name_of(run, hold(run, "ann"))
     with invalid("section", run):
-        price_at_most(run, asks_for_seats("ann", section="C"))
+        quote(run, asks_for_seats("ann", section="C"))
     with refused(Reason.NOT_PERMITTED, run):
-        price_at_most(run, asks_for_seats("mallory", hold_id=name))
+        quote(run, asks_for_seats("mallory", hold_id=name))
     sell(run, asks_for_seats("ann", hold_id=name))
     with refused(Reason.HOLD_EXPIRED, run):
-        price_at_most(run, asks_for_seats("ann", hold_id=name))
+        quote(run, asks_for_seats("ann", hold_id=name))

@@ -179,6 +179,15 @@ def test_a_passenger_with_a_live_booking_is_refused_however_the_address_is_spelt
     assert caught[0].resource == ("passenger", "ann@example.com")
 
 
+def test_the_refusal_of_a_passenger_says_who_and_nothing_of_the_other_booking() -> None:
+    run = a_run()
+    other = book(run, "ben")
+    with refused(Reason.PASSENGER_ALREADY_BOOKED, run) as caught:
+        sell(run, asks_for_seats("ann", "ben"))
+    assert caught[0].resource == ("passenger", "ben@example.com")
+    assert other.reference not in caught[0].message
+
+
 @pytest.mark.parametrize("other", ["ann+1@example.com", "a.nn@example.com", "ann@example.org"])
 def test_addresses_that_differ_by_a_plus_a_dot_or_the_host_are_different_passengers(other: str) -> None:
     run = a_run()

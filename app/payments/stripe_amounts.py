@@ -1,0 +1,80 @@
+"""Stripe's amounts: how it counts each currency, and the charges that it takes.
+
+Belongs here: what docs.stripe.com/currencies says (zero-decimal and three-decimal currencies, special cases, minimum and
+maximum charge amounts), read in November 2026. Does not: calls (`stripe.py`), errors (`stripe_wire.py`).
+
+Stripe's amounts are in minor units as Money's are, but for these:
+
+    currency             Stripe's amount                            so our minor units are
+    -------------------  -----------------------------------------  --------------------------
+    ISK, UGX             with two decimals that are always 00       whole, sent times a hundred
+    MGA                  without decimals                           multiples of a hundred
+    BHD JOD KWD OMR TND  with three decimals, of which the last 0   multiples of ten
+
+UGX also stands in the list of zero-decimal currencies; its special case is the newer text and says what the API takes: 500 for
+UGX 5. HUF and TWD are charged with two decimals; that they are paid out in whole units is between Stripe and the operator.
+"""
+
+from collections.abc import Mapping
+
+from app.domain.amounts import AmountRules, CurrencyRule
+from app.domain.money import Money
+from app.payments.provider import Rejected
+
+# Eight digits in Stripe's units; IDR has twelve.
+_AMOUNT_MAX = 99_999_999
+_AMOUNTS_MAX: Mapping[str, int] = {"IDR": 999_999_999_999}
+# The smallest charges, in Stripe's units. For other currencies Stripe compares with the smallest charge of the account's own
+# currency after conversion, which is known to Stripe alone: that comes as Rejected.
+_AMOUNTS_MIN: Mapping[str, int] = {
+    "AED": 200,
+    "AUD": 50,
+    "BGN": 100,
+    "BRL": 50,
+    "CAD": 50,
+    "CHF": 50,
+    "CZK": 1_500,
+    "DKK": 250,
+    "EUR": 50,
+    "GBP": 30,
+    "HKD": 400,
+    "HUF": 17_500,
+    "INR": 50,
+    "JPY": 50,
+    "MXN": 1_000,
+    "MYR": 200,
+    "NOK": 300,
+    "NZD": 50,
+    "PLN": 200,
+    "RON": 200,
+    "SEK": 300,
+    "SGD": 50,
+    "THB": 1_000,
+    "USD": 50,
+}
+# How many of Stripe's units make how many of ours.
+_UNLIKE_UNITS: Mapping[str, tuple[int, int]] = {"ISK": (100, 1), "UGX": (100, 1), "MGA": (1, 100)}
+_STEPS_MINOR: Mapping[str, int] = {"MGA": 100, **dict.fromkeys("BHD JOD KWD OMR TND".split(), 10)}
+
+
+def _rule(currency: str) -> CurrencyRule:
+    theirs, ours = _UNLIKE_UNITS.get(currency, (1, 1))
+    step = _STEPS_MINOR.get(currency, 1)
+    most = _AMOUNTS_MAX.get(currency, _AMOUNT_MAX) * ours // theirs
+    least = _AMOUNTS_MIN.get(currency, 1) * ours // theirs
+    return CurrencyRule(step, max(step, least), most // step * step)
+
+
+STRIPE_AMOUNTS = AmountRules(
+    CurrencyRule(charge_minor_max=_AMOUNT_MAX),
+    {currency: _rule(currency) for currency in {*_AMOUNTS_MAX, *_AMOUNTS_MIN, *_UNLIKE_UNITS, *_STEPS_MINOR}},
+)
+
+
+def stripe_amount(amount: Money) -> int:
+    """The amount in Stripe's units. Raises Rejected for what cannot be said in them."""
+    step = STRIPE_AMOUNTS.rule(amount.currency).step_minor
+    if amount.minor % step:
+        raise Rejected(f"{amount}: Stripe takes multiples of {Money(step, amount.currency)} only")
+    theirs, ours = _UNLIKE_UNITS.get(amount.currency, (1, 1))
+    return amount.minor * theirs // ours
