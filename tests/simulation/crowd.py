@@ -22,11 +22,10 @@ from app.domain.booking import (
     UpdateBooking,
 )
 from app.domain.hold import hold_id, hold_key
-from app.domain.money import Money
 from app.domain.people import Caller, Person, Role
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
-from app.usecases.bookings import BookingView
+from app.usecases.bookings import BookingView, CancellationView
 from tests.simulation.processes import Process
 from tests.simulation.provider import TOKENS
 from tests.simulation.record import Record, Violation
@@ -276,11 +275,11 @@ class Crowd:
         command = CancelBooking(Caller(booking.user.email), booking.reference, some, is_quote, self._etag(booking))
         text = f"{'quote' if is_quote else 'cancel'} {booking.reference} of {some or 'all'}"
         at_least = self._newest(booking)
-        answer: tuple[BookingView, Money] | None = await self._ask(
+        answer: CancellationView | None = await self._ask(
             text, lambda server: server.bookings.cancel(command, self._deadline())
         )
         if answer is not None and not is_quote:
-            self._changed(text, answer[0].booking, at_least)
+            self._changed(text, answer.booking.booking, at_least)
 
     async def _change_seat(self) -> None:
         booking = self._some_booking()
