@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PAYMENT_STALE = "PAYMENT_STALE"
     PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
     PAYMENT_REJECTED = "PAYMENT_REJECTED"
+    TOO_MANY_REFUSALS = "TOO_MANY_REFUSALS"
     BOOKING_CANCELLED = "BOOKING_CANCELLED"
     TIMETABLE_IMPOSSIBLE = "TIMETABLE_IMPOSSIBLE"
     WEBHOOKS_FULL = "WEBHOOKS_FULL"
@@ -58,15 +59,19 @@ class Refusal(Exception):
     """A rule says no.
 
     `reason` is what programs branch on, `message` is for people and names no internals, `resource` is the (type, name) of what
-    was missing or in the way, where one is.
+    was missing or in the way, where one is. `retry_seconds` is when the same may succeed, where that is known better than by
+    the reason alone.
     """
 
-    def __init__(self, reason: Reason, message: str, *, resource: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, reason: Reason, message: str, *, resource: tuple[str, str] | None = None, retry_seconds: float | None = None
+    ) -> None:
         message = _shortened(message)
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.resource = resource
+        self.retry_seconds = retry_seconds
 
 
 class InvalidField(Refusal):

@@ -3,6 +3,8 @@
 Belongs here: the one table from a reason to a status code, and the details that travel along. Does not: when to refuse.
 """
 
+import math
+
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -48,6 +50,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.WEBHOOKS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.LANE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_CALLS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.TOO_MANY_REFUSALS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
     Reason.COMMIT_ATTEMPTS_SPENT: grpc.StatusCode.ABORTED,
     Reason.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -65,6 +68,7 @@ RETRY_SECONDS: dict[Reason, float] = {
     Reason.PAYMENT_UNAVAILABLE: 1.0,
     Reason.WAITLIST_FULL: 60.0,
     Reason.HOLDS_FULL: 60.0,
+    Reason.TOO_MANY_REFUSALS: 3600.0,
     Reason.WEBHOOKS_FULL: 60.0,
 }
 
@@ -91,8 +95,9 @@ def _details(refusal: Refusal) -> list[Message]:
         kind, name = refusal.resource
         details.append(ResourceInfo(resource_type=kind, resource_name=name, description=refusal.message))
     if refusal.reason in RETRY_SECONDS:
+        seconds = RETRY_SECONDS[refusal.reason] if refusal.retry_seconds is None else refusal.retry_seconds
         delay = Duration()
-        delay.FromMilliseconds(int(RETRY_SECONDS[refusal.reason] * 1000))
+        delay.FromMilliseconds(math.ceil(seconds * 1000))
         details.append(RetryInfo(retry_delay=delay))
     return details
 

@@ -31,6 +31,7 @@ from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import run_id
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.store import Store
+from app.usecases.duplicate_refusals import DuplicateRefusals
 from app.usecases.paying import Paying
 
 
@@ -60,21 +61,32 @@ class BookingUseCases:
     def __init__(self, store: Store, paying: Paying, clock: Callable[[], datetime]) -> None:
         self._store, self._paying = store, paying
         self._clock = clock
+        self._duplicate_refusals = DuplicateRefusals()
 
     async def create(self, command: CreateBooking, payment_token: str, deadline: float) -> BookingView:
-        """Sells seats; see `app.domain.selling.create_booking` and `Lane.submit` for what is refused."""
+        """Sells seats; see `app.domain.selling` and `Lane.submit` for what is refused, and in which order.
+
+        Refuses TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
+        """
         if not command.user.first_name:  # somebody who books for others: as registered, where they are
             known = await self._store.users.names(command.user.key)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
         payment = self._paying.certain(payment_token)
-        if payment is None:
+        must_wait = self._duplicate_refusals.refusal_of(command.caller, self._clock())
+        if payment is None or must_wait is not None:
             quote = await self._store.lanes.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
             if not isinstance(quote, Money):  # a repeated request, whose booking exists
                 return await self._sold(quote)
+            if must_wait is not None:
+                raise must_wait
             payment = await self._paying.set_aside(command, payment_token, quote)
         begin = self._clock()
-        outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
+        try:
+            outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
+        except Refusal as refusal:
+            self._duplicate_refusals.note(command.caller, refusal, self._clock())
+            raise
         if isinstance(outcome, Booking) and outcome.update_time >= begin and outcome.state is BookingState.CONFIRMED:
             return BookingView(outcome)  # which is new: nothing can be known of its payment yet
         return await self._sold(outcome)
@@ -90,8 +102,19 @@ class BookingUseCases:
         return await self._view(visible(await self._store.bookings.find(reference), caller, reference))
 
     async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
-        """Updates or moves; see `app.domain.changing` for what is refused."""
-        return await self._view(_booking(await self._change(command, await self._find_changeable(command), deadline)))
+        """Updates or moves; see `app.domain.changing` for what is refused.
+
+        Refuses TOO_MANY_REFUSALS for an update by a caller who has to wait.
+        """
+        booking = await self._find_changeable(command)
+        must_wait = self._duplicate_refusals.refusal_of(command.caller, self._clock())
+        if must_wait is not None and isinstance(command, UpdateBooking):
+            raise must_wait
+        try:
+            return await self._view(_booking(await self._change(command, booking, deadline)))
+        except Refusal as refusal:
+            self._duplicate_refusals.note(command.caller, refusal, self._clock())
+            raise
 
     async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
         """Cancel, or with `validate_only` say what a cancellation would leave and give back, and change nothing."""

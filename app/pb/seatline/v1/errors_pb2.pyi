@@ -109,6 +109,8 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
     ERROR_REASON_PAYMENT_REJECTED: _ErrorReason.ValueType  # 38
     """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
+    ERROR_REASON_TOO_MANY_REFUSALS: _ErrorReason.ValueType  # 40
+    """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -189,3 +191,5 @@ ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 36
 """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
 ERROR_REASON_PAYMENT_REJECTED: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
+ERROR_REASON_TOO_MANY_REFUSALS: ErrorReason.ValueType  # 40
+"""RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
