@@ -2,9 +2,12 @@
 
 Belongs here: finding bookings by reference, person and section. Does not: changing them (`lane.py`).
 
-A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). `recent` is
-read first, and what is found there stands for what is found in `bookings`: what moves in between is found twice rather than
-missed. Both hold the same documents, so that the same question serves both.
+A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). What is found
+in `recent` stands for what is found in `bookings`. Both hold the same documents, so that the same question serves both.
+
+Answers to callers read both in one snapshot (`snapshots.py`): a booking that moves in between would be listed twice or not at
+all. Selling asks for single references without one: it reads `recent` first, where nothing leaves before its copy rests, and
+each commit proves that the run has not changed.
 """
 
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from app.domain.booking import Booking, BookingState, Passenger
 from app.store.documents import booking_from
 from app.store.driver import Collection, Database, Document, durable, find_at_once, outage_refused, up_to_date
+from app.store.snapshots import Snapshot
 
 # Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
 _PAGES_MAX = 100
@@ -50,14 +54,13 @@ class Bookings:
         self._database = database
         self._bookings: Collection = database["bookings"]
 
-    async def find(self, reference: str) -> Booking | None:
+    async def find(self, snapshot: Snapshot, reference: str) -> Booking | None:
         """The booking with that reference."""
-        one = {"recent": {"$elemMatch": {"_id": reference}}}
-        with outage_refused():
-            runs = await find_at_once(self._runs, {"recent._id": reference}, most=1, projection=one)
-            if runs:
-                return booking_from(runs[0]["recent"][0])
-            found = await find_at_once(self._bookings, {"_id": reference}, most=1)
+        projection = {"recent": {"$elemMatch": {"_id": reference}}}
+        runs = await snapshot.find(self._runs, {"recent._id": reference}, most=1, projection=projection)
+        if runs:
+            return booking_from(runs[0]["recent"][0])
+        found = await snapshot.find(self._bookings, {"_id": reference}, most=1)
         return booking_from(found[0]) if found else None
 
     async def find_settled(self, references: Sequence[str]) -> dict[str, Booking]:
@@ -76,54 +79,49 @@ class Bookings:
                 recent = await self._durable_runs.aggregate(pipeline, session=session).to_list(len(references))
         return await self.find_settled(references) | {document["_id"]: booking_from(document) for document in recent}
 
-    async def list_receipts(self, query: ReceiptQuery, after: ReceiptKey | None, limit: int) -> list[Booking]:
+    async def list_receipts(
+        self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int
+    ) -> list[Booking]:
         """At most `limit` bookings of a person, in the order of `receipt_key`, behind `after`."""
         match = receipts_match(query)
-        with outage_refused():
-            pipeline = [*recent_pipeline(match), *_page(_RECEIPT_ORDER, after, limit)]
-            found = await self._runs.aggregate(pipeline).to_list(limit)
-            for _ in range(_PAGES_MAX):
-                pipeline = [{"$match": match}, *_page(_RECEIPT_ORDER, after, limit)]
-                settled = await self._bookings.aggregate(pipeline).to_list(limit)
-                newer = await self._newer([document["_id"] for document in settled])
-                found += [document for document in settled if document["_id"] not in newer]
-                if len(settled) < limit or len(newer) == 0:
-                    break
-                after = tuple(settled[-1][path] for path in _RECEIPT_ORDER)
-        return sorted(map(booking_from, found), key=receipt_key)[:limit]
+        found: dict[str, Document] = {}
+        for _ in range(_PAGES_MAX):
+            page = _page(_RECEIPT_ORDER, after, limit)
+            settled = await snapshot.aggregate(self._bookings, [{"$match": match}, *page], most=limit)
+            references = [document["_id"] for document in settled]
+            (recent,) = await snapshot.aggregate(self._runs, receipts_pipeline(match, page, references), most=1)
+            newer = {document["_id"] for document in recent["newer"]}
+            found |= {document["_id"]: document for document in settled if document["_id"] not in newer}
+            found |= {document["_id"]: document for document in recent["asked_for"]}
+            # Read on only where the newer form of one is not asked for any more: others take its place on the page.
+            if len(settled) < limit or newer <= found.keys():
+                break
+            after = tuple(settled[-1][path] for path in _RECEIPT_ORDER)
+        return sorted(map(booking_from, found.values()), key=receipt_key)[:limit]
 
-    async def _newer(self, references: list[str]) -> set[str]:
-        """Those of these bookings that are recent: what rests of them may be out of date."""
-        if not references:
-            return set()
-        pipeline = [*recent_pipeline({"_id": {"$in": references}}), {"$project": {"_id": 1}}]
-        return {document["_id"] for document in await self._runs.aggregate(pipeline).to_list(len(references))}
-
-    async def knows(self, email_key: str) -> bool:
+    async def knows(self, snapshot: Snapshot, email_key: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""
-        with outage_refused():
-            for collection, path in ((self._runs, "recent.emails"), (self._bookings, "emails")):
-                if await collection.find_one({path: email_key}, {"_id": 1}) is not None:
-                    return True
+        for collection, path in ((self._runs, "recent.emails"), (self._bookings, "emails")):
+            if await snapshot.find(collection, {path: email_key}, most=1, projection={"_id": 1}):
+                return True
         return False
 
     async def list_section(
-        self, run_id: str, section: str, after: RowKey | None, limit: int
+        self, snapshot: Snapshot, run_id: str, section: str, after: RowKey | None, limit: int
     ) -> list[tuple[Booking, Passenger]]:
         """At most `limit` passengers with a seat in the section, by seat number and reference, behind `after`."""
         page = _page(_ROW_ORDER, after, limit)
-        with outage_refused():
-            run = await self._runs.find_one({"_id": run_id}, {"recent": 1}) or {"recent": []}
-            newer = [document["_id"] for document in run["recent"]]
-            confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
-            in_section: list[Document] = [{"$unwind": "$passengers"}, {"$match": {"passengers.section": section}}]
-            settled = await self._bookings.aggregate([{"$match": confirmed}, *in_section, *page]).to_list(limit)
+        runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"recent": 1})
+        recent: list[Document] = runs[0]["recent"] if runs else []
+        newer = [document["_id"] for document in recent]
+        confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
+        in_section: list[Document] = [{"$unwind": "$passengers"}, {"$match": {"passengers.section": section}}]
+        settled = await snapshot.aggregate(self._bookings, [{"$match": confirmed}, *in_section, *page], most=limit)
         for document in settled:
             document["passengers"] = [document["passengers"]]  # the pipeline leaves one in each row
-        bookings = [*map(booking_from, settled), *map(booking_from, run["recent"])]
         rows = [
             (booking, passenger)
-            for booking in bookings
+            for booking in map(booking_from, (*settled, *recent))
             for passenger in booking.passengers
             if booking.is_live and passenger.seat is not None and passenger.seat.section == section
         ]
@@ -148,6 +146,21 @@ _RECENT_ALONE: list[Document] = [
 def recent_pipeline(match: Document) -> list[Document]:
     """The recent bookings that `match` asks for: by index to their runs, then to themselves."""
     return [{"$match": {"recent": {"$elemMatch": match}}}, *_RECENT_ALONE, {"$match": match}]
+
+
+def receipts_pipeline(match: Document, page: list[Document], references: Sequence[str]) -> list[Document]:
+    """One document: the page of recent bookings that `match` asks for, and which of the others have newer recent forms.
+
+    `references` are bookings at rest. A recent form of one may no longer be what `match` asks for.
+    """
+    newer = {"_id": {"$in": list(references)}}
+    of_runs: Document = {"recent": {"$elemMatch": match}}
+    of_bookings = match
+    if references:
+        of_runs = {"$or": [of_runs, {"recent._id": newer["_id"]}]}
+        of_bookings = {"$or": [match, newer]}
+    parts = {"asked_for": [{"$match": match}, *page], "newer": [{"$match": newer}, {"$project": {"_id": 1}}]}
+    return [{"$match": of_runs}, *_RECENT_ALONE, {"$match": of_bookings}, {"$facet": parts}]
 
 
 def receipts_match(query: ReceiptQuery) -> Document:

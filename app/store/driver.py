@@ -23,6 +23,7 @@ from motor.motor_asyncio import (
 from pymongo import ReplaceOne, UpdateOne, monitoring
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.topology_description import TopologyDescription
 from pymongo.write_concern import WriteConcern
 
 from app.domain.refusals import Reason, Refusal
@@ -49,7 +50,9 @@ __all__ = [
     "durable",
     "find_at_once",
     "insert_those_missing",
+    "is_mock",
     "outage_refused",
+    "primary_of",
     "replace_each",
     "swap_each",
     "up_to_date",
@@ -174,7 +177,7 @@ class Packer:
     """
 
     def __init__(self, database: Database) -> None:
-        self._is_mock = _is_mock(database)
+        self._is_mock = is_mock(database)
 
     def part(self, document: Document) -> Document | bytes:
         """What many documents have in common, for `join`."""
@@ -216,19 +219,29 @@ def durable(collection: Collection) -> Collection:
     Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on.
     But for a moment after an election, this lacks what was acknowledged just before: a swap is to prove it, or `up_to_date`.
     """
-    is_mock = _is_mock(collection.database)  # type: ignore[arg-type]  # motor's stubs call the database a collection
-    return collection if is_mock else collection.with_options(read_concern=ReadConcern("majority"))
+    if is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+        return collection
+    return collection.with_options(read_concern=ReadConcern("majority"))
 
 
 @asynccontextmanager
 async def up_to_date(database: Database) -> AsyncIterator[Session | None]:
     """A session in which durable reads find all that was acknowledged before, also right after an election."""
-    if _is_mock(database):
+    if is_mock(database):
         yield None
         return
     async with await database.client.start_session(causal_consistency=True) as session:
         await database.command("ping", session=session)  # tells the session what the primary has; reads wait for it
         yield session
+
+
+def primary_of(database: Database) -> object:
+    """The replica set's primary and its election, as the driver knows them by now; None where it knows of none."""
+    topology: TopologyDescription = database.client.topology_description  # type: ignore[assignment]  # stubs call it a method
+    for server in topology.server_descriptions().values():
+        if server.server_type_name == "RSPrimary":
+            return server.address, server.election_id
+    return None
 
 
 async def find_at_once(
@@ -239,7 +252,7 @@ async def find_at_once(
     As a plain command it takes one turn of the driver's threads; a cursor takes three, and sales and receipts wait for it. Only
     what is too large for one answer of 16 MB is read again by a cursor.
     """
-    if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+    if is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         return await collection.find(query, projection).limit(most).to_list(most)
     command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most}
     if projection is not None:
@@ -251,7 +264,8 @@ async def find_at_once(
     return found
 
 
-def _is_mock(database: Database) -> bool:
+def is_mock(database: Database) -> bool:
+    """Whether the database is in this process's memory."""
     return type(database) is not AsyncIOMotorDatabase  # `isinstance` it is, too: the mock pretends
 
 
@@ -261,7 +275,7 @@ async def swap_each(collection: Collection, swaps: Sequence[Swap]) -> list[SwapO
     MongoDB tells of many updates only how many of them found something. So each is to insert its document where it finds none,
     under a key that contradicts its guard: this always fails, and the failure tells which update it was.
     """
-    if len(swaps) == 1 or _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+    if len(swaps) == 1 or is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         return [await _swap(collection, swap) for swap in swaps]
     never = {"$setOnInsert": {"_id": "no document is ever inserted"}}
     outcomes = [SwapOutcome.DONE] * len(swaps)
@@ -303,7 +317,7 @@ async def insert_those_missing(collection: Collection, documents: list[Document]
 
 async def replace_each(collection: Collection, replacements: Sequence[tuple[Document, Document]]) -> None:
     """Replaces what each guard finds by its document, all in one statement. What a guard does not find stays as it is."""
-    if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+    if is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         for guard, document in replacements:
             await collection.replace_one(guard, document)
     elif replacements:
@@ -312,7 +326,7 @@ async def replace_each(collection: Collection, replacements: Sequence[tuple[Docu
 
 def watch_inserts(collection: Collection) -> AsyncIOMotorChangeStream[Document] | None:
     """The stream of documents that are inserted from now on, by their keys; None where the database has no such streams."""
-    if _is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
+    if is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         return None
     changes: AsyncIOMotorChangeStream[Document] = collection.watch(
         [{"$match": {"operationType": "insert"}}, {"$project": {"documentKey": 1}}]

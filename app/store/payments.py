@@ -17,6 +17,7 @@ from app.domain.money import Money
 from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
 from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
 from app.store.shared_statement import SharedStatement
+from app.store.snapshots import Snapshot
 
 # Payments of one statement: about 600 kB.
 _PAYMENTS_MAX = 1_000
@@ -49,12 +50,16 @@ class Payments:
         self._payments: Collection = database["payments"]
         self._additions = SharedStatement("add payments", self._add, batch_max=_PAYMENTS_MAX)
 
-    async def find(self, payment_ids: Sequence[str]) -> dict[str, KeptPayment]:
-        """Those of these payments that there are, by id."""
+    async def find(self, payment_ids: Sequence[str], snapshot: Snapshot | None = None) -> dict[str, KeptPayment]:
+        """Those of these payments that there are, by id; as they were in the snapshot, where one is given."""
         if not payment_ids:
             return {}
+        query, most = {"_id": {"$in": list(payment_ids)}}, len(payment_ids)
         with outage_refused():
-            found = await find_at_once(self._payments, {"_id": {"$in": list(payment_ids)}}, most=len(payment_ids))
+            if snapshot is None:
+                found = await find_at_once(self._payments, query, most=most)
+            else:
+                found = await snapshot.find(self._payments, query, most=most)
         return {one["_id"]: _kept_from(one) for one in found}
 
     async def add(self, kept: KeptPayment) -> bool:

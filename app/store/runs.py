@@ -48,6 +48,7 @@ from app.store.driver import (
     swap_each,
 )
 from app.store.journals import journal_update
+from app.store.snapshots import Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -189,11 +190,10 @@ class TrainRuns:
             raise run_not_found(run_id)
         return run_from(document)
 
-    async def waiting_position(self, run_id: str, number: int) -> int:
+    async def waiting_position(self, snapshot: Snapshot, run_id: str, number: int) -> int:
         """The place in the line, from 1, of who has that number; 0 for who is not in it any more."""
-        with outage_refused():
-            document = await self._runs.find_one({"_id": run_id}, {"waiting": 1}) or {"waiting": {}}
-        numbers = [int(one) for one in document["waiting"]]
+        runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"waiting": 1})
+        numbers = [int(ticket) for run in runs for ticket in run["waiting"]]
         return sum(1 for one in numbers if one <= number) if number in numbers else 0
 
     async def is_newest(self, run: TrainRun) -> bool:

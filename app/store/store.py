@@ -17,6 +17,7 @@ from app.store.lane import LaneBounds, LaneParts, Lanes
 from app.store.observing import LaneObserver, NobodyLooks
 from app.store.payments import Payments
 from app.store.runs import TrainRuns
+from app.store.snapshots import Snapshots
 from app.store.survey import Surveys
 from app.store.trains import Trains
 from app.store.users import Users
@@ -25,8 +26,9 @@ from app.store.webhooks import WebhookDeliveries, Webhooks
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Everything kept in one database."""
+    """Everything kept in one database. What several collections say together is read through `snapshots`."""
 
+    snapshots: Snapshots
     runs: TrainRuns
     bookings: Bookings
     lanes: Lanes
@@ -56,6 +58,7 @@ def open_store(
         LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds, observer or NobodyLooks())
     )
     return Store(
+        snapshots=Snapshots(database),
         runs=runs,
         bookings=bookings,
         lanes=lanes,

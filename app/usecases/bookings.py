@@ -3,7 +3,7 @@
 Belongs here: the use cases of passengers. Does not: what operators do (`trains.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -30,6 +30,7 @@ from app.domain.people import Caller, email_key, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import run_id
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
+from app.store.snapshots import Snapshot
 from app.store.store import Store
 from app.usecases.duplicate_refusals import DuplicateRefusals
 from app.usecases.paying import Paying
@@ -98,8 +99,13 @@ class BookingUseCases:
         return await self._view(_booking(outcome))
 
     async def get(self, caller: Caller, reference: str) -> BookingView:
-        """A booking, for those who may see it."""
-        return await self._view(visible(await self._store.bookings.find(reference), caller, reference))
+        """A booking, for those who may see it, with its payment as both were at one moment."""
+
+        async def look(snapshot: Snapshot) -> BookingView:
+            found = await self._store.bookings.find(snapshot, reference)
+            return await self._view_in(snapshot, visible(found, caller, reference))
+
+        return await self._store.snapshots.read(look)
 
     async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
         """Updates or moves; see `app.domain.changing` for what is refused.
@@ -140,12 +146,16 @@ class BookingUseCases:
         await self._store.lanes.submit(run_id(parts[0], parts[1]), command, deadline)
 
     async def _view(self, booking: Booking) -> BookingView:
-        """A booking as its buyer is to see it."""
+        """A booking as a command has left it, for its buyer."""
+        return await self._store.snapshots.read(lambda snapshot: self._view_in(snapshot, booking))
+
+    async def _view_in(self, snapshot: Snapshot, booking: Booking) -> BookingView:
+        """A booking as its buyer is to see it, with what the snapshot says of it elsewhere."""
         position, payment = 0, None
         if booking.state is BookingState.WAITLISTED:
-            position = await self._store.runs.waiting_position(booking.journey.run_id, booking.waiting_number)
+            position = await self._store.runs.waiting_position(snapshot, booking.journey.run_id, booking.waiting_number)
         if booking.payment_id:
-            kept = await self._store.payments.find([booking.payment_id])
+            kept = await self._store.payments.find([booking.payment_id], snapshot)
             payment = kept[booking.payment_id].payment if kept else None
         return BookingView(booking, position, payment)
 
@@ -162,7 +172,9 @@ class BookingUseCases:
         return change_cancelled(booking, command, self._clock())
 
     async def _find_changeable(self, command: Change) -> Booking:
-        return changeable(await self._store.bookings.find(command.reference), command.caller, command.reference)
+        reference = command.reference
+        found = await self._store.snapshots.read(lambda snapshot: self._store.bookings.find(snapshot, reference))
+        return changeable(found, command.caller, reference)
 
     async def list_receipts(
         self,
@@ -175,7 +187,7 @@ class BookingUseCases:
         after: ReceiptKey | None,
         limit: int,
     ) -> tuple[list[BookingView], ReceiptKey | None]:
-        """A page of a person's bookings, and where the next one begins. Empty filters match all.
+        """A page of a person's bookings as of one moment, and where the next one begins. Empty filters match all.
 
         Refuses NOT_PERMITTED, and USER_NOT_FOUND for an address that never registered, booked or travelled.
         """
@@ -186,17 +198,24 @@ class BookingUseCases:
             origins=await self._store.trains.stop_names(origin) if origin else None,
             destinations=await self._store.trains.stop_names(destination) if destination else None,
         )
-        found = await self._store.bookings.list_receipts(query, after, limit + 1)
-        if not found and not await self._is_known(query.email_key):
-            raise Refusal(Reason.USER_NOT_FOUND, f"nobody is known under {email}", resource=("user", email))
-        page = found[:limit]
-        kept = await self._store.payments.find([booking.payment_id for booking in page if booking.payment_id])
-        payments = {payment_id: one.payment for payment_id, one in kept.items()}
-        views = [BookingView(booking, payment=payments.get(booking.payment_id)) for booking in page]
-        return views, receipt_key(page[-1]) if len(found) > limit else None
 
-    async def _is_known(self, key: str) -> bool:
-        return await self._store.users.find(key) is not None or await self._store.bookings.knows(key)
+        async def look(snapshot: Snapshot) -> tuple[list[BookingView], ReceiptKey | None]:
+            found = await self._store.bookings.list_receipts(snapshot, query, after, limit + 1)
+            if not found and not await self._is_known(snapshot, query.email_key):
+                raise Refusal(Reason.USER_NOT_FOUND, f"nobody is known under {email}", resource=("user", email))
+            page = found[:limit]
+            return await self._views_in(snapshot, page), receipt_key(page[-1]) if len(found) > limit else None
+
+        return await self._store.snapshots.read(look)
+
+    async def _views_in(self, snapshot: Snapshot, bookings: Sequence[Booking]) -> list[BookingView]:
+        paid = [booking.payment_id for booking in bookings if booking.payment_id]
+        kept = await self._store.payments.find(paid, snapshot)
+        payments = {payment_id: stored.payment for payment_id, stored in kept.items()}
+        return [BookingView(booking, payment=payments.get(booking.payment_id)) for booking in bookings]
+
+    async def _is_known(self, snapshot: Snapshot, key: str) -> bool:
+        return await self._store.users.find(key) is not None or await self._store.bookings.knows(snapshot, key)
 
 
 def _booking(outcome: Outcome) -> Booking:

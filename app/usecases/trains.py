@@ -107,14 +107,16 @@ class TrainUseCases:
     async def list_section(
         self, caller: Caller, train_id: str, travel_date: str, section: str, after: RowKey | None, limit: int
     ) -> tuple[list[tuple[Booking, Passenger]], RowKey | None]:
-        """A page of who sits in a section, by seat number, and where the next one begins.
+        """A page of who sits in a section as of one moment, by seat number, and where the next one begins.
 
         Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD (no such section).
         """
         require_operator(caller)
         run = await self._store.runs.get(run_id(train_id, travel_date))
         run.section_index(section)
-        found = await self._store.bookings.list_section(run.run_id, section, after, limit + 1)
+        found = await self._store.snapshots.read(
+            lambda snapshot: self._store.bookings.list_section(snapshot, run.run_id, section, after, limit + 1)
+        )
         page = found[:limit]
         return page, row_key(page[-1]) if len(found) > limit else None
 

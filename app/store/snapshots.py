@@ -1,0 +1,170 @@
+"""Snapshots: several reads of one moment.
+
+Belongs here: choosing the moment, reading as of it, and what is done where the database cannot. Does not: what is read
+(`bookings.py`, `runs.py`, `payments.py`, `census.py`).
+
+A booking moves from its run's document to `bookings` while others read. Whoever reads the two at two moments finds it twice or
+not at all. A snapshot reads all collections as of one moment (read concern "snapshot", MongoDB 5.0 and newer): its first read
+sets the moment, the newest that most members of the replica set have, and later reads name it (`atClusterTime`).
+
+What was acknowledged with w=majority before the first read is in the snapshot: a primary acknowledges nothing before its own
+snapshots show it. A new primary is the exception. Until it has committed in its own term, its snapshots may lack what the old
+one acknowledged. So the first snapshot after each election waits for all that the new primary has (`afterClusterTime`).
+
+Commands are sent as they are, without the driver's snapshot sessions: each is one turn of the driver's threads, while a session
+takes two more and a cursor up to three. MongoDB keeps a moment for 300 seconds; reads here take milliseconds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from pymongo.errors import AutoReconnect, OperationFailure
+
+from app.domain.refusals import Reason, Refusal
+from app.store.driver import Collection, Database, Document, is_mock, outage_refused, primary_of
+
+_log = logging.getLogger(__name__)
+
+# A moment may be lost when a collection or index is made (SnapshotUnavailable), which lasts milliseconds, or when it was
+# forgotten (SnapshotTooOld). Five attempts with these pauses take a third of a second.
+_ATTEMPTS_MAX = 5
+_FIRST_PAUSE_SECONDS = 0.02
+_SNAPSHOT_TOO_OLD = 239
+_SNAPSHOT_UNAVAILABLE = 246
+_NOT_A_REPLICA_SET = 123
+
+Result = TypeVar("Result")
+Sort = Sequence[tuple[str, int]]
+
+
+class Snapshot(Protocol):
+    """All collections as they were at one moment."""
+
+    async def find(
+        self, collection: Collection, query: Document, *, most: int, projection: Document | None = None, sort: Sort = ()
+    ) -> list[Document]:
+        """At most `most` documents."""
+
+    async def aggregate(self, collection: Collection, pipeline: Sequence[Document], *, most: int) -> list[Document]:
+        """At most `most` documents that the pipeline makes."""
+
+
+class Snapshots:
+    """Makes snapshots of a database. A database in memory is read plainly: nobody writes between two reads of it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._is_mock = is_mock(database)
+        self._proven_primary: object = None  # whose snapshots are known to have all that was acknowledged before its election
+        self._has_told = False
+
+    async def read(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
+        """What `look` makes of a snapshot. Where the moment is lost, `look` is called again with a newer one.
+
+        Refuses DATABASE_UNAVAILABLE in an outage, where the moment is lost each time, and from a server that is no replica set,
+        which keeps no moments. What `look` raises passes.
+        """
+        with outage_refused():
+            if self._is_mock:
+                return await look(_PlainReads())
+            for attempt in range(_ATTEMPTS_MAX):
+                try:
+                    return await self._look(look)
+                except AutoReconnect as error:  # the driver repeats its own reads once, too
+                    if error.timeout or attempt > 0:
+                        raise
+                except OperationFailure as error:
+                    if error.code == _NOT_A_REPLICA_SET:
+                        self._tell_no_replica_set()
+                        raise _not_now() from error
+                    if error.code not in (_SNAPSHOT_TOO_OLD, _SNAPSHOT_UNAVAILABLE):
+                        raise
+                await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
+        raise _not_now()
+
+    async def _look(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
+        primary = primary_of(self._database)
+        is_proven = primary is not None and primary == self._proven_primary
+        reads = _ReadsOfOneMoment(self._database, waits_for_primary=not is_proven)
+        result = await look(reads)
+        if reads.has_begun and primary == primary_of(self._database):
+            self._proven_primary = primary
+        return result
+
+    def _tell_no_replica_set(self) -> None:
+        if not self._has_told:
+            _log.error("SEATLINE_MONGODB_URI: this MongoDB is no replica set; lists and bookings cannot be read from it")
+        self._has_told = True
+
+
+def _not_now() -> Refusal:
+    text = "the database cannot be read as of one moment now; send the same request again"
+    return Refusal(Reason.DATABASE_UNAVAILABLE, text)
+
+
+class _ReadsOfOneMoment:
+    """A snapshot of a real server. Its first read may have to wait for all that the primary has."""
+
+    def __init__(self, database: Database, *, waits_for_primary: bool) -> None:
+        self._database = database
+        self._waits_for_primary = waits_for_primary
+        self._at: Document = {}  # the moment, once there is one
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was read."""
+        return bool(self._at)
+
+    async def find(
+        self, collection: Collection, query: Document, *, most: int, projection: Document | None = None, sort: Sort = ()
+    ) -> list[Document]:
+        command: Document = {"find": collection.name, "filter": query, "limit": most, "batchSize": most}
+        if projection is not None:
+            command["projection"] = projection
+        if sort:
+            command["sort"] = dict(sort)
+        return await self._read(collection, command, most)
+
+    async def aggregate(self, collection: Collection, pipeline: Sequence[Document], *, most: int) -> list[Document]:
+        stages = [*pipeline, {"$limit": most}]
+        command: Document = {"aggregate": collection.name, "pipeline": stages, "cursor": {"batchSize": most}}
+        return await self._read(collection, command, most)
+
+    async def _read(self, collection: Collection, command: Document, most: int) -> list[Document]:
+        if not self._at and self._waits_for_primary:
+            newest = (await self._database.command("ping")).get("operationTime")  # None from what is no replica set
+            reply = await self._send(collection, command, {} if newest is None else {"afterClusterTime": newest})
+        else:
+            reply = await self._send(collection, command, self._at)
+        answer = reply["cursor"]
+        self._at = {"atClusterTime": answer["atClusterTime"]}
+        found: list[Document] = answer["firstBatch"]
+        return await self._read_all(collection, command, answer["id"], most) if answer["id"] else found
+
+    async def _send(self, collection: Collection, command: Document, moment: Document) -> Document:
+        concern = {"level": "snapshot", **moment}
+        return await self._database.command({**command, "readConcern": concern}, codec_options=collection.codec_options)
+
+    async def _read_all(self, collection: Collection, command: Document, cursor_id: int, most: int) -> list[Document]:
+        """Reads again, by a cursor of its own and at the same moment, what one answer of 16 MB cannot hold."""
+        await self._database.command({"killCursors": collection.name, "cursors": [cursor_id]})
+        concern = {"level": "snapshot", **self._at}
+        options = collection.codec_options
+        cursor = await self._database.cursor_command({**command, "readConcern": concern}, codec_options=options)
+        found: list[Document] = await cursor.to_list(most)
+        return found
+
+
+class _PlainReads:
+    """What stands for a snapshot where the database is in this process's memory, and no read waits."""
+
+    async def find(
+        self, collection: Collection, query: Document, *, most: int, projection: Document | None = None, sort: Sort = ()
+    ) -> list[Document]:
+        cursor = collection.find(query, projection)
+        return await (cursor.sort(list(sort)) if sort else cursor).limit(most).to_list(most)
+
+    async def aggregate(self, collection: Collection, pipeline: Sequence[Document], *, most: int) -> list[Document]:
+        return await collection.aggregate(list(pipeline)).to_list(most)
