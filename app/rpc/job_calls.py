@@ -6,8 +6,9 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 
 from app.domain.people import require_operator
 from app.pb.seatline.v1 import job_pb2, operator_pb2_grpc
-from app.rpc import fields, jobs, paging
+from app.rpc import fields, jobs, pages, paging
 from app.rpc.calls import Context, caller_of
+from app.store.jobs import job_key
 from app.usecases.jobs import JobUseCases
 
 PAGE_SIZE_DEFAULT = 50
@@ -26,16 +27,14 @@ class JobCalls(operator_pb2_grpc.OperatorServiceServicer):
         require_operator(caller)
         state, kind = jobs.job_state(request.state), jobs.job_kind(request.kind)
         question = (state.value, request.kind)
-        found, after = await self._jobs.list_page(
-            caller,
-            state,
-            kind,
-            paging.JOBS.decode(request.page_token, *question),
-            fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+        found, after = await pages.fill(
+            lambda after, limit: self._jobs.list_page(caller, state, kind, after, limit),
+            jobs.job,
+            job_key,
+            after=paging.JOBS.decode(request.page_token, *question),
+            count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
-        return job_pb2.ListJobsResponse(
-            jobs=[jobs.job(job) for job in found], next_page_token=paging.JOBS.encode(after, *question)
-        )
+        return job_pb2.ListJobsResponse(jobs=found, next_page_token=paging.JOBS.encode(after, *question))
 
     async def RetryJobs(self, request: job_pb2.RetryJobsRequest, context: Context) -> job_pb2.RetryJobsResponse:
         """Has dead jobs tried again."""

@@ -3,6 +3,7 @@
 Belongs here: one function for each message. Does not: anything that decides.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -253,6 +254,7 @@ def receipt(view: BookingView) -> booking_pb2.Receipt:
 def train_run(view: RunView) -> train_pb2.TrainRun:
     """A run with what is free on the journey it is looked at for."""
     run = view.run
+    waiting = Counter([place.section for place in run.waiting.values()])  # "" for bookings that take any section
     return train_pb2.TrainRun(
         train_id=run.train_id,
         travel_date=run.travel_date,
@@ -265,7 +267,7 @@ def train_run(view: RunView) -> train_pb2.TrainRun:
                 fare=money(section.fare),
                 seat_count=section.size,
                 free_seat_count=section.free_count(view.journey.legs),
-                waiting_count=sum(1 for place in run.waiting.values() if place.section in ("", section.name)),
+                waiting_count=waiting[""] + waiting[section.name],
             )
             for section in run.sections
         ],

@@ -21,11 +21,12 @@ from app.pb.seatline.v1 import (
     user_pb2,
     user_pb2_grpc,
 )
-from app.rpc import fields, paging, requests, responses
+from app.rpc import fields, pages, paging, requests, responses
 from app.rpc.calls import Context, caller_of, deadline_of
 from app.rpc.interceptors import GuardedServer
 from app.rpc.job_calls import JobCalls
 from app.rpc.webhook_calls import WebhookCalls
+from app.store.bookings import receipt_key, row_key
 from app.usecases.bookings import BookingUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.trains import RunView, TrainUseCases
@@ -33,7 +34,7 @@ from app.usecases.users import UserUseCases
 from app.usecases.webhooks import WebhookUseCases
 
 PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 200  # receipts or runs: about 200 kB
+PAGE_SIZE_MAX = 200  # receipts, runs or trains: mostly about 200 kB
 ROWS_PAGE_SIZE_DEFAULT = 200
 ROWS_PAGE_SIZE_MAX = 1_000  # rows of a section: a few hundred bytes each
 
@@ -72,19 +73,17 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         email = fields.email(request.email, "email")
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (email, date, request.origin, request.destination)
-        found, after = await self._bookings.list_receipts(
-            caller,
-            email,
-            travel_date=date,
-            origin=requests.stop(request.origin, "origin"),
-            destination=requests.stop(request.destination, "destination"),
+        origin, destination = requests.stop(request.origin, "origin"), requests.stop(request.destination, "destination")
+        receipts, after = await pages.fill(
+            lambda after, limit: self._bookings.list_receipts(
+                caller, email, travel_date=date, origin=origin, destination=destination, after=after, limit=limit
+            ),
+            responses.receipt,
+            lambda view: receipt_key(view.booking),
             after=paging.RECEIPTS.decode(request.page_token, *question),
-            limit=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+            count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
-        return booking_pb2.ListReceiptsResponse(
-            receipts=[responses.receipt(booking) for booking in found],
-            next_page_token=paging.RECEIPTS.encode(after, *question),
-        )
+        return booking_pb2.ListReceiptsResponse(receipts=receipts, next_page_token=paging.RECEIPTS.encode(after, *question))
 
     async def UpdateBooking(self, request: booking_pb2.UpdateBookingRequest, context: Context) -> booking_pb2.Booking:
         """Changes the passengers' own fields."""
@@ -126,16 +125,18 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         """Runs by date."""
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (request.origin, request.destination, date)
-        views, after = await self._trains.list_runs(
-            origin=requests.stop(request.origin, "origin"),
-            destination=requests.stop(request.destination, "destination"),
-            travel_date=date,
+        origin, destination = requests.stop(request.origin, "origin"), requests.stop(request.destination, "destination")
+        runs, after = await pages.fill(
+            lambda after, limit: self._trains.list_runs(
+                origin=origin, destination=destination, travel_date=date, after=after, limit=limit
+            ),
+            responses.train_run,
+            lambda view: (view.run.travel_date, view.run.run_id),
             after=paging.RUNS.decode(request.page_token, *question),
-            limit=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+            count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+            read_max=pages.LARGE_ITEMS_READ_MAX,
         )
-        return train_pb2.ListTrainRunsResponse(
-            train_runs=[responses.train_run(view) for view in views], next_page_token=paging.RUNS.encode(after, *question)
-        )
+        return train_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *question))
 
     async def GetTrainRun(self, request: train_pb2.GetTrainRunRequest, context: Context) -> train_pb2.TrainRun:
         """One run."""
@@ -185,13 +186,15 @@ class OperatorServicer(WebhookCalls, JobCalls):
         """All trains."""
         caller = caller_of(context)
         require_operator(caller)
-        after = paging.TRAINS.decode(request.page_token) or ("",)
-        limit = fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
-        found, last = await self._trains.list_trains(caller, after[0], limit)
-        return operator_pb2.ListTrainsResponse(
-            trains=[responses.train(kept) for kept in found],
-            next_page_token=paging.TRAINS.encode(None if last is None else (last,)),
+        trains, after = await pages.fill(
+            lambda after, limit: self._trains.list_trains(caller, after, limit),
+            responses.train,
+            lambda kept: (kept.train.train_id,),
+            after=paging.TRAINS.decode(request.page_token),
+            count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
+            read_max=pages.LARGE_ITEMS_READ_MAX,
         )
+        return operator_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
 
     async def ScheduleTrainRuns(
         self, request: operator_pb2.ScheduleTrainRunsRequest, context: Context
@@ -216,19 +219,16 @@ class OperatorServicer(WebhookCalls, JobCalls):
         require_operator(caller)
         train_id = fields.train_id(request.train_id)
         date = fields.iso_date(request.travel_date, "travel_date").isoformat()
-        question = (run_id(train_id, date), request.section)
-        rows, after = await self._trains.list_section(
-            caller,
-            train_id,
-            date,
-            fields.required(request.section, "section"),
-            paging.SECTION_ROWS.decode(request.page_token, *question),
-            fields.page_size(request.page_size, default=ROWS_PAGE_SIZE_DEFAULT, most=ROWS_PAGE_SIZE_MAX),
+        section = fields.required(request.section, "section")
+        question = (run_id(train_id, date), section)
+        rows, after = await pages.fill(
+            lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),
+            responses.section_booking,
+            row_key,
+            after=paging.SECTION_ROWS.decode(request.page_token, *question),
+            count_max=fields.page_size(request.page_size, default=ROWS_PAGE_SIZE_DEFAULT, most=ROWS_PAGE_SIZE_MAX),
         )
-        return operator_pb2.ListSectionBookingsResponse(
-            rows=[responses.section_booking(row) for row in rows],
-            next_page_token=paging.SECTION_ROWS.encode(after, *question),
-        )
+        return operator_pb2.ListSectionBookingsResponse(rows=rows, next_page_token=paging.SECTION_ROWS.encode(after, *question))
 
     async def PromoteWaitlist(
         self, request: operator_pb2.PromoteWaitlistRequest, context: Context

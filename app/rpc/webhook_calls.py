@@ -6,14 +6,14 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 
 from app.domain.people import require_operator
 from app.pb.seatline.v1 import operator_pb2_grpc, webhook_pb2
-from app.rpc import fields, paging, webhooks
+from app.rpc import fields, pages, paging, webhooks
 from app.rpc.calls import Context, caller_of
+from app.store.webhooks import delivery_key
 from app.usecases.webhooks import WebhookUseCases
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200
-# With 18 attempts each, of 300 characters of any script, these are 2 MB; clients take 4 MB.
-DELIVERIES_PAGE_SIZE_MAX = 100
+DELIVERIES_PAGE_SIZE_MAX = 100  # with up to 18 attempts each, of 300 characters of any script
 
 
 class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
@@ -44,13 +44,14 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         """All webhooks."""
         caller = caller_of(context)
         require_operator(caller)
-        after = paging.WEBHOOKS.decode(request.page_token) or ("",)
-        limit = fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX)
-        found, last = await self._webhooks.list_page(caller, after[0], limit)
-        return webhook_pb2.ListWebhooksResponse(
-            webhooks=[webhooks.webhook(one) for one in found],
-            next_page_token=paging.WEBHOOKS.encode(None if last is None else (last,)),
+        found, after = await pages.fill(
+            lambda after, limit: self._webhooks.list_page(caller, after, limit),
+            webhooks.webhook,
+            lambda webhook: (webhook.webhook_id,),
+            after=paging.WEBHOOKS.decode(request.page_token),
+            count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
+        return webhook_pb2.ListWebhooksResponse(webhooks=found, next_page_token=paging.WEBHOOKS.encode(after))
 
     async def UpdateWebhook(self, request: webhook_pb2.UpdateWebhookRequest, context: Context) -> webhook_pb2.Webhook:
         """Changes a webhook."""
@@ -84,13 +85,13 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         webhook_id = webhooks.webhook_id(request.webhook_id)
-        found, after = await self._webhooks.list_deliveries(
-            caller,
-            webhook_id,
-            paging.DELIVERIES.decode(request.page_token, webhook_id),
-            fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=DELIVERIES_PAGE_SIZE_MAX),
+        found, after = await pages.fill(
+            lambda after, limit: self._webhooks.list_deliveries(caller, webhook_id, after, limit),
+            webhooks.delivery,
+            delivery_key,
+            after=paging.DELIVERIES.decode(request.page_token, webhook_id),
+            count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=DELIVERIES_PAGE_SIZE_MAX),
         )
         return webhook_pb2.ListWebhookDeliveriesResponse(
-            deliveries=[webhooks.delivery(delivery) for delivery in found],
-            next_page_token=paging.DELIVERIES.encode(after, webhook_id),
+            deliveries=found, next_page_token=paging.DELIVERIES.encode(after, webhook_id)
         )

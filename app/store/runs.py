@@ -15,6 +15,7 @@ What is in `recent` is newer than what is in `bookings` and stands for it. Nothi
 acknowledged; after a crash, whoever loads the run next finds it there, and so do all readers.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -345,7 +346,12 @@ class TrainRuns:
             query["$or"] = [{"travel_date": {"$gt": date}}, {"travel_date": date, "_id": {"$gt": key}}]
         with outage_refused():
             cursor = self._runs.find(query, {"recent": 0, "outbox": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
-            return [run_from(document) for document in await cursor.to_list(limit)]
+            found = await cursor.to_list(limit)
+        runs: list[TrainRun] = []
+        for document in found:
+            runs.append(run_from(document))
+            await asyncio.sleep(0)  # a run with a long waiting list takes milliseconds; other calls go on in between
+        return runs
 
 
 def _committed(kept: KeptRun, prepared: _Prepared) -> None:

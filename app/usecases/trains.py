@@ -86,12 +86,14 @@ class TrainUseCases:
         require_operator(caller)
         return await self._store.trains.get(train_id)
 
-    async def list_trains(self, caller: Caller, after: str, limit: int) -> tuple[list[KeptTrain], str | None]:
+    async def list_trains(
+        self, caller: Caller, after: tuple[str] | None, limit: int
+    ) -> tuple[list[KeptTrain], tuple[str] | None]:
         """A page of trains by train_id, and where the next one begins."""
         require_operator(caller)
-        found = await self._store.trains.list_page(after, limit + 1)
+        found = await self._store.trains.list_page(after[0] if after else "", limit + 1)
         page = found[:limit]
-        return page, page[-1].train.train_id if len(found) > limit else None
+        return page, (page[-1].train.train_id,) if len(found) > limit else None
 
     async def schedule(self, caller: Caller, train_id: str, first: date, last: date) -> tuple[list[TrainRun], int]:
         """Makes the runs of a train on each date that has none; gives all of them, and how many are new.

@@ -69,12 +69,12 @@ class WebhookUseCases:
         require_operator(caller)
         return await self._get(webhook_id)
 
-    async def list_page(self, caller: Caller, after: str, limit: int) -> tuple[list[Webhook], str | None]:
+    async def list_page(self, caller: Caller, after: tuple[str] | None, limit: int) -> tuple[list[Webhook], tuple[str] | None]:
         """A page of webhooks by webhook_id, and where the next one begins."""
         require_operator(caller)
-        found = await self._webhooks.list_page(after, limit + 1)
+        found = await self._webhooks.list_page(after[0] if after else "", limit + 1)
         page = found[:limit]
-        return page, page[-1].webhook_id if len(found) > limit else None
+        return page, (page[-1].webhook_id,) if len(found) > limit else None
 
     async def update(self, caller: Caller, webhook_id: str, change: WebhookChange, etag: str) -> Webhook:
         """Changes a webhook. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""

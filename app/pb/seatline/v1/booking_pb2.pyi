@@ -816,7 +816,7 @@ class ListReceiptsResponse(message.Message):
     RECEIPTS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def receipts(self) -> containers.RepeatedCompositeFieldContainer[Receipt]:
         """By travel date, train and reference."""

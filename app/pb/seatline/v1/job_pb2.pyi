@@ -150,7 +150,7 @@ class ListJobsResponse(message.Message):
     JOBS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def jobs(self) -> containers.RepeatedCompositeFieldContainer[Job]:
         """By kind, then by job_id."""

@@ -308,7 +308,7 @@ class ListTrainsResponse(message.Message):
     TRAINS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def trains(self) -> containers.RepeatedCompositeFieldContainer[Train]:
         """By train_id."""
@@ -498,7 +498,7 @@ class ListSectionBookingsResponse(message.Message):
     ROWS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def rows(self) -> containers.RepeatedCompositeFieldContainer[SectionBooking]:
         """By seat number, then by journey."""

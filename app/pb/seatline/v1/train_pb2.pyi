@@ -253,7 +253,7 @@ class ListTrainRunsResponse(message.Message):
     TRAIN_RUNS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def train_runs(self) -> containers.RepeatedCompositeFieldContainer[TrainRun]:
         """By travel date and train."""

@@ -359,7 +359,7 @@ class ListWebhooksResponse(message.Message):
     WEBHOOKS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def webhooks(self) -> containers.RepeatedCompositeFieldContainer[Webhook]:
         """By webhook_id."""
@@ -512,7 +512,7 @@ class ListWebhookDeliveriesResponse(message.Message):
     DELIVERIES_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page."""
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
     @builtins.property
     def deliveries(self) -> containers.RepeatedCompositeFieldContainer[WebhookDelivery]:
         """The newest events first."""
