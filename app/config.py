@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SEATLINE_"
 _PORT_MAX = 65_535
+# Secret and restricted keys, for real money or tests. A publishable key (pk_…) may ask for nothing that is needed here.
+_STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]+")
 _LISTEN = re.compile(r"unix:.+|(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
 
 
@@ -254,15 +256,21 @@ def load_settings() -> Settings:
 
 
 def _with_stripe_key(settings: Settings) -> Settings:
-    """The settings with the key from the environment or its file."""
-    if settings.payments_stripe_key.get_secret_value():
-        return settings
-    if not settings.payments_stripe_key_file:
-        raise SettingsError("SEATLINE_PAYMENTS_STRIPE_KEY: is needed, or SEATLINE_PAYMENTS_STRIPE_KEY_FILE, with stripe")
-    try:
-        key = Path(settings.payments_stripe_key_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"SEATLINE_PAYMENTS_STRIPE_KEY_FILE: cannot be read: {error}") from None
+    """The settings with the key from the environment or its file. What is no key is refused, and never repeated."""
+    name, key = "SEATLINE_PAYMENTS_STRIPE_KEY", settings.payments_stripe_key.get_secret_value().strip()
+    if not key:
+        if not settings.payments_stripe_key_file:
+            raise SettingsError(f"{name}: is needed, or SEATLINE_PAYMENTS_STRIPE_KEY_FILE, with stripe")
+        name = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"
+        try:
+            key = Path(settings.payments_stripe_key_file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{name}: cannot be read: {error}") from None
+        except UnicodeDecodeError:  # its text would repeat a byte of the file
+            raise SettingsError(f"{name}: holds no text") from None
+    if not _STRIPE_KEY.fullmatch(key):
+        what = "a publishable key, which may take no payments" if key.startswith("pk_") else "no key of Stripe"
+        raise SettingsError(f"{name}: holds {what}; needs a secret key: sk_test_…, sk_live_…, rk_test_… or rk_live_…")
     return settings.model_copy(update={"payments_stripe_key": SecretStr(key)})
 
 

@@ -116,7 +116,7 @@ class Server:
             BookingUseCases(self.store, self.paying, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
-            WebhookUseCases(self.store, present_moment),
+            WebhookUseCases(self.store, present_moment, allow_private_addresses=settings.webhook_allow_private_addresses),
             JobUseCases(self.store, present_moment),
             settings.call_seconds_max,
         )

@@ -66,6 +66,7 @@ PURE_MODULES = {
     "functools",
     "hashlib",
     "heapq",
+    "ipaddress",
     "itertools",
     "math",
     "operator",

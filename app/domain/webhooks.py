@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.domain.events import Event, EventType
+from app.domain.hosts import why_unreachable
 from app.domain.refusals import InvalidField
 from app.domain.values import value
 
@@ -51,6 +52,8 @@ _PATTERNS = frozenset({*EventType, *(f"{event_type.group}.*" for event_type in E
 class Webhook:
     """An address that is told of events, and the secret by which it knows that they are ours.
 
+    It is told of what happens from `active_since` on, or where that is None, from `create_time` on.
+
     `event_types` are exact ones or families such as `booking.*`; none stands for all. `fingerprint` is of what the webhook was
     made from, whatever it was changed to. `previous_secret` also signs, until `previous_secret_expire_time`.
     """
@@ -66,6 +69,7 @@ class Webhook:
     version: int = 1
     previous_secret: str = data_field(default="", repr=False)
     previous_secret_expire_time: datetime | None = None
+    active_since: datetime | None = None
 
     @property
     def etag(self) -> str:
@@ -147,6 +151,20 @@ def check_url(url: str, field: str) -> str:
     return url
 
 
+def check_reachable(url: str, field: str, *, allow_private: bool) -> str:
+    """The checked URL of a receiver, as given. Refuses with `field` a host that nothing can ever be sent to.
+
+    `allow_private` says whether this service sends to addresses that are not public.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError(f"{field} was not checked")
+    why = why_unreachable(match["host"], allow_private=allow_private)
+    if why is not None:
+        raise InvalidField(field, f"{match['host']} {why}")
+    return url
+
+
 def check_event_types(event_types: Sequence[str], field: str) -> tuple[str, ...]:
     """What a webhook asks for: event types, and families such as `booking.*`. Refuses others, and one that stands twice."""
     seen: set[str] = set()
@@ -187,7 +205,11 @@ def changed(
         event_types=webhook.event_types if event_types is None else event_types,
         is_active=webhook.is_active if is_active is None else is_active,
     )
-    return webhook if new == webhook else replace(new, version=webhook.version + 1, update_time=now)
+    if new == webhook:
+        return webhook
+    if new.is_active and not webhook.is_active:
+        new = replace(new, active_since=now)
+    return replace(new, version=webhook.version + 1, update_time=now)
 
 
 def rotated(webhook: Webhook, secret: str, now: datetime) -> Webhook:
@@ -208,9 +230,11 @@ def signing_secrets(webhook: Webhook, now: datetime) -> tuple[str, ...]:
     return (webhook.secret, webhook.previous_secret) if until is not None and now < until else (webhook.secret,)
 
 
-def wants(webhook: Webhook, event_type: str) -> bool:
-    """Whether the webhook is told of such events. One that is not active is told of none."""
-    return webhook.is_active and (not webhook.event_types or any(_matches(one, event_type) for one in webhook.event_types))
+def wants(webhook: Webhook, event: Event) -> bool:
+    """Whether the webhook is told of the event: it is active, has been since before this event, and asks for such events."""
+    if not webhook.is_active or event.time < (webhook.active_since or webhook.create_time):
+        return False
+    return not webhook.event_types or any(_matches(pattern, event.event_type) for pattern in webhook.event_types)
 
 
 def _matches(pattern: str, event_type: str) -> bool:
@@ -234,7 +258,7 @@ def deliveries_of(event: Event, webhooks: Iterable[Webhook]) -> tuple[Delivery, 
             next_attempt_time=event.time,
         )
         for webhook in webhooks
-        if wants(webhook, event.event_type)
+        if wants(webhook, event)
     )
 
 

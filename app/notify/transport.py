@@ -1,7 +1,7 @@
 """HTTP over connections to checked addresses.
 
 Belongs here: an httpx transport that resolves a name once, checks every address of it and connects to exactly those. Does not:
-which addresses are public (`addresses.py`), nor what is sent (`webhooks.py`).
+which addresses are public (`app/domain/hosts.py`), nor what is sent (`webhooks.py`).
 
 A name that is resolved to be checked and again to be connected to may have another address by then. So only the way of
 connecting is replaced: the Host header, the server's name in TLS and the check of its certificate stay with the URL's name, and
@@ -17,7 +17,8 @@ from typing import Any
 import httpcore
 import httpx
 
-from app.notify.addresses import Resolve, is_public
+from app.domain.hosts import is_public
+from app.notify.addresses import Resolve
 
 # A name with more addresses than this has others only for more of the same; each gets its share of the time.
 ADDRESSES_TRIED_MAX = 3

@@ -233,6 +233,7 @@ def _webhook_document(webhook: Webhook) -> Document:
         "previous_secret": webhook.previous_secret,
         "previous_secret_expire_time": webhook.previous_secret_expire_time,
         "is_active": webhook.is_active,
+        "active_since": webhook.active_since,
         "fingerprint": webhook.fingerprint,
         "create_time": webhook.create_time,
         "update_time": webhook.update_time,
@@ -253,6 +254,7 @@ def _webhook_from(document: Document) -> Webhook:
         version=document["version"],
         previous_secret=document["previous_secret"],
         previous_secret_expire_time=document["previous_secret_expire_time"],
+        active_since=document.get("active_since"),
     )
 
 

@@ -20,7 +20,16 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.domain.events import Event
-from app.domain.webhooks import Delivery, DeliveryState, Outcome, OutcomeKind, Webhook, after_attempt, changed, deliveries_of
+from app.domain.webhooks import (
+    Delivery,
+    DeliveryState,
+    Outcome,
+    OutcomeKind,
+    Webhook,
+    after_attempt,
+    changed,
+    deliveries_of,
+)
 from app.notify.cloud_events import encode
 from app.store.store import Store
 from app.telemetry.traced_work import sending, told_by_receiver

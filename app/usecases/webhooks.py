@@ -11,7 +11,7 @@ from datetime import datetime
 
 from app.domain.people import Caller, email_key, identified, require_operator
 from app.domain.refusals import Reason, Refusal
-from app.domain.webhooks import WEBHOOKS_MAX, Delivery, Webhook, changed, make_webhook, rotated, webhook_id_for
+from app.domain.webhooks import WEBHOOKS_MAX, Delivery, Webhook, changed, check_reachable, make_webhook, rotated, webhook_id_for
 from app.notify.secrets import make_secret
 from app.store.store import Store
 from app.store.webhooks import DeliveryKey, delivery_key
@@ -34,12 +34,20 @@ class WebhookChange:
 class WebhookUseCases:
     """The use cases around webhooks. `clock` gives the present moment, `random_bytes` as much chance as it is asked for.
 
+    `allow_private_addresses` says whether workers send to addresses that are not public; where not, those are refused.
+
     An empty etag stands for whatever is the newest.
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], datetime], random_bytes: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        store: Store,
+        clock: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        *,
+        allow_private_addresses: bool = False,
     ) -> None:
+        self._allow_private_addresses = allow_private_addresses
         self._webhooks, self._deliveries = store.webhooks, store.deliveries
         self._clock, self._random_bytes = clock, random_bytes
 
@@ -50,9 +58,10 @@ class WebhookUseCases:
 
         With `validate_only` a new one has version 0 and no secret, and is not kept.
 
-        Refuses REQUEST_ID_REUSED, WEBHOOKS_FULL.
+        Refuses INVALID_FIELD (nothing can be sent there), REQUEST_ID_REUSED, WEBHOOKS_FULL.
         """
         require_operator(caller)
+        check_reachable(url, "webhook.url", allow_private=self._allow_private_addresses)
         webhook_id = webhook_id_for(email_key(identified(caller)), request_id)
         secret = "" if validate_only else self._new_secret()
         wanted = make_webhook(webhook_id, url, event_types, secret, self._clock())
@@ -77,8 +86,10 @@ class WebhookUseCases:
         return page, (page[-1].webhook_id,) if len(found) > limit else None
 
     async def update(self, caller: Caller, webhook_id: str, change: WebhookChange, etag: str) -> Webhook:
-        """Changes a webhook. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
+        """Change a webhook. Refuses INVALID_FIELD (nothing can be sent to a new address), WEBHOOK_NOT_FOUND, ETAG_STALE."""
         require_operator(caller)
+        if change.url is not None:
+            check_reachable(change.url, "webhook.url", allow_private=self._allow_private_addresses)
         now = self._clock()
 
         def with_change(webhook: Webhook) -> Webhook:

@@ -44,7 +44,7 @@ BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("secrets.filesSecret", ["a/b", []]),
     ("secrets.*UriKey", ["", "a/b", "a b"]),
     ("secrets.stripeKeyKey", ["", "a/b", "a b"]),
-    ("secrets.stripeKey", ["pk_test_1", "sk test"]),
+    ("secrets.stripeKey", ["pk_test_1", "sk test", "sk_1", "sk_live_"]),
     ("secrets.mongodbUri", ["localhost:27017", "mongo://db", "mongodb://"]),
     ("payments.provider", ["cash", "", None]),
     ("listenHost", ["127.0.0.1", "::", ""]),

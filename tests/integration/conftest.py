@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -29,14 +30,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
+@pytest.fixture
+def chosen_settings() -> dict[str, Any]:
+    """Settings of the world's server that are not the defaults. A module of tests may have a fixture of its own instead."""
+    return {}
+
+
 @pytest_asyncio.fixture(params=["mongomock", "mongod"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest, chosen_settings: dict[str, Any]) -> AsyncIterator[World]:
     """A server over each kind of database in turn, with nothing in it."""
     if request.param == "mongomock":
-        async with serving(settings_for(), connect_mock()) as made:
+        async with serving(settings_for(**chosen_settings), connect_mock()) as made:
             yield made
     else:
-        async with _serving_an_empty_database(request.getfixturevalue("mongod")) as made:
+        async with _serving_an_empty_database(request.getfixturevalue("mongod"), **chosen_settings) as made:
             yield made
 
 
@@ -48,9 +55,9 @@ async def real_world(mongod: EmbeddedMongod) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def _serving_an_empty_database(mongod: EmbeddedMongod) -> AsyncIterator[World]:
+async def _serving_an_empty_database(mongod: EmbeddedMongod, **chosen: Any) -> AsyncIterator[World]:
     """All tests share one database, since making its indexes takes longer than most tests; each finds it empty."""
-    async with serving(settings_for(mongod.uri, "test_shared")) as made:
+    async with serving(settings_for(mongod.uri, "test_shared", **chosen)) as made:
         for name in await made.database.list_collection_names():
             await made.database[name].delete_many({})
         yield made

@@ -160,6 +160,10 @@ async def test_there_are_as_many_webhooks_as_may_be(world: World) -> None:
         ("webhook.url", webhook_pb2.Webhook()),
         ("webhook.url", webhook_pb2.Webhook(url="ftp://example.com/")),
         ("webhook.url", webhook_pb2.Webhook(url="https://jane:pw@example.com/")),
+        ("webhook.url", webhook_pb2.Webhook(url="http://2130706433/")),
+        ("webhook.url", webhook_pb2.Webhook(url="http://169.254.169.254/latest/meta-data")),
+        ("webhook.url", webhook_pb2.Webhook(url="https://localhost:8080/")),
+        ("webhook.url", webhook_pb2.Webhook(url="https://hooks.invalid/")),
         ("webhook.url", webhook_pb2.Webhook(url=f"https://example.com/{'x' * 2_000}")),
         ("webhook.event_types[1]", webhook_pb2.Webhook(url=URL, event_types=["booking.*", "booking.eaten"])),
         ("webhook.event_types[2]", webhook_pb2.Webhook(url=URL, event_types=["hold.*", "run.*", "hold.*"])),
@@ -192,7 +196,7 @@ async def test_what_only_the_service_says_of_a_webhook_is_not_read(world: World)
 async def test_only_what_the_mask_names_changes(world: World) -> None:
     desk = the_desk(world)
     made = await desk.create(URL, "booking.*")
-    new = "http://[2001:db8::7]:8080/"
+    new = "http://[2606:4700:4700::1111]:8080/"
     changed = await desk.change(made.webhook_id, mask=["url"], url=new, event_types=["nonsense"], state=7)
     assert (changed.url, list(changed.event_types), changed.state) == (new, ["booking.*"], ACTIVE)
     assert changed.etag == "2"
@@ -312,7 +316,7 @@ async def _with_deliveries(world: World, count: int) -> str:
     made = await the_desk(world).create()
     webhook = await world.server.store.webhooks.get(made.webhook_id)
     assert webhook is not None
-    moment = present_moment()
+    moment = present_moment() + timedelta(seconds=count)
     events = [an_event(number, time=moment - timedelta(seconds=number)) for number in range(count)]
     await world.server.store.deliveries.insert_missing([one for event in events for one in deliveries_of(event, [webhook])])
     return made.webhook_id

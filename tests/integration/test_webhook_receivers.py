@@ -7,7 +7,10 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
+import pytest
 from standardwebhooks import Webhook as Verifier
 
 from app.domain.events import EventType
@@ -29,6 +32,12 @@ OK = answering(204)
 PENDING = webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
 DELIVERED = webhook_pb2.WEBHOOK_DELIVERY_STATE_DELIVERED
 FAILED = webhook_pb2.WEBHOOK_DELIVERY_STATE_FAILED
+
+
+@pytest.fixture
+def chosen_settings() -> dict[str, Any]:
+    """The receivers of these tests are on loopback."""
+    return {"webhook_allow_private_addresses": True}
 
 
 def in_turn(*answers: Answer) -> Answer:
@@ -69,7 +78,7 @@ def statuses(delivery: webhook_pb2.WebhookDelivery) -> Sequence[int]:
 
 
 async def test_a_receiver_that_is_out_of_order_twice_gets_the_event_in_the_end(world: World) -> None:
-    desk, clock = the_desk(world), Clock(present_moment())
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
     refuses = answering(500, b"out of order")
     async with receiving(in_turn(refuses, refuses, OK)) as receiver, dispatching(world, clock) as dispatcher:
         made = await desk.create(url_of(receiver), "booking.*")
@@ -93,7 +102,7 @@ async def test_a_receiver_that_is_out_of_order_twice_gets_the_event_in_the_end(w
 
 
 async def test_after_a_rotation_both_secrets_sign(world: World) -> None:
-    desk, clock = the_desk(world), Clock(present_moment())
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
     async with receiving(OK) as receiver, dispatching(world, clock) as dispatcher:
         made = await desk.create(url_of(receiver))
         rotated = await desk.rotate(made.webhook_id)
@@ -106,7 +115,7 @@ async def test_after_a_rotation_both_secrets_sign(world: World) -> None:
 
 
 async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enables_it_again(world: World) -> None:
-    desk, clock = the_desk(world), Clock(present_moment())
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
     events = [an_event(number) for number in range(2)]
     await keep(world.database, *events)
     async with receiving(in_turn(answering(410), OK)) as receiver, dispatching(world, clock) as dispatcher:
@@ -126,7 +135,7 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enab
 
 
 async def test_what_failed_at_the_old_address_goes_to_the_new_one(world: World) -> None:
-    desk, clock = the_desk(world), Clock(present_moment())
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
     await keep(world.database, an_event())
     async with receiving(answering(503)) as old, receiving(OK) as new, dispatching(world, clock) as dispatcher:
         made = await desk.create(url_of(old))
@@ -138,7 +147,7 @@ async def test_what_failed_at_the_old_address_goes_to_the_new_one(world: World) 
 
 
 async def test_a_deleted_webhook_is_sent_nothing_more(world: World) -> None:
-    desk, clock = the_desk(world), Clock(present_moment())
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
     await keep(world.database, an_event())
     async with receiving(OK) as receiver, dispatching(world, clock) as dispatcher:
         made = await desk.create(url_of(receiver))
@@ -149,7 +158,7 @@ async def test_a_deleted_webhook_is_sent_nothing_more(world: World) -> None:
 
 
 async def test_two_dispatchers_on_one_database_send_each_delivery_once_for_each_time_it_is_due(world: World) -> None:
-    desk, clock = the_desk(world), Clock(present_moment())
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
     events = [an_event(number) for number in range(30)]
     await keep(world.database, *events)
     async with (
@@ -171,3 +180,21 @@ async def test_two_dispatchers_on_one_database_send_each_delivery_once_for_each_
         found = await desk.deliveries(webhook.webhook_id)
         assert len(found) == 30
         assert [(one.state, statuses(one)) for one in found] == [(DELIVERED, expected)] * 30
+
+
+async def test_a_receiver_is_told_of_nothing_that_happened_before_its_webhook_was_made_or_while_it_was_disabled(
+    world: World,
+) -> None:
+    desk, clock = the_desk(world), Clock(present_moment() + timedelta(minutes=1))
+    before = an_event(0, time=present_moment() - timedelta(seconds=1))
+    async with receiving(OK) as receiver, dispatching(world, clock) as dispatcher:
+        made = await desk.create(url_of(receiver))
+        await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_DISABLED)
+        between = an_event(1, time=present_moment())
+        await desk.change(made.webhook_id, mask=["url"], url=f"{url_of(receiver)}/new")
+        await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
+        after = an_event(2)
+        await keep(world.database, before, between, after)
+        assert await dispatcher.fan_out([before, between, after]) == 1
+        await dispatcher.dispatch_due()
+    assert ids_of(receiver) == [after.event_id]

@@ -100,7 +100,7 @@ def later(**time: float) -> datetime:
 def made(index: int, webhook_id: str = "w1", moment: datetime = NOW) -> Delivery:
     """The delivery to that webhook of the event at `index` of a commit."""
     event = Event(event_id(RUN, 3, index), EventType.BOOKING_CONFIRMED, RUN, index, moment, "7QK2MZ", {})
-    (delivery,) = deliveries_of(event, [a_webhook(webhook_id)])
+    (delivery,) = deliveries_of(event, [replace(a_webhook(webhook_id), create_time=min(moment, NOW))])
     return delivery
 
 

@@ -74,8 +74,8 @@ def the_desk(world: World) -> WebhookDesk:
 
 
 def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED, time: datetime | None = None) -> Event:
-    """Something that happened a minute ago, or then, in the commit with that number."""
-    moment = time or present_moment() - timedelta(minutes=1)
+    """Something that happens in half a minute, after whatever webhook the test makes, or then. `number` is its commit's."""
+    moment = time or present_moment() + timedelta(seconds=30)
     key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
     return Event(key, event_type, RUN_ID, sequence, moment, "7QK2MZ", {"reference": "7QK2MZ"})
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.notify.addresses import is_public
+from app.domain.hosts import is_public, why_unreachable
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,88 @@ def test_what_leads_into_somebodys_own_network_is_not_public(address: str) -> No
 @pytest.mark.parametrize("address", ["", "localhost", "1.1.1", "01.1.1.1", "1.1.1.1/8", "1.1.1.1:80", "[::1]", "0x01010101"])
 def test_what_is_no_address_is_not_public(address: str) -> None:
     assert not is_public(address)
+
+
+# -- hosts of URLs
+
+NEVER = [
+    "2130706433",
+    "0x7f000001",
+    "0x7F.1",
+    "127.1",
+    "0177.0.0.1",
+    "1.1.1.256",
+    "1.1.1.1.1",
+    "hooks.example.123",
+    "hooks.example.0x1f",
+    "0.0.0.0",  # noqa: S104 - an address like others
+    "0.1.2.3",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "[::]",
+    "[::::]",
+    "[ff02::1]",
+    "[fe80::1]",
+    "[::ffff:0.0.0.0]",
+    "[::ffff:224.0.0.1]",
+    "[1::2::3]",
+    "hooks.invalid",
+    "INVALID",
+    "abc.onion",
+    "hooks.alt",
+]
+INSIDE_ONLY = [
+    "localhost",
+    "LocalHost",
+    "api.localhost",
+    "hooks",
+    "my_host",
+    "printer.local",
+    "metadata.google.internal",
+    "nas.home.arpa",
+    "hooks.test",
+    "hooks.example",
+    "hooks.c_m",
+    "hooks.x",
+    "127.0.0.1",
+    "10.0.0.1",
+    "169.254.169.254",
+    "192.168.1.1",
+    "192.0.2.1",
+    "[::1]",
+    "[fd00::1]",
+    "[::ffff:10.0.0.1]",
+    "[2001:db8::1]",
+]
+
+
+@pytest.mark.parametrize("host", NEVER)
+def test_a_host_that_nothing_can_ever_be_sent_to_is_refused_everywhere(host: str) -> None:
+    assert why_unreachable(host, allow_private=True)
+    assert why_unreachable(host, allow_private=False)
+
+
+@pytest.mark.parametrize("host", INSIDE_ONLY)
+def test_a_host_inside_a_network_is_refused_unless_the_service_sends_there(host: str) -> None:
+    assert why_unreachable(host, allow_private=False)
+    assert why_unreachable(host, allow_private=True) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "hooks.example.com",
+        "Hooks.Example.COM",
+        "xn--bcher-kva.com",
+        "hooks.xn--p1ai",
+        "my_host.example.org",
+        "1.example.com",
+        "localhost.example.com",
+        "not-invalid.com",
+        "1.1.1.1",
+        "[2606:4700:4700::1111]",
+    ],
+)
+def test_a_public_host_is_taken(host: str) -> None:
+    assert why_unreachable(host, allow_private=False) is None

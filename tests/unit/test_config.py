@@ -200,6 +200,40 @@ def test_a_name_that_only_looks_like_loopback_is_none(listen: str, monkeypatch: 
         load_settings()
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["nonsense", "pk_live_51Hsecret", "sk_secret", "sk_test_", "sk_live_sec ret", "sk_live_…", "whsec_secret", "SK_TEST_1"],
+)
+@pytest.mark.parametrize("in_file", [False, True])
+def test_what_is_no_secret_key_of_stripe_is_refused_and_not_repeated(
+    key: str, in_file: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    name = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE" if in_file else "SEATLINE_PAYMENTS_STRIPE_KEY"
+    (tmp_path / "key").write_text(f"{key}\n")
+    monkeypatch.setenv(name, str(tmp_path / "key") if in_file else key)
+    with pytest.raises(SettingsError, match=f"^{name}: holds .* needs a secret key") as refused:
+        load_settings()
+    assert key not in str(refused.value).partition(" needs ")[0]
+
+
+@pytest.mark.parametrize("key", ["sk_test_4eC39HqLyjWDarjtT1zdp7dc", "rk_live_51Habc", "  sk_live_51Habc\n"])
+def test_a_secret_or_restricted_key_of_stripe_is_taken_without_the_blanks_around_it(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY", key)
+    assert load_settings().payments_stripe_key.get_secret_value() == key.strip()
+
+
+def test_a_key_file_that_holds_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    (tmp_path / "key").write_bytes(b"sk_test_\xff")
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match="holds no text"):
+        load_settings()
+
+
 def test_stripe_needs_a_key_from_the_environment_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
     with pytest.raises(SettingsError, match="SEATLINE_PAYMENTS_STRIPE_KEY: is needed"):

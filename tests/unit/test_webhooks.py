@@ -20,6 +20,7 @@ from app.domain.webhooks import (
     after_attempt,
     changed,
     check_event_types,
+    check_reachable,
     check_url,
     deliveries_of,
     make_webhook,
@@ -42,8 +43,8 @@ def a_webhook(*event_types: str, webhook_id: str = "w1") -> Webhook:
     return make_webhook(webhook_id, URL, event_types, "whsec_bmV3", NOW)
 
 
-def an_event(event_type: EventType = EventType.BOOKING_CONFIRMED) -> Event:
-    return Event("es1:2026-09-01:3:0", event_type, "es1:2026-09-01", 3, NOW, "7QK2MZ", {})
+def an_event(time: datetime = NOW) -> Event:
+    return Event("es1:2026-09-01:3:0", EventType.BOOKING_CONFIRMED, "es1:2026-09-01", 3, time, "7QK2MZ", {})
 
 
 def a_delivery() -> Delivery:
@@ -135,6 +136,19 @@ def test_anything_else_is_refused_under_its_field(url: str) -> None:
         check_url(url, "webhook.url")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://2130706433/", "http://127.0.0.1:8080/hook?x", "https://localhost/", "http://[::1]:80/", "https://hooks/"]
+)
+def test_an_address_that_can_never_be_reached_is_refused_under_its_field(url: str) -> None:
+    with invalid("webhook.url"):
+        check_reachable(check_url(url, "webhook.url"), "webhook.url", allow_private=False)
+
+
+def test_an_address_that_can_be_reached_is_taken_as_it_is() -> None:
+    for url, allow_private in ((URL, False), ("http://localhost:1/", True), ("http://10.0.0.1/", True)):
+        assert check_reachable(url, "webhook.url", allow_private=allow_private) == url
+
+
 # -- event types
 
 
@@ -174,15 +188,31 @@ def test_what_never_happens_or_stands_twice_is_refused_where_it_stands(asked: li
     ],
 )
 def test_a_webhook_is_told_of_what_it_asked_for(asked: tuple[str, ...], told: bool) -> None:
-    assert wants(a_webhook(*asked), EventType.BOOKING_CONFIRMED) is told
+    assert wants(a_webhook(*asked), an_event()) is told
 
 
-def test_a_family_is_no_prefix_of_another_word() -> None:
-    assert not wants(a_webhook("booking.*"), "bookings.sold")
+def test_a_webhook_is_told_of_what_happens_after_it_was_made() -> None:
+    webhook = a_webhook()
+    assert wants(webhook, an_event(NOW))
+    assert not wants(webhook, an_event(later(milliseconds=-1)))
 
 
 def test_a_webhook_that_is_not_active_is_told_of_nothing() -> None:
-    assert not wants(changed(a_webhook(), NOW, is_active=False), EventType.BOOKING_CONFIRMED)
+    assert not wants(changed(a_webhook(), NOW, is_active=False), an_event())
+
+
+def test_a_webhook_that_is_enabled_again_is_not_told_of_the_time_between() -> None:
+    disabled = changed(a_webhook(), later(hours=1), is_active=False)
+    enabled = changed(disabled, later(hours=2), is_active=True)
+    assert not wants(enabled, an_event(later(minutes=119)))
+    assert wants(enabled, an_event(later(hours=2)))
+
+
+def test_a_new_address_changes_nothing_about_what_a_webhook_is_told_of() -> None:
+    moved = changed(a_webhook(), later(hours=1), url="https://other.example.com")
+    assert wants(moved, an_event(later(minutes=5)))
+    away = changed(changed(moved, later(hours=2), is_active=False), later(hours=3), url="https://new.example.com")
+    assert not wants(away, an_event(later(hours=2.5)))
 
 
 # -- changes

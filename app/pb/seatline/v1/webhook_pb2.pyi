@@ -112,7 +112,7 @@ WEBHOOK_ATTEMPT_OUTCOME_FAILED: WebhookAttemptOutcome.ValueType  # 3
 
 @typing.final
 class Webhook(message.Message):
-    """An address that is told of events. There are at most 100."""
+    """An address that is told of what happens after it was made. There are at most 100."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -129,8 +129,10 @@ class Webhook(message.Message):
     webhook_id: builtins.str
     """Sixteen characters of 0-9 and a-f. Output only."""
     url: builtins.str
-    """Where events are sent: http(s)://host[:port][/path][?query], at most 2,000 ASCII characters. Names and addresses that are
-    not public are not sent to, unless the service was set up to do so.
+    """Where events are sent: http(s)://host[:port][/path][?query], at most 2,000 ASCII characters. A host that nothing can ever be
+    sent to is refused: an IP address in another form than four numbers or [IPv6], or a name that cannot exist. So are addresses
+    that are not public, names without a dot and names inside a network, such as localhost, unless the service was set up to send
+    to them. A public name may still have an address by then that is not public: nothing is sent to it.
     """
     state: WebhookState.ValueType
     """Whether it is told of events. A new one is ACTIVE."""
