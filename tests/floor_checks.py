@@ -7,7 +7,7 @@ Paths are relative to the repository's root, with forward slashes.
               app.cli      app.__main__
     floor 3   app.rpc   app.worker
     floor 2   app.usecases
-    floor 1   app.config   app.auth   app.store   app.payments   app.notify   app.telemetry
+    floor 1   app.config   app.store   app.payments   app.notify   app.telemetry
     floor 0   app.domain
     generated app.pb, for rpc, server and cli only
 """
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 FLOORS = {
     "app.domain": 0,
     "app.config": 1,
-    "app.auth": 1,
     "app.notify": 1,
     "app.payments": 1,
     "app.store": 1,

@@ -7,6 +7,7 @@ valid is for the service to say.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from app.cli.failures import UsageError
@@ -58,3 +59,8 @@ def seats_from(texts: list[str], section: str) -> tuple[str, list[int]]:
         section = named
         numbers.append(int(read["number"]))
     return section, numbers
+
+
+def spelling(text: str) -> str:
+    """The form in which what was typed finds a name, a code or an address that was shown; the service compares for itself."""
+    return unicodedata.normalize("NFC", text.strip()).casefold()

@@ -111,9 +111,11 @@ class Calls:
             raise CallError(failure) from error
         raise CallError(Failure("UNAVAILABLE", f"The service at {self.options.target} ended before it was ready"))
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        named = (("x-seatline-user", self.options.user), ("x-seatline-roles", ",".join(self.options.roles)))
-        return tuple((key, value) for key, value in named if value)
+    def _metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        user = self.options.user
+        # gRPC carries only ASCII as text.
+        named = ("x-seatline-user", user) if user.isascii() else ("x-seatline-user-bin", user.encode())
+        return tuple((key, value) for key, value in (named, ("x-seatline-roles", ",".join(self.options.roles))) if value)
 
 
 def _channel_options(target: str) -> list[tuple[str, int]]:

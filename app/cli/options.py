@@ -82,9 +82,10 @@ def caller_options(context: typer.Context) -> CallerOptions:
     roles = tuple(role.strip() for role in _given(context, "role").split(",") if role.strip())
     if not target or target.startswith(("http://", "https://")):
         raise UsageError(f"--target: {target!r} is no host and port; write it as {DEFAULT_TARGET}")
-    for option, value in (("--user", user), ("--role", ",".join(roles))):
-        if not (value.isascii() and value.isprintable()):
-            raise UsageError(f"{option}: only printable ASCII characters can be sent")
+    if not user.isprintable():
+        raise UsageError("--user: only printable characters can be sent")
+    if not (",".join(roles).isascii() and ",".join(roles).isprintable()):
+        raise UsageError("--role: only printable ASCII characters can be sent")
     return CallerOptions(target, user, roles, _given(context, "timeout_seconds"), _given(context, "as_json"))
 
 

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.arguments import spelling
 from app.cli.failures import printable
 from app.cli.screen import arrow, columns
 from app.cli.station_clocks import StationClocks
@@ -209,8 +210,8 @@ def _left_text(part: train_pb2.SectionAvailability) -> str:
 
 def _stop_called(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | None:
     """The stop with that name or code, as the contract compares them: in any case."""
-    wanted = called.strip().casefold()
-    return next((stop for stop in run.stops if wanted and wanted in (stop.name.casefold(), stop.code.casefold())), None)
+    wanted = spelling(called)
+    return next((stop for stop in run.stops if wanted and wanted in (spelling(stop.name), spelling(stop.code))), None)
 
 
 def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
+from app.cli.arguments import spelling
 from app.cli.failures import EXIT_REFUSED, CallError
 from app.cli.wording import zone_named
 from app.pb.seatline.v1 import train_pb2
@@ -33,7 +34,7 @@ class StationClocks:
         if train_id not in self._zones and self._asks_left > 0:
             self._asks_left -= 1
             self._zones[train_id] = self._ask(train_id, travel_date)
-        return self._zones.get(train_id, {}).get(stop.strip().casefold(), datetime.UTC)
+        return self._zones.get(train_id, {}).get(spelling(stop), datetime.UTC)
 
     def _ask(self, train_id: str, travel_date: str) -> dict[str, datetime.tzinfo]:
         request = train_pb2.GetTrainRunRequest(train_id=train_id, travel_date=travel_date)
@@ -44,4 +45,4 @@ class StationClocks:
                 self._asks_left = 0  # the service has gone away; do not wait for it once for every train
             return {}
         called = ((called, stop.time_zone) for stop in run.stops for called in (stop.code, stop.name))
-        return {called.casefold(): zone_named(time_zone) for called, time_zone in called if called}
+        return {spelling(called): zone_named(time_zone) for called, time_zone in called if called}

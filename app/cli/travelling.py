@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.arguments import passenger_from, seats_from
+from app.cli.arguments import passenger_from, seats_from, spelling
 from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 
@@ -173,13 +173,13 @@ def _update_request(booking: booking_pb2.Booking, email: str, changes: dict[str,
     from app.pb.seatline.v1 import booking_pb2, seat_pb2
 
     known = [person.email for person in booking.passengers]
-    if email.casefold() not in [address.casefold() for address in known]:
+    if spelling(email) not in map(spelling, known):
         message = f"no passenger {email} on booking {booking.reference}; it has {', '.join(known) or 'none'}"
         raise CommandError(Failure("NOT_FOUND", message))
     request = booking_pb2.UpdateBookingRequest(reference=booking.reference, etag=booking.etag)
     for person in booking.passengers:
         sent = seat_pb2.Passenger(first_name=person.first_name, last_name=person.last_name, email=person.email)
-        if person.email.casefold() == email.casefold():
+        if spelling(person.email) == spelling(email):
             for field, value in changes.items():
                 setattr(sent, field, value)
         request.passengers.append(sent)

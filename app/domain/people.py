@@ -1,13 +1,27 @@
 """People and what the caller of a request may do.
 
-Belongs here: persons, how addresses are compared, roles, permissions. Does not: how a caller proves who it is (`app/auth.py`).
+Belongs here: persons, how addresses are compared, roles, permissions. Does not: how a caller says who it is
+(`app/rpc/callers.py`).
 """
 
+import re
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 
 from app.domain.refusals import Reason, Refusal
+from app.domain.text import fold_case
 from app.domain.values import value
+
+# Addresses outside ASCII whose compared form is remembered; it takes microseconds to find.
+_KEYS_REMEMBERED = 8_192
+_FULL_STOPS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))  # what IDNA takes for a dot
+_KEPT_IN_DOMAINS = {"\u00df": "\u00df", "\u1e9e": "\u00df", "\u03c2": "\u03c2"}  # letters of their own since IDNA 2008
+# Letters that case folding takes for others and `str.lower`, by which addresses were compared at first, did not: the micro sign
+# and Greek letters as symbols. Final sigma stands at the ends of words.
+_UNFOLDED = {"\u03bc": "\u00b5", "\u03b2": "\u03d0", "\u03b8": "\u03d1", "\u03c6": "\u03d5", "\u03c0": "\u03d6"}
+_UNFOLDED |= {"\u03ba": "\u03f0", "\u03c1": "\u03f1", "\u03b5": "\u03f5"}
+_FINAL_SIGMA = re.compile(r"\u03c3(?!\w)")
 
 
 class Role(StrEnum):
@@ -17,11 +31,65 @@ class Role(StrEnum):
 
 
 def email_key(email: str) -> str:
-    """The form in which addresses are compared: lower case, composed characters, no blanks around. "+" and "." count.
+    """The form in which addresses are compared: the local part by `fold_case`, the domain as DNS has it ("xn--..." labels).
 
-    RFC 5321 leaves case in the local part to the receiving host, but no host in use tells two people apart by it.
+    "+" and "." count. RFC 5321 leaves case in the local part to the receiving host, but no host in use tells two people apart
+    by it. The domain is that of IDNA 2008 for every address that the edge takes (`app/rpc/fields_email.py` holds the two
+    against each other): "a@bücher.example" and "a@xn--bcher-kva.example" are one address, "ß" is not "ss".
     """
-    return email.strip().lower() if email.isascii() else unicodedata.normalize("NFC", email.strip()).lower()
+    return email.strip().lower() if email.isascii() else _international_key(email.strip())
+
+
+def email_keys(email: str) -> tuple[str, ...]:
+    """All forms under which an address may be stored: the present one first, then those that earlier versions compared by.
+
+    They composed characters, knew `str.lower` and left domains as they were sent. An ASCII address has one form, one with an
+    internationalised domain two, a Greek one at most 38.
+    """
+    key = email_key(email)
+    local, _, domain = key.rpartition("@")
+    if key.isascii() and email.isascii() and "xn--" not in domain:
+        return (key,)
+    folded = [local, *(local.replace(letter, other) for letter, other in _UNFOLDED.items() if letter in local)]
+    spellings = [*folded, *(_FINAL_SIGMA.sub("\u03c2", spelling) for spelling in folded)]
+    older = [f"{spelling}@{host}" for host in (domain, _unicode_domain(domain)) for spelling in spellings]
+    return tuple(dict.fromkeys([key, unicodedata.normalize("NFC", email.strip()).lower(), *older]))
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _international_key(email: str) -> str:
+    local, at, domain = email.rpartition("@")
+    local = unicodedata.normalize("NFC", fold_case(unicodedata.normalize("NFC", local)))
+    return f"{local}{at}{domain_key(domain)}"
+
+
+def domain_key(domain: str) -> str:
+    """The form in which domains are compared: lower case, labels outside ASCII as DNS has them. Does not judge the domain."""
+    text = unicodedata.normalize("NFC", "".join(map(_domain_character, domain.translate(_FULL_STOPS))))
+    return ".".join(map(_dns_label, text.split(".")))
+
+
+def _domain_character(character: str) -> str:
+    """One character of a domain as IDNA maps it (UTS 46, not transitional): as everywhere, but for sharp s and final sigma."""
+    if character in _KEPT_IN_DOMAINS:
+        return _KEPT_IN_DOMAINS[character]
+    plain = unicodedata.normalize("NFKC", character).casefold()
+    return unicodedata.normalize("NFKC", plain)
+
+
+def _dns_label(label: str) -> str:
+    return label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+
+
+def _unicode_domain(domain: str) -> str:
+    return ".".join(map(_unicode_label, domain.split(".")))
+
+
+def _unicode_label(label: str) -> str:
+    try:
+        return label[4:].encode().decode("punycode") if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
 
 
 @value(frozen=True, slots=True)
@@ -60,7 +128,7 @@ class Caller:
 def identified(caller: Caller) -> str:
     """The caller's address as sent; refuses CREDENTIALS_MISSING without one."""
     if caller.email is None:
-        # The metadata's name belongs to `app/auth.py`, but who has not named itself needs to be told how.
+        # The metadata's name belongs to `app/rpc/callers.py`, but who has not named itself needs to be told how.
         raise Refusal(
             Reason.CREDENTIALS_MISSING, "this call needs a caller: send metadata x-seatline-user: <your e-mail address>"
         )

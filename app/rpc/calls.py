@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from app.auth import caller_from
 from app.domain.people import Caller
+from app.rpc.callers import caller_from
 from app.telemetry.trace_context import own_trace_parent
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"  # the class takes no arguments at run time

@@ -1,16 +1,15 @@
 """Checks of single fields.
 
-Belongs here: what a well-formed value of each kind is. Does not: which field of which request (`requests.py`).
+Belongs here: what a well-formed value of each kind is. Does not: which field of which request (`requests.py`), addresses
+(`fields_email.py`).
 
 Each function gives the value in the form the domain takes, or refuses it under the field path it is told.
 """
 
 import re
-import unicodedata
 from datetime import date
 from functools import lru_cache
 
-from email_validator import EmailNotValidError, validate_email
 from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain import limits
@@ -18,19 +17,16 @@ from app.domain.money import Money, minor_digits
 from app.domain.people import Person
 from app.domain.reference import REFERENCE, REFERENCE_FORM
 from app.domain.refusals import InvalidField
+from app.domain.text import fault_of, trimmed
 from app.domain.train import TRAIN_ID
+from app.rpc.fields_email import email as email  # noqa: PLC0414 - requests find all fields here
+from app.rpc.fields_email import is_plain_email
 
 _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
 _PAYMENT_TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-# The plain addresses that nearly everybody has; the library sees to all others, twenty times slower. It refuses domains that
-# are not for mail, and two dashes where they do not begin an internationalised label.
-_PLAIN_EMAIL = re.compile(
-    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
-    r"(?!(?i:arpa|invalid|local|localhost|onion)$)[A-Za-z]{2,63}"
-)
-_LOCAL_PART_LENGTH_MAX = 64  # RFC 5321 section 4.5.3.1.1
 _NANOS = 10**9
+_CODE_POINTS_MAX = 4  # that one composed character has (Unicode annex 15, section 9.1)
 _DATES_MAX = 1_024  # dates that are asked for again and again: those on which trains run
 
 
@@ -85,51 +81,40 @@ def payment_token(text: str) -> str:
     return text
 
 
-def email(text: str, field: str) -> str:
-    """An address, as sent but for blanks around it. Whether mail arrives there is not asked."""
-    required(text, field)
-    text = text.strip()
-    if len(text) > limits.EMAIL_LENGTH_MAX:
-        raise InvalidField(field, f"has {len(text)} characters; at most {limits.EMAIL_LENGTH_MAX}")
-    if _is_plain(text):
-        return text
-    try:
-        validate_email(text, check_deliverability=False, test_environment=True, strict=True)
-    except EmailNotValidError as error:
-        raise InvalidField(field, f"{text!r} is no e-mail address: {error}") from None
-    return text
-
-
-def _is_plain(address: str) -> bool:
-    return (
-        "--" not in address
-        and _PLAIN_EMAIL.fullmatch(address) is not None
-        and address.index("@") <= _LOCAL_PART_LENGTH_MAX
-        and len(address) <= limits.EMAIL_LENGTH_MAX
-    )
-
-
 def is_ordinary(first_name: str, last_name: str, address: str) -> bool:
     """Whether these make a person just as they are. Nearly all do; what is wrong or unusual with the others, `person` says."""
+    return _is_plain_name(first_name) and _is_plain_name(last_name) and is_plain_email(address)
+
+
+def _is_plain_name(text: str) -> bool:
     return (
-        0 < len(first_name) <= limits.NAME_LENGTH_MAX
-        and 0 < len(last_name) <= limits.NAME_LENGTH_MAX
-        and first_name.isprintable()
-        and last_name.isprintable()
-        and not first_name.isspace()
-        and not last_name.isspace()
-        and _is_plain(address)
+        0 < len(text) <= limits.NAME_LENGTH_MAX and text.isascii() and text.isprintable() and text[0] != " " and text[-1] != " "
     )
 
 
 def name(text: str, field: str) -> str:
-    """A person's name in any script, as sent."""
-    if not text.strip():
+    """A person's name in any script, as sent but for blanks around it."""
+    return text if _is_plain_name(text) else _judged(text, field, limits.NAME_LENGTH_MAX)
+
+
+def shown(text: str, field: str, length_max: int) -> str:
+    """A text that is shown to people, which may be empty: composed characters, no blanks around."""
+    if not text:
+        return text
+    _judged(text, field, length_max)
+    return trimmed(text)
+
+
+def _judged(text: str, field: str, length_max: int) -> str:
+    # The same character may take a few code points (NFD); what is longer than any such spelling is not looked at.
+    length = len(text) if len(text) > length_max * _CODE_POINTS_MAX else len(trimmed(text))
+    if not length:
         raise InvalidField(field, "is required")
-    if len(text) > limits.NAME_LENGTH_MAX:
-        raise InvalidField(field, f"has {len(text)} characters; at most {limits.NAME_LENGTH_MAX}")
-    if not text.isprintable() and any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
-        raise InvalidField(field, "has control characters")
+    if length > length_max:
+        raise InvalidField(field, f"has {length} characters; at most {length_max}")
+    text = text.strip()
+    if fault := fault_of(text):
+        raise InvalidField(field, fault)
     return text
 
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.people import email_keys
 from app.store.documents import booking_from
-from app.store.driver import Collection, Database, Document, durable, find_at_once, outage_refused, up_to_date
+from app.store.driver import Collection, Database, Document, any_of, durable, find_at_once, outage_refused, up_to_date
 from app.store.snapshots import Snapshot
 
 # Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
@@ -32,9 +33,9 @@ _ROW_ORDER = ("passengers.number", "_id")
 
 @dataclass(frozen=True, slots=True)
 class ReceiptQuery:
-    """Whose receipts, as the address is compared; each further filter may be left open. Stops are names as trains have them."""
+    """Whose receipts; each further filter may be left open. Stops are names as trains have them."""
 
-    email_key: str
+    email: str
     travel_date: str = ""
     origins: tuple[str, ...] | None = None
     destinations: tuple[str, ...] | None = None
@@ -99,10 +100,11 @@ class Bookings:
             after = tuple(settled[-1][path] for path in _RECEIPT_ORDER)
         return sorted(map(booking_from, found.values()), key=receipt_key)[:limit]
 
-    async def knows(self, snapshot: Snapshot, email_key: str) -> bool:
+    async def knows(self, snapshot: Snapshot, email: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""
+        wanted = any_of(email_keys(email))
         for collection, path in ((self._runs, "recent.emails"), (self._bookings, "emails")):
-            if await snapshot.find(collection, {path: email_key}, most=1, projection={"_id": 1}):
+            if await snapshot.find(collection, {path: wanted}, most=1, projection={"_id": 1}):
                 return True
         return False
 
@@ -165,7 +167,7 @@ def receipts_pipeline(match: Document, page: list[Document], references: Sequenc
 
 def receipts_match(query: ReceiptQuery) -> Document:
     """The question for a person's receipts; both indexes answer all of it."""
-    match: Document = {"emails": query.email_key}
+    match: Document = {"emails": any_of(email_keys(query.email))}
     if query.travel_date:
         match["travel_date"] = query.travel_date
     if query.origins is not None:

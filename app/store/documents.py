@@ -226,7 +226,7 @@ def hold_from(key: str, document: Document) -> Hold:
     """The other way."""
     return Hold(
         key=key,
-        owner_key=document["owner_key"],
+        owner_key=email_key(document["owner_key"]),
         fingerprint=document["fingerprint"],
         legs=document["legs"],
         seats=tuple(Seat(section, coach, number) for section, coach, number in document["seats"]),

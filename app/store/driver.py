@@ -264,6 +264,11 @@ async def find_at_once(
     return found
 
 
+def any_of(values: Sequence[str]) -> str | Document:
+    """The condition on a field that has one of these values."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
+
+
 def is_mock(database: Database) -> bool:
     """Whether the database is in this process's memory."""
     return type(database) is not AsyncIOMotorDatabase  # `isinstance` it is, too: the mock pretends

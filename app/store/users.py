@@ -6,9 +6,9 @@ Belongs here: statements to the collection `users`. Does not: what bookings know
 import time
 from datetime import datetime
 
-from app.domain.people import Person
+from app.domain.people import Person, email_key, email_keys
 from app.store.documents import person_document, person_from
-from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
+from app.store.driver import Collection, Database, DuplicateKeyError, any_of, outage_refused
 
 # An agent books for others many times a minute; names are read again after this long.
 NAMES_SECONDS_MAX = 10.0
@@ -22,15 +22,15 @@ class Users:
         self._users: Collection = database["users"]
         self._names: dict[str, tuple[float, Person | None]] = {}
 
-    async def names(self, email_key: str) -> Person | None:
+    async def names(self, email: str) -> Person | None:
         """The person with that address, as it was known at most `NAMES_SECONDS_MAX` ago."""
-        now = time.monotonic()
-        until, known = self._names.get(email_key, (0.0, None))
+        now, key = time.monotonic(), email_key(email)
+        until, known = self._names.get(key, (0.0, None))
         if now >= until:
-            known = await self.find(email_key)
+            known = await self.find(email)
             if len(self._names) >= NAMES_MAX:
                 self._names.clear()
-            self._names[email_key] = (now + NAMES_SECONDS_MAX, known)
+            self._names[key] = (now + NAMES_SECONDS_MAX, known)
         return known
 
     async def insert(self, person: Person, now: datetime) -> bool:
@@ -43,8 +43,8 @@ class Users:
         self._names.pop(person.key, None)
         return True
 
-    async def find(self, email_key: str) -> Person | None:
-        """The person with that address."""
+    async def find(self, email: str) -> Person | None:
+        """The person with that address, also one who was stored when addresses were compared in another way."""
         with outage_refused():
-            document = await self._users.find_one({"_id": email_key})
+            document = await self._users.find_one({"_id": any_of(email_keys(email))})
         return None if document is None else person_from(document)

@@ -26,7 +26,7 @@ from app.domain.decisions import Outcome
 from app.domain.hold import Hold, split_hold_id
 from app.domain.money import Money
 from app.domain.payments import Payment
-from app.domain.people import Caller, email_key, require_self_or_operator
+from app.domain.people import Caller, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import run_id
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
@@ -70,7 +70,7 @@ class BookingUseCases:
         Refuses TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
         """
         if not command.user.first_name:  # somebody who books for others: as registered, where they are
-            known = await self._store.users.names(command.user.key)
+            known = await self._store.users.names(command.user.email)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
         payment = self._paying.certain(payment_token)
@@ -193,7 +193,7 @@ class BookingUseCases:
         """
         require_self_or_operator(caller, email)
         query = ReceiptQuery(
-            email_key=email_key(email),
+            email=email,
             travel_date=travel_date,
             origins=await self._store.trains.stop_names(origin) if origin else None,
             destinations=await self._store.trains.stop_names(destination) if destination else None,
@@ -201,7 +201,7 @@ class BookingUseCases:
 
         async def look(snapshot: Snapshot) -> tuple[list[BookingView], ReceiptKey | None]:
             found = await self._store.bookings.list_receipts(snapshot, query, after, limit + 1)
-            if not found and not await self._is_known(snapshot, query.email_key):
+            if not found and not await self._is_known(snapshot, email):
                 raise Refusal(Reason.USER_NOT_FOUND, f"nobody is known under {email}", resource=("user", email))
             page = found[:limit]
             return await self._views_in(snapshot, page), receipt_key(page[-1]) if len(found) > limit else None
@@ -214,8 +214,8 @@ class BookingUseCases:
         payments = {payment_id: stored.payment for payment_id, stored in kept.items()}
         return [BookingView(booking, payment=payments.get(booking.payment_id)) for booking in bookings]
 
-    async def _is_known(self, snapshot: Snapshot, key: str) -> bool:
-        return await self._store.users.find(key) is not None or await self._store.bookings.knows(snapshot, key)
+    async def _is_known(self, snapshot: Snapshot, email: str) -> bool:
+        return await self._store.users.find(email) is not None or await self._store.bookings.knows(snapshot, email)
 
 
 def _booking(outcome: Outcome) -> Booking:

@@ -6,7 +6,7 @@ Belongs here: registering and looking at a person. Does not: bookings and receip
 from collections.abc import Callable
 from datetime import datetime
 
-from app.domain.people import Caller, Person, email_key, require_self_or_operator
+from app.domain.people import Caller, Person, require_self_or_operator
 from app.domain.refusals import Reason, Refusal
 from app.store.store import Store
 
@@ -23,7 +23,7 @@ class UserUseCases:
         require_self_or_operator(caller, person.email)
         if await self._store.users.insert(person, self._clock()):
             return person
-        known = await self._store.users.find(person.key)
+        known = await self._store.users.find(person.email)
         if known is None or (known.first_name, known.last_name) != (person.first_name, person.last_name):
             message = f"{person.email} is registered under another name"
             raise Refusal(Reason.USER_ALREADY_EXISTS, message, resource=("user", person.email))
@@ -32,7 +32,7 @@ class UserUseCases:
     async def get(self, caller: Caller, email: str) -> Person:
         """A person. Refuses NOT_PERMITTED, USER_NOT_FOUND."""
         require_self_or_operator(caller, email)
-        known = await self._store.users.find(email_key(email))
+        known = await self._store.users.find(email)
         if known is None:
             raise Refusal(Reason.USER_NOT_FOUND, f"nobody is registered under {email}", resource=("user", email))
         return known

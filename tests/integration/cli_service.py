@@ -45,7 +45,7 @@ class ScriptedService(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
-        self.metadata: dict[str, str] = {}
+        self.metadata: dict[str, str | bytes] = {}
         self.target = ""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:

@@ -90,6 +90,14 @@ def address(name: str) -> str:
     return name if "@" in name or not name else f"{name}@example.com"
 
 
+def naming(name: str) -> tuple[tuple[str, str | bytes], ...]:
+    """The metadata by which somebody names itself; gRPC carries other scripts only as bytes."""
+    caller = address(name)
+    if not caller:
+        return ()
+    return (("x-seatline-user", caller) if caller.isascii() else ("x-seatline-user-bin", caller.encode()),)
+
+
 def person(name: str, first_name: str = "", last_name: str = "Doe") -> Person:
     """Somebody who travels: `jane` is Jane Doe <jane@example.com>."""
     return Person(first_name=first_name or name.partition("@")[0].title(), last_name=last_name, email=address(name))
@@ -115,9 +123,8 @@ class Phone:
 
     def __init__(self, channel: grpc.aio.Channel, name: str = "", roles: str = "") -> None:
         self.name = name
-        named = {"x-seatline-user": address(name), "x-seatline-roles": roles}
         self._options: dict[str, Any] = {
-            "metadata": tuple((key, value) for key, value in named.items() if value),
+            "metadata": (*naming(name), *((("x-seatline-roles", roles),) if roles else ())),
             "timeout": CALL_SECONDS_MAX,
         }
         self.bookings = booking_pb2_grpc.BookingServiceStub(channel)

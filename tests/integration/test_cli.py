@@ -145,7 +145,7 @@ def test_what_cannot_be_read_is_a_usage_problem_before_any_call(service: Scripte
         ("book", "es9014"),
         ("receipts", "ann@example.com", "--nonsense"),
         (*BOOK, "--passenger", "Ann"),
-        ("receipt", "7K2M9Q", "--user", "zoë@example.com"),
+        ("receipt", "7K2M9Q", "--user", "zoë\x07@example.com"),
         ("receipt", "7K2M9Q", "--target", "http://127.0.0.1"),
         ("receipt", "\udcff"),
         ("update", "7K2M9Q", "--passenger", "ann@example.com"),
@@ -236,3 +236,15 @@ def test_map_marks_the_callers_own_seats_on_the_drawn_journey_only(service: Scri
     assert len(service.requests("ListReceipts")) == 1
     service.answers["ListReceipts"] = Refusal(grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
     assert seatline("map", "es9014", "2030-07-01", "--user", "new@example.com").exit_code == 0
+
+
+def test_a_caller_outside_ascii_is_named_in_bytes(service: ScriptedService, seatline: Any) -> None:
+    service.answers["GetReceipt"] = receipt_of(ann())
+    assert seatline("receipt", "7K2M9Q", "--user", "zoë@bücher.example").exit_code == 0
+    assert service.metadata["x-seatline-user-bin"] == "zoë@bücher.example".encode()
+    assert "x-seatline-user" not in service.metadata
+
+
+def test_a_caller_that_nobody_could_type_is_refused_before_the_call(seatline: Any) -> None:
+    assert "--user" in seatline("receipt", "7K2M9Q", "--user", "a\x1b@example.com").stderr
+    assert "--role" in seatline("receipt", "7K2M9Q", "--role", "opérateur").stderr

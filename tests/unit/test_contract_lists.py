@@ -8,10 +8,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from app.auth import ROLES_METADATA, USER_METADATA
 from app.domain.events import EVENT_TYPES_TO_COME, EventType
 from app.domain.refusals import Reason
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2, user_pb2
+from app.rpc.callers import ROLES_METADATA, USER_METADATA
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "proto" / "seatline" / "v1"

@@ -1,10 +1,11 @@
 """Which texts are the same to a reader, and which are two people's."""
 
+import time
 import unicodedata
 
 import pytest
 
-from app.domain.text import compared, fold_case
+from app.domain.text import compared, fault_of, fold_case, trimmed
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,123 @@ def test_blanks_case_and_encoding_do_not_tell_texts_apart(left: str, right: str)
 )
 def test_other_letters_tell_texts_apart(left: str, right: str) -> None:
     assert compared(left) != compared(right)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Jane",
+        "O'Neill-Żółć",
+        "山田　太郎",
+        "Nguyê\u0303n",
+        "نی\u200cلوفر",  # Persian: a joiner inside a word
+        "क्\u200dष",  # Devanagari: a half form
+        "മോഹന്\u200d",  # Malayalam before Unicode 5.1: a final chillu
+        "葛\U000e0100城",  # a glyph of a name, chosen by a variation selector
+        "ᠮᠣᠩᠭᠣᠯ\u180b",
+        "👩\u200d🚀",
+        "☺\ufe0f",
+        "\U0003134b",  # an ideograph newer than some Pythons' Unicode
+        "-",
+        "1",
+    ],
+)
+def test_a_text_that_a_reader_can_see_is_fit(text: str) -> None:
+    assert fault_of(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\u00a0",
+        "\u3000\u2009",
+        "\u3164",
+        "\u115f\u1160",
+        "\uffa0",
+        "\u2800",
+        "\u200b",
+        "\ufeff",
+        "\u2060",
+        "\u00ad",
+        "\u200c",
+        "\u200d",
+        "\u200e",
+        "\u200f",
+        "\u061c",
+        "\u180e",
+        "\u0301",
+        "\u0301\u0302",
+        "\u20dd",
+        "\u034f",
+        "\u17b4",
+        "\ufe0f",
+        "\U000e0100",
+        "\U000e0041",
+        "\U0001d159",
+        "\ufffc",
+        "\ue000",
+        "\U000f0000",
+        "\U0010fffd",
+        "\ufdd0",
+        "\uffff",
+        "\U0003ffff",
+        "\u0378",
+        "\ud800",
+        "\x00",
+        "\x7f",
+        "\x85",
+        "\u2028",
+    ],
+)
+def test_a_text_of_which_nothing_can_be_seen_is_refused_alone_and_with_blanks(text: str) -> None:
+    assert fault_of(text) is not None
+    assert fault_of(f" {text} {text}") is not None
+
+
+@pytest.mark.parametrize(
+    "character", "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u200b\ufeff\u3164\x1b\u2029\ue000"
+)
+def test_a_character_that_hides_or_turns_others_is_refused_wherever_it_stands(character: str) -> None:
+    for text in (f"{character}Jane", f"Ja{character}ne", f"Jane{character}", f"שרה{character}"):
+        assert fault_of(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200dJane",
+        "Jane\u200d",
+        "Jane\u200c Doe",
+        "Jane \u200cDoe",
+        "Ja\u200d\u200dne",
+        "Ja\u200c\u200dne",
+        "क्\u200d\u200d",
+        "\ufe0fJane",
+        "a\ufe0f\ufe0f",
+        "a \ufe0f",
+        "a\u200d\ufe0f",
+    ],
+)
+def test_a_joiner_or_selector_that_shapes_nothing_is_refused(text: str) -> None:
+    assert fault_of(text) is not None
+
+
+def test_joiners_and_selectors_do_not_make_two_people_of_one() -> None:
+    assert compared("Ja\u200dne") == compared("Jane")
+    assert compared("葛\U000e0100城") == compared("葛城")
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"), [(" Aurora \n", "Aurora"), ("Zu\u0308rich\u00a0", "Zürich"), ("", ""), ("a  b", "a  b")]
+)
+def test_a_text_is_stored_composed_and_without_blanks_around(text: str, stored: str) -> None:
+    assert trimmed(text) == stored
+
+
+def test_a_long_text_is_judged_in_one_pass() -> None:
+    begin = time.perf_counter()
+    fault_of("ä\u200d" * 50_000)
+    fault_of("ä" * 100_000)
+    assert time.perf_counter() - begin < 2

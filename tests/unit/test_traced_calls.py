@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, get_current_span
 
-from app.auth import caller_from
 from app.domain.refusals import Reason
+from app.rpc.callers import caller_from
 from app.rpc.refusals import STATUS_CODES
 from app.telemetry.exporting import sampler_of
 from app.telemetry.sampling import Sampling

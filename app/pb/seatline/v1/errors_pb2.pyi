@@ -10,8 +10,14 @@ needs a caller), PERMISSION_DENIED (where it needs a role), RESOURCE_EXHAUSTED (
 
 A caller says who it is in the metadata (headers) of each call:
 
-  x-seatline-user: jane@example.com    the caller's address
+  x-seatline-user: jane@example.com    the caller's address, by the rules for Passenger.email
+  x-seatline-user-bin: zoë@example.com  the same in UTF-8, for an address that is not all ASCII
   x-seatline-roles: operator           roles, separated by commas; "operator" is one. Others have no effect
+
+gRPC carries only ASCII in metadata. An address whose domain alone is not ASCII may be sent in x-seatline-user as DNS has it:
+anna@xn--bcher-kva.example is anna@bücher.example. Every address may be sent as UTF-8 bytes in x-seatline-user-bin, which
+libraries of gRPC encode (base64) by themselves. Each of these may stand once in a call; the two for the address must name the
+same caller. Anything else is UNAUTHENTICATED.
 """
 
 from google.protobuf import descriptor as descriptor
@@ -38,7 +44,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
     """INVALID_ARGUMENT: a field is missing, malformed or out of its limits; a google.rpc.BadRequest names its path."""
     ERROR_REASON_CREDENTIALS_MISSING: _ErrorReason.ValueType  # 2
-    """UNAUTHENTICATED: the call's metadata names no caller, or none that can be one: x-seatline-user needs an address."""
+    """UNAUTHENTICATED: the call's metadata names no caller, two, or none that can be one: x-seatline-user needs one address."""
     ERROR_REASON_NOT_PERMITTED: _ErrorReason.ValueType  # 3
     """PERMISSION_DENIED: the caller may not do this, whether or not the thing exists."""
     ERROR_REASON_TRAIN_NOT_FOUND: _ErrorReason.ValueType  # 4
@@ -120,7 +126,7 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 """INVALID_ARGUMENT: a field is missing, malformed or out of its limits; a google.rpc.BadRequest names its path."""
 ERROR_REASON_CREDENTIALS_MISSING: ErrorReason.ValueType  # 2
-"""UNAUTHENTICATED: the call's metadata names no caller, or none that can be one: x-seatline-user needs an address."""
+"""UNAUTHENTICATED: the call's metadata names no caller, two, or none that can be one: x-seatline-user needs one address."""
 ERROR_REASON_NOT_PERMITTED: ErrorReason.ValueType  # 3
 """PERMISSION_DENIED: the caller may not do this, whether or not the thing exists."""
 ERROR_REASON_TRAIN_NOT_FOUND: ErrorReason.ValueType  # 4

@@ -10,8 +10,14 @@ needs a caller), PERMISSION_DENIED (where it needs a role), RESOURCE_EXHAUSTED (
 
 A caller says who it is in the metadata (headers) of each call:
 
-  x-seatline-user: jane@example.com    the caller's address
+  x-seatline-user: jane@example.com    the caller's address, by the rules for Passenger.email
+  x-seatline-user-bin: zoë@example.com  the same in UTF-8, for an address that is not all ASCII
   x-seatline-roles: operator           roles, separated by commas; "operator" is one. Others have no effect
+
+gRPC carries only ASCII in metadata. An address whose domain alone is not ASCII may be sent in x-seatline-user as DNS has it:
+anna@xn--bcher-kva.example is anna@bücher.example. Every address may be sent as UTF-8 bytes in x-seatline-user-bin, which
+libraries of gRPC encode (base64) by themselves. Each of these may stand once in a call; the two for the address must name the
+same caller. Anything else is UNAUTHENTICATED.
 """
 
 from collections import abc as abc

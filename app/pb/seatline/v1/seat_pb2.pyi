@@ -58,11 +58,13 @@ class User(message.Message):
     LAST_NAME_FIELD_NUMBER: builtins.int
     EMAIL_FIELD_NUMBER: builtins.int
     first_name: builtins.str
-    """Given name, 1 to 100 characters of any script. Empty for a caller who books for others and never registered."""
+    """Given name, 1 to 100 characters of any script, as in Passenger. Empty for a caller who books for others and never registered."""
     last_name: builtins.str
     """Family name, 1 to 100 characters of any script. Empty as above."""
     email: builtins.str
-    """Address, at most 254 characters. Compared without regard to case; "+" and "." in it count."""
+    """Address, at most 254 characters. Compared by Unicode's simple case folding, and its domain by IDNA 2008:
+    "a@bücher.example", "A@BÜCHER.example" and "a@xn--bcher-kva.example" are one person. "+" and "." in it count.
+    """
     def __init__(
         self,
         *,
@@ -87,11 +89,14 @@ class Passenger(message.Message):
     EMAIL_FIELD_NUMBER: builtins.int
     SEAT_FIELD_NUMBER: builtins.int
     first_name: builtins.str
-    """Given name, 1 to 100 characters of any script."""
+    """Given name, 1 to 100 characters of any script, kept as sent but for blanks around it. What cannot be seen is refused: control
+    and format characters, blank letters, marks alone, unassigned ones; so are characters that turn the direction of writing.
+    Joiners are kept inside words. Characters are counted composed (Unicode NFC).
+    """
     last_name: builtins.str
-    """Family name, 1 to 100 characters of any script."""
+    """Family name, as first_name."""
     email: builtins.str
-    """Address, at most 254 characters, kept as sent. Compared without regard to case; "+" and "." in it count."""
+    """Address, at most 254 characters, kept as sent but for blanks around it. Compared as in User."""
     @builtins.property
     def seat(self) -> Seat:
         """Where the passenger sits. Output only; refused in no request, ignored in all."""

@@ -29,11 +29,11 @@ class RegisterUserRequest(message.Message):
     request_id: builtins.str
     """Required, 1 to 64 printable ASCII characters chosen by the client. Registering the same person again is no error."""
     first_name: builtins.str
-    """Required. Given name, 1 to 100 characters of any script."""
+    """Required. Given name, 1 to 100 characters of any script, as in Passenger."""
     last_name: builtins.str
     """Required. Family name, 1 to 100 characters of any script."""
     email: builtins.str
-    """Required. Address, at most 254 characters."""
+    """Required. Address, at most 254 characters, compared as in User."""
     def __init__(
         self,
         *,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.auth import caller_from
+from app.rpc.callers import caller_from
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -1,0 +1,71 @@
+"""Checks of addresses.
+
+Belongs here: what a well-formed address is, for passengers, users and callers alike. Does not: how two of them are compared
+(`app/domain/people.py`).
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+
+from app.domain import limits
+from app.domain.people import domain_key
+from app.domain.refusals import InvalidField
+from app.domain.text import fault_of
+
+# The plain addresses that nearly everybody has; the library sees to all others, fifty times slower. It refuses domains that are
+# not for mail, and two dashes where they begin no internationalised label. Possessive: there is one way to match.
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+@(?:(?![A-Za-z0-9-]{64})[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)+"
+    r"(?!(?i:arpa|invalid|local|localhost|onion)$)[A-Za-z]{2,63}"
+)
+_LOCAL_PART_LENGTH_MAX = 64  # RFC 5321 section 4.5.3.1.1
+_JUDGED_REMEMBERED = 4_096  # addresses that are not plain, each judged in 0.1 ms
+
+
+def email(text: str, field: str) -> str:
+    """An address, as sent but for blanks around it. Whether mail arrives there is not asked."""
+    if is_plain_email(text):
+        return text
+    if not text:
+        raise InvalidField(field, "is required")
+    text = text.strip()
+    # The same character may take a few code points (NFD); what is longer than any such spelling is not looked at.
+    length = len(text) if len(text) > 4 * limits.EMAIL_LENGTH_MAX else len(unicodedata.normalize("NFC", text))
+    if length > limits.EMAIL_LENGTH_MAX:
+        raise InvalidField(field, f"has {length} characters; at most {limits.EMAIL_LENGTH_MAX}")
+    if fault := _fault_of_address(text):
+        raise InvalidField(field, f"{text!r} is no e-mail address: {fault}")
+    return text
+
+
+def is_plain_email(address: str) -> bool:
+    """Whether this is an address such as nearly everybody has. What is wrong or unusual with the others, `email` says."""
+    return (
+        _PLAIN_EMAIL.fullmatch(address) is not None
+        and len(address) <= limits.EMAIL_LENGTH_MAX
+        and (len(address) <= _LOCAL_PART_LENGTH_MAX or address.index("@") <= _LOCAL_PART_LENGTH_MAX)
+    )
+
+
+@lru_cache(maxsize=_JUDGED_REMEMBERED)
+def _fault_of_address(text: str) -> str | None:
+    if not text.isascii() and (fault := fault_of(text)):
+        return f"it {fault}"
+    try:
+        validate_email(text, check_deliverability=False, test_environment=True, strict=True)
+    except EmailNotValidError as error:
+        return str(error)
+    return _fault_of_domain(text.rpartition("@")[2])
+
+
+def _fault_of_domain(domain: str) -> str | None:
+    """Why the domain is none by IDNA 2008, or is not compared as that one: then it has letters newer than our Unicode."""
+    try:
+        dns_name = idna.encode(domain, uts46=True).decode().lower()
+    except idna.IDNAError as error:
+        return f"the domain is none by IDNA 2008: {error}"
+    return None if domain_key(domain) == dns_name else f"write its domain as {dns_name}"
