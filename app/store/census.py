@@ -3,13 +3,11 @@
 Belongs here: which runs there are, and the consistent picture of one. Does not: what has to hold of it
 (`app/domain/invariants.py`).
 
-A run's document is one moment; its bookings at rest are read after it and may be of later ones. A booking that rests carries
-the version of the commit that last changed it. So as long as none of them is newer than the document, all of them are as the
-document knew them. Where some are, the document is read again, and of the bookings only those that changed since the one before
-it: these are few, and copied a moment after their commit, so that the second or third look finds none.
+A run, its bookings at rest and their payments are read in one snapshot (`snapshots.py`): nothing of what is under way is seen
+half done.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,11 +18,13 @@ from app.domain.run import TrainRun
 from app.store.bookings import recent_pipeline
 from app.store.documents import booking_from, events_from, run_from
 from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
+from app.store.payments import KeptPayment, Payments
+from app.store.snapshots import Snapshot, Snapshots
 
-# Looks at one run before it is given up as changing too fast: each takes milliseconds, and two or three suffice.
-_LOOKS_MAX = 20
 # Bookings of one run: more than a run can hold, 5,000 seats sold leg by leg and given back as often.
 _BOOKINGS_MAX = 1_000_000
+# Payments of one statement: about a megabyte.
+_PAYMENTS_MAX = 500
 
 # What reading a document of another shape raises.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
@@ -38,13 +38,14 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunPicture:
-    """A run and all its bookings, by reference, at one moment; the events that its document still carries.
+    """A run, its bookings by reference, and their payments by id, at one moment; the events that its document still carries.
 
     `twice` are references of several recent bookings, `elsewhere` leads from recent ones to other runs that have them as well.
     """
 
     run: TrainRun
     bookings: dict[str, Booking]
+    payments: dict[str, KeptPayment]
     outbox: list[Event]
     twice: list[str]
     elsewhere: dict[str, str]
@@ -56,6 +57,8 @@ class Census:
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
+        self._payments = Payments(database)
+        self._snapshots = Snapshots(database)
 
     async def list_run_ids(self, after: str, limit: int) -> list[str]:
         """At most `limit` runs, by id, behind `after`; those also that there are only bookings of."""
@@ -76,65 +79,52 @@ class Census:
         return sorted({*known, *booked})[:limit]
 
     async def picture(self, run_id: str) -> RunPicture | None:
-        """The run with all its bookings; None where it changes faster than it can be read, or where there is no such run.
+        """The run with all its bookings and their payments; None where there is no such run.
 
         Raises UnreadableError.
         """
         try:
-            return await self._picture(run_id)
+            return await self._snapshots.read(lambda snapshot: self._picture(snapshot, run_id))
         except _UNREADABLE as error:
             raise UnreadableError(f"run {run_id}: {error!r}") from error
 
-    async def version(self, run_id: str) -> int | None:
-        """The version of a run's last commit; None where there is no such run."""
-        with outage_refused():
-            document = await self._runs.find_one({"_id": run_id}, {"version": 1})
-        return None if document is None else int(document["version"])
-
-    async def _picture(self, run_id: str) -> RunPicture | None:
-        settled: dict[str, Document] = {}
-        since = -1
-        for _ in range(_LOOKS_MAX):
-            with outage_refused():
-                document = await self._runs.find_one({"_id": run_id})
-                if document is None:
-                    return None
-                changed = {"run_id": run_id, "revision": {"$gt": since}}
-                latest = await self._bookings.find(changed).sort("revision", 1).to_list(_BOOKINGS_MAX)
-            settled.update({one["_id"]: one for one in latest})  # of two revisions, the newer comes later
-            newer = [one["revision"] for one in latest if one["revision"] > document["version"]]
-            if not newer or min(newer) > (await self.version(run_id) or 0):  # no commit has made these: a finding
-                return await self._developed(document, settled)
-            since = document["version"]
-        return None
-
-    async def _developed(self, document: Document, settled: dict[str, Document]) -> RunPicture:
-        run_id, recent = document["_id"], document["recent"]
-        references = [one["_id"] for one in recent]
-        newest = dict(settled)
-        for one in recent:
-            if one["_id"] not in newest or one["revision"] > newest[one["_id"]]["revision"]:
-                newest[one["_id"]] = one
+    async def _picture(self, snapshot: Snapshot, run_id: str) -> RunPicture | None:
+        documents = await snapshot.find(self._runs, {"_id": run_id}, most=1)
+        if not documents:
+            return None
+        (document,) = documents
+        settled = await snapshot.find(self._bookings, {"run_id": run_id}, most=_BOOKINGS_MAX)
+        newest = {booking["_id"]: booking for booking in settled}
+        for booking in document["recent"]:
+            if booking["_id"] not in newest or booking["revision"] > newest[booking["_id"]]["revision"]:
+                newest[booking["_id"]] = booking
+        references = [booking["_id"] for booking in document["recent"]]
         return RunPicture(
             _read(f"run {run_id}", run_from, document),
-            {reference: _read(f"booking {reference}", booking_from, one) for reference, one in newest.items()},
-            [event for one in document["outbox"] for event in _read(f"events {one['_id']}", events_from, one)],
-            sorted({one for one in references if references.count(one) > 1}),
-            await self._elsewhere(run_id, references),
+            {reference: _read(f"booking {reference}", booking_from, booking) for reference, booking in newest.items()},
+            await self._payments_of(snapshot, newest.values()),
+            [event for news in document["outbox"] for event in _read(f"events {news['_id']}", events_from, news)],
+            sorted({reference for reference in references if references.count(reference) > 1}),
+            await self._elsewhere(snapshot, run_id, references),
         )
 
-    async def _elsewhere(self, run_id: str, references: list[str]) -> dict[str, str]:
+    async def _payments_of(self, snapshot: Snapshot, bookings: Iterable[Document]) -> dict[str, KeptPayment]:
+        wanted = [booking["payment_id"] for booking in bookings if booking.get("payment_id")]
+        found: dict[str, KeptPayment] = {}
+        for start in range(0, len(wanted), _PAYMENTS_MAX):
+            found |= await self._payments.find(wanted[start : start + _PAYMENTS_MAX], snapshot)
+        return found
+
+    async def _elsewhere(self, snapshot: Snapshot, run_id: str, references: list[str]) -> dict[str, str]:
         """Other runs that have a booking under one of these references."""
         if not references:
             return {}
-        wanted = {"$in": references}
-        with outage_refused():
-            settled = await self._bookings.find({"_id": wanted, "run_id": {"$ne": run_id}}, {"run_id": 1}).to_list(
-                len(references)
-            )
-            pipeline = [{"$match": {"_id": {"$ne": run_id}}}, *recent_pipeline({"_id": wanted}), {"$project": {"run_id": 1}}]
-            recent = await self._runs.aggregate(pipeline).to_list(len(references))
-        return {one["_id"]: one["run_id"] for one in (*settled, *recent)}
+        wanted, most = {"$in": references}, len(references)
+        others = {"_id": wanted, "run_id": {"$ne": run_id}}
+        settled = await snapshot.find(self._bookings, others, most=most, projection={"run_id": 1})
+        pipeline = [{"$match": {"_id": {"$ne": run_id}}}, *recent_pipeline({"_id": wanted}), {"$project": {"run_id": 1}}]
+        recent = await snapshot.aggregate(self._runs, pipeline, most=most)
+        return {booking["_id"]: booking["run_id"] for booking in (*settled, *recent)}
 
     async def resting_on_payments(self, references: Sequence[str]) -> dict[str, Resting]:
         """Those of these bookings that there are, recent or at rest, by reference."""

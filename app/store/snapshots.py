@@ -135,17 +135,27 @@ class _ReadsOfOneMoment:
     async def _read(self, collection: Collection, command: Document, most: int) -> list[Document]:
         if not self._at and self._waits_for_primary:
             newest = (await self._database.command("ping")).get("operationTime")  # None from what is no replica set
-            reply = await self._send(collection, command, {} if newest is None else {"afterClusterTime": newest})
+            answer = await self._send(collection, command, {} if newest is None else {"afterClusterTime": newest})
         else:
-            reply = await self._send(collection, command, self._at)
-        answer = reply["cursor"]
-        self._at = {"atClusterTime": answer["atClusterTime"]}
+            answer = await self._send(collection, command, self._at)
+        if not self._at and "atClusterTime" not in answer:
+            return await self._read_what_may_not_exist(collection, command, most)
+        self._at = self._at or {"atClusterTime": answer["atClusterTime"]}
         found: list[Document] = answer["firstBatch"]
         return await self._read_all(collection, command, answer["id"], most) if answer["id"] else found
 
+    async def _read_what_may_not_exist(self, collection: Collection, command: Document, most: int) -> list[Document]:
+        """Reads again after a first read of a collection that is not there: `find` then names no moment, `aggregate` does."""
+        nothing: Document = {"aggregate": collection.name, "pipeline": [{"$limit": 1}], "cursor": {}}
+        self._at = {"atClusterTime": (await self._send(collection, nothing, {}))["atClusterTime"]}
+        return await self._read(collection, command, most)
+
     async def _send(self, collection: Collection, command: Document, moment: Document) -> Document:
-        concern = {"level": "snapshot", **moment}
-        return await self._database.command({**command, "readConcern": concern}, codec_options=collection.codec_options)
+        """The cursor in the reply."""
+        whole = {**command, "readConcern": {"level": "snapshot", **moment}}
+        reply = await self._database.command(whole, codec_options=collection.codec_options)
+        cursor: Document = reply["cursor"]
+        return cursor
 
     async def _read_all(self, collection: Collection, command: Document, cursor_id: int, most: int) -> list[Document]:
         """Reads again, by a cursor of its own and at the same moment, what one answer of 16 MB cannot hold."""

@@ -108,32 +108,20 @@ class Verifying:
             self._report.add([Finding(Check.READABLE, f"run {run_id}", str(error))])
             return
         if picture is None:
-            await self._tell_not_seen(run_id)
+            self._report.add([Finding(Check.READABLE, f"run {run_id}", "has bookings, and there is no such run")])
             return
         self._report.bookings += len(picture.bookings)
         self._report.add(check_run(picture.run, picture.bookings, self._sources.clock(), self._patience))
         self._report.add(check_references(run_id, picture.twice, picture.elsewhere))
         self._report.add(check_outbox(run_id, picture.outbox, self._before))
-        await self._verify_money(picture)
+        self._verify_money(picture)
 
-    async def _tell_not_seen(self, run_id: str) -> None:
-        if await self._sources.census.version(run_id) is None:
-            finding = Finding(Check.READABLE, f"run {run_id}", "has bookings, and there is no such run")
-        else:
-            finding = Finding(
-                Check.READABLE, f"run {run_id}", "changes faster than it can be read; verify again", is_warning=True
-            )
-        self._report.add([finding])
-
-    async def _verify_money(self, picture: RunPicture) -> None:
-        paid = [one for one in picture.bookings.values() if one.payment_id]
-        for start in range(0, len(paid), _PAGE):
-            page = paid[start : start + _PAGE]
-            kept = await self._sources.payments.find([one.payment_id for one in page])
-            now = self._sources.clock()
-            for booking in page:
-                payment = kept[booking.payment_id].payment if booking.payment_id in kept else None
-                self._report.add(check_booking(booking, payment, now, self._patience))
+    def _verify_money(self, picture: RunPicture) -> None:
+        now = self._sources.clock()
+        for booking in picture.bookings.values():
+            if booking.payment_id:
+                kept = picture.payments.get(booking.payment_id)
+                self._report.add(check_booking(booking, kept.payment if kept else None, now, self._patience))
 
     async def _verify_payments(self) -> None:
         after = ""

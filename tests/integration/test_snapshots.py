@@ -119,6 +119,16 @@ async def test_what_is_larger_than_one_answer_of_the_database_is_read_as_of_the_
     assert await Snapshots(database).read(look) == [*(document["_id"] for document in texts), "first"]
 
 
+@pytest.mark.parametrize("names", [("missing", "right"), ("right", "missing"), ("missing", "missing")])
+async def test_a_collection_that_is_not_there_yet_is_empty(database: Database, names: tuple[str, str]) -> None:
+    async def look(snapshot: Snapshot) -> list[list[str]]:
+        first = await ids_in(snapshot, database, names[0])
+        await database["right"].insert_one({"_id": "later"})
+        return [first, await ids_in(snapshot, database, names[1])]
+
+    assert await Snapshots(database).read(look) == [["first"] if name == "right" else [] for name in names]
+
+
 async def test_a_refusal_of_who_looks_passes(database: Database) -> None:
     async def look(snapshot: Snapshot) -> None:
         raise Refusal(Reason.TRAIN_NOT_FOUND, "there is no such train")
