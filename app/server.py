@@ -19,8 +19,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from app.config import Settings
 from app.connections import connections_to, take_no_more
@@ -28,6 +26,7 @@ from app.health import Health
 from app.measuring import Measuring
 from app.opening import StartError, grpc_options, lane_bounds, open_database, provider_of, tracing_of
 from app.rpc.interceptors import Guard, GuardedServer
+from app.rpc.open_services import OpenGuard, add_open_services
 from app.rpc.servicers import add_services, method_names
 from app.store.driver import Client, Database
 from app.store.embedded import EmbeddedMongod
@@ -106,13 +105,14 @@ class Server:
         self._guard = Guard(
             calls_in_flight_max=settings.calls_in_flight_max,
             call_seconds_max=settings.call_seconds_max,
+            request_seconds_max=settings.request_seconds_max,
             is_available=lambda: self._health.is_available,
             # What is first begins first and ends last: the others find its span to be the current one.
             observer=calls_seen_by([*(one.calls for one in (self._tracing, measuring) if one is not None), self._logged_calls]),
         )
         self._grpc = grpc.aio.server(options=grpc_options(settings))
         services = add_services(
-            GuardedServer(self._grpc, self._guard),
+            GuardedServer(self._grpc, self._guard.around),
             BookingUseCases(self.store, self.paying, present_moment),
             TrainUseCases(self.store, present_moment),
             UserUseCases(self.store, present_moment),
@@ -121,8 +121,8 @@ class Server:
             settings.call_seconds_max,
         )
         self._health = Health(services)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
-        reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        open_guard = OpenGuard(settings.request_seconds_max, self._logged_calls)
+        add_open_services(self._grpc, open_guard, self._health.servicer, services)
         if measuring is not None:
             measuring.watch(self.store.lanes, lambda: self._health.is_available, lambda: self._health.is_ready)
 

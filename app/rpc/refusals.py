@@ -56,6 +56,8 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
     Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Reason.MESSAGE_MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.MESSAGE_INCOMPLETE: grpc.StatusCode.INVALID_ARGUMENT,
 }
 
 # After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds, a

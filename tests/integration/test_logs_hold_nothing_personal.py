@@ -56,6 +56,9 @@ class _Context:
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (("x-seatline-user", EMAIL),)
 
+    async def read(self) -> bytes:
+        return SENT.encode()
+
     async def abort(self, code: grpc.StatusCode, text: str, metadata: object) -> NoReturn:
         raise _Aborted
 
@@ -78,10 +81,16 @@ async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_req
     async def behavior(request: object, context: object) -> None:
         raise fault
 
-    guard = Guard(calls_in_flight_max=9, call_seconds_max=9, is_available=lambda: True, observer=LoggedCalls(99))
-    handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior))
+    guard = Guard(
+        calls_in_flight_max=9,
+        call_seconds_max=9,
+        request_seconds_max=9,
+        is_available=lambda: True,
+        observer=LoggedCalls(99),
+    )
+    handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior, bytes.decode, str.encode))
     with pytest.raises(_Aborted):
-        await asyncio.create_task(handler.unary_unary(SENT, _Context()))
+        await asyncio.create_task(handler.stream_unary(None, _Context()))
     (line,) = lines()
     reason = fault.reason if isinstance(fault, Refusal) else Reason.INTERNAL
     assert (line["method"], line["code"], line["reason"]) == (METHOD[1:], STATUS_CODES[reason].name, reason.value)

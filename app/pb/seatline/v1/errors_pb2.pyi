@@ -117,6 +117,10 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
     ERROR_REASON_TOO_MANY_REFUSALS: _ErrorReason.ValueType  # 40
     """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
+    ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 47
+    """INVALID_ARGUMENT: the bytes of the request are no message of the type that the method takes."""
+    ERROR_REASON_MESSAGE_INCOMPLETE: _ErrorReason.ValueType  # 48
+    """INVALID_ARGUMENT: the call ended without a request, or its request did not arrive whole in time."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -199,3 +203,7 @@ ERROR_REASON_PAYMENT_REJECTED: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
 ERROR_REASON_TOO_MANY_REFUSALS: ErrorReason.ValueType  # 40
 """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
+ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
+"""INVALID_ARGUMENT: the bytes of the request are no message of the type that the method takes."""
+ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48
+"""INVALID_ARGUMENT: the call ended without a request, or its request did not arrive whole in time."""

@@ -1,0 +1,115 @@
+"""The guard of what anybody may ask at any time: health checks and reflection.
+
+Belongs here: reading their requests, refusing those that are none, and bounding what stays open. Does not: the guard of our own
+services (`interceptors.py`), nor what is answered (`app/health.py`, grpc_reflection).
+
+A database that is away, or a server that answers as many calls as it may, keeps nobody from asking. They are no part of the
+metrics of calls, since probes would hide what clients see.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from app.domain.refusals import Reason, Refusal
+from app.rpc.calls import Context
+from app.rpc.faults import forget_frames, incident_of
+from app.rpc.interceptors import GuardedServer, Handler
+from app.rpc.messages import Parse, request_of
+from app.rpc.observing import CallObserver
+from app.rpc.refusals import STATUS_CODES, abort_arguments
+
+# A client watches the health of each name that it uses, and asks for descriptions with one tool at a time.
+STREAMS_PER_CONNECTION_MAX = 16
+
+
+class OpenGuard:
+    """Guards services of the library. A request may take `request_seconds_max` to arrive; `observer` is told of refusals."""
+
+    def __init__(self, request_seconds_max: float, observer: CallObserver) -> None:
+        self._request_seconds_max, self._observer = request_seconds_max, observer
+        self._streams: Counter[str] = Counter()
+
+    def around(self, method: str, handler: Handler) -> Handler:
+        """The handler of a unary call, or of one that streams its answers or both, guarded."""
+        parse: Any = handler.request_deserializer
+        behavior: Any = handler.unary_unary or handler.unary_stream or handler.stream_stream
+
+        async def of_one_request(context: Context) -> Any:
+            return await behavior(request_of(await self._read_first(context), parse), context)
+
+        async def of_a_stream(context: Context) -> None:
+            async for answer in behavior(self._requests(context, parse), context):
+                await context.write(answer)
+
+        if handler.unary_unary:
+            unary: Any = self._guard(method, of_one_request)
+            return grpc.stream_unary_rpc_method_handler(unary, None, handler.response_serializer)
+        streaming: Any = self._guard(method, self._counted(of_one_request if handler.unary_stream else of_a_stream))
+        return grpc.stream_stream_rpc_method_handler(streaming, None, handler.response_serializer)
+
+    def _guard(self, method: str, answer: Callable[[Context], Awaitable[Any]]) -> Callable[[object, Context], Awaitable[Any]]:
+        async def guarded(messages: object, context: Context) -> Any:
+            begun = self._observer.began(method, context)
+            try:
+                try:
+                    return await answer(context)
+                except Refusal as error:
+                    refusal = error
+                except grpc.aio.AbortError as error:
+                    forget_frames(error)
+                    raise
+                except Exception as error:  # whatever it is, it is a fault of ours
+                    refusal = incident_of(error)
+                self._observer.ended(begun, method, STATUS_CODES[refusal.reason], refusal.reason)
+                forget_frames(refusal)
+                await context.abort(*abort_arguments(refusal))
+            finally:  # gRPC keeps what `abort` raises with the call, and it knows this frame
+                del messages, context
+
+        return guarded
+
+    def _counted(self, answer: Callable[[Context], Awaitable[Any]]) -> Callable[[Context], Awaitable[Any]]:
+        """Answers where the connection has room for one more stream."""
+
+        async def counted(context: Context) -> None:
+            connection = context.peer()
+            if self._streams[connection] >= STREAMS_PER_CONNECTION_MAX:
+                raise Refusal(Reason.TOO_MANY_CALLS, f"a connection may have {STREAMS_PER_CONNECTION_MAX} such calls open")
+            self._streams[connection] += 1
+            try:
+                await answer(context)
+            finally:
+                self._streams[connection] -= 1
+                if not self._streams[connection]:
+                    del self._streams[connection]
+
+        return counted
+
+    async def _read_first(self, context: Context) -> Any:
+        try:
+            async with asyncio.timeout(self._request_seconds_max):
+                return await context.read()
+        except TimeoutError:
+            raise Refusal(Reason.MESSAGE_INCOMPLETE, "the request did not arrive in time") from None
+
+    async def _requests(self, context: Context, parse: Parse) -> AsyncIterator[Any]:
+        data = await self._read_first(context)
+        while data is not grpc.aio.EOF:
+            yield request_of(data, parse)
+            data = await context.read()
+
+
+def add_open_services(
+    server: grpc.aio.Server, guard: OpenGuard, servicer: health_pb2_grpc.HealthServicer, services: tuple[str, ...]
+) -> None:
+    """Adds health checks, answered by `servicer`, and reflection of these services to a server."""
+    guarded: Any = GuardedServer(server, guard.around)  # the generated functions are typed for the servers of the library
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, guarded)
+    described = reflection.aio.ReflectionServicer((*services, health.SERVICE_NAME, reflection.SERVICE_NAME))
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, guarded)  # type: ignore[no-untyped-call]

@@ -1,0 +1,95 @@
+"""How large requests are: the largest that the contract allows fit into a message, and larger ones cost little to refuse."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.type.money_pb2 import Money
+
+from app.config import Settings
+from app.domain import limits
+from app.domain.refusals import InvalidField
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.rpc import requests
+from app.rpc.messages import request_of
+
+BYTES_MAX = Settings.model_fields["message_bytes_max"].default
+WIDEST = "\U0001f684"  # four bytes
+NAME = WIDEST * limits.NAME_LENGTH_MAX
+EMAIL = WIDEST * (limits.EMAIL_LENGTH_MAX // 4)
+SHORT_NAME = "W" * limits.SHORT_NAME_LENGTH_MAX
+REFUSED_SECONDS_MAX = 0.010
+
+
+def _train() -> operator_pb2.Train:
+    stop = operator_pb2.TrainStop(
+        name=NAME,
+        code=WIDEST * limits.STOP_CODE_LENGTH_MAX,
+        time_zone="America/Argentina/ComodRivadavia",  # the longest
+        arrive_time="23:58",
+        arrive_day_offset=limits.DAY_OFFSET_MAX,
+        depart_time="23:59",
+        depart_day_offset=limits.DAY_OFFSET_MAX,
+    )
+    fare = Money(currency_code="USD", units=limits.FARE_MINOR_MAX // 100, nanos=990_000_000)
+    return operator_pb2.Train(
+        train_id="t" * limits.TRAIN_ID_LENGTH_MAX,
+        number=WIDEST * limits.TRAIN_NUMBER_LENGTH_MAX,
+        stops=[stop] * limits.STOPS_PER_TRAIN_MAX,
+        sections=[operator_pb2.Section(name=SHORT_NAME, fare=fare)] * limits.SECTIONS_PER_TRAIN_MAX,
+        coaches=[operator_pb2.Coach(name=SHORT_NAME, section=SHORT_NAME, seat_count=400)] * limits.COACHES_PER_TRAIN_MAX,
+        refund_tiers=[operator_pb2.RefundTier(hours_before=8_784, percent=100)] * limits.REFUND_TIERS_MAX,
+        waitlist_closes_before=Duration(seconds=limits.WAITLIST_CLOSES_MINUTES_MAX * 60),
+        waitlist_max=limits.WAITLIST_MAX,
+    )
+
+
+def _booking() -> booking_pb2.CreateBookingRequest:
+    return booking_pb2.CreateBookingRequest(
+        request_id="r" * limits.REQUEST_ID_LENGTH_MAX,
+        train_id="t" * limits.TRAIN_ID_LENGTH_MAX,
+        travel_date="2030-07-01",
+        origin=NAME,
+        destination=NAME,
+        section=SHORT_NAME,
+        passengers=[seat_pb2.Passenger(first_name=NAME, last_name=NAME, email=EMAIL)] * limits.PASSENGERS_PER_BOOKING_MAX,
+        seat_numbers=[limits.SEATS_PER_TRAIN_MAX] * limits.PASSENGERS_PER_BOOKING_MAX,
+        payment_token="t" * 255,
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [operator_pb2.CreateTrainRequest(train=_train(), request_id="r" * limits.REQUEST_ID_LENGTH_MAX), _booking()],
+    ids=["the largest train", "the largest booking"],
+)
+def test_the_largest_requests_of_the_contract_fit_into_a_message_with_room_to_spare(request_: Message) -> None:
+    assert request_.ByteSize() * 1.25 < BYTES_MAX
+
+
+def test_20_000_empty_stops_are_refused_within_10_milliseconds() -> None:
+    request = operator_pb2.CreateTrainRequest(request_id="r")
+    for _ in range(20_000):
+        request.train.stops.add()
+    data = request.SerializeToString()
+    assert len(data) < BYTES_MAX, "gRPC would refuse it before anybody counts"
+
+    def seconds() -> float:
+        begin = time.thread_time()  # what it takes of the processor: others use the machine, too
+        with pytest.raises(InvalidField) as refused:
+            requests.train(request_of(data, operator_pb2.CreateTrainRequest.FromString).train)
+        assert refused.value.field == "train.stops"
+        return time.thread_time() - begin
+
+    assert min(seconds() for _ in range(5)) < REFUSED_SECONDS_MAX
+
+
+@pytest.mark.parametrize("count", [10, 30_000])
+def test_elements_are_counted_however_many_there_are(count: int) -> None:
+    request = booking_pb2.CreateBookingRequest(passengers=[seat_pb2.Passenger()] * count)
+    with pytest.raises(InvalidField) as refused:
+        requests._passengers(request_of(request.SerializeToString(), booking_pb2.CreateBookingRequest.FromString).passengers)
+    assert refused.value.field == "passengers"
