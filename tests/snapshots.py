@@ -35,6 +35,7 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "bookings": dict(run.bookings),
         "live_passengers": dict(run.live_passengers),
         "holds": dict(run.holds),
+        "ended_holds": dict(run.ended_holds),
         "waiting": dict(sorted(run.waiting.items())),
         "waiting_number": run.waiting_number,
         "line": {wish: tuple(numbers) for wish, numbers in run.line.numbers.items()},

@@ -27,7 +27,7 @@ def train_create(
     from app.cli.calls import Calls
     from app.cli.screen import print_json, print_text
     from app.cli.timetable import path_in_file, request_id_for, train_from_file
-    from app.cli.wording import dry_run_text, refund_terms_text, waiting_terms_text
+    from app.cli.wording import dry_run_text, hold_terms_text, refund_terms_text, waiting_terms_text
     from app.pb.seatline.v1 import operator_pb2
 
     train = train_from_file(file)
@@ -46,7 +46,11 @@ def train_create(
         f"Train {printable(answer.train_id)} ({printable(answer.number)}): {len(answer.stops)} stops, "
         f"{len(answer.coaches)} coaches, {seat_count:,} seats."
     )
-    for heading, terms in (("Refunds", refund_terms_text(answer.refund_tiers)), ("Waiting list", waiting_terms_text(answer))):
+    for heading, terms in (
+        ("Refunds", refund_terms_text(answer.refund_tiers)),
+        ("Waiting list", waiting_terms_text(answer)),
+        ("On hold", hold_terms_text(answer)),
+    ):
         if terms:
             print_text(f"{heading}: {terms}.")
     if dry_run:

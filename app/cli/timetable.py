@@ -12,10 +12,11 @@ translated back into paths of the file.
       - {name: A, fare: USD 20.00}
     coaches:
       - {name: 1, section: A, seats: 56}
-    refund_tiers:                # these three may be left out
+    refund_tiers:                # these four may be left out
       - {hours_before: 24, percent: 100}
     waitlist_closes_before: 4h
     waitlist_max: 500
+    hold_percent_max: 25
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ class _Reading:
 
     def train(self, document: object) -> operator_pb2.Train:
         known = ("train_id", "number", "stops", "sections", "coaches")
-        top = self._mapping("train", document, known, ("refund_tiers", "waitlist_closes_before", "waitlist_max"))
+        optional = ("refund_tiers", "waitlist_closes_before", "waitlist_max", "hold_percent_max")
+        top = self._mapping("train", document, known, optional)
         return operator_pb2.Train(
             train_id=self._text("", top, "train_id"),
             number=self._text("", top, "number"),
@@ -138,10 +140,12 @@ class _Reading:
             coaches=self._list(top, "coaches", self._coach),
             refund_tiers=self._list(top, "refund_tiers", self._refund_tier, needed=False),
             waitlist_closes_before=self._span(top, "waitlist_closes_before"),
-            waitlist_max=self._whole_number("", top, "waitlist_max", needed=False)
-            if self._states(top, "waitlist_max")
-            else None,
+            waitlist_max=self._optional_number(top, "waitlist_max"),
+            hold_percent_max=self._optional_number(top, "hold_percent_max"),
         )
+
+    def _optional_number(self, top: dict[str, object] | None, key: str) -> int | None:
+        return self._whole_number("", top, key, needed=False) if self._states(top, key) else None
 
     def _stop(self, path: str, item: object) -> operator_pb2.TrainStop:
         known = ("name", "code", "time_zone", "arrive", "depart", "arrive_day", "depart_day")

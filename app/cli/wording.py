@@ -172,6 +172,11 @@ def waiting_terms_text(train: operator_pb2.Train) -> str:
     return ", ".join(said)
 
 
+def hold_terms_text(train: operator_pb2.Train) -> str:
+    """Such as "25 % of the seats at a time"; empty where the train does not state it."""
+    return f"{train.hold_percent_max} % of the seats at a time" if train.HasField("hold_percent_max") else ""
+
+
 def span_text(minutes_total: int) -> str:
     """Such as "4 h", "1 h 30 min" or "45 min"."""
     hours, minutes = divmod(minutes_total, _MINUTES_PER_HOUR)

@@ -6,8 +6,9 @@ Belongs here: the value and its name. Does not: the decisions (`holding.py`).
 import hashlib
 import re
 from base64 import b32encode
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from app.domain import limits
 from app.domain.booking import Seat
 from app.domain.money import Money
 from app.domain.people import email_key
@@ -38,6 +39,32 @@ class Hold:
     def price(self) -> Money:
         """What a booking of these seats costs."""
         return Money(self.fare_minor * len(self.seats), self.currency)
+
+
+@value(frozen=True, slots=True)
+class EndedHold:
+    """A hold that is over, as its run remembers it: who had which places (section, seat number) on which legs.
+
+    `expire_time` is when it ran out, or would have, had it not been released or used before; `was_used` by a booking.
+    """
+
+    key: str
+    owner_key: str
+    legs: int
+    places: tuple[tuple[str, int], ...]
+    expire_time: datetime
+    was_used: bool
+
+    @property
+    def free_time(self) -> datetime:
+        """From when its owner may hold the same seats again."""
+        return self.expire_time + timedelta(seconds=limits.HOLD_AGAIN_SECONDS)
+
+
+def ended(hold: Hold, *, was_used: bool = False) -> EndedHold:
+    """What a run remembers of a hold that is over."""
+    places = tuple((seat.section, seat.number) for seat in hold.seats)
+    return EndedHold(hold.key, hold.owner_key, hold.legs, places, hold.expire_time, was_used)
 
 
 def hold_key(email: str, request_id: str) -> str:

@@ -4,15 +4,24 @@ Belongs here: HoldSeats and ReleaseHold on a train run. Does not: the sale of he
 
 A hold takes its seats as a sale does, counter and all, so that numbers rise in the order of asking whether or not somebody
 pays at once. It ends by itself: every decision on a run first drops the holds that are over (`drop_expired_holds`).
+
+Holds cost nothing, so they are bounded, lest somebody keeps seats from others without paying:
+1. One person has `HOLDS_PER_USER_MAX` of them on a run. That is little to somebody with many names, so:
+2. At most a share of the run's seats, `hold_percent_max` of its terms, is on hold at a time, whoever asks.
+3. Whose hold ran out waits `HOLD_AGAIN_SECONDS` before holding any of its seats again on the same legs. A hold that was
+   released is as good as one that goes on: who holds its seats again before it would have run out gets them until then, and no
+   longer. Both may book them at once. Operators, who see to groups and to people on the phone, need not wait.
+The run remembers holds that are over for as long as that takes, the last `ENDED_HOLDS_PER_RUN_MAX` of them.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from app.domain import limits
 from app.domain.booking import CreateBooking, HoldSeats, ReleaseHold
 from app.domain.events import EventType, Json
-from app.domain.hold import Hold, hold_id, hold_key, split_hold_id
+from app.domain.hold import Hold, ended, hold_id, hold_key, split_hold_id
 from app.domain.people import Caller, identified
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import TrainRun
@@ -24,7 +33,8 @@ from app.domain.waiting import promote
 def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     """Keeps seats for who asks. The same request gives the same hold while it lasts.
 
-    Refuses INVALID_FIELD, REQUEST_ID_REUSED, RUN_DEPARTED, SEAT_TAKEN, SECTION_FULL, HOLDS_FULL; then nothing has changed.
+    Refuses INVALID_FIELD, REQUEST_ID_REUSED, HOLD_EXPIRED (a repeated request whose hold was used by a booking), RUN_DEPARTED,
+    SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then nothing has changed.
     """
     owner = identified(command.caller)
     key, fingerprint = hold_key(owner, command.request_id), _fingerprint(command)
@@ -33,18 +43,24 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
         if existing.fingerprint != fingerprint:
             raise Refusal(Reason.REQUEST_ID_REUSED, "this request_id made a hold from another request; choose a new one")
         return existing
+    _require_not_used(run, key)
     journey = run.journey(command.origin, command.destination)
     require_not_departed(journey, now)
     owner_key = command.caller.key or ""
-    _require_room(run, owner_key)
     count = command.seat_count or len(command.seat_numbers)
+    _require_room(run, owner_key, now)
     section, numbers, by_counter = choose_seats(run, command.section, command.seat_numbers, journey.legs, count)
     fare = run.sections[section].fare
     seats = tuple(run.seat(section, number) for number in numbers)
     expire_time = now + timedelta(seconds=command.seconds)
+    places = {(seat.section, seat.number) for seat in seats}
+    _require_share(run, places, now)
+    if not command.caller.is_operator:
+        expire_time = _end_of_hold(run, owner_key, places, journey.legs, now, expire_time)
     hold = Hold(key, owner_key, fingerprint, journey.legs, seats, fare.minor, fare.currency, expire_time)
     take_seats(run, section, numbers, journey.legs, by_counter=by_counter)
     run.put_hold(hold)
+    _forget_ended(run, now)
     _tell(run, EventType.HOLD_PLACED, hold, now, command.caller.trace_parent)
     return hold
 
@@ -59,6 +75,7 @@ def release_hold(run: TrainRun, command: ReleaseHold, now: datetime) -> None:
         return
     _require_owner(hold, command.caller)
     _end(run, hold, EventType.HOLD_RELEASED, now, command.caller.trace_parent)
+    _forget_ended(run, now)
     promote(run, now)
 
 
@@ -91,13 +108,22 @@ def drop_expired_holds(run: TrainRun, now: datetime) -> bool:
     expired = [hold for hold in run.holds.values() if hold.expire_time <= now]
     for hold in sorted(expired, key=lambda one: (one.expire_time, one.key)):  # seats are sold again in the order of coming free
         _end(run, hold, EventType.HOLD_EXPIRED, now)
+    if expired:
+        _forget_ended(run, now)
     return bool(expired)
+
+
+def use_hold(run: TrainRun, hold: Hold) -> None:
+    """Ends a hold whose seats are a booking's now."""
+    run.use_hold(hold)
+    run.set_ended_hold(hold.key, ended(hold, was_used=True))
 
 
 def _end(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent: str = "") -> None:
     for seat in hold.seats:
         run.release(seat, hold.legs)
     run.drop_hold(hold)
+    run.set_ended_hold(hold.key, ended(hold))
     _tell(run, kind, hold, now, trace_parent)
 
 
@@ -122,11 +148,75 @@ def _require_owner(hold: Hold, caller: Caller) -> None:
         raise Refusal(Reason.NOT_PERMITTED, "this hold is not yours")
 
 
-def _require_room(run: TrainRun, owner_key: str) -> None:
-    if sum(1 for hold in run.holds.values() if hold.owner_key == owner_key) >= limits.HOLDS_PER_USER_MAX:
-        raise Refusal(Reason.HOLDS_FULL, f"you hold seats {limits.HOLDS_PER_USER_MAX} times on this train already")
+def held_seats_max(run: TrainRun) -> int:
+    """How many seats of a run may be on hold at a time: a share of all its seats, rounded up, and always a group's."""
+    size = sum(section.size for section in run.sections)
+    return max(limits.HELD_SEATS_ALWAYS, -(-size * run.terms.hold_percent_max // 100))
+
+
+def _require_room(run: TrainRun, owner_key: str, now: datetime) -> None:
+    """Refuses HOLDS_FULL for a person, or a run, with as many holds as may be."""
+    if not run.holds:
+        return
+    own = [hold for hold in run.holds.values() if hold.owner_key == owner_key]
+    if len(own) >= limits.HOLDS_PER_USER_MAX:
+        text = f"you hold seats {limits.HOLDS_PER_USER_MAX} times on this train already"
+        raise Refusal(Reason.HOLDS_FULL, text, retry_seconds=_first_end_seconds(own, now))
     if len(run.holds) >= limits.HOLDS_PER_RUN_MAX:
-        raise Refusal(Reason.HOLDS_FULL, "too many seats of this train are held at the moment")
+        raise _holds_full(run, now)
+
+
+def _require_share(run: TrainRun, places: set[tuple[str, int]], now: datetime) -> None:
+    """Refuses HOLDS_FULL where with these places too large a share of the seats would be on hold."""
+    held = {(seat.section, seat.number) for hold in run.holds.values() for seat in hold.seats}
+    if len(held | places) > held_seats_max(run):
+        raise _holds_full(run, now)
+
+
+def _holds_full(run: TrainRun, now: datetime) -> Refusal:
+    text = "too many seats of this train are held at the moment; book them, or come back later"
+    return Refusal(Reason.HOLDS_FULL, text, retry_seconds=_first_end_seconds(run.holds.values(), now))
+
+
+def _first_end_seconds(holds: Iterable[Hold], now: datetime) -> float:
+    return max(0.0, (min(hold.expire_time for hold in holds) - now).total_seconds())
+
+
+def _require_not_used(run: TrainRun, key: str) -> None:
+    """Refuses a repeated request whose hold became a booking: a late copy of it must not hold other seats."""
+    before = run.ended_holds.get(key)
+    if before is not None and before.was_used:
+        name = hold_id(run.train_id, run.travel_date, key)
+        raise Refusal(Reason.HOLD_EXPIRED, "the hold of this request was used by a booking", resource=("hold", name))
+
+
+def _end_of_hold(
+    run: TrainRun, owner_key: str, places: set[tuple[str, int]], legs: int, now: datetime, expire_time: datetime
+) -> datetime:
+    """When a hold of these places ends: at `expire_time`, or with an earlier hold of theirs that its owner released.
+
+    Refuses HOLD_TOO_SOON where such a hold has run out, until its `free_time`.
+    """
+    own = [
+        before
+        for before in run.ended_holds.values()
+        if before.owner_key == owner_key and not before.was_used and before.legs & legs and not places.isdisjoint(before.places)
+    ]
+    free_time = max((before.free_time for before in own if before.expire_time <= now), default=now)
+    if free_time > now:
+        text = "your hold of these seats has run out; book them, hold others, or come back later"
+        raise Refusal(Reason.HOLD_TOO_SOON, text, retry_seconds=(free_time - now).total_seconds())
+    return min([expire_time, *(before.expire_time for before in own if before.expire_time > now)])
+
+
+def _forget_ended(run: TrainRun, now: datetime) -> None:
+    """Forgets holds that have been over for long, and the oldest ones of too many."""
+    for before in [before for before in run.ended_holds.values() if before.free_time <= now]:
+        run.set_ended_hold(before.key, None)
+    excess = len(run.ended_holds) - limits.ENDED_HOLDS_PER_RUN_MAX
+    if excess > 0:
+        for before in sorted(run.ended_holds.values(), key=lambda hold: (hold.expire_time, hold.key))[:excess]:
+            run.set_ended_hold(before.key, None)
 
 
 def _fingerprint(command: HoldSeats) -> str:

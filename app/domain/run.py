@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 from app.domain.booking import Booking, BookingState, Seat
 from app.domain.events import Event, EventType, Json, event_id, sequence_of
-from app.domain.hold import Hold
+from app.domain.hold import EndedHold, Hold
 from app.domain.line import Line, Wish
 from app.domain.refusals import InvalidField
 from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
@@ -55,6 +55,7 @@ class Journal:
     bookings: dict[str, Booking | None] = field(default_factory=dict)
     freed_sequence: int | None = None
     holds: dict[str, Hold | None] = field(default_factory=dict)
+    ended_holds: dict[str, EndedHold | None] = field(default_factory=dict)
     waiting: dict[int, Waiting | None] = field(default_factory=dict)
     waiting_number: int | None = None
     holds_used: int = 0
@@ -88,6 +89,7 @@ class TrainRun:
     holds: dict[str, Hold] = field(default_factory=dict)
     waiting: dict[int, Waiting] = field(default_factory=dict)
     waiting_number: int = 0
+    ended_holds: dict[str, EndedHold] = field(default_factory=dict)
     run_id: str = field(init=False)
     journal: Journal = field(init=False, default_factory=Journal)
     line: Line = field(init=False, default_factory=Line)
@@ -149,8 +151,8 @@ class TrainRun:
         """Takes over all but the bookings of the same run, read again."""
         self.stops, self.sections = newer.stops, newer.sections
         self.version, self.freed_sequence = newer.version, newer.freed_sequence
-        self.holds, self.waiting, self.waiting_number = newer.holds, newer.waiting, newer.waiting_number
-        self.line = newer.line
+        self.holds, self.ended_holds = newer.holds, newer.ended_holds
+        self.waiting, self.waiting_number, self.line = newer.waiting, newer.waiting_number, newer.line
         self._journeys.clear()
         self._named_journeys.clear()
 
@@ -227,6 +229,12 @@ class TrainRun:
         self._set_hold(hold.key, None)
         self.journal.holds_used += 1
 
+    def set_ended_hold(self, key: str, hold: EndedHold | None) -> None:
+        """Remembers a hold that is over, or forgets it. Comes with a change of holds."""
+        self.journal.ended_holds.setdefault(key, self.ended_holds.pop(key, None))
+        if hold is not None:
+            self.ended_holds[key] = hold
+
     def join_line(self, reference: str, section: str, legs: int, count: int) -> Waiting:
         """Gives a booking the last place in the line."""
         if self.journal.waiting_number is None:
@@ -268,6 +276,8 @@ class TrainRun:
             self._set_booking(reference, booking)
         for key, hold in journal.holds.items():
             self._set_hold(key, hold)
+        for key, ended in journal.ended_holds.items():
+            self.set_ended_hold(key, ended)
         for number, place in journal.waiting.items():
             self._set_waiting(number, place)
         if journal.freed_sequence is not None:

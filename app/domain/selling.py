@@ -42,7 +42,7 @@ from app.domain.booking import (
 )
 from app.domain.events import EventType
 from app.domain.hold import Hold
-from app.domain.holding import take_hold
+from app.domain.holding import take_hold, use_hold
 from app.domain.money import Money
 from app.domain.people import email_key
 from app.domain.reference import all_references, earlier_references, reference_for
@@ -234,7 +234,7 @@ def _sell_next(sale: _Sale, section: int, numbers: list[int], by_counter: bool) 
 def _sell_held(sale: _Sale, hold: Hold) -> Booking:
     fare = Money(hold.fare_minor, hold.currency)
     booking = _booking(sale, BookingState.CONFIRMED, list(hold.seats), fare)
-    sale.run.use_hold(hold)
+    use_hold(sale.run, hold)
     return _keep(sale, booking, EventType.BOOKING_CONFIRMED)
 
 

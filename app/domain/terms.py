@@ -32,6 +32,7 @@ class SalesTerms:
     refund_tiers: tuple[RefundTier, ...] = DEFAULT_REFUND_TIERS
     waitlist_closes_minutes_before: int = 240
     waitlist_max: int = 500
+    hold_percent_max: int = limits.HOLD_PERCENT_DEFAULT
 
 
 DEFAULT_TERMS = SalesTerms()
@@ -67,3 +68,5 @@ def check_terms(terms: SalesTerms, field: str) -> None:
         raise InvalidField(f"{field}.waitlist_closes_before", "needs 0 seconds to 30 days")
     if not 0 <= terms.waitlist_max <= limits.WAITLIST_MAX:
         raise InvalidField(f"{field}.waitlist_max", f"needs 0 to {limits.WAITLIST_MAX}")
+    if not 0 <= terms.hold_percent_max <= 100:
+        raise InvalidField(f"{field}.hold_percent_max", "needs 0 to 100")

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from app.domain import limits
 from app.domain.refusals import InvalidField, Reason, Refusal
 
 DOMAIN = "seatline"
@@ -39,6 +40,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.WAITLIST_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.HOLD_EXPIRED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.HOLDS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.HOLD_TOO_SOON: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.FARE_HIGHER: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.PAYMENT_DECLINED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.PAYMENT_INSUFFICIENT: grpc.StatusCode.ABORTED,
@@ -70,6 +72,7 @@ RETRY_SECONDS: dict[Reason, float] = {
     Reason.PAYMENT_UNAVAILABLE: 1.0,
     Reason.WAITLIST_FULL: 60.0,
     Reason.HOLDS_FULL: 60.0,
+    Reason.HOLD_TOO_SOON: float(limits.HOLD_AGAIN_SECONDS),
     Reason.TOO_MANY_REFUSALS: 3600.0,
     Reason.WEBHOOKS_FULL: 60.0,
 }

@@ -199,7 +199,8 @@ def _terms(message: operator_pb2.Train) -> SalesTerms:
         if seconds or message.waitlist_closes_before.nanos:
             raise InvalidField("train.waitlist_closes_before", "must be whole minutes")
     waitlist_max = message.waitlist_max if message.HasField("waitlist_max") else DEFAULT_TERMS.waitlist_max
-    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max)
+    hold_percent_max = message.hold_percent_max if message.HasField("hold_percent_max") else DEFAULT_TERMS.hold_percent_max
+    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max, hold_percent_max)
 
 
 def _timetable_stop(message: operator_pb2.TrainStop, field: str) -> TimetableStop:

@@ -341,6 +341,7 @@ def train(kept: KeptTrain, *, validate_only: bool = False) -> operator_pb2.Train
         ],
         waitlist_closes_before=Duration(seconds=60 * value.terms.waitlist_closes_minutes_before),
         waitlist_max=value.terms.waitlist_max,
+        hold_percent_max=value.terms.hold_percent_max,
         validate_only=validate_only,
     )
 

@@ -5,6 +5,7 @@ Belongs here: the shape of every document, both ways. Does not: statements.
 train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, stops: [...], stop_forms: [...],
              sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer per seat],
              freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, terms,
+             ended_holds: {"<key>": [owner_key, legs, [[section, number], ...], expire_time, was_used]},
              holds: {"<key>": {owner_key, legs, seats: [[section, coach, number], ...], fare_minor, expire_time, ...}},
              waiting: {"<number>": [reference, section, legs, count]}, waiting_number,
              recent: [bookings], outbox: [documents as in events]}
@@ -25,7 +26,7 @@ from typing import Any
 
 from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
 from app.domain.events import Event, EventType, commit_id, event_id, sequence_of, version_of
-from app.domain.hold import Hold
+from app.domain.hold import EndedHold, Hold
 from app.domain.money import Money
 from app.domain.people import Person, email_key
 from app.domain.run import TrainRun, Waiting
@@ -184,6 +185,7 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "freed_sequence": run.freed_sequence,
         "terms": terms_document(run.terms),
         "holds": {},
+        "ended_holds": {},
         "waiting": {},
         "waiting_number": run.waiting_number,
         "recent": [],
@@ -206,6 +208,8 @@ def run_from(document: Document) -> TrainRun:
         holds={key: hold_from(key, one) for key, one in document["holds"].items()},
         waiting={int(number): _waiting_from(int(number), one) for number, one in document["waiting"].items()},
         waiting_number=document["waiting_number"],
+        # Which older documents do not have.
+        ended_holds={key: _ended_hold_from(key, one) for key, one in document.get("ended_holds", {}).items()},
     )
 
 
@@ -234,6 +238,17 @@ def hold_from(key: str, document: Document) -> Hold:
         currency=document["currency"],
         expire_time=document["expire_time"],
     )
+
+
+def ended_hold_document(hold: EndedHold) -> list[Any]:
+    """A hold that is over, without its key. Short: there may be hundreds of them."""
+    places = [[section, number] for section, number in hold.places]
+    return [hold.owner_key, hold.legs, places, hold.expire_time, hold.was_used]
+
+
+def _ended_hold_from(key: str, document: list[Any]) -> EndedHold:
+    owner_key, legs, places, expire_time, was_used = document
+    return EndedHold(key, owner_key, legs, tuple((section, number) for section, number in places), expire_time, was_used)
 
 
 def waiting_document(place: Waiting) -> list[str | int]:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.domain.run import TrainRun
 from app.domain.waiting import closes_at
-from app.store.documents import freed_document, hold_document, waiting_document
+from app.store.documents import ended_hold_document, freed_document, hold_document, waiting_document
 from app.store.driver import Document
 
 
@@ -62,6 +62,12 @@ def _write_holds_and_line(run: TrainRun, values: Document, gone: Document) -> No
             gone[f"holds.{key}"] = ""
         else:
             values[f"holds.{key}"] = hold_document(hold)
+    for key in run.journal.ended_holds:
+        ended = run.ended_holds.get(key)
+        if ended is None:
+            gone[f"ended_holds.{key}"] = ""
+        else:
+            values[f"ended_holds.{key}"] = ended_hold_document(ended)
     for number in run.journal.waiting:
         place = run.waiting.get(number)
         if place is None:

@@ -6,6 +6,7 @@ Belongs here: the shape of a train's document, both ways. Does not: runs and boo
 from collections.abc import Iterable
 from datetime import time
 
+from app.domain import limits
 from app.domain.money import Money
 from app.domain.terms import RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
@@ -82,10 +83,12 @@ def terms_document(terms: SalesTerms) -> Document:
         "refund_tiers": [[tier.hours_before, tier.percent] for tier in terms.refund_tiers],
         "waitlist_closes_minutes_before": terms.waitlist_closes_minutes_before,
         "waitlist_max": terms.waitlist_max,
+        "hold_percent_max": terms.hold_percent_max,
     }
 
 
 def terms_from(document: Document) -> SalesTerms:
     """The other way."""
     tiers = tuple(RefundTier(hours_before, percent) for hours_before, percent in document["refund_tiers"])
-    return SalesTerms(tiers, document["waitlist_closes_minutes_before"], document["waitlist_max"])
+    hold_percent_max = document.get("hold_percent_max", limits.HOLD_PERCENT_DEFAULT)  # which older documents do not have
+    return SalesTerms(tiers, document["waitlist_closes_minutes_before"], document["waitlist_max"], hold_percent_max)

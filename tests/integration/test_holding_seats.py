@@ -198,7 +198,7 @@ async def test_seats_whose_hold_is_over_go_to_those_who_wait_before_anybody_new(
 
 
 async def test_a_crowd_holds_each_seat_once_and_all_buyers_get_theirs(real_world: World) -> None:
-    run = await real_world.run("A30")
+    run = await real_world.run("A30", hold_percent_max=100)
     found = await outcomes([real_world.phone(name).hold(run) for name in people("p", 40)])
     holds = {name: one for name, one in zip(people("p", 40), found, strict=True) if isinstance(one, booking_pb2.Hold)}
     assert sorted(held_seats(one)[0] for one in holds.values()) == sorted(f"A-{number}" for number in range(1, 31))

@@ -17,6 +17,7 @@ async def test_a_train_comes_back_as_it_was_made(world: World) -> None:
     )
     sent.waitlist_closes_before.FromSeconds(90 * 60)
     sent.waitlist_max = 0
+    sent.hold_percent_max = 0
     made = await world.desk.create_train(sent)
     assert made == await world.desk.train("es9014")
     assert (made.create_time.seconds > 0, made.etag) == (True, "1")
@@ -29,6 +30,13 @@ async def test_a_train_that_says_nothing_of_terms_gets_the_usual_ones(world: Wor
     made = await world.desk.create_train(a_train("A4"))
     assert [(tier.hours_before, tier.percent) for tier in made.refund_tiers] == [(24, 100), (0, 50)]
     assert (made.waitlist_closes_before.seconds, made.waitlist_max) == (4 * 3600, 500)
+    assert made.hold_percent_max == 25
+
+
+@pytest.mark.parametrize("percent", [-1, 101])
+async def test_a_share_of_held_seats_that_is_none_is_refused_under_its_field(world: World, percent: int) -> None:
+    refused = await refusal(world.desk.create_train(a_train(hold_percent_max=percent)))
+    assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("train.hold_percent_max",))
 
 
 async def test_the_same_request_makes_one_train(world: World) -> None:

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import app.domain.changing
 import app.domain.decisions
 import app.domain.holding
+import app.domain.limits
 import app.domain.run
 import app.domain.selling
 import app.store.documents
@@ -58,6 +59,14 @@ def the_line_is_served_from_its_end() -> AbstractContextManager[Any]:
 
 def holds_that_are_over_are_honoured() -> AbstractContextManager[Any]:
     return patch.object(app.domain.decisions, "drop_expired_holds", lambda run, now: False)
+
+
+def holds_that_ran_out_are_renewed() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.limits, "HOLD_AGAIN_SECONDS", 0)
+
+
+def used_holds_are_placed_again() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.holding, "_require_not_used", lambda run, key: None)
 
 
 def passengers_may_book_twice() -> AbstractContextManager[Any]:
@@ -165,6 +174,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     nobody_is_promoted,
     the_line_is_served_from_its_end,
     holds_that_are_over_are_honoured,
+    holds_that_ran_out_are_renewed,
+    used_holds_are_placed_again,
     passengers_may_book_twice,
     refunds_are_always_whole,
     seats_that_come_free_are_forgotten,

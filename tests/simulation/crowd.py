@@ -6,7 +6,7 @@ becomes of them.
 
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from app.domain.booking import (
@@ -105,7 +105,7 @@ class Crowd:
         if self.known:
             kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
         if self._holds:
-            kinds += [(self._release, 1), (self._buy_held, 3)]
+            kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 1)]
         kind = self._chance.choices([one for one, _ in kinds], [weight for _, weight in kinds])[0]
         self._service.turns.spawn(kind(), "passenger", "passengers")
 
@@ -252,6 +252,14 @@ class Crowd:
             seat_count=count,
             seconds=chance.choice((60, 300)),
         )
+        await self._hold_this(command, count)
+
+    async def _hold_again(self) -> None:
+        command, count = self._chance.choice(self._holds)
+        is_new = self._chance.random() < 0.5  # of the same person, for the same seats perhaps
+        await self._hold_this(replace(command, request_id=self._request_id()) if is_new else command, count)
+
+    async def _hold_this(self, command: HoldSeats, count: int) -> None:
         text = f"hold {command.request_id} of {count}"
         hold = await self._ask(text, lambda server: server.bookings.hold(command, self._deadline()))
         if hold is not None:

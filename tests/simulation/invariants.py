@@ -132,6 +132,40 @@ def no_hold_is_over(run: Document, decided_at: datetime) -> Iterator[str]:
             yield f"hold {key} was over at {hold['expire_time']}, and is there after a commit of {decided_at}"
 
 
+def holds_keep_to_their_share(run: Document) -> Iterator[str]:
+    """No more seats are on hold than the train's terms allow; nine always may be."""
+    held = {(section, number) for hold in run["holds"].values() for section, _, number in hold["seats"]}
+    size = sum(len(section["sold_legs"]) for section in run["sections"])
+    if len(held) > 9 and 100 * (len(held) - 1) >= size * run["terms"]["hold_percent_max"]:
+        yield f"{len(held)} of {size} seats are on hold"
+
+
+def nobody_holds_on_and_on(before: Document, run: Document, decided_at: datetime) -> Iterator[str]:
+    """Whose hold ran out holds none of its seats again for a quarter of an hour; a used hold is not placed again."""
+    for key, hold in run["holds"].items():
+        if key in before["holds"]:
+            continue
+        places = [[section, number] for section, _, number in hold["seats"]]
+        for owner, legs, ended, expire_time, was_used in before["ended_holds"].values():
+            is_again = (
+                owner == hold["owner_key"] and not was_used and legs & hold["legs"] and any(one in places for one in ended)
+            )
+            if is_again and expire_time <= decided_at < expire_time + timedelta(minutes=15):
+                yield f"hold {key} has seats of a hold that ran out at {expire_time}"
+            if is_again and decided_at < expire_time < hold["expire_time"]:
+                yield f"hold {key} lasts longer than the one that was released, until {expire_time}"
+        if key in before["ended_holds"] and before["ended_holds"][key][4]:
+            yield f"hold {key} was used, and is placed again"
+
+
+def holds_that_end_are_remembered(before: Document, run: Document, decided_at: datetime) -> Iterator[str]:
+    """What was a hold and is none any more is among those that ended, for a quarter of an hour."""
+    for key, hold in before["holds"].items():
+        is_recent = decided_at < hold["expire_time"] + timedelta(minutes=15)
+        if is_recent and key not in run["holds"] and key not in run["ended_holds"]:
+            yield f"hold {key} is over and forgotten"
+
+
 def next_due_is_known(run: Document) -> Iterator[str]:
     """The sweep that looks for what is due will find the run."""
     moments = [hold["expire_time"] for hold in run["holds"].values()]

@@ -109,6 +109,8 @@ class Record:
         if version != before["version"] + 1:
             raise Violation(f"{name} went from version {before['version']} to {version}")
         require(f"commit {version} of {name}", self._run_complaints(run, decided_at))
+        require(f"commit {version} of {name}", invariants.nobody_holds_on_and_on(before, run, decided_at))
+        require(f"commit {version} of {name}", invariants.holds_that_end_are_remembered(before, run, decided_at))
         require(f"commit {version} of {name}", invariants.events_follow_from_the_commit(run, told))
         require(f"commit {version} of {name}", invariants.changes_are_told(changed, told))
         promoted = [
@@ -129,6 +131,7 @@ class Record:
         yield from invariants.line_is_those_who_wait(run, bookings)
         yield from invariants.nobody_waits_for_free_seats(run, decided_at)
         yield from invariants.no_hold_is_over(run, decided_at)
+        yield from invariants.holds_keep_to_their_share(run)
         yield from invariants.next_due_is_known(run)
         yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].kept)
 

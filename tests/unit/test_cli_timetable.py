@@ -58,6 +58,7 @@ def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
         assert not train.refund_tiers
         assert not train.HasField("waitlist_closes_before")
         assert not train.HasField("waitlist_max")
+        assert not train.HasField("hold_percent_max")
 
 
 @pytest.mark.parametrize(
@@ -65,10 +66,11 @@ def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
     [("4h", 14_400), ("90m", 5_400), ("1h 30m", 5_400), ("1h30m", 5_400), ("0m", 0), ('"720h"', 2_592_000)],
 )
 def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str, seconds: int) -> None:
-    train = train_from_text(GOOD + f"waitlist_closes_before: {written}\nwaitlist_max: 0\n", source="f")
+    train = train_from_text(GOOD + f"waitlist_closes_before: {written}\nwaitlist_max: 0\nhold_percent_max: 0\n", source="f")
     assert train.HasField("waitlist_closes_before")
     assert train.waitlist_closes_before.seconds == seconds
     assert (train.HasField("waitlist_max"), train.waitlist_max) == (True, 0)
+    assert (train.HasField("hold_percent_max"), train.hold_percent_max) == (True, 0)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from app.domain.holding import hold_seats, release_hold
 from app.domain.money import Money
 from app.domain.people import Caller
 from app.domain.refusals import Reason
+from app.domain.terms import SalesTerms
 from tests.builders import (
     ASHFORD,
     DEPARTS_LONDON,
@@ -165,7 +166,7 @@ def test_one_person_holds_seats_only_so_many_times() -> None:
 
 
 def test_a_run_has_only_so_many_holds() -> None:
-    run = a_run(" ".join(["A400"] * 6))
+    run = a_run(" ".join(["A400"] * 6), terms=SalesTerms(hold_percent_max=100))
     for number in range(limits.HOLDS_PER_RUN_MAX):
         hold_seats(run, asks_to_hold(f"p{number}"), NOW)
     run.committed()

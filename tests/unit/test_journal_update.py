@@ -145,7 +145,10 @@ def test_a_booking_with_a_hold_touches_no_seat() -> None:
     run = a_run("A4")
     held = hold(run)
     create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
-    assert paths(update_of(run)) == {"$set": [*TOLD, *COMMITTED], "$unset": [f"holds.{held.key}", "next_due"]}
+    assert paths(update_of(run)) == {
+        "$set": [f"ended_holds.{held.key}", *TOLD, *COMMITTED],
+        "$unset": [f"holds.{held.key}", "next_due"],
+    }
 
 
 def test_a_place_in_the_line_is_named_by_its_number() -> None:

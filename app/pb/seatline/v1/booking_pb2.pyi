@@ -671,7 +671,7 @@ class HoldSeatsRequest(message.Message):
 
     @builtins.property
     def ttl(self) -> duration_pb2.Duration:
-        """For how long, 1 second to 15 minutes. Without it: 5 minutes."""
+        """For how long at most, 1 second to 15 minutes. Without it: 5 minutes."""
 
     def __init__(
         self,

@@ -150,9 +150,12 @@ class BookingServiceServicer:
 
     def HoldSeats(self, request, context):
         """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-        gives the same hold while it lasts.
+        gives the same hold while it lasts, and none once a booking has used it.
+        At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
+        holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
+        not wait.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

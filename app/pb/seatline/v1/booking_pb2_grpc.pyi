@@ -67,9 +67,12 @@ class BookingServiceStub:
     """
     HoldSeats: grpc.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]
     """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-    gives the same hold while it lasts.
+    gives the same hold while it lasts, and none once a booking has used it.
+    At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
+    holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
+    not wait.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
     """
     ReleaseHold: grpc.UnaryUnaryMultiCallable[booking_pb2.ReleaseHoldRequest, booking_pb2.ReleaseHoldResponse]
     """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
@@ -115,9 +118,12 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """
     HoldSeats: aio.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]  # type: ignore[assignment]
     """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-    gives the same hold while it lasts.
+    gives the same hold while it lasts, and none once a booking has used it.
+    At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
+    holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
+    not wait.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
     """
     ReleaseHold: aio.UnaryUnaryMultiCallable[booking_pb2.ReleaseHoldRequest, booking_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
     """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
@@ -208,9 +214,12 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Hold, abc.Awaitable[booking_pb2.Hold]]:
         """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-        gives the same hold while it lasts.
+        gives the same hold while it lasts, and none once a booking has used it.
+        At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
+        holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
+        not wait.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds, busy); ABORTED; UNAVAILABLE.
+        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
         """
 
     @abc_1.abstractmethod

@@ -115,6 +115,8 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
     ERROR_REASON_PAYMENT_REJECTED: _ErrorReason.ValueType  # 38
     """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
+    ERROR_REASON_HOLD_TOO_SOON: _ErrorReason.ValueType  # 39
+    """RESOURCE_EXHAUSTED, with RetryInfo: the caller's hold of these seats ran out. Book them, hold others, or wait as long."""
     ERROR_REASON_TOO_MANY_REFUSALS: _ErrorReason.ValueType  # 40
     """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 47
@@ -201,6 +203,8 @@ ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 36
 """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
 ERROR_REASON_PAYMENT_REJECTED: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
+ERROR_REASON_HOLD_TOO_SOON: ErrorReason.ValueType  # 39
+"""RESOURCE_EXHAUSTED, with RetryInfo: the caller's hold of these seats ran out. Book them, hold others, or wait as long."""
 ERROR_REASON_TOO_MANY_REFUSALS: ErrorReason.ValueType  # 40
 """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
