@@ -14,10 +14,14 @@ the change, as PEP 495 does: 02:30 becomes 03:30, and the train waits for nothin
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.text import compared
 from app.domain.values import value
+
+_FORMS_REMEMBERED = 16_384  # names and codes of stops, of some thousand trains
 
 
 @value(frozen=True, slots=True)
@@ -119,13 +123,17 @@ def _instant(call: Call | None, travel_date: date, zone: ZoneInfo, previous: dat
 
 
 def stop_forms(stop: Stop | TimetableStop) -> set[str]:
-    """What a stop may be called, as it is compared: its name and its code, in any case."""
-    return {form.casefold() for form in (stop.name, stop.code) if form}
+    """What a stop may be called, as it is compared: its name and its code."""
+    return {stop_form(form) for form in (stop.name, stop.code) if form}
 
 
+@lru_cache(maxsize=_FORMS_REMEMBERED)
 def stop_form(text: str) -> str:
-    """What a caller calls a stop, as it is compared."""
-    return text.strip().casefold()
+    """What a stop is called, as it is compared. Remembered: lists compare the same few names for each run.
+
+    Unlike with people, "ß" is "ss": boards write Gießen as GIESSEN, and no two stations are told apart by it.
+    """
+    return compared(text.casefold())
 
 
 def find_stop(stops: Sequence[Stop], text: str, field: str) -> int:

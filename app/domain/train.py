@@ -5,7 +5,7 @@ Belongs here: its layout and timetable, and what makes them valid. Does not: any
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,11 +13,13 @@ from app.domain import limits
 from app.domain.money import Money
 from app.domain.refusals import InvalidField, Refusal
 from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
-from app.domain.timetable import Call, TimetableStop, on_date
+from app.domain.text import fault_of, trimmed
+from app.domain.timetable import Call, TimetableStop, on_date, stop_form
 
 TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
 _SHORT_NAME = re.compile(rf"[A-Z0-9]{{1,{limits.SHORT_NAME_LENGTH_MAX}}}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_TEXT_LENGTH_MAX = 1_000  # code points; what is longer is refused in any form, and not worth composing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,25 @@ class KeptTrain:
     version: int
 
 
+def with_trimmed_texts(train: Train) -> Train:
+    """The train as it is stored: its texts composed (Unicode NFC) and without blanks around."""
+    return replace(
+        train,
+        train_id=_trimmed(train.train_id),
+        number=_trimmed(train.number),
+        stops=tuple(
+            replace(stop, name=_trimmed(stop.name), code=_trimmed(stop.code), time_zone=_trimmed(stop.time_zone))
+            for stop in train.stops
+        ),
+        sections=tuple(replace(section, name=_trimmed(section.name)) for section in train.sections),
+        coaches=tuple(replace(coach, name=_trimmed(coach.name), section=_trimmed(coach.section)) for coach in train.coaches),
+    )
+
+
+def _trimmed(text: str) -> str:
+    return text if len(text) > _TEXT_LENGTH_MAX else trimmed(text)
+
+
 def check_train(train: Train) -> None:
     """Refuses a train with anything missing, out of its limits or contradicting itself, naming the field."""
     if not TRAIN_ID.fullmatch(train.train_id):
@@ -82,10 +103,12 @@ def travel_dates(first: date, last: date) -> list[date]:
 
 
 def _check_text(text: str, field: str, length_max: int) -> None:
-    if not text.strip():
+    if not text:
         raise InvalidField(field, "is required")
     if len(text) > length_max:
         raise InvalidField(field, f"has {len(text)} characters; at most {length_max}")
+    if fault := fault_of(text):
+        raise InvalidField(field, fault)
 
 
 def _check_distinct(names: Iterable[tuple[str, str]]) -> None:
@@ -102,14 +125,14 @@ def _check_stops(stops: Sequence[TimetableStop]) -> None:
     for index, stop in enumerate(stops):
         field = f"train.stops[{index}]"
         _check_text(stop.name, f"{field}.name", limits.NAME_LENGTH_MAX)
-        if len(stop.code) > limits.STOP_CODE_LENGTH_MAX:
-            raise InvalidField(f"{field}.code", f"has more than {limits.STOP_CODE_LENGTH_MAX} characters")
+        if stop.code:
+            _check_text(stop.code, f"{field}.code", limits.STOP_CODE_LENGTH_MAX)
         _check_zone(stop.time_zone, f"{field}.time_zone")
         _check_call(stop.arrive, f"{field}.arrive", wanted=index > 0)
         _check_call(stop.depart, f"{field}.depart", wanted=index < len(stops) - 1)
     # A name may be another stop's code only by mistake, and then nobody could tell which is meant.
     _check_distinct(
-        (f"train.stops[{index}].{kind}", text.casefold())
+        (f"train.stops[{index}].{kind}", stop_form(text))
         for index, stop in enumerate(stops)
         for kind, text in _stop_forms(stop)
     )
@@ -125,7 +148,7 @@ def _check_runs_forward(stops: Sequence[TimetableStop]) -> None:
 
 
 def _stop_forms(stop: TimetableStop) -> list[tuple[str, str]]:
-    same = stop.code.casefold() == stop.name.casefold()
+    same = stop_form(stop.code) == stop_form(stop.name)
     return [("name", stop.name)] + ([("code", stop.code)] if stop.code and not same else [])
 
 

@@ -47,7 +47,7 @@ def request_id(text: str) -> str:
 
 def train_id(text: str) -> str:
     """The key of a train."""
-    required(text, "train_id")
+    text = required(text.strip(), "train_id")
     if not TRAIN_ID.fullmatch(text):
         raise InvalidField("train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
     return text
@@ -97,25 +97,31 @@ def name(text: str, field: str) -> str:
     return text if _is_plain_name(text) else _judged(text, field, limits.NAME_LENGTH_MAX)
 
 
-def shown(text: str, field: str, length_max: int) -> str:
-    """A text that is shown to people, which may be empty: composed characters, no blanks around."""
-    if not text:
-        return text
-    _judged(text, field, length_max)
-    return trimmed(text)
-
-
 def _judged(text: str, field: str, length_max: int) -> str:
-    # The same character may take a few code points (NFD); what is longer than any such spelling is not looked at.
-    length = len(text) if len(text) > length_max * _CODE_POINTS_MAX else len(trimmed(text))
-    if not length:
-        raise InvalidField(field, "is required")
-    if length > length_max:
-        raise InvalidField(field, f"has {length} characters; at most {length_max}")
-    text = text.strip()
+    text = required(bounded(text, field, length_max), field)
     if fault := fault_of(text):
         raise InvalidField(field, fault)
     return text
+
+
+def bounded(text: str, field: str, length_max: int) -> str:
+    """A text without the blanks around it. Characters are counted composed (NFC)."""
+    text = text.strip()
+    # The same character may take a few code points (NFD); what is longer than any such spelling is not looked at.
+    length = len(text) if text.isascii() or len(text) > length_max * _CODE_POINTS_MAX else len(trimmed(text))
+    if length > length_max:
+        raise InvalidField(field, f"has {length} characters; at most {length_max}")
+    return text
+
+
+def stop(text: str, field: str) -> str:
+    """What names a stop, which may be empty, in the form in which stops are stored."""
+    return trimmed(bounded(text, field, limits.NAME_LENGTH_MAX))
+
+
+def section(text: str) -> str:
+    """What names a section, which may be empty, in any case. Whether the train has it, the train says."""
+    return text.strip().upper() if text.isascii() else text
 
 
 def person(first_name: str, last_name: str, address: str, field: str = "") -> Person:

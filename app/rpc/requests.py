@@ -30,7 +30,6 @@ from app.rpc import fields
 
 _PASSENGER_FIELDS = frozenset(("first_name", "last_name", "email"))
 _LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
-_STOP_LENGTH_MAX = limits.NAME_LENGTH_MAX
 _IF_FULL = {
     booking_pb2.IF_FULL_UNSPECIFIED: IfFull.WAITLIST,
     booking_pb2.IF_FULL_WAITLIST: IfFull.WAITLIST,
@@ -55,7 +54,7 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
         travel_date,
         origin,
         destination,
-        request.section,
+        fields.section(request.section),
         passengers,
         _seat_numbers(request),
         _if_full(request.if_full),
@@ -71,7 +70,7 @@ def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSea
         raise InvalidField("seat_count", "is required, or seat_numbers, but not both")
     if not 0 <= request.seat_count <= limits.PASSENGERS_PER_BOOKING_MAX:
         raise InvalidField("seat_count", f"needs 1 to {limits.PASSENGERS_PER_BOOKING_MAX}")
-    _check_seat_numbers(numbers, request.section)
+    _check_seat_numbers(numbers, fields.section(request.section))
     train_id, travel_date, origin, destination = _ride(
         request.train_id, request.travel_date, request.origin, request.destination
     )
@@ -82,7 +81,7 @@ def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSea
         travel_date=travel_date,
         origin=origin,
         destination=destination,
-        section=request.section,
+        section=fields.section(request.section),
         seat_numbers=numbers,
         seat_count=request.seat_count,
         seconds=_hold_seconds(request),
@@ -109,8 +108,8 @@ def _ride(train_id: str, travel_date: str, origin: str, destination: str) -> tup
     return (
         fields.train_id(train_id),
         fields.iso_date(travel_date, "travel_date").isoformat(),
-        fields.required(stop(origin, "origin"), "origin"),
-        fields.required(stop(destination, "destination"), "destination"),
+        fields.required(fields.stop(origin, "origin"), "origin"),
+        fields.required(fields.stop(destination, "destination"), "destination"),
     )
 
 
@@ -139,7 +138,7 @@ def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> Chang
         caller=caller,
         reference=fields.reference(request.reference),
         passenger_email=fields.email(request.passenger_email, "passenger_email"),
-        section=request.section,
+        section=fields.section(request.section),
         seat_number=request.seat_number,
         etag=request.etag,
     )
@@ -166,13 +165,6 @@ def promote_waitlist(caller: Caller, request: operator_pb2.PromoteWaitlistReques
     require_operator(caller)
     date = fields.iso_date(request.travel_date, "travel_date")
     return PromoteWaitlist(caller, fields.train_id(request.train_id), date.isoformat())
-
-
-def stop(text: str, field: str) -> str:
-    """What names a stop, which may be empty."""
-    if len(text) > _STOP_LENGTH_MAX:
-        raise InvalidField(field, f"has {len(text)} characters; at most {_STOP_LENGTH_MAX}")
-    return text.strip()
 
 
 def train(message: operator_pb2.Train) -> Train:
@@ -266,7 +258,7 @@ def _seat_numbers(request: booking_pb2.CreateBookingRequest) -> tuple[int, ...]:
     numbers = tuple(request.seat_numbers)
     if not numbers:
         return numbers
-    _check_seat_numbers(numbers, request.section)
+    _check_seat_numbers(numbers, fields.section(request.section))
     if len(numbers) != len(request.passengers):
         raise InvalidField("seat_numbers", f"has {len(numbers)} seats for {len(request.passengers)} passengers")
     return numbers

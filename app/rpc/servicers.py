@@ -73,7 +73,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         email = fields.email(request.email, "email")
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (email, date, request.origin, request.destination)
-        origin, destination = requests.stop(request.origin, "origin"), requests.stop(request.destination, "destination")
+        origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
         receipts, after = await pages.fill(
             lambda after, limit: self._bookings.list_receipts(
                 caller, email, travel_date=date, origin=origin, destination=destination, after=after, limit=limit
@@ -125,7 +125,7 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         """Runs by date."""
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (request.origin, request.destination, date)
-        origin, destination = requests.stop(request.origin, "origin"), requests.stop(request.destination, "destination")
+        origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
         runs, after = await pages.fill(
             lambda after, limit: self._trains.list_runs(
                 origin=origin, destination=destination, travel_date=date, after=after, limit=limit
@@ -150,8 +150,8 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         return await self._trains.get_run(
             fields.train_id(request.train_id),
             fields.iso_date(request.travel_date, "travel_date").isoformat(),
-            requests.stop(request.origin, "origin"),
-            requests.stop(request.destination, "destination"),
+            fields.stop(request.origin, "origin"),
+            fields.stop(request.destination, "destination"),
         )
 
 
@@ -219,7 +219,7 @@ class OperatorServicer(WebhookCalls, JobCalls):
         require_operator(caller)
         train_id = fields.train_id(request.train_id)
         date = fields.iso_date(request.travel_date, "travel_date").isoformat()
-        section = fields.required(request.section, "section")
+        section = fields.required(fields.section(request.section), "section")
         question = (run_id(train_id, date), section)
         rows, after = await pages.fill(
             lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),

@@ -42,6 +42,7 @@ from app.store.driver import (
     Packer,
     Swap,
     SwapOutcome,
+    any_of,
     durable,
     insert_those_missing,
     outage_refused,
@@ -329,18 +330,18 @@ class TrainRuns:
         return created
 
     async def list_runs(
-        self, forms: Sequence[str], *, first_date: str, last_date: str, after: tuple[str, str] | None, limit: int
+        self, forms: Sequence[Sequence[str]], *, first_date: str, last_date: str, after: tuple[str, str] | None, limit: int
     ) -> list[TrainRun]:
-        """Runs that call at all these stations (forms as compared), by date and key, without bookings.
+        """Runs that call at all these stations, by date and key, without bookings.
 
-        `after` is the (date, key) behind which to begin.
+        `forms` has the forms under which each station may be stored; `after` is the (date, key) behind which to begin.
         """
         dates: Document = {"$gte": first_date}
         if last_date:
             dates["$lte"] = last_date
         query: Document = {"travel_date": dates}
         if forms:
-            query["stop_forms"] = {"$all": list(forms)}
+            query["$and"] = [{"stop_forms": any_of(of_station)} for of_station in forms]
         if after is not None:
             date, key = after
             query["$or"] = [{"travel_date": {"$gt": date}}, {"travel_date": date, "_id": {"$gt": key}}]

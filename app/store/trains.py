@@ -3,14 +3,19 @@
 Belongs here: statements to the collection `trains`. Does not: runs (`runs.py`).
 """
 
+import asyncio
+import time
+
 from app.domain.refusals import Reason, Refusal
 from app.domain.timetable import stop_form, stop_forms
 from app.domain.train import KeptTrain
-from app.store.driver import Collection, Database, DuplicateKeyError, outage_refused
+from app.store.driver import Collection, Database, DuplicateKeyError, any_of, outage_refused
 from app.store.train_documents import train_document, train_from
 
 # Trains that call at one station, whose spelling of its name is looked up. More would only spell it the same way again.
 _SPELLINGS_MAX = 1_000
+# How long the older forms of stations are taken for all there are. Only a server of an earlier version adds to them.
+_OLDER_FORMS_SECONDS = 60.0
 
 
 class Trains:
@@ -18,6 +23,9 @@ class Trains:
 
     def __init__(self, database: Database) -> None:
         self._trains: Collection = database["trains"]
+        self._older_forms: dict[str, list[str]] = {}
+        self._older_forms_until = 0.0
+        self._older_forms_read = asyncio.Lock()
 
     async def insert(self, kept: KeptTrain) -> bool:
         """Keeps a new train. False when there is one with that train_id or made by that request."""
@@ -50,8 +58,30 @@ class Trains:
 
     async def stop_names(self, text: str) -> tuple[str, ...]:
         """The names, as trains have them, of the stations whose name or code is `text` in any case."""
-        form = stop_form(text)
+        form, stored = stop_form(text), await self.stored_forms(text)
         with outage_refused():
-            found = await self._trains.find({"stop_forms": form}).to_list(_SPELLINGS_MAX)
+            found = await self._trains.find({"stop_forms": any_of(stored)}).to_list(_SPELLINGS_MAX)
         stops = (stop for document in found for stop in train_from(document).train.stops)
         return tuple(dict.fromkeys(stop.name for stop in stops if form in stop_forms(stop)))
+
+    async def stored_forms(self, text: str) -> tuple[str, ...]:
+        """All forms under which trains and runs may have a station with that name or code, the present one first.
+
+        Earlier versions kept the blanks around what was sent, and accented letters as they were encoded.
+        """
+        form = stop_form(text)
+        return (form, *(await self._read_older_forms()).get(form, ()))
+
+    async def _read_older_forms(self) -> dict[str, list[str]]:
+        """The stored forms that are not what is compared now, by what they are compared as. Usually there are none."""
+        async with self._older_forms_read:
+            now = time.monotonic()
+            if now >= self._older_forms_until:
+                with outage_refused():
+                    stored = await self._trains.distinct("stop_forms")
+                self._older_forms = {}
+                for form in stored:
+                    if stop_form(form) != form:
+                        self._older_forms.setdefault(stop_form(form), []).append(form)
+                self._older_forms_until = now + _OLDER_FORMS_SECONDS
+        return self._older_forms

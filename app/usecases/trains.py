@@ -13,8 +13,8 @@ from app.domain.holding import drop_expired_holds
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun, make_run, run_id
-from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stop_form
-from app.domain.train import KeptTrain, Train, check_train, travel_dates
+from app.domain.timetable import Journey, RunState, calls_in_order, state_at
+from app.domain.train import KeptTrain, Train, check_train, travel_dates, with_trimmed_texts
 from app.store.bookings import RowKey, row_key
 from app.store.store import Store
 
@@ -49,7 +49,7 @@ class TrainUseCases:
 
         Without a date: from yesterday on, so that a train under way still shows.
         """
-        forms = [stop_form(text) for text in (origin, destination) if text]
+        forms = [await self._store.trains.stored_forms(text) for text in (origin, destination) if text]
         first = travel_date or (self._clock().date() - timedelta(days=1)).isoformat()
         found = await self._store.runs.list_runs(forms, first_date=first, last_date=travel_date, after=after, limit=limit + 1)
         page = found[:limit]
@@ -71,6 +71,7 @@ class TrainUseCases:
         Refuses INVALID_FIELD, REQUEST_ID_REUSED, TRAIN_ALREADY_EXISTS.
         """
         require_operator(caller)
+        train = with_trimmed_texts(train)
         check_train(train)
         kept = KeptTrain(train, request_id, self._clock(), version=0 if validate_only else 1)
         other = await self._store.trains.find_conflicting(train.train_id, request_id)
@@ -138,7 +139,7 @@ def _same_again(other: KeptTrain, wanted: KeptTrain) -> KeptTrain:
     name = other.train.train_id
     if other.request_id != wanted.request_id:
         raise Refusal(Reason.TRAIN_ALREADY_EXISTS, f"there is a train {name}", resource=("train", name))
-    if other.train != wanted.train:
+    if with_trimmed_texts(other.train) != wanted.train:  # earlier versions stored texts as they were sent
         raise Refusal(
             Reason.REQUEST_ID_REUSED, f"this request_id made train {name} from another request", resource=("train", name)
         )

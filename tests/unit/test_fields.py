@@ -31,12 +31,12 @@ def test_a_request_id_has_no_blanks_no_other_script_and_a_bound(text: str) -> No
         fields.request_id(text)
 
 
-@pytest.mark.parametrize("text", ["es9014", "9", "a-b-c", "a" * 32])
-def test_a_train_id_is_taken_as_it_is(text: str) -> None:
-    assert fields.train_id(text) == text
+@pytest.mark.parametrize("text", ["es9014", "9", "a-b-c", "a" * 32, " a", "a\n"])
+def test_a_train_id_is_taken_without_the_blanks_around_it(text: str) -> None:
+    assert fields.train_id(text) == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "ES9014", "-a", "a_b", "a:b", "a\n", " a", "é", "a" * 33])
+@pytest.mark.parametrize("text", ["", " ", "ES9014", "-a", "a_b", "a:b", "a b", "é", "a" * 33])
 def test_a_train_id_that_cannot_be_one_is_refused(text: str) -> None:
     with invalid("train_id"):
         fields.train_id(text)

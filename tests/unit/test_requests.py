@@ -14,7 +14,7 @@ from app.domain.refusals import Reason
 from app.domain.timetable import Call
 from app.domain.train import Coach, Section, check_train
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
-from app.rpc import requests
+from app.rpc import fields, requests
 from tests.builders import a_caller
 from tests.snapshots import invalid, refused
 
@@ -304,4 +304,4 @@ def test_an_empty_train_is_read_and_then_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", " Lille ", "x" * 100])
 def test_a_stop_may_be_left_out_where_that_has_a_meaning(text: str) -> None:
-    assert requests.stop(text, "origin") == text.strip()
+    assert fields.stop(text, "origin") == text.strip()

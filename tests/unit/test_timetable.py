@@ -175,6 +175,13 @@ def test_case_is_folded_as_the_script_wants_it() -> None:
     assert find_legs(stops, "GIESSEN", "ΑΘΉΝΑ") == (0, 1)
 
 
+@pytest.mark.parametrize("asked", ["Aurora", " AURORA ", "Aurora ", "aurora\u00a0", "AUR", " aur"])
+def test_a_stop_that_was_stored_with_blanks_is_found_with_and_without_them(asked: str) -> None:
+    stops = on_date([a_stop(" Aurora  ", code="AUR ", depart="10:00"), a_stop("Zu\u0308rich", arrive="11:00")], TRAVEL_DATE)
+    assert find_legs(stops, asked, "Zürich") == (0, 1)
+    assert calls_in_order(stops, asked, "ZÜRICH")
+
+
 def test_an_unknown_stop_is_refused_with_its_field_and_the_stops_that_there_are() -> None:
     with invalid("destination") as caught:
         find_legs(todays_stops(), LONDON, "Brussels")

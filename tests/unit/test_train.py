@@ -8,7 +8,7 @@ import pytest
 from app.domain import limits
 from app.domain.money import Money
 from app.domain.timetable import Call, TimetableStop
-from app.domain.train import Coach, Section, Train, check_train, travel_dates
+from app.domain.train import Coach, Section, Train, check_train, travel_dates, with_trimmed_texts
 from tests.builders import a_stop, a_train, london_to_paris
 from tests.snapshots import invalid
 
@@ -138,11 +138,53 @@ def test_a_stop_that_breaks_a_rule_is_refused_under_its_path(index: int, changes
         ({"code": "lil"}, "train.stops[3].code"),
         ({"code": "Lille"}, "train.stops[3].code"),
         ({"name": "Afk"}, "train.stops[3].name"),
+        ({"name": " Lille  "}, "train.stops[3].name"),
+        ({"name": "Lille\ufe0f"}, "train.stops[3].name"),
     ],
 )
 def test_a_name_or_code_that_means_two_stops_is_refused(changes: dict[str, object], field: str) -> None:
     with invalid(field):
         check_train(with_stop(3, **changes))
+
+
+def test_a_station_is_the_same_however_its_letters_are_encoded() -> None:
+    stops = (a_stop("Zürich", depart="10:00"), a_stop("ZU\u0308RICH", arrive="11:00"))
+    with invalid("train.stops[1].name"):
+        check_train(a_train(stops=stops))
+
+
+UNFIT = ["\u3164", "\u200b", "Li\u200blle", "Li\u202elle", "Li\x00lle", "Li\nlle", "\ue000", "\u0301"]
+
+
+@pytest.mark.parametrize("text", UNFIT)
+def test_a_text_that_nobody_can_read_is_refused(text: str) -> None:
+    for train, field in (
+        (with_stop(2, name=text), "train.stops[2].name"),
+        (with_stop(2, code=text), "train.stops[2].code"),
+        (a_train(number=text), "train.number"),
+        (a_train(train_id=text), "train.train_id"),
+        (with_sections(Section(text, Money(1, "USD"))), "train.sections[0].name"),
+        (with_coaches(Coach(text, "A", 1)), "train.coaches[0].name"),
+    ):
+        with invalid(field):
+            check_train(with_trimmed_texts(train))
+
+
+def test_texts_are_stored_composed_and_without_blanks_around() -> None:
+    stops = (a_stop(" Zu\u0308rich\u00a0", depart="10:00"), a_stop("Aurora ", arrive="11:00"))
+    sent = replace(a_train(stops=stops), train_id=" n1 ", number="\tN 1\n", coaches=(Coach(" 1", "A ", 4), Coach("2", "B", 4)))
+    train = with_trimmed_texts(replace(sent, stops=(stops[0], replace(stops[1], code=" AUR"))))
+    check_train(train)
+    assert [(stop.name, stop.code) for stop in train.stops] == [("Zürich", stops[0].code), ("Aurora", "AUR")]
+    assert (train.train_id, train.number, train.coaches[0]) == ("n1", "N 1", Coach("1", "A", 4))
+
+
+def test_a_text_is_counted_as_it_is_stored() -> None:
+    check_train(with_trimmed_texts(with_stop(0, name="u\u0308" * limits.NAME_LENGTH_MAX + "  ")))
+    with invalid("train.stops[0].name"):
+        check_train(with_trimmed_texts(with_stop(0, name="u\u0308" * (limits.NAME_LENGTH_MAX + 1))))
+    with invalid("train.number"):
+        check_train(with_trimmed_texts(a_train(number="長" * 1_000_000)))
 
 
 def test_a_forgotten_day_offset_is_refused_with_a_hint() -> None:

@@ -39,7 +39,10 @@ class TrainStop(message.Message):
     DEPART_TIME_FIELD_NUMBER: builtins.int
     DEPART_DAY_OFFSET_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """The station, 1 to 100 characters, such as "London St Pancras". Unique on the train, as is the code."""
+    """The station, 1 to 100 characters, such as "London St Pancras". Unique on the train, as is the code; both are compared without
+    regard to case, blanks around and the encoding of accented letters. Stored without blanks around and composed (Unicode NFC), as
+    all texts of a train. What cannot be seen or turns the direction of writing is refused, as in Passenger.
+    """
     code: builtins.str
     """Short form accepted in requests, at most 16 characters. May be empty."""
     time_zone: builtins.str
