@@ -1,0 +1,231 @@
+"""Agents who book, rename, change seats and cancel for others, and readers who list what they do.
+
+Belongs here: the steps of an agent, what readers ask, and what the answer to that is for given bookings. Not here: whether an
+answer is right (`histories.py`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import grpc
+
+from app.pb.seatline.v1 import booking_pb2, operator_pb2
+from tests.e2e.crowd import insist
+from tests.e2e.histories import Answer, History, Listed, State, ask
+from tests.integration.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run, address, booking_request, decoded, person
+
+SECTIONS = ("A", "B")
+LAYOUT = "A90 B90"
+CONFIRMED = booking_pb2.BOOKING_STATE_CONFIRMED
+# Bookings of an agent that live at a time, each of one or two people: fewer than a booker may have on one run.
+_LIVE_MAX = 4
+_STEPS_OF_A_LIFE = 24
+_WHOLE_PAGE = 200
+
+IsAskedFor = Callable[[booking_pb2.Booking], bool]
+ReceiptKey = tuple[str, str, str]
+
+
+class Servers:
+    """Some servers of one service; each call goes to any of them."""
+
+    def __init__(self, channels: Sequence[grpc.aio.Channel]) -> None:
+        self._channels = channels
+
+    def phone(self, name: str, roles: str = "") -> Phone:
+        return Phone(random.choice(self._channels), name, roles)  # noqa: S311 - no secret
+
+    @property
+    def desk(self) -> Phone:
+        return self.phone("desk", "operator")
+
+
+class Agent:
+    """Somebody who books for others on several runs: a step at a time, each through any of the servers."""
+
+    def __init__(self, name: str, servers: Servers, runs: Sequence[Run]) -> None:
+        self.name, self.history, self.runs = name, History(), runs
+        self.travellers: list[str] = []
+        self._servers = servers
+        self._random = random.Random(name)  # noqa: S311 - no secret
+
+    async def live(self) -> None:
+        """Takes all steps of a life, and gives all seats back in the end."""
+        for _ in range(_STEPS_OF_A_LIFE):
+            live = self._live()
+            if not live or (len(live) < _LIVE_MAX and self._random.random() < 0.3):
+                await self._book()
+            else:
+                await self._change(self._random.choice(live))
+        for booking in self._live():
+            await self._cancel(booking)
+
+    def _live(self) -> list[booking_pb2.Booking]:
+        return [booking for booking in self.history.now.values() if booking.state == CONFIRMED]
+
+    def _new_traveller(self) -> str:
+        self.travellers.append(f"{self.name}-{len(self.travellers)}")
+        return self.travellers[-1]
+
+    async def _book(self) -> None:
+        request = booking_request(
+            self._random.choice(self.runs),
+            *(self._new_traveller() for _ in range(self._random.randint(1, 2))),
+            section=self._random.choice(SECTIONS),
+            origin=self._random.choice((LONDON, ASHFORD)),
+            destination=self._random.choice((PARIS, LILLE)),
+        )
+        await self.history.step(insist(lambda: self._servers.phone(self.name).send(request)))
+
+    async def _change(self, booking: booking_pb2.Booking) -> None:
+        match self._random.randrange(6):
+            case 0:
+                await self._cancel(booking)
+            case 1 | 2:
+                await self._rename(booking)
+            case _:
+                await self._move(booking)
+
+    async def _cancel(self, booking: booking_pb2.Booking) -> None:
+        await self.history.step(insist(lambda: self._servers.phone(self.name).cancel(booking.reference)))
+
+    async def _rename(self, booking: booking_pb2.Booking) -> None:
+        renamed = [person(self._new_traveller()) for _ in booking.passengers]
+        await self.history.step(insist(lambda: self._servers.phone(self.name).update(booking.reference, *renamed)))
+
+    async def _move(self, booking: booking_pb2.Booking) -> None:
+        traveller = self._random.choice(booking.passengers)
+        section = SECTIONS[1 - SECTIONS.index(traveller.seat.section)]
+        await self.history.step(
+            insist(lambda: self._servers.phone(self.name).move(booking.reference, traveller.email, section=section))
+        )
+
+
+# -- receipts
+
+
+def _receipt_row(message: booking_pb2.Booking | booking_pb2.Receipt) -> tuple[object, ...]:
+    """What a booking and its receipt have in common: a row of its own for each state of each booking."""
+    if isinstance(message, booking_pb2.Receipt):
+        time, price = message.issue_time, message.price_paid
+    else:
+        time, price = message.update_time, message.price
+    state = booking_pb2.BookingState.Name(message.state).removeprefix("BOOKING_STATE_")
+    travellers = [(one.email, one.seat.label) for one in message.passengers]
+    return *_receipt_key(message), state, time.ToNanoseconds(), (price.units, price.nanos), *travellers
+
+
+def _receipt_key(message: booking_pb2.Booking | booking_pb2.Receipt) -> ReceiptKey:
+    return message.travel_date, message.train_id, message.reference
+
+
+def _receipts_in(state: State, is_asked_for: IsAskedFor, after: ReceiptKey, size: int) -> Listed:
+    """The page of receipts behind `after`, for these bookings."""
+    asked_for = sorted(filter(is_asked_for, state.values()), key=_receipt_key)
+    behind = [_receipt_row(booking) for booking in asked_for if _receipt_key(booking) > after]
+    return tuple(behind[:size]), len(behind) > size
+
+
+def _receipts_shown(page: booking_pb2.ListReceiptsResponse) -> Listed:
+    return tuple(map(_receipt_row, page.receipts)), bool(page.next_page_token)
+
+
+async def read_receipts(servers: Servers, agent: Agent) -> list[Answer]:
+    """Lists an agent's receipts, or those of somebody who travels with one of its bookings; an answer for each page.
+
+    All of them, or those of a date, an origin or a destination; on one page, or on small ones.
+    """
+    name, is_asked_for, filters = _any_question(agent)
+    size = random.choice((1, 2, 3, _WHOLE_PAGE))  # noqa: S311 - no secret
+    answers: list[Answer] = []
+    after, token = ("", "", ""), ""
+    while not answers or token:
+        expected = partial(_receipts_in, is_asked_for=is_asked_for, after=after, size=size)
+        call = _receipts_page(servers, name, page_size=size, page_token=token, **filters)
+        answer, page = await ask(agent.history, expected, call, _receipts_shown)
+        answers.append(answer)
+        token = page.next_page_token
+        after = _receipt_key(page.receipts[-1]) if page.receipts else after
+    return answers
+
+
+def _any_question(agent: Agent) -> tuple[str, IsAskedFor, dict[str, str]]:
+    """Whose receipts, which of the agent's bookings these are, and the filters that ask for them."""
+    date = random.choice(agent.runs).travel_date  # noqa: S311 - no secret
+    questions: list[tuple[str, IsAskedFor, dict[str, str]]] = [
+        (agent.name, lambda _: True, {}),
+        (agent.name, lambda _: True, {}),
+        (agent.name, lambda booking: booking.travel_date == date, {"travel_date": date}),
+        (agent.name, lambda booking: booking.origin == ASHFORD, {"origin": ASHFORD}),
+        (agent.name, lambda booking: booking.destination == LILLE, {"destination": LILLE}),
+    ]
+    if agent.travellers:
+        traveller = random.choice(agent.travellers)  # noqa: S311 - no secret
+        questions.append((traveller, lambda booking: _is_with(traveller, booking), {}))
+    return random.choice(questions)  # noqa: S311 - no secret
+
+
+def _is_with(traveller: str, booking: booking_pb2.Booking) -> bool:
+    return address(traveller) in {one.email for one in (*booking.passengers, *booking.cancelled_passengers)}
+
+
+async def _receipts_page(servers: Servers, name: str, **asked: Any) -> booking_pb2.ListReceiptsResponse:
+    """A page; an empty one for who is on no booking, and so not known."""
+
+    async def page() -> booking_pb2.ListReceiptsResponse:
+        try:
+            return await servers.phone(name).receipts_page(**asked)
+        except grpc.aio.AioRpcError as error:
+            if decoded(error).reason != "USER_NOT_FOUND":
+                raise
+            return booking_pb2.ListReceiptsResponse()
+
+    return await insist(page)
+
+
+# -- sections
+
+
+SeatRow = tuple[int, str, str]
+
+
+def _seats_in(state: State, section: str, after: tuple[int, str], size: int) -> Listed:
+    """The page of a section's list behind `after`, for these bookings."""
+    rows: list[SeatRow] = sorted(
+        (passenger.seat.number, booking.reference, passenger.email)
+        for booking in state.values()
+        for passenger in booking.passengers
+        if booking.state == CONFIRMED and passenger.seat.section == section
+    )
+    behind = [row for row in rows if row[:2] > after]
+    return tuple(behind[:size]), len(behind) > size
+
+
+def _seats_shown(page: operator_pb2.ListSectionBookingsResponse) -> Listed:
+    rows = tuple((row.seat.number, row.reference, row.passenger.email) for row in page.rows)
+    return rows, bool(page.next_page_token)
+
+
+async def read_section(servers: Servers, agent: Agent) -> list[Answer]:
+    """Lists a section of a run that only this agent books on; an answer for each page."""
+    section = random.choice(SECTIONS)  # noqa: S311 - no secret
+    size = random.choice((1, 2, 3, _WHOLE_PAGE))  # noqa: S311 - no secret
+    (run,) = agent.runs
+    answers: list[Answer] = []
+    after, token = (0, ""), ""
+    while not answers or token:
+        expected = partial(_seats_in, section=section, after=after, size=size)
+        call = _section_page(servers, run, section, page_size=size, page_token=token)
+        answer, page = await ask(agent.history, expected, call, _seats_shown)
+        answers.append(answer)
+        token = page.next_page_token
+        after = (page.rows[-1].seat.number, page.rows[-1].reference) if page.rows else after
+    return answers
+
+
+async def _section_page(servers: Servers, run: Run, section: str, **asked: Any) -> operator_pb2.ListSectionBookingsResponse:
+    return await insist(lambda: servers.desk.section_page(run, section, **asked))
