@@ -5,10 +5,10 @@ PROTO_IMAGE := build/seatline.binpb
 
 .PHONY: run test test-long test-fast simulate check bench proto proto-release observability lock clean
 
-# Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C.
+# Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C. It listens where
+# SEATLINE_LISTEN says, and sells on the server that it started and on no other.
 run: .venv/run-installed
-	@$(BIN)/seatline serve --with-worker & server=$$!; trap 'kill $$server 2>/dev/null; wait $$server' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
-	$(BIN)/seatline demo --wait 60 && echo && echo "Serving; Ctrl-C ends it. The command above is $(BIN)/seatline." && wait $$server
+	@$(BIN)/seatline quickstart --own-terminal
 
 # Tests wait for processes and databases more than they compute, so a few run beside each other. Those of one file share what they
 # set up; those that take longest come first.
@@ -63,8 +63,8 @@ proto-release: .venv/dev-installed
 # The image runs what the tests ran, by the constraint, without the database that is for trying. The scanner shares nothing.
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 lock:
-	$(UV_COMPILE) pyproject.toml --extra embedded --extra dev --output-file requirements-dev.lock
-	$(UV_COMPILE) pyproject.toml --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra trial --extra dev --group package --output-file requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml --extra trial --group package --constraint requirements-dev.lock --output-file requirements.lock
 	$(UV_COMPILE) pyproject.toml --extra stripe --constraint requirements-dev.lock --output-file requirements-image.lock
 	$(UV_COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(UV_COMPILE) --group scan --output-file requirements-scan.lock
@@ -76,15 +76,21 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
+# Installs what a lock file names, and this package without its dependencies. The target keeps what was installed from, so that a
+# file whose time alone has changed installs nothing. The build takes the locked setuptools; nothing but the lock file is fetched.
+define INSTALL
+	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else \
+	echo "Installing what $< names into .venv; the first time this takes a minute or two." && \
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $< && \
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable . && \
+	sha256sum $^ > $@; fi
+endef
+
 .venv/run-installed: requirements.lock pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+	$(INSTALL)
 
 .venv/dev-installed: requirements-dev.lock pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+	$(INSTALL)
 
 # The scanner of what is deployed, in an environment of its own: it pins versions that are older than ours.
 .venv-scan/installed: requirements-scan.lock

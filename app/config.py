@@ -225,6 +225,12 @@ class Settings(BaseSettings):
         return self.listen.removeprefix("unix:") if host is None else host.strip("[]")
 
     @property
+    def listen_port(self) -> int | None:
+        """The port that is listened on, 0 for one that is free; None for a socket with a path."""
+        match = _LISTEN.fullmatch(self.listen)
+        return int(match["port"]) if match and match["port"] else None
+
+    @property
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can connect."""
         match = _LISTEN.fullmatch(self.listen)

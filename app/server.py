@@ -23,6 +23,7 @@ import grpc
 from app.config import Settings
 from app.connections import connections_to, take_no_more
 from app.health import Health
+from app.listening import why_not_listening
 from app.measuring import Measuring
 from app.opening import StartError, grpc_options, lane_bounds, open_database, provider_of, tracing_of
 from app.rpc.interceptors import Guard, GuardedServer
@@ -161,13 +162,18 @@ class Server:
         """Where metrics are shown; 0 where they are not."""
         return self._measuring.port if self._measuring else 0
 
+    @property
+    def embedded_uri(self) -> str | None:
+        """The URI of our own MongoDB; None where there is none."""
+        return self._embedded.uri if self._embedded else None
+
     async def _begin(self) -> None:
         await self._check_database()
         await self._health.begin()
         try:
             self.port = self._grpc.add_insecure_port(self._settings.listen)
         except RuntimeError as error:
-            raise StartError(f"cannot listen on {self._settings.listen}: is something else listening there?") from error
+            raise StartError(f"cannot listen on {self._settings.listen}: {_why_not_listening(self._settings)}") from error
         if self._tracing is not None:
             self._tracing.calls.listen_on(self._settings.listen_host, self.port)
         await self._grpc.start()
@@ -272,10 +278,19 @@ class Server:
         return True
 
 
-def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Ends the process with a line for what cannot be started."""
+def _why_not_listening(settings: Settings) -> str:
+    reason = why_not_listening(settings.listen_host, settings.listen_port) if settings.listen_port is not None else None
+    return f"{reason or 'the path cannot be used'}; SEATLINE_LISTEN names another place"
+
+
+def run(settings: Settings, when_serving: Callable[[int, str | None], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StartError for what cannot be started.
+
+    `when_serving` is called once in a thread, with the port and the URI of our own MongoDB, or None where there is none. What
+    it raises ends the server, and is raised.
+    """
     configure_logging(settings.log_level, settings.log_format)
-    asyncio.run(_serve(settings))
+    asyncio.run(_serve(settings, when_serving))
 
 
 def tune_interpreter() -> None:
@@ -309,6 +324,12 @@ class _Stopping:
             self.hurried.set()
         self.asked.set()
 
+    def ignore_from_now_on(self) -> None:
+        """Takes no more signals to end: the process is ending. A second Ctrl-C would interrupt the interpreter's own end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+
 
 async def _work(settings: Settings) -> None:
     stopping = _Stopping()
@@ -320,18 +341,24 @@ async def _work(settings: Settings) -> None:
     _log.info("stopping")
     starting.cancel()
     await server.end_work()
+    stopping.ignore_from_now_on()
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, when_serving: Callable[[int, str | None], None] | None = None) -> None:
     stopping = _Stopping()
     server = await Server.start(settings)
     if not settings.listens_on_loopback:
         _log.warning("%s is open to other machines and callers name themselves: anybody may do anything", settings.listen)
     tune_interpreter()
     _log.info("serving seatline.v1 on %s, port %d", settings.listen, server.port)
-    await stopping.asked.wait()
-    _log.info("stopping")
-    await server.stop(stopping.hurried)
+    try:
+        if when_serving is not None and not stopping.asked.is_set():
+            await asyncio.to_thread(when_serving, server.port, server.embedded_uri)
+        await stopping.asked.wait()
+    finally:
+        _log.info("stopping")
+        await server.stop(stopping.hurried)
+        stopping.ignore_from_now_on()
 
 
 async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

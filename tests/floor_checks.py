@@ -20,6 +20,7 @@ from dataclasses import dataclass
 FLOORS = {
     "app.domain": 0,
     "app.config": 1,
+    "app.listening": 1,
     "app.notify": 1,
     "app.payments": 1,
     "app.store": 1,
@@ -84,6 +85,7 @@ ONLY_DRIVER = "app/store/driver.py"
 # The commands that do not go over gRPC, and what each may start.
 STARTED_BY = {
     "app/cli/serving.py": ("app.config", "app.opening", "app.server"),
+    "app/cli/quickstart.py": ("app.config", "app.listening", "app.opening", "app.server"),
     "app/cli/verifying.py": ("app.config", "app.verification"),
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from app.cli import checking, holding, jobs, looking, operating, serving, travelling, verifying, webhooks
+from app.cli import checking, holding, jobs, looking, operating, quickstart, serving, travelling, verifying, webhooks
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -37,6 +37,7 @@ def _application() -> typer.Typer:
     app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **_PLAIN)
     app.callback()(group_callback(_ABOUT))
     app.command("serve", rich_help_panel=_SERVICE)(serving.serve)
+    app.command("quickstart", rich_help_panel=_SERVICE)(quickstart.quickstart)
     app.command("worker", rich_help_panel=_SERVICE)(serving.worker)
     app.command("verify", rich_help_panel=_SERVICE)(verifying.verify)
     for name, command, panel in (

@@ -8,6 +8,7 @@ Not here: waiting for arguments (`app.cli.serving`), and any rule of selling.
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
 import shutil
 import sys
@@ -36,9 +37,12 @@ OPERATOR = "operator@example.com"
 FULL_RUNS_TRIED_MAX = 5
 
 
-def run_demo(options: CallerOptions, wait_seconds: float) -> None:
-    """Shows the service at `options.target` at work, after waiting up to `wait_seconds` for it. Raises `CommandError`."""
-    email = f"jane.doe+{uuid.uuid4().hex[:8]}@example.com"
+def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "") -> None:
+    """Show the service at `options.target` at work, after waiting up to `wait_seconds` for it. Raises `CommandError`.
+
+    With `once_for` the ticket is for this address, and sold only where it has none; otherwise its receipt is shown again.
+    """
+    email = once_for or f"jane.doe+{uuid.uuid4().hex[:8]}@example.com"
     as_operator = replace(options, user=options.user or OPERATOR, roles=tuple(dict.fromkeys((*options.roles, "operator"))))
     as_passenger = replace(options, user=email, roles=())
     with Calls(as_operator) as calls:
@@ -47,11 +51,16 @@ def run_demo(options: CallerOptions, wait_seconds: float) -> None:
         train = _sample_train(calls)
         dates = _scheduled_dates(calls, train)
     with Calls(as_passenger) as calls:
-        booking = _first_ticket(calls, train, dates, email)
-        receipt = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=booking.reference))
-        _say(options, f"Booked seat {booking.passengers[0].seat.label} for Jane Doe <{email}>. The receipt:\n")
+        receipt = _earlier_receipt(calls, email) if once_for else None
+        if receipt is not None:
+            _say(options, f"A first ticket was sold before, to Jane Doe <{email}>. Its receipt:\n")
+        else:
+            booking = _first_ticket(calls, train, dates, email)
+            receipt = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=booking.reference))
+            _say(options, f"Booked seat {booking.passengers[0].seat.label} for Jane Doe <{email}>. The receipt:\n")
         show_receipt(calls, receipt)
-    _say(options, "\n".join(["\nTry next:", *(f"  {line}" for line in _what_next(options, receipt, email))]))
+    date = receipt.travel_date if receipt.travel_date in dates else dates[0]
+    _say(options, "\n".join(["\nTry next:", *(f"  {line}" for line in _what_next(options, receipt, date, email))]))
 
 
 def _say(options: CallerOptions, text: str) -> None:
@@ -91,6 +100,18 @@ def _scheduled_dates(calls: Calls, train: operator_pb2.Train) -> list[str]:
     return [run.travel_date for run in answer.train_runs]
 
 
+def _earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | None:
+    """The receipt of a ticket that was sold to this address before, the latest journey's; None where there is none."""
+    request = booking_pb2.ListReceiptsRequest(email=email)
+    try:
+        receipts = calls.pages(calls.bookings.ListReceipts, request).receipts
+    except CallError as failed:
+        if failed.failure.code != "NOT_FOUND":
+            raise
+        return None
+    return receipts[-1] if receipts else None
+
+
 def _first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
     """A booking for the whole way on the first date with a free seat. Raises `CommandError` when no date has one."""
 
@@ -122,25 +143,30 @@ def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Ite
             yield date
 
 
-def _what_next(options: CallerOptions, receipt: booking_pb2.Receipt, email: str) -> list[str]:
-    """Commands that continue from the booked ticket, as they can be pasted into a shell."""
-    program, run = _program(), f"{receipt.train_id} {receipt.travel_date}"
+def _what_next(options: CallerOptions, receipt: booking_pb2.Receipt, date: str, email: str) -> list[str]:
+    """Commands that continue from the ticket, as they can be pasted into a shell. On `date` the train still runs."""
+    program, run = program_name(), f"{receipt.train_id} {date}"
     origin, destination = shlex.quote(receipt.origin), shlex.quote(receipt.destination)
-    target = [] if options.target == DEFAULT_TARGET else [f"export SEATLINE_TARGET={shlex.quote(options.target)}"]
+    # What the shell that these are pasted into has set leads elsewhere.
+    led_to = os.environ.get("SEATLINE_TARGET", DEFAULT_TARGET)
+    target = [] if options.target == led_to else [f"export SEATLINE_TARGET={shlex.quote(options.target)}"]
+    changes = [
+        f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17",
+        f"{program} cancel {receipt.reference} --quote",
+    ]
     return [
         *target,
         f"export SEATLINE_USER={email}",
         f"{program} map {run}",
         f"{program} hold {run} --from {origin} --to {destination} --seats 2",
-        f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17",
+        *(changes if receipt.state == booking_pb2.BOOKING_STATE_CONFIRMED and receipt.travel_date == date else ()),
         f"{program} receipts {email}",
-        f"{program} cancel {receipt.reference} --quote",
         f"{program} runs --from {origin} --to {destination}",
         f"{program} section {run} A --user {OPERATOR} --role operator",
     ]
 
 
-def _program() -> str:
+def program_name() -> str:
     """How this program is called from here: by its name where the shell finds it, else by its path or through Python."""
     started = Path(sys.argv[0])
     if started.name != "seatline":
