@@ -3,6 +3,8 @@
 Belongs here: limits that are rules. Does not: limits that depend on the machine or the deployment (`app/config.py`).
 """
 
+from datetime import date
+
 PASSENGERS_PER_BOOKING_MAX = 9  # what rail and air reservation systems have settled on for one booking
 NAME_LENGTH_MAX = 100  # characters; longer than any name on an identity document
 EMAIL_LENGTH_MAX = 254  # characters, RFC 5321 section 4.5.3.1.3 less the angle brackets
@@ -13,6 +15,10 @@ STOP_CODE_LENGTH_MAX = 16  # characters
 SHORT_NAME_LENGTH_MAX = 8  # characters of a section's or coach's name, as painted on its door
 
 STOPS_PER_TRAIN_MAX = 60  # its legs fit a signed 64-bit mask, MongoDB's widest integer
+# The time zone database is complete from 1970 on. Nobody sells two centuries ahead, and all arithmetic on times that rests on
+# these dates stays far inside what a `datetime`, a protobuf Timestamp and BSON can hold.
+TRAVEL_DATE_MIN = date(1970, 1, 1)
+TRAVEL_DATE_MAX = date(2199, 12, 31)
 DAY_OFFSET_MAX = 7  # days; the longest journeys take about a week
 SECTIONS_PER_TRAIN_MAX = 26  # a letter each
 COACHES_PER_TRAIN_MAX = 60  # no passenger train is longer

@@ -1,22 +1,18 @@
 """Stops, clocks and legs.
 
-Belongs here: the timetable's local times, the instants they are on a date, the legs between stops, where a run stands at a
-moment. Does not: seats, sales.
+Belongs here: the timetable's local times, stops on a date, the legs between them, where a run stands at a moment. Does not:
+which instant a local time is (`local_times.py`), seats, sales.
 
 A leg is the stretch between two consecutive stops; a set of legs is an integer whose bit i stands for the leg from stop i to
 stop i+1. A journey covers the legs from its origin to its destination.
-
-Instants: a local time becomes the earliest instant that is not before the train's previous one. That tells the two 02:30s of a
-night in October apart by where the train has been. A local time that a clock change leaves out is read with the offset before
-the change, as PEP 495 does: 02:30 becomes 03:30, and the train waits for nothing.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time
 from enum import StrEnum
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
+from app.domain.local_times import LocalCall, instants_on
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.text import compared
 from app.domain.values import value
@@ -87,39 +83,31 @@ def legs_between(origin: int, destination: int) -> int:
 
 
 def on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ...]:
-    """The stops with their instants on a date.
+    """The stops with their instants on a date. `local_times.py` says which instants these are.
 
-    Refuses TIMETABLE_IMPOSSIBLE where a clock change between two calls would make the train arrive before it left, and where
-    the calendar ends.
+    Refuses TIMETABLE_IMPOSSIBLE where the train would run backwards on that date, and where the calendar ends.
     """
-    previous = datetime.min.replace(tzinfo=UTC)
-    dated: list[Stop] = []
-    for stop in stops:
-        zone = ZoneInfo(stop.time_zone)
-        arrive = _instant(stop.arrive, travel_date, zone, previous, stop.name)
-        previous = arrive or previous
-        depart = _instant(stop.depart, travel_date, zone, previous, stop.name)
-        previous = depart or previous
-        dated.append(Stop(stop.name, stop.code, stop.time_zone, arrive, depart))
-    return tuple(dated)
-
-
-def _instant(call: Call | None, travel_date: date, zone: ZoneInfo, previous: datetime, name: str) -> datetime | None:
-    if call is None:
-        return None
-    try:
-        local = datetime.combine(travel_date + timedelta(days=call.day_offset), call.at)
-        for fold in (0, 1):
-            instant = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-            if instant >= previous:
-                return instant
-    except OverflowError:
-        message = f"on {travel_date.isoformat()} the call at {name} lies outside the calendar"
-        raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, message) from None
-    raise Refusal(
-        Reason.TIMETABLE_IMPOSSIBLE,
-        f"on {travel_date.isoformat()} the call at {name} at {call.at:%H:%M} would come before the call before it",
+    instants = instants_on(local_calls(stops), travel_date)
+    return tuple(
+        Stop(
+            stop.name,
+            stop.code,
+            stop.time_zone,
+            arrive=next(instants) if stop.arrive else None,
+            depart=next(instants) if stop.depart else None,
+        )
+        for stop in stops
     )
+
+
+def local_calls(stops: Iterable[TimetableStop]) -> list[LocalCall]:
+    """All arrivals and departures, in order."""
+    return [
+        LocalCall(stop.name, stop.time_zone, call.at, call.day_offset)
+        for stop in stops
+        for call in (stop.arrive, stop.depart)
+        if call is not None
+    ]
 
 
 def stop_forms(stop: Stop | TimetableStop) -> set[str]:

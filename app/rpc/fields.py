@@ -18,7 +18,7 @@ from app.domain.people import Person
 from app.domain.reference import REFERENCE, REFERENCE_FORM
 from app.domain.refusals import InvalidField
 from app.domain.text import fault_of, trimmed
-from app.domain.train import TRAIN_ID
+from app.domain.train import TRAIN_ID, check_travel_date
 from app.rpc.fields_email import email as email  # noqa: PLC0414 - requests find all fields here
 from app.rpc.fields_email import is_plain_email
 
@@ -55,14 +55,16 @@ def train_id(text: str) -> str:
 
 @lru_cache(maxsize=_DATES_MAX)
 def iso_date(text: str, field: str) -> date:
-    """A date in the form YYYY-MM-DD that exists."""
+    """A travel date in the form YYYY-MM-DD that exists and on which trains may run."""
     required(text, field)
     try:
         if not _DATE.fullmatch(text):
             raise ValueError
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         raise InvalidField(field, f"{text!r} is no date in the form YYYY-MM-DD") from None
+    check_travel_date(found, field)
+    return found
 
 
 def reference(text: str) -> str:

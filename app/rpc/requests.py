@@ -200,20 +200,22 @@ def _timetable_stop(message: operator_pb2.TrainStop, field: str) -> TimetableSto
         name=message.name,
         code=message.code,
         time_zone=message.time_zone,
-        arrive=_call(message.arrive_time, message.arrive_day_offset, f"{field}.arrive_time"),
-        depart=_call(message.depart_time, message.depart_day_offset, f"{field}.depart_time"),
+        arrive=_call(message.arrive_time, message.arrive_day_offset, f"{field}.arrive"),
+        depart=_call(message.depart_time, message.depart_day_offset, f"{field}.depart"),
     )
 
 
 def _call(text: str, day_offset: int, field: str) -> Call | None:
     if not text:
+        if day_offset:
+            raise InvalidField(f"{field}_day_offset", "must be 0 where there is no time")
         return None
     try:
         if not _LOCAL_TIME.fullmatch(text):
             raise ValueError
         return Call(time.fromisoformat(text), day_offset)
     except ValueError:
-        raise InvalidField(field, f"{text!r} is no local time in the form HH:MM") from None
+        raise InvalidField(f"{field}_time", f"{text!r} is no local time in the form HH:MM") from None
 
 
 def _passengers(messages: Sequence[seat_pb2.Passenger]) -> tuple[Person, ...]:

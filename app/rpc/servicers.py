@@ -202,13 +202,14 @@ class OperatorServicer(WebhookCalls, JobCalls):
         """Makes the runs of a range of dates."""
         caller = caller_of(context)
         require_operator(caller)
-        runs, created = await self._trains.schedule(
+        train_id = fields.train_id(request.train_id)
+        dates, created = await self._trains.schedule(
             caller,
-            fields.train_id(request.train_id),
+            train_id,
             fields.iso_date(request.first_date, "first_date"),
             fields.iso_date(request.last_date, "last_date"),
         )
-        keys = [operator_pb2.TrainRunKey(train_id=run.train_id, travel_date=run.travel_date) for run in runs]
+        keys = [operator_pb2.TrainRunKey(train_id=train_id, travel_date=travel_date.isoformat()) for travel_date in dates]
         return operator_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=created)
 
     async def ListSectionBookings(
@@ -285,13 +286,13 @@ def method_names() -> tuple[str, ...]:
     return tuple(f"/{service.full_name}/{method.name}" for service in _services() for method in service.methods)
 
 
-def list_methods() -> tuple[str, ...]:
-    """The full names of the methods that answer page by page: those whose request has a `page_token`."""
+def methods_with_field(field: str) -> tuple[str, ...]:
+    """The full names of the methods whose request has a field of that name, as `page_token` has each list."""
     methods = [method for service in _services() for method in service.methods]
     return tuple(
         f"/{method.containing_service.full_name}/{method.name}"
         for method in methods
-        if "page_token" in method.input_type.fields_by_name
+        if field in method.input_type.fields_by_name
     )
 
 

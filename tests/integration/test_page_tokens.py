@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import Message
 
 from app.pb.seatline.v1 import booking_pb2, job_pb2, operator_pb2, train_pb2, webhook_pb2
-from app.rpc.servicers import list_methods
+from app.rpc.servicers import methods_with_field
 from tests.integration.clients import Phone, refusal
 from tests.integration.world import TRAVEL_DATE, World
 
@@ -38,7 +38,7 @@ TOKENS = [
     "x",
     "é",
     "\0",
-    "A" * 100_000,
+    "A" * 5_000,
     encoded(b"[" * 1_500),
     encoded(b'[{"a":' * 200),
     encoded(b"9" * 1_500),
@@ -51,7 +51,7 @@ TOKENS = [
 
 
 def test_every_method_that_takes_a_page_token_is_tried() -> None:
-    assert set(list_methods()) == set(LISTS)
+    assert set(methods_with_field("page_token")) == set(LISTS)
 
 
 @pytest.mark.parametrize("method", LISTS)

@@ -118,19 +118,6 @@ def test_a_local_time_that_does_not_exist_is_read_with_the_offset_before_the_cha
     assert dijon.arrive == utc("2026-03-29T01:30")
 
 
-def test_a_date_on_which_clocks_make_the_train_run_backwards_is_refused_naming_date_and_stop() -> None:
-    stops = [
-        a_stop("Lyon", "Europe/Paris", depart="01:30"),
-        a_stop("Dijon", "Europe/Paris", arrive="02:30", depart="02:40"),
-        a_stop("Paris", "Europe/Paris", arrive="03:10"),
-    ]
-    with refused(Reason.TIMETABLE_IMPOSSIBLE) as caught:
-        on_date(stops, CLOCKS_GO_FORWARD)
-    assert "2026-03-29" in caught[0].message
-    assert "Paris" in caught[0].message
-    assert on_date(stops, date(2026, 3, 30))[2].arrive == utc("2026-03-30T01:10")
-
-
 def test_a_train_may_leave_in_the_minute_in_which_it_arrives() -> None:
     stops = [
         a_stop("Lyon", depart="10:00"),

@@ -8,7 +8,7 @@ import pytest
 from app.domain import limits
 from app.domain.money import Money
 from app.domain.timetable import Call, TimetableStop
-from app.domain.train import Coach, Section, Train, check_train, travel_dates, with_trimmed_texts
+from app.domain.train import Coach, Section, Train, check_train, check_travel_date, travel_dates, with_trimmed_texts
 from tests.builders import a_stop, a_train, london_to_paris
 from tests.snapshots import invalid
 
@@ -195,13 +195,69 @@ def test_a_forgotten_day_offset_is_refused_with_a_hint() -> None:
     assert "There" in caught[0].message
 
 
-def test_a_timetable_that_runs_backwards_only_in_one_half_of_the_year_is_refused() -> None:
-    # Arizona keeps no summer time: in January its clocks show what Denver's show, in July an hour less.
-    stops = (a_stop("Denver", "America/Denver", depart="10:30"), a_stop("Phoenix", "America/Phoenix", arrive="10:00"))
-    with invalid("train.stops") as caught:
+@pytest.mark.parametrize(
+    "stops",
+    [
+        # Arizona keeps no summer time: in summer its clocks show what Los Angeles shows, in winter what Denver shows.
+        (
+            a_stop("Kingman", "America/Phoenix", depart="00:28"),
+            a_stop("Needles", "America/Los_Angeles", arrive="00:26"),
+        ),
+        (a_stop("Denver", "America/Denver", depart="10:30"), a_stop("Phoenix", "America/Phoenix", arrive="10:00")),
+        # Only on the night in October on which 02:30 comes twice.
+        (a_stop("Lyon", "Europe/Paris", depart="02:45"), a_stop("Dijon", "Europe/Paris", arrive="02:30")),
+        (a_stop("Lyon", "Europe/Paris", depart="23:00"), a_stop("Dijon", "Europe/Paris", arrive="02:30+1")),
+        # Across the date line: it arrives on the day before it left.
+        (a_stop("Apia", "Pacific/Apia", depart="10:00"), a_stop("Pago Pago", "Pacific/Pago_Pago", arrive="10:30")),
+    ],
+)
+def test_a_train_that_works_on_some_dates_is_accepted(stops: tuple[TimetableStop, ...]) -> None:
+    check_train(a_train(stops=stops))
+
+
+@pytest.mark.parametrize(
+    "stops",
+    [
+        (a_stop("Here", depart="10:00"), a_stop("There", arrive="09:59")),
+        (a_stop("Here", "Europe/Paris", depart="10:00"), a_stop("There", "Europe/London", arrive="08:59")),
+        (a_stop("Here", "America/Los_Angeles", depart="10:00"), a_stop("There", "America/Phoenix", arrive="09:59")),
+        # Its first leg works in winter alone, its second in summer alone.
+        (
+            a_stop("Kingman", "America/Phoenix", depart="10:28"),
+            a_stop("Needles", "America/Los_Angeles", arrive="10:26", depart="10:26"),
+            a_stop("There", "America/Phoenix", arrive="11:00"),
+        ),
+    ],
+)
+def test_a_train_that_works_on_no_date_is_refused(stops: tuple[TimetableStop, ...]) -> None:
+    with invalid("train.stops"):
         check_train(a_train(stops=stops))
-    assert "2026-01-15" in caught[0].message
-    check_train(a_train(stops=(stops[0], a_stop("Phoenix", "America/Phoenix", arrive="10:30"))))
+
+
+def test_a_train_leaves_its_first_stop_on_the_travel_date() -> None:
+    stops = (a_stop("Here", depart="10:00+1"), a_stop("There", arrive="11:00+1"))
+    with invalid("train.stops[0].depart_day_offset"):
+        check_train(a_train(stops=stops))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("localtime", "posixrules", "Factory", "posix/Europe/London", "right/Europe/London", "tzdata.zi", "zone.tab"),
+        *("europe/london", "EUROPE/LONDON", "Europe/london", "utc", " Europe/London", "Europe/London ", "Europe/London\n"),
+        *("/usr/share/zoneinfo/Europe/London", "./Europe/London", "Europe/../Europe/Paris", "Europe//London", "Europe\\London"),
+        *("UTC+1", "GMT+1", "BST", "<+03>-3", "EST5EDT,M3.2.0,M11.1.0", "+01:00"),
+    ],
+)
+def test_a_zone_that_each_host_may_read_in_its_own_way_is_refused(name: str) -> None:
+    with invalid("train.stops[1].time_zone"):
+        check_train(with_stop(1, time_zone=name))
+
+
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "Asia/Kathmandu", "Australia/Lord_Howe", "EST5EDT", "Europe/Kiev"])
+def test_every_name_of_the_zone_database_is_accepted(name: str) -> None:
+    stops = (a_stop("Here", name, depart="10:00"), a_stop("There", name, arrive="11:00"))
+    check_train(a_train(stops=stops))
 
 
 # -- sections
@@ -272,6 +328,17 @@ def test_the_seats_of_all_coaches_together_are_bounded() -> None:
 
 
 # -- dates
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31", "2200-01-01", "9999-12-24", "9999-12-31"])
+def test_a_date_near_either_end_of_the_calendar_is_no_travel_date(text: str) -> None:
+    with invalid("travel_date"):
+        check_travel_date(date.fromisoformat(text), "travel_date")
+
+
+def test_the_first_and_the_last_travel_date_are_sold() -> None:
+    for travel_date in (limits.TRAVEL_DATE_MIN, limits.TRAVEL_DATE_MAX):
+        check_travel_date(travel_date, "travel_date")
 
 
 def test_a_range_of_dates_has_both_its_ends() -> None:

@@ -72,7 +72,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_BOOKING_CANCELLED: _ErrorReason.ValueType  # 15
     """FAILED_PRECONDITION: the booking is cancelled and cannot change any more."""
     ERROR_REASON_TIMETABLE_IMPOSSIBLE: _ErrorReason.ValueType  # 16
-    """FAILED_PRECONDITION: on that date, clocks change so that the timetable would run backwards."""
+    """FAILED_PRECONDITION: on that date, the clocks of the stops stand so that the timetable would run backwards."""
     ERROR_REASON_LANE_FULL: _ErrorReason.ValueType  # 17
     """RESOURCE_EXHAUSTED, with RetryInfo: too many callers wait for this train run."""
     ERROR_REASON_TOO_MANY_CALLS: _ErrorReason.ValueType  # 18
@@ -160,7 +160,7 @@ ERROR_REASON_RUN_DEPARTED: ErrorReason.ValueType  # 14
 ERROR_REASON_BOOKING_CANCELLED: ErrorReason.ValueType  # 15
 """FAILED_PRECONDITION: the booking is cancelled and cannot change any more."""
 ERROR_REASON_TIMETABLE_IMPOSSIBLE: ErrorReason.ValueType  # 16
-"""FAILED_PRECONDITION: on that date, clocks change so that the timetable would run backwards."""
+"""FAILED_PRECONDITION: on that date, the clocks of the stops stand so that the timetable would run backwards."""
 ERROR_REASON_LANE_FULL: ErrorReason.ValueType  # 17
 """RESOURCE_EXHAUSTED, with RetryInfo: too many callers wait for this train run."""
 ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 18

@@ -46,15 +46,19 @@ class TrainStop(message.Message):
     code: builtins.str
     """Short form accepted in requests, at most 16 characters. May be empty."""
     time_zone: builtins.str
-    """IANA zone of the station's clock, such as "Europe/London"."""
+    """IANA zone of the station's clock, such as "Europe/London", spelled as in the zone database. Names that mean what a host has
+    ("localtime", "posix/...") are refused.
+    """
     arrive_time: builtins.str
     """Local time HH:MM. Empty at the first stop."""
     arrive_day_offset: builtins.int
-    """Days after the travel date on the station's calendar, 0 to 7. A train that arrives after midnight says 1."""
+    """Days after the travel date on the station's calendar, 0 to 7; 0 where there is no time. A train that arrives after midnight
+    says 1.
+    """
     depart_time: builtins.str
     """Local time HH:MM. Empty at the last stop."""
     depart_day_offset: builtins.int
-    """As arrive_day_offset."""
+    """As arrive_day_offset. 0 at the first stop, which the train leaves on the travel date."""
     def __init__(
         self,
         *,
@@ -349,7 +353,7 @@ class ScheduleTrainRunsRequest(message.Message):
     train_id: builtins.str
     """Required. The train."""
     first_date: builtins.str
-    """Required. YYYY-MM-DD, local to the first stop."""
+    """Required. YYYY-MM-DD, local to the first stop, from 1970-01-01 to 2199-12-31 like every travel date."""
     last_date: builtins.str
     """Required. YYYY-MM-DD, not before first_date, at most 366 dates in all."""
     def __init__(

@@ -121,7 +121,8 @@ class OperatorServiceServicer:
     """
 
     def CreateTrain(self, request, context):
-        """Makes a train. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (train_id taken, or request_id with another body).
+        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
+        ALREADY_EXISTS (train_id taken, or request_id with another body).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,8 +143,11 @@ class OperatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ScheduleTrainRuns(self, request, context):
-        """Makes the runs of a train on each date of a range; those that exist stay as they are. Errors: INVALID_ARGUMENT, NOT_FOUND,
-        FAILED_PRECONDITION (a clock change makes the timetable run backwards on a date; then no run is made).
+        """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
+        zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
+        out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
+        back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
+        NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,14 +40,19 @@ class OperatorServiceStub:
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> OperatorServiceAsyncStub: ...
     CreateTrain: grpc.UnaryUnaryMultiCallable[operator_pb2.CreateTrainRequest, operator_pb2.Train]
-    """Makes a train. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (train_id taken, or request_id with another body)."""
+    """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
+    ALREADY_EXISTS (train_id taken, or request_id with another body).
+    """
     GetTrain: grpc.UnaryUnaryMultiCallable[operator_pb2.GetTrainRequest, operator_pb2.Train]
     """One train. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ListTrains: grpc.UnaryUnaryMultiCallable[operator_pb2.ListTrainsRequest, operator_pb2.ListTrainsResponse]
     """All trains by train_id. Errors: INVALID_ARGUMENT."""
     ScheduleTrainRuns: grpc.UnaryUnaryMultiCallable[operator_pb2.ScheduleTrainRunsRequest, operator_pb2.ScheduleTrainRunsResponse]
-    """Makes the runs of a train on each date of a range; those that exist stay as they are. Errors: INVALID_ARGUMENT, NOT_FOUND,
-    FAILED_PRECONDITION (a clock change makes the timetable run backwards on a date; then no run is made).
+    """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
+    zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
+    out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
+    back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
+    NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
     """
     ListSectionBookings: grpc.UnaryUnaryMultiCallable[operator_pb2.ListSectionBookingsRequest, operator_pb2.ListSectionBookingsResponse]
     """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
@@ -94,14 +99,19 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
 
     def __init__(self, channel: aio.Channel) -> None: ...
     CreateTrain: aio.UnaryUnaryMultiCallable[operator_pb2.CreateTrainRequest, operator_pb2.Train]  # type: ignore[assignment]
-    """Makes a train. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (train_id taken, or request_id with another body)."""
+    """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
+    ALREADY_EXISTS (train_id taken, or request_id with another body).
+    """
     GetTrain: aio.UnaryUnaryMultiCallable[operator_pb2.GetTrainRequest, operator_pb2.Train]  # type: ignore[assignment]
     """One train. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ListTrains: aio.UnaryUnaryMultiCallable[operator_pb2.ListTrainsRequest, operator_pb2.ListTrainsResponse]  # type: ignore[assignment]
     """All trains by train_id. Errors: INVALID_ARGUMENT."""
     ScheduleTrainRuns: aio.UnaryUnaryMultiCallable[operator_pb2.ScheduleTrainRunsRequest, operator_pb2.ScheduleTrainRunsResponse]  # type: ignore[assignment]
-    """Makes the runs of a train on each date of a range; those that exist stay as they are. Errors: INVALID_ARGUMENT, NOT_FOUND,
-    FAILED_PRECONDITION (a clock change makes the timetable run backwards on a date; then no run is made).
+    """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
+    zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
+    out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
+    back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
+    NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
     """
     ListSectionBookings: aio.UnaryUnaryMultiCallable[operator_pb2.ListSectionBookingsRequest, operator_pb2.ListSectionBookingsResponse]  # type: ignore[assignment]
     """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
@@ -151,7 +161,9 @@ class OperatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: operator_pb2.CreateTrainRequest,
         context: _ServicerContext,
     ) -> typing.Union[operator_pb2.Train, abc.Awaitable[operator_pb2.Train]]:
-        """Makes a train. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (train_id taken, or request_id with another body)."""
+        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
+        ALREADY_EXISTS (train_id taken, or request_id with another body).
+        """
 
     @abc_1.abstractmethod
     def GetTrain(
@@ -175,8 +187,11 @@ class OperatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: operator_pb2.ScheduleTrainRunsRequest,
         context: _ServicerContext,
     ) -> typing.Union[operator_pb2.ScheduleTrainRunsResponse, abc.Awaitable[operator_pb2.ScheduleTrainRunsResponse]]:
-        """Makes the runs of a train on each date of a range; those that exist stay as they are. Errors: INVALID_ARGUMENT, NOT_FOUND,
-        FAILED_PRECONDITION (a clock change makes the timetable run backwards on a date; then no run is made).
+        """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
+        zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
+        out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
+        back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
+        NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
         """
 
     @abc_1.abstractmethod

@@ -174,7 +174,7 @@ class TrainRun(message.Message):
     train_id: builtins.str
     """The train."""
     travel_date: builtins.str
-    """YYYY-MM-DD, the date on which it leaves its first stop, local to that stop."""
+    """YYYY-MM-DD, the date on which it leaves its first stop, local to that stop. From 1970-01-01 to 2199-12-31."""
     number: builtins.str
     """Its public number, such as "ES 9014"."""
     state: RunState.ValueType

@@ -1,0 +1,150 @@
+"""From the local times of a timetable to instants on a date.
+
+Belongs here: which instant a local time is, where clocks change between two calls, and whether a timetable works on any date.
+Does not: stops and journeys (`timetable.py`).
+
+Every call is at the earliest instant that its local time can mean and that is not before the call before it:
+
+- A local time that comes twice, on a night in October: the first one, unless the train has already left a call after it. So a
+  train that has nothing to do waits for its time, as railways have it wait.
+- A local time that is left out, on a night in March: the train keeps its running times. 02:30 is read with the offset before
+  the change and shows as 03:30. From there on the timetable goes by the clocks as they stood on the evening before: all later
+  calls move with it, and the train is late where clocks were put forward. Otherwise it would have to make up for the hour, or
+  arrive before it has left.
+- The same holds where the clocks of a zone were put forward while the train was on its way there, and its call there would come
+  before its last one in another zone.
+
+A train that calls nowhere in the hour that is left out keeps its published times: its calls are in order as they are.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from app.domain.refusals import Reason, Refusal
+from app.domain.zones import change_dates, zone_named
+
+_NO_OFFSET = timedelta(0)
+# Clocks change between late evening and early morning; so long before a call in such a night they stand as before.
+_EVENING_BEFORE = timedelta(hours=12)
+_FIRST_OF_ALL = datetime.min  # noqa: DTZ901 - instants are reckoned without their zone, which is UTC
+# Whether a timetable works at all is tried in a year of today's rules, and in one so late that only the rules stand which zones
+# are to keep for good. A zone with other rules in between is judged when a date is scheduled.
+_YEARS_TRIED = (2026, 2038)
+_DAYS_TRIED = (15, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCall:
+    """A local time at a station: `day_offset` days after the travel date, in the zone with that name."""
+
+    station: str
+    zone_name: str
+    at: time
+    day_offset: int
+
+
+def instants_on(calls: Iterable[LocalCall], travel_date: date) -> Iterator[datetime]:
+    """The instant of each call, in UTC and in order.
+
+    Refuses TIMETABLE_IMPOSSIBLE, naming date and station, where a call would come before the call before it, where the calendar
+    ends, and where a train of an earlier version has a zone that servers may disagree about.
+    """
+    way = _Way()
+    for call in calls:
+        zone = _zone_of(call, travel_date)
+        try:
+            instant = way.next(datetime.combine(travel_date + timedelta(days=call.day_offset), call.at), zone)
+        except OverflowError:
+            message = f"on {travel_date.isoformat()} the call at {call.station} lies outside the calendar"
+            raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, message) from None
+        if instant is None:
+            text = f"the call at {call.station} at {call.at:%H:%M} would come before the call before it"
+            raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, f"on {travel_date.isoformat()} {text}")
+        yield instant.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Way:
+    """A train on its way: its last call, and the moment by whose clocks it goes on where clocks were put forward.
+
+    Instants are in UTC without saying so.
+    """
+
+    instant: datetime = _FIRST_OF_ALL
+    local: datetime = _FIRST_OF_ALL
+    zone: ZoneInfo | None = None
+    goes_by: datetime | None = None
+
+    def next(self, local: datetime, zone: ZoneInfo) -> datetime | None:
+        """The instant of the next call; None where no instant that its local time can mean is late enough."""
+        for instant in self._readings(local, zone):
+            if instant >= self.instant:
+                self.instant, self.local, self.zone = instant, local, zone
+                return instant
+        return None
+
+    def _readings(self, local: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        """What a local time can mean, in the order in which that is tried."""
+        if self.goes_by is not None:
+            yield local - _offset_at(self.goes_by, zone)
+        first, second = local - _offset(local, zone, fold=0), local - _offset(local, zone, fold=1)
+        if first > second:  # left out: with the offset before the change it is an hour later than with the one after it
+            self.goes_by = first - _EVENING_BEFORE
+            yield first
+            return
+        yield first
+        yield second
+        before = _offset(local - _EVENING_BEFORE, zone, fold=0)
+        if self._was_on_its_way(local, zone, before):
+            self.goes_by = local - before - _EVENING_BEFORE
+            yield local - before
+
+    def _was_on_its_way(self, local: datetime, zone: ZoneInfo, before: timedelta) -> bool:
+        """Whether the clocks of a zone went forward between the last call and this one, which are in order by those before."""
+        if self.zone is None:
+            return False
+        last = self.local - _offset(self.local - _EVENING_BEFORE, self.zone, fold=0)
+        return last <= local - before and _offset(last + before, zone, fold=0) == before
+
+
+def _offset_at(instant: datetime, zone: ZoneInfo) -> timedelta:
+    return instant.replace(tzinfo=UTC).astimezone(zone).utcoffset() or _NO_OFFSET
+
+
+def _offset(local: datetime, zone: ZoneInfo, fold: int) -> timedelta:
+    return local.replace(tzinfo=zone, fold=fold).utcoffset() or _NO_OFFSET
+
+
+def _zone_of(call: LocalCall, travel_date: date) -> ZoneInfo:
+    try:
+        return zone_named(call.zone_name)
+    except KeyError:
+        text = f"{call.zone_name!r}, the time zone of {call.station}, is no IANA time zone; make the train anew with one"
+        raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, f"on {travel_date.isoformat()}: {text}") from None
+
+
+def why_never(calls: Sequence[LocalCall]) -> str:
+    """Why a train with these calls can run on no date, such as for a forgotten day offset; empty where it can on some."""
+    reason = ""
+    for travel_date in _dates_to_try(calls):
+        try:
+            for _ in instants_on(calls, travel_date):
+                pass
+        except Refusal as refusal:
+            reason = reason or refusal.message
+        else:
+            return ""
+    return reason
+
+
+def _dates_to_try(calls: Sequence[LocalCall]) -> Iterator[date]:
+    """Dates in every season, and those on which a call is in a night in which clocks change."""
+    for year in _YEARS_TRIED:
+        for day in _DAYS_TRIED:
+            for month in range(1, 13):
+                yield date(year, month, day)
+    offsets = sorted({call.day_offset for call in calls})
+    changes = sorted({changed for call in calls for changed in change_dates(call.zone_name, _YEARS_TRIED[0])})
+    yield from dict.fromkeys(changed - timedelta(days=days) for changed in changes for days in offsets)
