@@ -17,6 +17,7 @@ from app.domain.payments import PaymentState, RefundState
 from app.domain.survey import Backlog, RunCount
 from app.store.documents import stops_from
 from app.store.driver import Collection, Database, Document, outage_refused
+from app.store.snapshots import Snapshot, Snapshots
 
 # Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
 RUNS_MAX = 20_000
@@ -38,6 +39,7 @@ class Surveys:
         self._events: Collection = database["events"]
         self._jobs: Collection = database["jobs"]
         self._payments: Collection = database["payments"]
+        self._snapshots = Snapshots(database)
 
     async def versions(self, now: datetime) -> dict[str, int]:
         """The versions of the runs that may not have arrived by now, at most `RUNS_MAX` and the earliest first, by run."""
@@ -52,32 +54,28 @@ class Surveys:
         return [_count_of(document) for document in found]
 
     async def backlog(self, now: datetime) -> Backlog:
-        """What is still to be done. Counts end at `COUNT_MAX`."""
-        with outage_refused():
-            events = await _first(self._events, new_events_pipeline())
-            refunds = await _first(self._payments, pending_refunds_pipeline())
-            left = (
-                await self._runs.find(_left_query(now), {"unsettled_since": 1}).sort("unsettled_since", 1).limit(1).to_list(1)
-            )
-            pending = await self._count(self._jobs, pending_jobs_query())
-            running = await self._count(self._jobs, {**pending_jobs_query(), "lease_until": {"$gt": now}})
-            dead = await self._count(self._jobs, {"state": JobState.DEAD.value})
-            captures = await self._count(self._payments, pending_captures_query(now))
-        moments = [one["unsettled_since"] for one in left] + [events["oldest"]] * (events["number"] > 0)
+        """What is still to be done, as of one moment. Counts end at `COUNT_MAX`."""
+        return await self._snapshots.read(lambda snapshot: self._backlog(snapshot, now))
+
+    async def _backlog(self, snapshot: Snapshot, now: datetime) -> Backlog:
+        events = await _first(snapshot, self._events, new_events_pipeline())
+        refunds = await _first(snapshot, self._payments, pending_refunds_pipeline())
+        left = await snapshot.find(
+            self._runs, _left_query(now), most=1, projection={"unsettled_since": 1}, sort=[("unsettled_since", 1)]
+        )
+        pending = await _count(snapshot, self._jobs, pending_jobs_query())
+        running = await _count(snapshot, self._jobs, {**pending_jobs_query(), "lease_until": {"$gt": now}})
+        moments = [run["unsettled_since"] for run in left] + [events["oldest"]] * (events["number"] > 0)
         return Backlog(
             outbox_events=events["number"],
             oldest_event_time=min(moments, default=None),
-            jobs_waiting=max(0, pending - running),
+            jobs_waiting=max(0, pending - running),  # either count may have ended at its bound
             jobs_running=running,
-            jobs_dead=dead,
+            jobs_dead=await _count(snapshot, self._jobs, {"state": JobState.DEAD.value}),
             refunds_pending=refunds["number"],
             oldest_refund_time=refunds["oldest"],
-            captures_pending=captures,
+            captures_pending=await _count(snapshot, self._payments, pending_captures_query(now)),
         )
-
-    @staticmethod
-    async def _count(collection: Collection, query: Document) -> int:
-        return await collection.count_documents(query, limit=COUNT_MAX)
 
 
 def current_runs_query(now: datetime) -> Document:
@@ -114,9 +112,14 @@ def _number_and_oldest(moment: str, number: str | int = 1) -> Document:
     return {"$group": {"_id": None, "number": {"$sum": number}, "oldest": {"$min": moment}}}
 
 
-async def _first(collection: Collection, pipeline: list[Document]) -> Document:
-    found = await collection.aggregate(pipeline).to_list(1)
+async def _first(snapshot: Snapshot, collection: Collection, pipeline: list[Document]) -> Document:
+    found = await snapshot.aggregate(collection, pipeline, most=1)
     return found[0] if found else {"number": 0, "oldest": None}
+
+
+async def _count(snapshot: Snapshot, collection: Collection, query: Document) -> int:
+    found = await snapshot.aggregate(collection, [{"$match": query}, {"$limit": COUNT_MAX}, {"$count": "number"}], most=1)
+    return int(found[0]["number"]) if found else 0
 
 
 def _count_of(document: Document) -> RunCount:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from app.domain.jobs import SWEEP_PREFIX, JobState
 from app.domain.money import Money
 from app.domain.payments import Payment, PaymentState, Refund, RefundState, new_payment
@@ -25,6 +27,7 @@ from app.store.survey import (
 )
 from tests.builders import a_train
 from tests.dispatch_worlds import an_event
+from tests.integration.interrupted_snapshots import Interrupted
 from tests.integration.world import World
 from tests.job_worlds import a_job
 
@@ -87,6 +90,23 @@ async def test_events_that_a_server_left_in_a_run_are_the_oldest(world: World) -
     surveys = world.server.store.surveys
     assert (await surveys.backlog(NOW + timedelta(seconds=30))).oldest_event_time is None  # it is just being copied
     assert (await surveys.backlog(NOW + HOUR)).oldest_event_time == NOW
+
+
+async def test_events_that_are_copied_while_the_backlog_is_counted_are_not_missed(
+    real_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, database = await real_world.run("A2"), real_world.database
+    mine = {"_id": f"{run.train_id}:{run.travel_date}"}
+    await database["train_runs"].update_one(mine, {"$set": {"unsettled_since": NOW - HOUR}})
+
+    async def copy(reads: int) -> None:
+        if reads == 1:
+            await database["events"].insert_one(news_document([replace(an_event(1), time=NOW - HOUR)]))
+            await database["train_runs"].update_one(mine, {"$unset": {"unsettled_since": ""}})
+
+    surveys = real_world.server.store.surveys
+    monkeypatch.setattr(surveys, "_snapshots", Interrupted(database, copy))
+    assert (await surveys.backlog(NOW)).oldest_event_time == NOW - HOUR
 
 
 async def test_jobs_wait_or_run_or_are_dead_and_those_that_come_round_are_none(world: World) -> None:

@@ -14,8 +14,8 @@ from app.domain.invariants import Check, check_run
 from app.store.census import Census
 from app.store.driver import Database
 from app.store.embedded import EmbeddedMongod
-from app.store.snapshots import Result, Snapshot, Snapshots
 from tests.integration.clients import people
+from tests.integration.interrupted_snapshots import Interrupted
 from tests.integration.job_databases import a_client
 from tests.integration.verified_worlds import FIRST, SECOND, Documents, everything_in, fill, hold, make_copy, now, verify
 from tests.integration.world import World, outcomes, serving, settings_for
@@ -243,30 +243,6 @@ async def test_what_is_a_moment_old_is_not_wrong_as_long_as_there_is_patience(da
     await lose_fays_payment(database)
     await leave_an_event_new(database)
     assert (await verify(database, patience_seconds=600)).findings == []
-
-
-class Interrupted(Snapshots):
-    """Snapshots with something happening after each read."""
-
-    def __init__(self, database: Database, change: Callable[[int], Awaitable[None]]) -> None:
-        super().__init__(database)
-        self._change = change
-        self.reads = 0
-
-    async def read(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
-        async def look_in_between(snapshot: Snapshot) -> Result:
-            find = snapshot.find
-
-            async def find_and_change(*given: Any, **named: Any) -> list[dict[str, Any]]:
-                found = await find(*given, **named)
-                self.reads += 1
-                await self._change(self.reads)
-                return found
-
-            snapshot.find = find_and_change  # type: ignore[method-assign]
-            return await look(snapshot)
-
-        return await super().read(look_in_between)
 
 
 async def test_a_run_that_changes_while_it_is_read_is_seen_as_it_was_at_one_moment(
