@@ -14,7 +14,19 @@ from typing import Any
 
 import typer
 
-from app.cli import checking, holding, jobs, looking, operating, quickstart, serving, travelling, verifying, webhooks
+from app.cli import (
+    checking,
+    holding,
+    jobs,
+    looking,
+    operating,
+    quickstart,
+    registering,
+    serving,
+    travelling,
+    verifying,
+    webhooks,
+)
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -54,7 +66,8 @@ def _application() -> typer.Typer:
         ("change-seat", travelling.change_seat, _PASSENGERS),
         ("update", travelling.update, _PASSENGERS),
         ("cancel", travelling.cancel, _PASSENGERS),
-        ("register", travelling.register, _PASSENGERS),
+        ("register", registering.register, _PASSENGERS),
+        ("rename", registering.rename, _PASSENGERS),
         ("schedule", operating.schedule, _OPERATORS),
         ("section", operating.section, _OPERATORS),
         ("promote", operating.promote, _OPERATORS),

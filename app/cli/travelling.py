@@ -208,28 +208,5 @@ def cancel(
         show_cancellation(calls, answer, is_quote)
 
 
-def register(
-    options: CallerOptions,
-    first_name: Annotated[str, typer.Option("--first-name", metavar="NAME", help="Given name.")],
-    last_name: Annotated[str, typer.Option("--last-name", metavar="NAME", help="Family name.")],
-    email: Annotated[str, typer.Option("--email", metavar="EMAIL", help="Without it, the one in --user.")] = "",
-) -> None:
-    """Make a person known, so that receipts can be asked for before the first booking."""
-    from app.cli.calls import Calls
-    from app.cli.screen import print_json, print_text
-    from app.cli.wording import person_text
-    from app.pb.seatline.v1 import user_pb2
-
-    request = user_pb2.RegisterUserRequest(
-        request_id=str(uuid.uuid4()), first_name=first_name, last_name=last_name, email=email or options.user
-    )
-    with Calls(options) as calls:
-        answer = calls.call(calls.users.RegisterUser, request, "Repeating it does no harm.")
-        if options.as_json:
-            print_json(answer)
-            return
-        print_text(f"Registered {person_text(answer)}.")
-
-
 def _look_at(reference: str) -> str:
     return f"It may have been done: see 'seatline receipt {reference}' before trying again."

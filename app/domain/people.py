@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from app.domain.refusals import Reason, Refusal
-from app.domain.text import fold_case
+from app.domain.text import compared, fold_case
 from app.domain.values import value
 
 # Addresses outside ASCII whose compared form is remembered; it takes microseconds to find.
@@ -104,6 +104,40 @@ class Person:
     def key(self) -> str:
         """The address as it is compared."""
         return email_key(self.email)
+
+
+@value(frozen=True, slots=True)
+class StoredUser:
+    """A person who registered. `version` counts the changes of it, from 1."""
+
+    person: Person
+    version: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change."""
+        return str(self.version)
+
+
+def same_names(one: Person, other: Person) -> bool:
+    """Whether two people have the same names, however they are spelled: case, blanks and encoding do not count."""
+    return compared(one.first_name) == compared(other.first_name) and compared(one.last_name) == compared(other.last_name)
+
+
+def renamed(user: StoredUser, person: Person, fields: frozenset[str], etag: str = "") -> StoredUser:
+    """The user with the `fields` (of first_name, last_name) of `person`; the same value where nothing changes.
+
+    Refuses ETAG_STALE for an etag that is not the newest.
+    """
+    if etag and etag != user.etag:
+        raise Refusal(Reason.ETAG_STALE, "the user has changed since that etag; read it again")
+    old = user.person
+    new = Person(
+        person.first_name if "first_name" in fields else old.first_name,
+        person.last_name if "last_name" in fields else old.last_name,
+        old.email,
+    )
+    return user if new == old else StoredUser(new, user.version + 1)
 
 
 @value(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The services of the contract.
 
 Belongs here: for each call the same few lines: request to command, use case, answer to message. Does not: anything else; the
-calls around webhooks stand in `webhook_calls.py`, those around jobs in `job_calls.py`.
+calls around webhooks stand in `webhook_calls.py`, those around jobs in `job_calls.py`, those around people in `user_calls.py`.
 """
 
 from typing import Any
@@ -15,7 +15,6 @@ from app.pb.seatline.v1 import (
     booking_pb2_grpc,
     operator_pb2,
     operator_pb2_grpc,
-    seat_pb2,
     train_pb2,
     train_pb2_grpc,
     user_pb2,
@@ -25,6 +24,7 @@ from app.rpc import fields, pages, paging, requests, responses
 from app.rpc.calls import Context, caller_of, deadline_of
 from app.rpc.interceptors import GuardedServer
 from app.rpc.job_calls import JobCalls
+from app.rpc.user_calls import UserServicer
 from app.rpc.webhook_calls import WebhookCalls
 from app.store.bookings import receipt_key, row_key
 from app.usecases.bookings import BookingUseCases
@@ -238,27 +238,6 @@ class OperatorServicer(WebhookCalls, JobCalls):
         command = requests.promote_waitlist(caller_of(context), request)
         found = await self._trains.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
         return operator_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)
-
-
-class UserServicer(user_pb2_grpc.UserServiceServicer):
-    """People."""
-
-    def __init__(self, users: UserUseCases) -> None:
-        self._users = users
-
-    async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: Context) -> seat_pb2.User:
-        """Makes a person known."""
-        caller = caller_of(context)
-        identified(caller)
-        fields.request_id(request.request_id)
-        person = fields.person(request.first_name, request.last_name, request.email)
-        return responses.user(await self._users.register(caller, person))
-
-    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> seat_pb2.User:
-        """One person."""
-        caller = caller_of(context)
-        identified(caller)
-        return responses.user(await self._users.get(caller, fields.email(request.email, "email")))
 
 
 def add_services(

@@ -6,9 +6,9 @@ Belongs here: statements to the collection `users`. Does not: what bookings know
 import time
 from datetime import datetime
 
-from app.domain.people import Person, email_key, email_keys
+from app.domain.people import Person, StoredUser, email_key, email_keys
 from app.store.documents import person_document, person_from
-from app.store.driver import Collection, Database, DuplicateKeyError, any_of, outage_refused
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, outage_refused
 
 # An agent books for others many times a minute; names are read again after this long.
 NAMES_SECONDS_MAX = 10.0
@@ -27,7 +27,8 @@ class Users:
         now, key = time.monotonic(), email_key(email)
         until, known = self._names.get(key, (0.0, None))
         if now >= until:
-            known = await self.find(email)
+            user = await self.find(email)
+            known = None if user is None else user.person
             if len(self._names) >= NAMES_MAX:
                 self._names.clear()
             self._names[key] = (now + NAMES_SECONDS_MAX, known)
@@ -43,8 +44,20 @@ class Users:
         self._names.pop(person.key, None)
         return True
 
-    async def find(self, email: str) -> Person | None:
+    async def find(self, email: str) -> StoredUser | None:
         """The person with that address, also one who was stored when addresses were compared in another way."""
         with outage_refused():
             document = await self._users.find_one({"_id": any_of(email_keys(email))})
-        return None if document is None else person_from(document)
+        return None if document is None else StoredUser(person_from(document), document.get("version", 1))
+
+    async def replace(self, changed: StoredUser, now: datetime) -> bool:
+        """Store a changed user in place of the version before. False when that is not the newest any more."""
+        person, before = changed.person, changed.version - 1
+        # Versions are counted since names can change; a document that never changed has none.
+        guard: Document = {"version": before if before > 1 else {"$in": [None, 1]}}
+        names = {"first_name": person.first_name, "last_name": person.last_name}
+        change = {"$set": {**names, "version": changed.version, "update_time": now}}
+        with outage_refused():
+            result = await self._users.update_one({"_id": any_of(email_keys(person.email)), **guard}, change)
+        self._names.pop(person.key, None)
+        return result.matched_count == 1

@@ -254,6 +254,15 @@ class Phone:
     async def user(self, name: str = "") -> seat_pb2.User:
         return await self.users.GetUser(user_pb2.GetUserRequest(email=address(name or self.name)), **self._options)
 
+    async def rename(self, name: str = "", *, mask: Sequence[str] = (), etag: str = "", **names: str) -> seat_pb2.User:
+        request = user_pb2.UpdateUserRequest(
+            email=address(name or self.name),
+            user=seat_pb2.User(**names),
+            update_mask=field_mask_pb2.FieldMask(paths=mask),
+            etag=etag,
+        )
+        return await self.users.UpdateUser(request, **self._options)
+
     # -- what only operators may do; a phone can ask for it all the same
 
     async def create_train(self, train: operator_pb2.Train, request_id: str = "", **asked: Any) -> operator_pb2.Train:

@@ -69,6 +69,8 @@ async def test_what_an_earlier_version_stored_under_another_form_is_found(world:
     assert await phone.receipts() == [booking.reference]
     assert (await phone.user()).first_name == "Anna"
     assert (await phone.register("Anna", "Doe")).email == email
+    assert (await phone.rename(first_name="Ann", mask=["first_name"])).first_name == "Ann"
+    assert await world.database["users"].count_documents({}) == 1
     assert (await refusal(phone.book(run, traveller(email)))).says == ALREADY
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 
@@ -27,6 +29,7 @@ async def test_callers_without_a_name_can_do_nothing_that_needs_one(world: World
         nobody.cancel(UNKNOWN),
         nobody.register("Jane", "Doe", "jane"),
         nobody.user("jane"),
+        nobody.rename("jane", first_name="J", last_name="D"),
         nobody.create_train(a_train()),
         nobody.train("es9014"),
         nobody.list_trains(),
@@ -140,6 +143,74 @@ async def test_registering_again_is_no_error_but_another_name_is(world: World) -
     assert await jane.register("Jane", "Doe") == registered
     refused = await refusal(jane.register("Janet", "Doe"))
     assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "USER_ALREADY_EXISTS")
+
+
+@pytest.mark.parametrize(
+    ("first_name", "last_name"),
+    [(" Zoë ", "Van  Dyk"), ("Zoe\u0308", "van dyk"), ("ZOË", "VAN DYK\u00a0")],
+)
+async def test_registering_again_in_another_spelling_of_the_same_name_is_no_error(
+    world: World, first_name: str, last_name: str
+) -> None:
+    jane = world.phone("jane")
+    registered = await jane.register("Zoë", "Van Dyk")
+    assert await jane.register(first_name, last_name) == registered
+    assert (await refusal(jane.register("Zoe", "Van Dyk"))).says == (grpc.StatusCode.ALREADY_EXISTS, "USER_ALREADY_EXISTS")
+
+
+async def test_people_correct_their_own_names_and_operators_all(world: World) -> None:
+    jane = world.phone("jane")
+    registered = await jane.register("Jnae", "Deo")
+    corrected = await jane.rename(first_name="Jane", last_name="Doe", etag=registered.etag)
+    assert (corrected.first_name, corrected.last_name, corrected.email) == ("Jane", "Doe", "jane@example.com")
+    assert corrected.etag != registered.etag
+    assert await jane.user() == corrected
+    married = await world.desk.rename("JANE@Example.com", last_name="Roe", first_name="", mask=["last_name"])
+    assert (married.first_name, married.last_name) == ("Jane", "Roe")
+    assert await jane.register("Jane", "Roe") == married
+    assert (await refusal(world.phone("joe").rename("jane", first_name="J", last_name="D"))).says == NOT_PERMITTED
+
+
+async def test_a_new_name_stands_on_bookings_that_follow_and_not_on_those_that_were_made(world: World) -> None:
+    run, jane = await world.run(), world.phone("jane")
+    await jane.register("Jnae", "Doe")
+    before = await jane.book(run, "joe")
+    await jane.rename(first_name="Jane", mask=["first_name"])
+    after = await jane.book(run, "ann")
+    assert (before.user.first_name, after.user.first_name) == ("Jnae", "Jane")
+    assert (await jane.booking(before.reference)).user.first_name == "Jnae"
+
+
+async def test_a_name_that_is_already_right_changes_nothing(world: World) -> None:
+    jane = world.phone("jane")
+    registered = await jane.register("Jane", "Doe")
+    assert await jane.rename(first_name="Jane", last_name="Doe") == registered
+
+
+async def test_a_correction_of_what_has_changed_since_or_is_no_name_is_refused(world: World) -> None:
+    jane = world.phone("jane")
+    assert (await refusal(jane.rename(first_name="J", last_name="D"))).says == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
+    registered = await jane.register("Jane", "Doe")
+    await jane.rename(first_name="Janet", mask=["first_name"])
+    refused = await refusal(jane.rename(first_name="Jean", mask=["first_name"], etag=registered.etag))
+    assert refused.says == (grpc.StatusCode.ABORTED, "ETAG_STALE")
+    for call in (
+        jane.rename(first_name="J"),
+        jane.rename(first_name="J\u200b", mask=["first_name"]),
+        jane.rename(first_name="J", mask=["email"]),
+        jane.rename(first_name="J", mask=["first_name", "user.first_name"]),
+    ):
+        assert (await refusal(call)).says == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert (await jane.user()).first_name == "Janet"
+
+
+async def test_of_many_corrections_at_once_the_last_stands_and_each_is_counted(world: World) -> None:
+    jane = world.phone("jane")
+    await jane.register("Jane", "Doe")
+    names = [f"Jane {letter}" for letter in "abcd"]
+    answers = await asyncio.gather(*(jane.rename(first_name=name, mask=["first_name"]) for name in names))
+    assert len({answer.etag for answer in answers}) == len(names)
+    assert (await jane.user()).first_name in names
 
 
 async def test_somebody_nobody_knows_is_not_found(world: World) -> None:

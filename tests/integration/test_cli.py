@@ -248,3 +248,14 @@ def test_a_caller_outside_ascii_is_named_in_bytes(service: ScriptedService, seat
 def test_a_caller_that_nobody_could_type_is_refused_before_the_call(seatline: Any) -> None:
     assert "--user" in seatline("receipt", "7K2M9Q", "--user", "a\x1b@example.com").stderr
     assert "--role" in seatline("receipt", "7K2M9Q", "--role", "opérateur").stderr
+
+
+def test_a_name_is_corrected_in_the_fields_that_were_given(service: ScriptedService, seatline: Any) -> None:
+    service.answers["UpdateUser"] = seat_pb2.User(first_name="Ann", last_name="Lee", email="ann@example.com", etag="2")
+    result = seatline("rename", "--last-name", "Lee", "--user", "ann@example.com", "--etag", "1")
+    assert (result.exit_code, result.stdout) == (0, "Registered as Ann Lee <ann@example.com>.\n")
+    request = service.requests("UpdateUser")[0]
+    assert (request.email, request.user.last_name, list(request.update_mask.paths)) == ("ann@example.com", "Lee", ["last_name"])
+    assert request.etag == "1"
+    assert json.loads(seatline("rename", "--first-name", "Ann", "--json").stdout)["etag"] == "2"
+    assert seatline("rename", "--user", "ann@example.com").exit_code == 2

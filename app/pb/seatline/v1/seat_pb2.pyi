@@ -57,6 +57,7 @@ class User(message.Message):
     FIRST_NAME_FIELD_NUMBER: builtins.int
     LAST_NAME_FIELD_NUMBER: builtins.int
     EMAIL_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     first_name: builtins.str
     """Given name, 1 to 100 characters of any script, as in Passenger. Empty for a caller who books for others and never registered."""
     last_name: builtins.str
@@ -65,16 +66,19 @@ class User(message.Message):
     """Address, at most 254 characters. Compared by Unicode's simple case folding, and its domain by IDNA 2008:
     "a@bücher.example", "A@BÜCHER.example" and "a@xn--bcher-kva.example" are one person. "+" and "." in it count.
     """
+    etag: builtins.str
+    """Changes with every change of a registered person. Output only, in answers of UserService; empty elsewhere."""
     def __init__(
         self,
         *,
         first_name: builtins.str = ...,
         last_name: builtins.str = ...,
         email: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "first_name", b"first_name", "last_name", b"last_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "etag", b"etag", "first_name", b"first_name", "last_name", b"last_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,7 +4,9 @@ isort:skip_file
 People as known to the service."""
 
 from google.protobuf import descriptor as descriptor
+from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
+from app.pb.seatline.v1 import seat_pb2 as seat_pb2
 import builtins as builtins
 import sys
 import typing as typing
@@ -65,5 +67,41 @@ class GetUserRequest(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateUserRequest(message.Message):
+    """New names for a person."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: builtins.int
+    USER_FIELD_NUMBER: builtins.int
+    UPDATE_MASK_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    email: builtins.str
+    """Required. The address under which the person is registered. It cannot change: another address is another person."""
+    etag: builtins.str
+    """When set, refuses (ABORTED) unless it is the person's newest."""
+    @builtins.property
+    def user(self) -> seat_pb2.User:
+        """Required. Only the fields in update_mask are read."""
+
+    @builtins.property
+    def update_mask(self) -> field_mask_pb2.FieldMask:
+        """Which fields change: "first_name", "last_name". Empty stands for both."""
+
+    def __init__(
+        self,
+        *,
+        email: builtins.str = ...,
+        user: seat_pb2.User | None = ...,
+        update_mask: field_mask_pb2.FieldMask | None = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "etag", b"etag", "update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

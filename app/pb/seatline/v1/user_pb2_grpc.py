@@ -46,6 +46,11 @@ class UserServiceStub:
                 request_serializer=seatline_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_seat__pb2.User.FromString,
                 _registered_method=True)
+        self.UpdateUser = channel.unary_unary(
+                '/seatline.v1.UserService/UpdateUser',
+                request_serializer=seatline_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_seat__pb2.User.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -54,7 +59,8 @@ class UserServiceServicer:
 
     def RegisterUser(self, request, context):
         """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name).
+        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
+        differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +68,14 @@ class UserServiceServicer:
 
     def GetUser(self, request, context):
         """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateUser(self, request, context):
+        """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
+        those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +92,11 @@ def add_UserServiceServicer_to_server(servicer, server):
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
                     request_deserializer=seatline_dot_v1_dot_user__pb2.GetUserRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_seat__pb2.User.SerializeToString,
+            ),
+            'UpdateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateUser,
+                    request_deserializer=seatline_dot_v1_dot_user__pb2.UpdateUserRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_seat__pb2.User.SerializeToString,
             ),
     }
@@ -135,6 +154,33 @@ class UserService:
             target,
             '/seatline.v1.UserService/GetUser',
             seatline_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
+            seatline_dot_v1_dot_seat__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.UserService/UpdateUser',
+            seatline_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
             seatline_dot_v1_dot_seat__pb2.User.FromString,
             options,
             channel_credentials,

@@ -36,10 +36,15 @@ class UserServiceStub:
     def __new__(cls, channel: aio.Channel) -> UserServiceAsyncStub: ...
     RegisterUser: grpc.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, seat_pb2.User]
     """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name).
+    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
+    differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
     """
     GetUser: grpc.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, seat_pb2.User]
     """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+    UpdateUser: grpc.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, seat_pb2.User]
+    """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
+    those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+    """
 
 @typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -48,10 +53,15 @@ class UserServiceAsyncStub(UserServiceStub):
     def __init__(self, channel: aio.Channel) -> None: ...
     RegisterUser: aio.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, seat_pb2.User]  # type: ignore[assignment]
     """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name).
+    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
+    differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
     """
     GetUser: aio.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, seat_pb2.User]  # type: ignore[assignment]
     """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+    UpdateUser: aio.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, seat_pb2.User]  # type: ignore[assignment]
+    """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
+    those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+    """
 
 class UserServiceServicer(metaclass=abc_1.ABCMeta):
     """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
@@ -63,7 +73,8 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[seat_pb2.User, abc.Awaitable[seat_pb2.User]]:
         """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name).
+        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
+        differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
         """
 
     @abc_1.abstractmethod
@@ -73,5 +84,15 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[seat_pb2.User, abc.Awaitable[seat_pb2.User]]:
         """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+
+    @abc_1.abstractmethod
+    def UpdateUser(
+        self,
+        request: user_pb2.UpdateUserRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[seat_pb2.User, abc.Awaitable[seat_pb2.User]]:
+        """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
+        those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+        """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
