@@ -8,10 +8,11 @@ stop i+1. A journey covers the legs from its origin to its destination.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from app.domain import limits
 from app.domain.local_times import LocalCall, instants_on
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.text import compared
@@ -155,6 +156,15 @@ def require_not_departed(journey: Journey, now: datetime) -> None:
     """Refuses once the train has left the journey's origin."""
     if now >= journey.depart:
         raise Refusal(Reason.RUN_DEPARTED, f"train {journey.train_number} of {journey.travel_date} has left {journey.origin}")
+
+
+def earliest_date_under_way(now: datetime) -> date:
+    """The earliest travel date of a run that may not have arrived at its last stop by `now`, which is in UTC.
+
+    The last call is at most `DAY_OFFSET_MAX` days after the travel date on a clock that is at most 12 hours behind UTC, and so
+    before noon (UTC) of the day after; clocks that were put forward make the train late by no more than another day.
+    """
+    return (now - timedelta(days=limits.DAY_OFFSET_MAX + 2)).date()
 
 
 def state_at(stops: Sequence[Stop], now: datetime) -> RunState:

@@ -27,6 +27,7 @@ from app.rpc.job_calls import JobCalls
 from app.rpc.user_calls import UserServicer
 from app.rpc.webhook_calls import WebhookCalls
 from app.store.bookings import receipt_key, row_key
+from app.store.run_lists import run_key
 from app.usecases.bookings import BookingUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.trains import RunView, TrainUseCases
@@ -131,7 +132,7 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
                 origin=origin, destination=destination, travel_date=date, after=after, limit=limit
             ),
             responses.train_run,
-            lambda view: (view.run.travel_date, view.run.run_id),
+            lambda view: run_key(view.run),
             after=paging.RUNS.decode(request.page_token, *question),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
             read_max=pages.LARGE_ITEMS_READ_MAX,

@@ -3,6 +3,7 @@
 Belongs here: the shape of every document, both ways. Does not: statements.
 
 train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, stops: [...], stop_forms: [...],
+             arrive_time: at the last stop, missing where an earlier version has made the run,
              sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer per seat],
              freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, terms,
              ended_holds: {"<key>": [owner_key, legs, [[section, number], ...], expire_time, was_used]},
@@ -181,6 +182,7 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "number": run.number,
         "stops": [_stop_document(stop) for stop in run.stops],
         "stop_forms": all_stop_forms(run.stops),
+        "arrive_time": run.stops[-1].arrive,
         "sections": [section_document(section) for section in run.sections],
         "freed_sequence": run.freed_sequence,
         "terms": terms_document(run.terms),

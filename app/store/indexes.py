@@ -8,6 +8,7 @@ from app.store.driver import Database, outage_refused
 from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
 from app.store.payments import make_payment_indexes
+from app.store.run_lists import make_run_list_indexes
 from app.store.webhooks import make_webhook_indexes
 
 RECEIPTS_INDEX = "receipts_by_person_date_origin_destination"
@@ -25,9 +26,6 @@ async def make_indexes(database: Database) -> None:
             [("recent.emails", 1), ("recent.travel_date", 1), ("recent.origin", 1), ("recent.destination", 1)],
             name=RECEIPTS_INDEX,
         )
-        # ListTrainRuns: by station and date, and by date alone.
-        await runs.create_index([("stop_forms", 1), ("travel_date", 1), ("_id", 1)], name="runs_by_station_and_date")
-        await runs.create_index([("travel_date", 1), ("_id", 1)], name="runs_by_date")
         # What is due without anybody asking, and what a server that ended left behind. Most runs have neither.
         await runs.create_index("next_due", name="runs_due", sparse=True)
         await runs.create_index("unsettled_since", name="runs_unsettled", sparse=True)
@@ -40,6 +38,7 @@ async def make_indexes(database: Database) -> None:
         await database["trains"].create_index("stop_forms", name="trains_by_station")
         # CreateTrain: a request makes one train.
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
+    await make_run_list_indexes(database)
     await make_event_indexes(database)
     await make_payment_indexes(database)
     await make_job_indexes(database)

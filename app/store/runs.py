@@ -1,7 +1,7 @@
 """Train runs in MongoDB.
 
-Belongs here: loading a run, catching up with it, committing its journal by compare-and-swap, settling its bookings, making and
-listing runs. Does not: when to do which (`lane.py`), nor what a change is (`app/domain`).
+Belongs here: loading a run, catching up with it, committing its journal by compare-and-swap, settling its bookings, making
+runs. Does not: when to do which (`lane.py`), what a change is (`app/domain`), nor lists of runs (`run_lists.py`).
 
 A commit is one `find_one_and_update`: `version` is the guard, so that it finds the document only if nobody else has committed
 since it was read. It names only the paths that changed, and carries the bookings that changed in `recent`. Those are copied
@@ -15,7 +15,6 @@ What is in `recent` is newer than what is in `bookings` and stands for it. Nothi
 acknowledged; after a crash, whoever loads the run next finds it there, and so do all readers.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +41,6 @@ from app.store.driver import (
     Packer,
     Swap,
     SwapOutcome,
-    any_of,
     durable,
     insert_those_missing,
     outage_refused,
@@ -328,31 +326,6 @@ class TrainRuns:
                 documents = [run_document(run, now) for run in runs[start : start + _INSERT_BATCH]]
                 created += len(documents) - len(await insert_those_missing(self._runs, documents))
         return created
-
-    async def list_runs(
-        self, forms: Sequence[Sequence[str]], *, first_date: str, last_date: str, after: tuple[str, str] | None, limit: int
-    ) -> list[TrainRun]:
-        """Runs that call at all these stations, by date and key, without bookings.
-
-        `forms` has the forms under which each station may be stored; `after` is the (date, key) behind which to begin.
-        """
-        dates: Document = {"$gte": first_date}
-        if last_date:
-            dates["$lte"] = last_date
-        query: Document = {"travel_date": dates}
-        if forms:
-            query["$and"] = [{"stop_forms": any_of(of_station)} for of_station in forms]
-        if after is not None:
-            date, key = after
-            query["$or"] = [{"travel_date": {"$gt": date}}, {"travel_date": date, "_id": {"$gt": key}}]
-        with outage_refused():
-            cursor = self._runs.find(query, {"recent": 0, "outbox": 0}).sort([("travel_date", 1), ("_id", 1)]).limit(limit)
-            found = await cursor.to_list(limit)
-        runs: list[TrainRun] = []
-        for document in found:
-            runs.append(run_from(document))
-            await asyncio.sleep(0)  # a run with a long waiting list takes milliseconds; other calls go on in between
-        return runs
 
 
 def _committed(kept: KeptRun, prepared: _Prepared) -> None:

@@ -16,6 +16,7 @@ from app.store.jobs import Jobs
 from app.store.lane import LaneBounds, LaneParts, Lanes
 from app.store.observing import LaneObserver, NobodyLooks
 from app.store.payments import Payments
+from app.store.run_lists import RunLists
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
 from app.store.survey import Surveys
@@ -30,6 +31,7 @@ class Store:
 
     snapshots: Snapshots
     runs: TrainRuns
+    run_lists: RunLists
     bookings: Bookings
     lanes: Lanes
     trains: Trains
@@ -60,6 +62,7 @@ def open_store(
     return Store(
         snapshots=Snapshots(database),
         runs=runs,
+        run_lists=RunLists(database),
         bookings=bookings,
         lanes=lanes,
         trains=Trains(database),

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from app.domain.jobs import SWEEP_PREFIX, JobState
-from app.domain.limits import DAY_OFFSET_MAX
 from app.domain.payments import PaymentState, RefundState
 from app.domain.survey import Backlog, RunCount
+from app.domain.timetable import earliest_date_under_way
 from app.store.documents import stops_from
 from app.store.driver import Collection, Database, Document, outage_refused
 from app.store.snapshots import Snapshot, Snapshots
@@ -23,8 +23,6 @@ from app.store.snapshots import Snapshot, Snapshots
 RUNS_MAX = 20_000
 # Events, jobs and payments that are counted: ten times what anybody needs to know that there are too many.
 COUNT_MAX = 10_000
-# A travel date is of the first stop's clock, which may be a day off this one.
-_DAYS_BACK = DAY_OFFSET_MAX + 2
 # A commit's events leave the run's document within milliseconds, or within some ten seconds after their server has ended. The
 # moment of the last commit stays there as long; only one that is older than all that has been left.
 _LEFT_AFTER = timedelta(seconds=60)
@@ -80,7 +78,7 @@ class Surveys:
 
 def current_runs_query(now: datetime) -> Document:
     """The question for runs that may not have arrived."""
-    return {"travel_date": {"$gte": (now - timedelta(days=_DAYS_BACK)).date().isoformat()}}
+    return {"travel_date": {"$gte": earliest_date_under_way(now).isoformat()}}
 
 
 def new_events_pipeline() -> list[Document]:

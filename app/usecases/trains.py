@@ -7,7 +7,7 @@ Belongs here: the use cases around timetables, runs, section lists, and what ope
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
 from app.domain.holding import drop_expired_holds
@@ -17,6 +17,7 @@ from app.domain.run import TrainRun, make_run, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, on_date, state_at
 from app.domain.train import KeptTrain, Train, check_train, travel_dates, with_trimmed_texts
 from app.store.bookings import RowKey, row_key
+from app.store.run_lists import run_key
 from app.store.store import Store
 
 # A run of 5,000 seats takes a millisecond, and its document 100 kB.
@@ -51,14 +52,16 @@ class TrainUseCases:
     ) -> tuple[list[RunView], tuple[str, str] | None]:
         """A page of runs that lead from origin to destination, by date and train, and where the next page begins.
 
-        Without a date: from yesterday on, so that a train under way still shows.
+        Without a date: those that are under way or to come, and all of today and yesterday (UTC).
         """
         forms = [await self._store.trains.stored_forms(text) for text in (origin, destination) if text]
-        first = travel_date or (self._clock().date() - timedelta(days=1)).isoformat()
-        found = await self._store.runs.list_runs(forms, first_date=first, last_date=travel_date, after=after, limit=limit + 1)
+        if travel_date:
+            found = await self._store.run_lists.list_on_date(travel_date, forms, after, limit + 1)
+        else:
+            found = await self._store.run_lists.list_current(self._clock(), forms, after, limit + 1)
         page = found[:limit]
         views = [self._view(run, origin, destination) for run in page if calls_in_order(run.stops, origin, destination)]
-        return views, (page[-1].travel_date, page[-1].run_id) if len(found) > limit else None
+        return views, run_key(page[-1]) if len(found) > limit else None
 
     def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
         now = self._clock()

@@ -4,8 +4,19 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
+from app.domain import limits
 from app.domain.refusals import Reason, Refusal
-from app.domain.timetable import Stop, TimetableStop, calls_in_order, find_legs, find_stop, legs_between, on_date
+from app.domain.timetable import (
+    Call,
+    Stop,
+    TimetableStop,
+    calls_in_order,
+    earliest_date_under_way,
+    find_legs,
+    find_stop,
+    legs_between,
+    on_date,
+)
 from tests.builders import ASHFORD, LILLE, LONDON, PARIS, TRAVEL_DATE, a_stop, london_to_paris
 from tests.snapshots import invalid, refused
 
@@ -209,3 +220,19 @@ def test_an_impossible_call_is_a_refusal_that_says_its_local_time() -> None:
     stops = [a_stop("Here", depart="10:00"), a_stop("There", arrive="09:00")]
     with pytest.raises(Refusal, match=f"{time(9):%H:%M}"):
         on_date(stops, TRAVEL_DATE)
+
+
+# -- runs under way
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Pacific/Kiritimati", "Pacific/Apia", "Africa/Casablanca", "UTC"])
+def test_no_run_that_is_under_way_began_before_the_earliest_date(zone: str) -> None:
+    stops = [
+        a_stop("Here", "Pacific/Kiritimati", depart="00:00"),
+        TimetableStop("There", "", zone, Call(time(23, 59), limits.DAY_OFFSET_MAX), None),
+    ]
+    for ordinal in range(date(2026, 1, 1).toordinal(), date(2028, 1, 1).toordinal()):
+        travel_date = date.fromordinal(ordinal)
+        arrive = on_date(stops, travel_date)[-1].arrive
+        assert arrive is not None
+        assert earliest_date_under_way(arrive) <= travel_date

@@ -224,7 +224,9 @@ class ListTrainRunsRequest(message.Message):
     destination: builtins.str
     """Only runs that come here, later than origin: name or code of a stop, in any case."""
     travel_date: builtins.str
-    """Only this date, YYYY-MM-DD. Without it: from yesterday (UTC) on, so that a train under way still shows."""
+    """Only this date, YYYY-MM-DD. Without it: from yesterday (UTC) on, and of earlier dates the runs that are still under way, which
+    have not arrived at their last stop.
+    """
     page_size: builtins.int
     """At most this many, 1 to 200; 0 stands for 50 and larger ones for 200."""
     page_token: builtins.str

@@ -1,0 +1,103 @@
+"""Lists of runs.
+
+Belongs here: reading runs by date and station, without bookings, and the indexes for it. Does not: one run (`runs.py`).
+
+A list without a date begins at yesterday (UTC), and has before these the runs of earlier dates that are under way: whose last
+arrival is to come. A run is under way for a week at most, so that these are looked for among the dates of nine days
+(`earliest_date_under_way`), and there by index among those alone that have not arrived. Runs that an earlier version has made
+carry no `arrive_time`; they are told by their stops until the last of them has arrived.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.domain.limits import TRAVEL_DATE_MAX
+from app.domain.run import TrainRun
+from app.domain.timetable import earliest_date_under_way
+from app.store.documents import run_from
+from app.store.driver import Collection, Database, Document, any_of, outage_refused
+
+UNDER_WAY_INDEX = "runs_by_date_and_arrival"
+
+# Where a run stands in a list: travel date, key.
+RunKey = tuple[str, str]
+
+_ORDER = [("travel_date", 1), ("_id", 1)]
+
+
+async def make_run_list_indexes(database: Database) -> None:
+    """Make the indexes that are missing. Safe to call at every start and from many servers at once."""
+    with outage_refused():
+        runs = database["train_runs"]
+        # By station and date, and by date alone.
+        await runs.create_index([("stop_forms", 1), *_ORDER], name="runs_by_station_and_date")
+        await runs.create_index(_ORDER, name="runs_by_date")
+        # Of a few dates, those runs that are still under way.
+        await runs.create_index([("travel_date", 1), ("arrive_time", 1)], name=UNDER_WAY_INDEX)
+
+
+class RunLists:
+    """The collection `train_runs`, as lists show it. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._runs: Collection = database["train_runs"]
+
+    async def list_on_date(
+        self, travel_date: str, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
+    ) -> list[TrainRun]:
+        """At most `limit` runs of a date that call at all these stations, by key, behind `after`.
+
+        `forms` has the forms under which each station may be stored.
+        """
+        return await self._read([{"travel_date": travel_date}, *_calling_at(forms), *_behind(after)], limit)
+
+    async def list_current(
+        self, now: datetime, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
+    ) -> list[TrainRun]:
+        """At most `limit` runs that are under way or to come, by date and key, behind `after`; `forms` as for a date.
+
+        Those of today and yesterday (UTC) are among them, also when they have arrived.
+        """
+        yesterday = (now - timedelta(days=1)).date().isoformat()
+        clauses = [*_calling_at(forms), *_behind(after)]
+        found: list[TrainRun] = []
+        if after is None or after[0] < yesterday:
+            found = await self._read([under_way_query(now, yesterday), *clauses], limit, index=UNDER_WAY_INDEX)
+        if len(found) < limit:
+            dates = {"travel_date": {"$gte": yesterday, "$lte": TRAVEL_DATE_MAX.isoformat()}}
+            found += await self._read([dates, *clauses], limit - len(found))
+        return found
+
+    async def _read(self, clauses: list[Document], limit: int, index: str = "") -> list[TrainRun]:
+        """Read through this index; through the one that MongoDB likes best where none is named."""
+        cursor = self._runs.find({"$and": clauses}, {"recent": 0, "outbox": 0}).sort(_ORDER).limit(limit)
+        with outage_refused():
+            found = await (cursor.hint(index) if index else cursor).to_list(limit)
+        runs: list[TrainRun] = []
+        for document in found:
+            runs.append(run_from(document))
+            await asyncio.sleep(0)  # a run with a long waiting list takes milliseconds; other calls go on in between
+        return runs
+
+
+def run_key(run: TrainRun) -> RunKey:
+    """Where a run stands in a list."""
+    return run.travel_date, run.run_id
+
+
+def under_way_query(now: datetime, before: str) -> Document:
+    """The question for runs of dates before this one whose last arrival is to come. The index answers both parts."""
+    dates = {"travel_date": {"$gte": earliest_date_under_way(now).isoformat(), "$lt": before}}
+    return {"$or": [dates | {"arrive_time": {"$gt": now}}, dates | {"arrive_time": None, "stops.arrive": {"$gt": now}}]}
+
+
+def _calling_at(forms: Sequence[Sequence[str]]) -> list[Document]:
+    return [{"stop_forms": any_of(of_station)} for of_station in forms]
+
+
+def _behind(after: RunKey | None) -> list[Document]:
+    if after is None:
+        return []
+    date, key = after
+    return [{"$or": [{"travel_date": {"$gt": date}}, {"travel_date": date, "_id": {"$gt": key}}]}]
