@@ -75,7 +75,8 @@ async def test_runs_under_way_come_before_those_to_come_page_by_page(clock: Cloc
     wanted = [f"week {on_day(FIRST_DAY + day)}" for day in range(2, 8)]
     wanted += [f"{train} {on_day(FIRST_DAY + day)}" for day in range(8, 12) for train in ("day", "week")]
     assert await listed(world) == wanted
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     while len(found) == 0 or token:
         page = await world.phone().list_runs(page_size=4, page_token=token)
         found += [f"{run.train_id} {run.travel_date}" for run in page.train_runs]
