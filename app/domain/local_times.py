@@ -23,7 +23,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.domain.refusals import Reason, Refusal
-from app.domain.zones import change_dates, zone_named
+from app.domain.zones import change_dates, load_zone
 
 _NO_OFFSET = timedelta(0)
 # Clocks change between late evening and early morning; so long before a call in such a night they stand as before.
@@ -119,7 +119,7 @@ def _offset(local: datetime, zone: ZoneInfo, fold: int) -> timedelta:
 
 def _zone_of(call: LocalCall, travel_date: date) -> ZoneInfo:
     try:
-        return zone_named(call.zone_name)
+        return load_zone(call.zone_name)
     except KeyError:
         text = f"{call.zone_name!r}, the time zone of {call.station}, is no IANA time zone; make the train anew with one"
         raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, f"on {travel_date.isoformat()}: {text}") from None

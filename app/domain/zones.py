@@ -25,7 +25,7 @@ _NOON = time(12)  # clocks change at night
 
 
 @lru_cache(maxsize=len(ZONE_NAMES))
-def zone_named(name: str) -> ZoneInfo:
+def load_zone(name: str) -> ZoneInfo:
     """The zone with that name, which is in `ZONE_NAMES`; KeyError for any other."""
     if name not in ZONE_NAMES:
         raise KeyError(name)
@@ -35,6 +35,6 @@ def zone_named(name: str) -> ZoneInfo:
 @lru_cache(maxsize=len(ZONE_NAMES))
 def change_dates(name: str, year: int) -> tuple[date, ...]:
     """The dates of a year on which the clocks of a zone change."""
-    noons = [datetime.combine(date(year, 1, 1) + timedelta(days), _NOON, zone_named(name)) for days in range(-1, 366)]
+    noons = [datetime.combine(date(year, 1, 1) + timedelta(days), _NOON, load_zone(name)) for days in range(-1, 366)]
     offsets = [noon.utcoffset() for noon in noons]
     return tuple(noons[index].date() for index in range(1, len(noons)) if offsets[index] != offsets[index - 1])

@@ -234,8 +234,8 @@ def test_zones_are_those_of_the_package_whatever_the_host_has(tmp_path: Path) ->
     program = (
         "import zoneinfo; print(zoneinfo.ZoneInfo('Europe/Atlantis').key)\n"
         "from datetime import datetime\n"
-        "from app.domain.zones import ZONE_NAMES, zone_named\n"
-        "print(datetime(2026, 7, 1, tzinfo=zone_named('Europe/London')).utcoffset())\n"
+        "from app.domain.zones import ZONE_NAMES, load_zone\n"
+        "print(datetime(2026, 7, 1, tzinfo=load_zone('Europe/London')).utcoffset())\n"
         "print('Europe/Atlantis' in ZONE_NAMES, 'localtime' in ZONE_NAMES)\n"
     )
     environment = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
