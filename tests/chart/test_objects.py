@@ -294,10 +294,17 @@ def test_the_chart_is_for_the_version_that_it_lies_beside() -> None:
         ("plain", "EVERYBODY IN THE CLUSTER MAY DO THAT"),
         ("plain", "lies in Helm's record"),
         ("trial", "ONE NODE WITHOUT REPLICA, BACKUP OR PASSWORD"),
+        ("minimal", "A pod that goes serves on for 75 s"),
+        ("minimal", "may be kept on the way for 30 s"),
+        ("full", "UPDATES AND DRAINED NODES FAIL CALLS"),  # preStopSeconds is 10 there
     ],
 )
 def test_the_notes_warn(name: str, warning: str) -> None:
     assert warning in rendered(values_of(name))[NOTES]
+
+
+def test_the_notes_do_not_warn_of_failing_updates_where_pods_wait_long_enough() -> None:
+    assert "FAIL CALLS" not in rendered(values_of("minimal"))[NOTES]
 
 
 def test_the_notes_do_not_warn_of_what_is_not_so() -> None:

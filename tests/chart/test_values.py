@@ -48,7 +48,7 @@ BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("secrets.mongodbUri", ["localhost:27017", "mongo://db", "mongodb://"]),
     ("payments.provider", ["cash", "", None]),
     ("listenHost", ["127.0.0.1", "::", ""]),
-    ("shutdown.preStopSeconds", [0, 121, 1.5, "5"]),
+    ("shutdown.preStopSeconds", [0, 601, 1.5, "5"]),
     ("shutdown.drainDelaySeconds", [-1, 61, "2"]),
     ("shutdown.connectionSeconds", [-1, 3601, 1.5]),
     ("shutdown.drainSeconds", [-1, 601, "30s"]),

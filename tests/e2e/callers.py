@@ -1,0 +1,64 @@
+"""People who book and look, over several channels, for as long as something is done to the servers.
+
+Belongs here: their calls, and what came of them. Not here: what is done to the servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import grpc
+
+from app.pb.seatline.v1 import booking_pb2
+from tests.integration.clients import Phone, Run, booking_request, decoded
+from tests.integration.world import eventually
+
+CALLERS = 32
+LOOKS = 3  # at what is free, after each booking
+PAUSE_SECONDS = 0.5  # between the calls of one caller: some dozen calls a second, and bookings that are soon paid
+
+
+class Callers:
+    """People, each of whom makes one call after another until they are told to leave. `failed` is what went wrong."""
+
+    def __init__(self, channels: list[grpc.aio.Channel], runs: list[Run]) -> None:
+        self.answered: dict[str, booking_pb2.Booking] = {}
+        self.failed: list[str] = []
+        self.calls = 0
+        self._channels, self._runs = channels, runs
+        self._leaving = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._calls(number)) for number in range(CALLERS)]
+
+    async def have_called(self, count: int) -> None:
+        """Returns once so many calls more have been answered."""
+        enough = self.calls + count
+
+        async def have() -> bool:
+            return self.calls >= enough
+
+        await eventually(have)
+
+    async def leave(self) -> None:
+        self._leaving.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _calls(self, caller: int) -> None:
+        number = 0
+        while not self._leaving.is_set():
+            number += 1
+            try:
+                await self._call(self._channels[caller % len(self._channels)], f"p{caller}n{number}", number)
+            except grpc.aio.AioRpcError as error:
+                self.failed.append(str(decoded(error)))
+            self.calls += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), PAUSE_SECONDS)
+
+    async def _call(self, channel: grpc.aio.Channel, name: str, number: int) -> None:
+        run = self._runs[hash(name) % len(self._runs)]
+        if number % (1 + LOOKS) != 1:
+            await Phone(channel, name).free(run)
+            return
+        request = booking_request(run, name, request_id=name, if_full=booking_pb2.IF_FULL_WAITLIST)
+        self.answered[name] = await Phone(channel, name).send(request)

@@ -1,0 +1,199 @@
+"""A cluster in small: pods with addresses of their own behind a name, a DNS that caches, rollouts, and nodes that are drained.
+
+Belongs here: what Kubernetes and its DNS do, in which order and after how long. Not here: what callers do, and assertions.
+
+Each pod is a real server at a loopback address that no pod before it had. The chart's waits are its default values. In a test
+run that is not long, all waits are shortened by the same factor, the clients' and the DNS's as well: what is compared stays
+the same. Loopback addresses need no rights and no programs beside Python, unlike network namespaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+
+from tests.e2e.process import REPOSITORY, ServerProcess
+from tests.long import full
+
+CHART = REPOSITORY / "deploy" / "helm" / "seatline"
+SHUTDOWN: dict[str, int] = yaml.safe_load((CHART / "values.yaml").read_text())["shutdown"]
+# Each second of the cluster, in seconds of this test run.
+SCALE = full(1.0, short=0.1)
+# gRPC asks DNS again at most so often (its default), and CoreDNS keeps an answer as long (its default in Kubernetes).
+CLIENT_ASKS_SECONDS = 30
+DNS_KEEPS_SECONDS = 30
+READY_SECONDS = 5  # from the making of a pod until it is ready
+NAME = "seatline-headless.tickets.svc.cluster.local"
+# 127.77.0.0/16 is loopback as much as 127.0.0.1; nothing else on this machine is likely to be there.
+_DNS_ADDRESS = "127.77.0.1"
+_FIRST_POD = 10
+_TYPE_A, _CLASS_IN = 1, 1
+_ANSWER_OK, _ANSWER_NO_NAME = 0x8580, 0x8583
+
+
+async def pass_seconds(seconds: float) -> None:
+    """Returns after so many seconds of the cluster."""
+    await asyncio.sleep(seconds * SCALE)
+
+
+class CachingDns(asyncio.DatagramProtocol):
+    """Answers the headless name with the addresses that are published, as CoreDNS does: kept ones, up to `keeps_seconds`."""
+
+    def __init__(self, keeps_seconds: float) -> None:
+        self.published: list[str] = []
+        self.keeps_seconds = keeps_seconds
+        self._kept: list[str] = []
+        self._kept_until = 0.0
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def somebody_asks(self) -> list[str]:
+        """The addresses of an answer, in any order."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._kept_until:
+            self._kept, self._kept_until = list(self.published), now + self.keeps_seconds * SCALE
+        return random.sample(self._kept, len(self._kept))
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        name, end = _name_of(data)
+        (kind,) = struct.unpack("!H", data[end : end + 2])
+        addresses = self.somebody_asks() if name == NAME and kind == _TYPE_A else []
+        code = _ANSWER_OK if name == NAME else _ANSWER_NO_NAME
+        answer = data[:2] + struct.pack("!HHHHH", code, 1, len(addresses), 0, 0) + data[12 : end + 4]
+        for address in addresses:
+            answer += b"\xc0\x0c" + struct.pack("!HHIH", _TYPE_A, _CLASS_IN, 1, 4) + socket.inet_aton(address)
+        assert self._transport is not None
+        self._transport.sendto(answer, addr)
+
+
+def _name_of(query: bytes) -> tuple[str, int]:
+    """The name that a query asks for, and where it ends."""
+    at, labels = 12, []
+    while query[at]:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode())
+        at += 1 + query[at]
+    return ".".join(labels).lower(), at + 1
+
+
+class Pod(ServerProcess):
+    """A server at an address of its own."""
+
+    def __init__(self, address: str, port: int, home: Path, settings: dict[str, str]) -> None:
+        self.address = address
+        waits = {
+            "SEATLINE_LISTEN": f"{address}:{port}",
+            "SEATLINE_CONNECTION_SECONDS_MAX": str(SHUTDOWN["connectionSeconds"] * SCALE),
+            "SEATLINE_DRAIN_DELAY_SECONDS": str(SHUTDOWN["drainDelaySeconds"] * SCALE),
+            "SEATLINE_DRAIN_SECONDS": str(SHUTDOWN["drainSeconds"]),
+        }
+        super().__init__(home / f"pod-{address}", **{**settings, **waits})
+
+    @property
+    def target(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+class Cluster:
+    """A Deployment of servers behind a headless name. Made by `cluster`."""
+
+    def __init__(self, home: Path, port: int, dns: CachingDns, dns_port: int, settings: dict[str, str]) -> None:
+        self.dns = dns
+        self.target = f"dns://{_DNS_ADDRESS}:{dns_port}/{NAME}:{port}"
+        self._home, self._port, self._settings = home, port, settings
+        self._made: list[Pod] = []
+        self._live: list[Pod] = []
+        self._spare: list[Pod] = []
+        self._going: list[asyncio.Task[None]] = []
+
+    def channel(self) -> grpc.aio.Channel:
+        """A channel as the chart's notes say, which looks the name up by itself."""
+        options = re.search(r"grpc\.service_config\", '(.+?)'\)", (CHART / "templates" / "NOTES.txt").read_text())
+        assert options is not None
+        interval = int(CLIENT_ASKS_SECONDS * SCALE * 1_000)
+        shortened = [("grpc.dns_min_time_between_resolutions_ms", interval), ("grpc.use_local_subchannel_pool", 1)]
+        return grpc.aio.insecure_channel(self.target, options=[("grpc.service_config", options[1]), *shortened])
+
+    async def begin(self, replicas: int) -> None:
+        """Starts so many pods that are live, and as many that will take their places."""
+        await self._start(2 * replicas)
+        self._live, self._spare = self._made[:replicas], self._made[replicas:]
+        self._publish()
+
+    async def roll_out(self) -> None:
+        """Replaces each pod as a Deployment with maxSurge 1 and maxUnavailable 0: a new one is ready before an old one goes."""
+        for old in list(self._live):
+            await self._a_new_pod_is_ready()
+            self._delete(old)
+        await asyncio.gather(*self._going)
+
+    async def drain_nodes(self) -> None:
+        """Evicts each pod, as when all nodes are drained at once.
+
+        A PodDisruptionBudget of one lets the next pod go as soon as the one before is replaced.
+        """
+        for old in list(self._live):
+            self._delete(old)
+            await self._a_new_pod_is_ready()
+        await asyncio.gather(*self._going)
+
+    async def end(self) -> None:
+        for task in self._going:
+            task.cancel()
+        await asyncio.gather(*self._going, return_exceptions=True)
+        for pod in self._made:
+            pod.kill()
+
+    async def _start(self, count: int) -> None:
+        for _ in range(count):
+            address = f"127.77.0.{_FIRST_POD + len(self._made)}"
+            self._made.append(Pod(address, self._port, self._home, self._settings))
+            await self._made[-1].ready()
+
+    async def _a_new_pod_is_ready(self) -> None:
+        await pass_seconds(READY_SECONDS)
+        self._live.append(self._spare.pop(0))
+        self._publish()
+
+    def _delete(self, pod: Pod) -> None:
+        """A pod that is to go is not published any more, is left alone for `preStopSeconds`, and then told to end."""
+        self._live.remove(pod)
+        self._publish()
+        self._going.append(asyncio.create_task(self._goes(pod)))
+
+    async def _goes(self, pod: Pod) -> None:
+        await pass_seconds(SHUTDOWN["preStopSeconds"])
+        pod.terminate()
+        assert await pod.ended() == 0
+        assert " ERROR " not in pod.log.read_text()
+
+    def _publish(self) -> None:
+        self.dns.published = [pod.address for pod in self._live]
+
+
+@asynccontextmanager
+async def cluster(
+    home: Path, port: int, replicas: int, settings: dict[str, str], dns_keeps_seconds: float = DNS_KEEPS_SECONDS
+) -> AsyncIterator[Cluster]:
+    """A cluster with so many servers that are ready, until the block ends. `port` is free at all loopback addresses."""
+    transport, dns = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: CachingDns(dns_keeps_seconds), local_addr=(_DNS_ADDRESS, 0)
+    )
+    made = Cluster(home, port, dns, transport.get_extra_info("sockname")[1], settings)
+    try:
+        await made.begin(replicas)
+        yield made
+    finally:
+        await made.end()
+        transport.close()
