@@ -19,6 +19,7 @@ from app.opening import StartError
 from app.payments.observed import ObservedProvider
 from app.payments.provider import Provider
 from app.store.lane import Lanes
+from app.store.unreadable import NOUNS, unreadable_records
 from app.telemetry.metrics import Metrics
 from app.telemetry.metrics_calls import CallMetrics
 from app.telemetry.metrics_database import DatabaseMetrics
@@ -45,9 +46,11 @@ class Measuring:
         self._metrics = metrics
         self._delay_seconds = metrics.histogram("seatline_event_loop_delay_seconds")
         self._available = metrics.gauge("seatline_database_available")
+        self._unreadable = metrics.counters("seatline_unreadable_records_total", sorted(NOUNS))
         self._is_ready: Callable[[], bool] = lambda: False
         self._page = MetricsPage(metrics.registry, lambda: self._is_ready())  # noqa: PLW0108 - `watch` changes it
         self._task: asyncio.Task[None] | None = None
+        self._is_watching = False
 
     @classmethod
     async def start(cls, settings: Settings, methods: Sequence[str]) -> Self | None:
@@ -77,6 +80,8 @@ class Measuring:
     def watch(self, lanes: Lanes, is_available: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
         """From now on, shows these lanes, whether the database is available, and whether the process is ready."""
         self._is_ready = is_ready
+        unreadable_records.watch(self._count_unreadable)
+        self._is_watching = True
         self._available.set_function(lambda: float(is_available()))
         self._task = asyncio.create_task(self._look(lanes), name="look at the event loop")
 
@@ -86,11 +91,17 @@ class Measuring:
 
     async def stop(self) -> None:
         """Shows nothing any more."""
+        if self._is_watching:
+            self._is_watching = False
+            unreadable_records.unwatch(self._count_unreadable)
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._page.stop()
+
+    def _count_unreadable(self, collection: str) -> None:
+        self._unreadable[collection].inc()
 
     async def _look(self, lanes: Lanes) -> None:
         loop = asyncio.get_running_loop()

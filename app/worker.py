@@ -26,6 +26,8 @@ from app.usecases.working import Worker, WorkerBounds
 
 # Each look costs about two milliseconds of processor time. New events are heard of earlier where the database tells of them.
 _FOLLOW_UP_SECONDS = 1.0
+# An unreadable event counts each time, so that its alert goes on until it is mended.
+_LOOK_AGAIN_SECONDS = 60.0
 _TIDY_SECONDS = 1.0
 _COPY_SECONDS = 5.0
 _LET_GO_SECONDS = 30.0
@@ -74,6 +76,7 @@ class BackgroundWork:
             f"{socket.gethostname()}/{os.getpid()}",
             sweeps=(
                 self._follow_up,
+                Sweep("look at unreadable events again", _LOOK_AGAIN_SECONDS, following.look_again),
                 Sweep("tidy runs", _TIDY_SECONDS, following.tidy),
                 Sweep("copy what was left", _COPY_SECONDS, following.copy_what_was_left),
                 Sweep("let go of payments", _LET_GO_SECONDS, paying.let_go),

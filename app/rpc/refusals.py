@@ -57,6 +57,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.COMMIT_ATTEMPTS_SPENT: grpc.StatusCode.ABORTED,
     Reason.DATABASE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.RECORD_UNREADABLE: grpc.StatusCode.INTERNAL,
     Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
     Reason.MESSAGE_MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.MESSAGE_INCOMPLETE: grpc.StatusCode.INVALID_ARGUMENT,

@@ -10,17 +10,21 @@ all. Selling asks for single references without one: it reads `recent` first, wh
 each commit proves that the run has not changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.people import email_keys
 from app.store.documents import booking_from
 from app.store.driver import Collection, Database, Document, any_of, durable, find_at_once, outage_refused, up_to_date
 from app.store.snapshots import Snapshot
+from app.store.unreadable import Records, decode_all, decode_by_id, decode_one, read_page
 
 # Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
 _PAGES_MAX = 100
+# Bookings of a further page, where those of the one before left gaps.
+_PAGE_PAST_GAPS = 200
 
 # Where a receipt stands in the order of the list: travel date, train, reference.
 ReceiptKey = tuple[str, str, str]
@@ -56,49 +60,56 @@ class Bookings:
         self._bookings: Collection = database["bookings"]
 
     async def find(self, snapshot: Snapshot, reference: str) -> Booking | None:
-        """The booking with that reference."""
+        """The booking with that reference. Refuses RECORD_UNREADABLE."""
         projection = {"recent": {"$elemMatch": {"_id": reference}}}
         runs = await snapshot.find(self._runs, {"recent._id": reference}, most=1, projection=projection)
         if runs:
-            return booking_from(runs[0]["recent"][0])
+            return decode_one("bookings", runs[0]["recent"][0], booking_from)
         found = await snapshot.find(self._bookings, {"_id": reference}, most=1)
-        return booking_from(found[0]) if found else None
+        return decode_one("bookings", found[0], booking_from) if found else None
 
-    async def find_settled(self, references: Sequence[str]) -> dict[str, Booking]:
+    async def find_settled(self, references: Sequence[str]) -> Records[Booking]:
         """The bookings at rest that have these references."""
         if not references:
-            return {}
+            return Records()
         with outage_refused():
             found = await find_at_once(self._bookings, {"_id": {"$in": list(references)}}, most=len(references))
-        return {document["_id"]: booking_from(document) for document in found}
+        return decode_by_id("bookings", found, booking_from)
 
-    async def find_many(self, references: Sequence[str]) -> dict[str, Booking]:
+    async def find_many(self, references: Sequence[str]) -> Records[Booking]:
         """The bookings, recent or at rest, that have these references. Money moves on the strength of it."""
         pipeline = recent_pipeline({"_id": {"$in": list(references)}})
         with outage_refused():
             async with up_to_date(self._database) as session:
                 recent = await self._durable_runs.aggregate(pipeline, session=session).to_list(len(references))
-        return await self.find_settled(references) | {document["_id"]: booking_from(document) for document in recent}
+        newer, settled = decode_by_id("bookings", recent, booking_from), await self.find_settled(references)
+        readable = {reference: booking for reference, booking in settled.items() if reference not in newer.unreadable}
+        return Records(readable | newer, (settled.unreadable - newer.keys()) | newer.unreadable)
 
     async def list_receipts(
         self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int
     ) -> list[Booking]:
         """At most `limit` bookings of a person, in the order of `receipt_key`, behind `after`."""
         match = receipts_match(query)
-        found: dict[str, Document] = {}
+        found: set[str] = set()
+        readable: dict[str, Booking] = {}
+        count = limit
         for _ in range(_PAGES_MAX):
-            page = _page(_RECEIPT_ORDER, after, limit)
-            settled = await snapshot.aggregate(self._bookings, [{"$match": match}, *page], most=limit)
+            page = _page(_RECEIPT_ORDER, after, count)
+            settled = await snapshot.aggregate(self._bookings, [{"$match": match}, *page], most=count)
             references = [document["_id"] for document in settled]
             (recent,) = await snapshot.aggregate(self._runs, receipts_pipeline(match, page, references), most=1)
             newer = {document["_id"] for document in recent["newer"]}
-            found |= {document["_id"]: document for document in settled if document["_id"] not in newer}
-            found |= {document["_id"]: document for document in recent["asked_for"]}
-            # Read on only where the newer form of one is not asked for any more: others take its place on the page.
-            if len(settled) < limit or newer <= found.keys():
+            documents = [document for document in settled if document["_id"] not in newer] + recent["asked_for"]
+            found.update(document["_id"] for document in documents)
+            page_of = decode_by_id("bookings", documents, booking_from)
+            readable |= page_of
+            # Read on where others take the place of one whose newer form is not asked for any more, or that is unreadable.
+            lasts = [_receipt_key(rows[-1]) for rows in (settled, recent["asked_for"]) if len(rows) == count]
+            if not lasts or (newer <= found and not page_of.unreadable):
                 break
-            after = tuple(settled[-1][path] for path in _RECEIPT_ORDER)
-        return sorted(map(booking_from, found.values()), key=receipt_key)[:limit]
+            after, count = min(lasts), max(limit, _PAGE_PAST_GAPS)
+        return sorted(readable.values(), key=receipt_key)[:limit]
 
     async def knows(self, snapshot: Snapshot, email: str) -> bool:
         """Whether anybody with that address ever booked or travelled."""
@@ -112,18 +123,22 @@ class Bookings:
         self, snapshot: Snapshot, run_id: str, section: str, after: RowKey | None, limit: int
     ) -> list[tuple[Booking, Passenger]]:
         """At most `limit` passengers with a seat in the section, by seat number and reference, behind `after`."""
-        page = _page(_ROW_ORDER, after, limit)
         runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"recent": 1})
-        recent: list[Document] = runs[0]["recent"] if runs else []
+        recent: list[Document] = runs[0].get("recent", []) if runs else []
         newer = [document["_id"] for document in recent]
         confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
         in_section: list[Document] = [{"$unwind": "$passengers"}, {"$match": {"passengers.section": section}}]
-        settled = await snapshot.aggregate(self._bookings, [{"$match": confirmed}, *in_section, *page], most=limit)
-        for document in settled:
-            document["passengers"] = [document["passengers"]]  # the pipeline leaves one in each row
+
+        async def fetch(behind: RowKey | None, count: int) -> list[Document]:
+            page = _page(_ROW_ORDER, behind, count)
+            rows = await snapshot.aggregate(self._bookings, [{"$match": confirmed}, *in_section, *page], most=count)
+            # The pipeline leaves one passenger in each row.
+            return [{**document, "passengers": [document["passengers"]]} for document in rows]
+
+        settled = await read_page("bookings", fetch, _row_key, booking_from, after, limit)
         rows = [
             (booking, passenger)
-            for booking in map(booking_from, (*settled, *recent))
+            for booking in (*settled, *decode_all("bookings", recent, booking_from).values)
             for passenger in booking.passengers
             if booking.is_live and passenger.seat is not None and passenger.seat.section == section
         ]
@@ -137,10 +152,22 @@ def row_key(row: tuple[Booking, Passenger]) -> RowKey:
     return passenger.place.number, booking.reference
 
 
+def _row_key(document: Mapping[str, Any]) -> RowKey:
+    """Where a row stands, as it is stored. What has no number stands before all that have one."""
+    number = document["passengers"][0].get("number")
+    return (number if isinstance(number, int) else 0), document["_id"]
+
+
+def _receipt_key(document: Document) -> ReceiptKey:
+    """Where a booking stands in a list of receipts, as it is stored."""
+    return str(document.get("travel_date", "")), str(document.get("train_id", "")), str(document["_id"])
+
+
 # From runs to the bookings in their `recent`, one a document. There are few of them, whatever was sold.
 _RECENT_ALONE: list[Document] = [
     {"$project": {"recent": 1}},
     {"$unwind": "$recent"},
+    {"$match": {"recent._id": {"$exists": True}}},  # or what is no document would end the statement for all who share it
     {"$replaceRoot": {"newRoot": "$recent"}},
 ]
 

@@ -55,6 +55,7 @@ class Census:
     """Reads what no call shows, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
         self._payments = Payments(database)
@@ -77,6 +78,12 @@ class Census:
             ]
             booked = [one["_id"] for one in await self._bookings.aggregate(pipeline).to_list(limit)]
         return sorted({*known, *booked})[:limit]
+
+    async def list_documents(self, collection: str, after: str, limit: int) -> list[Document]:
+        """At most `limit` documents of a collection as they are stored, by id, behind `after`."""
+        with outage_refused():
+            cursor = self._database[collection].find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+            return await cursor.to_list(limit)
 
     async def picture(self, run_id: str) -> RunPicture | None:
         """The run with all its bookings and their payments; None where there is no such run.

@@ -22,7 +22,7 @@ The seats are arrays of integers, so that a sale writes one number at a known pa
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
@@ -30,10 +30,12 @@ from app.domain.events import Event, EventType, commit_id, event_id, sequence_of
 from app.domain.hold import EndedHold, Hold
 from app.domain.money import Money
 from app.domain.people import Person, email_key
-from app.domain.run import TrainRun, Waiting
+from app.domain.run import TrainRun, Waiting, run_id
 from app.domain.seats import CoachSeats, SectionSeats
 from app.domain.timetable import Journey, Stop, legs_between
 from app.store.driver import Document
+from app.store.selling_shapes import BOOKING, COMMIT, EVENT, PERSON, RUN_WITHOUT_BOOKINGS
+from app.store.shapes import UnreadableError
 from app.store.train_documents import all_stop_forms, terms_document, terms_from
 
 # -- bookings
@@ -45,7 +47,13 @@ def person_document(person: Person) -> Document:
 
 
 def person_from(document: Document) -> Person:
-    """The other way."""
+    """Decode somebody's names and address. Raises UnreadableError."""
+    PERSON.check(document)
+    return _person_from(document)
+
+
+def _person_from(document: Document) -> Person:
+    """Decode somebody whose shape was checked with the document around."""
     return Person(document["first_name"], document["last_name"], document["email"])
 
 
@@ -61,7 +69,7 @@ def _passenger_document(passenger: Passenger) -> Document:
 def passenger_from(document: Document) -> Passenger:
     """A passenger of a booking."""
     seat = Seat(document["section"], document["coach"], document["number"]) if "number" in document else None
-    person = person_from(document)
+    person = _person_from(document)
     return Passenger(person, email_key(person.email), seat, document["fare_minor"])
 
 
@@ -133,8 +141,9 @@ def _plain(moment: datetime) -> datetime:
 
 
 def booking_from(document: Document) -> Booking:
-    """The other way."""
-    user = person_from(document["user"])
+    """Decode a booking. Raises UnreadableError."""
+    BOOKING.check(document)
+    user = _person_from(document["user"])
     journey = Journey(
         train_id=document["train_id"],
         travel_date=document["travel_date"],
@@ -197,7 +206,11 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
 
 
 def run_from(document: Document) -> TrainRun:
-    """A run, without bookings."""
+    """Decode a run, without bookings. Raises UnreadableError."""
+    RUN_WITHOUT_BOOKINGS.check(document)
+    if document["_id"] != run_id(document["train_id"], document["travel_date"]):
+        raise UnreadableError("_id is not that of train_id and travel_date")
+    date.fromisoformat(document["travel_date"])
     return TrainRun(
         train_id=document["train_id"],
         travel_date=document["travel_date"],
@@ -291,21 +304,26 @@ def news_document(events: Sequence[Event]) -> Document:
 
 
 def events_from(document: Document) -> list[Event]:
-    """The other way."""
-    run_id, version, time = document["run_id"], document["version"], document["time"]
-    return [
-        Event(
-            event_id(run_id, version, index),
-            EventType(one["type"]),
-            run_id,
-            sequence_of(version, index),
-            time,
-            one["subject"],
-            one["data"],
-            one["trace_parent"],
-        )
-        for index, one in enumerate(document["events"])
-    ]
+    """Decode the events of one commit. Raises UnreadableError."""
+    COMMIT.check(document)
+    return [event_from(document, index) for index in range(len(document["events"]))]
+
+
+def event_from(commit: Document, index: int) -> Event:
+    """Decode the event at `index` of a commit whose shape was checked. Raises UnreadableError."""
+    document = commit["events"][index]
+    EVENT.check(document, f"events.{index}")
+    run_key, version = commit["run_id"], commit["version"]
+    return Event(
+        event_id(run_key, version, index),
+        EventType(document["type"]),
+        run_key,
+        sequence_of(version, index),
+        commit["time"],
+        document["subject"],
+        document["data"],
+        document["trace_parent"],
+    )
 
 
 def stops_from(document: Document) -> tuple[Stop, ...]:

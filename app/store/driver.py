@@ -21,7 +21,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
 )
 from pymongo import ReplaceOne, UpdateOne, monitoring
-from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError, WriteError
 from pymongo.read_concern import ReadConcern
 from pymongo.topology_description import TopologyDescription
 from pymongo.write_concern import WriteConcern
@@ -43,6 +43,7 @@ __all__ = [
     "Document",
     "DuplicateKeyError",
     "Packer",
+    "StatementRefusedError",
     "Swap",
     "SwapOutcome",
     "connect",
@@ -63,6 +64,11 @@ _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66
 _NOTHING_DURABLE_YET = 134  # a read that comes too early after an election
 _LENGTH = Struct("<i")
+# What MongoDB answers to an update that the stored document's own shape forbids: BadValue, TypeMismatch, PathNotViable, and
+# two for a document that would be too large.
+_IMPOSSIBLE_UPDATES = frozenset({2, 14, 28, 10_334, 17_419})
+
+StatementRefusedError = WriteError
 
 
 class Swap(NamedTuple):
@@ -73,11 +79,15 @@ class Swap(NamedTuple):
 
 
 class SwapOutcome(Enum):
-    """What became of a swap. LOST: its guard found nothing. DUPLICATE_KEY: a unique index forbids it. Both wrote nothing."""
+    """What became of a swap. Only DONE wrote anything.
+
+    LOST: its guard found nothing. DUPLICATE_KEY: a unique index forbids it. IMPOSSIBLE: the stored document's own shape does.
+    """
 
     DONE = "done"
     LOST = "lost"
     DUPLICATE_KEY = "duplicate key"
+    IMPOSSIBLE = "impossible"
 
 
 class ConnectionStringError(Exception):
@@ -295,7 +305,11 @@ async def swap_each(collection: Collection, swaps: Sequence[Swap]) -> list[SwapO
     return outcomes
 
 
-_SWAP_ERRORS = {_IMMUTABLE_FIELD: SwapOutcome.LOST, _DUPLICATE_KEY: SwapOutcome.DUPLICATE_KEY}
+_SWAP_ERRORS = {
+    _IMMUTABLE_FIELD: SwapOutcome.LOST,
+    _DUPLICATE_KEY: SwapOutcome.DUPLICATE_KEY,
+    **dict.fromkeys(_IMPOSSIBLE_UPDATES, SwapOutcome.IMPOSSIBLE),
+}
 
 
 async def _swap(collection: Collection, swap: Swap) -> SwapOutcome:
@@ -303,6 +317,10 @@ async def _swap(collection: Collection, swap: Swap) -> SwapOutcome:
         before = await collection.find_one_and_update(swap.guard, swap.update, projection={"_id": 1})
     except DuplicateKeyError:
         return SwapOutcome.DUPLICATE_KEY
+    except OperationFailure as error:
+        if error.code not in _IMPOSSIBLE_UPDATES:
+            raise
+        return SwapOutcome.IMPOSSIBLE
     return SwapOutcome.LOST if before is None else SwapOutcome.DONE
 
 

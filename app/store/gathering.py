@@ -17,8 +17,10 @@ from app.domain.booking import Booking
 from app.domain.refusals import Refusal
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
-from app.store.runs import KeptRun, TrainRuns
+from app.store.kept_run import KeptRun
+from app.store.runs import TrainRuns
 from app.store.shared_statement import SharedStatement
+from app.store.unreadable import Records
 
 _log = logging.getLogger(__name__)
 
@@ -41,17 +43,22 @@ class LookUps:
 
     def __init__(self, bookings: Bookings) -> None:
         self._bookings = bookings
-        self._statements: SharedStatement[Sequence[str], dict[str, Booking]] = SharedStatement(
+        self._statements: SharedStatement[Sequence[str], Records[Booking]] = SharedStatement(
             "look up bookings", self._find, batch_max=LOOK_UPS_MAX
         )
 
-    async def find(self, references: Sequence[str]) -> dict[str, Booking]:
+    async def find(self, references: Sequence[str]) -> Records[Booking]:
         """The bookings at rest that have these references. The statement begins after the call."""
-        return await self._statements.ask(references) if references else {}
+        return await self._statements.ask(references) if references else Records()
 
-    async def _find(self, asked: Sequence[Sequence[str]]) -> list[dict[str, Booking]]:
+    async def _find(self, asked: Sequence[Sequence[str]]) -> list[Records[Booking]]:
         found = await self._bookings.find_settled([one for references in asked for one in references])
-        return [{one: found[one] for one in references if one in found} if found else {} for references in asked]
+        if not found and not found.unreadable:
+            return [Records() for _ in asked]
+        return [
+            Records({one: found[one] for one in references if one in found}, found.unreadable.intersection(references))
+            for references in asked
+        ]
 
 
 class Commits:

@@ -19,11 +19,21 @@ import uuid
 from collections.abc import Collection as Some
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.jobs import Job, JobState, retried
-from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.driver import (
+    Collection,
+    Database,
+    Document,
+    StatementRefusedError,
+    find_at_once,
+    insert_those_missing,
+    outage_refused,
+)
+from app.store.shapes import ANYTHING, MAYBE_TIME, MapOf, OneOf, Shape
+from app.store.unreadable import decode_all, decode_one, read_page
 
 READY_INDEX = "jobs_by_ready_time"
 STATE_INDEX = "jobs_by_state"
@@ -35,6 +45,30 @@ _INSERT_BATCH = 1_000
 _LOOKS_MAX = 3
 # Kinds and states that counts may tell: each kind is a handler in the code.
 _COUNTS_MAX = 1_000
+
+# How long an unreadable job is left alone. It is tried again by itself once it was mended, or a newer version has started.
+_UNREADABLE_PAUSE = timedelta(seconds=60)
+# Where times begin; a ready time that is none is in no range of times.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+JOB = Shape(
+    {
+        "_id": str,
+        "kind": str,
+        "due_time": datetime,
+        "ready_time": datetime,
+        "attempts": int,
+        "lease_owner": str,
+        "last_error": str,
+        "runs_alone": bool,
+        "create_time": datetime,
+        "state": OneOf(JobState),
+        "payload": MapOf(ANYTHING),
+        "lease_until": MAYBE_TIME,
+        "done_time": MAYBE_TIME,
+    },
+    {"purge_time": datetime},
+)
 
 # Where a job stands in a list: kind, job_id.
 JobKey = tuple[str, str]
@@ -85,6 +119,7 @@ class Jobs:
 
         Each job is given to one taker, in whatever process. All carry the same `lease_owner`, which is new with each call and
         begins with `owner`. A job whose earlier lease ran out is to run alone. There may be more even where fewer are given.
+        Unreadable jobs are set apart for a minute, with the attempts that they had.
         """
         lease_owner = f"{owner}/{uuid.uuid4().hex}"
         with outage_refused():
@@ -92,18 +127,47 @@ class Jobs:
                 left_over = await self._look(kinds, now, limit)
                 if not left_over:
                     return []
-                if await self._stamp(list(left_over), now, now + timedelta(seconds=lease_seconds), lease_owner):
-                    stamped = {"_id": {"$in": list(left_over)}, "lease_owner": lease_owner}
-                    found = await find_at_once(self._jobs, stamped, most=len(left_over))
-                    jobs = sorted(map(job_from, found), key=lambda job: job.due_time)
+                lease_until = now + timedelta(seconds=lease_seconds)
+                if not await self._stamp_readable(list(left_over), now, lease_until, lease_owner):
+                    continue
+                stamped = {"_id": {"$in": list(left_over)}, "lease_owner": lease_owner}
+                found = await find_at_once(self._jobs, stamped, most=len(left_over))
+                taken = decode_all("jobs", found, job_from)
+                if taken.unreadable:
+                    await self._set_apart({"_id": {"$in": taken.unreadable}, "lease_owner": lease_owner}, now, stamps=1)
+                if taken.values:
+                    jobs = sorted(taken.values, key=lambda job: job.due_time)
                     return [replace(job, runs_alone=True) if left_over[job.job_id] else job for job in jobs]
         return []
+
+    async def _stamp_readable(self, job_ids: list[str], now: datetime, lease_until: datetime, lease_owner: str) -> bool:
+        """Lease those of the jobs that may still be taken; whether there may be any.
+
+        MongoDB refuses to count the attempts of a job where these are no number, and stamps none behind it. Then those that
+        are unreadable are set apart first.
+        """
+        try:
+            return await self._stamp(job_ids, now, lease_until, lease_owner)
+        except StatementRefusedError:
+            found = await find_at_once(self._jobs, {"_id": {"$in": job_ids}}, most=len(job_ids))
+            unreadable = decode_all("jobs", found, job_from).unreadable
+            if not unreadable:
+                raise
+            await self._set_apart({"_id": {"$in": unreadable}}, now, stamps=0)
+            return await self._stamp(job_ids, now, lease_until, lease_owner)
+
+    async def _set_apart(self, query: Document, now: datetime, *, stamps: int) -> None:
+        """Leave jobs alone for a while, and take back what `_stamp` did to them."""
+        update: Document = {"$set": {"lease_owner": "", "lease_until": None, "ready_time": now + _UNREADABLE_PAUSE}}
+        if stamps:
+            update["$inc"] = {"attempts": -stamps}
+        await self._jobs.update_many(query, update)
 
     async def _look(self, kinds: Some[str], now: datetime, limit: int) -> dict[str, bool]:
         """Jobs that may be taken, and of each whether somebody has held it who did not say what came of it."""
         ready = {"kind": {"$in": list(kinds)}, "state": JobState.PENDING.value, "ready_time": {"$lte": now}}
         found = await self._jobs.find(ready, {"lease_until": 1}).sort("ready_time", 1).limit(limit).to_list(limit)
-        return {document["_id"]: document["lease_until"] is not None for document in found}
+        return {document["_id"]: document.get("lease_until") is not None for document in found}
 
     async def _stamp(self, job_ids: list[str], now: datetime, lease_until: datetime, lease_owner: str) -> bool:
         """Leases those of the jobs that may still be taken; whether there were any."""
@@ -149,28 +213,29 @@ class Jobs:
 
     async def next_ready_time(self, kinds: Some[str]) -> datetime | None:
         """When the first of the pending jobs of these kinds may be taken; None where there is none. It may have passed."""
-        query = {"kind": {"$in": list(kinds)}, "state": JobState.PENDING.value}
+        query = {"kind": {"$in": list(kinds)}, "state": JobState.PENDING.value, "ready_time": {"$gte": _EPOCH}}
         with outage_refused():
             found = await self._jobs.find(query, {"ready_time": 1}).sort("ready_time", 1).limit(1).to_list(1)
         return found[0]["ready_time"] if found else None
 
     async def get(self, job_id: str) -> Job | None:
-        """The job with that id."""
+        """The job with that id. Refuses RECORD_UNREADABLE."""
         with outage_refused():
             document = await self._jobs.find_one({"_id": job_id})
-        return None if document is None else job_from(document)
+        return None if document is None else decode_one("jobs", document, job_from)
 
     async def list_page(self, state: JobState, kind: str | None, after: JobKey | None, limit: int) -> list[Job]:
-        """At most `limit` jobs in that state, of one kind or of all, in the order of `job_key`, behind `after`."""
-        query: Document = {"state": state.value}
-        if kind is not None:
-            query["kind"] = kind
-        if after is not None:
-            after_kind, after_id = after
-            query["$or"] = [{"kind": {"$gt": after_kind}}, {"kind": after_kind, "_id": {"$gt": after_id}}]
-        with outage_refused():
-            found = await self._jobs.find(query).sort([("kind", 1), ("_id", 1)]).limit(limit).to_list(limit)
-        return [job_from(document) for document in found]
+        """At most `limit` jobs in that state, of one kind or of all, in the order of `job_key`, behind `after`.
+
+        Those that are unreadable are left out.
+        """
+
+        async def fetch(behind: JobKey | None, count: int) -> list[Document]:
+            with outage_refused():
+                query = _jobs_query(state, kind, behind)
+                return await self._jobs.find(query).sort([("kind", 1), ("_id", 1)]).limit(count).to_list(count)
+
+        return await read_page("jobs", fetch, lambda one: (str(one.get("kind", "")), str(one["_id"])), job_from, after, limit)
 
     async def retry(self, job_id: str, now: datetime) -> Job | None:
         """Has a dead job tried again, with all its attempts; any other stays as it is. Gives the job as it is then, if any."""
@@ -190,7 +255,19 @@ class Jobs:
         pipeline: list[Document] = [{"$sort": {"state": 1, "kind": 1, "_id": 1}}, by_kind]
         with outage_refused():
             found = await self._jobs.aggregate(pipeline).to_list(_COUNTS_MAX)
-        return {(one["_id"]["kind"], JobState(one["_id"]["state"])): one["jobs"] for one in found}
+        known = {state.value: state for state in JobState}
+        groups = [(one["_id"].get("kind"), known.get(one["_id"].get("state")), one["jobs"]) for one in found]
+        return {(kind, state): jobs for kind, state, jobs in groups if isinstance(kind, str) and state is not None}
+
+
+def _jobs_query(state: JobState, kind: str | None, after: JobKey | None) -> Document:
+    query: Document = {"state": state.value}
+    if kind is not None:
+        query["kind"] = kind
+    if after is not None:
+        after_kind, after_id = after
+        query["$or"] = [{"kind": {"$gt": after_kind}}, {"kind": after_kind, "_id": {"$gt": after_id}}]
+    return query
 
 
 def _held(job_ids: Sequence[str], lease_owner: str) -> Document:
@@ -225,7 +302,8 @@ def job_document(job: Job) -> Document:
 
 
 def job_from(document: Document) -> Job:
-    """The other way."""
+    """Decode a job. Raises UnreadableError."""
+    JOB.check(document)
     return Job(
         job_id=document["_id"],
         kind=document["kind"],

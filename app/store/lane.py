@@ -28,8 +28,10 @@ from app.domain.run import TrainRun
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
 from app.store.gathering import Commits, LookUps, Settler
+from app.store.kept_run import KeptRun
 from app.store.observing import LaneBatch, LaneObserver, outcomes_of
-from app.store.runs import KeptRun, TrainRuns, run_not_found
+from app.store.runs import TrainRuns, run_not_found
+from app.store.unreadable import Records, record_unreadable
 
 _log = logging.getLogger(__name__)
 
@@ -222,9 +224,12 @@ class Lane:
                     course.committed, course.outcomes = True, outcomes_of(journal)
                     self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
                     return _answer(answers)
+                if outcome is SwapOutcome.IMPOSSIBLE:
+                    raise record_unreadable("train_runs")
                 if outcome is SwapOutcome.DUPLICATE_KEY:
                     kept.run.undo()
                     found = await self._bookings.find_many(references_of_requests([entry.command for entry in batch]))
+                    _refuse_unreadable(batch, found.unreadable)
                     elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
                     continue
                 course.swaps_lost += 1
@@ -253,9 +258,12 @@ class Lane:
         kept.run.retain(kept.references_at_hand())
         wanted = [one for entry in batch for one in wanted_references(entry.command) if kept.run.find(one) is None]
         found = await self._parts.look_ups.find(wanted)
+        unreadable = found.unreadable
         taken = [entry.command for entry in batch if is_reference_taken(entry.command, kept.run, found)]
         if taken:  # the references that these requests try next matter as well
-            found = {**found, **await self._bookings.find_many(references_of_requests(taken))}
+            others = await self._bookings.find_many(references_of_requests(taken))
+            found, unreadable = Records(found | others), unreadable | others.unreadable
+        _refuse_unreadable(batch, unreadable)
         own = [one for one in found.values() if one.journey.run_id == self.run_id and kept.run.find(one.reference) is None]
         if any(one.revision > kept.run.version for one in own):  # another server has committed: the run would contradict them
             kept.run.take_over(own)
@@ -322,6 +330,14 @@ def _answer(answers: list[tuple[_Entry, Outcome | Refusal]]) -> None:
             entry.answer.set_exception(outcome)
         else:
             entry.answer.set_result(outcome)
+
+
+def _refuse_unreadable(batch: Sequence[_Entry], unreadable: frozenset[str]) -> None:
+    """Refuse whoever asks for a booking that cannot be read; the others of the batch go on."""
+    for entry in batch if unreadable else ():
+        asked = (*wanted_references(entry.command), *references_of_requests([entry.command]))
+        if unreadable.intersection(asked):
+            entry.refuse(record_unreadable("bookings"))
 
 
 class Lanes:

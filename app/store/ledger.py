@@ -13,14 +13,34 @@ from typing import NamedTuple
 
 from app.domain.ledger import EntryFault, EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
+from app.domain.refusals import Refusal
 from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.shapes import ListOf, OneOf, Shape
 from app.store.shared_statement import SharedStatement
+from app.store.unreadable import Records, decode_by_id, decode_one, record_unreadable
 
 # Entries of one statement: about 300 kB, and a few milliseconds.
 _ENTRIES_MAX = 1_000
 
 _CAPTURE_FAULTS = [EntryFault.CAPTURE_ONCE.value, EntryFault.CAPTURE_ALWAYS.value]
 _REFUND_FAULTS = [EntryFault.REFUND_ONCE.value, EntryFault.REFUND_ALWAYS.value]
+
+ENTRY = Shape(
+    {
+        "_id": str,
+        "amount_minor": int,
+        "currency": str,
+        "token": str,
+        "description": str,
+        "captured_minor": int,
+        "refundable_minor": int,
+        "create_time": datetime,
+        "update_time": datetime,
+        "state": OneOf(EntryState),
+        "refunds": ListOf(Shape({"key": str, "amount_minor": int, "create_time": datetime})),
+        "faults": ListOf(OneOf(EntryFault)),
+    }
+)
 
 
 class _Settlement(NamedTuple):
@@ -36,32 +56,34 @@ class Ledger:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._ledger: Collection = database["ledger"]
         self._clock = clock
-        self._additions = SharedStatement("add ledger entries", self._add, batch_max=_ENTRIES_MAX)
+        self._additions: SharedStatement[LedgerEntry, LedgerEntry | Refusal | None] = SharedStatement(
+            "add ledger entries", self._add, batch_max=_ENTRIES_MAX
+        )
         self._settlements = SharedStatement("settle ledger entries", self._settle, batch_max=_ENTRIES_MAX)
 
     async def add(self, entry: LedgerEntry) -> LedgerEntry | None:
-        """Records an entry. Gives the one that was there before under its key, None where there was none."""
-        return await self._additions.ask(entry)
+        """Records an entry. Gives the one that was there before under its key, None where there was none.
+
+        Refuses RECORD_UNREADABLE.
+        """
+        before = await self._additions.ask(entry)
+        if isinstance(before, Refusal):
+            raise before
+        return before
 
     async def find(self, key: str) -> LedgerEntry | None:
-        """The entry with that key."""
+        """The entry with that key. Refuses RECORD_UNREADABLE."""
         with outage_refused():
             found = await find_at_once(self._ledger, {"_id": key}, most=1)
-        return _entry_from(found[0]) if found else None
+        return decode_one("ledger", found[0], entry_from) if found else None
 
-    async def find_many(self, keys: Sequence[str]) -> dict[str, LedgerEntry]:
+    async def find_many(self, keys: Sequence[str]) -> Records[LedgerEntry]:
         """Those of the entries with these keys that there are, by key."""
         if not keys:
-            return {}
+            return Records()
         with outage_refused():
             found = await find_at_once(self._ledger, {"_id": {"$in": list(keys)}}, most=len(keys))
-        return {document["_id"]: _entry_from(document) for document in found}
-
-    async def list_page(self, after: str, limit: int) -> list[LedgerEntry]:
-        """At most `limit` entries, in the order of their keys, behind `after`."""
-        with outage_refused():
-            cursor = self._ledger.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
-            return [_entry_from(document) for document in await cursor.to_list(limit)]
+        return decode_by_id("ledger", found, entry_from)
 
     async def answer(self, key: str) -> None:
         """Makes an UNANSWERED entry AUTHORIZED."""
@@ -114,7 +136,7 @@ class Ledger:
             before = await self._ledger.find_one_and_update(guard, change, projection={"_id": 1})
         return before is not None
 
-    async def _add(self, entries: Sequence[LedgerEntry]) -> list[LedgerEntry | None]:
+    async def _add(self, entries: Sequence[LedgerEntry]) -> list[LedgerEntry | Refusal | None]:
         now = self._clock()
         documents = [_document(entry, now) for entry in entries]
         with outage_refused():
@@ -123,7 +145,10 @@ class Ledger:
                 return [None] * len(entries)
             keys = [document["_id"] for document in there]
             found = await find_at_once(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
-        known = {document["_id"]: _entry_from(document) for document in found}
+        known: dict[str, LedgerEntry | Refusal] = {}
+        entries_there = decode_by_id("ledger", found, entry_from)
+        known.update(entries_there)
+        known.update({key: record_unreadable("ledger") for key in entries_there.unreadable})
         # By identity: of two that ask with one key at once, one was recorded.
         refused = {id(document) for document in there}
         return [known[document["_id"]] if id(document) in refused else None for document in documents]
@@ -185,7 +210,9 @@ def _document(entry: LedgerEntry, now: datetime) -> Document:
     }
 
 
-def _entry_from(document: Document) -> LedgerEntry:
+def entry_from(document: Document) -> LedgerEntry:
+    """Decode an entry. Raises UnreadableError."""
+    ENTRY.check(document)
     return LedgerEntry(
         key=document["_id"],
         amount=Money(document["amount_minor"], document["currency"]),

@@ -9,6 +9,7 @@ payments    {_id: payment_id, version, user_key, request_id, provider, amount_mi
 `open_since` is there only while nothing was taken or let go: what stays open has to be looked after.
 """
 
+from collections.abc import Collection as Collected
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -16,8 +17,10 @@ from typing import NamedTuple
 from app.domain.money import Money
 from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
 from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.shapes import ListOf, OneOf, Shape
 from app.store.shared_statement import SharedStatement
 from app.store.snapshots import Snapshot
+from app.store.unreadable import Decoded, Records, decode_all, decode_by_id
 
 # Payments of one statement: about 600 kB.
 _PAYMENTS_MAX = 1_000
@@ -31,6 +34,49 @@ class KeptPayment(NamedTuple):
     user_key: str
     request_id: str
     version: int = 1
+
+
+_ATTEMPT = Shape(
+    {
+        "key": str,
+        "minor": int,
+        "detail": str,
+        "time": datetime,
+        "provider_id": str,
+        "kind": OneOf(AttemptKind),
+        "outcome": OneOf(AttemptOutcome),
+    }
+)
+_REFUND = Shape(
+    {
+        "id": str,
+        "minor": int,
+        "create_time": datetime,
+        "provider_id": str,
+        "state": OneOf(RefundState),
+        "attempts": ListOf(_ATTEMPT),
+    }
+)
+PAYMENT = Shape(
+    {
+        "_id": str,
+        "version": int,
+        "user_key": str,
+        "request_id": str,
+        "provider": str,
+        "amount_minor": int,
+        "currency": str,
+        "token": str,
+        "create_time": datetime,
+        "update_time": datetime,
+        "authorization_id": str,
+        "captured_minor": int,
+        "state": OneOf(PaymentState),
+        "attempts": ListOf(_ATTEMPT),
+        "refunds": ListOf(_REFUND),
+    },
+    {"open_since": datetime},
+)
 
 
 async def make_payment_indexes(database: Database) -> None:
@@ -50,17 +96,17 @@ class Payments:
         self._payments: Collection = database["payments"]
         self._additions = SharedStatement("add payments", self._add, batch_max=_PAYMENTS_MAX)
 
-    async def find(self, payment_ids: Sequence[str], snapshot: Snapshot | None = None) -> dict[str, KeptPayment]:
+    async def find(self, payment_ids: Sequence[str], snapshot: Snapshot | None = None) -> Records[KeptPayment]:
         """Those of these payments that there are, by id; as they were in the snapshot, where one is given."""
         if not payment_ids:
-            return {}
+            return Records()
         query, most = {"_id": {"$in": list(payment_ids)}}, len(payment_ids)
         with outage_refused():
             if snapshot is None:
                 found = await find_at_once(self._payments, query, most=most)
             else:
                 found = await snapshot.find(self._payments, query, most=most)
-        return {one["_id"]: _kept_from(one) for one in found}
+        return decode_by_id("payments", found, payment_from)
 
     async def add(self, kept: KeptPayment) -> bool:
         """Keeps a new payment; False where there is one with its id."""
@@ -74,17 +120,14 @@ class Payments:
             result = await self._payments.replace_one(guard, _document(newer))
         return bool(result.matched_count)
 
-    async def list_open(self, before: datetime, limit: int) -> list[KeptPayment]:
-        """Payments that have been open since before then, the oldest first."""
+    async def list_open(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> Decoded[KeptPayment]:
+        """Payments that have been open since before then, the oldest first, without those in `but_for`."""
+        query: Document = {"open_since": {"$lt": before}}
+        if but_for:
+            query["_id"] = {"$nin": list(but_for)}
         with outage_refused():
-            cursor = self._payments.find({"open_since": {"$lt": before}}).sort("open_since", 1).limit(limit)
-            return [_kept_from(one) for one in await cursor.to_list(limit)]
-
-    async def list_page(self, after: str, limit: int) -> list[KeptPayment]:
-        """At most `limit` payments, in the order of their ids, behind `after`."""
-        with outage_refused():
-            cursor = self._payments.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
-            return [_kept_from(one) for one in await cursor.to_list(limit)]
+            found = await self._payments.find(query).sort("open_since", 1).limit(limit).to_list(limit)
+        return decode_all("payments", found, payment_from)
 
     async def _add(self, batch: Sequence[KeptPayment]) -> list[bool]:
         with outage_refused():
@@ -117,7 +160,9 @@ def _document(kept: KeptPayment) -> Document:
     return document
 
 
-def _kept_from(document: Document) -> KeptPayment:
+def payment_from(document: Document) -> KeptPayment:
+    """Decode a payment. Raises UnreadableError."""
+    PAYMENT.check(document)
     currency = document["currency"]
     payment = Payment(
         payment_id=document["_id"],

@@ -8,15 +8,16 @@ arrival is to come. A run is under way for a week at most, so that these are loo
 carry no `arrive_time`; they are told by their stops until the last of them has arrived.
 """
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from app.domain.limits import TRAVEL_DATE_MAX
 from app.domain.run import TrainRun
 from app.domain.timetable import earliest_date_under_way
 from app.store.documents import run_from
 from app.store.driver import Collection, Database, Document, any_of, outage_refused
+from app.store.unreadable import read_page
 
 UNDER_WAY_INDEX = "runs_by_date_and_arrival"
 
@@ -38,7 +39,10 @@ async def make_run_list_indexes(database: Database) -> None:
 
 
 class RunLists:
-    """The collection `train_runs`, as lists show it. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+    """The collection `train_runs`, as lists show it: without runs that are unreadable.
+
+    All methods refuse DATABASE_UNAVAILABLE in an outage.
+    """
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
@@ -50,7 +54,7 @@ class RunLists:
 
         `forms` has the forms under which each station may be stored.
         """
-        return await self._read([{"travel_date": travel_date}, *_calling_at(forms), *_behind(after)], limit)
+        return await self._read([{"travel_date": travel_date}, *_calling_at(forms)], after, limit)
 
     async def list_current(
         self, now: datetime, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
@@ -60,25 +64,31 @@ class RunLists:
         Those of today and yesterday (UTC) are among them, also when they have arrived.
         """
         yesterday = (now - timedelta(days=1)).date().isoformat()
-        clauses = [*_calling_at(forms), *_behind(after)]
+        clauses = _calling_at(forms)
         found: list[TrainRun] = []
         if after is None or after[0] < yesterday:
-            found = await self._read([under_way_query(now, yesterday), *clauses], limit, index=UNDER_WAY_INDEX)
+            found = await self._read([under_way_query(now, yesterday), *clauses], after, limit, index=UNDER_WAY_INDEX)
         if len(found) < limit:
             dates = {"travel_date": {"$gte": yesterday, "$lte": TRAVEL_DATE_MAX.isoformat()}}
-            found += await self._read([dates, *clauses], limit - len(found))
+            found += await self._read([dates, *clauses], after, limit - len(found))
         return found
 
-    async def _read(self, clauses: list[Document], limit: int, index: str = "") -> list[TrainRun]:
+    async def _read(self, clauses: list[Document], after: RunKey | None, limit: int, index: str = "") -> list[TrainRun]:
         """Read through this index; through the one that MongoDB likes best where none is named."""
-        cursor = self._runs.find({"$and": clauses}, {"recent": 0, "outbox": 0}).sort(_ORDER).limit(limit)
-        with outage_refused():
-            found = await (cursor.hint(index) if index else cursor).to_list(limit)
-        runs: list[TrainRun] = []
-        for document in found:
-            runs.append(run_from(document))
-            await asyncio.sleep(0)  # a run with a long waiting list takes milliseconds; other calls go on in between
-        return runs
+
+        async def fetch(behind: RunKey | None, count: int) -> list[Document]:
+            query = {"$and": [*clauses, *_behind(behind)]}
+            cursor = self._runs.find(query, {"recent": 0, "outbox": 0}).sort(_ORDER).limit(count)
+            with outage_refused():
+                return await (cursor.hint(index) if index else cursor).to_list(count)
+
+        # A run with a long waiting list takes milliseconds.
+        return await read_page("train_runs", fetch, _key_of, run_from, after, limit, takes_turns=True)
+
+
+def _key_of(document: Mapping[str, Any]) -> RunKey:
+    """Where a run stands, as it is stored. The date is a text: others are in no range of dates."""
+    return str(document["travel_date"]), str(document["_id"])
 
 
 def run_key(run: TrainRun) -> RunKey:

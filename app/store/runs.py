@@ -16,8 +16,8 @@ acknowledged; after a crash, whoever loads the run next finds it there, and so d
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection as Collected
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -48,7 +48,11 @@ from app.store.driver import (
     swap_each,
 )
 from app.store.journals import journal_update
+from app.store.kept_run import KeptRun, Unsettled
+from app.store.selling_shapes import RUN_QUEUES
+from app.store.shapes import UnreadableError
 from app.store.snapshots import Snapshot
+from app.store.unreadable import decode_one, reading, unreadable_records
 
 _log = logging.getLogger(__name__)
 
@@ -62,43 +66,6 @@ _TELL_BATCH = 100
 _JOURNEYS_MAX = 4_096
 # Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
 _BOOKINGS_MAX = 400_000
-
-
-class Unsettled(NamedTuple):
-    """A booking's document, as it goes into statements, and its revision."""
-
-    document: Document
-    revision: int
-
-
-@dataclass(slots=True)
-class KeptRun:
-    """A run as this server keeps it in memory, and what its document's `recent` has to carry, by reference.
-
-    `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will
-    copy itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
-    The same holds for the news of commits, which are their events, by the commits' ids: `untold`, `carried_news`, `told`.
-    """
-
-    run: TrainRun
-    unsettled: dict[str, Unsettled] = field(default_factory=dict)
-    carried: dict[str, Document] = field(default_factory=dict)
-    settled: dict[str, int] = field(default_factory=dict)
-    untold: dict[str, Document] = field(default_factory=dict)
-    carried_news: dict[str, Document] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
-
-    def adopt_carried(self) -> None:
-        """Takes it upon this server to copy what a rival has left."""
-        self.unsettled.update({one: Unsettled(document, document["revision"]) for one, document in self.carried.items()})
-        self.carried.clear()
-        self.untold.update(self.carried_news)
-        self.carried_news.clear()
-
-    def references_at_hand(self) -> Iterator[str]:
-        """The bookings that decisions may need without asking for them, besides those that wait: the newest."""
-        yield from self.unsettled
-        yield from self.carried
 
 
 class _Prepared(NamedTuple):
@@ -127,7 +94,8 @@ class TrainRuns:
     async def load(self, run_id: str) -> KeptRun | None:
         """A run with all who travel on it, or None where there is none.
 
-        The run is read before the bookings: what leaves `recent` in between is found among them.
+        The run is read before the bookings: what leaves `recent` in between is found among them. Refuses RECORD_UNREADABLE
+        where the run or one of these bookings cannot be read: such a run cannot be sold safely.
         """
         live = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}}
         wanted = {"passengers.email": 1, "revision": 1}
@@ -137,17 +105,20 @@ class TrainRuns:
             document = await self._durable_runs.find_one(query) or await self._runs.find_one(query)  # one just scheduled
             if document is None:
                 return None
+            with reading("train_runs", run_id):
+                run = run_from(document)
+                RUN_QUEUES.check(document)
             settled = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
-            if document["waiting"]:
-                references = [place[0] for place in document["waiting"].values()]
+            if run.waiting:
+                references = [place.reference for place in run.waiting.values()]
                 waiting = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
-        run = run_from(document)
-        run.take_over(map(booking_from, waiting))
-        run.live_passengers = {
-            email_key(passenger["email"]): booking["_id"] for booking in settled for passenger in booking["passengers"]
-        }
-        recent = _newer(document["recent"], settled)
-        run.take_over(map(booking_from, recent.values()))
+        with reading("train_runs", run_id):
+            run.take_over(map(booking_from, waiting))
+            run.live_passengers = {
+                email_key(passenger["email"]): booking["_id"] for booking in settled for passenger in booking["passengers"]
+            }
+            recent = _newer(document["recent"], settled)
+            run.take_over(map(booking_from, recent.values()))
         kept = KeptRun(run, carried=recent, carried_news={one["_id"]: one for one in document["outbox"]})
         kept.adopt_carried()
         return kept
@@ -156,19 +127,26 @@ class TrainRuns:
         """A run as it is now, of which only what others changed is read; None if it is gone.
 
         One commit's bookings are all in the document until nobody has sold for a while (`settle_left`). Only what more than one
-        changed may have left it before. What is read after an election may be older than what is known.
+        changed may have left it before. What is read after an election may be older than what is known. Refuses
+        RECORD_UNREADABLE; then `kept` is not to be used any more.
         """
         run = kept.run
         settled: list[Document] = []
         with outage_refused():
             document = await self._durable_runs.find_one({"_id": run.run_id})
-            if document is None or document["version"] <= run.version:
-                return None if document is None else kept
+            if document is None:
+                return None
+            with reading("train_runs", run.run_id):
+                if document["version"] <= run.version:
+                    return kept
+                newer = run_from(document)
+                RUN_QUEUES.check(document)
             # `settle_left` empties a document without a new version.
             if document["version"] > run.version + 1 or not document["recent"]:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
                 settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
-        recent = _newer(document["recent"], settled)
+        with reading("train_runs", run.run_id):
+            recent = _newer(document["recent"], settled)
         ours, done = kept.unsettled, kept.settled
         kept.unsettled = {one: mine for one, mine in ours.items() if one in recent and recent[one]["revision"] == mine.revision}
         kept.carried = {
@@ -178,22 +156,24 @@ class TrainRuns:
         kept.untold = {one: mine for one, mine in kept.untold.items() if one in outbox}
         kept.carried_news = {one: new for one, new in outbox.items() if one not in kept.untold and one not in kept.told}
         unknown = [one for key, one in kept.carried.items() if not _is_known(run.find(key), one)]
-        run.take_over(map(booking_from, (*settled, *unknown)))
-        run.renew(run_from(document))
+        with reading("train_runs", run.run_id):
+            run.take_over(map(booking_from, (*settled, *unknown)))
+        run.renew(newer)
         return kept
 
     async def get(self, run_id: str) -> TrainRun:
-        """A run without bookings, for looking at seats. Refuses TRAIN_RUN_NOT_FOUND."""
+        """A run without bookings, for looking at seats. Refuses TRAIN_RUN_NOT_FOUND, RECORD_UNREADABLE."""
         with outage_refused():
             document = await self._runs.find_one({"_id": run_id}, {"recent": 0, "outbox": 0})
         if document is None:
             raise run_not_found(run_id)
-        return run_from(document)
+        return decode_one("train_runs", document, run_from)
 
     async def waiting_position(self, snapshot: Snapshot, run_id: str, number: int) -> int:
         """The place in the line, from 1, of who has that number; 0 for who is not in it any more."""
         runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"waiting": 1})
-        numbers = [int(ticket) for run in runs for ticket in run["waiting"]]
+        with reading("train_runs", run_id):
+            numbers = [int(ticket) for run in runs for ticket in run["waiting"]]
         return sum(1 for one in numbers if one <= number) if number in numbers else 0
 
     async def is_newest(self, run: TrainRun) -> bool:
@@ -205,8 +185,9 @@ class TrainRuns:
     async def commit_each(self, batch: Sequence[KeptRun]) -> list[SwapOutcome]:
         """Writes what is in the journals of these runs, in one statement; gives each run's own outcome, in order.
 
-        LOST when another server has committed first, DUPLICATE_KEY when a new booking's reference belongs to another run; then
-        nothing of that run was written. After a refusal DATABASE_UNAVAILABLE nobody knows what was.
+        LOST when another server has committed first, DUPLICATE_KEY when a new booking's reference belongs to another run,
+        IMPOSSIBLE when the stored run has another shape by now; then nothing of that run was written. After a refusal
+        DATABASE_UNAVAILABLE nobody knows what was.
         """
         prepared = [self._prepare(kept) for kept in batch]
         with outage_refused():
@@ -214,6 +195,10 @@ class TrainRuns:
         for kept, one, outcome in zip(batch, prepared, outcomes, strict=True):
             if outcome is SwapOutcome.DONE:
                 _committed(kept, one)
+            elif outcome is SwapOutcome.IMPOSSIBLE:
+                unreadable_records.report(
+                    "train_runs", kept.run.run_id, UnreadableError("it cannot be changed as it is stored")
+                )
         return outcomes
 
     def _prepare(self, kept: KeptRun) -> _Prepared:
@@ -277,29 +262,40 @@ class TrainRuns:
         references = [one["_id"] for one in documents]
         wanted = {"run_id": 1, "revision": 1}
         found = await self._bookings.find({"_id": {"$in": references}}, wanted).to_list(len(references))
-        revisions = {one["_id"]: one["revision"] for one in found}
+        for unreadable in found:
+            if not isinstance(unreadable.get("revision"), int):
+                unreadable_records.report("bookings", unreadable["_id"], UnreadableError("revision is no whole number"))
+        # Whatever rests there stays as it is, and the run's booking stays in `recent`.
+        runs = {one["_id"]: one.get("run_id") if isinstance(one.get("revision"), int) else None for one in found}
+        revisions = {one["_id"]: one["revision"] for one in found if runs[one["_id"]] is not None}
         older = [
             ({"_id": one["_id"], "run_id": one["run_id"], "revision": {"$lt": one["revision"]}}, one)
             for one in documents
-            if revisions.get(one["_id"], 0) < one["revision"]
+            if one["_id"] in revisions and revisions[one["_id"]] < one["revision"]
         ]
         await replace_each(self._bookings, older)
-        runs = {one["_id"]: one["run_id"] for one in found}
         foreign = {(one["_id"], one["run_id"]) for one in documents if runs.get(one["_id"]) != one["run_id"]}
         for reference, run_id in foreign:
             _log.error("run %s: the reference %s rests with another run", run_id, reference)
         return foreign
 
-    async def list_due(self, now: datetime, limit: int) -> list[str]:
-        """Runs on which something is due, whatever is asked: holds to end, a line to close."""
-        with outage_refused():
-            cursor = self._runs.find({"next_due": {"$lte": now}}, {"_id": 1}).sort("next_due", 1).limit(limit)
-            return [one["_id"] for one in await cursor.to_list(limit)]
+    async def list_due(self, now: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
+        """Runs on which something is due, whatever is asked: holds to end, a line to close. Without those in `but_for`."""
+        return await self._list_ids("next_due", {"$lte": now}, limit, but_for)
 
-    async def list_left(self, before: datetime, limit: int) -> list[str]:
-        """Runs whose bookings and events of the last commits are still in the document, and were before then."""
+    async def list_left(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
+        """Runs whose bookings and events of the last commits are still in the document, and were before then.
+
+        Without those in `but_for`.
+        """
+        return await self._list_ids("unsettled_since", {"$lt": before}, limit, but_for)
+
+    async def _list_ids(self, moment: str, times: Document, limit: int, but_for: Collected[str]) -> list[str]:
+        query: Document = {moment: times}
+        if but_for:
+            query["_id"] = {"$nin": list(but_for)}
         with outage_refused():
-            cursor = self._runs.find({"unsettled_since": {"$lt": before}}, {"_id": 1}).sort("unsettled_since", 1).limit(limit)
+            cursor = self._runs.find(query, {"_id": 1}).sort(moment, 1).limit(limit)
             return [one["_id"] for one in await cursor.to_list(limit)]
 
     async def settle_left(self, run_id: str) -> None:

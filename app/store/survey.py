@@ -9,7 +9,7 @@ their date, all else by indexes that hold only what is still to be done.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from app.domain.jobs import SWEEP_PREFIX, JobState
 from app.domain.payments import PaymentState, RefundState
@@ -17,7 +17,9 @@ from app.domain.survey import Backlog, RunCount
 from app.domain.timetable import earliest_date_under_way
 from app.store.documents import stops_from
 from app.store.driver import Collection, Database, Document, outage_refused
+from app.store.selling_shapes import SURVEYED_RUN
 from app.store.snapshots import Snapshot, Snapshots
+from app.store.unreadable import decode_all
 
 # Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
 RUNS_MAX = 20_000
@@ -26,6 +28,7 @@ COUNT_MAX = 10_000
 # A commit's events leave the run's document within milliseconds, or within some ten seconds after their server has ended. The
 # moment of the last commit stays there as long; only one that is older than all that has been left.
 _LEFT_AFTER = timedelta(seconds=60)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "waiting": 1}
 
 
@@ -39,17 +42,23 @@ class Surveys:
         self._payments: Collection = database["payments"]
         self._snapshots = Snapshots(database)
 
-    async def versions(self, now: datetime) -> dict[str, int]:
-        """The versions of the runs that may not have arrived by now, at most `RUNS_MAX` and the earliest first, by run."""
+    async def versions(self, now: datetime) -> dict[str, int | None]:
+        """The versions of the runs that may not have arrived by now, at most `RUNS_MAX` and the earliest first, by run.
+
+        None stands for a run that has none, which is unreadable.
+        """
         with outage_refused():
             cursor = self._runs.find(current_runs_query(now), {"version": 1}).sort([("travel_date", 1), ("_id", 1)])
-            return {one["_id"]: one["version"] for one in await cursor.limit(RUNS_MAX).to_list(RUNS_MAX)}
+            return {one["_id"]: one.get("version") for one in await cursor.limit(RUNS_MAX).to_list(RUNS_MAX)}
 
     async def count_runs(self, run_ids: Sequence[str]) -> list[RunCount]:
-        """Seats and waiting bookings of those of these runs that there are. A run has up to 5,000 seats: ask for few."""
+        """Seats and waiting bookings of those of these runs that there are. A run has up to 5,000 seats: ask for few.
+
+        Unreadable runs are left out.
+        """
         with outage_refused():
             found = await self._runs.find({"_id": {"$in": list(run_ids)}}, _FIELDS).to_list(len(run_ids))
-        return [_count_of(document) for document in found]
+        return decode_all("train_runs", found, _count_of).values
 
     async def backlog(self, now: datetime) -> Backlog:
         """What is still to be done, as of one moment. Counts end at `COUNT_MAX`."""
@@ -83,13 +92,19 @@ def current_runs_query(now: datetime) -> Document:
 
 def new_events_pipeline() -> list[Document]:
     """How many events nothing has followed up yet, and the time of the oldest. The index holds all that it asks for."""
-    return [{"$match": {"is_new": True}}, {"$limit": COUNT_MAX}, _number_and_oldest("$time", "$event_count")]
+    # From the epoch on: an unreadable time would be the oldest of all.
+    return [
+        {"$match": {"is_new": True, "time": {"$gte": _EPOCH}}},
+        {"$limit": COUNT_MAX},
+        _number_and_oldest("$time", "$event_count"),
+    ]
 
 
 def pending_refunds_pipeline() -> list[Document]:
     """How many refunds are pending, and since when."""
     pending = {"$match": {"refunds.state": RefundState.PENDING.value}}
-    return [pending, {"$limit": COUNT_MAX}, {"$unwind": "$refunds"}, pending, _number_and_oldest("$refunds.create_time")]
+    dated = {"$match": {"refunds.state": RefundState.PENDING.value, "refunds.create_time": {"$gte": _EPOCH}}}
+    return [pending, {"$limit": COUNT_MAX}, {"$unwind": "$refunds"}, dated, _number_and_oldest("$refunds.create_time")]
 
 
 def pending_jobs_query() -> Document:
@@ -121,6 +136,7 @@ async def _count(snapshot: Snapshot, collection: Collection, query: Document) ->
 
 
 def _count_of(document: Document) -> RunCount:
+    SURVEYED_RUN.check(document)
     seats = [section["sold_legs"] for section in document["sections"]]
     return RunCount(
         run_id=document["_id"],

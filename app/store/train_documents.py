@@ -4,7 +4,7 @@ Belongs here: the shape of a train's document, both ways. Does not: runs and boo
 """
 
 from collections.abc import Iterable
-from datetime import time
+from datetime import datetime, time
 
 from app.domain import limits
 from app.domain.money import Money
@@ -12,6 +12,24 @@ from app.domain.terms import RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
 from app.domain.train import Coach, KeptTrain, Section, Train
 from app.store.driver import Document
+from app.store.selling_shapes import TERMS
+from app.store.shapes import ListOf, Maybe, Shape
+
+_CALL = Maybe(Shape({"at": str, "day_offset": int}))
+TRAIN = Shape(
+    {
+        "_id": str,
+        "version": int,
+        "request_id": str,
+        "create_time": datetime,
+        "number": str,
+        "stops": ListOf(Shape({"name": str, "code": str, "time_zone": str, "arrive": _CALL, "depart": _CALL})),
+        "stop_forms": ListOf(str),
+        "sections": ListOf(Shape({"name": str, "fare_minor": int, "currency": str})),
+        "coaches": ListOf(Shape({"name": str, "section": str, "seat_count": int})),
+        "terms": TERMS,
+    }
+)
 
 
 def all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
@@ -40,7 +58,8 @@ def train_document(kept: KeptTrain) -> Document:
 
 
 def train_from(document: Document) -> KeptTrain:
-    """The other way."""
+    """Decode a train. Raises UnreadableError."""
+    TRAIN.check(document)
     train = Train(
         train_id=document["_id"],
         number=document["number"],

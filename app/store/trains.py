@@ -9,8 +9,9 @@ import time
 from app.domain.refusals import Reason, Refusal
 from app.domain.timetable import stop_form, stop_forms
 from app.domain.train import KeptTrain
-from app.store.driver import Collection, Database, DuplicateKeyError, any_of, outage_refused
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, outage_refused
 from app.store.train_documents import train_document, train_from
+from app.store.unreadable import decode_all, decode_one, read_page
 
 # Trains that call at one station, whose spelling of its name is looked up. More would only spell it the same way again.
 _SPELLINGS_MAX = 1_000
@@ -37,31 +38,35 @@ class Trains:
         return True
 
     async def get(self, train_id: str) -> KeptTrain:
-        """The train. Refuses TRAIN_NOT_FOUND."""
+        """The train. Refuses TRAIN_NOT_FOUND, RECORD_UNREADABLE."""
         with outage_refused():
             document = await self._trains.find_one({"_id": train_id})
         if document is None:
             raise Refusal(Reason.TRAIN_NOT_FOUND, f"there is no train {train_id}", resource=("train", train_id))
-        return train_from(document)
+        return decode_one("trains", document, train_from)
 
     async def find_conflicting(self, train_id: str, request_id: str) -> KeptTrain | None:
         """The train that was made by this request, or else the one with this train_id."""
         with outage_refused():
             document = await self._trains.find_one({"request_id": request_id}) or await self._trains.find_one({"_id": train_id})
-        return None if document is None else train_from(document)
+        return None if document is None else decode_one("trains", document, train_from)
 
     async def list_page(self, after: str, limit: int) -> list[KeptTrain]:
-        """At most `limit` trains by train_id, behind `after`."""
-        with outage_refused():
-            found = await self._trains.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit).to_list(limit)
-        return [train_from(document) for document in found]
+        """At most `limit` trains by train_id, behind `after`, without those that are unreadable."""
+
+        async def fetch(behind: str, count: int) -> list[Document]:
+            with outage_refused():
+                return await self._trains.find({"_id": {"$gt": behind}}).sort("_id", 1).limit(count).to_list(count)
+
+        return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
 
     async def stop_names(self, text: str) -> tuple[str, ...]:
         """The names, as trains have them, of the stations whose name or code is `text` in any case."""
         form, stored = stop_form(text), await self.stored_forms(text)
         with outage_refused():
             found = await self._trains.find({"stop_forms": any_of(stored)}).to_list(_SPELLINGS_MAX)
-        stops = (stop for document in found for stop in train_from(document).train.stops)
+        trains = decode_all("trains", found, train_from).values
+        stops = (stop for kept in trains for stop in kept.train.stops)
         return tuple(dict.fromkeys(stop.name for stop in stops if form in stop_forms(stop)))
 
     async def stored_forms(self, text: str) -> tuple[str, ...]:
@@ -81,7 +86,7 @@ class Trains:
                     stored = await self._trains.distinct("stop_forms")
                 self._older_forms = {}
                 for form in stored:
-                    if stop_form(form) != form:
+                    if isinstance(form, str) and stop_form(form) != form:
                         self._older_forms.setdefault(stop_form(form), []).append(form)
                 self._older_forms_until = now + _OLDER_FORMS_SECONDS
         return self._older_forms

@@ -9,6 +9,8 @@ from datetime import datetime
 from app.domain.people import Person, StoredUser, email_key, email_keys
 from app.store.documents import person_document, person_from
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, outage_refused
+from app.store.selling_shapes import USER
+from app.store.unreadable import decode_one
 
 # An agent books for others many times a minute; names are read again after this long.
 NAMES_SECONDS_MAX = 10.0
@@ -45,10 +47,13 @@ class Users:
         return True
 
     async def find(self, email: str) -> StoredUser | None:
-        """The person with that address, also one who was stored when addresses were compared in another way."""
+        """The person with that address, also one who was stored when addresses were compared in another way.
+
+        Refuses RECORD_UNREADABLE.
+        """
         with outage_refused():
             document = await self._users.find_one({"_id": any_of(email_keys(email))})
-        return None if document is None else StoredUser(person_from(document), document.get("version", 1))
+        return None if document is None else decode_one("users", document, user_from)
 
     async def replace(self, changed: StoredUser, now: datetime) -> bool:
         """Store a changed user in place of the version before. False when that is not the newest any more."""
@@ -61,3 +66,9 @@ class Users:
             result = await self._users.update_one({"_id": any_of(email_keys(person.email)), **guard}, change)
         self._names.pop(person.key, None)
         return result.matched_count == 1
+
+
+def user_from(document: Document) -> StoredUser:
+    """Decode a user. Raises UnreadableError."""
+    USER.check(document)
+    return StoredUser(person_from(document), document.get("version", 1))

@@ -12,13 +12,16 @@ Each webhook takes one of `WEBHOOKS_MAX` slots, and no two the same: so there ar
 once. Deliveries are forgotten by the server itself, a month after their events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zlib import crc32
 
 from app.domain.webhooks import WEBHOOKS_MAX, Attempt, Delivery, DeliveryState, OutcomeKind, Webhook
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused
+from app.store.shapes import MAYBE_TIME, ListOf, OneOf, Shape
+from app.store.unreadable import decode_all, decode_one, read_page
 
 SLOTS_INDEX = "webhooks_by_slot"
 DELIVERIES_INDEX = "deliveries_by_webhook"
@@ -29,6 +32,40 @@ _DELIVERY_LIFETIME_SECONDS = 30 * 24 * 3_600
 
 # Free slots that a new webhook may lose to others made at the same moment; then it is as if there were none.
 _SLOT_ATTEMPTS_MAX = 16
+
+# How long a delivery that is due and unreadable is left alone; otherwise those of one webhook would keep it from all others.
+_UNREADABLE_PAUSE = timedelta(minutes=5)
+# Pages of nothing but unreadable deliveries that one look puts off; the next look, a second later, goes on.
+_PUT_OFF_MAX = 20
+
+WEBHOOK = Shape(
+    {
+        "_id": str,
+        "url": str,
+        "secret": str,
+        "previous_secret": str,
+        "is_active": bool,
+        "fingerprint": str,
+        "create_time": datetime,
+        "update_time": datetime,
+        "version": int,
+        "event_types": ListOf(str),
+        "previous_secret_expire_time": MAYBE_TIME,
+    },
+    {"slot": int},
+)
+DELIVERY = Shape(
+    {
+        "_id": str,
+        "event_id": str,
+        "webhook_id": str,
+        "event_type": str,
+        "event_time": datetime,
+        "state": OneOf(DeliveryState),
+        "attempts": ListOf(Shape({"time": datetime, "status": int, "detail": str, "outcome": OneOf(OutcomeKind)})),
+    },
+    {"next_attempt_time": datetime},
+)
 
 # Where a delivery stands in a list, newest first: its event's time in milliseconds since 1970, its id.
 DeliveryKey = tuple[int, str]
@@ -69,7 +106,7 @@ class Webhooks:
                 kept = await self._webhooks.find({}, {"slot": 1}).to_list(WEBHOOKS_MAX)
                 if any(one["_id"] == webhook.webhook_id for one in kept):
                     break
-                free = set(range(WEBHOOKS_MAX)).difference(one["slot"] for one in kept)
+                free = set(range(WEBHOOKS_MAX)).difference(one.get("slot") for one in kept)
                 if not free:
                     return None
                 # Not the first one, which all others try for at this moment.
@@ -82,22 +119,25 @@ class Webhooks:
         return await self.get(webhook.webhook_id)
 
     async def get(self, webhook_id: str) -> Webhook | None:
-        """The webhook with that id."""
+        """The webhook with that id. Refuses RECORD_UNREADABLE."""
         with outage_refused():
             document = await self._webhooks.find_one({"_id": webhook_id})
-        return None if document is None else _webhook_from(document)
+        return None if document is None else decode_one("webhooks", document, webhook_from)
 
     async def list_page(self, after: str, limit: int) -> list[Webhook]:
-        """At most `limit` webhooks by id, behind `after`."""
-        with outage_refused():
-            found = await self._webhooks.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit).to_list(limit)
-        return [_webhook_from(document) for document in found]
+        """At most `limit` webhooks by id, behind `after`, without those that are unreadable."""
+
+        async def fetch(behind: str, count: int) -> list[Document]:
+            with outage_refused():
+                return await self._webhooks.find({"_id": {"$gt": behind}}).sort("_id", 1).limit(count).to_list(count)
+
+        return await read_page("webhooks", fetch, lambda document: str(document["_id"]), webhook_from, after, limit)
 
     async def list_active(self) -> list[Webhook]:
-        """All webhooks that are told of events, by id; there are at most `WEBHOOKS_MAX`."""
+        """All webhooks that are told of events, by id; at most `WEBHOOKS_MAX`. Unreadable ones are told of nothing."""
         with outage_refused():
             found = await self._webhooks.find({"is_active": True}).sort("_id", 1).to_list(WEBHOOKS_MAX)
-        return [_webhook_from(document) for document in found]
+        return decode_all("webhooks", found, webhook_from).values
 
     async def update(self, webhook: Webhook) -> bool:
         """Keeps a changed webhook in place of the version before. False when another version, or none, is kept by now.
@@ -134,26 +174,43 @@ class WebhookDeliveries:
         return len(deliveries) - len(there)
 
     async def get(self, delivery_id: str) -> Delivery | None:
-        """The delivery with that id."""
+        """The delivery with that id. Refuses RECORD_UNREADABLE."""
         with outage_refused():
             document = await self._deliveries.find_one({"_id": delivery_id})
-        return None if document is None else _delivery_from(document)
+        return None if document is None else decode_one("webhook_deliveries", document, delivery_from)
 
     async def list_page(self, webhook_id: str, after: DeliveryKey | None, limit: int) -> list[Delivery]:
-        """At most `limit` deliveries of a webhook, the newest events first, behind `after`."""
-        query = deliveries_query(webhook_id, after)
+        """At most `limit` deliveries of a webhook, the newest events first, behind `after`; unreadable ones are left out."""
         order = [("event_time", -1), ("_id", -1)]
-        with outage_refused():
-            found = await self._deliveries.find(query).sort(order).limit(limit).to_list(limit)
-        return [_delivery_from(document) for document in found]
+
+        async def fetch(behind: DeliveryKey | None, count: int) -> list[Document]:
+            with outage_refused():
+                query = deliveries_query(webhook_id, behind)
+                return await self._deliveries.find(query).sort(order).limit(count).to_list(count)
+
+        def key_of(document: Mapping[str, Any]) -> DeliveryKey:
+            time = document.get("event_time")
+            # Without a time it stands behind all that have one, where the list ends.
+            return ((time - _EPOCH) // _MILLISECOND if isinstance(time, datetime) else 0), str(document["_id"])
+
+        return await read_page("webhook_deliveries", fetch, key_of, delivery_from, after, limit)
 
     async def due(self, webhook_id: str, now: datetime, limit: int) -> list[Delivery]:
-        """At most `limit` deliveries of a webhook that are to be tried by now, those that wait longest first."""
-        with outage_refused():
-            found = (
-                await self._deliveries.find(due_query(webhook_id, now)).sort("next_attempt_time", 1).limit(limit).to_list(limit)
-            )
-        return [_delivery_from(document) for document in found]
+        """At most `limit` deliveries of a webhook that are to be tried by now, those that wait longest first.
+
+        Unreadable ones are put off, so that they are looked at again and keep no others from their turn.
+        """
+        query = due_query(webhook_id, now)
+        for _ in range(_PUT_OFF_MAX):
+            with outage_refused():
+                found = await self._deliveries.find(query).sort("next_attempt_time", 1).limit(limit).to_list(limit)
+                due = decode_all("webhook_deliveries", found, delivery_from)
+                if due.unreadable:
+                    later = {"$set": {"next_attempt_time": now + _UNREADABLE_PAUSE}}
+                    await self._deliveries.update_many({"_id": {"$in": due.unreadable}, **query}, later)
+            if due.values or not due.unreadable:
+                break
+        return due.values
 
     async def next_due_time(self, webhook_id: str) -> datetime | None:
         """When the first of a webhook's deliveries is to be tried, which may have passed; None where none is."""
@@ -218,7 +275,8 @@ def due_query(webhook_id: str, now: datetime) -> Document:
 
 def pending_query(webhook_id: str) -> Document:
     """The question for a webhook's deliveries that are to be tried at some time."""
-    return {"webhook_id": webhook_id, "next_attempt_time": {"$exists": True}}
+    # From the epoch on: a value that is no time would stand before all times, and never be due.
+    return {"webhook_id": webhook_id, "next_attempt_time": {"$gte": _EPOCH}}
 
 
 # -- documents
@@ -241,7 +299,9 @@ def _webhook_document(webhook: Webhook) -> Document:
     }
 
 
-def _webhook_from(document: Document) -> Webhook:
+def webhook_from(document: Document) -> Webhook:
+    """Decode a webhook. Raises UnreadableError."""
+    WEBHOOK.check(document)
     return Webhook(
         webhook_id=document["_id"],
         url=document["url"],
@@ -273,7 +333,9 @@ def _delivery_document(delivery: Delivery) -> Document:
     return document
 
 
-def _delivery_from(document: Document) -> Delivery:
+def delivery_from(document: Document) -> Delivery:
+    """Decode a delivery. Raises UnreadableError."""
+    DELIVERY.check(document)
     return Delivery(
         delivery_id=document["_id"],
         event_id=document["event_id"],

@@ -142,6 +142,12 @@ FAMILIES: tuple[Family, ...] = (
     Family("seatline_mongodb_commands_failed_total", _COUNTER, "Commands that MongoDB failed or did not answer.", ("command",)),
     Family("seatline_mongodb_connections", _GAUGE, "Connections to MongoDB.", ("state",)),
     Family("seatline_mongodb_primary_known", _GAUGE, "Whether the driver knows a primary."),
+    Family(
+        "seatline_unreadable_records_total",
+        _COUNTER,
+        "How often this process came across a stored record that it cannot read; it goes on without it.",
+        ("collection",),
+    ),
     Family("seatline_database_available", _GAUGE, "Whether the database answers and is set up: what readiness follows."),
     Family(
         "seatline_event_loop_delay_seconds",

@@ -35,6 +35,7 @@ from app.domain.settling import Step, abandoned, is_lost, next_step, owed, payme
 from app.payments.provider import Declined, PaymentError, Provider, outcome_of
 from app.store.payments import KeptPayment
 from app.store.store import Store
+from app.store.unreadable import record_unreadable
 from app.telemetry.trace_context import continued, own_trace_parent
 from app.telemetry.traced_work import asking
 
@@ -49,6 +50,8 @@ _REUSED_SECONDS_MAX = limits.AUTHORIZATION_SECONDS_MAX / 2
 # Well above it with all that a call may take before, and above any difference between servers' clocks.
 LET_GO_AFTER_SECONDS = limits.AUTHORIZATION_SECONDS_MAX * 4
 _LET_GO_AT_ONCE = 100
+# Such pages of one sweep, so that payments which cannot be let go keep no others from their turn.
+_LET_GO_PAGES_MAX = 10
 _CANCEL_SECONDS_MAX = 30.0
 
 
@@ -94,6 +97,8 @@ class Paying:
         user_key, now = email_key(command.user.email), self._clock()
         ids = [payment_id_for(user_key, command.request_id, one) for one in range(_AUTHORIZATIONS_PER_REQUEST_MAX)]
         found = await self._store.payments.find(ids)
+        if found.unreadable:  # which may have set money aside already
+            raise record_unreadable("payments")
         for payment_id in ids:
             kept = found.get(payment_id)
             if kept is None:
@@ -101,7 +106,10 @@ class Paying:
                 kept = KeptPayment(payment, user_key, command.request_id)
                 if await self._store.payments.add(kept):
                     return kept
-                kept = (await self._store.payments.find([payment_id]))[payment_id]
+                there = await self._store.payments.find([payment_id])
+                if there.unreadable:
+                    raise record_unreadable("payments")
+                kept = there[payment_id]
             if self._is_usable(kept.payment, now) or await self._booking_of(kept) is not None:
                 return kept
             if kept.payment.state is PaymentState.DECLINED:
@@ -137,12 +145,16 @@ class Paying:
         traces = trace_parents or {}
         bookings = await self._store.bookings.find_many(references)
         kept = await self._store.payments.find([one.payment_id for one in bookings.values() if one.payment_id])
-        payable = [one for one in bookings.values() if one.payment_id]
+        payable = [one for one in bookings.values() if one.payment_id and one.payment_id not in kept.unreadable]
+        unreadable = [one.reference for one in bookings.values() if one.payment_id in kept.unreadable]
         errors = await asyncio.gather(
             *(self._settle_quietly(one, kept.get(one.payment_id), traces.get(one.reference, "")) for one in payable)
         )
         # A booking that is not to be found was never committed: nothing rests on it.
-        return dict.fromkeys(references) | {one.reference: error for one, error in zip(payable, errors, strict=True)}
+        outcomes: dict[str, Exception | None] = dict.fromkeys(references)
+        outcomes |= dict.fromkeys(bookings.unreadable, record_unreadable("bookings"))
+        outcomes |= dict.fromkeys(unreadable, record_unreadable("payments"))
+        return outcomes | {one.reference: error for one, error in zip(payable, errors, strict=True)}
 
     async def _settle_quietly(self, booking: Booking, kept: KeptPayment | None, trace_parent: str) -> Exception | None:
         try:
@@ -196,24 +208,45 @@ class Paying:
     async def let_go(self) -> None:
         """Lets go of what was set aside too long ago for a sale to rest on it; settles what was sold."""
         before = self._clock() - timedelta(seconds=LET_GO_AFTER_SECONDS)
-        for kept in await self._store.payments.list_open(before, _LET_GO_AT_ONCE):
-            booking = await self._booking_of(kept)
-            try:
-                if booking is not None:
-                    await self._settle(booking, kept)
-                    continue
-                payment, error = await self._go_on(abandoned(kept.payment, self._clock()), None)
-            except UnsettledPaymentError as stuck:
-                _log.warning("payment %s cannot be settled yet: %s", kept.payment.payment_id, type(stuck).__name__)
-                continue
-            if payment is not kept.payment:
-                await self._store.payments.save(kept, payment)
-            if error is not None:
-                _log.warning("payment %s cannot be let go yet: %s", payment.payment_id, type(error).__name__)
+        looked_at: set[str] = set()
+        for _ in range(_LET_GO_PAGES_MAX):
+            page = await self._store.payments.list_open(before, _LET_GO_AT_ONCE, but_for=looked_at)
+            for kept in page.values:
+                await self._let_go_quietly(kept)
+            if len(page.values) + len(page.unreadable) < _LET_GO_AT_ONCE:
+                return
+            looked_at.update(page.unreadable, (kept.payment.payment_id for kept in page.values))
+
+    async def _let_go_quietly(self, kept: KeptPayment) -> None:
+        """Let one payment go. What is wrong with it stops none of the others; an outage stops all."""
+        payment_id = kept.payment.payment_id
+        try:
+            await self._let_go(kept)
+        except Refusal as refusal:
+            if refusal.reason is Reason.DATABASE_UNAVAILABLE:
+                raise
+            _log.warning("payment %s cannot be let go yet: %s", payment_id, refusal.reason.value)
+        except UnsettledPaymentError as stuck:
+            _log.warning("payment %s cannot be settled yet: %s", payment_id, type(stuck).__name__)
+        except Exception:
+            _log.exception("payment %s cannot be let go yet", payment_id)
+
+    async def _let_go(self, kept: KeptPayment) -> None:
+        booking = await self._booking_of(kept)
+        if booking is not None:
+            await self._settle(booking, kept)
+            return
+        payment, error = await self._go_on(abandoned(kept.payment, self._clock()), None)
+        if payment is not kept.payment:
+            await self._store.payments.save(kept, payment)
+        if error is not None:
+            _log.warning("payment %s cannot be let go yet: %s", payment.payment_id, type(error).__name__)
 
     async def _booking_of(self, kept: KeptPayment) -> Booking | None:
         references = request_references(kept.user_key, kept.request_id)
         found = await self._store.bookings.find_many(references)
+        if found.unreadable:  # which may rest on it
+            raise record_unreadable("bookings")
         return next((one for one in found.values() if one.payment_id == kept.payment.payment_id), None)
 
     # -- the provider

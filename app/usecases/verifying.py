@@ -8,10 +8,10 @@ sells: a run is looked at as it was at one moment, and everywhere else the recor
 follows, so that a step under way looks like one that is to come, for which there is patience.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from app.domain.accounts import check_booking, check_entry, check_payment, check_unknown_entry
 from app.domain.invariants import Check, Finding, check_outbox, check_references, check_run
@@ -20,16 +20,20 @@ from app.domain.payments import AttemptKind, operation_key
 from app.domain.selling import first_reference, request_references
 from app.payments.ledger import NAME as LEDGER
 from app.store.census import Census, RunPicture, UnreadableError
+from app.store.documents import events_from
 from app.store.events import Events
 from app.store.jobs import Jobs, job_key
-from app.store.ledger import Ledger
-from app.store.payments import KeptPayment, Payments
+from app.store.ledger import Ledger, entry_from
+from app.store.payments import KeptPayment, Payments, payment_from
+from app.store.unreadable import NOUNS, READ_ERRORS, what_is_wrong
 from app.usecases.paying import LET_GO_AFTER_SECONDS
 
 # Of runs, payments, entries and jobs alike: some hundred kilobytes.
 _PAGE = 500
 # Findings that are told one by one; a database with more of them has one cause, and the rest is counted.
 FINDINGS_TOLD_MAX = 1_000
+
+Value = TypeVar("Value")
 
 
 @dataclass(slots=True)
@@ -125,11 +129,12 @@ class Verifying:
 
     async def _verify_payments(self) -> None:
         after = ""
-        while page := await self._sources.payments.list_page(after, _PAGE):
-            self._report.payments += len(page)
+        while documents := await self._sources.census.list_documents("payments", after, _PAGE):
+            page = self._readable("payments", documents, payment_from)
+            self._report.payments += len(documents)
             await self._verify_bookings_of(page)
             await self._verify_entries_of([one for one in page if one.payment.provider == LEDGER])
-            after = page[-1].payment.payment_id
+            after = documents[-1]["_id"]
 
     async def _verify_bookings_of(self, page: Sequence[KeptPayment]) -> None:
         """Nearly all are found under the first reference of their request."""
@@ -157,21 +162,36 @@ class Verifying:
 
     async def _verify_ledger(self) -> None:
         after = ""
-        while page := await self._sources.ledger.list_page(after, _PAGE):
-            self._report.ledger_entries += len(page)
+        while documents := await self._sources.census.list_documents("ledger", after, _PAGE):
+            page = self._readable("ledger", documents, entry_from)
+            self._report.ledger_entries += len(documents)
             owners = {entry.key: entry.key.rpartition(":")[0] for entry in page}
             known = await self._sources.payments.find(list(owners.values()))
             for entry in page:
                 if owners[entry.key] not in known:
                     self._report.add(check_unknown_entry(entry, self._before))
-            after = page[-1].key
+            after = documents[-1]["_id"]
 
     async def _verify_events(self) -> None:
-        before = self._before
-        for event in await self._sources.events.list_stale(before, FINDINGS_TOLD_MAX):
-            since = f"{event.time:%Y-%m-%d %H:%M:%S}"
-            text = f"{event.event_type} of {event.subject} is not followed up since {since}; is a worker running?"
-            self._report.add([Finding(Check.EVENTS, f"event {event.event_id}", text)])
+        before, after = self._before, ""
+        while documents := await self._sources.census.list_documents("events", after, _PAGE):
+            for commit, events in zip(documents, self._readable("events", documents, events_from), strict=False):
+                for event in events if commit.get("is_new") and events[0].time < before else ():
+                    since = f"{event.time:%Y-%m-%d %H:%M:%S}"
+                    text = f"{event.event_type} of {event.subject} is not followed up since {since}; is a worker running?"
+                    self._report.add([Finding(Check.EVENTS, f"event {event.event_id}", text)])
+            after = documents[-1]["_id"]
+
+    def _readable(self, collection: str, documents: Iterable[Mapping[str, Any]], decode: Callable[[Any], Value]) -> list[Value]:
+        """Those of the documents that can be read; the others are findings."""
+        values = []
+        for document in documents:
+            try:
+                values.append(decode(document))
+            except READ_ERRORS as error:
+                subject = f"{NOUNS[collection]} {document['_id']}"
+                self._report.add([Finding(Check.READABLE, subject, f"cannot be read: {what_is_wrong(error)}")])
+        return values
 
     async def _verify_jobs(self) -> None:
         jobs = await self._sources.jobs.list_page(JobState.DEAD, None, None, _PAGE)

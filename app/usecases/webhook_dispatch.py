@@ -158,7 +158,10 @@ class WebhookDispatcher:
             async with turns, self._places:
                 has_failed = webhook.webhook_id in self._failing and not is_trial
                 if not has_failed and self._timer() < end:
-                    await self._try(webhook, delivery, events.get(delivery.event_id))
+                    if delivery.event_id in events.unreadable:  # it may be mended: it is looked at again after the claim
+                        await self._claim(delivery)
+                    else:
+                        await self._try(webhook, delivery, events.get(delivery.event_id))
 
         sends = await asyncio.gather(*map(send_in_turn, due), return_exceptions=True)
         for error in sends:
@@ -167,7 +170,7 @@ class WebhookDispatcher:
 
     async def _try(self, webhook: Webhook, delivery: Delivery, event: Event | None) -> None:
         """Makes one attempt, unless somebody else has begun it, and keeps what came of it."""
-        claimed = await self._deliveries.claim(delivery, self._clock() + timedelta(seconds=CLAIM_SECONDS))
+        claimed = await self._claim(delivery)
         if claimed is None:
             return
         outcome = _NOT_KEPT if event is None else await self._send(webhook, event)
@@ -176,6 +179,9 @@ class WebhookDispatcher:
             self._attempted(tried.state)
         else:
             _log.warning("an attempt at delivery %s took so long that another was made", delivery.delivery_id)
+
+    async def _claim(self, delivery: Delivery) -> Delivery | None:
+        return await self._deliveries.claim(delivery, self._clock() + timedelta(seconds=CLAIM_SECONDS))
 
     async def _send(self, webhook: Webhook, event: Event) -> Outcome:
         """Sends an event, and keeps in mind what the outcome says of the receiver."""

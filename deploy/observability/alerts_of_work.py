@@ -9,6 +9,7 @@ from deploy.observability.description import Alert, Group, Severity
 _OUTBOX_SECONDS = 300  # events are followed up within a second or two
 _SURVEY_SECONDS = 300  # workers survey the database some times a minute
 _REFUND_SECONDS = 3_600  # a provider's bad hour; refunds usually take seconds
+_UNREADABLE_WINDOW = "10m"  # workers look at what is set apart every minute, or every five
 _FAILED_SHARE = 0.9  # a receiver that is down is its owner's business; nearly all at once are ours
 _UNAVAILABLE_SHARE = 0.5
 _REQUESTS_MIN = 10  # of fewer, a share says nothing
@@ -104,6 +105,30 @@ _DEAD = Alert(
     asks="`seatline job list` says why; clear the reason, then `seatline job retry`.",
 )
 
+_UNREADABLE = Alert(
+    name="SeatlineRecordsUnreadable",
+    severity=Severity.CRITICAL,
+    expression=(f"sum by (namespace, collection) (increase(seatline_unreadable_records_total[{_UNREADABLE_WINDOW}])) > 0"),
+    held="1m",
+    summary="Stored records cannot be read.",
+    description="Some records of {{ $labels.collection }} cannot be read by the version that runs.",
+    means=(
+        "Each such record is set apart, and all others go on: a run is not sold, a payment not taken or given back, an event "
+        "not followed up, a webhook told of nothing, until its record can be read. Nothing is written over it."
+    ),
+    look=(
+        "The log: `unreadable ... set apart` names the record, and the field that is wrong.",
+        "`seatline verify` lists all of them, under `readable`.",
+        "Was a release rolled back, or does an older one still run? Then a newer one wrote them.",
+    ),
+    act=(
+        "Written by a newer version: roll forward. What was set apart is taken up again within a minute, events and jobs too.",
+        "Written by hand, or lost: mend the field that the log names, from the backup or from what `seatline verify` says.",
+        "A webhook that could not be read missed events meanwhile: tell its owner from when to when.",
+    ),
+    asks="Read which record and field the log names; roll forward if a newer version wrote it, else mend it.",
+)
+
 _PAYMENTS = Alert(
     name="SeatlinePaymentsUnavailable",
     severity=Severity.WARNING,
@@ -171,6 +196,6 @@ _WEBHOOKS_GIVEN_UP = Alert(
 GROUPS = (
     Group(
         "seatline-work",
-        alerts=(_NOBODY_WORKS, _OUTBOX, _REFUNDS, _DEAD, _PAYMENTS, _WEBHOOKS_FAILING, _WEBHOOKS_GIVEN_UP),
+        alerts=(_NOBODY_WORKS, _OUTBOX, _REFUNDS, _DEAD, _UNREADABLE, _PAYMENTS, _WEBHOOKS_FAILING, _WEBHOOKS_GIVEN_UP),
     ),
 )

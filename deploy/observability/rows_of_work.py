@@ -48,6 +48,12 @@ OUTBOX_AND_JOBS = Row(
             critical_from=3_600,
         ),
         Panel(
+            "Unreadable records",
+            "How often stored records were come across that this version cannot read, by collection. Any alerts.",
+            Unit.PER_SECOND,
+            (Query(rate_by("collection", "seatline_unreadable_records_total"), "{{collection}}"),),
+        ),
+        Panel(
             "Since the last survey",
             "How long ago any worker looked at all of this. If it keeps growing, no worker runs; alerts from 5 minutes.",
             Unit.SECONDS,

@@ -61,6 +61,29 @@ WORKERS = [
 ]
 
 
+_UNREADABLE = "SeatlineRecordsUnreadable"
+
+
+def _met(collection: str, values: str) -> Seen:
+    """How often a process came across unreadable records."""
+    return {series("seatline_unreadable_records_total", collection=collection): values}
+
+
+UNREADABLE = [
+    Case(_UNREADABLE, "an event is set apart", _met("events", "0x20 1+1x20"), "25m", in_production(collection="events")),
+    Case(
+        _UNREADABLE,
+        "a run is in the way of one page and of no other",
+        {**_met("train_runs", "0x20 1x20"), **_met("jobs", "0x40")},
+        "23m",
+        in_production(collection="train_runs"),
+    ),
+    Case(_UNREADABLE, "one was come across and mended", _met("train_runs", "0x20 1x40"), "40m"),
+    Case(_UNREADABLE, "all can be read", _met("events", "0x40"), "25m"),
+    Case(_UNREADABLE, "there are no such metrics", {}, "25m"),
+]
+
+
 def _asked(**values_by_outcome: str) -> Seen:
     """What the payment provider was asked to authorize."""
     requests = "seatline_payment_requests_total"
@@ -97,4 +120,4 @@ OTHERS = [
     Case(_GIVEN_UP, "there are no such metrics", {}, "75m"),
 ]
 
-CASES = [*WORKERS, *OTHERS]
+CASES = [*WORKERS, *UNREADABLE, *OTHERS]

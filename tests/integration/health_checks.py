@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.server import Server
 from app.store.driver import SwapOutcome
-from app.store.runs import KeptRun
+from app.store.kept_run import KeptRun
 from tests.integration.clients import CALL_SECONDS_MAX, Phone, decoded, refusal
 from tests.integration.world import eventually
 

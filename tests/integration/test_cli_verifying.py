@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest_asyncio
@@ -121,8 +122,9 @@ async def test_warnings_are_told_and_are_not_wrong(mongod: EmbeddedMongod, datab
 
 
 JOB = {
-    "due_time": None,
-    "create_time": None,
+    "due_time": datetime(2026, 8, 1, tzinfo=UTC),
+    "ready_time": datetime(2026, 8, 1, tzinfo=UTC),
+    "create_time": datetime(2026, 8, 1, tzinfo=UTC),
     "attempts": 60,
     "lease_owner": "",
     "lease_until": None,
@@ -148,9 +150,12 @@ def test_a_database_that_is_not_reached_may_be_tried_again() -> None:
     assert "Traceback" not in done.stderr
 
 
-async def test_a_database_that_cannot_be_read_is_a_fault_in_a_line(mongod: EmbeddedMongod, database: Database) -> None:
-    await database["payments"].insert_one({"_id": "pay_1"})
+async def test_a_record_that_cannot_be_read_is_named_and_the_rest_is_checked(
+    mongod: EmbeddedMongod, database: Database
+) -> None:
+    await database["payments"].insert_many([{"_id": "pay_1"}, {"_id": "pay_2"}])
     done = verify(mongod)
-    assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith("Error: the database cannot be read: KeyError(")
-    assert len(done.stderr.splitlines()) == 1
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second, *_ = done.stdout.splitlines()
+    assert first.startswith("WRONG readable: payment pay_1: cannot be read: ")
+    assert second.startswith("WRONG readable: payment pay_2: ")

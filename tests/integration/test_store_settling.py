@@ -15,6 +15,7 @@ import pytest_asyncio
 from app.domain.refusals import Reason, Refusal
 from app.pb.seatline.v1 import booking_pb2
 from app.store.embedded import EmbeddedMongod
+from app.store.unreadable import Records
 from tests.integration.clients import booking_request, people, person, refusal, seats_of
 from tests.integration.world import NEXT_DATE, TRAVEL_DATE, World, serving, settings_for
 
@@ -179,8 +180,8 @@ async def test_a_reference_that_rests_with_another_run_does_not_keep_the_lane_bu
     await real_world.server.store.lanes.join()
     await real_world.phone("joe").book(first)  # the first booking now rests, and only there
 
-    async def too_early(_: object) -> dict[str, object]:
-        return {}
+    async def too_early(_: object) -> Records[object]:
+        return Records()
 
     with monkeypatch.context() as patched:  # the look-up came before the first booking was there
         patched.setattr(real_world.server.store.bookings, "find_settled", too_early)

@@ -25,8 +25,9 @@ from app.domain.line import Line
 from app.domain.money import Money
 from app.domain.run import Journal, TrainRun
 from app.store.driver import Swap
+from app.store.kept_run import KeptRun
 from app.store.lane import Lane
-from app.store.runs import KeptRun, TrainRuns
+from app.store.runs import TrainRuns
 from app.usecases.following import Following, settle_jobs
 from tests.simulation.provider import SimulatedProvider
 
@@ -132,7 +133,7 @@ def what_is_due_is_not_noted() -> AbstractContextManager[Any]:
 @contextmanager
 def events_are_followed_up_before_the_jobs_are_written() -> Iterator[None]:
     async def follow_up(following: Following) -> None:
-        events = await following._store.events.list_new(100)
+        events = (await following._store.events.list_new(100)).events
         if events:
             await following._store.events.followed_up(events)
             await following._store.jobs.put_missing(settle_jobs(events, following._clock()))

@@ -14,7 +14,7 @@ from app.domain.seats import SectionSeats
 from app.domain.waiting import promote
 from app.store.documents import section_document
 from app.store.driver import outage_refused
-from app.store.runs import KeptRun
+from app.store.kept_run import KeptRun
 from tests.simulation.processes import Ground, Process
 
 

@@ -15,7 +15,9 @@ from app.domain.run import make_run
 from app.store.bookings import Bookings
 from app.store.driver import SwapOutcome
 from app.store.gathering import Commits, LookUps, Settler
-from app.store.runs import KeptRun, TrainRuns, Unsettled
+from app.store.kept_run import KeptRun, Unsettled
+from app.store.runs import TrainRuns
+from app.store.unreadable import Records
 from tests.builders import a_train
 
 
@@ -28,13 +30,13 @@ class AtRest:
         self.may_answer = asyncio.Event()
         self.is_away = False
 
-    async def find_settled(self, references: Sequence[str]) -> dict[str, Booking]:
+    async def find_settled(self, references: Sequence[str]) -> Records[Booking]:
         self.statements.append(list(references))
         self.was_asked.set()
         await self.may_answer.wait()
         if self.is_away:
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
-        return {}
+        return Records()
 
 
 class Copies:

@@ -123,6 +123,8 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """INVALID_ARGUMENT: the bytes of the request are no message of the type that the method takes."""
     ERROR_REASON_MESSAGE_INCOMPLETE: _ErrorReason.ValueType  # 48
     """INVALID_ARGUMENT: the call ended without a request, or its request did not arrive whole in time."""
+    ERROR_REASON_RECORD_UNREADABLE: _ErrorReason.ValueType  # 50
+    """INTERNAL: what is stored under this name cannot be read by this version of the service. Nothing was changed; operators see it."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -211,3 +213,5 @@ ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT: the bytes of the request are no message of the type that the method takes."""
 ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48
 """INVALID_ARGUMENT: the call ended without a request, or its request did not arrive whole in time."""
+ERROR_REASON_RECORD_UNREADABLE: ErrorReason.ValueType  # 50
+"""INTERNAL: what is stored under this name cannot be read by this version of the service. Nothing was changed; operators see it."""

@@ -1,0 +1,129 @@
+"""Shapes of what is sold: bookings, runs and events.
+
+Belongs here: which fields their documents have. Does not: encoding and decoding them (`documents.py`), nor what a shape is
+(`shapes.py`). A field that a document gets belongs here as well; the audit (`verify`) rests on it.
+"""
+
+from datetime import datetime
+
+from app.domain.booking import BookingState
+from app.domain.events import EventType
+from app.store.shapes import ANYTHING, MAYBE_TIME, ListOf, MapOf, OneOf, Row, Shape
+
+PERSON = Shape({"first_name": str, "last_name": str, "email": str})
+USER = Shape(
+    {"_id": str, "first_name": str, "last_name": str, "email": str, "create_time": datetime},
+    {"version": int, "update_time": datetime},
+)
+
+PASSENGER = Shape(
+    {"first_name": str, "last_name": str, "email": str, "fare_minor": int},
+    {"section": str, "coach": str, "number": int},
+)
+REFUND_DUE = Shape({"id": str, "minor": int, "time": datetime})
+BOOKING = Shape(
+    {
+        "_id": str,
+        "request_id": str,
+        "fingerprint": str,
+        "currency": str,
+        "revision": int,
+        "create_time": datetime,
+        "update_time": datetime,
+        "charged_minor": int,
+        "run_id": str,
+        "train_id": str,
+        "travel_date": str,
+        "train_number": str,
+        "origin": str,
+        "destination": str,
+        "legs": int,
+        "depart_time": datetime,
+        "arrive_time": datetime,
+        "state": OneOf(BookingState),
+        "user": PERSON,
+        "emails": ListOf(str),
+        "passengers": ListOf(PASSENGER),
+        "cancelled_passengers": ListOf(PASSENGER),
+    },
+    {
+        "wanted_section": str,
+        "waiting_number": int,
+        "payment_id": str,
+        "authorization_id": str,
+        "changes_before": int,
+        "refunds": ListOf(REFUND_DUE),
+    },
+)
+
+EVENT = Shape({"type": OneOf(EventType), "subject": str, "data": MapOf(ANYTHING), "trace_parent": str})
+# A commit whose events are each judged by themselves: one of a newer version does not hold up the others.
+COMMIT = Shape(
+    {"_id": str, "run_id": str, "version": int, "time": datetime, "event_count": int, "events": ListOf(ANYTHING)},
+    {"is_new": bool, "is_unreadable": bool},
+)
+
+STOP = Shape({"name": str, "code": str, "time_zone": str, "arrive": MAYBE_TIME, "depart": MAYBE_TIME})
+COACH = Shape({"name": str, "first": int, "last": int})
+SECTION = Shape(
+    {
+        "name": str,
+        "fare_minor": int,
+        "currency": str,
+        "next_number": int,
+        "coaches": ListOf(COACH),
+        "sold_legs": ListOf(int),
+        "freed": MapOf(ListOf(Row(int, int)), has_numbers=True),
+    }
+)
+TERMS = Shape(
+    {"waitlist_closes_minutes_before": int, "waitlist_max": int, "refund_tiers": ListOf(Row(int, int))},
+    {"hold_percent_max": int},
+)
+HOLD = Shape(
+    {
+        "owner_key": str,
+        "fingerprint": str,
+        "legs": int,
+        "fare_minor": int,
+        "currency": str,
+        "expire_time": datetime,
+        "seats": ListOf(Row(str, str, int)),
+    }
+)
+# What a look at a run's seats reads.
+RUN_WITHOUT_BOOKINGS = Shape(
+    {
+        "_id": str,
+        "version": int,
+        "train_id": str,
+        "travel_date": str,
+        "number": str,
+        "freed_sequence": int,
+        "waiting_number": int,
+        "stops": ListOf(STOP),
+        "sections": ListOf(SECTION),
+        "terms": TERMS,
+        "holds": MapOf(HOLD),
+        "waiting": MapOf(Row(str, str, int, int), has_numbers=True),
+    },
+    # Owner, legs, places, end, and whether a booking used it. Runs of earlier versions have none.
+    {"ended_holds": MapOf(Row(str, int, ListOf(Row(str, int)), datetime, bool))},
+)
+# What a commit needs besides: bookings and events are judged one by one.
+RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})
+# What only statements use.
+RUN_KEYS = Shape(
+    {"stop_forms": ListOf(str), "create_time": datetime},
+    {"next_due": datetime, "unsettled_since": datetime, "arrive_time": datetime},
+)
+# What a survey counts.
+SURVEYED_RUN = Shape(
+    {
+        "_id": str,
+        "version": int,
+        "stops": ListOf(STOP),
+        "sections": ListOf(Shape({"sold_legs": ListOf(int)})),
+        "waiting": MapOf(ANYTHING),
+    }
+)

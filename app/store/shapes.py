@@ -1,0 +1,191 @@
+"""Shapes: which fields a stored document has, and of which kind.
+
+Belongs here: the kinds, and checking a document against a shape. Does not: the shapes themselves, which stand beside the code
+that reads each document, nor what becomes of a document that has another shape (`unreadable.py`).
+
+A document of another shape was written by another version of the service, or by hand. It is found out before anything is
+decoded from it, since a wrong kind does no harm where it is read and much where it is used: a counter that is a text ends the
+arithmetic of a whole batch. Fields that a shape does not name are let be: a newer version may have them.
+
+A shape is checked for each document that is read. So the plain fields are compared all at once, which takes about a microsecond
+for a booking; only where that fails, each is looked at for what is wrong.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from operator import itemgetter
+from typing import Any
+
+Document = Mapping[str, Any]
+
+
+class UnreadableError(ValueError):
+    """A document of another shape. The text names the field and what is wrong with its kind, and never quotes a value."""
+
+
+class Kind:
+    """What a value may be. `check` raises UnreadableError with the value's path."""
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse a value of another kind."""
+        raise NotImplementedError
+
+
+class Plain(Kind):
+    """One Python type, exactly. A bool is no int; BSON's 64-bit integers are."""
+
+    def __init__(self, plain_type: type) -> None:
+        self._type = plain_type
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse a value of another type."""
+        if not isinstance(value, self._type) or (isinstance(value, bool) and self._type is not bool):
+            raise UnreadableError(f"{path} is {_kind_name(value)}, not {_TYPE_NAMES.get(self._type, self._type.__name__)}")
+
+
+class Maybe(Kind):
+    """A value of that kind, or null."""
+
+    def __init__(self, kind: "Kind | type") -> None:
+        self._kind = as_kind(kind)
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse a value of another kind."""
+        if value is not None:
+            self._kind.check(value, path)
+
+
+class OneOf(Kind):
+    """A text that is a value of an enum. One of a newer version is unreadable."""
+
+    def __init__(self, values: type[StrEnum]) -> None:
+        self._values = frozenset(member.value for member in values)
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse anything but a known value."""
+        if not isinstance(value, str) or value not in self._values:
+            raise UnreadableError(f"{path} is no value that this version knows")
+
+
+class ListOf(Kind):
+    """A list of values of one kind."""
+
+    def __init__(self, kind: "Kind | type") -> None:
+        self._kind = as_kind(kind)
+        self._type = kind if isinstance(kind, type) else None
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse what is no list, and the first value in it of another kind."""
+        if not isinstance(value, list):
+            raise UnreadableError(f"{path} is {_kind_name(value)}, not a list")
+        if self._type is not None and set(map(type, value)) <= {self._type}:
+            return
+        for index, part in enumerate(value):
+            self._kind.check(part, f"{path}.{index}")
+
+
+class Row(Kind):
+    """A list of so many values, each of its own kind."""
+
+    def __init__(self, *kinds: "Kind | type") -> None:
+        self._kinds = tuple(map(as_kind, kinds))
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse a list of another length, and the first value in it of another kind."""
+        if not isinstance(value, list) or len(value) != len(self._kinds):
+            raise UnreadableError(f"{path} is no list of {len(self._kinds)}")
+        for index, (kind, part) in enumerate(zip(self._kinds, value, strict=True)):
+            kind.check(part, f"{path}.{index}")
+
+
+class MapOf(Kind):
+    """A document whose keys are data: texts, or the digits of numbers."""
+
+    def __init__(self, kind: "Kind | type", *, has_numbers: bool = False) -> None:
+        self._kind, self._has_numbers = as_kind(kind), has_numbers
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse what is no document, a key that is no number, and the first value of another kind."""
+        if not isinstance(value, Mapping):
+            raise UnreadableError(f"{path} is {_kind_name(value)}, not a document")
+        for key, part in value.items():
+            if self._has_numbers and not (key.isascii() and key.isdecimal()):
+                raise UnreadableError(f"{path} has a key that is no number")
+            self._kind.check(part, f"{path}.{key}")
+
+
+class Anything(Kind):
+    """Whatever there is."""
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse nothing."""
+
+
+class Shape(Kind):
+    """A document: `fields` that it has, `optional` ones that it may have. A plain type stands for exactly that type."""
+
+    def __init__(self, fields: Mapping[str, "Kind | type"], optional: Mapping[str, "Kind | type"] | None = None) -> None:
+        self.fields = {name: as_kind(kind) for name, kind in fields.items()}
+        self.optional = {name: as_kind(kind) for name, kind in (optional or {}).items()}
+        plain = {name: kind for name, kind in fields.items() if isinstance(kind, type)}
+        self._types = tuple(plain.values())
+        self._values = _getter(tuple(plain))
+        self._nested = [(name, kind) for name, kind in fields.items() if isinstance(kind, Kind)]
+        self._plain = {name: as_kind(kind) for name, kind in plain.items()}
+
+    def check(self, value: object, path: str = "") -> None:
+        """Refuse a document that lacks a field or has one of another kind."""
+        if not isinstance(value, Mapping):
+            raise UnreadableError(f"{path or 'the document'} is {_kind_name(value)}, not a document")
+        prefix = f"{path}." if path else ""
+        try:
+            is_plain = tuple(map(type, self._values(value))) == self._types
+        except KeyError:
+            is_plain = False
+        if not is_plain:
+            self._check_each(value, prefix)
+        for name, kind in self._nested:
+            if name not in value:
+                raise UnreadableError(f"{prefix}{name} is missing")
+            kind.check(value[name], prefix + name)
+        for name, kind in self.optional.items():
+            if name in value:
+                kind.check(value[name], prefix + name)
+
+    def _check_each(self, document: Document, prefix: str) -> None:
+        for name, kind in self._plain.items():
+            if name not in document:
+                raise UnreadableError(f"{prefix}{name} is missing")
+            kind.check(document[name], prefix + name)
+
+
+def as_kind(kind: Kind | type) -> Kind:
+    """A plain type as a kind."""
+    return kind if isinstance(kind, Kind) else Plain(kind)
+
+
+MAYBE_TIME = Maybe(datetime)
+ANYTHING = Anything()
+
+_TYPE_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    datetime: "a time",
+    list: "a list",
+    dict: "a document",
+    float: "a fraction",
+    bytes: "binary data",
+    type(None): "null",
+}
+
+
+def _kind_name(value: object) -> str:
+    return next((name for kind, name in _TYPE_NAMES.items() if type(value) is kind), f"a {type(value).__name__}")
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[object, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda document: tuple(document[name] for name in names)

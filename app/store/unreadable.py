@@ -1,0 +1,213 @@
+"""Unreadable records: a document that this version cannot read is set apart, and everything else goes on.
+
+Belongs here: reading one document or many so that an unreadable one is found out, counted and logged, and stops nothing else.
+Does not: the shapes (`shapes.py`), statements, nor the metric and its alert (`app/telemetry`, `deploy/observability`).
+
+An unreadable record is one of another shape: a field is missing or of another type, or an enum has a value of another version.
+Whoever asks for that record alone is refused with RECORD_UNREADABLE. A list, a batch or a look-up that serves many leaves it
+out, names it to its caller, and goes on with the rest. Nothing is ever written over it.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from app.domain.refusals import Reason, Refusal
+from app.store.shapes import UnreadableError
+
+_log = logging.getLogger(__name__)
+
+Document = Mapping[str, Any]
+Value = TypeVar("Value")
+Key = TypeVar("Key")
+
+# What reading a document of another shape raises.
+READ_ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+# The collections, and what one of their documents is called. The metric has a series for each, and no others.
+NOUNS = {
+    "bookings": "booking",
+    "events": "event",
+    "jobs": "job",
+    "ledger": "ledger entry",
+    "payments": "payment",
+    "train_runs": "train run",
+    "trains": "train",
+    "users": "user",
+    "webhook_deliveries": "webhook delivery",
+    "webhooks": "webhook",
+}
+# Their ids are addresses, which no log may hold.
+_PERSONAL = frozenset({"users"})
+
+# One record is logged once in this time, however often it is come across: workers look at some of them every second.
+_LOGGED_AGAIN_SECONDS = 600.0
+# A broken release makes thousands unreadable at once; the first lines of each minute show what is wrong with them.
+_LINES_PER_MINUTE_MAX = 20
+_MINUTE_SECONDS = 60.0
+# Records whose last line is remembered: some hundred kilobytes.
+_REMEMBERED_MAX = 1_000
+
+# Documents of one further statement of a page, and such statements before a page is refused: ten thousand unreadable records
+# in a row are no page with gaps, but a collection that this version cannot serve.
+_REFILL = 200
+_REFILLS_MAX = 50
+
+
+class Decoded(NamedTuple, Generic[Value]):
+    """What was read of many documents, in their order, and the ids of those that are unreadable."""
+
+    values: list[Value]
+    unreadable: list[str]
+
+
+class Records(dict[str, Value]):
+    """What was read of the documents that were asked for, by id. `unreadable` are the ids of those that are there, too."""
+
+    def __init__(self, readable: Mapping[str, Value] | None = None, unreadable: Iterable[str] = ()) -> None:
+        super().__init__(readable or {})
+        self.unreadable = frozenset(unreadable)
+
+
+class UnreadableRecords:
+    """Counts and logs the unreadable records that this process comes across. `timer` gives seconds."""
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._timer = timer
+        self._observers: list[Callable[[str], None]] = []
+        self._logged: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._minute_begun, self._lines, self._left_out = float("-inf"), 0, 0
+
+    def watch(self, observer: Callable[[str], None]) -> None:
+        """Call `observer` with the collection of each unreadable record from now on."""
+        self._observers.append(observer)
+
+    def unwatch(self, observer: Callable[[str], None]) -> None:
+        """Call that observer no more."""
+        self._observers.remove(observer)
+
+    def report(self, collection: str, record_id: object, error: Exception) -> None:
+        """Count an unreadable record, and log it within the budget of lines."""
+        for observer in self._observers:
+            observer(collection)
+        now, name = self._timer(), _loggable_id(collection, record_id)
+        if now - self._logged.get((collection, name), float("-inf")) < _LOGGED_AGAIN_SECONDS:
+            return
+        if now - self._minute_begun >= _MINUTE_SECONDS:
+            self._minute_begun, self._lines = now, 0
+        if self._lines >= _LINES_PER_MINUTE_MAX:
+            self._left_out += 1
+            return
+        self._lines += 1
+        self._logged[collection, name] = now
+        self._logged.move_to_end((collection, name))
+        if len(self._logged) > _REMEMBERED_MAX:
+            self._logged.popitem(last=False)
+        left_out, self._left_out = self._left_out, 0
+        told: dict[str, object] = {"collection": collection, "record": name, "what": what_is_wrong(error)}
+        _log.error("unreadable %s set apart", NOUNS[collection], extra=told | ({"left_out": left_out} if left_out else {}))
+
+
+# A process has one, as it has one log: whoever reads documents reports here, and every metrics page shows it.
+unreadable_records = UnreadableRecords()
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Say what is wrong with a document. It never quotes a stored value."""
+    return str(error) if isinstance(error, UnreadableError) else type(error).__name__
+
+
+def record_unreadable(collection: str) -> Refusal:
+    """Make the refusal for a record that was asked for and cannot be read."""
+    text = f"the {NOUNS[collection]} cannot be read by this version of the service; nothing was changed, and operators see it"
+    return Refusal(Reason.RECORD_UNREADABLE, text)
+
+
+@contextmanager
+def reading(collection: str, record_id: object) -> Iterator[None]:
+    """Refuse RECORD_UNREADABLE where the block, which decodes that record and does nothing else, finds another shape."""
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.reason is Reason.RECORD_UNREADABLE:
+            raise
+        unreadable_records.report(collection, record_id, refusal)
+        raise record_unreadable(collection) from refusal
+    except READ_ERRORS as error:
+        unreadable_records.report(collection, record_id, error)
+        raise record_unreadable(collection) from error
+
+
+def decode_one(collection: str, document: Document, decode: Callable[[Any], Value]) -> Value:
+    """Decode the one document that was asked for. Refuses RECORD_UNREADABLE."""
+    with reading(collection, document.get("_id")):
+        return decode(document)
+
+
+def decode_all(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> Decoded[Value]:
+    """Decode many documents; those that are unreadable are reported, left out and named."""
+    values: list[Value] = []
+    unreadable: list[str] = []
+    for document in documents:
+        try:
+            values.append(decode(document))
+        except (*READ_ERRORS, Refusal) as error:
+            record_id = document.get("_id") if isinstance(document, Mapping) else None
+            unreadable_records.report(collection, record_id, error)
+            unreadable.append(record_id)  # type: ignore[arg-type]  # as it is stored: statements are to find it again
+    return Decoded(values, unreadable)
+
+
+def decode_by_id(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> Records[Value]:
+    """Decode many documents that have texts as ids; those that are unreadable are reported, left out and named."""
+    readable: dict[str, Value] = {}
+    unreadable: list[str] = []
+    for document in documents:
+        try:
+            readable[document["_id"]] = decode(document)
+        except (*READ_ERRORS, Refusal) as error:
+            unreadable_records.report(collection, document["_id"], error)
+            unreadable.append(document["_id"])
+    return Records(readable, unreadable)
+
+
+async def read_page(
+    collection: str,
+    fetch: Callable[[Key, int], Awaitable[list[dict[str, Any]]]],
+    key_of: Callable[[Document], Key],
+    decode: Callable[[Any], Value],
+    after: Key,
+    limit: int,
+    *,
+    takes_turns: bool = False,
+) -> list[Value]:
+    """Read a page of at most `limit` records behind `after`, going on past those that are unreadable.
+
+    Where decoding one takes milliseconds, `takes_turns` lets other calls go on in between. `fetch` gives at most so many
+    documents behind a key, in the order of `key_of`. Fewer than `limit` records mean that there are no more. Refuses
+    RECORD_UNREADABLE where ten thousand in a row are unreadable.
+    """
+    found: list[Value] = []
+    wanted = limit
+    for _ in range(_REFILLS_MAX):
+        documents = await fetch(after, wanted)
+        for document in documents:
+            found += decode_all(collection, [document], decode).values
+            if takes_turns:
+                await asyncio.sleep(0)
+        if len(documents) < wanted or len(found) >= limit:
+            return found[:limit]
+        after, wanted = key_of(documents[-1]), _REFILL
+    raise record_unreadable(collection)
+
+
+def _loggable_id(collection: str, record_id: object) -> str:
+    if not isinstance(record_id, str):
+        return f"a {type(record_id).__name__}"
+    if collection in _PERSONAL:
+        return hashlib.blake2b(record_id.encode(), digest_size=6).hexdigest()
+    return record_id[:200]

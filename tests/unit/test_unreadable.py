@@ -1,0 +1,126 @@
+"""Unreadable records: left out and named in a batch, refused alone, counted always, logged within a budget."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from app.domain.refusals import Reason, Refusal
+from app.store.shapes import UnreadableError
+from app.store.unreadable import NOUNS, UnreadableRecords, decode_all, decode_by_id, decode_one, read_page, reading
+
+Document = dict[str, Any]
+
+
+def decode(document: Document) -> int:
+    return int(document["number"]) + 0
+
+
+def documents(*numbers: object) -> list[Document]:
+    return [{"_id": f"d{index:05}", "number": number} for index, number in enumerate(numbers)]
+
+
+def test_a_batch_goes_on_past_what_cannot_be_read() -> None:
+    assert decode_all("jobs", documents(1, "x", 3), decode) == ([1, 3], ["d00001"])
+
+
+def test_what_is_looked_up_says_which_are_there_and_cannot_be_read() -> None:
+    found = decode_by_id("payments", documents(1, None), decode)
+    assert dict(found) == {"d00000": 1}
+    assert found.unreadable == {"d00001"}
+
+
+def test_who_asks_for_an_unreadable_record_is_told_so_and_nothing_of_what_is_in_it() -> None:
+    with pytest.raises(Refusal) as caught:
+        decode_one("bookings", {"_id": "7QK2MZ", "number": "secret"}, decode)
+    assert caught.value.reason is Reason.RECORD_UNREADABLE
+    assert caught.value.message.startswith("the booking cannot be read")
+    assert "secret" not in caught.value.message
+
+
+def test_a_refusal_while_a_record_is_decoded_is_one_of_that_record() -> None:
+    with pytest.raises(Refusal) as caught, reading("trains", "es9014"):
+        raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, "the call at Lille")
+    assert caught.value.reason is Reason.RECORD_UNREADABLE
+
+
+async def page_of(kept: list[Document], limit: int, after: str = "") -> list[int]:
+    async def fetch(behind: str, count: int) -> list[Document]:
+        return [document for document in kept if document["_id"] > behind][:count]
+
+    return await read_page("trains", fetch, lambda document: str(document["_id"]), decode, after, limit)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("unreadable", [set(), {0}, {5}, {0, 1, 2}, {2, 4, 6}, set(range(3, 10)), set(range(10))])
+async def test_a_page_is_full_as_long_as_there_are_readable_records_behind(limit: int, unreadable: set[int]) -> None:
+    kept = documents(*("x" if number in unreadable else number for number in range(10)))
+    readable = [number for number in range(10) if number not in unreadable]
+    assert await page_of(kept, limit) == readable[:limit]
+
+
+async def test_a_page_goes_on_past_thousands_and_is_refused_where_nothing_else_is_there() -> None:
+    assert await page_of(documents(*["x"] * 3_000, 7), 2) == [7]
+    with pytest.raises(Refusal) as caught:
+        await page_of(documents(*["x"] * 20_000, 7), 2)
+    assert caught.value.reason is Reason.RECORD_UNREADABLE
+
+
+# -- counting and logging
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records]
+
+
+def test_each_is_counted_and_one_record_is_logged_once_in_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
+    clock, counted = Seconds(), list[str]()
+    records = UnreadableRecords(clock)
+    records.watch(counted.append)
+    for _ in range(100):
+        records.report("events", "es9014:2026-08-01:7", UnreadableError("version is a text"))
+        clock.now += 1
+    assert counted == ["events"] * 100
+    (line,) = said(caplog)
+    assert (line["levelno"], line["collection"], line["record"]) == (logging.ERROR, "events", "es9014:2026-08-01:7")
+    assert line["what"] == "version is a text"
+    clock.now += 600
+    records.report("events", "es9014:2026-08-01:7", UnreadableError("version is a text"))
+    assert len(caplog.records) == 2
+    records.unwatch(counted.append)
+    records.report("events", "another", KeyError("x"))
+    assert len(counted) == 101
+
+
+def test_of_thousands_a_few_are_logged_in_a_minute_and_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Seconds()
+    records = UnreadableRecords(clock)
+    for number in range(5_000):
+        records.report("jobs", f"job {number}", KeyError("kind"))
+    assert len(caplog.records) == 20
+    clock.now += 61
+    records.report("jobs", "one more", KeyError("kind"))
+    assert said(caplog)[-1]["left_out"] == 4_980
+
+
+def test_no_line_has_an_address_or_a_stored_value(caplog: pytest.LogCaptureFixture) -> None:
+    records = UnreadableRecords(Seconds())
+    records.report("users", "ann@example.com", ValueError("ann@example.com is no name"))
+    records.report("trains", {"odd": "ann@example.com"}, ValueError("ann@example.com is no name"))
+    assert not any("ann" in str(value) for line in said(caplog) for value in line.values())
+
+
+def test_there_is_a_word_for_each_collection() -> None:
+    assert len(set(NOUNS.values())) == len(NOUNS)
+
+
+class Seconds:
+    """A timer that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
