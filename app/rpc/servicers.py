@@ -117,13 +117,14 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
 
 
 class TrainServicer(train_pb2_grpc.TrainServiceServicer):
-    """What anyone may look at."""
+    """What anyone may look at; who says who it is has to say it well all the same."""
 
     def __init__(self, trains: TrainUseCases) -> None:
         self._trains = trains
 
     async def ListTrainRuns(self, request: train_pb2.ListTrainRunsRequest, context: Context) -> train_pb2.ListTrainRunsResponse:
         """Runs by date."""
+        caller_of(context)
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (request.origin, request.destination, date)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
@@ -141,13 +142,14 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
 
     async def GetTrainRun(self, request: train_pb2.GetTrainRunRequest, context: Context) -> train_pb2.TrainRun:
         """One run."""
-        return responses.train_run(await self._view(request))
+        return responses.train_run(await self._view(request, context))
 
     async def GetSeatMap(self, request: train_pb2.GetSeatMapRequest, context: Context) -> train_pb2.SeatMap:
         """Every seat of a run."""
-        return responses.seat_map(await self._view(request))
+        return responses.seat_map(await self._view(request, context))
 
-    async def _view(self, request: train_pb2.GetTrainRunRequest | train_pb2.GetSeatMapRequest) -> RunView:
+    async def _view(self, request: train_pb2.GetTrainRunRequest | train_pb2.GetSeatMapRequest, context: Context) -> RunView:
+        caller_of(context)
         return await self._trains.get_run(
             fields.train_id(request.train_id),
             fields.iso_date(request.travel_date, "travel_date").isoformat(),

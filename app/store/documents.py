@@ -16,7 +16,7 @@ bookings    {_id: reference, run_id, request_id, fingerprint, state, user, email
 events      {_id: "<run>:<version>", run_id, version, time, event_count, events: [{type, subject, data, trace_parent}], is_new},
             all events of one commit
 trains      {_id: train_id, ...}
-users       {_id: address as compared, ...}
+users       {_id: address as compared, first_name, last_name, email, create_time; once it has changed: version, update_time}
 
 The seats are arrays of integers, so that a sale writes one number at a known path, whatever the size of the train.
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from app.pb.seatline.v1 import booking_pb2
+from app.pb.seatline.v1 import booking_pb2, train_pb2
 from tests.integration.clients import Person, refusal
-from tests.integration.world import World
+from tests.integration.world import TRAVEL_DATE, World
 
 UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
 ALREADY = (grpc.StatusCode.ALREADY_EXISTS, "PASSENGER_ALREADY_BOOKED")
@@ -89,6 +89,12 @@ async def test_what_an_earlier_version_stored_under_another_form_is_found(world:
 async def test_a_call_that_names_two_callers_or_none_that_could_travel_is_refused(
     world: World, metadata: tuple[tuple[str, str | bytes], ...]
 ) -> None:
-    request = booking_pb2.ListReceiptsRequest(email="jane@example.com")
-    refused = await refusal(world.phone().bookings.ListReceipts(request, metadata=metadata, timeout=10))
-    assert refused.says == UNNAMED
+    nobody = world.phone()
+    receipts = booking_pb2.ListReceiptsRequest(email="jane@example.com")
+    runs, run = train_pb2.ListTrainRunsRequest(), train_pb2.GetTrainRunRequest(train_id="es9014", travel_date=TRAVEL_DATE)
+    for call in (
+        nobody.bookings.ListReceipts(receipts, metadata=metadata, timeout=10),
+        nobody.trains.ListTrainRuns(runs, metadata=metadata, timeout=10),
+        nobody.trains.GetTrainRun(run, metadata=metadata, timeout=10),
+    ):
+        assert (await refusal(call)).says == UNNAMED

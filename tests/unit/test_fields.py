@@ -113,16 +113,50 @@ def test_a_date_that_does_not_exist_is_refused_under_its_field(text: str) -> Non
         "X Æ A-12",
         "ߞߐߣߌ",
         "x" * 100,
+        "u\u0308" * 100,
+        "نی\u200cلوفر",
+        "മോഹന്\u200d",
+        "葛\U000e0100城",
     ],
 )
 def test_a_name_in_any_script_is_kept_as_sent(text: str) -> None:
     assert fields.name(text, "first_name") == text
 
 
-@pytest.mark.parametrize("text", ["", "  ", "\t", "\u3000", "x" * 101, "a\nb", "a\x00b", "a\x1b[31mb", "a\u2028b", "a\x85b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "\t",
+        "\u3000",
+        "x" * 101,
+        "a\nb",
+        "a\x00b",
+        "a\x1b[31mb",
+        "a\u2028b",
+        "a\x85b",
+        "\u3164",
+        "a\u200b",
+        "\u200da",
+        "a\u202eb",
+        "\u0301",
+        "u\u0308" * 101,
+    ],
+)
 def test_a_name_that_is_empty_too_long_or_has_control_characters_is_refused(text: str) -> None:
     with invalid("passengers[3].last_name"):
         fields.name(text, "passengers[3].last_name")
+
+
+def test_blanks_around_a_name_are_dropped() -> None:
+    assert fields.person(" Jane", "Doe\u00a0\n", "jane@example.com") == Person("Jane", "Doe", "jane@example.com")
+    assert not fields.is_ordinary(" Jane", "Doe", "jane@example.com")
+
+
+@pytest.mark.parametrize("text", ["A", " a", "a\n", "A "])
+def test_a_section_is_read_in_any_case_without_blanks_around(text: str) -> None:
+    assert fields.section(text) == "A"
 
 
 def test_a_person_is_two_names_and_an_address() -> None:

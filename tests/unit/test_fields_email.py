@@ -2,9 +2,11 @@
 
 import random
 
+import idna
 import pytest
 from email_validator import EmailNotValidError, validate_email
 
+from app.domain.people import email_key
 from app.domain.refusals import InvalidField
 from app.rpc import fields
 from tests.builders import dice
@@ -139,3 +141,40 @@ def test_the_quick_way_agrees_with_the_library_on_random_addresses(seed: int) ->
 @pytest.mark.parametrize("address", ["a." * 120 + "@x.com", "a@" + "a-" * 100 + ".com", "a@" + "a." * 120, "-" * 250 + "@"])
 def test_no_address_takes_long_to_judge(address: str) -> None:
     assert not any(is_taken(f"{address}{end}") for end in ("!", "@"))
+
+
+def random_international_address(chance: random.Random) -> str:
+    letters = "abXZ09-äÖßẞςΣσİıſµéЖжא中文葉ｂＡ्क\u0308\u0301\u200d\u00ad\u200b☕"
+    label = "".join(chance.choices(letters, k=chance.choice((1, 2, 3, 5))))
+    end = chance.choice((".example", ".рф", "。com", "．xn--p1ai", ".XN--P1AI"))
+    return f"{''.join(chance.choices(letters, k=2))}@{label}{end}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_address_that_is_taken_is_compared_by_the_domain_that_idna_makes_of_it(seed: int) -> None:
+    chance = dice(seed)
+    addresses = [random_international_address(chance) for _ in range(1_000)]
+    taken = [address for address in addresses if is_taken(address)]
+    assert len(taken) > 50, "hardly any address was good; this proves little"
+    for address in taken:
+        key = email_key(address)
+        dns_name = idna.encode(address.rpartition("@")[2], uts46=True).decode().lower()
+        assert key.rpartition("@")[2] == dns_name
+        assert email_key(f"{address.rpartition('@')[0]}@{idna.decode(dns_name)}") == key
+        assert is_taken(key)
+        assert email_key(key) == key
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b\u00fc\u00adcher.example", "a\u200bb@example.com", "a@\u202ebücher.example", "a\u3164@x.com"]
+)
+def test_an_address_of_which_a_part_cannot_be_seen_is_refused(address: str) -> None:
+    with invalid("email"):
+        fields.email(address, "email")
+
+
+def test_the_length_of_an_address_is_counted_composed() -> None:
+    local = "u\u0308" * 32
+    assert fields.email(f"{local}@example.com", "email") == f"{local}@example.com"
+    with invalid("email"):
+        fields.email("u\u0308" * 255 + "@example.com", "email")
