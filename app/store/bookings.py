@@ -127,13 +127,19 @@ class Bookings:
         recent: list[Document] = runs[0].get("recent", []) if runs else []
         newer = [document["_id"] for document in recent]
         confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
-        in_section: list[Document] = [{"$unwind": "$passengers"}, {"$match": {"passengers.section": section}}]
+        # A row shows nothing of these, and a booking may have hundreds of refunds.
+        unseen = {"cancelled_passengers": 0, "refunds": 0}
+        in_section: list[Document] = [
+            {"$unwind": "$passengers"},
+            {"$match": {"passengers.section": section}},
+            {"$project": unseen},
+        ]
 
         async def fetch(behind: RowKey | None, count: int) -> list[Document]:
             page = _page(_ROW_ORDER, behind, count)
             rows = await snapshot.aggregate(self._bookings, [{"$match": confirmed}, *in_section, *page], most=count)
             # The pipeline leaves one passenger in each row.
-            return [{**document, "passengers": [document["passengers"]]} for document in rows]
+            return [{**document, "passengers": [document["passengers"]], "cancelled_passengers": []} for document in rows]
 
         settled = await read_page("bookings", fetch, _row_key, booking_from, after, limit)
         rows = [
