@@ -115,7 +115,7 @@ class Server:
         services = add_services(
             GuardedServer(self._grpc, self._guard.around),
             BookingUseCases(self.store, self.paying, present_moment),
-            TrainUseCases(self.store, present_moment),
+            TrainUseCases(self.store, present_moment, self.paying.amounts),
             UserUseCases(self.store, present_moment),
             WebhookUseCases(self.store, present_moment, allow_private_addresses=settings.webhook_allow_private_addresses),
             JobUseCases(self.store, present_moment),

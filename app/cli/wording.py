@@ -124,8 +124,11 @@ def refunds_text(refunds: Sequence[booking_pb2.Refund]) -> str:
     """All refunds in one, such as "USD 10.00 back, pending"; empty without any. Done only when each of them is."""
     if not refunds:
         return ""
-    is_done = all(refund.state == booking_pb2.REFUND_STATE_DONE for refund in refunds)
-    return f"{money_text(money_sum(refund.amount for refund in refunds))} back, {'done' if is_done else 'pending'}"
+    states = {refund.state for refund in refunds}
+    state = "done" if states == {booking_pb2.REFUND_STATE_DONE} else "pending"
+    if booking_pb2.REFUND_STATE_FAILED in states:
+        state = "failed" if len(states) == 1 else "failed in part"
+    return f"{money_text(money_sum(refund.amount for refund in refunds))} back, {state}"
 
 
 def refund_state_text(state: int) -> str:

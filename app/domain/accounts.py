@@ -40,7 +40,10 @@ def check_booking(booking: Booking, payment: Payment | None, now: datetime, pati
         charged = Money(booking.charged_minor, booking.currency)
         return [Finding(Check.RECORDED, subject, f"charges {charged}, and there is no payment {booking.payment_id}")]
     texts = _wrong_balance if payment.is_paid else _wrong_while_unpaid
-    return [Finding(Check.BALANCE, subject, text) for text in texts(booking, payment, now - patience)]
+    findings = [Finding(Check.BALANCE, subject, text) for text in texts(booking, payment, now - patience)]
+    refused = [refund for refund in payment.refunds if refund.is_refused]
+    texts_of_refused = [f"owes {one.amount} as {one.refund_id}, which is refused: {one.attempts[-1].detail}" for one in refused]
+    return findings + [Finding(Check.BALANCE, subject, text, is_warning=True) for text in texts_of_refused]
 
 
 def _wrong_balance(booking: Booking, payment: Payment, before: datetime) -> Iterator[str]:

@@ -7,7 +7,7 @@ import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from app.domain.amounts import AmountRules
+from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.timetable import Journey
@@ -263,13 +263,14 @@ class ChangeSeat:
 
 @value(frozen=True, slots=True)
 class CancelBooking:
-    """Takes the passengers with those addresses off; none named stands for all."""
+    """Takes the passengers with those addresses off; none named stands for all. `amounts` is what can be given back."""
 
     caller: Caller
     reference: str
     passenger_emails: tuple[str, ...] = ()
     validate_only: bool = False
     etag: str = ""
+    amounts: AmountRules = ANY_AMOUNT
 
 
 @value(frozen=True, slots=True)

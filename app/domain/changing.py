@@ -6,6 +6,7 @@ Belongs here: UpdateBooking, ChangeSeat and CancelBooking on a train run, and wh
 from dataclasses import replace
 from datetime import datetime
 
+from app.domain.amounts import AmountRules
 from app.domain.booking import (
     Booking,
     BookingState,
@@ -116,7 +117,7 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     if not leaving:
         return booking
     _require_open(booking, command.etag, now)
-    changed = _without(run, booking, leaving, now)
+    changed = _without(run, booking, leaving, command.amounts, now)
     if command.validate_only:
         return changed
     _give_back(run, booking, leaving)
@@ -151,7 +152,7 @@ def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Bookin
     return kept
 
 
-def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], now: datetime) -> Booking:
+def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], amounts: AmountRules, now: datetime) -> Booking:
     """The booking without some or all of its passengers, and what it gives back for them: all to who only waited."""
     staying = tuple(passenger for passenger in booking.passengers if passenger not in leaving)
     if staying:
@@ -161,7 +162,10 @@ def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], no
         changed = replace(booking, state=BookingState.CANCELLED, waiting_number=0)
     depart, is_waiting = booking.journey.depart, booking.state is BookingState.WAITLISTED
     fares = [passenger.fare_minor for passenger in leaving]
-    return with_refund(changed, sum(fares if is_waiting else [refund_minor(one, run.terms, depart, now) for one in fares]), now)
+    if not is_waiting:
+        shares = [(refund_minor(fare, run.terms, depart, now), Money(fare, booking.currency)) for fare in fares]
+        fares = [amounts.refundable_minor(share, paid) for share, paid in shares]
+    return with_refund(changed, sum(fares), now)
 
 
 def _give_back(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) -> None:

@@ -97,6 +97,12 @@ class Refund:
     attempts: tuple[Attempt, ...] = ()
     provider_id: str = ""
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the provider's last answer was a final no. It is owed all the same: an operator has to see to it."""
+        last = self.attempts[-1].outcome if self.attempts else None
+        return self.state is RefundState.PENDING and last in (AttemptOutcome.DECLINED, AttemptOutcome.REJECTED)
+
 
 @value(frozen=True, slots=True)
 class Payment:
@@ -229,7 +235,7 @@ def balance(payment: Payment) -> Money:
 
 
 def pending_refunds(payment: Payment) -> tuple[Refund, ...]:
-    """The refunds that the provider has not said are done, oldest first."""
+    """The refunds that the provider has not said are done, oldest first; those that it refused are among them."""
     return tuple(refund for refund in payment.refunds if refund.state is RefundState.PENDING)
 
 

@@ -11,11 +11,12 @@ next step, at any time, after any crash:
     AUTHORIZING       either                  ask again, under the same key
     AUTHORIZED        a booking               capture what the booking costs; void if that is nothing
                       no booking, for long    void
-    CAPTURED          a refund not yet DONE   refund it
+    CAPTURED          a refund not yet DONE   refund it, also one that was refused: whoever asks for that wants it tried again
     DECLINED, VOIDED  a live booking          nothing to ask: the booking is to be cancelled if it costs anything
 """
 
 import hashlib
+from collections.abc import Container
 from datetime import datetime, timedelta
 
 from app.domain.booking import Booking
@@ -62,8 +63,11 @@ def owed(payment: Payment, booking: Booking) -> Payment:
     return payment
 
 
-def next_step(payment: Payment, booking: Booking | None) -> Step | None:
-    """What to ask next; None when nothing is left. `booking` is None where it is certain that none will rest on the payment."""
+def next_step(payment: Payment, booking: Booking | None, refused: Container[str] = ()) -> Step | None:
+    """What to ask next; None when nothing is left. `booking` is None where it is certain that none will rest on the payment.
+
+    `refused` are refunds that the provider has just refused for good: one of them does not keep the others waiting.
+    """
     match payment.state:
         case PaymentState.AUTHORIZING:
             return _step(payment, AttemptKind.AUTHORIZE, payment.amount)
@@ -73,6 +77,8 @@ def next_step(payment: Payment, booking: Booking | None) -> Step | None:
             return _step(payment, AttemptKind.CAPTURE, Money(booking.charged_minor, booking.currency))
         case PaymentState.CAPTURED:
             for refund in pending_refunds(payment):
+                if refund.refund_id in refused:
+                    continue
                 return Step(AttemptKind.REFUND, refund.refund_id, refund.amount)
     return None
 
@@ -86,6 +92,13 @@ def abandoned(payment: Payment, now: datetime) -> Payment:
     key = operation_key(payment.payment_id, AttemptKind.AUTHORIZE)
     rejected, detail = AttemptOutcome.REJECTED, "given up: it was never answered"
     return after_attempt(payment, Attempt(AttemptKind.AUTHORIZE, key, payment.amount, rejected, detail, now))
+
+
+def was_rejected(payment: Payment) -> bool:
+    """Whether the provider said that this authorization cannot be asked for; a card that says no is DECLINED likewise."""
+    if payment.state is not PaymentState.DECLINED:
+        return False
+    return any(one.kind is AttemptKind.AUTHORIZE and one.outcome is AttemptOutcome.REJECTED for one in payment.attempts)
 
 
 def is_lost(payment: Payment) -> bool:

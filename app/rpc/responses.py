@@ -15,7 +15,7 @@ from google.type.money_pb2 import Money as MoneyMessage
 from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.hold import Hold, hold_id
 from app.domain.money import Money, minor_digits
-from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, PaymentState, RefundState
+from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, PaymentState, Refund, RefundState
 from app.domain.people import Person
 from app.domain.run import TrainRun
 from app.domain.timetable import Call, Journey, RunState, TimetableStop
@@ -188,19 +188,26 @@ def _attempt(value: Attempt) -> booking_pb2.PaymentAttempt:
 
 
 def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
-    """What is owed, and how far that has come: it is PENDING until the provider has said that it is done."""
+    """What is owed, and how far that has come: it is PENDING until the provider has said something final."""
     asked = {refund.refund_id: refund for refund in view.payment.refunds} if view.payment else {}
     for due in view.booking.refunds:
         refund = asked.get(due.refund_id)
-        is_done = refund is not None and refund.state is RefundState.DONE
         yield booking_pb2.Refund(
             refund_id=due.refund_id,
-            state=booking_pb2.REFUND_STATE_DONE if is_done else booking_pb2.REFUND_STATE_PENDING,
+            state=_refund_state(refund),
             amount=money(Money(due.minor, view.booking.currency)),
             create_time=timestamp(due.time),
             attempt_count=len(refund.attempts) if refund else 0,
             attempts=map(_attempt, refund.attempts) if refund else (),
         )
+
+
+def _refund_state(refund: Refund | None) -> booking_pb2.RefundState.ValueType:
+    if refund is None:
+        return booking_pb2.REFUND_STATE_PENDING
+    if refund.state is RefundState.DONE:
+        return booking_pb2.REFUND_STATE_DONE
+    return booking_pb2.REFUND_STATE_FAILED if refund.is_refused else booking_pb2.REFUND_STATE_PENDING
 
 
 def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:

@@ -124,6 +124,7 @@ class BookingUseCases:
 
     async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
         """Cancel, or with `validate_only` say what a cancellation would leave and give back, and change nothing."""
+        command = replace(command, amounts=self._paying.amounts)
         outcome = await self._change(command, await self._find_changeable(command), deadline)
         if not isinstance(outcome, Cancellation):
             booking = _booking(outcome)  # it was cancelled before

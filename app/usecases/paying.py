@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind
 from app.domain import limits
 from app.domain.amounts import AmountRules
 from app.domain.booking import CERTAIN, Authorization, Booking, CancelUnpaid, CreateBooking
+from app.domain.jobs import HopelessJobError
 from app.domain.money import Money
 from app.domain.payments import (
     Attempt,
@@ -31,8 +32,8 @@ from app.domain.payments import (
 from app.domain.people import Caller, email_key
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.selling import request_references
-from app.domain.settling import Step, abandoned, is_lost, next_step, owed, payment_id_for
-from app.payments.provider import Declined, PaymentError, Provider, outcome_of
+from app.domain.settling import Step, abandoned, is_lost, next_step, owed, payment_id_for, was_rejected
+from app.payments.provider import Declined, PaymentError, Provider, Rejected, outcome_of
 from app.store.payments import KeptPayment
 from app.store.store import Store
 from app.store.unreadable import record_unreadable
@@ -112,6 +113,8 @@ class Paying:
                 kept = there[payment_id]
             if self._is_usable(kept.payment, now) or await self._booking_of(kept) is not None:
                 return kept
+            if was_rejected(kept.payment):
+                raise Refusal(Reason.PAYMENT_REJECTED, "the payment provider refused this payment; send a new request")
             if kept.payment.state is PaymentState.DECLINED:
                 raise Refusal(Reason.PAYMENT_DECLINED, "the payment was declined; send a new request with another one")
         raise Refusal(Reason.PAYMENT_UNAVAILABLE, "this request was paid and let go too often; send a new one")
@@ -129,6 +132,8 @@ class Paying:
         await self._store.payments.save(kept, payment)  # somebody else may have kept the same answer first
         if isinstance(error, Declined):
             raise Refusal(Reason.PAYMENT_DECLINED, f"the payment was declined: {error.reason}") from error
+        if isinstance(error, Rejected):
+            raise Refusal(Reason.PAYMENT_REJECTED, f"the payment provider refuses this payment: {error.reason}") from error
         if error is not None:
             raise Refusal(Reason.PAYMENT_UNAVAILABLE, "the payment is not answered; send the same request again") from error
         return payment
@@ -181,19 +186,24 @@ class Paying:
             raise UnsettledPaymentError(f"payment {payment.payment_id} was changed by another worker at the same time")
         if is_lost(payment) and (booking.is_live or booking.charged_minor):
             await self._cancel_unpaid(booking)
+        if isinstance(error, Declined | Rejected) and not is_lost(payment):
+            raise HopelessJobError(f"payment {payment.payment_id}: refused for good: {error.detail}")
         if error is not None and not is_lost(payment):
             raise UnsettledPaymentError(f"payment {payment.payment_id}: {error.detail}")
 
     async def _go_on(self, payment: Payment, booking: Booking | None) -> tuple[Payment, PaymentError | None]:
         """Takes all steps that can be taken; gives the payment then, and what the provider said where it did not go on."""
+        refused: dict[str, PaymentError] = {}
         for _ in range(_STEPS_MAX):
             if booking is not None:
                 payment = owed(payment, booking)
-            step = next_step(payment, booking)
+            step = next_step(payment, booking, refused)
             if step is None:
-                return payment, None
+                return payment, next(iter(refused.values()), None)
             payment, error = await self._ask(payment, step)
-            if error is not None and not (is_lost(payment) and step.kind is AttemptKind.CAPTURE):
+            if isinstance(error, Declined | Rejected) and step.kind is AttemptKind.REFUND:
+                refused[step.key] = error
+            elif error is not None and not (is_lost(payment) and step.kind is AttemptKind.CAPTURE):
                 return payment, error
         raise UnsettledPaymentError(f"payment {payment.payment_id} takes more than {_STEPS_MAX} steps")
 
@@ -226,7 +236,7 @@ class Paying:
             if refusal.reason is Reason.DATABASE_UNAVAILABLE:
                 raise
             _log.warning("payment %s cannot be let go yet: %s", payment_id, refusal.reason.value)
-        except UnsettledPaymentError as stuck:
+        except (UnsettledPaymentError, HopelessJobError) as stuck:
             _log.warning("payment %s cannot be settled yet: %s", payment_id, type(stuck).__name__)
         except Exception:
             _log.exception("payment %s cannot be let go yet", payment_id)

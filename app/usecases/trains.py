@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
 from app.domain.holding import drop_expired_holds
 from app.domain.people import Caller, require_operator
-from app.domain.refusals import Reason, Refusal
+from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import TrainRun, make_run, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, on_date, state_at
 from app.domain.train import KeptTrain, Train, check_train, travel_dates, with_trimmed_texts
@@ -34,10 +35,10 @@ class RunView:
 
 
 class TrainUseCases:
-    """The use cases around trains and runs. `clock` gives the present moment."""
+    """The use cases around trains and runs. `clock` gives the present moment, `amounts` is what can be paid."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Callable[[], datetime], amounts: AmountRules = ANY_AMOUNT) -> None:
+        self._store, self._amounts = store, amounts
         self._clock = clock
 
     # -- for anyone
@@ -75,19 +76,29 @@ class TrainUseCases:
 
         With `validate_only` a new one has version 0 and is not kept.
 
-        Refuses INVALID_FIELD, REQUEST_ID_REUSED, TRAIN_ALREADY_EXISTS.
+        Refuses INVALID_FIELD (also a new train's fare that the payment provider cannot take), REQUEST_ID_REUSED,
+        TRAIN_ALREADY_EXISTS.
         """
         require_operator(caller)
         train = with_trimmed_texts(train)
         check_train(train)
         kept = KeptTrain(train, request_id, self._clock(), version=0 if validate_only else 1)
         other = await self._store.trains.find_conflicting(train.train_id, request_id)
+        if other is None:
+            self._require_chargeable(train)
         if other is None and (validate_only or await self._store.trains.insert(kept)):
             return kept
         other = other or await self._store.trains.find_conflicting(train.train_id, request_id)
         if other is None:
             raise RuntimeError("a train that was in the way is gone")
         return _same_again(other, kept)
+
+    def _require_chargeable(self, train: Train) -> None:
+        """Refuses fares that nobody could pay; seats may be free."""
+        for index, section in enumerate(train.sections):
+            problem = self._amounts.problem_of_charge(section.fare) if section.fare.minor else ""
+            if problem:
+                raise InvalidField(f"train.sections[{index}].fare", f"{section.fare} cannot be paid here: {problem}")
 
     async def get_train(self, caller: Caller, train_id: str) -> KeptTrain:
         """A train. Refuses TRAIN_NOT_FOUND."""

@@ -62,6 +62,11 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+# Some of those that Stripe has, in its own units.
+SMALLEST_CHARGES = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "czk": 1_500, "huf": 17_500}
+ZEROS_AT_THE_END = {"isk": 100, "ugx": 100, **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10)}
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What happens to one request instead of an answer.
@@ -243,8 +248,10 @@ class StripeServer:
         currency, amount = form["currency"], int(form["amount"])
         if len(currency) != 3 or not currency.islower():
             raise ErrorAnswered(400, f"Invalid currency: {currency}", is_saved=False, param="currency")
-        if amount < 1:
-            raise ErrorAnswered(400, "This value must be greater than or equal to 1.", is_saved=False, param="amount")
+        _require_amount(currency, amount)
+        if amount < SMALLEST_CHARGES.get(currency, 1):
+            text = f"Amount must be at least {SMALLEST_CHARGES.get(currency, 1)} {currency}"
+            raise ErrorAnswered(400, text, is_saved=False, code="amount_too_small", param="amount")
         if form.get("automatic_payment_methods[allow_redirects]") != "never":
             raise ErrorAnswered(400, "you must provide a `return_url`", is_saved=False, param="return_url")
         if (form.get("confirm"), form.get("capture_method")) != ("true", "manual"):
@@ -303,6 +310,7 @@ class StripeServer:
             raise ErrorAnswered(
                 400, f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})", param="amount"
             )
+        _require_amount(intent["currency"], amount)
         refund_id = f"re_{len(self.refunds) + 1}"
         self.refunds[refund_id] = {
             "id": refund_id,
@@ -319,6 +327,16 @@ class StripeServer:
         """The sum of an intent's refunds that did not fail."""
         ours = (one for one in self.refunds.values() if one["payment_intent"] == intent_id)
         return sum(one["amount"] for one in ours if one["status"] not in ("failed", "canceled"))
+
+
+def _require_amount(currency: str, amount: int) -> None:
+    """Amounts as docs.stripe.com/currencies has them: eight digits; some currencies with one or two zeros at the end."""
+    if not 1 <= amount <= 99_999_999:
+        code = "amount_too_large" if amount > 1 else "parameter_invalid_integer"
+        raise ErrorAnswered(400, "Amount must be 1 to 99999999", is_saved=False, code=code, param="amount")
+    if amount % ZEROS_AT_THE_END.get(currency, 1):
+        text = f"Invalid amount: {amount} {currency} has to end with a zero"
+        raise ErrorAnswered(400, text, is_saved=False, code="parameter_invalid_integer", param="amount")
 
 
 def _unexpected_state(intent: Json, done: str) -> ErrorAnswered:

@@ -296,3 +296,28 @@ async def _rejects_all(provider: Provider, key: str, amount: Money) -> None:
     ):
         with pytest.raises(Rejected):
             await asking
+
+
+# -- amounts
+
+
+@pytest.mark.parametrize("currency", ["USD", "EUR", "GBP", "JPY", "CZK", "HUF", "TWD", "ISK", "UGX", "KWD", "TND", "BAM"])
+async def test_what_the_rules_of_a_provider_allow_is_held_taken_and_given_back(trial: Trial, currency: str) -> None:
+    rules = trial.provider.amounts
+    rule = rules.rule(currency)
+    for minor in (rule.charge_minor_min, rule.charge_minor_max):
+        amount = Money(minor, currency)
+        assert rules.problem_of_charge(amount) == ""
+        authorization_id = await authorized(trial, f"pay_{minor}:authorize", amount)
+        await trial.provider.capture(f"pay_{minor}:capture", authorization_id, amount)
+        assert await trial.provider.refund(f"pay_{minor}:refund", authorization_id, Money(rule.step_minor, currency))
+
+
+async def test_an_amount_that_the_rules_forbid_is_rejected_and_nothing_is_held(trial: Trial) -> None:
+    rules = trial.provider.amounts
+    for currency in ("USD", "UGX", "KWD"):
+        amount = Money(rules.rule(currency).charge_minor_max + 1, currency)
+        assert rules.problem_of_charge(amount)
+        with pytest.raises(Rejected):
+            await authorized(trial, f"pay_{currency}:authorize", amount)
+    assert (await trial.money()).held == 0

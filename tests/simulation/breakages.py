@@ -20,6 +20,7 @@ import app.domain.selling
 import app.store.documents
 import app.store.journals
 import app.usecases.paying
+from app.domain.amounts import AmountRules
 from app.domain.booking import Booking
 from app.domain.line import Line
 from app.domain.money import Money
@@ -79,6 +80,10 @@ def refunds_are_always_whole() -> AbstractContextManager[Any]:
         return paid_minor
 
     return patch.object(app.domain.changing, "refund_minor", whole)
+
+
+def refunds_are_not_rounded() -> AbstractContextManager[Any]:
+    return patch.object(AmountRules, "refundable_minor", lambda rules, minor, paid: minor)
 
 
 @contextmanager
@@ -179,6 +184,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     used_holds_are_placed_again,
     passengers_may_book_twice,
     refunds_are_always_whole,
+    refunds_are_not_rounded,
     seats_that_come_free_are_forgotten,
     a_lost_swap_is_not_undone,
     bookings_leave_the_document_before_they_rest,

@@ -105,7 +105,7 @@ class Crowd:
         if self.known:
             kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
         if self._holds:
-            kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 1)]
+            kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
         kind = self._chance.choices([one for one, _ in kinds], [weight for _, weight in kinds])[0]
         self._service.turns.spawn(kind(), "passenger", "passengers")
 

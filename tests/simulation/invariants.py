@@ -217,8 +217,13 @@ def money_of_booking_adds_up(booking: Document) -> Iterator[str]:
         yield f"{booking['_id']} keeps {kept}; those who left paid {most}"
 
 
-def refund_is_what_the_terms_say(run: Document, before: Document, booking: Document, decided_at: datetime) -> Iterator[str]:
-    """After one change of one booking: everything to who waited, a tier's share to who travelled, cheaper fares to all."""
+def refund_is_what_the_terms_say(
+    run: Document, before: Document, booking: Document, decided_at: datetime, step_minor: int
+) -> Iterator[str]:
+    """After one change of one booking: everything to who waited, a tier's share to who travelled, cheaper fares to all.
+
+    A share is rounded up to what the provider can give back.
+    """
     if is_unpaid(booking):
         return
     left = booking["cancelled_passengers"][len(before["cancelled_passengers"]) :]
@@ -227,7 +232,7 @@ def refund_is_what_the_terms_say(run: Document, before: Document, booking: Docum
     expected = cheaper - price_minor(booking)
     for one in left:
         percent = 100 if before["state"] == "WAITLISTED" else _percent(run, booking["depart_time"] - decided_at)
-        expected += -(-one["fare_minor"] * percent // 100)
+        expected += -(-one["fare_minor"] * percent // (100 * step_minor)) * step_minor
     given = refunds_minor(booking) - refunds_minor(before)
     if given != expected:
         yield f"{booking['_id']} gives back {given} more; its terms say {expected}"

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.amounts import ANY_AMOUNT, AmountRules
+from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
 from app.payments.provider import Declined, ProviderUnavailable, Rejected
 from tests.simulation.tasks import PAUSE
@@ -35,12 +35,15 @@ class Account:
 
 
 class SimulatedProvider:
-    """Keeps the contract of providers. `faults` is the share of calls that get no answer; half of them are done."""
+    """Keeps the contract of providers. `faults` is the share of calls that get no answer; half of them are done.
 
-    def __init__(self, chance: random.Random, faults: float, *, is_ever_certain: bool) -> None:
+    It moves multiples of `step_minor` only.
+    """
+
+    def __init__(self, chance: random.Random, faults: float, *, is_ever_certain: bool, step_minor: int = 1) -> None:
         self._chance = chance
         self.faults = faults
-        self._is_ever_certain = is_ever_certain
+        self._is_ever_certain, self.step_minor = is_ever_certain, step_minor
         self.accounts: dict[str, Account] = {}
         self._declined: set[str] = set()
         self._seen: set[str] = set()
@@ -55,13 +58,14 @@ class SimulatedProvider:
 
     @property
     def amounts(self) -> AmountRules:
-        return ANY_AMOUNT
+        return AmountRules(CurrencyRule(self.step_minor, self.step_minor))
 
     def is_certain(self, token: str) -> bool:
         return self._is_ever_certain and not token
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         is_lost = await self._call()
+        self._require_amount(amount)
         if token == DECLINES:
             self._declined.add(key)
             raise Declined("the card was declined")
@@ -95,6 +99,7 @@ class SimulatedProvider:
     async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
         is_lost = await self._call()
         account = self._account(authorization_id)
+        self._require_amount(amount)
         if key in account.refunds and account.refunds[key] != amount.minor:
             raise Rejected("the key stands for another refund")
         if key not in account.refunds:
@@ -106,6 +111,10 @@ class SimulatedProvider:
 
     async def close(self) -> None:
         return None
+
+    def _require_amount(self, amount: Money) -> None:
+        if amount.minor % self.step_minor:
+            raise Rejected(f"{amount} is no multiple of {self.step_minor}")
 
     def _account(self, authorization_id: str) -> Account:
         if authorization_id not in self.accounts:

@@ -66,6 +66,7 @@ class Record:
         self.hold_ids: set[str] = set()
         self.commits = 0
         self.found: list[Violation] = []
+        self.step_minor = 1
         self.database: SimulatedDatabase
 
     def watch(self, name: str, before: Document | None, document: Document) -> None:
@@ -135,15 +136,14 @@ class Record:
         yield from invariants.next_due_is_known(run)
         yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].kept)
 
-    @staticmethod
     def _booking_complaints(
-        run: Document, before: Document | None, booking: Document, told: Sequence[Document], decided_at: datetime
+        self, run: Document, before: Document | None, booking: Document, told: Sequence[Document], decided_at: datetime
     ) -> Iterator[str]:
         yield from invariants.booking_goes_on_as_it_may(before, booking)
         yield from invariants.money_of_booking_adds_up(booking)
         is_one_change = sum(1 for event in told if event["subject"] == booking["_id"]) == 1
         if before is not None and is_one_change:
-            yield from invariants.refund_is_what_the_terms_say(run, before, booking, decided_at)
+            yield from invariants.refund_is_what_the_terms_say(run, before, booking, decided_at, self.step_minor)
 
     def _left_out(self, run: Document) -> None:
         """Somebody empties a run's document without a commit."""

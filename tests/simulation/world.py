@@ -89,7 +89,11 @@ class World:
         self.database = SimulatedDatabase(self._fault, self._watch)
         self.record.database = self.database
         certain = self.chance.random() < 0.5
-        self.provider = SimulatedProvider(self.chance, self.weather.provider_faults, is_ever_certain=certain)
+        step_minor = (1, 10)[seed % 2]
+        self.provider = SimulatedProvider(
+            self.chance, self.weather.provider_faults, is_ever_certain=certain, step_minor=step_minor
+        )
+        self.record.step_minor = step_minor
         self.runs = self._make_runs()
         self.servers: list[Process] = []
         self.workers: list[WorkerProcess] = []
@@ -98,7 +102,9 @@ class World:
 
     def _make_runs(self) -> list[TrainRun]:
         chance = self.chance
-        train = replace(a_train(chance.choice(_LAYOUTS) + " B1", fares=chance.choice(_FARES)), terms=chance.choice(_TERMS))
+        step = self.provider.step_minor
+        fares = {name: -(-minor // step) * step for name, minor in chance.choice(_FARES).items()}
+        train = replace(a_train(chance.choice(_LAYOUTS) + " B1", fares=fares), terms=chance.choice(_TERMS))
         runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(chance.choice((1, 1, 1, 2)))]
         for run in runs:
             document = copied(run_document(run, self._moment))

@@ -121,6 +121,8 @@ class _RefundStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RefundStat
     """Owed. It is tried until it is done."""
     REFUND_STATE_DONE: _RefundState.ValueType  # 2
     """Given back."""
+    REFUND_STATE_FAILED: _RefundState.ValueType  # 3
+    """The payment provider will not give it back. It is still owed: an operator has to see to it."""
 
 class RefundState(_RefundState, metaclass=_RefundStateEnumTypeWrapper):
     """How far a refund has come."""
@@ -131,6 +133,8 @@ REFUND_STATE_PENDING: RefundState.ValueType  # 1
 """Owed. It is tried until it is done."""
 REFUND_STATE_DONE: RefundState.ValueType  # 2
 """Given back."""
+REFUND_STATE_FAILED: RefundState.ValueType  # 3
+"""The payment provider will not give it back. It is still owed: an operator has to see to it."""
 
 class _PaymentAttemptKind:
     ValueType = typing.NewType("ValueType", builtins.int)
