@@ -125,7 +125,7 @@ async def test_neither_health_nor_methods_that_are_none_are_counted(measured: Wo
 async def test_a_kept_trace_is_an_exemplar_of_its_call(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
 
-    async def traced(_: str) -> None:
+    async def traced(*_: object) -> None:
         attach(trace.set_span_in_context(span))  # for the rest of the call's task
 
     monkeypatch.setattr(measured.server.store.bookings, "find", traced)
