@@ -164,7 +164,8 @@ def identified(caller: Caller) -> str:
     if caller.email is None:
         # The metadata's name belongs to `app/rpc/callers.py`, but who has not named itself needs to be told how.
         raise Refusal(
-            Reason.CREDENTIALS_MISSING, "this call needs a caller: send metadata x-seatline-user: <your e-mail address>"
+            Reason.CREDENTIALS_MISSING,
+            "this call needs a caller: send your address in metadata x-seatline-user, or in UTF-8 as x-seatline-user-bin",
         )
     return caller.email
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
 
 from app.domain.events import EVENT_TYPES_TO_COME, EventType
 from app.domain.refusals import Reason
@@ -18,7 +19,7 @@ CONTRACT = ROOT / "proto" / "seatline" / "v1"
 # Where reasons and event types are declared or translated, but not used.
 DECLARATIONS = {"app/domain/events.py", "app/domain/refusals.py", "app/rpc/refusals.py"}
 STATUS_NAMES = {code.name for code in grpc.StatusCode}
-# Written like a status code, but reasons or states that an "Errors:" line explains one with.
+# What is written like a status code.
 _WORD = re.compile(r"\b[A-Z][A-Z]+(?:_[A-Z]+)*\b")
 
 
@@ -50,6 +51,13 @@ def calls() -> Iterator[tuple[str, str]]:
     for path in sorted(CONTRACT.glob("*.proto")):
         for comment, name in re.findall(r"((?:^ *//.*\n)+) *rpc (\w+)", path.read_text(), re.MULTILINE):
             yield name, comments_of(comment)
+
+
+def methods() -> list[MethodDescriptor]:
+    """Each call of the contract."""
+    files = (booking_pb2, operator_pb2, train_pb2, user_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    return [method for service in services for method in service.methods]
 
 
 def test_the_contract_lists_the_event_types_that_are_emitted_and_apart_from_them_those_to_come() -> None:
@@ -89,16 +97,18 @@ def test_every_call_lists_its_errors_by_their_status_codes() -> None:
         assert named <= STATUS_NAMES, f"{name}: {named - STATUS_NAMES}"
 
 
+@pytest.mark.parametrize(("field", "code"), [("etag", "ABORTED"), ("request_id", "ALREADY_EXISTS")])
+def test_every_call_with_a_field_that_may_be_refused_lists_its_error(field: str, code: str) -> None:
+    documented = dict(calls())
+    asking = [method.name for method in methods() if field in method.input_type.fields_by_name]
+    assert asking
+    assert [name for name in asking if code not in documented[name].partition("Errors: ")[2]] == []
+
+
 def test_every_answer_to_a_request_that_may_be_a_dry_run_says_whether_it_was_one() -> None:
-    methods = [
-        method
-        for file in (booking_pb2, operator_pb2, train_pb2, user_pb2)
-        for service in file.DESCRIPTOR.services_by_name.values()
-        for method in service.methods
-        if "validate_only" in method.input_type.fields_by_name
-    ]
-    assert {method.name for method in methods} >= {"CancelBooking", "CreateTrain", "CreateWebhook"}
-    assert [method.name for method in methods if "validate_only" not in method.output_type.fields_by_name] == []
+    asking = [method for method in methods() if "validate_only" in method.input_type.fields_by_name]
+    assert {method.name for method in asking} >= {"CancelBooking", "CreateTrain", "CreateWebhook"}
+    assert [method.name for method in asking if "validate_only" not in method.output_type.fields_by_name] == []
 
 
 def test_the_contract_says_how_a_caller_names_itself() -> None:

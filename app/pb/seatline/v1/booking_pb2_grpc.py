@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class BookingServiceStub:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
-    operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    PERMISSION_DENIED, whether or not it exists.
     """
 
     def __init__(self, channel):
@@ -84,8 +85,9 @@ class BookingServiceStub:
 
 
 class BookingServiceServicer:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
-    operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    PERMISSION_DENIED, whether or not it exists.
     """
 
     def CreateBooking(self, request, context):
@@ -142,7 +144,8 @@ class BookingServiceServicer:
     def CancelBooking(self, request, context):
         """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
         answers with it unchanged.
-        Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+        Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
+        etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,8 +229,9 @@ def add_BookingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BookingService:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
-    operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    PERMISSION_DENIED, whether or not it exists.
     """
 
     @staticmethod

@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BookingServiceStub:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
-    operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    PERMISSION_DENIED, whether or not it exists.
     """
 
     @typing.overload
@@ -63,7 +64,8 @@ class BookingServiceStub:
     CancelBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]
     """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
     answers with it unchanged.
-    Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+    Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
+    etag).
     """
     HoldSeats: grpc.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]
     """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
@@ -81,8 +83,9 @@ class BookingServiceStub:
 
 @typing.type_check_only
 class BookingServiceAsyncStub(BookingServiceStub):
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
-    operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    PERMISSION_DENIED, whether or not it exists.
     """
 
     def __init__(self, channel: aio.Channel) -> None: ...
@@ -114,7 +117,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     CancelBooking: aio.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]  # type: ignore[assignment]
     """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
     answers with it unchanged.
-    Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+    Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
+    etag).
     """
     HoldSeats: aio.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]  # type: ignore[assignment]
     """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
@@ -131,8 +135,9 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """
 
 class BookingServiceServicer(metaclass=abc_1.ABCMeta):
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who booked it, by its passengers and by
-    operators; it is changed by who booked it and by operators. Anyone else gets PERMISSION_DENIED, whether or not it exists.
+    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    PERMISSION_DENIED, whether or not it exists.
     """
 
     @abc_1.abstractmethod
@@ -204,7 +209,8 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
     ) -> typing.Union[booking_pb2.CancelBookingResponse, abc.Awaitable[booking_pb2.CancelBookingResponse]]:
         """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
         answers with it unchanged.
-        Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed).
+        Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
+        etag).
         """
 
     @abc_1.abstractmethod

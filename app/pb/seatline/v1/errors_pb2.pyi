@@ -5,8 +5,10 @@ Why a call was refused. Every refusal carries a google.rpc.ErrorInfo whose domai
 the names below without the prefix "ERROR_REASON_". It stands in a google.rpc.Status in the trailer grpc-status-details-bin.
 
 The comment of each call lists its own errors. What any call may be refused with is said here alone: UNAUTHENTICATED (where it
-needs a caller, or is told of one that cannot be), PERMISSION_DENIED (where it needs a role), RESOURCE_EXHAUSTED (too many calls), DEADLINE_EXCEEDED, UNAVAILABLE
-(the database does not answer) and INTERNAL.
+needs a caller, or is told of one that cannot be), PERMISSION_DENIED (where it needs a role), RESOURCE_EXHAUSTED (too many
+calls), DEADLINE_EXCEEDED, UNAVAILABLE (the database does not answer) and INTERNAL. Calls that change a train run or a booking
+may also be refused with RESOURCE_EXHAUSTED (too many wait for the run) and ABORTED (other servers kept changing it first),
+both with RetryInfo.
 
 A caller says who it is in the metadata (headers) of each call:
 
