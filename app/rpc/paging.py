@@ -21,6 +21,7 @@ from datetime import date
 from typing import Any, Generic, TypeVar
 
 from app.domain import limits
+from app.domain.reference import REFERENCE
 from app.domain.refusals import InvalidField
 from app.domain.train import TRAIN_ID
 
@@ -102,7 +103,7 @@ def _run_id(part: Any) -> bool:
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _train_id = _text(TRAIN_ID.pattern)
-_reference = _text(r"[0-9A-HJKMNP-TV-Z]{6,8}")
+_reference = _text(REFERENCE.pattern)
 _webhook_id = _text(r"[0-9a-f]{16}")
 _name = _text(r"[\x20-\x7e]{1,300}")  # of jobs and deliveries
 

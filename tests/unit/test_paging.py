@@ -91,6 +91,7 @@ def test_a_token_of_another_list_is_refused(tokens: PageTokens[Any], key: tuple[
         (paging.RECEIPTS, ("٢٠٢٦-09-01", "es9014", "7QK2M4")),
         (paging.RECEIPTS, ("2026-09-01", "ES 9014", "7QK2M4")),
         (paging.RECEIPTS, ("2026-09-01", "es9014", "7QK2M")),
+        (paging.RECEIPTS, ("2026-09-01", "es9014", "7QK2M4A")),
         (paging.RECEIPTS, ("2026-09-01", "es9014", "7QK2M4\n")),
         (paging.RECEIPTS, ("2026-09-01", "es9014")),
         (paging.RECEIPTS, ("2026-09-01", "es9014", {"$gt": ""})),
