@@ -129,7 +129,8 @@ class _ReadsOfOneMoment:
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Document], *, most: int) -> list[Document]:
         stages = [*pipeline, {"$limit": most}]
-        command: Document = {"aggregate": collection.name, "pipeline": stages, "cursor": {"batchSize": most}}
+        # One more than there can be: a batch that is just full leaves a cursor open.
+        command: Document = {"aggregate": collection.name, "pipeline": stages, "cursor": {"batchSize": most + 1}}
         return await self._read(collection, command, most)
 
     async def _read(self, collection: Collection, command: Document, most: int) -> list[Document]:

@@ -119,6 +119,21 @@ async def test_what_is_larger_than_one_answer_of_the_database_is_read_as_of_the_
     assert await Snapshots(database).read(look) == [*(document["_id"] for document in texts), "first"]
 
 
+async def test_a_read_that_gets_as_much_as_it_asked_for_is_one_command_and_leaves_no_cursor_open(database: Database) -> None:
+    async def look(snapshot: Snapshot) -> None:
+        assert len(await snapshot.find(database["left"], {}, most=1)) == 1
+        assert len(await snapshot.aggregate(database["right"], [{"$match": {}}], most=1)) == 1
+
+    snapshots = Snapshots(database)
+    await snapshots.read(look)  # the first one waits for the primary
+    await database.command("profile", 2)
+    await snapshots.read(look)
+    await database.command("profile", 0)
+    commands = await database["system.profile"].find({"ns": {"$regex": "left|right"}}).to_list(100)
+    assert sorted(command["op"] for command in commands) == ["command", "query"]
+    assert [command for command in commands if "cursorid" in command] == []
+
+
 @pytest.mark.parametrize("names", [("missing", "right"), ("right", "missing"), ("missing", "missing")])
 async def test_a_collection_that_is_not_there_yet_is_empty(database: Database, names: tuple[str, str]) -> None:
     async def look(snapshot: Snapshot) -> list[list[str]]:
