@@ -117,6 +117,7 @@ def connect(
             maxPoolSize=connections_max,
             retryWrites=True,
             w="majority",
+            readPreference="primary",  # whatever the uri says: who has just booked is to find it
             event_listeners=[] if observer is None else [_Commands(observer), _Connections(observer), _Members(observer)],
         )
     except (PyMongoError, ValueError, TypeError) as error:
