@@ -31,6 +31,7 @@ from app.domain.decisions import tidy
 from app.domain.hold import Hold, hold_id
 from app.domain.holding import hold_seats, release_hold
 from app.domain.money import Money
+from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person, Role
 from app.domain.run import TrainRun, make_run
 from app.domain.selling import Elsewhere, create_booking, quote_booking
@@ -120,6 +121,16 @@ def a_person(who: str = "jane", *, first_name: str = "", last_name: str = "Doe")
     return Person(first_name or who.partition("@")[0].capitalize(), last_name, an_address(who))
 
 
+def key_of(who: str) -> str:
+    """What tells `a_person` of that name from all other passengers."""
+    return identity_of(a_person(who), "")[1]
+
+
+def relatives(address: str, *first_names: str) -> tuple[Person, ...]:
+    """People of one address and several names; of none where `address` is empty."""
+    return tuple(Person(name, "Doe", address) for name in first_names)
+
+
 def a_caller(who: str = "jane") -> Caller:
     """A passenger who calls."""
     return Caller(an_address(who))
@@ -136,7 +147,7 @@ def a_request_id() -> str:
 
 
 def asks_for_seats(
-    *who: str,
+    *who: str | Person,
     by: str = "",
     request_id: str = "",
     origin: str = LONDON,
@@ -149,7 +160,7 @@ def asks_for_seats(
     payment: Authorization | None = None,
 ) -> CreateBooking:
     """CreateBooking for these passengers (Jane alone by default), sent by the first of them unless `by` says who."""
-    passengers = tuple(a_person(one) for one in who or ("jane",))
+    passengers = tuple(one if isinstance(one, Person) else a_person(one) for one in who or ("jane",))
     address = an_address(by) if by else passengers[0].email
     return CreateBooking(
         caller=Caller(address),
@@ -169,11 +180,16 @@ def asks_for_seats(
 
 
 def asks_for_new_fields(
-    booking: Booking, *people: Person, fields: Iterable[str] = (), by: Caller | None = None, etag: str = ""
+    booking: Booking,
+    *people: Person,
+    fields: Iterable[str] = (),
+    numbers: tuple[int, ...] = (),
+    by: Caller | None = None,
+    etag: str = "",
 ) -> UpdateBooking:
     """UpdateBooking of all three fields, unless `fields` names some, sent by who booked, unless `by` says who."""
     masked = frozenset(fields or ("first_name", "last_name", "email"))
-    return UpdateBooking(by or Caller(booking.user.email), booking.reference, people, masked, etag)
+    return UpdateBooking(by or Caller(booking.user.email), booking.reference, people, masked, etag, numbers)
 
 
 def asks_for_another_seat(
@@ -185,11 +201,14 @@ def asks_for_another_seat(
 
 
 def asks_to_cancel(
-    booking: Booking, *who: str, by: Caller | None = None, validate_only: bool = False, etag: str = ""
+    booking: Booking, *who: str | int, by: Caller | None = None, validate_only: bool = False, etag: str = ""
 ) -> CancelBooking:
-    """CancelBooking of these passengers, or of all, sent by who booked, unless `by` says who."""
-    emails = tuple(an_address(one) for one in who)
-    return CancelBooking(by or Caller(booking.user.email), booking.reference, emails, validate_only, etag)
+    """CancelBooking of these passengers, by name or number, or of all, sent by who booked, unless `by` says who."""
+    emails = tuple(an_address(name) for name in who if isinstance(name, str))
+    numbers = tuple(number for number in who if isinstance(number, int))
+    return CancelBooking(
+        by or Caller(booking.user.email), booking.reference, emails, validate_only, etag, passenger_numbers=numbers
+    )
 
 
 def asks_to_hold(
@@ -252,7 +271,12 @@ def quote(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, amounts
 
 
 def book(
-    run: TrainRun, *who: str, section: str = "A", seats: Iterable[int] = (), origin: str = LONDON, destination: str = PARIS
+    run: TrainRun,
+    *who: str | Person,
+    section: str = "A",
+    seats: Iterable[int] = (),
+    origin: str = LONDON,
+    destination: str = PARIS,
 ) -> Booking:
     """A kept booking for these passengers (Jane alone by default)."""
     return sell(run, asks_for_seats(*who, section=section, seats=seats, origin=origin, destination=destination))
@@ -260,7 +284,7 @@ def book(
 
 def wait_for_a_seat(
     run: TrainRun,
-    *who: str,
+    *who: str | Person,
     section: str = "A",
     by: str = "",
     origin: str = LONDON,
@@ -319,9 +343,9 @@ def fill(run: TrainRun, section: str = "A", *, origin: str = LONDON, destination
     ]
 
 
-def cancel(run: TrainRun, booking: Booking, *who: str, now: datetime = NOW) -> Booking:
+def cancel(run: TrainRun, booking: Booking, *who: str | int, by: Caller | None = None, now: datetime = NOW) -> Booking:
     """Takes these passengers, or all, off a booking, and keeps that."""
-    changed = cancel_booking(run, asks_to_cancel(booking, *who), now)
+    changed = cancel_booking(run, asks_to_cancel(booking, *who, by=by), now)
     run.committed()
     return changed
 

@@ -80,7 +80,8 @@ def largest_booking() -> BookingView:
     """Nine passengers who moved as often as they could, and a payment whose provider failed as often as is kept."""
     person = Person(NAME, NAME, EMAIL)
     seat = Seat(SECTIONS[-1], f"C{1:07}", limits.SEATS_PER_TRAIN_MAX)
-    nine = tuple(Passenger(person, EMAIL, seat, FARE.minor) for _ in range(limits.PASSENGERS_PER_BOOKING_MAX))
+    numbers = range(1, limits.PASSENGERS_PER_BOOKING_MAX + 1)
+    nine = tuple(Passenger(person, number, EMAIL, EMAIL, seat, FARE.minor) for number in numbers)
     journey = Journey("z" * 32, "2199-12-24", LETTER * 32, NAME, NAME, 1, NOW, NOW)
     booking = Booking(
         reference="ZZZZZZZZ",

@@ -86,7 +86,7 @@ def _a_hold(chance: random.Random) -> HoldSeats:
 
 
 def _a_change(booking: Booking, kind: str, chance: random.Random) -> Command:
-    who = [passenger.key for passenger in booking.passengers]
+    who = [passenger.email_key for passenger in booking.passengers]
     if kind == "cancel":
         some = chance.sample(who, chance.randint(0, len(who)))
         return asks_to_cancel(booking, *some, validate_only=chance.random() < 0.1)

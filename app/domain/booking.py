@@ -49,9 +49,15 @@ class Seat:
 
 @value(frozen=True, slots=True)
 class Passenger:
-    """Who travels, where, and for what fare. `key` is the address as it is compared. Who waits has no seat."""
+    """Who travels, where, and for what fare. Who waits has no seat.
+
+    `number`, 1 to 9, names the passenger for the life of the booking. `email_key` is the address as compared, the booker's
+    where the passenger's own is empty; `key` is that and the name as compared, and tells the passenger from everybody else.
+    """
 
     person: Person
+    number: int
+    email_key: str
     key: str
     seat: Seat | None
     fare_minor: int
@@ -106,7 +112,8 @@ class Booking:
     last; `cancelled_passengers` are those who left while others stayed. `wanted_section` is what was asked for, empty for any;
     `waiting_number` is the place that a WAITLISTED one has in its run's line. `charged_minor` is what was taken for it, and
     `refunds` what is given back of that. `payment_id` is empty where nothing had to be paid. `changes_before` is how many other
-    changes the same commit had made to it before this one.
+    changes the same commit had made to it before this one. `is_vacated` says of a CANCELLED one that its last passengers took
+    themselves off.
     """
 
     reference: str
@@ -129,6 +136,7 @@ class Booking:
     charged_minor: int = 0
     refunds: tuple[RefundDue, ...] = ()
     changes_before: int = 0
+    is_vacated: bool = False
 
     @property
     def price(self) -> Money:
@@ -240,18 +248,25 @@ class QuoteBooking:
 
 @value(frozen=True, slots=True)
 class UpdateBooking:
-    """New values for the `fields` (of first_name, last_name, email) of the passengers, in the booking's order."""
+    """New values for the `fields` (of first_name, last_name, email) of passengers.
+
+    `numbers` says whose, one number for each of them; without any, they are all who travel, in the booking's order.
+    """
 
     caller: Caller
     reference: str
     passengers: tuple[Person, ...]
     fields: frozenset[str]
     etag: str = ""
+    numbers: tuple[int, ...] = ()
 
 
 @value(frozen=True, slots=True)
 class ChangeSeat:
-    """Moves the passenger with that address. An empty section stands for the present one, number 0 for the next seat."""
+    """Moves the passenger with that number or address.
+
+    An empty section stands for the present one, seat number 0 for the next seat.
+    """
 
     caller: Caller
     reference: str
@@ -259,11 +274,15 @@ class ChangeSeat:
     section: str = ""
     seat_number: int = 0
     etag: str = ""
+    passenger_number: int = 0
 
 
 @value(frozen=True, slots=True)
 class CancelBooking:
-    """Takes the passengers with those addresses off; none named stands for all. `amounts` is what can be given back."""
+    """Takes the passengers with those numbers or addresses off; none named stands for all.
+
+    `amounts` is what can be given back.
+    """
 
     caller: Caller
     reference: str
@@ -271,6 +290,7 @@ class CancelBooking:
     validate_only: bool = False
     etag: str = ""
     amounts: AmountRules = ANY_AMOUNT
+    passenger_numbers: tuple[int, ...] = ()
 
 
 @value(frozen=True, slots=True)

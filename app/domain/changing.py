@@ -1,11 +1,13 @@
 """The decisions to change a booking: its passengers' own fields, a seat, a cancellation.
 
-Belongs here: UpdateBooking, ChangeSeat and CancelBooking on a train run, and who may see or change a booking. Does not: sales.
+Belongs here: UpdateBooking, ChangeSeat and CancelBooking on a train run. Does not: sales, nor who may change a booking
+(`access.py`).
 """
 
 from dataclasses import replace
 from datetime import datetime
 
+from app.domain.access import cancellable, changeable, leaves_by_itself
 from app.domain.amounts import AmountRules
 from app.domain.booking import (
     Booking,
@@ -19,7 +21,8 @@ from app.domain.booking import (
 )
 from app.domain.events import EventType
 from app.domain.money import Money
-from app.domain.people import Caller, Person, email_key, identified
+from app.domain.passenger import identity_of, named_numbers, named_position, numbered_position
+from app.domain.people import Caller, Person
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.seating import choose_seats, take_seats
@@ -29,39 +32,19 @@ from app.domain.timetable import require_not_departed
 from app.domain.waiting import keep, promote, with_refund
 
 
-def visible(booking: Booking | None, caller: Caller, reference: str) -> Booking:
-    """The booking, for who booked it, its passengers and operators. Others are not told whether it exists."""
-    identified(caller)
-    if booking is not None and (caller.is_operator or caller.key == booking.user_key or _travels(booking, caller.key)):
-        return booking
-    raise _not_yours(caller, reference)
-
-
-def changeable(booking: Booking | None, caller: Caller, reference: str) -> Booking:
-    """The booking, for who booked it and operators. Others are not told whether it exists."""
-    identified(caller)
-    if booking is not None and (caller.is_operator or caller.key == booking.user_key):
-        return booking
-    raise _not_yours(caller, reference)
-
-
 def update_booking(run: TrainRun, command: UpdateBooking, now: datetime) -> Booking:
     """Changes the passengers' own fields. Nothing to change is no change.
 
-    Refuses INVALID_FIELD (not as many passengers as travel), BOOKING_CANCELLED, ETAG_STALE, RUN_DEPARTED, and
-    PASSENGER_ALREADY_BOOKED for a new address that travels on the run already.
+    Refuses INVALID_FIELD (a number that nobody has, or without numbers not as many passengers as travel), BOOKING_CANCELLED,
+    ETAG_STALE, RUN_DEPARTED, and PASSENGER_ALREADY_BOOKED for a new address and name that travel on the run already.
     """
     booking = _open(run, command.caller, command.reference, command.etag, now)
-    if len(command.passengers) != len(booking.passengers):
-        message = (
-            f"has {len(command.passengers)} passengers; the booking has {len(booking.passengers)}, all are needed in its order"
-        )
-        raise InvalidField("passengers", message)
-    passengers = tuple(
-        _updated(passenger, person, command.fields)
-        for passenger, person in zip(booking.passengers, command.passengers, strict=True)
-    )
-    _require_distinct(passengers)
+    updated = list(booking.passengers)
+    positions = _updated_positions(booking, command)
+    for index, (position, person) in enumerate(zip(positions, command.passengers, strict=True)):
+        updated[position] = _updated(booking, position, person, command.fields, f"passengers[{index}]")
+    passengers = tuple(updated)
+    _require_distinct(passengers, positions)
     own = {passenger.key for passenger in booking.passengers}
     for passenger in passengers:
         if passenger.key not in own:
@@ -80,7 +63,7 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     """
     booking = _open(run, command.caller, command.reference, command.etag, now)
     _require_seated(booking)
-    position = _passenger_position(booking, command.passenger_email, "passenger_email")
+    position = named_position(booking, command.passenger_number, command.passenger_email)
     passenger = booking.passengers[position]
     place = passenger.place
     section = command.section or place.section
@@ -109,15 +92,18 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:
     """Takes some or all passengers off and frees their seats in the same step. Doing it again changes nothing.
 
-    With `validate_only` the answer is what would be, and nothing changes. Refuses INVALID_FIELD (no such passenger),
-    ETAG_STALE, RUN_DEPARTED.
+    A passenger of somebody else's booking may take itself off; the refund goes to who paid, by the same terms. With
+    `validate_only` the answer is what would be, and nothing changes. Refuses INVALID_FIELD (no such passenger, an address that
+    several have), NOT_PERMITTED, ETAG_STALE, RUN_DEPARTED.
     """
-    booking = changeable(run.find(command.reference), command.caller, command.reference)
+    booking = cancellable(run.find(command.reference), command)
     leaving = _leaving(booking, command)
     if not leaving:
         return booking
     _require_open(booking, command.etag, now)
     changed = _without(run, booking, leaving, command.amounts, now)
+    if not changed.is_live and leaves_by_itself(booking, command.caller):
+        changed = replace(changed, is_vacated=True)
     if command.validate_only:
         return changed
     _give_back(run, booking, leaving)
@@ -188,21 +174,13 @@ def change_cancelled(booking: Booking, command: UpdateBooking | ChangeSeat | Can
 
     It may be cancelled again and stays as it is; everything else is refused, as it would be on the run.
     """
+    if isinstance(command, CancelBooking):
+        booking = cancellable(booking, command)
+        if not _leaving(booking, command):
+            return booking
     booking = changeable(booking, command.caller, command.reference)
-    if isinstance(command, CancelBooking) and not _leaving(booking, command):
-        return booking
     _require_open(booking, command.etag, now)
     raise ValueError(f"booking {booking.reference} is live: its run decides")
-
-
-def _not_yours(caller: Caller, reference: str) -> Refusal:
-    if caller.is_operator:
-        return Refusal(Reason.BOOKING_NOT_FOUND, f"there is no booking {reference}", resource=("booking", reference))
-    return Refusal(Reason.NOT_PERMITTED, f"booking {reference} is not yours, or there is none")
-
-
-def _travels(booking: Booking, key: str | None) -> bool:
-    return any(key == passenger.key for passenger in (*booking.passengers, *booking.cancelled_passengers))
 
 
 def _open(run: TrainRun, caller: Caller, reference: str, etag: str, now: datetime) -> Booking:
@@ -224,44 +202,46 @@ def _require_seated(booking: Booking) -> None:
         raise Refusal(Reason.BOOKING_WAITLISTED, f"booking {booking.reference} waits and has no seat to move from")
 
 
-def _updated(passenger: Passenger, person: Person, fields: frozenset[str]) -> Passenger:
+def _updated_positions(booking: Booking, command: UpdateBooking) -> list[int]:
+    """Give the position in the booking of each passenger that the command has new values for."""
+    if command.numbers:
+        numbered = enumerate(command.numbers)
+        return [numbered_position(booking, number, f"passengers[{index}].number") for index, number in numbered]
+    if len(command.passengers) != len(booking.passengers):
+        message = (
+            f"has {len(command.passengers)} passengers; the booking has {len(booking.passengers)}: "
+            "all are needed in its order, or each with its number"
+        )
+        raise InvalidField("passengers", message)
+    return list(range(len(booking.passengers)))
+
+
+def _updated(booking: Booking, position: int, person: Person, fields: frozenset[str], field: str) -> Passenger:
+    passenger = booking.passengers[position]
     old = passenger.person
     new = Person(
         person.first_name if "first_name" in fields else old.first_name,
         person.last_name if "last_name" in fields else old.last_name,
         person.email if "email" in fields else old.email,
     )
-    return replace(passenger, person=new, key=email_key(new.email))
+    if not new.email and passenger.number == 1:
+        raise InvalidField(f"{field}.email", "is required for passenger 1")
+    address, key = identity_of(new, booking.user_key)
+    return replace(passenger, person=new, email_key=address, key=key)
 
 
-def _require_distinct(passengers: tuple[Passenger, ...]) -> None:
-    seen: set[str] = set()
-    for position, passenger in enumerate(passengers):
+def _require_distinct(passengers: tuple[Passenger, ...], updated: list[int]) -> None:
+    """Refuse an update after which somebody would stand twice in the booking. `updated` are positions in request order."""
+    seen = {passenger.key for position, passenger in enumerate(passengers) if position not in updated}
+    for index, position in enumerate(updated):
+        passenger = passengers[position]
         if passenger.key in seen:
-            raise InvalidField(f"passengers[{position}].email", f"{passenger.key} stands twice in this booking")
+            raise InvalidField(f"passengers[{index}].email", f"{passenger.key} stands twice in this booking")
         seen.add(passenger.key)
 
 
-def _passenger_position(booking: Booking, email: str, field: str) -> int:
-    key = email_key(email)
-    for position, passenger in enumerate(booking.passengers):
-        if passenger.key == key:
-            return position
-    raise InvalidField(field, f"{email} does not travel on booking {booking.reference}")
-
-
 def _leaving(booking: Booking, command: CancelBooking) -> tuple[Passenger, ...]:
-    """Who is still to be taken off: nobody, when the same cancellation was done before."""
-    gone = {passenger.key for passenger in booking.cancelled_passengers}
-    if not booking.is_live:
-        gone.update(passenger.key for passenger in booking.passengers)
-    if not command.passenger_emails:
-        return booking.passengers if booking.is_live else ()
-    leaving: dict[str, Passenger] = {}
-    for index, email in enumerate(command.passenger_emails):
-        key = email_key(email)
-        if booking.is_live and any(passenger.key == key for passenger in booking.passengers):
-            leaving[key] = booking.passengers[_passenger_position(booking, email, "passenger_emails")]
-        elif key not in gone:
-            raise InvalidField(f"passenger_emails[{index}]", f"{email} does not travel on booking {booking.reference}")
-    return tuple(leaving.values())
+    """Give who is still to be taken off: nobody, when the same cancellation was done before."""
+    named = named_numbers(booking, command)
+    travelling = {passenger.number: passenger for passenger in booking.passengers} if booking.is_live else {}
+    return tuple(travelling[number] for number in named if number in travelling)

@@ -141,7 +141,7 @@ def _wrong_seat(run: TrainRun, section: SectionSeats, number: int) -> Iterator[s
 
 
 def passengers_on_two_bookings(run: TrainRun, bookings: Bookings) -> Iterator[str]:
-    """Addresses that stand on more than one live booking, or twice on one."""
+    """Passengers, by address and name, who stand on more than one live booking, or twice on one."""
     references: dict[str, list[str]] = defaultdict(list)
     for booking in bookings.values():
         if booking.is_live:

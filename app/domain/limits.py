@@ -6,6 +6,7 @@ Belongs here: limits that are rules. Does not: limits that depend on the machine
 from datetime import date
 
 PASSENGERS_PER_BOOKING_MAX = 9  # what rail and air reservation systems have settled on for one booking
+PASSENGERS_PER_BOOKER_MAX = 5_000  # of one run, the most that a train may allow: all its seats, as a charter needs
 NAME_LENGTH_MAX = 100  # characters; longer than any name on an identity document
 EMAIL_LENGTH_MAX = 254  # characters, RFC 5321 section 4.5.3.1.3 less the angle brackets
 REQUEST_ID_LENGTH_MAX = 64  # characters; a UUID has 36

@@ -21,6 +21,7 @@ from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from app.domain.timetable import Journey, Stop, find_legs, legs_between, on_date
 from app.domain.train import Train
+from app.domain.travellers import Travellers
 from app.domain.values import value
 
 # Spellings of journeys that are remembered. Nearly all callers spell them as the timetable does.
@@ -71,9 +72,9 @@ class TrainRun:
     """One train on one date. `version` is that of the last commit; `run_id` is the key, `<train_id>:<travel_date>`.
 
     `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, what was looked
-    up for a command, and all that wait. Of the others, the run knows who travels: `live_passengers` leads from addresses to
-    references. `waiting` is the line, by number in the order of coming; `waiting_number` is the one given out last. `line` has
-    the same numbers by what is waited for. `_passing` are the bookings at hand that do not wait, and so may be let go of again.
+    up for a command, and all that wait. Of the others, the run knows who travels (`travellers`). `waiting` is the line, by
+    number in the order of coming; `waiting_number` is the one given out last. `line` has the same numbers by what is waited
+    for. `_passing` are the bookings at hand that do not wait, and so may be let go of again.
     """
 
     train_id: str
@@ -84,7 +85,6 @@ class TrainRun:
     bookings: dict[str, Booking] = field(default_factory=dict)
     version: int = 1
     freed_sequence: int = 0
-    live_passengers: dict[str, str] = field(default_factory=dict)
     terms: SalesTerms = DEFAULT_TERMS
     holds: dict[str, Hold] = field(default_factory=dict)
     waiting: dict[int, Waiting] = field(default_factory=dict)
@@ -93,6 +93,7 @@ class TrainRun:
     run_id: str = field(init=False)
     journal: Journal = field(init=False, default_factory=Journal)
     line: Line = field(init=False, default_factory=Line)
+    travellers: Travellers = field(init=False, default_factory=Travellers)
     _waiting_users: Counter[str] = field(init=False, default_factory=Counter)
     _passing: set[str] = field(init=False, default_factory=set)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
@@ -132,9 +133,9 @@ class TrainRun:
         """The booking with that reference, where it is one of the `bookings` at hand."""
         return self.bookings.get(reference)
 
-    def live_reference(self, email_key: str) -> str | None:
+    def live_reference(self, passenger_key: str) -> str | None:
         """The live booking that this passenger travels on."""
-        return self.live_passengers.get(email_key)
+        return self.travellers.references.get(passenger_key)
 
     def waiting_count(self, user_key: str) -> int:
         """How many bookings of this person wait. All that wait are at hand."""
@@ -161,13 +162,12 @@ class TrainRun:
         newer = {booking.reference: booking for booking in bookings}
         if not newer:
             return
-        if any(reference in newer for reference in self.live_passengers.values()):
-            self.live_passengers = {key: one for key, one in self.live_passengers.items() if one not in newer}
+        self.travellers.forget(newer)
         for reference, booking in newer.items():
             self._forget(self.bookings.get(reference))
             self._note(booking)
             self.bookings[reference] = booking
-            self._index(booking)
+            self.travellers.add(booking)
 
     def put_at_hand(self, bookings: Iterable[Booking]) -> None:
         """Puts bookings at hand whose passengers the run knows already, as they were by its last commit."""
@@ -333,16 +333,13 @@ class TrainRun:
         self.journal.bookings.setdefault(reference, before)
         self._forget(before)
         self._note(booking)
-        if before is not None and before.is_live:
-            for passenger in before.passengers:
-                # Another booking may have taken the address over within the same batch.
-                if self.live_passengers.get(passenger.key) == reference:
-                    del self.live_passengers[passenger.key]
+        if before is not None:
+            self.travellers.remove(before)
         if booking is None:
             del self.bookings[reference]
             return
         self.bookings[reference] = booking
-        self._index(booking)
+        self.travellers.add(booking)
 
     def _note(self, booking: Booking | None) -> None:
         """Counts a booking that is at hand from now on."""
@@ -362,11 +359,6 @@ class TrainRun:
             self._waiting_users[booking.user_key] -= 1
             if not self._waiting_users[booking.user_key]:
                 del self._waiting_users[booking.user_key]
-
-    def _index(self, booking: Booking) -> None:
-        if booking.is_live:
-            for passenger in booking.passengers:
-                self.live_passengers[passenger.key] = booking.reference
 
 
 def run_id(train_id: str, travel_date: str) -> str:

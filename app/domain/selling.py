@@ -14,7 +14,7 @@ A request may have several faults; it gets the refusal of the first check that f
     HOLD          HOLD_EXPIRED, NOT_PERMITTED, INVALID_FIELD (does not fit the hold)  here
     PRICE         PAYMENT_REJECTED: the provider cannot take the amount               here, for `quote_booking`
     PAYMENT       PAYMENT_DECLINED and the like; PAYMENT_STALE, PAYMENT_INSUFFICIENT  the provider; then here
-    ROOM          SEAT_TAKEN, SECTION_FULL, WAITLIST_CLOSED, WAITLIST_FULL            here
+    ROOM          BOOKER_LIMIT, SEAT_TAKEN, SECTION_FULL, WAITLIST_CLOSED and _FULL   here
     DUPLICATE     PASSENGER_ALREADY_BOOKED                                            here
 
 Money is authorized between PRICE and PAYMENT: `quote_booking` makes the checks up to PRICE before the provider is asked, and
@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import count
 
 from app.domain import limits
 from app.domain.amounts import AmountRules
@@ -44,6 +45,7 @@ from app.domain.events import EventType
 from app.domain.hold import Hold
 from app.domain.holding import take_hold, use_hold
 from app.domain.money import Money
+from app.domain.passenger import identity_of
 from app.domain.people import email_key
 from app.domain.reference import all_references, earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
@@ -74,7 +76,8 @@ class SaleCheck(StrEnum):
 class _Sale:
     """A sale while it is decided: what was asked for, and what the checks have found so far.
 
-    `choice` is the section's index, the seat numbers, and whether the counter gave them out; None for a place in the line.
+    `identities` are the passengers' addresses, as compared, and keys. `choice` is the section's index, the seat numbers, and
+    whether the counter gave them out; None for a place in the line.
     """
 
     run: TrainRun
@@ -88,7 +91,7 @@ class _Sale:
     existing: Booking | None = None
     journey: Journey = field(init=False)
     hold: Hold | None = None
-    keys: list[str] = field(init=False)
+    identities: list[tuple[str, str]] = field(init=False)
     choice: tuple[int, list[int], bool] | None = None
 
 
@@ -181,6 +184,7 @@ def _check_payment(sale: _Sale) -> None:
 
 def _check_room(sale: _Sale) -> None:
     """Chooses seats, or finds that there is room in the line."""
+    _require_booker_room(sale)
     if sale.hold is not None:
         return
     run, command = sale.run, sale.command
@@ -193,8 +197,8 @@ def _check_room(sale: _Sale) -> None:
 
 
 def _check_duplicate(sale: _Sale) -> None:
-    sale.keys = [email_key(person.email) for person in sale.command.passengers]
-    for key in sale.keys:
+    sale.identities = [identity_of(person, sale.user_key) for person in sale.command.passengers]
+    for _, key in sale.identities:
         require_no_live_booking(sale.run, key)
 
 
@@ -239,15 +243,15 @@ def _sell_held(sale: _Sale, hold: Hold) -> Booking:
 
 
 def _join_line(sale: _Sale) -> Booking:
-    run, command, count = sale.run, sale.command, len(sale.keys)
-    place = run.join_line(sale.reference, command.section, sale.journey.legs, count)
+    run, command, people = sale.run, sale.command, len(sale.identities)
+    place = run.join_line(sale.reference, command.section, sale.journey.legs, people)
     fare = waiting_fare(run, command.section)
-    booking = _booking(sale, BookingState.WAITLISTED, [None] * count, fare, place.number)
+    booking = _booking(sale, BookingState.WAITLISTED, [None] * people, fare, place.number)
     return _keep(sale, booking, EventType.BOOKING_WAITLISTED)
 
 
 def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], fare: Money, waiting_number: int = 0) -> Booking:
-    command, reference, fingerprint, keys, now = sale.command, sale.reference, sale.fingerprint, sale.keys, sale.now
+    command, reference, fingerprint, now = sale.command, sale.reference, sale.fingerprint, sale.now
     payment, fare_minor = command.payment, fare.minor
     return Booking(
         reference,
@@ -258,8 +262,10 @@ def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], f
         sale.user_key,
         tuple(
             [
-                Passenger(person, key, seat, fare_minor)
-                for person, key, seat in zip(command.passengers, keys, seats, strict=True)
+                Passenger(person, number, address, key, seat, fare_minor)
+                for number, person, (address, key), seat in zip(
+                    count(1), command.passengers, sale.identities, seats, strict=False
+                )
             ]
         ),
         (),
@@ -272,7 +278,7 @@ def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], f
         waiting_number,
         (payment.payment_id or own_payment_id(reference, fingerprint)) if payment else "",
         payment.authorization_id if payment else "",
-        fare_minor * len(keys),
+        fare_minor * len(seats),
     )
 
 
@@ -318,6 +324,18 @@ def _same_again(existing: Booking, fingerprint: str) -> Booking:
     return existing
 
 
+def _require_booker_room(sale: _Sale) -> None:
+    """Refuse a booker who would have more passengers on this run than the terms allow. Operators book for whom they like.
+
+    A name is part of a passenger's identity: without a bound, made-up names would hoard any number of seats.
+    """
+    most, asked = sale.run.terms.passengers_per_booker_max, len(sale.command.passengers)
+    booked = sale.run.travellers.booked.get(sale.user_key, 0)
+    if booked + asked > most and not sale.command.caller.is_operator:
+        text = f"you may book {most} passengers on this train, and have booked {booked}: {asked} more are too many"
+        raise Refusal(Reason.BOOKER_LIMIT, text)
+
+
 def require_no_live_booking(run: TrainRun, key: str) -> None:
     """Refuses a passenger who travels on this run already, or waits to.
 
@@ -327,5 +345,5 @@ def require_no_live_booking(run: TrainRun, key: str) -> None:
         raise Refusal(
             Reason.PASSENGER_ALREADY_BOOKED,
             f"{key} already has a booking on train {run.number} of {run.travel_date}",
-            resource=("passenger", key),
+            resource=("passenger", key.partition(" ")[0]),
         )

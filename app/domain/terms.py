@@ -33,6 +33,7 @@ class SalesTerms:
     waitlist_closes_minutes_before: int = 240
     waitlist_max: int = 500
     hold_percent_max: int = limits.HOLD_PERCENT_DEFAULT
+    passengers_per_booker_max: int = 9
 
 
 DEFAULT_TERMS = SalesTerms()
@@ -51,7 +52,20 @@ def refund_minor(paid_minor: int, terms: SalesTerms, depart: datetime, now: date
 
 def check_terms(terms: SalesTerms, field: str) -> None:
     """Refuses terms that contradict themselves or leave their limits, naming the field below `field`."""
-    tiers = terms.refund_tiers
+    _check_refund_tiers(terms.refund_tiers, field)
+    bounds = {
+        "waitlist_max": (0, terms.waitlist_max, limits.WAITLIST_MAX),
+        "hold_percent_max": (0, terms.hold_percent_max, 100),
+        "passengers_per_booker_max": (1, terms.passengers_per_booker_max, limits.PASSENGERS_PER_BOOKER_MAX),
+    }
+    if not 0 <= terms.waitlist_closes_minutes_before <= limits.WAITLIST_CLOSES_MINUTES_MAX:
+        raise InvalidField(f"{field}.waitlist_closes_before", "needs 0 seconds to 30 days")
+    for name, (least, number, most) in bounds.items():
+        if not least <= number <= most:
+            raise InvalidField(f"{field}.{name}", f"needs {least} to {most}")
+
+
+def _check_refund_tiers(tiers: tuple[RefundTier, ...], field: str) -> None:
     if len(tiers) > limits.REFUND_TIERS_MAX:
         raise InvalidField(f"{field}.refund_tiers", f"has {len(tiers)} tiers; at most {limits.REFUND_TIERS_MAX}")
     for index, tier in enumerate(tiers):
@@ -64,9 +78,3 @@ def check_terms(terms: SalesTerms, field: str) -> None:
             raise InvalidField(f"{path}.hours_before", "must be less than the tier's before: the earliest comes first")
         if index and tier.percent > tiers[index - 1].percent:
             raise InvalidField(f"{path}.percent", "must not be more than the tier's before: who gives up earlier gets no less")
-    if not 0 <= terms.waitlist_closes_minutes_before <= limits.WAITLIST_CLOSES_MINUTES_MAX:
-        raise InvalidField(f"{field}.waitlist_closes_before", "needs 0 seconds to 30 days")
-    if not 0 <= terms.waitlist_max <= limits.WAITLIST_MAX:
-        raise InvalidField(f"{field}.waitlist_max", f"needs 0 to {limits.WAITLIST_MAX}")
-    if not 0 <= terms.hold_percent_max <= 100:
-        raise InvalidField(f"{field}.hold_percent_max", "needs 0 to 100")

@@ -126,14 +126,17 @@ def keep(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_
 def event_data(booking: Booking) -> dict[str, Json]:
     """What an event says of a booking: nothing personal, since events are kept and passed on."""
     price_minor = 0
+    numbers: list[Json] = []
     seats: list[str] = []
     for passenger in booking.passengers:
         price_minor += passenger.fare_minor
+        numbers.append(passenger.number)
         if passenger.seat is not None:
             seats.append(passenger.seat.label)
     return {
         "state": booking.state.value,
         "passenger_count": len(booking.passengers),
+        "passenger_numbers": numbers,
         "seats": seats,
         "price_minor": price_minor,
         "refunded_minor": sum([refund.minor for refund in booking.refunds]) if booking.refunds else 0,

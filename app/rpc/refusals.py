@@ -41,6 +41,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.HOLD_EXPIRED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.HOLDS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.HOLD_TOO_SOON: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.BOOKER_LIMIT: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.FARE_HIGHER: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.PAYMENT_DECLINED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.PAYMENT_INSUFFICIENT: grpc.StatusCode.ABORTED,
@@ -75,6 +76,7 @@ RETRY_SECONDS: dict[Reason, float] = {
     Reason.HOLDS_FULL: 60.0,
     Reason.HOLD_TOO_SOON: float(limits.HOLD_AGAIN_SECONDS),
     Reason.TOO_MANY_REFUSALS: 3600.0,
+    Reason.BOOKER_LIMIT: 60.0,
     Reason.WEBHOOKS_FULL: 60.0,
 }
 

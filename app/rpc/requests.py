@@ -20,6 +20,7 @@ from app.domain.booking import (
     UpdateBooking,
 )
 from app.domain.hold import split_hold_id
+from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person, email_key, identified, require_operator
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
@@ -41,7 +42,7 @@ _RIDES_MAX = 4_096  # rides that are asked for again and again, each under a kil
 def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) -> CreateBooking:
     """Refuses what is missing, malformed or contradicts itself."""
     address = identified(caller)
-    passengers = _passengers(request.passengers)
+    passengers = _passengers(request.passengers, address)
     request_id = fields.request_id(request.request_id)
     train_id, travel_date, origin, destination = _ride(
         request.train_id, request.travel_date, request.origin, request.destination
@@ -126,27 +127,37 @@ def update_booking(caller: Caller, request: booking_pb2.UpdateBookingRequest) ->
         ),
         fields=masked,
         etag=request.etag,
+        numbers=_numbers(request.passengers),
     )
 
 
 def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> ChangeSeat:
-    """A seat number of 0 stands for the next one."""
+    """A seat number of 0 stands for the next one. Who moves is named by number, by address, or by both."""
     identified(caller)
+    if not request.passenger_number and not request.passenger_email:
+        raise InvalidField("passenger_email", "is required, or passenger_number")
+    if request.passenger_number:
+        _check_passenger_number(request.passenger_number, "passenger_number")
     if request.seat_number < 0:
         raise InvalidField("seat_number", "must not be negative")
     return ChangeSeat(
         caller=caller,
         reference=fields.reference(request.reference),
-        passenger_email=fields.email(request.passenger_email, "passenger_email"),
+        passenger_email=fields.email(request.passenger_email, "passenger_email") if request.passenger_email else "",
         section=fields.section(request.section),
         seat_number=request.seat_number,
         etag=request.etag,
+        passenger_number=request.passenger_number,
     )
 
 
 def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) -> CancelBooking:
-    """No addresses stand for all passengers."""
+    """No numbers and no addresses stand for all passengers."""
     identified(caller)
+    if len(request.passenger_numbers) > limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField("passenger_numbers", f"has more than {limits.PASSENGERS_PER_BOOKING_MAX} numbers")
+    for index, number in enumerate(request.passenger_numbers):
+        _check_passenger_number(number, f"passenger_numbers[{index}]")
     if len(request.passenger_emails) > limits.PASSENGERS_PER_BOOKING_MAX:
         raise InvalidField("passenger_emails", f"has more than {limits.PASSENGERS_PER_BOOKING_MAX} addresses")
     return CancelBooking(
@@ -157,6 +168,7 @@ def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) ->
         ),
         validate_only=request.validate_only,
         etag=request.etag,
+        passenger_numbers=tuple(request.passenger_numbers),
     )
 
 
@@ -192,7 +204,10 @@ def _terms(message: operator_pb2.Train) -> SalesTerms:
             raise InvalidField("train.waitlist_closes_before", "must be whole minutes")
     waitlist_max = message.waitlist_max if message.HasField("waitlist_max") else DEFAULT_TERMS.waitlist_max
     hold_percent_max = message.hold_percent_max if message.HasField("hold_percent_max") else DEFAULT_TERMS.hold_percent_max
-    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max, hold_percent_max)
+    booker_max = DEFAULT_TERMS.passengers_per_booker_max
+    if message.HasField("passengers_per_booker_max"):
+        booker_max = message.passengers_per_booker_max
+    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max, hold_percent_max, booker_max)
 
 
 def _timetable_stop(message: operator_pb2.TrainStop, field: str) -> TimetableStop:
@@ -218,18 +233,28 @@ def _call(text: str, day_offset: int, field: str) -> Call | None:
         raise InvalidField(f"{field}_time", f"{text!r} is no local time in the form HH:MM") from None
 
 
-def _passengers(messages: Sequence[seat_pb2.Passenger]) -> tuple[Person, ...]:
+def _passengers(messages: Sequence[seat_pb2.Passenger], booker: str) -> tuple[Person, ...]:
     _require_passenger_count(len(messages))
     people = tuple(
         [
             Person(one.first_name, one.last_name, one.email)
             if fields.is_ordinary(one.first_name, one.last_name, one.email)
-            else fields.person(one.first_name, one.last_name, one.email, f"passengers[{index}]")
+            else _unusual_person(one, index)
             for index, one in enumerate(messages)
         ]
     )
-    _require_distinct(people)
+    _require_distinct(people, booker)
     return people
+
+
+def _unusual_person(message: seat_pb2.Passenger, index: int) -> Person:
+    """A passenger with unusual names, an unusual address, or none: the booker's stands for it, but not for the first one's."""
+    field = f"passengers[{index}]"
+    if index and not message.email.strip():
+        return Person(
+            fields.name(message.first_name, f"{field}.first_name"), fields.name(message.last_name, f"{field}.last_name"), ""
+        )
+    return fields.person(message.first_name, message.last_name, message.email, field)
 
 
 def _booker(address: str, passengers: tuple[Person, ...]) -> Person:
@@ -246,14 +271,16 @@ def _require_passenger_count(count: int) -> None:
         raise InvalidField("passengers", f"has {count} passengers; needs 1 to {limits.PASSENGERS_PER_BOOKING_MAX}")
 
 
-def _require_distinct(passengers: tuple[Person, ...]) -> None:
+def _require_distinct(passengers: tuple[Person, ...], booker: str) -> None:
     if len(passengers) == 1:
         return
     seen: set[str] = set()
     for index, person in enumerate(passengers):
-        if person.key in seen:
-            raise InvalidField(f"passengers[{index}].email", f"{person.email} stands twice in this booking")
-        seen.add(person.key)
+        _, key = identity_of(person, email_key(booker))
+        if key in seen:
+            name = f"{person.first_name} {person.last_name}"
+            raise InvalidField(f"passengers[{index}].email", f"{name} with this address stands twice in this booking")
+        seen.add(key)
 
 
 def _seat_numbers(request: booking_pb2.CreateBookingRequest) -> tuple[int, ...]:
@@ -308,9 +335,29 @@ def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:
     return frozenset(masked)
 
 
+def _numbers(passengers: Sequence[seat_pb2.Passenger]) -> tuple[int, ...]:
+    """The passengers' numbers: one for each, or none at all. Refuses a mixture, and a number twice."""
+    numbers = tuple(passenger.number for passenger in passengers)
+    if not any(numbers):
+        return ()
+    for index, number in enumerate(numbers):
+        field = f"passengers[{index}].number"
+        if not number:
+            raise InvalidField(field, "is required, since other passengers are named by number")
+        _check_passenger_number(number, field)
+        if number in numbers[:index]:
+            raise InvalidField(field, f"passenger {number} stands twice in this request")
+    return numbers
+
+
+def _check_passenger_number(number: int, field: str) -> None:
+    if not 1 <= number <= limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField(field, f"needs 1 to {limits.PASSENGERS_PER_BOOKING_MAX}")
+
+
 def _masked_person(message: seat_pb2.Passenger, masked: frozenset[str], field: str) -> Person:
     return Person(
         fields.name(message.first_name, f"{field}.first_name") if "first_name" in masked else "",
         fields.name(message.last_name, f"{field}.last_name") if "last_name" in masked else "",
-        fields.email(message.email, f"{field}.email") if "email" in masked else "",
+        fields.email(message.email, f"{field}.email") if "email" in masked and message.email.strip() else "",
     )

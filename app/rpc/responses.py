@@ -102,6 +102,7 @@ def _fill_passenger(message: seat_pb2.Passenger, one: Passenger) -> None:
     message.first_name = person.first_name
     message.last_name = person.last_name
     message.email = person.email
+    message.number = one.number
     if place is None:
         return
     seat_part = message.seat
@@ -138,7 +139,9 @@ def _times(create_time: datetime, update_time: datetime) -> bytes:
 
 
 def booking(view: BookingView) -> booking_pb2.Booking:
-    """A booking."""
+    """A booking; of one that the caller does not see any more, what was the caller's own."""
+    if view.own is not None:
+        return _own_part(view.booking, view.own)
     value = view.booking
     price_minor = sum([one.fare_minor for one in value.passengers])
     is_paid = value.payment_id and (value.charged_minor or view.payment is not None)
@@ -166,6 +169,22 @@ def booking(view: BookingView) -> booking_pb2.Booking:
     if value.refunds:
         answer.refunds.extend(_refunds(view))
     return answer
+
+
+def _own_part(value: Booking, own: Iterable[Passenger]) -> booking_pb2.Booking:
+    """What a passenger who is off a booking is told of it: nothing of others, of money, or of what became of it since."""
+    journey = value.journey
+    return booking_pb2.Booking(
+        reference=value.reference,
+        state=booking_pb2.BOOKING_STATE_CANCELLED,
+        train_id=journey.train_id,
+        travel_date=journey.travel_date,
+        origin=journey.origin,
+        destination=journey.destination,
+        depart_time=timestamp(journey.depart),
+        arrive_time=timestamp(journey.arrive),
+        cancelled_passengers=[passenger(one) for one in own],
+    )
 
 
 def _fill_payment(message: booking_pb2.Payment, view: BookingView) -> None:
@@ -349,6 +368,7 @@ def train(kept: KeptTrain, *, validate_only: bool = False) -> operator_pb2.Train
         waitlist_closes_before=Duration(seconds=60 * value.terms.waitlist_closes_minutes_before),
         waitlist_max=value.terms.waitlist_max,
         hold_percent_max=value.terms.hold_percent_max,
+        passengers_per_booker_max=value.terms.passengers_per_booker_max,
         validate_only=validate_only,
     )
 

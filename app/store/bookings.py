@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain.access import is_seen_by
 from app.domain.booking import Booking, BookingState, Passenger
-from app.domain.people import email_keys
+from app.domain.people import email_key, email_keys
 from app.store.documents import booking_from
 from app.store.driver import Collection, Database, Document, any_of, durable, find_at_once, outage_refused, up_to_date
 from app.store.snapshots import Snapshot
@@ -90,8 +91,7 @@ class Bookings:
         self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int
     ) -> list[Booking]:
         """At most `limit` bookings of a person, in the order of `receipt_key`, behind `after`."""
-        match = receipts_match(query)
-        found: set[str] = set()
+        match, person_key = receipts_match(query), email_key(query.email)
         readable: dict[str, Booking] = {}
         count = limit
         for _ in range(_PAGES_MAX):
@@ -101,12 +101,12 @@ class Bookings:
             (recent,) = await snapshot.aggregate(self._runs, receipts_pipeline(match, page, references), most=1)
             newer = {document["_id"] for document in recent["newer"]}
             documents = [document for document in settled if document["_id"] not in newer] + recent["asked_for"]
-            found.update(document["_id"] for document in documents)
             page_of = decode_by_id("bookings", documents, booking_from)
-            readable |= page_of
-            # Read on where others take the place of one whose newer form is not asked for any more, or that is unreadable.
+            readable |= {reference: found for reference, found in page_of.items() if is_seen_by(found, person_key)}
+            # All up to the earlier of these are known. Read on only where others take the place of one: its newer form is not
+            # asked for any more, or the person has left it, or it is unreadable.
             lasts = [_receipt_key(rows[-1]) for rows in (settled, recent["asked_for"]) if len(rows) == count]
-            if not lasts or (newer <= found and not page_of.unreadable):
+            if not lasts or sum(receipt_key(found) <= min(lasts) for found in readable.values()) >= limit:
                 break
             after, count = min(lasts), max(limit, _PAGE_PAST_GAPS)
         return sorted(readable.values(), key=receipt_key)[:limit]
@@ -130,7 +130,7 @@ class Bookings:
         # A row shows nothing of these, and a booking may have hundreds of refunds.
         unseen = {"cancelled_passengers": 0, "refunds": 0}
         in_section: list[Document] = [
-            {"$unwind": "$passengers"},
+            {"$unwind": {"path": "$passengers", "includeArrayIndex": "passenger_index"}},
             {"$match": {"passengers.section": section}},
             {"$project": unseen},
         ]
@@ -138,8 +138,7 @@ class Bookings:
         async def fetch(behind: RowKey | None, count: int) -> list[Document]:
             page = _page(_ROW_ORDER, behind, count)
             rows = await snapshot.aggregate(self._bookings, [{"$match": confirmed}, *in_section, *page], most=count)
-            # The pipeline leaves one passenger in each row.
-            return [{**document, "passengers": [document["passengers"]], "cancelled_passengers": []} for document in rows]
+            return [_row_of(document) for document in rows]
 
         settled = await read_page("bookings", fetch, _row_key, booking_from, after, limit)
         rows = [
@@ -156,6 +155,12 @@ def row_key(row: tuple[Booking, Passenger]) -> RowKey:
     """Where a passenger stands in a section's list."""
     booking, passenger = row
     return passenger.place.number, booking.reference
+
+
+def _row_of(document: Document) -> Document:
+    """A booking with the one passenger that the pipeline leaves in a row, numbered by its place where it has no number."""
+    passenger = {"passenger_number": document["passenger_index"] + 1, **document["passengers"]}
+    return {**document, "passengers": [passenger], "cancelled_passengers": []}
 
 
 def _row_key(document: Mapping[str, Any]) -> RowKey:

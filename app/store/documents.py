@@ -2,21 +2,26 @@
 
 Belongs here: the shape of every document, both ways. Does not: statements.
 
-train_runs  {_id: "<train_id>:<date>", version, train_id, travel_date, number, stops: [...], stop_forms: [...],
-             arrive_time: at the last stop, missing where an earlier version has made the run,
+train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel_date, number, stops: [...],
+             stop_forms: [...], arrive_time: at the last stop, missing where an earlier version has made the run,
              sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer per seat],
              freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, terms,
              ended_holds: {"<key>": [owner_key, legs, [[section, number], ...], expire_time, was_used]},
              holds: {"<key>": {owner_key, legs, seats: [[section, coach, number], ...], fare_minor, expire_time, ...}},
              waiting: {"<number>": [reference, section, legs, count]}, waiting_number,
              recent: [bookings], outbox: [documents as in events]}
-bookings    {_id: reference, run_id, request_id, fingerprint, state, user, emails: [as compared], passengers: [...],
-             cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section, waiting_number,
-             payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], changes_before, and the whole journey}
+bookings    {_id: reference, schema_version, run_id, request_id, fingerprint, state, user, emails: [as compared],
+             passengers: [...], cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section,
+             waiting_number, payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}], changes_before,
+             is_vacated, and the whole journey}; a passenger is {passenger_number, first_name, last_name, email, section,
+             coach, number, fare_minor}
 events      {_id: "<run>:<version>", run_id, version, time, event_count, events: [{type, subject, data, trace_parent}], is_new},
             all events of one commit
 trains      {_id: train_id, ...}
 users       {_id: address as compared, first_name, last_name, email, create_time; once it has changed: version, update_time}
+
+Documents without a `schema_version` are of the first version: passengers have no `passenger_number` and are numbered by order,
+those who travel before those who have left. Keys of passengers are not stored; they follow from names and addresses.
 
 The seats are arrays of integers, so that a sale writes one number at a known path, whatever the size of the train.
 """
@@ -29,6 +34,7 @@ from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
 from app.domain.events import Event, EventType, commit_id, event_id, sequence_of, version_of
 from app.domain.hold import EndedHold, Hold
 from app.domain.money import Money
+from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
 from app.domain.run import TrainRun, Waiting, run_id
 from app.domain.seats import CoachSeats, SectionSeats
@@ -37,6 +43,8 @@ from app.store.driver import Document
 from app.store.selling_shapes import BOOKING, COMMIT, EVENT, PERSON, RUN_WITHOUT_BOOKINGS
 from app.store.shapes import UnreadableError
 from app.store.train_documents import all_stop_forms, terms_document, terms_from
+
+SCHEMA_VERSION = 2  # of the shape of runs and bookings; version 2 numbers passengers, version 1 did not say its version
 
 # -- bookings
 
@@ -60,17 +68,19 @@ def _person_from(document: Document) -> Person:
 def _passenger_document(passenger: Passenger) -> Document:
     person, seat = passenger.person, passenger.seat
     document: Document = {"first_name": person.first_name, "last_name": person.last_name, "email": person.email}
+    document["passenger_number"] = passenger.number
     if seat is not None:
         document["section"], document["coach"], document["number"] = seat.section, seat.coach, seat.number
     document["fare_minor"] = passenger.fare_minor
     return document
 
 
-def passenger_from(document: Document) -> Passenger:
-    """A passenger of a booking."""
+def passenger_from(document: Document, user_key: str, order: int) -> Passenger:
+    """Decode a passenger of this booker's; `order`, from 1, is the number of one that was stored without."""
     seat = Seat(document["section"], document["coach"], document["number"]) if "number" in document else None
     person = _person_from(document)
-    return Passenger(person, email_key(person.email), seat, document["fare_minor"])
+    address, key = identity_of(person, user_key)
+    return Passenger(person, document.get("passenger_number", order), address, key, seat, document["fare_minor"])
 
 
 def booking_document(booking: Booking) -> Document:
@@ -82,10 +92,11 @@ def own_document(booking: Booking) -> Document:
     """A booking without its journey, which is the same for many."""
     emails = {booking.user_key: None}
     for passenger in (*booking.passengers, *booking.cancelled_passengers):
-        emails[passenger.key] = None
+        emails[passenger.email_key] = None
     created = _plain(booking.create_time)
     return {
         "_id": booking.reference,
+        "schema_version": SCHEMA_VERSION,
         "request_id": booking.request_id,
         "fingerprint": booking.fingerprint,
         "state": booking.state.value,
@@ -115,6 +126,8 @@ def _what_few_have(booking: Booking) -> Document:
         few["authorization_id"] = booking.authorization_id
     if booking.changes_before:
         few["changes_before"] = booking.changes_before
+    if booking.is_vacated:
+        few["is_vacated"] = True
     if booking.refunds:
         few["refunds"] = [{"id": one.refund_id, "minor": one.minor, "time": _plain(one.time)} for one in booking.refunds]
     return few
@@ -144,6 +157,8 @@ def booking_from(document: Document) -> Booking:
     """Decode a booking. Raises UnreadableError."""
     BOOKING.check(document)
     user = _person_from(document["user"])
+    user_key = email_key(user.email)
+    travelling, left = document["passengers"], document["cancelled_passengers"]
     journey = Journey(
         train_id=document["train_id"],
         travel_date=document["travel_date"],
@@ -160,9 +175,11 @@ def booking_from(document: Document) -> Booking:
         fingerprint=document["fingerprint"],
         state=BookingState(document["state"]),
         user=user,
-        user_key=email_key(user.email),
-        passengers=tuple(passenger_from(passenger) for passenger in document["passengers"]),
-        cancelled_passengers=tuple(passenger_from(passenger) for passenger in document["cancelled_passengers"]),
+        user_key=user_key,
+        passengers=tuple(passenger_from(passenger, user_key, order) for order, passenger in enumerate(travelling, 1)),
+        cancelled_passengers=tuple(
+            passenger_from(passenger, user_key, order) for order, passenger in enumerate(left, 1 + len(travelling))
+        ),
         journey=journey,
         currency=document["currency"],
         create_time=document["create_time"],
@@ -175,6 +192,7 @@ def booking_from(document: Document) -> Booking:
         charged_minor=document["charged_minor"],
         refunds=tuple(RefundDue(one["id"], one["minor"], one["time"]) for one in document.get("refunds", ())),
         changes_before=document.get("changes_before", 0),
+        is_vacated=document.get("is_vacated", False),
     )
 
 
@@ -185,6 +203,7 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
     """A new run, without bookings."""
     return {
         "_id": run.run_id,
+        "schema_version": SCHEMA_VERSION,
         "version": run.version,
         "train_id": run.train_id,
         "travel_date": run.travel_date,

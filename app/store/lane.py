@@ -388,4 +388,4 @@ def _cached_passengers(lane: Lane) -> int:
     """How many passengers a cached run takes the memory of: seats take about a hundredth of one each, and the rest ten."""
     if lane.kept is None:
         return 0
-    return len(lane.kept.run.live_passengers) + 10 + sum(section.size for section in lane.kept.run.sections) // 100
+    return len(lane.kept.run.travellers.references) + 10 + sum(section.size for section in lane.kept.run.sections) // 100

@@ -17,12 +17,13 @@ acknowledged; after a crash, whoever loads the run next finds it there, and so d
 
 import logging
 from collections.abc import Collection as Collected
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from app.domain.booking import LIVE_STATES, Booking
-from app.domain.people import email_key
+from app.domain.passenger import identity_of
+from app.domain.people import Person, email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
 from app.domain.timetable import Journey
@@ -98,7 +99,8 @@ class TrainRuns:
         where the run or one of these bookings cannot be read: such a run cannot be sold safely.
         """
         live = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}}
-        wanted = {"passengers.email": 1, "revision": 1}
+        names = ("first_name", "last_name", "email")
+        wanted = {"user.email": 1, "revision": 1, **{f"passengers.{name}": 1 for name in names}}
         waiting: list[Document] = []
         with outage_refused():
             query = {"_id": run_id}
@@ -114,9 +116,7 @@ class TrainRuns:
                 waiting = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
         with reading("train_runs", run_id):
             run.take_over(map(booking_from, waiting))
-            run.live_passengers = {
-                email_key(passenger["email"]): booking["_id"] for booking in settled for passenger in booking["passengers"]
-            }
+            run.travellers.load(_travellers(settled))
             recent = _newer(document["recent"], settled)
             run.take_over(map(booking_from, recent.values()))
         kept = KeptRun(run, carried=recent, carried_news={one["_id"]: one for one in document["outbox"]})
@@ -333,6 +333,16 @@ def _committed(kept: KeptRun, prepared: _Prepared) -> None:
     kept.untold.update(prepared.news)
     kept.told.difference_update(prepared.told)
     kept.run.committed()
+
+
+def _travellers(bookings: list[Document]) -> Iterator[tuple[str, str, str]]:
+    """The key of each passenger of these bookings, with the booking's reference and its booker's address as compared."""
+    for booking in bookings:
+        user_key = email_key(booking["user"]["email"])
+        for passenger in booking["passengers"]:
+            person = Person(passenger["first_name"], passenger["last_name"], passenger["email"])
+            _, key = identity_of(person, user_key)
+            yield key, booking["_id"], user_key
 
 
 def _is_known(booking: Booking | None, document: Document) -> bool:

@@ -18,7 +18,7 @@ USER = Shape(
 
 PASSENGER = Shape(
     {"first_name": str, "last_name": str, "email": str, "fare_minor": int},
-    {"section": str, "coach": str, "number": int},
+    {"passenger_number": int, "section": str, "coach": str, "number": int},  # no passenger_number in the first version
 )
 REFUND_DUE = Shape({"id": str, "minor": int, "time": datetime})
 BOOKING = Shape(
@@ -52,6 +52,8 @@ BOOKING = Shape(
         "payment_id": str,
         "authorization_id": str,
         "changes_before": int,
+        "is_vacated": bool,
+        "schema_version": int,
         "refunds": ListOf(REFUND_DUE),
     },
 )
@@ -78,7 +80,7 @@ SECTION = Shape(
 )
 TERMS = Shape(
     {"waitlist_closes_minutes_before": int, "waitlist_max": int, "refund_tiers": ListOf(Row(int, int))},
-    {"hold_percent_max": int},
+    {"hold_percent_max": int, "passengers_per_booker_max": int},
 )
 HOLD = Shape(
     {
@@ -108,7 +110,7 @@ RUN_WITHOUT_BOOKINGS = Shape(
         "waiting": MapOf(Row(str, str, int, int), has_numbers=True),
     },
     # Owner, legs, places, end, and whether a booking used it. Runs of earlier versions have none.
-    {"ended_holds": MapOf(Row(str, int, ListOf(Row(str, int)), datetime, bool))},
+    {"schema_version": int, "ended_holds": MapOf(Row(str, int, ListOf(Row(str, int)), datetime, bool))},
 )
 # What a commit needs besides: bookings and events are judged one by one.
 RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})

@@ -6,9 +6,8 @@ Belongs here: the shape of a train's document, both ways. Does not: runs and boo
 from collections.abc import Iterable
 from datetime import datetime, time
 
-from app.domain import limits
 from app.domain.money import Money
-from app.domain.terms import RefundTier, SalesTerms
+from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
 from app.domain.train import Coach, KeptTrain, Section, Train
 from app.store.driver import Document
@@ -103,11 +102,18 @@ def terms_document(terms: SalesTerms) -> Document:
         "waitlist_closes_minutes_before": terms.waitlist_closes_minutes_before,
         "waitlist_max": terms.waitlist_max,
         "hold_percent_max": terms.hold_percent_max,
+        "passengers_per_booker_max": terms.passengers_per_booker_max,
     }
 
 
 def terms_from(document: Document) -> SalesTerms:
     """The other way."""
     tiers = tuple(RefundTier(hours_before, percent) for hours_before, percent in document["refund_tiers"])
-    hold_percent_max = document.get("hold_percent_max", limits.HOLD_PERCENT_DEFAULT)  # which older documents do not have
-    return SalesTerms(tiers, document["waitlist_closes_minutes_before"], document["waitlist_max"], hold_percent_max)
+    return SalesTerms(
+        tiers,
+        document["waitlist_closes_minutes_before"],
+        document["waitlist_max"],
+        # Older documents do not have these.
+        hold_percent_max=document.get("hold_percent_max", DEFAULT_TERMS.hold_percent_max),
+        passengers_per_booker_max=document.get("passengers_per_booker_max", DEFAULT_TERMS.passengers_per_booker_max),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from app.domain.access import cancellable, changeable, own_passengers, sees, visible
 from app.domain.booking import (
     Booking,
     BookingState,
@@ -16,12 +17,13 @@ from app.domain.booking import (
     ChangeSeat,
     CreateBooking,
     HoldSeats,
+    Passenger,
     Placed,
     QuoteBooking,
     ReleaseHold,
     UpdateBooking,
 )
-from app.domain.changing import change_cancelled, changeable, visible
+from app.domain.changing import change_cancelled
 from app.domain.decisions import Outcome
 from app.domain.hold import Hold, split_hold_id
 from app.domain.money import Money
@@ -40,11 +42,14 @@ from app.usecases.paying import Paying
 class BookingView:
     """A booking and what stands elsewhere of it: its place in the line, 0 where it does not wait, and its payment, None while
     nothing was asked of the provider.
+
+    `own` is None for who may see the booking; for a passenger who is off it, those of the own address: all to be shown.
     """
 
     booking: Booking
     waitlist_position: int = 0
     payment: Payment | None = None
+    own: tuple[Passenger, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +134,9 @@ class BookingUseCases:
         if not isinstance(outcome, Cancellation):
             booking = _booking(outcome)  # it was cancelled before
             outcome = Cancellation(booking, Money(0, booking.currency), booking)
-        after = await self._view(outcome.booking)
-        return CancellationView(after, outcome.refund, await self._view(outcome.before) if command.validate_only else None)
+        after = await self._view_for(command.caller, outcome.booking)
+        before = await self._view_for(command.caller, outcome.before) if command.validate_only else None
+        return CancellationView(after, outcome.refund, before)
 
     async def hold(self, command: HoldSeats, deadline: float) -> Hold:
         """Keeps seats for a while; see `app.domain.holding`."""
@@ -145,6 +151,10 @@ class BookingUseCases:
         if parts is None:
             raise InvalidField("hold_id", "is no name of a hold")
         await self._store.lanes.submit(run_id(parts[0], parts[1]), command, deadline)
+
+    async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
+        """A booking as this caller, who may have been its passenger, is to see it."""
+        return await self._view(booking) if sees(booking, caller) else BookingView(booking, own=own_passengers(booking, caller))
 
     async def _view(self, booking: Booking) -> BookingView:
         """A booking as a command has left it, for its buyer."""
@@ -175,7 +185,9 @@ class BookingUseCases:
     async def _find_changeable(self, command: Change) -> Booking:
         reference = command.reference
         found = await self._store.snapshots.read(lambda snapshot: self._store.bookings.find(snapshot, reference))
-        return changeable(found, command.caller, reference)
+        return (
+            cancellable(found, command) if isinstance(command, CancelBooking) else changeable(found, command.caller, reference)
+        )
 
     async def list_receipts(
         self,

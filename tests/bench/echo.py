@@ -6,6 +6,8 @@ size. Does not: anything that a sale needs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,7 +20,11 @@ from tests.bench.requests import ECHO
 def ordinary_booking() -> booking_pb2.Booking:
     """A booking of one passenger with every field set that the service sets."""
     seat = seat_pb2.Seat(section="A", coach="12", number=1_234, label="A-1234")
-    person = {"first_name": "Passenger", "last_name": "Number-001234", "email": "passenger-001234@bench.example"}
+    person: dict[str, Any] = {
+        "first_name": "Passenger",
+        "last_name": "Number-001234",
+        "email": "passenger-001234@bench.example",
+    }
     moment, timetabled = Timestamp(seconds=1_800_000_000, nanos=123_000_000), Timestamp(seconds=1_800_000_000)
     return booking_pb2.Booking(
         reference="K7M2QX",
@@ -29,7 +35,7 @@ def ordinary_booking() -> booking_pb2.Booking:
         destination="Paris Gare du Nord",
         depart_time=timetabled,
         arrive_time=timetabled,
-        passengers=[seat_pb2.Passenger(seat=seat, **person)],
+        passengers=[seat_pb2.Passenger(seat=seat, number=1, **person)],
         price=Money(currency_code="USD", units=20),
         seats_together=True,
         user=seat_pb2.User(**person),

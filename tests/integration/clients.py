@@ -215,17 +215,22 @@ class Phone:
         )
         return await self.bookings.UpdateBooking(request, **self._options)
 
-    async def move(self, reference: str, name: str = "", **asked: Any) -> booking_pb2.Booking:
-        """Moves a passenger, the phone's owner unless another is named."""
-        request = booking_pb2.ChangeSeatRequest(reference=reference, passenger_email=address(name or self.name), **asked)
+    async def move(self, reference: str, name: str = "", *, number: int = 0, **asked: Any) -> booking_pb2.Booking:
+        """Moves a passenger, by name or number; the phone's owner unless another is named."""
+        email = address(name or ("" if number else self.name))
+        request = booking_pb2.ChangeSeatRequest(reference=reference, passenger_email=email, passenger_number=number, **asked)
         return await self.bookings.ChangeSeat(request, **self._options)
 
-    async def cancel(self, reference: str, *names: str, **asked: Any) -> booking_pb2.Booking:
+    async def cancel(self, reference: str, *names: str | int, **asked: Any) -> booking_pb2.Booking:
         return (await self.give_back(reference, *names, **asked)).booking
 
-    async def give_back(self, reference: str, *names: str, **asked: Any) -> booking_pb2.CancelBookingResponse:
-        """Cancels; the booking, and what comes back."""
-        request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=map(address, names), **asked)
+    async def give_back(self, reference: str, *names: str | int, **asked: Any) -> booking_pb2.CancelBookingResponse:
+        """Cancels for all, or for passengers by name or number; the booking, and what comes back."""
+        emails = [address(name) for name in names if isinstance(name, str)]
+        numbers = [number for number in names if isinstance(number, int)]
+        request = booking_pb2.CancelBookingRequest(
+            reference=reference, passenger_emails=emails, passenger_numbers=numbers, **asked
+        )
         return await self.bookings.CancelBooking(request, **self._options)
 
     async def run_of(self, run: Run, **asked: Any) -> train_pb2.TrainRun:

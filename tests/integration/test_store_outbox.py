@@ -92,6 +92,7 @@ async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
         "state": "CONFIRMED",
         "seats": ["A-1", "A-2"],
         "passenger_count": 2,
+        "passenger_numbers": [1, 2],
         "price_minor": 4_000,
         "refunded_minor": 0,
         "currency": "USD",

@@ -18,6 +18,7 @@ async def test_a_train_comes_back_as_it_was_made(world: World) -> None:
     sent.waitlist_closes_before.FromSeconds(90 * 60)
     sent.waitlist_max = 0
     sent.hold_percent_max = 0
+    sent.passengers_per_booker_max = 20
     made = await world.desk.create_train(sent)
     assert made == await world.desk.train("es9014")
     assert (made.create_time.seconds > 0, made.etag) == (True, "1")

@@ -104,7 +104,9 @@ async def take_a_free_seat_off_offer(database: Database) -> None:
 
 
 async def put_gus_on_fays_booking_too(database: Database) -> None:
-    await database["bookings"].update_one(of("fay"), {"$set": {"passengers.0.email": "GUS@example.com"}})
+    await database["bookings"].update_one(
+        of("fay"), {"$set": {"passengers.0.email": "GUS@example.com", "passengers.0.first_name": "GUS"}}
+    )
 
 
 async def lose_dans_place(database: Database) -> None:

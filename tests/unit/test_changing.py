@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain.access import changeable, visible
 from app.domain.booking import Booking, Cancellation
-from app.domain.changing import change_cancelled, changeable, update_booking, visible
+from app.domain.changing import change_cancelled, update_booking
 from app.domain.decisions import decide
 from app.domain.people import Caller, Role, identified, require_operator, require_self_or_operator
 from app.domain.refusals import Reason
@@ -25,6 +26,7 @@ from tests.builders import (
     asks_to_cancel,
     book,
     cancel,
+    key_of,
     sell,
 )
 from tests.snapshots import invalid, refused
@@ -42,10 +44,8 @@ def a_group_booking() -> Booking:
 # -- who may see and change
 
 
-@pytest.mark.parametrize(
-    "caller", [a_caller("bob"), a_caller("BOB@Example.com"), a_caller("ann"), a_caller("ben"), an_operator()]
-)
-def test_who_booked_who_travels_who_travelled_and_operators_see_a_booking(caller: Caller) -> None:
+@pytest.mark.parametrize("caller", [a_caller("bob"), a_caller("BOB@Example.com"), a_caller("ann"), an_operator()])
+def test_who_booked_who_travels_and_operators_see_a_booking(caller: Caller) -> None:
     booking = a_group_booking()
     assert visible(booking, caller, booking.reference) is booking
 
@@ -110,7 +110,7 @@ def test_an_operator_may_change_what_others_booked() -> None:
     ):
         decide(run, command, NOW, {})
     assert run.find(booking.reference) is not None
-    assert run.live_reference("eve@example.com") is None
+    assert run.live_reference(key_of("eve")) is None
 
 
 def test_roles_are_for_operators_and_persons_are_for_themselves() -> None:
@@ -141,7 +141,7 @@ def test_names_and_address_change_and_seat_and_fare_stay() -> None:
     booking = book(run, "ann")
     changed = update_booking(run, asks_for_new_fields(booking, a_person("Eve.New@Example.com", last_name="Lee")), LATER)
     [passenger] = changed.passengers
-    assert (passenger.person.email, passenger.key) == ("Eve.New@Example.com", "eve.new@example.com")
+    assert (passenger.person.email, passenger.email_key) == ("Eve.New@Example.com", "eve.new@example.com")
     assert passenger.person.last_name == "Lee"
     assert (passenger.seat, passenger.fare_minor) == (booking.passengers[0].seat, booking.passengers[0].fare_minor)
     assert (changed.create_time, changed.update_time) == (NOW, LATER)
@@ -156,7 +156,7 @@ def test_only_the_named_fields_change() -> None:
     changed = update_booking(run, asks_for_new_fields(booking, *people, fields=["first_name"]), LATER)
     assert [passenger.person.first_name for passenger in changed.passengers] == ["Anna", "Benny"]
     assert [passenger.person.last_name for passenger in changed.passengers] == ["Doe", "Doe"]
-    assert [passenger.key for passenger in changed.passengers] == ["ann@example.com", "ben@example.com"]
+    assert [passenger.email_key for passenger in changed.passengers] == ["ann@example.com", "ben@example.com"]
 
 
 def test_nothing_to_change_is_no_change() -> None:
@@ -187,16 +187,16 @@ def test_an_address_that_has_only_a_cancelled_booking_is_free() -> None:
     run = a_run()
     cancel(run, book(run, "ann"))
     changed = update_booking(run, asks_for_new_fields(book(run, "ben"), a_person("ann")), NOW)
-    assert run.live_reference("ann@example.com") == changed.reference
-    assert run.live_reference("ben@example.com") is None
+    assert run.live_reference(key_of("ann")) == changed.reference
+    assert run.live_reference(key_of("ben")) is None
 
 
 def test_passengers_of_one_booking_may_swap_their_addresses() -> None:
     run = a_run()
     booking = book(run, "ann", "ben")
     changed = update_booking(run, asks_for_new_fields(booking, a_person("ben"), a_person("ann")), NOW)
-    assert [passenger.key for passenger in changed.passengers] == ["ben@example.com", "ann@example.com"]
-    assert run.live_reference("ann@example.com") == booking.reference
+    assert [passenger.email_key for passenger in changed.passengers] == ["ben@example.com", "ann@example.com"]
+    assert run.live_reference(key_of("ann")) == booking.reference
 
 
 def test_an_address_twice_in_one_booking_is_refused_under_the_second() -> None:
@@ -211,15 +211,15 @@ def test_an_address_may_change_its_spelling() -> None:
     booking = book(run, "ann")
     changed = update_booking(run, asks_for_new_fields(booking, a_person("ANN@example.com"), fields=["email"]), LATER)
     assert changed.passengers[0].person.email == "ANN@example.com"
-    assert run.live_reference("ann@example.com") == booking.reference
+    assert run.live_reference(key_of("ann")) == booking.reference
 
 
 def test_only_those_who_still_travel_are_updated() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann", "ben"), "ann")
     changed = update_booking(run, asks_for_new_fields(booking, a_person("eve"), by=a_caller("ann")), NOW)
-    assert [passenger.key for passenger in changed.passengers] == ["eve@example.com"]
-    assert [passenger.key for passenger in changed.cancelled_passengers] == ["ann@example.com"]
+    assert [passenger.email_key for passenger in changed.passengers] == ["eve@example.com"]
+    assert [passenger.email_key for passenger in changed.cancelled_passengers] == ["ann@example.com"]
 
 
 # -- what stands against any change

@@ -62,6 +62,7 @@ def test_a_sale_is_told() -> None:
         "state": "CONFIRMED",
         "seats": ["A-1", "A-2"],
         "passenger_count": 2,
+        "passenger_numbers": [1, 2],
         "price_minor": 4_000,
         "refunded_minor": 0,
         "currency": "USD",

@@ -28,6 +28,7 @@ from tests.builders import (
     asks_for_seats,
     book,
     cancel,
+    key_of,
     sell,
 )
 
@@ -73,7 +74,7 @@ def put(run: TrainRun, booking: Booking) -> None:
 
 def of_somebody_else(booking: Booking, who: str, reference: str) -> Booking:
     person = a_person(who)
-    return replace(booking, reference=reference, passengers=(replace(booking.passengers[0], person=person, key=person.email),))
+    return replace(booking, reference=reference, passengers=(replace(booking.passengers[0], person=person, key=key_of(who)),))
 
 
 def test_nothing_is_wrong_with_a_run_as_the_service_leaves_it() -> None:

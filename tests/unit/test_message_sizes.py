@@ -90,6 +90,7 @@ def test_20_000_empty_stops_are_refused_within_10_milliseconds() -> None:
 @pytest.mark.parametrize("count", [10, 30_000])
 def test_elements_are_counted_however_many_there_are(count: int) -> None:
     request = booking_pb2.CreateBookingRequest(passengers=[seat_pb2.Passenger()] * count)
+    data, jane = request.SerializeToString(), "jane@example.com"
     with pytest.raises(InvalidField) as refused:
-        requests._passengers(request_of(request.SerializeToString(), booking_pb2.CreateBookingRequest.FromString).passengers)
+        requests._passengers(request_of(data, booking_pb2.CreateBookingRequest.FromString).passengers, jane)
     assert refused.value.field == "passengers"

@@ -6,7 +6,6 @@ import pytest
 
 from app.domain.booking import Seat
 from app.domain.changing import update_booking
-from app.domain.people import email_key
 from app.domain.refusals import Reason
 from app.domain.run import TrainRun, make_run, run_id
 from app.domain.seats import CoachSeats, SectionSeats
@@ -25,12 +24,12 @@ from tests.builders import (
     a_run,
     a_stop,
     a_train,
-    an_address,
     asks_for_new_fields,
     asks_for_seats,
     book,
     cancel,
     fill,
+    key_of,
     wait_for_a_seat,
 )
 from tests.snapshots import invalid, refused, snapshot
@@ -166,7 +165,7 @@ def test_a_run_that_was_read_again_knows_what_it_knew() -> None:
     again.take_over(run.bookings.values())
     assert snapshot(again) == snapshot(run)
     assert not again.journal
-    assert (again.live_reference(an_address("ben")), again.live_reference(an_address("ann"))) == (bookings[1].reference, None)
+    assert (again.live_reference(key_of("ben")), again.live_reference(key_of("ann"))) == (bookings[1].reference, None)
 
 
 def test_nobody_is_found_under_a_reference_that_nobody_has() -> None:
@@ -209,7 +208,7 @@ def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_o
     update_booking(theirs, asks_for_new_fields(first, a_person("ann")), NOW)
     theirs.committed()
     follow(ours, theirs)
-    assert ours.live_reference(email_key("ann@example.com")) == first.reference
+    assert ours.live_reference(key_of("ann@example.com")) == first.reference
     assert snapshot(ours) == snapshot(theirs)
 
 
@@ -245,7 +244,7 @@ def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
     assert snapshot(run) == before
     assert not run.journal
     update_booking(run, asks_for_new_fields(ann, a_person("eve"), a_person("cem")), NOW)
-    assert (run.live_reference("ann@example.com"), run.live_reference("eve@example.com")) == (None, ann.reference)
+    assert (run.live_reference(key_of("ann")), run.live_reference(key_of("eve"))) == (None, ann.reference)
     run.undo()
     assert snapshot(run) == before
 
@@ -270,10 +269,10 @@ def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None
     ours.retain(())
     cancel(theirs, ann, "ben")
     follow(ours, theirs)
-    assert ours.live_passengers == {"ann@example.com": ann.reference}
+    assert ours.travellers.references == {key_of("ann"): ann.reference}
     cancel(theirs, theirs.bookings[ann.reference])
     follow(ours, theirs)
-    assert ours.live_passengers == {}
+    assert ours.travellers.references == {}
 
 
 def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
@@ -282,12 +281,12 @@ def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
     ben, cem = wait_for_a_seat(run, "ben"), wait_for_a_seat(run, "cem")
     run.retain(())
     assert run.bookings.keys() == {ben.reference, cem.reference}
-    assert (run.waiting_count("ben@example.com"), run.live_reference("ann@example.com")) == (1, ann.reference)
+    assert (run.waiting_count("ben@example.com"), run.live_reference(key_of("ann"))) == (1, ann.reference)
     run.take_over([ann])
     cancel(run, ann)
     run.retain(())
     assert run.bookings.keys() == {cem.reference}
-    assert (run.waiting_count("ben@example.com"), run.live_reference("ben@example.com")) == (0, ben.reference)
+    assert (run.waiting_count("ben@example.com"), run.live_reference(key_of("ben"))) == (0, ben.reference)
 
 
 def test_a_booking_that_was_read_later_than_the_run_in_whose_line_it_is_stays_at_hand() -> None:

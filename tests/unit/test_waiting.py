@@ -27,6 +27,7 @@ from tests.builders import (
     book,
     cancel,
     fill,
+    key_of,
     move,
     seat_labels,
     sell,
@@ -161,7 +162,7 @@ def test_a_passenger_who_waits_may_get_another_name_and_keeps_the_place() -> Non
     run.committed()
     assert (changed.state, changed.waiting_number) == (WAITLISTED, waiting.waiting_number)
     cancel(run, sold)
-    assert run.live_reference("eve@example.com") == waiting.reference
+    assert run.live_reference(key_of("eve")) == waiting.reference
     assert seats_now(run, waiting) == [["A-1"]]
 
 

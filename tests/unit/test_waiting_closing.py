@@ -25,6 +25,7 @@ from tests.builders import (
     book,
     cancel,
     fill,
+    key_of,
     seat_labels,
     time_passes,
     wait_for_a_seat,
@@ -48,7 +49,7 @@ def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
     left = cancel(run, waiting, now=DEPARTS_LONDON - A_MOMENT)
     assert (left.state, left.waiting_number) == (CANCELLED, 0)
     assert [refund.minor for refund in left.refunds] == [left.charged_minor]
-    assert (run.waiting, run.live_reference("ann@example.com")) == ({}, None)
+    assert (run.waiting, run.live_reference(key_of("ann"))) == ({}, None)
 
 
 def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_its_place() -> None:
@@ -193,7 +194,7 @@ def test_at_the_instant_at_which_the_line_closes_who_waits_gets_everything_back(
     assert (expired.state, expired.is_live, expired.waiting_number) == (EXPIRED, False, 0)
     assert [(refund.minor, refund.time) for refund in expired.refunds] == [(expired.charged_minor, CLOSES)]
     assert (expired.update_time, expired.revision) == (CLOSES, run.version + 1)
-    assert (run.waiting, run.live_reference("ben@example.com")) == ({}, None)
+    assert (run.waiting, run.live_reference(key_of("ben"))) == ({}, None)
     assert [(event.event_type, event.subject) for event in run.journal.events] == [
         (EventType.BOOKING_EXPIRED, waiting.reference)
     ]

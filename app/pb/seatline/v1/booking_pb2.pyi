@@ -251,7 +251,7 @@ class Booking(message.Message):
 
     @builtins.property
     def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
-        """Who travels, each with a seat, in the order of the request. A CANCELLED booking keeps those it had last."""
+        """Who travels, each with a seat, by number. A CANCELLED booking keeps those it had last."""
 
     @builtins.property
     def cancelled_passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
@@ -613,7 +613,9 @@ class CreateBookingRequest(message.Message):
     """What the payment provider gave the client for a means of payment. May be empty with the built-in ledger."""
     @builtins.property
     def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
-        """Required. 1 to 9 people with distinct addresses."""
+        """Required. 1 to 9 people, none of them twice: address and name together tell them apart. The first needs an address. A booker
+        may have 9 passengers on a run unless the train says otherwise (passengers_per_booker_max; RESOURCE_EXHAUSTED, BOOKER_LIMIT).
+        """
 
     @builtins.property
     def seat_numbers(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
@@ -853,7 +855,9 @@ class UpdateBookingRequest(message.Message):
     """When set, refuses (ABORTED) unless it is the booking's newest."""
     @builtins.property
     def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
-        """Required. As many as travel on the booking, in its order; only the fields in update_mask are read."""
+        """Required. Either each with its number: then those passengers change and all others stay as they are. Or none with a number:
+        then as many as travel on the booking, in its order. Only the fields in update_mask are read. Passenger 1 needs an address.
+        """
 
     @builtins.property
     def update_mask(self) -> field_mask_pb2.FieldMask:
@@ -886,16 +890,21 @@ class ChangeSeatRequest(message.Message):
     SECTION_FIELD_NUMBER: builtins.int
     SEAT_NUMBER_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    PASSENGER_NUMBER_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """Required. Six or eight characters, in any case."""
     passenger_email: builtins.str
-    """Required. Who moves."""
+    """Who moves, by an address that only one passenger of the booking has (the booker's stands for an empty one). Required without
+    passenger_number.
+    """
     section: builtins.str
     """The section to move to. Without it: the one the passenger is in."""
     seat_number: builtins.int
     """The seat's number in that section. Without it: the next one, as in a sale."""
     etag: builtins.str
     """When set, refuses (ABORTED) unless it is the booking's newest."""
+    passenger_number: builtins.int
+    """Who moves, by number. With passenger_email as well, both must name the same passenger."""
     def __init__(
         self,
         *,
@@ -904,10 +913,11 @@ class ChangeSeatRequest(message.Message):
         section: builtins.str = ...,
         seat_number: builtins.int = ...,
         etag: builtins.str = ...,
+        passenger_number: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "passenger_email", b"passenger_email", "reference", b"reference", "seat_number", b"seat_number", "section", b"section"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "passenger_email", b"passenger_email", "passenger_number", b"passenger_number", "reference", b"reference", "seat_number", b"seat_number", "section", b"section"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -921,6 +931,7 @@ class CancelBookingRequest(message.Message):
     PASSENGER_EMAILS_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    PASSENGER_NUMBERS_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """Required. Six or eight characters, in any case."""
     validate_only: builtins.bool
@@ -929,7 +940,13 @@ class CancelBookingRequest(message.Message):
     """When set, refuses (ABORTED) unless it is the booking's newest."""
     @builtins.property
     def passenger_emails(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Who no longer travels. Empty stands for all."""
+        """Who no longer travels, by addresses that only one travelling passenger has each (the booker's stands for an empty one). Without
+        any, and without passenger_numbers: all.
+        """
+
+    @builtins.property
+    def passenger_numbers(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Who no longer travels, by number. With passenger_emails as well, both must name the same passengers."""
 
     def __init__(
         self,
@@ -938,10 +955,11 @@ class CancelBookingRequest(message.Message):
         passenger_emails: abc.Iterable[builtins.str] | None = ...,
         validate_only: builtins.bool = ...,
         etag: builtins.str = ...,
+        passenger_numbers: abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "passenger_emails", b"passenger_emails", "reference", b"reference", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "passenger_emails", b"passenger_emails", "passenger_numbers", b"passenger_numbers", "reference", b"reference", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -959,7 +977,10 @@ class CancelBookingResponse(message.Message):
     """Whether this is a quote, as validate_only of the request asked: nothing was cancelled, nothing is given back."""
     @builtins.property
     def booking(self) -> Booking:
-        """The booking afterwards. In a quote, the booking as it would be afterwards; etag and create_time are those of current_booking."""
+        """The booking afterwards. To a caller who does not see it afterwards, as a passenger who has left: only the reference, the train,
+        the journey, and what was the caller's own, in cancelled_passengers and as CANCELLED. In a quote, the booking as it would be
+        afterwards; etag and create_time are those of current_booking.
+        """
 
     @builtins.property
     def refund(self) -> money_pb2.Money:

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class BookingServiceStub:
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
+    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -86,7 +87,8 @@ class BookingServiceStub:
 
 class BookingServiceServicer:
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
+    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -95,7 +97,8 @@ class BookingServiceServicer:
         Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
         with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
+        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
+        passengers of one booker, busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,8 +127,8 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateBooking(self, request, context):
-        """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a new address
-        already travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
+        """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
+        name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,8 +147,11 @@ class BookingServiceServicer:
     def CancelBooking(self, request, context):
         """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
         answers with it unchanged.
-        Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
-        etag).
+        A passenger of somebody else's booking may take off itself, and whoever else of the booking has the same address, and nobody
+        else (PERMISSION_DENIED). What comes back goes to who paid, by the same terms. When the last passengers leave so, the booking
+        is CANCELLED. Asking again is answered as before, without a refund.
+        Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
+        (departed), ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,7 +236,8 @@ def add_BookingServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class BookingService:
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
+    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
     """
 

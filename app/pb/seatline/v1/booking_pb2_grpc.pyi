@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class BookingServiceStub:
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
+    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -41,7 +42,8 @@ class BookingServiceStub:
     Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
     with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
+    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
+    passengers of one booker, busy); ABORTED; UNAVAILABLE.
     """
     GetBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]
     """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -52,8 +54,8 @@ class BookingServiceStub:
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
     """
     UpdateBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]
-    """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a new address
-    already travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
+    """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
+    name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
     """
     ChangeSeat: grpc.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]
     """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
@@ -64,8 +66,11 @@ class BookingServiceStub:
     CancelBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]
     """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
     answers with it unchanged.
-    Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
-    etag).
+    A passenger of somebody else's booking may take off itself, and whoever else of the booking has the same address, and nobody
+    else (PERMISSION_DENIED). What comes back goes to who paid, by the same terms. When the last passengers leave so, the booking
+    is CANCELLED. Asking again is answered as before, without a refund.
+    Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
+    (departed), ABORTED (stale etag).
     """
     HoldSeats: grpc.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]
     """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
@@ -84,7 +89,8 @@ class BookingServiceStub:
 @typing.type_check_only
 class BookingServiceAsyncStub(BookingServiceStub):
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
+    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -94,7 +100,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
     with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
+    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
+    passengers of one booker, busy); ABORTED; UNAVAILABLE.
     """
     GetBooking: aio.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -105,8 +112,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
     """
     UpdateBooking: aio.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
-    """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a new address
-    already travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
+    """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
+    name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
     """
     ChangeSeat: aio.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
@@ -117,8 +124,11 @@ class BookingServiceAsyncStub(BookingServiceStub):
     CancelBooking: aio.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]  # type: ignore[assignment]
     """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
     answers with it unchanged.
-    Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
-    etag).
+    A passenger of somebody else's booking may take off itself, and whoever else of the booking has the same address, and nobody
+    else (PERMISSION_DENIED). What comes back goes to who paid, by the same terms. When the last passengers leave so, the booking
+    is CANCELLED. Asking again is answered as before, without a refund.
+    Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
+    (departed), ABORTED (stale etag).
     """
     HoldSeats: aio.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]  # type: ignore[assignment]
     """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
@@ -136,7 +146,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
 
 class BookingServiceServicer(metaclass=abc_1.ABCMeta):
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. Anyone else gets
+    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
+    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
     """
 
@@ -150,7 +161,8 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
         with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, busy); ABORTED; UNAVAILABLE.
+        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
+        passengers of one booker, busy); ABORTED; UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -185,8 +197,8 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.UpdateBookingRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
-        """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a new address
-        already travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
+        """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
+        name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
         """
 
     @abc_1.abstractmethod
@@ -209,8 +221,11 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
     ) -> typing.Union[booking_pb2.CancelBookingResponse, abc.Awaitable[booking_pb2.CancelBookingResponse]]:
         """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
         answers with it unchanged.
-        Errors: INVALID_ARGUMENT (no such passenger), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (departed), ABORTED (stale
-        etag).
+        A passenger of somebody else's booking may take off itself, and whoever else of the booking has the same address, and nobody
+        else (PERMISSION_DENIED). What comes back goes to who paid, by the same terms. When the last passengers leave so, the booking
+        is CANCELLED. Asking again is answered as before, without a refund.
+        Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
+        (departed), ABORTED (stale etag).
         """
 
     @abc_1.abstractmethod

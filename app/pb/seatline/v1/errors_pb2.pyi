@@ -58,7 +58,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_BOOKING_NOT_FOUND: _ErrorReason.ValueType  # 7
     """NOT_FOUND: there is no such booking; only operators are told."""
     ERROR_REASON_PASSENGER_ALREADY_BOOKED: _ErrorReason.ValueType  # 8
-    """ALREADY_EXISTS: a passenger already has a live booking on that train and date."""
+    """ALREADY_EXISTS: a passenger, known by address and name, already has a live booking on that train and date."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 9
     """ALREADY_EXISTS: the request_id came before with another body."""
     ERROR_REASON_TRAIN_ALREADY_EXISTS: _ErrorReason.ValueType  # 10
@@ -115,6 +115,8 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """RESOURCE_EXHAUSTED, with RetryInfo: there are as many webhooks as may be."""
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 36
     """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
+    ERROR_REASON_BOOKER_LIMIT: _ErrorReason.ValueType  # 37
+    """RESOURCE_EXHAUSTED, with RetryInfo: the caller would have more passengers on that train and date than one booker may."""
     ERROR_REASON_PAYMENT_REJECTED: _ErrorReason.ValueType  # 38
     """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
     ERROR_REASON_HOLD_TOO_SOON: _ErrorReason.ValueType  # 39
@@ -148,7 +150,7 @@ ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 6
 ERROR_REASON_BOOKING_NOT_FOUND: ErrorReason.ValueType  # 7
 """NOT_FOUND: there is no such booking; only operators are told."""
 ERROR_REASON_PASSENGER_ALREADY_BOOKED: ErrorReason.ValueType  # 8
-"""ALREADY_EXISTS: a passenger already has a live booking on that train and date."""
+"""ALREADY_EXISTS: a passenger, known by address and name, already has a live booking on that train and date."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 9
 """ALREADY_EXISTS: the request_id came before with another body."""
 ERROR_REASON_TRAIN_ALREADY_EXISTS: ErrorReason.ValueType  # 10
@@ -205,6 +207,8 @@ ERROR_REASON_WEBHOOKS_FULL: ErrorReason.ValueType  # 35
 """RESOURCE_EXHAUSTED, with RetryInfo: there are as many webhooks as may be."""
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 36
 """NOT_FOUND: there is no such job, or it is not dead: still to be done, or done, it needs no retry."""
+ERROR_REASON_BOOKER_LIMIT: ErrorReason.ValueType  # 37
+"""RESOURCE_EXHAUSTED, with RetryInfo: the caller would have more passengers on that train and date than one booker may."""
 ERROR_REASON_PAYMENT_REJECTED: ErrorReason.ValueType  # 38
 """FAILED_PRECONDITION: the payment provider cannot take this amount, or this payment; the same request will never be paid."""
 ERROR_REASON_HOLD_TOO_SOON: ErrorReason.ValueType  # 39

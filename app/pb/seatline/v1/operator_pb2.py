@@ -31,7 +31,7 @@ from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
 from app.pb.seatline.v1 import webhook_pb2 as seatline_dot_v1_dot_webhook__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aseatline/v1/operator.proto\x12\x0bseatline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x19seatline/v1/booking.proto\x1a\x15seatline/v1/job.proto\x1a\x16seatline/v1/seat.proto\x1a\x19seatline/v1/webhook.proto\"\x9a\x01\n\tTrainStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x13\n\x0b\x61rrive_time\x18\x04 \x01(\t\x12\x19\n\x11\x61rrive_day_offset\x18\x05 \x01(\x05\x12\x13\n\x0b\x64\x65part_time\x18\x06 \x01(\t\x12\x19\n\x11\x64\x65part_day_offset\x18\x07 \x01(\x05\"9\n\x07Section\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\":\n\x05\x43oach\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07section\x18\x02 \x01(\t\x12\x12\n\nseat_count\x18\x03 \x01(\x05\"\xbd\x03\n\x05Train\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12%\n\x05stops\x18\x03 \x03(\x0b\x32\x16.seatline.v1.TrainStop\x12&\n\x08sections\x18\x04 \x03(\x0b\x32\x14.seatline.v1.Section\x12#\n\x07\x63oaches\x18\x05 \x03(\x0b\x32\x12.seatline.v1.Coach\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12-\n\x0crefund_tiers\x18\x08 \x03(\x0b\x32\x17.seatline.v1.RefundTier\x12\x39\n\x16waitlist_closes_before\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0cwaitlist_max\x18\n \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10hold_percent_max\x18\x0c \x01(\x05H\x01\x88\x01\x01\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x42\x0f\n\r_waitlist_maxB\x13\n\x11_hold_percent_max\"3\n\nRefundTier\x12\x14\n\x0chours_before\x18\x01 \x01(\x05\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"b\n\x12\x43reateTrainRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05train\x18\x02 \x01(\x0b\x32\x12.seatline.v1.Train\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"#\n\x0fGetTrainRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\":\n\x11ListTrainsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListTrainsResponse\x12\"\n\x06trains\x18\x01 \x03(\x0b\x32\x12.seatline.v1.Train\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x18ScheduleTrainRunsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\"4\n\x0bTrainRunKey\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"`\n\x19ScheduleTrainRunsResponse\x12,\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x18.seatline.v1.TrainRunKey\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\"{\n\x1aListSectionBookingsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xdf\x01\n\x0eSectionBooking\x12\x1f\n\x04user\x18\x01 \x01(\x0b\x32\x11.seatline.v1.User\x12)\n\tpassenger\x18\x02 \x01(\x0b\x32\x16.seatline.v1.Passenger\x12\x1f\n\x04seat\x18\x03 \x01(\x0b\x32\x11.seatline.v1.Seat\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12(\n\x05state\x18\x07 \x01(\x0e\x32\x19.seatline.v1.BookingState\"a\n\x1bListSectionBookingsResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x1b.seatline.v1.SectionBooking\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16PromoteWaitlistRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"M\n\x17PromoteWaitlistResponse\x12\x1b\n\x13promoted_references\x18\x01 \x03(\t\x12\x15\n\rwaiting_count\x18\x02 \x01(\x05\x32\xee\t\n\x0fOperatorService\x12\x42\n\x0b\x43reateTrain\x12\x1f.seatline.v1.CreateTrainRequest\x1a\x12.seatline.v1.Train\x12<\n\x08GetTrain\x12\x1c.seatline.v1.GetTrainRequest\x1a\x12.seatline.v1.Train\x12M\n\nListTrains\x12\x1e.seatline.v1.ListTrainsRequest\x1a\x1f.seatline.v1.ListTrainsResponse\x12\x62\n\x11ScheduleTrainRuns\x12%.seatline.v1.ScheduleTrainRunsRequest\x1a&.seatline.v1.ScheduleTrainRunsResponse\x12h\n\x13ListSectionBookings\x12\'.seatline.v1.ListSectionBookingsRequest\x1a(.seatline.v1.ListSectionBookingsResponse\x12\\\n\x0fPromoteWaitlist\x12#.seatline.v1.PromoteWaitlistRequest\x1a$.seatline.v1.PromoteWaitlistResponse\x12H\n\rCreateWebhook\x12!.seatline.v1.CreateWebhookRequest\x1a\x14.seatline.v1.Webhook\x12\x42\n\nGetWebhook\x12\x1e.seatline.v1.GetWebhookRequest\x1a\x14.seatline.v1.Webhook\x12S\n\x0cListWebhooks\x12 .seatline.v1.ListWebhooksRequest\x1a!.seatline.v1.ListWebhooksResponse\x12H\n\rUpdateWebhook\x12!.seatline.v1.UpdateWebhookRequest\x1a\x14.seatline.v1.Webhook\x12V\n\rDeleteWebhook\x12!.seatline.v1.DeleteWebhookRequest\x1a\".seatline.v1.DeleteWebhookResponse\x12T\n\x13RotateWebhookSecret\x12\'.seatline.v1.RotateWebhookSecretRequest\x1a\x14.seatline.v1.Webhook\x12n\n\x15ListWebhookDeliveries\x12).seatline.v1.ListWebhookDeliveriesRequest\x1a*.seatline.v1.ListWebhookDeliveriesResponse\x12G\n\x08ListJobs\x12\x1c.seatline.v1.ListJobsRequest\x1a\x1d.seatline.v1.ListJobsResponse\x12J\n\tRetryJobs\x12\x1d.seatline.v1.RetryJobsRequest\x1a\x1e.seatline.v1.RetryJobsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aseatline/v1/operator.proto\x12\x0bseatline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x19seatline/v1/booking.proto\x1a\x15seatline/v1/job.proto\x1a\x16seatline/v1/seat.proto\x1a\x19seatline/v1/webhook.proto\"\x9a\x01\n\tTrainStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x13\n\x0b\x61rrive_time\x18\x04 \x01(\t\x12\x19\n\x11\x61rrive_day_offset\x18\x05 \x01(\x05\x12\x13\n\x0b\x64\x65part_time\x18\x06 \x01(\t\x12\x19\n\x11\x64\x65part_day_offset\x18\x07 \x01(\x05\"9\n\x07Section\x12\x0c\n\x04name\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\":\n\x05\x43oach\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07section\x18\x02 \x01(\t\x12\x12\n\nseat_count\x18\x03 \x01(\x05\"\x83\x04\n\x05Train\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12%\n\x05stops\x18\x03 \x03(\x0b\x32\x16.seatline.v1.TrainStop\x12&\n\x08sections\x18\x04 \x03(\x0b\x32\x14.seatline.v1.Section\x12#\n\x07\x63oaches\x18\x05 \x03(\x0b\x32\x12.seatline.v1.Coach\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\x12-\n\x0crefund_tiers\x18\x08 \x03(\x0b\x32\x17.seatline.v1.RefundTier\x12\x39\n\x16waitlist_closes_before\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x0cwaitlist_max\x18\n \x01(\x05H\x00\x88\x01\x01\x12&\n\x19passengers_per_booker_max\x18\x0b \x01(\x05H\x01\x88\x01\x01\x12\x1d\n\x10hold_percent_max\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x42\x0f\n\r_waitlist_maxB\x1c\n\x1a_passengers_per_booker_maxB\x13\n\x11_hold_percent_max\"3\n\nRefundTier\x12\x14\n\x0chours_before\x18\x01 \x01(\x05\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"b\n\x12\x43reateTrainRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05train\x18\x02 \x01(\x0b\x32\x12.seatline.v1.Train\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"#\n\x0fGetTrainRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\":\n\x11ListTrainsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListTrainsResponse\x12\"\n\x06trains\x18\x01 \x03(\x0b\x32\x12.seatline.v1.Train\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"S\n\x18ScheduleTrainRunsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\"4\n\x0bTrainRunKey\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"`\n\x19ScheduleTrainRunsResponse\x12,\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x18.seatline.v1.TrainRunKey\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\"{\n\x1aListSectionBookingsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xdf\x01\n\x0eSectionBooking\x12\x1f\n\x04user\x18\x01 \x01(\x0b\x32\x11.seatline.v1.User\x12)\n\tpassenger\x18\x02 \x01(\x0b\x32\x16.seatline.v1.Passenger\x12\x1f\n\x04seat\x18\x03 \x01(\x0b\x32\x11.seatline.v1.Seat\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12(\n\x05state\x18\x07 \x01(\x0e\x32\x19.seatline.v1.BookingState\"a\n\x1bListSectionBookingsResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x1b.seatline.v1.SectionBooking\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16PromoteWaitlistRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"M\n\x17PromoteWaitlistResponse\x12\x1b\n\x13promoted_references\x18\x01 \x03(\t\x12\x15\n\rwaiting_count\x18\x02 \x01(\x05\x32\xee\t\n\x0fOperatorService\x12\x42\n\x0b\x43reateTrain\x12\x1f.seatline.v1.CreateTrainRequest\x1a\x12.seatline.v1.Train\x12<\n\x08GetTrain\x12\x1c.seatline.v1.GetTrainRequest\x1a\x12.seatline.v1.Train\x12M\n\nListTrains\x12\x1e.seatline.v1.ListTrainsRequest\x1a\x1f.seatline.v1.ListTrainsResponse\x12\x62\n\x11ScheduleTrainRuns\x12%.seatline.v1.ScheduleTrainRunsRequest\x1a&.seatline.v1.ScheduleTrainRunsResponse\x12h\n\x13ListSectionBookings\x12\'.seatline.v1.ListSectionBookingsRequest\x1a(.seatline.v1.ListSectionBookingsResponse\x12\\\n\x0fPromoteWaitlist\x12#.seatline.v1.PromoteWaitlistRequest\x1a$.seatline.v1.PromoteWaitlistResponse\x12H\n\rCreateWebhook\x12!.seatline.v1.CreateWebhookRequest\x1a\x14.seatline.v1.Webhook\x12\x42\n\nGetWebhook\x12\x1e.seatline.v1.GetWebhookRequest\x1a\x14.seatline.v1.Webhook\x12S\n\x0cListWebhooks\x12 .seatline.v1.ListWebhooksRequest\x1a!.seatline.v1.ListWebhooksResponse\x12H\n\rUpdateWebhook\x12!.seatline.v1.UpdateWebhookRequest\x1a\x14.seatline.v1.Webhook\x12V\n\rDeleteWebhook\x12!.seatline.v1.DeleteWebhookRequest\x1a\".seatline.v1.DeleteWebhookResponse\x12T\n\x13RotateWebhookSecret\x12\'.seatline.v1.RotateWebhookSecretRequest\x1a\x14.seatline.v1.Webhook\x12n\n\x15ListWebhookDeliveries\x12).seatline.v1.ListWebhookDeliveriesRequest\x1a*.seatline.v1.ListWebhookDeliveriesResponse\x12G\n\x08ListJobs\x12\x1c.seatline.v1.ListJobsRequest\x1a\x1d.seatline.v1.ListJobsResponse\x12J\n\tRetryJobs\x12\x1d.seatline.v1.RetryJobsRequest\x1a\x1e.seatline.v1.RetryJobsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,33 +45,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COACH']._serialized_start=450
   _globals['_COACH']._serialized_end=508
   _globals['_TRAIN']._serialized_start=511
-  _globals['_TRAIN']._serialized_end=956
-  _globals['_REFUNDTIER']._serialized_start=958
-  _globals['_REFUNDTIER']._serialized_end=1009
-  _globals['_CREATETRAINREQUEST']._serialized_start=1011
-  _globals['_CREATETRAINREQUEST']._serialized_end=1109
-  _globals['_GETTRAINREQUEST']._serialized_start=1111
-  _globals['_GETTRAINREQUEST']._serialized_end=1146
-  _globals['_LISTTRAINSREQUEST']._serialized_start=1148
-  _globals['_LISTTRAINSREQUEST']._serialized_end=1206
-  _globals['_LISTTRAINSRESPONSE']._serialized_start=1208
-  _globals['_LISTTRAINSRESPONSE']._serialized_end=1289
-  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_start=1291
-  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_end=1374
-  _globals['_TRAINRUNKEY']._serialized_start=1376
-  _globals['_TRAINRUNKEY']._serialized_end=1428
-  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_start=1430
-  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_end=1526
-  _globals['_LISTSECTIONBOOKINGSREQUEST']._serialized_start=1528
-  _globals['_LISTSECTIONBOOKINGSREQUEST']._serialized_end=1651
-  _globals['_SECTIONBOOKING']._serialized_start=1654
-  _globals['_SECTIONBOOKING']._serialized_end=1877
-  _globals['_LISTSECTIONBOOKINGSRESPONSE']._serialized_start=1879
-  _globals['_LISTSECTIONBOOKINGSRESPONSE']._serialized_end=1976
-  _globals['_PROMOTEWAITLISTREQUEST']._serialized_start=1978
-  _globals['_PROMOTEWAITLISTREQUEST']._serialized_end=2041
-  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_start=2043
-  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_end=2120
-  _globals['_OPERATORSERVICE']._serialized_start=2123
-  _globals['_OPERATORSERVICE']._serialized_end=3385
+  _globals['_TRAIN']._serialized_end=1026
+  _globals['_REFUNDTIER']._serialized_start=1028
+  _globals['_REFUNDTIER']._serialized_end=1079
+  _globals['_CREATETRAINREQUEST']._serialized_start=1081
+  _globals['_CREATETRAINREQUEST']._serialized_end=1179
+  _globals['_GETTRAINREQUEST']._serialized_start=1181
+  _globals['_GETTRAINREQUEST']._serialized_end=1216
+  _globals['_LISTTRAINSREQUEST']._serialized_start=1218
+  _globals['_LISTTRAINSREQUEST']._serialized_end=1276
+  _globals['_LISTTRAINSRESPONSE']._serialized_start=1278
+  _globals['_LISTTRAINSRESPONSE']._serialized_end=1359
+  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_start=1361
+  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_end=1444
+  _globals['_TRAINRUNKEY']._serialized_start=1446
+  _globals['_TRAINRUNKEY']._serialized_end=1498
+  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_start=1500
+  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_end=1596
+  _globals['_LISTSECTIONBOOKINGSREQUEST']._serialized_start=1598
+  _globals['_LISTSECTIONBOOKINGSREQUEST']._serialized_end=1721
+  _globals['_SECTIONBOOKING']._serialized_start=1724
+  _globals['_SECTIONBOOKING']._serialized_end=1947
+  _globals['_LISTSECTIONBOOKINGSRESPONSE']._serialized_start=1949
+  _globals['_LISTSECTIONBOOKINGSRESPONSE']._serialized_end=2046
+  _globals['_PROMOTEWAITLISTREQUEST']._serialized_start=2048
+  _globals['_PROMOTEWAITLISTREQUEST']._serialized_end=2111
+  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_start=2113
+  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_end=2190
+  _globals['_OPERATORSERVICE']._serialized_start=2193
+  _globals['_OPERATORSERVICE']._serialized_end=3455
 # @@protoc_insertion_point(module_scope)

@@ -146,6 +146,7 @@ class Train(message.Message):
     REFUND_TIERS_FIELD_NUMBER: builtins.int
     WAITLIST_CLOSES_BEFORE_FIELD_NUMBER: builtins.int
     WAITLIST_MAX_FIELD_NUMBER: builtins.int
+    PASSENGERS_PER_BOOKER_MAX_FIELD_NUMBER: builtins.int
     HOLD_PERCENT_MAX_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     train_id: builtins.str
@@ -156,6 +157,10 @@ class Train(message.Message):
     """Changes with every change. Output only."""
     waitlist_max: builtins.int
     """How many bookings may wait for one run, 0 to 10,000. Without it: 500."""
+    passengers_per_booker_max: builtins.int
+    """How many passengers one booker may have on live bookings of one run, waiting ones included, 1 to 5,000. Without it: 9.
+    Operators are exempt. Runs keep the number that they were scheduled with.
+    """
     hold_percent_max: builtins.int
     """What share of a run's seats may be on hold at a time, 0 to 100 percent, rounded up; 9 seats always may. Without it: 25."""
     validate_only: builtins.bool
@@ -201,19 +206,24 @@ class Train(message.Message):
         refund_tiers: abc.Iterable[RefundTier] | None = ...,
         waitlist_closes_before: duration_pb2.Duration | None = ...,
         waitlist_max: builtins.int | None = ...,
+        passengers_per_booker_max: builtins.int | None = ...,
         hold_percent_max: builtins.int | None = ...,
         validate_only: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "refund_tiers", b"refund_tiers", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hold_percent_max: _TypeAlias = typing.Literal["hold_percent_max"]  # noqa: Y015
     _WhichOneofArgType__hold_percent_max: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max"]  # noqa: Y015
+    _WhichOneofReturnType__passengers_per_booker_max: _TypeAlias = typing.Literal["passengers_per_booker_max"]  # noqa: Y015
+    _WhichOneofArgType__passengers_per_booker_max: _TypeAlias = typing.Literal["_passengers_per_booker_max", b"_passengers_per_booker_max"]  # noqa: Y015
     _WhichOneofReturnType__waitlist_max: _TypeAlias = typing.Literal["waitlist_max"]  # noqa: Y015
     _WhichOneofArgType__waitlist_max: _TypeAlias = typing.Literal["_waitlist_max", b"_waitlist_max"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hold_percent_max) -> _WhichOneofReturnType__hold_percent_max | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__passengers_per_booker_max) -> _WhichOneofReturnType__passengers_per_booker_max | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__waitlist_max) -> _WhichOneofReturnType__waitlist_max | None: ...
 

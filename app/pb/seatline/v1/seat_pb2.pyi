@@ -84,7 +84,7 @@ class User(message.Message):
 
 @typing.final
 class Passenger(message.Message):
-    """Someone who travels."""
+    """Someone who travels. Address and name together tell passengers apart; several people may share an address."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -92,6 +92,7 @@ class Passenger(message.Message):
     LAST_NAME_FIELD_NUMBER: builtins.int
     EMAIL_FIELD_NUMBER: builtins.int
     SEAT_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
     first_name: builtins.str
     """Given name, 1 to 100 characters of any script, kept as sent but for blanks around it. What cannot be seen is refused: control
     and format characters, blank letters, marks alone, unassigned ones; so are characters that turn the direction of writing.
@@ -100,7 +101,14 @@ class Passenger(message.Message):
     last_name: builtins.str
     """Family name, as first_name."""
     email: builtins.str
-    """Address, at most 254 characters, kept as sent but for blanks around it. Compared as in User."""
+    """Address, at most 254 characters, kept and answered as sent but for blanks around it. Compared as in User. May be
+    empty for passengers after the first: then the booker's address stands for it wherever an address counts (who the passenger
+    is, who sees the booking, whose receipts list it), and answers still have it empty.
+    """
+    number: builtins.int
+    """The passenger's number in the booking, 1 to 9 in the order of CreateBooking. It stays for the life of the booking, also after
+    the passenger has left, and is given to nobody else. Output only, but for UpdateBooking, where it says who is meant.
+    """
     @builtins.property
     def seat(self) -> Seat:
         """Where the passenger sits. Output only; refused in no request, ignored in all."""
@@ -112,9 +120,10 @@ class Passenger(message.Message):
         last_name: builtins.str = ...,
         email: builtins.str = ...,
         seat: Seat | None = ...,
+        number: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["seat", b"seat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "first_name", b"first_name", "last_name", b"last_name", "seat", b"seat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "first_name", b"first_name", "last_name", b"last_name", "number", b"number", "seat", b"seat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
