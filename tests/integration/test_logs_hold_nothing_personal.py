@@ -158,4 +158,5 @@ async def _refused_calls(channel: grpc.aio.Channel, run: Run) -> list[Awaitable[
         phone.create_train(a_train("A1", train_id="wilhelmina")),
         operator.get("h00k-token"),
         operator.train("Wilhelmina"),
+        operator.train("no-such-train"),
     ]
