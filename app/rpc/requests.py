@@ -47,6 +47,9 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
     train_id, travel_date, origin, destination = _ride(
         request.train_id, request.travel_date, request.origin, request.destination
     )
+    seat_numbers = _seat_numbers(request)
+    if seat_numbers and request.hold_id:
+        raise InvalidField("seat_numbers", "must be empty with hold_id, which says which seats")
     return CreateBooking(
         caller,
         _booker(address, passengers),
@@ -57,7 +60,7 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
         destination,
         fields.section(request.section),
         passengers,
-        _seat_numbers(request),
+        seat_numbers,
         _if_full(request.if_full),
         _optional_hold_id(request.hold_id),
     )

@@ -79,7 +79,8 @@ class BookingUseCases:
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
         payment = self._paying.certain(payment_token)
-        must_wait = self._duplicate_refusals.refusal_of(command.caller, self._clock())
+        begin = self._clock()
+        must_wait = self._duplicate_refusals.refusal_of(command.caller, begin)
         if payment is None or must_wait is not None:
             quote = await self._store.lanes.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
             if not isinstance(quote, Money):  # a repeated request, whose booking exists
@@ -87,7 +88,7 @@ class BookingUseCases:
             if must_wait is not None:
                 raise must_wait
             payment = await self._paying.set_aside(command, payment_token, quote)
-        begin = self._clock()
+            begin = self._clock()
         try:
             outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
         except Refusal as refusal:

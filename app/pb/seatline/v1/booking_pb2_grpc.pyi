@@ -39,11 +39,14 @@ class BookingServiceStub:
     def __new__(cls, channel: aio.Channel) -> BookingServiceAsyncStub: ...
     CreateBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.CreateBookingRequest, booking_pb2.Booking]
     """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
-    Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
-    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-    with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
-    passengers of one booker, busy); ABORTED; UNAVAILABLE.
+    Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
+    hold, the seats or the price.
+    Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
+    another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
+    FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
+    FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
+    RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
+    run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
     """
     GetBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]
     """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -97,11 +100,14 @@ class BookingServiceAsyncStub(BookingServiceStub):
     def __init__(self, channel: aio.Channel) -> None: ...
     CreateBooking: aio.UnaryUnaryMultiCallable[booking_pb2.CreateBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
-    Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
-    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-    with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-    run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
-    passengers of one booker, busy); ABORTED; UNAVAILABLE.
+    Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
+    hold, the seats or the price.
+    Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
+    another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
+    FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
+    FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
+    RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
+    run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
     """
     GetBooking: aio.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -158,11 +164,14 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
         """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
-        Either is paid now. The same request_id from the same caller gives the same booking, as it is now.
-        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (a passenger already travels on this run, or request_id
-        with another body); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (seat taken, section full, waiting list closed,
-        run departed, hold expired, payment declined); RESOURCE_EXHAUSTED (waiting list full, too many
-        passengers of one booker, busy); ABORTED; UNAVAILABLE.
+        Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
+        hold, the seats or the price.
+        Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
+        another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
+        FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
+        FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
+        RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
+        run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
         """
 
     @abc_1.abstractmethod

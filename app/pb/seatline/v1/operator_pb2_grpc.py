@@ -121,8 +121,8 @@ class OperatorServiceServicer:
     """
 
     def CreateTrain(self, request, context):
-        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
-        ALREADY_EXISTS (train_id taken, or request_id with another body).
+        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT,
+        also for a fare that the payment provider cannot take; ALREADY_EXISTS (train_id taken, or request_id with another body).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,8 +40,8 @@ class OperatorServiceStub:
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> OperatorServiceAsyncStub: ...
     CreateTrain: grpc.UnaryUnaryMultiCallable[operator_pb2.CreateTrainRequest, operator_pb2.Train]
-    """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
-    ALREADY_EXISTS (train_id taken, or request_id with another body).
+    """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT,
+    also for a fare that the payment provider cannot take; ALREADY_EXISTS (train_id taken, or request_id with another body).
     """
     GetTrain: grpc.UnaryUnaryMultiCallable[operator_pb2.GetTrainRequest, operator_pb2.Train]
     """One train. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -99,8 +99,8 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
 
     def __init__(self, channel: aio.Channel) -> None: ...
     CreateTrain: aio.UnaryUnaryMultiCallable[operator_pb2.CreateTrainRequest, operator_pb2.Train]  # type: ignore[assignment]
-    """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
-    ALREADY_EXISTS (train_id taken, or request_id with another body).
+    """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT,
+    also for a fare that the payment provider cannot take; ALREADY_EXISTS (train_id taken, or request_id with another body).
     """
     GetTrain: aio.UnaryUnaryMultiCallable[operator_pb2.GetTrainRequest, operator_pb2.Train]  # type: ignore[assignment]
     """One train. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -161,8 +161,8 @@ class OperatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: operator_pb2.CreateTrainRequest,
         context: _ServicerContext,
     ) -> typing.Union[operator_pb2.Train, abc.Awaitable[operator_pb2.Train]]:
-        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT;
-        ALREADY_EXISTS (train_id taken, or request_id with another body).
+        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT,
+        also for a fare that the payment provider cannot take; ALREADY_EXISTS (train_id taken, or request_id with another body).
         """
 
     @abc_1.abstractmethod
