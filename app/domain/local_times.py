@@ -91,7 +91,7 @@ class _Way:
             yield local - _offset_at(self.goes_by, zone)
         first, second = local - _offset(local, zone, fold=0), local - _offset(local, zone, fold=1)
         if first > second:  # left out: with the offset before the change it is an hour later than with the one after it
-            self.goes_by = first - _EVENING_BEFORE
+            self.goes_by = first - max(_EVENING_BEFORE, first - second)  # where a whole day is left out, the day before it
             yield first
             return
         yield first

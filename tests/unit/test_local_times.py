@@ -152,6 +152,16 @@ def test_half_an_hour_is_left_out_where_clocks_go_forward_by_half_an_hour() -> N
     assert runs(stops[:1] + stops[2:], night) == ["03T15:15", "03T15:40"]
 
 
+def test_where_a_whole_day_is_left_out_the_train_is_a_day_late() -> None:
+    # Samoa had no 30 December 2011.
+    stops = [
+        a_stop("West", "Pacific/Apia", depart="20:00"),
+        a_stop("Middle", "Pacific/Apia", arrive="12:00+1", depart="18:00+1"),
+        a_stop("East", "Pacific/Apia", arrive="06:00+2"),
+    ]
+    assert runs(stops, date(2011, 12, 29)) == ["30T06:00", "30T22:00", "31T04:00", "31T16:00"]
+
+
 def test_clocks_that_go_forward_in_the_zone_ahead_make_the_train_late_there() -> None:
     # Eastern clocks go forward at 07:00 UTC, while the train is still on Central time.
     stops = [
