@@ -70,10 +70,11 @@ class TracedCalls:
         """Makes the call's span the current one; where the call is not sampled, the caller's context, if there is one."""
         trace_parent = trace_state = ""
         for key, value in context.invocation_metadata() or ():
+            # Headers that stand twice are one list (RFC 9110): of `tracestate` as good as one, of `traceparent` malformed.
             if key == "traceparent":
-                trace_parent = str(value)
+                trace_parent = f"{trace_parent},{value!s}" if trace_parent else str(value)
             elif key == "tracestate":
-                trace_state = str(value)
+                trace_state = f"{trace_state},{value!s}" if trace_state else str(value)
         remote = context_of(trace_parent, trace_state) if trace_parent else None
         if remote is None:
             trace_id = getrandbits(_TRACE_ID_BITS)

@@ -3,7 +3,8 @@
 import idna
 import pytest
 
-from app.domain.people import Caller, domain_key, email_key, email_keys
+from app.domain.people import Caller, Person, StoredUser, domain_key, email_key, email_keys, renamed, same_names
+from app.domain.refusals import Reason, Refusal
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,28 @@ def test_the_forms_of_one_address_are_few() -> None:
 @pytest.mark.parametrize("domain", ["xn--", "xn--a-", "xn--\x80", "xn--99999999999", "", ".", "..", "a..b", "xn--ß"])
 def test_what_is_no_domain_is_compared_without_an_error(domain: str) -> None:
     assert email_keys(f"ä@{domain}")
+
+
+# -- people who registered
+
+
+def test_a_correction_changes_the_fields_that_it_names_and_is_counted() -> None:
+    user = StoredUser(Person("Jnae", "Doe", "jane@example.com"))
+    changed = renamed(user, Person("Jane", "", ""), frozenset({"first_name"}), user.etag)
+    assert changed == StoredUser(Person("Jane", "Doe", "jane@example.com"), 2)
+    assert changed.etag != user.etag
+    assert renamed(changed, Person("Jane", "Doe", ""), frozenset({"first_name", "last_name"})) is changed
+
+
+def test_a_correction_of_a_user_who_has_changed_since_is_refused() -> None:
+    with pytest.raises(Refusal) as caught:
+        renamed(StoredUser(Person("Jane", "Doe", "jane@example.com"), 2), Person("J", "", ""), frozenset({"first_name"}), "1")
+    assert caught.value.reason is Reason.ETAG_STALE
+
+
+@pytest.mark.parametrize(
+    ("first_name", "last_name", "is_same"),
+    [("ZOE\u0308", " van  dyk", True), ("Zoe", "Van Dyk", False), ("Zoë Van", "Dyk", False), ("Zo\u200dë", "Van Dyk", True)],
+)
+def test_a_name_is_the_same_in_any_spelling(first_name: str, last_name: str, is_same: bool) -> None:
+    assert same_names(Person("Zoë", "Van Dyk", "a@x.com"), Person(first_name, last_name, "b@x.com")) is is_same

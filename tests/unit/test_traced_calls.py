@@ -102,6 +102,14 @@ def test_a_malformed_context_begins_a_new_trace(sent: str) -> None:
     assert watched.spans[0].parent is None
 
 
+def test_of_two_contexts_none_goes_on_and_of_two_states_both_do() -> None:
+    watched = Watched()
+    watched.call(_sent("01"), _sent("01"))
+    assert watched.spans[0].parent is None
+    watched.call(_sent("01"), ("tracestate", "one=1"), ("tracestate", "two=2"))
+    assert watched.spans[1].context.trace_state.to_header() == "one=1,two=2"
+
+
 def test_what_follows_from_a_recorded_call_goes_on_from_its_span() -> None:
     watched = Watched()
     metadata = (("x-seatline-user", "jane@example.com"), _sent("01"))
