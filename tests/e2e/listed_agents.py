@@ -6,8 +6,9 @@ answer is right (`histories.py`).
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,9 +26,11 @@ CONFIRMED = booking_pb2.BOOKING_STATE_CONFIRMED
 _LIVE_MAX = 4
 _STEPS_OF_A_LIFE = 24
 _WHOLE_PAGE = 200
+_READERS = 6
 
 IsAskedFor = Callable[[booking_pb2.Booking], bool]
 ReceiptKey = tuple[str, str, str]
+Read = Callable[["Servers", "Agent"], Awaitable[list[Answer]]]
 
 
 class Servers:
@@ -45,10 +48,14 @@ class Servers:
 
 
 class Agent:
-    """Somebody who books for others on several runs: a step at a time, each through any of the servers."""
+    """Somebody who books for others on several runs: a step at a time, each through any of the servers.
 
-    def __init__(self, name: str, servers: Servers, runs: Sequence[Run]) -> None:
+    Where answers may be lost and a step is taken again, `only_repeatable` leaves out those that then change something again.
+    """
+
+    def __init__(self, name: str, servers: Servers, runs: Sequence[Run], *, only_repeatable: bool = False) -> None:
         self.name, self.history, self.runs = name, History(), runs
+        self._only_repeatable = only_repeatable
         self.travellers: list[str] = []
         self._servers = servers
         self._random = random.Random(name)  # noqa: S311 - no secret
@@ -82,7 +89,7 @@ class Agent:
         await self.history.step(insist(lambda: self._servers.phone(self.name).send(request)))
 
     async def _change(self, booking: booking_pb2.Booking) -> None:
-        match self._random.randrange(6):
+        match 0 if self._only_repeatable else self._random.randrange(6):
             case 0:
                 await self._cancel(booking)
             case 1 | 2:
@@ -103,6 +110,39 @@ class Agent:
         await self.history.step(
             insist(lambda: self._servers.phone(self.name).move(booking.reference, traveller.email, section=section))
         )
+
+
+class ListedCrowd:
+    """Writers, each of whom is one agent after another, and readers of the agents that live at the moment."""
+
+    def __init__(
+        self, servers: Servers, name: str, runs_of_writers: Sequence[Sequence[Run]], answers_min: int, **of_agents: bool
+    ) -> None:
+        self._servers, self._name, self._runs_of_writers = servers, name, runs_of_writers
+        self._answers_min, self._of_agents = answers_min, of_agents
+        self._agents: dict[int, Agent] = {}
+        self.answers: list[Answer] = []
+
+    @property
+    def has_enough(self) -> bool:
+        return len(self.answers) >= self._answers_min
+
+    async def write_and(self, read: Read) -> None:
+        """Returns once there are enough answers and all lives have ended."""
+        writers = [self._write(number, runs) for number, runs in enumerate(self._runs_of_writers)]
+        readers = [self._read(read, number % len(writers)) for number in range(_READERS)]
+        await asyncio.gather(*writers, *readers)
+
+    async def _write(self, number: int, runs: Sequence[Run]) -> None:
+        lives = 0
+        while not self.has_enough:
+            agent = self._agents[number] = Agent(f"{self._name}{number}-{lives}", self._servers, runs, **self._of_agents)
+            await agent.live()
+            lives += 1
+
+    async def _read(self, read: Read, writer: int) -> None:
+        while not self.has_enough:
+            self.answers += await read(self._servers, self._agents[writer])
 
 
 # -- receipts

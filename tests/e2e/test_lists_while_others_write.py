@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ import pytest_asyncio
 from app.store.driver import Database, connect
 from app.store.embedded import start_embedded_mongod
 from app.usecases.verifying import Report
-from tests.e2e.histories import Answer, wrong
-from tests.e2e.listed_agents import LAYOUT, Agent, Servers, read_receipts, read_section
+from tests.e2e.histories import wrong
+from tests.e2e.listed_agents import LAYOUT, ListedCrowd, Servers, read_receipts, read_section
 from tests.e2e.process import server_process, some_runs
 from tests.integration.clients import Run
 from tests.integration.verified_worlds import verify
@@ -25,13 +25,12 @@ from tests.long import full
 RECEIPT_ANSWERS = full(20_000, short=600)
 SECTION_ANSWERS = full(10_000, short=300)
 PEOPLE = full(1_000, short=60)
-WRITERS, READERS = 4, 6
+WRITERS = 4
 SECONDS_MAX = full(3_600, short=120)
 # What is under way for less is no finding: far longer than the worker takes for its part.
 PATIENCE_SECONDS = 120.0
 
 pytestmark = pytest.mark.timeout(SECONDS_MAX)
-Read = Callable[[Servers, Agent], Awaitable[list[Answer]]]
 
 
 @dataclass(frozen=True)
@@ -60,45 +59,14 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         yield Service(Servers(channels), runs, client["lists"])
 
 
-class Crowd:
-    """Writers, each of whom is one agent after another, and readers of the agents that live at the moment."""
-
-    def __init__(self, servers: Servers, name: str, runs_of_writers: list[list[Run]], answers_min: int) -> None:
-        self._servers, self._name, self._runs_of_writers = servers, name, runs_of_writers
-        self._answers_min = answers_min
-        self._agents: dict[int, Agent] = {}
-        self.answers: list[Answer] = []
-
-    @property
-    def has_enough(self) -> bool:
-        return len(self.answers) >= self._answers_min
-
-    async def write_and(self, read: Read) -> None:
-        """Returns once there are enough answers and all lives have ended."""
-        writers = [self._write(number, runs) for number, runs in enumerate(self._runs_of_writers)]
-        readers = [self._read(read, number % len(writers)) for number in range(READERS)]
-        await asyncio.gather(*writers, *readers)
-
-    async def _write(self, number: int, runs: list[Run]) -> None:
-        lives = 0
-        while not self.has_enough:
-            agent = self._agents[number] = Agent(f"{self._name}{number}-{lives}", self._servers, runs)
-            await agent.live()
-            lives += 1
-
-    async def _read(self, read: Read, writer: int) -> None:
-        while not self.has_enough:
-            self.answers += await read(self._servers, self._agents[writer])
-
-
 async def test_each_answer_of_list_receipts_has_each_booking_once_in_one_state_and_none_is_missing(service: Service) -> None:
-    crowd = Crowd(service.servers, "agent", [service.runs[:3]] * WRITERS, RECEIPT_ANSWERS)
+    crowd = ListedCrowd(service.servers, "agent", [service.runs[:3]] * WRITERS, RECEIPT_ANSWERS)
     await crowd.write_and(read_receipts)
     assert wrong(crowd.answers) == []
 
 
 async def test_each_page_of_a_section_has_each_occupant_of_a_seat_once_and_none_is_missing(service: Service) -> None:
-    crowd = Crowd(service.servers, "alone", [[run] for run in service.runs[3:]], SECTION_ANSWERS)
+    crowd = ListedCrowd(service.servers, "alone", [[run] for run in service.runs[3:]], SECTION_ANSWERS)
     await crowd.write_and(read_section)
     assert wrong(crowd.answers) == []
 
@@ -118,7 +86,7 @@ async def test_who_has_just_booked_finds_exactly_this_booking_at_either_server(s
 
 
 async def test_verify_finds_nothing_wrong_while_others_write(service: Service) -> None:
-    crowd = Crowd(service.servers, "verified", [service.runs[:3]] * WRITERS, full(2_000, short=200))
+    crowd = ListedCrowd(service.servers, "verified", [service.runs[:3]] * WRITERS, full(2_000, short=200))
     writing = asyncio.create_task(crowd.write_and(read_receipts))
     reports: list[Report] = []
     while not writing.done() or not reports:
