@@ -17,8 +17,9 @@ _TERMINAL = "/dev/tty"
 def own_terminal() -> Iterator[None]:
     """Make this process the only one that the terminal's Ctrl-C reaches, until the block ends.
 
-    Whoever started it, such as `make`, would otherwise be interrupted as well, and call that an error. Without a terminal, or
-    in the background, nothing changes. Ctrl-Z is ignored meanwhile: the starter could not be stopped with it.
+    Whoever started it, such as `make`, would otherwise be interrupted as well, and call that an error. Nothing changes without
+    a terminal, in the background, or where a shell started it, which has given it a group of its own. Ctrl-Z is ignored
+    meanwhile: the starter could not be stopped with it.
     """
     try:
         terminal = os.open(_TERMINAL, os.O_RDWR | os.O_CLOEXEC)
@@ -27,7 +28,7 @@ def own_terminal() -> Iterator[None]:
         return
     with os.fdopen(terminal, "r+b", buffering=0):
         before = os.getpgrp()
-        if os.tcgetpgrp(terminal) != before:
+        if before == os.getpid() or os.tcgetpgrp(terminal) != before:
             yield
             return
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the terminal is changed from what is a background group by then

@@ -253,8 +253,8 @@ def _fits(values: list[Any], wanted: Any) -> bool:
 
 
 def _compares(value: Any, comparison: str, operand: Any) -> bool:
-    if comparison == "$in":
-        return value in operand
+    if comparison in ("$in", "$nin"):
+        return (value in operand) is (comparison == "$in")
     if comparison == "$elemMatch":
         return any(matches(one, operand) for one in value)
     if value is None or isinstance(value, list | dict):
