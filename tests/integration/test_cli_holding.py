@@ -278,7 +278,7 @@ async def test_seats_are_held_booked_waited_for_and_given_back_at_the_real_servi
 
     hold = await seatline("ann", "hold", *ride, "--minutes", "15")
     assert [seat["label"] for seat in hold["seats"]] == ["A-1"]
-    seat_map = await seatline("", "map", *ride[:2])
+    seat_map = await seatline("joe", "map", *ride[:2])
     assert [entry["state"] for entry in seat_map["seats"]] == ["SEAT_STATE_HELD", "SEAT_STATE_FREE"]
     other = await seatline("ben", "hold", *ride, "--seat", "A-2")
     refused = await seatline("cem", "book", *ride, "--passenger", "C M <cem@example.com>", "--if-full", "reject")
