@@ -108,7 +108,7 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetBooking(self, request, context):
-        """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+        """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +122,9 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListReceipts(self, request, context):
-        """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included.
+        """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included. Each answer is of
+        one moment, at which all that was acknowledged before the call is there: each booking once, in one state. A further page is of
+        a later moment; no booking is on two pages, and none is left out that is the person's all the while.
         Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

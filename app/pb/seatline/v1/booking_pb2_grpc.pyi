@@ -49,11 +49,13 @@ class BookingServiceStub:
     run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
     """
     GetBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]
-    """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+    """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
     GetReceipt: grpc.UnaryUnaryMultiCallable[booking_pb2.GetReceiptRequest, booking_pb2.Receipt]
     """What was bought and paid. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
     ListReceipts: grpc.UnaryUnaryMultiCallable[booking_pb2.ListReceiptsRequest, booking_pb2.ListReceiptsResponse]
-    """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included.
+    """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included. Each answer is of
+    one moment, at which all that was acknowledged before the call is there: each booking once, in one state. A further page is of
+    a later moment; no booking is on two pages, and none is left out that is the person's all the while.
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
     """
     UpdateBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]
@@ -110,11 +112,13 @@ class BookingServiceAsyncStub(BookingServiceStub):
     run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
     """
     GetBooking: aio.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
-    """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+    """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
     GetReceipt: aio.UnaryUnaryMultiCallable[booking_pb2.GetReceiptRequest, booking_pb2.Receipt]  # type: ignore[assignment]
     """What was bought and paid. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
     ListReceipts: aio.UnaryUnaryMultiCallable[booking_pb2.ListReceiptsRequest, booking_pb2.ListReceiptsResponse]  # type: ignore[assignment]
-    """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included.
+    """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included. Each answer is of
+    one moment, at which all that was acknowledged before the call is there: each booking once, in one state. A further page is of
+    a later moment; no booking is on two pages, and none is left out that is the person's all the while.
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
     """
     UpdateBooking: aio.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
@@ -180,7 +184,7 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.GetBookingRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
-        """One booking as it is now. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+        """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
 
     @abc_1.abstractmethod
     def GetReceipt(
@@ -196,7 +200,9 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.ListReceiptsRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.ListReceiptsResponse, abc.Awaitable[booking_pb2.ListReceiptsResponse]]:
-        """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included.
+        """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included. Each answer is of
+        one moment, at which all that was acknowledged before the call is there: each booking once, in one state. A further page is of
+        a later moment; no booking is on two pages, and none is left out that is the person's all the while.
         Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
         """
 

@@ -154,7 +154,8 @@ class OperatorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSectionBookings(self, request, context):
-        """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+        neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,9 @@ class OperatorServiceStub:
     NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
     """
     ListSectionBookings: grpc.UnaryUnaryMultiCallable[operator_pb2.ListSectionBookingsRequest, operator_pb2.ListSectionBookingsResponse]
-    """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
+    """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+    neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+    """
     PromoteWaitlist: grpc.UnaryUnaryMultiCallable[operator_pb2.PromoteWaitlistRequest, operator_pb2.PromoteWaitlistResponse]
     """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
     by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
@@ -114,7 +116,9 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
     """
     ListSectionBookings: aio.UnaryUnaryMultiCallable[operator_pb2.ListSectionBookingsRequest, operator_pb2.ListSectionBookingsResponse]  # type: ignore[assignment]
-    """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
+    """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+    neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+    """
     PromoteWaitlist: aio.UnaryUnaryMultiCallable[operator_pb2.PromoteWaitlistRequest, operator_pb2.PromoteWaitlistResponse]  # type: ignore[assignment]
     """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
     by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
@@ -200,7 +204,9 @@ class OperatorServiceServicer(metaclass=abc_1.ABCMeta):
         request: operator_pb2.ListSectionBookingsRequest,
         context: _ServicerContext,
     ) -> typing.Union[operator_pb2.ListSectionBookingsResponse, abc.Awaitable[operator_pb2.ListSectionBookingsResponse]]:
-        """Who sits in a section, by seat number. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND."""
+        """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+        neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """
 
     @abc_1.abstractmethod
     def PromoteWaitlist(
