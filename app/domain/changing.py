@@ -61,14 +61,15 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE, RUN_DEPARTED; then nothing has
     changed.
     """
+    repeated = _moved_before(run, command)
+    if repeated is not None:
+        return repeated
     booking = _open(run, command.caller, command.reference, command.etag, now)
     _require_seated(booking)
     position = named_position(booking, command.passenger_number, command.passenger_email)
     passenger = booking.passengers[position]
     place = passenger.place
     section = command.section or place.section
-    if (section, command.seat_number) == (place.section, place.number):
-        return booking
     legs = booking.journey.legs
     chosen = (command.seat_number,) if command.seat_number else ()
     try:
@@ -87,6 +88,20 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     keep(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
     promote(run, now)
     return run.bookings[booking.reference]
+
+
+def _moved_before(run: TrainRun, command: ChangeSeat) -> Booking | None:
+    """The booking, where its passenger has the named seat already: a repeated request changes nothing and is not refused.
+
+    That holds also with the etag of before the move, and when the train has left since.
+    """
+    booking = changeable(run.find(command.reference), command.caller, command.reference)
+    if booking.state is not BookingState.CONFIRMED or not command.seat_number:
+        return None
+    position = named_position(booking, command.passenger_number, command.passenger_email)
+    place = booking.passengers[position].place
+    is_there = (command.section or place.section, command.seat_number) == (place.section, place.number)
+    return booking if is_there else None
 
 
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:

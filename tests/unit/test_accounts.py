@@ -12,7 +12,7 @@ from app.domain.booking import Booking, BookingState, RefundDue
 from app.domain.invariants import Check, Finding
 from app.domain.ledger import EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
-from app.domain.payments import Payment, PaymentState, Refund, RefundState
+from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
 from tests.builders import NOW, a_run, book
 
 PATIENCE = timedelta(minutes=2)
@@ -209,3 +209,13 @@ def test_an_entry_that_no_payment_knows_is_wrong_after_some_patience_if_it_holds
         wrong = [Check.LEDGER] if state in (EntryState.AUTHORIZED, EntryState.CAPTURED) else []
         assert checks_of(check_unknown_entry(an_entry(state), LATE - PATIENCE)) == wrong
         assert check_unknown_entry(an_entry(state), SOON - PATIENCE) == []
+
+
+def test_a_refund_that_the_provider_refused_is_owed_and_warned_of() -> None:
+    payment = a_payment(refund=RefundState.PENDING)
+    for outcome, warnings in ((AttemptOutcome.REJECTED, 1), (AttemptOutcome.DECLINED, 1), (AttemptOutcome.FAILED, 0)):
+        attempt = Attempt(AttemptKind.REFUND, "BOOKED-1", BACK, outcome, "never done", NOW)
+        asked = replace(payment, refunds=(replace(payment.refunds[0], attempts=(attempt,)),))
+        findings = check_booking(a_booking(back=500), asked, LATE, PATIENCE)
+        assert [(one.check, one.is_warning) for one in findings] == [(Check.BALANCE, True)] * warnings
+        assert all("owes USD 5.00 as BOOKED-1" in one.text and "never done" in one.text for one in findings)

@@ -293,3 +293,28 @@ def test_a_cancellation_that_is_only_tried_is_refused_like_the_real_one() -> Non
         cancel_booking(run, asks_to_cancel(booking, validate_only=True), DEPARTS_LONDON)
     with refused(Reason.NOT_PERMITTED, run):
         cancel_booking(run, asks_to_cancel(booking, validate_only=True, by=a_caller("mallory")), NOW)
+
+
+# -- the same move again
+
+
+def test_a_repeated_move_to_a_named_seat_gives_the_booking_whatever_has_become_of_etag_and_train() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    command = asks_for_another_seat(booking, section="A", number=3, etag=booking.etag)
+    moved = change_seat(run, command, NOW)
+    run.committed()
+    for now in (NOW, DEPARTS_LONDON):
+        assert change_seat(run, command, now) is moved
+        assert not run.journal
+
+
+def test_a_repeated_move_of_a_cancelled_booking_or_by_a_stranger_is_refused() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    moved = move(run, booking, number=3)
+    with refused(Reason.NOT_PERMITTED, run):
+        change_seat(run, asks_for_another_seat(moved, number=3, by=a_caller("mallory")), NOW)
+    cancel(run, moved)
+    with refused(Reason.BOOKING_CANCELLED, run):
+        change_seat(run, asks_for_another_seat(moved, number=3), NOW)

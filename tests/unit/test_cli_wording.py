@@ -25,6 +25,7 @@ from app.cli.wording import (
 from app.pb.seatline.v1 import booking_pb2, operator_pb2
 
 PENDING, DONE = booking_pb2.REFUND_STATE_PENDING, booking_pb2.REFUND_STATE_DONE
+FAILED = booking_pb2.REFUND_STATE_FAILED
 INSTANT = Timestamp(seconds=1765535077)
 
 
@@ -67,6 +68,8 @@ def test_several_refunds_are_done_only_when_each_is() -> None:
     assert refunds_text([]) == ""
     assert refunds_text([refund(DONE), refund(DONE, 5)]) == "USD 15.00 back, done"
     assert refunds_text([refund(DONE), refund(PENDING, 5)]) == "USD 15.00 back, pending"
+    assert refunds_text([refund(FAILED), refund(FAILED, 5)]) == "USD 15.00 back, failed"
+    assert refunds_text([refund(DONE), refund(FAILED, 5)]) == "USD 15.00 back, failed in part"
 
 
 def test_amounts_are_added_over_the_units() -> None:

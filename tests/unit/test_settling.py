@@ -5,10 +5,19 @@ from dataclasses import replace
 from app.domain.booking import Authorization, Booking, BookingState, CancelUnpaid
 from app.domain.changing import cancel_unpaid
 from app.domain.money import Money
-from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, after_attempt, new_payment
+from app.domain.payments import (
+    Attempt,
+    AttemptKind,
+    AttemptOutcome,
+    Payment,
+    PaymentState,
+    after_attempt,
+    new_payment,
+    with_refund,
+)
 from app.domain.people import Caller
 from app.domain.run import TrainRun
-from app.domain.settling import is_lost, next_step
+from app.domain.settling import is_lost, next_step, was_rejected
 from tests.builders import NOW, a_run, asks_for_seats, sell
 
 SET_ASIDE = Money(5_000, "USD")
@@ -57,3 +66,38 @@ def test_a_seat_that_costs_nothing_is_kept_when_its_payment_was_let_go() -> None
     assert is_lost(payment)
     assert cancel_unpaid(run, CancelUnpaid(Caller(), booking.reference), NOW) == booking
     assert not run.journal
+
+
+# -- what the provider refuses for good
+
+
+def two_refunds_of_which_the_first_is_refused() -> Payment:
+    """A captured payment with two refunds; the provider has just refused the first one."""
+    captured = Attempt(AttemptKind.CAPTURE, "pay_1:capture", SET_ASIDE, AttemptOutcome.DONE, "", NOW)
+    payment = after_attempt(set_aside(), captured)
+    for name in ("r1", "r2"):
+        payment = with_refund(payment, name, Money(1_000, "USD"), NOW)
+    rejected = Attempt(AttemptKind.REFUND, "r1", Money(1_000, "USD"), AttemptOutcome.REJECTED, "never", NOW)
+    return after_attempt(payment, rejected)
+
+
+def test_a_refused_refund_keeps_no_other_one_waiting() -> None:
+    step = next_step(two_refunds_of_which_the_first_is_refused(), None, {"r1"})
+    assert step is not None
+    assert (step.kind, step.key) == (AttemptKind.REFUND, "r2")
+
+
+def test_a_refused_refund_is_asked_for_again_when_the_payment_is_settled_anew() -> None:
+    payment = two_refunds_of_which_the_first_is_refused()
+    step = next_step(payment, None)
+    assert step is not None
+    assert step.key == "r1"
+    assert [refund.is_refused for refund in payment.refunds] == [True, False]
+    assert not payment.is_settled
+
+
+def test_an_authorization_that_the_provider_cannot_make_is_told_from_a_card_that_says_no() -> None:
+    for outcome, is_rejected in ((AttemptOutcome.REJECTED, True), (AttemptOutcome.DECLINED, False)):
+        payment = new_payment("pay_1", "stripe", SET_ASIDE, "tok", NOW)
+        payment = after_attempt(payment, Attempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, outcome, "no", NOW))
+        assert (payment.state, was_rejected(payment)) == (PaymentState.DECLINED, is_rejected)

@@ -96,12 +96,12 @@ class BookingServiceServicer:
         """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
         Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
         hold, the seats or the price.
-        Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
-        another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
-        FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
-        FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
-        RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
-        run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
+        Of several errors the one that stands first in this list is told. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
+        ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
+        FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
+        cannot be charged; then payment declined or rejected; then seat taken, section full, waiting list closed);
+        RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on
+        this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +141,8 @@ class BookingServiceServicer:
 
     def ChangeSeat(self, request, context):
         """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
-        changes when it is refused.
+        changes when it is refused. A repeated move to a named seat answers with the booking unchanged; where no seat is
+        named and no etag sent, each repetition moves on to the next seat.
         Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
         taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
         """

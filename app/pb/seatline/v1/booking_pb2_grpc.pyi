@@ -41,12 +41,12 @@ class BookingServiceStub:
     """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
     Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
     hold, the seats or the price.
-    Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
-    another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
-    FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
-    FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
-    RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
-    run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
+    Of several errors the one that stands first in this list is told. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
+    ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
+    FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
+    cannot be charged; then payment declined or rejected; then seat taken, section full, waiting list closed);
+    RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on
+    this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
     """
     GetBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]
     """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -64,7 +64,8 @@ class BookingServiceStub:
     """
     ChangeSeat: grpc.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]
     """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
-    changes when it is refused.
+    changes when it is refused. A repeated move to a named seat answers with the booking unchanged; where no seat is
+    named and no etag sent, each repetition moves on to the next seat.
     Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
     taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
     """
@@ -104,12 +105,12 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
     Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
     hold, the seats or the price.
-    Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
-    another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
-    FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
-    FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
-    RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
-    run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
+    Of several errors the one that stands first in this list is told. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
+    ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
+    FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
+    cannot be charged; then payment declined or rejected; then seat taken, section full, waiting list closed);
+    RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on
+    this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
     """
     GetBooking: aio.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -127,7 +128,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """
     ChangeSeat: aio.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
-    changes when it is refused.
+    changes when it is refused. A repeated move to a named seat answers with the booking unchanged; where no seat is
+    named and no etag sent, each repetition moves on to the next seat.
     Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
     taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
     """
@@ -170,12 +172,12 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
         Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
         hold, the seats or the price.
-        Errors, of which the first one that applies is told: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with
-        another body); INVALID_ARGUMENT (stops, section or seats that the run does not have), FAILED_PRECONDITION (run departed);
-        FAILED_PRECONDITION (hold expired), PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged);
-        FAILED_PRECONDITION (payment declined or rejected); FAILED_PRECONDITION (seat taken, section full, waiting list closed),
-        RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this
-        run). Besides, RESOURCE_EXHAUSTED (busy; or too many requests for passengers who travel already), ABORTED, UNAVAILABLE.
+        Of several errors the one that stands first in this list is told. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
+        ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
+        FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
+        cannot be charged; then payment declined or rejected; then seat taken, section full, waiting list closed);
+        RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on
+        this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -223,7 +225,8 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
         """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
-        changes when it is refused.
+        changes when it is refused. A repeated move to a named seat answers with the booking unchanged; where no seat is
+        named and no etag sent, each repetition moves on to the next seat.
         Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
         taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
         """
