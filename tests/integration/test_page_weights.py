@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.domain.people import Person
 from app.domain.run import make_run
 from app.domain.train import KeptTrain
 from app.store.documents import booking_document
@@ -14,7 +15,7 @@ from tests.integration.clients import Run
 from tests.integration.test_job_calls import JobDesk
 from tests.integration.webhook_desk import the_desk
 from tests.integration.world import World
-from tests.largest_values import largest_booking, largest_delivery, largest_job, largest_train
+from tests.largest_values import NAME, largest_booking, largest_delivery, largest_job, largest_train
 
 ANSWER_BYTES_MAX = 4 * 2**20  # grpc's default for clients, which these channels keep
 FIRST_DATE = datetime.now(UTC).date() + timedelta(days=30)
@@ -58,12 +59,12 @@ async def test_the_largest_trains_come_in_pages_that_a_client_takes(real_world: 
     assert pages == 2
 
 
-async def keep_full_bookings(world: World, count: int, refunds: int) -> Run:
-    """So many bookings of nine on one run, made by Jane: seat by seat from the first."""
+async def keep_full_bookings(world: World, count: int, refunds: int, booker: Person) -> Run:
+    """So many bookings of nine on one run, all made by one booker: seat by seat from the first."""
     run = make_run(replace(largest_train(), train_id="full"), FIRST_DATE)
     await world.server.store.runs.insert_missing([run], datetime.now(UTC))
     booking = replace(
-        largest_booking().booking, journey=run.journey("", ""), user_key="jane@example.com", cancelled_passengers=()
+        largest_booking().booking, journey=run.journey("", ""), user=booker, user_key=booker.key, cancelled_passengers=()
     )
     documents = [
         booking_document(
@@ -84,7 +85,7 @@ async def keep_full_bookings(world: World, count: int, refunds: int) -> Run:
 
 
 async def test_the_fullest_receipts_come_in_pages_that_a_client_takes(real_world: World) -> None:
-    await keep_full_bookings(real_world, RECEIPTS, refunds=60)
+    await keep_full_bookings(real_world, RECEIPTS, refunds=90, booker=Person(NAME, NAME, "jane@example.com"))
     desk = real_world.desk
     receipts, pages = await all_pages(
         lambda token: desk.receipts_page("jane@example.com", page_size=RECEIPTS, page_token=token), "receipts"
@@ -94,7 +95,7 @@ async def test_the_fullest_receipts_come_in_pages_that_a_client_takes(real_world
 
 
 async def test_the_longest_rows_of_a_section_come_in_pages_that_a_client_takes(real_world: World) -> None:
-    run = await keep_full_bookings(real_world, ROWS // 9, refunds=0)
+    run = await keep_full_bookings(real_world, ROWS // 9, refunds=0, booker=largest_booking().booking.user)
     desk, section = real_world.desk, largest_booking().booking.passengers[0].place.section
     rows, pages = await all_pages(lambda token: desk.section_page(run, section, page_size=ROWS, page_token=token), "rows")
     assert [row.seat.number for row in rows] == list(range(1, ROWS // 9 * 9 + 1))
