@@ -13,6 +13,7 @@ from typing import NamedTuple
 from app.cli.failures import UsageError
 
 _PASSENGER = re.compile(r"\s*(?P<name>[^<>]*?)\s*<\s*(?P<email>[^<>\s]+)\s*>\s*")
+_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)  # no address is made of digits alone; the service says which numbers there are
 # Nine digits fit the contract's int32; a longer number is a slip that would not even be sent.
 _SEAT = re.compile(r"\s*(?:(?P<section>[A-Za-z0-9]{1,8})-)?(?P<number>[0-9]{1,9})\s*", re.ASCII)
 
@@ -25,6 +26,24 @@ class TypedPassenger(NamedTuple):
     email: str
 
 
+def passengers_from(texts: list[str]) -> list[TypedPassenger]:
+    """All passengers of a booking. Those after the first may lack an address: the booker's stands for it.
+
+    Raises `UsageError` as `passenger_from` does.
+    """
+    first, *others = texts
+    return [passenger_from(first), *(passenger_from(text) if "<" in text else _without_address(text) for text in others)]
+
+
+def passengers_named(texts: list[str]) -> tuple[list[int], list[str]]:
+    """The numbers, or the addresses, of passengers of a booking. Raises `UsageError` for a mixture, and for absurd numbers."""
+    numbers = [int(text) for text in texts if _NUMBER.fullmatch(text)]
+    emails = [text for text in texts if not _NUMBER.fullmatch(text)]
+    if numbers and emails:
+        raise UsageError("--passenger: name all of them by number, or all by address")
+    return numbers, emails
+
+
 def passenger_from(text: str) -> TypedPassenger:
     """The passenger in "First Last <email>" or "Last, First <email>".
 
@@ -33,14 +52,25 @@ def passenger_from(text: str) -> TypedPassenger:
     read = _PASSENGER.fullmatch(text)
     if read is None:
         raise UsageError(f"--passenger: cannot read {text!r}; write 'First Last <email>'")
-    name = " ".join(read["name"].split())
+    return TypedPassenger(*_names_from(read["name"], text), read["email"])
+
+
+def _without_address(text: str) -> TypedPassenger:
+    if "@" in text or ">" in text:
+        raise UsageError(f"--passenger: cannot read {text!r}; write 'First Last <email>', or 'First Last' after the first one")
+    return TypedPassenger(*_names_from(text, text), "")
+
+
+def _names_from(name: str, text: str) -> tuple[str, str]:
+    """First and last name. `text` is what was typed."""
+    name = " ".join(name.split())
     if "," in name:
         last_name, _, first_name = (part.strip() for part in name.partition(","))
     else:
         first_name, _, last_name = name.rpartition(" ")
     if not first_name or not last_name:
         raise UsageError(f"--passenger: {text!r} needs a first and a last name; write 'First Last <email>'")
-    return TypedPassenger(first_name, last_name, read["email"])
+    return first_name, last_name
 
 
 def seats_from(texts: list[str], section: str) -> tuple[str, list[int]]:

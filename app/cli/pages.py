@@ -71,10 +71,11 @@ def booking_page(booking: booking_pb2.Booking, clocks: StationClocks) -> Panel:
     _add_people(grid, "Given back", booking.cancelled_passengers)
     if len(booking.passengers) > 1 and all(person.seat.number for person in booking.passengers):
         grid.add_row("Together", "yes" if booking.seats_together else "no, the seats are apart")
-    grid.add_row("", "")
-    grid.add_row("Price", Text(money_text(booking.price), style="bold"))
-    _add_money(grid, booking)
-    grid.add_row("Booked by", person_text(booking.user))
+    if booking.HasField("user"):  # who has left a booking is told of nothing but what was its own
+        grid.add_row("", "")
+        grid.add_row("Price", Text(money_text(booking.price), style="bold"))
+        _add_money(grid, booking)
+        grid.add_row("Booked by", person_text(booking.user))
     return _page(f"Booking {printable(booking.reference)}", grid)
 
 
@@ -89,7 +90,8 @@ def quote_page(answer: booking_pb2.CancelBookingResponse, clocks: StationClocks)
     grid = _journey_grid(then, printable(then.train_id), clocks, change)
     all_leave = then.state == booking_pb2.BOOKING_STATE_CANCELLED
     if not was_cancelled:
-        leaving = then.passengers if all_leave else then.cancelled_passengers[len(now.cancelled_passengers) :]
+        had_left = len(now.cancelled_passengers) if then.HasField("user") else 0  # who leaves is told of its own alone
+        leaving = (then.HasField("user") and all_leave and then.passengers) or then.cancelled_passengers[had_left:]
         _add_people(grid, "Would leave", leaving)
     _add_people(grid, "Would stay", () if all_leave else then.passengers)
     grid.add_row("", "")
@@ -142,8 +144,9 @@ def _seat_heading(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
 
 def _add_people(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger]) -> None:
     for person in people:
+        number = f"{person.number}. " if person.number else ""  # servers of before send none
         place = f"{_place_text(person.seat)}: " if person.seat.number else ""  # who waits has none
-        grid.add_row(heading, f"{place}{person_text(person)}")
+        grid.add_row(heading, f"{number}{place}{person_text(person)}")
         heading = ""
 
 
@@ -243,6 +246,6 @@ def section_table(rows: Iterable[operator_pb2.SectionBooking], console: Console)
             printable(row.seat.coach),
             f"{person_name(row.passenger)}\n{printable(row.passenger.email)}",
             f"{printable(row.origin)}\n{arrow(console)} {printable(row.destination)}",
-            printable(row.reference) + booker,
+            printable(row.reference) + (f" no. {row.passenger.number}" if row.passenger.number else "") + booker,
         )
     return table

@@ -12,11 +12,12 @@ translated back into paths of the file.
       - {name: A, fare: USD 20.00}
     coaches:
       - {name: 1, section: A, seats: 56}
-    refund_tiers:                # these four may be left out
+    refund_tiers:                # these five may be left out
       - {hours_before: 24, percent: 100}
     waitlist_closes_before: 4h
     waitlist_max: 500
     hold_percent_max: 25
+    passengers_per_booker_max: 9
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class _Reading:
 
     def train(self, document: object) -> operator_pb2.Train:
         known = ("train_id", "number", "stops", "sections", "coaches")
-        optional = ("refund_tiers", "waitlist_closes_before", "waitlist_max", "hold_percent_max")
+        optional = ("refund_tiers", "waitlist_closes_before", "waitlist_max", "hold_percent_max", "passengers_per_booker_max")
         top = self._mapping("train", document, known, optional)
         return operator_pb2.Train(
             train_id=self._text("", top, "train_id"),
@@ -142,6 +143,7 @@ class _Reading:
             waitlist_closes_before=self._span(top, "waitlist_closes_before"),
             waitlist_max=self._optional_number(top, "waitlist_max"),
             hold_percent_max=self._optional_number(top, "hold_percent_max"),
+            passengers_per_booker_max=self._optional_number(top, "passengers_per_booker_max"),
         )
 
     def _optional_number(self, top: dict[str, object] | None, key: str) -> int | None:

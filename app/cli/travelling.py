@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.arguments import passenger_from, seats_from, spelling
+from app.cli.arguments import passengers_from, passengers_named, seats_from, spelling
 from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 
 if TYPE_CHECKING:
-    from app.pb.seatline.v1 import booking_pb2
+    from app.pb.seatline.v1 import booking_pb2, seat_pb2
 
 ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six or eight letters and digits.")]
 TrainArgument = Annotated[str, typer.Argument(metavar="TRAIN", help="The train, such as es9014.")]
@@ -46,7 +46,12 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
     origin: FromOption,
     destination: ToOption,
     passenger: Annotated[
-        list[str], typer.Option("--passenger", metavar="'FIRST LAST <EMAIL>'", help="Who travels; once for each person.")
+        list[str],
+        typer.Option(
+            "--passenger",
+            metavar="'FIRST LAST <EMAIL>'",
+            help="Who travels; once for each person. After the first, 'FIRST LAST' is enough: your address stands for theirs.",
+        ),
     ],
     section: SectionOption = "",
     seat: Annotated[
@@ -74,7 +79,7 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
         origin=origin,
         destination=destination,
         section=section_name,
-        passengers=[seat_pb2.Passenger(**passenger_from(text)._asdict()) for text in passenger],
+        passengers=[seat_pb2.Passenger(**typed._asdict()) for typed in passengers_from(passenger)],
         seat_numbers=seat_numbers,
         if_full=booking_pb2.IF_FULL_REJECT if if_full == "reject" else booking_pb2.IF_FULL_WAITLIST,
         hold_id=hold_id,
@@ -128,7 +133,7 @@ def receipts(
 def change_seat(
     options: CallerOptions,
     reference: ReferenceArgument,
-    passenger: Annotated[str, typer.Option("--passenger", metavar="EMAIL", help="Who moves.")],
+    passenger: Annotated[str, typer.Option("--passenger", metavar="NUMBER|EMAIL", help="Who moves.")],
     section: SectionOption = "",
     seat: Annotated[str, typer.Option("--seat", metavar="SEAT", help="17 or A-17; without it the next free one.")] = "",
 ) -> None:
@@ -137,9 +142,14 @@ def change_seat(
     from app.cli.showing import show_booking
     from app.pb.seatline.v1 import booking_pb2
 
-    section_name, numbers = seats_from([seat] if seat else [], section)
+    section_name, seat_numbers = seats_from([seat] if seat else [], section)
+    numbers, emails = passengers_named([passenger])
     request = booking_pb2.ChangeSeatRequest(
-        reference=reference, passenger_email=passenger, section=section_name, seat_number=numbers[0] if numbers else 0
+        reference=reference,
+        passenger_number=sum(numbers),
+        passenger_email="".join(emails),
+        section=section_name,
+        seat_number=sum(seat_numbers),
     )
     with Calls(options) as calls:
         show_booking(calls, calls.call(calls.bookings.ChangeSeat, request, _look_at(reference)))
@@ -148,7 +158,9 @@ def change_seat(
 def update(
     options: CallerOptions,
     reference: ReferenceArgument,
-    passenger: Annotated[str, typer.Option("--passenger", metavar="EMAIL", help="Whose fields change, by the address so far.")],
+    passenger: Annotated[
+        str, typer.Option("--passenger", metavar="NUMBER|EMAIL", help="Whose fields change, by the address so far.")
+    ],
     first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME", help="The new first name.")] = None,
     last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME", help="The new last name.")] = None,
     email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new address.")] = None,
@@ -168,41 +180,64 @@ def update(
         show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _look_at(reference)))
 
 
-def _update_request(booking: booking_pb2.Booking, email: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
-    """All passengers as they are, one of them changed, with the etag of what was read. Raises `CommandError`."""
-    from app.pb.seatline.v1 import booking_pb2, seat_pb2
+def _update_request(booking: booking_pb2.Booking, named: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
+    """One passenger's new fields, with the number and the etag of what was read. Raises `CommandError`."""
+    from app.pb.seatline.v1 import booking_pb2
 
-    known = [person.email for person in booking.passengers]
-    if spelling(email) not in map(spelling, known):
-        message = f"no passenger {email} on booking {booking.reference}; it has {', '.join(known) or 'none'}"
-        raise CommandError(Failure("NOT_FOUND", message))
+    person = _passenger_named(booking, named)
     request = booking_pb2.UpdateBookingRequest(reference=booking.reference, etag=booking.etag)
-    for person in booking.passengers:
-        sent = seat_pb2.Passenger(first_name=person.first_name, last_name=person.last_name, email=person.email)
-        if spelling(person.email) == spelling(email):
+    request.update_mask.paths.extend(f"passengers.{field}" for field in changes)
+    # A server of before knows no numbers, and takes all passengers in their order.
+    for other in [person] if person.number else booking.passengers:
+        sent = request.passengers.add(first_name=other.first_name, last_name=other.last_name, email=other.email)
+        sent.number = other.number
+        if other is person:
             for field, value in changes.items():
                 setattr(sent, field, value)
-        request.passengers.append(sent)
-    request.update_mask.paths.extend(f"passengers.{field}" for field in changes)
     return request
+
+
+def _passenger_named(booking: booking_pb2.Booking, named: str) -> seat_pb2.Passenger:
+    """The passenger with that number or address, as long as it is one; the booker's address stands for an empty one."""
+    numbers, _ = passengers_named([named])
+    addresses = [person.email or booking.user.email for person in booking.passengers]
+    found = [
+        person
+        for person, address in zip(booking.passengers, addresses, strict=True)
+        if (person.number in numbers if numbers else spelling(address) == spelling(named))
+    ]
+    if not found:
+        message = f"no passenger {named} on booking {booking.reference}; it has {', '.join(addresses) or 'none'}"
+        raise CommandError(Failure("NOT_FOUND", message))
+    if len(found) > 1:
+        shared = ", ".join(str(person.number) for person in found)
+        raise CommandError(Failure("INVALID_ARGUMENT", f"{named} is the address of passengers {shared}; give one number"))
+    return found[0]
 
 
 def cancel(
     options: CallerOptions,
     reference: ReferenceArgument,
     passenger: Annotated[
-        list[str] | None, typer.Option("--passenger", metavar="EMAIL", help="Who no longer travels; without it everybody.")
+        list[str] | None,
+        typer.Option("--passenger", metavar="NUMBER|EMAIL", help="Who no longer travels; without it everybody."),
     ] = None,
     is_quote: Annotated[
         bool, typer.Option("--quote", "--dry-run", help="Show what would come back and what would be left, change nothing.")
     ] = False,
 ) -> None:
-    """Give back the seats of some or all passengers, or their places on the waiting list."""
+    """Give back the seats of some or all passengers, or their places on the waiting list.
+
+    A passenger of somebody else's booking can take itself off it, and sees it no more.
+    """
     from app.cli.calls import Calls
     from app.cli.showing import show_cancellation
     from app.pb.seatline.v1 import booking_pb2
 
-    request = booking_pb2.CancelBookingRequest(reference=reference, passenger_emails=passenger or [], validate_only=is_quote)
+    numbers, emails = passengers_named(passenger or [])
+    request = booking_pb2.CancelBookingRequest(
+        reference=reference, passenger_numbers=numbers, passenger_emails=emails, validate_only=is_quote
+    )
     with Calls(options) as calls:
         answer = calls.call(calls.bookings.CancelBooking, request, "" if is_quote else _look_at(reference))
         show_cancellation(calls, answer, is_quote)

@@ -200,7 +200,7 @@ def seats_text(seats: Iterable[seat_pb2.Seat]) -> str:
 def person_text(person: seat_pb2.User | seat_pb2.Passenger) -> str:
     """Such as "Ann Lee <ann@example.com>"; the address alone where no name is known."""
     name, address = person_name(person), printable(person.email)
-    return f"{name} <{address}>" if name else address
+    return f"{name} <{address}>" if name and address else name or address
 
 
 def person_name(person: seat_pb2.User | seat_pb2.Passenger) -> str:

@@ -15,6 +15,7 @@ import grpc
 import pytest
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
+from google.type import money_pb2
 from typer.testing import CliRunner, Result
 
 from app.cli import app
@@ -212,6 +213,65 @@ def test_change_seat_and_cancel_send_what_was_typed(service: ScriptedService, se
     assert list(cancelled.passenger_emails) == ["ann@example.com"]
     assert cancelled.validate_only
     assert "nothing was changed" in shown.stdout
+
+
+def _family() -> booking_pb2.Booking:
+    """Ann, Tom, who has no address, and Ben, who has another than Ann, who booked."""
+    tom = seat_pb2.Passenger(first_name="Tom", last_name="Lee", number=2, seat=ann(2).seat)
+    ben = seat_pb2.Passenger(first_name="Ben", last_name="Lee", email="ben@example.com", number=3, seat=ann(3).seat)
+    first = ann(1)
+    first.number = 1
+    return booking_of(first, tom, ben)
+
+
+def test_passengers_are_shown_with_their_numbers_and_named_by_them(service: ScriptedService, seatline: Any) -> None:
+    family = _family()
+    service.answers.update(
+        GetBooking=family,
+        UpdateBooking=family,
+        ChangeSeat=family,
+        CancelBooking=booking_pb2.CancelBookingResponse(booking=family),
+    )
+    shown = seatline("change-seat", "7K2M9Q", "--passenger", "2", "--seat", "9").stdout
+    moved = service.requests("ChangeSeat")[0]
+    assert (moved.passenger_number, moved.passenger_email, moved.seat_number) == (2, "", 9)
+    assert "2. A-2" in shown
+    seatline("cancel", "7K2M9Q", "--passenger", "2", "--passenger", "3")
+    assert list(service.requests("CancelBooking")[0].passenger_numbers) == [2, 3]
+    seatline("update", "7K2M9Q", "--passenger", "2", "--first-name", "Tim")
+    request = service.requests("UpdateBooking")[0]
+    assert [(person.number, person.first_name) for person in request.passengers] == [(2, "Tim")]
+    mixed = seatline("cancel", "7K2M9Q", "--passenger", "2", "--passenger", "ben@example.com")
+    assert (mixed.exit_code, "all by address" in mixed.stderr) == (2, True)
+
+
+def test_an_address_that_several_have_is_not_enough_for_an_update(service: ScriptedService, seatline: Any) -> None:
+    service.answers.update(GetBooking=_family(), UpdateBooking=_family())
+    refused = seatline("update", "7K2M9Q", "--passenger", "ann@example.com", "--first-name", "Tim")
+    assert (refused.exit_code, "passengers 1, 2" in refused.stderr) == (1, True)
+    assert seatline("update", "7K2M9Q", "--passenger", "ben@example.com", "--first-name", "Tim").exit_code == 0
+    assert [person.number for person in service.requests("UpdateBooking")[0].passengers] == [3]
+
+
+def test_who_has_left_is_shown_what_was_its_own_and_no_price(service: ScriptedService, seatline: Any) -> None:
+    left = ann(1)
+    left.number = 1
+    own = booking_pb2.Booking(
+        reference="7K2M9Q", state=booking_pb2.BOOKING_STATE_CANCELLED, cancelled_passengers=[left], **JOURNEY
+    )
+    service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(
+        booking=own, refund=money_pb2.Money(currency_code="USD", units=20)
+    )
+    shown = seatline("cancel", "7K2M9Q", "--passenger", "1").stdout
+    assert "1. A-1" in shown
+    assert "USD 20.00 comes back." in shown
+    assert not [word for word in ("Price", "Booked by") if word in shown]
+    service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(
+        booking=own, validate_only=True, current_booking=_family()
+    )
+    quote = seatline("cancel", "7K2M9Q", "--passenger", "1", "--quote").stdout
+    assert "Would leave" in quote
+    assert "1. A-1" in quote
 
 
 def test_map_marks_the_callers_own_seats_on_the_drawn_journey_only(service: ScriptedService, seatline: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
-from app.cli.arguments import passenger_from, seats_from
+from app.cli.arguments import passenger_from, passengers_from, passengers_named, seats_from
 from app.cli.failures import UsageError, printable
 from app.cli.wording import (
     booking_state_text,
@@ -43,6 +43,30 @@ def test_a_passenger_is_read_from_names_and_address(typed: str, first_name: str,
 def test_a_passenger_with_a_part_missing_is_refused_with_the_form_to_write(typed: str) -> None:
     with pytest.raises(UsageError, match="First Last <email>"):
         passenger_from(typed)
+
+
+def test_passengers_after_the_first_may_lack_an_address() -> None:
+    assert passengers_from(["Ann Lee <ann@example.com>", "Lee, Tom", "Ben Lee <b@example.com>"]) == [
+        ("Ann", "Lee", "ann@example.com"),
+        ("Tom", "Lee", ""),
+        ("Ben", "Lee", "b@example.com"),
+    ]
+
+
+@pytest.mark.parametrize("typed", ["", "Tom", "Tom Lee tom@example.com", "Tom Lee >", "Tom Lee <>"])
+def test_a_later_passenger_with_a_part_missing_is_refused_with_the_form_to_write(typed: str) -> None:
+    with pytest.raises(UsageError, match="First Last"):
+        passengers_from(["Ann Lee <ann@example.com>", typed])
+    with pytest.raises(UsageError, match="First Last <email>"):
+        passengers_from(["Ann Lee"])
+
+
+def test_passengers_are_named_by_number_or_by_address() -> None:
+    assert passengers_named(["2", "3"]) == ([2, 3], [])
+    assert passengers_named(["ann@example.com"]) == ([], ["ann@example.com"])
+    assert passengers_named([]) == ([], [])
+    with pytest.raises(UsageError, match="by number"):
+        passengers_named(["2", "ann@example.com"])
 
 
 def test_seats_are_read_with_and_without_their_section() -> None:

@@ -52,6 +52,11 @@ def test_the_sample_is_the_train_from_london_to_paris() -> None:
     assert (train.waitlist_closes_before.seconds, train.waitlist_max) == (4 * 3600, 500)
 
 
+def test_a_file_says_how_many_passengers_a_booker_may_have() -> None:
+    train = train_from_text(GOOD + "passengers_per_booker_max: 40\n", source="f")
+    assert train.passengers_per_booker_max == 40
+
+
 def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
     for text in (GOOD, GOOD + "refund_tiers: ~\nwaitlist_closes_before:\nwaitlist_max: null\n"):
         train = train_from_text(text, source="f")
@@ -59,6 +64,7 @@ def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
         assert not train.HasField("waitlist_closes_before")
         assert not train.HasField("waitlist_max")
         assert not train.HasField("hold_percent_max")
+        assert not train.HasField("passengers_per_booker_max")
 
 
 @pytest.mark.parametrize(
