@@ -6,6 +6,7 @@ it (`test_breakages.py`).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -73,6 +74,23 @@ def used_holds_are_placed_again() -> AbstractContextManager[Any]:
 
 def passengers_may_book_twice() -> AbstractContextManager[Any]:
     return patch.object(app.domain.selling, "require_no_live_booking", lambda run, key: None)
+
+
+def bookers_have_no_bound() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.selling, "_require_booker_room", lambda sale: None)
+
+
+@contextmanager
+def who_stays_is_numbered_anew() -> Iterator[None]:
+    without = app.domain.changing._without
+
+    def numbered_anew(*asked: Any) -> Booking:
+        booking = without(*asked)
+        staying = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
+        return replace(booking, passengers=tuple(staying))
+
+    with patch.object(app.domain.changing, "_without", numbered_anew):
+        yield
 
 
 def refunds_are_always_whole() -> AbstractContextManager[Any]:
@@ -183,6 +201,8 @@ BREAKAGES: tuple[Breakage, ...] = (
     holds_that_ran_out_are_renewed,
     used_holds_are_placed_again,
     passengers_may_book_twice,
+    bookers_have_no_bound,
+    who_stays_is_numbered_anew,
     refunds_are_always_whole,
     refunds_are_not_rounded,
     seats_that_come_free_are_forgotten,

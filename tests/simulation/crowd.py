@@ -33,6 +33,7 @@ from tests.simulation.tasks import PAUSE, Answer, Turns
 
 CALL_SECONDS_MAX = 20.0
 _TRIES_MAX = 6
+_FIRST_NAMES = ("A", "B", "C", "D")  # as many as a family here has
 _OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
 # Where nobody knows what happened, or where asking again may help.
 _ASK_AGAIN = {
@@ -277,11 +278,20 @@ class Crowd:
 
     async def _cancel(self) -> None:
         booking = self._some_booking()
-        who = [passenger.person.email for passenger in booking.passengers]
-        some = tuple(self._chance.sample(who, self._chance.randint(1, len(who)))) if self._chance.random() < 0.5 else ()
+        some = self._chance.sample(booking.passengers, self._chance.randint(1, len(booking.passengers)))
+        by = self._chance.choice(("booker", "booker", "booker by address", "booker for all", "passenger"))
         is_quote = self._chance.random() < 0.1
-        command = CancelBooking(Caller(booking.user.email), booking.reference, some, is_quote, self._etag(booking))
-        text = f"{'quote' if is_quote else 'cancel'} {booking.reference} of {some or 'all'}"
+        command = CancelBooking(
+            # A passenger who leaves may be the one who booked, and may name others, which is refused.
+            Caller(some[0].email_key if by == "passenger" else booking.user.email),
+            booking.reference,
+            tuple(passenger.person.email or booking.user.email for passenger in some) if by == "booker by address" else (),
+            is_quote,
+            self._etag(booking),
+            passenger_numbers=tuple(passenger.number for passenger in some) if by in ("booker", "passenger") else (),
+        )
+        named = command.passenger_numbers or command.passenger_emails or "all"
+        text = f"{'quote' if is_quote else 'cancel'} {booking.reference} of {named} by {command.caller.email}"
         at_least = self._newest(booking)
         answer: CancellationView | None = await self._ask(
             text, lambda server: server.bookings.cancel(command, self._deadline())
@@ -291,19 +301,32 @@ class Crowd:
 
     async def _change_seat(self) -> None:
         booking = self._some_booking()
-        who = self._chance.choice(booking.passengers).person.email
+        who, by_number = self._chance.choice(booking.passengers), self._chance.random() < 0.7
         section, number = self._chance.choice(("", "A", "B")), self._chance.choice((0, 0, 1, 2, 3))
-        command = ChangeSeat(Caller(booking.user.email), booking.reference, who, section, number, self._etag(booking))
-        await self._change(f"move {who} of {booking.reference} to {section}-{number}", booking, command)
+        email = "" if by_number else who.person.email or booking.user.email
+        command = ChangeSeat(
+            Caller(booking.user.email),
+            booking.reference,
+            email,
+            section,
+            number,
+            self._etag(booking),
+            who.number if by_number else 0,
+        )
+        await self._change(f"move {who.number} of {booking.reference} to {section}-{number}", booking, command)
 
     async def _update(self) -> None:
         booking = self._some_booking()
+        everybody = [passenger.number for passenger in booking.passengers]
+        some = tuple(self._chance.sample(everybody, self._chance.randint(1, len(everybody))))
+        numbers = some if self._chance.random() < 0.5 else ()
         command = UpdateBooking(
             Caller(booking.user.email),
             booking.reference,
-            self._people(len(booking.passengers)),
-            frozenset({"email"}),
+            self._people(len(numbers or everybody)),
+            frozenset(self._chance.choice((("email",), ("first_name",), ("first_name", "email")))),
             self._etag(booking),
+            numbers,
         )
         await self._change(f"update {booking.reference}", booking, command)
 
@@ -351,6 +374,12 @@ class Crowd:
         return self._chance.choice(self._town)
 
     def _people(self, count: int) -> tuple[Person, ...]:
+        """Neighbours, or a family with one address, which only the first of them may say."""
+        if self._chance.random() < 0.3:
+            first, *others = self._chance.sample(_FIRST_NAMES, count)
+            who = self._somebody()
+            shared = self._chance.choice((who, ""))
+            return Person(first, "Person", who), *(Person(name, "Person", shared) for name in others)
         return tuple(Person("A", "Person", who) for who in self._chance.sample(self._town, count))
 
     def _request_id(self) -> str:

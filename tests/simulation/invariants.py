@@ -4,7 +4,6 @@ Belongs here: rules written a second time, from what a passenger or an accountan
 them. Each yields a line for everything that is wrong. Does not: when they are checked (`record.py`, `ending.py`).
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,14 +67,6 @@ def counter_and_freed_seats_account_for_all(run: Document) -> Iterator[str]:
                 yield f"seat {section['name']}-{number} has {expected:b} free behind the counter; came free: {entries}"
             if any(sequence > run["freed_sequence"] for sequence, _ in entries):
                 yield f"seat {section['name']}-{number} came free in the future: {entries}"
-
-
-def everybody_travels_once(bookings: Bookings) -> Iterator[str]:
-    """A passenger has one live booking on the run, waiting or not."""
-    live = Counter(
-        passenger["email"].lower() for booking in bookings.values() if is_live(booking) for passenger in booking["passengers"]
-    )
-    yield from (f"{who} has {count} live bookings" for who, count in live.items() if count > 1)
 
 
 def line_is_those_who_wait(run: Document, bookings: Bookings) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from app.domain.booking import Booking
 from app.domain.events import Event
 from tests.news import events_in
-from tests.simulation import invariants
+from tests.simulation import invariants, passengers
 from tests.simulation.database import SimulatedDatabase
 
 Document = dict[str, Any]
@@ -128,7 +128,8 @@ class Record:
         bookings = self.bookings[run["_id"]]
         yield from invariants.seats_are_sold_once(run, bookings)
         yield from invariants.counter_and_freed_seats_account_for_all(run)
-        yield from invariants.everybody_travels_once(bookings)
+        yield from passengers.everybody_travels_once(bookings)
+        yield from passengers.bookers_keep_to_their_bound(run, bookings)
         yield from invariants.line_is_those_who_wait(run, bookings)
         yield from invariants.nobody_waits_for_free_seats(run, decided_at)
         yield from invariants.no_hold_is_over(run, decided_at)
@@ -140,6 +141,7 @@ class Record:
         self, run: Document, before: Document | None, booking: Document, told: Sequence[Document], decided_at: datetime
     ) -> Iterator[str]:
         yield from invariants.booking_goes_on_as_it_may(before, booking)
+        yield from passengers.numbers_stay(before, booking)
         yield from invariants.money_of_booking_adds_up(booking)
         is_one_change = sum(1 for event in told if event["subject"] == booking["_id"]) == 1
         if before is not None and is_one_change:

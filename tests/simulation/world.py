@@ -33,7 +33,7 @@ _FARES = ({"A": 2_000, "B": 5_001}, {"A": 2_000, "B": 5_001}, {"A": 0, "B": 3_00
 _TERMS = (
     SalesTerms(),
     SalesTerms((RefundTier(48, 90), RefundTier(2, 33)), waitlist_closes_minutes_before=60),
-    SalesTerms((), waitlist_closes_minutes_before=0, waitlist_max=2),
+    SalesTerms((), waitlist_closes_minutes_before=0, waitlist_max=2, passengers_per_booker_max=2),
 )
 # Together well below the minutes after which money is let go: the longest that calls may take.
 _SHORT_LEAPS_SECONDS_MAX = 60.0
