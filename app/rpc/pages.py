@@ -44,22 +44,21 @@ async def fill(
     to fit. A page has at most `count_max` items and `PAGE_BYTES_MAX` bytes.
     """
     messages: list[MessageT] = []
-    weight, looked_at = 0, 0
-    loop = asyncio.get_running_loop()
+    room, looked_at = PAGE_BYTES_MAX, 0
+    clock = asyncio.get_running_loop().time
     while looked_at < count_max:
         limit = min(read_max or count_max, count_max - looked_at)
         values, rest = await read(after, limit)
-        turn_ends = loop.time() + _TURN_SECONDS
-        for value in values:
+        turn_ends = clock() + _TURN_SECONDS
+        for index, value in enumerate(values):
             message = message_of(value)
-            weight += message.ByteSize() + _FRAME_BYTES
-            if messages and weight > PAGE_BYTES_MAX:
-                return messages, after
+            room -= message.ByteSize() + _FRAME_BYTES
+            if room < 0 and messages:
+                return messages, key_of(values[index - 1]) if index else after
             messages.append(message)
-            after = key_of(value)
-            if loop.time() > turn_ends:
+            if clock() > turn_ends:
                 await asyncio.sleep(0)
-                turn_ends = loop.time() + _TURN_SECONDS
+                turn_ends = clock() + _TURN_SECONDS
         if rest is None:
             return messages, None
         looked_at, after = looked_at + limit, rest
