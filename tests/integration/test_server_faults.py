@@ -21,7 +21,7 @@ INCIDENT = re.compile(r"incident ([0-9a-f]{12})")
 async def test_an_unhandled_exception_is_internal_and_its_text_stays_in_the_log(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(_: str) -> None:
+    async def broken(*_: object) -> None:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(world.server.store.bookings, "find", broken)
@@ -38,7 +38,7 @@ async def test_an_unhandled_exception_is_internal_and_its_text_stays_in_the_log(
 async def test_a_cancellation_from_inside_does_not_leave_the_caller_hanging(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def cancelled(_: str) -> None:
+    async def cancelled(*_: object) -> None:
         raise asyncio.CancelledError(SECRET)
 
     monkeypatch.setattr(world.server.store.bookings, "find", cancelled)
