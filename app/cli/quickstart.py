@@ -7,8 +7,10 @@ sold (`app.cli.demo`), and serving (`app.server`).
 # ruff: noqa: PLC0415  imports inside the functions: what is wrong with the settings or the port shall show at once
 from __future__ import annotations
 
+import os
 import shlex
-from contextlib import nullcontext
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -16,7 +18,7 @@ import typer
 
 from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
-from app.cli.terminal import own_terminal
+from app.cli.terminal import take_terminal
 
 # Its ticket is the first one; it stands for "sold before" at every later start.
 FIRST_PASSENGER = "jane.doe@example.com"
@@ -44,11 +46,16 @@ def quickstart(
     own: Annotated[bool, typer.Option("--own-terminal", hidden=True, help="Keep Ctrl-C from whoever started this.")] = False,
 ) -> None:
     """Run the service with a worker, make the sample train, sell a first ticket once, and serve until Ctrl-C."""
-    with own_terminal() if own else nullcontext():
-        try:
-            _start()
-        except KeyboardInterrupt:  # before the server listens to signals
-            typer.echo("Interrupted before the service had started.", err=True)
+    give_back = take_terminal() if own else None
+    try:
+        _start()
+    except KeyboardInterrupt:  # before the server listens to signals, and so before anything was started
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        typer.echo("Interrupted before the service had started.")
+        sys.stdout.flush()
+        if give_back is not None:
+            give_back()
+        os._exit(0)  # the interpreter's own end takes as long as a second Ctrl-C, which would reach whoever started this
 
 
 def _start() -> None:

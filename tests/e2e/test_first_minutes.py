@@ -132,6 +132,15 @@ def test_a_first_ticket_is_sold_once_and_ctrl_c_is_no_error(folder: Path) -> Non
     assert references[0] == references[1]
 
 
+def test_ctrl_c_while_the_service_starts_is_no_error_either(folder: Path) -> None:
+    terminal = start(folder)
+    terminal.read_until("Starting the service")
+    terminal.press_ctrl_c()
+    assert terminal.exit_code() == 0, terminal.said
+    assert "***" not in terminal.said
+    assert "Traceback" not in terminal.said
+
+
 @pytest.mark.parametrize("host", [LOOPBACK, "localhost", "0.0.0.0"])  # noqa: S104 - nothing comes to listen there
 def test_a_port_that_is_in_use_is_named_with_its_user_and_the_way_round_it_and_nothing_is_sent_there(
     folder: Path, host: str
