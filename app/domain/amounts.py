@@ -30,10 +30,14 @@ _USUAL = CurrencyRule()
 
 @dataclass(frozen=True, slots=True)
 class AmountRules:
-    """The rules of one provider: `usual` holds for every currency that has none of its own."""
+    """The rules of one provider: `usual` holds for every currency that has none of its own.
+
+    `currencies` are those that it takes at all, None for any.
+    """
 
     usual: CurrencyRule = _USUAL
     by_currency: Mapping[str, CurrencyRule] = field(default_factory=dict)
+    currencies: frozenset[str] | None = None
 
     def rule(self, currency: str) -> CurrencyRule:
         """The rule of a currency (three letters, ISO 4217)."""
@@ -41,6 +45,8 @@ class AmountRules:
 
     def problem_of_charge(self, amount: Money) -> str:
         """Why this amount cannot be charged, in a line for people; empty where it can."""
+        if self.currencies is not None and amount.currency not in self.currencies:
+            return f"{amount.currency} is no currency that can be charged"
         rule = self.rule(amount.currency)
         if amount.minor % rule.step_minor:
             return f"amounts have to be multiples of {Money(rule.step_minor, amount.currency)}"

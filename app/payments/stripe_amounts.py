@@ -21,6 +21,16 @@ from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
 from app.payments.provider import Rejected
 
+# The presentment currencies. An account may have fewer; that is known to Stripe alone, and comes as Rejected.
+_CURRENCIES = frozenset(
+    """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CLP CNY COP
+    CRC CVE CZK DJF DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK JMD JOD JPY
+    KES KGS KHR KMF KRW KWD KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK
+    NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SEK SGD SHP SLE SOS SRD STD SZL THB TJS TND TOP
+    TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW
+    """.split()
+)
 # Eight digits in Stripe's units; IDR has twelve.
 _AMOUNT_MAX = 99_999_999
 _AMOUNTS_MAX: Mapping[str, int] = {"IDR": 999_999_999_999}
@@ -68,6 +78,7 @@ def _rule(currency: str) -> CurrencyRule:
 STRIPE_AMOUNTS = AmountRules(
     CurrencyRule(charge_minor_max=_AMOUNT_MAX),
     {currency: _rule(currency) for currency in {*_AMOUNTS_MAX, *_AMOUNTS_MIN, *_UNLIKE_UNITS, *_STEPS_MINOR}},
+    _CURRENCIES,
 )
 
 

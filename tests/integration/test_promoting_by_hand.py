@@ -113,7 +113,7 @@ async def office(clock: Clock, real_world: World, mongod: EmbeddedMongod) -> Asy
 
 async def test_however_many_promote_at_once_each_waiter_gets_one_seat_one_event_and_pays_once(office: Office) -> None:
     first, second = office.servers
-    run = await first.run(f"A1 B{HOLDS}", fares={"A": usd(50), "B": usd(20)})
+    run = await first.run(f"A1 B{HOLDS}", fares={"A": usd(50), "B": usd(20)}, hold_percent_max=100)
     await first.phone("ann").book(run, section="A")
     for number in range(1, HOLDS + 1):
         await first.phone(f"holder{number}").hold(run, section="B", seconds=HOLD_SECONDS * number)

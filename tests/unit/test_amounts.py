@@ -27,6 +27,8 @@ from tests.builders import NOW, TRAVEL_DATE, a_train, asks_to_cancel, book
         (Money(5_124, "KWD"), "multiples of KWD 0.010"),
         (Money(1, "TND"), "multiples of TND 0.010"),
         (Money(150, "MGA"), "multiples of MGA 1.00"),
+        (Money(5_000, "IQD"), "no currency"),
+        (Money(5_000, "XXX"), "no currency"),
     ],
     ids=str,
 )
