@@ -8,7 +8,8 @@ since a buyer cares little whose outage it is; DeadlineExceeded, since it was to
 the service's own; Aborted, where other buyers or servers were first too often and the same call may be sent again;
 ResourceExhausted, where there was no room for the call.
 
-Not a fault is ResourceExhausted for a full waiting list, which is an answer, and which only CreateBooking gives. Calls that
+Not a fault is ResourceExhausted for a full waiting list, or for a booker who has as many passengers on a train as one may: these
+are answers, and only CreateBooking gives them. Calls that
 ended since their caller had gone (Canceled) were neither served nor failed, and are not counted at all.
 """
 
@@ -17,6 +18,7 @@ from deploy.observability.description import Recording
 OBJECTIVE = 0.999
 BUDGET = "0.001"  # what is left of all calls; as text, since 1 - 0.999 is not quite that in binary
 FAILURE_CODES = "Unknown|DeadlineExceeded|ResourceExhausted|Aborted|Unimplemented|Internal|Unavailable|DataLoss"
+ANSWERS = "WAITLIST_FULL|BOOKER_LIMIT"  # reasons of ResourceExhausted that are no fault
 CREATE_BOOKING = 'grpc_service="seatline.v1.BookingService", grpc_method="CreateBooking"'
 # Over each is asked twice: long enough to matter, and short enough that it still goes on.
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
@@ -47,7 +49,7 @@ def recordings() -> list[Recording]:
 def _recordings(window: str) -> tuple[Recording, ...]:
     counted = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
     failed = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code=~"{FAILURE_CODES}"}}[{window}]))'
-    answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason="WAITLIST_FULL"}}[{window}]))'
+    answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason=~"{ANSWERS}"}}[{window}]))'
     # Servers show every code and reason from their start; those of an earlier version show a code when it first occurs.
     # A missing series counts as 0 wherever there are calls at all.
     none = f"0 * {calls(window)}"

@@ -79,6 +79,12 @@ BUDGET = [
         {**_calls(OK="0+50x90", ResourceExhausted="0+50x90"), **_refused("WAITLIST_FULL", "0+50x90")},
         "70m",
     ),
+    Case(
+        _IN_2,
+        "somebody asks for more passengers than one may book",
+        {**_calls(OK="0+50x90", ResourceExhausted="0+50x90"), **_refused("BOOKER_LIMIT", "0+50x90")},
+        "70m",
+    ),
     Case(_IN_2, "callers go away", _calls(OK="0+50x90", Canceled="0+50x90"), "70m"),
     Case(
         _IN_2,
