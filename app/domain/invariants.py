@@ -14,6 +14,8 @@ from enum import StrEnum
 
 from app.domain.booking import Booking, BookingState
 from app.domain.events import Event
+from app.domain.limits import PASSENGERS_PER_BOOKING_MAX
+from app.domain.passenger import everybody
 from app.domain.refusals import Refusal
 from app.domain.run import TrainRun
 from app.domain.seating import next_free_seats
@@ -32,6 +34,7 @@ class Check(StrEnum):
     SOLD_LEGS = "sold-legs"  # the sold legs of each seat are those of its bookings and holds
     INVENTORY = "inventory"  # counter, freed legs and sold legs account for every seat
     ONE_BOOKING = "one-booking"  # nobody is on two live bookings of a run
+    PASSENGER_NUMBERS = "passenger-numbers"  # each passenger of a booking has a number of its own
     LINE = "line"  # the line is that of the bookings that wait
     NOBODY_WAITS = "nobody-waits"  # while a seat fits, and the line is open
     REVISIONS = "revisions"  # no booking is newer than its run
@@ -152,6 +155,14 @@ def passengers_on_two_bookings(run: TrainRun, bookings: Bookings) -> Iterator[st
             yield f"{key} is on {len(found)} live bookings: {', '.join(sorted(found))}"
 
 
+def wrong_passenger_numbers(run: TrainRun, bookings: Bookings) -> Iterator[str]:
+    """Bookings whose passengers, those included who have left, have one number twice, or one that no booking gives."""
+    for booking in bookings.values():
+        numbers = [passenger.number for passenger in everybody(booking)]
+        if len(set(numbers)) < len(numbers) or not all(1 <= number <= PASSENGERS_PER_BOOKING_MAX for number in numbers):
+            yield f"booking {booking.reference} has the passenger numbers {', '.join(map(str, sorted(numbers)))}"
+
+
 def wrong_line(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Places in the line that no booking waits at, and bookings that wait at no place, or at another than theirs."""
     waiting = {one.waiting_number: one for one in bookings.values() if one.state is BookingState.WAITLISTED}
@@ -225,6 +236,7 @@ _RUN_CHECKS: Mapping[Check, Callable[[TrainRun, Bookings], Iterator[str]]] = {
     Check.SOLD_LEGS: wrong_sold_legs,
     Check.INVENTORY: wrong_inventory,
     Check.ONE_BOOKING: passengers_on_two_bookings,
+    Check.PASSENGER_NUMBERS: wrong_passenger_numbers,
     Check.LINE: wrong_line,
     Check.NOBODY_WAITS: seats_for_who_waits,
     Check.REVISIONS: newer_than_their_run,

@@ -8,8 +8,8 @@ since a buyer cares little whose outage it is; DeadlineExceeded, since it was to
 the service's own; Aborted, where other buyers or servers were first too often and the same call may be sent again;
 ResourceExhausted, where there was no room for the call.
 
-Not a fault is ResourceExhausted for a full waiting list, or for a booker who has as many passengers on a train as one may: these
-are answers, and only CreateBooking gives them. Calls that
+Not a fault is ResourceExhausted for a full waiting list, or for a booker who has as many passengers on a train as one may:
+these are answers, and only CreateBooking gives them. Calls that
 ended since their caller had gone (Canceled) were neither served nor failed, and are not counted at all.
 """
 

@@ -109,6 +109,10 @@ async def put_gus_on_fays_booking_too(database: Database) -> None:
     )
 
 
+async def number_fay_as_ten(database: Database) -> None:
+    await database["bookings"].update_one(of("fay"), {"$set": {"passengers.0.passenger_number": 10}})
+
+
 async def lose_dans_place(database: Database) -> None:
     await change_run(database, {"$set": {"waiting": {}}})
 
@@ -204,6 +208,7 @@ BREAKAGES: list[tuple[Breakage, set[Check]]] = [
     (forget_that_fays_seat_is_sold, {Check.SOLD_LEGS}),
     (take_a_free_seat_off_offer, {Check.INVENTORY}),
     (put_gus_on_fays_booking_too, {Check.ONE_BOOKING}),
+    (number_fay_as_ten, {Check.PASSENGER_NUMBERS}),
     (lose_dans_place, {Check.LINE}),
     (free_the_seat_that_dan_waits_for, {Check.NOBODY_WAITS}),
     (change_fays_booking_without_a_commit, {Check.REVISIONS}),

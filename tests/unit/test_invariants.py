@@ -163,6 +163,16 @@ def lets_dan_book_besides_waiting(run: TrainRun) -> None:
     put(run, of_somebody_else(of(run, "eve"), "dan", of(run, "eve").reference))
 
 
+def numbers_fay_as_ten(run: TrainRun) -> None:
+    booking = of(run, "fay")
+    put(run, replace(booking, passengers=(replace(booking.passengers[0], number=10),)))
+
+
+def numbers_bea_as_bob(run: TrainRun) -> None:
+    bob, bea = of(run, "bob").passengers
+    put(run, replace(of(run, "bob"), passengers=(bob, replace(bea, number=1))))
+
+
 def loses_dans_place(run: TrainRun) -> None:
     run.waiting.clear()
 
@@ -223,6 +233,8 @@ BREAKAGES: list[tuple[Breakage, Check]] = [
     (counts_what_came_free_from_the_beginning_again, Check.INVENTORY),
     (books_gus_twice, Check.ONE_BOOKING),
     (lets_dan_book_besides_waiting, Check.ONE_BOOKING),
+    (numbers_fay_as_ten, Check.PASSENGER_NUMBERS),
+    (numbers_bea_as_bob, Check.PASSENGER_NUMBERS),
     (loses_dans_place, Check.LINE),
     (loses_dans_booking, Check.LINE),
     (gives_dans_place_to_another, Check.LINE),
