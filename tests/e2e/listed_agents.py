@@ -182,6 +182,7 @@ async def read_receipts(servers: Servers, agent: Agent) -> list[Answer]:
     name, is_asked_for, filters = _any_question(agent)
     size = random.choice((1, 2, 3, _WHOLE_PAGE))  # noqa: S311 - no secret
     answers: list[Answer] = []
+    before, listed = agent.history.now, list[str]()
     after, token = ("", "", ""), ""
     while not answers or token:
         expected = partial(_receipts_in, is_asked_for=is_asked_for, after=after, size=size)
@@ -189,7 +190,12 @@ async def read_receipts(servers: Servers, agent: Agent) -> list[Answer]:
         answer, page = await ask(agent.history, expected, call, _receipts_shown)
         answers.append(answer)
         token = page.next_page_token
+        listed += [receipt.reference for receipt in page.receipts]
         after = _receipt_key(page.receipts[-1]) if page.receipts else after
+    assert len(set(listed)) == len(listed), "no booking is on two pages"
+    if name == agent.name:  # whose bookings stay the agent's, while travellers come and go
+        known = {booking.reference for booking in before.values() if is_asked_for(booking)}
+        assert known <= set(listed), "none is left out"
     return answers
 
 
