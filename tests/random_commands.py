@@ -17,6 +17,7 @@ from tests.builders import (
     LONDON,
     NOW,
     PARIS,
+    a_caller,
     a_person,
     asks_for_another_seat,
     asks_for_new_fields,
@@ -25,10 +26,12 @@ from tests.builders import (
     asks_to_hold,
     asks_to_release,
     name_of,
+    relatives,
 )
 
 JOURNEYS = [(LONDON, PARIS), (LONDON, ASHFORD), (LONDON, LILLE), (ASHFORD, LILLE), (ASHFORD, PARIS), (LILLE, PARIS)]
 TOWN = [f"p{number}" for number in range(20)]
+PEOPLE = [*map(a_person, TOWN), *relatives("p0@example.com", "Ann", "Ben", "Cem", "Dan")]
 
 
 def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command]:
@@ -64,7 +67,7 @@ def decide_some(run: TrainRun, chance: random.Random, count: int, now: datetime 
 
 def _a_sale(chance: random.Random) -> CreateBooking:
     origin, destination = chance.choice(JOURNEYS)
-    who = chance.sample(TOWN, chance.choice((1, 1, 2, 4)))
+    who = chance.sample(PEOPLE, chance.choice((1, 1, 2, 4)))
     seats = chance.sample(range(1, 5), len(who)) if chance.random() < 0.3 else ()
     section = chance.choice("AB") if seats else chance.choice(("A", "B", ""))
     if_full = chance.choice((IfFull.WAITLIST, IfFull.WAITLIST, IfFull.REJECT))
@@ -88,8 +91,11 @@ def _a_hold(chance: random.Random) -> HoldSeats:
 def _a_change(booking: Booking, kind: str, chance: random.Random) -> Command:
     who = [passenger.email_key for passenger in booking.passengers]
     if kind == "cancel":
-        some = chance.sample(who, chance.randint(0, len(who)))
-        return asks_to_cancel(booking, *some, validate_only=chance.random() < 0.1)
+        numbers = [passenger.number for passenger in booking.passengers]
+        named: list[str | int] = [*who] if chance.random() < 0.5 else [*numbers]
+        some = chance.sample(named, chance.randint(0, len(named)))
+        by = a_caller(chance.choice(who)) if chance.random() < 0.2 else None  # a passenger leaves, or tries more than that
+        return asks_to_cancel(booking, *some, by=by, validate_only=chance.random() < 0.1)
     if kind == "seat":
         number = chance.choice((0, 1, 2, 3, 4, 5))
         return asks_for_another_seat(booking, who=chance.choice(who), section=chance.choice("AB"), number=number)

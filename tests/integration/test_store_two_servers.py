@@ -75,6 +75,37 @@ async def test_a_refusal_never_rests_on_what_a_server_remembers(pair: tuple[Worl
     assert seats_of(await first.phone("jane").book(run)) == ["A-1"]
 
 
+async def test_a_bookers_passengers_are_counted_over_both_servers(pair: tuple[World, World]) -> None:
+    run = await pair[0].run("A20", passengers_per_booker_max=4)
+    bobs = [world.phone("bob") for world in pair]
+    first = await bobs[0].book(run, "ann", "ben")
+    await bobs[1].book(run, "cem")
+    assert (await refusal(bobs[0].book(run, "dan", "eve"))).reason == "BOOKER_LIMIT"
+    found = await outcomes([bob.book(run, name) for bob, name in zip(bobs, ("dan", "eve"), strict=True)])
+    assert [decoded(one).reason for one in found if isinstance(one, grpc.aio.AioRpcError)] == ["BOOKER_LIMIT"]
+    await bobs[1].cancel(first.reference, 2)
+    assert len((await bobs[0].book(run, "fay")).passengers) == 1
+    assert (await refusal(bobs[1].book(run, "gus"))).reason == "BOOKER_LIMIT"
+
+
+async def test_two_servers_tell_relatives_apart(pair: tuple[World, World]) -> None:
+    run = await pair[0].run("A20")
+    relatives = [person("jane", name) for name in ("Jane", "Tom", "Ann")]
+    found = await outcomes([pair[number % 2].phone(f"b{number}").book(run, relatives[number // 2]) for number in range(6)])
+    refused = [decoded(one).reason for one in found if isinstance(one, grpc.aio.AioRpcError)]
+    assert refused == ["PASSENGER_ALREADY_BOOKED"] * 3
+
+
+async def test_who_leaves_at_one_server_sees_the_booking_at_neither(pair: tuple[World, World]) -> None:
+    run = await pair[0].run("A20")
+    booking = await pair[0].phone("bob").book(run, "ann", "ben")
+    await pair[1].phone("ann").cancel(booking.reference, 1)
+    for world in pair:
+        assert (await refusal(world.phone("ann").booking(booking.reference))).reason == "NOT_PERMITTED"
+        assert await world.phone("ann").receipts() == []
+        assert [one.number for one in (await world.phone("ben").booking(booking.reference)).passengers] == [2]
+
+
 async def test_a_passenger_freed_on_the_other_server_may_book_here(pair: tuple[World, World]) -> None:
     first, second = pair
     run = await first.run("A3")

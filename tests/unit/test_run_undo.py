@@ -1,5 +1,6 @@
 """The journal of a run and the way back: after any batch of decisions, `undo` restores everything."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -99,7 +100,9 @@ def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: 
             run.committed()
         taken = [(seat, held.legs) for held in run.holds.values() for seat in held.seats]
         travellers: dict[str, str] = {}
+        booked: Counter[str] = Counter()
         for booking in run.bookings.values():
+            booked[booking.user_key] += len(booking.passengers) if booking.is_live else 0
             for passenger in booking.passengers if booking.is_live else ():
                 if passenger.seat is not None:
                     taken.append((passenger.seat, booking.journey.legs))
@@ -111,7 +114,7 @@ def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: 
             assert not sold[seat.section][seat.number - 1] & legs, "a leg of a seat twice"
             sold[seat.section][seat.number - 1] |= legs
         assert [section.sold_legs for section in run.sections] == list(sold.values())
-        assert run.travellers.references == travellers
+        assert (run.travellers.references, run.travellers.booked) == (travellers, +booked)
         assert all(reference == booking.reference for reference, booking in run.bookings.items())
 
 
