@@ -6,6 +6,8 @@ Belongs here: the value and its name. Does not: the decisions (`holding.py`).
 import hashlib
 import re
 from base64 import b32encode
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from app.domain import limits
@@ -57,14 +59,59 @@ class EndedHold:
 
     @property
     def free_time(self) -> datetime:
-        """From when its owner may hold the same seats again."""
-        return self.expire_time + timedelta(seconds=limits.HOLD_AGAIN_SECONDS)
+        """From when its owner may hold the same seats again, and nobody needs to know of it any more."""
+        return self.expire_time if self.was_used else self.expire_time + timedelta(seconds=limits.HOLD_AGAIN_SECONDS)
 
 
 def ended(hold: Hold, *, was_used: bool = False) -> EndedHold:
     """What a run remembers of a hold that is over."""
     places = tuple((seat.section, seat.number) for seat in hold.seats)
     return EndedHold(hold.key, hold.owner_key, hold.legs, places, hold.expire_time, was_used)
+
+
+class HoldIndex:
+    """What a run's holds come to, so that nobody goes through all of them for each new one.
+
+    `places` are the seats on hold, by how many holds have them on some legs; `own` and `ended` are the keys of a person's holds
+    and of those that are over.
+    """
+
+    __slots__ = ("ended", "own", "places")
+
+    def __init__(self, holds: Iterable[Hold], ended_holds: Iterable[EndedHold]) -> None:
+        self.places: Counter[tuple[str, int]] = Counter()
+        self.own: defaultdict[str, set[str]] = defaultdict(set)
+        self.ended: defaultdict[str, set[str]] = defaultdict(set)
+        for hold in holds:
+            self.replace(None, hold)
+        for before in ended_holds:
+            self.replace_ended(None, before)
+
+    def replace(self, before: Hold | None, after: Hold | None) -> None:
+        """Count a hold in place of what was kept under its key."""
+        if before is not None:
+            _drop(self.own, before.owner_key, before.key)
+            for seat in before.seats:
+                place = seat.section, seat.number
+                self.places[place] -= 1
+                if not self.places[place]:
+                    del self.places[place]
+        if after is not None:
+            self.own[after.owner_key].add(after.key)
+            self.places.update((seat.section, seat.number) for seat in after.seats)
+
+    def replace_ended(self, before: EndedHold | None, after: EndedHold | None) -> None:
+        """Count a hold that is over in place of what was kept under its key."""
+        if before is not None:
+            _drop(self.ended, before.owner_key, before.key)
+        if after is not None:
+            self.ended[after.owner_key].add(after.key)
+
+
+def _drop(keys: defaultdict[str, set[str]], owner_key: str, key: str) -> None:
+    keys[owner_key].discard(key)
+    if not keys[owner_key]:
+        del keys[owner_key]
 
 
 def hold_key(email: str, request_id: str) -> str:

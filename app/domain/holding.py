@@ -11,7 +11,7 @@ Holds cost nothing, so they are bounded, lest somebody keeps seats from others w
 3. Whose hold ran out waits `HOLD_AGAIN_SECONDS` before holding any of its seats again on the same legs. A hold that was
    released is as good as one that goes on: who holds its seats again before it would have run out gets them until then, and no
    longer. Both may book them at once. Operators, who see to groups and to people on the phone, need not wait.
-The run remembers holds that are over for as long as that takes, the last `ENDED_HOLDS_PER_RUN_MAX` of them.
+The run remembers holds that are over for at least as long as that takes, `ENDED_HOLDS_PER_RUN_MAX` of them at most.
 """
 
 import hashlib
@@ -113,10 +113,11 @@ def drop_expired_holds(run: TrainRun, now: datetime) -> bool:
     return bool(expired)
 
 
-def use_hold(run: TrainRun, hold: Hold) -> None:
+def use_hold(run: TrainRun, hold: Hold, now: datetime) -> None:
     """Ends a hold whose seats are a booking's now."""
     run.use_hold(hold)
     run.set_ended_hold(hold.key, ended(hold, was_used=True))
+    _forget_ended(run, now)
 
 
 def _end(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent: str = "") -> None:
@@ -158,7 +159,7 @@ def _require_room(run: TrainRun, owner_key: str, now: datetime) -> None:
     """Refuses HOLDS_FULL for a person, or a run, with as many holds as may be."""
     if not run.holds:
         return
-    own = [hold for hold in run.holds.values() if hold.owner_key == owner_key]
+    own = [run.holds[key] for key in run.hold_index.own.get(owner_key, ())]
     if len(own) >= limits.HOLDS_PER_USER_MAX:
         text = f"you hold seats {limits.HOLDS_PER_USER_MAX} times on this train already"
         raise Refusal(Reason.HOLDS_FULL, text, retry_seconds=_first_end_seconds(own, now))
@@ -168,8 +169,8 @@ def _require_room(run: TrainRun, owner_key: str, now: datetime) -> None:
 
 def _require_share(run: TrainRun, places: set[tuple[str, int]], now: datetime) -> None:
     """Refuses HOLDS_FULL where with these places too large a share of the seats would be on hold."""
-    held = {(seat.section, seat.number) for hold in run.holds.values() for seat in hold.seats}
-    if len(held | places) > held_seats_max(run):
+    held = run.hold_index.places
+    if len(held) + sum(place not in held for place in places) > held_seats_max(run):
         raise _holds_full(run, now)
 
 
@@ -197,10 +198,9 @@ def _end_of_hold(
 
     Refuses HOLD_TOO_SOON where such a hold has run out, until its `free_time`.
     """
+    ended_holds = (run.ended_holds[key] for key in run.hold_index.ended.get(owner_key, ()))
     own = [
-        before
-        for before in run.ended_holds.values()
-        if before.owner_key == owner_key and not before.was_used and before.legs & legs and not places.isdisjoint(before.places)
+        before for before in ended_holds if not before.was_used and before.legs & legs and not places.isdisjoint(before.places)
     ]
     free_time = max((before.free_time for before in own if before.expire_time <= now), default=now)
     if free_time > now:
@@ -210,13 +210,16 @@ def _end_of_hold(
 
 
 def _forget_ended(run: TrainRun, now: datetime) -> None:
-    """Forgets holds that have been over for long, and the oldest ones of too many."""
-    for before in [before for before in run.ended_holds.values() if before.free_time <= now]:
-        run.set_ended_hold(before.key, None)
-    excess = len(run.ended_holds) - limits.ENDED_HOLDS_PER_RUN_MAX
-    if excess > 0:
-        for before in sorted(run.ended_holds.values(), key=lambda hold: (hold.expire_time, hold.key))[:excess]:
-            run.set_ended_hold(before.key, None)
+    """Makes room where too many holds are remembered: forgets those that nobody needs to know of, and the oldest ones."""
+    if len(run.ended_holds) <= limits.ENDED_HOLDS_PER_RUN_MAX:
+        return
+    # Two fifths at a time: going through all of them for each one would cost a hundred times the decision.
+    in_order = sorted((before.free_time, before.key) for before in run.ended_holds.values())
+    enough = len(in_order) - limits.ENDED_HOLDS_PER_RUN_MAX * 3 // 5
+    for place, (free_time, key) in enumerate(in_order):
+        if place >= enough and free_time > now:
+            return
+        run.set_ended_hold(key, None)
 
 
 def _fingerprint(command: HoldSeats) -> str:

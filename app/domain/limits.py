@@ -44,6 +44,6 @@ HOLDS_PER_RUN_MAX = 2_000  # keeps a run's document in bounds: 200 bytes each
 HOLD_PERCENT_DEFAULT = 25  # of a run's seats may be on hold at a time; holds cost nothing, and most seats are to be sold
 HELD_SEATS_ALWAYS = 9  # seats that may be on hold at a time however small the train is: one group
 HOLD_AGAIN_SECONDS = HOLD_SECONDS_MAX  # before who let a hold run out may hold its seats again: at most half of the time
-ENDED_HOLDS_PER_RUN_MAX = 500  # that a run remembers, 150 bytes each; the one that ran out first is forgotten first
+ENDED_HOLDS_PER_RUN_MAX = 500  # that a run remembers, 150 bytes each; those over for longest are forgotten first
 
 AUTHORIZATION_SECONDS_MAX = 60  # a sale rests only on money that was set aside this recently; what is older is let go

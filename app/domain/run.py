@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 from app.domain.booking import Booking, BookingState, Seat
 from app.domain.events import Event, EventType, Json, event_id, sequence_of
-from app.domain.hold import EndedHold, Hold
+from app.domain.hold import EndedHold, Hold, HoldIndex
 from app.domain.line import Line, Wish
 from app.domain.refusals import InvalidField
 from app.domain.seats import CoachSeats, FreedEntry, SectionSeats, without_legs
@@ -98,8 +98,10 @@ class TrainRun:
     _passing: set[str] = field(init=False, default_factory=set)
     _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
     _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
+    hold_index: HoldIndex = field(init=False)
 
     def __post_init__(self) -> None:
+        self.hold_index = HoldIndex(self.holds.values(), self.ended_holds.values())
         self.run_id = run_id(self.train_id, self.travel_date)
         for place in self.waiting.values():
             self.line.add(place.wish, place.number, place.reference)
@@ -152,7 +154,7 @@ class TrainRun:
         """Takes over all but the bookings of the same run, read again."""
         self.stops, self.sections = newer.stops, newer.sections
         self.version, self.freed_sequence = newer.version, newer.freed_sequence
-        self.holds, self.ended_holds = newer.holds, newer.ended_holds
+        self.holds, self.ended_holds, self.hold_index = newer.holds, newer.ended_holds, newer.hold_index
         self.waiting, self.waiting_number, self.line = newer.waiting, newer.waiting_number, newer.line
         self._journeys.clear()
         self._named_journeys.clear()
@@ -231,7 +233,9 @@ class TrainRun:
 
     def set_ended_hold(self, key: str, hold: EndedHold | None) -> None:
         """Remembers a hold that is over, or forgets it. Comes with a change of holds."""
-        self.journal.ended_holds.setdefault(key, self.ended_holds.pop(key, None))
+        before = self.ended_holds.pop(key, None)
+        self.journal.ended_holds.setdefault(key, before)
+        self.hold_index.replace_ended(before, hold)
         if hold is not None:
             self.ended_holds[key] = hold
 
@@ -306,6 +310,7 @@ class TrainRun:
 
     def _set_hold(self, key: str, hold: Hold | None) -> None:
         self.journal.holds.setdefault(key, self.holds.get(key))
+        self.hold_index.replace(self.holds.get(key), hold)
         if hold is None:
             self.holds.pop(key, None)
         else:

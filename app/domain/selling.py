@@ -238,7 +238,7 @@ def _sell_next(sale: _Sale, section: int, numbers: list[int], by_counter: bool) 
 def _sell_held(sale: _Sale, hold: Hold) -> Booking:
     fare = Money(hold.fare_minor, hold.currency)
     booking = _booking(sale, BookingState.CONFIRMED, list(hold.seats), fare)
-    use_hold(sale.run, hold)
+    use_hold(sale.run, hold, sale.now)
     return _keep(sale, booking, EventType.BOOKING_CONFIRMED)
 
 

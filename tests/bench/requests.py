@@ -59,6 +59,7 @@ def bench_train(train_id: str, seats: int) -> operator_pb2.Train:
         sections=sections,
         coaches=coaches,
         waitlist_max=limits.WAITLIST_MAX,
+        hold_percent_max=100,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain import limits
 from app.domain.booking import HoldSeats
-from app.domain.hold import Hold
+from app.domain.hold import Hold, HoldIndex
 from app.domain.holding import hold_seats, release_hold
 from app.domain.refusals import Reason, Refusal
 from app.domain.run import TrainRun
@@ -29,6 +29,7 @@ from tests.builders import (
     asks_to_release,
     book,
     cancel,
+    dice,
     fill,
     hold,
     name_of,
@@ -37,6 +38,7 @@ from tests.builders import (
     sell,
     time_passes,
 )
+from tests.random_commands import decide_some
 from tests.snapshots import refused, snapshot
 
 FIVE_MINUTES = timedelta(minutes=5)
@@ -245,15 +247,31 @@ def test_a_repeated_request_whose_hold_was_used_holds_no_other_seats() -> None:
 # -- what is remembered
 
 
-def test_what_is_remembered_is_forgotten_after_the_wait_and_bounded() -> None:
+def test_what_is_remembered_is_bounded_and_what_was_over_first_is_forgotten_first() -> None:
     run = a_run("A400 A400")
     for number in range(limits.ENDED_HOLDS_PER_RUN_MAX + 20):
         release(run, hold(run, f"name{number}", seats=[number + 1], seconds=60 + number // 20))
-    assert len(run.ended_holds) == limits.ENDED_HOLDS_PER_RUN_MAX
-    assert "name0@example.com" not in {ended.owner_key for ended in run.ended_holds.values()}
+        assert len(run.ended_holds) <= limits.ENDED_HOLDS_PER_RUN_MAX
+    owners = {before.owner_key for before in run.ended_holds.values()}
+    assert "name0@example.com" not in owners
+    assert {f"name{number}@example.com" for number in range(230, 520)} <= owners
+
+
+def test_where_room_is_made_all_that_nobody_needs_to_know_of_is_forgotten() -> None:
+    run = a_run("A400 A400")
+    for number in range(limits.ENDED_HOLDS_PER_RUN_MAX):
+        release(run, hold(run, f"name{number}", seats=[number + 1], seconds=60))
     later = NOW + timedelta(hours=1)
-    hold(run, "jane", seats=[800], now=later)
-    assert run.ended_holds == {}
+    release(run, hold(run, "jane", seats=[800], now=later), now=later)
+    assert [before.owner_key for before in run.ended_holds.values()] == ["jane@example.com"]
+
+
+def test_bookings_that_use_holds_leave_no_more_behind_than_may_be() -> None:
+    run = a_run("A400 A400", terms=SalesTerms(hold_percent_max=100))
+    for number in range(limits.ENDED_HOLDS_PER_RUN_MAX + 20):
+        held = hold(run, f"name{number}", seats=[number + 1])
+        sell(run, asks_for_seats(f"name{number}", hold_id=name_of(run, held)))
+    assert len(run.ended_holds) <= limits.ENDED_HOLDS_PER_RUN_MAX
 
 
 def test_undoing_brings_back_what_was_remembered_before() -> None:
@@ -261,14 +279,25 @@ def test_undoing_brings_back_what_was_remembered_before() -> None:
     a_hold_that_ran_out(run)
     held = hold(run, "ann", seats=[3])
     before = snapshot(run)
-    later = NOW + timedelta(hours=1)
-    sell_command = asks_for_seats("ann", hold_id=name_of(run, held))
-    hold_seats(run, asks_to_hold("ben", seats=[4]), later)
-    assert not run.ended_holds
+    release_hold(run, asks_to_release(run, held), NOW)
+    assert len(run.ended_holds) == 2
     run.undo()
     assert snapshot(run) == before
-    sell(run, sell_command)
+    sell(run, asks_for_seats("ann", hold_id=name_of(run, held)))
     assert len(run.ended_holds) == 2
+
+
+def test_what_is_counted_of_holds_is_what_there_is_after_whatever_was_decided_and_undone() -> None:
+    chance, run = dice(12), a_run("A9 B9")
+    for number in range(60):
+        decide_some(run, chance, 6, NOW + timedelta(seconds=200 * number))
+        if chance.random() < 0.5:
+            run.undo()
+        else:
+            run.committed()
+        fresh = HoldIndex(run.holds.values(), run.ended_holds.values())
+        index = run.hold_index
+        assert (index.places, index.own, index.ended) == (fresh.places, fresh.own, fresh.ended)
 
 
 def as_a_document(run: TrainRun) -> dict[str, object]:
