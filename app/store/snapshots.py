@@ -28,7 +28,7 @@ from app.store.driver import Collection, Database, Document, is_mock, outage_ref
 _log = logging.getLogger(__name__)
 
 # A moment may be lost when a collection or index is made (SnapshotUnavailable), which lasts milliseconds, or when it was
-# forgotten (SnapshotTooOld). Five attempts with these pauses take a third of a second.
+# forgotten (SnapshotTooOld). Five attempts with these pauses take two thirds of a second.
 _ATTEMPTS_MAX = 5
 _FIRST_PAUSE_SECONDS = 0.02
 _SNAPSHOT_TOO_OLD = 239

@@ -74,14 +74,15 @@ class Agent:
     def _live(self) -> list[booking_pb2.Booking]:
         return [booking for booking in self.history.now.values() if booking.state == CONFIRMED]
 
-    def _new_traveller(self) -> str:
+    def _new_group(self, size: int) -> list[str]:
+        """One or two people who have not travelled before; the second one may leave the booking, and is not asked for."""
         self.travellers.append(f"{self.name}-{len(self.travellers)}")
-        return self.travellers[-1]
+        return [self.travellers[-1], f"{self.travellers[-1]}-too"][:size]
 
     async def _book(self) -> None:
         request = booking_request(
             self._random.choice(self.runs),
-            *(self._new_traveller() for _ in range(self._random.randint(1, 2))),
+            *self._new_group(self._random.randint(1, 2)),
             section=self._random.choice(SECTIONS),
             origin=self._random.choice((LONDON, ASHFORD)),
             destination=self._random.choice((PARIS, LILLE)),
@@ -89,19 +90,21 @@ class Agent:
         await self.history.step(insist(lambda: self._servers.phone(self.name).send(request)))
 
     async def _change(self, booking: booking_pb2.Booking) -> None:
-        match 0 if self._only_repeatable else self._random.randrange(6):
+        match 0 if self._only_repeatable else self._random.randrange(7):
             case 0:
                 await self._cancel(booking)
-            case 1 | 2:
+            case 1 if len(booking.passengers) > 1:
+                await self._cancel(booking, booking.passengers[1].email)
+            case 1 | 2 | 3:
                 await self._rename(booking)
             case _:
                 await self._move(booking)
 
-    async def _cancel(self, booking: booking_pb2.Booking) -> None:
-        await self.history.step(insist(lambda: self._servers.phone(self.name).cancel(booking.reference)))
+    async def _cancel(self, booking: booking_pb2.Booking, *addresses: str) -> None:
+        await self.history.step(insist(lambda: self._servers.phone(self.name).cancel(booking.reference, *addresses)))
 
     async def _rename(self, booking: booking_pb2.Booking) -> None:
-        renamed = [person(self._new_traveller()) for _ in booking.passengers]
+        renamed = [person(name) for name in self._new_group(len(booking.passengers))]
         await self.history.step(insist(lambda: self._servers.phone(self.name).update(booking.reference, *renamed)))
 
     async def _move(self, booking: booking_pb2.Booking) -> None:
@@ -216,7 +219,7 @@ def _any_question(agent: Agent) -> tuple[str, IsAskedFor, dict[str, str]]:
 
 
 def _is_with(traveller: str, booking: booking_pb2.Booking) -> bool:
-    return address(traveller) in {one.email for one in (*booking.passengers, *booking.cancelled_passengers)}
+    return address(traveller) in {passenger.email for passenger in (*booking.passengers, *booking.cancelled_passengers)}
 
 
 async def _receipts_page(servers: Servers, name: str, **asked: Any) -> booking_pb2.ListReceiptsResponse:
