@@ -92,6 +92,15 @@ class Settings(BaseSettings):
         le=100_000,
         description="Calls answered at a time; more are told RESOURCE_EXHAUSTED.",
     )
+    connections_max: int = Field(
+        2_000,
+        ge=8,
+        le=100_000,
+        description="Clients' connections; more are closed at once, and the server is not ready. An idle one takes 15 kB.",
+    )
+    connection_calls_max: int = Field(
+        256, ge=1, le=10_000, description="Calls of one connection at a time; clients keep others back until one has ended."
+    )
     call_seconds_max: float = Field(
         30.0, gt=0, le=300, description="The longest a call may take whose client set no deadline, or a longer one."
     )

@@ -1,6 +1,7 @@
 """The connections to the server's port, as the operating system knows them.
 
-Belongs here: taking no more of them, and how many there are. Does not: when that is asked for (`server.py`).
+Belongs here: taking no more of them, how many there are, and how many file descriptors there may be for them. Does not: when
+that is asked for (`server.py`).
 
 When gRPC ends, calls that have arrived and are not begun are lost, and their clients are told CANCELLED. So all clients have to
 have left by then. Each connection has an age at which gRPC asks its client for another one, and loses nothing; once no more are
@@ -8,14 +9,48 @@ taken here, clients go elsewhere.
 """
 
 import os
+import resource
 import socket
 import stat
+import sys
 from contextlib import suppress
+from errno import EMFILE, ENFILE
 from pathlib import Path
 
 _OPEN_FILES = Path("/dev/fd")
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
+# What this process has open besides connections: files, sockets that are listened on, event loops, and what gRPC polls with.
+_OTHER_DESCRIPTORS = 100
 _LOCAL_ADDRESS, _STATE, _ESTABLISHED = 1, 3, "01"
+
+
+def raise_descriptor_limit() -> None:
+    """Has this process open as many files as the system allows it at most; the usual limit is for programs that open few."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # a system that names a limit which it does not allow
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def descriptors_max() -> int:
+    """How many files, connections among them, this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def connections_that_fit(wanted: int, own: int) -> int:
+    """How many connections clients may have: as many as are wanted and have descriptors, beside `own` ones of this process."""
+    return max(1, min(wanted, descriptors_max() - own - _OTHER_DESCRIPTORS))
+
+
+def is_full(port: int, connections_max: int) -> bool:
+    """Whether there are so many connections to the port that no more are taken; not where the system does not tell."""
+    try:
+        open_files = len(os.listdir(_OPEN_FILES))
+    except OSError as error:
+        return error.errno in (EMFILE, ENFILE)
+    if open_files < connections_max:  # counting them is far cheaper than the kernel's table, and as a rule enough
+        return False
+    return (connections_to(port) or 0) >= connections_max
 
 
 def take_no_more(port: int) -> None:

@@ -50,18 +50,19 @@ class _HealthServicer(health.aio.HealthServicer):
 
 
 class Health:
-    """What health checks are told: the whole server ("") and each service follow the database and draining."""
+    """What health checks are told: the whole server ("") and each service follow the database, the connections and draining."""
 
     def __init__(self, services: tuple[str, ...]) -> None:
         self.servicer = _HealthServicer()
         self._names = ("", *services)
         self._is_draining = False
+        self._is_full = False
         self.is_available = False
 
     @property
     def is_ready(self) -> bool:
         """Whether clients are to come."""
-        return self.is_available and not self._is_draining
+        return self.is_available and not self._is_draining and not self._is_full
 
     async def begin(self) -> None:
         """Answers for every name from now on."""
@@ -73,6 +74,17 @@ class Health:
         if available != self.is_available:
             _log.log(logging.INFO if available else logging.ERROR, "database %s", "answers" if available else "is away")
         self.is_available = available
+        await self._tell()
+
+    async def set_full(self, full: bool) -> None:
+        """There are as many connections as may be, so that whoever comes now is turned away; or no longer."""
+        if full == self._is_full:
+            return
+        if full:
+            _log.warning("as many connections as may be: no more are taken")
+        else:
+            _log.info("connections are taken again")
+        self._is_full = full
         await self._tell()
 
     async def drain(self) -> None:

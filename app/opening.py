@@ -30,6 +30,16 @@ _log = logging.getLogger(__name__)
 _CLIENT_PING_MILLISECONDS_MIN = 5_000
 _SERVER_PING_MILLISECONDS = 60_000
 _SERVER_PING_ANSWER_MILLISECONDS_MAX = 20_000
+# Who has connected has so long to say so in HTTP/2. gRPC would wait for two minutes.
+_HANDSHAKE_MILLISECONDS_MAX = 10_000
+# A connection without calls is closed after so long, also where none has an age.
+_IDLE_MILLISECONDS_MAX = 300_000
+# Calls that have arrived and are not begun, since the event loop begins one after the other: gRPC answers them CANCELLED by
+# chance from a thousand on, and all from three thousand on, without a word to the guard. Each takes some kilobytes.
+_PENDING_CALLS = 4  # times the calls that are answered at a time
+# Streams of a connection that have ended, but are not put away. From as many on as may be open, gRPC would refuse new ones of
+# clients that have done nothing wrong; a client that opens streams only to reset them meets this bound.
+_ENDED_STREAMS = 4  # times the streams that may be open
 
 
 class StartError(Exception):
@@ -107,11 +117,19 @@ def lane_bounds(settings: Settings) -> LaneBounds:
     )
 
 
-def grpc_options(settings: Settings) -> list[tuple[str, int]]:
-    """The options of the gRPC server."""
+def grpc_options(settings: Settings, connections_max: int) -> list[tuple[str, int]]:
+    """The options of the gRPC server, which has descriptors for so many connections."""
+    pending_max = _PENDING_CALLS * settings.calls_in_flight_max
     options = [
         ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
         ("grpc.max_receive_message_length", settings.message_bytes_max),
+        ("grpc.max_allowed_incoming_connections", connections_max),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS_MAX),
+        ("grpc.max_connection_idle_ms", _IDLE_MILLISECONDS_MAX),
+        ("grpc.max_concurrent_streams", settings.connection_calls_max),
+        ("grpc.http2.max_deallocating_streams", _ENDED_STREAMS * settings.connection_calls_max),
+        ("grpc.server.max_pending_requests", pending_max),
+        ("grpc.server.max_pending_requests_hard_limit", pending_max),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
         ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),

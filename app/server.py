@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import grpc
 
 from app.config import Settings
-from app.connections import connections_to, take_no_more
+from app.connections import connections_that_fit, connections_to, is_full, raise_descriptor_limit, take_no_more
 from app.health import Health
 from app.listening import why_not_listening
 from app.measuring import Measuring
@@ -32,6 +32,7 @@ from app.rpc.servicers import add_services, method_names
 from app.store.driver import Client, Database
 from app.store.embedded import EmbeddedMongod
 from app.store.indexes import make_indexes
+from app.store.pinging import ping
 from app.store.store import Store, open_store
 from app.telemetry.logged_calls import LoggedCalls
 from app.telemetry.logs import configure_logging
@@ -65,6 +66,8 @@ _AGE_SPREAD = 1.1
 # Leaving takes the client a round trip, and the calls that it has under way.
 _LEAVING_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
+# How late the event loop may be without a word: callers notice half a second.
+_LOOP_DELAY_SECONDS_MAX = 0.5
 
 
 def present_moment() -> datetime:
@@ -111,7 +114,9 @@ class Server:
             # What is first begins first and ends last: the others find its span to be the current one.
             observer=calls_seen_by([*(one.calls for one in (self._tracing, measuring) if one is not None), self._logged_calls]),
         )
-        self._grpc = grpc.aio.server(options=grpc_options(settings))
+        own_connections = settings.mongodb_connections_max + settings.webhook_sends_max
+        self._connections_max = connections_that_fit(settings.connections_max, own_connections)
+        self._grpc = grpc.aio.server(options=grpc_options(settings, self._connections_max))
         services = add_services(
             GuardedServer(self._grpc, self._guard.around),
             BookingUseCases(self.store, self.paying, present_moment),
@@ -180,6 +185,7 @@ class Server:
         if self._settings.with_worker:
             self.start_work()
         self._check_database_from_now_on()
+        self._tasks.append(asyncio.create_task(_every(self._settings.health_interval_seconds, self._check_connections)))
 
     async def stop(self, hurried: asyncio.Event | None = None) -> None:
         """Lets clients leave, finishes the calls under way, and closes everything.
@@ -259,14 +265,21 @@ class Server:
     async def _check_database(self) -> None:
         """Asks whether the database answers, and sees to its indexes the first time it does."""
         try:
-            async with asyncio.timeout(self._settings.mongodb_selection_seconds_max):
-                await self.database.command("ping")
+            answered_at = await ping(self.database, self._settings.mongodb_selection_seconds_max)
         except Exception as error:  # whatever it is, the database cannot be used now
             _log.debug("database check failed: %s", type(error).__name__)
             await self._health.set_available(False)
             self._guard.give_up_all()
             return
+        delay_seconds = time.monotonic() - answered_at
+        if delay_seconds > _LOOP_DELAY_SECONDS_MAX:
+            _log.warning("the event loop was busy for %.1f s; the database had answered", delay_seconds)
         await self._health.set_available(self._has_indexes or await self._make_indexes())
+
+    async def _check_connections(self) -> None:
+        """Asks whether more connections are taken."""
+        full = await asyncio.to_thread(is_full, self.port, self._connections_max)
+        await self._health.set_full(full)
 
     async def _make_indexes(self) -> bool:
         try:
@@ -290,6 +303,7 @@ def run(settings: Settings, when_serving: Callable[[int, str | None], None] | No
     it raises ends the server, and is raised.
     """
     configure_logging(settings.log_level, settings.log_format)
+    raise_descriptor_limit()
     asyncio.run(_serve(settings, when_serving))
 
 

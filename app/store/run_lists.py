@@ -83,7 +83,7 @@ class RunLists:
                 return await (cursor.hint(index) if index else cursor).to_list(count)
 
         # A run with a long waiting list takes milliseconds.
-        return await read_page("train_runs", fetch, _key_of, run_from, after, limit, takes_turns=True)
+        return await read_page("train_runs", fetch, _key_of, run_from, after, limit)
 
 
 def _key_of(document: Mapping[str, Any]) -> RunKey:

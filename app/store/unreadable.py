@@ -56,6 +56,8 @@ _REMEMBERED_MAX = 1_000
 # in a row are no page with gaps, but a collection that this version cannot serve.
 _REFILL = 200
 _REFILLS_MAX = 50
+# Decoding goes on for so long before other calls have their turn: far less than anybody notices.
+_TURN_SECONDS = 0.005
 
 
 class Decoded(NamedTuple, Generic[Value]):
@@ -182,23 +184,22 @@ async def read_page(
     decode: Callable[[Any], Value],
     after: Key,
     limit: int,
-    *,
-    takes_turns: bool = False,
 ) -> list[Value]:
     """Read a page of at most `limit` records behind `after`, going on past those that are unreadable.
 
-    Where decoding one takes milliseconds, `takes_turns` lets other calls go on in between. `fetch` gives at most so many
-    documents behind a key, in the order of `key_of`. Fewer than `limit` records mean that there are no more. Refuses
-    RECORD_UNREADABLE where ten thousand in a row are unreadable.
+    `fetch` gives at most so many documents behind a key, in the order of `key_of`. Fewer than `limit` records mean that there
+    are no more. Other calls go on while many are decoded. Refuses RECORD_UNREADABLE where ten thousand in a row are unreadable.
     """
     found: list[Value] = []
     wanted = limit
     for _ in range(_REFILLS_MAX):
         documents = await fetch(after, wanted)
+        turn_ends = time.monotonic() + _TURN_SECONDS
         for document in documents:
             found += decode_all(collection, [document], decode).values
-            if takes_turns:
+            if time.monotonic() > turn_ends:
                 await asyncio.sleep(0)
+                turn_ends = time.monotonic() + _TURN_SECONDS
         if len(documents) < wanted or len(found) >= limit:
             return found[:limit]
         after, wanted = key_of(documents[-1]), _REFILL

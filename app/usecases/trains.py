@@ -127,7 +127,10 @@ class TrainUseCases:
             await asyncio.sleep(0)  # a year of a long timetable takes a tenth of a second; other calls go on in between
         created, now = 0, self._clock()
         for start in range(0, len(dates), _RUNS_MADE_AT_A_TIME):
-            runs = [make_run(train, travel_date) for travel_date in dates[start : start + _RUNS_MADE_AT_A_TIME]]
+            runs = []
+            for travel_date in dates[start : start + _RUNS_MADE_AT_A_TIME]:
+                runs.append(make_run(train, travel_date))
+                await asyncio.sleep(0)
             created += await self._store.runs.insert_missing(runs, now)
         return dates, created
 
