@@ -18,12 +18,10 @@ bookings    {_id: reference, schema_version, run_id, request_id, fingerprint, st
 events      {_id: "<run>:<version>", run_id, version, time, event_count, events: [{type, subject, data, trace_parent}], is_new},
             all events of one commit
 trains      {_id: train_id, ...}
-users       {_id: address as compared, first_name, last_name, email, create_time; once it has changed: version, update_time}
+users       {_id: address as compared, first_name, last_name, email, create_time; once changed: version, update_time}
 
 Documents without a `schema_version` are of the first version: passengers have no `passenger_number` and are numbered by order,
 those who travel before those who have left. Keys of passengers are not stored; they follow from names and addresses.
-
-Addresses as compared (`emails`, users' `_id`) may have the form of an earlier version: `email_keys` has all forms of an address.
 
 The seats are arrays of integers, so that a sale writes one number at a known path, whatever the size of the train.
 """
