@@ -140,10 +140,10 @@ class Settings(BaseSettings):
         16, ge=1, le=1_000, description="Swaps a batch may lose to other servers before its callers are told ABORTED."
     )
     lane_cached_passengers_max: int = Field(
-        100_000,
+        75_000,
         ge=0,
         le=10**8,
-        description="Passengers of train runs kept in memory, about 400 bytes each; others are read again.",
+        description="Passengers of train runs kept in memory, about 550 bytes each; others are read again.",
     )
     webhook_timeout_seconds: float = Field(
         10.0,
