@@ -117,7 +117,7 @@ class Paying:
                 raise Refusal(Reason.PAYMENT_REJECTED, "the payment provider refused this payment; send a new request")
             if kept.payment.state is PaymentState.DECLINED:
                 raise Refusal(Reason.PAYMENT_DECLINED, "the payment was declined; send a new request with another one")
-        raise Refusal(Reason.PAYMENT_UNAVAILABLE, "this request was paid and let go too often; send a new one")
+        raise Refusal(Reason.PAYMENT_REJECTED, "this request was paid and let go too often; send a new one")
 
     def _is_usable(self, payment: Payment, now: datetime) -> bool:
         """Whether a sale may rest on it; an older one may be let go at any moment, by the time at which it was made."""

@@ -172,6 +172,19 @@ async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(c
     assert await _entries(world) == [("VOIDED", 0)]
 
 
+async def test_a_request_that_was_authorized_and_let_go_too_often_is_told_so_for_good(clock: Clock, world: World) -> None:
+    run = await world.run("A1")
+    await world.phone("ann").book(run)
+    jane, request = world.phone("jane"), booking_request(run, "jane", payment_token="tok_jane")
+    for _ in range(5):
+        assert (await refusal(jane.send(request))).reason == "SECTION_FULL"
+        clock.ahead += timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
+        await world.server.paying.let_go()
+    refused = await refusal(jane.send(request))
+    assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_REJECTED")
+    assert {state for state, _ in await _entries(world)} == {"VOIDED"}
+
+
 async def test_money_set_aside_where_nothing_was_sold_pays_when_the_same_request_finds_a_seat(
     clock: Clock, working: World
 ) -> None:
