@@ -26,7 +26,7 @@ CONFIRMED = booking_pb2.BOOKING_STATE_CONFIRMED
 _LIVE_MAX = 4
 _STEPS_OF_A_LIFE = 24
 _WHOLE_PAGE = 200
-_READERS = 6
+_READERS_OF_AN_AGENT = 2
 
 IsAskedFor = Callable[[booking_pb2.Booking], bool]
 ReceiptKey = tuple[str, str, str]
@@ -116,36 +116,31 @@ class Agent:
 
 
 class ListedCrowd:
-    """Writers, each of whom is one agent after another, and readers of the agents that live at the moment."""
+    """Writers, each of whom is one agent after another, and readers of each agent for as long as it lives."""
 
     def __init__(
         self, servers: Servers, name: str, runs_of_writers: Sequence[Sequence[Run]], answers_min: int, **of_agents: bool
     ) -> None:
         self._servers, self._name, self._runs_of_writers = servers, name, runs_of_writers
         self._answers_min, self._of_agents = answers_min, of_agents
-        self._agents: dict[int, Agent] = {}
         self.answers: list[Answer] = []
-
-    @property
-    def has_enough(self) -> bool:
-        return len(self.answers) >= self._answers_min
 
     async def write_and(self, read: Read) -> None:
         """Returns once there are enough answers and all lives have ended."""
-        writers = [self._write(number, runs) for number, runs in enumerate(self._runs_of_writers)]
-        readers = [self._read(read, number % len(writers)) for number in range(_READERS)]
-        await asyncio.gather(*writers, *readers)
+        await asyncio.gather(*(self._lives(number, runs, read) for number, runs in enumerate(self._runs_of_writers)))
 
-    async def _write(self, number: int, runs: Sequence[Run]) -> None:
+    async def _lives(self, number: int, runs: Sequence[Run], read: Read) -> None:
         lives = 0
-        while not self.has_enough:
-            agent = self._agents[number] = Agent(f"{self._name}{number}-{lives}", self._servers, runs, **self._of_agents)
-            await agent.live()
+        while len(self.answers) < self._answers_min:
+            agent = Agent(f"{self._name}{number}-{lives}", self._servers, runs, **self._of_agents)
+            life = asyncio.create_task(agent.live())
+            # No answer of one life comes during the next one, which may be on the same run.
+            await asyncio.gather(life, *(self._read(read, agent, life) for _ in range(_READERS_OF_AN_AGENT)))
             lives += 1
 
-    async def _read(self, read: Read, writer: int) -> None:
-        while not self.has_enough:
-            self.answers += await read(self._servers, self._agents[writer])
+    async def _read(self, read: Read, agent: Agent, life: asyncio.Task[None]) -> None:
+        while not life.done():
+            self.answers += await read(self._servers, agent)
 
 
 # -- receipts
