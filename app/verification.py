@@ -5,18 +5,14 @@ Belongs here: what is built from what. Does not: what is looked at (`app/usecase
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from app.config import Settings
 from app.domain.refusals import Refusal
-from app.store.census import Census
-from app.store.driver import ConnectionStringError, Database, connect
-from app.store.events import Events
-from app.store.jobs import Jobs
-from app.store.ledger import Ledger
-from app.store.payments import Payments
-from app.usecases.verifying import Sources, Verifying
+from app.store.driver import ConnectionStringError, connect
+from app.usecases.reporting import Progress, Scope
+from app.usecases.verifying import Verifying, sources_of
 
 
 class VerificationError(Exception):
@@ -27,18 +23,22 @@ class DatabaseAwayError(VerificationError):
     """The database was not reached, or went away meanwhile; the same may succeed later."""
 
 
-def run_verification(settings: Settings, patience_seconds: float) -> dict[str, Any]:
-    """Looks at the whole database of the settings; gives the report as JSON can hold it.
+def run_verification(
+    settings: Settings, tolerance_seconds: float, since: date | None, run_id: str, progress: Progress
+) -> dict[str, Any]:
+    """Looks at the database of the settings; gives the report as JSON can hold it.
 
-    Raises VerificationError.
+    `since` and `run_id` narrow what is looked at (`app.usecases.reporting.Scope`); `progress` is told how far it is. Raises
+    VerificationError.
     """
+    verifying = _verify(settings, timedelta(seconds=tolerance_seconds), Scope(since, run_id), progress)
     try:
-        return asyncio.run(_verify(settings, timedelta(seconds=patience_seconds)))
+        return asyncio.run(verifying)
     except Refusal as refusal:
         raise DatabaseAwayError(f"the database does not answer: {refusal.__cause__}") from refusal
 
 
-async def _verify(settings: Settings, patience: timedelta) -> dict[str, Any]:
+async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progress: Progress) -> dict[str, Any]:
     try:
         client = connect(
             settings.mongodb_uri,
@@ -49,7 +49,8 @@ async def _verify(settings: Settings, patience: timedelta) -> dict[str, Any]:
     except ConnectionStringError as error:
         raise VerificationError(f"SEATLINE_MONGODB_URI: {error}") from error
     try:
-        report = await Verifying(_sources(settings, client[settings.mongodb_database]), patience).verify()
+        sources = sources_of(client[settings.mongodb_database], _present_moment)
+        report = await Verifying(sources, tolerance, scope, progress).verify()
     except Refusal:
         raise
     except Exception as error:  # the database refuses to be read, or holds what nobody can read
@@ -57,17 +58,6 @@ async def _verify(settings: Settings, patience: timedelta) -> dict[str, Any]:
     finally:
         client.close()
     return report.document
-
-
-def _sources(settings: Settings, database: Database) -> Sources:
-    return Sources(
-        Census(database),
-        Payments(database),
-        Ledger(database, _present_moment),
-        Events(database),
-        Jobs(database, settings.job_kept_seconds),
-        _present_moment,
-    )
 
 
 def _present_moment() -> datetime:

@@ -7,6 +7,11 @@ Here belongs how the findings are told and with which exit code. Not here: what 
 from __future__ import annotations
 
 import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -35,18 +40,42 @@ PatienceOption = Annotated[
         help="How long payments and events may be under way before that is wrong.",
     ),
 ]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--since",
+        formats=["%Y-%m-%d"],
+        metavar="DATE",
+        help="Only runs that travel on this date or later, and other records that were changed from its beginning (UTC) on.",
+    ),
+]
+RunOption = Annotated[
+    str,
+    typer.Option(
+        "--run",
+        metavar="TRAIN:DATE",
+        help="Only one run, with its bookings, payments and ledger entries, such as es9014:2026-09-01.",
+    ),
+]
+_RUN = re.compile(r"[a-z0-9][a-z0-9-]*:\d{4}-\d{2}-\d{2}")
 
 
 def verify(
     context: typer.Context,
     patience_seconds: PatienceOption = PATIENCE_SECONDS,
+    since: SinceOption = None,
+    run: RunOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
 ) -> None:
     """Check the whole database: seats, waiting lists, money, events. Also while the service sells. Configured as it is.
 
     Exits with 1 if anything is wrong; warnings alone do not count. It changes nothing.
     """
-    report = _report(patience_seconds)
+    if run and since:
+        raise UsageError("--run names one run; leave out --since")
+    if run and not _RUN.fullmatch(run):
+        raise UsageError("--run needs a train and a travel date, such as es9014:2026-09-01")
+    report = _report(patience_seconds, None if since is None else since.date(), run)
     if as_json or context.find_root().params.get("as_json"):
         typer.echo(json.dumps({"is_clean": not report["wrong"], **report}, indent=2))
     else:
@@ -55,7 +84,7 @@ def verify(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _report(patience_seconds: float) -> dict[str, Any]:
+def _report(patience_seconds: float, since: date | None, run: str) -> dict[str, Any]:
     from app.config import SettingsError, load_settings
 
     try:
@@ -68,11 +97,24 @@ def _report(patience_seconds: float) -> dict[str, Any]:
     from app.verification import DatabaseAwayError, VerificationError, run_verification
 
     try:
-        return run_verification(settings, patience_seconds)
+        with _progress() as progress:
+            return run_verification(settings, patience_seconds, since, run, progress)
     except DatabaseAwayError as error:
         raise CommandError(Failure("UNAVAILABLE", str(error), was_sent=False)) from error
     except VerificationError as error:
         raise CommandError(Failure("INTERNAL", str(error), was_sent=False)) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], None]]:
+    """Shows on a terminal how many records of which collection were looked at; says nothing where stderr is none."""
+    if not sys.stderr.isatty():
+        yield lambda collection, count: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("verifying") as status:
+        yield lambda collection, count: status.update(f"verifying: {count:,} of {collection.replace('_', ' ')}")
 
 
 def _print(report: dict[str, Any]) -> None:

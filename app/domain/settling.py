@@ -35,6 +35,8 @@ from app.domain.payments import (
 from app.domain.people import email_key
 from app.domain.values import value
 
+# Payments that one request tries. A buyer whose requests are all let go again, minutes apart, is to begin anew.
+AUTHORIZATIONS_PER_REQUEST_MAX = 5
 # Providers promise to know a key for a day.
 _AUTHORIZING_MAX = timedelta(hours=20)
 _FINAL_REFUSALS = (AttemptOutcome.DECLINED, AttemptOutcome.REJECTED)

@@ -117,7 +117,7 @@ class Payments:
         newer = kept._replace(payment=payment, version=kept.version + 1)
         guard = {"_id": payment.payment_id, "version": kept.version}
         with outage_refused():
-            result = await self._payments.replace_one(guard, _document(newer))
+            result = await self._payments.replace_one(guard, payment_document(newer))
         return bool(result.matched_count)
 
     async def list_open(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> Decoded[KeptPayment]:
@@ -131,12 +131,13 @@ class Payments:
 
     async def _add(self, batch: Sequence[KeptPayment]) -> list[bool]:
         with outage_refused():
-            there = await insert_those_missing(self._payments, [_document(one) for one in batch])
+            there = await insert_those_missing(self._payments, [payment_document(one) for one in batch])
         known = {one["_id"] for one in there}
         return [one.payment.payment_id not in known for one in batch]
 
 
-def _document(kept: KeptPayment) -> Document:
+def payment_document(kept: KeptPayment) -> Document:
+    """Encode a payment."""
     payment = kept.payment
     document: Document = {
         "_id": payment.payment_id,

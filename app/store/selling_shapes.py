@@ -8,7 +8,10 @@ from datetime import datetime
 
 from app.domain.booking import BookingState
 from app.domain.events import EventType
-from app.store.shapes import ANYTHING, MAYBE_TIME, ListOf, MapOf, OneOf, Row, Shape
+from app.store.shapes import ANYTHING, MAYBE_TIME, Among, ListOf, MapOf, OneOf, Row, Shape
+
+# Of runs and bookings (`SCHEMA_VERSION` in `documents.py`); what a newer version wrote is unreadable.
+KNOWN_VERSION = Among(1, 2)
 
 PERSON = Shape({"first_name": str, "last_name": str, "email": str})
 USER = Shape(
@@ -53,9 +56,15 @@ BOOKING = Shape(
         "authorization_id": str,
         "changes_before": int,
         "is_vacated": bool,
-        "schema_version": int,
+        "schema_version": KNOWN_VERSION,
         "refunds": ListOf(REFUND_DUE),
     },
+)
+
+# What events, and payments, say of a booking as well.
+BOOKING_OUTLINE = Shape(
+    {"_id": str, "run_id": str, "request_id": str, "currency": str, "create_time": datetime, "update_time": datetime},
+    {"payment_id": str},
 )
 
 EVENT = Shape({"type": OneOf(EventType), "subject": str, "data": MapOf(ANYTHING), "trace_parent": str})
@@ -110,7 +119,7 @@ RUN_WITHOUT_BOOKINGS = Shape(
         "waiting": MapOf(Row(str, str, int, int), has_numbers=True),
     },
     # Owner, legs, places, end, and whether a booking used it. Runs of earlier versions have none.
-    {"schema_version": int, "ended_holds": MapOf(Row(str, int, ListOf(Row(str, int)), datetime, bool))},
+    {"schema_version": KNOWN_VERSION, "ended_holds": MapOf(Row(str, int, ListOf(Row(str, int)), datetime, bool))},
 )
 # What a commit needs besides: bookings and events are judged one by one.
 RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})

@@ -68,6 +68,18 @@ class OneOf(Kind):
             raise UnreadableError(f"{path} is no value that this version knows")
 
 
+class Among(Kind):
+    """One of a few whole numbers, such as the versions that are known."""
+
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = frozenset(numbers)
+
+    def check(self, value: object, path: str) -> None:
+        """Refuse anything but a known number."""
+        if isinstance(value, bool) or not isinstance(value, int) or value not in self._numbers:
+            raise UnreadableError(f"{path} is no number that this version knows")
+
+
 class ListOf(Kind):
     """A list of values of one kind."""
 

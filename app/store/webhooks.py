@@ -52,7 +52,7 @@ WEBHOOK = Shape(
         "event_types": ListOf(str),
         "previous_secret_expire_time": MAYBE_TIME,
     },
-    {"slot": int},
+    {"slot": int, "active_since": MAYBE_TIME},
 )
 DELIVERY = Shape(
     {

@@ -32,7 +32,16 @@ from app.domain.payments import (
 from app.domain.people import Caller, email_key
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.selling import request_references
-from app.domain.settling import Step, abandoned, is_lost, next_step, owed, payment_id_for, was_rejected
+from app.domain.settling import (
+    AUTHORIZATIONS_PER_REQUEST_MAX,
+    Step,
+    abandoned,
+    is_lost,
+    next_step,
+    owed,
+    payment_id_for,
+    was_rejected,
+)
 from app.payments.provider import Declined, PaymentError, Provider, Rejected, outcome_of
 from app.store.payments import KeptPayment
 from app.store.store import Store
@@ -44,8 +53,6 @@ _log = logging.getLogger(__name__)
 
 # Authorize, capture, and the refunds of nine passengers who leave one by one and once more for a cheaper seat.
 _STEPS_MAX = 40
-# A buyer whose requests are all let go again, minutes apart, is to begin anew.
-_AUTHORIZATIONS_PER_REQUEST_MAX = 5
 # Well below what a sale may rest on, so that time is left to sell.
 _REUSED_SECONDS_MAX = limits.AUTHORIZATION_SECONDS_MAX / 2
 # Well above it with all that a call may take before, and above any difference between servers' clocks.
@@ -96,7 +103,7 @@ class Paying:
     async def _payment_of(self, command: CreateBooking, token: str, price: Money) -> KeptPayment:
         """The payment that this request goes on with, or a new one."""
         user_key, now = email_key(command.user.email), self._clock()
-        ids = [payment_id_for(user_key, command.request_id, one) for one in range(_AUTHORIZATIONS_PER_REQUEST_MAX)]
+        ids = [payment_id_for(user_key, command.request_id, one) for one in range(AUTHORIZATIONS_PER_REQUEST_MAX)]
         found = await self._store.payments.find(ids)
         if found.unreadable:  # which may have set money aside already
             raise record_unreadable("payments")

@@ -1,67 +1,33 @@
 """Verifying: the whole database is gone through, and what is wrong with it is told.
 
-Belongs here: the way through runs, money, events and jobs, and what comes of it. Does not: what has to hold
-(`app/domain/invariants.py`, `app/domain/accounts.py`), nor the process and the words on a screen.
+Belongs here: the way through runs with their bookings and payments. Does not: money by itself (`verifying_money.py`), all other
+records (`verifying_records.py`), what has to hold (`app/domain`), nor the process and the words on a screen.
 
 It changes nothing, and takes as much memory as one run with its bookings, whatever there is. It may go on while the service
 sells: a run is looked at as it was at one moment, and everywhere else the record that follows is read before the one it
-follows, so that a step under way looks like one that is to come, for which there is patience.
+follows, so that a step under way looks like one that is to come, for which there is tolerance.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 
-from app.domain.accounts import check_booking, check_entry, check_payment, check_unknown_entry
+from app.domain.accounts import check_booking
+from app.domain.audit_bookings import check_bookings, check_history
+from app.domain.audit_money import check_authorization
+from app.domain.audit_runs import check_layout, wrong_holds
 from app.domain.invariants import Check, Finding, check_outbox, check_references, check_run
-from app.domain.jobs import JobState
-from app.domain.payments import AttemptKind, operation_key
-from app.domain.selling import first_reference, request_references
-from app.payments.ledger import NAME as LEDGER
-from app.store.census import Census, RunPicture, UnreadableError
-from app.store.documents import events_from
-from app.store.events import Events
-from app.store.jobs import Jobs, job_key
-from app.store.ledger import Ledger, entry_from
-from app.store.payments import KeptPayment, Payments, payment_from
-from app.store.unreadable import NOUNS, READ_ERRORS, what_is_wrong
-from app.usecases.paying import LET_GO_AFTER_SECONDS
+from app.store.census import Census, RunPicture, RunSize
+from app.store.driver import Database
+from app.store.record_census import RecordCensus
+from app.usecases.reporting import FINDINGS_TOLD_MAX, PAGE, Audit, Progress, Report, Scope
+from app.usecases.verifying_money import verify_ledger, verify_payments, verify_these_payments
+from app.usecases.verifying_records import verify_events, verify_jobs, verify_others
 
-# Of runs, payments, entries and jobs alike: some hundred kilobytes.
-_PAGE = 500
-# Findings that are told one by one; a database with more of them has one cause, and the rest is counted.
-FINDINGS_TOLD_MAX = 1_000
-
-Value = TypeVar("Value")
-
-
-@dataclass(slots=True)
-class Report:
-    """What was looked at, and what is wrong. `wrong` and `warnings` count all findings, told or not."""
-
-    runs: int = 0
-    bookings: int = 0
-    payments: int = 0
-    ledger_entries: int = 0
-    wrong: int = 0
-    warnings: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    def add(self, findings: Iterable[Finding]) -> None:
-        """Counts findings, and keeps the first ones."""
-        for one in findings:
-            if one.is_warning:
-                self.warnings += 1
-            else:
-                self.wrong += 1
-            if len(self.findings) < FINDINGS_TOLD_MAX:
-                self.findings.append(one)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """All of it as JSON can hold it."""
-        return asdict(self)
+# Runs of one picture: their documents are read in one answer of at most 16 MB, and of the largest train one takes 60 kB.
+_RUNS_MAX = 100
+# Bookings of one picture, unless a single run has more: ten megabytes.
+_BOOKINGS_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,134 +35,101 @@ class Sources:
     """Where to look. `clock` gives the present moment."""
 
     census: Census
-    payments: Payments
-    ledger: Ledger
-    events: Events
-    jobs: Jobs
+    records: RecordCensus
     clock: Callable[[], datetime]
 
 
-class Verifying:
-    """One way through the database. What is under way for at most `patience` is not wrong for that."""
+def sources_of(database: Database, clock: Callable[[], datetime]) -> Sources:
+    """All that is looked at in one database."""
+    return Sources(Census(database), RecordCensus(database), clock)
 
-    def __init__(self, sources: Sources, patience: timedelta) -> None:
-        self._sources, self._patience = sources, patience
+
+class Verifying:
+    """One way through the database. What is under way for at most `tolerance` is not wrong for that."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        tolerance: timedelta,
+        scope: Scope | None = None,
+        progress: Progress = lambda collection, count: None,
+    ) -> None:
         self._report = Report()
+        self._audit = Audit(sources.census, sources.records, sources.clock, tolerance, scope or Scope(), self._report, progress)
 
     async def verify(self) -> Report:
-        """Looks at everything. Refuses DATABASE_UNAVAILABLE in an outage."""
+        """Looks at everything in the scope. Refuses DATABASE_UNAVAILABLE in an outage."""
+        if self._audit.scope.run_id:
+            await self._verify_batch([self._audit.scope.run_id])
+            return self._report
         await self._verify_runs()
-        await self._verify_payments()
-        await self._verify_ledger()
-        await self._verify_events()
-        await self._verify_jobs()
+        await verify_payments(self._audit)
+        await verify_ledger(self._audit)
+        await verify_events(self._audit)
+        await verify_jobs(self._audit)
+        await verify_others(self._audit)
         return self._report
-
-    @property
-    def _before(self) -> datetime:
-        """What was due before then should be done."""
-        return self._sources.clock() - self._patience
 
     async def _verify_runs(self) -> None:
         after = ""
-        while page := await self._sources.census.list_run_ids(after, _PAGE):
-            for run_id in page:
-                await self._verify_run(run_id)
-            after = page[-1]
+        while page := await self._audit.census.list_runs(after, PAGE, self._audit.scope.first_date):
+            for batch in _batches(page):
+                await self._verify_batch(batch)
+            after = page[-1].run_id
+        for reference in await self._audit.census.list_stray_bookings(FINDINGS_TOLD_MAX):
+            text = "cannot be read: run_id is no text"
+            self._report.add([Finding(Check.READABLE, f"booking {reference}", text)])
 
-    async def _verify_run(self, run_id: str) -> None:
-        self._report.runs += 1
-        try:
-            picture = await self._sources.census.picture(run_id)
-        except UnreadableError as error:
-            self._report.add([Finding(Check.READABLE, f"run {run_id}", str(error))])
-            return
-        if picture is None:
-            self._report.add([Finding(Check.READABLE, f"run {run_id}", "has bookings, and there is no such run")])
-            return
-        self._report.bookings += len(picture.bookings)
-        self._report.add(check_run(picture.run, picture.bookings, self._sources.clock(), self._patience))
-        self._report.add(check_references(run_id, picture.twice, picture.elsewhere))
-        self._report.add(check_outbox(run_id, picture.outbox, self._before))
-        self._verify_money(picture)
+    async def _verify_batch(self, run_ids: list[str]) -> None:
+        for picture in await self._audit.census.pictures(run_ids, self._audit.clock()):
+            self._report.runs += 1
+            self._report.bookings += len(picture.bookings)
+            self._verify_run(picture)
+            if self._audit.scope.run_id:
+                await verify_these_payments(self._audit, list(picture.payments.values()))
+        self._audit.progress("train_runs", self._report.runs)
 
-    def _verify_money(self, picture: RunPicture) -> None:
-        now = self._sources.clock()
+    def _verify_run(self, picture: RunPicture) -> None:
+        report, now, tolerance, run = self._report, self._audit.clock(), self._audit.tolerance, picture.run
+        subject = f"run {picture.run_id}"
+        report.add(Finding(Check.READABLE, *fault) for fault in picture.unreadable)
+        report.add(Finding(Check.FIELDS, *fault) for fault in picture.contradicting)
+        if picture.is_missing:
+            text = "has bookings, and there is no such run" if picture.bookings else "is not there"
+            report.add([Finding(Check.READABLE, subject, text)])
+        if run is not None:
+            bookings = picture.bookings
+            report.add(check_run(run, bookings, now, tolerance))
+            report.add(check_bookings(run, bookings))
+            report.add(check_history(run, bookings, picture.commits, now - tolerance, now))
+            report.add(Finding(Check.HOLDS, subject, text) for text in wrong_holds(run, now))
+            if picture.moments is not None:
+                report.add(check_layout(run, picture.train, picture.moments))
+            if not picture.has_last_commit:
+                report.add([Finding(Check.HISTORY, subject, f"has version {run.version}, of which there are no events")])
+        report.add(check_references(picture.run_id, picture.twice, picture.elsewhere))
+        report.add(check_outbox(picture.run_id, picture.outbox, now - tolerance))
+        self._verify_money(picture, now)
+
+    def _verify_money(self, picture: RunPicture, now: datetime) -> None:
         for booking in picture.bookings.values():
             if booking.payment_id:
                 kept = picture.payments.get(booking.payment_id)
-                self._report.add(check_booking(booking, kept.payment if kept else None, now, self._patience))
+                payment = None if kept is None else kept.payment
+                self._report.add(check_booking(booking, payment, now, self._audit.tolerance))
+                if payment is not None:
+                    self._report.add(check_authorization(booking, payment))
 
-    async def _verify_payments(self) -> None:
-        after = ""
-        while documents := await self._sources.census.list_documents("payments", after, _PAGE):
-            page = self._readable("payments", documents, payment_from)
-            self._report.payments += len(documents)
-            await self._verify_bookings_of(page)
-            await self._verify_entries_of([one for one in page if one.payment.provider == LEDGER])
-            after = documents[-1]["_id"]
 
-    async def _verify_bookings_of(self, page: Sequence[KeptPayment]) -> None:
-        """Nearly all are found under the first reference of their request."""
-        first = await self._sources.census.resting_on_payments(
-            [first_reference(kept.user_key, kept.request_id) for kept in page]
-        )
-        rests = {one.payment_id: [one] for one in first.values()}
-        left = [kept for kept in page if kept.payment.payment_id not in rests]
-        references = {one.payment.payment_id: request_references(one.user_key, one.request_id) for one in left}
-        found = await self._sources.census.resting_on_payments([one for ones in references.values() for one in ones])
-        open_max = timedelta(seconds=LET_GO_AFTER_SECONDS) + self._patience
-        now = self._sources.clock()
-        for kept in page:
-            own = references.get(kept.payment.payment_id, ())
-            bookings = rests.get(kept.payment.payment_id) or [found[one] for one in own if one in found]
-            self._report.add(check_payment(kept.payment, kept.request_id, bookings, now, open_max))
-
-    async def _verify_entries_of(self, page: Sequence[KeptPayment]) -> None:
-        keys = {one.payment.payment_id: operation_key(one.payment.payment_id, AttemptKind.AUTHORIZE) for one in page}
-        entries = await self._sources.ledger.find_many(list(keys.values()))
-        now = self._sources.clock()
-        for kept in page:
-            entry = entries.get(keys[kept.payment.payment_id])
-            self._report.add(check_entry(kept.payment, entry, now, self._patience))
-
-    async def _verify_ledger(self) -> None:
-        after = ""
-        while documents := await self._sources.census.list_documents("ledger", after, _PAGE):
-            page = self._readable("ledger", documents, entry_from)
-            self._report.ledger_entries += len(documents)
-            owners = {entry.key: entry.key.rpartition(":")[0] for entry in page}
-            known = await self._sources.payments.find(list(owners.values()))
-            for entry in page:
-                if owners[entry.key] not in known:
-                    self._report.add(check_unknown_entry(entry, self._before))
-            after = documents[-1]["_id"]
-
-    async def _verify_events(self) -> None:
-        before, after = self._before, ""
-        while documents := await self._sources.census.list_documents("events", after, _PAGE):
-            for commit, events in zip(documents, self._readable("events", documents, events_from), strict=False):
-                for event in events if commit.get("is_new") and events[0].time < before else ():
-                    since = f"{event.time:%Y-%m-%d %H:%M:%S}"
-                    text = f"{event.event_type} of {event.subject} is not followed up since {since}; is a worker running?"
-                    self._report.add([Finding(Check.EVENTS, f"event {event.event_id}", text)])
-            after = documents[-1]["_id"]
-
-    def _readable(self, collection: str, documents: Iterable[Mapping[str, Any]], decode: Callable[[Any], Value]) -> list[Value]:
-        """Those of the documents that can be read; the others are findings."""
-        values = []
-        for document in documents:
-            try:
-                values.append(decode(document))
-            except READ_ERRORS as error:
-                subject = f"{NOUNS[collection]} {document['_id']}"
-                self._report.add([Finding(Check.READABLE, subject, f"cannot be read: {what_is_wrong(error)}")])
-        return values
-
-    async def _verify_jobs(self) -> None:
-        jobs = await self._sources.jobs.list_page(JobState.DEAD, None, None, _PAGE)
-        while jobs:
-            for job in jobs:
-                text = f"is dead after {job.attempts} attempts: {job.last_error}"
-                self._report.add([Finding(Check.JOBS, f"job {job.job_id}", text, is_warning=True)])
-            jobs = await self._sources.jobs.list_page(JobState.DEAD, None, job_key(jobs[-1]), _PAGE)
+def _batches(page: list[RunSize]) -> Iterator[list[str]]:
+    """Runs that are read together."""
+    batch: list[str] = []
+    bookings = 0
+    for run in page:
+        if batch and (len(batch) == _RUNS_MAX or bookings + run.bookings > _BOOKINGS_MAX):
+            yield batch
+            batch, bookings = [], 0
+        batch.append(run.run_id)
+        bookings += run.bookings
+    if batch:
+        yield batch

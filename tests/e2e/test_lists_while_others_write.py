@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from app.store.driver import Database, connect
 from app.store.embedded import start_embedded_mongod
-from app.usecases.verifying import Report
+from app.usecases.reporting import Report
 from tests.e2e.histories import wrong
 from tests.e2e.listed_agents import LAYOUT, ListedCrowd, Servers, read_receipts, read_section
 from tests.e2e.process import server_process, some_runs

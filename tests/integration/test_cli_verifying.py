@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest_asyncio
@@ -86,6 +87,8 @@ async def test_json_holds_the_same_and_the_exit_code_stays(mongod: EmbeddedMongo
             "bookings": 1,
             "payments": 0,
             "ledger_entries": 0,
+            "events": 1,
+            "jobs": 0,
             "wrong": 0,
             "warnings": 0,
             "findings": [],
@@ -159,3 +162,44 @@ async def test_a_record_that_cannot_be_read_is_named_and_the_rest_is_checked(
     first, second, *_ = done.stdout.splitlines()
     assert first.startswith("WRONG readable: payment pay_1: cannot be read: ")
     assert second.startswith("WRONG readable: payment pay_2: ")
+
+
+async def test_one_run_or_runs_from_a_date_on_can_be_verified_alone(mongod: EmbeddedMongod, database: Database) -> None:
+    run_id, date = FIRST, FIRST.partition(":")[2]
+    later = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
+    assert verify(mongod, "--run", run_id).stdout.startswith("1 run, 1 booking")
+    assert verify(mongod, "--since", date).stdout.startswith("1 run, 1 booking")
+    assert verify(mongod, "--since", later).stdout.startswith("0 runs, 0 bookings")
+    await database["train_runs"].update_one({"_id": run_id}, {"$set": {"number": "another"}})
+    assert verify(mongod, "--run", run_id).returncode == verify(mongod, "--since", date).returncode == 1
+    assert verify(mongod, "--since", later).returncode == 0
+    missing = verify(mongod, "--run", f"es9014:{later}")
+    assert missing.stdout.splitlines()[0] == f"WRONG readable: run es9014:{later}: is not there"
+
+
+def test_what_is_to_be_verified_is_checked(mongod: EmbeddedMongod) -> None:
+    for arguments in (["--run", "es9014"], ["--since", "soon"], ["--run", FIRST, "--since", "2026-01-01"]):
+        done = verify(mongod, *arguments)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(mongod: EmbeddedMongod, database: Database) -> None:
+    assert database is not None
+    assert verify(mongod).stderr == ""
+    read_end, write_end = pty.openpty()
+    environment = os.environ | {"SEATLINE_MONGODB_URI": mongod.uri, "SEATLINE_MONGODB_DATABASE": DATABASE, "TERM": "xterm"}
+    command = [sys.executable, "-m", "app", "verify"]
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=write_end,
+        timeout=PROCESS_SECONDS_MAX,
+        check=True,
+    )
+    os.close(write_end)
+    shown = os.read(read_end, 65_536).decode()
+    os.close(read_end)
+    assert "verifying" in shown
+    assert b"verifying" not in done.stdout

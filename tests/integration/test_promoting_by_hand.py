@@ -15,14 +15,10 @@ import grpc
 import pytest_asyncio
 
 from app.pb.seatline.v1 import booking_pb2
-from app.store.census import Census
 from app.store.embedded import EmbeddedMongod
-from app.store.events import Events
-from app.store.jobs import Jobs
-from app.store.ledger import Ledger
-from app.store.payments import Payments
 from app.usecases.following import Following
-from app.usecases.verifying import Report, Sources, Verifying
+from app.usecases.reporting import Report
+from app.usecases.verifying import Verifying, sources_of
 from tests.integration.clients import Run, people, refusal, seats_of
 from tests.integration.world import TRAVEL_DATE, Clock, World, eventually, outcomes, serving, settings_for, usd
 
@@ -95,9 +91,7 @@ class Office:
 
     async def verify(self) -> Report:
         """What `seatline verify` finds, without any patience."""
-        now = self.clock.now
-        parts = Census(self.database), Payments(self.database), Ledger(self.database, now), Events(self.database)
-        return await Verifying(Sources(*parts, Jobs(self.database, 3_600), now), timedelta(0)).verify()
+        return await Verifying(sources_of(self.database, self.clock.now), timedelta(0)).verify()
 
 
 async def _nobody_listens(events: object) -> None:

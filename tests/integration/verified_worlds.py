@@ -15,13 +15,9 @@ import grpc
 
 from app.domain.payments import PaymentState
 from app.pb.seatline.v1 import booking_pb2
-from app.store.census import Census
 from app.store.driver import Database
-from app.store.events import Events
-from app.store.jobs import Jobs
-from app.store.ledger import Ledger
-from app.store.payments import Payments
-from app.usecases.verifying import Report, Sources, Verifying
+from app.usecases.reporting import Report, Scope
+from app.usecases.verifying import Verifying, sources_of
 from tests.integration.clients import ASHFORD, LONDON, PARIS, Run, booking_request
 from tests.integration.world import NEXT_DATE, TRAVEL_DATE, World, eventually
 
@@ -36,10 +32,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def verify(database: Database, *, patience_seconds: float = 0.0) -> Report:
+async def verify(database: Database, *, patience_seconds: float = 0.0, scope: Scope | None = None) -> Report:
     """The report on a database as it is."""
-    parts = Census(database), Payments(database), Ledger(database, now), Events(database), Jobs(database, 3_600)
-    return await Verifying(Sources(*parts, now), timedelta(seconds=patience_seconds)).verify()
+    return await Verifying(sources_of(database, now), timedelta(seconds=patience_seconds), scope).verify()
 
 
 async def hold(world: World, run: Run, who: str) -> booking_pb2.Hold:
