@@ -190,21 +190,32 @@ def probes(component: str) -> dict[str, dict[str, Any]]:
     return {name: one[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
 
 
-async def test_the_servers_probes_ask_for_names_that_the_server_knows() -> None:
-    asked = {name: probe["grpc"]["service"] for name, probe in probes("api").items()}
-    async with serving(settings_for(), connect_mock()) as world:
+async def test_the_servers_probes_ask_for_what_the_server_knows() -> None:
+    found = probes("api")
+    asked = {name: found[name]["grpc"]["service"] for name in ("startupProbe", "readinessProbe")}
+    alive = found["livenessProbe"]["httpGet"]
+    async with (
+        serving(settings_for(metrics_listen="127.0.0.1:0"), connect_mock()) as world,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{world.server.metrics_port}") as browser,
+    ):
         assert {await health(world.channel, name) for name in asked.values()} == {"SERVING"}
         await world.server._health.drain()
         assert await health(world.channel, asked["readinessProbe"]) == "NOT_SERVING"
-        assert await health(world.channel, asked["livenessProbe"]) == "SERVING"
         assert await health(world.channel, asked["startupProbe"]) == "SERVING"
+        assert (await browser.get(alive["path"])).status_code == 200
         assert await health(world.channel, "seatline.v1.Bookings") == "SERVICE_UNKNOWN"
 
 
-def test_the_servers_probes_ask_at_its_port() -> None:
+def test_the_servers_probes_ask_at_its_ports() -> None:
     api = container(pod_templates(objects(values_of("minimal")))["api"])
     port = next(each["containerPort"] for each in api["ports"] if each["name"] == "grpc")
-    assert {probe["grpc"]["port"] for probe in probes("api").values()} == {port}
+    found = probes("api")
+    assert {found[name]["grpc"]["port"] for name in ("startupProbe", "readinessProbe")} == {port}
+
+
+def test_a_crowd_at_the_servers_port_does_not_restart_it() -> None:
+    """The server bounds its connections at the port for calls; the one for metrics has its own."""
+    assert probes("api")["livenessProbe"]["httpGet"]["port"] == "metrics"
 
 
 async def test_the_workers_probes_ask_for_pages_that_the_worker_has() -> None:
