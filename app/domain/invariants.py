@@ -109,6 +109,8 @@ def wrong_sold_legs(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     claims = _claims(run, bookings)
     for section in run.sections:
         for number, sold in enumerate(section.sold_legs, 1):
+            if not sold and not claims:
+                continue
             claimed = 0
             for _, legs in claims.pop((section.name, number), ()):
                 claimed |= legs
@@ -128,8 +130,10 @@ def wrong_inventory(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     for section in run.sections:
         if not 1 <= section.next_number <= section.size + 1:
             yield f"section {section.name} has {section.size} seats, and its counter stands at {section.next_number}"
-        for number in range(1, section.size + 1):
-            yield from _wrong_seat(run, section, number)
+        for number, sold in enumerate(section.sold_legs, 1):
+            # Most seats of most runs were never given out: those are told apart here, at a tenth of the time.
+            if sold or number < section.next_number or number in section.freed:
+                yield from _wrong_seat(run, section, number)
         for number in section.freed.keys() - range(1, section.size + 1):
             yield f"there is no seat {section.name}-{number}, and it is among those that came free"
 

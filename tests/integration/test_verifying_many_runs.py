@@ -17,7 +17,7 @@ from tests.integration.world import on_day, serving, settings_for
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RUNS = 400
-# Alone it takes 0.2 ms; a machine that is busy with seven others takes some times as long.
+# On a machine that does nothing else it takes 0.2 ms; one that runs other tests beside it takes some times as long.
 SECONDS_PER_RUN_MAX = 0.003
 
 
