@@ -6,7 +6,7 @@ All of it runs within every call: nothing is looked up twice, and nothing is cal
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from time import perf_counter, time
 
 import grpc
@@ -51,18 +51,20 @@ class _Method:
 
 
 class CallMetrics:
-    """Counts and times calls. `methods` are the full names of all there are; any other one is counted as unknown."""
+    """Counts and times calls. `methods` are the full names of all there are; any other one is counted as unknown.
 
-    def __init__(self, metrics: Metrics, methods: Iterable[str]) -> None:
-        self._methods = {method: _Method(metrics, method) for method in methods}
-        self._unknown = self._methods[_UNKNOWN] = _Method(metrics, _UNKNOWN)
+    A process without methods, such as a worker, shows no metrics of calls: by these, alerts tell servers from workers.
+    """
+
+    def __init__(self, metrics: Metrics, methods: Sequence[str]) -> None:
+        self._methods = {method: _Method(metrics, method) for method in (*methods, _UNKNOWN)} if methods else {}
         refusals = metrics.on_loop("seatline_refusals_total")
         self._refusals = {reason: refusals.count(reason.value) for reason in Reason}
         metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)
 
     def began(self, method: str, context: object) -> tuple[_Method, float]:
         """A call begins; gives its method's metrics and when that was."""
-        counted = self._methods.get(method) or self._unknown
+        counted = self._methods.get(method) or self._methods[_UNKNOWN]
         counted.started.value += 1
         return counted, perf_counter()
 

@@ -9,7 +9,7 @@ import asyncio
 import resource
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -168,8 +168,12 @@ async def test_connections_that_say_nothing_are_bounded_and_closed_and_readiness
             assert sum(connection.is_closed() for connection in connections) >= 40
             assert await _ends(channels, run, 50) == {"OK": 50}
             await eventually(lambda: _is(port, READY), seconds_max=60)
-            assert all(connection.is_closed() for connection in connections)
+            await eventually(lambda: _are_closed(connections), seconds_max=60)
         assert await health(channels[0]) == "SERVING"
+
+
+async def _are_closed(connections: Sequence[RawConnection]) -> bool:
+    return all(connection.is_closed() for connection in connections)
 
 
 async def _is(port: int, status: int) -> bool:

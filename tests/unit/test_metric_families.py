@@ -150,6 +150,11 @@ def test_every_code_of_every_method_starts_at_zero(metrics: Metrics, shown: Show
         assert shown.value("grpc_server_handling_seconds_count", **labels_of(method)) == 0
 
 
+def test_a_process_that_serves_nothing_shows_no_calls(metrics: Metrics, shown: Shown) -> None:
+    CallMetrics(metrics, [])
+    assert not shown.has("grpc_server_started_total")
+
+
 def test_no_series_of_calls_appears_after_the_start(metrics: Metrics, shown: Shown) -> None:
     calls = CallMetrics(metrics, method_names())
     at_start = shown.series
