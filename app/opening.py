@@ -35,8 +35,10 @@ _HANDSHAKE_MILLISECONDS_MAX = 10_000
 # A connection without calls is closed after so long, also where none has an age.
 _IDLE_MILLISECONDS_MAX = 300_000
 # Calls that have arrived and are not begun, since the event loop begins one after the other: gRPC answers them CANCELLED by
-# chance from a thousand on, and all from three thousand on, without a word to the guard. Each takes some kilobytes.
+# chance from a thousand on, and all from three thousand on, without a word to the guard. Each takes some kilobytes. A server
+# that answers few calls at a time takes as many: the guard refuses those beyond in words, once it is their turn.
 _PENDING_CALLS = 4  # times the calls that are answered at a time
+_PENDING_CALLS_MIN = 20_000
 # Streams of a connection that have ended, but are not put away. From as many on as may be open, gRPC would refuse new ones of
 # clients that have done nothing wrong; a client that opens streams only to reset them meets this bound.
 _ENDED_STREAMS = 4  # times the streams that may be open
@@ -119,7 +121,7 @@ def lane_bounds(settings: Settings) -> LaneBounds:
 
 def grpc_options(settings: Settings, connections_max: int) -> list[tuple[str, int]]:
     """The options of the gRPC server, which has descriptors for so many connections."""
-    pending_max = _PENDING_CALLS * settings.calls_in_flight_max
+    pending_max = max(_PENDING_CALLS_MIN, _PENDING_CALLS * settings.calls_in_flight_max)
     options = [
         ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
         ("grpc.max_receive_message_length", settings.message_bytes_max),
