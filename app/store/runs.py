@@ -117,8 +117,9 @@ class TrainRuns:
                 waiting = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
         with reading("train_runs", run_id):
             run.take_over(map(booking_from, waiting))
-            run.travellers.load(_travellers(settled))
             recent = _newer(document["recent"], settled)
+            # An older copy at rest may still have a passenger who has another live booking by now.
+            run.travellers.load(_travellers([booking for booking in settled if booking["_id"] not in recent]))
             run.take_over(map(booking_from, recent.values()))
         kept = KeptRun(run, carried=recent, carried_news={one["_id"]: one for one in document["outbox"]})
         kept.adopt_carried()

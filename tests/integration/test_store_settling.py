@@ -14,7 +14,9 @@ import pytest_asyncio
 
 from app.domain.refusals import Reason, Refusal
 from app.pb.seatline.v1 import booking_pb2
+from app.store.driver import connect_mock
 from app.store.embedded import EmbeddedMongod
+from app.store.runs import TrainRuns
 from app.store.unreadable import Records
 from tests.integration.clients import booking_request, people, person, refusal, seats_of
 from tests.integration.world import NEXT_DATE, TRAVEL_DATE, World, serving, settings_for
@@ -101,6 +103,28 @@ async def test_an_older_copy_at_rest_is_not_what_readers_see(
         assert await world.phone("bob").receipts() == [booking.reference]
         (receipt,) = (await world.phone("agent").receipts_page()).receipts
         assert seats_of(receipt) == ["B-1"]
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+async def test_a_passenger_is_not_forgotten_for_an_older_copy_of_a_former_booking(
+    older_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In memory, where documents are read in the order in which they were inserted.
+    async with serving(settings_for(), connect_mock()) as world:
+        monkeypatch.setattr(world.server.store.runs, "settle", _away)
+        run = await world.run("A9")
+        former = await world.phone("agent").book(run, "jane")
+        (older,) = (await world.kept_run(run))["recent"]
+        await world.phone("agent").cancel(former.reference)
+        present = await world.phone("agent").book(run, "jane")
+        newer = next(one for one in (await world.kept_run(run))["recent"] if one["_id"] == present.reference)
+        for document in (older, newer) if older_first else (newer, older):
+            await world.database["bookings"].insert_one(document)
+        await world.database["train_runs"].update_one({}, {"$pull": {"recent": {"_id": present.reference}}})
+        loaded = await TrainRuns(world.database).load(newer["run_id"])
+    assert loaded is not None
+    assert set(loaded.run.travellers.references.values()) == {present.reference}
+    assert loaded.run.travellers.booked == {"agent@example.com": 1}
 
 
 async def test_a_former_address_has_no_receipt_although_an_older_copy_rests_under_it(
