@@ -17,8 +17,8 @@ from tests.integration.world import on_day, serving, settings_for
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RUNS = 400
-# On a machine that does nothing else it takes 0.2 ms; one that runs other tests beside it takes some times as long.
-SECONDS_PER_RUN_MAX = 0.003
+# Of processor time, which does not count the waiting on a busy machine. It takes 0.2 ms, twice that beside other tests.
+SECONDS_PER_RUN_MAX = 0.001
 
 
 class Counted:
@@ -58,9 +58,9 @@ async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, Count
 async def test_empty_runs_share_statements_and_take_little_time(counted: tuple[Database, Counted]) -> None:
     database, counter = counted
     await verify(database)
-    before, begin = counter.commands, time.perf_counter()
+    before, begin = counter.commands, time.process_time()
     report = await verify(database)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     assert (report.runs, report.findings) == (RUNS, [])
     assert (counter.commands - before) / RUNS < 0.1
     assert seconds / RUNS < SECONDS_PER_RUN_MAX
