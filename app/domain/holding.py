@@ -15,13 +15,15 @@ The run remembers holds that are over for at least as long as that takes, `ENDED
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain import limits
 from app.domain.booking import CreateBooking, HoldSeats, ReleaseHold
 from app.domain.events import EventType, Json
-from app.domain.hold import Hold, ended, hold_id, hold_key, split_hold_id
+from app.domain.hold import EndedHold, Hold, ended, hold_id, hold_key, split_hold_id
 from app.domain.people import Caller, identified
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.run import TrainRun
@@ -116,7 +118,7 @@ def drop_expired_holds(run: TrainRun, now: datetime) -> bool:
 def use_hold(run: TrainRun, hold: Hold, now: datetime) -> None:
     """Ends a hold whose seats are a booking's now."""
     run.use_hold(hold)
-    run.set_ended_hold(hold.key, ended(hold, was_used=True))
+    _remember(run, ended(hold, was_used=True), now)
     _forget_ended(run, now)
 
 
@@ -124,8 +126,21 @@ def _end(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent
     for seat in hold.seats:
         run.release(seat, hold.legs)
     run.drop_hold(hold)
-    run.set_ended_hold(hold.key, ended(hold))
+    _remember(run, ended(hold), now)
     _tell(run, kind, hold, now, trace_parent)
+
+
+def _remember(run: TrainRun, over: EndedHold, now: datetime) -> None:
+    """Remember a hold that is over.
+
+    A request that is repeated after its hold ran out may have held other seats under the same key. Their hold is remembered
+    beside this one, or its owner could hold them again at once.
+    """
+    earlier = run.ended_holds.get(over.key)
+    if earlier is not None and earlier.free_time > now:
+        key = next(key for key in (f"{over.key}-{number}" for number in itertools.count(1)) if key not in run.ended_holds)
+        run.set_ended_hold(key, replace(earlier, key=key))
+    run.set_ended_hold(over.key, over)
 
 
 def _tell(run: TrainRun, kind: EventType, hold: Hold, now: datetime, trace_parent: str = "") -> None:

@@ -209,6 +209,22 @@ def test_who_releases_a_hold_gets_its_seats_again_until_it_would_have_run_out_an
         hold_seats(run, again([2]), held.expire_time)
 
 
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_repeating_a_request_whose_hold_ran_out_is_no_way_round_the_wait(times: int) -> None:
+    run = a_run("A9")
+    command, now = asks_to_hold("jane", request_id="the same", seconds=60), NOW
+    for number in range(1, times + 1):
+        held = hold_seats(run, command, now)
+        assert [seat.number for seat in held.seats] == [number]
+        run.committed()
+        now = held.expire_time
+        time_passes(run, now)
+    for number in range(1, times + 1):
+        with refused(Reason.HOLD_TOO_SOON, run):
+            hold_seats(run, again([number]), now)
+    assert hold_seats(run, again([times + 1]), now)
+
+
 def test_releasing_at_the_last_moment_is_no_way_round_the_wait() -> None:
     run = a_run("A4")
     now, held = NOW, hold(run, "jane", seats=[1], seconds=limits.HOLD_SECONDS_MAX)
