@@ -101,7 +101,7 @@ def _scheduled_dates(calls: Calls, train: operator_pb2.Train) -> list[str]:
 
 
 def _earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | None:
-    """The receipt of a ticket that was sold to this address before, the latest journey's; None where there is none."""
+    """Give the receipt of this address's latest journey; None where nothing was sold to it yet."""
     request = booking_pb2.ListReceiptsRequest(email=email)
     try:
         receipts = calls.pages(calls.bookings.ListReceipts, request).receipts

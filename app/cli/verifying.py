@@ -107,7 +107,7 @@ def _report(patience_seconds: float, since: date | None, run: str) -> dict[str, 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int], None]]:
-    """Shows on a terminal how many records of which collection were looked at; says nothing where stderr is none."""
+    """Show on a terminal how many records of each collection were checked; print nothing where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield lambda collection, count: None
         return

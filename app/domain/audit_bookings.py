@@ -25,7 +25,7 @@ _FINGERPRINT_LENGTH = 16
 
 
 def wrong_journeys(run: TrainRun, bookings: Bookings) -> Iterator[str]:
-    """Bookings whose journey is none of this run: another train or date, stops, legs, or times."""
+    """Name bookings whose journey contradicts the run: another train, date, stops, legs or times."""
     stops = {stop.name: index for index, stop in enumerate(run.stops)}
     for booking in bookings.values():
         journey = booking.journey
@@ -54,7 +54,7 @@ def wrong_coaches(run: TrainRun, bookings: Bookings) -> Iterator[str]:
         if seat is None:
             continue
         if section is None or not 1 <= seat.number <= section.size:
-            yield f"{holder} has seat {seat.label}, which is none of the train's"
+            yield f"{holder} has seat {seat.label}, which the train does not have"
         elif section.coach_of(seat.number) != seat.coach:
             yield f"{holder} has seat {seat.label} in coach {seat.coach}; it is in coach {section.coach_of(seat.number)}"
 
@@ -132,7 +132,7 @@ def wrong_names(run: TrainRun, bookings: Bookings) -> Iterator[str]:
         if not any(booking.reference in all_references(key, booking.request_id) for key in keys):
             yield f"{subject} does not follow from its request {booking.request_id!r} and who booked"
         if len(booking.fingerprint) != _FINGERPRINT_LENGTH or not _is_hexadecimal(booking.fingerprint):
-            yield f"{subject} has a fingerprint that is none"
+            yield f"{subject} has a malformed fingerprint"
         if booking.payment_id and booking.payment_id not in _payment_ids(booking, keys):
             yield f"{subject} has payment {booking.payment_id}, which does not follow from its request"
         if not booking.payment_id and booking.authorization_id:

@@ -35,7 +35,7 @@ def check_attempts(payment: Payment, user_key: str, request_id: str, version: in
     for refund in payment.refunds:
         texts += _wrong_refund(refund)
     if payment.provider not in _PROVIDERS or version < 1 or payment.captured_minor < 0:
-        texts.append("has a provider, a version or an amount that is none")
+        texts.append("has a malformed provider, version or amount")
     return [Finding(Check.ATTEMPTS, subject, text) for text in texts]
 
 

@@ -111,7 +111,7 @@ def wrong_holds(run: TrainRun, now: datetime) -> Iterator[str]:
             if fare is not None and (fare.minor, fare.currency) != (hold.fare_minor, hold.currency):
                 yield f"hold {hold.key} is at {hold.fare_minor} {hold.currency}; seat {seat.label} costs {fare}"
         if not hold.owner_key or len(hold.fingerprint) != _FINGERPRINT_LENGTH:
-            yield f"hold {hold.key} is nobody's, or has a fingerprint that is none"
+            yield f"hold {hold.key} has no owner, or a malformed fingerprint"
     for ended in run.ended_holds.values():
         if ended.expire_time > latest or ended.legs not in journeys or not ended.owner_key:
             yield f"hold {ended.key}, which is over, ends later than any may, is for no journey, or was nobody's"

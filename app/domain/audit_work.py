@@ -76,7 +76,7 @@ def check_commit(commit_name: str, is_counted: int, events: list[Event], run_ver
         elif version > run_version or version < 2:
             texts.append(f"is of version {version}, and the run's last is {run_version}")
     if any(event.trace_parent and not _TRACE_PARENT.fullmatch(event.trace_parent) for event in events):
-        texts.append("has a trace context that is none")
+        texts.append("has a malformed trace context")
     return [Finding(Check.HISTORY, subject, text) for text in texts]
 
 
@@ -183,20 +183,20 @@ def check_webhook(webhook: Webhook, slot: object, slots_max: int) -> list[Findin
     except InvalidField as refusal:
         texts.append(refusal.message)
     if not _is_secret(webhook.secret) or (webhook.previous_secret and not _is_secret(webhook.previous_secret)):
-        texts.append("has a secret that is none")
+        texts.append("has a malformed secret")
     if bool(webhook.previous_secret) != (webhook.previous_secret_expire_time is not None):
         texts.append("has an earlier secret without an end, or an end without one")
     end = webhook.previous_secret_expire_time
     if end is not None and not webhook.create_time < end <= webhook.update_time + PREVIOUS_SECRET_LIFETIME:
         texts.append("has an earlier secret for longer than a day")
     if webhook.version < 1 or webhook.update_time < webhook.create_time:
-        texts.append("has a version that is none, or was changed before it was made")
+        texts.append("has an invalid version, or was changed before it was made")
     if webhook.version == 1 and not _is_as_made(webhook):
         texts.append("was never changed, and is not as it was made")
     if webhook.version > 1 and webhook.update_time == webhook.create_time:
         texts.append("was changed at the time at which it was made")
     if not isinstance(slot, int) or not 0 <= slot < slots_max:
-        texts.append("has a place that is none")
+        texts.append(f"has a slot outside 0 to {slots_max - 1}")
     return [Finding(Check.SHAPE, f"webhook {webhook.webhook_id}", text) for text in texts]
 
 
