@@ -16,14 +16,14 @@ TEST_PROCESSES := 3
 test: .venv/dev-installed
 	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# The same tests with full counts and real waits (tests/long.py): takes an hour or more. TESTS narrows it down to a file or folder.
+# The same tests with full counts and real waits (tests/support/long_mode.py): takes an hour or more. TESTS narrows it down to a file or folder.
 TESTS := tests
 test-long: .venv/dev-installed
 	SEATLINE_TEST_LONG=1 $(BIN)/pytest $(TESTS)
 
 # Without whatever starts a real mongod or a process.
 test-fast: .venv/dev-installed
-	$(BIN)/pytest tests/unit tests/test_floors.py
+	$(BIN)/pytest tests/unit tests/test_layers.py
 
 # A hundred thousand histories of servers, workers and passengers, each from a seed, with every fault in between.
 simulate: .venv/dev-installed
@@ -37,7 +37,7 @@ check: .venv/dev-installed .venv-scan/installed
 	cd proto && ../$(BIN)/buf format --diff --exit-code --exclude-path google .
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
-	$(BIN)/pytest -q tests/test_floors.py tests/alerts tests/chart tests/e2e/test_prometheus.py
+	$(BIN)/pytest -q tests/test_layers.py tests/alerts tests/chart tests/e2e/test_prometheus.py
 	$(BIN)/python -m tests.chart.rendering build/chart
 	.venv-scan/bin/checkov --directory build/chart --config-file deploy/helm/checkov.yaml
 	$(BIN)/hadolint Dockerfile

@@ -14,19 +14,7 @@ from typing import Any
 
 import typer
 
-from app.cli import (
-    checking,
-    holding,
-    jobs,
-    looking,
-    operating,
-    quickstart,
-    registering,
-    serving,
-    travelling,
-    verifying,
-    webhooks,
-)
+from app.cli import bookings, health, holds, jobs, quickstart, serve, train_runs, trains, users, verify, webhooks
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import FramedGroup
 
@@ -48,35 +36,35 @@ def _application() -> typer.Typer:
     """The command line with all its commands."""
     app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **_PLAIN)
     app.callback()(group_callback(_ABOUT))
-    app.command("serve", rich_help_panel=_SERVICE)(serving.serve)
+    app.command("serve", rich_help_panel=_SERVICE)(serve.serve)
     app.command("quickstart", rich_help_panel=_SERVICE)(quickstart.quickstart)
-    app.command("worker", rich_help_panel=_SERVICE)(serving.worker)
-    app.command("verify", rich_help_panel=_SERVICE)(verifying.verify)
+    app.command("worker", rich_help_panel=_SERVICE)(serve.worker)
+    app.command("verify", rich_help_panel=_SERVICE)(verify.verify)
     for name, command, panel in (
-        ("demo", serving.demo, _SERVICE),
-        ("health", checking.health, _SERVICE),
-        ("probe", checking.probe, _SERVICE),
-        ("runs", looking.runs, _PASSENGERS),
-        ("map", looking.map_seats, _PASSENGERS),
-        ("book", travelling.book, _PASSENGERS),
-        ("hold", holding.hold, _PASSENGERS),
-        ("release", holding.release, _PASSENGERS),
-        ("receipt", travelling.receipt, _PASSENGERS),
-        ("receipts", travelling.receipts, _PASSENGERS),
-        ("change-seat", travelling.change_seat, _PASSENGERS),
-        ("update", travelling.update, _PASSENGERS),
-        ("cancel", travelling.cancel, _PASSENGERS),
-        ("register", registering.register, _PASSENGERS),
-        ("rename", registering.rename, _PASSENGERS),
-        ("schedule", operating.schedule, _OPERATORS),
-        ("section", operating.section, _OPERATORS),
-        ("promote", operating.promote, _OPERATORS),
+        ("demo", serve.demo, _SERVICE),
+        ("health", health.health, _SERVICE),
+        ("probe", health.probe, _SERVICE),
+        ("runs", train_runs.runs, _PASSENGERS),
+        ("map", train_runs.map_seats, _PASSENGERS),
+        ("book", bookings.book, _PASSENGERS),
+        ("hold", holds.hold, _PASSENGERS),
+        ("release", holds.release, _PASSENGERS),
+        ("receipt", bookings.receipt, _PASSENGERS),
+        ("receipts", bookings.receipts, _PASSENGERS),
+        ("change-seat", bookings.change_seat, _PASSENGERS),
+        ("update", bookings.update, _PASSENGERS),
+        ("cancel", bookings.cancel, _PASSENGERS),
+        ("register", users.register, _PASSENGERS),
+        ("rename", users.rename, _PASSENGERS),
+        ("schedule", trains.schedule, _OPERATORS),
+        ("section", trains.section, _OPERATORS),
+        ("promote", trains.promote, _OPERATORS),
     ):
         app.command(name, rich_help_panel=panel)(takes_caller_options(command))
     train = typer.Typer(**_PLAIN)
     train.callback()(group_callback("Make trains and list them."))
-    train.command("create")(takes_caller_options(operating.train_create))
-    train.command("list")(takes_caller_options(operating.train_list))
+    train.command("create")(takes_caller_options(trains.train_create))
+    train.command("list")(takes_caller_options(trains.train_list))
     app.add_typer(train, name="train", rich_help_panel=_OPERATORS)
     app.add_typer(_webhook_commands(), name="webhook", rich_help_panel=_OPERATORS)
     job = typer.Typer(**_PLAIN)

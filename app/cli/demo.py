@@ -2,7 +2,7 @@
 
 It makes the same calls that anybody can make with the other commands, and says what came of them. Every run
 books for a passenger whose address was never used before, so it can be repeated for as long as there are seats.
-Not here: waiting for arguments (`app.cli.serving`), and any rule of selling.
+Not here: waiting for arguments (`app.cli.serve`), and any rule of selling.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 from app.cli.calls import Calls
 from app.cli.failures import CallError, CommandError, Failure
 from app.cli.options import DEFAULT_TARGET, CallerOptions
-from app.cli.screen import print_text
-from app.cli.showing import show_receipt
+from app.cli.render.answers import show_receipt
+from app.cli.render.screen import print_text
+from app.cli.render.text import date_text, zone_named
 from app.cli.timetable import request_id_for, train_from_text
-from app.cli.wording import date_text, zone_named
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.cli.bookings import PageSizeOption, PageTokenOption
 from app.cli.failures import UsageError, printable
 from app.cli.options import CallerOptions
-from app.cli.travelling import PageSizeOption, PageTokenOption
 
 StateOption = Annotated[
     Literal["dead", "pending", "done"],
@@ -30,8 +30,8 @@ def list_all(
 ) -> None:
     """List jobs, those that were given up unless --state says otherwise."""
     from app.cli.calls import Calls
-    from app.cli.job_pages import jobs_table
-    from app.cli.screen import print_json, print_list
+    from app.cli.render.jobs import jobs_table
+    from app.cli.render.screen import print_json, print_list
     from app.pb.seatline.v1 import job_pb2
 
     request = job_pb2.ListJobsRequest(state=job_pb2.JobState.Value(f"JOB_STATE_{state.upper()}"), kind=kind)
@@ -50,7 +50,7 @@ def retry(
 ) -> None:
     """Have a dead job tried again, or all of a kind."""
     from app.cli.calls import Calls
-    from app.cli.screen import print_json, print_text
+    from app.cli.render.screen import print_json, print_text
     from app.pb.seatline.v1 import job_pb2
 
     if bool(job) == bool(kind):

@@ -1,7 +1,7 @@
 """The options every calling command takes: where the service is, who asks, how long to wait, in which form to answer.
 
 They may stand before the sub-command, after it, or in the environment. Here belong their declarations and how the places are
-weighed. Not here: what is done with them (`app.cli.calls`, `app.cli.screen`).
+weighed. Not here: what is done with them (`app.cli.calls`, `app.cli.render.screen`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The first minutes: a server of one's own, the sample train, a first ticket, and what to do next.
 
 It sells on the server that it started itself, wherever the settings say that it listens, and on no other. Not here: what is
-sold (`app.cli.demo`), and serving (`app.server`).
+sold (`app.cli.demo`), and serving (`app.process.server`).
 """
 
 # ruff: noqa: PLC0415  imports inside the functions: what is wrong with the settings or the port shall show at once
@@ -68,8 +68,8 @@ def _start() -> None:
     _require_port(settings)
     _say_database(settings)
 
-    from app.opening import StartError
-    from app.server import run
+    from app.process.bootstrap import StartError
+    from app.process.server import run
 
     settings = settings.model_copy(update={"with_worker": True})
     try:
@@ -81,7 +81,7 @@ def _start() -> None:
 
 def _require_port(settings: _Settings) -> None:
     """Raises `CommandError`, with the way round, where something else is in the way."""
-    from app.listening import free_port_above, why_not_listening
+    from app.process.listening import free_port_above, why_not_listening
 
     host, port = settings.listen_host, settings.listen_port
     reason = why_not_listening(host, port) if port else None

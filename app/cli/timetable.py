@@ -36,7 +36,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.type.money_pb2 import Money
 
 from app.cli.failures import FieldProblem, UsageError, printable
-from app.cli.wording import NANOS_PER_UNIT
+from app.cli.render.text import NANOS_PER_UNIT
 from app.pb.seatline.v1 import operator_pb2
 
 # The largest train the contract allows takes about 15 KB; YAML of this size is still read in a second or two.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.bookings import PageSizeOption, PageTokenOption
 from app.cli.failures import UsageError, printable
 from app.cli.options import CallerOptions
-from app.cli.travelling import PageSizeOption, PageTokenOption
 
 if TYPE_CHECKING:
     from app.pb.seatline.v1 import webhook_pb2
@@ -38,8 +38,8 @@ def create(
 ) -> None:
     """Have a program told of events, all of them without --type. Shows the secret that signs them."""
     from app.cli.calls import Calls
-    from app.cli.screen import print_text
-    from app.cli.wording import dry_run_text
+    from app.cli.render.screen import print_text
+    from app.cli.render.text import dry_run_text
     from app.pb.seatline.v1 import webhook_pb2
 
     request = webhook_pb2.CreateWebhookRequest(
@@ -58,8 +58,8 @@ def create(
 def list_all(options: CallerOptions, page_size: PageSizeOption = 0, page_token: PageTokenOption = "") -> None:
     """List all webhooks."""
     from app.cli.calls import Calls
-    from app.cli.screen import print_json, print_list
-    from app.cli.webhook_pages import webhooks_table
+    from app.cli.render.screen import print_json, print_list
+    from app.cli.render.webhooks import webhooks_table
     from app.pb.seatline.v1 import webhook_pb2
 
     with Calls(options) as calls:
@@ -113,7 +113,7 @@ def update(
 def delete(options: CallerOptions, webhook: WebhookArgument, etag: EtagOption = "") -> None:
     """Forget a webhook, and what was still to be sent to it."""
     from app.cli.calls import Calls
-    from app.cli.screen import print_json, print_text
+    from app.cli.render.screen import print_json, print_text
     from app.pb.seatline.v1 import webhook_pb2
 
     request = webhook_pb2.DeleteWebhookRequest(webhook_id=webhook, etag=etag)
@@ -141,8 +141,8 @@ def deliveries(
 ) -> None:
     """List what became of the events for a webhook, the newest first."""
     from app.cli.calls import Calls
-    from app.cli.screen import print_json, print_list
-    from app.cli.webhook_pages import deliveries_table
+    from app.cli.render.screen import print_json, print_list
+    from app.cli.render.webhooks import deliveries_table
     from app.pb.seatline.v1 import webhook_pb2
 
     request = webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=webhook)
@@ -156,8 +156,8 @@ def deliveries(
 
 def _show(options: CallerOptions, webhook: webhook_pb2.Webhook) -> None:
     """Prints a webhook, and its secret on a line of its own, which can be copied whole."""
-    from app.cli.screen import print_json, print_page, print_text
-    from app.cli.webhook_pages import webhook_page
+    from app.cli.render.screen import print_json, print_page, print_text
+    from app.cli.render.webhooks import webhook_page
 
     if options.as_json:
         print_json(webhook)

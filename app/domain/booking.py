@@ -1,6 +1,7 @@
 """A booking and the commands that make and change one.
 
-Belongs here: the values. Does not: the decisions (`selling.py`, `changing.py`), nor where bookings are kept.
+Belongs here: the values. Does not: the decisions (`app/domain/rules/create_booking.py`, `app/domain/rules/change_booking.py`),
+nor where bookings are kept.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Events: what happened on a train run, told to those outside who asked to hear of it.
 
 Belongs here: the kinds of events, the value, and how an event is named. Does not: who hears of it (`webhooks.py`), nor what it
-looks like on the wire (`app/notify/`).
+looks like on the wire (`app/notifications/`).
 """
 
 from collections.abc import Mapping, Sequence

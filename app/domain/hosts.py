@@ -1,6 +1,7 @@
 """Hosts that webhooks lead to: which addresses are public, and which hosts nothing can ever be sent to.
 
-Belongs here: what can be known of a host from its text alone. Does not: asking a resolver (`app/notify/addresses.py`), nor the
+Belongs here: what can be known of a host from its text alone. Does not: asking a resolver (`app/notifications/addresses.py`),
+nor the
 rest of a URL (`webhooks.py`).
 
 The ranges are those of IANA's special-purpose registries. `ipaddress.is_global` knows them too, but differently in each patch

@@ -1,7 +1,7 @@
 """Jobs: work that is owed, and that outlasts the process that owes it.
 
 Belongs here: what a job is, when it is due, when to try again, and when to give up. Does not: keeping jobs
-(`app/store/jobs.py`), nor doing them (`app/usecases/working.py`).
+(`app/store/jobs.py`), nor doing them (`app/jobs/worker.py`).
 
 A job is done at least once: whoever takes it holds it on a lease, and a lease that has run out passes on. So whatever does a
 job has to bear doing it again. Whether a lease has run out is judged by the time at hand, never by a timer that went off.

@@ -1,7 +1,8 @@
 """Passengers of a booking: what tells one from another, and how a request names them.
 
-Belongs here: the passenger key, and finding passengers by number or address. Does not: what happens to them (`selling.py`,
-`changing.py`), nor who may ask for it (`access.py`).
+Belongs here: the passenger key, and finding passengers by number or address. Does not: what happens to them
+(`app/domain/rules/create_booking.py`,
+`app/domain/rules/change_booking.py`), nor who may ask for it (`app/domain/rules/access.py`).
 
 Address and name together tell passengers apart: families and assistants book several people with one address. Where a
 passenger's own address is empty, the booker's stands for it. Within a booking each passenger has a number, 1 to 9, which stays

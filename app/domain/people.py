@@ -1,7 +1,7 @@
 """People and what the caller of a request may do.
 
 Belongs here: persons, how addresses are compared, roles, permissions. Does not: how a caller says who it is
-(`app/rpc/callers.py`).
+(`app/rpc/authentication.py`).
 """
 
 import re
@@ -162,7 +162,7 @@ class Caller:
 def identified(caller: Caller) -> str:
     """The caller's address as sent; refuses CREDENTIALS_MISSING without one."""
     if caller.email is None:
-        # The metadata's name belongs to `app/rpc/callers.py`, but who has not named itself needs to be told how.
+        # The metadata's name belongs to `app/rpc/authentication.py`, but who has not named itself needs to be told how.
         raise Refusal(
             Reason.CREDENTIALS_MISSING,
             "this call needs a caller: send your address in metadata x-seatline-user, or in UTF-8 as x-seatline-user-bin",

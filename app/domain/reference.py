@@ -1,6 +1,7 @@
 """Booking references: which reference a request's booking has, and what a reference looks like.
 
-Belongs here: the derivation of references and their form. Does not: which of a request's references is free (`selling.py`).
+Belongs here: the derivation of references and their form. Does not: which of a request's references is free
+(`app/domain/rules/create_booking.py`).
 
 A request tries its references in order: one of 6 characters, then seven of 8. 32^6 references of 6 characters are 10^9: with a
 million bookings a day, 29 % of them are taken after one year and 64 % after three. So many requests need their second

@@ -1,7 +1,7 @@
 """The terms of sale: what a cancellation gives back, and when and how people may wait.
 
 Belongs here: the terms that each train has, and what they make of an amount. Does not: applying them to a booking
-(`changing.py`, `waiting.py`).
+(`app/domain/rules/change_booking.py`, `app/domain/rules/waitlist.py`).
 
 Refunds are tiered by the time that is left until the journey begins, as rail and air do it: each tier says what share of the
 fare comes back from so many hours before departure; the first one that is reached counts. Nothing comes back after departure.

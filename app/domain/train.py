@@ -1,6 +1,6 @@
 """The recurring train from which runs are made.
 
-Belongs here: its layout and timetable, and what makes them valid. Does not: anything on a date (`run.py`).
+Belongs here: its layout and timetable, and what makes them valid. Does not: anything on a date (`app/domain/run/train_run.py`).
 """
 
 import re

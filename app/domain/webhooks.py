@@ -1,7 +1,7 @@
 """Webhooks: addresses of other programs that are told of events, and how often each telling is tried.
 
 Belongs here: the values, what a webhook may ask for, and when a delivery is tried again or given up. Does not: HTTP
-(`app/notify/webhooks.py`), nor where webhooks and deliveries are kept (`app/store/webhooks.py`).
+(`app/notifications/webhook.py`), nor where webhooks and deliveries are kept (`app/store/webhooks.py`).
 
     Delivery   PENDING ──► DELIVERED    the receiver said so
                   │  ▲

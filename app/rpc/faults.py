@@ -6,7 +6,7 @@ Belongs here: what a caller is told of a fault, and letting go of what an except
 import uuid
 
 from app.domain.refusals import Reason, Refusal
-from app.telemetry.logged_calls import note_incident
+from app.telemetry.logs.calls import note_incident
 
 
 def incident_of(error: BaseException) -> Refusal:

@@ -6,8 +6,9 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 
 from app.domain.people import require_operator
 from app.pb.seatline.v1 import job_pb2, operator_pb2_grpc
-from app.rpc import fields, jobs, pages, paging
-from app.rpc.calls import Context, caller_of
+from app.ports.call_observer import Context
+from app.rpc import fields, jobs, page_filling, paging
+from app.rpc.context import caller_of
 from app.store.jobs import job_key
 from app.usecases.jobs import JobUseCases
 
@@ -27,7 +28,7 @@ class JobCalls(operator_pb2_grpc.OperatorServiceServicer):
         require_operator(caller)
         state, kind = jobs.job_state(request.state), jobs.job_kind(request.kind)
         question = (state.value, request.kind)
-        found, after = await pages.fill(
+        found, after = await page_filling.fill(
             lambda after, limit: self._jobs.list_page(caller, state, kind, after, limit),
             jobs.job,
             job_key,

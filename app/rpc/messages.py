@@ -1,7 +1,7 @@
 """The messages of a call, as bytes.
 
 Belongs here: bytes to a request and an answer to bytes, and what is refused on that way. Does not: what the fields mean
-(`requests.py`), nor when a message is read (`interceptors.py`, `open_services.py`).
+(`requests.py`), nor when a message is read (`guard.py`, `open_services.py`).
 
 gRPC would do both itself, outside of the guard: bytes that are no message would end the call with UNKNOWN and the text of the
 library, uncounted, with a traceback in the log for each.
@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from app.domain.refusals import Reason, Refusal
-from app.rpc.counting import UNCOUNTED_BYTES_MAX, require_counts
+from app.rpc.element_counts import UNCOUNTED_BYTES_MAX, require_counts
 
 Parse: TypeAlias = Callable[[bytes], Any]
 Serialize: TypeAlias = Callable[[Any], bytes]

@@ -1,7 +1,7 @@
 """The guard of what anybody may ask at any time: health checks and reflection.
 
 Belongs here: reading their requests, refusing those that are none, and bounding what stays open. Does not: the guard of our own
-services (`interceptors.py`), nor what is answered (`app/health.py`, grpc_reflection).
+services (`guard.py`), nor what is answered (`app/process/health.py`, grpc_reflection).
 
 A database that is away, or a server that answers as many calls as it may, keeps nobody from asking. They are no part of the
 metrics of calls, since probes would hide what clients see.
@@ -17,11 +17,10 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from app.domain.refusals import Reason, Refusal
-from app.rpc.calls import Context
+from app.ports.call_observer import CallObserver, Context
 from app.rpc.faults import forget_frames, incident_of
-from app.rpc.interceptors import GuardedServer, Handler
+from app.rpc.guard import GuardedServer, Handler
 from app.rpc.messages import Parse, request_of
-from app.rpc.observing import CallObserver
 from app.rpc.refusals import STATUS_CODES, abort_arguments
 
 # A client watches the health of each name that it uses, and asks for descriptions with one tool at a time.

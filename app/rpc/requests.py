@@ -19,10 +19,10 @@ from app.domain.booking import (
     ReleaseHold,
     UpdateBooking,
 )
-from app.domain.hold import split_hold_id
 from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person, email_key, identified, require_operator
 from app.domain.refusals import InvalidField
+from app.domain.run.hold import split_hold_id
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train

@@ -13,14 +13,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain.booking import Booking, BookingState, Passenger, Seat
-from app.domain.hold import Hold, hold_id
 from app.domain.money import Money, minor_digits
 from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, PaymentState, Refund, RefundState
 from app.domain.people import Person
-from app.domain.run import TrainRun
+from app.domain.rules.waitlist import closes_at
+from app.domain.run.hold import Hold, hold_id
+from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Call, Journey, RunState, TimetableStop
 from app.domain.train import KeptTrain
-from app.domain.waiting import closes_at
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from app.usecases.bookings import BookingView, CancellationView
 from app.usecases.trains import RunView

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.descriptor import ServiceDescriptor
 
 from app.domain.people import identified, require_operator
-from app.domain.run import run_id
+from app.domain.run.train_run import run_id
 from app.pb.seatline.v1 import (
     booking_pb2,
     booking_pb2_grpc,
@@ -20,9 +20,10 @@ from app.pb.seatline.v1 import (
     user_pb2,
     user_pb2_grpc,
 )
-from app.rpc import fields, pages, paging, requests, responses
-from app.rpc.calls import Context, caller_of, deadline_of
-from app.rpc.interceptors import GuardedServer
+from app.ports.call_observer import Context
+from app.rpc import fields, page_filling, paging, requests, responses
+from app.rpc.context import caller_of, deadline_of
+from app.rpc.guard import GuardedServer
 from app.rpc.job_calls import JobCalls
 from app.rpc.user_calls import UserServicer
 from app.rpc.webhook_calls import WebhookCalls
@@ -75,7 +76,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (email, date, request.origin, request.destination)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
-        receipts, after = await pages.fill(
+        receipts, after = await page_filling.fill(
             lambda after, limit: self._bookings.list_receipts(
                 caller, email, travel_date=date, origin=origin, destination=destination, after=after, limit=limit
             ),
@@ -128,7 +129,7 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (request.origin, request.destination, date)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
-        runs, after = await pages.fill(
+        runs, after = await page_filling.fill(
             lambda after, limit: self._trains.list_runs(
                 origin=origin, destination=destination, travel_date=date, after=after, limit=limit
             ),
@@ -136,7 +137,7 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
             lambda view: run_key(view.run),
             after=paging.RUNS.decode(request.page_token, *question),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
-            read_max=pages.LARGE_ITEMS_READ_MAX,
+            read_max=page_filling.LARGE_ITEMS_READ_MAX,
         )
         return train_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *question))
 
@@ -189,13 +190,13 @@ class OperatorServicer(WebhookCalls, JobCalls):
         """All trains."""
         caller = caller_of(context)
         require_operator(caller)
-        trains, after = await pages.fill(
+        trains, after = await page_filling.fill(
             lambda after, limit: self._trains.list_trains(caller, after, limit),
             responses.train,
             lambda kept: (kept.train.train_id,),
             after=paging.TRAINS.decode(request.page_token),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
-            read_max=pages.LARGE_ITEMS_READ_MAX,
+            read_max=page_filling.LARGE_ITEMS_READ_MAX,
         )
         return operator_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
 
@@ -225,7 +226,7 @@ class OperatorServicer(WebhookCalls, JobCalls):
         date = fields.iso_date(request.travel_date, "travel_date").isoformat()
         section = fields.required(fields.section(request.section), "section")
         question = (run_id(train_id, date), section)
-        rows, after = await pages.fill(
+        rows, after = await page_filling.fill(
             lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),
             responses.section_booking,
             row_key,

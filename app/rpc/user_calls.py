@@ -6,8 +6,9 @@ Belongs here: for each call, request to values, use case, answer to message. Doe
 from app.domain.people import Person, StoredUser, identified
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import seat_pb2, user_pb2, user_pb2_grpc
+from app.ports.call_observer import Context
 from app.rpc import fields
-from app.rpc.calls import Context, caller_of
+from app.rpc.context import caller_of
 from app.usecases.users import UserUseCases
 
 _CHANGEABLE = frozenset(("first_name", "last_name"))

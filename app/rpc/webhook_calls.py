@@ -6,8 +6,9 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 
 from app.domain.people import require_operator
 from app.pb.seatline.v1 import operator_pb2_grpc, webhook_pb2
-from app.rpc import fields, pages, paging, webhooks
-from app.rpc.calls import Context, caller_of
+from app.ports.call_observer import Context
+from app.rpc import fields, page_filling, paging, webhooks
+from app.rpc.context import caller_of
 from app.store.webhooks import delivery_key
 from app.usecases.webhooks import WebhookUseCases
 
@@ -44,7 +45,7 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         """All webhooks."""
         caller = caller_of(context)
         require_operator(caller)
-        found, after = await pages.fill(
+        found, after = await page_filling.fill(
             lambda after, limit: self._webhooks.list_page(caller, after, limit),
             webhooks.webhook,
             lambda webhook: (webhook.webhook_id,),
@@ -85,7 +86,7 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         webhook_id = webhooks.webhook_id(request.webhook_id)
-        found, after = await pages.fill(
+        found, after = await page_filling.fill(
             lambda after, limit: self._webhooks.list_deliveries(caller, webhook_id, after, limit),
             webhooks.delivery,
             delivery_key,

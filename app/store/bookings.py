@@ -1,6 +1,6 @@
 """Reading bookings and receipts.
 
-Belongs here: finding bookings by reference, person and section. Does not: changing them (`lane.py`).
+Belongs here: finding bookings by reference, person and section. Does not: changing them (`app/lanes/lane.py`).
 
 A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). What is found
 in `recent` stands for what is found in `bookings`. Both hold the same documents, so that the same question serves both.
@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.access import is_seen_by
 from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.people import email_key, email_keys
+from app.domain.rules.access import is_seen_by
 from app.store.documents import booking_from
 from app.store.driver import Collection, Database, Document, any_of, durable, find_at_once, outage_refused, up_to_date
 from app.store.snapshots import Snapshot

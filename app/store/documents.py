@@ -32,15 +32,15 @@ from typing import Any
 
 from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
 from app.domain.events import Event, EventType, commit_id, event_id, sequence_of, version_of
-from app.domain.hold import EndedHold, Hold
 from app.domain.money import Money
 from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
-from app.domain.run import TrainRun, Waiting, run_id
-from app.domain.seats import CoachSeats, SectionSeats
+from app.domain.run.hold import EndedHold, Hold
+from app.domain.run.seats import CoachSeats, SectionSeats
+from app.domain.run.train_run import TrainRun, Waiting, run_id
 from app.domain.timetable import Journey, Stop, legs_between
 from app.store.driver import Document
-from app.store.selling_shapes import BOOKING, COMMIT, EVENT, PERSON, RUN_WITHOUT_BOOKINGS
+from app.store.sales_shapes import BOOKING, COMMIT, EVENT, PERSON, RUN_WITHOUT_BOOKINGS
 from app.store.shapes import UnreadableError
 from app.store.train_documents import all_stop_forms, terms_document, terms_from
 

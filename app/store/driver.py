@@ -27,7 +27,7 @@ from pymongo.topology_description import TopologyDescription
 from pymongo.write_concern import WriteConcern
 
 from app.domain.refusals import Reason, Refusal
-from app.store.observing import DriverObserver
+from app.ports.observers import DriverObserver
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from app.domain.events import Event, commit_of
 from app.store.documents import event_from, events_from
 from app.store.driver import Collection, Database, Document, outage_refused, watch_inserts
-from app.store.selling_shapes import COMMIT
+from app.store.sales_shapes import COMMIT
 from app.store.unreadable import READ_ERRORS, Records, decode_all, unreadable_records
 
 # Receivers of webhooks are tried for three days; a month lets people look into what happened.

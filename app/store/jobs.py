@@ -1,7 +1,7 @@
 """Jobs in MongoDB.
 
 Belongs here: the collection `jobs`, its documents, indexes and statements. Does not: when a job is due or dead
-(`app/domain/jobs.py`), nor doing it (`app/usecases/working.py`).
+(`app/domain/jobs.py`), nor doing it (`app/jobs/worker.py`).
 
 jobs  {_id: job_id, kind, payload, state, due_time, ready_time, attempts, lease_owner, lease_until, last_error, runs_alone,
        create_time, done_time, purge_time}

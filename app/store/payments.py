@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from app.domain.money import Money
 from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
+from app.lanes.shared_statement import SharedStatement
 from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
 from app.store.shapes import ListOf, OneOf, Shape
-from app.store.shared_statement import SharedStatement
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Decoded, Records, decode_all, decode_by_id
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.limits import TRAVEL_DATE_MAX
-from app.domain.run import TrainRun
+from app.domain.run.train_run import TrainRun
 from app.domain.timetable import earliest_date_under_way
 from app.store.documents import run_from
 from app.store.driver import Collection, Database, Document, any_of, outage_refused

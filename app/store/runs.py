@@ -1,7 +1,7 @@
 """Train runs in MongoDB.
 
 Belongs here: loading a run, catching up with it, committing its journal by compare-and-swap, settling its bookings, making
-runs. Does not: when to do which (`lane.py`), what a change is (`app/domain`), nor lists of runs (`run_lists.py`).
+runs. Does not: when to do which (`app/lanes/lane.py`), what a change is (`app/domain`), nor lists of runs (`run_lists.py`).
 
 A commit is one `find_one_and_update`: `version` is the guard, so that it finds the document only if nobody else has committed
 since it was read. It names only the paths that changed, and carries the bookings that changed in `recent`. Those are copied
@@ -26,8 +26,9 @@ from app.domain.booking import LIVE_STATES, Booking
 from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
 from app.domain.refusals import Reason, Refusal
-from app.domain.run import TrainRun
+from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
+from app.store.cached_run import KeptRun, Unsettled
 from app.store.documents import (
     booking_from,
     journey_document,
@@ -49,9 +50,8 @@ from app.store.driver import (
     replace_each,
     swap_each,
 )
-from app.store.journals import journal_update
-from app.store.kept_run import KeptRun, Unsettled
-from app.store.selling_shapes import RUN_QUEUES
+from app.store.run_updates import journal_update
+from app.store.sales_shapes import RUN_QUEUES
 from app.store.shapes import UnreadableError
 from app.store.snapshots import Snapshot
 from app.store.unreadable import decode_one, reading, unreadable_records

@@ -1,7 +1,7 @@
 """Snapshots: several reads of one moment.
 
 Belongs here: choosing the moment, reading as of it, and what is done where the database cannot. Does not: what is read
-(`bookings.py`, `runs.py`, `payments.py`, `census.py`).
+(`bookings.py`, `runs.py`, `payments.py`, `audit_runs.py`).
 
 A booking moves from its run's document to `bookings` while others read. Whoever reads the two at two moments finds it twice or
 not at all. A snapshot reads all collections as of one moment (read concern "snapshot", MongoDB 5.0 and newer): its first read

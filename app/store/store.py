@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.lanes.archive import Commits, LookUps, Settler
+from app.lanes.lane import LaneBounds, LaneParts, Lanes
+from app.ports.observers import LaneObserver, NobodyLooks
 from app.store.bookings import Bookings
 from app.store.driver import Database
 from app.store.events import Events
-from app.store.gathering import Commits, LookUps, Settler
 from app.store.jobs import Jobs
-from app.store.lane import LaneBounds, LaneParts, Lanes
-from app.store.observing import LaneObserver, NobodyLooks
 from app.store.payments import Payments
 from app.store.run_lists import RunLists
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
-from app.store.survey import Surveys
+from app.store.statistics import Surveys
 from app.store.trains import Trains
 from app.store.users import Users
 from app.store.webhooks import WebhookDeliveries, Webhooks

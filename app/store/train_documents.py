@@ -11,7 +11,7 @@ from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
 from app.domain.train import Coach, KeptTrain, Section, Train
 from app.store.driver import Document
-from app.store.selling_shapes import TERMS
+from app.store.sales_shapes import TERMS
 from app.store.shapes import ListOf, Maybe, Shape
 
 _CALL = Maybe(Shape({"at": str, "day_offset": int}))

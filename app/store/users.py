@@ -9,7 +9,7 @@ from datetime import datetime
 from app.domain.people import Person, StoredUser, email_key, email_keys
 from app.store.documents import person_document, person_from
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, outage_refused
-from app.store.selling_shapes import USER
+from app.store.sales_shapes import USER
 from app.store.unreadable import decode_one
 
 # An agent books for others many times a minute; names are read again after this long.

@@ -16,14 +16,14 @@ from app.domain.refusals import Reason
 
 
 class CallObserver(Protocol):
-    """What is asked of an observer of calls; `app/rpc/observing.py` says when and how."""
+    """What is asked of an observer of calls; `app/ports/call_observer.py` says when and how."""
 
     def began(self, method: str, context: Any) -> object: ...  # noqa: D102
     def ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None: ...  # noqa: D102
 
 
 class Batch(Protocol):
-    """A batch of a lane, as `app.store.observing.LaneBatch` has it and says what each is."""
+    """A batch of a lane, as `app.ports.observers.LaneBatch` has it and says what each is."""
 
     @property
     def run_id(self) -> str: ...  # noqa: D102
@@ -48,7 +48,7 @@ class Batch(Protocol):
 
 
 class LaneObserver(Protocol):
-    """What is asked of an observer of lanes; `app/store/observing.py` says when and how."""
+    """What is asked of an observer of lanes; `app/ports/observers.py` says when and how."""
 
     def joined(self) -> object: ...  # noqa: D102
     def batch_ended(self, batch: Any) -> None: ...  # noqa: D102

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.domain.access import cancellable, changeable, own_passengers, sees, visible
 from app.domain.booking import (
     Booking,
     BookingState,
@@ -23,19 +22,20 @@ from app.domain.booking import (
     ReleaseHold,
     UpdateBooking,
 )
-from app.domain.changing import change_cancelled
-from app.domain.decisions import Outcome
-from app.domain.hold import Hold, split_hold_id
 from app.domain.money import Money
 from app.domain.payments import Payment
 from app.domain.people import Caller, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.run import run_id
+from app.domain.rules.access import cancellable, changeable, own_passengers, sees, visible
+from app.domain.rules.change_booking import change_cancelled
+from app.domain.rules.decisions import Outcome
+from app.domain.run.hold import Hold, split_hold_id
+from app.domain.run.train_run import run_id
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.snapshots import Snapshot
 from app.store.store import Store
 from app.usecases.duplicate_refusals import DuplicateRefusals
-from app.usecases.paying import Paying
+from app.usecases.payments import Paying
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class BookingUseCases:
         self._duplicate_refusals = DuplicateRefusals()
 
     async def create(self, command: CreateBooking, payment_token: str, deadline: float) -> BookingView:
-        """Sells seats; see `app.domain.selling` and `Lane.submit` for what is refused, and in which order.
+        """Sells seats; see `app.domain.rules.create_booking` and `Lane.submit` for what is refused, and in which order.
 
         Refuses TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
         """
@@ -114,7 +114,7 @@ class BookingUseCases:
         return await self._store.snapshots.read(look)
 
     async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
-        """Updates or moves; see `app.domain.changing` for what is refused.
+        """Updates or moves; see `app.domain.rules.change_booking` for what is refused.
 
         Refuses TOO_MANY_REFUSALS for an update by a caller who has to wait.
         """
@@ -140,14 +140,14 @@ class BookingUseCases:
         return CancellationView(after, outcome.refund, before)
 
     async def hold(self, command: HoldSeats, deadline: float) -> Hold:
-        """Keeps seats for a while; see `app.domain.holding`."""
+        """Keeps seats for a while; see `app.domain.rules.hold_seats`."""
         outcome = await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
         if not isinstance(outcome, Hold):
             raise TypeError("holding seats gives a hold")
         return outcome
 
     async def release(self, command: ReleaseHold, deadline: float) -> None:
-        """Gives held seats back; see `app.domain.holding`."""
+        """Gives held seats back; see `app.domain.rules.hold_seats`."""
         parts = split_hold_id(command.hold_id)
         if parts is None:
             raise InvalidField("hold_id", "is no name of a hold")

@@ -1,7 +1,7 @@
 """How often a caller may be told that a passenger is booked already.
 
 Belongs here: counting these refusals, and who has to wait after too many. Does not: the refusal itself
-(`app/domain/selling.py`).
+(`app/domain/rules/create_booking.py`).
 
 The refusal says that a person travels on a train. A buyer meets it by mistake, a few times at most; who collects such answers
 is somebody looking for people. So after some within an hour the caller is refused every new booking and every change of

@@ -1,6 +1,6 @@
 """Jobs: what operators do with them.
 
-Belongs here: looking at jobs, and having dead ones tried again. Does not: doing them (`working.py`).
+Belongs here: looking at jobs, and having dead ones tried again. Does not: doing them (`app/jobs/worker.py`).
 """
 
 from collections.abc import Callable

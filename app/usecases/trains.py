@@ -11,10 +11,10 @@ from datetime import date, datetime
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
-from app.domain.holding import drop_expired_holds
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.run import TrainRun, make_run, run_id
+from app.domain.rules.hold_seats import drop_expired_holds
+from app.domain.run.train_run import TrainRun, make_run, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, on_date, state_at
 from app.domain.train import KeptTrain, Train, check_train, travel_dates, with_trimmed_texts
 from app.store.bookings import RowKey, row_key
@@ -151,7 +151,7 @@ class TrainUseCases:
         return page, row_key(page[-1]) if len(found) > limit else None
 
     async def promote_waitlist(self, command: PromoteWaitlist, deadline: float) -> Promotion:
-        """Looks over a run's waiting list now; see `app.domain.waiting.promote_waitlist` and `Lane.submit` for what is refused.
+        """Looks over a run's waiting list now; see `promote_waitlist` and `Lane.submit` for refusals.
 
         `deadline` is in `time.monotonic` seconds.
         """

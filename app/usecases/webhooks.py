@@ -1,7 +1,7 @@
 """Webhooks: what operators do with them.
 
 Belongs here: making, changing and forgetting webhooks, and looking at what became of their deliveries. Does not: sending
-(`webhook_dispatch.py`).
+(`deliveries.py`).
 """
 
 import secrets
@@ -12,7 +12,7 @@ from datetime import datetime
 from app.domain.people import Caller, email_key, identified, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import WEBHOOKS_MAX, Delivery, Webhook, changed, check_reachable, make_webhook, rotated, webhook_id_for
-from app.notify.secrets import make_secret
+from app.notifications.secrets import make_secret
 from app.store.store import Store
 from app.store.webhooks import DeliveryKey, delivery_key
 

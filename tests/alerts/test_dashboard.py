@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.telemetry.metrics import FAMILIES
+from app.telemetry.metrics.families import FAMILIES
 from deploy.observability.generate import GROUPS, ROWS, as_yaml
 from deploy.observability.grafana import COLUMNS
 from deploy.observability.rules import alerts

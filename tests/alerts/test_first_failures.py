@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from app.rpc.servicers import method_names
-from app.telemetry.metrics import Metrics
-from app.telemetry.metrics_calls import CallMetrics
+from app.telemetry.metrics.calls import CallMetrics
+from app.telemetry.metrics.families import Metrics
 from deploy.observability.objective import FAILURE_CODES
 from tests.alerts.cases import Case, in_production, series
 from tests.alerts.test_alerts import rules_of, tried

@@ -13,7 +13,7 @@ import signal
 import sys
 
 from app.config import load_settings
-from app.server import Server, tune_interpreter
+from app.process.server import Server, tune_interpreter
 from tests.bench.echo import start_echo
 from tests.bench.naive import start_naive
 

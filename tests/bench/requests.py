@@ -11,7 +11,7 @@ from itertools import count, islice
 from google.type.money_pb2 import Money
 
 from app.domain import limits
-from app.domain.hold import hold_key
+from app.domain.run.hold import hold_key
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from tests.bench.load.calls import Call
 from tests.bench.load.headers import encode_headers, encode_request_headers

@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.embedded.mongod import start_embedded_mongod
 from app.store.bookings import Bookings, ReceiptQuery
 from app.store.driver import Collection, Database, Document
-from app.store.embedded import start_embedded_mongod
 from app.store.snapshots import Snapshot, Snapshots
-from tests.integration.clients import people
-from tests.integration.world import World, serving, settings_for
+from tests.support.clients import people
+from tests.support.world import World, serving, settings_for
 
 ROUNDS, READS_PER_ROUND = 10, 100
 BOOKED = 300

@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar
 import grpc
 from pymongo import MongoClient
 
+from app.embedded.mongod import start_embedded_mongod
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, operator_pb2_grpc
-from app.store.embedded import start_embedded_mongod
 from tests.bench import requests
 from tests.bench.audit import Sold, count_sold, disagreements, with_bookings
 from tests.bench.figures import Volley, volley_of

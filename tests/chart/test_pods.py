@@ -13,9 +13,9 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from app import server
 from app.cli import app
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
+from app.process import server
 from app.store.driver import connect_mock
 from tests.chart.rendering import (
     CHART,
@@ -31,10 +31,10 @@ from tests.chart.rendering import (
     values_of,
 )
 from tests.chart.settings_schema import SET_BY_THE_CHART
-from tests.integration.health_checks import health
-from tests.integration.world import serving, settings_for
+from tests.support.health_checks import health
+from tests.support.world import serving, settings_for
 
-CLOSING_SECONDS_MIN = 6  # what a worker cuts off has five seconds to end (app/usecases/working.py)
+CLOSING_SECONDS_MIN = 6  # what a worker cuts off has five seconds to end (app/jobs/worker.py)
 # Read by OpenTelemetry, or put together to what it reads.
 NOT_OUR_OWN = {
     "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -11,8 +11,8 @@ from contextlib import suppress
 import grpc
 
 from app.pb.seatline.v1 import booking_pb2
-from tests.integration.clients import Phone, Run, booking_request, decoded
-from tests.integration.world import eventually
+from tests.support.clients import Phone, Run, booking_request, decoded
+from tests.support.world import eventually
 
 CALLERS = 32
 LOOKS = 3  # at what is free, after each booking

@@ -22,8 +22,8 @@ from typing import Any
 import grpc
 import yaml
 
-from tests.e2e.process import REPOSITORY, ServerProcess
-from tests.long import full
+from tests.support.long_mode import full
+from tests.support.server_processes import REPOSITORY, ServerProcess
 
 CHART = REPOSITORY / "deploy" / "helm" / "seatline"
 SHUTDOWN: dict[str, int] = yaml.safe_load((CHART / "values.yaml").read_text())["shutdown"]

@@ -15,8 +15,8 @@ from typing import TypeVar
 import grpc
 
 from app.pb.seatline.v1 import booking_pb2
-from tests.integration.clients import Phone, Run, booking_request, decoded, seats_of
-from tests.integration.world import eventually
+from tests.support.clients import Phone, Run, booking_request, decoded, seats_of
+from tests.support.world import eventually
 
 CALLERS = 24
 CANCELS_EVERY = 4

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.replica_set import MongoDatabase
-from tests.news import events_in
+from tests.support.event_batches import events_in
+from tests.support.replica_set import MongoDatabase
 
 Document = dict[str, Any]
 

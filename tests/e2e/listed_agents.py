@@ -17,7 +17,7 @@ import grpc
 from app.pb.seatline.v1 import booking_pb2, operator_pb2
 from tests.e2e.crowd import insist
 from tests.e2e.histories import Answer, History, Listed, State, ask
-from tests.integration.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run, address, booking_request, decoded, person
+from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run, address, booking_request, decoded, person
 
 SECTIONS = ("A", "B")
 LAYOUT = "A90 B90"

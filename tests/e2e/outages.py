@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 
 from tests.e2e.ledgers import disagreements
-from tests.e2e.process import seatline
-from tests.e2e.replica_set import SECONDS_MAX, ReplicaSet, database_of
-from tests.integration.world import eventually
+from tests.support.replica_set import SECONDS_MAX, ReplicaSet, database_of
+from tests.support.server_processes import seatline
+from tests.support.world import eventually
 
 # As short as may be, so that what a killed worker held passes on soon.
 LEASE_SECONDS = 5

@@ -11,11 +11,11 @@ from pathlib import Path
 import grpc
 
 from tests.e2e.outages import settled
-from tests.e2e.process import server_process, some_runs
-from tests.e2e.replica_set import SECONDS_MAX, replica_set
-from tests.integration.clients import Phone, Refused, Run, booking_request, decoded
-from tests.integration.health_checks import LIVENESS, all_health, health
-from tests.integration.world import eventually
+from tests.support.clients import Phone, Refused, Run, booking_request, decoded
+from tests.support.health_checks import LIVENESS, all_health, health
+from tests.support.replica_set import SECONDS_MAX, replica_set
+from tests.support.server_processes import server_process, some_runs
+from tests.support.world import eventually
 
 CALLERS, AWAY_SECONDS, PAUSE_SECONDS = 64, 10.0, 0.3
 # By default it is asked every second, and given two to answer. The rest is for a busy machine.

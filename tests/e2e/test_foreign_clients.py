@@ -12,9 +12,9 @@ from typing import Any
 
 import grpc
 
-from tests.e2e.process import REPOSITORY, ServerProcess, a_run, environment, server_process
-from tests.integration.clients import LONDON, PARIS
-from tests.integration.world import TRAVEL_DATE
+from tests.support.clients import LONDON, PARIS
+from tests.support.server_processes import REPOSITORY, ServerProcess, a_run, environment, server_process
+from tests.support.world import TRAVEL_DATE
 
 BUF = shutil.which("buf", path=str(Path(sys.executable).parent)) or shutil.which("buf")
 

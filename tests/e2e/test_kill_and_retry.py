@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 from pymongo import MongoClient
 
+from app.embedded.mongod import start_embedded_mongod
 from app.pb.seatline.v1 import booking_pb2
-from app.store.embedded import start_embedded_mongod
-from tests.e2e.process import ServerProcess, a_run, server_process
-from tests.integration.clients import Phone, Run, booking_request, seats_of
+from tests.support.clients import Phone, Run, booking_request, seats_of
+from tests.support.server_processes import ServerProcess, a_run, server_process
 
 BOOKINGS, CALLERS, KILLED_AFTER = 300, 40, 100
 

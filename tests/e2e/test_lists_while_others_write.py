@@ -12,15 +12,15 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from app.embedded.mongod import start_embedded_mongod
 from app.store.driver import Database, connect
-from app.store.embedded import start_embedded_mongod
-from app.usecases.reporting import Report
+from app.usecases.verification.report import Report
 from tests.e2e.histories import wrong
 from tests.e2e.listed_agents import LAYOUT, ListedCrowd, Servers, read_receipts, read_section
-from tests.e2e.process import server_process, some_runs
-from tests.integration.clients import Run
-from tests.integration.verified_worlds import verify
-from tests.long import full
+from tests.support.clients import Run
+from tests.support.long_mode import full
+from tests.support.server_processes import server_process, some_runs
+from tests.support.verified_worlds import verify
 
 RECEIPT_ANSWERS = full(20_000, short=600)
 SECTION_ANSWERS = full(10_000, short=300)

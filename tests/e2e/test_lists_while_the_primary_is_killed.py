@@ -12,10 +12,10 @@ import pytest
 from tests.e2e.histories import wrong
 from tests.e2e.listed_agents import LAYOUT, ListedCrowd, Servers, read_receipts
 from tests.e2e.outages import SETTINGS
-from tests.e2e.process import server_process, some_runs
-from tests.e2e.replica_set import SECONDS_MAX, replica_set
-from tests.integration.world import eventually
-from tests.long import full
+from tests.support.long_mode import full
+from tests.support.replica_set import SECONDS_MAX, replica_set
+from tests.support.server_processes import server_process, some_runs
+from tests.support.world import eventually
 
 KILLS = full(10, short=1)
 ANSWERS_BETWEEN = 150

@@ -12,8 +12,8 @@ import pytest
 from tests.e2e.crowd import Crowd
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import IMPATIENT, SETTINGS, settled
-from tests.e2e.process import SeatlineProcess, server_process, some_runs, worker_process
-from tests.e2e.replica_set import Member, ReplicaSet, database_of, replica_set
+from tests.support.replica_set import Member, ReplicaSet, database_of, replica_set
+from tests.support.server_processes import SeatlineProcess, server_process, some_runs, worker_process
 
 BUYERS, KILLED_AFTER = 240, 60
 

@@ -17,12 +17,12 @@ from deploy.observability.objective import FAILURE_CODES
 from deploy.observability.rules import alerts
 from tests.alerts.dashboard_file import expressions, substituted
 from tests.alerts.promql import selectors, unknown
-from tests.e2e.process import a_run, server_process, worker_process
 from tests.e2e.prometheus_process import LOOPBACK, PrometheusProcess, free_port, prometheus
-from tests.integration.clients import Phone, Run, held_seats, people, refusal
-from tests.integration.webhook_desk import WebhookDesk
-from tests.integration.webhook_receiver import answering, receiving
-from tests.integration.world import eventually
+from tests.support.clients import Phone, Run, held_seats, people, refusal
+from tests.support.server_processes import a_run, server_process, worker_process
+from tests.support.webhook_desk import WebhookDesk
+from tests.support.webhook_receiver import answering, receiving
+from tests.support.world import eventually
 from tests.tools.promtool import promtool
 
 SETTINGS = {

@@ -18,10 +18,10 @@ from tests.e2e.callers import Callers
 from tests.e2e.cluster import CLIENT_ASKS_SECONDS, DNS_KEEPS_SECONDS, SHUTDOWN, Cluster, cluster, pass_seconds
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import SETTINGS, settled
-from tests.e2e.process import WorkerProcess, running, some_runs
-from tests.e2e.replica_set import ReplicaSet, database_of, free_ports, replica_set
-from tests.integration.clients import seats_of
-from tests.long import full
+from tests.support.clients import seats_of
+from tests.support.long_mode import full
+from tests.support.replica_set import ReplicaSet, database_of, free_ports, replica_set
+from tests.support.server_processes import WorkerProcess, running, some_runs
 
 REPLICAS = 2
 # Each looks the name up at times of its own.

@@ -11,10 +11,10 @@ import grpc
 from tests.e2e.crowd import Crowd
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import SETTINGS, settled
-from tests.e2e.process import a_run, server_process, some_runs, worker_process
-from tests.e2e.replica_set import SECONDS_MAX, database_of, hanging, replica_set
-from tests.integration.clients import Phone, people
-from tests.integration.world import eventually
+from tests.support.clients import Phone, people
+from tests.support.replica_set import SECONDS_MAX, database_of, hanging, replica_set
+from tests.support.server_processes import a_run, server_process, some_runs, worker_process
+from tests.support.world import eventually
 
 BUYERS, KILLED_AFTER = 300, 80
 

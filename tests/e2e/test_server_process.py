@@ -14,11 +14,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.e2e.process import REPOSITORY, ServerProcess, a_run, environment, server_process
-from tests.e2e.replica_set import replica_set
-from tests.integration.clients import Phone, people, seats_of
-from tests.integration.health_checks import health, under_way
-from tests.integration.world import eventually
+from tests.support.clients import Phone, people, seats_of
+from tests.support.health_checks import health, under_way
+from tests.support.replica_set import replica_set
+from tests.support.server_processes import REPOSITORY, ServerProcess, a_run, environment, server_process
+from tests.support.world import eventually
 
 READY_SECONDS_MAX, STARTS_MAX = 2.0, 6
 

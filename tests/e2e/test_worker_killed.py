@@ -12,10 +12,10 @@ import grpc
 from app.pb.seatline.v1 import booking_pb2
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import SETTINGS, settled
-from tests.e2e.process import a_run, server_process, worker_process
-from tests.e2e.replica_set import SECONDS_MAX, MongoDatabase, ReplicaSet, database_of, hanging, replica_set
-from tests.integration.clients import Phone, Run, booking_request, people
-from tests.integration.world import eventually
+from tests.support.clients import Phone, Run, booking_request, people
+from tests.support.replica_set import SECONDS_MAX, MongoDatabase, ReplicaSet, database_of, hanging, replica_set
+from tests.support.server_processes import a_run, server_process, worker_process
+from tests.support.world import eventually
 
 TRAVELLERS = 6
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.e2e.outages import SETTINGS
-from tests.e2e.process import WorkerProcess, started
-from tests.e2e.replica_set import SECONDS_MAX, database_of, replica_set
-from tests.integration.metrics_scrapes import get, shows
-from tests.integration.world import eventually
+from tests.support.metrics_scrapes import get, shows
+from tests.support.replica_set import SECONDS_MAX, database_of, replica_set
+from tests.support.server_processes import WorkerProcess, started
+from tests.support.world import eventually
 
 SURVEYED = "seatline_survey_last_success_timestamp_seconds"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.process import SeatlineProcess, ServerProcess, WorkerProcess
 from tests.image.stages import Image
+from tests.support.server_processes import SeatlineProcess, ServerProcess, WorkerProcess
 
 
 class Container(SeatlineProcess):

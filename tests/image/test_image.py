@@ -15,14 +15,14 @@ import grpc
 import pytest
 import yaml
 
-from app.store.embedded import EmbeddedMongod, start_embedded_mongod
-from tests.e2e.process import END_SECONDS_MAX, REPOSITORY, a_run, running
+from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
 from tests.image.container import Container, ServerContainer, WorkerContainer, read_only
 from tests.image.context import Context
 from tests.image.dockerfile import parse_dockerfile
 from tests.image.stages import BUILDER, Builder, Image
-from tests.integration.clients import Phone, seats_of
-from tests.integration.world import eventually
+from tests.support.clients import Phone, seats_of
+from tests.support.server_processes import END_SECONDS_MAX, REPOSITORY, a_run, running
+from tests.support.world import eventually
 
 # The first test waits for the whole build, which takes half a minute, and longer where nothing is cached and the line is slow.
 pytestmark = pytest.mark.timeout(600)

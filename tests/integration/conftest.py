@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
 from app.store.driver import connect_mock
-from app.store.embedded import EmbeddedMongod, start_embedded_mongod
-from tests.integration.world import Clock, World, serving, settings_for
+from tests.support.world import Clock, World, serving, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that a test may put forward. Named before `world`, it is the clock of that world's server."""
     made = Clock()
-    monkeypatch.setattr("app.server.present_moment", made.now)
+    monkeypatch.setattr("app.process.server.present_moment", made.now)
     return made
 
 

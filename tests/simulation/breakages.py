@@ -12,25 +12,25 @@ from itertools import count
 from typing import Any
 from unittest.mock import patch
 
-import app.domain.changing
-import app.domain.decisions
-import app.domain.holding
 import app.domain.limits
-import app.domain.run
-import app.domain.selling
+import app.domain.rules.change_booking
+import app.domain.rules.create_booking
+import app.domain.rules.decisions
+import app.domain.rules.hold_seats
+import app.domain.run.train_run
 import app.store.documents
-import app.store.journals
-import app.usecases.paying
+import app.store.run_updates
+import app.usecases.payments
 from app.domain.amounts import AmountRules
 from app.domain.booking import Booking
-from app.domain.line import Line
 from app.domain.money import Money
-from app.domain.run import Journal, TrainRun
+from app.domain.run.train_run import Journal, TrainRun
+from app.domain.run.waitlist_index import Line
+from app.lanes.lane import Lane
+from app.store.cached_run import KeptRun
 from app.store.driver import Swap
-from app.store.kept_run import KeptRun
-from app.store.lane import Lane
 from app.store.runs import TrainRuns
-from app.usecases.following import Following, settle_jobs
+from app.usecases.outbox import Following, settle_jobs
 from tests.simulation.provider import SimulatedProvider
 
 Breakage = Callable[[], AbstractContextManager[Any]]
@@ -51,7 +51,7 @@ def the_swap_guard_is_ignored() -> Iterator[None]:
 @contextmanager
 def nobody_is_promoted() -> Iterator[None]:
     with ExitStack() as changes:
-        for module in (app.domain.changing, app.domain.decisions, app.domain.holding):
+        for module in (app.domain.rules.change_booking, app.domain.rules.decisions, app.domain.rules.hold_seats):
             changes.enter_context(patch.object(module, "promote", lambda run, now: None))
         yield
 
@@ -61,7 +61,7 @@ def the_line_is_served_from_its_end() -> AbstractContextManager[Any]:
 
 
 def holds_that_are_over_are_honoured() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.decisions, "drop_expired_holds", lambda run, now: False)
+    return patch.object(app.domain.rules.decisions, "drop_expired_holds", lambda run, now: False)
 
 
 def holds_that_ran_out_are_renewed() -> AbstractContextManager[Any]:
@@ -69,27 +69,27 @@ def holds_that_ran_out_are_renewed() -> AbstractContextManager[Any]:
 
 
 def used_holds_are_placed_again() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.holding, "_require_not_used", lambda run, key: None)
+    return patch.object(app.domain.rules.hold_seats, "_require_not_used", lambda run, key: None)
 
 
 def passengers_may_book_twice() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.selling, "require_no_live_booking", lambda run, key: None)
+    return patch.object(app.domain.rules.create_booking, "require_no_live_booking", lambda run, key: None)
 
 
 def bookers_have_no_bound() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.selling, "_require_booker_room", lambda sale: None)
+    return patch.object(app.domain.rules.create_booking, "_require_booker_room", lambda sale: None)
 
 
 @contextmanager
 def who_stays_is_numbered_anew() -> Iterator[None]:
-    without = app.domain.changing._without
+    without = app.domain.rules.change_booking._without
 
     def numbered_anew(*asked: Any) -> Booking:
         booking = without(*asked)
         staying = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
         return replace(booking, passengers=tuple(staying))
 
-    with patch.object(app.domain.changing, "_without", numbered_anew):
+    with patch.object(app.domain.rules.change_booking, "_without", numbered_anew):
         yield
 
 
@@ -97,7 +97,7 @@ def refunds_are_always_whole() -> AbstractContextManager[Any]:
     def whole(paid_minor: int, *terms: object) -> int:
         return paid_minor
 
-    return patch.object(app.domain.changing, "refund_minor", whole)
+    return patch.object(app.domain.rules.change_booking, "refund_minor", whole)
 
 
 def refunds_are_not_rounded() -> AbstractContextManager[Any]:
@@ -146,11 +146,11 @@ def bookings_at_rest_are_not_looked_up() -> Iterator[None]:
 
 def each_try_has_a_reference_of_its_own() -> AbstractContextManager[Any]:
     numbers = count(100_000)
-    return patch.object(app.domain.selling, "reference_for", lambda *request: f"R{next(numbers)}")
+    return patch.object(app.domain.rules.create_booking, "reference_for", lambda *request: f"R{next(numbers)}")
 
 
 def what_is_due_is_not_noted() -> AbstractContextManager[Any]:
-    return patch.object(app.store.journals, "next_due", lambda run: None)
+    return patch.object(app.store.run_updates, "next_due", lambda run: None)
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def each_try_of_a_refund_has_a_key_of_its_own() -> Iterator[None]:
 
 
 def money_is_let_go_while_a_sale_may_rest_on_it() -> AbstractContextManager[Any]:
-    return patch.object(app.usecases.paying, "LET_GO_AFTER_SECONDS", 0)
+    return patch.object(app.usecases.payments, "LET_GO_AFTER_SECONDS", 0)
 
 
 def events_are_named_by_chance() -> AbstractContextManager[Any]:
@@ -190,7 +190,7 @@ def closed_lines_stay() -> AbstractContextManager[Any]:
     def close(run: TrainRun, now: datetime) -> None:
         return None
 
-    return patch.object(app.domain.decisions, "close", close)
+    return patch.object(app.domain.rules.decisions, "close", close)
 
 
 BREAKAGES: tuple[Breakage, ...] = (

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.news import events_in
 from tests.simulation import invariants
 from tests.simulation.provider import CAPTURE_FAILS, DECLINES
 from tests.simulation.record import Violation, require
+from tests.support.event_batches import events_in
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -7,14 +7,14 @@ wait. The service has no call for it yet; servers that have the run in memory ha
 from dataclasses import replace
 from typing import Any
 
-from app.domain.decisions import tidy
 from app.domain.events import EventType
 from app.domain.refusals import Refusal
-from app.domain.seats import SectionSeats
-from app.domain.waiting import promote
+from app.domain.rules.decisions import tidy
+from app.domain.rules.waitlist import promote
+from app.domain.run.seats import SectionSeats
+from app.store.cached_run import KeptRun
 from app.store.documents import section_document
 from app.store.driver import outage_refused
-from app.store.kept_run import KeptRun
 from tests.simulation.processes import Ground, Process
 
 

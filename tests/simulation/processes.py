@@ -1,7 +1,8 @@
 """Servers and workers: the service's own code over a simulated database and provider.
 
-Belongs here: putting a process together as `app/server.py` and `app/worker` do, what a worker does in which turn, and how a
-process ends. Does not: who asks for what (`crowd.py`), nor when which process goes on (`world.py`).
+Belongs here: putting a process together as `app/process/server.py` and `app/worker` do, what a worker does in which turn, and
+how a
+process ends. Does not: who asks for what (`callers.py`), nor when which process goes on (`world.py`).
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from app.domain.jobs import in_batches
 from app.domain.refusals import Refusal
+from app.jobs.attempts import Attempts
+from app.lanes.lane import LaneBounds
 from app.store.driver import Database
-from app.store.lane import LaneBounds
 from app.store.store import open_store
-from app.usecases.attempts import Attempts
 from app.usecases.bookings import BookingUseCases
-from app.usecases.following import SETTLE_PAYMENT, Following
-from app.usecases.paying import Paying
+from app.usecases.outbox import SETTLE_PAYMENT, Following
+from app.usecases.payments import Paying
 from app.usecases.trains import TrainUseCases
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record

@@ -11,9 +11,9 @@ from typing import Any
 
 from app.domain.booking import Booking
 from app.domain.events import Event
-from tests.news import events_in
 from tests.simulation import invariants, passengers
 from tests.simulation.database import SimulatedDatabase
+from tests.support.event_batches import events_in
 
 Document = dict[str, Any]
 

@@ -12,25 +12,25 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar
 
-import app.store.gathering
-import app.store.lane
-import app.store.shared_statement
+import app.jobs.attempts
+import app.lanes.archive
+import app.lanes.lane
+import app.lanes.shared_statement
 import app.store.store
 import app.store.users
-import app.usecases.attempts
-import app.usecases.paying
+import app.usecases.payments
 
 Value = TypeVar("Value")
 
 _KNOW_ASYNCIO = (
-    app.store.gathering,
-    app.store.lane,
-    app.store.shared_statement,
+    app.lanes.archive,
+    app.lanes.lane,
+    app.lanes.shared_statement,
     app.store.store,
-    app.usecases.attempts,
-    app.usecases.paying,
+    app.jobs.attempts,
+    app.usecases.payments,
 )
-_KNOW_TIME = (app.store.lane, app.store.users)
+_KNOW_TIME = (app.lanes.lane, app.store.users)
 
 
 class Answer(Generic[Value]):

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from app.domain.run import TrainRun, make_run
+from app.domain.run.train_run import TrainRun, make_run
 from app.domain.terms import RefundTier, SalesTerms
 from app.store.documents import run_document
-from tests.builders import a_train, dice
-from tests.simulation.crowd import Crowd
+from tests.simulation.callers import Crowd
 from tests.simulation.database import SimulatedDatabase, copied
 from tests.simulation.ending import come_to_rest
 from tests.simulation.growing import grow
@@ -25,6 +24,7 @@ from tests.simulation.processes import Process, WorkerProcess
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import FaultsOfOurs, Record
 from tests.simulation.tasks import Task, Turns, simulated
+from tests.support.builders import a_train, dice
 
 TRAVEL_DATE = date(2026, 9, 1)
 # Besides one seat in section B.

@@ -1,14 +1,14 @@
 """What does tracing cost?
 
 Belongs here: the hot run on a server that has 1 % of its calls traced, against one that has none, in turns. Does not: what
-spans say (`tests/integration/test_traces.py`).
+spans say (`tests/integration/telemetry/test_traces.py`).
 """
 
 from __future__ import annotations
 
 from tests.bench.figures import Volley, median_ratio
 from tests.bench.stage import Stage
-from tests.integration.trace_collector import collecting
+from tests.support.trace_collector import collecting
 
 CALLERS = 256
 

@@ -1,0 +1,30 @@
+"""The table of jobs that people see.
+
+Here belongs how jobs are laid out for reading. Not here: asking for them (`app.cli.jobs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from app.cli.failures import printable
+from app.cli.render.screen import columns
+from app.cli.render.text import moment_text
+from app.pb.seatline.v1 import job_pb2
+
+
+def jobs_table(jobs: Iterable[job_pb2.Job]) -> Table:
+    """One row for each job, with what went wrong the last time."""
+    table = columns("Job", "Kind", "When", "Attempts", "Last error")
+    for job in jobs:
+        table.add_row(
+            printable(job.job_id), printable(job.kind), _when_text(job), f"{job.attempt_count:,}", printable(job.last_error)
+        )
+    return table
+
+
+def _when_text(job: job_pb2.Job) -> str:
+    """When it was done, or else when it is or was due."""
+    return f"done {moment_text(job.done_time)}" if job.HasField("done_time") else f"due {moment_text(job.due_time)}"

@@ -1,0 +1,97 @@
+"""Who may see or change a booking.
+
+Belongs here: permissions on a booking. Does not: what is changed (`change_booking.py`), roles (`app/domain/people.py`).
+
+    who                                        sees it   changes it   cancels
+    -----------------------------------------  --------  -----------  -----------------------------------
+    who booked, operators                      yes       yes          anybody on it
+    a passenger who is on it                   yes       no           the passengers of the own address
+    a passenger who was taken off, or left     no        no           again, what was done before: no change
+    everybody else                             no        no           no
+
+Somebody who may not see a booking is not told whether it exists. A passenger who was on a booking when it was cancelled as a
+whole still sees it, unless its last passengers took themselves off: then only who booked and operators do.
+"""
+
+from app.domain.booking import Booking, CancelBooking, Passenger
+from app.domain.passenger import everybody, named_numbers
+from app.domain.people import Caller, email_key, identified
+from app.domain.refusals import Reason, Refusal
+
+
+def visible(booking: Booking | None, caller: Caller, reference: str) -> Booking:
+    """Give the booking to who booked it, its passengers and operators; refuse everybody else."""
+    identified(caller)
+    if booking is not None and sees(booking, caller):
+        return booking
+    raise _not_yours(caller, reference)
+
+
+def changeable(booking: Booking | None, caller: Caller, reference: str) -> Booking:
+    """Give the booking to who booked it and to operators; refuse everybody else."""
+    identified(caller)
+    if booking is not None and _owns(booking, caller):
+        return booking
+    raise _not_yours(caller, reference)
+
+
+def cancellable(booking: Booking | None, command: CancelBooking) -> Booking:
+    """Give the booking to who may cancel what the command names: who booked, operators, and passengers for themselves.
+
+    Refuses NOT_PERMITTED where it names somebody else, and to who may see the booking INVALID_FIELD where it names nobody.
+    """
+    caller = command.caller
+    identified(caller)
+    if booking is None:
+        raise _not_yours(caller, command.reference)
+    if _owns(booking, caller):
+        return booking
+    own = {passenger.number for passenger in own_passengers(booking, caller)}
+    if not own or (not sees(booking, caller) and not _names_only(command, own)):
+        raise _not_yours(caller, command.reference)
+    if own.issuperset(named_numbers(booking, command)):
+        return booking
+    if not sees(booking, caller):
+        raise _not_yours(caller, command.reference)
+    raise Refusal(Reason.NOT_PERMITTED, "a passenger may take nobody else off a booking; name your own passenger_numbers")
+
+
+def sees(booking: Booking, caller: Caller) -> bool:
+    """Whether the caller may see the booking."""
+    return _owns(booking, caller) or is_on(booking, caller.key)
+
+
+def is_seen_by(booking: Booking, key: str) -> bool:
+    """Whether somebody with this address, as compared, sees the booking as who booked it or as its passenger."""
+    return key == booking.user_key or is_on(booking, key)
+
+
+def is_on(booking: Booking, key: str | None) -> bool:
+    """Whether a passenger with this address, as compared, is on the booking, or was when it ended as a whole."""
+    return not booking.is_vacated and any(key == passenger.email_key for passenger in booking.passengers)
+
+
+def leaves_by_itself(booking: Booking, caller: Caller) -> bool:
+    """Whether a cancellation by this caller is that of a passenger who leaves somebody else's booking."""
+    return not _owns(booking, caller)
+
+
+def own_passengers(booking: Booking, caller: Caller) -> tuple[Passenger, ...]:
+    """Give the passengers who have the caller's address, those who have left included."""
+    return tuple(passenger for passenger in everybody(booking) if passenger.email_key == caller.key)
+
+
+def _owns(booking: Booking, caller: Caller) -> bool:
+    return caller.is_operator or caller.key == booking.user_key
+
+
+def _names_only(command: CancelBooking, own: set[int]) -> bool:
+    """Whether the command names nothing but the caller's own numbers and address."""
+    emails = [email_key(email) for email in command.passenger_emails]
+    return own.issuperset(command.passenger_numbers) and all(key == command.caller.key for key in emails)
+
+
+def _not_yours(caller: Caller, reference: str) -> Refusal:
+    if caller.is_operator:
+        return Refusal(Reason.BOOKING_NOT_FOUND, f"there is no booking {reference}", resource=("booking", reference))
+    return Refusal(Reason.NOT_PERMITTED, f"booking {reference} is not yours, or there is none")

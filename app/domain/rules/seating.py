@@ -1,0 +1,63 @@
+"""Choosing and taking seats on a run.
+
+Belongs here: which seats a request gets, in which section. Does not: the inventory of one section (`app/domain/run/seats.py`),
+nor who gets
+them (`create_booking.py`, `hold_seats.py`, `waitlist.py`).
+"""
+
+from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.run.train_run import TrainRun
+
+
+def choose_seats(
+    run: TrainRun, section: str, seat_numbers: tuple[int, ...], legs: int, count: int
+) -> tuple[int, list[int], bool]:
+    """The section's index, the seat numbers, and whether the counter gave them out. Changes nothing.
+
+    Without a section: the first one in which all find a seat. Refuses SEAT_TAKEN, SECTION_FULL, and fields that name nothing.
+    """
+    if seat_numbers:
+        index = run.section_index(section)
+        _require_free(run, index, seat_numbers, legs)
+        return index, list(seat_numbers), False
+    found = next_free_seats(run, section, legs, count)
+    if found is not None:
+        return *found, True
+    where = f"section {section}" if section else "any one section"
+    seats = "no seat is" if count == 1 else f"fewer than {count} seats are"
+    raise Refusal(Reason.SECTION_FULL, f"{seats} free for this journey in {where} of train {run.number} of {run.travel_date}")
+
+
+def next_free_seats(run: TrainRun, section: str, legs: int, count: int) -> tuple[int, list[int]] | None:
+    """The section's index and the numbers of the next seats in it, or in the first section that has as many."""
+    for index in [run.section_index(section)] if section else range(len(run.sections)):
+        numbers = run.sections[index].next_seats(legs, count)
+        if numbers is not None:
+            return index, numbers
+    return None
+
+
+def require_seats_exist(run: TrainRun, section: int, numbers: tuple[int, ...]) -> None:
+    """Refuses numbers that are no seat of the section with that index."""
+    seats = run.sections[section]
+    for position, number in enumerate(numbers):
+        if not 1 <= number <= seats.size:
+            field = f"seat_numbers[{position}]"
+            raise InvalidField(field, f"section {seats.name} has no seat {number}; it has {seats.size}")
+
+
+def _require_free(run: TrainRun, section: int, numbers: tuple[int, ...], legs: int) -> None:
+    require_seats_exist(run, section, numbers)
+    seats = run.sections[section]
+    for number in numbers:
+        if not seats.is_free(number, legs):
+            label = f"{seats.name}-{number}"
+            raise Refusal(Reason.SEAT_TAKEN, f"seat {label} is not free for the whole journey", resource=("seat", label))
+
+
+def take_seats(run: TrainRun, section: int, numbers: list[int], legs: int, *, by_counter: bool) -> None:
+    """Sells the chosen seats, and moves the counter past those that it gave out."""
+    for number in numbers:
+        run.sell(section, number, legs)
+    if by_counter:
+        run.pass_counter(section, max(numbers))

@@ -1,0 +1,68 @@
+"""Who travels on a run: the live booking of each passenger, and how many passengers each booker has there.
+
+Belongs here: the index over all live bookings of a run, those included that are not in memory. Does not: the decisions that ask
+it (`app/domain/rules/create_booking.py`, `app/domain/rules/change_booking.py`).
+
+A run keeps only some of its bookings in memory; this index knows of all that are live. Each booking adds and removes exactly
+what is its own, so the counts are right in whatever order bookings change or are restored.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from app.domain.booking import Booking
+
+
+class Travellers:
+    """The passengers of a run's live bookings. `references` leads from passenger keys to the references of their bookings."""
+
+    __slots__ = ("_booked", "references")
+
+    def __init__(self) -> None:
+        self.references: dict[str, str] = {}
+        self._booked: dict[str, int] = {}
+
+    @property
+    def booked(self) -> Mapping[str, int]:
+        """How many passengers each booker has on live bookings, by the booker's address as compared."""
+        return self._booked
+
+    def add(self, booking: Booking) -> None:
+        """Add the passengers of a booking that is live; those of any other do not travel."""
+        if not booking.is_live:
+            return
+        for passenger in booking.passengers:
+            self.references[passenger.key] = booking.reference
+        self._count(booking.user_key, len(booking.passengers))
+
+    def remove(self, booking: Booking) -> None:
+        """Remove the passengers of a booking as it was when it was added."""
+        if not booking.is_live:
+            return
+        for passenger in booking.passengers:
+            # Another booking may have taken the passenger over within the same batch.
+            if self.references.get(passenger.key) == booking.reference:
+                del self.references[passenger.key]
+        self._count(booking.user_key, -len(booking.passengers))
+
+    def forget(self, bookings: Mapping[str, Booking]) -> None:
+        """Remove whatever is known of these bookings, by reference, in whatever older form it was added."""
+        known = [reference for reference in self.references.values() if reference in bookings]
+        if not known:
+            return
+        for reference in known:
+            self._count(bookings[reference].user_key, -1)
+        self.references = {key: reference for key, reference in self.references.items() if reference not in bookings}
+
+    def load(self, passengers: Iterable[tuple[str, str, str]]) -> None:
+        """Replace all: (passenger key, reference, the booker's address as compared) for each passenger of a live booking."""
+        self.references, self._booked = {}, {}
+        for key, reference, user_key in passengers:
+            self.references[key] = reference
+            self._booked[user_key] = self._booked.get(user_key, 0) + 1
+
+    def _count(self, user_key: str, change: int) -> None:
+        count = self._booked.get(user_key, 0) + change
+        if count > 0:
+            self._booked[user_key] = count
+        else:
+            self._booked.pop(user_key, None)

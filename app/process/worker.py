@@ -1,0 +1,122 @@
+"""The worker: what goes on without anybody asking.
+
+Belongs here: which work there is, who does it and how often. Does not: the work itself (`app/usecases`), nor the process that
+it runs in (`server.py`, `cli/`).
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from app.config import Settings
+from app.domain.statistics import Survey
+from app.domain.webhooks import DeliveryState
+from app.jobs.handlers import Sweep
+from app.jobs.worker import Worker, WorkerBounds
+from app.notifications.webhook import WebhookSender
+from app.store.store import Store
+from app.usecases.deliveries import WebhookDispatcher
+from app.usecases.outbox import SETTLE_PAYMENT, Following
+from app.usecases.outbox_listener import Listener
+from app.usecases.payments import Paying
+from app.usecases.statistics import Surveying, Surveyor
+
+# Each look costs about two milliseconds of processor time. New events are heard of earlier where the database tells of them.
+_FOLLOW_UP_SECONDS = 1.0
+# An unreadable event counts each time, so that its alert goes on until it is mended.
+_LOOK_AGAIN_SECONDS = 60.0
+_TIDY_SECONDS = 1.0
+_COPY_SECONDS = 5.0
+_LET_GO_SECONDS = 30.0
+_DISPATCH_SECONDS = 1.0
+
+
+class WorkObserver(Protocol):
+    """Looks on at the work. Neither of these may raise or wait."""
+
+    def attempted(self, state: DeliveryState) -> None:
+        """An attempt at telling a webhook of an event has left the delivery in that state."""
+
+    def surveyed(self, survey: Survey) -> None:
+        """The database was surveyed."""
+
+
+class BackgroundWork:
+    """Everything that goes on without callers, from `start` until `stop`; any number of processes may share a store.
+
+    Where nobody looks on, nothing is surveyed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        paying: Paying,
+        clock: Callable[[], datetime],
+        settings: Settings,
+        observer: WorkObserver | None = None,
+    ) -> None:
+        self._sender = WebhookSender(
+            timeout_seconds=settings.webhook_timeout_seconds,
+            sends_max=settings.webhook_sends_max,
+            allow_private_addresses=settings.webhook_allow_private_addresses,
+        )
+        attempted = (lambda _: None) if observer is None else observer.attempted
+        dispatcher = WebhookDispatcher(store, self._sender, clock, sends_max=settings.webhook_sends_max, attempted=attempted)
+        following = Following(store, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
+        self._follow_up = Sweep("follow up events", _FOLLOW_UP_SECONDS, following.follow_up)
+        self._jobs, self._clock = store.jobs, clock
+        self._worker = Worker(
+            store.jobs,
+            {SETTLE_PAYMENT: following.settle_payments},
+            clock,
+            _bounds(settings),
+            f"{socket.gethostname()}/{os.getpid()}",
+            sweeps=(
+                self._follow_up,
+                Sweep("look at unreadable events again", _LOOK_AGAIN_SECONDS, following.look_again),
+                Sweep("tidy runs", _TIDY_SECONDS, following.tidy),
+                Sweep("copy what was left", _COPY_SECONDS, following.copy_what_was_left),
+                Sweep("let go of payments", _LET_GO_SECONDS, paying.let_go),
+                Sweep("send to webhooks", _DISPATCH_SECONDS, dispatcher.dispatch_due),
+            ),
+        )
+        self._listener = Listener(store.events, self._hurry)
+        self._surveyor = None
+        if observer is not None:
+            self._surveyor = Surveyor(Surveying(store.surveys, clock), observer.surveyed, settings.survey_seconds)
+
+    def start(self) -> None:
+        """Begins."""
+        self._worker.start()
+        self._listener.start()
+        if self._surveyor is not None:
+            self._surveyor.start()
+
+    async def stop(self) -> None:
+        """Finishes what runs."""
+        if self._surveyor is not None:
+            await self._surveyor.stop()
+        await self._listener.stop()
+        await self._worker.stop()
+        await self._sender.close()
+
+    def _wake(self) -> None:
+        self._worker.wake()
+
+    async def _hurry(self) -> None:
+        await self._jobs.hasten(self._follow_up.job_id, self._clock())
+        self._worker.wake()
+
+
+def _bounds(settings: Settings) -> WorkerBounds:
+    return WorkerBounds(
+        batch_max=settings.job_batch_max,
+        batches_max=settings.job_batches_max,
+        lease_seconds=settings.job_lease_seconds,
+        poll_seconds=settings.job_poll_seconds,
+        attempts_max=settings.job_attempts_max,
+        grace_seconds=settings.drain_seconds,
+    )

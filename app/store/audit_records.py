@@ -1,0 +1,129 @@
+"""The census of records other than runs: each collection from end to end, and what its records refer to.
+
+Belongs here: reading documents as they are stored, and look-ups of what they name. Does not: runs with their bookings
+(`audit_runs.py`), nor what has to hold (`app/domain`).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from app.domain.audit.money import Resting
+from app.domain.audit.work import BookingOutline
+from app.domain.events import Event, commit_of
+from app.store.bookings import recent_pipeline
+from app.store.documents import event_from
+from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
+from app.store.sales_shapes import BOOKING_OUTLINE
+from app.store.unreadable import READ_ERRORS
+
+_OUTLINE = {"run_id": 1, "payment_id": 1, "currency": 1, "create_time": 1, "update_time": 1, "request_id": 1}
+
+Value = TypeVar("Value")
+
+
+class RecordCensus:
+    """Reads what no call shows, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage.
+
+    Look-ups leave out what cannot be read: it is named where its own collection is gone through.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._runs: Collection = database["train_runs"]
+        self._bookings: Collection = database["bookings"]
+
+    async def list_documents(self, collection: str, after: str, limit: int, match: Document | None = None) -> list[Document]:
+        """At most `limit` documents of a collection as they are stored, by id, behind `after`."""
+        with outage_refused():
+            query = {"_id": {"$gt": after}, **(match or {})}
+            return await self._database[collection].find(query).sort("_id", 1).limit(limit).to_list(limit)
+
+    async def find(self, collection: str, ids: Sequence[str], decode: Callable[[Any], Value]) -> dict[str, Value]:
+        """Those of these records that there are and can be read, by id."""
+        if not ids:
+            return {}
+        with outage_refused():
+            query = {"_id": {"$in": list(ids)}}
+            found = await find_at_once(self._database[collection], query, most=len(ids))
+        return _readable(found, decode)
+
+    async def find_events(self, event_ids: Iterable[str]) -> dict[str, Event]:
+        """Those of these events that are kept and can be read, by id."""
+        wanted = frozenset(event_ids)
+        commits = list({commit_of(event_id) for event_id in wanted})
+        if not commits:
+            return {}
+        with outage_refused():
+            found = await find_at_once(self._database["events"], {"_id": {"$in": commits}}, most=len(commits))
+        events: dict[str, Event] = {}
+        for commit in found:
+            for index in range(len(commit["events"]) if isinstance(commit.get("events"), list) else 0):
+                name = f"{commit['_id']}:{index}"
+                if name in wanted:
+                    events |= _readable([{"_id": name, "commit": commit, "index": index}], _event_of)
+        return events
+
+    async def run_versions(self, run_ids: Iterable[str]) -> dict[str, int]:
+        """The versions of those of these runs that there are."""
+        ids = sorted(set(run_ids))
+        with outage_refused():
+            found = await find_at_once(self._runs, {"_id": {"$in": ids}}, most=len(ids), projection={"version": 1})
+        return {run["_id"]: run["version"] for run in found if isinstance(run.get("version"), int)}
+
+    async def outlines(self, references: Iterable[str]) -> dict[str, BookingOutline | None]:
+        """What events say as well of those of these bookings that there are; None for one that cannot be read."""
+        found = await self._find_bookings(sorted(set(references)))
+        return dict.fromkeys(found) | _readable(found.values(), _outline_of)
+
+    async def resting_on_payments(self, references: Sequence[str]) -> dict[str, Resting]:
+        """Those of these bookings that there are, recent or at rest, by reference."""
+        return _readable((await self._find_bookings(list(references))).values(), _resting_of)
+
+    async def _find_bookings(self, references: list[str]) -> dict[str, Document]:
+        """The recent form, where there is one, of those of these bookings that there are."""
+        if not references:
+            return {}
+        wanted = {"_id": {"$in": references}}
+        with outage_refused():
+            pipeline = [*recent_pipeline(wanted), {"$project": _OUTLINE}]
+            recent = await self._runs.aggregate(pipeline).to_list(len(references))
+            settled = await find_at_once(self._bookings, wanted, most=len(references), projection=_OUTLINE)
+        newest = {booking["_id"]: booking for booking in recent}
+        for booking in settled:  # which were read later, and may be newer
+            there = newest.get(booking["_id"])
+            if there is None or _is_later(booking, there):
+                newest[booking["_id"]] = booking
+        return newest
+
+
+def _is_later(booking: Document, other: Document) -> bool:
+    try:
+        return bool(booking["update_time"] > other["update_time"])
+    except READ_ERRORS:
+        return False
+
+
+def _readable(documents: Iterable[Document], decode: Callable[[Any], Value]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for document in documents:
+        try:
+            values[document["_id"]] = decode(document)
+        except READ_ERRORS:
+            continue
+    return values
+
+
+def _event_of(document: Document) -> Event:
+    return event_from(document["commit"], document["index"])
+
+
+def _outline_of(document: Document) -> BookingOutline:
+    BOOKING_OUTLINE.check(document)
+    payment_id = document.get("payment_id", "")
+    return BookingOutline(
+        document["run_id"], payment_id, document["currency"], document["create_time"], document["update_time"]
+    )
+
+
+def _resting_of(document: Document) -> Resting:
+    return Resting(document["_id"], document["request_id"], document.get("payment_id", ""))

@@ -1,0 +1,148 @@
+"""The survey in MongoDB: counts over all that is kept.
+
+Belongs here: statements that count, each over a range of an index and up to a bound. Does not: what the counts add up to
+(`app/domain/statistics.py`), nor who asks for them.
+
+A survey is made every few seconds, by every worker, so it must not read what has not changed. Of runs it reads the versions of
+those that may not have arrived, and seats only where the version is new. What is over long ago is never looked at: such runs by
+their date, all else by indexes that hold only what is still to be done.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from app.domain.jobs import SWEEP_PREFIX, JobState
+from app.domain.payments import PaymentState, RefundState
+from app.domain.statistics import Backlog, RunCount
+from app.domain.timetable import earliest_date_under_way
+from app.store.documents import stops_from
+from app.store.driver import Collection, Database, Document, outage_refused
+from app.store.sales_shapes import SURVEYED_RUN
+from app.store.snapshots import Snapshot, Snapshots
+from app.store.unreadable import decode_all
+
+# Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
+RUNS_MAX = 20_000
+# Events, jobs and payments that are counted: ten times what anybody needs to know that there are too many.
+COUNT_MAX = 10_000
+# A commit's events leave the run's document within milliseconds, or within some ten seconds after their server has ended. The
+# moment of the last commit stays there as long; only one that is older than all that has been left.
+_LEFT_AFTER = timedelta(seconds=60)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "waiting": 1}
+
+
+class Surveys:
+    """Counts what is kept. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+
+    def __init__(self, database: Database) -> None:
+        self._runs: Collection = database["train_runs"]
+        self._events: Collection = database["events"]
+        self._jobs: Collection = database["jobs"]
+        self._payments: Collection = database["payments"]
+        self._snapshots = Snapshots(database)
+
+    async def versions(self, now: datetime) -> dict[str, int | None]:
+        """The versions of the runs that may not have arrived by now, at most `RUNS_MAX` and the earliest first, by run.
+
+        None stands for a run that has none, which is unreadable.
+        """
+        with outage_refused():
+            cursor = self._runs.find(current_runs_query(now), {"version": 1}).sort([("travel_date", 1), ("_id", 1)])
+            return {one["_id"]: one.get("version") for one in await cursor.limit(RUNS_MAX).to_list(RUNS_MAX)}
+
+    async def count_runs(self, run_ids: Sequence[str]) -> list[RunCount]:
+        """Seats and waiting bookings of those of these runs that there are. A run has up to 5,000 seats: ask for few.
+
+        Unreadable runs are left out.
+        """
+        with outage_refused():
+            found = await self._runs.find({"_id": {"$in": list(run_ids)}}, _FIELDS).to_list(len(run_ids))
+        return decode_all("train_runs", found, _count_of).values
+
+    async def backlog(self, now: datetime) -> Backlog:
+        """What is still to be done, as of one moment. Counts end at `COUNT_MAX`."""
+        return await self._snapshots.read(lambda snapshot: self._backlog(snapshot, now))
+
+    async def _backlog(self, snapshot: Snapshot, now: datetime) -> Backlog:
+        events = await _first(snapshot, self._events, new_events_pipeline())
+        refunds = await _first(snapshot, self._payments, pending_refunds_pipeline())
+        left = await snapshot.find(
+            self._runs, _left_query(now), most=1, projection={"unsettled_since": 1}, sort=[("unsettled_since", 1)]
+        )
+        pending = await _count(snapshot, self._jobs, pending_jobs_query())
+        running = await _count(snapshot, self._jobs, {**pending_jobs_query(), "lease_until": {"$gt": now}})
+        moments = [run["unsettled_since"] for run in left] + [events["oldest"]] * (events["number"] > 0)
+        return Backlog(
+            outbox_events=events["number"],
+            oldest_event_time=min(moments, default=None),
+            jobs_waiting=max(0, pending - running),  # either count may have ended at its bound
+            jobs_running=running,
+            jobs_dead=await _count(snapshot, self._jobs, {"state": JobState.DEAD.value}),
+            refunds_pending=refunds["number"],
+            oldest_refund_time=refunds["oldest"],
+            captures_pending=await _count(snapshot, self._payments, pending_captures_query(now)),
+        )
+
+
+def current_runs_query(now: datetime) -> Document:
+    """The question for runs that may not have arrived."""
+    return {"travel_date": {"$gte": earliest_date_under_way(now).isoformat()}}
+
+
+def new_events_pipeline() -> list[Document]:
+    """How many events nothing has followed up yet, and the time of the oldest. The index holds all that it asks for."""
+    # From the epoch on: an unreadable time would be the oldest of all.
+    return [
+        {"$match": {"is_new": True, "time": {"$gte": _EPOCH}}},
+        {"$limit": COUNT_MAX},
+        _number_and_oldest("$time", "$event_count"),
+    ]
+
+
+def pending_refunds_pipeline() -> list[Document]:
+    """How many refunds are pending, and since when."""
+    pending = {"$match": {"refunds.state": RefundState.PENDING.value}}
+    dated = {"$match": {"refunds.state": RefundState.PENDING.value, "refunds.create_time": {"$gte": _EPOCH}}}
+    return [pending, {"$limit": COUNT_MAX}, {"$unwind": "$refunds"}, dated, _number_and_oldest("$refunds.create_time")]
+
+
+def pending_jobs_query() -> Document:
+    """The question for jobs that are to be done, but for those that come round for ever."""
+    return {"state": JobState.PENDING.value, "kind": {"$not": {"$regex": f"^{SWEEP_PREFIX}"}}}
+
+
+def pending_captures_query(now: datetime) -> Document:
+    """The question for payments with money set aside and not taken."""
+    return {"open_since": {"$lte": now}, "state": PaymentState.AUTHORIZED.value}
+
+
+def _left_query(now: datetime) -> Document:
+    return {"unsettled_since": {"$lt": now - _LEFT_AFTER}}
+
+
+def _number_and_oldest(moment: str, number: str | int = 1) -> Document:
+    return {"$group": {"_id": None, "number": {"$sum": number}, "oldest": {"$min": moment}}}
+
+
+async def _first(snapshot: Snapshot, collection: Collection, pipeline: list[Document]) -> Document:
+    found = await snapshot.aggregate(collection, pipeline, most=1)
+    return found[0] if found else {"number": 0, "oldest": None}
+
+
+async def _count(snapshot: Snapshot, collection: Collection, query: Document) -> int:
+    found = await snapshot.aggregate(collection, [{"$match": query}, {"$limit": COUNT_MAX}, {"$count": "number"}], most=1)
+    return int(found[0]["number"]) if found else 0
+
+
+def _count_of(document: Document) -> RunCount:
+    SURVEYED_RUN.check(document)
+    seats = [section["sold_legs"] for section in document["sections"]]
+    return RunCount(
+        run_id=document["_id"],
+        version=document["version"],
+        stops=stops_from(document),
+        seats=sum(map(len, seats)),
+        seats_sold=sum(len(one) - one.count(0) for one in seats),
+        waiting_bookings=len(document["waiting"]),
+    )

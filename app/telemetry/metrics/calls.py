@@ -1,0 +1,102 @@
+"""Metrics of calls.
+
+Belongs here: what is counted of a call as it begins and ends. Does not: which families there are (`families.py`).
+
+All of it runs within every call: nothing is looked up twice, and nothing is called that need not be.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from time import perf_counter, time
+
+import grpc
+from opentelemetry.context import get_current
+from opentelemetry.trace import format_trace_id, get_current_span
+from prometheus_client.core import Exemplar
+
+from app.domain.refusals import Reason
+from app.telemetry.metrics.families import Metrics
+from app.telemetry.metrics.loop_counters import Count, Spread
+
+UNARY = "unary"
+_OK = grpc.StatusCode.OK
+# A method that nobody has named beforehand.
+_UNKNOWN = "/unknown/unknown"
+
+
+class _Method:
+    """The metrics of one method, or of all that are unknown.
+
+    Every series starts at 0 when the process starts. Prometheus takes the first sample of a series as its baseline: calls
+    counted before that sample have no rate, so a burst of first failures would not reach the objective of CreateBooking.
+    """
+
+    __slots__ = ("codes", "ok", "seconds", "started")
+
+    def __init__(self, metrics: Metrics, method: str) -> None:
+        service, name = method.strip("/").split("/")
+        labels = (UNARY, service, name)
+        handled = metrics.on_loop("grpc_server_handled_total")
+        self.seconds: Spread = metrics.on_loop("grpc_server_handling_seconds").spread(*labels)
+        self.started = metrics.on_loop("grpc_server_started_total").count(*labels)
+        self.codes: dict[grpc.StatusCode, Count] = {code: handled.count(*labels, code_name(code)) for code in grpc.StatusCode}
+        self.ok = self.codes[_OK]
+
+    @property
+    def in_flight(self) -> int:
+        """The calls of this method that have begun and not ended."""
+        # The ended calls are read first: a call that ends in between must not make the difference negative.
+        ended = sum(count.value for count in self.codes.values())
+        return self.started.value - ended
+
+
+class CallMetrics:
+    """Counts and times calls. `methods` are the full names of all there are; any other one is counted as unknown.
+
+    A process without methods, such as a worker, shows no metrics of calls: by these, alerts tell servers from workers.
+    """
+
+    def __init__(self, metrics: Metrics, methods: Sequence[str]) -> None:
+        self._methods = {method: _Method(metrics, method) for method in (*methods, _UNKNOWN)} if methods else {}
+        refusals = metrics.on_loop("seatline_refusals_total")
+        self._refusals = {reason: refusals.count(reason.value) for reason in Reason}
+        metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)
+
+    def began(self, method: str, context: object) -> tuple[_Method, float]:
+        """A call begins; gives its method's metrics and when that was."""
+        counted = self._methods.get(method) or self._methods[_UNKNOWN]
+        counted.started.value += 1
+        return counted, perf_counter()
+
+    def ended(self, begun: tuple[_Method, float], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+        """The call has ended. The trace that it belongs to is shown as an exemplar, if it is kept."""
+        counted, began_at = begun
+        seconds = perf_counter() - began_at
+        if code is _OK:
+            counted.ok.value += 1
+        else:
+            counted.codes[code].value += 1
+        spread = counted.seconds
+        bucket = bisect_left(spread.bounds, seconds)
+        spread.counts[bucket] += 1
+        spread.total += seconds
+        if reason is not None:
+            self._refusals[reason].value += 1
+        if get_current():  # where nothing is traced, it is empty
+            _keep_exemplar(spread, bucket, seconds)
+
+    def _in_flight(self) -> float:
+        return sum(counted.in_flight for counted in self._methods.values())
+
+
+def code_name(code: grpc.StatusCode) -> str:
+    """A status as it is called in metrics of gRPC everywhere: "OK", "InvalidArgument"; CANCELLED has one l."""
+    if code is _OK:
+        return "OK"
+    return "Canceled" if code is grpc.StatusCode.CANCELLED else code.name.title().replace("_", "")
+
+
+def _keep_exemplar(spread: Spread, bucket: int, seconds: float) -> None:
+    context = get_current_span().get_span_context()
+    if context.trace_flags.sampled:
+        spread.exemplars[bucket] = Exemplar({"trace_id": format_trace_id(context.trace_id)}, seconds, time())

@@ -1,0 +1,77 @@
+"""Metrics of the worker's part and of payments.
+
+Belongs here: what is counted of payments and webhooks, and what a survey found, as gauges. Does not: finding it
+(`app/usecases/statistics.py`), nor which families there are (`families.py`).
+"""
+
+from app.domain.payments import AttemptKind, AttemptOutcome
+from app.domain.statistics import Survey
+from app.domain.webhooks import DeliveryState
+from app.telemetry.metrics.families import Metrics
+
+# FAILED is no answer: what was asked may have happened, and is asked again.
+_PAYMENT_OUTCOMES = {
+    AttemptOutcome.DONE: "ok",
+    AttemptOutcome.DECLINED: "declined",
+    AttemptOutcome.FAILED: "unavailable",
+    AttemptOutcome.REJECTED: "rejected",
+}
+# What an attempt leaves a delivery as, and what that is called.
+_DELIVERY_OUTCOMES = {
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.PENDING: "retried",
+    DeliveryState.FAILED: "given_up",
+}
+
+
+class PaymentMetrics:
+    """Counts and times what the payment provider is asked."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        requests = metrics.counter("seatline_payment_requests_total")
+        seconds = metrics.histogram("seatline_payment_request_seconds")
+        self._requests = {
+            (kind, outcome): requests.labels(kind.value.lower(), name)
+            for kind in AttemptKind
+            for outcome, name in _PAYMENT_OUTCOMES.items()
+        }
+        self._seconds = {kind: seconds.labels(kind.value.lower()) for kind in AttemptKind}
+
+    def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
+        """The provider has answered, or has not within its time."""
+        self._requests[kind, outcome].inc()
+        self._seconds[kind].observe(seconds)
+
+
+class WorkMetrics:
+    """Counts what a worker does, and shows what it finds. To be made once, by a process that does the worker's part."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        metrics.show_surveyed()
+        self._deliveries = metrics.counters("seatline_webhook_deliveries_total", list(_DELIVERY_OUTCOMES.values()))
+        self._gauges = metrics.gauge
+
+    def attempted(self, state: DeliveryState) -> None:
+        """An attempt at a delivery was made, which is in that state now."""
+        self._deliveries[_DELIVERY_OUTCOMES[state]].inc()
+
+    def surveyed(self, survey: Survey) -> None:
+        """The database was surveyed."""
+        gauge = self._gauges
+        for status, runs in survey.runs.items():
+            gauge("seatline_train_runs").labels(status.value.lower()).set(runs)
+        seats = gauge("seatline_seats")
+        seats.labels("scheduled", "sold").set(survey.seats_sold)
+        seats.labels("scheduled", "free").set(survey.seats_free)
+        gauge("seatline_waitlist_bookings").set(survey.waiting_bookings)
+        backlog = survey.backlog
+        gauge("seatline_outbox_events").set(backlog.outbox_events)
+        gauge("seatline_outbox_age_seconds").set(survey.outbox_age_seconds)
+        jobs = gauge("seatline_jobs")
+        jobs.labels("waiting").set(backlog.jobs_waiting)
+        jobs.labels("running").set(backlog.jobs_running)
+        jobs.labels("dead").set(backlog.jobs_dead)
+        gauge("seatline_refunds_pending").set(backlog.refunds_pending)
+        gauge("seatline_refund_age_seconds").set(survey.refund_age_seconds)
+        gauge("seatline_captures_pending").set(backlog.captures_pending)
+        gauge("seatline_survey_last_success_timestamp_seconds").set(survey.time.timestamp())

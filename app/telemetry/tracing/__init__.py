@@ -1,0 +1,4 @@
+"""Traces by OpenTelemetry: spans, sampling, context, export.
+
+Belongs here: spans. Does not belong here: metrics and logs.
+"""

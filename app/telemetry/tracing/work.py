@@ -1,0 +1,119 @@
+"""Spans of work that goes on without callers.
+
+Belongs here: following up events, asking a payment provider, sending to a webhook, each below the call that it comes from. Does
+not: the work (`app/usecases`).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind
+
+from app.domain.events import Event
+from app.domain.webhooks import Outcome, OutcomeKind, Webhook
+from app.telemetry.tracing.context import below, context_of, continued, is_sampled, mark_failed, trace_parent_of, tracer
+from app.telemetry.tracing.conventions import (
+    CLOUDEVENTS_EVENT_ID,
+    CLOUDEVENTS_EVENT_TYPE,
+    HTTP_REQUEST_METHOD,
+    HTTP_RESPONSE_STATUS_CODE,
+    MESSAGING_BATCH_MESSAGE_COUNT,
+    PAYMENT_ID,
+    PAYMENT_OPERATION,
+    PAYMENT_PROVIDER,
+    SERVER_ADDRESS,
+    SERVER_PORT,
+    WEBHOOK_ID,
+)
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@contextmanager
+def asking(provider: str, operation: str, payment_id: str) -> Iterator[None]:
+    """Asking the provider of payments for something."""
+    with below(f"{operation} payment", SpanKind.CLIENT) as span:
+        if span.is_recording():
+            span.set_attributes({PAYMENT_PROVIDER: provider, PAYMENT_OPERATION: operation, PAYMENT_ID: payment_id})
+        yield
+
+
+@contextmanager
+def sending(webhook: Webhook, event: Event) -> Iterator[Span]:
+    """Sending an event to a webhook; `told_by_receiver` is to be told of the outcome."""
+    with continued(event.trace_parent, "POST webhook", SpanKind.CLIENT) as span:
+        if span.is_recording():
+            url = urlsplit(webhook.url)
+            told: dict[str, str | int] = {
+                HTTP_REQUEST_METHOD: "POST",
+                SERVER_ADDRESS: url.hostname or "",
+                SERVER_PORT: url.port or _PORTS.get(url.scheme, 0),
+                WEBHOOK_ID: webhook.webhook_id,
+                CLOUDEVENTS_EVENT_ID: event.event_id,
+                CLOUDEVENTS_EVENT_TYPE: event.event_type.value,
+            }
+            span.set_attributes(told)
+        yield span
+
+
+def told_by_receiver(span: Span, outcome: Outcome) -> None:
+    """What the receiver of a webhook answered."""
+    if not span.is_recording():
+        return
+    if outcome.status:
+        span.set_attribute(HTTP_RESPONSE_STATUS_CODE, outcome.status)
+    if outcome.kind is not OutcomeKind.DELIVERED:
+        mark_failed(span, str(outcome.status) if outcome.status else outcome.kind.value)
+
+
+@contextmanager
+def followed(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """The follow-up of events that are followed up together: a span below each whose trace is sampled, and, with several such,
+    one for all of them that is linked with each.
+
+    Gives the events; those with a span have that span's context, for what follows from them.
+    """
+    contexts = {one.event_id: context_of(one.trace_parent) for one in events if is_sampled(one.trace_parent)}
+    if not contexts:
+        yield list(events)
+        return
+    with ExitStack() as spans:
+        links = _links_of_batch(spans, len(events), list(contexts.values()))
+        told = []
+        for event in events:
+            if event.event_id in contexts:
+                name = f"follow up {event.event_type.value}"
+                span = tracer.start_span(name, contexts[event.event_id], SpanKind.CONSUMER, links=links)
+                spans.enter_context(_ended(span))
+                span.set_attributes({CLOUDEVENTS_EVENT_ID: event.event_id, CLOUDEVENTS_EVENT_TYPE: event.event_type.value})
+                told.append(replace(event, trace_parent=trace_parent_of(span)))
+            else:
+                told.append(event)
+        yield told
+
+
+def _links_of_batch(spans: ExitStack, count: int, contexts: Sequence[Context | None]) -> list[Link]:
+    """The link to a span for all events together, which is linked with each; none for a single one."""
+    if len(contexts) == 1:
+        return []
+    links = [Link(trace.get_current_span(one).get_span_context()) for one in contexts]
+    attributes = {MESSAGING_BATCH_MESSAGE_COUNT: count}
+    span = tracer.start_span("follow up events", contexts[0], SpanKind.CONSUMER, attributes, links)
+    spans.enter_context(_ended(span))
+    return [Link(span.get_span_context())]
+
+
+@contextmanager
+def _ended(span: Span) -> Iterator[None]:
+    """The span ends with the block, without being the current one."""
+    try:
+        yield
+    except Exception as error:
+        mark_failed(span, type(error).__qualname__)
+        raise
+    finally:
+        span.end()

@@ -1,0 +1,183 @@
+"""The first minutes with the project: `make run`, Ctrl-C, and the README's first steps, as a person at a terminal has them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.replica_set import LOOPBACK, free_ports
+from tests.support.server_processes import REPOSITORY, environment
+
+BASH = shutil.which("bash") or ""
+SERVES = "Ctrl-C ends it."
+START_SECONDS_MAX = 60.0  # of a MongoDB and a server, on a busy machine
+_SERVING = re.compile(r"Serving on (\S+);")
+_REFERENCE = re.compile(r"Receipt ([0-9A-Z]{6,8}) ")
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+# In a process of its own, which has no other threads: forking is safe there.
+_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+class Terminal:
+    """A program at a terminal of its own: what it says, keys, and its exit code."""
+
+    def __init__(self, folder: Path, command: list[str], **settings: str) -> None:
+        self.said = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _TERMINAL, *command],
+            cwd=folder,
+            env=settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._keys, self._screen = self._process.stdin, self._process.stdout
+
+    def read_until(self, text: str) -> None:
+        """Returns once it has said that; fails when it ends before, or takes too long."""
+        end = time.monotonic() + START_SECONDS_MAX
+        while text not in self.said:
+            assert time.monotonic() < end, self.said
+            assert self._read(), self.said
+
+    def press_ctrl_c(self) -> None:
+        self._keys.write(b"\x03")
+
+    def exit_code(self) -> int:
+        """Once it has ended."""
+        while self._read():
+            pass
+        self._keys.close()
+        self._screen.close()
+        return self._process.wait(START_SECONDS_MAX)
+
+    def _read(self) -> bool:
+        """Adds what comes next to `said`; False at the end."""
+        ready, _, _ = select.select([self._screen], [], [], START_SECONDS_MAX)
+        assert ready, f"nothing was said for {START_SECONDS_MAX} s, after {self.said}"
+        told = self._screen.read(65_536)
+        self.said += _COLOURS.sub("", told.decode(errors="replace"))
+        return bool(told)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the Makefile's recipe of `run`, and this environment in place of the one that it would install."""
+    recipe = re.search(r"^run: .*\n\t(.+)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    programs = Path(sys.executable).parent
+    (tmp_path / "Makefile").write_text(f"BIN := {programs}\nrun:\n\t{recipe[1]}\n")
+    return tmp_path
+
+
+def start(folder: Path, **settings: str) -> Terminal:
+    make = shutil.which("make")
+    assert make is not None
+    return Terminal(folder, [make, "run"], **environment(folder / "data", PYTHONPATH=str(REPOSITORY), **settings))
+
+
+@contextlib.contextmanager
+def somebody_else() -> Iterator[tuple[int, list[bytes]]]:
+    """Another program that listens on a port, and what it is sent."""
+    sent: list[bytes] = []
+    with socket.create_server((LOOPBACK, 0)) as listener:
+
+        def take() -> None:
+            with contextlib.suppress(OSError):  # the listener is closed at the end
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        sent.append(connection.recv(1_000))
+
+        threading.Thread(target=take, daemon=True).start()
+        yield listener.getsockname()[1], sent
+
+
+def test_a_first_ticket_is_sold_once_and_ctrl_c_is_no_error(folder: Path) -> None:
+    [port] = free_ports(1)
+    references = []
+    with somebody_else() as (other, sent):
+        for presses in (1, 2):
+            terminal = start(folder, SEATLINE_LISTEN=f"{LOOPBACK}:{port}", SEATLINE_TARGET=f"{LOOPBACK}:{other}")
+            terminal.read_until(SERVES)
+            references += _REFERENCE.findall(terminal.said)
+            verify = re.search(r"^ +(SEATLINE_MONGODB_URI=.* verify)\s*$", terminal.said, re.MULTILINE)
+            assert verify is not None
+            done = subprocess.run([BASH, "-c", verify[1]], cwd=folder, capture_output=True, text=True, check=False)
+            assert (done.returncode, "1 booking" in done.stdout) == (0, True), done.stdout + done.stderr
+            for _ in range(presses):
+                terminal.press_ctrl_c()
+            assert terminal.exit_code() == 0, terminal.said
+            assert "***" not in terminal.said  # make's word for an error
+            assert "Traceback" not in terminal.said
+            assert f"export SEATLINE_TARGET={LOOPBACK}:{port}" in terminal.said
+        assert sent == []
+    assert len(references) == 2
+    assert references[0] == references[1]
+
+
+def test_ctrl_c_while_the_service_starts_is_no_error_either(folder: Path) -> None:
+    terminal = start(folder)
+    terminal.read_until("Starting the service")
+    terminal.press_ctrl_c()
+    assert terminal.exit_code() == 0, terminal.said
+    assert "***" not in terminal.said
+    assert "Traceback" not in terminal.said
+
+
+@pytest.mark.parametrize("host", [LOOPBACK, "localhost", "0.0.0.0"])  # noqa: S104 - nothing comes to listen there
+def test_a_port_that_is_in_use_is_named_with_its_user_and_the_way_round_it_and_nothing_is_sent_there(
+    folder: Path, host: str
+) -> None:
+    with somebody_else() as (port, sent):
+        terminal = start(folder, SEATLINE_LISTEN=f"{host}:{port}", SEATLINE_TRUST_CALLER_METADATA="true")
+        assert terminal.exit_code() == 2
+        assert sent == []
+    assert f"port {port} is in use by process {os.getpid()}" in terminal.said
+    assert re.search(r"SEATLINE_LISTEN=\S+:\d+ make run", terminal.said)
+    assert "Starting" not in terminal.said
+
+
+def test_the_readmes_first_steps_run_as_they_stand_there(folder: Path) -> None:
+    terminal = start(folder)
+    terminal.read_until(SERVES)
+    target = _SERVING.findall(terminal.said)[0]
+    text = (REPOSITORY / "README.md").read_text()
+    chapter = text[text.index("## A first booking") : text.index("## Webhooks")]
+    steps = "\n".join(re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL)).replace("127.0.0.1:50051", target)
+    steps = steps.replace("REFERENCE", _REFERENCE.findall(terminal.said)[0]).replace(
+        "seatline cancel", "seatline cancel --user jane.doe@example.com"
+    )
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    known = environment(folder, PYTHONPATH=str(REPOSITORY), SEATLINE_TARGET=target)
+    done = subprocess.run([BASH, "-ec", steps], cwd=folder, env=known, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"state": "BOOKING_STATE_CONFIRMED"' in done.stdout
+    terminal.press_ctrl_c()
+    assert terminal.exit_code() == 0
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_an_install_fetches_what_is_locked_and_nothing_else(lock: str) -> None:
+    assert re.search(r"^setuptools==\S+ \\\n +--hash=sha256:", (REPOSITORY / lock).read_text(), re.MULTILINE)
+    pip = re.findall(r"pip install (.*?)(?: &&.*)?\\?$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert pip
+    for options in pip:
+        assert "--require-hashes" in options or {"--no-index", "--no-build-isolation"} <= set(options.split())

@@ -1,0 +1,230 @@
+"""The survey's statements: what they count, on either database; and on a real server, that they read what they need alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.jobs import SWEEP_PREFIX, JobState
+from app.domain.money import Money
+from app.domain.payments import Payment, PaymentState, Refund, RefundState, new_payment
+from app.domain.run.train_run import make_run
+from app.domain.statistics import Backlog
+from app.store.documents import news_document
+from app.store.jobs import job_document
+from app.store.payments import KeptPayment
+from app.store.statistics import (
+    Surveys,
+    current_runs_query,
+    new_events_pipeline,
+    pending_captures_query,
+    pending_jobs_query,
+    pending_refunds_pipeline,
+)
+from tests.support.builders import a_train
+from tests.support.dispatch_worlds import an_event
+from tests.support.interrupted_snapshots import Interrupted
+from tests.support.job_worlds import a_job
+from tests.support.world import World
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HOUR = timedelta(hours=1)
+PRICE = Money(2_000, "USD")
+# Of each kind, so many that are over long ago, and so few that are not: what reads them all is told from what does not.
+OVER, PRESENT = 300, 3
+
+
+def a_payment(payment_id: str, state: PaymentState, *refunds: RefundState) -> KeptPayment:
+    made: Payment = replace(
+        new_payment(payment_id, "ledger", PRICE, "", NOW - HOUR),
+        state=state,
+        refunds=tuple(
+            Refund(f"{payment_id}:{number}", PRICE, one, NOW - HOUR * (number + 1)) for number, one in enumerate(refunds)
+        ),
+    )
+    return KeptPayment(made, "jane@example.com", payment_id)
+
+
+async def keep_payments(world: World, *payments: KeptPayment) -> None:
+    for one in payments:
+        assert await world.server.store.payments.add(one)
+
+
+# -- what is counted
+
+
+async def test_runs_are_counted_with_their_seats_and_who_waits(world: World) -> None:
+    run = await world.run("A2 B1")
+    await world.phone("jane").book(run, section="A")
+    await world.phone("joe").hold(run, section="B")
+    await world.phone("jim").wait(run, section="B")
+    surveys = world.server.store.surveys
+    ((run_id, version),) = (await surveys.versions(NOW)).items()
+    (count,) = await surveys.count_runs([run_id, "another:2026-01-01"])
+    assert (count.run_id, count.version) == (f"{run.train_id}:{run.travel_date}", version)
+    assert (count.seats, count.seats_sold, count.waiting_bookings) == (3, 2, 1)
+    assert [stop.name for stop in count.stops][::3] == ["London St Pancras", "Paris Gare du Nord"]
+
+
+async def test_an_empty_database_has_no_backlog(world: World) -> None:
+    assert await world.server.store.surveys.backlog(NOW) == Backlog(0, None, 0, 0, 0, 0, None, 0)
+
+
+async def test_events_count_from_the_moment_they_happened_until_they_are_followed_up(world: World) -> None:
+    events = [replace(an_event(number), time=NOW - HOUR * number) for number in (1, 2, 3)]
+    await world.database["events"].insert_many([news_document([event]) for event in events])
+    await world.server.store.events.followed_up(events[2:])
+    found = await world.server.store.surveys.backlog(NOW)
+    assert (found.outbox_events, found.oldest_event_time) == (2, NOW - HOUR * 2)
+
+
+async def test_events_that_a_server_left_in_a_run_are_the_oldest(world: World) -> None:
+    run = await world.run("A2")
+    await world.database["train_runs"].update_one(
+        {"_id": f"{run.train_id}:{run.travel_date}"}, {"$set": {"unsettled_since": NOW}}
+    )
+    surveys = world.server.store.surveys
+    assert (await surveys.backlog(NOW + timedelta(seconds=30))).oldest_event_time is None  # it is just being copied
+    assert (await surveys.backlog(NOW + HOUR)).oldest_event_time == NOW
+
+
+async def test_events_that_are_copied_while_the_backlog_is_counted_are_not_missed(
+    real_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, database = await real_world.run("A2"), real_world.database
+    mine = {"_id": f"{run.train_id}:{run.travel_date}"}
+    await database["train_runs"].update_one(mine, {"$set": {"unsettled_since": NOW - HOUR}})
+
+    async def copy(reads: int) -> None:
+        if reads == 1:
+            await database["events"].insert_one(news_document([replace(an_event(1), time=NOW - HOUR)]))
+            await database["train_runs"].update_one(mine, {"$unset": {"unsettled_since": ""}})
+
+    surveys = real_world.server.store.surveys
+    monkeypatch.setattr(surveys, "_snapshots", Interrupted(database, copy))
+    assert (await surveys.backlog(NOW)).oldest_event_time == NOW - HOUR
+
+
+async def test_jobs_wait_or_run_or_are_dead_and_those_that_come_round_are_none(world: World) -> None:
+    held: dict[str, Any] = {"lease_owner": "worker", "attempts": 1}
+    jobs = [
+        a_job("waits", NOW),
+        replace(a_job("waits for later", NOW), due_time=NOW + HOUR),
+        replace(a_job("runs", NOW), lease_until=NOW + HOUR, **held),
+        replace(a_job("was left", NOW), lease_until=NOW - HOUR, **held),
+        replace(a_job("dead", NOW), state=JobState.DEAD),
+        replace(a_job("done", NOW), state=JobState.DONE, done_time=NOW),
+        a_job(f"{SWEEP_PREFIX}the floor", NOW, kind=f"{SWEEP_PREFIX}the floor"),
+    ]
+    await world.database["jobs"].insert_many([job_document(job) for job in jobs])
+    found = await world.server.store.surveys.backlog(NOW)
+    assert (found.jobs_waiting, found.jobs_running, found.jobs_dead) == (3, 1, 1)
+
+
+async def test_refunds_and_captures_are_pending_until_they_are_done(world: World) -> None:
+    done, pending = RefundState.DONE, RefundState.PENDING
+    await keep_payments(
+        world,
+        a_payment("p1", PaymentState.CAPTURED, pending, done, pending),
+        a_payment("p2", PaymentState.CAPTURED, done),
+        a_payment("p3", PaymentState.AUTHORIZED),
+        a_payment("p4", PaymentState.AUTHORIZING),
+        a_payment("p5", PaymentState.VOIDED),
+    )
+    found = await world.server.store.surveys.backlog(NOW)
+    assert (found.refunds_pending, found.oldest_refund_time, found.captures_pending) == (2, NOW - HOUR * 3, 1)
+
+
+# -- what is read
+
+
+async def _examined(world: World, command: dict[str, Any]) -> tuple[int, set[str]]:
+    """How many documents and keys of indexes a statement reads at the most, and through which indexes."""
+    plan = await world.database.command("explain", command, verbosity="executionStats")
+    stages = list(_stages(plan))
+    assert "COLLSCAN" not in {one.get("stage") for one in stages}
+    read = [one[name] for one in stages for name in ("docsExamined", "keysExamined", "totalDocsExamined") if name in one]
+    return max(read), {one["indexName"] for one in stages if "indexName" in one}
+
+
+def _stages(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        yield plan
+        for name, part in plan.items():
+            if name != "rejectedPlans":
+                yield from _stages(part)
+    elif isinstance(plan, list):
+        for part in plan:
+            yield from _stages(part)
+
+
+async def _crowded(world: World) -> None:
+    """Keeps much that is over long ago, and little that is not."""
+    train, long_ago = a_train("A2"), NOW.date() - timedelta(days=400)
+    runs = [make_run(train, long_ago + timedelta(days=number)) for number in range(OVER)]
+    await world.server.store.runs.insert_missing(runs, NOW)
+    await world.runs("A2", *[(NOW.date() + timedelta(days=number)).isoformat() for number in range(PRESENT)], train_id="es2")
+    events = [news_document([an_event(number)]) for number in range(OVER + PRESENT)]
+    await world.database["events"].insert_many([one if number < PRESENT else _old(one) for number, one in enumerate(events)])
+    done = [replace(a_job(f"done{number}", NOW), state=JobState.DONE, done_time=NOW) for number in range(OVER)]
+    jobs = [*done, *(a_job(f"waits{number}", NOW) for number in range(PRESENT))]
+    await world.database["jobs"].insert_many([job_document(job) for job in jobs])
+    await keep_payments(world, *_payments("done", OVER, PaymentState.CAPTURED, RefundState.DONE))
+    await keep_payments(world, *_payments("refunded", PRESENT, PaymentState.CAPTURED, RefundState.PENDING))
+    await keep_payments(world, *_payments("open", PRESENT, PaymentState.AUTHORIZED))
+
+
+def _old(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: field for name, field in event.items() if name != "is_new"}
+
+
+def _payments(name: str, count: int, state: PaymentState, *refunds: RefundState) -> Sequence[KeptPayment]:
+    return [a_payment(f"{name}{number}", state, *refunds) for number in range(count)]
+
+
+async def test_what_is_over_long_ago_is_not_read(real_world: World) -> None:
+    await _crowded(real_world)
+    statements: dict[str, dict[str, Any]] = {
+        "runs_by_date": {
+            "find": "train_runs",
+            "filter": current_runs_query(NOW),
+            "projection": {"version": 1},
+            "sort": {"travel_date": 1, "_id": 1},
+        },
+        "new_events_by_commit": {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}},
+        "payments_refunding": {"aggregate": "payments", "pipeline": pending_refunds_pipeline(), "cursor": {}},
+        "payments_open": {"find": "payments", "filter": pending_captures_query(NOW)},
+        "jobs_by_state": {"find": "jobs", "filter": pending_jobs_query()},
+    }
+    for index, command in statements.items():
+        read, indexes = await _examined(real_world, command)
+        assert indexes == {index}, command
+        assert PRESENT <= read <= PRESENT + 1, command
+    assert len(await real_world.server.store.surveys.versions(NOW)) == PRESENT
+
+
+async def test_new_events_are_counted_from_their_index_alone(real_world: World) -> None:
+    await _crowded(real_world)
+    command = {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}}
+    plan = await real_world.database.command("explain", command, verbosity="executionStats")
+    stages = {one.get("stage") for one in _stages(plan)}
+    assert "IXSCAN" in stages
+    assert "FETCH" not in stages
+
+
+async def test_statements_of_the_survey_have_an_end_that_the_server_knows(real_world: World) -> None:
+    await real_world.run("A2")
+    await real_world.database.command("profile", 2)
+    surveys = Surveys(real_world.database)
+    await surveys.count_runs(list(await surveys.versions(NOW)))
+    await surveys.backlog(NOW)
+    await real_world.database.command("profile", 0)
+    asked = await real_world.database["system.profile"].find({"op": {"$in": ["query", "command"]}}).to_list(100)
+    commands = [one["command"] for one in asked if {"find", "aggregate"} & one["command"].keys()]
+    await real_world.database["system.profile"].drop()
+    assert len(commands) >= 8
+    assert all(one["maxTimeMS"] > 0 for one in commands)

@@ -1,0 +1,124 @@
+"""A booking is shown with its place in the line and its payment as all were at one moment; and what a caller is told where the
+database has no moment to read at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from pymongo.errors import OperationFailure
+
+from app.pb.seatline.v1 import booking_pb2
+from app.store.snapshots import Snapshots
+from tests.support.clients import Run, decoded, refusal
+from tests.support.interrupted_snapshots import Interrupted
+from tests.support.world import World, eventually
+
+CAPTURED = booking_pb2.PAYMENT_STATE_CAPTURED
+TOO_OLD, UNAVAILABLE = 239, 246
+
+
+def _between_reads(world: World, happens: Callable[[], Awaitable[object]]) -> None:
+    """Has that happen once, after the first read of the next answer."""
+
+    async def once(reads: int) -> None:
+        if reads == 1:
+            await happens()
+
+    object.__setattr__(world.server.store, "snapshots", Interrupted(world.database, once))
+
+
+async def test_a_booking_that_waits_has_its_place_in_the_line_although_it_is_promoted_meanwhile(real_world: World) -> None:
+    run = await real_world.run("A1")
+    sold = await real_world.phone("joe").book(run)
+    waiting = await real_world.phone("jane").wait(run)
+    _between_reads(real_world, lambda: real_world.phone("joe").cancel(sold.reference))
+    shown = await real_world.phone("jane").booking(waiting.reference)
+    assert (shown.state, shown.waitlist_position) == (booking_pb2.BOOKING_STATE_WAITLISTED, 1)
+    shown = await real_world.phone("jane").booking(waiting.reference)
+    assert (shown.state, shown.waitlist_position) == (booking_pb2.BOOKING_STATE_CONFIRMED, 0)
+
+
+@pytest.mark.parametrize("call", ["GetBooking", "GetReceipt", "ListReceipts"])
+async def test_a_booking_has_the_payment_that_it_had(real_world: World, call: str) -> None:
+    run, jane = await real_world.run("A1"), real_world.phone("jane")
+    reference = (await jane.book(run)).reference
+    real_world.server.start_work()
+
+    async def is_paid() -> bool:
+        return (await jane.booking(reference)).payment.state == CAPTURED
+
+    await eventually(is_paid)
+
+    async def cancel_and_refund() -> None:
+        await jane.cancel(reference)
+
+        async def is_refunded() -> bool:
+            payments = await real_world.database["payments"].find({}).to_list(2)
+            return [refund["state"] for payment in payments for refund in payment["refunds"]] == ["DONE"]
+
+        await eventually(is_refunded)
+
+    _between_reads(real_world, cancel_and_refund)
+    shown: booking_pb2.Booking | booking_pb2.Receipt
+    match call:
+        case "GetBooking":
+            shown = await jane.booking(reference)
+        case "GetReceipt":
+            shown = await jane.receipt(reference)
+        case _:
+            (shown,) = (await jane.receipts_page()).receipts
+    kinds = [booking_pb2.PaymentAttemptKind.Name(attempt.kind) for attempt in shown.payment.attempts]
+    assert (shown.state, list(shown.refunds)) == (booking_pb2.BOOKING_STATE_CONFIRMED, [])
+    assert "PAYMENT_ATTEMPT_KIND_REFUND" not in kinds
+    assert shown.payment.state == CAPTURED
+    assert (await jane.booking(reference)).state == booking_pb2.BOOKING_STATE_CANCELLED
+
+
+# -- where there is no moment
+
+
+def _reads_of(jane: str, reference: str, run: Run, world: World) -> dict[str, Callable[[], Awaitable[Any]]]:
+    return {
+        "GetBooking": lambda: world.phone(jane).booking(reference),
+        "GetReceipt": lambda: world.phone(jane).receipt(reference),
+        "ListReceipts": lambda: world.phone(jane).receipts_page(),
+        "ListSectionBookings": lambda: world.desk.section_page(run, "A"),
+    }
+
+
+@pytest.mark.parametrize("code", [TOO_OLD, UNAVAILABLE])
+@pytest.mark.parametrize("call", ["GetBooking", "GetReceipt", "ListReceipts", "ListSectionBookings"])
+async def test_a_moment_that_is_lost_each_time_is_unavailable_with_a_time_to_try_again(
+    real_world: World, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+) -> None:
+    run = await real_world.run("A1")
+    reference = (await real_world.phone("jane").book(run)).reference
+    attempts = 0
+
+    async def lost(*_: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise OperationFailure("the moment is lost", code)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Snapshots, "_look", lost)
+        refused = await refusal(_reads_of("jane", reference, run, real_world)[call]())
+    assert refused.says == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    assert refused.retry_seconds > 0
+    assert attempts == 5
+    await _reads_of("jane", reference, run, real_world)[call]()
+
+
+async def test_another_fault_of_the_database_is_no_lost_moment(real_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> None:
+        raise OperationFailure("no such stage", 40324)
+
+    await real_world.run("A1")
+    monkeypatch.setattr(Snapshots, "_look", fails)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await real_world.phone("jane").receipts_page()
+    assert decoded(error.value).says == (grpc.StatusCode.INTERNAL, "INTERNAL")

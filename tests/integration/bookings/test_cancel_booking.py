@@ -1,0 +1,159 @@
+"""Cancelling: one passenger of a group or all, how many seats come free, and that they are sold again."""
+
+from __future__ import annotations
+
+import grpc
+
+from app.pb.seatline.v1 import booking_pb2
+from tests.support.clients import ASHFORD, LONDON, people, refusal, seats_of
+from tests.support.world import World, usd
+
+CONFIRMED, CANCELLED = booking_pb2.BOOKING_STATE_CONFIRMED, booking_pb2.BOOKING_STATE_CANCELLED
+NOT_PERMITTED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
+
+
+async def test_one_passenger_of_a_group_frees_exactly_one_seat(world: World) -> None:
+    run = await world.run("A4")
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob", "cid")
+    left = await agent.cancel(booking.reference, "bob")
+    assert left.state == CONFIRMED
+    assert [one.email for one in left.passengers] == ["ann@example.com", "cid@example.com"]
+    assert [(one.email, one.seat.label) for one in left.cancelled_passengers] == [("bob@example.com", "A-2")]
+    assert left.price == usd(40)
+    assert await world.phone().free(run) == {"A": 2}
+
+
+async def test_the_seat_of_one_cancelled_passenger_is_sold_again(world: World) -> None:
+    run = await world.run("A3")
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob", "cid")
+    await agent.cancel(booking.reference, "bob")
+    assert seats_of(await world.phone("joe").book(run)) == ["A-2"]
+    assert seats_of(await agent.booking(booking.reference)) == ["A-1", "A-3"]
+
+
+async def test_all_passengers_free_exactly_their_seats(world: World) -> None:
+    run = await world.run("A5")
+    await world.phone("joe").book(run)
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob", "cid")
+    cancelled = await agent.cancel(booking.reference)
+    assert cancelled.state == CANCELLED
+    assert seats_of(cancelled) == ["A-2", "A-3", "A-4"]
+    assert await world.phone().free(run) == {"A": 4}
+
+
+async def test_all_seats_of_a_cancelled_booking_are_sold_again(world: World) -> None:
+    run = await world.run("A3")
+    agent = world.phone("agent")
+    booking = await agent.book(run, *people("g", 3))
+    await agent.cancel(booking.reference)
+    again = [await world.phone(name).book(run) for name in people("p", 3)]
+    assert sorted(seats_of(one)[0] for one in again) == ["A-1", "A-2", "A-3"]
+
+
+async def test_naming_everybody_cancels_the_booking(world: World) -> None:
+    run = await world.run("A3")
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob")
+    assert (await agent.cancel(booking.reference, "bob", "ann")).state == CANCELLED
+    assert await world.phone().free(run) == {"A": 3}
+
+
+async def test_the_last_passenger_left_takes_the_booking_along(world: World) -> None:
+    agent = world.phone("agent")
+    booking = await agent.book(await world.run("A3"), "ann", "bob")
+    await agent.cancel(booking.reference, "ann")
+    last = await agent.cancel(booking.reference, "bob")
+    assert last.state == CANCELLED
+    assert ([one.email for one in last.passengers], len(last.cancelled_passengers)) == (["bob@example.com"], 1)
+
+
+async def test_cancelling_again_changes_nothing_and_frees_nothing_more(world: World) -> None:
+    run = await world.run("A2")
+    jane = world.phone("jane")
+    booking = await jane.book(run)
+    cancelled = await jane.cancel(booking.reference)
+    await world.phone("joe").book(run)
+    await world.phone("jim").book(run)
+    assert await jane.cancel(booking.reference) == cancelled
+    assert await jane.cancel(booking.reference, "jane") == cancelled
+    assert await jane.free(run) == {"A": 0}
+
+
+async def test_cancelling_a_passenger_again_changes_nothing(world: World) -> None:
+    run = await world.run("A4")
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob")
+    left = await agent.cancel(booking.reference, "ann")
+    assert await agent.cancel(booking.reference, "ANN@example.com") == left
+    assert await agent.free(run) == {"A": 3}
+
+
+async def test_a_dry_run_answers_what_would_be_and_changes_nothing(world: World) -> None:
+    run = await world.run("A2")
+    jane = world.phone("jane")
+    booking = await jane.book(run)
+    assert (await jane.cancel(booking.reference, validate_only=True)).state == CANCELLED
+    assert await jane.booking(booking.reference) == booking
+    assert await jane.free(run) == {"A": 1}
+
+
+async def test_a_quote_is_marked_as_such_and_has_the_booking_as_it_is_beside_it_as_it_would_be(world: World) -> None:
+    agent = world.phone("agent")
+    booking = await agent.book(await world.run("A3"), "ann", "bob")
+    quote = await agent.give_back(booking.reference, "ann", validate_only=True)
+    assert quote.validate_only
+    assert quote.current_booking == booking
+    assert [person.email for person in quote.booking.passengers] == ["bob@example.com"]
+    assert quote.booking.etag == booking.etag
+    done = await agent.give_back(booking.reference, "ann", etag=quote.booking.etag)
+    assert (done.validate_only, done.HasField("current_booking")) == (False, False)
+    assert (done.refund, done.booking.passengers) == (quote.refund, quote.booking.passengers)
+
+
+async def test_a_quote_for_a_booking_that_was_cancelled_before_is_marked_too(world: World) -> None:
+    jane = world.phone("jane")
+    booking = await jane.book(await world.run("A2"))
+    cancelled = await jane.cancel(booking.reference)
+    quote = await jane.give_back(booking.reference, validate_only=True)
+    assert (quote.validate_only, quote.refund.units) == (True, 0)
+    assert quote.booking == quote.current_booking == cancelled
+
+
+async def test_only_the_legs_of_the_booking_come_free(world: World) -> None:
+    run = await world.run("A1")
+    early = await world.phone("early").book(run, origin=LONDON, destination=ASHFORD)
+    await world.phone("late").book(run, origin=ASHFORD)
+    await world.phone("early").cancel(early.reference)
+    assert await world.phone().seat_map(run) == {"A-1": "PARTLY_SOLD"}
+    assert await world.phone().free(run, destination=ASHFORD) == {"A": 1}
+
+
+async def test_somebody_who_does_not_travel_cannot_be_cancelled(world: World) -> None:
+    run = await world.run("A3")
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob")
+    refused = await refusal(agent.cancel(booking.reference, "ann", "joe"))
+    assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passenger_emails[1]",))
+    assert await agent.free(run) == {"A": 1}
+
+
+async def test_a_stale_etag_is_refused(world: World) -> None:
+    run = await world.run("A3")
+    agent = world.phone("agent")
+    booking = await agent.book(run, "ann", "bob")
+    await agent.cancel(booking.reference, "ann")
+    refused = await refusal(agent.cancel(booking.reference, etag=booking.etag))
+    assert refused.says == (grpc.StatusCode.ABORTED, "ETAG_STALE")
+    assert await agent.free(run) == {"A": 2}
+
+
+async def test_only_who_booked_and_operators_may_cancel(world: World) -> None:
+    run = await world.run("A3")
+    booking = await world.phone("agent").book(run, "ann", "bob")
+    for name in ("ann", "stranger"):
+        assert (await refusal(world.phone(name).cancel(booking.reference))).says == NOT_PERMITTED
+    assert await world.phone().free(run) == {"A": 1}
+    assert (await world.desk.cancel(booking.reference)).state == CANCELLED

@@ -1,0 +1,122 @@
+"""Lists read a run's document and the bookings at rest as of one moment: what happens between the two is not in them.
+
+What happens here happens between each two reads. `tests/e2e/test_lists_while_others_write.py` has real crowds instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.domain.booking import Booking
+from app.domain.refusals import Reason, Refusal
+from app.store.bookings import ReceiptQuery
+from app.store.snapshots import Snapshot
+from tests.support.clients import Run, person
+from tests.support.interrupted_snapshots import Interrupted
+from tests.support.world import World
+
+AGENT = "agent@example.com"
+
+
+class Change:
+    """An agent has one booking at rest, `old`, and one that is only in its run's document, `new`; and what happens then."""
+
+    def __init__(self, world: World, run: Run, old: str, new: str, let_copy: Callable[[], None]) -> None:
+        self._world, self._run, self._let_copy = world, run, let_copy
+        self._old, self._new = old, new
+        self._agent = world.phone("agent")
+
+    async def archive(self) -> None:
+        """The new booking gets to rest, and leaves its run's document."""
+        self._let_copy()
+        await self._world.server.store.runs.settle_left(f"{self._run.train_id}:{self._run.travel_date}")
+
+    async def rename(self) -> None:
+        """The old booking is changed, and so is new again."""
+        await self._agent.update(self._old, person("zoe"))
+
+    async def move(self) -> None:
+        await self._agent.move(self._old, "ann", seat_number=9)
+        await self._agent.move(self._new, "bob", seat_number=8)
+
+    async def cancel(self) -> None:
+        await self._agent.cancel(self._new)
+        await self._agent.cancel(self._old)
+
+    async def book(self) -> None:
+        await self._agent.book(self._run, "zoe")
+
+
+CHANGES = [Change.archive, Change.rename, Change.move, Change.cancel, Change.book]
+
+
+@pytest_asyncio.fixture
+async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
+    run = await real_world.run("A9")
+    agent = real_world.phone("agent")
+    old = await agent.book(run, "ann")
+    await real_world.settled()
+    runs = real_world.server.store.runs
+    await runs.settle_left(f"{run.train_id}:{run.travel_date}")
+    copies, settle = False, runs.settle
+
+    async def settle_if_let(batch: Any) -> None:
+        if not copies:
+            raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer")
+        await settle(batch)
+
+    def let_copy() -> None:
+        nonlocal copies
+        copies = True
+
+    monkeypatch.setattr(runs, "settle", settle_if_let)
+    new = await agent.book(run, "bob")
+    await real_world.settled()
+    assert await real_world.database["bookings"].distinct("_id") == [old.reference]
+    return Change(real_world, run, old.reference, new.reference, let_copy)
+
+
+def interrupted(world: World, change: Change, happens: Callable[[Change], Awaitable[None]]) -> Interrupted:
+    """Snapshots between whose first two reads that happens."""
+
+    async def once(reads: int) -> None:
+        if reads == 1:
+            await happens(change)
+
+    return Interrupted(world.database, once)
+
+
+@pytest.mark.parametrize("happens", CHANGES)
+async def test_receipts_are_those_of_the_first_read(
+    real_world: World, change: Change, happens: Callable[[Change], Awaitable[None]]
+) -> None:
+    store = real_world.server.store
+
+    def look(snapshot: Snapshot) -> Awaitable[list[Booking]]:
+        return store.bookings.list_receipts(snapshot, ReceiptQuery(AGENT), None, 10)
+
+    before = await store.snapshots.read(look)
+    snapshots = interrupted(real_world, change, happens)
+    assert len(before) == 2
+    assert await snapshots.read(look) == before
+    assert snapshots.reads > 1
+
+
+@pytest.mark.parametrize("happens", CHANGES)
+async def test_occupants_of_a_section_are_those_of_the_first_read(
+    real_world: World, change: Change, happens: Callable[[Change], Awaitable[None]]
+) -> None:
+    store, (run_id,) = real_world.server.store, await real_world.database["train_runs"].distinct("_id")
+
+    def look(snapshot: Snapshot) -> Awaitable[list[Any]]:
+        return store.bookings.list_section(snapshot, run_id, "A", None, 10)
+
+    before = await store.snapshots.read(look)
+    snapshots = interrupted(real_world, change, happens)
+    assert [passenger.place.number for _, passenger in before] == [1, 2]
+    assert await snapshots.read(look) == before
+    assert snapshots.reads > 1

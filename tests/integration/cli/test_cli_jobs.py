@@ -1,0 +1,152 @@
+"""The commands around jobs against the scripted service: what they send, what they show, and what they never send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import app
+from app.pb.seatline.v1 import job_pb2
+from tests.support.scripted_service import Refusal, ScriptedService, at, scripted_service
+
+JOB = "settle payment es9014:2030-07-01:3:0"
+KIND = "settle payment"
+
+
+@pytest.fixture
+def service() -> Iterator[ScriptedService]:
+    with scripted_service() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def seatline(service: ScriptedService) -> Callable[..., Result]:
+    """Runs a command of `seatline job` as an operator of the scripted service."""
+
+    def run(*arguments: str) -> Result:
+        shared = ("--target", service.target, "--user", "op@example.com", "--role", "operator")
+        return CliRunner().invoke(app, ["job", *arguments, *shared])
+
+    return run
+
+
+def a_job(job_id: str = JOB, **values: Any) -> job_pb2.Job:
+    told: dict[str, Any] = {"kind": KIND, "state": job_pb2.JOB_STATE_DEAD, "attempt_count": 60}
+    return job_pb2.Job(job_id=job_id, due_time=at("2030-07-01T08:00:00Z"), **{**told, **values})
+
+
+def test_list_shows_the_dead_jobs_and_why_they_were_given_up(service: ScriptedService, seatline: Any) -> None:
+    job = a_job(last_error="TimeoutError: out of \x1b[31morder")
+    service.answers["ListJobs"] = job_pb2.ListJobsResponse(jobs=[job])
+    result = seatline("list")
+    assert result.exit_code == 0, result.stderr
+    (asked,) = service.requests("ListJobs")
+    assert (asked.state, asked.kind) == (job_pb2.JOB_STATE_DEAD, "")
+    for text in (JOB, KIND, "due Mon 01 Jul 2030 08:00:00 UTC", "60", "TimeoutError: out of", "1 dead job."):
+        assert text in result.stdout
+    assert "\x1b" not in result.stdout
+    assert service.metadata["x-seatline-roles"] == "operator"
+
+
+@pytest.mark.parametrize(
+    ("typed", "state"),
+    [("dead", job_pb2.JOB_STATE_DEAD), ("pending", job_pb2.JOB_STATE_PENDING), ("done", job_pb2.JOB_STATE_DONE)],
+)
+def test_list_asks_for_the_state_and_the_kind_that_were_typed(
+    service: ScriptedService, seatline: Any, typed: str, state: job_pb2.JobState.ValueType
+) -> None:
+    service.answers["ListJobs"] = job_pb2.ListJobsResponse()
+    assert seatline("list", "--state", typed, "--kind", KIND).stdout == f"No {typed} jobs.\n"
+    (asked,) = service.requests("ListJobs")
+    assert (asked.state, asked.kind) == (state, KIND)
+
+
+def test_a_job_that_is_done_is_shown_with_when_it_was(service: ScriptedService, seatline: Any) -> None:
+    job = a_job(state=job_pb2.JOB_STATE_DONE, done_time=at("2030-07-01T08:00:05Z"))
+    service.answers["ListJobs"] = job_pb2.ListJobsResponse(jobs=[job, job])
+    shown = seatline("list", "--state", "done").stdout
+    assert "done Mon 01 Jul 2030 08:00:05 UTC" in shown
+    assert "2 done jobs." in shown
+
+
+def test_a_state_that_there_is_not_is_not_sent(service: ScriptedService, seatline: Any) -> None:
+    assert (seatline("list", "--state", "eaten").exit_code, service.asked) == (2, [])
+
+
+def test_all_pages_are_shown_unless_one_is_asked_for(service: ScriptedService, seatline: Any) -> None:
+    def answer(request: job_pb2.ListJobsRequest) -> job_pb2.ListJobsResponse:
+        if request.page_token:
+            return job_pb2.ListJobsResponse(jobs=[a_job("second")])
+        return job_pb2.ListJobsResponse(jobs=[a_job("first")], next_page_token="7QK2")
+
+    service.answers["ListJobs"] = answer
+    shown = seatline("list").stdout
+    assert ("first" in shown, "second" in shown, "2 dead jobs." in shown) == (True, True, True)
+    one = seatline("list", "--page-size", "1")
+    assert ("second" in one.stdout, "--page-token 7QK2" in one.stderr) == (False, True)
+
+
+def test_retry_sends_one_job_and_says_that_it_will_be_tried_again(service: ScriptedService, seatline: Any) -> None:
+    service.answers["RetryJobs"] = job_pb2.RetryJobsResponse(retried_count=1)
+    assert seatline("retry", JOB).stdout == f"Job {JOB} will be tried again.\n"
+    assert service.requests("RetryJobs") == [job_pb2.RetryJobsRequest(job_id=JOB)]
+
+
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [
+        (0, f"No dead jobs of kind {KIND}.\n"),
+        (1, f"1 job of kind {KIND} will be tried again.\n"),
+        (1_234, f"1,234 jobs of kind {KIND} will be tried again.\n"),
+    ],
+)
+def test_retry_of_a_kind_says_how_many_will_be_tried_again(
+    service: ScriptedService, seatline: Any, count: int, says: str
+) -> None:
+    service.answers["RetryJobs"] = job_pb2.RetryJobsResponse(retried_count=count)
+    assert seatline("retry", "--kind", KIND).stdout == says
+    assert service.requests("RetryJobs") == [job_pb2.RetryJobsRequest(kind=KIND)]
+
+
+@pytest.mark.parametrize("typed", [(), (JOB, "--kind", KIND)])
+def test_a_retry_of_nothing_or_of_both_is_not_sent(service: ScriptedService, seatline: Any, typed: tuple[str, ...]) -> None:
+    result = seatline("retry", *typed)
+    assert (result.exit_code, service.asked) == (2, [])
+    assert "--kind" in result.stderr
+
+
+def test_a_job_that_is_not_dead_is_told_in_the_words_of_the_service(service: ScriptedService, seatline: Any) -> None:
+    text = "job 'x' is DONE, not DEAD; only dead jobs are retried"
+    service.answers["RetryJobs"] = Refusal(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", message=text)
+    result = seatline("retry", "x")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {text} (JOB_NOT_FOUND)\n")
+
+
+def test_who_does_not_know_whether_jobs_were_retried_is_told_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
+    service.answers["RetryJobs"] = Refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    result = seatline("retry", "--kind", KIND)
+    assert result.exit_code == 3
+    assert "see 'seatline job list'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "method", "answer", "field"),
+    [
+        (("list",), "ListJobs", job_pb2.ListJobsResponse(jobs=[a_job()]), "jobs"),
+        (("retry", JOB), "RetryJobs", job_pb2.RetryJobsResponse(retried_count=1), "retried_count"),
+        (("retry", "--kind", KIND), "RetryJobs", job_pb2.RetryJobsResponse(retried_count=2), "retried_count"),
+    ],
+    ids=["list", "retry one", "retry a kind"],
+)
+def test_with_json_every_answer_is_one_document(
+    service: ScriptedService, seatline: Any, typed: tuple[str, ...], method: str, answer: Any, field: str
+) -> None:
+    service.answers[method] = answer
+    result = seatline(*typed, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)[field]

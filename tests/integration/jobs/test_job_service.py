@@ -1,0 +1,240 @@
+"""Jobs over the wire: operators see what was given up, and have it tried again, one by one or all of a kind."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+
+from app.domain.jobs import Job, JobState
+from app.jobs.handlers import Sweep
+from app.pb.seatline.v1 import job_pb2
+from app.process.server import present_moment
+from tests.support.clients import Phone, refusal
+from tests.support.world import World
+
+UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
+NOT_PERMITTED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
+NOT_FOUND = (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND")
+INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+PENDING, DONE, DEAD = job_pb2.JOB_STATE_PENDING, job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_DEAD
+NOW = present_moment()
+EARLIER = NOW - timedelta(hours=1)
+
+
+class JobDesk(Phone):
+    """What operators do with jobs. Anybody can ask for it all the same."""
+
+    async def page(self, **asked: Any) -> job_pb2.ListJobsResponse:
+        return await self.operators.ListJobs(job_pb2.ListJobsRequest(**asked), **self._options)
+
+    async def listed(self, **asked: Any) -> list[str]:
+        """The names of the jobs on the first page."""
+        return [job.job_id for job in (await self.page(**asked)).jobs]
+
+    async def retry(self, **asked: Any) -> int:
+        """How many are tried again."""
+        return (await self.operators.RetryJobs(job_pb2.RetryJobsRequest(**asked), **self._options)).retried_count
+
+
+def the_desk(world: World) -> JobDesk:
+    """The operator's."""
+    return JobDesk(world.channel, "desk", roles="operator")
+
+
+def a_job(job_id: str, kind: str = "refund", state: JobState = JobState.DEAD, **values: Any) -> Job:
+    """A job that was made an hour ago, with what no operator is to see in its payload."""
+    return replace(Job(job_id, kind, {"reference": "7QK2MZ"}, EARLIER, EARLIER, state), **values)
+
+
+async def keep(world: World, *jobs: Job) -> None:
+    assert await world.server.store.jobs.put_missing(jobs) == len(jobs)
+
+
+async def kept(world: World, job_id: str) -> Job:
+    job = await world.server.store.jobs.get(job_id)
+    assert job is not None
+    return job
+
+
+# -- who may
+
+
+@pytest.mark.parametrize(("name", "roles", "says"), [("", "operator", UNNAMED), ("jane", "admin", NOT_PERMITTED)])
+async def test_only_operators_have_to_do_with_jobs_whatever_they_ask(
+    world: World, name: str, roles: str, says: tuple[grpc.StatusCode, str]
+) -> None:
+    await keep(world, a_job("refund 1"))
+    phone = JobDesk(world.channel, name, roles)
+    for call in (
+        phone.page(),
+        phone.page(page_size=-1),
+        phone.retry(job_id="refund 1"),
+        phone.retry(job_id="refund 2"),
+        phone.retry(kind="refund"),
+        phone.retry(),
+    ):
+        assert (await refusal(call)).says == says
+    assert (await kept(world, "refund 1")).state is JobState.DEAD
+
+
+# -- lists
+
+
+async def test_jobs_are_listed_by_state_and_the_dead_ones_where_none_is_named(world: World) -> None:
+    desk = the_desk(world)
+    sweep = Sweep("tidy runs", 1.0, asyncio.Event().wait).job_id
+    await keep(
+        world,
+        a_job("refund 1"),
+        a_job("refund 2", state=JobState.PENDING),
+        a_job("refund 3", state=JobState.DONE, done_time=NOW),
+        a_job(sweep, sweep, JobState.PENDING),
+    )
+    assert await desk.listed() == await desk.listed(state=DEAD) == ["refund 1"]
+    assert await desk.listed(state=PENDING) == ["refund 2", "sweep tidy runs"]
+    assert await desk.listed(state=DONE) == ["refund 3"]
+
+
+async def test_jobs_are_listed_by_kind(world: World) -> None:
+    desk = the_desk(world)
+    await keep(
+        world, a_job("b", "refund"), a_job("a", "refund"), a_job("c", "capture"), a_job("d", "capture", JobState.PENDING)
+    )
+    assert await desk.listed() == ["c", "a", "b"], "by kind, then by name"
+    assert await desk.listed(kind="refund") == ["a", "b"]
+    assert await desk.listed(kind="capture", state=PENDING) == ["d"]
+    assert await desk.listed(kind="refun") == []
+
+
+async def test_a_job_tells_what_became_of_it_and_not_what_it_needs_to_know(world: World) -> None:
+    failed = a_job("refund 1", attempts=60, last_error="TimeoutError: no answer", due_time=NOW)
+    await keep(world, failed, a_job("refund 2", state=JobState.DONE, attempts=1, done_time=NOW))
+    (told,) = (await the_desk(world).page()).jobs
+    assert (told.job_id, told.kind, told.state) == ("refund 1", "refund", DEAD)
+    assert (told.attempt_count, told.last_error) == (60, "TimeoutError: no answer")
+    assert told.due_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
+    assert told.create_time.ToDatetime(tzinfo=NOW.tzinfo) == EARLIER
+    assert not told.HasField("done_time")
+    assert "7QK2MZ" not in str(told)
+    (done,) = (await the_desk(world).page(state=DONE)).jobs
+    assert done.done_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
+
+
+async def test_jobs_come_page_by_page(world: World) -> None:
+    desk = the_desk(world)
+    await keep(world, *(a_job(f"{kind} {number}", kind) for kind in ("refund", "capture") for number in range(3)))
+    pages, token = [], ""
+    for _ in range(3):
+        page = await desk.page(page_size=2, page_token=token)
+        pages.append([job.job_id for job in page.jobs])
+        token = page.next_page_token
+    assert pages == [["capture 0", "capture 1"], ["capture 2", "refund 0"], ["refund 1", "refund 2"]]
+    assert token == ""
+
+
+async def test_jobs_with_the_longest_names_come_page_by_page(world: World) -> None:
+    desk = the_desk(world)
+    kind, names = '"' * 300, ['"' * 299 + number for number in "01"]
+    await keep(world, *(a_job(name, kind) for name in names))
+    first = await desk.page(page_size=1, kind=kind)
+    assert await desk.listed(page_size=1, kind=kind, page_token=first.next_page_token) == names[1:]
+    assert await desk.retry(job_id=names[0]) == 1
+
+
+async def test_a_page_holds_50_jobs_unless_asked_and_at_most_200(world: World) -> None:
+    desk = the_desk(world)
+    await keep(world, *(a_job(f"refund {number:03}") for number in range(201)))
+    assert [len(await desk.listed(page_size=size)) for size in (0, 7, 200, 1_000)] == [50, 7, 200, 200]
+
+
+async def test_a_list_that_makes_no_sense_is_refused_under_its_field(world: World) -> None:
+    desk = the_desk(world)
+    await keep(world, a_job("refund 1"), a_job("refund 2"))
+    token = (await desk.page(page_size=1)).next_page_token
+    for field, call in (
+        ("state", desk.page(state=7)),
+        ("kind", desk.page(kind="x" * 301)),
+        ("kind", desk.page(kind="ref\nund")),
+        ("page_size", desk.page(page_size=-1)),
+        ("page_token", desk.page(page_token="nonsense")),
+        ("page_token", desk.page(page_token=token, kind="refund")),
+        ("page_token", desk.page(page_token=token, state=PENDING)),
+    ):
+        refused = await refusal(call)
+        assert (refused.says, refused.fields) == (INVALID, (field,))
+
+
+# -- retrying
+
+
+async def test_a_dead_job_is_due_at_once_with_all_its_attempts(world: World) -> None:
+    desk = the_desk(world)
+    await keep(world, a_job("refund 1", attempts=60, runs_alone=True, last_error="no"), a_job("refund 2"))
+    assert await desk.retry(job_id="refund 1") == 1
+    assert await desk.listed() == ["refund 2"]
+    (told,) = (await desk.page(state=PENDING)).jobs
+    assert (told.job_id, told.attempt_count, told.last_error) == ("refund 1", 0, "no")
+    assert told.due_time.ToDatetime(tzinfo=NOW.tzinfo) > EARLIER
+    (taken,) = await world.server.store.jobs.take(["refund"], present_moment(), 30.0, "worker", 10)
+    assert (taken.job_id, taken.payload, taken.runs_alone) == ("refund 1", {"reference": "7QK2MZ"}, False)
+
+
+async def test_all_dead_jobs_of_a_kind_are_tried_again(world: World) -> None:
+    desk = the_desk(world)
+    await keep(world, *(a_job(f"refund {number}") for number in range(3)), a_job("capture 1", "capture"))
+    await keep(world, a_job("refund 3", state=JobState.DONE, done_time=NOW), a_job("refund 4", state=JobState.PENDING))
+    assert await desk.retry(kind="refund") == 3
+    assert await desk.listed() == ["capture 1"]
+    assert await desk.listed(state=PENDING) == ["refund 0", "refund 1", "refund 2", "refund 4"]
+    assert await desk.listed(state=DONE) == ["refund 3"]
+    assert await desk.retry(kind="refund") == 0
+    assert await desk.retry(kind="nothing of the kind") == 0
+
+
+async def test_a_job_that_is_not_there_is_not_found(world: World) -> None:
+    refused = await refusal(the_desk(world).retry(job_id="refund 1"))
+    assert (refused.says, refused.resource) == (NOT_FOUND, ("job", "refund 1"))
+    assert refused.message == "there is no job 'refund 1'"
+
+
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.DONE])
+async def test_a_job_that_is_not_dead_is_left_alone_and_the_refusal_says_why(world: World, state: JobState) -> None:
+    job = a_job("refund 1", state=state, attempts=2, done_time=NOW if state is JobState.DONE else None)
+    await keep(world, job)
+    refused = await refusal(the_desk(world).retry(job_id="refund 1"))
+    assert (refused.says, refused.resource) == (NOT_FOUND, ("job", "refund 1"))
+    assert refused.message == f"job 'refund 1' is {state.value}, not DEAD; only dead jobs are retried"
+    assert await kept(world, "refund 1") == job
+
+
+async def test_a_retry_that_is_sent_again_finds_no_dead_job(world: World) -> None:
+    desk = the_desk(world)
+    await keep(world, a_job("refund 1"))
+    assert await desk.retry(job_id="refund 1") == 1
+    assert (await refusal(desk.retry(job_id="refund 1"))).says == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"),
+    [
+        ("job_id", {}),
+        ("job_id", {"job_id": "refund 1", "kind": "refund"}),
+        ("job_id", {"job_id": "x" * 301}),
+        ("job_id", {"job_id": "refund\t1"}),
+        ("job_id", {"job_id": "駅" * 300}),
+        ("kind", {"kind": "x" * 301}),
+        ("kind", {"kind": "refund\x00"}),
+    ],
+)
+async def test_a_retry_that_names_no_job_or_too_much_is_refused_under_its_field(
+    world: World, field: str, asked: dict[str, str]
+) -> None:
+    await keep(world, a_job("refund 1"))
+    refused = await refusal(the_desk(world).retry(**asked))
+    assert (refused.says, refused.fields) == (INVALID, (field,))
+    assert (await kept(world, "refund 1")).state is JobState.DEAD

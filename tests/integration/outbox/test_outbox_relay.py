@@ -1,0 +1,249 @@
+"""Events on their way from the run's document to where they are told from: each gets there once, wherever a crash left it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.domain.refusals import Reason, Refusal
+from app.embedded.mongod import EmbeddedMongod
+from tests.support.clients import Run, people, person, refusal
+from tests.support.event_batches import events_in
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World, outcomes, serving, settings_for
+
+
+async def _away(_: object) -> None:
+    raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer")
+
+
+@pytest_asyncio.fixture
+async def unsettled(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A server that never gets further than its commits, as if it died after each of them."""
+    monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
+    return real_world
+
+
+@pytest_asyncio.fixture
+async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[World]:
+    """Another server on the same database, which knows only what is kept there."""
+    async with serving(settings_for(mongod.uri, real_world.database.name)) as made:
+        yield made
+
+
+async def outbox(world: World, run: Run) -> list[str]:
+    """The ids of the events that stand in the run's document."""
+    return [one["_id"] for one in events_in((await world.kept_run(run))["outbox"])]
+
+
+def told(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(one["type"], one["subject"]) for one in events]
+
+
+def require_in_order(events: list[dict[str, Any]]) -> None:
+    """Each event stands there once, and they can be put in order."""
+    assert len({one["_id"] for one in events}) == len(events)
+    sequences = [one["sequence"] for one in events]
+    assert sequences == sorted(set(sequences))
+
+
+async def test_everything_that_happens_on_a_run_is_told_once_and_in_order(real_world: World) -> None:
+    run = await real_world.run("A2 B2")
+    jane, ann = real_world.phone("jane"), real_world.phone("ann")
+    held = await jane.hold(run, section="A")
+    booked = await jane.book(run, hold_id=held.hold_id)
+    other = await ann.hold(run, section="A")
+    waiting = await real_world.phone("ben").wait(run, section="A")
+    await jane.update(booked.reference, person("jane", "Janet"))
+    await jane.move(booked.reference, section="B")
+    await ann.release(other.hold_id)
+    await jane.cancel(booked.reference)
+    await real_world.settled()
+    events = await real_world.events(run)
+    assert told(events) == [
+        ("hold.placed", held.hold_id),
+        ("booking.confirmed", booked.reference),
+        ("hold.placed", other.hold_id),
+        ("booking.waitlisted", waiting.reference),
+        ("booking.changed", booked.reference),
+        ("booking.changed", booked.reference),
+        ("booking.promoted", waiting.reference),
+        ("hold.released", other.hold_id),
+        ("booking.cancelled", booked.reference),
+    ]
+    require_in_order(events)
+    assert all("example.com" not in str(one) and "Janet" not in str(one) for one in events)
+
+
+async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
+    run = await real_world.run("A2")
+    booked = await real_world.phone("jane").book(run, "jane", "ann")
+    await real_world.settled()
+    (event,) = await real_world.events(run)
+    assert event["_id"] == f"{run.train_id}:{run.travel_date}:2:0"
+    assert (event["run_id"], event["trace_parent"]) == (f"{run.train_id}:{run.travel_date}", "")
+    assert event["time"] == booked.create_time.ToDatetime(event["time"].tzinfo)
+    assert event["data"] == {
+        "state": "CONFIRMED",
+        "seats": ["A-1", "A-2"],
+        "passenger_count": 2,
+        "passenger_numbers": [1, 2],
+        "price_minor": 4_000,
+        "refunded_minor": 0,
+        "currency": "USD",
+        "payment_id": booked.payment.payment_id,
+    }
+
+
+async def test_what_is_refused_or_only_tried_is_not_told(real_world: World) -> None:
+    run = await real_world.run("A1")
+    jane = real_world.phone("jane")
+    booked = await jane.book(run)
+    for call in (jane.book(run), real_world.phone("ann").book(run), real_world.phone("ann").hold(run)):
+        await refusal(call)
+    await jane.give_back(booked.reference, validate_only=True)
+    await real_world.settled()
+    assert told(await real_world.events(run)) == [("booking.confirmed", booked.reference)]
+
+
+async def test_a_later_commit_leaves_told_events_out_of_the_runs_document(real_world: World) -> None:
+    run = await real_world.run("A9")
+    names = people("p", 5)
+    for version, name in enumerate(names, 2):
+        await real_world.phone(name).book(run)
+        await real_world.settled()
+        assert await outbox(real_world, run) == [f"{run.train_id}:{run.travel_date}:{version}:0"]
+    assert len(await real_world.events(run)) == len(names)
+
+
+async def test_events_that_were_never_copied_are_told_by_a_successor(unsettled: World, successor: World) -> None:
+    run = await unsettled.run("A9")
+    booked = [await unsettled.phone(name).book(run) for name in people("p", 3)]
+    await unsettled.phone("p1").cancel(booked[0].reference)
+    assert await unsettled.events(run) == []
+    assert len(await outbox(unsettled, run)) == 4
+
+    last = await successor.phone("last").book(run)
+    await successor.settled()
+    events = await successor.events(run)
+    assert told(events) == [
+        *(("booking.confirmed", one.reference) for one in booked),
+        ("booking.cancelled", booked[0].reference),
+        ("booking.confirmed", last.reference),
+    ]
+    require_in_order(events)
+    await successor.phone("very-last").book(run)
+    assert len(await outbox(successor, run)) == 1
+
+
+async def test_events_that_were_copied_but_not_left_out_are_told_once(real_world: World, successor: World) -> None:
+    run = await real_world.run("A9")
+    await real_world.phone("ann").book(run)
+    await real_world.settled()
+    assert len(await outbox(real_world, run)) == len(await real_world.events(run)) == 1
+    await successor.phone("ben").book(run)
+    await successor.settled()
+    await successor.phone("cem").book(run)
+    await successor.settled()
+    assert [kind for kind, _ in told(await successor.events(run))] == ["booking.confirmed"] * 3
+    assert len(await outbox(successor, run)) == 1
+
+
+async def test_a_server_that_could_not_tell_for_a_while_tells_with_its_next_commit(
+    real_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await real_world.run("A9")
+    with monkeypatch.context() as patched:
+        patched.setattr(real_world.server.store.runs, "settle", _away)
+        for name in people("p", 3):
+            await real_world.phone(name).book(run)
+        await real_world.settled()
+    assert await real_world.events(run) == []
+    await real_world.phone("last").book(run)
+    await real_world.settled()
+    events = await real_world.events(run)
+    assert len(events) == 4
+    require_in_order(events)
+
+
+async def test_a_server_that_dies_after_half_of_the_copying_has_told_everything_once(
+    real_world: World, successor: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await real_world.run("A9")
+    monkeypatch.setattr(real_world.server.store.runs, "_settle", _away)  # events are copied first, and then bookings are not
+    booked = [await real_world.phone(name).book(run) for name in ("ann", "ben")]
+    await real_world.settled()
+    assert len(await real_world.events(run)) == 2
+    assert await real_world.database["bookings"].count_documents({}) == 0
+    last = await successor.phone("cem").book(run)
+    await successor.settled()
+    events = await successor.events(run)
+    assert told(events) == [("booking.confirmed", one.reference) for one in (*booked, last)]
+    assert await successor.database["bookings"].count_documents({}) == 3
+
+
+async def test_two_servers_that_commit_in_turns_tell_each_event_once(real_world: World, successor: World) -> None:
+    run = await real_world.run("A20")
+    booked = [await (real_world, successor)[index % 2].phone(name).book(run) for index, name in enumerate(people("p", 12))]
+    for world in (real_world, successor):
+        await world.settled()
+    events = await real_world.events(run)
+    assert told(events) == [("booking.confirmed", one.reference) for one in booked]
+    require_in_order(events)
+
+
+async def test_two_servers_with_a_crowd_tell_of_each_booking_and_nothing_of_what_was_lost(
+    real_world: World, successor: World
+) -> None:
+    run = await real_world.run("A30")
+
+    async def live(index: int) -> str:
+        here, there = ((real_world, successor)[(index + step) % 2].phone(f"p{index}") for step in (0, 1))
+        booking = await here.wait(run)
+        if index % 2:
+            await there.cancel(booking.reference)
+        return booking.reference
+
+    references = await asyncio.gather(*(live(index) for index in range(60)))
+    for world in (real_world, successor):
+        await world.settled()
+    await real_world.phone("last").wait(run)
+    await real_world.settled()
+    events = await real_world.events(run)
+    require_in_order(events)
+    kinds = Counter(told(events))
+    for index, reference in enumerate(references):
+        bought = kinds["booking.confirmed", reference] + kinds["booking.waitlisted", reference]
+        assert bought == 1, "each is sold, or joins the line, once"
+        assert kinds["booking.cancelled", reference] == index % 2
+        assert kinds["booking.promoted", reference] <= kinds["booking.waitlisted", reference]
+    latest = {one["subject"]: one["data"]["state"] for one in events}
+    kept = await real_world.database["bookings"].find({}, {"state": 1}).to_list(100)
+    assert {one["_id"]: one["state"] for one in kept} == latest
+
+
+async def test_a_crowd_on_several_runs_is_told_completely(real_world: World) -> None:
+    runs = await real_world.runs("A20", TRAVEL_DATE, NEXT_DATE)
+    found = await outcomes([real_world.phone(name).book(run) for run in runs for name in people("p", 25)])
+    await real_world.settled()
+    sold = {one.reference for one in found if not isinstance(one, BaseException)}
+    assert len(sold) == 40
+    events = [await real_world.events(run) for run in runs]
+    assert sorted(subject for one in events for _, subject in told(one)) == sorted(sold)
+    for one in events:
+        require_in_order(one)
+
+
+async def test_what_happens_by_itself_is_told_with_the_next_commit(clock: Clock, real_world: World) -> None:
+    run = await real_world.run("A1")
+    held = await real_world.phone("jane").hold(run)
+    waiting = await real_world.phone("ann").wait(run)
+    clock.ahead = timedelta(minutes=6)
+    await refusal(real_world.phone("joe").book(run))
+    await real_world.settled()
+    assert told(await real_world.events(run))[2:] == [("hold.expired", held.hold_id), ("booking.promoted", waiting.reference)]

@@ -1,0 +1,323 @@
+"""What every payment provider has to do, held against each: the ledger in memory and on a real mongod, and Stripe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+import pytest_asyncio
+
+from app.domain.money import Money
+from app.payments.provider import Declined, Provider, ProviderUnavailable, Rejected
+from tests.support.provider_trials import MoneyMoved, Trial, ledger_trial, stripe_trial
+
+PRICE = Money(6_000, "EUR")
+MORE = Money(6_001, "EUR")
+PART = Money(2_000, "EUR")
+
+
+@pytest_asyncio.fixture(params=["ledger in memory", "ledger on mongod", "stripe"])
+async def trial(request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
+    """Each provider in turn, with nothing recorded."""
+    if request.param == "stripe":
+        async with stripe_trial() as stripe:
+            yield stripe
+    else:
+        mongod = (lambda: request.getfixturevalue("mongod")) if request.param == "ledger on mongod" else None
+        async with ledger_trial(mongod) as ledger:
+            yield ledger
+
+
+async def authorized(trial: Trial, key: str = "pay_1:authorize", amount: Money = PRICE) -> str:
+    return await trial.provider.authorize(key, amount, trial.pays, "a ticket", {"booking": "ABC123"})
+
+
+async def captured(trial: Trial, key: str = "pay_1") -> str:
+    authorization_id = await authorized(trial, f"{key}:authorize")
+    await trial.provider.capture(f"{key}:capture", authorization_id, PRICE)
+    return authorization_id
+
+
+async def answers_of_all(calls: list[Awaitable[str]]) -> list[str]:
+    """What calls made at once are answered; some may be told to ask again, nobody anything else."""
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    answers = [one for one in found if isinstance(one, str)]
+    assert answers
+    assert all(isinstance(one, str | ProviderUnavailable) for one in found)
+    return answers
+
+
+# -- the way of the money
+
+
+async def test_money_is_held_then_taken_then_given_back_in_parts(trial: Trial) -> None:
+    authorization_id = await authorized(trial)
+    assert await trial.money() == MoneyMoved(held=6_000)
+    await trial.provider.capture("pay_1:capture", authorization_id, PRICE)
+    assert await trial.money() == MoneyMoved(taken=6_000)
+    first = await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
+    second = await trial.provider.refund("pay_1:refund:2", authorization_id, Money(4_000, "EUR"))
+    assert first != second
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
+
+
+async def test_money_that_is_let_go_is_not_held(trial: Trial) -> None:
+    await trial.provider.void("pay_1:void", await authorized(trial))
+    assert await trial.money() == MoneyMoved()
+
+
+async def test_of_what_is_held_a_part_may_be_taken_and_the_rest_is_let_go(trial: Trial) -> None:
+    authorization_id = await authorized(trial)
+    await trial.provider.capture("pay_1:capture", authorization_id, PART)
+    assert await trial.money() == MoneyMoved(taken=2_000)
+    with pytest.raises(Rejected):
+        await trial.provider.refund("pay_1:refund:1", authorization_id, Money(2_001, "EUR"))
+
+
+async def test_yen_have_no_smaller_unit(trial: Trial) -> None:
+    yen = Money(500, "JPY")
+    authorization_id = await authorized(trial, amount=yen)
+    await trial.provider.capture("pay_1:capture", authorization_id, yen)
+    await trial.provider.refund("pay_1:refund:1", authorization_id, yen)
+    assert await trial.money() == MoneyMoved(taken=500, given_back=500)
+
+
+async def test_payments_do_not_touch_each_other(trial: Trial) -> None:
+    amounts = [Money(1_000 * (1 + number % 3), "EUR") for number in range(30)]
+    ids = await asyncio.gather(*(authorized(trial, f"pay_{number}", amount) for number, amount in enumerate(amounts)))
+    assert len(set(ids)) == 30
+    calls: list[Awaitable[None]] = []
+    for number, (authorization_id, amount) in enumerate(zip(ids, amounts, strict=True)):
+        if number % 2:
+            calls.append(trial.provider.capture(f"c_{number}", authorization_id, amount))
+        elif number % 4:
+            calls.append(trial.provider.void(f"v_{number}", authorization_id))
+    await asyncio.gather(*calls)
+    taken = sum(amount.minor for amount in amounts[1::2])
+    assert await trial.money() == MoneyMoved(held=sum(amount.minor for amount in amounts[0::4]), taken=taken)
+
+
+# -- asked twice
+
+
+async def test_what_was_done_is_answered_alike_and_not_done_again(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    refund_id = await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
+    assert await authorized(trial) == authorization_id
+    await trial.provider.capture("pay_1:capture", authorization_id, PRICE)
+    assert await trial.provider.refund("pay_1:refund:1", authorization_id, PART) == refund_id
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+async def test_a_day_later_captures_and_refunds_are_still_done_once(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    refund_id = await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
+    trial.forget_keys()
+    await trial.provider.capture("pay_1:capture", authorization_id, PRICE)
+    assert await trial.provider.refund("pay_1:refund:1", authorization_id, PART) == refund_id
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+async def test_what_is_let_go_may_be_let_go_again_also_a_day_later(trial: Trial) -> None:
+    authorization_id = await authorized(trial)
+    await trial.provider.void("pay_1:void", authorization_id)
+    await trial.provider.void("pay_1:void", authorization_id)
+    trial.forget_keys()
+    await trial.provider.void("pay_1:void", authorization_id)
+    assert await trial.money() == MoneyMoved()
+
+
+async def test_a_capture_done_under_another_key_is_done(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    await trial.provider.capture("another", authorization_id, PRICE)
+    assert await trial.money() == MoneyMoved(taken=6_000)
+
+
+async def test_one_authorization_asked_for_ten_times_at_once_holds_its_money_once(trial: Trial) -> None:
+    answers = await answers_of_all([authorized(trial) for _ in range(10)])
+    assert {*answers, await authorized(trial)} == {answers[0]}
+    assert await trial.money() == MoneyMoved(held=6_000)
+
+
+async def test_one_refund_asked_for_ten_times_at_once_is_given_once(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    answers = await answers_of_all([trial.provider.refund("r", authorization_id, PART) for _ in range(10)])
+    assert {*answers, await trial.provider.refund("r", authorization_id, PART)} == {answers[0]}
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+async def test_an_answer_that_was_lost_is_found_by_asking_again(trial: Trial) -> None:
+    token = trial.answered_late()
+    with pytest.raises(ProviderUnavailable):
+        await trial.provider.authorize("k", PRICE, token, "a ticket", {})
+    assert await trial.money() == MoneyMoved(held=6_000)
+    authorization_id = await trial.provider.authorize("k", PRICE, token, "a ticket", {})
+    await trial.provider.capture("c", authorization_id, PRICE)
+    assert await trial.money() == MoneyMoved(taken=6_000)
+
+
+# -- the card says no
+
+
+async def test_a_declined_card_holds_nothing_and_is_declined_again(trial: Trial) -> None:
+    for _ in range(2):
+        with pytest.raises(Declined):
+            await trial.provider.authorize("k", PRICE, trial.declined, "a ticket", {})
+    assert await trial.money() == MoneyMoved()
+
+
+@pytest.mark.parametrize("token", ["4242424242424242", "tok visa", "{'$ne': ''}", "x" * 256, "ключ"])
+async def test_what_is_no_token_is_declined(trial: Trial, token: str) -> None:
+    with pytest.raises(Declined):
+        await trial.provider.authorize("k", PRICE, token, "a ticket", {})
+    assert await trial.money() == MoneyMoved()
+
+
+async def test_no_token_pays_only_where_none_is_needed(trial: Trial) -> None:
+    asking = trial.provider.authorize("k", PRICE, "", "a ticket", {})
+    if trial.provider.needs_token:
+        with pytest.raises(Declined):
+            await asking
+    else:
+        await asking
+    assert await trial.money() == MoneyMoved(held=0 if trial.provider.needs_token else 6_000)
+
+
+# -- what cannot be asked
+
+
+async def test_a_key_stands_for_one_authorization(trial: Trial) -> None:
+    await authorized(trial)
+    with pytest.raises(Rejected):
+        await authorized(trial, amount=MORE)
+    with pytest.raises(Rejected):
+        await authorized(trial, amount=Money(6_000, "USD"))
+    with pytest.raises(Rejected):
+        await trial.provider.authorize("pay_1:authorize", PRICE, trial.declined, "a ticket", {"booking": "ABC123"})
+    assert await trial.money() == MoneyMoved(held=6_000)
+
+
+async def test_a_key_stands_for_one_refund(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    await trial.provider.refund("r", authorization_id, PART)
+    with pytest.raises(Rejected):
+        await trial.provider.refund("r", authorization_id, Money(1_000, "EUR"))
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+async def test_more_than_is_held_is_never_taken(trial: Trial) -> None:
+    authorization_id = await authorized(trial)
+    with pytest.raises(Rejected):
+        await trial.provider.capture("c", authorization_id, MORE)
+    assert await trial.money() == MoneyMoved(held=6_000)
+
+
+async def test_what_was_taken_is_not_taken_again_in_another_amount(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    with pytest.raises(Rejected):
+        await trial.provider.capture("another", authorization_id, PART)
+    assert await trial.money() == MoneyMoved(taken=6_000)
+
+
+async def test_what_was_let_go_cannot_be_taken_nor_given_back(trial: Trial) -> None:
+    authorization_id = await authorized(trial)
+    await trial.provider.void("v", authorization_id)
+    with pytest.raises(Rejected):
+        await trial.provider.capture("c", authorization_id, PRICE)
+    with pytest.raises(Rejected):
+        await trial.provider.refund("r", authorization_id, PRICE)
+    assert await trial.money() == MoneyMoved()
+
+
+async def test_what_is_only_held_cannot_be_given_back(trial: Trial) -> None:
+    with pytest.raises(Rejected):
+        await trial.provider.refund("r", await authorized(trial), PRICE)
+    assert await trial.money() == MoneyMoved(held=6_000)
+
+
+async def test_what_was_taken_cannot_be_let_go(trial: Trial) -> None:
+    with pytest.raises(Rejected):
+        await trial.provider.void("v", await captured(trial))
+    assert await trial.money() == MoneyMoved(taken=6_000)
+
+
+async def test_more_than_was_taken_is_never_given_back(trial: Trial) -> None:
+    authorization_id = await captured(trial)
+    with pytest.raises(Rejected):
+        await trial.provider.refund("r0", authorization_id, MORE)
+    found = await asyncio.gather(
+        *(trial.provider.refund(f"r{number}", authorization_id, PART) for number in range(1, 11)), return_exceptions=True
+    )
+    assert [type(one) for one in found if not isinstance(one, str)] == [Rejected] * 7
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
+
+
+async def test_an_authorization_is_either_taken_or_let_go(trial: Trial) -> None:
+    ids = await asyncio.gather(*(authorized(trial, f"k{number}") for number in range(20)))
+    calls: list[Awaitable[None]] = []
+    for number, authorization_id in enumerate(ids):
+        calls.append(trial.provider.capture(f"c{number}", authorization_id, PRICE))
+        calls.append(trial.provider.void(f"v{number}", authorization_id))
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    taken = found[0::2].count(None)
+    assert taken + found[1::2].count(None) == 20
+    assert all(one is None or isinstance(one, Rejected) for one in found)
+    assert await trial.money() == MoneyMoved(taken=taken * 6_000)
+
+
+async def test_nothing_can_be_asked_of_an_authorization_that_is_not_there(trial: Trial) -> None:
+    for asking in (
+        trial.provider.capture("c", "nothing", PRICE),
+        trial.provider.void("v", "nothing"),
+        trial.provider.refund("r", "nothing", PRICE),
+    ):
+        with pytest.raises(Rejected):
+            await asking
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\nb", "ключ", "x" * 201, "'"])
+async def test_what_is_no_key_is_rejected(trial: Trial, key: str) -> None:
+    await _rejects_all(trial.provider, key, PRICE)
+    assert await trial.money() == MoneyMoved()
+
+
+@pytest.mark.parametrize("minor", [0, -1, 10**13])
+async def test_an_amount_out_of_its_bounds_is_rejected(trial: Trial, minor: int) -> None:
+    await _rejects_all(trial.provider, "k", Money(minor, "EUR"))
+    assert await trial.money() == MoneyMoved()
+
+
+async def _rejects_all(provider: Provider, key: str, amount: Money) -> None:
+    for asking in (
+        provider.authorize(key, amount, "", "", {}),
+        provider.capture(key, "nothing", amount),
+        provider.refund(key, "nothing", amount),
+    ):
+        with pytest.raises(Rejected):
+            await asking
+
+
+# -- amounts
+
+
+@pytest.mark.parametrize("currency", ["USD", "EUR", "GBP", "JPY", "CZK", "HUF", "TWD", "ISK", "UGX", "KWD", "TND", "BAM"])
+async def test_what_the_rules_of_a_provider_allow_is_held_taken_and_given_back(trial: Trial, currency: str) -> None:
+    rules = trial.provider.amounts
+    rule = rules.rule(currency)
+    for minor in (rule.charge_minor_min, rule.charge_minor_max):
+        amount = Money(minor, currency)
+        assert rules.problem_of_charge(amount) == ""
+        authorization_id = await authorized(trial, f"pay_{minor}:authorize", amount)
+        await trial.provider.capture(f"pay_{minor}:capture", authorization_id, amount)
+        assert await trial.provider.refund(f"pay_{minor}:refund", authorization_id, Money(rule.step_minor, currency))
+
+
+async def test_an_amount_that_the_rules_forbid_is_rejected_and_nothing_is_held(trial: Trial) -> None:
+    rules = trial.provider.amounts
+    for currency in ("USD", "UGX", "KWD"):
+        amount = Money(rules.rule(currency).charge_minor_max + 1, currency)
+        assert rules.problem_of_charge(amount)
+        with pytest.raises(Rejected):
+            await authorized(trial, f"pay_{currency}:authorize", amount)
+    assert (await trial.money()).held == 0

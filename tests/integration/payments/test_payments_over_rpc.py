@@ -1,0 +1,214 @@
+"""Payments, over the wire and through the worker: money is taken for what is sold, and given back for what is not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import grpc
+import pytest_asyncio
+
+from app.pb.seatline.v1 import booking_pb2
+from app.usecases.payments import LET_GO_AFTER_SECONDS
+from tests.support.clients import Phone, booking_request, people, refusal
+from tests.support.world import Clock, World, eventually, let_it_close, usd
+
+WAIT = booking_pb2.IF_FULL_WAITLIST
+AUTHORIZED, CAPTURED = booking_pb2.PAYMENT_STATE_AUTHORIZED, booking_pb2.PAYMENT_STATE_CAPTURED
+DONE, PENDING = booking_pb2.REFUND_STATE_DONE, booking_pb2.REFUND_STATE_PENDING
+
+
+@pytest_asyncio.fixture
+async def working(world: World) -> World:
+    """The world with its worker at work."""
+    world.server.start_work()
+    return world
+
+
+async def _paid(phone: Phone, reference: str) -> booking_pb2.Booking:
+    async def is_captured() -> bool:
+        return (await phone.booking(reference)).payment.state == CAPTURED
+
+    await eventually(is_captured)
+    return await phone.booking(reference)
+
+
+async def _refunded(phone: Phone, reference: str) -> booking_pb2.Booking:
+    async def is_done() -> bool:
+        return all(one.state == DONE for one in (await phone.booking(reference)).refunds)
+
+    await eventually(is_done)
+    return await phone.booking(reference)
+
+
+async def _attempted(phone: Phone, reference: str, count: int) -> booking_pb2.Booking:
+    async def is_asked() -> bool:
+        return (await phone.booking(reference)).payment.attempt_count >= count
+
+    await eventually(is_asked)
+    return await phone.booking(reference)
+
+
+async def _refunded_in_full(phone: Phone, reference: str) -> booking_pb2.Booking:
+    async def is_done() -> bool:
+        refunds = (await phone.booking(reference)).refunds
+        return bool(refunds) and all(one.state == DONE for one in refunds)
+
+    await eventually(is_done)
+    return await phone.booking(reference)
+
+
+async def _entries(world: World) -> list[tuple[str, int]]:
+    """What the ledger holds: state and what was captured."""
+    return [(entry["state"], entry["captured_minor"]) for entry in await world.database["ledger"].find().to_list(10)]
+
+
+async def test_a_sale_is_paid_soon_after_and_the_receipt_says_so(working: World) -> None:
+    run = await working.run("A2")
+    jane = working.phone("jane")
+    booking = await jane.book(run)
+    assert (booking.payment.state, booking.payment.amount) == (AUTHORIZED, usd(20))
+    await _paid(jane, booking.reference)
+    receipt = await jane.receipt(booking.reference)
+    assert (receipt.payment.state, receipt.payment.amount, receipt.price_paid) == (CAPTURED, usd(20), usd(20))
+
+
+async def test_what_a_cancellation_gives_back_is_pending_until_it_is_done(working: World) -> None:
+    run = await working.run("A2")
+    jane = working.phone("jane")
+    booking = await jane.book(run)
+    await _paid(jane, booking.reference)
+    cancelled = await jane.cancel(booking.reference)
+    assert [(refund.state, refund.amount) for refund in cancelled.refunds] in ([(PENDING, usd(20))], [(DONE, usd(20))])
+    refunded = await _refunded(jane, booking.reference)
+    assert [(refund.state, refund.amount) for refund in refunded.refunds] == [(DONE, usd(20))]
+
+
+async def test_a_declined_payment_sells_nothing(working: World) -> None:
+    run = await working.run("A2")
+    refused = await refusal(working.phone("jane").send(booking_request(run, "jane", payment_token="tok_decline")))
+    assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_DECLINED")
+    assert await working.phone().free(run) == {"A": 2}
+
+
+async def test_a_payment_that_is_answered_late_is_found_by_the_same_request_and_taken_once(working: World) -> None:
+    run = await working.run("A2")
+    jane, request = working.phone("jane"), booking_request(run, "jane", payment_token="tok_succeed_late")
+    refused = await refusal(jane.send(request))
+    assert refused.says == (grpc.StatusCode.UNAVAILABLE, "PAYMENT_UNAVAILABLE")
+    booking = await jane.send(request)
+    await _paid(jane, booking.reference)
+    assert await _entries(working) == [("CAPTURED", 2_000)]
+
+
+async def test_a_booking_whose_money_never_comes_is_cancelled_and_its_seat_goes_to_who_waits(working: World) -> None:
+    run = await working.run("A1")
+    jane, joe = working.phone("jane"), working.phone("joe")
+    unpaid = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails"))
+    waiting = await joe.send(booking_request(run, "joe", if_full=WAIT))
+
+    async def is_promoted() -> bool:
+        return (await joe.booking(waiting.reference)).state == booking_pb2.BOOKING_STATE_CONFIRMED
+
+    await eventually(is_promoted)
+    lost = await jane.booking(unpaid.reference)
+    assert (lost.state, list(lost.refunds)) == (booking_pb2.BOOKING_STATE_CANCELLED, [])
+
+
+async def test_who_was_declined_may_send_the_same_request_without_a_token_and_keeps_the_seat(working: World) -> None:
+    run = await working.run("A2")
+    jane = working.phone("jane")
+    request = booking_request(run, "jane", payment_token="tok_decline")
+    await refusal(jane.send(request))
+    request.payment_token = ""
+    booking = await _paid(jane, (await jane.send(request)).reference)
+    assert booking.state == booking_pb2.BOOKING_STATE_CONFIRMED
+
+
+async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World) -> None:
+    run = await working.run("A2")
+    jane = working.phone("jane")
+    booking = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails_once"))
+    failed = await _attempted(jane, booking.reference, 2)
+    assert [(one.kind, one.outcome, one.amount) for one in failed.payment.attempts[:2]] == [
+        (booking_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE, booking_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE, usd(20)),
+        (booking_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE, booking_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED, usd(20)),
+    ]
+    paid = await _paid(jane, booking.reference)
+    assert (await jane.receipt(booking.reference)).payment == paid.payment
+
+
+async def test_nothing_is_set_aside_for_a_hold_that_has_run_out(clock: Clock, world: World) -> None:
+    run = await world.run("A2")
+    jane = world.phone("jane")
+    hold = await jane.hold(run, seconds=30)
+    clock.ahead = timedelta(seconds=31)
+    refused = await refusal(jane.book(run, hold_id=hold.hold_id, payment_token="tok_of_a_slow_buyer"))
+    assert refused.reason == "HOLD_EXPIRED"
+    assert await _entries(world) == []
+
+
+async def test_a_repeated_request_with_hold_and_token_gets_its_booking_though_the_hold_is_used(world: World) -> None:
+    run = await world.run("A2")
+    jane = world.phone("jane")
+    hold = await jane.hold(run)
+    request = booking_request(run, "jane", hold_id=hold.hold_id, payment_token="tok_jane")
+    booking = await jane.send(request)
+    assert (await jane.send(request)).reference == booking.reference
+    await jane.cancel(booking.reference)
+    assert (await jane.send(request)).state == booking_pb2.BOOKING_STATE_CANCELLED
+    request.passengers[0].first_name = "Janet"
+    assert (await refusal(jane.send(request))).reason == "REQUEST_ID_REUSED"
+    assert len(await _entries(world)) == 1
+
+
+async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(clock: Clock, world: World) -> None:
+    run = await world.run("A1")
+    await world.phone("ann").book(run)
+    jane = world.phone("jane")
+    assert (await refusal(jane.book(run, payment_token="tok_of_a_late_buyer"))).reason == "SECTION_FULL"
+    assert await _entries(world) == [("AUTHORIZED", 0)]
+    clock.ahead += timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
+    await world.server.paying.let_go()
+    assert await _entries(world) == [("VOIDED", 0)]
+
+
+async def test_a_request_that_was_authorized_and_let_go_too_often_is_told_so_for_good(clock: Clock, world: World) -> None:
+    run = await world.run("A1")
+    await world.phone("ann").book(run)
+    jane, request = world.phone("jane"), booking_request(run, "jane", payment_token="tok_jane")
+    for _ in range(5):
+        assert (await refusal(jane.send(request))).reason == "SECTION_FULL"
+        clock.ahead += timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
+        await world.server.paying.let_go()
+    refused = await refusal(jane.send(request))
+    assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_REJECTED")
+    assert {state for state, _ in await _entries(world)} == {"VOIDED"}
+
+
+async def test_money_set_aside_where_nothing_was_sold_pays_when_the_same_request_finds_a_seat(
+    clock: Clock, working: World
+) -> None:
+    run = await working.run("A1")
+    other, jane = await working.phone("ann").book(run), working.phone("jane")
+    request = booking_request(run, "jane", payment_token="tok_jane")
+    assert (await refusal(jane.send(request))).reason == "SECTION_FULL"
+    await working.phone("ann").cancel(other.reference)
+    booking = await jane.send(request)
+    await _paid(jane, booking.reference)
+    assert (await jane.send(request)).reference == booking.reference
+    clock.ahead = timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
+    await working.server.paying.let_go()
+    assert (await jane.booking(booking.reference)).payment.state == CAPTURED
+
+
+async def test_all_who_wait_when_the_line_closes_get_everything_back_and_not_only_the_first(
+    clock: Clock, working: World
+) -> None:
+    run = await working.run("A1")
+    await working.phone("ann").book(run)
+    waiting = {name: await working.phone(name).wait(run) for name in people("w", 12)}
+    await let_it_close(clock, working, run)
+    for name, booking in waiting.items():
+        refunded = await _refunded_in_full(working.phone(name), booking.reference)
+        assert refunded.state == booking_pb2.BOOKING_STATE_EXPIRED
+        assert [refund.amount for refund in refunded.refunds] == [usd(20)]

@@ -1,0 +1,211 @@
+"""A server that is paid by Stripe, over the wire: what cannot be paid is known before the sale, and a final no is one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.type import money_pb2
+from pydantic import SecretStr
+
+from app.pb.seatline.v1 import booking_pb2, operator_pb2
+from app.store.driver import connect_mock
+from app.usecases.payments import LET_GO_AFTER_SECONDS
+from tests.support.clients import Run, booking_request, people, refusal
+from tests.support.stripe_server import API_KEY, PAYS, Answer, StripeServer, Trouble, stripe_server
+from tests.support.world import Clock, World, a_train, eventually, serving, settings_for
+
+REJECTED = (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_REJECTED")
+NEVER = Trouble(instead=Answer(400, {"error": {"type": "invalid_request_error", "message": "This is never done."}}))
+
+
+@pytest_asyncio.fixture
+async def stripe() -> AsyncIterator[StripeServer]:
+    async with stripe_server() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def world(clock: Clock, stripe: StripeServer) -> AsyncIterator[World]:
+    """A server that asks this Stripe; the clock is one that a test may put forward."""
+    settings = settings_for(
+        payments_provider="stripe", payments_stripe_key=SecretStr(API_KEY), payments_stripe_api_base=stripe.url
+    )
+    async with serving(settings, connect_mock()) as made:
+        yield made
+
+
+def money(text: str) -> money_pb2.Money:
+    """Such as "KWD 5.010"."""
+    currency, _, number = text.partition(" ")
+    whole, _, part = number.partition(".")
+    return money_pb2.Money(currency_code=currency, units=int(whole), nanos=int(part.ljust(9, "0")) if part else 0)
+
+
+async def run_at(world: World, fare: str, layout: str = "A9", **terms: Any) -> Run:
+    return await world.run(layout, fares={"A": money(fare)}, **terms)
+
+
+def states(stripe: StripeServer) -> list[str]:
+    return [intent["status"] for intent in stripe.intents.values()]
+
+
+# -- before the sale
+
+
+@pytest.mark.parametrize(
+    "fare", ["USD 0.49", "USD 1000000.00", "KWD 5.124", "BHD 0.001", "ISK 1000000", "JPY 49", "MGA 1.50", "LYD 5.000"]
+)
+async def test_a_train_with_a_fare_that_stripe_cannot_take_is_refused_under_its_field(world: World, fare: str) -> None:
+    train = a_train("A4 B4", fares={"A": money(fare.split(maxsplit=1)[0] + " 0"), "B": money(fare)})
+    for validate_only in (True, False):
+        refused = await refusal(world.desk.create_train(train, validate_only=validate_only))
+        assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("train.sections[1].fare",))
+
+
+@pytest.mark.parametrize("fare", ["USD 0.00", "USD 0.50", "KWD 5.120", "UGX 1", "ISK 5", "JPY 50", "MGA 2.00", "HUF 175.00"])
+async def test_a_train_with_fares_that_stripe_can_take_is_made(world: World, fare: str) -> None:
+    made = await world.desk.create_train(a_train("A4", fares={"A": money(fare)}))
+    assert made.sections[0].fare == money(fare)
+
+
+async def test_a_group_whose_price_is_above_the_largest_charge_is_refused_before_anything_is_authorized(
+    world: World, stripe: StripeServer
+) -> None:
+    run = await run_at(world, "USD 200000.00")
+    agent = world.phone("agent")
+    refused = await refusal(agent.send(booking_request(run, *people("p", 5), payment_token=PAYS)))
+    assert refused.says == REJECTED
+    assert "USD 999999.99" in refused.message
+    assert stripe.intents == {}
+    assert await agent.send(booking_request(run, *people("p", 4), payment_token=PAYS))
+
+
+# -- a final no
+
+
+async def test_a_final_no_to_an_authorization_is_said_as_such_with_its_reason_each_time(
+    world: World, stripe: StripeServer
+) -> None:
+    run = await run_at(world, "USD 20.00")
+    request = booking_request(run, "jane", payment_token=PAYS)
+    stripe.troubles.append(NEVER)
+    refused = await refusal(world.phone("jane").send(request))
+    assert refused.says == REJECTED
+    assert "This is never done." in refused.message
+    assert (await refusal(world.phone("jane").send(request))).says == REJECTED
+    assert await world.phone("jane").book(run, payment_token=PAYS)
+
+
+async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_failed_and_the_others_are_made(
+    world: World, stripe: StripeServer
+) -> None:
+    run = await run_at(world, "USD 20.00")
+    world.server.start_work()
+    jane = world.phone("jane")
+    booking = await jane.send(booking_request(run, "jane", "joe", payment_token=PAYS))
+
+    async def is_taken() -> bool:
+        return states(stripe) == ["succeeded"]
+
+    await eventually(is_taken)
+    stripe.troubles.append(NEVER)
+    await jane.cancel(booking.reference, "joe")
+
+    async def is_failed() -> bool:
+        found = (await jane.booking(booking.reference)).refunds
+        return [refund.state for refund in found] == [booking_pb2.REFUND_STATE_FAILED]
+
+    await eventually(is_failed)
+    [dead] = await world.database["jobs"].find({"state": "DEAD"}).to_list(10)
+    assert (dead["attempts"], "This is never done." in dead["last_error"]) == (1, True)
+    # The next event has it asked for again, with what has come to it.
+    stripe.troubles.append(NEVER)
+    await jane.cancel(booking.reference)
+
+    async def is_done_in_part() -> bool:
+        found = (await jane.booking(booking.reference)).refunds
+        return [refund.state for refund in found] == [booking_pb2.REFUND_STATE_FAILED, booking_pb2.REFUND_STATE_DONE]
+
+    await eventually(is_done_in_part)
+    assert [refund["amount"] for refund in stripe.refunds.values()] == [2_000]
+
+
+# -- refunds that can be given back
+
+
+async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_gives_back(
+    world: World, stripe: StripeServer
+) -> None:
+    half = [operator_pb2.RefundTier(hours_before=0, percent=50)]
+    run = await run_at(world, "KWD 5.010", refund_tiers=half)
+    world.server.start_work()
+    jane = world.phone("jane")
+    booking = await jane.send(booking_request(run, "jane", "joe", payment_token=PAYS))
+    await jane.cancel(booking.reference, "joe")
+    cancelled = await jane.cancel(booking.reference)
+    assert [refund.amount for refund in cancelled.refunds] == [money("KWD 2.510")] * 2
+
+    async def is_given_back() -> bool:
+        return [refund["amount"] for refund in stripe.refunds.values()] == [2_510, 2_510]
+
+    await eventually(is_given_back)
+
+
+# -- the same request again, and money without a sale
+
+
+async def test_a_repeated_request_with_hold_and_token_gets_its_booking_and_is_charged_once(
+    clock: Clock, world: World, stripe: StripeServer
+) -> None:
+    run = await run_at(world, "USD 20.00", layout="A1")
+    jane = world.phone("jane")
+    hold = await jane.hold(run, seconds=60)
+    request = booking_request(run, "jane", hold_id=hold.hold_id, payment_token=PAYS)
+    booking = await jane.send(request)
+    clock.ahead = timedelta(minutes=2)
+    assert (await jane.send(request)).reference == booking.reference
+    request.payment_token = ""
+    assert (await jane.send(request)).reference == booking.reference
+    assert len(stripe.intents) == 1
+
+
+async def test_an_authorization_whose_sale_was_refused_is_voided(clock: Clock, world: World, stripe: StripeServer) -> None:
+    run = await run_at(world, "USD 20.00", layout="A1")
+    await world.phone("ann").send(booking_request(run, "ann", payment_token=PAYS))
+    refused = await refusal(world.phone("jane").send(booking_request(run, "jane", payment_token=PAYS)))
+    assert refused.reason == "SECTION_FULL"
+    assert states(stripe) == ["requires_capture", "requires_capture"]
+    clock.ahead = timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
+    await world.server.paying.let_go()
+    assert sorted(states(stripe)) == ["canceled", "succeeded"]
+
+
+async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voided_by_the_worker(
+    clock: Clock, world: World, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await run_at(world, "USD 20.00")
+    with monkeypatch.context() as death:
+        death.setattr(world.server.store.lanes, "submit", _dies_with_the_sale(world))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await world.phone("jane").send(booking_request(run, "jane", payment_token=PAYS))
+    assert states(stripe) == ["requires_capture"]
+    clock.ahead = timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
+    await world.server.paying.let_go()
+    assert states(stripe) == ["canceled"]
+
+
+def _dies_with_the_sale(world: World) -> Any:
+    """Lanes of a server that ends between the authorization and the sale."""
+    submit = world.server.store.lanes.submit
+
+    def submit_or_die(run_id: str, command: Any, deadline: float) -> Any:
+        if getattr(command, "payment", None) is not None:
+            raise RuntimeError("the server ended")
+        return submit(run_id, command, deadline)
+
+    return submit_or_die

@@ -1,0 +1,324 @@
+"""Stripe's own ways: lost and late answers, errors that stay, refunds that fail, and a key that is never shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from app.domain.money import Money
+from app.payments.bounded import AskingBounds, BoundedProvider
+from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
+from app.payments.stripe import API_BASE, API_VERSION, StripeProvider
+from app.payments.stripe_amounts import stripe_amount
+from tests.support import stripe_server
+from tests.support.provider_trials import MoneyMoved, StripeTrial, stripe_trial
+from tests.support.stripe_server import API_KEY, LOST, PAYS, SILENT, Answer, Trouble, broken, limited
+
+PRICE = Money(6_000, "EUR")
+PART = Money(2_000, "EUR")
+HELD = MoneyMoved(held=6_000)
+TAKEN = MoneyMoved(taken=6_000)
+
+
+@pytest_asyncio.fixture
+async def trial() -> AsyncIterator[StripeTrial]:
+    async with stripe_trial() as made:
+        yield made
+
+
+async def authorize(trial: StripeTrial, token: str = PAYS, key: str = "pay_1:authorize") -> str:
+    return await trial.provider.authorize(key, PRICE, token, "London to Paris", {"booking": "ABC123"})
+
+
+async def capture(trial: StripeTrial) -> str:
+    authorization_id = await authorize(trial)
+    await trial.provider.capture("pay_1:capture", authorization_id, PRICE)
+    return authorization_id
+
+
+def make_patient(trial: StripeTrial, timeout_seconds: float = 10.0) -> None:
+    """Has the account asked again at once when it does not answer."""
+    bounds = AskingBounds(timeout_seconds, attempts_max=3, delay_seconds=0.001, delay_seconds_max=5.0)
+    trial.provider = BoundedProvider(trial.provider, bounds)
+
+
+# -- what is sent
+
+
+async def test_what_is_sent_can_be_found_in_stripes_dashboard(trial: StripeTrial) -> None:
+    authorization_id = await authorize(trial)
+    intent = trial.server.intents[authorization_id]
+    assert (intent["amount"], intent["currency"], intent["description"]) == (6_000, "eur", "London to Paris")
+    assert intent["metadata"] == {"booking": "ABC123", "seatline_key": "pay_1:authorize"}
+
+
+async def test_every_post_carries_our_key(trial: StripeTrial) -> None:
+    authorization_id = await capture(trial)
+    await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
+    await trial.provider.void("pay_2:void", await authorize(trial, key="pay_2:authorize"))
+    assert trial.server.keys == ["pay_1:authorize", "pay_1:capture", "pay_1:refund:1", "pay_2:authorize", "pay_2:void"]
+
+
+def test_the_server_of_these_tests_speaks_the_version_that_is_asked_for() -> None:
+    assert stripe_server.API_VERSION == API_VERSION
+
+
+@pytest.mark.parametrize(
+    ("amount", "units"),
+    [
+        (Money(2_000, "USD"), 2_000),
+        (Money(500, "JPY"), 500),
+        (Money(5_120, "KWD"), 5_120),
+        (Money(5, "ISK"), 500),
+        (Money(5, "UGX"), 500),
+        (Money(500, "MGA"), 5),
+    ],
+    ids=str,
+)
+def test_amounts_are_counted_in_stripes_units(amount: Money, units: int) -> None:
+    assert stripe_amount(amount) == units
+
+
+@pytest.mark.parametrize("amount", [Money(501, "MGA"), Money(5_124, "KWD"), Money(5_125, "TND")], ids=str)
+def test_what_stripes_units_cannot_say_is_rejected(amount: Money) -> None:
+    with pytest.raises(Rejected):
+        stripe_amount(amount)
+
+
+# -- the card says no
+
+
+async def test_a_declined_card_is_told_why(trial: StripeTrial) -> None:
+    with pytest.raises(Declined) as error:
+        await authorize(trial, stripe_server.DECLINED)
+    assert error.value.reason == "Your card was declined."
+    assert re.fullmatch(r"generic_decline: Your card was declined\. \(req_\d+\)", error.value.detail)
+
+
+async def test_a_card_whose_holder_would_have_to_authenticate_is_declined_and_its_intent_cancelled(trial: StripeTrial) -> None:
+    for _ in range(2):
+        with pytest.raises(Declined, match="asks its holder to authenticate"):
+            await authorize(trial, stripe_server.ASKS_HOLDER)
+    assert [intent["status"] for intent in trial.server.intents.values()] == ["canceled"]
+
+
+async def test_an_intent_that_could_not_be_cancelled_yet_is_cancelled_by_asking_again(trial: StripeTrial) -> None:
+    trial.server.troubles += [Trouble(is_done=True), limited()]
+    with pytest.raises(ProviderUnavailable):
+        await authorize(trial, stripe_server.ASKS_HOLDER)
+    with pytest.raises(Declined):
+        await authorize(trial, stripe_server.ASKS_HOLDER)
+    assert [intent["status"] for intent in trial.server.intents.values()] == ["canceled"]
+
+
+async def test_an_authorization_that_takes_its_time_is_asked_for_until_it_is_made(trial: StripeTrial) -> None:
+    with pytest.raises(ProviderUnavailable, match="being processed"):
+        await authorize(trial, stripe_server.IS_SLOW)
+    trial.server.intents["pi_1"].update(status="requires_capture", amount_capturable=6_000)
+    assert await authorize(trial, stripe_server.IS_SLOW) == "pi_1"
+    assert await trial.money() == HELD
+
+
+# -- no answer
+
+
+async def test_lost_answers_are_asked_for_again_within_the_bounds(trial: StripeTrial) -> None:
+    make_patient(trial)
+    trial.server.troubles += [LOST, LOST]
+    authorization_id = await authorize(trial)
+    trial.server.troubles += [LOST, LOST]
+    await trial.provider.capture("c", authorization_id, PRICE)
+    trial.server.troubles += [LOST, LOST]
+    await trial.provider.refund("r", authorization_id, PART)
+    trial.server.troubles += [LOST, LOST]
+    await trial.provider.void("v", await authorize(trial, key="another"))
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+async def test_an_answer_that_takes_too_long_is_asked_for_again(trial: StripeTrial) -> None:
+    make_patient(trial, timeout_seconds=1.0)
+    trial.server.troubles += [SILENT, Trouble(is_done=True)]
+    await authorize(trial)
+    assert await trial.money() == HELD
+
+
+async def test_a_connection_that_stays_silent_is_no_answer() -> None:
+    async with stripe_trial(timeout_seconds=0.1) as trial:
+        trial.server.troubles += [SILENT]
+        with pytest.raises(ProviderUnavailable, match="TimeoutError"):
+            await authorize(trial)
+
+
+async def test_nobody_listening_is_no_answer() -> None:
+    provider = StripeProvider(SecretStr(API_KEY), api_base="http://127.0.0.1:9")
+    with pytest.raises(ProviderUnavailable, match="ClientConnectorError"):
+        await provider.authorize("k", PRICE, PAYS, "a ticket", {})
+    await provider.close()
+
+
+async def test_an_answer_that_is_no_json_is_no_answer(trial: StripeTrial) -> None:
+    trial.server.troubles += [Trouble(instead=Answer(502, "<html>bad gateway</html>"))]
+    with pytest.raises(ProviderUnavailable, match="HTTP status 502"):
+        await authorize(trial)
+    assert await authorize(trial)
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("", None), ("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("Fri, 1 Jan", None)])
+async def test_a_limit_on_requests_says_when_to_come_back(trial: StripeTrial, header: str, seconds: float | None) -> None:
+    trial.server.troubles += [limited(header)]
+    with pytest.raises(ProviderUnavailable, match="rate_limit") as error:
+        await authorize(trial)
+    assert (error.value.retry_after_seconds, error.value.passes_soon) == (seconds, True)
+    assert await authorize(trial)
+
+
+# -- errors that Stripe keeps as the answer to a key
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_after_an_error_that_stays_what_became_of_the_money_counts(trial: StripeTrial, is_done: bool) -> None:
+    authorization_id = await authorize(trial)
+    trial.server.troubles += [broken(is_done=is_done)]
+    with pytest.raises(ProviderUnavailable):
+        await trial.provider.capture("c", authorization_id, PRICE)
+    if is_done:
+        await trial.provider.capture("c", authorization_id, PRICE)
+        return
+    with pytest.raises(ProviderUnavailable) as error:
+        await trial.provider.capture("c", authorization_id, PRICE)
+    assert not error.value.passes_soon
+    trial.forget_keys()
+    await trial.provider.capture("c", authorization_id, PRICE)
+    assert await trial.money() == TAKEN
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_after_such_an_error_what_is_held_is_let_go_all_the_same(trial: StripeTrial, is_done: bool) -> None:
+    authorization_id = await authorize(trial)
+    trial.server.troubles += [broken(is_done=is_done)]
+    with pytest.raises(ProviderUnavailable):
+        await trial.provider.void("v", authorization_id)
+    if not is_done:
+        with pytest.raises(ProviderUnavailable):
+            await trial.provider.void("v", authorization_id)
+        trial.forget_keys()
+    await trial.provider.void("v", authorization_id)
+    assert await trial.money() == MoneyMoved()
+
+
+async def test_after_such_an_error_an_authorization_is_searched_for(trial: StripeTrial) -> None:
+    trial.server.troubles += [broken(is_done=True)]
+    with pytest.raises(ProviderUnavailable):
+        await authorize(trial)
+    assert await authorize(trial) == "pi_1"
+    assert await trial.money() == HELD
+
+
+async def test_an_authorization_that_cannot_be_found_stays_unanswered(trial: StripeTrial) -> None:
+    trial.server.troubles += [broken(is_done=False)]
+    with pytest.raises(ProviderUnavailable):
+        await authorize(trial)
+    with pytest.raises(ProviderUnavailable) as error:
+        await authorize(trial)
+    assert not error.value.passes_soon
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_after_such_an_error_a_refund_is_given_once(trial: StripeTrial, is_done: bool) -> None:
+    authorization_id = await capture(trial)
+    trial.server.troubles += [broken(is_done=is_done)]
+    with pytest.raises(ProviderUnavailable):
+        await trial.provider.refund("r", authorization_id, PART)
+    if not is_done:
+        trial.forget_keys()
+    assert await trial.provider.refund("r", authorization_id, PART) == "re_1"
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+# -- refunds that are not done at once
+
+
+async def test_a_refund_that_is_pending_is_not_called_done(trial: StripeTrial) -> None:
+    authorization_id = await capture(trial)
+    trial.server.refund_statuses.append("pending")
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailable, match="the refund is pending") as error:
+            await trial.provider.refund("r", authorization_id, PART)
+        assert not error.value.passes_soon
+    trial.server.refunds["re_1"]["status"] = "succeeded"
+    assert await trial.provider.refund("r", authorization_id, PART) == "re_1"
+
+
+async def test_a_refund_that_failed_is_not_called_done_and_can_be_asked_for_again(trial: StripeTrial) -> None:
+    authorization_id = await capture(trial)
+    trial.server.refund_statuses.append("failed")
+    with pytest.raises(Rejected, match="failed"):
+        await trial.provider.refund("r", authorization_id, PART)
+    assert await trial.money() == TAKEN
+    assert await trial.provider.refund("r", authorization_id, PART) == "re_2"
+    assert await trial.provider.refund("r", authorization_id, PART) == "re_2"
+    assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
+
+
+# -- the key
+
+
+async def test_a_key_that_stripe_does_not_take_is_for_somebody_to_correct(
+    trial: StripeTrial, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = StripeProvider(SecretStr("sk_test_wrong"), api_base=trial.server.url)
+    with pytest.raises(ProviderUnavailable, match="does not accept our key") as error:
+        await provider.authorize("k", PRICE, PAYS, "a ticket", {})
+    assert not error.value.passes_soon
+    assert [record.levelname for record in caplog.records if record.name.startswith("app.")] == ["ERROR"]
+    assert "sk_test_wrong" not in caplog.text
+    await provider.close()
+
+
+async def test_the_key_is_never_shown(trial: StripeTrial, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown = [repr(trial.provider), str(trial.provider)]
+    trial.server.troubles += [Trouble(is_done=True), limited(), LOST, broken(is_done=False)]
+    for token in (PAYS, PAYS, PAYS, PAYS, stripe_server.DECLINED, "pm_unknown"):
+        try:
+            await authorize(trial, token, f"k{len(shown)}")
+        except PaymentError as error:
+            shown += [repr(error), str(error), repr(error.__cause__), repr(error.__context__), error.detail]
+    shown += [record.getMessage() for record in caplog.records]
+    assert len(shown) > 20
+    assert not any(API_KEY in text or "Bearer" in text for text in shown)
+    assert not any(PAYS in text for text in shown)
+
+
+@pytest.mark.parametrize("key", ["", "sk_test_1\n", "sk test", "ключ"])
+def test_what_is_no_key_is_not_taken_and_not_repeated(key: str) -> None:
+    with pytest.raises(ValueError, match="a Stripe key") as error:
+        StripeProvider(SecretStr(key))
+    assert not key or key not in str(error.value)
+
+
+@pytest.mark.parametrize("base", ["http://api.stripe.com", "ftp://127.0.0.1", "api.stripe.com", "http://127.0.0.1.example.com"])
+def test_the_key_is_not_sent_over_a_network_in_the_clear(base: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        StripeProvider(SecretStr(API_KEY), api_base=base)
+
+
+async def test_by_default_it_is_stripe_that_is_asked() -> None:
+    provider = StripeProvider(SecretStr(API_KEY))
+    assert (provider.name, provider.needs_token, API_BASE) == ("stripe", True, "https://api.stripe.com")
+    await provider.close()
+
+
+# -- crowds
+
+
+async def test_a_crowd_is_served_within_the_connections_there_are(trial: StripeTrial) -> None:
+    ids = await asyncio.gather(*(authorize(trial, key=f"k{number}") for number in range(300)))
+    assert len(set(ids)) == 300
+    assert await trial.money() == MoneyMoved(held=300 * 6_000)

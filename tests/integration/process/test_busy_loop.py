@@ -1,0 +1,142 @@
+"""The event loop: no request takes it for long, whatever there is to read, and a busy one is no database that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.embedded.mongod import EmbeddedMongod
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2
+from tests.support.clients import Run, booking_request, people
+from tests.support.health_checks import all_health
+from tests.support.loop_turns import measured_turns
+from tests.support.world import FIRST_DAY, World, on_day, serving, settings_for
+
+# The promise is 50 ms. The client of these tests takes its turns on the same loop.
+TURN_SECONDS_MAX = 0.050
+SEATS, COACHES, STOPS = 5_000, 20, 60
+DAYS = 366
+PASSENGERS = 9
+LARGE_LAYOUT = " ".join(["A250"] * COACHES)
+
+
+def _stops() -> list[operator_pb2.TrainStop]:
+    """As many as a train may have, with the longest names."""
+
+    def stop(number: int) -> operator_pb2.TrainStop:
+        hours, minutes = divmod(20 * number, 60)
+        call: dict[str, Any] = {"time": f"{hours % 24:02}:{minutes:02}", "day_offset": hours // 24}
+        arrive: dict[str, Any] = {f"arrive_{key}": value for key, value in call.items()} if number else {}
+        depart: dict[str, Any] = {f"depart_{key}": value for key, value in call.items()} if number < STOPS - 1 else {}
+        name = f"{number:03} ".ljust(100, "x")
+        return operator_pb2.TrainStop(name=name, code=f"S{number}", time_zone="Europe/Paris", **arrive, **depart)
+
+    return [stop(number) for number in range(STOPS)]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def large(mongod: EmbeddedMongod) -> AsyncIterator[tuple[World, Run]]:
+    """A world with a train of 5,000 seats that runs for a year: the first run is sold to groups, and a caller has a booking on
+    200 others.
+    """
+    async with serving(settings_for(mongod.uri)) as world:
+        first, *others = await world.runs(LARGE_LAYOUT, on_day(FIRST_DAY), stops=_stops())
+        assert not others
+        days = [(date.fromisoformat(first.travel_date) + timedelta(days=day)).isoformat() for day in range(DAYS)]
+        await world.desk.schedule(first.train_id, days[0], days[-1])
+        journey: dict[str, Any] = {"origin": "S0", "destination": f"S{STOPS - 1}"}
+        for start in range(0, SEATS // PASSENGERS, 50):
+            groups = [people(f"g{number}-", PASSENGERS) for number in range(start, min(start + 50, SEATS // PASSENGERS))]
+            await asyncio.gather(*(world.phone(group[0]).book(first, *group, **journey) for group in groups))
+        for day in days[1:201]:
+            run = Run(train_id=first.train_id, travel_date=day)
+            await world.phone("jane").book(run, *people("j", PASSENGERS - 1), "jane", **journey)
+        await world.settled()
+        yield world, first
+        await world.database.client.drop_database(world.database.name)
+
+
+Call = Callable[[World, Run], Awaitable[Any]]
+
+
+def _operator(world: World) -> dict[str, Any]:
+    return dict(world.desk._options)
+
+
+CALLS: dict[str, Call] = {
+    "a section of 5,000 seats": lambda world, run: world.desk.operators.ListSectionBookings(
+        operator_pb2.ListSectionBookingsRequest(
+            train_id=run.train_id, travel_date=run.travel_date, section="A", page_size=1_000
+        ),
+        **_operator(world),
+    ),
+    "a map of 5,000 seats": lambda world, run: world.phone().trains.GetSeatMap(
+        train_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
+    ),
+    "200 runs of 60 stops": lambda world, run: world.phone().trains.ListTrainRuns(
+        train_pb2.ListTrainRunsRequest(page_size=200), timeout=60
+    ),
+    "one run": lambda world, run: world.phone().trains.GetTrainRun(
+        train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
+    ),
+    "200 receipts of 9 passengers": lambda world, run: world.phone("jane").bookings.ListReceipts(
+        booking_pb2.ListReceiptsRequest(email="jane@example.com", page_size=200),
+        **_caller("jane"),
+    ),
+    "a year's runs again": lambda world, run: world.desk.schedule(
+        run.train_id, on_day(FIRST_DAY), (date.fromisoformat(on_day(FIRST_DAY)) + timedelta(days=DAYS - 1)).isoformat()
+    ),
+    "a year's runs of another train": lambda world, run: _schedule_another(world),
+    "the first booking of a run that nobody has used": lambda world, run: world.phone("joe").send(
+        booking_request(
+            Run(train_id=run.train_id, travel_date=(date.fromisoformat(run.travel_date) + timedelta(days=300)).isoformat()),
+            "joe",
+            origin="S0",
+            destination="S1",
+        )
+    ),
+}
+
+
+def _caller(name: str) -> dict[str, Any]:
+    return {"metadata": (("x-seatline-user", f"{name}@example.com"),), "timeout": 60}
+
+
+async def _schedule_another(world: World) -> Any:
+    (run,) = await world.runs(LARGE_LAYOUT, on_day(FIRST_DAY), train_id=f"other{time.monotonic_ns()}", stops=_stops())
+    last = date.fromisoformat(run.travel_date) + timedelta(days=DAYS - 1)
+    return await world.desk.schedule(run.train_id, run.travel_date, last.isoformat())
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_no_request_takes_the_event_loop_for_50_milliseconds(
+    large: tuple[World, Run], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, run = large
+    with measured_turns(monkeypatch) as turns:
+        await call(world, run)
+    assert turns.longest_seconds < TURN_SECONDS_MAX, turns.ran
+
+
+async def _is(world: World, statuses: set[str]) -> bool:
+    return await all_health(world.channel) == statuses
+
+
+async def test_while_the_event_loop_is_busy_the_database_counts_as_there_and_calls_go_on(mongod: EmbeddedMongod) -> None:
+    settings = settings_for(mongod.uri, health_interval_seconds=0.1, mongodb_selection_seconds_max=0.3)
+    async with serving(settings) as world:
+        run = await world.run("A9")
+        waiting = [asyncio.ensure_future(world.phone(name).book(run)) for name in people("p", 9)]
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+            time.sleep(0.5)  # noqa: ASYNC251 - what takes the loop for longer than a ping may take
+        assert len({booking.reference for booking in await asyncio.gather(*waiting)}) == 9
+        assert await all_health(world.channel) == {"SERVING"}
+        await world.database.client.drop_database(world.database.name)

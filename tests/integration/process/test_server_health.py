@@ -1,0 +1,110 @@
+"""Health, reflection, the port, and draining."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from app.embedded.mongod import EmbeddedMongod
+from app.process.bootstrap import StartError
+from app.process.server import Server
+from app.store.driver import connect_mock
+from tests.support.clients import people, seats_of
+from tests.support.health_checks import LIVENESS, SERVICES, all_health, health, slow_commits, under_way
+from tests.support.world import World, eventually, serving, settings_for
+
+
+async def test_a_server_says_that_it_serves_as_a_whole_and_for_each_service(world: World) -> None:
+    assert await all_health(world.channel) == {"SERVING"}
+    assert await health(world.channel, LIVENESS) == "SERVING"
+    assert await health(world.channel, "seatline.v1.NoService") == "SERVICE_UNKNOWN"
+
+
+async def test_reflection_lists_the_services(world: World) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type]  # typed for one kind only
+    asked = reflection_pb2.ServerReflectionRequest(list_services="")
+    async for answer in stub.ServerReflectionInfo(iter([asked])):
+        listed = {service.name for service in answer.list_services_response.service}
+        assert listed == {*SERVICES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+
+
+async def test_while_draining_a_server_says_so_and_still_answers(real_world: World, mongod: EmbeddedMongod) -> None:
+    run = await real_world.run()
+    settings = settings_for(mongod.uri, real_world.database.name, drain_delay_seconds=2.0, health_interval_seconds=0.1)
+    server = await Server.start(settings)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        draining = World(server, channel)
+        assert await all_health(channel) == {"SERVING"}
+        stopping = asyncio.create_task(server.stop())
+        await eventually(lambda: _says(channel, "NOT_SERVING"))
+        assert await all_health(channel) == {"NOT_SERVING"}
+        assert await health(channel, LIVENESS) == "SERVING"
+        assert seats_of(await draining.phone("jane").book(run)) == ["A-1"]
+        assert await health(channel) == "NOT_SERVING", "a database that answers does not end the draining"
+        await stopping
+
+
+async def _says(channel: grpc.aio.Channel, status: str) -> bool:
+    return await health(channel) == status
+
+
+async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end() -> None:
+    server = await Server.start(settings_for(drain_seconds=6.0), connect_mock())
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        begin = time.monotonic()
+        stopping = asyncio.create_task(server.stop())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        await stopping
+        assert time.monotonic() - begin < 3
+
+
+async def test_a_second_server_on_the_same_port_is_refused_and_the_first_lives_on(world: World) -> None:
+    taken = f"127.0.0.1:{world.server.port}"
+    with pytest.raises(StartError, match=taken):
+        await Server.start(settings_for(listen=taken), connect_mock())
+    assert await health(world.channel) == "SERVING"
+
+
+async def test_a_server_that_was_stopped_leaves_its_port_to_the_next() -> None:
+    first = await Server.start(settings_for(), connect_mock())
+    await first.stop()
+    async with serving(settings_for(listen=f"127.0.0.1:{first.port}"), connect_mock()) as second:
+        assert await health(second.channel) == "SERVING"
+
+
+async def test_calls_under_way_when_a_server_stops_finish(
+    real_world: World, mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await real_world.run("A50")
+    server = await Server.start(settings_for(mongod.uri, real_world.database.name, calls_in_flight_max=40))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        world = World(server, channel)
+        async with slow_commits(server, monkeypatch) as (_, go_on):
+            calls = await under_way(channel, [partial(world.phone(name).book, run) for name in people("p", 40)])
+            stopping = asyncio.create_task(server.stop())
+            await eventually(lambda: _refuses(server))
+            go_on.set()
+            booked = await asyncio.gather(*calls)
+            await stopping
+    assert len({seats_of(booking)[0] for booking in booked}) == 40
+    assert len(await real_world.desk.section(run, "A")) == 40
+
+
+async def _refuses(server: Server) -> bool:
+    """Whether it no longer takes connections."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False

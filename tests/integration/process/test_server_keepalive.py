@@ -1,0 +1,58 @@
+"""Keepalive: clients that ping every few seconds stay connected. Spoken in bare HTTP/2, so that no client library decides when
+to ping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+from app.store.driver import connect_mock
+from tests.support.world import serving, settings_for
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS, PING, GOAWAY = 4, 6, 7
+# Shorter than the ten seconds that clients are promised, so that the test is; the server's own limit is five.
+PING_SECONDS = 5.5
+ANSWER_SECONDS = 0.5
+PINGS = 4  # the third ping that comes too early would end the connection
+
+
+def _frame(kind: int, payload: bytes = b"", flags: int = 0) -> bytes:
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + bytes(4) + payload
+
+
+async def _pings_answered(port: int, count: int, seconds: float) -> tuple[int, bool]:
+    """How many pings on a connection without calls were answered, and whether the server sent the client away."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PREFACE + _frame(SETTINGS) + _frame(SETTINGS, flags=1))
+    answered, sent_away = 0, False
+
+    async def read() -> None:
+        nonlocal answered, sent_away
+        while header := await reader.readexactly(9):
+            length, kind, flags = int.from_bytes(header[:3], "big"), header[3], header[4]
+            await reader.readexactly(length)
+            answered += kind == PING and flags == 1
+            sent_away = sent_away or kind == GOAWAY
+
+    reading = asyncio.create_task(read())
+    for number in range(count):
+        await asyncio.wait([reading], timeout=seconds if number else 0)
+        writer.write(_frame(PING, struct.pack(">Q", number)))
+    await asyncio.wait([reading], timeout=ANSWER_SECONDS)
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    writer.close()
+    return answered, sent_away
+
+
+async def test_a_client_that_pings_every_few_seconds_without_calls_is_not_cut_off() -> None:
+    async with serving(settings_for(), connect_mock()) as world:
+        assert await _pings_answered(world.server.port, PINGS, PING_SECONDS) == (PINGS, False)
+
+
+async def test_a_client_that_pings_without_pause_is_sent_away() -> None:
+    async with serving(settings_for(), connect_mock()) as world:
+        _, sent_away = await _pings_answered(world.server.port, 20, 0.05)
+        assert sent_away

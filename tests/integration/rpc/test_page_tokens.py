@@ -1,0 +1,84 @@
+"""Page tokens over the wire: at every list of every service, a token that the list did not give out is an invalid field."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from app.pb.seatline.v1 import booking_pb2, job_pb2, operator_pb2, train_pb2, webhook_pb2
+from app.rpc.servicers import methods_with_field
+from tests.support.clients import Phone, refusal
+from tests.support.world import TRAVEL_DATE, World
+
+WEBHOOK = "0123456789abcdef"
+# What each list needs besides a token.
+LISTS: dict[str, Message] = {
+    "/seatline.v1.BookingService/ListReceipts": booking_pb2.ListReceiptsRequest(email="desk@example.com"),
+    "/seatline.v1.TrainService/ListTrainRuns": train_pb2.ListTrainRunsRequest(),
+    "/seatline.v1.OperatorService/ListTrains": operator_pb2.ListTrainsRequest(),
+    "/seatline.v1.OperatorService/ListSectionBookings": operator_pb2.ListSectionBookingsRequest(
+        train_id="es9014", travel_date=TRAVEL_DATE, section="A"
+    ),
+    "/seatline.v1.OperatorService/ListJobs": job_pb2.ListJobsRequest(),
+    "/seatline.v1.OperatorService/ListWebhooks": webhook_pb2.ListWebhooksRequest(),
+    "/seatline.v1.OperatorService/ListWebhookDeliveries": webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=WEBHOOK),
+}
+
+
+def encoded(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+
+TOKENS = [
+    "x",
+    "é",
+    "\0",
+    "A" * 5_000,
+    encoded(b"[" * 1_500),
+    encoded(b'[{"a":' * 200),
+    encoded(b"9" * 1_500),
+    encoded(b'["\\ud800","\\ud800","\\ud800","\\ud800"]'),
+    encoded(b'["",{"$gt":""}]'),
+    encoded(b'["",1e999,"x"]'),
+    encoded(json.dumps(["0" * 12, 2**70, "x"]).encode()),
+    encoded(json.dumps(["0" * 12, "9999-99-99", "es9014:9999-99-99"]).encode()),
+]
+
+
+def test_every_method_that_takes_a_page_token_is_tried() -> None:
+    assert set(methods_with_field("page_token")) == set(LISTS)
+
+
+@pytest.mark.parametrize("method", LISTS)
+async def test_a_token_that_a_list_did_not_give_out_is_an_invalid_field(world: World, method: str) -> None:
+    await world.run("A1")
+    for token in TOKENS:
+        request: Any = type(LISTS[method])()
+        request.CopyFrom(LISTS[method])
+        request.page_token = token
+        refused = await refusal(call(world.desk, method, request))
+        assert refused.says == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), token
+        assert refused.fields == ("page_token",)
+
+
+async def test_a_token_does_not_pass_from_one_question_to_another(world: World) -> None:
+    await world.runs("A1", TRAVEL_DATE)
+    await world.run("A1", train_id="second")
+    token = (await world.phone().list_runs(page_size=1)).next_page_token
+    assert token
+    for asked in ({"travel_date": TRAVEL_DATE}, {"origin": "STP"}, {"destination": "PNO"}):
+        assert (await refusal(world.phone().list_runs(page_token=token, **asked))).fields == ("page_token",)
+    again = await world.phone().list_runs(page_token=token, page_size=7)
+    assert [run.train_id for run in again.train_runs] == ["second"]
+
+
+def call(desk: Phone, method: str, request: Message) -> Any:
+    """Sends a request to a method by its full name."""
+    service, name = method.removeprefix("/seatline.v1.").split("/")
+    stub = {"BookingService": desk.bookings, "TrainService": desk.trains, "OperatorService": desk.operators}[service]
+    return getattr(stub, name)(request, **desk._options)

@@ -1,0 +1,61 @@
+"""What a commit writes follows from what changed, and not from the size of the train or from what was sold before; and the
+document of a run does not grow with its sales.
+"""
+
+from __future__ import annotations
+
+import bson
+import pytest
+
+from tests.support.clients import Run, people
+from tests.support.world import World
+
+# A booking has references and times of its own; nothing else may differ.
+DIFFERENCE_BYTES_MAX = 16
+
+
+async def _commit_bytes(world: World, run: Run) -> list[int]:
+    """The sizes of the entries in MongoDB's log of changes to this run's document, oldest first."""
+    query = {"ns": f"{world.database.name}.train_runs", "op": "u", "o2._id": f"{run.train_id}:{run.travel_date}"}
+    found = await world.database.client["local"]["oplog.rs"].find(query).sort("$natural", 1).to_list(1_000)
+    return [len(bson.encode(entry)) for entry in found]
+
+
+async def _book_one_after_another(world: World, run: Run, count: int, section: str = "") -> None:
+    for name in people("p", count):
+        await world.phone(name).book(run, section=section)
+        await world.server.store.lanes.join()
+
+
+@pytest.mark.parametrize("section", ["A", "B"])
+async def test_the_bytes_of_a_commit_do_not_grow_with_the_train(real_world: World, section: str) -> None:
+    small = await real_world.run("A50 B50", train_id=f"small-{section.lower()}")
+    large = await real_world.run(" ".join(["A200"] * 5 + ["B200"] * 5), train_id=f"large-{section.lower()}")
+    sizes = []
+    for run in (small, large):
+        await _book_one_after_another(real_world, run, 30, section)
+        sizes.append(await _commit_bytes(real_world, run))
+    assert len(sizes[0]) == len(sizes[1]) == 30
+    assert max(abs(on_small - on_large) for on_small, on_large in zip(*sizes, strict=True)) <= DIFFERENCE_BYTES_MAX
+
+
+async def test_the_bytes_of_a_commit_do_not_grow_with_what_was_sold(real_world: World) -> None:
+    run = await real_world.run("A200", train_id="filling-up")
+    await _book_one_after_another(real_world, run, 80)
+    sizes = await _commit_bytes(real_world, run)
+    assert max(sizes[40:]) - min(sizes[2:10]) <= DIFFERENCE_BYTES_MAX
+
+
+async def test_the_runs_document_does_not_grow_with_sales_and_cancellations(real_world: World) -> None:
+    run = await real_world.run("A50")
+    await _book_one_after_another(real_world, run, 5)
+    early = len(bson.encode(await real_world.kept_run(run)))
+    for name in people("q", 100):
+        phone = real_world.phone(name)
+        await phone.cancel((await phone.book(run)).reference)
+        await real_world.server.store.lanes.join()
+    await real_world.phone("last").book(run)
+    await real_world.server.store.lanes.join()
+    late = len(bson.encode(await real_world.kept_run(run)))
+    # A seat that came free takes a few bytes in the order of such seats; a booking takes about 700.
+    assert late - early < 50 * 40 + 1_000

@@ -1,0 +1,72 @@
+"""Bookings and runs that an earlier version stored: without numbers, without the version of their shape, without new terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from app.embedded.mongod import EmbeddedMongod
+from tests.support.clients import Person, Run, address, refusal
+from tests.support.world import World, serving, settings_for
+
+
+async def _as_earlier(world: World, run: Run) -> None:
+    """Change all documents of a run to what the first version stored."""
+    await world.settled()
+    run_id = f"{run.train_id}:{run.travel_date}"
+    await world.database["train_runs"].update_one(
+        {"_id": run_id}, {"$set": {"recent": []}, "$unset": {"schema_version": "", "terms.passengers_per_booker_max": ""}}
+    )
+    await world.database["trains"].update_many({}, {"$unset": {"terms.passengers_per_booker_max": ""}})
+    async for document in world.database["bookings"].find({"run_id": run_id}):
+        for passenger in (*document["passengers"], *document["cancelled_passengers"]):
+            del passenger["passenger_number"]
+        del document["schema_version"]
+        await world.database["bookings"].replace_one({"_id": document["_id"]}, document)
+
+
+async def _kept(world: World, reference: str) -> dict[str, Any]:
+    await world.settled()
+    found = await world.database["bookings"].find_one({"_id": reference})
+    assert found is not None
+    return found
+
+
+async def test_an_earlier_booking_is_read_numbered_and_told_apart(real_world: World, mongod: EmbeddedMongod) -> None:
+    run = await real_world.run("A9")
+    earlier = await real_world.phone("bob").book(run, "ann", "ben", "cem")
+    await real_world.phone("bob").cancel(earlier.reference, "ann")
+    await _as_earlier(real_world, run)
+    async with serving(settings_for(mongod.uri, real_world.database.name)) as world:
+        rows = (await world.desk.section_page(run, "A")).rows
+        assert [(row.passenger.first_name, row.passenger.number) for row in rows] == [("Ben", 1), ("Cem", 2)]
+        booking = await world.phone("bob").booking(earlier.reference)
+        everybody = (*booking.passengers, *booking.cancelled_passengers)
+        assert [(passenger.first_name, passenger.number) for passenger in everybody] == [("Ben", 1), ("Cem", 2), ("Ann", 3)]
+        assert await world.phone("ann").receipts() == []
+        same = Person(first_name="BEN", last_name="doe", email=address("ben"))
+        assert (await refusal(world.phone("eve").book(run, same))).reason == "PASSENGER_ALREADY_BOOKED"
+        other = Person(first_name="Benita", last_name="Doe", email=address("ben"))
+        assert len((await world.phone("eve").book(run, other)).passengers) == 1
+        left = await world.phone("bob").cancel(earlier.reference, 1)
+        assert [passenger.number for passenger in left.passengers] == [2]
+        kept = await _kept(world, earlier.reference)
+        assert kept["schema_version"] == 2
+        assert [passenger["passenger_number"] for passenger in kept["passengers"]] == [2]
+        assert [passenger["passenger_number"] for passenger in kept["cancelled_passengers"]] == [3, 1]
+
+
+async def test_an_earlier_run_has_the_usual_bound_and_counts_what_was_booked_before(
+    real_world: World, mongod: EmbeddedMongod
+) -> None:
+    run = await real_world.run("A20")
+    await real_world.phone("bob").book(run, *(f"p{number}" for number in range(8)))
+    await _as_earlier(real_world, run)
+    async with serving(settings_for(mongod.uri, real_world.database.name)) as world:
+        bob = world.phone("bob")
+        refused = await refusal(bob.book(run, "ann", "ben"))
+        assert refused.says == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BOOKER_LIMIT")
+        await bob.book(run, "ann")
+        assert (await refusal(bob.book(run, "ben"))).reason == "BOOKER_LIMIT"
+        assert (await world.desk.train(run.train_id)).passengers_per_booker_max == 9

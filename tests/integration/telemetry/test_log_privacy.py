@@ -1,0 +1,162 @@
+"""No line of the log holds what people sent: neither names nor addresses, tokens or the database's password."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+import pytest
+
+from app.domain.refusals import InvalidField, Reason, Refusal
+from app.embedded.mongod import EmbeddedMongod
+from app.payments.ledger import DECLINES
+from app.rpc.guard import Guard
+from app.rpc.refusals import STATUS_CODES
+from app.telemetry.logs.calls import LoggedCalls
+from app.telemetry.logs.format import line_formatter
+from tests.support.clients import Person, Phone, Refused, Run, booking_request, refusal
+from tests.support.server_processes import a_run, server_process
+from tests.support.webhook_desk import WebhookDesk
+from tests.support.world import a_train, eventually
+
+METHOD = "/seatline.v1.BookingService/CreateBooking"
+NEEDLES = ("Wilhelmina", "Featherstone", "wilhelmina.f@example.org", "tok_n33dle", "hunter2", "h00k-token")
+EMAIL = "wilhelmina.f@example.org"
+SENT = " ".join(NEEDLES)
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the application has logged since, at any level."""
+    stream, logger = io.StringIO(), logging.getLogger("app")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(line_formatter(as_json=True))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+class _Aborted(Exception):  # noqa: N818 - as gRPC's own
+    """What ends a call that was aborted."""
+
+
+class _Context:
+    """As much of a call as the guard asks for."""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return (("x-seatline-user", EMAIL),)
+
+    async def read(self) -> bytes:
+        return SENT.encode()
+
+    async def abort(self, code: grpc.StatusCode, text: str, metadata: object) -> NoReturn:
+        raise _Aborted
+
+
+def _faults() -> list[BaseException]:
+    refused: list[BaseException] = [Refusal(reason, f"no: {SENT}", resource=("user", EMAIL)) for reason in Reason]
+    return [
+        *refused,
+        InvalidField("passengers[0].email", SENT),
+        ValueError(SENT),
+        KeyError(EMAIL),
+        asyncio.CancelledError(SENT),
+    ]
+
+
+@pytest.mark.parametrize("fault", _faults(), ids=lambda fault: str(getattr(fault, "reason", repr(fault)))[:20])
+async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_request(
+    fault: BaseException, lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    async def behavior(request: object, context: object) -> None:
+        raise fault
+
+    guard = Guard(
+        calls_in_flight_max=9,
+        call_seconds_max=9,
+        request_seconds_max=9,
+        is_available=lambda: True,
+        observer=LoggedCalls(99),
+    )
+    handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior, bytes.decode, str.encode))
+    with pytest.raises(_Aborted):
+        await asyncio.create_task(handler.stream_unary(None, _Context()))
+    (line,) = lines()
+    reason = fault.reason if isinstance(fault, Refusal) else Reason.INTERNAL
+    assert (line["method"], line["code"], line["reason"]) == (METHOD[1:], STATUS_CODES[reason].name, reason.value)
+    assert line["milliseconds"] >= 0
+    assert ("incident" in line) is not isinstance(fault, Refusal)
+    assert not [needle for needle in NEEDLES if needle in json.dumps(line)]
+
+
+async def test_refusals_of_a_real_server_leave_one_line_each_and_nothing_personal(
+    tmp_path: Path, mongod: EmbeddedMongod
+) -> None:
+    settings = {
+        "SEATLINE_MONGODB_URI": mongod.uri,
+        "SEATLINE_MONGODB_DATABASE": f"test_{uuid.uuid4().hex[:16]}",
+        "SEATLINE_LOG_LEVEL": "DEBUG",
+        "SEATLINE_WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
+    }
+    async with server_process(tmp_path / "data", "--with-worker", **settings) as server:
+        async with grpc.aio.insecure_channel(server.target) as channel:
+            run = await a_run(channel, "A1")
+            refused = [await refusal(call) for call in await _refused_calls(channel, run)]
+
+            async def are_told() -> bool:
+                return len(_told(server.said())) >= len(refused)
+
+            await eventually(are_told)
+        text = server.said()
+    assert sorted((line["code"], line.get("reason", "")) for line in _told(text)) == sorted(_says(one) for one in refused)
+    assert len({one.reason for one in refused}) >= 9
+    assert not [needle for needle in NEEDLES if needle.lower() in text.lower()]
+
+
+def _told(text: str) -> list[dict[str, Any]]:
+    return [line for line in map(json.loads, text.splitlines()) if "method" in line]
+
+
+def _says(one: Refused) -> tuple[str, str]:
+    return one.code.name, one.reason
+
+
+async def _refused_calls(channel: grpc.aio.Channel, run: Run) -> list[Awaitable[Any]]:
+    """Calls that are refused for all kinds of reasons, by somebody who is easily recognised."""
+    she = Person(first_name="Wilhelmina", last_name="Featherstone", email=EMAIL)
+    phone, nobody = Phone(channel, EMAIL), Phone(channel)
+    operator = WebhookDesk(channel, "desk", roles="operator")
+    await operator.create("http://127.0.0.1:1/hook?secret=h00k-token", "booking.*")
+    sold = await phone.book(run, she, payment_token="tok_n33dle", request_id="first-1")
+    gone = Run(train_id="Wilhelmina", travel_date=run.travel_date)
+    return [
+        phone.book(run, she),
+        phone.book(run, Person(first_name="Wilhelmina", last_name="Featherstone", email="Wilhelmina at home")),
+        phone.book(run, Person(first_name="W" * 500, last_name="Featherstone", email=EMAIL)),
+        phone.send(booking_request(run, Person(first_name="Joe", last_name="Featherstone", email=EMAIL), request_id="first-1")),
+        phone.book(run, "joe", payment_token=DECLINES),
+        phone.book(gone, she),
+        Phone(channel, "tom").book(run),
+        nobody.book(run, she),
+        Phone(channel, "Wilhelmina Featherstone@").book(run, she),
+        phone.booking("ZZZZZZ"),
+        phone.booking("Featherstone"),
+        Phone(channel, "joe").receipts_page(EMAIL),
+        phone.user(EMAIL),
+        phone.move(sold.reference, "joe"),
+        phone.update(sold.reference, she, mask=["passengers"], etag="hunter2"),
+        phone.create_train(a_train("A1", train_id="wilhelmina")),
+        operator.get("h00k-token"),
+        operator.train("Wilhelmina"),
+        operator.train("no-such-train"),
+    ]

@@ -1,0 +1,138 @@
+"""The metrics page: what it answers to whom, also to those who speak no HTTP, and what its port needs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from prometheus_client import CollectorRegistry, Counter
+
+from app.process.bootstrap import StartError
+from app.process.server import Server
+from app.store.driver import connect_mock
+from app.telemetry.metrics.port import CONNECTIONS_MAX, REQUEST_BYTES_MAX, MetricsPage
+from tests.support.metrics_scrapes import OPEN_METRICS, get
+from tests.support.world import eventually, serving, settings_for
+
+SECONDS_MAX = 10.0
+
+
+class Page:
+    """A page of one counter."""
+
+    def __init__(self) -> None:
+        self.is_ready = False
+        registry = CollectorRegistry()
+        Counter("tickets_total", "Tickets.", registry=registry).inc(3)
+        self.page = MetricsPage(registry, lambda: self.is_ready)
+
+    @property
+    def port(self) -> int:
+        return self.page.port
+
+    async def says(self, request: bytes) -> bytes:
+        """All that is answered to these bytes, after which nothing more is sent; nothing to who is sent away."""
+        reader, writer = await self.connect()
+        try:
+            writer.write(request)
+            writer.write_eof()
+            async with asyncio.timeout(SECONDS_MAX):
+                return await reader.read()
+        except OSError:
+            return b""
+        finally:
+            writer.close()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+
+@pytest_asyncio.fixture
+async def page() -> AsyncIterator[Page]:
+    made = Page()
+    await made.page.start("127.0.0.1", 0)
+    yield made
+    await made.page.stop()
+
+
+async def test_metrics_come_as_text_or_as_open_metrics(page: Page) -> None:
+    text = await get(page.port, "/metrics?name=all")
+    assert (text.status_code, text.headers["content-type"].split(";")[0]) == (200, "text/plain")
+    assert "tickets_total 3.0" in text.text
+    open_metrics = await get(page.port, "/metrics", OPEN_METRICS)
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
+    assert open_metrics.text.endswith("# EOF\n")
+
+
+async def test_probes_ask_whether_it_lives_and_whether_it_is_ready(page: Page) -> None:
+    assert [(await get(page.port, path)).status_code for path in ("/livez", "/readyz")] == [200, 503]
+    page.is_ready = True
+    assert [(await get(page.port, path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /secrets HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", b"405"),
+        (b"PRI * HTTP/2.0\r\n\r\n", b"400"),
+        (b"GET /metrics\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400"),
+        (b"GET /metrics HTTP/1.1\r\n", b"400"),
+        (b"", b"400"),
+        (b"GET /metrics HTTP/1.1\r\nx: " + b"a" * REQUEST_BYTES_MAX + b"\r\n\r\n", b"400"),
+    ],
+    ids=["path", "method", "version", "no version", "tls", "unfinished", "nothing", "too long"],
+)
+async def test_whatever_is_no_request_for_it_is_told_so(page: Page, request_: bytes, status: bytes) -> None:
+    assert (await page.says(request_)).startswith(b"HTTP/1.1 " + status)
+    assert (await get(page.port, "/livez")).status_code == 200
+
+
+async def test_those_who_connect_and_say_nothing_are_so_many_and_no_more(page: Page) -> None:
+    idle = [await page.connect() for _ in range(CONNECTIONS_MAX + 5)]
+    over: list[bytes | BaseException] = await asyncio.wait_for(
+        asyncio.gather(*(reader.read() for reader, _ in idle[CONNECTIONS_MAX:]), return_exceptions=True), SECONDS_MAX
+    )
+    assert all(one == b"" or isinstance(one, ConnectionError) for one in over)
+    for _, writer in idle:
+        writer.close()
+    await eventually(lambda: _answers(page))
+
+
+async def _answers(page: Page) -> bool:
+    return (await page.says(b"GET /livez HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_says_nothing_for_long_is_sent_away(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.telemetry.metrics.port.CONNECTION_SECONDS_MAX", 0.05)
+    reader, writer = await page.connect()
+    writer.write(b"GET /metrics HTTP/1.1\r\n")
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await asyncio.wait_for(reader.readexactly(1), SECONDS_MAX)
+    writer.close()
+
+
+async def test_a_port_in_use_stops_the_start_with_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StartError) as raised:
+            await Server.start(settings_for(metrics_listen=address), connect_mock())
+    assert str(raised.value).startswith(f"SEATLINE_METRICS_LISTEN: cannot listen on {address}: ")
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_server_lives_but_is_not_ready_while_its_database_is_away() -> None:
+    settings = settings_for("mongodb://127.0.0.1:9/", metrics_listen="127.0.0.1:0", mongodb_selection_seconds_max=0.1)
+    async with serving(settings) as world:
+        port = world.server.metrics_port
+        assert [(await get(port, path)).status_code for path in ("/livez", "/readyz")] == [200, 503]
+        assert "seatline_database_available 0.0" in (await get(port, "/metrics")).text
+
+
+async def test_without_an_address_nothing_is_shown() -> None:
+    async with serving(settings_for(), connect_mock()) as world:
+        assert world.server.metrics_port == 0

@@ -1,0 +1,176 @@
+"""An operator has a waiting list looked over by hand, while the service looks over it by itself. At two servers and a worker at
+once, everybody is promoted once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest_asyncio
+
+from app.embedded.mongod import EmbeddedMongod
+from app.pb.seatline.v1 import booking_pb2
+from app.usecases.outbox import Following
+from app.usecases.verification.report import Report
+from app.usecases.verification.runs import Verifying, sources_of
+from tests.support.clients import Run, people, refusal, seats_of
+from tests.support.world import TRAVEL_DATE, Clock, World, eventually, outcomes, serving, settings_for, usd
+
+WAITLISTED, CONFIRMED = booking_pb2.BOOKING_STATE_WAITLISTED, booking_pb2.BOOKING_STATE_CONFIRMED
+NOT_THERE = Run(train_id="es9014", travel_date=TRAVEL_DATE)
+
+
+async def test_an_operator_is_told_who_got_the_seats_of_a_hold_that_is_over(clock: Clock, world: World) -> None:
+    run = await world.run("A2")
+    await world.phone("jane").hold(run, 2)
+    waiting = [await world.phone(name).wait(run) for name in people("w", 3)]
+    assert list((await world.desk.promote(run)).promoted_references) == []
+    clock.ahead = timedelta(minutes=5)
+    told = await world.desk.promote(run)
+    assert list(told.promoted_references) == [one.reference for one in waiting[:2]]
+    assert told.waiting_count == 1
+    found = [await world.desk.booking(one.reference) for one in waiting]
+    assert [(one.state, seats_of(one)) for one in found] == [(CONFIRMED, ["A-1"]), (CONFIRMED, ["A-2"]), (WAITLISTED, [""])]
+    again = await world.desk.promote(run)
+    assert (list(again.promoted_references), again.waiting_count) == ([], 1)
+
+
+async def test_seats_that_a_correction_of_the_database_made_go_to_who_waits_once_an_operator_says_so(world: World) -> None:
+    run = await world.run("A1")
+    await world.phone("ann").book(run)
+    waiting = [await world.phone(name).wait(run) for name in ("ben", "cem")]
+    await world.settled()
+    coach = {"name": "2", "first": 2, "last": 2}
+    another = {"$push": {"sections.0.coaches": coach, "sections.0.sold_legs": 0}, "$inc": {"version": 1}}
+    await world.database["train_runs"].update_one({"_id": f"{run.train_id}:{run.travel_date}"}, another)
+    told = await world.desk.promote(run)
+    assert (list(told.promoted_references), told.waiting_count) == ([waiting[0].reference], 1)
+    assert seats_of(await world.desk.booking(waiting[0].reference)) == ["A-2"]
+
+
+async def test_nobody_but_operators_has_a_waiting_list_looked_over_and_only_that_of_a_run(world: World) -> None:
+    run = await world.run("A1")
+    assert (await refusal(world.phone("ann").promote(run))).says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
+    missing = await refusal(world.desk.promote(Run(train_id="none", travel_date=run.travel_date)))
+    assert missing.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
+    for wrong, field in ((Run(travel_date=run.travel_date), "train_id"), (Run(train_id="es9014"), "travel_date")):
+        assert (await refusal(world.desk.promote(wrong))).fields == (field,)
+
+
+# -- all at once, on a real database
+
+HOLDS = 12
+HOLD_SECONDS = 60
+WAITERS = 30
+
+
+class Office:
+    """Two servers, and a third process's part: a worker, which tidies by itself once a second, and here also when told to."""
+
+    def __init__(self, first: World, second: World, third: World, clock: Clock) -> None:
+        self.servers, self.clock, self.database = (first, second), clock, first.database
+        self.store = third.server.store
+        self._following = Following(self.store, third.server.paying, _nobody_listens, lambda: None, clock.now, time.monotonic)
+        third.server.start_work()
+
+    async def promote_and_tidy_at_once(self, run: Run, tidies: int, *more: Awaitable[object]) -> list[set[str]]:
+        """Everybody looks over the line at the same moment; gives whom each server said it promoted.
+
+        Without `tidies` the worker keeps to its own beat: it is nearer to the database, and would mostly be the first.
+        """
+        by_hand = [outcomes([server.desk.promote(run) for _ in range(3)]) for server in self.servers]
+        tidied = [self._following.tidy() for _ in range(tidies)]
+        told = (await asyncio.gather(*by_hand, *tidied, *more))[: len(by_hand)]
+        return [{one for answer in answers for one in answer.promoted_references} for answers in told]
+
+    async def verify(self) -> Report:
+        """What `seatline verify` finds, without any patience."""
+        return await Verifying(sources_of(self.database, self.clock.now), timedelta(0)).verify()
+
+
+async def _nobody_listens(events: object) -> None:
+    del events
+
+
+@pytest_asyncio.fixture
+async def office(clock: Clock, real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[Office]:
+    settings = settings_for(mongod.uri, real_world.database.name)
+    async with serving(settings) as second, serving(settings) as third:
+        yield Office(real_world, second, third, clock)
+
+
+async def test_however_many_promote_at_once_each_waiter_gets_one_seat_one_event_and_pays_once(office: Office) -> None:
+    first, second = office.servers
+    run = await first.run(f"A1 B{HOLDS}", fares={"A": usd(50), "B": usd(20)}, hold_percent_max=100)
+    await first.phone("ann").book(run, section="A")
+    for number in range(1, HOLDS + 1):
+        await first.phone(f"holder{number}").hold(run, section="B", seconds=HOLD_SECONDS * number)
+    names = people("w", WAITERS)
+    waiting = [(await office.servers[number % 2].phone(name).wait(run)).reference for number, name in enumerate(names)]
+    promoted, by_hand = 0, set[str]()
+    for number in range(1, HOLDS + 1):
+        office.clock.ahead = timedelta(seconds=HOLD_SECONDS * number + 1)
+        # In every third round, the last who got a seat gives it back meanwhile: two seats come free at once.
+        leaving = [second.phone(names[promoted - 1]).cancel(waiting[promoted - 1])] if number % 3 == 0 else []
+        told = await office.promote_and_tidy_at_once(run, 2 * (number % 2), *leaving)
+        had, promoted = promoted, promoted + 1 + len(leaving)
+        assert not told[0] & told[1], "two servers promoted one and the same"
+        assert told[0] | told[1] <= set(waiting[had:promoted])
+        by_hand |= told[0] | told[1]
+        kept = await first.kept_run(run)
+        assert sorted(place[0] for place in kept["waiting"].values()) == sorted(waiting[promoted:])
+
+    assert promoted == HOLDS + HOLDS // 3
+    assert by_hand, "the worker was always the first; this proves little"
+    await _all_is_done(office, run)
+    await _is_promoted_and_paid_once(office, run, waiting[:promoted], waiting[promoted:])
+
+
+async def _all_is_done(office: Office, run: Run) -> None:
+    """Returns once nothing that `seatline verify` looks at is wrong, nor under way; fails with what is."""
+
+    async def is_clean() -> bool:
+        for server in office.servers:
+            await server.settled()
+        await office.store.runs.settle_left(f"{run.train_id}:{run.travel_date}")
+        findings[:] = (await office.verify()).findings
+        return not findings
+
+    findings: list[object] = []
+    try:
+        await eventually(is_clean)
+    except AssertionError:
+        raise AssertionError(findings) from None
+
+
+async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[str], waiting: list[str]) -> None:
+    server = office.servers[0]
+    events = Counter((one["type"], one["subject"]) for one in await server.events(run))
+    assert {one: events["booking.promoted", one] for one in (*promoted, *waiting)} == {
+        **dict.fromkeys(promoted, 1),
+        **dict.fromkeys(waiting, 0),
+    }
+    assert sum(count for (kind, _), count in events.items() if kind == "hold.expired") == HOLDS
+    seats = {seat for seat, _ in await server.desk.section(run, "B")}
+    assert seats == {f"B-{number}" for number in range(1, HOLDS + 1)}
+    entries = await _ledger_entries(office)
+    for reference in promoted:
+        entry = entries[reference]
+        given_back = sum(one["amount_minor"] for one in entry["refunds"])
+        is_cancelled = events["booking.cancelled", reference] == 1
+        # A place for any section costs the dearer fare; the cheaper seat gives the difference back, leaving early all of it.
+        assert (entry["captured_minor"], given_back) == (5_000, 5_000 if is_cancelled else 3_000)
+
+
+async def _ledger_entries(office: Office) -> dict[str, dict[str, Any]]:
+    """What the ledger holds for each booking, by reference."""
+    kept = {name: await office.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
+    ledger = {one["_id"]: one for one in kept["ledger"]}
+    payments = {one["_id"]: ledger[one["authorization_id"]] for one in kept["payments"]}
+    return {one["_id"]: payments[one["payment_id"]] for one in kept["bookings"]}

@@ -1,0 +1,64 @@
+"""An event on its whole way: from the commit that made it, through the store, to a receiver that at first is out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+from standardwebhooks import Webhook as Verifier
+
+from app.domain.events import Event, EventType, event_id
+from app.domain.webhooks import Delivery, DeliveryState, after_attempt, check_url, deliveries_of, make_webhook
+from app.notifications.cloud_events import encode
+from app.notifications.secrets import make_secret
+from app.notifications.webhook import WebhookSender
+from app.store.driver import connect_mock
+from app.store.webhooks import WebhookDeliveries, Webhooks, make_webhook_indexes
+from tests.support.webhook_receiver import LOOPBACK, answering, receiving
+
+SECRET = make_secret(bytes(range(32)))
+RUN = "es9014:2026-09-01"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_same_id() -> None:
+    database = connect_mock()["test"]
+    await make_webhook_indexes(database)
+    webhooks, deliveries = Webhooks(database), WebhookDeliveries(database)
+    now = _now()
+    event = Event(event_id(RUN, 3, 0), EventType.BOOKING_CONFIRMED, RUN, 3, now, "7QK2MZ", {"reference": "7QK2MZ"})
+    answers = iter([answering(503, b"out of order"), answering(204)])
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await next(answers)(writer)
+
+    async def deliver(moment: datetime) -> Delivery:
+        (due,) = await deliveries.due("w1", moment, 10)
+        claimed = await deliveries.claim(due, moment + timedelta(seconds=30))
+        assert claimed is not None
+        webhook = await webhooks.get(claimed.webhook_id)
+        assert webhook is not None
+        outcome = await sender.send(webhook, event.event_id, encode(event), _now())
+        after = after_attempt(claimed, outcome, moment, 0.5)
+        assert await deliveries.record(after)
+        return after
+
+    async with receiving(answer) as receiver, WebhookSender(allow_private_addresses=True) as sender:
+        url = check_url(f"http://{LOOPBACK}:{receiver.port}/hook", "webhook.url")
+        await webhooks.create(make_webhook("w1", url, ("booking.*",), SECRET, now))
+        await deliveries.insert_missing(deliveries_of(event, await webhooks.list_active()))
+        failed = await deliver(now)
+        assert failed.state is DeliveryState.PENDING
+        assert failed.next_attempt_time is not None
+        delivered = await deliver(failed.next_attempt_time)
+    assert delivered.state is DeliveryState.DELIVERED
+    assert [attempt.status for attempt in delivered.attempts] == [503, 204]
+    assert await deliveries.get(delivered.delivery_id) == delivered
+    assert {request.headers["webhook-id"] for request in receiver.received} == {event.event_id}
+    for request in receiver.received:
+        assert Verifier(SECRET).verify(request.body, request.headers)["type"] == "com.seatline.booking.confirmed.v1"
+    assert json.loads(receiver.received[0].body)["data"] == {"reference": "7QK2MZ"}

@@ -1,0 +1,389 @@
+"""Webhooks over the wire: made once, changed by whoever has seen the newest, and their secret told only when it is new."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+
+from app.domain.webhooks import WEBHOOKS_MAX, Outcome, OutcomeKind, after_attempt, deliveries_of, make_webhook
+from app.embedded.mongod import EmbeddedMongod
+from app.pb.seatline.v1 import webhook_pb2
+from app.process.server import present_moment
+from tests.support.clients import refusal
+from tests.support.webhook_desk import URL, WebhookDesk, an_event, the_desk
+from tests.support.world import World, serving, settings_for
+
+UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
+NOT_PERMITTED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
+NOT_FOUND = (grpc.StatusCode.NOT_FOUND, "WEBHOOK_NOT_FOUND")
+STALE = (grpc.StatusCode.ABORTED, "ETAG_STALE")
+INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+ACTIVE, DISABLED = webhook_pb2.WEBHOOK_STATE_ACTIVE, webhook_pb2.WEBHOOK_STATE_DISABLED
+UNKNOWN = "0123456789abcdef"
+
+
+# -- who may
+
+
+@pytest.mark.parametrize(("name", "roles", "says"), [("", "operator", UNNAMED), ("jane", "admin", NOT_PERMITTED)])
+async def test_only_operators_have_to_do_with_webhooks_whatever_they_ask(
+    world: World, name: str, roles: str, says: tuple[grpc.StatusCode, str]
+) -> None:
+    made = await the_desk(world).create()
+    phone = WebhookDesk(world.channel, name, roles)
+    for webhook_id in (made.webhook_id, UNKNOWN, "not an id"):
+        for call in (
+            phone.create("not a url"),
+            phone.get(webhook_id),
+            phone.list_page(page_size=-1),
+            phone.change(webhook_id, mask=["secret"]),
+            phone.delete(webhook_id),
+            phone.rotate(webhook_id),
+            phone.deliveries_page(webhook_id),
+        ):
+            assert (await refusal(call)).says == says
+    assert len((await the_desk(world).list_page()).webhooks) == 1
+
+
+async def test_a_webhook_that_is_not_there_is_not_found(world: World) -> None:
+    desk = the_desk(world)
+    for call in (
+        desk.get(UNKNOWN),
+        desk.change(UNKNOWN, mask=["url"], url=URL),
+        desk.delete(UNKNOWN, etag="1"),
+        desk.rotate(UNKNOWN),
+        desk.deliveries_page(UNKNOWN),
+    ):
+        refused = await refusal(call)
+        assert (refused.says, refused.resource) == (NOT_FOUND, ("webhook", UNKNOWN))
+
+
+@pytest.mark.parametrize("webhook_id", ["", "w1", UNKNOWN.upper(), f"{UNKNOWN}0", "../../secret"])
+async def test_what_cannot_be_a_webhooks_id_is_refused(world: World, webhook_id: str) -> None:
+    desk = the_desk(world)
+    for call in (
+        desk.get(webhook_id),
+        desk.change(webhook_id, mask=["url"], url=URL),
+        desk.delete(webhook_id),
+        desk.rotate(webhook_id),
+        desk.deliveries_page(webhook_id),
+    ):
+        refused = await refusal(call)
+        assert (refused.says, refused.fields) == (INVALID, ("webhook_id",))
+
+
+# -- making
+
+
+async def test_a_webhook_is_made_as_it_was_asked_for_and_its_secret_is_told_then_alone(world: World) -> None:
+    desk = the_desk(world)
+    made = await desk.create(URL, "booking.*", "run.cancelled")
+    assert (made.url, list(made.event_types), made.state, made.etag) == (URL, ["booking.*", "run.cancelled"], ACTIVE, "1")
+    assert made.secret.startswith("whsec_")
+    assert made.create_time == made.update_time
+    assert made.create_time.seconds > 0
+    assert not made.HasField("previous_secret_expire_time")
+    found = await desk.get(made.webhook_id)
+    assert found.secret == ""
+    assert list((await desk.list_page()).webhooks) == [found]
+    found.secret = made.secret
+    assert found == made
+
+
+async def test_the_same_request_makes_one_webhook_and_tells_its_secret_again(world: World) -> None:
+    desk = the_desk(world)
+    first = await desk.create(request_id="r1")
+    assert await desk.create(request_id="r1") == first
+    changed = await desk.change(first.webhook_id, mask=["url"], url="https://new.example.com/")
+    assert (await desk.create(request_id="r1")).url == changed.url
+    refused = await refusal(desk.create(URL, "booking.*", request_id="r1"))
+    assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+    assert refused.resource == ("webhook", first.webhook_id)
+    assert len((await desk.list_page()).webhooks) == 1
+
+
+async def test_the_same_request_sent_many_times_at_once_makes_one_webhook(world: World) -> None:
+    desk = the_desk(world)
+    made = await asyncio.gather(*(desk.create(request_id="r1") for _ in range(8)))
+    assert len({(one.webhook_id, one.secret) for one in made}) == 1
+
+
+async def test_a_request_of_somebody_else_is_another(world: World) -> None:
+    other = WebhookDesk(world.channel, "olga", roles="operator")
+    mine, theirs = await the_desk(world).create(request_id="r1"), await other.create(request_id="r1")
+    assert mine.webhook_id != theirs.webhook_id
+    assert mine.secret != theirs.secret
+
+
+async def test_a_dry_run_makes_no_webhook_and_has_no_secret(world: World) -> None:
+    desk = the_desk(world)
+    tried = await desk.create(request_id="r1", validate_only=True)
+    assert (tried.url, tried.secret, tried.state) == (URL, "", ACTIVE)
+    assert (tried.validate_only, tried.etag, tried.HasField("create_time"), tried.HasField("update_time")) == (
+        True,
+        "",
+        False,
+        False,
+    )
+    assert len((await desk.list_page()).webhooks) == 0
+    made = await desk.create(request_id="r1")
+    assert made.webhook_id == tried.webhook_id
+    again, there = await desk.create(request_id="r1", validate_only=True), await desk.get(made.webhook_id)
+    assert (again.validate_only, there.validate_only, made.validate_only) == (True, False, False)
+    there.validate_only = True
+    assert again == there
+    refused = await refusal(desk.create("https://other.example.com/", request_id="r1", validate_only=True))
+    assert refused.reason == "REQUEST_ID_REUSED"
+
+
+async def test_there_are_as_many_webhooks_as_may_be(world: World) -> None:
+    desk = the_desk(world)
+    for number in range(WEBHOOKS_MAX - 1):
+        await world.server.store.webhooks.create(make_webhook(f"{number:016x}", URL, (), "whsec_MQ==", present_moment()))
+    last = await desk.create(request_id="last")
+    for validate_only in (False, True):
+        refused = await refusal(desk.create(validate_only=validate_only))
+        assert refused.says == (grpc.StatusCode.RESOURCE_EXHAUSTED, "WEBHOOKS_FULL")
+        assert refused.retry_seconds > 0
+    assert await desk.create(request_id="last") == last
+    await desk.delete(last.webhook_id)
+    assert (await desk.create()).secret
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("webhook.url", webhook_pb2.Webhook()),
+        ("webhook.url", webhook_pb2.Webhook(url="ftp://example.com/")),
+        ("webhook.url", webhook_pb2.Webhook(url="https://jane:pw@example.com/")),
+        ("webhook.url", webhook_pb2.Webhook(url="http://2130706433/")),
+        ("webhook.url", webhook_pb2.Webhook(url="http://169.254.169.254/latest/meta-data")),
+        ("webhook.url", webhook_pb2.Webhook(url="https://localhost:8080/")),
+        ("webhook.url", webhook_pb2.Webhook(url="https://hooks.invalid/")),
+        ("webhook.url", webhook_pb2.Webhook(url=f"https://example.com/{'x' * 2_000}")),
+        ("webhook.event_types[1]", webhook_pb2.Webhook(url=URL, event_types=["booking.*", "booking.eaten"])),
+        ("webhook.event_types[2]", webhook_pb2.Webhook(url=URL, event_types=["hold.*", "run.*", "hold.*"])),
+        ("webhook.state", webhook_pb2.Webhook(url=URL, state=DISABLED)),
+        ("webhook.state", webhook_pb2.Webhook(url=URL, state=7)),  # type: ignore[arg-type]  # newer than this service
+    ],
+)
+async def test_a_webhook_that_makes_no_sense_is_refused_under_its_field(
+    world: World, field: str, wanted: webhook_pb2.Webhook
+) -> None:
+    refused = await refusal(the_desk(world).create_as(wanted))
+    assert (refused.says, refused.fields) == (INVALID, (field,))
+
+
+@pytest.mark.parametrize("request_id", ["with blank", "x" * 65])
+async def test_a_request_id_that_is_none_is_refused(world: World, request_id: str) -> None:
+    refused = await refusal(the_desk(world).create(request_id=request_id))
+    assert (refused.says, refused.fields) == (INVALID, ("request_id",))
+
+
+async def test_what_only_the_service_says_of_a_webhook_is_not_read(world: World) -> None:
+    wanted = webhook_pb2.Webhook(webhook_id=UNKNOWN, url=URL, secret="whsec_bWluZQ==", etag="9", state=ACTIVE)
+    made = await the_desk(world).create_as(wanted)
+    assert (made.webhook_id != UNKNOWN, made.secret != wanted.secret, made.etag) == (True, True, "1")
+
+
+# -- changing
+
+
+async def test_only_what_the_mask_names_changes(world: World) -> None:
+    desk = the_desk(world)
+    made = await desk.create(URL, "booking.*")
+    new = "http://[2606:4700:4700::1111]:8080/"
+    changed = await desk.change(made.webhook_id, mask=["url"], url=new, event_types=["nonsense"], state=7)
+    assert (changed.url, list(changed.event_types), changed.state) == (new, ["booking.*"], ACTIVE)
+    assert changed.etag == "2"
+    assert changed.secret == ""
+    changed = await desk.change(made.webhook_id, mask=["state", "event_types"], state=DISABLED)
+    assert (changed.url, list(changed.event_types), changed.state, changed.etag) == (new, [], DISABLED, "3")
+    assert await desk.get(made.webhook_id) == changed
+
+
+async def test_without_a_mask_all_that_can_change_is_read(world: World) -> None:
+    desk = the_desk(world)
+    made = await desk.create(URL, "booking.*")
+    refused = await refusal(desk.change(made.webhook_id, url=URL))
+    assert (refused.says, refused.fields) == (INVALID, ("webhook.state",)), "who forgets it does not disable the webhook"
+    changed = await desk.change(made.webhook_id, url=URL, event_types=["hold.*"], state=DISABLED)
+    assert (list(changed.event_types), changed.state) == (["hold.*"], DISABLED)
+
+
+async def test_a_change_that_changes_nothing_leaves_the_etag(world: World) -> None:
+    desk = the_desk(world)
+    made = await desk.create(URL, "booking.*")
+    same = await desk.change(made.webhook_id, url=URL, event_types=["booking.*"], state=ACTIVE)
+    assert (same.etag, same.update_time) == (made.etag, made.update_time)
+
+
+@pytest.mark.parametrize(
+    ("field", "mask", "values"),
+    [
+        ("update_mask.paths[1]", ["url", "secret"], {"url": URL}),
+        ("update_mask.paths[0]", ["*"], {"url": URL}),
+        ("webhook.url", ["url"], {}),
+        ("webhook.url", ["url"], {"url": "example.com"}),
+        ("webhook.event_types[0]", ["event_types"], {"event_types": ["*"]}),
+        ("webhook.state", ["state"], {}),
+    ],
+)
+async def test_a_change_that_makes_no_sense_is_refused_under_its_field(
+    world: World, field: str, mask: list[str], values: dict[str, Any]
+) -> None:
+    desk = the_desk(world)
+    made = await desk.create()
+    refused = await refusal(desk.change(made.webhook_id, mask=mask, **values))
+    assert (refused.says, refused.fields) == (INVALID, (field,))
+    assert (await desk.get(made.webhook_id)).etag == "1"
+
+
+async def test_whoever_has_not_seen_the_newest_changes_nothing(world: World) -> None:
+    desk = the_desk(world)
+    made = await desk.create()
+    newer = await desk.change(made.webhook_id, mask=["url"], url="https://new.example.com/", etag=made.etag)
+    for call in (
+        desk.change(made.webhook_id, mask=["url"], url=URL, etag=made.etag),
+        desk.rotate(made.webhook_id, etag=made.etag),
+        desk.delete(made.webhook_id, etag=made.etag),
+        desk.delete(made.webhook_id, etag="nonsense"),
+    ):
+        assert (await refusal(call)).says == STALE
+    assert await desk.get(made.webhook_id) == newer
+    await desk.delete(made.webhook_id, etag=newer.etag)
+    assert (await refusal(desk.get(made.webhook_id))).says == NOT_FOUND
+
+
+async def test_changes_at_once_without_an_etag_are_all_made(real_world: World) -> None:
+    desk = the_desk(real_world)
+    made = await desk.create()
+    await asyncio.gather(
+        desk.change(made.webhook_id, mask=["url"], url="https://new.example.com/"),
+        desk.change(made.webhook_id, mask=["event_types"], event_types=["hold.*"]),
+        desk.change(made.webhook_id, mask=["state"], state=DISABLED),
+        desk.rotate(made.webhook_id),
+    )
+    found = await desk.get(made.webhook_id)
+    assert (found.url, list(found.event_types), found.state) == ("https://new.example.com/", ["hold.*"], DISABLED)
+    assert (found.HasField("previous_secret_expire_time"), found.etag) == (True, "5")
+
+
+async def test_changes_at_once_with_the_same_etag_are_made_once(real_world: World) -> None:
+    desk = the_desk(real_world)
+    made = await desk.create()
+    calls = [desk.rotate(made.webhook_id, etag=made.etag) for _ in range(8)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(one, webhook_pb2.Webhook) for one in found) == 1
+    assert (await desk.get(made.webhook_id)).etag == "2"
+
+
+async def test_a_new_secret_is_told_and_the_old_one_lasts_for_a_day(world: World) -> None:
+    desk = the_desk(world)
+    made = await desk.create()
+    rotated = await desk.rotate(made.webhook_id, etag=made.etag)
+    assert rotated.secret.startswith("whsec_")
+    assert rotated.secret != made.secret
+    lasts = rotated.previous_secret_expire_time.ToDatetime() - rotated.update_time.ToDatetime()
+    assert lasts == timedelta(days=1)
+    assert (await desk.get(made.webhook_id)).secret == ""
+    kept = await world.server.store.webhooks.get(made.webhook_id)
+    assert kept is not None
+    assert (kept.secret, kept.previous_secret) == (rotated.secret, made.secret)
+
+
+# -- lists
+
+
+async def test_webhooks_come_page_by_page(world: World) -> None:
+    desk = the_desk(world)
+    made = sorted([(await desk.create()).webhook_id for _ in range(5)])
+    pages, token = [], ""
+    for _ in range(3):
+        page = await desk.list_page(page_size=2, page_token=token)
+        pages.append([one.webhook_id for one in page.webhooks])
+        token = page.next_page_token
+        assert {one.secret for one in page.webhooks} == {""}
+    assert (pages, token) == ([made[:2], made[2:4], made[4:]], "")
+
+
+async def _with_deliveries(world: World, count: int) -> str:
+    """A webhook with that many deliveries of events, each a second older than the one before."""
+    made = await the_desk(world).create()
+    webhook = await world.server.store.webhooks.get(made.webhook_id)
+    assert webhook is not None
+    moment = present_moment() + timedelta(seconds=count)
+    events = [an_event(number, time=moment - timedelta(seconds=number)) for number in range(count)]
+    await world.server.store.deliveries.insert_missing([one for event in events for one in deliveries_of(event, [webhook])])
+    return made.webhook_id
+
+
+async def test_deliveries_come_page_by_page_the_newest_events_first(world: World) -> None:
+    desk, webhook_id = the_desk(world), await _with_deliveries(world, 5)
+    await _with_deliveries(world, 3)
+    first = await desk.deliveries_page(webhook_id, page_size=3)
+    second = await desk.deliveries_page(webhook_id, page_size=3, page_token=first.next_page_token)
+    found = [one.event_id for one in (*first.deliveries, *second.deliveries)]
+    assert found == [an_event(number).event_id for number in range(5)]
+    assert (len(first.deliveries), second.next_page_token) == (3, "")
+
+
+async def test_a_delivery_tells_of_all_its_attempts(world: World) -> None:
+    desk, webhook_id = the_desk(world), await _with_deliveries(world, 1)
+    (waiting,) = await desk.deliveries(webhook_id)
+    assert waiting.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
+    assert (waiting.event_type, waiting.webhook_id) == ("booking.confirmed", webhook_id)
+    assert waiting.next_attempt_time == waiting.event_time
+    store, now = world.server.store.deliveries, present_moment()
+    delivery = await store.get(waiting.delivery_id)
+    assert delivery is not None
+    failed = after_attempt(delivery, Outcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0)
+    await store.record(failed)
+    await store.record(after_attempt(failed, Outcome(OutcomeKind.GONE, 410), now, 0.0))
+    (ended,) = await desk.deliveries(webhook_id)
+    assert ended.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_FAILED
+    assert not ended.HasField("next_attempt_time")
+    assert [(one.outcome, one.http_status, one.detail) for one in ended.attempts] == [
+        (webhook_pb2.WEBHOOK_ATTEMPT_OUTCOME_FAILED, 503, "out of order"),
+        (webhook_pb2.WEBHOOK_ATTEMPT_OUTCOME_GONE, 410, ""),
+    ]
+    assert ended.attempts[0].time.ToDatetime(tzinfo=now.tzinfo) == now
+
+
+async def test_a_page_token_of_another_list_is_refused(world: World) -> None:
+    desk, mine = the_desk(world), await _with_deliveries(world, 3)
+    other = await _with_deliveries(world, 3)
+    token = (await desk.deliveries_page(mine, page_size=1)).next_page_token
+    for call in (
+        desk.deliveries_page(other, page_token=token),
+        desk.list_page(page_token=token),
+        desk.deliveries_page(mine, page_token="nonsense"),
+    ):
+        refused = await refusal(call)
+        assert (refused.says, refused.fields) == (INVALID, ("page_token",))
+    for call in (desk.list_page(page_size=-1), desk.deliveries_page(mine, page_size=-1)):
+        refused = await refusal(call)
+        assert (refused.says, refused.fields) == (INVALID, ("page_size",))
+
+
+async def test_looking_at_webhooks_and_changing_them_reads_no_whole_collection(mongod: EmbeddedMongod) -> None:
+    async with serving(settings_for(mongod.uri)) as world:
+        desk, database = the_desk(world), world.database
+        webhook_id = await _with_deliveries(world, 3)
+        await database.command("profile", 2)
+        await desk.get(webhook_id)
+        await desk.deliveries_page(webhook_id, page_size=2)
+        await desk.change(webhook_id, mask=["state"], state=DISABLED)
+        await desk.rotate(webhook_id)
+        await desk.list_page()
+        await desk.delete(webhook_id)
+        await database.command("profile", 0)
+        profiled = await database["system.profile"].find({"ns": {"$regex": "webhook"}}).to_list(1_000)
+        await database.client.drop_database(database.name)
+    plans = {(entry["ns"].partition(".")[2], entry["planSummary"]) for entry in profiled if "planSummary" in entry}
+    assert {collection for collection, _ in plans} == {"webhooks", "webhook_deliveries"}
+    assert [plan for plan in plans if "COLLSCAN" in plan[1]] == []

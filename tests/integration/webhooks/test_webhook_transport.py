@@ -1,0 +1,272 @@
+"""Sending to webhooks over real connections: what receivers get, and what comes of those that are slow, odd or hostile."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from standardwebhooks import Webhook as Verifier
+
+from app.domain.webhooks import Outcome, OutcomeKind, Webhook, make_webhook
+from app.notifications.secrets import make_secret
+from app.notifications.webhook import DETAIL_LENGTH_MAX, WebhookSender
+from tests.support.webhook_receiver import (
+    LOOPBACK,
+    Answer,
+    Receiver,
+    answering,
+    never_ending,
+    receiving,
+    saying,
+)
+from tests.support.world import eventually
+
+SECRET = make_secret(bytes(range(32)))
+EVENT_ID = "es9014:2026-09-01:12:0"
+BODY = '{"id":"es9014:2026-09-01:12:0","data":{"name":"Žofie"}}'.encode()
+# Time enough for an answer over loopback on a busy machine, and little enough to wait for its end.
+SHORT_SECONDS = 0.3
+MODERATE_SECONDS = 20.0
+
+
+def a_webhook(receiver: Receiver, path: str = "/hook?token=quiet") -> Webhook:
+    return make_webhook("w1", f"http://{LOOPBACK}:{receiver.port}{path}", (), SECRET, datetime.now(UTC))
+
+
+def a_sender(**chosen: Any) -> WebhookSender:
+    return WebhookSender(**{"allow_private_addresses": True, "timeout_seconds": MODERATE_SECONDS, **chosen})
+
+
+async def sent(sender: WebhookSender, receiver: Receiver) -> Outcome:
+    return await sender.send(a_webhook(receiver), EVENT_ID, BODY, datetime.now(UTC))
+
+
+async def sent_to(answer: Answer, **chosen: Any) -> Outcome:
+    """What comes of sending once to a receiver that answers like this."""
+    async with receiving(answer) as receiver, a_sender(**chosen) as sender:
+        return await sent(sender, receiver)
+
+
+@pytest_asyncio.fixture
+async def pleased() -> AsyncIterator[Receiver]:
+    """A receiver that is happy with everything."""
+    async with receiving(answering(200, b"thanks")) as receiver:
+        yield receiver
+
+
+# -- what receivers get
+
+
+async def test_a_receiver_gets_the_event_as_it_is_with_a_signature_that_it_can_verify(pleased: Receiver) -> None:
+    async with a_sender() as sender:
+        outcome = await sent(sender, pleased)
+    assert outcome == Outcome(OutcomeKind.DELIVERED, 200, "thanks")
+    (request,) = pleased.received
+    assert request.line == "POST /hook?token=quiet HTTP/1.1"
+    assert request.body == BODY
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    assert request.headers["host"] == f"{LOOPBACK}:{pleased.port}"
+    assert request.headers["webhook-id"] == EVENT_ID
+    assert Verifier(SECRET).verify(request.body, request.headers)["data"] == {"name": "Žofie"}
+
+
+async def test_several_events_to_one_receiver_share_a_connection(pleased: Receiver) -> None:
+    async with a_sender() as sender:
+        for _ in range(5):
+            assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+    assert len(pleased.received) == 5
+    assert pleased.connections == 1
+
+
+async def test_a_receiver_that_hangs_up_after_each_answer_gets_the_next_event_all_the_same() -> None:
+    async with receiving(answering(204, connection="close")) as receiver, a_sender() as sender:
+        assert [(await sent(sender, receiver)).status for _ in range(3)] == [204] * 3
+        assert receiver.connections == 3
+
+
+async def test_cookies_of_a_receiver_are_not_kept() -> None:
+    async with receiving(answering(200, set_cookie="a=b; Path=/")) as receiver, a_sender() as sender:
+        await sent(sender, receiver)
+        await sent(sender, receiver)
+        assert ["cookie" in request.headers for request in receiver.received] == [False, False]
+
+
+async def test_proxies_of_the_environment_are_not_asked(pleased: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with receiving(answering(200)) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://{LOOPBACK}:{proxy.port}")
+        async with a_sender() as sender:
+            assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+        assert proxy.connections == 0
+
+
+async def test_addresses_of_receivers_are_not_logged(pleased: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with a_sender() as sender:
+        await sent(sender, pleased)
+    assert "token" not in caplog.text
+
+
+# -- what receivers answer
+
+
+async def test_a_receiver_that_is_gone_says_so() -> None:
+    outcome = await sent_to(answering(410, b"no longer here"))
+    assert outcome == Outcome(OutcomeKind.GONE, 410, "no longer here")
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
+async def test_a_receiver_that_fails_may_be_tried_again(status: int) -> None:
+    outcome = await sent_to(answering(status, b"out of\norder"))
+    assert outcome == Outcome(OutcomeKind.FAILED, status, "out of order")
+
+
+async def test_a_receiver_that_asks_for_a_pause_is_heard() -> None:
+    assert (await sent_to(answering(503, retry_after="120"))).retry_after_seconds == 120
+
+
+async def test_a_redirect_is_not_followed(pleased: Receiver) -> None:
+    location = f"http://{LOOPBACK}:{pleased.port}/elsewhere"
+    outcome = await sent_to(answering(307, location=location))
+    assert outcome == Outcome(OutcomeKind.FAILED, 307, f"redirects are not followed; to {location}")
+    assert pleased.connections == 0
+
+
+async def test_nothing_but_the_beginning_of_an_answer_without_end_is_read() -> None:
+    head = b"HTTP/1.1 500 Oops\r\ntransfer-encoding: chunked\r\n\r\n"
+    started = time.monotonic()
+    outcome = await sent_to(never_ending(head, b"10000\r\n" + b"x" * 65_536 + b"\r\n"))
+    assert time.monotonic() - started < MODERATE_SECONDS
+    assert (outcome.status, outcome.detail) == (500, "x" * (DETAIL_LENGTH_MAX - 1) + "…")
+
+
+async def test_a_compressed_answer_is_not_unpacked() -> None:
+    outcome = await sent_to(answering(500, gzip.compress(b"word " * 1_000_000), content_encoding="gzip"))
+    assert outcome.status == 500
+    assert "word word" not in outcome.detail
+
+
+# -- receivers that are slow
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [never_ending(b""), never_ending(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), never_ending(b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["silent", "never done with its headers", "continuing for ever"],
+)
+async def test_a_receiver_that_does_not_answer_in_time_fails(answer: Answer) -> None:
+    outcome = await sent_to(answer, timeout_seconds=SHORT_SECONDS)
+    assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
+    assert outcome.detail == "no answer within 0.3 s"
+
+
+async def test_a_receiver_that_says_yes_and_then_drips_has_said_yes() -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    started = time.monotonic()
+    outcome = await sent_to(never_ending(head, b"1\r\ny\r\n"), timeout_seconds=SHORT_SECONDS)
+    assert (outcome.kind, outcome.status) == (OutcomeKind.DELIVERED, 200)
+    assert time.monotonic() - started < MODERATE_SECONDS
+
+
+async def test_receivers_that_do_not_answer_hold_no_place_for_ever(pleased: Receiver) -> None:
+    async with receiving(never_ending(b"")) as silent, a_sender(sends_max=2, timeout_seconds=SHORT_SECONDS) as sender:
+        failed = await asyncio.gather(*(sent(sender, silent) for _ in range(6)))
+        assert {outcome.kind for outcome in failed} == {OutcomeKind.FAILED}
+        assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+
+
+async def test_waiting_for_a_slow_receiver_to_be_done_takes_none_of_the_time_of_the_next(pleased: Receiver) -> None:
+    async with receiving(never_ending(b"")) as silent, a_sender(sends_max=1, timeout_seconds=SHORT_SECONDS) as sender:
+        slow, *others = await asyncio.gather(*(sent(sender, receiver) for receiver in (silent, pleased, pleased)))
+    assert slow.kind is OutcomeKind.FAILED
+    assert [outcome.kind for outcome in others] == [OutcomeKind.DELIVERED] * 2
+
+
+async def test_no_more_is_sent_at_a_time_than_is_allowed() -> None:
+    open_gate = asyncio.Event()
+    waiting = [0, 0]  # now, most
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        waiting[:] = waiting[0] + 1, max(waiting[1], waiting[0] + 1)
+        if waiting[0] == 3:
+            open_gate.set()
+        await open_gate.wait()
+        waiting[0] -= 1
+        await answering(204)(writer)
+
+    async with receiving(answer) as receiver, a_sender(sends_max=3) as sender:
+        found = await asyncio.gather(*(sent(sender, receiver) for _ in range(12)))
+        assert {outcome.status for outcome in found} == {204}
+        assert waiting[1] == 3
+        assert receiver.connections <= 3
+
+
+async def test_a_send_that_is_called_off_leaves_its_place_to_others(pleased: Receiver) -> None:
+    async with receiving(never_ending(b"")) as silent, a_sender(sends_max=1) as sender:
+        task = asyncio.create_task(sent(sender, silent))
+
+        async def arrived() -> bool:
+            return bool(silent.received)
+
+        await eventually(arrived)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+
+
+async def test_a_send_under_way_when_the_sender_closes_fails() -> None:
+    async with receiving(never_ending(b"")) as silent, a_sender() as sender:
+        task = asyncio.create_task(sent(sender, silent))
+
+        async def arrived() -> bool:
+            return bool(silent.received)
+
+        await eventually(arrived)
+        await sender.close()
+        outcome = await task
+    assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
+
+
+# -- receivers that are not there, or odd
+
+
+async def test_a_receiver_that_is_not_there_fails(pleased: Receiver) -> None:
+    async with receiving(answering(200)) as gone:
+        pass
+    async with a_sender() as sender:
+        outcome = await sent(sender, gone)
+    assert outcome == Outcome(OutcomeKind.FAILED, 0, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        saying(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+        saying(b"HTTP/1.1 banana\r\n\r\n"),
+        saying(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
+        saying(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 300_000 + b"\r\n\r\n"),
+        saying(b"\x15\x03\x01\x00\x02\x02\x50"),
+    ],
+    ids=["ssh", "no status", "a length below nothing", "an endless header", "tls"],
+)
+async def test_an_answer_that_is_no_http_fails(answer: Answer) -> None:
+    outcome = await sent_to(answer, timeout_seconds=SHORT_SECONDS)
+    assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
+    assert 0 < len(outcome.detail) <= DETAIL_LENGTH_MAX
+
+
+async def test_an_answer_that_breaks_off_counts_by_its_status() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 500 Oops\r\ncontent-length: 100\r\n\r\nhalf of")
+        await writer.drain()
+        writer.close()
+
+    assert await sent_to(answer) == Outcome(OutcomeKind.FAILED, 500, "half of")

@@ -1,0 +1,398 @@
+"""Passengers, and an operator: what they ask for, how they ask again, and what they remember of the answers.
+
+Belongs here: commands by chance, sensible or not, in a town in which everybody knows each other's bookings. Does not: what
+becomes of them.
+"""
+
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from app.domain.booking import (
+    Booking,
+    CancelBooking,
+    ChangeSeat,
+    CreateBooking,
+    HoldSeats,
+    IfFull,
+    PromoteWaitlist,
+    Promotion,
+    ReleaseHold,
+    UpdateBooking,
+)
+from app.domain.people import Caller, Person, Role
+from app.domain.refusals import Reason, Refusal
+from app.domain.run.hold import hold_id, hold_key
+from app.domain.run.train_run import TrainRun
+from app.usecases.bookings import BookingView, CancellationView
+from tests.simulation.processes import Process
+from tests.simulation.provider import TOKENS
+from tests.simulation.record import Record, Violation
+from tests.simulation.tasks import PAUSE, Answer, Turns
+
+CALL_SECONDS_MAX = 20.0
+_TRIES_MAX = 6
+_FIRST_NAMES = ("A", "B", "C", "D")  # as many as a family here has
+_OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
+# Where nobody knows what happened, or where asking again may help.
+_ASK_AGAIN = {
+    Reason.DATABASE_UNAVAILABLE,
+    Reason.COMMIT_ATTEMPTS_SPENT,
+    Reason.PAYMENT_UNAVAILABLE,
+    Reason.PAYMENT_STALE,
+    Reason.DEADLINE_EXCEEDED,
+    Reason.LANE_FULL,
+}
+# What no rule of the service ever answers to these commands.
+_NEVER = {Reason.INTERNAL, Reason.CREDENTIALS_MISSING, Reason.TRAIN_RUN_NOT_FOUND, Reason.TRAIN_NOT_FOUND}
+
+
+class ConnectionLostError(Exception):
+    """The server ended while somebody waited for its answer."""
+
+
+class Service(Protocol):
+    """What passengers know of the world."""
+
+    turns: Turns
+    record: Record
+    runs: list[TrainRun]
+
+    def some_server(self) -> Process: ...
+    def seconds(self) -> float: ...
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class Purchase:
+    """A request that makes a booking: sent again, it may only ever give the same."""
+
+    command: CreateBooking
+    token: str
+    reference: str = ""
+
+
+Call = Callable[[Process], Coroutine[Any, Any, Any]]
+
+
+class Crowd:
+    """All passengers. `answers_lost` is the share of answers that get lost on the way, so that they ask again. Those who are
+    alike all want one seat all the way, in any section.
+    """
+
+    def __init__(self, service: Service, chance: random.Random, answers_lost: float, *, town_size: int, is_alike: bool) -> None:
+        self._service, self._chance, self._is_alike = service, chance, is_alike
+        self.answers_lost = answers_lost
+        self._town = [f"p{number}@example.com" for number in range(town_size)]
+        self._numbers = 0
+        self.purchases: list[Purchase] = []
+        self.known: dict[str, Booking] = {}
+        self._holds: list[tuple[HoldSeats, int]] = []
+        self._calls: dict[Answer[Any], str] = {}
+        self.asked = 0
+
+    # -- calling
+
+    def somebody_asks(self) -> None:
+        """Begins a call by chance."""
+        self.asked += 1
+        kinds: list[tuple[Callable[[], Coroutine[Any, Any, None]], int]] = [
+            (self._buy, 10),
+            (self._hold, 2),
+            (self._buy_again, 2),
+            (self._promote, 1),
+        ]
+        if self.known:
+            kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
+        if self._holds:
+            kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
+        kind = self._chance.choices([one for one, _ in kinds], [weight for _, weight in kinds])[0]
+        self._service.turns.spawn(kind(), "passenger", "passengers")
+
+    def connection_lost(self, process: str) -> None:
+        """The process has ended: whoever waits for it hears so."""
+        for answer, name in list(self._calls.items()):
+            if name == process and not answer.done():
+                answer.set_exception(ConnectionLostError())
+
+    async def _ask(self, text: str, call: Call, *, tries_max: int = _TRIES_MAX) -> Any:
+        """What comes of a call, asked again as often as it takes; None where it was refused or given up."""
+        for tried in range(1, tries_max + 1):
+            try:
+                outcome = await self._ask_once(call)
+            except ConnectionLostError:
+                self._service.note(f"{text}: connection lost")
+                continue
+            except Refusal as refusal:
+                self._service.note(f"{text}: {refusal.reason} {refusal.message}")
+                if refusal.reason in _NEVER:
+                    self._service.record.found.append(Violation(f"{text} was refused: {refusal.reason} {refusal.message}"))
+                if refusal.reason not in _ASK_AGAIN:
+                    return None
+                await PAUSE
+                continue
+            if tried < tries_max and self._chance.random() < self.answers_lost:
+                self._service.note(f"{text}: the answer is lost")
+                continue
+            return outcome
+        return None
+
+    async def _ask_once(self, call: Call) -> Any:
+        server = self._service.some_server()
+        answer: Answer[Any] = Answer(self._service.turns)
+        self._calls[answer] = server.name
+
+        async def serve() -> None:
+            try:
+                outcome = await call(server)
+            except Refusal as refusal:
+                answer.set_exception(refusal)
+            else:
+                answer.set_result(outcome)
+
+        server.spawn(serve(), "call")
+        try:
+            return await answer
+        finally:
+            del self._calls[answer]
+
+    def _deadline(self) -> float:
+        return self._service.seconds() + CALL_SECONDS_MAX
+
+    # -- buying
+
+    async def _buy(self) -> None:
+        chance, run = self._chance, self._chance.choice(self._service.runs)
+        count = 1 if self._is_alike else chance.choice((1, 1, 1, 2, 2, 3))
+        origin, destination = self._journey(run)
+        section = "" if self._is_alike else chance.choice(("", "A", "B"))
+        seats: tuple[int, ...] = ()
+        if section and chance.random() < 0.25:
+            seats = tuple(chance.sample(range(1, 4), count))
+        await self._buy_this(
+            CreateBooking(
+                caller=Caller(who := self._somebody()),
+                user=Person("Somebody", "Else", who),
+                request_id=self._request_id(),
+                train_id=run.train_id,
+                travel_date=run.travel_date,
+                origin=origin,
+                destination=destination,
+                section=section,
+                passengers=self._people(count),
+                seat_numbers=seats,
+                if_full=IfFull.REJECT if chance.random() < 0.2 else IfFull.WAITLIST,
+            )
+        )
+
+    async def _buy_held(self) -> None:
+        held, count = self._chance.choice(self._holds)
+        name = _hold_id(held)
+        who = held.caller.email or ""
+        await self._buy_this(
+            CreateBooking(
+                caller=held.caller,
+                user=Person("Some", "Holder", who),
+                request_id=self._request_id(),
+                train_id=held.train_id,
+                travel_date=held.travel_date,
+                origin=held.origin,
+                destination=held.destination,
+                section="",
+                passengers=self._people(count),
+                hold_id=name,
+            )
+        )
+
+    async def _buy_this(self, command: CreateBooking) -> None:
+        token = self._chance.choice(("", *TOKENS)) if self._chance.random() < 0.7 else ""
+        purchase = Purchase(command, token)
+        self.purchases.append(purchase)
+        if self._chance.random() < 0.1:  # an impatient one, who clicks twice
+            self._service.turns.spawn(self.send(purchase), "passenger", "passengers")
+        await self.send(purchase, tries_max=1 if self._chance.random() < 0.1 else _TRIES_MAX)
+
+    async def _buy_again(self) -> None:
+        if self.purchases:
+            await self.send(self._chance.choice(self.purchases))
+
+    async def send(self, purchase: Purchase, *, tries_max: int = _TRIES_MAX) -> None:
+        command, record = purchase.command, self._service.record
+        run_id = f"{command.train_id}:{command.travel_date}"
+        at_least = record.newest_revision(run_id, purchase.reference) if purchase.reference else 0
+        text = f"buy {command.request_id} for {len(command.passengers)} in {command.section or 'any'} with {purchase.token!r}"
+        view: BookingView | None = await self._ask(
+            text, lambda server: server.bookings.create(command, purchase.token, self._deadline()), tries_max=tries_max
+        )
+        if view is None:
+            return
+        booking = view.booking
+        self._service.note(f"{text}: {booking.reference} {booking.state} in revision {booking.revision}")
+        record.answered(booking, at_least)
+        if purchase.reference not in ("", booking.reference) or booking.request_id != command.request_id:
+            record.found.append(Violation(f"{text} gave {booking.reference}, and {purchase.reference} before"))
+        purchase.reference = booking.reference
+        self._remember(booking)
+
+    # -- holding
+
+    async def _hold(self) -> None:
+        chance, run = self._chance, self._chance.choice(self._service.runs)
+        origin, destination = self._journey(run)
+        count = chance.choice((1, 2))
+        command = HoldSeats(
+            caller=Caller(self._somebody()),
+            request_id=self._request_id(),
+            train_id=run.train_id,
+            travel_date=run.travel_date,
+            origin=origin,
+            destination=destination,
+            section=chance.choice(("", "A", "B")),
+            seat_numbers=(),
+            seat_count=count,
+            seconds=chance.choice((60, 300)),
+        )
+        await self._hold_this(command, count)
+
+    async def _hold_again(self) -> None:
+        command, count = self._chance.choice(self._holds)
+        is_new = self._chance.random() < 0.5  # of the same person, for the same seats perhaps
+        await self._hold_this(replace(command, request_id=self._request_id()) if is_new else command, count)
+
+    async def _hold_this(self, command: HoldSeats, count: int) -> None:
+        text = f"hold {command.request_id} of {count}"
+        hold = await self._ask(text, lambda server: server.bookings.hold(command, self._deadline()))
+        if hold is not None:
+            self._service.note(f"{text}: {[seat.label for seat in hold.seats]} until {hold.expire_time:%d %H:%M:%S}")
+            if hold.key not in self._service.record.hold_ids:
+                self._service.record.found.append(Violation(f"{text} gave hold {hold.key}, which was never committed"))
+            self._holds.append((command, count))
+
+    async def _release(self) -> None:
+        command, _ = self._chance.choice(self._holds)
+        release = ReleaseHold(command.caller, _hold_id(command))
+        await self._ask(f"release {command.request_id}", lambda server: server.bookings.release(release, self._deadline()))
+
+    # -- changing
+
+    async def _cancel(self) -> None:
+        booking = self._some_booking()
+        some = self._chance.sample(booking.passengers, self._chance.randint(1, len(booking.passengers)))
+        by = self._chance.choice(("booker", "booker", "booker by address", "booker for all", "passenger"))
+        is_quote = self._chance.random() < 0.1
+        command = CancelBooking(
+            # A passenger who leaves may be the one who booked, and may name others, which is refused.
+            Caller(some[0].email_key if by == "passenger" else booking.user.email),
+            booking.reference,
+            tuple(passenger.person.email or booking.user.email for passenger in some) if by == "booker by address" else (),
+            is_quote,
+            self._etag(booking),
+            passenger_numbers=tuple(passenger.number for passenger in some) if by in ("booker", "passenger") else (),
+        )
+        named = command.passenger_numbers or command.passenger_emails or "all"
+        text = f"{'quote' if is_quote else 'cancel'} {booking.reference} of {named} by {command.caller.email}"
+        at_least = self._newest(booking)
+        answer: CancellationView | None = await self._ask(
+            text, lambda server: server.bookings.cancel(command, self._deadline())
+        )
+        if answer is not None and not is_quote:
+            self._changed(text, answer.booking.booking, at_least)
+
+    async def _change_seat(self) -> None:
+        booking = self._some_booking()
+        who, by_number = self._chance.choice(booking.passengers), self._chance.random() < 0.7
+        section, number = self._chance.choice(("", "A", "B")), self._chance.choice((0, 0, 1, 2, 3))
+        email = "" if by_number else who.person.email or booking.user.email
+        command = ChangeSeat(
+            Caller(booking.user.email),
+            booking.reference,
+            email,
+            section,
+            number,
+            self._etag(booking),
+            who.number if by_number else 0,
+        )
+        await self._change(f"move {who.number} of {booking.reference} to {section}-{number}", booking, command)
+
+    async def _update(self) -> None:
+        booking = self._some_booking()
+        everybody = [passenger.number for passenger in booking.passengers]
+        some = tuple(self._chance.sample(everybody, self._chance.randint(1, len(everybody))))
+        numbers = some if self._chance.random() < 0.5 else ()
+        command = UpdateBooking(
+            Caller(booking.user.email),
+            booking.reference,
+            self._people(len(numbers or everybody)),
+            frozenset(self._chance.choice((("email",), ("first_name",), ("first_name", "email")))),
+            self._etag(booking),
+            numbers,
+        )
+        await self._change(f"update {booking.reference}", booking, command)
+
+    async def _change(self, text: str, booking: Booking, command: UpdateBooking | ChangeSeat) -> None:
+        at_least = self._newest(booking)
+        view: BookingView | None = await self._ask(text, lambda server: server.bookings.change(command, self._deadline()))
+        if view is not None:
+            self._changed(text, view.booking, at_least)
+
+    def _changed(self, text: str, booking: Booking, at_least: int) -> None:
+        self._service.note(f"{text}: {booking.state} in revision {booking.revision}")
+        self._service.record.answered(booking, at_least)
+        self._remember(booking)
+
+    # -- an operator
+
+    async def _promote(self) -> None:
+        run = self._chance.choice(self._service.runs)
+        command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
+        text = f"promote who waits for {run.run_id}"
+        answer: Promotion | None = await self._ask(
+            text, lambda server: server.trains.promote_waitlist(command, self._deadline())
+        )
+        if answer is not None:
+            self._service.note(f"{text}: {answer}")
+            self._service.record.promoted(answer.references)
+
+    # -- by chance
+
+    def _remember(self, booking: Booking) -> None:
+        known = self.known.get(booking.reference)
+        if known is None or known.revision <= booking.revision:
+            self.known[booking.reference] = booking
+
+    def _newest(self, booking: Booking) -> int:
+        return self._service.record.newest_revision(booking.journey.run_id, booking.reference)
+
+    def _some_booking(self) -> Booking:
+        return self._chance.choice(list(self.known.values()))
+
+    def _etag(self, booking: Booking) -> str:
+        return booking.etag if self._chance.random() < 0.2 else ""
+
+    def _somebody(self) -> str:
+        return self._chance.choice(self._town)
+
+    def _people(self, count: int) -> tuple[Person, ...]:
+        """Neighbours, or a family with one address, which only the first of them may say."""
+        if self._chance.random() < 0.3:
+            first, *others = self._chance.sample(_FIRST_NAMES, count)
+            who = self._somebody()
+            shared = self._chance.choice((who, ""))
+            return Person(first, "Person", who), *(Person(name, "Person", shared) for name in others)
+        return tuple(Person("A", "Person", who) for who in self._chance.sample(self._town, count))
+
+    def _request_id(self) -> str:
+        self._numbers += 1
+        return f"request-{self._numbers}"
+
+    def _journey(self, run: TrainRun) -> tuple[str, str]:
+        if self._is_alike:
+            return "", ""
+        first = self._chance.randrange(len(run.stops) - 1) if self._chance.random() < 0.5 else 0
+        last = self._chance.randrange(first + 1, len(run.stops)) if self._chance.random() < 0.5 else len(run.stops) - 1
+        return run.stops[first].name, run.stops[last].name
+
+
+def _hold_id(command: HoldSeats) -> str:
+    return hold_id(command.train_id, command.travel_date, hold_key(command.caller.email or "", command.request_id))

@@ -1,0 +1,24 @@
+"""What MongoDB makes of the updates that a commit sends.
+
+Belongs here: `$set` and `$unset` on dotted paths, done by hand. Does not: which updates there are (`app/store/run_updates.py`).
+"""
+
+from typing import Any
+
+
+def applied(document: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """The document after the update, as MongoDB applies `$set` and `$unset` on dotted paths."""
+    assert set(update) <= {"$set", "$unset"}
+    for operator, values in update.items():
+        for path, value in values.items():
+            *parents, last = path.split(".")
+            place: Any = document
+            for step in parents:
+                place = place[int(step)] if isinstance(place, list) else place[step]
+            if operator == "$unset":
+                place.pop(last, None)
+            elif isinstance(place, list):
+                place[int(last)] = value
+            else:
+                place[last] = value
+    return document

@@ -1,0 +1,362 @@
+"""Builders of the worlds that tests stand in: trains, runs, people and commands, with small defaults.
+
+Belongs here: values of the domain, made from what a test wants to say and sensible rest. Does not: assertions, I/O, messages.
+
+A layout is a word for each coach, its section and its number of seats: "A4 A4 B2" has coaches 1 and 2 in section A, 3 in B.
+A local time is "10:24", or "00:40+1" for the day after the travel date. Who is named "jane" has the address jane@example.com;
+where there is an "@", the name is the address.
+"""
+
+import random
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, time
+from itertools import count
+
+from app.domain.amounts import ANY_AMOUNT, AmountRules
+from app.domain.booking import (
+    Authorization,
+    Booking,
+    CancelBooking,
+    ChangeSeat,
+    CreateBooking,
+    HoldSeats,
+    IfFull,
+    PromoteWaitlist,
+    QuoteBooking,
+    ReleaseHold,
+    UpdateBooking,
+)
+from app.domain.money import Money
+from app.domain.passenger import identity_of
+from app.domain.people import Caller, Person, Role
+from app.domain.rules.change_booking import cancel_booking, change_seat
+from app.domain.rules.create_booking import Elsewhere, create_booking, quote_booking
+from app.domain.rules.decisions import tidy
+from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.run.hold import Hold, hold_id
+from app.domain.run.train_run import TrainRun, make_run
+from app.domain.terms import DEFAULT_TERMS, SalesTerms
+from app.domain.timetable import Call, TimetableStop
+from app.domain.train import Coach, Section, Train
+
+LONDON, ASHFORD, LILLE, PARIS = "London St Pancras", "Ashford", "Lille", "Paris Gare du Nord"
+TRAIN_ID = "es9014"
+TRAVEL_DATE = date(2026, 9, 1)
+NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)  # a month before the train leaves
+DEPARTS_LONDON = datetime(2026, 9, 1, 9, 24, tzinfo=UTC)
+DEPARTS_LILLE = datetime(2026, 9, 1, 10, 52, tzinfo=UTC)
+FARE_MINOR = 2_000
+
+_request_numbers = count(1)
+
+
+def dice(seed: int) -> random.Random:
+    """Chance that comes out the same every time."""
+    return random.Random(seed)  # noqa: S311 - no secret
+
+
+def a_call(text: str) -> Call:
+    """A local time, such as "10:24" or "00:40+1"."""
+    clock, _, days = text.partition("+")
+    return Call(time.fromisoformat(clock), int(days or 0))
+
+
+def a_stop(name: str, zone: str = "Europe/London", arrive: str = "", depart: str = "", code: str = "") -> TimetableStop:
+    """A station in a timetable."""
+    return TimetableStop(name, code, zone, a_call(arrive) if arrive else None, a_call(depart) if depart else None)
+
+
+def london_to_paris() -> tuple[TimetableStop, ...]:
+    """London, Ashford, Lille, Paris: three legs across a border."""
+    return (
+        a_stop(LONDON, "Europe/London", depart="10:24", code="STP"),
+        a_stop(ASHFORD, "Europe/London", arrive="10:55", depart="10:58", code="AFK"),
+        a_stop(LILLE, "Europe/Paris", arrive="12:48", depart="12:52", code="LIL"),
+        a_stop(PARIS, "Europe/Paris", arrive="13:56", code="PNO"),
+    )
+
+
+def a_train(
+    layout: str = "A4 B4",
+    *,
+    train_id: str = TRAIN_ID,
+    number: str = "ES 9014",
+    stops: Iterable[TimetableStop] | None = None,
+    fares: Mapping[str, int] | None = None,
+    currency: str = "USD",
+    terms: SalesTerms = DEFAULT_TERMS,
+) -> Train:
+    """A train; `fares` are minor units by section, 20.00 where it says none."""
+    coaches = tuple(Coach(str(index), word[0], int(word[1:])) for index, word in enumerate(layout.split(), 1))
+    sections = dict.fromkeys(coach.section for coach in coaches)
+    return Train(
+        train_id=train_id,
+        number=number,
+        stops=london_to_paris() if stops is None else tuple(stops),
+        sections=tuple(Section(name, Money((fares or {}).get(name, FARE_MINOR), currency)) for name in sections),
+        coaches=coaches,
+        terms=terms,
+    )
+
+
+def a_run(
+    layout: str = "A4 B4",
+    *,
+    travel_date: date = TRAVEL_DATE,
+    stops: Iterable[TimetableStop] | None = None,
+    fares: Mapping[str, int] | None = None,
+    terms: SalesTerms = DEFAULT_TERMS,
+) -> TrainRun:
+    """An unsold run of `a_train`."""
+    return make_run(a_train(layout, stops=stops, fares=fares, terms=terms), travel_date)
+
+
+def an_address(who: str) -> str:
+    """jane@example.com for "jane"; an address stays as it is."""
+    return who if "@" in who else f"{who}@example.com"
+
+
+def a_person(who: str = "jane", *, first_name: str = "", last_name: str = "Doe") -> Person:
+    """Somebody; Jane Doe unless the test says otherwise."""
+    return Person(first_name or who.partition("@")[0].capitalize(), last_name, an_address(who))
+
+
+def key_of(who: str) -> str:
+    """What tells `a_person` of that name from all other passengers."""
+    return identity_of(a_person(who), "")[1]
+
+
+def relatives(address: str, *first_names: str) -> tuple[Person, ...]:
+    """People of one address and several names; of none where `address` is empty."""
+    return tuple(Person(name, "Doe", address) for name in first_names)
+
+
+def a_caller(who: str = "jane") -> Caller:
+    """A passenger who calls."""
+    return Caller(an_address(who))
+
+
+def an_operator(who: str = "olga") -> Caller:
+    """Somebody who runs trains."""
+    return Caller(an_address(who), frozenset((Role.OPERATOR,)))
+
+
+def a_request_id() -> str:
+    """One that no other request has."""
+    return f"request-{next(_request_numbers)}"
+
+
+def asks_for_seats(
+    *who: str | Person,
+    by: str = "",
+    request_id: str = "",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    section: str = "",
+    seats: Iterable[int] = (),
+    travel_date: date = TRAVEL_DATE,
+    if_full: IfFull = IfFull.REJECT,
+    hold_id: str = "",
+    payment: Authorization | None = None,
+) -> CreateBooking:
+    """CreateBooking for these passengers (Jane alone by default), sent by the first of them unless `by` says who."""
+    passengers = tuple(one if isinstance(one, Person) else a_person(one) for one in who or ("jane",))
+    address = an_address(by) if by else passengers[0].email
+    return CreateBooking(
+        caller=Caller(address),
+        user=Person("", "", address),
+        request_id=request_id or a_request_id(),
+        train_id=TRAIN_ID,
+        travel_date=travel_date.isoformat(),
+        origin=origin,
+        destination=destination,
+        section=section,
+        passengers=passengers,
+        seat_numbers=tuple(seats),
+        if_full=if_full,
+        hold_id=hold_id,
+        payment=payment,
+    )
+
+
+def asks_for_new_fields(
+    booking: Booking,
+    *people: Person,
+    fields: Iterable[str] = (),
+    numbers: tuple[int, ...] = (),
+    by: Caller | None = None,
+    etag: str = "",
+) -> UpdateBooking:
+    """UpdateBooking of all three fields, unless `fields` names some, sent by who booked, unless `by` says who."""
+    masked = frozenset(fields or ("first_name", "last_name", "email"))
+    return UpdateBooking(by or Caller(booking.user.email), booking.reference, people, masked, etag, numbers)
+
+
+def asks_for_another_seat(
+    booking: Booking, *, who: str = "", section: str = "", number: int = 0, by: Caller | None = None, etag: str = ""
+) -> ChangeSeat:
+    """ChangeSeat of the first passenger, unless `who` says which, sent by who booked, unless `by` says who."""
+    email = an_address(who) if who else booking.passengers[0].person.email
+    return ChangeSeat(by or Caller(booking.user.email), booking.reference, email, section, number, etag)
+
+
+def asks_to_cancel(
+    booking: Booking, *who: str | int, by: Caller | None = None, validate_only: bool = False, etag: str = ""
+) -> CancelBooking:
+    """CancelBooking of these passengers, by name or number, or of all, sent by who booked, unless `by` says who."""
+    emails = tuple(an_address(name) for name in who if isinstance(name, str))
+    numbers = tuple(number for number in who if isinstance(number, int))
+    return CancelBooking(
+        by or Caller(booking.user.email), booking.reference, emails, validate_only, etag, passenger_numbers=numbers
+    )
+
+
+def asks_to_hold(
+    who: str = "jane",
+    *,
+    count: int = 0,
+    seats: Iterable[int] = (),
+    section: str = "A",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    seconds: int = 300,
+    request_id: str = "",
+) -> HoldSeats:
+    """HoldSeats of these seats, or of the next `count`, or of the next one."""
+    numbers = tuple(seats)
+    return HoldSeats(
+        caller=a_caller(who),
+        request_id=request_id or a_request_id(),
+        train_id=TRAIN_ID,
+        travel_date=TRAVEL_DATE.isoformat(),
+        origin=origin,
+        destination=destination,
+        section=section,
+        seat_numbers=numbers,
+        seat_count=0 if numbers else count or 1,
+        seconds=seconds,
+    )
+
+
+def name_of(run: TrainRun, hold: Hold) -> str:
+    """What clients call a hold."""
+    return hold_id(run.train_id, run.travel_date, hold.key)
+
+
+def asks_to_release(run: TrainRun, hold: Hold, *, by: Caller | None = None) -> ReleaseHold:
+    """ReleaseHold, sent by who holds the seats, unless `by` says who."""
+    return ReleaseHold(by or Caller(hold.owner_key), name_of(run, hold))
+
+
+def asks_to_promote(*, by: Caller | None = None) -> PromoteWaitlist:
+    """PromoteWaitlist, sent by an operator unless `by` says who."""
+    return PromoteWaitlist(by or an_operator(), TRAIN_ID, TRAVEL_DATE.isoformat())
+
+
+def authorized(minor: int = FARE_MINOR, currency: str = "USD", *, time: datetime = NOW) -> Authorization:
+    """Money that was set aside for a booking, just now unless `time` says when."""
+    return Authorization("payment-1", "authorization-1", Money(minor, currency), time)
+
+
+def sell(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, elsewhere: Elsewhere | None = None) -> Booking:
+    """Decides and keeps: the run is as after a commit."""
+    booking = create_booking(run, command, now, elsewhere or {})
+    run.committed()
+    return booking
+
+
+def quote(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, amounts: AmountRules = ANY_AMOUNT) -> Booking | Money:
+    """What the request would cost at most, or the booking that it made before."""
+    return quote_booking(run, QuoteBooking(command, amounts), now, {})
+
+
+def book(
+    run: TrainRun,
+    *who: str | Person,
+    section: str = "A",
+    seats: Iterable[int] = (),
+    origin: str = LONDON,
+    destination: str = PARIS,
+) -> Booking:
+    """A kept booking for these passengers (Jane alone by default)."""
+    return sell(run, asks_for_seats(*who, section=section, seats=seats, origin=origin, destination=destination))
+
+
+def wait_for_a_seat(
+    run: TrainRun,
+    *who: str | Person,
+    section: str = "A",
+    by: str = "",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    now: datetime = NOW,
+) -> Booking:
+    """A kept booking for these passengers on a train without seats for them: it waits."""
+    command = asks_for_seats(*who, section=section, by=by, origin=origin, destination=destination, if_full=IfFull.WAITLIST)
+    return sell(run, command, now=now)
+
+
+def hold(
+    run: TrainRun,
+    who: str = "jane",
+    *,
+    count: int = 0,
+    seats: Iterable[int] = (),
+    section: str = "A",
+    origin: str = LONDON,
+    destination: str = PARIS,
+    seconds: int = 300,
+    now: datetime = NOW,
+) -> Hold:
+    """A kept hold of these seats, or of the next `count`, or of the next one."""
+    command = asks_to_hold(
+        who, count=count, seats=seats, section=section, origin=origin, destination=destination, seconds=seconds
+    )
+    made = hold_seats(run, command, now)
+    run.committed()
+    return made
+
+
+def release(run: TrainRun, held: Hold, *, now: datetime = NOW) -> None:
+    """Gives held seats back, and keeps that."""
+    release_hold(run, asks_to_release(run, held), now)
+    run.committed()
+
+
+def time_passes(run: TrainRun, now: datetime) -> None:
+    """Does what is due by now, and keeps that."""
+    tidy(run, now)
+    run.committed()
+
+
+def as_it_is(run: TrainRun, booking: Booking) -> Booking:
+    """What has become of a booking."""
+    return run.bookings[booking.reference]
+
+
+def fill(run: TrainRun, section: str = "A", *, origin: str = LONDON, destination: str = PARIS) -> list[Booking]:
+    """Bookings, one a seat, until the section's counter is spent; seat 1 is a1's, seat 2 a2's, ..."""
+    index = run.section_index(section)
+    return [
+        book(run, f"{section.lower()}{number}", section=section, origin=origin, destination=destination)
+        for number in range(run.sections[index].next_number, run.sections[index].size + 1)
+    ]
+
+
+def cancel(run: TrainRun, booking: Booking, *who: str | int, by: Caller | None = None, now: datetime = NOW) -> Booking:
+    """Takes these passengers, or all, off a booking, and keeps that."""
+    changed = cancel_booking(run, asks_to_cancel(booking, *who, by=by), now)
+    run.committed()
+    return changed
+
+
+def move(run: TrainRun, booking: Booking, *, who: str = "", section: str = "", number: int = 0, now: datetime = NOW) -> Booking:
+    """Moves the first passenger, or `who`, to another seat, and keeps that."""
+    changed = change_seat(run, asks_for_another_seat(booking, who=who, section=section, number=number), now)
+    run.committed()
+    return changed
+
+
+def seat_labels(booking: Booking) -> list[str]:
+    """The booking's seats as printed on its tickets, in the passengers' order."""
+    return [passenger.place.label for passenger in booking.passengers]

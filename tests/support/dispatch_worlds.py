@@ -1,0 +1,115 @@
+"""Worlds in which events are dispatched: a store in memory, a clock that is moved by hand, and receivers that are watched.
+
+Belongs here: stand-ins for the clock and for HTTP, webhooks and events in the store. Not here: assertions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.events import Event, EventType, event_id, sequence_of
+from app.domain.webhooks import Delivery, Outcome, OutcomeKind, Webhook, changed, make_webhook
+from app.lanes.lane import LaneBounds
+from app.store.documents import news_document
+from app.store.driver import connect_mock
+from app.store.store import Store, open_store
+from app.usecases.deliveries import WebhookDispatcher
+from tests.support.job_worlds import Clock, Watched
+
+# The present, since databases drop what is too old; in milliseconds, as they keep time.
+NOW = datetime.now(UTC).replace(microsecond=250_000)
+RUN_ID = "es9014:2026-09-01"
+DELIVERED, GONE = Outcome(OutcomeKind.DELIVERED, 204), Outcome(OutcomeKind.GONE, 410, "gone")
+FAILED = Outcome(OutcomeKind.FAILED, 503, "out of order")
+BOUNDS = LaneBounds(1, 1, 1, 1, 0)
+
+
+class Receivers(Watched):
+    """Stands in for HTTP: answers DELIVERED, or as `answers` says for a webhook, and keeps what each was sent.
+
+    Sends to a webhook in `hanging` end when `may_end`. `during` is called while something is sent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[str, Outcome | Exception] = {}
+        self.hanging: set[str] = set()
+        self.may_end = asyncio.Event()
+        self.during: Callable[[Webhook], Awaitable[object]] | None = None
+        self.sent: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
+        self.under_way: list[str] = []
+        self.under_way_max: dict[str, int] = {}
+
+    def to(self, webhook_id: str) -> list[str]:
+        """The ids of the events that a webhook was sent."""
+        return [sent for receiver, sent in self.sent if receiver == webhook_id]
+
+    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> Outcome:
+        name = webhook.webhook_id
+        self.sent.append((name, event_id))
+        self.bodies.append(body)
+        self.under_way.append(name)
+        self.under_way_max[name] = max(self.under_way_max.get(name, 0), self.under_way.count(name))
+        self.change()
+        try:
+            if name in self.hanging:
+                await self.may_end.wait()
+            await asyncio.sleep(0)
+            if self.during is not None:
+                await self.during(webhook)
+        finally:
+            self.under_way.remove(name)
+            self.change()
+        answer = self.answers.get(name, DELIVERED)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class DispatchWorld:
+    """A store with webhooks and events, and a dispatcher over it."""
+
+    def __init__(self, *, sends_max: int = 4) -> None:
+        self.clock = Clock(NOW)
+        self.database = connect_mock()["test"]
+        self.store: Store = open_store(self.database, self.clock, BOUNDS, jobs_kept_seconds=3_600)
+        self.receivers = Receivers()
+        self.dispatcher = self.another(sends_max=sends_max)
+
+    def another(self, *, sends_max: int = 4, **chosen: Any) -> WebhookDispatcher:
+        """One more dispatcher over the same store, to the same receivers. Pauses are as short as they can be."""
+        return WebhookDispatcher(self.store, self.receivers, self.clock, sends_max=sends_max, jitter=lambda: 0.0, **chosen)
+
+    async def webhook(self, webhook_id: str, *event_types: str, is_active: bool = True) -> Webhook:
+        """Keeps a webhook."""
+        made = make_webhook(webhook_id, f"https://{webhook_id}.example.com/", event_types, "whsec_MQ==", NOW)
+        await self.store.webhooks.create(made)
+        if not is_active:
+            made = changed(made, NOW, is_active=False)
+            await self.store.webhooks.update(made)
+        return made
+
+    async def happen(self, *numbers: int, event_type: EventType = EventType.BOOKING_CONFIRMED) -> list[Event]:
+        """Keeps events and makes their deliveries."""
+        events = [an_event(number, event_type) for number in numbers]
+        await self.database["events"].insert_many([news_document([event]) for event in events])
+        await self.dispatcher.fan_out(events)
+        return events
+
+    async def deliveries(self, webhook_id: str) -> dict[str, Delivery]:
+        """The deliveries to a webhook, by the id of their event."""
+        return {one.event_id: one for one in await self.store.deliveries.list_page(webhook_id, None, 1_000)}
+
+    async def states(self, webhook_id: str) -> list[str]:
+        """Where they stand."""
+        return [one.state.value for one in (await self.deliveries(webhook_id)).values()]
+
+
+def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED) -> Event:
+    """Something that happened just now, in the commit with that number."""
+    key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
+    return Event(key, event_type, RUN_ID, sequence, NOW, "7QK2MZ", {"reference": "7QK2MZ"})

@@ -1,0 +1,78 @@
+"""Watching a server at work: its health, as probes ask for it, and calls that are under way for as long as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from app.process.server import Server
+from app.store.cached_run import KeptRun
+from app.store.driver import SwapOutcome
+from tests.support.clients import CALL_SECONDS_MAX, Phone, decoded, refusal
+from tests.support.world import eventually
+
+LIVENESS = "liveness"
+SERVICES = tuple(f"seatline.v1.{name}Service" for name in ("Booking", "Operator", "Train", "User"))
+
+
+async def health(channel: grpc.aio.Channel, name: str = "") -> str:
+    """SERVING, NOT_SERVING, or SERVICE_UNKNOWN for a name that the server does not know."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its types do not know what it can do
+    try:
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=CALL_SECONDS_MAX)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        return "SERVICE_UNKNOWN"
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+async def all_health(channel: grpc.aio.Channel) -> set[str]:
+    """What the server as a whole and each of its services say."""
+    return {await health(channel, name) for name in ("", *SERVICES)}
+
+
+async def under_way(channel: grpc.aio.Channel, calls: Iterable[Callable[[], Awaitable[Any]]]) -> list[asyncio.Task[Any]]:
+    """Starts the calls and returns once the server is full of them: its `calls_in_flight_max` must be their number."""
+    tasks = [asyncio.create_task(_insist(call)) for call in calls]
+    await eventually(lambda: _is_full(channel))
+    return tasks
+
+
+async def _insist(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Calls again while there is no room: looking whether the server is full takes some for a moment."""
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if decoded(error).reason != "TOO_MANY_CALLS":
+                raise
+
+
+async def _is_full(channel: grpc.aio.Channel) -> bool:
+    return (await refusal(Phone(channel).booking("ZZZZZZ"))).reason == "TOO_MANY_CALLS"
+
+
+@asynccontextmanager
+async def slow_commits(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Until the block ends, or the second event is set, commits begin but wait; the first event is set once one has begun."""
+    commit_each = server.store.runs.commit_each
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(batch: Sequence[KeptRun]) -> list[SwapOutcome]:
+        begun.set()
+        await go_on.wait()
+        return await commit_each(batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(server.store.runs, "commit_each", slow)
+        try:
+            yield begun, go_on
+        finally:
+            go_on.set()

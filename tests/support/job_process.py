@@ -1,0 +1,39 @@
+"""A worker in a process of its own, which does the work of a job and then never says so.
+
+Belongs here: what `python -m tests.support.job_process <uri> <database>` does. Not here: killing it
+(`tests/integration/jobs/test_job_races.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from app.domain.jobs import Job
+from app.jobs.worker import Worker, WorkerBounds
+from app.process.server import present_moment
+from app.store.driver import connect
+from app.store.jobs import Jobs
+
+WORKED = "worked"
+
+
+async def work(uri: str, database_name: str) -> None:
+    """Writes an effect for each job, says so on the standard output, and holds on to the job until it is killed."""
+    database = connect(uri, operation_seconds_max=5, selection_seconds_max=5, connections_max=5)[database_name]
+
+    async def refund(jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
+        await database["effects"].insert_many([{"job_id": job.job_id, "process_id": os.getpid()} for job in jobs])
+        sys.stdout.write(f"{WORKED}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+        return {}
+
+    Worker(Jobs(database, kept_seconds=3600), {"refund": refund}, present_moment, WorkerBounds(), "process").start()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(*sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""Values at all limits at once: the largest trains, bookings and deliveries that the service can hold.
+
+Belongs here: values of the domain whose answers are as large as any can be. Not here: assertions.
+
+A character of a text may take four bytes; times and numbers are as long as they come.
+"""
+
+from datetime import UTC, date, datetime, time
+
+from app.domain import limits
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.jobs import ERROR_LENGTH_MAX, Job, JobState
+from app.domain.money import Money
+from app.domain.payments import (
+    ATTEMPTS_KEPT_MAX,
+    Attempt,
+    AttemptKind,
+    AttemptOutcome,
+    Payment,
+    PaymentState,
+    Refund,
+    RefundState,
+)
+from app.domain.people import Person
+from app.domain.run.train_run import TrainRun, make_run
+from app.domain.timetable import Call, Journey, TimetableStop
+from app.domain.train import Coach, Section, Train, check_train
+from app.domain.webhooks import Attempt as DeliveryAttempt
+from app.domain.webhooks import Delivery, DeliveryState, OutcomeKind
+from app.usecases.bookings import BookingView
+
+LETTER = "\U0001f682"  # four bytes in UTF-8
+NAME = LETTER * limits.NAME_LENGTH_MAX
+EMAIL = LETTER * limits.EMAIL_LENGTH_MAX
+NOW = datetime(2199, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+SECTIONS = [letter * limits.SHORT_NAME_LENGTH_MAX for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+LONGEST_ZONE = "America/Argentina/ComodRivadavia"
+FARE = Money(limits.FARE_MINOR_MAX, "USD")
+# Each passenger moves down through all sections, and is cancelled then.
+REFUNDS = limits.PASSENGERS_PER_BOOKING_MAX * limits.SECTIONS_PER_TRAIN_MAX
+DELIVERY_ATTEMPTS = 18
+DETAIL_LENGTH_MAX = 300
+
+
+def largest_stop(number: int, count: int) -> TimetableStop:
+    """A stop with a name and a code of full length."""
+    call = Call(time(number * 20 // 60 % 24, number * 20 % 60))
+    return TimetableStop(
+        name=f"{NAME[:-3]}{number:03}",
+        code=f"{LETTER * (limits.STOP_CODE_LENGTH_MAX - 3)}{number:03}",
+        time_zone=LONGEST_ZONE,
+        arrive=call if number else None,
+        depart=call if number < count - 1 else None,
+    )
+
+
+def largest_train(stops: int = limits.STOPS_PER_TRAIN_MAX) -> Train:
+    """60 stops, 26 sections, 60 coaches, 5,000 seats, 10 tiers."""
+    seats = limits.SEATS_PER_TRAIN_MAX // limits.COACHES_PER_TRAIN_MAX
+    train = Train(
+        train_id="z" * limits.TRAIN_ID_LENGTH_MAX,
+        number=LETTER * limits.TRAIN_NUMBER_LENGTH_MAX,
+        stops=tuple(largest_stop(number, stops) for number in range(stops)),
+        sections=tuple(Section(name, FARE) for name in SECTIONS),
+        coaches=tuple(
+            Coach(f"C{number:0{limits.SHORT_NAME_LENGTH_MAX - 1}}", SECTIONS[number % len(SECTIONS)], seats)
+            for number in range(limits.COACHES_PER_TRAIN_MAX)
+        ),
+    )
+    check_train(train)
+    return train
+
+
+def largest_run() -> TrainRun:
+    """An unsold run of it; what is sold makes an answer no larger."""
+    return make_run(largest_train(), date(2199, 12, 24))
+
+
+def largest_booking() -> BookingView:
+    """Nine passengers who moved as often as they could, and a payment whose provider failed as often as is kept."""
+    person = Person(NAME, NAME, EMAIL)
+    seat = Seat(SECTIONS[-1], f"C{1:07}", limits.SEATS_PER_TRAIN_MAX)
+    numbers = range(1, limits.PASSENGERS_PER_BOOKING_MAX + 1)
+    nine = tuple(Passenger(person, number, EMAIL, EMAIL, seat, FARE.minor) for number in numbers)
+    journey = Journey("z" * 32, "2199-12-24", LETTER * 32, NAME, NAME, 1, NOW, NOW)
+    booking = Booking(
+        reference="ZZZZZZZZ",
+        request_id="x" * limits.REQUEST_ID_LENGTH_MAX,
+        fingerprint="",
+        state=BookingState.CONFIRMED,
+        user=person,
+        user_key=EMAIL,
+        passengers=nine,
+        cancelled_passengers=nine,
+        journey=journey,
+        currency="USD",
+        create_time=NOW,
+        update_time=NOW,
+        revision=2**31,
+        payment_id="x" * 100,
+        charged_minor=FARE.minor * 9,
+        refunds=tuple(RefundDue(f"{number:064}", FARE.minor, NOW) for number in range(REFUNDS)),
+    )
+    return BookingView(booking, waitlist_position=limits.WAITLIST_MAX, payment=largest_payment())
+
+
+def largest_payment() -> Payment:
+    """As many attempts as are kept, for itself and for each refund."""
+    amount = Money(FARE.minor * 9, "USD")
+    attempts = (Attempt(AttemptKind.REFUND, "x" * 100, amount, AttemptOutcome.FAILED, "", NOW),) * ATTEMPTS_KEPT_MAX
+    refunds = tuple(Refund(f"{number:064}", amount, RefundState.PENDING, NOW, attempts=attempts) for number in range(REFUNDS))
+    return Payment("x" * 100, "stripe", amount, "", PaymentState.CAPTURED, NOW, NOW, "", amount.minor, attempts, refunds)
+
+
+def largest_delivery() -> Delivery:
+    """As many attempts as there can be, each with a detail of full length."""
+    attempt = DeliveryAttempt(NOW, OutcomeKind.FAILED, 599, LETTER * DETAIL_LENGTH_MAX)
+    name = f"{'z' * 32}:2199-12-24:{2**31}:{2**31}"
+    return Delivery(
+        delivery_id=f"{name}:{'f' * 16}",
+        event_id=name,
+        webhook_id="f" * 16,
+        event_type="booking.passengers_cancelled",
+        event_time=NOW,
+        state=DeliveryState.PENDING,
+        attempts=(attempt,) * DELIVERY_ATTEMPTS,
+        next_attempt_time=NOW,
+    )
+
+
+def largest_job() -> Job:
+    """Names and an error of full length."""
+    return Job(
+        "~" * 300, "~" * 300, {}, NOW, NOW, JobState.DEAD, 2**31 - 1, last_error=LETTER * ERROR_LENGTH_MAX, done_time=NOW
+    )

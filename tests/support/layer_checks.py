@@ -1,0 +1,262 @@
+"""The rules of the house as functions from a file's path and source to what is wrong with it.
+
+Belongs here: the checks that `tests/test_layers.py` runs over the repository, and over small bad sources to prove that they
+can fail.
+Paths are relative to the repository's root, with forward slashes.
+
+    layer 7   app.cli   app.__main__
+    layer 6   app.process
+    layer 5   app.rpc
+    layer 4   app.usecases
+    layer 3   app.lanes
+    layer 2   app.config   app.store   app.embedded   app.payments   app.notifications   app.telemetry   app.jobs
+    layer 1   app.ports
+    layer 0   app.domain
+    generated app.pb, for rpc, process and cli only
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LAYERS = {
+    "app.domain": 0,
+    "app.ports": 1,
+    "app.config": 2,
+    "app.embedded": 2,
+    "app.jobs": 2,
+    "app.notifications": 2,
+    "app.payments": 2,
+    "app.store": 2,
+    "app.telemetry": 2,
+    "app.lanes": 3,
+    "app.usecases": 4,
+    "app.rpc": 5,
+    "app.process": 6,
+    "app.cli": 7,
+    "app.__main__": 8,
+}
+GENERATED = "app.pb"
+MAY_IMPORT_GENERATED = {"app.rpc", "app.process", "app.cli"}
+# Imports that still go up or aside. Each is to be replaced by a protocol in `app/ports`; the set only shrinks.
+STARTS: set[tuple[str, str]] = {
+    ("app.jobs", "app.store"),
+    ("app.store", "app.lanes"),
+}
+
+# What of the standard library a rule may rest on; nothing that knows the time, chance, the machine or other tasks.
+PURE_MODULES = {
+    "abc",
+    "base64",
+    "bisect",
+    "collections",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "ipaddress",
+    "itertools",
+    "math",
+    "operator",
+    "re",
+    "string",
+    "types",
+    "typing",
+    "unicodedata",
+    "zoneinfo",
+}
+IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "hash", "id", "exec", "eval", "__import__"}
+
+ASYNC_DRIVERS = {"motor", "mongomock_motor", "mongomock"}
+DRIVERS = {*ASYNC_DRIVERS, "pymongo", "bson", "gridfs"}
+ONLY_DRIVER = "app/store/driver.py"
+# The embedded mongod is made a replica set by a plain client, before anything else may connect.
+MAY_USE_DRIVERS = ("app/store/", "app/embedded/")
+# The commands that do not go over gRPC, and what each may start.
+STARTED_BY = {
+    "app/cli/serve.py": ("app.config", "app.process"),
+    "app/cli/quickstart.py": ("app.config", "app.process"),
+    "app/cli/verify.py": ("app.config", "app.process"),
+}
+
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 400
+
+EMPTY_WORDS = {"util", "utils", "utility", "utilities", "helper", "helpers", "common", "manager", "managers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported module; lazy when it stands in a function."""
+
+    module: str
+    line: int
+    lazy: bool
+
+
+def module_of(path: str) -> str:
+    """`app.store.runs` for app/store/runs.py; a package's `__init__.py` is the package."""
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def part_of(module: str) -> str:
+    """The part of the application that a module belongs to: its first two names."""
+    return ".".join(module.split(".")[:2])
+
+
+def imports(path: str, source: str) -> list[Import]:
+    """Everything that a module imports, also inside functions and behind conditions."""
+    return list(_imports(path, ast.parse(source), lazy=False))
+
+
+def _imports(path: str, node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, lazy) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = _absolute(path, child)
+            # `from app import store` imports app.store.
+            modules = [f"app.{alias.name}" for alias in child.names] if base == "app" else [base]
+            yield from (Import(module, child.lineno, lazy) for module in modules)
+        else:
+            inside = lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(path, child, lazy=inside)
+
+
+def _absolute(path: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.split("/")[: -node.level]
+    return ".".join((*package, node.module) if node.module else package)
+
+
+def check_layers(path: str, source: str) -> list[str]:
+    """Imports go down, or stay within their part."""
+    part = part_of(module_of(path))
+    if part == "app":
+        return [f"{path}:{one.line} the package itself imports nothing" for one in imports(path, source)]
+    if part not in LAYERS:
+        return [f"{path} stands on no layer"]
+    wrong: list[str] = []
+    for one in imports(path, source):
+        target = part_of(one.module)
+        if one.module.split(".")[0] not in ("app", "tests") or target == part:
+            continue
+        if target == GENERATED:
+            fine = part in MAY_IMPORT_GENERATED
+        else:
+            fine = target in LAYERS and (LAYERS[target] < LAYERS[part] or (part, target) in STARTS)
+        if not fine:
+            wrong.append(f"{path}:{one.line} imports {one.module}")
+    return wrong
+
+
+def check_pure(path: str, source: str) -> list[str]:
+    """The domain is pure: no I/O, no tasks, no clock, no chance, nothing installed."""
+    if not path.startswith("app/domain/"):
+        return []
+    wrong = [
+        f"{path}:{one.line} imports {one.module}"
+        for one in imports(path, source)
+        if part_of(one.module) != "app.domain" and one.module.split(".")[0] not in PURE_MODULES
+    ]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            wrong.append(f"{path}:{node.lineno} is asynchronous")
+        if isinstance(node, ast.Call) and _last_name(node.func) in IMPURE_CALLS:
+            wrong.append(f"{path}:{node.lineno} calls {_last_name(node.func)}")
+    return wrong
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def check_drivers(path: str, source: str) -> list[str]:
+    """One module names the asynchronous driver, one package the database's library."""
+    wrong: list[str] = []
+    for one in imports(path, source):
+        library = one.module.split(".")[0]
+        if library in ASYNC_DRIVERS and path != ONLY_DRIVER:
+            wrong.append(f"{path}:{one.line} imports {one.module}; only {ONLY_DRIVER} may")
+        elif library in DRIVERS and not path.startswith(MAY_USE_DRIVERS):
+            wrong.append(f"{path}:{one.line} imports {one.module}; only app/store and app/embedded may")
+    return wrong
+
+
+def check_cli(path: str, source: str) -> list[str]:
+    """The command line reaches the service over gRPC: of the application it knows the stubs, and what some commands start."""
+    if not path.startswith("app/cli/"):
+        return []
+    wrong: list[str] = []
+    for one in imports(path, source):
+        target = part_of(one.module)
+        if not one.module.startswith("app") or target in ("app.cli", GENERATED):
+            continue
+        if not (one.lazy and target in STARTED_BY.get(path, ())):
+            wrong.append(f"{path}:{one.line} imports {one.module}")
+    return wrong
+
+
+def check_no_hidden_imports(path: str, source: str) -> list[str]:
+    """Imports are statements, so that the other checks see them."""
+    return [
+        f"{path}:{node.lineno} calls {_last_name(node.func)}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and _last_name(node.func) in ("import_module", "__import__")
+    ]
+
+
+def check_sizes(path: str, source: str) -> list[str]:
+    """A function fits a screen, a file fits a head."""
+    lines = len(source.splitlines())
+    wrong = [f"{path} has {lines} lines; at most {FILE_LINES_MAX}"] if lines > FILE_LINES_MAX else []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES_MAX:
+                wrong.append(f"{path}:{node.lineno} {node.name} has {length} lines; at most {FUNCTION_LINES_MAX}")
+    return wrong
+
+
+def check_docstring(path: str, source: str) -> list[str]:
+    """A module says what it is, and in a word or a paragraph what belongs in it; the root leaves that to its parts."""
+    text = ast.get_docstring(ast.parse(source))
+    if not text:
+        return [f"{path} has no docstring"]
+    if path == "app/__init__.py" or "\n\n" in text or re.search(r"\bbelongs?\b", text, re.IGNORECASE):
+        return []
+    return [f"{path} does not say what belongs in it"]
+
+
+def check_names(path: str, source: str) -> list[str]:
+    """Nothing is named after nothing: a name says what a thing does."""
+    wrong = [f"{path} is named {word}" for word in _words(path) if word in EMPTY_WORDS]
+    for line, name in _defined_names(path, source):
+        wrong.extend(f"{path}:{line} {name} is named {word}" for word in _words(name) if word in EMPTY_WORDS)
+    return wrong
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+
+
+def _defined_names(path: str, source: str) -> Iterator[tuple[int, str]]:
+    if path.endswith(".py"):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield node.lineno, node.name
+        return
+    patterns = {"proto": r"\s*(?:message|service|rpc|enum)\s+(\w+)", "Makefile": r"([\w-]+):"}
+    pattern = next((found for end, found in patterns.items() if path.endswith(end)), None)
+    for number, line in enumerate(source.splitlines(), 1):
+        match = re.match(pattern, line) if pattern else None
+        if match:
+            yield number, match[1]

@@ -1,0 +1,71 @@
+"""Everything that a run holds, as values that no later change reaches.
+
+Belongs here: what "the run is as it was" means in tests. Does not: building runs (`builders.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.run.seats import SectionSeats
+from app.domain.run.train_run import TrainRun
+
+
+def section_snapshot(section: SectionSeats) -> dict[str, object]:
+    """A section with its freed seats and their order."""
+    return {
+        "name": section.name,
+        "fare": section.fare,
+        "coaches": section.coaches,
+        "sold_legs": tuple(section.sold_legs),
+        "next_number": section.next_number,
+        "freed": dict(section.freed),
+        "freed_order": tuple(section._freed_order),
+    }
+
+
+def snapshot(run: TrainRun) -> dict[str, object]:
+    """The state of a run with its indexes, but not its journal."""
+    return {
+        "version": run.version,
+        "freed_sequence": run.freed_sequence,
+        "sections": [section_snapshot(section) for section in run.sections],
+        "bookings": dict(run.bookings),
+        "travellers": dict(run.travellers.references),
+        "booked": dict(run.travellers.booked),
+        "holds": dict(run.holds),
+        "ended_holds": dict(run.ended_holds),
+        "waiting": dict(sorted(run.waiting.items())),
+        "waiting_number": run.waiting_number,
+        "line": {wish: tuple(numbers) for wish, numbers in run.line.numbers.items()},
+        "waiting_users": dict(run._waiting_users),
+        "passing": set(run._passing),
+    }
+
+
+@contextmanager
+def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> Iterator[list[Refusal]]:
+    """The block is refused for this reason (and this field), and leaves `run` and its journal untouched.
+
+    The list holds the refusal afterwards.
+    """
+    before = None if run is None else (snapshot(run), repr(run.journal))
+    caught: list[Refusal] = []
+    with pytest.raises(Refusal) as raised:
+        yield caught
+    caught.append(raised.value)
+    assert raised.value.reason is reason, raised.value.message
+    if field:
+        assert isinstance(raised.value, InvalidField)
+        assert raised.value.field == field
+    if run is not None:
+        assert (snapshot(run), repr(run.journal)) == before, "the refused command left traces"
+
+
+@contextmanager
+def invalid(field: str, run: TrainRun | None = None) -> Iterator[list[Refusal]]:
+    """The block is refused because of this field, and leaves `run` untouched."""
+    with refused(Reason.INVALID_FIELD, run, field=field) as caught:
+        yield caught

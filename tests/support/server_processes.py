@@ -1,0 +1,197 @@
+"""Servers and workers in processes of their own, as `seatline serve` and `seatline worker` start them.
+
+Belongs here: starting, killing and ending the processes, and finding a server's port. Not here: what callers do with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import psutil
+
+from tests.support.clients import Phone, Run
+from tests.support.health_checks import health
+from tests.support.world import FIRST_DAY, TRAVEL_DATE, a_train, eventually, on_day
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+END_SECONDS_MAX = 30.0
+Started = TypeVar("Started", bound="SeatlineProcess")
+_METRICS = re.compile(r"metrics on \S+, port (\d+)")
+_SERVING = re.compile(r"serving seatline\.v1 on \S+, port (\d+)")
+
+
+def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    """This process's environment without any SEATLINE_* of its own, and with these settings.
+
+    Unless they say otherwise, servers wait for no client to leave: connections of tests may outlast their channels.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SEATLINE_")}
+    usual = {"LISTEN": "127.0.0.1:0", "DATA_DIR": str(data_dir), "CONNECTION_SECONDS_MAX": "0"}
+    return {**kept, **{f"SEATLINE_{name}": value for name, value in usual.items()}, **settings}
+
+
+def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """What a command says, once it has ended."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "app", *arguments],
+        cwd=REPOSITORY,
+        env=environment(REPOSITORY, **settings),
+        capture_output=True,
+        text=True,
+        timeout=END_SECONDS_MAX,
+        check=False,
+    )
+
+
+class SeatlineProcess:
+    """A started process of the service: its log and its end. The log is `<data_dir>.log`, even without that folder."""
+
+    arguments: tuple[str, ...]
+
+    def __init__(self, data_dir: Path, *options: str, **settings: str) -> None:
+        self.begin = time.monotonic()
+        self.log = data_dir.with_suffix(".log")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app", *self.arguments, *options],
+                cwd=REPOSITORY,
+                env=environment(data_dir, **settings),
+                stdout=log,
+                stderr=log,
+            )
+
+    async def ready(self) -> None:
+        """Returns once the process says that it is at work."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """As `kill -9`: no chance to tidy up."""
+        self.process.kill()
+        self.process.wait(END_SECONDS_MAX)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """The exit code, once the process has ended."""
+        return await asyncio.to_thread(self.process.wait, END_SECONDS_MAX)
+
+    async def metrics_port(self) -> int:
+        """Where it shows its metrics, which it says before anything else."""
+
+        async def says() -> bool:
+            return _METRICS.search(self.said()) is not None
+
+        await eventually(says)
+        return int(_METRICS.findall(self.said())[0])
+
+    def said(self) -> str:
+        """What it has written so far; fails where it has ended."""
+        text = self.log.read_text(errors="replace")
+        assert self.process.poll() is None, text
+        return text
+
+
+class ServerProcess(SeatlineProcess):
+    """A started server, and its port."""
+
+    arguments = ("serve",)
+    port = 0
+    ready_seconds = 0.0
+
+    async def ready(self) -> None:
+        await eventually(self._finds_port)
+        async with grpc.aio.insecure_channel(self.target) as channel:
+            assert await health(channel) == "SERVING"
+        self.ready_seconds = time.monotonic() - self.begin
+
+    def kept_waiting_seconds(self) -> float:
+        """How long its main thread has waited for a processor so far, as others use this machine, too."""
+        schedule = Path(f"/proc/{self.process.pid}/schedstat").read_text(encoding="ascii").split()
+        return int(schedule[1]) / 1e9
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def mongod(self) -> psutil.Process:
+        """The database that the server has started."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return next(child for child in family if child.name() == "mongod")
+
+    async def _finds_port(self) -> bool:
+        found = _SERVING.search(self.said())
+        self.port = int(found[1]) if found else 0
+        return found is not None
+
+
+class WorkerProcess(SeatlineProcess):
+    """A started worker."""
+
+    arguments = ("worker",)
+
+    async def ready(self) -> None:
+        await eventually(self._works)
+
+    async def _works(self) -> bool:
+        return "working" in self.said()
+
+
+@asynccontextmanager
+async def running(process: Started) -> AsyncIterator[Started]:
+    """A process that is ready, until the block ends."""
+    async with started(process):
+        await process.ready()
+        yield process
+
+
+@asynccontextmanager
+async def started(process: Started) -> AsyncIterator[Started]:
+    """A process, ready or not, until the block ends."""
+    try:
+        yield process
+    finally:
+        if process.process.poll() is None:
+            process.terminate()
+            try:
+                await process.ended()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+@asynccontextmanager
+async def server_process(data_dir: Path, *options: str, **settings: str) -> AsyncIterator[ServerProcess]:
+    """A server that is ready, until the block ends."""
+    async with running(ServerProcess(data_dir, *options, **settings)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def worker_process(data_dir: Path, **settings: str) -> AsyncIterator[WorkerProcess]:
+    """A worker that is at work, until the block ends."""
+    async with running(WorkerProcess(data_dir, **settings)) as worker:
+        yield worker
+
+
+async def a_run(channel: grpc.aio.Channel, layout: str) -> Run:
+    """A run of a new train on the server behind the channel."""
+    return (await some_runs(channel, layout, 1))[0]
+
+
+async def some_runs(channel: grpc.aio.Channel, layout: str, days: int) -> list[Run]:
+    """So many runs of a new train, day after day, on the server behind the channel."""
+    desk = Phone(channel, "desk", roles="operator")
+    train = await desk.create_train(a_train(layout))
+    return list((await desk.schedule(train.train_id, TRAVEL_DATE, on_day(FIRST_DAY + days - 1))).train_runs)

@@ -1,0 +1,111 @@
+"""Databases to verify: one that the service and its worker have filled, copies of it to break, and the verification.
+
+Belongs here: selling, cancelling, waiting, holding and paying through a server until nothing is under way. Not here:
+assertions.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+
+from app.domain.payments import PaymentState
+from app.pb.seatline.v1 import booking_pb2
+from app.store.driver import Database
+from app.usecases.verification.report import Report, Scope
+from app.usecases.verification.runs import Verifying, sources_of
+from tests.support.clients import ASHFORD, LONDON, PARIS, Run, booking_request
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually
+
+Documents = dict[str, list[dict[str, Any]]]
+FIRST, SECOND = f"es9014:{TRAVEL_DATE}", f"es9014:{NEXT_DATE}"
+WAIT = booking_pb2.IF_FULL_WAITLIST
+# Tokens of the ledger: one for which the capture fails for ever, one that is answered late.
+NEVER_PAYS, PAYS_LATE = "tok_capture_fails", "tok_succeed_late"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def verify(database: Database, *, patience_seconds: float = 0.0, scope: Scope | None = None) -> Report:
+    """The report on a database as it is."""
+    return await Verifying(sources_of(database, now), timedelta(seconds=patience_seconds), scope).verify()
+
+
+async def hold(world: World, run: Run, who: str) -> booking_pb2.Hold:
+    """Holds one seat of section A."""
+    request = booking_pb2.HoldSeatsRequest(
+        request_id=str(uuid.uuid4()),
+        train_id=run.train_id,
+        travel_date=run.travel_date,
+        origin=LONDON,
+        destination=PARIS,
+        section="A",
+        seat_count=1,
+    )
+    return await world.phone(who).bookings.HoldSeats(request, metadata=(("x-seatline-user", f"{who}@example.com"),))
+
+
+async def fill(world: World) -> None:
+    """Two runs with everything that the service does, and nothing left to do.
+
+    On the first, A-1 came free and is Gus's as far as Ashford; Fay chose A-6, Kim took a held seat, Hal holds one; B-1 is
+    Cem's, and Dan waits for it. Ann cancelled, and so did Una before her money failed to come. Pat paid late on the second.
+    """
+    run, other = await world.runs("A6 B1", TRAVEL_DATE, NEXT_DATE)
+    ann, una = world.phone("ann"), world.phone("una")
+    cancelled = await ann.book(run, section="A")
+    await world.phone("bob").book(run, "bob", "bea", section="A")
+    unpaid = await una.send(booking_request(run, "una", section="A", payment_token=NEVER_PAYS))
+    await una.cancel(unpaid.reference)
+    await ann.cancel(cancelled.reference)
+    await world.phone("fay").book(run, section="A", seats=[6])
+    await world.phone("gus").book(run, section="A", seats=[1], destination=ASHFORD)
+    await world.phone("cem").book(run, section="B")
+    await world.phone("dan").send(booking_request(run, "dan", section="B", if_full=WAIT))
+    held = await hold(world, run, "kim")
+    await world.phone("kim").send(booking_request(run, "kim", hold_id=held.hold_id))
+    await hold(world, run, "hal")
+    request = booking_request(other, "pat", section="A", payment_token=PAYS_LATE)
+    with suppress(grpc.aio.AioRpcError):  # it is not answered the first time
+        await world.phone("pat").send(request)
+    await world.phone("pat").send(request)
+    world.server.start_work()
+    await eventually(lambda: _is_done(world))
+    for run_id in (FIRST, SECOND):
+        await world.server.store.runs.settle_left(run_id)
+
+
+async def _is_done(world: World) -> bool:
+    database = world.database
+    bookings = await database["bookings"].count_documents({})
+    settled = [PaymentState.CAPTURED.value, PaymentState.VOIDED.value]
+    undone = {"$or": [{"state": {"$nin": settled}}, {"refunds.state": "PENDING"}]}
+    return (
+        bookings == len(BOOKED)
+        and await database["payments"].count_documents({}) == bookings
+        and await database["payments"].count_documents(undone) == 0
+        and await database["events"].count_documents({"is_new": True}) == 0
+        and await database["bookings"].count_documents({"user.email": "una@example.com", "charged_minor": 0}) == 1
+    )
+
+
+BOOKED = ("ann", "bob", "una", "fay", "gus", "cem", "dan", "kim", "pat")
+
+
+async def everything_in(database: Database) -> Documents:
+    """All documents, by collection."""
+    return {name: await database[name].find().to_list(1_000) for name in await database.list_collection_names()}
+
+
+async def make_copy(documents: Documents, database: Database) -> None:
+    """Leaves these documents and nothing else in a database, without any index."""
+    for name in {*await database.list_collection_names(), *documents}:
+        await database[name].delete_many({})
+        if documents.get(name):
+            await database[name].insert_many(documents[name])

@@ -1,0 +1,85 @@
+"""The operator's desk where webhooks are concerned, and events that nobody but a test has committed.
+
+Belongs here: thin methods over the generated stubs, and events in the database. Not here: any assertion.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from google.protobuf import field_mask_pb2
+
+from app.domain.events import Event, EventType, event_id, sequence_of
+from app.pb.seatline.v1 import webhook_pb2
+from app.process.server import present_moment
+from app.store.documents import news_document
+from app.store.driver import Database
+from tests.support.clients import Phone
+from tests.support.world import World
+
+URL = "https://hooks.example.com/seatline?tenant=7"
+RUN_ID = "es9014:2026-09-01"
+
+
+class WebhookDesk(Phone):
+    """What operators do with webhooks. Anybody can ask for it all the same."""
+
+    async def create(self, url: str = URL, *event_types: str, request_id: str = "", **asked: Any) -> webhook_pb2.Webhook:
+        wanted = webhook_pb2.Webhook(url=url, event_types=event_types)
+        return await self.create_as(wanted, request_id, **asked)
+
+    async def create_as(self, wanted: webhook_pb2.Webhook, request_id: str = "", **asked: Any) -> webhook_pb2.Webhook:
+        """Sends a webhook just as it is."""
+        request = webhook_pb2.CreateWebhookRequest(request_id=request_id or str(uuid.uuid4()), webhook=wanted, **asked)
+        return await self.operators.CreateWebhook(request, **self._options)
+
+    async def get(self, webhook_id: str) -> webhook_pb2.Webhook:
+        return await self.operators.GetWebhook(webhook_pb2.GetWebhookRequest(webhook_id=webhook_id), **self._options)
+
+    async def list_page(self, **asked: Any) -> webhook_pb2.ListWebhooksResponse:
+        return await self.operators.ListWebhooks(webhook_pb2.ListWebhooksRequest(**asked), **self._options)
+
+    async def change(self, webhook_id: str, *, mask: Sequence[str] = (), etag: str = "", **values: Any) -> webhook_pb2.Webhook:
+        request = webhook_pb2.UpdateWebhookRequest(
+            webhook_id=webhook_id,
+            webhook=webhook_pb2.Webhook(**values),
+            update_mask=field_mask_pb2.FieldMask(paths=mask),
+            etag=etag,
+        )
+        return await self.operators.UpdateWebhook(request, **self._options)
+
+    async def delete(self, webhook_id: str, etag: str = "") -> webhook_pb2.DeleteWebhookResponse:
+        request = webhook_pb2.DeleteWebhookRequest(webhook_id=webhook_id, etag=etag)
+        return await self.operators.DeleteWebhook(request, **self._options)
+
+    async def rotate(self, webhook_id: str, etag: str = "") -> webhook_pb2.Webhook:
+        request = webhook_pb2.RotateWebhookSecretRequest(webhook_id=webhook_id, etag=etag)
+        return await self.operators.RotateWebhookSecret(request, **self._options)
+
+    async def deliveries_page(self, webhook_id: str, **asked: Any) -> webhook_pb2.ListWebhookDeliveriesResponse:
+        request = webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=webhook_id, **asked)
+        return await self.operators.ListWebhookDeliveries(request, **self._options)
+
+    async def deliveries(self, webhook_id: str) -> list[webhook_pb2.WebhookDelivery]:
+        """Those of the first page."""
+        return list((await self.deliveries_page(webhook_id)).deliveries)
+
+
+def the_desk(world: World) -> WebhookDesk:
+    """The operator's."""
+    return WebhookDesk(world.channel, "desk", roles="operator")
+
+
+def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED, time: datetime | None = None) -> Event:
+    """Something that happens in half a minute, after whatever webhook the test makes, or then. `number` is its commit's."""
+    moment = time or present_moment() + timedelta(seconds=30)
+    key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
+    return Event(key, event_type, RUN_ID, sequence, moment, "7QK2MZ", {"reference": "7QK2MZ"})
+
+
+async def keep(database: Database, *events: Event) -> None:
+    """Writes events where they are looked for."""
+    await database["events"].insert_many([news_document([event]) for event in events])

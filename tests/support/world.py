@@ -1,0 +1,177 @@
+"""The worlds that tests stand in: a running server, a train that it sells, and callers.
+
+Belongs here: servers, trains, runs and waiting for a condition. Not here: what callers can do (`clients.py`).
+
+A layout is a word for each coach, its section and its number of seats: "A4 A4 B2" has coaches 1 and 2 in section A, 3 in B.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+from google.type import money_pb2
+
+from app.config import Settings
+from app.pb.seatline.v1 import operator_pb2
+from app.process.server import Server
+from app.store.driver import Client, Database
+from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run
+from tests.support.event_batches import events_in
+
+WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
+POLL_SECONDS = 0.02
+
+
+def on_day(days: int) -> str:
+    """The date that many days from today."""
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
+FIRST_DAY = 30
+TRAVEL_DATE, NEXT_DATE, THIRD_DATE = (on_day(FIRST_DAY + later) for later in range(3))
+
+
+def usd(units: int, cents: int = 0) -> money_pb2.Money:
+    """Dollars."""
+    return money_pb2.Money(currency_code="USD", units=units, nanos=cents * 10**7)
+
+
+def london_to_paris() -> list[operator_pb2.TrainStop]:
+    """London, Ashford, Lille, Paris: three legs across a border."""
+    britain, france = "Europe/London", "Europe/Paris"
+    return [
+        operator_pb2.TrainStop(name=LONDON, code="STP", time_zone=britain, depart_time="10:24"),
+        operator_pb2.TrainStop(name=ASHFORD, code="AFK", time_zone=britain, arrive_time="10:55", depart_time="10:58"),
+        operator_pb2.TrainStop(name=LILLE, code="LIL", time_zone=france, arrive_time="12:48", depart_time="12:52"),
+        operator_pb2.TrainStop(name=PARIS, code="PNO", time_zone=france, arrive_time="13:56"),
+    ]
+
+
+def a_train(
+    layout: str = "A4 B4",
+    *,
+    train_id: str = "es9014",
+    empty_sections: Sequence[str] = (),
+    stops: Sequence[operator_pb2.TrainStop] = (),
+    fares: dict[str, money_pb2.Money] | None = None,
+    **terms: Any,
+) -> operator_pb2.Train:
+    """A train; a seat costs USD 20.00 where `fares` says nothing else, and its terms are the usual ones."""
+    coaches = [
+        operator_pb2.Coach(name=str(number), section=word[0], seat_count=int(word[1:]))
+        for number, word in enumerate(layout.split(), 1)
+    ]
+    sections = [*dict.fromkeys(coach.section for coach in coaches), *empty_sections]
+    return operator_pb2.Train(
+        train_id=train_id,
+        number="ES 9014",
+        stops=stops or london_to_paris(),
+        sections=[operator_pb2.Section(name=name, fare=(fares or {}).get(name, usd(20))) for name in sections],
+        coaches=coaches,
+        **terms,
+    )
+
+
+class Clock:
+    """The present moment, as servers that are started from now on see it: `ahead` of the real one."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        moment = datetime.now(UTC) + self.ahead
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class World:
+    """A running server, and a channel to it."""
+
+    def __init__(self, server: Server, channel: grpc.aio.Channel) -> None:
+        self.server = server
+        self.channel = channel
+        self.desk = Phone(channel, "desk", roles="operator")
+
+    @property
+    def database(self) -> Database:
+        return self.server.database
+
+    def phone(self, name: str = "", roles: str = "") -> Phone:
+        """The phone of somebody; of nobody in particular without a name."""
+        return Phone(self.channel, name, roles)
+
+    async def run(self, layout: str = "A4 B4", *, date: str = TRAVEL_DATE, **train: Any) -> Run:
+        """A run of a new train on a date."""
+        (run,) = await self.runs(layout, date, **train)
+        return run
+
+    async def runs(self, layout: str, *dates: str, **train: Any) -> list[Run]:
+        """Runs of a new train on several dates."""
+        made = await self.desk.create_train(a_train(layout, **train))
+        for date in dates:
+            await self.desk.schedule(made.train_id, date)
+        return [Run(train_id=made.train_id, travel_date=date) for date in dates]
+
+    async def settled(self) -> None:
+        """Returns once all that was committed has got to where it rests."""
+        await self.server.store.lanes.join()
+
+    async def events(self, run: Run) -> list[dict[str, Any]]:
+        """The events of a run that have been told, in their order."""
+        found = self.database["events"].find({"run_id": f"{run.train_id}:{run.travel_date}"}).sort("version", 1)
+        return events_in(await found.to_list(10_000))
+
+    async def kept_run(self, run: Run) -> dict[str, Any]:
+        """The run's document in the database."""
+        found = await self.database["train_runs"].find_one({"_id": f"{run.train_id}:{run.travel_date}"})
+        assert found is not None
+        return found
+
+
+def settings_for(uri: str = "", database: str = "", **chosen: Any) -> Settings:
+    """Settings for a server on a free loopback port; a database of its own unless one is named.
+
+    It waits for no client to leave: tests end servers that they still have channels to.
+    """
+    chosen = {"listen": "127.0.0.1:0", "drain_seconds": 2.0, "connection_seconds_max": 0.0, **chosen}
+    return Settings(mongodb_uri=uri, mongodb_database=database or f"test_{uuid.uuid4().hex[:16]}", **chosen)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, client: Client | None = None) -> AsyncIterator[World]:
+    """A server with these settings until the block ends; what it kept stays in the database."""
+    server = await Server.start(settings, client)
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            yield World(server, channel)
+    finally:
+        await server.stop()
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds_max: float = WAIT_SECONDS_MAX) -> None:
+    """Returns once the condition holds; fails when it does not in time."""
+    deadline = time.monotonic() + seconds_max
+    while not await holds():
+        assert time.monotonic() < deadline, f"did not come true within {seconds_max:g} s"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[Any]:
+    """The answers of calls made at once: messages, or the errors of those refused."""
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, grpc.aio.AioRpcError):
+            raise one
+    return list(found)
+
+
+async def let_it_close(clock: Clock, world: World, run: Run) -> None:
+    """Puts the clock forward to a second after the run's line has closed."""
+    closes = (await world.phone().run_of(run)).waitlist_close_time.ToDatetime(UTC)
+    clock.ahead = closes - datetime.now(UTC) + timedelta(seconds=1)

@@ -1,0 +1,330 @@
+"""What has to hold of every run: a sound run gives no finding; one that is broken in one way, the one that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.domain.audit.seats import Check, check_outbox, check_references, check_run
+from app.domain.booking import Booking, BookingState, HoldSeats, IfFull
+from app.domain.events import Event, EventType
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.waitlist import closes_at
+from app.domain.run.train_run import TrainRun, Waiting
+from tests.support.builders import (
+    ASHFORD,
+    LONDON,
+    NOW,
+    PARIS,
+    TRAIN_ID,
+    TRAVEL_DATE,
+    a_caller,
+    a_person,
+    a_request_id,
+    a_run,
+    asks_for_seats,
+    book,
+    cancel,
+    key_of,
+    sell,
+)
+
+PATIENCE = timedelta(minutes=2)
+Breakage = Callable[[TrainRun], None]
+
+
+def a_hold_for(who: str) -> HoldSeats:
+    date = TRAVEL_DATE.isoformat()
+    return HoldSeats(a_caller(who), a_request_id(), TRAIN_ID, date, LONDON, PARIS, "A", (), 1, 300)
+
+
+def a_busy_run() -> TrainRun:
+    """A-1 came free, A-2 and A-3 are the bees', A-4 is held, A-5 is fresh, A-6 is Fay's; B-1 is Cem's, and Dan waits for it.
+
+    Gus has A-1 as far as Ashford.
+    """
+    run = a_run("A6 B1")
+    ann = book(run, "ann")
+    book(run, "bob", "bea")
+    cancel(run, ann)
+    hold_seats(run, a_hold_for("hal"), NOW)
+    run.committed()
+    book(run, "fay", seats=[6])
+    book(run, "gus", seats=[1], destination=ASHFORD)
+    book(run, "cem", section="B")
+    sell(run, asks_for_seats("dan", section="B", if_full=IfFull.WAITLIST))
+    return run
+
+
+def found_in(run: TrainRun, now: datetime = NOW) -> list[tuple[Check, str]]:
+    return [(one.check, one.text) for one in check_run(run, run.bookings, now, PATIENCE)]
+
+
+def of(run: TrainRun, who: str) -> Booking:
+    """The booking of somebody, live or not."""
+    return next(one for one in run.bookings.values() if one.passengers[0].person.first_name == who.capitalize())
+
+
+def put(run: TrainRun, booking: Booking) -> None:
+    run.bookings[booking.reference] = booking
+
+
+def of_somebody_else(booking: Booking, who: str, reference: str) -> Booking:
+    person = a_person(who)
+    return replace(booking, reference=reference, passengers=(replace(booking.passengers[0], person=person, key=key_of(who)),))
+
+
+def test_nothing_is_wrong_with_a_run_as_the_service_leaves_it() -> None:
+    assert found_in(a_run()) == []
+    assert found_in(a_busy_run()) == []
+
+
+# -- what can be wrong, each broken in one way
+
+
+def sells_fays_seat_again(run: TrainRun) -> None:
+    put(run, of_somebody_else(of(run, "fay"), "eve", "EVE000"))
+
+
+def sells_a_held_seat(run: TrainRun) -> None:
+    held = next(iter(run.holds.values())).seats[0]
+    eve = of_somebody_else(of(run, "fay"), "eve", "EVE000")
+    put(run, replace(eve, passengers=(replace(eve.passengers[0], seat=held),)))
+
+
+def loses_a_booking(run: TrainRun) -> None:
+    del run.bookings[of(run, "fay").reference]
+
+
+def loses_a_hold(run: TrainRun) -> None:
+    run.holds.clear()
+
+
+def forgets_that_a_seat_is_sold(run: TrainRun) -> None:
+    run.sections[0].sold_legs[5] = 0
+
+
+def seats_fay_where_no_seat_is(run: TrainRun) -> None:
+    run.sections[0].sold_legs[5] = 0
+    fay = of(run, "fay")
+    put(run, replace(fay, passengers=(replace(fay.passengers[0], seat=run.seat(0, 6)),)))
+    run.sections[0].sold_legs.pop()
+
+
+def seats_fay_nowhere(run: TrainRun) -> None:
+    run.sections[0].sold_legs[5] = 0
+    fay = of(run, "fay")
+    put(run, replace(fay, passengers=(replace(fay.passengers[0], seat=None),)))
+
+
+def takes_a_free_seat_off_offer(run: TrainRun) -> None:
+    run.sections[0].set_freed(1, ())
+
+
+def offers_a_leg_twice(run: TrainRun) -> None:
+    sequence, legs = run.sections[0].freed[1][0]
+    run.sections[0].set_freed(1, ((sequence, legs), (sequence, 0b100)))
+
+
+def offers_a_sold_leg(run: TrainRun) -> None:
+    run.sections[0].set_freed(2, ((1, 0b1),))
+
+
+def offers_a_seat_above_the_counter(run: TrainRun) -> None:
+    run.sections[0].set_freed(5, ((1, 0b111),))
+
+
+def offers_a_seat_that_is_not_there(run: TrainRun) -> None:
+    run.sections[0].freed[7] = ((1, 0b1),)
+
+
+def moves_the_counter_past_a_fresh_seat(run: TrainRun) -> None:
+    run.sections[0].next_number = 6
+
+
+def moves_the_counter_out_of_the_train(run: TrainRun) -> None:
+    run.sections[1].next_number = 3
+
+
+def counts_what_came_free_from_the_beginning_again(run: TrainRun) -> None:
+    run.freed_sequence = 0
+
+
+def books_gus_twice(run: TrainRun) -> None:
+    book(run, "eve", seats=[5])
+    put(run, of_somebody_else(of(run, "eve"), "gus", of(run, "eve").reference))
+
+
+def lets_dan_book_besides_waiting(run: TrainRun) -> None:
+    book(run, "eve", seats=[5])
+    put(run, of_somebody_else(of(run, "eve"), "dan", of(run, "eve").reference))
+
+
+def numbers_fay_as_ten(run: TrainRun) -> None:
+    booking = of(run, "fay")
+    put(run, replace(booking, passengers=(replace(booking.passengers[0], number=10),)))
+
+
+def numbers_bea_as_bob(run: TrainRun) -> None:
+    bob, bea = of(run, "bob").passengers
+    put(run, replace(of(run, "bob"), passengers=(bob, replace(bea, number=1))))
+
+
+def loses_dans_place(run: TrainRun) -> None:
+    run.waiting.clear()
+
+
+def loses_dans_booking(run: TrainRun) -> None:
+    del run.bookings[of(run, "dan").reference]
+
+
+def gives_dans_place_to_another(run: TrainRun) -> None:
+    run.waiting[1] = replace(run.waiting[1], reference=of(run, "fay").reference)
+
+
+def has_dan_wait_for_more_people(run: TrainRun) -> None:
+    run.waiting[1] = replace(run.waiting[1], count=2)
+
+
+def has_dan_wait_for_other_legs(run: TrainRun) -> None:
+    run.waiting[1] = replace(run.waiting[1], legs=0b1)
+
+
+def has_dan_wait_for_a_section_that_is_not_there(run: TrainRun) -> None:
+    run.waiting[1] = replace(run.waiting[1], section="Z")
+
+
+def gives_dans_place_a_later_number(run: TrainRun) -> None:
+    run.waiting_number = 0
+
+
+def seats_dan_while_he_waits(run: TrainRun) -> None:
+    dan = of(run, "dan")
+    put(run, replace(dan, passengers=(replace(dan.passengers[0], seat=run.seat(0, 5)),)))
+
+
+def leaves_dan_waiting_for_a_free_seat(run: TrainRun) -> None:
+    run.release(run.seat(1, 1), 0b111)
+    put(run, replace(of(run, "cem"), state=BookingState.CANCELLED))
+
+
+def changes_fay_in_a_commit_to_come(run: TrainRun) -> None:
+    put(run, replace(of(run, "fay"), revision=run.version + 1))
+
+
+BREAKAGES: list[tuple[Breakage, Check]] = [
+    (sells_fays_seat_again, Check.SOLD_ONCE),
+    (sells_a_held_seat, Check.SOLD_ONCE),
+    (loses_a_booking, Check.SOLD_LEGS),
+    (loses_a_hold, Check.SOLD_LEGS),
+    (forgets_that_a_seat_is_sold, Check.SOLD_LEGS),
+    (seats_fay_where_no_seat_is, Check.SOLD_LEGS),
+    (seats_fay_nowhere, Check.SOLD_LEGS),
+    (takes_a_free_seat_off_offer, Check.INVENTORY),
+    (offers_a_leg_twice, Check.INVENTORY),
+    (offers_a_sold_leg, Check.INVENTORY),
+    (offers_a_seat_above_the_counter, Check.INVENTORY),
+    (offers_a_seat_that_is_not_there, Check.INVENTORY),
+    (moves_the_counter_past_a_fresh_seat, Check.INVENTORY),
+    (moves_the_counter_out_of_the_train, Check.INVENTORY),
+    (counts_what_came_free_from_the_beginning_again, Check.INVENTORY),
+    (books_gus_twice, Check.ONE_BOOKING),
+    (lets_dan_book_besides_waiting, Check.ONE_BOOKING),
+    (numbers_fay_as_ten, Check.PASSENGER_NUMBERS),
+    (numbers_bea_as_bob, Check.PASSENGER_NUMBERS),
+    (loses_dans_place, Check.LINE),
+    (loses_dans_booking, Check.LINE),
+    (gives_dans_place_to_another, Check.LINE),
+    (has_dan_wait_for_more_people, Check.LINE),
+    (has_dan_wait_for_other_legs, Check.LINE),
+    (has_dan_wait_for_a_section_that_is_not_there, Check.LINE),
+    (gives_dans_place_a_later_number, Check.LINE),
+    (seats_dan_while_he_waits, Check.LINE),
+    (leaves_dan_waiting_for_a_free_seat, Check.NOBODY_WAITS),
+    (changes_fay_in_a_commit_to_come, Check.REVISIONS),
+]
+
+
+@pytest.mark.parametrize(("breakage", "check"), BREAKAGES, ids=lambda one: getattr(one, "__name__", str(one)))
+def test_a_run_that_is_broken_in_one_way_is_found_out_by_the_check_of_that(breakage: Breakage, check: Check) -> None:
+    run = a_busy_run()
+    breakage(run)
+    assert {one for one, _ in found_in(run)} == {check}
+
+
+# -- what the findings say
+
+
+def test_a_seat_that_is_sold_twice_is_named_with_its_legs_and_who_has_it() -> None:
+    run = a_busy_run()
+    fay = of(run, "fay").reference
+    sells_fays_seat_again(run)
+    holders = ", ".join(sorted((f"booking {fay}", "booking EVE000")))
+    assert found_in(run) == [(Check.SOLD_ONCE, f"seat A-6 is sold twice on legs 1, 2, 3: {holders}")]
+
+
+def test_all_seats_that_are_wrong_are_named() -> None:
+    run = a_busy_run()
+    run.sections[0].sold_legs[1] = run.sections[0].sold_legs[2] = 0b11
+    texts = [text for check, text in found_in(run) if check is Check.SOLD_LEGS]
+    assert texts == [f"seat A-{number} is not sold on leg 3, and a booking or hold has it" for number in (2, 3)]
+
+
+def test_a_run_that_makes_no_sense_is_found_out_and_the_other_checks_go_on() -> None:
+    run = a_busy_run()
+    sells_fays_seat_again(run)
+    run.sections[0].freed = {2: ((1,),)}  # type: ignore[dict-item]  # what cannot be is what this is about
+    found = found_in(run)
+    assert Check.SOLD_ONCE in {check for check, _ in found}
+    assert any(check is Check.INVENTORY and text.startswith("cannot be checked: ") for check, text in found)
+
+
+# -- time
+
+
+def test_who_waits_when_the_line_closes_is_not_asked_about_seats_any_more() -> None:
+    run = a_busy_run()
+    run.holds.clear()
+    run.sections[0].sold_legs[3] = 0
+    run.sections[0].set_freed(4, ((1, 0b111),))
+    leaves_dan_waiting_for_a_free_seat(run)
+    closes = closes_at(run)
+    assert {check for check, _ in found_in(run, closes - timedelta(hours=1))} == {Check.NOBODY_WAITS}
+    assert found_in(run, closes) == []
+
+
+def test_holds_and_lines_that_should_have_ended_are_warned_of_after_some_patience() -> None:
+    run = a_busy_run()
+    expires = NOW + timedelta(seconds=300)
+    assert check_run(run, run.bookings, expires + PATIENCE, PATIENCE) == []
+    for moment, what in ((expires + PATIENCE * 2, "expired holds"), (closes_at(run) + PATIENCE * 2, "the line is closed")):
+        findings = check_run(run, run.bookings, moment, PATIENCE)
+        assert all((one.check, one.is_warning) == (Check.DUE, True) for one in findings)
+        assert any(what in one.text for one in findings)
+
+
+def test_events_are_late_once_they_have_not_left_the_run_for_longer_than_there_is_patience() -> None:
+    event = Event("es9014:2026-09-01:2:0", EventType.BOOKING_CONFIRMED, "es9014:2026-09-01", 1, NOW, "7K2M9Q", {})
+    assert check_outbox(event.run_id, [event], NOW) == []
+    (finding,) = check_outbox(event.run_id, [event, event], NOW + timedelta(seconds=1))
+    assert (finding.check, finding.is_warning) == (Check.EVENTS, False)
+    assert finding.text == "2 events have not left the run's document, the first since 2026-08-01 12:00:00"
+
+
+def test_a_reference_that_stands_for_two_bookings_is_named_with_the_other_run() -> None:
+    assert check_references("one", [], {}) == []
+    assert [(one.check, one.subject, one.text) for one in check_references("one", ["AAAAAA"], {"BBBBBB": "other"})] == [
+        (Check.REFERENCES, "run one", "booking AAAAAA stands twice among the recent ones"),
+        (Check.REFERENCES, "run one", "reference BBBBBB is also that of a booking of run other"),
+    ]
+
+
+def test_who_waits_for_several_seats_is_asked_about_as_a_group() -> None:
+    run = a_busy_run()
+    run.waiting[2] = Waiting(2, of(run, "dan").reference, "A", 0b111, 2)
+    assert (Check.NOBODY_WAITS in {check for check, _ in found_in(run)}) is False
+    run.waiting[2] = replace(run.waiting[2], count=1)
+    assert (Check.NOBODY_WAITS in {check for check, _ in found_in(run)}) is True

@@ -1,0 +1,121 @@
+"""Surveys: what runs and work add up to, and what need not be read again."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from app.domain.refusals import Reason, Refusal
+from app.domain.statistics import Backlog, RunCount, Survey, survey_of
+from app.domain.timetable import RunState
+from app.usecases.statistics import Surveying, Surveyor
+from tests.support.builders import DEPARTS_LONDON, NOW, a_run
+from tests.support.job_worlds import Clock
+
+NOTHING = Backlog(0, None, 0, 0, 0, 0, None, 0)
+AFTER_ARRIVAL = DEPARTS_LONDON + timedelta(days=1)
+
+
+def a_count(
+    run_id: str = "es9014:2026-09-01", *, version: int = 1, seats: int = 10, sold: int = 0, waiting: int = 0
+) -> RunCount:
+    return RunCount(run_id, version, a_run().stops, seats, sold, waiting)
+
+
+def test_seats_are_those_of_runs_that_have_not_departed() -> None:
+    found = survey_of([a_count(sold=4, waiting=2), a_count(seats=5, sold=1)], NOTHING, NOW)
+    assert (found.seats_sold, found.seats_free, found.waiting_bookings) == (5, 10, 2)
+    assert found.runs == {RunState.SCHEDULED: 2, RunState.DEPARTED: 0}
+
+
+def test_a_run_under_way_is_counted_without_its_seats_and_one_that_has_arrived_not_at_all() -> None:
+    under_way = survey_of([a_count(sold=4)], NOTHING, DEPARTS_LONDON)
+    assert (under_way.runs[RunState.DEPARTED], under_way.seats_sold, under_way.seats_free) == (1, 0, 0)
+    arrived = survey_of([a_count(sold=4, waiting=1)], NOTHING, AFTER_ARRIVAL)
+    assert (sum(arrived.runs.values()), arrived.seats_sold, arrived.waiting_bookings) == (0, 0, 0)
+
+
+def test_ages_are_those_of_the_oldest_and_nothing_has_none() -> None:
+    backlog = Backlog(1, NOW - timedelta(seconds=5), 0, 0, 0, 1, NOW + timedelta(seconds=1), 0)
+    found = survey_of([], backlog, NOW)
+    assert (found.outbox_age_seconds, found.refund_age_seconds) == (5.0, 0.0)
+    assert survey_of([], NOTHING, NOW).outbox_age_seconds == 0.0
+
+
+class Kept:
+    """Stands in for the database: runs, and which of them were read."""
+
+    def __init__(self, *runs: RunCount) -> None:
+        self.runs = {run.run_id: run for run in runs}
+        self.read: list[str] = []
+        self.is_away = False
+        self.was_refused = asyncio.Event()
+
+    async def versions(self, now: datetime) -> dict[str, int]:
+        if self.is_away:
+            self.was_refused.set()
+            raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
+        return {run_id: run.version for run_id, run in self.runs.items()}
+
+    async def count_runs(self, run_ids: list[str]) -> list[RunCount]:
+        self.read += run_ids
+        return [self.runs[run_id] for run_id in run_ids]
+
+    async def backlog(self, now: datetime) -> Backlog:
+        return NOTHING
+
+
+def surveying(kept: Kept) -> Surveying:
+    return Surveying(kept, Clock(NOW))  # type: ignore[arg-type]  # as much of it as is asked for
+
+
+async def test_only_runs_that_have_changed_are_read_again() -> None:
+    kept = Kept(a_count("a", sold=1), a_count("b", sold=2), a_count("c", sold=3))
+    surveys = surveying(kept)
+    assert (await surveys.survey()).seats_sold == 6
+    kept.read.clear()
+    kept.runs["b"] = a_count("b", version=2, sold=5)
+    assert (await surveys.survey()).seats_sold == 9
+    assert kept.read == ["b"]
+
+
+async def test_a_run_that_is_looked_at_no_more_is_forgotten() -> None:
+    kept = Kept(a_count("a", sold=1), a_count("b", sold=2))
+    surveys = surveying(kept)
+    await surveys.survey()
+    del kept.runs["a"]
+    found = await surveys.survey()
+    assert (found.seats_sold, found.runs[RunState.SCHEDULED]) == (2, 1)
+
+
+async def test_many_runs_are_read_a_few_at_a_time() -> None:
+    kept = Kept(*(a_count(str(number), sold=1) for number in range(120)))
+    pages: list[int] = []
+    count_runs = kept.count_runs
+
+    async def counted(run_ids: list[str]) -> list[RunCount]:
+        pages.append(len(run_ids))
+        return await count_runs(run_ids)
+
+    kept.count_runs = counted  # type: ignore[method-assign]
+    assert (await surveying(kept).survey()).seats_sold == 120
+    assert pages == [50, 50, 20]
+
+
+async def test_a_survey_that_fails_tells_nothing_and_the_next_one_does() -> None:
+    kept, told, has_told = Kept(a_count(sold=1)), list[Survey](), asyncio.Event()
+    kept.is_away = True
+
+    def tell(survey: Survey) -> None:
+        told.append(survey)
+        has_told.set()
+
+    surveyor = Surveyor(surveying(kept), tell, 0.001)
+    surveyor.start()
+    async with asyncio.timeout(10):
+        await kept.was_refused.wait()
+        assert told == []
+        kept.is_away = False
+        await has_told.wait()
+    await surveyor.stop()
+    assert told[0].seats_sold == 1

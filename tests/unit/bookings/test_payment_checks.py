@@ -1,0 +1,130 @@
+"""What has to be set aside before a sale: enough, in the right currency, and not too long ago."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from app.domain import limits
+from app.domain.booking import Authorization, BookingState, CreateBooking, IfFull
+from app.domain.money import Money
+from app.domain.refusals import Reason
+from app.domain.rules.change_booking import cancel_booking
+from app.domain.rules.create_booking import create_booking
+from app.domain.run.train_run import TrainRun
+from tests.support.builders import NOW, a_run, asks_for_seats, asks_to_cancel, authorized, fill, hold, name_of, quote, sell
+from tests.support.run_snapshots import invalid, refused
+
+A_MOMENT = timedelta(microseconds=1)
+AS_LONG_AS_MAY_BE = timedelta(seconds=limits.AUTHORIZATION_SECONDS_MAX)
+FARES = {"A": 2_000, "B": 5_000}
+
+
+def a_seat(run: TrainRun) -> CreateBooking:
+    """Two seats for 40.00."""
+    return asks_for_seats("ann", "ben", section="A")
+
+
+def a_held_seat(run: TrainRun) -> CreateBooking:
+    """Two held seats for 40.00, whose fare has risen since."""
+    held = hold(run, "ann", count=2)
+    run.sections[0] = replace(run.sections[0], fare=Money(2_500, "USD"))
+    return asks_for_seats("ann", "ben", hold_id=name_of(run, held))
+
+
+def a_place_in_the_line(run: TrainRun) -> CreateBooking:
+    """Two places in the line of a section, for 40.00."""
+    fill(run)
+    return asks_for_seats("ann", "ben", section="A", if_full=IfFull.WAITLIST)
+
+
+each_sale = pytest.mark.parametrize("asked", [a_seat, a_held_seat, a_place_in_the_line])
+
+
+@each_sale
+def test_what_it_costs_is_enough_and_is_what_is_taken(asked: Callable[[TrainRun], CreateBooking]) -> None:
+    run = a_run("A4 B4", fares=FARES)
+    command = replace(asked(run), payment=authorized(4_000))
+    booking = sell(run, command)
+    assert (booking.charged_minor, booking.payment_id, booking.authorization_id) == (4_000, "payment-1", "authorization-1")
+
+
+@each_sale
+@pytest.mark.parametrize(
+    ("payment", "now", "reason"),
+    [
+        (authorized(3_999), NOW, Reason.PAYMENT_INSUFFICIENT),
+        (authorized(4_000, "EUR"), NOW, Reason.PAYMENT_INSUFFICIENT),
+        (authorized(4_000), NOW + AS_LONG_AS_MAY_BE + A_MOMENT, Reason.PAYMENT_STALE),
+    ],
+)
+def test_too_little_the_wrong_currency_and_too_long_ago_are_refused(
+    asked: Callable[[TrainRun], CreateBooking], payment: Authorization, now: datetime, reason: Reason
+) -> None:
+    run = a_run("A4 B4", fares=FARES)
+    command = replace(asked(run), payment=payment)
+    with refused(reason, run):
+        create_booking(run, command, now, {})
+
+
+@each_sale
+def test_what_was_set_aside_just_recently_enough_counts(asked: Callable[[TrainRun], CreateBooking]) -> None:
+    run = a_run("A4 B4", fares=FARES)
+    command = replace(asked(run), payment=authorized(4_000))
+    assert create_booking(run, command, NOW + AS_LONG_AS_MAY_BE, {}).is_live
+
+
+def test_more_than_it_costs_is_fine_and_only_what_it_costs_is_taken() -> None:
+    run = a_run("A4 B4", fares=FARES)
+    assert sell(run, replace(a_seat(run), payment=authorized(99_999))).charged_minor == 4_000
+
+
+def test_where_nothing_has_to_be_paid_nothing_is_set_aside() -> None:
+    booking = sell(a_run("A4"), asks_for_seats("ann"))
+    assert (booking.payment_id, booking.authorization_id, booking.charged_minor) == ("", "", 2_000)
+
+
+def test_a_place_in_the_line_of_any_section_takes_the_highest_fare_set_aside() -> None:
+    run = a_run("A4 B4", fares=FARES)
+    for section in "AB":
+        fill(run, section)
+    command = asks_for_seats("ann", "ben", if_full=IfFull.WAITLIST)
+    with refused(Reason.PAYMENT_INSUFFICIENT, run):
+        create_booking(run, replace(command, payment=authorized(9_999)), NOW, {})
+    waiting = create_booking(run, replace(command, payment=authorized(10_000)), NOW, {})
+    assert (waiting.state, waiting.charged_minor) == (BookingState.WAITLISTED, 10_000)
+
+
+def test_the_same_request_finds_its_booking_however_it_would_be_paid_now() -> None:
+    run = a_run("A4")
+    command = replace(a_seat(run), payment=authorized(4_000))
+    booking = sell(run, command)
+    cancelled = cancel_booking(run, asks_to_cancel(booking), NOW)
+    run.committed()
+    for payment in (None, authorized(1), authorized(4_000, time=NOW - timedelta(days=1))):
+        assert create_booking(run, replace(command, payment=payment), NOW, {}) is cancelled
+
+
+# -- how much to set aside
+
+
+def test_no_sale_costs_more_than_was_foreseen() -> None:
+    run = a_run("A4 B4", fares=FARES)
+    assert quote(run, asks_for_seats("ann", "ben", section="A")) == Money(4_000, "USD")
+    assert quote(run, asks_for_seats("ann", "ben")) == Money(10_000, "USD")
+    held = hold(run, "ann", count=2)
+    run.sections[0] = replace(run.sections[0], fare=Money(9_000, "USD"))
+    assert quote(run, asks_for_seats("ann", "ben", hold_id=name_of(run, held))) == Money(4_000, "USD")
+
+
+def test_for_what_does_not_exist_nothing_is_set_aside() -> None:
+    run = a_run("A4 B4")
+    name = name_of(run, hold(run, "ann"))
+    with invalid("section", run):
+        quote(run, asks_for_seats("ann", section="C"))
+    with refused(Reason.NOT_PERMITTED, run):
+        quote(run, asks_for_seats("mallory", hold_id=name))
+    sell(run, asks_for_seats("ann", hold_id=name))
+    with refused(Reason.HOLD_EXPIRED, run):
+        quote(run, asks_for_seats("ann", hold_id=name))

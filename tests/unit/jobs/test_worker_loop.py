@@ -1,0 +1,336 @@
+"""A worker: what it takes, what it makes of it, and how it goes through outages and to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.jobs import HopelessJobError, Job, JobState
+from app.domain.refusals import Reason, Refusal
+from app.jobs.handlers import each
+from tests.support.job_worlds import BOUNDS, Clock, Desk, JobsInMemory, a_job, working
+
+
+def some_jobs(count: int, clock: Clock, kind: str = "refund") -> list[Job]:
+    return [a_job(f"{kind} {number}", clock(), kind) for number in range(count)]
+
+
+def present_moment() -> datetime:
+    return datetime.now(UTC)
+
+
+# -- taking
+
+
+async def test_what_is_due_goes_to_its_handler_together_and_is_done() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(*some_jobs(5, clock), replace(a_job("later", clock()), due_time=clock() + timedelta(seconds=60)))
+    async with working(jobs, {"refund": desk}, clock):
+        await jobs.until(lambda: jobs.are_done(*(f"refund {number}" for number in range(5))))
+    assert desk.batches == [[f"refund {number}" for number in range(5)]]
+    assert jobs.kept["later"].state is JobState.PENDING
+
+
+async def test_each_handler_gets_its_own_kind_and_other_kinds_are_left_to_other_workers() -> None:
+    clock, refunds, captures = Clock(), Desk(), Desk()
+    jobs = JobsInMemory(a_job("a", clock()), a_job("b", clock(), "capture"), a_job("c", clock(), "message"))
+    async with working(jobs, {"refund": refunds, "capture": captures}, clock):
+        await jobs.until(lambda: jobs.are_done("a", "b"))
+    assert (refunds.batches, captures.batches) == ([["a"]], [["b"]])
+    assert (jobs.kept["c"].state, jobs.kept["c"].attempts) == (JobState.PENDING, 0)
+
+
+async def test_a_handler_gets_no_more_at_a_time_than_it_may_and_nothing_is_taken_for_it_beyond() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    jobs = JobsInMemory(*some_jobs(55, clock))
+    async with working(jobs, {"refund": desk}, clock):
+        await desk.until(lambda: desk.under_way == BOUNDS.batches_max)
+        leased = [job for job in jobs.kept.values() if job.lease_until is not None]
+        assert len(leased) == BOUNDS.batches_max * BOUNDS.batch_max
+        desk.may_end.set()
+        await jobs.until(lambda: jobs.are_done(*jobs.kept))
+    assert desk.under_way_max == BOUNDS.batches_max
+    assert [len(batch) for batch in desk.batches] == [10, 10, 10, 10, 10, 5]
+
+
+async def test_a_handler_that_hangs_keeps_no_other_kind_waiting() -> None:
+    clock, hanging, quick = Clock(), Desk(may_end=False), Desk()
+    jobs = JobsInMemory(*some_jobs(100, clock, "capture"), *some_jobs(30, clock))
+    async with working(jobs, {"capture": hanging, "refund": quick}, clock):
+        await jobs.until(lambda: jobs.are_done(*(f"refund {number}" for number in range(30))))
+        hanging.may_end.set()
+
+
+async def test_who_makes_a_job_can_have_it_done_at_once() -> None:
+    clock, desk, jobs = Clock(), Desk(), JobsInMemory()
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await jobs.until(lambda: jobs.takes == 1)
+        await jobs.put_missing([a_job("new", clock())])
+        worker.wake()
+        await jobs.until(lambda: jobs.are_done("new"))
+
+
+async def test_a_job_is_done_when_its_time_comes() -> None:
+    desk, due_time = Desk(), present_moment() + timedelta(seconds=0.05)
+    jobs = JobsInMemory(replace(a_job("soon", due_time), due_time=due_time))
+    async with working(jobs, {"refund": desk}, present_moment):
+        await jobs.until(lambda: jobs.are_done("soon"))
+    done_time = jobs.kept["soon"].done_time
+    assert done_time is not None
+    assert done_time >= due_time
+
+
+async def test_a_job_that_another_process_made_is_found_by_looking() -> None:
+    clock, desk, jobs = Clock(), Desk(), JobsInMemory()
+    async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, poll_seconds=0.01)):
+        await jobs.until(lambda: jobs.takes == 1)
+        await jobs.put_missing([a_job("new", clock())])
+        await jobs.until(lambda: jobs.are_done("new"))
+
+
+# -- failures
+
+
+async def test_a_failure_is_of_its_job_alone() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(*some_jobs(3, clock))
+    desk.errors["refund 1"] = ConnectionError("gone")
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await jobs.until(lambda: jobs.settles == 1 and jobs.are_done("refund 0", "refund 2"))
+        failed = jobs.kept["refund 1"]
+        assert (failed.state, failed.last_error, failed.lease_until) == (JobState.PENDING, "ConnectionError: gone", None)
+        assert failed.due_time == clock() + timedelta(seconds=1)
+        desk.errors.clear()
+        clock.move(1)
+        worker.wake()
+        await jobs.until(lambda: jobs.are_done("refund 1"))
+    assert desk.batches == [["refund 0", "refund 1", "refund 2"], ["refund 1"]]
+
+
+async def test_a_job_that_keeps_failing_is_dead_after_its_last_attempt() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(a_job("bad", clock()))
+    desk.errors["bad"] = ConnectionError("gone")
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        for settles in range(1, BOUNDS.attempts_max + 1):
+            await jobs.until(lambda settles=settles: jobs.settles == settles)  # type: ignore[misc]
+            clock.move(60)
+            worker.wake()
+        await jobs.until(lambda: jobs.kept["bad"].state is JobState.DEAD)
+    assert len(desk.batches) == jobs.kept["bad"].attempts == BOUNDS.attempts_max
+
+
+async def test_a_hopeless_job_is_dead_at_once() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(*some_jobs(2, clock))
+    desk.errors["refund 0"] = HopelessJobError("the card is closed")
+    async with working(jobs, {"refund": desk}, clock):
+        await jobs.until(lambda: jobs.settles == 1 and jobs.are_done("refund 1"))
+    assert jobs.kept["refund 0"].state is JobState.DEAD
+
+
+async def test_a_job_that_its_handler_passes_over_is_not_taken_for_done() -> None:
+    clock = Clock()
+    jobs = JobsInMemory(a_job("forgotten", clock()))
+
+    async def forget(_: object, /) -> dict[str, Exception | None]:
+        return {}
+
+    async with working(jobs, {"refund": forget}, clock):
+        await jobs.until(lambda: jobs.settles == 1)
+    assert jobs.kept["forgotten"].state is JobState.PENDING
+    assert jobs.kept["forgotten"].last_error.startswith("UnansweredJobError")
+
+
+@pytest.mark.parametrize("fault", [KeyError("amount"), HopelessJobError("the card is closed")])
+async def test_after_a_batch_failed_as_a_whole_each_job_is_tried_by_itself(fault: Exception) -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(*some_jobs(3, clock))
+    desk.fault = fault
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await jobs.until(lambda: jobs.settles == 1)
+        assert set(jobs.states().values()) == {JobState.PENDING}
+        desk.fault = None
+        clock.move(1)
+        worker.wake()
+        await jobs.until(lambda: jobs.are_done(*jobs.kept))
+    assert desk.batches == [["refund 0", "refund 1", "refund 2"], ["refund 0"], ["refund 1"], ["refund 2"]]
+
+
+async def test_after_a_refusal_which_is_no_jobs_fault_they_are_tried_together_again() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(*some_jobs(3, clock))
+    desk.fault = Refusal(Reason.DATABASE_UNAVAILABLE, "away")
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await jobs.until(lambda: jobs.settles == 1)
+        desk.fault = None
+        clock.move(1)
+        worker.wake()
+        await jobs.until(lambda: jobs.are_done(*jobs.kept))
+    assert [len(batch) for batch in desk.batches] == [3, 3]
+
+
+async def test_a_call_that_hangs_is_cut_off_and_its_jobs_fail() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    jobs = JobsInMemory(a_job("slow", clock()))
+    async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, run_seconds_max=0.01)):
+        await jobs.until(lambda: jobs.settles == 1)
+    assert desk.cut_off == 1
+    assert jobs.kept["slow"].last_error.startswith("TimeoutError")
+
+
+async def test_a_job_that_ended_its_worker_in_every_attempt_is_dead_without_another() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(replace(a_job("deadly", clock()), attempts=BOUNDS.attempts_max), a_job("good", clock()))
+    async with working(jobs, {"refund": desk}, clock):
+        await jobs.until(lambda: jobs.are_done("good"))
+    assert jobs.kept["deadly"].state is JobState.DEAD
+    assert desk.batches == [["good"]]
+
+
+async def test_one_by_one_no_more_jobs_are_done_at_a_time_than_may_be_and_each_fails_for_itself() -> None:
+    clock, under_way, most = Clock(), 0, 0
+
+    async def refund(job: Job) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        if job.job_id == "refund 3":
+            raise ConnectionError("gone")
+
+    errors = await each(refund, at_once_max=2)(some_jobs(8, clock))
+    assert most == 2
+    assert [job_id for job_id, error in errors.items() if error is not None] == ["refund 3"]
+    assert len(errors) == 8
+
+
+# -- leases
+
+
+async def test_a_lease_is_renewed_for_as_long_as_the_work_takes() -> None:
+    desk = Desk(may_end=False)
+    jobs = JobsInMemory(a_job("long", present_moment()))
+    rivals = Desk()
+    async with working(jobs, {"refund": desk}, present_moment, replace(BOUNDS, lease_seconds=0.3)):
+        await desk.until(lambda: desk.under_way == 1)
+        first_end = jobs.kept["long"].lease_until
+        assert first_end is not None
+        async with working(jobs, {"refund": rivals}, present_moment, replace(BOUNDS, poll_seconds=0.01), owner="rival"):
+            await jobs.until(lambda: present_moment() > first_end)
+        desk.may_end.set()
+        await jobs.until(lambda: jobs.are_done("long"))
+    assert jobs.renewals > 0
+    assert (len(desk.batches), rivals.batches) == (1, [])
+
+
+async def test_a_worker_whose_lease_passed_on_writes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    clock, late, rival = Clock(), Desk(may_end=False), Desk(may_end=False)
+    jobs = JobsInMemory(a_job("fought for", clock()))
+    async with working(jobs, {"refund": late}, clock):
+        await late.until(lambda: late.under_way == 1)
+        clock.move(BOUNDS.lease_seconds)
+        async with working(jobs, {"refund": rival}, clock, owner="rival"):
+            await rival.until(lambda: rival.under_way == 1)
+            late.may_end.set()
+            await jobs.until(lambda: jobs.settles == 1)
+            assert jobs.kept["fought for"].state is JobState.PENDING
+            rival.may_end.set()
+            await jobs.until(lambda: jobs.are_done("fought for"))
+    assert "1 have passed on" in caplog.text
+
+
+async def test_what_waited_for_its_turn_until_its_lease_ran_out_is_not_begun_on_it() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    jobs = JobsInMemory(*(replace(job, runs_alone=True) for job in some_jobs(3, clock)))
+    async with working(jobs, {"refund": desk}, clock):
+        await desk.until(lambda: desk.under_way == 2)
+        clock.move(BOUNDS.lease_seconds)
+        desk.may_end.set()
+        await jobs.until(lambda: jobs.are_done(*jobs.kept))
+    assert [job.attempts for job in jobs.kept.values()] == [1, 1, 2]
+    assert desk.batches == [["refund 0"], ["refund 1"], ["refund 2"]]
+
+
+# -- the end
+
+
+async def test_a_worker_that_stops_finishes_what_runs_and_gives_back_what_was_not_begun() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    alone = [replace(job, runs_alone=True) for job in some_jobs(4, clock)]
+    jobs = JobsInMemory(*alone)
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await desk.until(lambda: desk.under_way == 2)
+        stopping = asyncio.create_task(worker.stop())
+        await jobs.until(lambda: jobs.kept["refund 3"].lease_until is None)
+        desk.may_end.set()
+        await stopping
+    assert [job.state.value for job in jobs.kept.values()] == ["DONE", "DONE", "PENDING", "PENDING"]
+    assert [job.attempts for job in jobs.kept.values()] == [1, 1, 0, 0]
+    assert len(desk.batches) == 2
+
+
+async def test_what_a_worker_was_just_taking_when_it_had_to_stop_is_given_back() -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(*some_jobs(4, clock))
+    jobs.may_answer.clear()
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await jobs.until(lambda: jobs.takes == 1)
+        stopping = asyncio.create_task(worker.stop())
+        await asyncio.sleep(0)
+        jobs.may_answer.set()
+        await stopping
+    assert desk.batches == []
+    assert {(job.attempts, job.lease_until) for job in jobs.kept.values()} == {(0, None)}
+
+
+async def test_what_outlasts_the_grace_period_is_cut_off_and_due_again_soon() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    jobs = JobsInMemory(a_job("endless", clock()))
+    async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, grace_seconds=0.01)):
+        await desk.until(lambda: desk.under_way == 1)
+    assert desk.cut_off == 1
+    assert (jobs.kept["endless"].state, jobs.kept["endless"].lease_until) == (JobState.PENDING, None)
+    assert jobs.kept["endless"].due_time == clock() + timedelta(seconds=1)
+
+
+async def test_a_worker_that_stops_without_a_database_stops_all_the_same() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    jobs = JobsInMemory(*(replace(job, runs_alone=True) for job in some_jobs(4, clock)))
+    async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, grace_seconds=0.01)):
+        await desk.until(lambda: desk.under_way == 2)
+        jobs.away = 10**9
+    assert set(jobs.states().values()) == {JobState.PENDING}
+    assert jobs.settles == 2
+
+
+# -- outages
+
+
+async def test_an_outage_is_survived_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock, desk = Clock(), Desk()
+    jobs = JobsInMemory(a_job("patient", clock()))
+    jobs.away = 20
+    with caplog.at_level(logging.INFO, "app.jobs.worker"):
+        async with working(jobs, {"refund": desk}, clock):
+            await jobs.until(lambda: jobs.are_done("patient"))
+    assert [record.getMessage() for record in caplog.records] == ["jobs wait: the database does not answer", "jobs go on"]
+
+
+async def test_what_was_done_in_an_outage_is_written_after_it_and_not_done_again() -> None:
+    clock, desk = Clock(), Desk(may_end=False)
+    jobs = JobsInMemory(*some_jobs(3, clock))
+    async with working(jobs, {"refund": desk}, clock) as worker:
+        await desk.until(lambda: desk.under_way == 1)
+        jobs.away = 20
+        desk.may_end.set()
+        await jobs.until(lambda: jobs.away < 15)
+        clock.move(BOUNDS.lease_seconds + 1)  # nobody else was able to take them either
+        worker.wake()
+        await jobs.until(lambda: jobs.are_done(*jobs.kept))
+    assert len(desk.batches) == 1

@@ -1,0 +1,135 @@
+"""Sweeps: what is done every so many seconds, by one worker at a time, and soon after any downtime."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from app.domain.jobs import JobState
+from app.jobs.handlers import Sweep
+from tests.support.job_worlds import BOUNDS, Clock, JobsInMemory, Watched, working
+
+
+class Broom(Watched):
+    """A sweep that is watched. It ends when it `may_end`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = self.under_way = self.under_way_max = 0
+        self.fault: Exception | None = None
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def run(self) -> None:
+        self.begun += 1
+        self.under_way += 1
+        self.under_way_max = max(self.under_way_max, self.under_way)
+        self.change()
+        await self.may_end.wait()
+        self.under_way -= 1
+        if self.fault is not None:
+            raise self.fault
+
+
+def every_minute(broom: Broom) -> Sweep:
+    return Sweep("holds", 60, broom.run)
+
+
+def has_rested(jobs: JobsInMemory, times: int) -> bool:
+    """Whether it came round so often, and waits to come round again."""
+    return jobs.settles == times and jobs.kept["sweep holds"].lease_until is None
+
+
+async def test_a_sweep_comes_round_at_its_times() -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    begin = clock()
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]) as worker:
+        for times in range(1, 5):
+            await jobs.until(lambda times=times: has_rested(jobs, times))  # type: ignore[misc]
+            assert jobs.kept["sweep holds"].due_time == begin + times * timedelta(seconds=60)
+            clock.move(60)
+            worker.wake()
+        await broom.until(lambda: broom.begun == 5)
+
+
+async def test_between_its_times_there_is_no_sweep() -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]) as worker:
+        await jobs.until(lambda: has_rested(jobs, 1))
+        takes = jobs.takes
+        clock.move(59)
+        worker.wake()
+        await jobs.until(lambda: jobs.takes > takes)
+    assert broom.begun == 1
+
+
+async def test_of_many_workers_one_sweeps_at_a_time() -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    broom.may_end.clear()
+    sweeps = [every_minute(broom)]
+    async with working(jobs, {}, clock, sweeps=sweeps) as first, working(jobs, {}, clock, sweeps=sweeps, owner="b") as second:
+        await broom.until(lambda: broom.begun == 1)
+        takes = jobs.takes
+        for worker in (first, second):
+            worker.wake()
+        await jobs.until(lambda: jobs.takes >= takes + 1)
+        broom.may_end.set()
+        await jobs.until(lambda: has_rested(jobs, 1))
+        clock.move(60)
+        for worker in (first, second):
+            worker.wake()
+        await jobs.until(lambda: has_rested(jobs, 2))
+    assert (broom.begun, broom.under_way_max) == (2, 1)
+
+
+async def test_after_a_downtime_there_is_one_sweep_and_not_one_for_each_that_was_missed() -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    begin = clock()
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]):
+        await jobs.until(lambda: has_rested(jobs, 1))
+    clock.move(60 * 100 + 7)
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)], owner="b"):
+        await jobs.until(lambda: has_rested(jobs, 2))
+    assert broom.begun == 2
+    assert jobs.kept["sweep holds"].due_time == begin + 101 * timedelta(seconds=60)
+
+
+async def test_a_sweep_whose_worker_is_gone_passes_on() -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]):
+        await jobs.until(lambda: has_rested(jobs, 1))
+    clock.move(60)
+    await jobs.take(["sweep holds"], clock(), BOUNDS.lease_seconds, "gone", 1)
+    clock.move(BOUNDS.lease_seconds)
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)], owner="b"):
+        await jobs.until(lambda: has_rested(jobs, 2))
+    assert broom.begun == 2
+
+
+@pytest.mark.parametrize("attempts", [1, 10])
+async def test_a_sweep_that_fails_is_tried_again_soon_and_for_ever(attempts: int) -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    broom.fault = ConnectionError("gone")
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]) as worker:
+        for settles in range(1, attempts + 1):
+            await jobs.until(lambda settles=settles: has_rested(jobs, settles))  # type: ignore[misc]
+            assert jobs.kept["sweep holds"].state is JobState.PENDING
+            clock.move(60)
+            worker.wake()
+        broom.fault = None
+        await jobs.until(lambda: has_rested(jobs, attempts + 1))
+    assert (jobs.kept["sweep holds"].attempts, jobs.kept["sweep holds"].last_error) == (0, "")
+
+
+async def test_a_sweep_that_is_to_come_round_more_often_does_so_from_the_next_start() -> None:
+    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    async with working(jobs, {}, clock, sweeps=[Sweep("holds", 86_400, broom.run)]):
+        await jobs.until(lambda: has_rested(jobs, 1))
+    async with working(jobs, {}, clock, sweeps=[every_minute(broom)], owner="b") as worker:
+        await jobs.until(lambda: jobs.kept["sweep holds"].due_time == clock() + timedelta(seconds=60))
+        clock.move(60)
+        worker.wake()
+        await jobs.until(lambda: has_rested(jobs, 2))
+    assert broom.begun == 2

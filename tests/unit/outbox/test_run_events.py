@@ -1,0 +1,361 @@
+"""What a run tells of each change: exactly the right events, in order, named after the commit, and nothing personal."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from app.domain.booking import Booking, CancelBooking, IfFull
+from app.domain.events import Event, EventType
+from app.domain.refusals import Reason, Refusal
+from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.create_booking import create_booking
+from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.rules.waitlist import closes_at
+from app.domain.run.train_run import TrainRun
+from app.store.documents import events_from, news_document
+from tests.support.builders import (
+    NOW,
+    a_caller,
+    a_person,
+    a_run,
+    as_it_is,
+    asks_for_another_seat,
+    asks_for_new_fields,
+    asks_for_seats,
+    asks_to_cancel,
+    asks_to_hold,
+    asks_to_release,
+    authorized,
+    book,
+    cancel,
+    dice,
+    fill,
+    hold,
+    name_of,
+    wait_for_a_seat,
+)
+from tests.support.random_commands import decide_some
+from tests.support.run_snapshots import refused
+
+LATER = NOW + timedelta(minutes=3)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def told(run: TrainRun) -> list[tuple[str, str]]:
+    """The kinds and subjects of what the next commit tells."""
+    return [(event.event_type.value, event.subject) for event in run.journal.events]
+
+
+# -- which events
+
+
+def test_a_sale_is_told() -> None:
+    run = a_run("A4")
+    booking = create_booking(run, asks_for_seats("ann", "ben", payment=authorized(4_000, time=LATER)), LATER, {})
+    assert told(run) == [("booking.confirmed", booking.reference)]
+    (event,) = run.journal.events
+    assert (event.run_id, event.time) == (run.run_id, LATER)
+    assert event.data == {
+        "state": "CONFIRMED",
+        "seats": ["A-1", "A-2"],
+        "passenger_count": 2,
+        "passenger_numbers": [1, 2],
+        "price_minor": 4_000,
+        "refunded_minor": 0,
+        "currency": "USD",
+        "payment_id": "payment-1",
+    }
+
+
+def test_a_place_in_the_line_is_told() -> None:
+    run = a_run("A1")
+    fill(run)
+    waiting = create_booking(run, asks_for_seats("ann", section="A", if_full=IfFull.WAITLIST), LATER, {})
+    assert told(run) == [("booking.waitlisted", waiting.reference)]
+    assert (run.journal.events[0].data["state"], run.journal.events[0].data["seats"]) == ("WAITLISTED", [])
+
+
+def test_new_names_and_another_seat_are_told() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    update_booking(run, asks_for_new_fields(booking, a_person("eve")), LATER)
+    change_seat(run, asks_for_another_seat(booking, who="eve", number=3), LATER)
+    assert told(run) == [("booking.changed", booking.reference)] * 2
+    assert [event.data["seats"] for event in run.journal.events] == [["A-1"], ["A-3"]]
+
+
+def test_a_cancellation_is_told_and_then_who_gets_the_seats() -> None:
+    run = a_run("A2")
+    group = book(run, "ann", "ben")
+    waiting = [wait_for_a_seat(run, who) for who in ("cem", "dot")]
+    cancel_booking(run, asks_to_cancel(group), LATER)
+    assert told(run) == [
+        ("booking.cancelled", group.reference),
+        ("booking.promoted", waiting[0].reference),
+        ("booking.promoted", waiting[1].reference),
+    ]
+    first, second, _ = run.journal.events
+    assert (first.data["state"], first.data["refunded_minor"]) == ("CANCELLED", 4_000)
+    assert (second.data["state"], second.data["seats"]) == ("CONFIRMED", ["A-1"])
+
+
+def test_some_who_leave_a_group_are_told_as_a_cancellation() -> None:
+    run = a_run("A2")
+    group = book(run, "ann", "ben")
+    cancel_booking(run, asks_to_cancel(group, "ben"), LATER)
+    assert told(run) == [("booking.cancelled", group.reference)]
+    data = run.journal.events[0].data
+    assert (data["state"], data["passenger_count"], data["price_minor"], data["refunded_minor"]) == (
+        "CONFIRMED",
+        1,
+        2_000,
+        2_000,
+    )
+
+
+def test_who_moves_away_makes_room_and_both_are_told() -> None:
+    run = a_run("A1 B1")
+    (sold,) = fill(run)
+    waiting = wait_for_a_seat(run, "ann")
+    change_seat(run, asks_for_another_seat(sold, section="B"), LATER)
+    assert told(run) == [("booking.changed", sold.reference), ("booking.promoted", waiting.reference)]
+
+
+def test_a_hold_and_its_release_are_told() -> None:
+    run = a_run("A4")
+    held = hold_seats(run, asks_to_hold(count=2), NOW)
+    release_hold(run, asks_to_release(run, held), LATER)
+    assert told(run) == [("hold.placed", name_of(run, held)), ("hold.released", name_of(run, held))]
+    expected = {"hold_id": name_of(run, held), "seats": ["A-1", "A-2"], "expire_time": held.expire_time.isoformat()}
+    assert [event.data for event in run.journal.events] == [expected, expected]
+
+
+def test_the_end_of_a_hold_is_told_and_then_who_gets_its_seats() -> None:
+    run = a_run("A2")
+    long, short = hold(run, "ann", seconds=120), hold(run, "ben", seconds=60)
+    waiting = [wait_for_a_seat(run, who) for who in ("cem", "dot")]
+    tidy(run, LATER)
+    assert told(run) == [
+        ("hold.expired", name_of(run, short)),
+        ("hold.expired", name_of(run, long)),
+        ("booking.promoted", waiting[0].reference),
+        ("booking.promoted", waiting[1].reference),
+    ]
+    assert as_it_is(run, waiting[0]).passengers[0].place == short.seats[0]
+
+
+def test_a_booking_with_a_hold_is_told_as_a_booking_alone() -> None:
+    run = a_run("A4")
+    held = hold(run)
+    booking = create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
+    assert told(run) == [("booking.confirmed", booking.reference)]
+
+
+def test_a_line_that_closes_is_told_for_each_who_waits() -> None:
+    run = a_run("A1")
+    fill(run)
+    waiting = [wait_for_a_seat(run, who) for who in ("ann", "ben")]
+    tidy(run, closes_at(run))
+    assert told(run) == [("booking.expired", one.reference) for one in waiting]
+    assert [event.data["refunded_minor"] for event in run.journal.events] == [2_000, 2_000]
+
+
+# -- what is no event
+
+
+def test_what_changes_nothing_tells_nothing() -> None:
+    run = a_run("A4")
+    command = asks_for_seats("ann", section="A")
+    booking = create_booking(run, command, NOW, {})
+    asked = asks_to_hold()
+    held = hold_seats(run, asked, NOW)
+    gone = cancel(run, book(run, "ben"))
+    released = hold(run, "cem")
+    decide(run, asks_to_release(run, released), NOW, {})
+    run.committed()
+    for same in (
+        command,
+        asked,
+        asks_to_cancel(gone),
+        asks_to_cancel(booking, validate_only=True),
+        asks_for_another_seat(booking, number=1),
+        asks_for_new_fields(booking, booking.passengers[0].person),
+        asks_to_release(run, released),
+    ):
+        decide(run, same, NOW, {})
+    tidy(run, NOW)
+    assert run.holds == {held.key: held}
+    assert not run.journal.events
+
+
+def test_what_is_refused_tells_nothing() -> None:
+    run = a_run("A2")
+    booking = book(run, "ann")
+    held = hold(run, "ben")
+    mallory = a_caller("mallory")
+    for command in (
+        asks_for_seats("ann"),
+        asks_for_seats("cem", section="A"),
+        asks_for_seats("cem", section="A", seats=[1]),
+        asks_for_seats("cem", "dot", by="ben", hold_id=name_of(run, held)),
+        asks_for_seats("cem", section="A", payment=authorized(0)),
+        asks_to_hold("cem"),
+        asks_to_release(run, held, by=mallory),
+        asks_to_cancel(booking, by=mallory),
+        asks_to_cancel(booking, "eve"),
+        asks_for_another_seat(booking, number=2),
+    ):
+        with pytest.raises(Refusal):
+            decide(run, command, NOW, {})
+        assert not run.journal.events
+
+
+def test_a_refusal_in_a_batch_leaves_no_gap_in_what_is_told() -> None:
+    run = a_run("A2")
+    first = create_booking(run, asks_for_seats("ann", section="A"), NOW, {})
+    with pytest.raises(Refusal):
+        decide(run, asks_for_seats("ann", section="A"), NOW, {})
+    second = create_booking(run, asks_for_seats("ben", section="A"), NOW, {})
+    assert told(run) == [("booking.confirmed", first.reference), ("booking.confirmed", second.reference)]
+    assert [event.event_id.rpartition(":")[2] for event in run.journal.events] == ["0", "1"]
+
+
+def test_undo_drops_what_would_have_been_told() -> None:
+    run = a_run("A2")
+    booking = create_booking(run, asks_for_seats("ann"), NOW, {})
+    hold_seats(run, asks_to_hold(), NOW)
+    run.undo()
+    assert run.journal.events == []
+    again = create_booking(run, asks_for_seats("ben"), NOW, {})
+    assert told(run) == [("booking.confirmed", again.reference)]
+    assert again.reference != booking.reference
+
+
+# -- names and order
+
+
+def test_events_are_named_after_the_commit_and_their_place_in_it() -> None:
+    run = a_run("A4")
+    run.version = 41
+    for who in ("ann", "ben", "cem"):
+        create_booking(run, asks_for_seats(who), NOW, {})
+    assert [event.event_id for event in run.journal.events] == [f"es9014:2026-09-01:42:{index}" for index in range(3)]
+    run.committed()
+    create_booking(run, asks_for_seats("dot"), NOW, {})
+    assert [event.event_id for event in run.journal.events] == ["es9014:2026-09-01:43:0"]
+
+
+def test_the_sequence_rises_through_each_commit_and_from_one_to_the_next() -> None:
+    run, chance = a_run("A3 B2"), dice(7)
+    sequences: list[int] = []
+    names: list[str] = []
+    kinds: set[EventType] = set()
+    now = NOW
+    for _ in range(300):
+        now += timedelta(seconds=chance.choice((0, 200)))
+        decide_some(run, chance, 5, now)
+        if chance.random() < 0.3:
+            run.undo()
+            continue
+        sequences += [event.sequence for event in run.journal.events]
+        names += [event.event_id for event in run.journal.events]
+        kinds.update(event.event_type for event in run.journal.events)
+        run.committed()
+    assert sequences == sorted(set(sequences))
+    assert len(set(names)) == len(names) == len(sequences) > 100
+    assert len(kinds) == 8, "all that can happen on a run, except that its line closes"
+
+
+def test_each_booking_that_changed_is_told_of_and_no_other() -> None:
+    run, chance, now = a_run("A3 B2"), dice(8), NOW
+    for _ in range(150):
+        now += timedelta(seconds=chance.choice((0, 200)))
+        decide_some(run, chance, 4, now)
+        subjects = {event.subject for event in run.journal.events if event.event_type.group == "booking"}
+        assert subjects == set(run.journal.bookings)
+        latest = {event.subject: event.data["state"] for event in run.journal.events if event.event_type.group == "booking"}
+        assert latest == {reference: run.bookings[reference].state.value for reference in run.journal.bookings}
+        run.committed()
+
+
+def test_the_trace_of_a_call_goes_along_with_what_it_made_happen() -> None:
+    run = a_run("A4")
+    jane = replace(a_caller("jane"), trace_parent=TRACE)
+    booking = create_booking(run, replace(asks_for_seats("jane"), caller=jane), NOW, {})
+    held = hold_seats(run, replace(asks_to_hold(), caller=jane), NOW)
+    update_booking(run, asks_for_new_fields(booking, a_person("eve"), by=jane), NOW)
+    change_seat(run, asks_for_another_seat(booking, who="eve", number=4, by=jane), NOW)
+    release_hold(run, asks_to_release(run, held, by=jane), NOW)
+    cancel_booking(run, asks_to_cancel(booking, by=jane), NOW)
+    assert [event.trace_parent for event in run.journal.events] == [TRACE] * 6
+
+
+def test_what_happens_by_itself_has_no_trace() -> None:
+    run = a_run("A1")
+    hold(run, seconds=60)
+    wait_for_a_seat(run, "ann")
+    tidy(run, LATER)
+    assert [event.trace_parent for event in run.journal.events] == ["", ""]
+
+
+# -- what they say
+
+
+def every_kind_of_event() -> TrainRun:
+    """A run that has everything to tell at once, of people whose names and addresses are easy to find."""
+    run = a_run("A2 B1")
+    people = [a_person(f"zebulon{number}", first_name="Zebulon", last_name="Quagmire") for number in range(3)]
+    sold = create_booking(run, replace(asks_for_seats("zebulon0", section="A"), passengers=tuple(people[:1])), NOW, {})
+    held = hold_seats(run, asks_to_hold("zebulon5", seconds=60), NOW)
+    waiting: list[Booking] = [
+        create_booking(run, asks_for_seats(f"zebulon{number}", section="A", if_full=IfFull.WAITLIST), NOW, {})
+        for number in (1, 2, 3, 4)
+    ]
+    update_booking(run, asks_for_new_fields(sold, people[0], by=a_caller("zebulon0"), fields=["first_name"]), NOW)
+    change_seat(run, asks_for_another_seat(sold, section="B"), NOW)
+    cancel_booking(run, CancelBooking(a_caller("zebulon0"), sold.reference), NOW)
+    tidy(run, held.expire_time)
+    release_hold(run, asks_to_release(run, hold_seats(run, asks_to_hold("zebulon6", section="B"), NOW)), NOW)
+    tidy(run, closes_at(run))
+    assert waiting[3].reference in [
+        event.subject for event in run.journal.events if event.event_type.value == "booking.expired"
+    ]
+    return run
+
+
+def test_events_say_nothing_personal() -> None:
+    run = every_kind_of_event()
+    assert len({event.event_type for event in run.journal.events}) == 9
+    for event in run.journal.events:
+        text = json.dumps([event.event_id, event.subject, event.data]).lower()
+        assert "zebulon" not in text
+        assert "quagmire" not in text
+        assert "@" not in text
+
+
+def events_of_one_moment() -> list[Event]:
+    return [replace(event, time=NOW) for event in every_kind_of_event().journal.events]
+
+
+def test_the_events_of_a_commit_come_back_from_their_document_as_they_were() -> None:
+    events = events_of_one_moment()
+    document = news_document(events)
+    assert document["event_count"] == len(events) > 9
+    assert events_from(document | {"time": document["time"].replace(tzinfo=NOW.tzinfo)}) == events
+
+
+def test_events_of_two_moments_are_not_those_of_one_commit() -> None:
+    first, *others = events_of_one_moment()
+    with pytest.raises(ValueError, match="one time"):
+        news_document([replace(first, time=NOW - timedelta(seconds=1)), *others])
+
+
+def test_a_refused_place_in_the_line_tells_nothing() -> None:
+    run = a_run("A1")
+    fill(run)
+    waiting = asks_for_seats("ann", "ben", section="A", if_full=IfFull.WAITLIST)
+    with refused(Reason.SECTION_FULL, run):
+        create_booking(run, waiting, NOW, {})

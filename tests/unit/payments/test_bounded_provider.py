@@ -1,0 +1,133 @@
+"""Asking a provider again: how often, after how long, and never what was answered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.domain.money import Money
+from app.domain.payments import AttemptOutcome
+from app.payments.bounded import AskingBounds, BoundedProvider, next_delay_seconds
+from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected, outcome_of
+from tests.support.scripted_provider import Scripted
+
+BOUNDS = AskingBounds(timeout_seconds=5.0, attempts_max=4, delay_seconds=0.25, delay_seconds_max=2.0)
+PRICE = Money(6_000, "EUR")
+AWAY = ProviderUnavailable("away")
+
+
+class Pauses:
+    """Takes no time, and remembers how much it should have taken."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def bounded(inner: Scripted, bounds: AskingBounds = BOUNDS, chance: float = 0.5) -> tuple[BoundedProvider, Pauses]:
+    pauses = Pauses()
+    return BoundedProvider(inner, bounds, chance=lambda: chance, pause=pauses), pauses
+
+
+def test_what_is_recorded_of_an_error_is_whether_it_is_final() -> None:
+    errors = Declined("no", detail="stolen_card"), Rejected("wrong"), AWAY
+    assert [outcome_of(error) for error in errors] == [
+        AttemptOutcome.DECLINED,
+        AttemptOutcome.REJECTED,
+        AttemptOutcome.FAILED,
+    ]
+    assert [(str(error), error.detail) for error in errors] == [("no", "stolen_card"), ("wrong", "wrong"), ("away", "away")]
+
+
+# -- the decision
+
+
+def test_delays_double_up_to_the_longest_and_end_with_the_last_try() -> None:
+    assert [next_delay_seconds(BOUNDS, failed, 1.0, AWAY) for failed in (1, 2, 3, 4)] == [0.25, 0.5, 1.0, None]
+    patient = AskingBounds(attempts_max=10_000, delay_seconds=0.25, delay_seconds_max=2.0)
+    assert [next_delay_seconds(patient, failed, 1.0, AWAY) for failed in (4, 5, 9_999)] == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.3, 0.999])
+def test_a_delay_is_any_part_of_the_longest_one(chance: float) -> None:
+    assert next_delay_seconds(BOUNDS, 2, chance, AWAY) == pytest.approx(0.5 * chance)
+
+
+def test_a_provider_that_asks_to_be_left_alone_is_within_the_bounds() -> None:
+    assert next_delay_seconds(BOUNDS, 1, 0.5, ProviderUnavailable("busy", retry_after_seconds=1.5)) == 1.5
+    assert next_delay_seconds(BOUNDS, 1, 0.5, ProviderUnavailable("busy", retry_after_seconds=0.0)) == 0.125
+    assert next_delay_seconds(BOUNDS, 1, 0.5, ProviderUnavailable("busy", retry_after_seconds=60.0)) is None
+
+
+def test_what_does_not_pass_soon_is_not_asked_again_now() -> None:
+    assert next_delay_seconds(BOUNDS, 1, 0.5, ProviderUnavailable("wrong key", passes_soon=False)) is None
+
+
+# -- asking
+
+
+async def test_what_is_not_answered_is_asked_again_alike_until_it_is() -> None:
+    inner = Scripted(AWAY, AWAY, "auth_1")
+    provider, pauses = bounded(inner)
+    assert await provider.authorize("k1", PRICE, "tok_1", "a ticket", {"train": "es9014"}) == "auth_1"
+    assert inner.asked == [("authorize", "k1", "EUR 60.00", "tok_1", "a ticket", "{'train': 'es9014'}")] * 3
+    assert pauses.seconds == [0.125, 0.25]
+
+
+async def test_every_operation_is_asked_again() -> None:
+    inner = Scripted(AWAY, "", AWAY, "", AWAY, "re_1")
+    provider, _ = bounded(inner)
+    await provider.capture("k2", "auth_1", PRICE)
+    await provider.void("k3", "auth_2")
+    assert await provider.refund("k4", "auth_1", PRICE) == "re_1"
+    assert [asked[:2] for asked in inner.asked[::2]] == [("capture", "k2"), ("void", "k3"), ("refund", "k4")]
+
+
+@pytest.mark.parametrize("error", [Declined("no"), Rejected("wrong")])
+async def test_what_is_final_is_asked_once(error: PaymentError) -> None:
+    inner = Scripted(error)
+    provider, pauses = bounded(inner)
+    with pytest.raises(type(error)):
+        await provider.capture("k", "auth_1", PRICE)
+    assert (len(inner.asked), pauses.seconds) == (1, [])
+
+
+async def test_after_the_last_try_its_reason_is_told() -> None:
+    inner = Scripted(*[ProviderUnavailable(f"away {number}") for number in range(4)])
+    provider, _ = bounded(inner)
+    with pytest.raises(ProviderUnavailable, match="away 3"):
+        await provider.void("k", "auth_1")
+    assert len(inner.asked) == 4
+
+
+async def test_an_answer_that_does_not_come_in_time_is_asked_for_again() -> None:
+    provider, _ = bounded(Scripted(None, "auth_1"), AskingBounds(timeout_seconds=0.01))
+    assert await provider.authorize("k", PRICE, "", "", {}) == "auth_1"
+
+
+async def test_no_answer_in_time_is_unavailable() -> None:
+    provider, _ = bounded(Scripted(None, None), AskingBounds(timeout_seconds=0.01, attempts_max=2))
+    with pytest.raises(ProviderUnavailable, match=r"no answer within 0\.01 s"):
+        await provider.void("k", "auth_1")
+
+
+async def test_a_caller_who_gives_up_ends_the_asking() -> None:
+    inner = Scripted(None, "auth_1")
+    provider, _ = bounded(inner)
+    asking = asyncio.ensure_future(provider.void("k", "auth_1"))
+    await inner.was_asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert len(inner.asked) == 1
+
+
+async def test_it_passes_for_the_provider_inside() -> None:
+    inner = Scripted()
+    provider, _ = bounded(inner)
+    assert (provider.name, provider.needs_token) == ("scripted", True)
+    await provider.close()
+    assert inner.is_closed

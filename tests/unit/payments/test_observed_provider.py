@@ -1,0 +1,67 @@
+"""Looking on at a payment provider: what it says passes unchanged, and is told with how long it took."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.domain.money import Money
+from app.domain.payments import AttemptKind, AttemptOutcome
+from app.payments.observed import ObservedProvider
+from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
+from tests.support.scripted_provider import Scripted
+
+PRICE = Money(6_000, "EUR")
+
+
+class Ledger:
+    """What an observer was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[AttemptKind, AttemptOutcome, float]] = []
+
+    def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
+        self.told.append((kind, outcome, seconds))
+
+
+def observed(notes: Ledger, *answers: str | PaymentError | None) -> ObservedProvider:
+    """A provider that answers so, each time after two seconds of its timer."""
+    seconds = iter(range(0, 100, 2))
+    return ObservedProvider(Scripted(*answers), notes, lambda: float(next(seconds)))
+
+
+async def test_each_operation_passes_and_is_told() -> None:
+    notes = Ledger()
+    provider = observed(notes, "auth_1", "", "", "refund_1")
+    assert await provider.authorize("k1", PRICE, "tok", "a ticket", {}) == "auth_1"
+    await provider.capture("k2", "auth_1", PRICE)
+    await provider.void("k3", "auth_1")
+    assert await provider.refund("k4", "auth_1", PRICE) == "refund_1"
+    assert notes.told == [(kind, AttemptOutcome.DONE, 2.0) for kind in AttemptKind]
+    assert (provider.name, provider.needs_token, provider.is_certain("tok")) == ("scripted", True, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (Declined("no"), AttemptOutcome.DECLINED),
+        (Rejected("no"), AttemptOutcome.REJECTED),
+        (ProviderUnavailable("away"), AttemptOutcome.FAILED),
+    ],
+)
+async def test_a_no_is_told_and_raised(error: PaymentError, outcome: AttemptOutcome) -> None:
+    notes = Ledger()
+    with pytest.raises(type(error)):
+        await observed(notes, error).capture("k1", "auth_1", PRICE)
+    assert notes.told == [(AttemptKind.CAPTURE, outcome, 2.0)]
+
+
+async def test_a_caller_who_has_gone_says_nothing_of_the_provider() -> None:
+    notes = Ledger()
+    waiting = asyncio.create_task(observed(notes, None).capture("k1", "auth_1", PRICE))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert notes.told == []

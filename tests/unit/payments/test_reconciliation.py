@@ -1,0 +1,103 @@
+"""What is to be asked of the payment provider next, where a booking costs less than was set aside for it: nothing at all."""
+
+from dataclasses import replace
+
+from app.domain.booking import Authorization, Booking, BookingState, CancelUnpaid
+from app.domain.money import Money
+from app.domain.payments import (
+    Attempt,
+    AttemptKind,
+    AttemptOutcome,
+    Payment,
+    PaymentState,
+    after_attempt,
+    new_payment,
+    with_refund,
+)
+from app.domain.people import Caller
+from app.domain.reconciliation import is_lost, next_step, was_rejected
+from app.domain.rules.change_booking import cancel_unpaid
+from app.domain.run.train_run import TrainRun
+from tests.support.builders import NOW, a_run, asks_for_seats, sell
+
+SET_ASIDE = Money(5_000, "USD")
+
+
+def set_aside() -> Payment:
+    """A payment that holds the highest fare of the train."""
+    payment = new_payment("pay_1", "ledger", SET_ASIDE, "tok", NOW)
+    attempt = Attempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, AttemptOutcome.DONE, "", NOW, "auth_1")
+    return after_attempt(payment, attempt)
+
+
+def free_ride() -> tuple[TrainRun, Booking]:
+    """A run and its booking for any section, which found a seat in the one that is free of charge."""
+    run = a_run("A1 B1", fares={"A": 0, "B": 5_000})
+    payment = Authorization("pay_1", "auth_1", SET_ASIDE, NOW)
+    return run, sell(run, asks_for_seats("ann", payment=payment))
+
+
+def test_what_was_set_aside_for_a_seat_that_costs_nothing_is_let_go() -> None:
+    _, booking = free_ride()
+    assert booking.charged_minor == 0
+    step = next_step(set_aside(), booking)
+    assert step is not None
+    assert (step.kind, step.amount) == (AttemptKind.VOID, SET_ASIDE)
+
+
+def test_what_was_set_aside_for_a_booking_that_was_ended_unpaid_is_let_go() -> None:
+    _, booking = free_ride()
+    ended = replace(booking, state=BookingState.CANCELLED, charged_minor=0)
+    step = next_step(set_aside(), ended)
+    assert step is not None
+    assert step.kind is AttemptKind.VOID
+
+
+def test_a_booking_that_costs_something_is_still_captured() -> None:
+    _, booking = free_ride()
+    step = next_step(set_aside(), replace(booking, charged_minor=2_000))
+    assert step is not None
+    assert (step.kind, step.amount) == (AttemptKind.CAPTURE, Money(2_000, "USD"))
+
+
+def test_a_seat_that_costs_nothing_is_kept_when_its_payment_was_let_go() -> None:
+    run, booking = free_ride()
+    payment = replace(set_aside(), state=PaymentState.VOIDED)
+    assert is_lost(payment)
+    assert cancel_unpaid(run, CancelUnpaid(Caller(), booking.reference), NOW) == booking
+    assert not run.journal
+
+
+# -- what the provider refuses for good
+
+
+def two_refunds_of_which_the_first_is_refused() -> Payment:
+    """A captured payment with two refunds; the provider has just refused the first one."""
+    captured = Attempt(AttemptKind.CAPTURE, "pay_1:capture", SET_ASIDE, AttemptOutcome.DONE, "", NOW)
+    payment = after_attempt(set_aside(), captured)
+    for name in ("r1", "r2"):
+        payment = with_refund(payment, name, Money(1_000, "USD"), NOW)
+    rejected = Attempt(AttemptKind.REFUND, "r1", Money(1_000, "USD"), AttemptOutcome.REJECTED, "never", NOW)
+    return after_attempt(payment, rejected)
+
+
+def test_a_refused_refund_keeps_no_other_one_waiting() -> None:
+    step = next_step(two_refunds_of_which_the_first_is_refused(), None, {"r1"})
+    assert step is not None
+    assert (step.kind, step.key) == (AttemptKind.REFUND, "r2")
+
+
+def test_a_refused_refund_is_asked_for_again_when_the_payment_is_settled_anew() -> None:
+    payment = two_refunds_of_which_the_first_is_refused()
+    step = next_step(payment, None)
+    assert step is not None
+    assert step.key == "r1"
+    assert [refund.is_refused for refund in payment.refunds] == [True, False]
+    assert not payment.is_settled
+
+
+def test_an_authorization_that_the_provider_cannot_make_is_told_from_a_card_that_says_no() -> None:
+    for outcome, is_rejected in ((AttemptOutcome.REJECTED, True), (AttemptOutcome.DECLINED, False)):
+        payment = new_payment("pay_1", "stripe", SET_ASIDE, "tok", NOW)
+        payment = after_attempt(payment, Attempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, outcome, "no", NOW))
+        assert (payment.state, was_rejected(payment)) == (PaymentState.DECLINED, is_rejected)

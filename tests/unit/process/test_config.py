@@ -1,0 +1,252 @@
+"""Settings: all documented, all with a default, and a bad value is refused in one clear line that names its variable."""
+
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from app.config import ENVIRONMENT_PREFIX, Settings, SettingsError, load_settings
+
+README = Path(__file__).parents[3] / "README.md"
+BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
+
+BAD_VALUES = [
+    ("SEATLINE_LISTEN", "50051"),
+    ("SEATLINE_LISTEN", "127.0.0.1:"),
+    ("SEATLINE_LISTEN", "127.0.0.1:65536"),
+    ("SEATLINE_LISTEN", "127.0.0.1:-1"),
+    ("SEATLINE_LISTEN", "::1:50051"),
+    ("SEATLINE_LISTEN", "http://127.0.0.1:50051"),
+    ("SEATLINE_LISTEN", "unix:"),
+    ("SEATLINE_TRUST_CALLER_METADATA", "perhaps"),
+    ("SEATLINE_MONGODB_URI", "localhost:27017"),
+    ("SEATLINE_MONGODB_URI", "mongodb://"),
+    ("SEATLINE_MONGODB_URI", "http://localhost"),
+    ("SEATLINE_MONGODB_DATABASE", "a.b"),
+    ("SEATLINE_MONGODB_DATABASE", ""),
+    ("SEATLINE_MONGODB_CONNECTIONS_MAX", "1"),
+    ("SEATLINE_MONGODB_OPERATION_SECONDS_MAX", "0"),
+    ("SEATLINE_MONGODB_SELECTION_SECONDS_MAX", "61"),
+    ("SEATLINE_LOG_LEVEL", "LOUD"),
+    ("SEATLINE_LOG_FORMAT", "xml"),
+    ("SEATLINE_LOG_CALL_LINES_PER_SECOND_MAX", "0"),
+    ("SEATLINE_METRICS_LISTEN", "9464"),
+    ("SEATLINE_METRICS_LISTEN", "127.0.0.1:65536"),
+    ("SEATLINE_METRICS_LISTEN", "unix:/run/metrics.sock"),
+    ("SEATLINE_SURVEY_SECONDS", "0"),
+    ("SEATLINE_MESSAGE_BYTES_MAX", "1"),
+    ("SEATLINE_MESSAGE_BYTES_MAX", "1MB"),
+    ("SEATLINE_REQUEST_SECONDS_MAX", "0"),
+    ("SEATLINE_CONNECTIONS_MAX", "7"),
+    ("SEATLINE_CONNECTION_CALLS_MAX", "0"),
+    ("SEATLINE_CALLS_IN_FLIGHT_MAX", "0"),
+    ("SEATLINE_CALL_SECONDS_MAX", "nan"),
+    ("SEATLINE_CALL_SECONDS_MAX", "inf"),
+    ("SEATLINE_DRAIN_SECONDS", "-1"),
+    ("SEATLINE_DRAIN_DELAY_SECONDS", "61"),
+    ("SEATLINE_CONNECTION_SECONDS_MAX", "3601"),
+    ("SEATLINE_HEALTH_INTERVAL_SECONDS", "0"),
+    ("SEATLINE_LANE_BATCH_MAX", "0"),
+    ("SEATLINE_LANE_COMMITS_MAX", "0"),
+    ("SEATLINE_LANE_QUEUE_MAX", "many"),
+    ("SEATLINE_LANE_COMMIT_ATTEMPTS_MAX", "0"),
+    ("SEATLINE_LANE_CACHED_PASSENGERS_MAX", "-1"),
+    ("SEATLINE_PAYMENTS_PROVIDER", "cash"),
+    ("SEATLINE_PAYMENTS_TIMEOUT_SECONDS", "0"),
+    ("SEATLINE_PAYMENTS_ATTEMPTS_MAX", "0"),
+    ("SEATLINE_PAYMENTS_RETRY_SECONDS", "-1"),
+    ("SEATLINE_PAYMENTS_RETRY_SECONDS_MAX", "0"),
+    ("SEATLINE_WITH_WORKER", "perhaps"),
+    ("SEATLINE_JOB_BATCH_MAX", "0"),
+    ("SEATLINE_JOB_BATCHES_MAX", "0"),
+    ("SEATLINE_JOB_LEASE_SECONDS", "1"),
+    ("SEATLINE_JOB_POLL_SECONDS", "0"),
+    ("SEATLINE_JOB_ATTEMPTS_MAX", "0"),
+    ("SEATLINE_JOB_KEPT_SECONDS", "60"),
+    ("SEATLINE_WEBHOOK_TIMEOUT_SECONDS", "31"),
+    ("SEATLINE_WEBHOOK_SENDS_MAX", "0"),
+    ("SEATLINE_WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "perhaps"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"{ENVIRONMENT_PREFIX}{name.upper()}", raising=False)
+
+
+def settings_table() -> str:
+    """The table of all settings that the README shows."""
+    rows = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+        rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {f'`{shown}`' if shown else 'empty'} | {field.description} |")
+    return "\n".join(rows)
+
+
+def test_the_readme_shows_every_setting_as_it_is() -> None:
+    expected = f"{BEGIN}\n{settings_table()}\n{END}"
+    text = README.read_text() if README.exists() else ""
+    begin, end = text.find(BEGIN), text.find(END)
+    shown = text[begin : end + len(END)] if 0 <= begin < end else ""
+    if shown != expected:
+        pytest.fail(f"README.md needs exactly this:\n\n{expected}\n", pytrace=False)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_a_description_and_a_default(name: str) -> None:
+    field = Settings.model_fields[name]
+    assert field.description is not None
+    assert field.description.endswith(".")
+    assert "|" not in field.description, "it stands in a table"
+    assert field.default is not PydanticUndefined
+
+
+def test_the_defaults_are_good_settings() -> None:
+    settings = load_settings()
+    assert (settings.listen, settings.mongodb_uri) == ("127.0.0.1:50051", "")
+    assert settings.data_dir == Path(".seatline")
+    assert settings == Settings.model_validate(settings.model_dump())
+
+
+def test_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_LISTEN", "unix:/run/seatline.sock")
+    monkeypatch.setenv("SEATLINE_MONGODB_URI", "mongodb+srv://cluster.example.net/?w=majority")
+    monkeypatch.setenv("SEATLINE_DRAIN_SECONDS", "2.5")
+    monkeypatch.setenv("SEATLINE_LANE_BATCH_MAX", "64")
+    settings = load_settings()
+    assert (settings.listen, settings.drain_seconds, settings.lane_batch_max) == ("unix:/run/seatline.sock", 2.5, 64)
+    assert settings.mongodb_uri.startswith("mongodb+srv://cluster")
+
+
+def test_settings_do_not_change_once_they_are_read() -> None:
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.listen = "127.0.0.1:1"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("variable", "value"), BAD_VALUES)
+def test_a_bad_value_is_refused_in_one_line_that_names_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    line = str(raised.value)
+    assert line.startswith(f"{variable}:")
+    assert "\n" not in line
+    assert len(line) < 300
+    assert "pydantic" not in line
+
+
+def test_every_setting_with_bounds_is_tried_with_a_bad_value() -> None:
+    tried = {variable for variable, _ in BAD_VALUES}
+    # What Stripe is asked with is looked at where Stripe is chosen.
+    of_stripe = {f"SEATLINE_PAYMENTS_STRIPE_{name}" for name in ("KEY", "KEY_FILE", "API_BASE")}
+    takes_anything = {"SEATLINE_DATA_DIR", *of_stripe}
+    assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} == tried | takes_anything
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_LANE_BATCH_MAX", "0")
+    monkeypatch.setenv("SEATLINE_LOG_LEVEL", "LOUD")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert sorted(line.split(":")[0] for line in str(raised.value).splitlines()) == [
+        "SEATLINE_LANE_BATCH_MAX",
+        "SEATLINE_LOG_LEVEL",
+    ]
+
+
+@pytest.mark.parametrize("uri", ["mongo://seat:s3cret@db", "seat:s3cret@db:27017", " mongodb://seat:s3cret@db"])
+def test_the_password_of_a_bad_connection_string_is_not_repeated(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_MONGODB_URI", uri)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "s3cret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_the_password_is_not_shown_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_MONGODB_URI", "mongodb://seat:s3cret@db")
+    monkeypatch.setenv("SEATLINE_LANE_BATCH_MAX", "0")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "s3cret" not in str(raised.value)
+    monkeypatch.delenv("SEATLINE_LANE_BATCH_MAX")
+    assert "s3cret" not in repr(load_settings())
+    assert "s3cret" not in str(load_settings())
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:50051", "[::]:50051", "10.0.0.7:50051", "seatline:50051", "[fe80::1]:1"])
+def test_listening_beyond_loopback_must_be_allowed(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_LISTEN", listen)
+    with pytest.raises(SettingsError, match="SEATLINE_TRUST_CALLER_METADATA=true") as raised:
+        load_settings()
+    assert str(raised.value).startswith("SEATLINE_LISTEN:")
+    assert "\n" not in str(raised.value)
+    monkeypatch.setenv("SEATLINE_TRUST_CALLER_METADATA", "true")
+    assert load_settings().listen == listen
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "127.1.2.3:50051", "localhost:50051", "[::1]:50051", "unix:/tmp/x.sock"])
+def test_listening_on_this_machine_needs_no_leave(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_LISTEN", listen)
+    assert load_settings().listens_on_loopback
+
+
+@pytest.mark.parametrize("listen", ["127.example.com:50051", "127.0.0.1.example.com:50051", "localhost.example.com:1"])
+def test_a_name_that_only_looks_like_loopback_is_none(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATLINE_LISTEN", listen)
+    with pytest.raises(SettingsError, match="SEATLINE_TRUST_CALLER_METADATA"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["nonsense", "pk_live_51Hsecret", "sk_secret", "sk_test_", "sk_live_sec ret", "sk_live_…", "whsec_secret", "SK_TEST_1"],
+)
+@pytest.mark.parametrize("in_file", [False, True])
+def test_what_is_no_secret_key_of_stripe_is_refused_and_not_repeated(
+    key: str, in_file: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    name = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE" if in_file else "SEATLINE_PAYMENTS_STRIPE_KEY"
+    (tmp_path / "key").write_text(f"{key}\n")
+    monkeypatch.setenv(name, str(tmp_path / "key") if in_file else key)
+    with pytest.raises(SettingsError, match=f"^{name}: holds .* needs a secret key") as refused:
+        load_settings()
+    assert key not in str(refused.value).partition(" needs ")[0]
+
+
+@pytest.mark.parametrize("key", ["sk_test_4eC39HqLyjWDarjtT1zdp7dc", "rk_live_51Habc", "  sk_live_51Habc\n"])
+def test_a_secret_or_restricted_key_of_stripe_is_taken_without_the_blanks_around_it(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY", key)
+    assert load_settings().payments_stripe_key.get_secret_value() == key.strip()
+
+
+def test_a_key_file_that_holds_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    (tmp_path / "key").write_bytes(b"sk_test_\xff")
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match="holds no text"):
+        load_settings()
+
+
+def test_stripe_needs_a_key_from_the_environment_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEATLINE_PAYMENTS_PROVIDER", "stripe")
+    with pytest.raises(SettingsError, match="SEATLINE_PAYMENTS_STRIPE_KEY: is needed"):
+        load_settings()
+    kept = tmp_path / "key"
+    kept.write_text("sk_test_from_a_file\n")
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY_FILE", str(kept))
+    settings = load_settings()
+    assert settings.payments_stripe_key.get_secret_value() == "sk_test_from_a_file"
+    assert "from_a_file" not in repr(settings)
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match="SEATLINE_PAYMENTS_STRIPE_KEY_FILE: cannot be read"):
+        load_settings()

@@ -1,0 +1,308 @@
+"""Messages of the contract become commands of the domain, or are refused under the path of the field that is wrong."""
+
+from collections.abc import Callable
+from datetime import time
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.type.money_pb2 import Money as MoneyMessage
+
+from app.domain.booking import CreateBooking
+from app.domain.money import Money
+from app.domain.people import Caller, Person
+from app.domain.refusals import Reason
+from app.domain.timetable import Call
+from app.domain.train import Coach, Section, check_train
+from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.rpc import fields, requests
+from tests.support.builders import a_caller
+from tests.support.run_snapshots import invalid, refused
+
+JANE = a_caller("jane")
+
+
+def a_passenger(who: str = "jane", **changes: str) -> seat_pb2.Passenger:
+    passenger = seat_pb2.Passenger(first_name=who.capitalize(), last_name="Doe", email=f"{who}@example.com")
+    for field, value in changes.items():
+        setattr(passenger, field, value)
+    return passenger
+
+
+def create_request(*passengers: seat_pb2.Passenger, **changes: object) -> booking_pb2.CreateBookingRequest:
+    request = booking_pb2.CreateBookingRequest(
+        request_id="click",
+        train_id="es9014",
+        travel_date="2026-09-01",
+        origin="London St Pancras",
+        destination="PNO",
+        passengers=passengers or (a_passenger(),),
+    )
+    request.MergeFrom(booking_pb2.CreateBookingRequest(**changes))  # type: ignore[arg-type]
+    return request
+
+
+def create(request: booking_pb2.CreateBookingRequest, caller: Caller = JANE) -> CreateBooking:
+    return requests.create_booking(caller, request)
+
+
+def update_request(*passengers: seat_pb2.Passenger, mask: tuple[str, ...] = ()) -> booking_pb2.UpdateBookingRequest:
+    return booking_pb2.UpdateBookingRequest(
+        reference="7k2mpq", passengers=passengers, update_mask=FieldMask(paths=mask), etag="3"
+    )
+
+
+# -- creating
+
+
+def test_a_request_to_book_becomes_its_command() -> None:
+    request = create_request(a_passenger(), a_passenger("bob", email="Bob+Rail@Example.com"), section="B", seat_numbers=[4, 2])
+    command = create(request)
+    assert command.passengers == (
+        Person("Jane", "Doe", "jane@example.com"),
+        Person("Bob", "Doe", "Bob+Rail@Example.com"),
+    )
+    assert (command.request_id, command.train_id, command.travel_date) == ("click", "es9014", "2026-09-01")
+    assert (command.origin, command.destination, command.section) == ("London St Pancras", "PNO", "B")
+    assert (command.seat_numbers, command.caller) == ((4, 2), JANE)
+
+
+def test_who_books_and_travels_has_the_names_of_the_passenger() -> None:
+    assert create(create_request(a_passenger("bob"), a_passenger())).user == Person("Jane", "Doe", "jane@example.com")
+    spelt = create(create_request(a_passenger(email="JANE@example.com")))
+    assert spelt.user == Person("Jane", "Doe", "jane@example.com")
+
+
+def test_who_books_only_for_others_has_no_names() -> None:
+    assert create(create_request(a_passenger("bob"))).user == Person("", "", "jane@example.com")
+
+
+def test_stops_lose_the_blanks_around_them() -> None:
+    command = create(create_request(origin=" Lille ", destination="\tParis Gare du Nord\n"))
+    assert (command.origin, command.destination) == ("Lille", "Paris Gare du Nord")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"request_id": "a b"}, "request_id"),
+        ({"train_id": "ES 9014"}, "train_id"),
+        ({"travel_date": "2026-02-30"}, "travel_date"),
+        ({"origin": "x" * 101}, "origin"),
+        ({"origin": "   "}, "origin"),
+        ({"destination": "x" * 101}, "destination"),
+        ({"destination": " "}, "destination"),
+        ({"section": "A", "seat_numbers": [1, 2]}, "seat_numbers"),
+        ({"seat_numbers": [1]}, "section"),
+    ],
+)
+def test_a_field_that_is_malformed_is_refused_under_its_path(changes: dict[str, object], field: str) -> None:
+    with invalid(field):
+        create(create_request(**changes))
+
+
+@pytest.mark.parametrize("field", ["request_id", "train_id", "travel_date", "origin", "destination", "passengers"])
+def test_a_field_that_is_missing_is_refused_under_its_path(field: str) -> None:
+    request = create_request()
+    request.ClearField(field)  # type: ignore[arg-type]
+    with invalid(field):
+        create(request)
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        (a_passenger("bob", first_name=""), "passengers[1].first_name"),
+        (a_passenger("bob", last_name="\n"), "passengers[1].last_name"),
+        (a_passenger("bob", email="bob"), "passengers[1].email"),
+        (a_passenger("jane"), "passengers[1].email"),
+        (a_passenger("jane", email=" JANE@Example.com"), "passengers[1].email"),
+        (a_passenger("jane", email=""), "passengers[1].email"),
+        (a_passenger(first_name=" jANE", last_name="DOE ", email=""), "passengers[1].email"),
+    ],
+)
+def test_what_is_wrong_with_a_passenger_is_refused_under_its_path(second: seat_pb2.Passenger, field: str) -> None:
+    with invalid(field):
+        create(create_request(a_passenger(), second))
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_one_to_nine_passengers_may_travel_together(count: int) -> None:
+    passengers = [a_passenger(f"p{index}") for index in range(count)]
+    assert len(create(create_request(*passengers)).passengers) == count
+
+
+@pytest.mark.parametrize("count", [0, 10, 5_000])
+def test_no_passenger_and_ten_are_refused(count: int) -> None:
+    request = create_request()
+    del request.passengers[:]
+    request.passengers.extend(a_passenger(f"p{index}") for index in range(count))
+    with invalid("passengers"):
+        create(request)
+
+
+def test_a_seat_named_twice_is_refused() -> None:
+    with invalid("seat_numbers"):
+        create(create_request(a_passenger(), a_passenger("bob"), section="A", seat_numbers=[3, 3]))
+
+
+# -- updating
+
+
+def test_without_a_mask_all_fields_of_the_passengers_are_new() -> None:
+    command = requests.update_booking(JANE, update_request(a_passenger("ann"), a_passenger("bob")))
+    assert command.fields == {"first_name", "last_name", "email"}
+    assert (command.reference, command.etag) == ("7K2MPQ", "3")
+    assert [person.first_name for person in command.passengers] == ["Ann", "Bob"]
+
+
+@pytest.mark.parametrize(
+    ("mask", "fields"),
+    [
+        (("passengers",), {"first_name", "last_name", "email"}),
+        (("passengers.email",), {"email"}),
+        (("passengers.first_name", "passengers.last_name"), {"first_name", "last_name"}),
+        (("passengers.email", "passengers"), {"first_name", "last_name", "email"}),
+    ],
+)
+def test_the_mask_says_which_fields_are_new(mask: tuple[str, ...], fields: set[str]) -> None:
+    assert requests.update_booking(JANE, update_request(a_passenger(), mask=mask)).fields == fields
+
+
+@pytest.mark.parametrize(
+    "path", ["*", "", "seat", "origin", "passengers.", "passengers.seat", "passengers.*", "passengers.email.x", "Passengers"]
+)
+def test_a_mask_with_a_field_that_does_not_change_is_refused(path: str) -> None:
+    with invalid("update_mask.paths[1]"):
+        requests.update_booking(JANE, update_request(a_passenger(), mask=("passengers.email", path)))
+
+
+def test_fields_outside_the_mask_are_not_read() -> None:
+    sent = seat_pb2.Passenger(first_name="\n", last_name="", email="ann@example.com")
+    command = requests.update_booking(JANE, update_request(sent, mask=("passengers.email",)))
+    assert command.passengers == (Person("", "", "ann@example.com"),)
+
+
+def test_fields_inside_the_mask_are_checked_under_their_path() -> None:
+    with invalid("passengers[1].first_name"):
+        requests.update_booking(JANE, update_request(a_passenger(), a_passenger("bob", first_name="")))
+    with invalid("passengers[0].email"):
+        requests.update_booking(JANE, update_request(a_passenger(email="x"), mask=("passengers.email",)))
+    with invalid("passengers"):
+        requests.update_booking(JANE, update_request())
+    with invalid("reference"):
+        requests.update_booking(JANE, booking_pb2.UpdateBookingRequest(passengers=[a_passenger()]))
+
+
+# -- moving and cancelling
+
+
+def test_a_request_for_another_seat_becomes_its_command() -> None:
+    request = booking_pb2.ChangeSeatRequest(
+        reference="7k2mpq", passenger_email="jane@example.com", section="B", seat_number=7, etag="3"
+    )
+    command = requests.change_seat(JANE, request)
+    assert (command.reference, command.passenger_email) == ("7K2MPQ", "jane@example.com")
+    assert (command.section, command.seat_number, command.etag) == ("B", 7, "3")
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (booking_pb2.ChangeSeatRequest(passenger_email="jane@example.com"), "reference"),
+        (booking_pb2.ChangeSeatRequest(reference="7K2MPQ"), "passenger_email"),
+        (booking_pb2.ChangeSeatRequest(reference="7K2MPQ", passenger_email="jane"), "passenger_email"),
+        (booking_pb2.ChangeSeatRequest(reference="7K2MPQ", passenger_email="j@x.org", seat_number=-1), "seat_number"),
+    ],
+)
+def test_a_malformed_request_for_another_seat_is_refused(request_: booking_pb2.ChangeSeatRequest, field: str) -> None:
+    with invalid(field):
+        requests.change_seat(JANE, request_)
+
+
+def test_a_request_to_cancel_becomes_its_command() -> None:
+    request = booking_pb2.CancelBookingRequest(
+        reference="7k2mpq", passenger_emails=["jane@example.com", "BOB@example.com"], validate_only=True, etag="3"
+    )
+    command = requests.cancel_booking(JANE, request)
+    assert command.passenger_emails == ("jane@example.com", "BOB@example.com")
+    assert (command.reference, command.validate_only, command.etag) == ("7K2MPQ", True, "3")
+
+
+def test_a_malformed_request_to_cancel_is_refused() -> None:
+    emails = [f"p{index}@example.com" for index in range(10)]
+    with invalid("passenger_emails"):
+        requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MPQ", passenger_emails=emails))
+    with invalid("passenger_emails[1]"):
+        requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MPQ", passenger_emails=[emails[0], "x"]))
+    with invalid("reference"):
+        requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MP"))
+
+
+# -- who calls
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda caller: requests.create_booking(caller, booking_pb2.CreateBookingRequest()),
+        lambda caller: requests.update_booking(caller, booking_pb2.UpdateBookingRequest()),
+        lambda caller: requests.change_seat(caller, booking_pb2.ChangeSeatRequest()),
+        lambda caller: requests.cancel_booking(caller, booking_pb2.CancelBookingRequest()),
+    ],
+)
+def test_a_caller_without_a_name_is_told_so_before_anything_else(read: Callable[[Caller], object]) -> None:
+    with refused(Reason.CREDENTIALS_MISSING):
+        read(Caller())
+
+
+# -- trains
+
+
+def a_train_message() -> operator_pb2.Train:
+    return operator_pb2.Train(
+        train_id="es9014",
+        number="ES 9014",
+        stops=[
+            operator_pb2.TrainStop(name="London", code="STP", time_zone="Europe/London", depart_time="22:24"),
+            operator_pb2.TrainStop(name="Paris", time_zone="Europe/Paris", arrive_time="01:56", arrive_day_offset=1),
+        ],
+        sections=[operator_pb2.Section(name="A", fare=MoneyMessage(currency_code="USD", units=20))],
+        coaches=[operator_pb2.Coach(name="1", section="A", seat_count=56)],
+    )
+
+
+def test_a_train_is_read_as_it_is_described() -> None:
+    train = requests.train(a_train_message())
+    check_train(train)
+    london, paris = train.stops
+    assert (london.name, london.code, london.arrive, london.depart) == ("London", "STP", None, Call(time(22, 24)))
+    assert (paris.arrive, paris.depart) == (Call(time(1, 56), 1), None)
+    assert train.sections == (Section("A", Money(2_000, "USD")),)
+    assert train.coaches == (Coach("1", "A", 56),)
+
+
+@pytest.mark.parametrize(
+    "text", ["24:00", "10:60", "1:30", "+1:30", " 1:30", "10:3", "1030", "10:30:00", "10:30 ", "\uff11\uff10:30", "noon", ":"]
+)
+def test_what_is_no_local_time_is_refused_under_its_path(text: str) -> None:
+    message = a_train_message()
+    message.stops[1].arrive_time = text
+    with invalid("train.stops[1].arrive_time"):
+        requests.train(message)
+
+
+def test_a_fare_that_nobody_can_pay_is_refused_under_its_path() -> None:
+    message = a_train_message()
+    message.sections[0].fare.nanos = 1
+    with invalid("train.sections[0].fare.nanos"):
+        requests.train(message)
+
+
+def test_an_empty_train_is_read_and_then_refused() -> None:
+    with invalid("train.train_id"):
+        check_train(requests.train(operator_pb2.Train()))
+
+
+@pytest.mark.parametrize("text", ["", " Lille ", "x" * 100])
+def test_a_stop_may_be_left_out_where_that_has_a_meaning(text: str) -> None:
+    assert fields.stop(text, "origin") == text.strip()

@@ -1,0 +1,173 @@
+"""The journal of a run and the way back: after any batch of decisions, `undo` restores everything."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from app.domain.booking import BookingState
+from app.domain.events import Event
+from app.domain.refusals import Refusal
+from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.create_booking import create_booking
+from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.waitlist import closes_at
+from tests.support.builders import (
+    LILLE,
+    NOW,
+    a_person,
+    a_run,
+    asks_for_another_seat,
+    asks_for_new_fields,
+    asks_for_seats,
+    asks_to_cancel,
+    book,
+    dice,
+    fill,
+    key_of,
+)
+from tests.support.random_commands import decide_some, random_commands
+from tests.support.run_snapshots import snapshot
+
+A_WHILE = 60 * 8  # seconds; holds of the random commands last up to fifteen minutes
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_undo_restores_the_run_after_any_batch_of_decisions(seed: int) -> None:
+    chance = dice(seed)
+    run, now = a_run("A3 A1 B4"), NOW
+    changed = 0
+    for _ in range(60):
+        now += timedelta(seconds=chance.choice((0, 0, 1, A_WHILE)))
+        before, size = snapshot(run), chance.randint(1, 12)
+        decide_some(run, chance, size, now)
+        changed += bool(run.journal)
+        run.undo()
+        assert snapshot(run) == before
+        assert not run.journal
+        assert not run.journal.events
+        decide_some(run, chance, size, now)
+        run.committed()
+    assert changed > 30, "hardly any batch changed anything; this proves little"
+
+
+@pytest.mark.parametrize("seed", range(300, 305))
+def test_undo_restores_a_line_that_closes_and_holds_that_expire(seed: int) -> None:
+    chance = dice(seed)
+    run = a_run("A3 B2")
+    while len(run.waiting) < 4 or not run.holds:
+        decide_some(run, chance, 4)
+        run.committed()
+    before = snapshot(run)
+    tidy(run, closes_at(run))
+    assert not run.waiting
+    assert not run.holds
+    run.undo()
+    assert snapshot(run) == before
+
+
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_a_batch_that_is_undone_and_decided_again_comes_out_alike(seed: int) -> None:
+    run = a_run("A3 A1 B4")
+    decide_some(run, dice(seed), 16)
+    run.committed()
+    commands = list(zip(range(10), random_commands(run, dice(seed + 1)), strict=False))
+
+    def decided() -> tuple[dict[str, object], list[Event]]:
+        tidy(run, NOW + timedelta(seconds=A_WHILE))
+        for _, command in commands:
+            try:
+                decide(run, command, NOW + timedelta(seconds=A_WHILE), {})
+            except Refusal:
+                continue
+        return snapshot(run), run.journal.events
+
+    first = decided()
+    run.undo()
+    assert decided() == first
+
+
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: int) -> None:
+    chance = dice(seed)
+    run, now = a_run("A3 A1 B4"), NOW
+    for _ in range(30):
+        now += timedelta(seconds=chance.choice((0, 1, A_WHILE)))
+        decide_some(run, chance, 8, now)
+        if chance.random() < 0.5:
+            run.undo()
+        else:
+            run.committed()
+        taken = [(seat, held.legs) for held in run.holds.values() for seat in held.seats]
+        travellers: dict[str, str] = {}
+        booked: Counter[str] = Counter()
+        for booking in run.bookings.values():
+            booked[booking.user_key] += len(booking.passengers) if booking.is_live else 0
+            for passenger in booking.passengers if booking.is_live else ():
+                if passenger.seat is not None:
+                    taken.append((passenger.seat, booking.journey.legs))
+                assert (passenger.seat is None) == (booking.state is BookingState.WAITLISTED)
+                assert passenger.key not in travellers, "two live bookings for one passenger"
+                travellers[passenger.key] = booking.reference
+        sold: dict[str, list[int]] = {section.name: [0] * section.size for section in run.sections}
+        for seat, legs in taken:
+            assert not sold[seat.section][seat.number - 1] & legs, "a leg of a seat twice"
+            sold[seat.section][seat.number - 1] |= legs
+        assert [section.sold_legs for section in run.sections] == list(sold.values())
+        assert (run.travellers.references, run.travellers.booked) == (travellers, +booked)
+        assert all(reference == booking.reference for reference, booking in run.bookings.items())
+
+
+def test_the_journal_is_empty_until_something_changes() -> None:
+    run = a_run("A2")
+    booking = book(run, "ann")
+    assert not run.journal
+    cancel_booking(run, asks_to_cancel(booking, validate_only=True), NOW)
+    assert not run.journal
+    change_seat(run, asks_for_another_seat(booking, number=1), NOW)
+    assert not run.journal
+    update_booking(run, asks_for_new_fields(booking, booking.passengers[0].person), NOW)
+    assert not run.journal
+    change_seat(run, asks_for_another_seat(booking, number=2), NOW)
+    assert run.journal
+
+
+def test_undo_takes_back_a_sale_and_all_that_it_moved() -> None:
+    run = a_run("A3")
+    before = snapshot(run)
+    create_booking(run, asks_for_seats("ann", "ben", origin=LILLE), NOW, {})
+    assert run.sections[0].next_number == 3
+    run.undo()
+    assert snapshot(run) == before
+
+
+def test_undo_gives_an_address_back_that_changed_hands_within_the_batch() -> None:
+    run = a_run("A4")
+    first, second = book(run, "ann"), book(run, "ben")
+    before = snapshot(run)
+    update_booking(run, asks_for_new_fields(first, a_person("cem")), NOW)
+    update_booking(run, asks_for_new_fields(second, a_person("ann")), NOW)
+    update_booking(run, asks_for_new_fields(first, a_person("ben"), by=None), NOW)
+    run.undo()
+    assert snapshot(run) == before
+    assert run.live_reference(key_of("ann")) == first.reference
+
+
+def test_undo_brings_a_freed_seat_back_to_its_place_in_the_order() -> None:
+    run = a_run("A3")
+    bookings = fill(run)
+    for booking in (bookings[2], bookings[0]):
+        cancel_booking(run, asks_to_cancel(booking), NOW)
+    run.committed()
+    create_booking(run, asks_for_seats("ann"), NOW, {})
+    cancel_booking(run, asks_to_cancel(bookings[1]), NOW)
+    run.undo()
+    assert [book(run, who).passengers[0].place.number for who in ("ben", "cem")] == [3, 1]
+
+
+def test_undo_of_nothing_changes_nothing() -> None:
+    run = a_run("A3")
+    book(run, "ann")
+    before = snapshot(run)
+    run.undo()
+    assert snapshot(run) == before

@@ -1,0 +1,303 @@
+"""A train run: how it is made, how it follows other servers' commits, what moves to the archive, where it stands."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from app.domain.booking import Seat
+from app.domain.refusals import Reason
+from app.domain.rules.change_booking import update_booking
+from app.domain.rules.create_booking import create_booking
+from app.domain.run.seats import CoachSeats, SectionSeats
+from app.domain.run.train_run import TrainRun, make_run, run_id
+from app.domain.timetable import RunState, state_at
+from app.domain.train import Train
+from tests.support.builders import (
+    ASHFORD,
+    DEPARTS_LONDON,
+    LILLE,
+    LONDON,
+    NOW,
+    PARIS,
+    TRAVEL_DATE,
+    a_person,
+    a_run,
+    a_stop,
+    a_train,
+    asks_for_new_fields,
+    asks_for_seats,
+    book,
+    cancel,
+    fill,
+    key_of,
+    wait_for_a_seat,
+)
+from tests.support.run_snapshots import invalid, refused, snapshot
+
+
+def read_again(run: TrainRun) -> TrainRun:
+    """The same run without its bookings, as the store reads it."""
+    sections = [
+        SectionSeats(
+            section.name,
+            section.fare,
+            section.coaches,
+            section.all_legs,
+            list(section.sold_legs),
+            section.next_number,
+            dict(section.freed),
+        )
+        for section in run.sections
+    ]
+    return TrainRun(
+        run.train_id,
+        run.travel_date,
+        run.number,
+        run.stops,
+        sections,
+        version=run.version,
+        freed_sequence=run.freed_sequence,
+        waiting=dict(run.waiting),
+        waiting_number=run.waiting_number,
+    )
+
+
+def follow(behind: TrainRun, ahead: TrainRun) -> None:
+    """Catches up as the store does: with all seats, and the bookings that changed since."""
+    since = behind.version
+    behind.renew(read_again(ahead))
+    behind.take_over(booking for booking in ahead.bookings.values() if booking.revision > since)
+
+
+# -- making
+
+
+def test_a_new_run_is_its_train_on_a_date_with_every_seat_free() -> None:
+    run = make_run(a_train("A4 B2", fares={"B": 3_500}), TRAVEL_DATE)
+    assert (run.run_id, run.number, run.version, run.bookings) == ("es9014:2026-09-01", "ES 9014", 1, {})
+    assert [(section.name, section.size, section.fare.minor) for section in run.sections] == [("A", 4, 2_000), ("B", 2, 3_500)]
+    assert all(section.free_count(section.all_legs) == section.size for section in run.sections)
+    assert [section.next_number for section in run.sections] == [1, 1]
+    assert not run.journal
+
+
+def test_seat_numbers_run_through_a_section_over_all_its_coaches() -> None:
+    run = a_run("A4 B2 A3 B1")
+    assert run.sections[0].coaches == (CoachSeats("1", 1, 4), CoachSeats("3", 5, 7))
+    assert run.sections[1].coaches == (CoachSeats("2", 1, 2), CoachSeats("4", 3, 3))
+    assert run.seat(0, 5) == Seat("A", "3", 5)
+    assert run.seat(1, 3).label == "B-3"
+
+
+def test_a_section_without_coaches_has_no_seats_and_sells_none() -> None:
+    train = a_train("A1 B1")
+    run = make_run(Train(train.train_id, train.number, train.stops, train.sections, train.coaches[:1]), TRAVEL_DATE)
+    assert run.sections[1].size == 0
+    with refused(Reason.SECTION_FULL, run):
+        book(run, section="B")
+
+
+def test_a_run_on_a_date_with_an_impossible_timetable_is_refused() -> None:
+    stops = (
+        a_stop("Kingman", "America/Phoenix", depart="00:28"),
+        a_stop("Needles", "America/Los_Angeles", arrive="00:26"),
+    )
+    with refused(Reason.TIMETABLE_IMPOSSIBLE):
+        make_run(a_train(stops=stops), date(2026, 7, 1))
+
+
+def test_the_key_of_a_run_is_its_train_and_date() -> None:
+    assert run_id("es9014", "2026-09-01") == "es9014:2026-09-01"
+
+
+# -- looking
+
+
+def test_a_journey_has_the_instants_of_its_own_stops() -> None:
+    run = a_run()
+    journey = run.journey("afk", "lille")
+    assert (journey.origin, journey.destination, journey.legs) == (ASHFORD, LILLE, 0b010)
+    assert (journey.depart, journey.arrive) == (run.stops[1].depart, run.stops[2].arrive)
+
+
+def test_a_journey_is_the_same_however_its_stops_are_spelt() -> None:
+    run = a_run()
+    assert run.journey("stp", "PNO") == run.journey(LONDON, PARIS) == run.journey("", "")
+
+
+def test_more_spellings_than_anybody_remembers_still_find_their_journey() -> None:
+    run = a_run()
+    blanks = [" " * count for count in range(400)]
+    assert {run.journey(f"{blank}Lille", "") for blank in blanks} == {run.journey(LILLE, PARIS)}
+
+
+def test_an_unknown_section_is_refused_with_those_there_are() -> None:
+    with invalid("section") as caught:
+        a_run("A1 B1").section_index("C")
+    assert "A, B" in caught[0].message
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state"),
+    [(-1, RunState.SCHEDULED), (0, RunState.DEPARTED), (151, RunState.DEPARTED), (152, RunState.COMPLETED)],
+)
+def test_where_a_run_stands_follows_from_its_clock(minutes: int, state: RunState) -> None:
+    assert state_at(a_run().stops, DEPARTS_LONDON + timedelta(minutes=minutes)) is state
+
+
+# -- keeping
+
+
+def test_a_commit_raises_the_version_and_begins_a_new_journal() -> None:
+    run = a_run()
+    book(run, "ann")
+    assert run.version == 2
+    assert not run.journal
+    assert book(run, "ben").revision == 3
+
+
+def test_a_run_that_was_read_again_knows_what_it_knew() -> None:
+    run = a_run("A9")
+    bookings = [book(run, "ann"), book(run, "ben", "cem"), book(run, "dot")]
+    cancel(run, bookings[0])
+    cancel(run, bookings[1], "cem")
+    again = read_again(run)
+    again.take_over(run.bookings.values())
+    assert snapshot(again) == snapshot(run)
+    assert not again.journal
+    assert (again.live_reference(key_of("ben")), again.live_reference(key_of("ann"))) == (bookings[1].reference, None)
+
+
+def test_nobody_is_found_under_a_reference_that_nobody_has() -> None:
+    assert a_run().find("ZZZZZZ") is None
+
+
+# -- catching up
+
+
+def test_a_server_that_catches_up_holds_what_the_other_committed() -> None:
+    ours, theirs = a_run("A4"), a_run("A4")
+    first, _, third, _ = fill(theirs)
+    cancel(theirs, third)
+    follow(ours, theirs)
+    ann = book(theirs, "ann")
+    cancel(theirs, first)
+    book(theirs, "ben")
+    follow(ours, theirs)
+    assert snapshot(ours) == snapshot(theirs)
+    assert ours.find(ann.reference) == ann
+    assert not ours.journal
+
+
+def test_catching_up_after_an_undo_forgets_what_was_never_committed() -> None:
+    ours, theirs = a_run("A4"), a_run("A4")
+    booking = book(theirs, "ann")
+    lost = create_booking(ours, asks_for_seats("ben"), NOW, {})
+    ours.undo()
+    follow(ours, theirs)
+    assert ours.find(lost.reference) is None
+    assert list(ours.bookings.values()) == [booking]
+
+
+def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_one() -> None:
+    theirs = a_run("A4")
+    first, second = book(theirs, "ben"), book(theirs, "ann")
+    ours = a_run("A4")
+    follow(ours, theirs)
+    update_booking(theirs, asks_for_new_fields(second, a_person("eve")), NOW)
+    update_booking(theirs, asks_for_new_fields(first, a_person("ann")), NOW)
+    theirs.committed()
+    follow(ours, theirs)
+    assert ours.live_reference(key_of("ann@example.com")) == first.reference
+    assert snapshot(ours) == snapshot(theirs)
+
+
+def test_catching_up_with_a_timetable_that_moved_forgets_the_old_instants() -> None:
+    ours = a_run()
+    before = ours.journey("", "").depart
+    theirs = a_run(travel_date=TRAVEL_DATE + timedelta(days=1))
+    follow(ours, theirs)
+    assert ours.journey("", "").depart == before + timedelta(days=1)
+    assert ours.journey_between(0, 3).depart == before + timedelta(days=1)
+
+
+# -- what is at hand
+
+
+def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
+    run = a_run("A4")
+    ann, ben = book(run, "ann"), book(run, "ben")
+    before = snapshot(run)
+    run.retain([ben.reference, "ZZZZZZ"])
+    assert run.find(ann.reference) is None
+    assert snapshot(run) == {**before, "bookings": {ben.reference: ben}, "passing": {ben.reference}}
+    with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
+        book(run, "ann")
+
+
+def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
+    run = a_run("A4")
+    ann, ben = book(run, "ann", "cem"), book(run, "ben")
+    before = snapshot(run)
+    run.retain(())
+    run.take_over([ben, ann])
+    assert snapshot(run) == before
+    assert not run.journal
+    update_booking(run, asks_for_new_fields(ann, a_person("eve"), a_person("cem")), NOW)
+    assert (run.live_reference(key_of("ann")), run.live_reference(key_of("eve"))) == (None, ann.reference)
+    run.undo()
+    assert snapshot(run) == before
+
+
+def test_what_is_taken_over_is_no_change_and_leaves_the_journal_alone() -> None:
+    run = a_run("A4")
+    ann = book(run, "ann")
+    run.retain(())
+    command = asks_for_seats("ben")
+    ben = create_booking(run, command, NOW, {})
+    journal = repr(run.journal)
+    run.take_over([ann])
+    assert repr(run.journal) == journal
+    run.undo()
+    assert (run.find(ben.reference), run.find(ann.reference)) == (None, ann)
+
+
+def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None:
+    ours, theirs = a_run("A4"), a_run("A4")
+    ann = book(theirs, "ann", "ben")
+    follow(ours, theirs)
+    ours.retain(())
+    cancel(theirs, ann, "ben")
+    follow(ours, theirs)
+    assert ours.travellers.references == {key_of("ann"): ann.reference}
+    cancel(theirs, theirs.bookings[ann.reference])
+    follow(ours, theirs)
+    assert ours.travellers.references == {}
+
+
+def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
+    run = a_run("A1")
+    ann = book(run, "ann")
+    ben, cem = wait_for_a_seat(run, "ben"), wait_for_a_seat(run, "cem")
+    run.retain(())
+    assert run.bookings.keys() == {ben.reference, cem.reference}
+    assert (run.waiting_count("ben@example.com"), run.live_reference(key_of("ann"))) == (1, ann.reference)
+    run.take_over([ann])
+    cancel(run, ann)
+    run.retain(())
+    assert run.bookings.keys() == {cem.reference}
+    assert (run.waiting_count("ben@example.com"), run.live_reference(key_of("ben"))) == (0, ben.reference)
+
+
+def test_a_booking_that_was_read_later_than_the_run_in_whose_line_it_is_stays_at_hand() -> None:
+    ours, theirs = a_run("A1"), a_run("A1")
+    ann = book(theirs, "ann")
+    ben = wait_for_a_seat(theirs, "ben")
+    follow(ours, theirs)
+    cancel(theirs, ann)
+    ours.take_over([theirs.bookings[ben.reference]])
+    ours.retain(())
+    assert ours.bookings == {ben.reference: theirs.bookings[ben.reference]}
+    follow(ours, theirs)
+    ours.retain(())
+    assert ours.bookings == {}

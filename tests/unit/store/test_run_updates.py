@@ -1,0 +1,260 @@
+"""What a commit writes: the paths that changed and nothing else, so that its size follows the batch and not the train."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import bson
+import pytest
+
+from app.domain.booking import Booking, IfFull
+from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.create_booking import create_booking
+from app.domain.rules.decisions import tidy
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.waitlist import closes_at
+from app.domain.run.train_run import TrainRun
+from app.store.documents import booking_document, booking_from, news_document, run_document, run_from
+from app.store.run_updates import journal_update
+from tests.support.applied_updates import applied
+from tests.support.builders import (
+    ASHFORD,
+    LILLE,
+    LONDON,
+    NOW,
+    a_person,
+    a_run,
+    asks_for_another_seat,
+    asks_for_new_fields,
+    asks_for_seats,
+    asks_to_cancel,
+    asks_to_hold,
+    book,
+    cancel,
+    dice,
+    fill,
+    hold,
+    name_of,
+    wait_for_a_seat,
+)
+from tests.support.random_commands import decide_some
+from tests.support.run_snapshots import snapshot
+
+# What every commit writes, before and behind the seats.
+LINE = ("waiting.1", "waiting.2", "waiting_number")
+TOLD, COMMITTED = ("outbox", "recent"), ("unsettled_since", "version")
+DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
+
+
+def update_of(run: TrainRun) -> dict[str, Any]:
+    """The update of what changed, with the changed bookings as the recent ones."""
+    recent = [booking_document(run.bookings[reference]) for reference in run.journal.bookings]
+    return journal_update(run, recent, [news_document(run.journal.events)] if run.journal.events else [])
+
+
+def paths(update: dict[str, Any]) -> dict[str, list[str]]:
+    return {operator: sorted(values) for operator, values in update.items()}
+
+
+# -- which paths
+
+
+def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
+    run = a_run("A4 B4")
+    booking = create_booking(run, asks_for_seats("ann", section="B"), NOW, {})
+    update = update_of(run)
+    assert paths(update) == {
+        "$set": ["outbox", "recent", "sections.1.next_number", "sections.1.sold_legs.0", "unsettled_since", "version"]
+    }
+    assert update["$set"]["version"] == run.version + 1
+    assert update["$set"]["sections.1.sold_legs.0"] == 0b111
+    assert [one["_id"] for one in update["$set"]["recent"]] == [booking.reference]
+
+
+def test_a_sale_of_part_of_the_way_names_what_is_left_free() -> None:
+    run = a_run("A4")
+    create_booking(run, asks_for_seats("ann", origin=LONDON, destination=ASHFORD), NOW, {})
+    update = update_of(run)
+    assert update["$set"]["sections.0.freed.1"] == [[1, 0b110]]
+    assert update["$set"]["freed_sequence"] == 1
+
+
+def test_a_sale_of_a_freed_seat_removes_what_was_free_on_it() -> None:
+    run = a_run("A2")
+    cancel(run, fill(run)[0])
+    create_booking(run, asks_for_seats("ann"), NOW, {})
+    assert paths(update_of(run)) == {
+        "$set": [*TOLD, "sections.0.sold_legs.0", *COMMITTED],
+        "$unset": ["sections.0.freed.1"],
+    }
+
+
+def test_a_chosen_seat_leaves_the_counter_alone() -> None:
+    run = a_run("A4")
+    create_booking(run, asks_for_seats("ann", section="A", seats=[3]), NOW, {})
+    assert paths(update_of(run)) == {"$set": [*TOLD, "sections.0.sold_legs.2", *COMMITTED]}
+
+
+def test_a_change_of_names_touches_no_seat() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    update_booking(run, asks_for_new_fields(booking, a_person("eve")), NOW)
+    assert paths(update_of(run)) == {"$set": [*TOLD, *COMMITTED]}
+
+
+def test_a_batch_is_the_sum_of_its_changes() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    change_seat(run, asks_for_another_seat(booking, number=3), NOW)
+    create_booking(run, asks_for_seats("ben", section="A"), NOW, {})
+    update = update_of(run)
+    assert paths(update)["$set"] == [
+        "freed_sequence",
+        "outbox",
+        "recent",
+        "sections.0.freed.1",
+        "sections.0.next_number",
+        "sections.0.sold_legs.0",
+        "sections.0.sold_legs.1",
+        "sections.0.sold_legs.2",
+        "unsettled_since",
+        "version",
+    ]
+    assert len(update["$set"]["recent"]) == 2
+
+
+def test_a_hold_is_named_with_its_seats_and_nothing_of_a_booking() -> None:
+    run = a_run("A4")
+    held = hold_seats(run, asks_to_hold(count=2), NOW)
+    update = update_of(run)
+    assert paths(update)["$set"] == [
+        f"holds.{held.key}",
+        "next_due",
+        "outbox",
+        "recent",
+        "sections.0.next_number",
+        "sections.0.sold_legs.0",
+        "sections.0.sold_legs.1",
+        *COMMITTED,
+    ]
+    assert update["$set"]["recent"] == []
+    assert update["$set"]["next_due"] == held.expire_time
+
+
+def test_a_booking_with_a_hold_touches_no_seat() -> None:
+    run = a_run("A4")
+    held = hold(run)
+    create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
+    assert paths(update_of(run)) == {
+        "$set": [f"ended_holds.{held.key}", *TOLD, *COMMITTED],
+        "$unset": [f"holds.{held.key}", "next_due"],
+    }
+
+
+def test_a_place_in_the_line_is_named_by_its_number() -> None:
+    run = a_run("A1")
+    (sold,) = fill(run)
+    for who in ("ann", "ben"):
+        create_booking(run, asks_for_seats(who, section="A", if_full=IfFull.WAITLIST), NOW, {})
+    update = update_of(run)
+    assert paths(update) == {"$set": ["next_due", *TOLD, *COMMITTED, *LINE]}
+    run.committed()
+    cancel_booking(run, asks_to_cancel(sold), NOW)
+    assert paths(update_of(run))["$unset"] == ["sections.0.freed.1", "waiting.1"]
+    assert update_of(run)["$set"]["next_due"] == closes_at(run)
+    assert "waiting_number" not in update_of(run)["$set"]
+
+
+# -- the whole way to a document and back
+
+
+def test_the_document_after_each_commit_is_the_run() -> None:
+    run = a_run("A3 B2")
+    bookings = fill(run)
+    document = run_document(run, NOW)
+    steps: list[Callable[[], Booking]] = [
+        lambda: cancel_booking(run, asks_to_cancel(bookings[1]), NOW),
+        lambda: create_booking(run, asks_for_seats("ann", "ben", section="B", origin=LILLE), NOW, {}),
+        lambda: change_seat(run, asks_for_another_seat(bookings[0], number=2), NOW),
+        lambda: create_booking(run, asks_for_seats("cem", section="A"), NOW, {}),
+        lambda: cancel_booking(run, asks_to_cancel(bookings[2]), NOW),
+    ]
+    for step in steps:
+        step()
+        document = applied(document, update_of(run))
+        run.committed()
+        assert snapshot(run_from(bson.decode(bson.encode(document), DECODING)))["sections"] == snapshot(run)["sections"]
+        assert (document["version"], document["freed_sequence"]) == (run.version, run.freed_sequence)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(seed: int) -> None:
+    chance = dice(seed)
+    run, now = a_run("A3 A1 B4"), NOW
+    document = bson.decode(bson.encode(run_document(run, NOW)), DECODING)
+    held = waited = 0
+    for _ in range(150):
+        now += timedelta(seconds=chance.choice((0, 0, 1, 100)))
+        decide_some(run, chance, 5, now)
+        if not run.journal:
+            continue
+        held, waited = held + bool(run.journal.holds), waited + bool(run.journal.waiting)
+        document = bson.decode(bson.encode(applied(document, update_of(run))), DECODING)
+        run.committed()
+        kept = run_from(document)
+        kept.take_over(run.bookings.values())
+        assert snapshot(kept) == snapshot(run)
+    assert min(held, waited) >= 5, "hardly anybody held a seat or waited; this proves little"
+
+
+def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
+    run = a_run("A1")
+    fill(run)
+    document = run_document(run, NOW)
+    for who in ("ann", "ben"):
+        create_booking(run, asks_for_seats(who, section="A", if_full=IfFull.WAITLIST), NOW, {})
+    document = applied(document, update_of(run))
+    run.committed()
+    assert run_from(document).waiting == run.waiting != {}
+    tidy(run, closes_at(run))
+    document = applied(document, update_of(run))
+    assert (document["waiting"], document["waiting_number"]) == ({}, 2)
+
+
+def test_who_waits_comes_back_from_the_document_without_a_seat() -> None:
+    run = a_run("A2")
+    fill(run)
+    waiting = cancel(run, wait_for_a_seat(run, "ann", "ben"), "ann")
+    assert booking_from(bson.decode(bson.encode(booking_document(waiting)), DECODING)) == waiting
+
+
+def test_a_booking_comes_back_from_its_document_as_it_was() -> None:
+    run = a_run("A4")
+    booking = cancel(run, book(run, "ann", "Ben+Rail@Example.com", origin=ASHFORD), "ann")
+    assert booking_from(bson.decode(bson.encode(booking_document(booking)), DECODING)) == booking
+
+
+# -- how much is written
+
+
+def bytes_of_one_sale(seats: int, sold_before: int) -> int:
+    run = a_run(" ".join(["A100"] * (seats // 100)))
+    for number in range(1, sold_before + 1):
+        book(run, f"p{number:04}")
+    run.version = 1_000
+    create_booking(run, asks_for_seats("ann", request_id="click", section="A"), NOW, {})
+    return len(bson.encode(update_of(run)))
+
+
+@pytest.mark.parametrize("sold_before", [0, 99, 1_999])
+def test_a_sale_writes_as_much_on_a_large_train_as_on_a_small_one(sold_before: int) -> None:
+    small, large = bytes_of_one_sale(100, 0), bytes_of_one_sale(2_000, sold_before)
+    digits = len("1999") - len("0") + len("20") - len("1") + len("A-2000") - len("A-1")  # of index, coach and seat
+    assert small <= large <= small + digits
+    assert large < 1_600
+
+
+def test_a_group_writes_in_proportion() -> None:
+    run = a_run("A100")
+    create_booking(run, asks_for_seats(*(f"p{number}" for number in range(9))), NOW, {})
+    assert len(bson.encode(update_of(run))) < 9 * bytes_of_one_sale(100, 0)

@@ -1,0 +1,39 @@
+"""A collector that is away is told of once, and once when it is back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from app.telemetry.tracing.exporter import CollectorExporter
+
+SPANS = [ReadableSpan("a"), ReadableSpan("b")]
+
+
+class _Collector(SpanExporter):
+    """Takes spans, refuses them, or breaks."""
+
+    def __init__(self, *answers: SpanExportResult | Exception) -> None:
+        self._answers = list(answers)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    taken, away = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+    exporter = CollectorExporter(_Collector(taken, away, ValueError("a span that cannot be encoded"), away, taken, taken))
+    results = [exporter.export(SPANS) for _ in range(6)]
+    assert results == [taken, away, away, away, taken, taken]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the trace collector does not take spans; they are lost until it does",
+        "the trace collector takes spans again; 6 were lost",
+    ]

@@ -1,0 +1,139 @@
+"""Spans of calls: which calls have one, and what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode, get_current_span
+
+from app.domain.refusals import Reason
+from app.rpc.authentication import caller_from
+from app.rpc.refusals import STATUS_CODES
+from app.telemetry.tracing.calls import FAULTS, ChosenIds, TracedCalls
+from app.telemetry.tracing.context import own_trace_parent
+from app.telemetry.tracing.exporter import sampler_of
+from app.telemetry.tracing.sampling import Sampling
+
+METHOD = "/seatline.v1.BookingService/CreateBooking"
+TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+OK = grpc.StatusCode.OK
+
+
+class Watched:
+    """An observer of calls, and the spans that it has made."""
+
+    def __init__(self, share: float = 1.0, *, follows_parent: bool = True) -> None:
+        sampling, ids = Sampling(share, follows_parent), ChosenIds()
+        self.exporter = InMemorySpanExporter()
+        provider = TracerProvider(sampler_of(sampling), shutdown_on_exit=False, id_generator=ids)
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.calls = TracedCalls(provider.get_tracer("test"), sampling, ids)
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        return self.exporter.get_finished_spans()
+
+    def call(self, *metadata: tuple[str, str], code: grpc.StatusCode = OK, reason: Reason | None = None) -> str:
+        """Makes a call; gives the trace and span that were the current ones in it."""
+        begun = self.calls.began(METHOD, _context(*metadata))
+        current = get_current_span().get_span_context()
+        self.calls.ended(begun, METHOD, code, reason)
+        assert not get_current_span().get_span_context().is_valid, "the call has left its span behind"
+        return f"{current.trace_id:032x}-{current.span_id:016x}"
+
+
+def _context(*metadata: tuple[str, str]) -> Any:
+    class Context:
+        def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+            return (("user-agent", "test"), *metadata)
+
+    return Context()
+
+
+def _sent(flags: str) -> tuple[str, str]:
+    return ("traceparent", f"00-{TRACE_ID}-{SPAN_ID}-{flags}")
+
+
+def test_a_call_that_is_not_sampled_has_no_span_and_no_context() -> None:
+    watched = Watched(0.0)
+    assert watched.calls.began(METHOD, _context()) is None
+    assert watched.spans == ()
+
+
+def test_a_part_of_the_calls_is_sampled_and_each_has_a_trace_of_its_own() -> None:
+    watched = Watched(0.5)
+    for _ in range(400):
+        watched.call()
+    assert 120 < len(watched.spans) < 280, "beyond any chance"
+    assert len({span.context.trace_id for span in watched.spans}) == len(watched.spans)
+    assert {span.parent for span in watched.spans} == {None}
+
+
+def test_a_traced_caller_decides_where_the_sampler_follows_it() -> None:
+    assert Watched(0.0).call(_sent("01")) != f"{TRACE_ID}-{SPAN_ID}"
+    watched = Watched(1.0)
+    assert watched.call(_sent("00")) == f"{TRACE_ID}-{SPAN_ID}", "the caller's context goes on"
+    assert watched.spans == ()
+
+
+def test_a_traced_caller_does_not_decide_where_the_sampler_does_not_follow_it() -> None:
+    watched = Watched(1.0, follows_parent=False)
+    watched.call(_sent("00"))
+    (span,) = watched.spans
+    assert span.parent is not None
+    assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE_ID, SPAN_ID)
+
+
+def test_a_vendors_state_goes_on() -> None:
+    watched = Watched()
+    watched.call(_sent("01"), ("tracestate", "vendor=t61rcWkgMzE"))
+    assert watched.spans[0].context.trace_state.to_header() == "vendor=t61rcWkgMzE"
+
+
+@pytest.mark.parametrize("sent", ["", "nonsense", f"00-{TRACE_ID}-{SPAN_ID}", f"ff-{TRACE_ID}-{SPAN_ID}-01"])
+def test_a_malformed_context_begins_a_new_trace(sent: str) -> None:
+    watched = Watched()
+    watched.call(("traceparent", sent), ("tracestate", "==,,"))
+    assert watched.spans[0].parent is None
+
+
+def test_of_two_contexts_none_goes_on_and_of_two_states_both_do() -> None:
+    watched = Watched()
+    watched.call(_sent("01"), _sent("01"))
+    assert watched.spans[0].parent is None
+    watched.call(_sent("01"), ("tracestate", "one=1"), ("tracestate", "two=2"))
+    assert watched.spans[1].context.trace_state.to_header() == "one=1,two=2"
+
+
+def test_what_follows_from_a_recorded_call_goes_on_from_its_span() -> None:
+    watched = Watched()
+    metadata = (("x-seatline-user", "jane@example.com"), _sent("01"))
+    begun = watched.calls.began(METHOD, _context(*metadata))
+    caller = caller_from(metadata, own_trace_parent())
+    watched.calls.ended(begun, METHOD, OK, None)
+    assert caller.trace_parent == f"00-{TRACE_ID}-{watched.spans[0].context.span_id:016x}-01"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_only_the_servers_own_faults_are_errors(reason: Reason) -> None:
+    watched, code = Watched(), STATUS_CODES[reason]
+    watched.call(code=code, reason=reason)
+    (span,) = watched.spans
+    attributes = span.attributes or {}
+    assert (attributes["rpc.response.status_code"], attributes["seatline.reason"]) == (code.name, reason.value)
+    assert (span.status.status_code is StatusCode.ERROR) is (code in FAULTS)
+    assert attributes.get("error.type") == (code.name if code in FAULTS else None)
+
+
+@pytest.mark.parametrize(("address", "port"), [("127.0.0.1", 50_051), ("/run/seatline.sock", 0)])
+def test_a_span_says_where_the_call_arrived(address: str, port: int) -> None:
+    watched = Watched()
+    watched.calls.listen_on(address, port)
+    watched.call()
+    attributes = watched.spans[0].attributes or {}
+    assert (attributes["server.address"], attributes.get("server.port", 0)) == (address, port)

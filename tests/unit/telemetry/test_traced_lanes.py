@@ -1,0 +1,109 @@
+"""Spans of a lane's batches, made after the fact."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from app.ports.observers import LaneBatch
+from app.telemetry.tracing.lanes import TracedLanes
+
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+COMMIT = "findAndModify train_runs"
+
+
+class Watched:
+    """An observer of lanes, and the spans that it has made."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = provider.get_tracer("test")
+        self.lanes = TracedLanes(self.tracer, "seatline")
+
+    def named(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self.exporter.get_finished_spans() if span.name == name]
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def _caller(number: int) -> SpanContext:
+    return SpanContext(trace_id=number, span_id=number, is_remote=False, trace_flags=SAMPLED)
+
+
+def _batch(*callers: object, committed: bool = True, succeeded: bool = True, decided: bool = True) -> LaneBatch:
+    now = time.monotonic()
+    return LaneBatch(
+        run_id="es9014:2026-12-24",
+        callers=callers,
+        queued_at=[now - 4] * len(callers),
+        begun_at=now - 3,
+        decided_at=now - 2 if decided else now - 3,
+        ended_at=now - 1,
+        committed=committed,
+        succeeded=succeeded,
+        swaps_lost=1,
+        still_waiting=0,
+    )
+
+
+def test_a_batch_without_sampled_callers_makes_no_spans(watched: Watched) -> None:
+    watched.lanes.batch_ended(_batch(None, None))
+    assert watched.exporter.get_finished_spans() == ()
+
+
+def test_only_sampled_callers_of_a_batch_have_spans_and_all_are_counted(watched: Watched) -> None:
+    watched.lanes.batch_ended(_batch(None, _caller(7), None, _caller(8)))
+    (commit,) = watched.named(COMMIT)
+    assert [link.context.span_id for link in commit.links] == [7, 8]
+    assert commit.attributes is not None
+    assert commit.attributes["db.operation.batch.size"] == 4
+    assert commit.attributes["seatline.swaps_lost"] == 1
+    decisions = watched.named("decide")
+    assert [one.parent.span_id for one in decisions if one.parent] == [7, 8]
+    assert [link.context for one in decisions for link in one.links] == [commit.context] * 2
+    assert len(watched.named("lane wait")) == 2
+
+
+def test_spans_lie_where_the_batch_was_in_time(watched: Watched) -> None:
+    watched.lanes.batch_ended(_batch(_caller(7)))
+    now_ns = time.time_ns()
+    wait, decide, commit = (watched.named(name)[0] for name in ("lane wait", "decide", COMMIT))
+    instants = [wait.start_time, wait.end_time, decide.start_time, decide.end_time, commit.start_time, commit.end_time]
+    ages = [round((now_ns - (instant or 0)) / 1e9, 1) for instant in instants]
+    assert ages == [4.0, 3.0, 3.0, 2.0, 2.0, 1.0]
+
+
+def test_a_batch_with_nothing_to_commit_has_no_commit(watched: Watched) -> None:
+    watched.lanes.batch_ended(_batch(_caller(7), committed=False))
+    assert watched.named(COMMIT) == []
+    assert watched.named("decide")[0].links == ()
+
+
+def test_a_batch_in_vain_has_a_commit_that_failed(watched: Watched) -> None:
+    watched.lanes.batch_ended(_batch(_caller(7), committed=False, succeeded=False))
+    (commit,) = watched.named(COMMIT)
+    assert commit.status.status_code is trace.StatusCode.ERROR
+    assert commit.attributes is not None
+    assert commit.attributes["error.type"] == "_OTHER"
+
+
+def test_a_batch_that_was_never_decided_had_no_commit(watched: Watched) -> None:
+    watched.lanes.batch_ended(_batch(_caller(7), committed=False, succeeded=False, decided=False))
+    assert watched.named(COMMIT) == []
+
+
+def test_a_caller_in_a_recorded_span_is_known_by_it_and_any_other_is_not(watched: Watched) -> None:
+    assert watched.lanes.joined() is None
+    with watched.tracer.start_as_current_span("call") as span:
+        assert watched.lanes.joined() == span.get_span_context()

@@ -1,0 +1,147 @@
+"""Spans of work without callers: below the trace that the work comes from, if that is sampled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+
+from app.domain.events import Event, EventType
+from app.domain.webhooks import Outcome, OutcomeKind, make_webhook
+from app.payments.stripe_wire import HttpConnections
+from app.telemetry.tracing.context import below, continued, own_trace_parent, trace_parent_of
+from app.telemetry.tracing.work import asking, followed, sending, told_by_receiver
+from app.usecases.outbox import settle_jobs
+from tests.support.webhook_receiver import LOOPBACK, answering, receiving
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+RUN_ID = "es9014:2026-12-24"
+SECRET = "jane.doe@example.com"  # noqa: S105 - an address
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What is recorded, as in a process with a collector."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    for module in ("tracing.context", "tracing.work"):
+        monkeypatch.setattr(f"app.telemetry.{module}.tracer", provider.get_tracer("test"))
+    return exporter
+
+
+def _trace_parent(digit: str, flags: str = "01") -> str:
+    return f"00-{digit * 32}-{digit * 16}-{flags}"
+
+
+def _event(number: int, trace_parent: str = "") -> Event:
+    data = {"payment_id": "pay_1"}
+    return Event(f"{RUN_ID}:{number}:0", EventType.BOOKING_CONFIRMED, RUN_ID, number, NOW, "7QK2MZ", data, trace_parent)
+
+
+def _named(exporter: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
+    return [span for span in exporter.get_finished_spans() if span.name == name]
+
+
+def _ids(spans: list[ReadableSpan]) -> list[str]:
+    return [f"{span.parent.span_id:x}" for span in spans if span.parent]
+
+
+def test_events_that_nobody_records_are_followed_up_without_spans(exporter: InMemorySpanExporter) -> None:
+    events = [_event(1), _event(2, _trace_parent("a", "00"))]
+    with followed(events) as told:
+        assert told == events
+    assert exporter.get_finished_spans() == ()
+
+
+def test_a_recorded_event_has_a_span_below_its_call_and_its_jobs_go_on_from_there(exporter: InMemorySpanExporter) -> None:
+    events = [_event(1), _event(2, _trace_parent("a"))]
+    with followed(events) as told:
+        jobs = settle_jobs(told, NOW)
+    (span,) = exporter.get_finished_spans()
+    assert (span.name, span.kind, _ids([span])) == ("follow up booking.confirmed", SpanKind.CONSUMER, ["a" * 16])
+    assert [job.payload for job in jobs] == [
+        {"reference": "7QK2MZ"},
+        {"reference": "7QK2MZ", "trace_parent": f"00-{'a' * 32}-{span.context.span_id:016x}-01"},
+    ]
+
+
+def test_recorded_events_of_one_round_share_a_span_that_is_linked_with_each(exporter: InMemorySpanExporter) -> None:
+    with followed([_event(1, _trace_parent("a")), _event(2), _event(3, _trace_parent("b"))]):
+        pass
+    (batch,) = _named(exporter, "follow up events")
+    each = _named(exporter, "follow up booking.confirmed")
+    assert [f"{link.context.span_id:x}" for link in batch.links] == ["a" * 16, "b" * 16]
+    assert batch.attributes == {"messaging.batch.message_count": 3}
+    assert sorted(_ids(each)) == ["a" * 16, "b" * 16]
+    assert [link.context for span in each for link in span.links] == [batch.context] * 2
+
+
+def test_a_round_that_failed_shows_so_without_the_text_of_the_error(exporter: InMemorySpanExporter) -> None:
+    with pytest.raises(ValueError, match="jane"), followed([_event(1, _trace_parent("a"))]):
+        raise ValueError(SECRET)
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes is not None
+    assert (span.status.status_code, span.attributes["error.type"]) == (StatusCode.ERROR, "ValueError")
+    assert SECRET not in span.to_json()
+
+
+def test_the_provider_is_asked_below_what_asks(exporter: InMemorySpanExporter) -> None:
+    with continued(_trace_parent("a"), "settle payment", SpanKind.CONSUMER) as settling:
+        with asking("stripe", "capture", "pay_1"):
+            inside = own_trace_parent()
+        assert own_trace_parent() == trace_parent_of(settling)
+    capture, settle = exporter.get_finished_spans()
+    assert (capture.name, capture.kind, capture.parent) == ("capture payment", SpanKind.CLIENT, settle.context)
+    assert inside.split("-")[2] == f"{capture.context.span_id:016x}"
+    assert not get_current_span().get_span_context().is_valid
+
+
+def test_without_a_recorded_trace_there_is_nothing_below(exporter: InMemorySpanExporter) -> None:
+    with continued("", "settle payment", SpanKind.CONSUMER), below("capture payment", SpanKind.CLIENT):
+        assert own_trace_parent() == ""
+    with continued("nonsense", "settle payment", SpanKind.CONSUMER), asking("ledger", "capture", "pay_1"):
+        assert own_trace_parent() == ""
+    assert exporter.get_finished_spans() == ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "error"),
+    [
+        (Outcome(OutcomeKind.DELIVERED, 204), 204, None),
+        (Outcome(OutcomeKind.FAILED, 503, "out of order"), 503, "503"),
+        (Outcome(OutcomeKind.GONE, 410), 410, "410"),
+        (Outcome(OutcomeKind.FAILED, detail="no answer within 10 s"), None, "FAILED"),
+    ],
+)
+def test_an_attempt_at_a_webhook_says_what_was_answered_and_not_where_its_secrets_are(
+    exporter: InMemorySpanExporter, outcome: Outcome, status: int | None, error: str | None
+) -> None:
+    webhook = make_webhook("w1", "https://hooks.example.com/x?token=h00k", ("booking.*",), "whsec_", NOW)
+    with sending(webhook, replace(_event(1), trace_parent=_trace_parent("a"))) as span:
+        told_by_receiver(span, outcome)
+    (sent,) = exporter.get_finished_spans()
+    attributes = sent.attributes or {}
+    assert (attributes["server.address"], attributes["server.port"]) == ("hooks.example.com", 443)
+    assert (attributes.get("http.response.status_code"), attributes.get("error.type")) == (status, error)
+    assert (sent.status.status_code is StatusCode.ERROR) is (error is not None)
+    assert "h00k" not in sent.to_json()
+
+
+@pytest.mark.parametrize("flags", ["00", "01"])
+async def test_stripe_is_told_which_trace_a_request_is_part_of(exporter: InMemorySpanExporter, flags: str) -> None:
+    connections = HttpConnections(5.0)
+    async with receiving(answering(200, b"{}")) as receiver:
+        with continued(_trace_parent("a", flags), "settle payment", SpanKind.CONSUMER) as span:
+            await connections.request_async("POST", f"http://{LOOPBACK}:{receiver.port}/", {"authorization": "Bearer x"}, "")
+            expected = trace_parent_of(span)
+        await connections.request_async("POST", f"http://{LOOPBACK}:{receiver.port}/", {}, "")
+        await connections.close_async()
+    traced, untraced = receiver.received
+    assert (traced.headers["traceparent"], traced.headers["authorization"]) == (expected, "Bearer x")
+    assert "traceparent" not in untraced.headers

@@ -1,0 +1,277 @@
+"""The waiting list: who leaves it, who may not join it, and what becomes of those who wait when it closes."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.domain import limits
+from app.domain.booking import Booking, BookingState, Cancellation
+from app.domain.events import EventType
+from app.domain.money import Money
+from app.domain.refusals import Reason
+from app.domain.rules.change_booking import cancel_booking, update_booking
+from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.waitlist import closes_at, has_expired_waiters
+from app.domain.run.train_run import TrainRun
+from app.domain.terms import SalesTerms
+from tests.support.builders import (
+    DEPARTS_LONDON,
+    NOW,
+    a_person,
+    a_run,
+    as_it_is,
+    asks_for_new_fields,
+    asks_to_cancel,
+    book,
+    cancel,
+    fill,
+    key_of,
+    seat_labels,
+    time_passes,
+    wait_for_a_seat,
+)
+from tests.support.run_snapshots import refused, snapshot
+
+LATER = NOW + timedelta(hours=1)
+A_MOMENT = timedelta(microseconds=1)
+CLOSES = DEPARTS_LONDON - timedelta(minutes=240)
+CONFIRMED, WAITLISTED, CANCELLED = BookingState.CONFIRMED, BookingState.WAITLISTED, BookingState.CANCELLED
+EXPIRED = BookingState.EXPIRED
+
+
+# -- leaving
+
+
+def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
+    run = a_run("A2")
+    fill(run)
+    waiting = wait_for_a_seat(run, "ann", "ben")
+    left = cancel(run, waiting, now=DEPARTS_LONDON - A_MOMENT)
+    assert (left.state, left.waiting_number) == (CANCELLED, 0)
+    assert [refund.minor for refund in left.refunds] == [left.charged_minor]
+    assert (run.waiting, run.live_reference(key_of("ann"))) == ({}, None)
+
+
+def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_its_place() -> None:
+    run = a_run("A3")
+    fill(run)
+    group, behind = wait_for_a_seat(run, "ann", "ben", "cem"), wait_for_a_seat(run, "dot")
+    fewer = cancel(run, group, "ben")
+    assert (fewer.state, fewer.waiting_number, fewer.price) == (WAITLISTED, group.waiting_number, Money(4_000, "USD"))
+    assert [refund.minor for refund in fewer.refunds] == [2_000]
+    assert [passenger.seat for passenger in fewer.cancelled_passengers] == [None]
+    assert [(place.number, place.count) for place in run.waiting.values()] == [
+        (group.waiting_number, 2),
+        (behind.waiting_number, 1),
+    ]
+
+
+def test_a_group_that_got_smaller_may_fit_now_and_the_answer_says_so() -> None:
+    run = a_run("A3")
+    sold = fill(run)
+    group = wait_for_a_seat(run, "ann", "ben")
+    cancel(run, sold[1])
+    assert as_it_is(run, group).state is WAITLISTED
+    answer = cancel(run, group, "ann")
+    assert (answer.state, seat_labels(answer), answer.waiting_number) == (CONFIRMED, ["A-2"], 0)
+    assert answer == as_it_is(run, group)
+    assert run.waiting == {}
+    assert [refund.minor for refund in answer.refunds] == [2_000]
+
+
+def test_the_last_of_a_group_leaves_the_line_with_everything_back() -> None:
+    run = a_run("A2")
+    fill(run)
+    group = wait_for_a_seat(run, "ann", "ben")
+    left = cancel(run, cancel(run, group, "ann"), "ben")
+    assert (left.state, run.waiting) == (CANCELLED, {})
+    assert [(refund.refund_id, refund.minor) for refund in left.refunds] == [
+        (f"{group.reference}-1", 2_000),
+        (f"{group.reference}-2", 2_000),
+    ]
+
+
+def test_leaving_the_line_a_second_time_changes_nothing() -> None:
+    run = a_run("A1")
+    fill(run)
+    left = cancel(run, wait_for_a_seat(run, "ann"))
+    assert cancel_booking(run, asks_to_cancel(left), LATER) is left
+    assert not run.journal
+
+
+# -- bounds
+
+
+def test_a_line_has_only_so_many_places() -> None:
+    run = a_run("A1", terms=SalesTerms(waitlist_max=2))
+    fill(run)
+    first, _ = wait_for_a_seat(run, "ann"), wait_for_a_seat(run, "ben")
+    with refused(Reason.WAITLIST_FULL, run):
+        wait_for_a_seat(run, "cem")
+    cancel(run, first)
+    assert wait_for_a_seat(run, "cem").state is WAITLISTED
+
+
+def test_a_train_may_have_no_line_at_all() -> None:
+    run = a_run("A1", terms=SalesTerms(waitlist_max=0))
+    fill(run)
+    with refused(Reason.WAITLIST_FULL, run):
+        wait_for_a_seat(run, "ann")
+
+
+def test_one_person_has_only_so_many_places_at_a_time() -> None:
+    run = a_run("A1")
+    (sold,) = fill(run)
+    for number in range(limits.WAITING_PER_USER_MAX):
+        wait_for_a_seat(run, f"w{number}", by="bob")
+    with refused(Reason.WAITLIST_FULL, run):
+        wait_for_a_seat(run, "eve", by="BOB@example.com")
+    assert wait_for_a_seat(run, "eve").state is WAITLISTED
+    cancel(run, sold)
+    assert wait_for_a_seat(run, "fay", by="bob").state is WAITLISTED
+
+
+def test_nobody_joins_from_the_instant_on_at_which_the_line_closes() -> None:
+    run = a_run("A1")
+    fill(run)
+    assert closes_at(run) == CLOSES
+    assert wait_for_a_seat(run, "ann", now=closes_at(run) - A_MOMENT).state is WAITLISTED
+    with refused(Reason.WAITLIST_CLOSED, run):
+        wait_for_a_seat(run, "ben", now=closes_at(run))
+
+
+def test_a_group_that_no_section_could_ever_seat_does_not_wait() -> None:
+    run = a_run("A2 B3")
+    for section in "AB":
+        fill(run, section)
+    for section, who in (("", ("ann", "ben", "cem", "dot")), ("A", ("ann", "ben", "cem"))):
+        with refused(Reason.SECTION_FULL, run):
+            wait_for_a_seat(run, *who, section=section)
+    assert wait_for_a_seat(run, "ann", "ben", "cem", section="").state is WAITLISTED
+
+
+def test_a_section_that_does_not_exist_has_no_line() -> None:
+    run = a_run("A1")
+    fill(run)
+    with refused(Reason.INVALID_FIELD, run, field="section"):
+        wait_for_a_seat(run, "ann", section="C")
+
+
+def test_a_booking_that_joined_after_this_run_was_read_can_be_cancelled_as_far_as_the_run_knows() -> None:
+    """Such a decision is never committed: the run is behind, and finds that out. But it must not end in an error."""
+    run, newer = a_run("A1"), a_run("A1")
+    fill(newer)
+    joined = wait_for_a_seat(newer, "ann")
+    run.take_over([joined])
+    outcome = decide(run, asks_to_cancel(joined), NOW, {})
+    assert isinstance(outcome, Cancellation)
+    assert outcome.booking.state is CANCELLED
+
+
+# -- closing
+
+
+def a_long_line(run: TrainRun, count: int) -> list[Booking]:
+    """So many bookings that wait for a seat of a full train."""
+    fill(run)
+    return [wait_for_a_seat(run, f"w{number}") for number in range(1, count + 1)]
+
+
+def states(run: TrainRun, bookings: list[Booking]) -> list[BookingState]:
+    return [as_it_is(run, booking).state for booking in bookings]
+
+
+def test_at_the_instant_at_which_the_line_closes_who_waits_gets_everything_back() -> None:
+    run = a_run("A2")
+    fill(run)
+    waiting = wait_for_a_seat(run, "ann", "ben")
+    before = snapshot(run)
+    tidy(run, CLOSES - A_MOMENT)
+    assert snapshot(run) == before
+    assert not run.journal
+    tidy(run, CLOSES)
+    expired = as_it_is(run, waiting)
+    assert (expired.state, expired.is_live, expired.waiting_number) == (EXPIRED, False, 0)
+    assert [(refund.minor, refund.time) for refund in expired.refunds] == [(expired.charged_minor, CLOSES)]
+    assert (expired.update_time, expired.revision) == (CLOSES, run.version + 1)
+    assert (run.waiting, run.live_reference(key_of("ben"))) == ({}, None)
+    assert [(event.event_type, event.subject) for event in run.journal.events] == [
+        (EventType.BOOKING_EXPIRED, waiting.reference)
+    ]
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 30 * 24 * 60])
+def test_a_train_says_how_long_before_it_leaves_its_line_closes(minutes: int) -> None:
+    run = a_run("A1", terms=SalesTerms(waitlist_closes_minutes_before=minutes))
+    (waiting,) = a_long_line(run, 1)
+    closes = DEPARTS_LONDON - timedelta(minutes=minutes)
+    time_passes(run, closes - A_MOMENT)
+    assert as_it_is(run, waiting).state is WAITLISTED
+    time_passes(run, closes)
+    assert as_it_is(run, waiting).state is EXPIRED
+
+
+def test_a_long_line_ends_some_hundred_at_a_time_from_the_front() -> None:
+    run = a_run("A1", terms=SalesTerms(waitlist_max=1_000))
+    at_once = limits.WAITLIST_EXPIRED_PER_DECISION
+    waiting = a_long_line(run, 2 * at_once + 50)
+    ended = []
+    while has_expired_waiters(run, CLOSES):
+        tidy(run, CLOSES)
+        assert len(run.journal.events) == len(run.journal.bookings) <= at_once
+        run.committed()
+        ended.append(states(run, waiting).index(WAITLISTED) if run.waiting else len(waiting))
+    assert ended == [at_once, 2 * at_once, len(waiting)]
+    assert states(run, waiting) == [EXPIRED] * len(waiting)
+    assert all(sum(one.minor for one in as_it_is(run, booking).refunds) == booking.charged_minor for booking in waiting)
+    time_passes(run, CLOSES)
+    assert not run.journal
+
+
+def test_nobody_is_promoted_once_the_line_has_closed_and_whoever_comes_gets_the_seat() -> None:
+    run = a_run("A1", terms=SalesTerms(waitlist_max=1_000))
+    (sold,) = fill(run)
+    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(limits.WAITLIST_EXPIRED_PER_DECISION + 1)]
+    time_passes(run, CLOSES)
+    assert as_it_is(run, waiting[-1]).state is WAITLISTED, "one of them still stands in the line"
+    cancel(run, sold, now=CLOSES)
+    assert as_it_is(run, waiting[-1]).state is WAITLISTED
+    assert seat_labels(book(run, "late")) == ["A-1"]
+    time_passes(run, CLOSES)
+    assert as_it_is(run, waiting[-1]).state is EXPIRED
+
+
+def test_a_seat_that_comes_free_a_moment_before_still_goes_to_who_waits() -> None:
+    run = a_run("A1")
+    (sold,) = fill(run)
+    waiting = wait_for_a_seat(run, "ann")
+    cancel(run, sold, now=CLOSES - A_MOMENT)
+    assert as_it_is(run, waiting).state is CONFIRMED
+
+
+def test_those_who_are_left_of_a_group_get_back_what_is_left_of_the_price() -> None:
+    run = a_run("A2")
+    fill(run)
+    group = wait_for_a_seat(run, "ann", "ben")
+    cancel(run, group, "ann")
+    time_passes(run, CLOSES)
+    assert [refund.minor for refund in as_it_is(run, group).refunds] == [2_000, 2_000]
+
+
+def test_a_booking_that_expired_is_final() -> None:
+    run = a_run("A1")
+    (waiting,) = a_long_line(run, 1)
+    time_passes(run, CLOSES)
+    expired = as_it_is(run, waiting)
+    assert cancel_booking(run, asks_to_cancel(expired), CLOSES) is expired
+    with refused(Reason.BOOKING_CANCELLED, run) as caught:
+        update_booking(run, asks_for_new_fields(expired, a_person("eve")), CLOSES)
+    assert "expired" in caught[0].message
+
+
+def test_who_waited_in_vain_may_book_again() -> None:
+    run = a_run("A1 B1")
+    (waiting,) = a_long_line(run, 1)
+    time_passes(run, CLOSES)
+    again = book(run, "w1", section="B")
+    assert (again.state, again.reference != waiting.reference) == (CONFIRMED, True)

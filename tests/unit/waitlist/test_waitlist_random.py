@@ -1,0 +1,232 @@
+"""The waiting list against a slow, plain model of the same rules, over thousands of random decisions; lines as long as may be;
+and trains that get longer.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import bson
+import pytest
+
+from app.domain import limits
+from app.domain.booking import Booking, BookingState, CreateBooking, Promotion
+from app.domain.refusals import Refusal
+from app.domain.rules.change_booking import cancel_booking
+from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.waitlist import closes_at, promote
+from app.domain.run.seats import CoachSeats
+from app.domain.run.train_run import TrainRun
+from app.domain.terms import SalesTerms
+from app.store.documents import booking_document, news_document, run_document
+from app.store.driver import Document
+from app.store.run_updates import journal_update
+from tests.support.applied_updates import applied
+from tests.support.builders import (
+    NOW,
+    a_run,
+    as_it_is,
+    asks_to_cancel,
+    asks_to_promote,
+    book,
+    cancel,
+    dice,
+    fill,
+    seat_labels,
+    wait_for_a_seat,
+)
+from tests.support.random_commands import random_commands
+
+LEGS = range(3)
+
+
+# -- a plain model: who sits where on which leg, and who could sit somewhere
+
+
+def taken(run: TrainRun) -> set[tuple[str, int, int]]:
+    """(section, seat, leg) of everything that is sold or held, as the bookings and holds themselves say."""
+    rides = [
+        (passenger.seat, booking.journey.legs)
+        for booking in run.bookings.values()
+        for passenger in (booking.passengers if booking.is_live else ())
+        if passenger.seat is not None
+    ]
+    rides += [(seat, held.legs) for held in run.holds.values() for seat in held.seats]
+    return {(seat.section, seat.number, leg) for seat, legs in rides for leg in LEGS if legs >> leg & 1}
+
+
+def fits(run: TrainRun, booking: Booking) -> bool:
+    """Whether some section has seats for all of the booking over the whole of its journey."""
+    occupied = taken(run)
+    for section in run.sections:
+        if booking.wanted_section in ("", section.name):
+            free = [
+                number
+                for number in range(1, section.size + 1)
+                if not any(booking.journey.legs >> leg & 1 and (section.name, number, leg) in occupied for leg in LEGS)
+            ]
+            if len(free) >= len(booking.passengers):
+                return True
+    return False
+
+
+def require_sound(run: TrainRun) -> None:
+    """What holds after every step: nobody waits who fits, and every booking has paid what it costs."""
+    waiting = {one.waiting_number: one for one in run.bookings.values() if one.state is BookingState.WAITLISTED}
+    assert not [one.reference for one in waiting.values() if fits(run, one)], "somebody waits while seats fit"
+    assert {
+        number: (one.reference, one.wanted_section, one.journey.legs, len(one.passengers)) for number, one in waiting.items()
+    } == {number: (one.reference, one.section, one.legs, one.count) for number, one in run.waiting.items()}
+    for one in run.bookings.values():
+        kept = one.charged_minor - sum(refund.minor for refund in one.refunds)
+        assert kept == (one.price.minor if one.is_live else 0)
+        assert len({refund.refund_id for refund in one.refunds}) == len(one.refunds)
+    require_counted(run)
+
+
+def require_counted(run: TrainRun) -> None:
+    """What the run keeps count of, so that nobody has to go through the whole line or train, is what there is."""
+    again = replace(run)  # which counts anew
+    assert run.line.numbers == again.line.numbers
+    users = {one.user_key for one in run.bookings.values()}
+    assert {user: run.waiting_count(user) for user in users} == {user: again.waiting_count(user) for user in users}
+    for section in run.sections:
+        for legs in (0b111, 0b1, 0b110):
+            free = section.free_count(legs)
+            assert section.has_free(legs, free)
+            assert not section.has_free(legs, free + 1)
+    for number, place in run.waiting.items():
+        assert run.line.position(number) == sum(1 for other in run.waiting if other <= number)
+        assert (run.line.first(place.wish) or number) <= number
+
+
+def require_nobody_passed(before: list[Booking], run: TrainRun, sold: Booking) -> None:
+    """Whoever still waits could not have had the seats that somebody new has got."""
+    without = {one: kept for one, kept in run.bookings.items() if one != sold.reference}
+    empty = replace(run, bookings=without)
+    for one in before:
+        assert not fits(empty, one), f"{sold.reference} was sold a seat that {one.reference} waited for"
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_nobody_ever_waits_who_fits_and_nobody_new_gets_a_seat_that_fits_who_waits(seed: int) -> None:
+    chance = dice(seed)
+    run, now = a_run("A3 A1 B4", fares={"A": 5_000, "B": 2_000}), NOW
+    commands = random_commands(run, chance)
+    waited = 0
+    for _ in range(800):
+        if chance.random() < 0.1:
+            now += timedelta(seconds=chance.randint(1, 900))
+            tidy(run, now)
+            require_sound(run)
+        decide_one(run, next(commands), now)
+        require_sound(run)
+        waited += bool(run.waiting)
+        if chance.random() < 0.3:
+            run.undo()
+            require_sound(run)
+        elif chance.random() < 0.5:
+            run.committed()
+    assert waited > 100, "hardly anybody waited; this proves little"
+
+
+def decide_one(run: TrainRun, command: object, now: datetime) -> None:
+    before = [one for one in run.bookings.values() if one.state is BookingState.WAITLISTED]
+    known = set(run.bookings)
+    try:
+        outcome = decide(run, command, now, {})  # type: ignore[arg-type]  # whatever the commands are
+    except Refusal:
+        return
+    is_new = isinstance(outcome, Booking) and outcome.reference not in known and outcome.state is BookingState.CONFIRMED
+    if is_new and isinstance(outcome, Booking) and isinstance(command, CreateBooking) and not command.hold_id:
+        require_nobody_passed(before, run, outcome)
+
+
+# -- a train that gets longer
+
+
+def with_another_coach(run: TrainRun, section: int, seats: int) -> None:
+    """Puts a coach at the end of a section."""
+    old = run.sections[section]
+    coach = CoachSeats(f"{section}-extra-{old.size}", old.size + 1, old.size + seats)
+    run.sections[section] = replace(old, coaches=(*old.coaches, coach), sold_legs=[*old.sold_legs, *[0] * seats])
+
+
+@pytest.mark.parametrize(("seats", "seated"), [(0, 0), (1, 1), (3, 3), (5, 5), (7, 5)])
+def test_when_a_section_gets_longer_exactly_as_many_are_promoted_as_fit(seats: int, seated: int) -> None:
+    run = a_run("A2 B1")
+    fill(run)
+    fill(run, "B")
+    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(1, 6)]
+    elsewhere = wait_for_a_seat(run, "ann", section="B")
+    with_another_coach(run, 0, seats)
+    promote(run, NOW)
+    run.committed()
+    promoted = [as_it_is(run, one) for one in waiting if as_it_is(run, one).state is BookingState.CONFIRMED]
+    assert [seat_labels(one) for one in promoted] == [[f"A-{2 + number}"] for number in range(1, seated + 1)]
+    assert [one.reference for one in promoted] == [one.reference for one in waiting[:seated]]
+    assert as_it_is(run, elsewhere).state is BookingState.WAITLISTED
+    assert run.sections[0].free_count(0b111) == seats - seated
+
+
+def test_a_longer_section_seats_groups_as_a_whole_and_who_fits_behind_them() -> None:
+    run = a_run("A4")
+    fill(run)
+    groups = [wait_for_a_seat(run, *who) for who in (("ann", "ben"), ("cem", "dot", "eve", "fay"), ("gus",), ("hal", "ida"))]
+    with_another_coach(run, 0, 4)
+    promote(run, NOW)
+    seated = [as_it_is(run, one).state is BookingState.CONFIRMED for one in groups]
+    assert seated == [True, False, True, False]
+
+
+def test_an_operators_look_promotes_who_fits_into_a_longer_section_and_says_who_that_was() -> None:
+    run = a_run("A2")
+    fill(run)
+    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(1, 6)]
+    with_another_coach(run, 0, 3)
+    found = decide(run, asks_to_promote(), NOW, {})
+    assert found == Promotion(tuple(one.reference for one in waiting[:3]), still_waiting=2)
+    run.committed()
+    assert decide(run, asks_to_promote(), NOW, {}) == Promotion((), still_waiting=2)
+    assert not run.journal
+
+
+# -- a line as long as may be
+
+
+def with_a_line_of(run: TrainRun, count: int) -> list[str]:
+    """Lets so many wait who are like the last one that waits; gives their references."""
+    like = wait_for_a_seat(run, "who-is-like-them")
+    cancel(run, like)
+    references = [f"W{number:05}" for number in range(count)]
+    for number, reference in enumerate(references):
+        place = run.join_line(reference, "A" if number % 2 else "", 0b111, 1)
+        one = replace(like.passengers[0], key=f"w{number}@example.com")
+        run.put(replace(like, reference=reference, waiting_number=place.number, passengers=(one,)))
+    return references
+
+
+def update_of(run: TrainRun) -> Document:
+    recent = [booking_document(run.bookings[reference]) for reference in run.journal.bookings]
+    return journal_update(run, recent, [news_document(run.journal.events)] if run.journal.events else [])
+
+
+def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() -> None:
+    run = a_run("A400 A400", terms=SalesTerms(waitlist_max=limits.WAITLIST_MAX))
+    group = book(run, *(f"g{number}" for number in range(9)))
+    fill(run)
+    document = run_document(run, NOW)
+    references = with_a_line_of(run, limits.WAITLIST_MAX)
+    document = applied(document, journal_update(run, [], []))
+    run.committed()
+    assert len(run.waiting) == len(document["waiting"]) == limits.WAITLIST_MAX
+    assert len(bson.encode(document)) < 2_000_000
+
+    cancel_booking(run, asks_to_cancel(group), NOW)
+    assert [reference for reference in run.journal.bookings if reference != group.reference] == references[:9]
+    assert sorted(run.journal.waiting) == list(range(2, 11))
+    assert len(bson.encode(update_of(run))) < 9 * 2_000 + 10_000
+    run.committed()
+
+    tidy(run, closes_at(run))
+    assert len(run.journal.waiting) == limits.WAITLIST_EXPIRED_PER_DECISION
+    assert len(bson.encode(update_of(run))) < limits.WAITLIST_EXPIRED_PER_DECISION * 2_000

@@ -1,0 +1,343 @@
+"""Webhooks: what they may ask for, what they are told of, and when a delivery is tried again or given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from app.domain.events import Event, EventType
+from app.domain.webhooks import (
+    RETRY_LIFETIME,
+    URL_LENGTH_MAX,
+    Delivery,
+    DeliveryState,
+    Outcome,
+    OutcomeKind,
+    Webhook,
+    after_attempt,
+    changed,
+    check_event_types,
+    check_reachable,
+    check_url,
+    deliveries_of,
+    make_webhook,
+    next_attempt_time,
+    rotated,
+    signing_secrets,
+    wants,
+    webhook_id_for,
+)
+from tests.support.run_snapshots import invalid
+
+NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
+URL = "https://hooks.example.com/seatline"
+DELIVERED = Outcome(OutcomeKind.DELIVERED, 204)
+GONE = Outcome(OutcomeKind.GONE, 410, "no longer here")
+FAILED = Outcome(OutcomeKind.FAILED, 503, "come back later")
+
+
+def a_webhook(*event_types: str, webhook_id: str = "w1") -> Webhook:
+    return make_webhook(webhook_id, URL, event_types, "whsec_bmV3", NOW)
+
+
+def an_event(time: datetime = NOW) -> Event:
+    return Event("es1:2026-09-01:3:0", EventType.BOOKING_CONFIRMED, "es1:2026-09-01", 3, time, "7QK2MZ", {})
+
+
+def a_delivery() -> Delivery:
+    (delivery,) = deliveries_of(an_event(), [a_webhook()])
+    return delivery
+
+
+def tried(outcome: Outcome, *, jitter: float = 0.0) -> list[Delivery]:
+    """The delivery after each attempt, all ending in this way and each made just when it is due, until no more is due."""
+    found = [a_delivery()]
+    while (due := found[-1].next_attempt_time) is not None:
+        found.append(after_attempt(found[-1], outcome, due, jitter))
+    return found[1:]
+
+
+def later(**time: float) -> datetime:
+    return NOW + timedelta(**time)
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.example.com",
+        "https://hooks.example.com/",
+        "http://hooks.example.com:8080/a/b.c?token=x%20y&z=1;2",
+        "HTTPS://Hooks.Example.COM/",
+        "https://hooks.example.com?x",
+        "https://xn--bcher-kva.example/",
+        "https://10.0.0.1/a",
+        "https://[2001:db8::1]:8443/a",
+        "http://localhost:1/",
+        "https://my_host/",
+        f"https://example.com/{'x' * (URL_LENGTH_MAX - 20)}",
+    ],
+)
+def test_a_plain_url_is_taken_as_it_is(url: str) -> None:
+    assert check_url(url, "webhook.url") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hooks.example.com",
+        "/hooks",
+        "//hooks.example.com/",
+        "ftp://hooks.example.com/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https:hooks.example.com",
+        "https:/hooks.example.com",
+        "https://",
+        "https:///path",
+        "https://:443/",
+        "https://?x",
+        "https://user@hooks.example.com/",
+        "https://user:secret@hooks.example.com/",
+        "https://good.example.com\\@bad.example.com/",
+        "https://hooks.example.com/#fragment",
+        "https://hooks.example.com/#",
+        "https://hooks.example.com:0/",
+        "https://hooks.example.com:65536/",
+        "https://hooks.example.com:port/",
+        "https://hooks.example.com:/",
+        "https://hooks example.com/",
+        "https://hooks.example.com/a b",
+        " https://hooks.example.com/",
+        "https://hooks.example.com/\n",
+        "https://hooks.example.com/\r\nhost: other",
+        "https://hooks.example.com/%zz",
+        "https://hooks.example.com./",
+        "https://hooks..example.com/",
+        "https://-hooks.example.com/",
+        "https://bücher.example/",
+        "https://hooks.example.com/é",
+        "https://[::1/",
+        "https://::1/",
+        "https://[localhost]/",
+        f"https://{'x' * 64}.example.com/",
+        f"https://{'x.' * 127}com/",
+        f"https://example.com/{'x' * (URL_LENGTH_MAX - 19)}",
+    ],
+)
+def test_anything_else_is_refused_under_its_field(url: str) -> None:
+    with invalid("webhook.url"):
+        check_url(url, "webhook.url")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://2130706433/", "http://127.0.0.1:8080/hook?x", "https://localhost/", "http://[::1]:80/", "https://hooks/"]
+)
+def test_an_address_that_can_never_be_reached_is_refused_under_its_field(url: str) -> None:
+    with invalid("webhook.url"):
+        check_reachable(check_url(url, "webhook.url"), "webhook.url", allow_private=False)
+
+
+def test_an_address_that_can_be_reached_is_taken_as_it_is() -> None:
+    for url, allow_private in ((URL, False), ("http://localhost:1/", True), ("http://10.0.0.1/", True)):
+        assert check_reachable(url, "webhook.url", allow_private=allow_private) == url
+
+
+# -- event types
+
+
+def test_exact_types_and_families_may_be_asked_for() -> None:
+    asked = ["booking.*", "hold.placed", "run.delayed"]
+    assert check_event_types(asked, "webhook.event_types") == tuple(asked)
+    assert check_event_types([], "webhook.event_types") == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (["booking.sold"], "event_types[0]"),
+        (["booking.*", "seat.*"], "event_types[1]"),
+        (["*"], "event_types[0]"),
+        (["booking"], "event_types[0]"),
+        (["booking.c*"], "event_types[0]"),
+        ([""], "event_types[0]"),
+        (["Booking.confirmed"], "event_types[0]"),
+        (["run.delayed", "hold.*", "run.delayed"], "event_types[2]"),
+    ],
+)
+def test_what_never_happens_or_stands_twice_is_refused_where_it_stands(asked: list[str], field: str) -> None:
+    with invalid(field):
+        check_event_types(asked, "event_types")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ((), True),
+        (("booking.confirmed",), True),
+        (("booking.*",), True),
+        (("hold.*", "booking.confirmed"), True),
+        (("booking.cancelled",), False),
+        (("hold.*", "run.*"), False),
+    ],
+)
+def test_a_webhook_is_told_of_what_it_asked_for(asked: tuple[str, ...], told: bool) -> None:
+    assert wants(a_webhook(*asked), an_event()) is told
+
+
+def test_a_webhook_is_told_of_what_happens_after_it_was_made() -> None:
+    webhook = a_webhook()
+    assert wants(webhook, an_event(NOW))
+    assert not wants(webhook, an_event(later(milliseconds=-1)))
+
+
+def test_a_webhook_that_is_not_active_is_told_of_nothing() -> None:
+    assert not wants(changed(a_webhook(), NOW, is_active=False), an_event())
+
+
+def test_a_webhook_that_is_enabled_again_is_not_told_of_the_time_between() -> None:
+    disabled = changed(a_webhook(), later(hours=1), is_active=False)
+    enabled = changed(disabled, later(hours=2), is_active=True)
+    assert not wants(enabled, an_event(later(minutes=119)))
+    assert wants(enabled, an_event(later(hours=2)))
+
+
+def test_a_new_address_changes_nothing_about_what_a_webhook_is_told_of() -> None:
+    moved = changed(a_webhook(), later(hours=1), url="https://other.example.com")
+    assert wants(moved, an_event(later(minutes=5)))
+    away = changed(changed(moved, later(hours=2), is_active=False), later(hours=3), url="https://new.example.com")
+    assert not wants(away, an_event(later(hours=2.5)))
+
+
+# -- changes
+
+
+def test_a_request_that_is_sent_again_names_the_same_webhook_and_no_other_does() -> None:
+    names = [webhook_id_for(*key) for key in (("a@x", "1"), ("a@x", "1"), ("b@x", "1"), ("a@x", "2"))]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
+
+
+def test_a_change_is_a_new_version_that_keeps_the_rest() -> None:
+    webhook = a_webhook("hold.*")
+    new = changed(webhook, later(days=1), url="https://other.example.com")
+    assert new == replace(webhook, url="https://other.example.com", version=2, update_time=later(days=1))
+    assert (new.etag, new.fingerprint) == ("2", webhook.fingerprint)
+
+
+def test_nothing_to_change_is_no_change() -> None:
+    webhook = a_webhook("hold.*")
+    assert changed(webhook, later(days=1)) == webhook
+    assert changed(webhook, later(days=1), url=webhook.url, event_types=("hold.*",), is_active=True) == webhook
+
+
+def test_webhooks_made_from_different_requests_can_be_told_apart() -> None:
+    assert a_webhook().fingerprint == a_webhook().fingerprint != a_webhook("hold.*").fingerprint
+
+
+def test_both_secrets_sign_for_a_day_after_a_rotation() -> None:
+    webhook = rotated(a_webhook(), "whsec_bmV3ZXI=", NOW)
+    assert webhook.version == 2
+    assert signing_secrets(webhook, NOW) == ("whsec_bmV3ZXI=", "whsec_bmV3")
+    assert signing_secrets(webhook, later(hours=23.9)) == ("whsec_bmV3ZXI=", "whsec_bmV3")
+    assert signing_secrets(webhook, later(hours=24)) == ("whsec_bmV3ZXI=",)
+
+
+def test_a_second_rotation_ends_the_oldest_secret_at_once() -> None:
+    webhook = rotated(rotated(a_webhook(), "whsec_Mg==", NOW), "whsec_Mw==", NOW)
+    assert signing_secrets(webhook, NOW) == ("whsec_Mw==", "whsec_Mg==")
+
+
+def test_a_secret_is_not_shown_with_the_webhook() -> None:
+    assert "whsec" not in repr(rotated(a_webhook(), "whsec_Mg==", NOW))
+
+
+# -- deliveries
+
+
+def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it_due_at_once() -> None:
+    webhooks = [a_webhook(), a_webhook("hold.*", webhook_id="w2"), a_webhook("booking.*", webhook_id="w3")]
+    found = deliveries_of(an_event(), webhooks)
+    assert [one.delivery_id for one in found] == ["es1:2026-09-01:3:0:w1", "es1:2026-09-01:3:0:w3"]
+    assert {(one.state, one.next_attempt_time, one.attempts) for one in found} == {(DeliveryState.PENDING, NOW, ())}
+    assert deliveries_of(an_event(), webhooks) == found
+
+
+def test_a_delivery_that_is_taken_is_delivered() -> None:
+    delivery = after_attempt(a_delivery(), DELIVERED, NOW, 0.5)
+    assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.DELIVERED, None)
+    (attempt,) = delivery.attempts
+    assert (attempt.time, attempt.outcome, attempt.status) == (NOW, OutcomeKind.DELIVERED, 204)
+
+
+def test_a_receiver_that_is_gone_is_not_asked_again() -> None:
+    delivery = after_attempt(a_delivery(), GONE, NOW, 0.5)
+    assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.FAILED, None)
+    assert delivery.attempts[0].detail == "no longer here"
+
+
+def test_the_pauses_grow_up_to_six_hours() -> None:
+    times = [one.attempts[-1].time for one in tried(FAILED)]
+    pauses = [(after - before).total_seconds() for before, after in pairwise(times)]
+    assert pauses == [5, 30, 120, 600, 1_800, 7_200, *[21_600] * 11]
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.3, 0.999])
+def test_a_delivery_is_given_up_after_three_days_and_eighteen_attempts_at_most(jitter: float) -> None:
+    found = tried(FAILED, jitter=jitter)
+    assert [one.state for one in found] == [DeliveryState.PENDING] * (len(found) - 1) + [DeliveryState.FAILED]
+    assert len(found) <= 18
+    assert timedelta(days=2.5) < found[-1].attempts[-1].time - NOW <= RETRY_LIFETIME
+
+
+def test_chance_makes_a_pause_longer_by_at_most_a_quarter_in_whole_milliseconds() -> None:
+    found = {next_attempt_time(NOW, 1, jitter / 997, NOW) for jitter in range(997)}
+    assert min(filter(None, found)) == later(seconds=5)
+    assert later(seconds=6.2) < max(filter(None, found)) < later(seconds=6.25)
+    assert len(found) > 500
+    assert {one.microsecond % 1_000 for one in found if one is not None} == {0}
+
+
+def test_a_server_that_was_down_does_not_make_up_for_attempts_it_missed() -> None:
+    once = after_attempt(a_delivery(), FAILED, NOW, 0.0)
+    twice = after_attempt(once, FAILED, later(hours=5), 0.0)
+    assert twice.next_attempt_time == later(hours=5, seconds=30)
+
+
+def test_three_days_count_from_the_first_attempt_and_not_from_the_event() -> None:
+    once = after_attempt(a_delivery(), FAILED, later(days=10), 0.0)
+    assert once.next_attempt_time == later(days=10, seconds=5)
+
+
+def test_a_receiver_is_left_alone_for_as_long_as_it_asked() -> None:
+    asked = replace(FAILED, retry_after_seconds=3_600.0)
+    assert after_attempt(a_delivery(), asked, NOW, 0.0).next_attempt_time == later(hours=1)
+    soon = replace(FAILED, retry_after_seconds=1.0)
+    assert after_attempt(a_delivery(), soon, NOW, 0.0).next_attempt_time == later(seconds=5)
+
+
+def test_a_receiver_that_asks_for_more_than_is_left_is_asked_a_last_time_at_the_end() -> None:
+    asked = replace(FAILED, retry_after_seconds=10 * 86_400.0)
+    first, last = tried(asked)
+    assert first.next_attempt_time == NOW + RETRY_LIFETIME
+    assert last.state is DeliveryState.FAILED
+
+
+def test_attempts_are_kept_in_their_order() -> None:
+    delivery = after_attempt(after_attempt(a_delivery(), FAILED, NOW, 0.0), DELIVERED, later(seconds=7), 0.0)
+    assert [(one.time, one.outcome, one.status) for one in delivery.attempts] == [
+        (NOW, OutcomeKind.FAILED, 503),
+        (later(seconds=7), OutcomeKind.DELIVERED, 204),
+    ]
+
+
+@pytest.mark.parametrize("outcome", [DELIVERED, GONE])
+def test_nothing_is_tried_after_the_end(outcome: Outcome) -> None:
+    with pytest.raises(ValueError, match="es1:2026-09-01:3:0:w1"):
+        after_attempt(after_attempt(a_delivery(), outcome, NOW, 0.0), DELIVERED, NOW, 0.0)
