@@ -16,7 +16,7 @@ import typer
 
 from app.cli import bookings, health, holds, jobs, quickstart, serve, train_runs, trains, users, verify, webhooks
 from app.cli.options import group_callback, takes_caller_options
-from app.cli.shell import FramedGroup
+from app.cli.shell import ErrorReportingGroup
 
 # Paragraphs on one line each: typer keeps line ends as they are.
 _ABOUT = "\n\n".join(
@@ -34,7 +34,7 @@ _PASSENGERS, _OPERATORS, _SERVICE = "For passengers", "For operators (--role ope
 
 def _application() -> typer.Typer:
     """The command line with all its commands."""
-    app = typer.Typer(cls=FramedGroup, add_completion=True, pretty_exceptions_enable=False, **_PLAIN)
+    app = typer.Typer(cls=ErrorReportingGroup, add_completion=True, pretty_exceptions_enable=False, **_PLAIN)
     app.callback()(group_callback(_ABOUT))
     app.command("serve", rich_help_panel=_SERVICE)(serve.serve)
     app.command("quickstart", rich_help_panel=_SERVICE)(quickstart.quickstart)

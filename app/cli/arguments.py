@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)  # no address is made of digits al
 _SEAT = re.compile(r"\s*(?:(?P<section>[A-Za-z0-9]{1,8})-)?(?P<number>[0-9]{1,9})\s*", re.ASCII)
 
 
-class TypedPassenger(NamedTuple):
+class ParsedPassenger(NamedTuple):
     """Who travels, as typed."""
 
     first_name: str
@@ -26,16 +26,19 @@ class TypedPassenger(NamedTuple):
     email: str
 
 
-def passengers_from(texts: list[str]) -> list[TypedPassenger]:
+def parse_passengers(texts: list[str]) -> list[ParsedPassenger]:
     """All passengers of a booking. Those after the first may lack an address: the booker's stands for it.
 
-    Raises `UsageError` as `passenger_from` does.
+    Raises `UsageError` as `parse_passenger` does.
     """
     first, *others = texts
-    return [passenger_from(first), *(passenger_from(text) if "<" in text else _without_address(text) for text in others)]
+    return [
+        parse_passenger(first),
+        *(parse_passenger(text) if "<" in text else _parse_without_address(text) for text in others),
+    ]
 
 
-def passengers_named(texts: list[str]) -> tuple[list[int], list[str]]:
+def parse_passenger_selectors(texts: list[str]) -> tuple[list[int], list[str]]:
     """The numbers, or the addresses, of passengers of a booking. Raises `UsageError` for a mixture, and for absurd numbers."""
     numbers = [int(text) for text in texts if _NUMBER.fullmatch(text)]
     emails = [text for text in texts if not _NUMBER.fullmatch(text)]
@@ -44,7 +47,7 @@ def passengers_named(texts: list[str]) -> tuple[list[int], list[str]]:
     return numbers, emails
 
 
-def passenger_from(text: str) -> TypedPassenger:
+def parse_passenger(text: str) -> ParsedPassenger:
     """The passenger in "First Last <email>" or "Last, First <email>".
 
     Without a comma the last word is the family name. Raises `UsageError` when a part is missing.
@@ -52,16 +55,16 @@ def passenger_from(text: str) -> TypedPassenger:
     read = _PASSENGER.fullmatch(text)
     if read is None:
         raise UsageError(f"--passenger: cannot read {text!r}; write 'First Last <email>'")
-    return TypedPassenger(*_names_from(read["name"], text), read["email"])
+    return ParsedPassenger(*_parse_names(read["name"], text), read["email"])
 
 
-def _without_address(text: str) -> TypedPassenger:
+def _parse_without_address(text: str) -> ParsedPassenger:
     if "@" in text or ">" in text:
         raise UsageError(f"--passenger: cannot read {text!r}; write 'First Last <email>', or 'First Last' after the first one")
-    return TypedPassenger(*_names_from(text, text), "")
+    return ParsedPassenger(*_parse_names(text, text), "")
 
 
-def _names_from(name: str, text: str) -> tuple[str, str]:
+def _parse_names(name: str, text: str) -> tuple[str, str]:
     """First and last name. `text` is what was typed."""
     name = " ".join(name.split())
     if "," in name:
@@ -73,7 +76,7 @@ def _names_from(name: str, text: str) -> tuple[str, str]:
     return first_name, last_name
 
 
-def seats_from(texts: list[str], section: str) -> tuple[str, list[int]]:
+def parse_seats(texts: list[str], section: str) -> tuple[str, list[int]]:
     """Section and seat numbers out of `--seat` values such as "17" or "A-17" and the `--section` given beside them.
 
     Raises `UsageError` for what is no seat and for seats of different sections.
@@ -91,6 +94,6 @@ def seats_from(texts: list[str], section: str) -> tuple[str, list[int]]:
     return section, numbers
 
 
-def spelling(text: str) -> str:
+def comparison_key(text: str) -> str:
     """The form in which what was typed finds a name, a code or an address that was shown; the service compares for itself."""
     return unicodedata.normalize("NFC", text.strip()).casefold()

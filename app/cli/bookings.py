@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.arguments import passengers_from, passengers_named, seats_from, spelling
+from app.cli.arguments import comparison_key, parse_passenger_selectors, parse_passengers, parse_seats
 from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 
@@ -71,7 +71,7 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
     from app.cli.render.answers import show_new_booking
     from app.pb.seatline.v1 import booking_pb2, seat_pb2
 
-    section_name, seat_numbers = seats_from(seat or [], section)
+    section_name, seat_numbers = parse_seats(seat or [], section)
     request = booking_pb2.CreateBookingRequest(
         request_id=request_id or str(uuid.uuid4()),
         train_id=train,
@@ -79,7 +79,7 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
         origin=origin,
         destination=destination,
         section=section_name,
-        passengers=[seat_pb2.Passenger(**typed._asdict()) for typed in passengers_from(passenger)],
+        passengers=[seat_pb2.Passenger(**typed._asdict()) for typed in parse_passengers(passenger)],
         seat_numbers=seat_numbers,
         if_full=booking_pb2.IF_FULL_REJECT if if_full == "reject" else booking_pb2.IF_FULL_WAITLIST,
         hold_id=hold_id,
@@ -112,7 +112,7 @@ def receipts(
 ) -> None:
     """List a person's receipts."""
     from app.cli.calls import Calls
-    from app.cli.render.answers import waiting_places
+    from app.cli.render.answers import waitlist_positions
     from app.cli.render.bookings import receipts_table
     from app.cli.render.screen import print_json, print_list
     from app.cli.render.station_clocks import StationClocks
@@ -124,7 +124,7 @@ def receipts(
         if options.as_json:
             print_json(answer)
             return
-        places, clocks = waiting_places(calls, answer.receipts), StationClocks(calls)
+        places, clocks = waitlist_positions(calls, answer.receipts), StationClocks(calls)
         print_list(
             lambda console: receipts_table(answer.receipts, places, clocks, console), len(answer.receipts), "receipt", answer
         )
@@ -142,8 +142,8 @@ def change_seat(
     from app.cli.render.answers import show_booking
     from app.pb.seatline.v1 import booking_pb2
 
-    section_name, seat_numbers = seats_from([seat] if seat else [], section)
-    numbers, emails = passengers_named([passenger])
+    section_name, seat_numbers = parse_seats([seat] if seat else [], section)
+    numbers, emails = parse_passenger_selectors([passenger])
     request = booking_pb2.ChangeSeatRequest(
         reference=reference,
         passenger_number=sum(numbers),
@@ -152,7 +152,7 @@ def change_seat(
         seat_number=sum(seat_numbers),
     )
     with Calls(options) as calls:
-        show_booking(calls, calls.call(calls.bookings.ChangeSeat, request, _look_at(reference)))
+        show_booking(calls, calls.call(calls.bookings.ChangeSeat, request, _advice_to_check(reference)))
 
 
 def update(
@@ -177,14 +177,14 @@ def update(
     with Calls(options) as calls:
         booking = calls.call(calls.bookings.GetBooking, booking_pb2.GetBookingRequest(reference=reference))
         request = _update_request(booking, passenger, changes_given)
-        show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _look_at(reference)))
+        show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _advice_to_check(reference)))
 
 
 def _update_request(booking: booking_pb2.Booking, named: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
     """One passenger's new fields, with the number and the etag of what was read. Raises `CommandError`."""
     from app.pb.seatline.v1 import booking_pb2
 
-    person = _passenger_named(booking, named)
+    person = _find_passenger(booking, named)
     request = booking_pb2.UpdateBookingRequest(reference=booking.reference, etag=booking.etag)
     request.update_mask.paths.extend(f"passengers.{field}" for field in changes)
     # A server of before knows no numbers, and takes all passengers in their order.
@@ -197,14 +197,14 @@ def _update_request(booking: booking_pb2.Booking, named: str, changes: dict[str,
     return request
 
 
-def _passenger_named(booking: booking_pb2.Booking, named: str) -> seat_pb2.Passenger:
+def _find_passenger(booking: booking_pb2.Booking, named: str) -> seat_pb2.Passenger:
     """The passenger with that number or address, as long as it is one; the booker's address stands for an empty one."""
-    numbers, _ = passengers_named([named])
+    numbers, _ = parse_passenger_selectors([named])
     addresses = [person.email or booking.user.email for person in booking.passengers]
     found = [
         person
         for person, address in zip(booking.passengers, addresses, strict=True)
-        if (person.number in numbers if numbers else spelling(address) == spelling(named))
+        if (person.number in numbers if numbers else comparison_key(address) == comparison_key(named))
     ]
     if not found:
         message = f"no passenger {named} on booking {booking.reference}; it has {', '.join(addresses) or 'none'}"
@@ -234,14 +234,14 @@ def cancel(
     from app.cli.render.answers import show_cancellation
     from app.pb.seatline.v1 import booking_pb2
 
-    numbers, emails = passengers_named(passenger or [])
+    numbers, emails = parse_passenger_selectors(passenger or [])
     request = booking_pb2.CancelBookingRequest(
         reference=reference, passenger_numbers=numbers, passenger_emails=emails, validate_only=is_quote
     )
     with Calls(options) as calls:
-        answer = calls.call(calls.bookings.CancelBooking, request, "" if is_quote else _look_at(reference))
+        answer = calls.call(calls.bookings.CancelBooking, request, "" if is_quote else _advice_to_check(reference))
         show_cancellation(calls, answer, is_quote)
 
 
-def _look_at(reference: str) -> str:
+def _advice_to_check(reference: str) -> str:
     return f"It may have been done: see 'seatline receipt {reference}' before trying again."

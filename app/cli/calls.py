@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 # The service cuts larger wishes down to its own largest page, so this asks for as few pages as it allows.
-PAGE_SIZE_WANTED = 1000
+PAGE_SIZE_REQUESTED = 1000
 # Ends a list whose pages never end. At the service's smallest page of 200 it still shows 10,000 rows.
 PAGES_MAX = 50
 RECONNECT_MILLISECONDS_MAX = 500
@@ -71,7 +71,7 @@ class Calls:
         The answer's `next_page_token` is empty unless there is more. Raises `CallError`.
         """
         is_one_page = bool(page_size or page_token)
-        request.page_size, request.page_token = page_size if is_one_page else PAGE_SIZE_WANTED, page_token
+        request.page_size, request.page_token = page_size if is_one_page else PAGE_SIZE_REQUESTED, page_token
         merged: Any = self.call(method, request)
         for _ in range(0 if is_one_page else PAGES_MAX - 1):
             if not merged.next_page_token:

@@ -23,8 +23,8 @@ from app.cli.failures import CallError, CommandError, Failure
 from app.cli.options import DEFAULT_TARGET, CallerOptions
 from app.cli.render.answers import show_receipt
 from app.cli.render.screen import print_text
-from app.cli.render.text import date_text, zone_named
-from app.cli.timetable import request_id_for, train_from_text
+from app.cli.render.text import date_text, zone_by_name
+from app.cli.timetable import parse_train, request_id_for
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SAMPLE = "sample/es9014.yaml"
 DAYS_SCHEDULED = 30
 OPERATOR = "operator@example.com"
 # Between seeing a free seat and buying it, others may buy it; more often than this in a row is not bad luck.
-FULL_RUNS_TRIED_MAX = 5
+BOOKING_TRIES_MAX = 5
 
 
 def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "") -> None:
@@ -48,59 +48,59 @@ def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "")
     with Calls(as_operator) as calls:
         if wait_seconds:
             calls.wait_until_serving(wait_seconds)
-        train = _sample_train(calls)
-        dates = _scheduled_dates(calls, train)
+        train = _find_or_create_train(calls)
+        dates = _schedule_dates(calls, train)
     with Calls(as_passenger) as calls:
-        receipt = _earlier_receipt(calls, email) if once_for else None
+        receipt = _find_earlier_receipt(calls, email) if once_for else None
         if receipt is not None:
-            _say(options, f"A first ticket was sold before, to Jane Doe <{email}>. Its receipt:\n")
+            _print(options, f"A first ticket was sold before, to Jane Doe <{email}>. Its receipt:\n")
         else:
-            booking = _first_ticket(calls, train, dates, email)
+            booking = _book_first_ticket(calls, train, dates, email)
             receipt = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=booking.reference))
-            _say(options, f"Booked seat {booking.passengers[0].seat.label} for Jane Doe <{email}>. The receipt:\n")
+            _print(options, f"Booked seat {booking.passengers[0].seat.label} for Jane Doe <{email}>. The receipt:\n")
         show_receipt(calls, receipt)
     date = receipt.travel_date if receipt.travel_date in dates else dates[0]
-    _say(options, "\n".join(["\nTry next:", *(f"  {line}" for line in _what_next(options, receipt, date, email))]))
+    _print(options, "\n".join(["\nTry next:", *(f"  {line}" for line in _next_steps(options, receipt, date, email))]))
 
 
-def _say(options: CallerOptions, text: str) -> None:
+def _print(options: CallerOptions, text: str) -> None:
     if not options.as_json:
         print_text(text)
 
 
-def _sample_train(calls: Calls) -> operator_pb2.Train:
+def _find_or_create_train(calls: Calls) -> operator_pb2.Train:
     """The sample train as the service has it; made when it is not there."""
 
     text = resources.files("app.cli").joinpath(SAMPLE).read_text(encoding="utf-8")
-    sample = train_from_text(text, source=SAMPLE)
+    sample = parse_train(text, source=SAMPLE)
     try:
         train = calls.call(calls.operators.GetTrain, operator_pb2.GetTrainRequest(train_id=sample.train_id))
     except CallError as failed:
         if failed.failure.code != "NOT_FOUND":
             raise
     else:
-        _say(calls.options, f"Train {train.train_id} ({train.number}) is there already.")
+        _print(calls.options, f"Train {train.train_id} ({train.number}) is there already.")
         return train
     request = operator_pb2.CreateTrainRequest(request_id=request_id_for(sample), train=sample)
     train = calls.call(calls.operators.CreateTrain, request)
     seat_count = sum(coach.seat_count for coach in train.coaches)
-    _say(calls.options, f"Created train {train.train_id} ({train.number}) with {seat_count:,} seats.")
+    _print(calls.options, f"Created train {train.train_id} ({train.number}) with {seat_count:,} seats.")
     return train
 
 
-def _scheduled_dates(calls: Calls, train: operator_pb2.Train) -> list[str]:
+def _schedule_dates(calls: Calls, train: operator_pb2.Train) -> list[str]:
     """The travel dates of the next days, tomorrow first on the clock of the train's first stop, all scheduled."""
 
-    today = datetime.datetime.now(tz=zone_named(train.stops[0].time_zone)).date()
+    today = datetime.datetime.now(tz=zone_by_name(train.stops[0].time_zone)).date()
     first, last = (str(today + datetime.timedelta(days=days)) for days in (1, DAYS_SCHEDULED))
     request = operator_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=first, last_date=last)
     answer = calls.call(calls.operators.ScheduleTrainRuns, request)
     made = f"{answer.created_count} of them new" if answer.created_count else "all of them were there"
-    _say(calls.options, f"It runs on {len(answer.train_runs)} dates, {date_text(first)} to {date_text(last)}; {made}.")
+    _print(calls.options, f"It runs on {len(answer.train_runs)} dates, {date_text(first)} to {date_text(last)}; {made}.")
     return [run.travel_date for run in answer.train_runs]
 
 
-def _earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | None:
+def _find_earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | None:
     """Give the receipt of this address's latest journey; None where nothing was sold to it yet."""
     request = booking_pb2.ListReceiptsRequest(email=email)
     try:
@@ -112,7 +112,7 @@ def _earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | None:
     return receipts[-1] if receipts else None
 
 
-def _first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
+def _book_first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
     """A booking for the whole way on the first date with a free seat. Raises `CommandError` when no date has one."""
 
     request = booking_pb2.CreateBookingRequest(
@@ -129,7 +129,7 @@ def _first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], ema
             return calls.call(calls.bookings.CreateBooking, request)
         except CallError as failed:
             full_runs_tried += 1
-            if failed.failure.reason != "SECTION_FULL" or full_runs_tried >= FULL_RUNS_TRIED_MAX:
+            if failed.failure.reason != "SECTION_FULL" or full_runs_tried >= BOOKING_TRIES_MAX:
                 raise
     message = f"train {train.train_id} has no free seat on the next {DAYS_SCHEDULED} days; cancel a booking or wait a day"
     raise CommandError(Failure("FAILED_PRECONDITION", message))
@@ -143,7 +143,7 @@ def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Ite
             yield date
 
 
-def _what_next(options: CallerOptions, receipt: booking_pb2.Receipt, date: str, email: str) -> list[str]:
+def _next_steps(options: CallerOptions, receipt: booking_pb2.Receipt, date: str, email: str) -> list[str]:
     """Commands that continue from the ticket, as they can be pasted into a shell. On `date` the train still runs."""
     program, run = program_name(), f"{receipt.train_id} {date}"
     origin, destination = shlex.quote(receipt.origin), shlex.quote(receipt.destination)

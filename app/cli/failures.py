@@ -34,10 +34,10 @@ _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u
 
 def printable(text: str) -> str:
     """`text` on one line without control characters, so that what others typed cannot steer the reader's terminal."""
-    return "".join(" " if character.isspace() else "\ufffd" if _steers(character) else character for character in text)
+    return "".join(" " if character.isspace() else "\ufffd" if _is_unsafe(character) else character for character in text)
 
 
-def _steers(character: str) -> bool:
+def _is_unsafe(character: str) -> bool:
     return unicodedata.category(character) == "Cc" or character in _DIRECTION_MARKS
 
 

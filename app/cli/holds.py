@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.arguments import seats_from
+from app.cli.arguments import parse_seats
 from app.cli.bookings import (
     DateArgument,
     FromOption,
@@ -57,7 +57,7 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
 
     if seats and seat:
         raise UsageError("--seats: counts the next free seats; leave it out where --seat chooses them")
-    section_name, seat_numbers = seats_from(seat or [], section)
+    section_name, seat_numbers = parse_seats(seat or [], section)
     request = booking_pb2.HoldSeatsRequest(
         request_id=request_id or str(uuid.uuid4()),
         train_id=train,

@@ -51,7 +51,7 @@ TimeoutOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=_PANEL, help="Answer with one JSON document.")]
 
-_DECLARED = (
+_SHARED_OPTIONS = (
     ("target", TargetOption, DEFAULT_TARGET),
     ("user", UserOption, ""),
     ("role", RoleOption, ""),
@@ -78,18 +78,18 @@ def caller_options(context: typer.Context) -> CallerOptions:
 
     Raises `UsageError` for a value that gRPC cannot carry.
     """
-    target, user = _given(context, "target").strip(), _given(context, "user").strip()
-    roles = tuple(role.strip() for role in _given(context, "role").split(",") if role.strip())
+    target, user = _option_value(context, "target").strip(), _option_value(context, "user").strip()
+    roles = tuple(role.strip() for role in _option_value(context, "role").split(",") if role.strip())
     if not target or target.startswith(("http://", "https://")):
         raise UsageError(f"--target: {target!r} is no host and port; write it as {DEFAULT_TARGET}")
     if not user.isprintable():
         raise UsageError("--user: only printable characters can be sent")
     if not (",".join(roles).isascii() and ",".join(roles).isprintable()):
         raise UsageError("--role: only printable ASCII characters can be sent")
-    return CallerOptions(target, user, roles, _given(context, "timeout_seconds"), _given(context, "as_json"))
+    return CallerOptions(target, user, roles, _option_value(context, "timeout_seconds"), _option_value(context, "as_json"))
 
 
-def _given(context: typer.Context, name: str) -> Any:
+def _option_value(context: typer.Context, name: str) -> Any:
     """The value of one option: typed beats environment and default, and nearer to the sub-command beats further away."""
     at: Any = context
     while at is not None:  # bounded by the depth of the command tree
@@ -106,7 +106,7 @@ def takes_caller_options(command: Callable[Concatenate[CallerOptions, Parameters
 
     @functools.wraps(command)
     def with_options(context: typer.Context, **given: Any) -> None:
-        for name, _, _ in _DECLARED:
+        for name, _, _ in _SHARED_OPTIONS:
             given.pop(name)
         command(caller_options(context), **given)  # type: ignore[call-arg]
 
@@ -126,7 +126,7 @@ def group_callback(doc: str) -> Callable[..., None]:
 def _with_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> Callable[..., None]:
     """`function` as typer shall see it: the context, its own parameters, the shared options."""
     keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in _DECLARED]
+    shared = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in _SHARED_OPTIONS]
     own = [parameter.replace(kind=keyword) for parameter in own]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [context, *own, *shared]

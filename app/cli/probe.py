@@ -39,13 +39,13 @@ def run_probe(options: CallerOptions, train_id: str, wait_seconds: float) -> Non
     with Calls(as_operator) as calls:
         if wait_seconds:
             calls.wait_until_serving(wait_seconds)
-        date = _scheduled_date(calls, _train(calls, train_id))
+        date = _schedule(calls, _train(calls, train_id))
     with Calls(replace(options, user=email, roles=())) as calls:
-        booking = _booked(calls, train_id, date, email)
+        booking = _book(calls, train_id, date, email)
         try:
-            _look_at(calls, booking)
+            _check_receipt(calls, booking)
         finally:  # whatever else is wrong, the seat is given back
-            cancelled = _cancelled(calls, booking)
+            cancelled = _cancel(calls, booking)
     if options.as_json:
         print_json(cancelled)
 
@@ -72,16 +72,16 @@ def _train(calls: Calls, train_id: str) -> operator_pb2.Train:
     )
 
 
-def _scheduled_date(calls: Calls, train: operator_pb2.Train) -> str:
+def _schedule(calls: Calls, train: operator_pb2.Train) -> str:
     """The day after tomorrow, on which the train runs then: it has not left yet on any clock of the world."""
     date = str(datetime.datetime.now(tz=datetime.UTC).date() + datetime.timedelta(days=2))
     request = operator_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=date, last_date=date)
     calls.call(calls.operators.ScheduleTrainRuns, request)
-    _say(calls.options, f"Train {train.train_id} runs on {date_text(date)}.")
+    _print(calls.options, f"Train {train.train_id} runs on {date_text(date)}.")
     return date
 
 
-def _booked(calls: Calls, train_id: str, date: str, email: str) -> booking_pb2.Booking:
+def _book(calls: Calls, train_id: str, date: str, email: str) -> booking_pb2.Booking:
     request = booking_pb2.CreateBookingRequest(
         request_id=str(uuid.uuid4()),
         train_id=train_id,
@@ -97,11 +97,11 @@ def _booked(calls: Calls, train_id: str, date: str, email: str) -> booking_pb2.B
     _require(
         again.reference == booking.reference, f"one request_id made two bookings, {booking.reference} and {again.reference}"
     )
-    _say(calls.options, f"Booked seat {seats_text(p.seat for p in booking.passengers)} as {booking.reference}.")
+    _print(calls.options, f"Booked seat {seats_text(p.seat for p in booking.passengers)} as {booking.reference}.")
     return booking
 
 
-def _look_at(calls: Calls, booking: booking_pb2.Booking) -> None:
+def _check_receipt(calls: Calls, booking: booking_pb2.Booking) -> None:
     """Raises `CommandError` unless the booking has a seat, and its receipt says the same."""
     reference = booking.reference
     _require(booking.state == booking_pb2.BOOKING_STATE_CONFIRMED, f"booking {reference} is not confirmed")
@@ -111,14 +111,14 @@ def _look_at(calls: Calls, booking: booking_pb2.Booking) -> None:
     _require(receipt.price_paid == booking.price, f"the receipt of {reference} shows another price than the booking")
 
 
-def _cancelled(calls: Calls, booking: booking_pb2.Booking) -> booking_pb2.Booking:
+def _cancel(calls: Calls, booking: booking_pb2.Booking) -> booking_pb2.Booking:
     """The booking after it was cancelled. Raises `CommandError` unless all its money comes back."""
     request = booking_pb2.CancelBookingRequest(reference=booking.reference)
     answer = calls.call(calls.bookings.CancelBooking, request, f"Cancel it by 'seatline cancel {booking.reference}'.")
     is_cancelled = answer.booking.state == booking_pb2.BOOKING_STATE_CANCELLED
     _require(is_cancelled, f"booking {booking.reference} was cancelled, and is not")
     _require(answer.refund == booking.price, f"cancelling {booking.reference} does not give back what it cost")
-    _say(calls.options, f"Cancelled it; {money_text(answer.refund)} comes back.")
+    _print(calls.options, f"Cancelled it; {money_text(answer.refund)} comes back.")
     return answer.booking
 
 
@@ -127,6 +127,6 @@ def _require(is_so: bool, otherwise: str) -> None:
         raise CommandError(Failure("INTERNAL", otherwise))
 
 
-def _say(options: CallerOptions, text: str) -> None:
+def _print(options: CallerOptions, text: str) -> None:
     if not options.as_json:
         print_text(text)

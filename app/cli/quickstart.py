@@ -24,7 +24,7 @@ from app.cli.terminal import take_terminal
 FIRST_PASSENGER = "jane.doe@example.com"
 _WAIT_SECONDS = 60.0
 # Hosts that stand for all addresses of this machine, and one to reach it by.
-_REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens by this
+_LOOPBACK_BY_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens by this
 
 
 class _Settings(Protocol):
@@ -65,8 +65,8 @@ def _start() -> None:
         settings = load_settings()
     except SettingsError as error:
         raise UsageError(str(error)) from error
-    _require_port(settings)
-    _say_database(settings)
+    _check_port(settings)
+    _print_start(settings)
 
     from app.process.bootstrap import StartError
     from app.process.server import run
@@ -79,21 +79,21 @@ def _start() -> None:
     typer.echo("Stopped.")
 
 
-def _require_port(settings: _Settings) -> None:
+def _check_port(settings: _Settings) -> None:
     """Raises `CommandError`, with the way round, where something else is in the way."""
-    from app.process.listening import free_port_above, why_not_listening
+    from app.process.listening import find_free_port_above, find_listen_problem
 
     host, port = settings.listen_host, settings.listen_port
-    reason = why_not_listening(host, port) if port else None
+    reason = find_listen_problem(host, port) if port else None
     if reason is None or port is None:
         return
-    free = free_port_above(host, port)
+    free = find_free_port_above(host, port)
     elsewhere = f"; or listen elsewhere: SEATLINE_LISTEN={_with_port(host, free)} make run" if free else ""
     advice = f"End that program{elsewhere}." if "in use" in reason else "Set SEATLINE_LISTEN=127.0.0.1:50051."
     raise CommandError(Failure("START_FAILED", f"cannot listen on {settings.listen}: {reason}", advice=advice))
 
 
-def _say_database(settings: _Settings) -> None:
+def _print_start(settings: _Settings) -> None:
     where = "the database of SEATLINE_MONGODB_URI" if settings.mongodb_uri else f"a MongoDB of its own in {settings.data_dir}"
     typer.echo(f"Starting the service on {settings.listen} with {where} ...")
 
@@ -114,5 +114,5 @@ def _when_serving(settings: _Settings, port: int, embedded_uri: str | None) -> N
 
 
 def _with_port(host: str, port: int) -> str:
-    reached = _REACHED_BY.get(host, host)
+    reached = _LOOPBACK_BY_WILDCARD.get(host, host)
     return f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}"

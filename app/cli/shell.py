@@ -18,7 +18,7 @@ from app.cli.failures import EXIT_INTERRUPTED, EXIT_REFUSED, EXIT_USAGE, Command
 _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
 
-class FramedGroup(TyperGroup):
+class ErrorReportingGroup(TyperGroup):
     """The root command: runs as any other, but fails in this program's own way, also under a test runner."""
 
     def main(
@@ -34,14 +34,14 @@ class FramedGroup(TyperGroup):
         typed = list(sys.argv[1:] if args is None else args)
 
         def run() -> Any:
-            if any(not _is_text(argument) for argument in typed):
+            if any(not _is_valid_utf8(argument) for argument in typed):
                 raise UsageError("an argument is not valid UTF-8 text")
-            return super(FramedGroup, self).main(typed, prog_name, complete_var, False, windows_expand_args, **extra)
+            return super(ErrorReportingGroup, self).main(typed, prog_name, complete_var, False, windows_expand_args, **extra)
 
         sys.exit(exit_code_of(run, as_json="--json" in typed))
 
 
-def _is_text(argument: str) -> bool:
+def _is_valid_utf8(argument: str) -> bool:
     """Whether `argument` can be sent: Python keeps bytes that it cannot decode as lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in argument)
 
@@ -56,24 +56,24 @@ def exit_code_of(run: Callable[[], Any], as_json: bool) -> int:
         code = run()
         sys.stdout.flush()
     except CommandError as failed:
-        return _tell(failed.failure, as_json)
+        return _print_failure(failed.failure, as_json)
     except typer.TyperException as error:
-        return _tell_usage(error, as_json)
+        return _print_usage_error(error, as_json)
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        return _leave_closed_pipe()
+        return _exit_on_closed_pipe()
     return code if isinstance(code, int) else 0
 
 
-def _tell(failure: Failure, as_json: bool) -> int:
+def _print_failure(failure: Failure, as_json: bool) -> int:
     text = failure.json_text() if as_json else f"Error: {failure.line()}"
     coloured = not as_json and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     typer.echo(f"{_RED}{text}{_PLAIN}" if coloured else text, err=True)
     return failure.exit_code
 
 
-def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
+def _print_usage_error(error: typer.TyperException, as_json: bool) -> int:
     """Tells of a command line that typer could not read; a bare group shows its help instead."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -81,11 +81,11 @@ def _tell_usage(error: typer.TyperException, as_json: bool) -> int:
         return EXIT_USAGE
     message = " ".join(error.format_message().split())
     advice = f"See '{context.command_path} --help'." if context is not None else ""
-    _tell(Failure(code="USAGE", message=message, advice=advice), as_json)
+    _print_failure(Failure(code="USAGE", message=message, advice=advice), as_json)
     return EXIT_USAGE
 
 
-def _leave_closed_pipe() -> int:
+def _exit_on_closed_pipe() -> int:
     """The reader of our output went away, as `head` does: nothing is left to say, not even at the interpreter's exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_REFUSED

@@ -25,11 +25,11 @@ def take_terminal() -> Callable[[], None]:
     try:
         terminal = os.open(_TERMINAL, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
-        return _nothing_to_give_back
+        return _keep_terminal
     before = os.getpgrp()
     if before == os.getpid() or os.tcgetpgrp(terminal) != before:
         os.close(terminal)
-        return _nothing_to_give_back
+        return _keep_terminal
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the terminal is changed from what is a background group by then
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     # Registered before anything else, so that it comes last: a Ctrl-C while the interpreter ends is nobody else's either.
@@ -40,7 +40,7 @@ def take_terminal() -> Callable[[], None]:
     return give_back
 
 
-def _nothing_to_give_back() -> None:
+def _keep_terminal() -> None:
     """The terminal was not taken."""
 
 

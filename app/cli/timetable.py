@@ -49,9 +49,9 @@ _FARE = re.compile(r"(?P<currency>[A-Z]{3})\s+(?P<units>[0-9]{1,12})(?:\.(?P<dec
 _SPAN = re.compile(r"(?=[0-9])(?:(?P<hours>[0-9]{1,6})h)? ?(?:(?P<minutes>[0-9]{1,6})m)?", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 # As written in YAML for "nothing"; the loader hands over every scalar as its text.
-_NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
+_NULL_SPELLINGS = frozenset({"", "~", "null", "Null", "NULL"})
 # What the contract calls the fields that people know by shorter names in the file.
-_NAMES_IN_FILE = {
+_FILE_FIELD_NAMES = {
     "arrive_time": "arrive",
     "depart_time": "depart",
     "arrive_day_offset": "arrive_day",
@@ -78,7 +78,7 @@ class _TextLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def train_from_file(path: Path) -> operator_pb2.Train:
+def read_train_file(path: Path) -> operator_pb2.Train:
     """The train in the file at `path`. Raises `UsageError` that names every field that cannot be read."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
@@ -88,11 +88,11 @@ def train_from_file(path: Path) -> operator_pb2.Train:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text (byte {error.start})") from error
-    return train_from_text(text, source=str(path))
+    return parse_train(text, source=str(path))
 
 
-def train_from_text(text: str, source: str) -> operator_pb2.Train:
-    """The train in the YAML `text`; `source` names it in messages. Raises `UsageError` as `train_from_file` does."""
+def parse_train(text: str, source: str) -> operator_pb2.Train:
+    """The train in the YAML `text`; `source` names it in messages. Raises `UsageError` as `read_train_file` does."""
     try:
         document = yaml.load(text, Loader=_TextLoader)  # noqa: S506  a BaseLoader makes nothing but text, lists and mappings
     except yaml.MarkedYAMLError as error:
@@ -103,7 +103,7 @@ def train_from_text(text: str, source: str) -> operator_pb2.Train:
         raise UsageError(f"{source}: not YAML: {printable(str(error))}") from error
     except RecursionError as error:
         raise UsageError(f"{source}: nested too deeply; this is no timetable") from error
-    reading = _Reading()
+    reading = _TimetableParser()
     train = reading.train(document)
     if reading.problems:
         problems = tuple(FieldProblem(f"{source}: {found.path}", found.description) for found in reading.problems)
@@ -117,13 +117,13 @@ def request_id_for(train: operator_pb2.Train) -> str:
     return "train-" + hashlib.sha256(content.encode()).hexdigest()[:40]
 
 
-def path_in_file(contract_path: str) -> str:
+def file_path_of_field(contract_path: str) -> str:
     """The path in a timetable file for a field path of CreateTrain: "train.stops[2].arrive_time" is "stops[2].arrive"."""
     parts = contract_path.removeprefix("train.").split(".")
-    return ".".join(_NAMES_IN_FILE.get(part, part) for part in parts)
+    return ".".join(_FILE_FIELD_NAMES.get(part, part) for part in parts)
 
 
-class _Reading:
+class _TimetableParser:
     """One pass over a document that goes on after a problem, so that all of them are told at once."""
 
     def __init__(self) -> None:
@@ -200,7 +200,7 @@ class _Reading:
     def _states(self, item: dict[str, object] | None, key: str) -> bool:
         """Whether anything stands under `key`; zero does, and is another wish than nothing."""
         value = None if item is None else item.get(key, "")
-        return value is not None and not (isinstance(value, str) and value.strip() in _NOTHING)
+        return value is not None and not (isinstance(value, str) and value.strip() in _NULL_SPELLINGS)
 
     def _list(
         self, top: dict[str, object] | None, key: str, read: Callable[[str, object], Value], needed: bool = True
@@ -221,7 +221,7 @@ class _Reading:
         if not isinstance(value, str):
             self._problem(path, key, "must be a single value, not a list or a mapping")
             return ""
-        if value.strip() in _NOTHING:
+        if value.strip() in _NULL_SPELLINGS:
             if needed:
                 self._problem(path, key, "is missing")
             return ""

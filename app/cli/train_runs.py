@@ -92,12 +92,12 @@ def _own_seats(calls: Calls, seat_map: train_pb2.SeatMap, stops: list[str]) -> f
         for receipt in answer.receipts
         if receipt.train_id == seat_map.train_id
         and receipt.state == booking_pb2.BOOKING_STATE_CONFIRMED
-        and _share_a_leg(receipt, seat_map, stops)
+        and _journeys_overlap(receipt, seat_map, stops)
         for seat in receipt.seats
     )
 
 
-def _share_a_leg(receipt: booking_pb2.Receipt, seat_map: train_pb2.SeatMap, stops: list[str]) -> bool:
+def _journeys_overlap(receipt: booking_pb2.Receipt, seat_map: train_pb2.SeatMap, stops: list[str]) -> bool:
     """Whether the booked journey and the drawn one overlap; one with a stop that the run no longer has does not."""
     place = {name: index for index, name in enumerate(stops)}
     ends = (receipt.origin, receipt.destination, seat_map.origin, seat_map.destination)

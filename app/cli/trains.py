@@ -26,17 +26,17 @@ def train_create(
     """Make a train from a timetable file. The same file again makes no second one."""
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_text
-    from app.cli.render.text import dry_run_text, hold_terms_text, refund_terms_text, waiting_terms_text
-    from app.cli.timetable import path_in_file, request_id_for, train_from_file
+    from app.cli.render.text import dry_run_text, hold_terms_text, refund_terms_text, waitlist_terms_text
+    from app.cli.timetable import file_path_of_field, read_train_file, request_id_for
     from app.pb.seatline.v1 import operator_pb2
 
-    train = train_from_file(file)
+    train = read_train_file(file)
     request = operator_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train, validate_only=dry_run)
     with Calls(options) as calls:
         try:
             answer = calls.call(calls.operators.CreateTrain, request, "Repeating it does no harm.")
         except CallError as failed:
-            fields = [FieldProblem(f"{file}: {path_in_file(f.path)}", f.description) for f in failed.failure.fields]
+            fields = [FieldProblem(f"{file}: {file_path_of_field(f.path)}", f.description) for f in failed.failure.fields]
             raise CallError(replace(failed.failure, fields=tuple(fields))) from failed
     if options.as_json:
         print_json(answer)
@@ -48,7 +48,7 @@ def train_create(
     )
     for heading, terms in (
         ("Refunds", refund_terms_text(answer.refund_tiers)),
-        ("Waiting list", waiting_terms_text(answer)),
+        ("Waiting list", waitlist_terms_text(answer)),
         ("On hold", hold_terms_text(answer)),
     ):
         if terms:

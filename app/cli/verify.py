@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 120.0
 PATIENCE_SECONDS_MAX = 86_400.0
 
 # What the report counts, and how that is called.
-_LOOKED_AT = {
+_COUNTED_RECORDS = {
     "runs": ("run", "runs"),
     "bookings": ("booking", "bookings"),
     "payments": ("payment", "payments"),
@@ -124,7 +124,7 @@ def _print(report: dict[str, Any]) -> None:
     untold = report["wrong"] + report["warnings"] - len(report["findings"])
     if untold:
         typer.echo(f"and {untold:,} more")
-    looked_at = ", ".join(_counted(report[name], *words) for name, words in _LOOKED_AT.items())
+    looked_at = ", ".join(_counted(report[name], *words) for name, words in _COUNTED_RECORDS.items())
     wrong, warnings = report["wrong"], report["warnings"]
     verdict = f"{wrong:,} wrong" if wrong else "nothing is wrong"
     typer.echo(f"{looked_at}: {verdict}{', ' + _counted(warnings, 'warning', 'warnings') if warnings else ''}.")

@@ -85,7 +85,7 @@ class Authorization:
 
 
 # Nothing is set aside, since the provider cannot say no; the payment is named after the booking (`own_payment_id`).
-CERTAIN = Authorization("", "", None, datetime.min.replace(tzinfo=UTC))
+DEFERRED_AUTHORIZATION = Authorization("", "", None, datetime.min.replace(tzinfo=UTC))
 
 
 def own_payment_id(reference: str, fingerprint: str) -> str:
@@ -168,7 +168,7 @@ class Booking:
 
 
 @value(frozen=True, slots=True)
-class Placed:
+class WaitlistedBooking:
     """A booking that waits, and its place in the line, from 1."""
 
     booking: Booking
@@ -327,7 +327,7 @@ class CancelUnpaid:
 
 
 @value(frozen=True, slots=True)
-class Tidy:
+class ExpireDue:
     """Asks for nothing but what is due on a run by now: holds to end, a waiting list to close."""
 
     caller: Caller
@@ -335,7 +335,7 @@ class Tidy:
 
 @value(frozen=True, slots=True)
 class PromoteWaitlist:
-    """Asks for what is due on a run by now, as `Tidy` does, and for a look at the whole line; says who got seats."""
+    """Asks for what is due on a run by now, as `ExpireDue` does, and for a look at the whole line; says who got seats."""
 
     caller: Caller
     train_id: str
@@ -351,4 +351,4 @@ class Promotion:
 
 
 Change = UpdateBooking | ChangeSeat | CancelBooking
-Command = CreateBooking | QuoteBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | Tidy | PromoteWaitlist
+Command = CreateBooking | QuoteBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | ExpireDue | PromoteWaitlist

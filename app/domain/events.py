@@ -41,7 +41,7 @@ class EventType(StrEnum):
 
 
 # Webhooks may ask for these already; no command emits them yet. The contract lists them apart. A test keeps both lists true.
-EVENT_TYPES_TO_COME = frozenset(
+PLANNED_EVENT_TYPES = frozenset(
     {EventType.REFUND_REQUESTED, EventType.RUN_DELAYED, EventType.RUN_CANCELLED, EventType.LAYOUT_CHANGED}
 )
 

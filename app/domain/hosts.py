@@ -38,7 +38,7 @@ _NOT_PUBLIC_IPV4 = tuple(
     )
 )
 # All that is given out to anybody lies in here: no loopback, no private, link-local, multicast or mapped address does.
-_GIVEN_OUT_IPV6 = ip_network("2000::/3")
+_GLOBAL_UNICAST_IPV6 = ip_network("2000::/3")
 _NOT_PUBLIC_IPV6 = tuple(
     map(
         ip_network,
@@ -67,7 +67,7 @@ def is_public(address: str) -> bool:
         parsed = IPv4Address(parsed.packed[-4:])
     if isinstance(parsed, IPv4Address):
         return not any(parsed in network for network in _NOT_PUBLIC_IPV4)
-    return parsed in _GIVEN_OUT_IPV6 and not any(parsed in network for network in _NOT_PUBLIC_IPV6)
+    return parsed in _GLOBAL_UNICAST_IPV6 and not any(parsed in network for network in _NOT_PUBLIC_IPV6)
 
 
 # A host that ends in a number is an IPv4 address, or nothing (WHATWG URL, "ends in a number checker"): programs read
@@ -81,22 +81,22 @@ _NEVER_RESOLVED = ("invalid", "onion", "alt")
 _INSIDE_ONLY = ("localhost", "local", "internal", "home.arpa", "test", "example")
 
 
-def why_unreachable(host: str, *, allow_private: bool) -> str | None:
+def unreachable_reason(host: str, *, allow_private: bool) -> str | None:
     """Why nothing can ever be sent to this host of a URL, as a clause such as "is no public address"; None where it may be.
 
     An IPv6 address stands in brackets. With `allow_private` hosts inside somebody's own network are fine.
     """
     if host.startswith("["):
-        return _why_address_unreachable(host[1:-1], allow_private=allow_private)
+        return _unreachable_address_reason(host[1:-1], allow_private=allow_private)
     name = host.lower()
     if _NUMBER.fullmatch(name.rpartition(".")[2]):
-        return _why_address_unreachable(name, allow_private=allow_private)
+        return _unreachable_address_reason(name, allow_private=allow_private)
     if _is_below(name, _NEVER_RESOLVED):
         return "is a name that has no addresses anywhere"
-    return None if allow_private else _why_not_public(name)
+    return None if allow_private else _not_public_reason(name)
 
 
-def _why_not_public(name: str) -> str | None:
+def _not_public_reason(name: str) -> str | None:
     _, has_domain, top_level = name.rpartition(".")
     if _is_below(name, _INSIDE_ONLY):
         return "is a name inside a network; this service sends to public ones only"
@@ -107,7 +107,7 @@ def _why_not_public(name: str) -> str | None:
     return None
 
 
-def _why_address_unreachable(address: str, *, allow_private: bool) -> str | None:
+def _unreachable_address_reason(address: str, *, allow_private: bool) -> str | None:
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -22,7 +22,7 @@ from app.domain.values import value
 FIRST_PAUSE_SECONDS = 1.0  # after a first failure; what passes by itself, such as a lost connection, mostly has by then
 PAUSE_SECONDS_MAX = 900.0  # after an outage of any length, work goes on within a quarter of an hour
 ERROR_LENGTH_MAX = 300  # characters; enough to tell one failure from another
-SWEEP_PREFIX = "sweep "  # of the kinds of jobs that come round for ever
+PERIODIC_TASK_PREFIX = "sweep "  # of the kinds of jobs that come round for ever
 _DOUBLINGS_MAX = 20  # a million times the first pause, past any cap; numbers stay small
 
 
@@ -34,7 +34,7 @@ class JobState(StrEnum):
     DEAD = "DEAD"
 
 
-class HopelessJobError(Exception):
+class PermanentJobError(Exception):
     """What a job asks for will never work, so that trying again is no use. The text says why."""
 
 
@@ -71,7 +71,7 @@ def is_due(job: Job, now: datetime) -> bool:
     return job.state is JobState.PENDING and job.ready_time <= now
 
 
-def is_spent(job: Job, attempts_max: int) -> bool:
+def is_exhausted(job: Job, attempts_max: int) -> bool:
     """Whether a job that was just taken is not to be begun again: each attempt it may have has ended without a word."""
     return job.attempts > attempts_max
 
@@ -89,35 +89,35 @@ def next_due_time(attempts: int, now: datetime, jitter: float) -> datetime:
 
 def after_success(job: Job, now: datetime) -> Job:
     """A job that was taken, as it is once it is done."""
-    return replace(_given_back(job), state=JobState.DONE, last_error="", done_time=now)
+    return replace(_without_lease(job), state=JobState.DONE, last_error="", done_time=now)
 
 
 def after_failure(job: Job, error: Exception, now: datetime, jitter: float, attempts_max: int) -> Job:
     """A job that was taken, as it is after `error`: due again later, or dead after its last attempt or a hopeless one."""
-    job = replace(_given_back(job), last_error=error_text(error))
-    if isinstance(error, HopelessJobError) or job.attempts >= attempts_max:
+    job = replace(_without_lease(job), last_error=error_text(error))
+    if isinstance(error, PermanentJobError) or job.attempts >= attempts_max:
         return replace(job, state=JobState.DEAD)
     return replace(job, due_time=next_due_time(job.attempts, now, jitter))
 
 
-def retried(job: Job, now: datetime) -> Job:
+def after_operator_retry(job: Job, now: datetime) -> Job:
     """A dead job that an operator wants tried again, with all its attempts anew. Any other stays as it is."""
     if job.state is not JobState.DEAD:
         return job
-    return replace(_given_back(job), state=JobState.PENDING, attempts=0, due_time=now, runs_alone=False)
+    return replace(_without_lease(job), state=JobState.PENDING, attempts=0, due_time=now, runs_alone=False)
 
 
-def repeated(job: Job, now: datetime, every_seconds: float) -> Job:
+def after_periodic_success(job: Job, now: datetime, interval_seconds: float) -> Job:
     """A job that comes round, as it is after it was done: due at the next of its times. Times that were missed are left out."""
-    period = timedelta(seconds=every_seconds)
+    period = timedelta(seconds=interval_seconds)
     missed = max((now - job.due_time) // period, 0)
-    return replace(_given_back(job), attempts=0, last_error="", due_time=job.due_time + (missed + 1) * period)
+    return replace(_without_lease(job), attempts=0, last_error="", due_time=job.due_time + (missed + 1) * period)
 
 
-def repeated_after_failure(job: Job, error: Exception, now: datetime, jitter: float, every_seconds: float) -> Job:
+def after_periodic_failure(job: Job, error: Exception, now: datetime, jitter: float, interval_seconds: float) -> Job:
     """A job that comes round, as it is after `error`: due again soon, and never later than it would come round."""
-    due_time = min(next_due_time(job.attempts, now, jitter), now + timedelta(seconds=every_seconds))
-    return replace(_given_back(job), last_error=error_text(error), due_time=due_time)
+    due_time = min(next_due_time(job.attempts, now, jitter), now + timedelta(seconds=interval_seconds))
+    return replace(_without_lease(job), last_error=error_text(error), due_time=due_time)
 
 
 def error_text(error: Exception) -> str:
@@ -126,7 +126,7 @@ def error_text(error: Exception) -> str:
     return text if len(text) <= ERROR_LENGTH_MAX else f"{text[: ERROR_LENGTH_MAX - 1]}…"
 
 
-def _given_back(job: Job) -> Job:
+def _without_lease(job: Job) -> Job:
     return replace(job, lease_owner="", lease_until=None)
 
 

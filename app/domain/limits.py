@@ -34,7 +34,7 @@ REFUND_TIERS_MAX = 10
 REFUND_HOURS_BEFORE_MAX = 24 * 366  # nobody books earlier
 WAITLIST_MAX = 10_000  # waiting bookings of one run: 90 bytes each in its document
 WAITLIST_CLOSES_MINUTES_MAX = 30 * 24 * 60
-WAITING_PER_USER_MAX = 3  # waiting bookings of one user on one run; more of them would only crowd others out
+WAITLISTED_PER_USER_MAX = 3  # waiting bookings of one user on one run; more of them would only crowd others out
 WAITLIST_EXPIRED_PER_DECISION = 200  # keeps the commit that closes a long list in bounds; the next ones go on
 
 HOLD_SECONDS_DEFAULT = 5 * 60
@@ -42,7 +42,7 @@ HOLD_SECONDS_MAX = 15 * 60  # a buyer who needs longer to pay has gone
 HOLDS_PER_USER_MAX = 2  # on one run; holds cost nothing, and who takes many keeps seats from others
 HOLDS_PER_RUN_MAX = 2_000  # keeps a run's document in bounds: 200 bytes each
 HOLD_PERCENT_DEFAULT = 25  # of a run's seats may be on hold at a time; holds cost nothing, and most seats are to be sold
-HELD_SEATS_ALWAYS = 9  # seats that may be on hold at a time however small the train is: one group
+HELD_SEATS_ALWAYS_ALLOWED = 9  # seats that may be on hold at a time however small the train is: one group
 HOLD_AGAIN_SECONDS = HOLD_SECONDS_MAX  # before who let a hold run out may hold its seats again: at most half of the time
 ENDED_HOLDS_PER_RUN_MAX = 500  # that a run remembers, 150 bytes each; those over for longest are forgotten first
 

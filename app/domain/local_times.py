@@ -125,10 +125,10 @@ def _zone_of(call: LocalCall, travel_date: date) -> ZoneInfo:
         raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, f"on {travel_date.isoformat()}: {text}") from None
 
 
-def why_never(calls: Sequence[LocalCall]) -> str:
+def find_timetable_fault(calls: Sequence[LocalCall]) -> str:
     """Why a train with these calls can run on no date, such as for a forgotten day offset; empty where it can on some."""
     reason = ""
-    for travel_date in _dates_to_try(calls):
+    for travel_date in _candidate_dates(calls):
         try:
             for _ in instants_on(calls, travel_date):
                 pass
@@ -139,7 +139,7 @@ def why_never(calls: Sequence[LocalCall]) -> str:
     return reason
 
 
-def _dates_to_try(calls: Sequence[LocalCall]) -> Iterator[date]:
+def _candidate_dates(calls: Sequence[LocalCall]) -> Iterator[date]:
     """Dates in every season, and those on which a call is in a night in which clocks change."""
     for year in _YEARS_TRIED:
         for day in _DAYS_TRIED:

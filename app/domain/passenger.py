@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from app.domain.booking import Booking, CancelBooking, Passenger
 from app.domain.people import Person, email_key
 from app.domain.refusals import InvalidField
-from app.domain.text import compared
+from app.domain.text import comparison_form
 
 
 def identity_of(person: Person, user_key: str) -> tuple[str, str]:
@@ -24,10 +24,10 @@ def identity_of(person: Person, user_key: str) -> tuple[str, str]:
     The name is compared as a whole: where the given name ends does not count.
     """
     address = email_key(person.email) if person.email else user_key
-    return address, f"{address} {compared(f'{person.first_name} {person.last_name}')}"
+    return address, f"{address} {comparison_form(f'{person.first_name} {person.last_name}')}"
 
 
-def everybody(booking: Booking) -> tuple[Passenger, ...]:
+def all_passengers(booking: Booking) -> tuple[Passenger, ...]:
     """Give all passengers that the booking ever had, those first who travel or travelled last."""
     return (*booking.passengers, *booking.cancelled_passengers)
 
@@ -76,7 +76,7 @@ def named_numbers(booking: Booking, command: CancelBooking) -> tuple[int, ...]:
 
 
 def _named_by_number(booking: Booking, command: CancelBooking) -> tuple[int, ...]:
-    known = {passenger.number: passenger for passenger in everybody(booking)}
+    known = {passenger.number: passenger for passenger in all_passengers(booking)}
     keys = [email_key(email) for email in command.passenger_emails]
     for index, number in enumerate(command.passenger_numbers):
         passenger = known.get(number)

@@ -5,7 +5,7 @@ where payments are kept.
 
 A booking is paid by one payment. Money is first held (authorized), then taken (captured) or let go (voided); what was taken can
 be given back in parts (refunds). Each is asked for as often as it takes, under a key that stays the same, and each answer is an
-`Attempt`. Answers come late, twice and out of order; `after_attempt` says what each changes:
+`ProviderAttempt`. Answers come late, twice and out of order; `after_attempt` says what each changes:
 
     state         what was asked, and the answer   state then
     ------------  -------------------------------  ----------
@@ -70,7 +70,7 @@ class RefundState(StrEnum):
 
 
 @value(frozen=True, slots=True)
-class Attempt:
+class ProviderAttempt:
     """Something asked of the provider under a key, and its answer.
 
     `detail` is a line for people: why not. `provider_id` is the provider's own id of the authorization or refund, where it is
@@ -94,7 +94,7 @@ class Refund:
     amount: Money
     state: RefundState
     create_time: datetime
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[ProviderAttempt, ...] = ()
     provider_id: str = ""
 
     @property
@@ -122,7 +122,7 @@ class Payment:
     update_time: datetime
     authorization_id: str = ""
     captured_minor: int = 0
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[ProviderAttempt, ...] = ()
     refunds: tuple[Refund, ...] = ()
 
     @property
@@ -149,7 +149,7 @@ _NEXT_STATES: Mapping[tuple[PaymentState, AttemptKind, AttemptOutcome], PaymentS
     (PaymentState.AUTHORIZED, AttemptKind.VOID, _DONE): PaymentState.VOIDED,
 }
 # What can be asked for in a state.
-_ASKED_IN: Mapping[PaymentState, frozenset[AttemptKind]] = {
+_ALLOWED_OPERATIONS: Mapping[PaymentState, frozenset[AttemptKind]] = {
     PaymentState.AUTHORIZING: frozenset({AttemptKind.AUTHORIZE}),
     PaymentState.AUTHORIZED: frozenset({AttemptKind.CAPTURE, AttemptKind.VOID}),
     PaymentState.CAPTURED: frozenset({AttemptKind.REFUND}),
@@ -157,7 +157,7 @@ _ASKED_IN: Mapping[PaymentState, frozenset[AttemptKind]] = {
     PaymentState.DECLINED: frozenset(),
 }
 # What was asked for on the way to a state, so that answers to it may still arrive, and whether one of them can be DONE.
-_LATE_IN: Mapping[PaymentState, Mapping[AttemptKind, bool]] = {
+_LATE_ANSWERS: Mapping[PaymentState, Mapping[AttemptKind, bool]] = {
     PaymentState.AUTHORIZING: {},
     PaymentState.AUTHORIZED: {AttemptKind.AUTHORIZE: True},
     PaymentState.CAPTURED: {AttemptKind.AUTHORIZE: True, AttemptKind.CAPTURE: True, AttemptKind.VOID: False},
@@ -180,7 +180,7 @@ def operation_key(payment_id: str, kind: AttemptKind) -> str:
     return f"{payment_id}:{kind.value.lower()}"
 
 
-def after_attempt(payment: Payment, attempt: Attempt) -> Payment:
+def after_attempt(payment: Payment, attempt: ProviderAttempt) -> Payment:
     """The payment once the provider has answered. Gives `payment` itself where the answer changes nothing.
 
     Raises ValueError for an answer to what cannot have been asked: an amount over what was held or in another currency, a
@@ -188,14 +188,14 @@ def after_attempt(payment: Payment, attempt: Attempt) -> Payment:
     """
     _require_possible(payment, attempt)
     attempt = replace(attempt, detail=attempt.detail[:DETAIL_LENGTH_MAX])
-    if attempt.kind not in _ASKED_IN[payment.state]:
+    if attempt.kind not in _ALLOWED_OPERATIONS[payment.state]:
         return payment
     if attempt.kind is AttemptKind.REFUND:
         return _after_refund(payment, attempt)
     if attempt in payment.attempts:
         return payment
     update_time = max(payment.update_time, attempt.time)
-    changed = replace(payment, attempts=_kept(payment.attempts, attempt), update_time=update_time)
+    changed = replace(payment, attempts=_append_attempt(payment.attempts, attempt), update_time=update_time)
     state = _NEXT_STATES.get((payment.state, attempt.kind, attempt.outcome), payment.state)
     if state is PaymentState.AUTHORIZED and payment.state is not state:
         return replace(changed, state=state, authorization_id=attempt.provider_id)
@@ -204,7 +204,7 @@ def after_attempt(payment: Payment, attempt: Attempt) -> Payment:
     return replace(changed, state=state)
 
 
-def with_refund(payment: Payment, refund_id: str, amount: Money, now: datetime) -> Payment:
+def with_pending_refund(payment: Payment, refund_id: str, amount: Money, now: datetime) -> Payment:
     """The payment with a refund to be asked for. Gives `payment` itself where that refund is there already.
 
     Raises ValueError where more would be given back than was taken, counting refunds that are still pending, where the id
@@ -215,14 +215,14 @@ def with_refund(payment: Payment, refund_id: str, amount: Money, now: datetime) 
             if refund.amount != amount:
                 raise ValueError(f"refund {refund_id} is of {refund.amount}, not of {amount}")
             return payment
-    left = refundable(payment)
+    left = refundable_amount(payment)
     if amount.currency != left.currency or not 1 <= amount.minor <= left.minor:
         raise ValueError(f"a refund of {amount}: payment {payment.payment_id} has {left} to give back")
     added = Refund(refund_id, amount, RefundState.PENDING, now)
     return replace(payment, refunds=(*payment.refunds, added), update_time=now)
 
 
-def refundable(payment: Payment) -> Money:
+def refundable_amount(payment: Payment) -> Money:
     """What may still be given back: what was taken less all refunds, pending ones too."""
     asked = sum(refund.amount.minor for refund in payment.refunds)
     return Money(payment.captured_minor - asked, payment.amount.currency)
@@ -239,10 +239,10 @@ def pending_refunds(payment: Payment) -> tuple[Refund, ...]:
     return tuple(refund for refund in payment.refunds if refund.state is RefundState.PENDING)
 
 
-def _require_possible(payment: Payment, attempt: Attempt) -> None:
+def _require_possible(payment: Payment, attempt: ProviderAttempt) -> None:
     kind, state = attempt.kind, payment.state
-    late = _LATE_IN[state]
-    if kind not in _ASKED_IN[state] and (kind not in late or (attempt.outcome is _DONE and not late[kind])):
+    late = _LATE_ANSWERS[state]
+    if kind not in _ALLOWED_OPERATIONS[state] and (kind not in late or (attempt.outcome is _DONE and not late[kind])):
         raise ValueError(f"payment {payment.payment_id} is {state}; {kind} cannot be {attempt.outcome}")
     if attempt.amount.currency != payment.amount.currency or not 1 <= attempt.amount.minor <= payment.amount.minor:
         raise ValueError(f"payment {payment.payment_id} is of {payment.amount}; {kind} cannot be of {attempt.amount}")
@@ -252,7 +252,7 @@ def _require_possible(payment: Payment, attempt: Attempt) -> None:
         raise ValueError(f"payment {payment.payment_id}: {kind} cannot be done without the provider's id for it")
 
 
-def _after_refund(payment: Payment, attempt: Attempt) -> Payment:
+def _after_refund(payment: Payment, attempt: ProviderAttempt) -> Payment:
     refund = next((one for one in payment.refunds if one.refund_id == attempt.key), None)
     if refund is None:
         raise ValueError(f"payment {payment.payment_id} has no refund {attempt.key}")
@@ -260,12 +260,12 @@ def _after_refund(payment: Payment, attempt: Attempt) -> Payment:
         raise ValueError(f"refund {refund.refund_id} is of {refund.amount}, not of {attempt.amount}")
     if refund.state is RefundState.DONE or attempt in refund.attempts:
         return payment
-    changed = replace(refund, attempts=_kept(refund.attempts, attempt))
+    changed = replace(refund, attempts=_append_attempt(refund.attempts, attempt))
     if attempt.outcome is _DONE:
         changed = replace(changed, state=RefundState.DONE, provider_id=attempt.provider_id)
     refunds = tuple(changed if one is refund else one for one in payment.refunds)
     return replace(payment, refunds=refunds, update_time=max(payment.update_time, attempt.time))
 
 
-def _kept(attempts: tuple[Attempt, ...], attempt: Attempt) -> tuple[Attempt, ...]:
+def _append_attempt(attempts: tuple[ProviderAttempt, ...], attempt: ProviderAttempt) -> tuple[ProviderAttempt, ...]:
     return (*attempts, attempt)[-ATTEMPTS_KEPT_MAX:]

@@ -10,11 +10,11 @@ from enum import StrEnum
 from functools import lru_cache
 
 from app.domain.refusals import Reason, Refusal
-from app.domain.text import compared, fold_case
+from app.domain.text import comparison_form, fold_case
 from app.domain.values import value
 
 # Addresses outside ASCII whose compared form is remembered; it takes microseconds to find.
-_KEYS_REMEMBERED = 8_192
+_KEYS_CACHED = 8_192
 _FULL_STOPS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))  # what IDNA takes for a dot
 _KEPT_IN_DOMAINS = {"\u00df": "\u00df", "\u1e9e": "\u00df", "\u03c2": "\u03c2"}  # letters of their own since IDNA 2008
 # Letters that case folding takes for others and `str.lower`, by which addresses were compared at first, did not: the micro sign
@@ -56,7 +56,7 @@ def email_keys(email: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([key, unicodedata.normalize("NFC", email.strip()).lower(), *older]))
 
 
-@lru_cache(maxsize=_KEYS_REMEMBERED)
+@lru_cache(maxsize=_KEYS_CACHED)
 def _international_key(email: str) -> str:
     local, at, domain = email.rpartition("@")
     local = unicodedata.normalize("NFC", fold_case(unicodedata.normalize("NFC", local)))
@@ -121,7 +121,9 @@ class StoredUser:
 
 def same_names(one: Person, other: Person) -> bool:
     """Whether two people have the same names, however they are spelled: case, blanks and encoding do not count."""
-    return compared(one.first_name) == compared(other.first_name) and compared(one.last_name) == compared(other.last_name)
+    return comparison_form(one.first_name) == comparison_form(other.first_name) and comparison_form(
+        one.last_name
+    ) == comparison_form(other.last_name)
 
 
 def renamed(user: StoredUser, person: Person, fields: frozenset[str], etag: str = "") -> StoredUser:
@@ -159,7 +161,7 @@ class Caller:
         return Role.OPERATOR in self.roles
 
 
-def identified(caller: Caller) -> str:
+def require_identified(caller: Caller) -> str:
     """The caller's address as sent; refuses CREDENTIALS_MISSING without one."""
     if caller.email is None:
         # The metadata's name belongs to `app/rpc/authentication.py`, but who has not named itself needs to be told how.
@@ -172,13 +174,13 @@ def identified(caller: Caller) -> str:
 
 def require_operator(caller: Caller) -> None:
     """Refuses everyone but operators."""
-    identified(caller)
+    require_identified(caller)
     if not caller.is_operator:
         raise Refusal(Reason.NOT_PERMITTED, "only operators may do this")
 
 
 def require_self_or_operator(caller: Caller, email: str) -> None:
     """Refuses everyone but the person with that address and operators."""
-    identified(caller)
+    require_identified(caller)
     if caller.key != email_key(email) and not caller.is_operator:
         raise Refusal(Reason.NOT_PERMITTED, "this is not yours")

@@ -22,15 +22,15 @@ from datetime import datetime, timedelta
 from app.domain.booking import Booking
 from app.domain.money import Money
 from app.domain.payments import (
-    Attempt,
     AttemptKind,
     AttemptOutcome,
     Payment,
     PaymentState,
+    ProviderAttempt,
     after_attempt,
     operation_key,
     pending_refunds,
-    with_refund,
+    with_pending_refund,
 )
 from app.domain.people import email_key
 from app.domain.values import value
@@ -43,7 +43,7 @@ _FINAL_REFUSALS = (AttemptOutcome.DECLINED, AttemptOutcome.REJECTED)
 
 
 @value(frozen=True, slots=True)
-class Step:
+class PaymentStep:
     """Something to ask of the provider, under a key that stays the same however often it is asked."""
 
     kind: AttemptKind
@@ -57,15 +57,15 @@ def payment_id_for(email: str, request_id: str, attempt: int) -> str:
     return f"pay_{digest}"
 
 
-def owed(payment: Payment, booking: Booking) -> Payment:
+def add_due_refunds(payment: Payment, booking: Booking) -> Payment:
     """The payment with all refunds that its booking gives back, as soon as something was taken."""
     if payment.state is PaymentState.CAPTURED:
         for refund in booking.refunds:
-            payment = with_refund(payment, refund.refund_id, Money(refund.minor, booking.currency), refund.time)
+            payment = with_pending_refund(payment, refund.refund_id, Money(refund.minor, booking.currency), refund.time)
     return payment
 
 
-def next_step(payment: Payment, booking: Booking | None, refused: Container[str] = ()) -> Step | None:
+def next_step(payment: Payment, booking: Booking | None, refused: Container[str] = ()) -> PaymentStep | None:
     """What to ask next; None when nothing is left. `booking` is None where it is certain that none will rest on the payment.
 
     `refused` are refunds that the provider has just refused for good: one of them does not keep the others waiting.
@@ -74,18 +74,18 @@ def next_step(payment: Payment, booking: Booking | None, refused: Container[str]
         case PaymentState.AUTHORIZING:
             return _step(payment, AttemptKind.AUTHORIZE, payment.amount)
         case PaymentState.AUTHORIZED:
-            if booking is None or not booking.charged_minor or is_lost(payment):
+            if booking is None or not booking.charged_minor or has_failed(payment):
                 return _step(payment, AttemptKind.VOID, payment.amount)
             return _step(payment, AttemptKind.CAPTURE, Money(booking.charged_minor, booking.currency))
         case PaymentState.CAPTURED:
             for refund in pending_refunds(payment):
                 if refund.refund_id in refused:
                     continue
-                return Step(AttemptKind.REFUND, refund.refund_id, refund.amount)
+                return PaymentStep(AttemptKind.REFUND, refund.refund_id, refund.amount)
     return None
 
 
-def abandoned(payment: Payment, now: datetime) -> Payment:
+def give_up_unanswered(payment: Payment, now: datetime) -> Payment:
     """The payment, given up if for a day nobody has said whether it is authorized: by then the provider may have forgotten the
     key, and would set the money aside a second time.
     """
@@ -93,7 +93,7 @@ def abandoned(payment: Payment, now: datetime) -> Payment:
         return payment
     key = operation_key(payment.payment_id, AttemptKind.AUTHORIZE)
     rejected, detail = AttemptOutcome.REJECTED, "given up: it was never answered"
-    return after_attempt(payment, Attempt(AttemptKind.AUTHORIZE, key, payment.amount, rejected, detail, now))
+    return after_attempt(payment, ProviderAttempt(AttemptKind.AUTHORIZE, key, payment.amount, rejected, detail, now))
 
 
 def was_rejected(payment: Payment) -> bool:
@@ -103,7 +103,7 @@ def was_rejected(payment: Payment) -> bool:
     return any(one.kind is AttemptKind.AUTHORIZE and one.outcome is AttemptOutcome.REJECTED for one in payment.attempts)
 
 
-def is_lost(payment: Payment) -> bool:
+def has_failed(payment: Payment) -> bool:
     """Whether the money will never come: the provider has said a final no before anything was taken."""
     if payment.state in (PaymentState.DECLINED, PaymentState.VOIDED):
         return True
@@ -112,5 +112,5 @@ def is_lost(payment: Payment) -> bool:
     )
 
 
-def _step(payment: Payment, kind: AttemptKind, amount: Money) -> Step:
-    return Step(kind, operation_key(payment.payment_id, kind), amount)
+def _step(payment: Payment, kind: AttemptKind, amount: Money) -> PaymentStep:
+    return PaymentStep(kind, operation_key(payment.payment_id, kind), amount)

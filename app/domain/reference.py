@@ -22,10 +22,10 @@ _SHORT_LENGTH, _LONG_LENGTH = 6, 8
 REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{_SHORT_LENGTH}}}(?:[0-9A-HJKMNP-TV-Z]{{{_LONG_LENGTH - _SHORT_LENGTH}}})?")
 REFERENCE_FORM = f"{_SHORT_LENGTH} or {_LONG_LENGTH} of 0-9 and A-Z without I, L, O and U"
 # A reference is asked for when a batch is looked up and again when it is decided.
-_REFERENCES_REMEMBERED = 8_192
+_REFERENCES_CACHED = 8_192
 
 
-@lru_cache(maxsize=_REFERENCES_REMEMBERED)
+@lru_cache(maxsize=_REFERENCES_CACHED)
 def reference_for(user_key: str, request_id: str, attempt: int) -> str:
     """Give the reference under which this person's request makes its booking at this attempt, counted from 0.
 

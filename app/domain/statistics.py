@@ -14,7 +14,7 @@ STATES = (RunState.SCHEDULED, RunState.DEPARTED)
 
 
 @value(frozen=True, slots=True)
-class RunCount:
+class RunCounts:
     """A run as of a version: its seats, those of them that are sold or held for any part of the way, and who waits."""
 
     run_id: str
@@ -43,7 +43,7 @@ class Backlog:
 
 
 @value(frozen=True, slots=True)
-class Survey:
+class Statistics:
     """The numbers. Seats are those of runs that have not departed; ages are in seconds, 0 where there is nothing to do."""
 
     time: datetime
@@ -67,7 +67,7 @@ class Survey:
         return 0.0 if since is None else max(0.0, (self.time - since).total_seconds())
 
 
-def survey_of(counts: Iterable[RunCount], backlog: Backlog, now: datetime) -> Survey:
+def statistics_of(counts: Iterable[RunCounts], backlog: Backlog, now: datetime) -> Statistics:
     """What runs and work add up to."""
     runs = dict.fromkeys(STATES, 0)
     seats = sold = waiting = 0
@@ -80,4 +80,4 @@ def survey_of(counts: Iterable[RunCount], backlog: Backlog, now: datetime) -> Su
         if state is RunState.SCHEDULED:
             seats += one.seats
             sold += one.seats_sold
-    return Survey(now, runs, sold, seats - sold, waiting, backlog)
+    return Statistics(now, runs, sold, seats - sold, waiting, backlog)

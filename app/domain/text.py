@@ -45,7 +45,7 @@ def fold_case(text: str) -> str:
     return folded if len(folded) == len(text) else "".join(map(_fold_character, text))
 
 
-def compared(text: str) -> str:
+def comparison_form(text: str) -> str:
     """The form in which texts are compared: simple case folding, composed characters (NFC), single blanks, none around.
 
     Joiners and variation selectors are left out: otherwise they would make two people of one name that looks the same.

@@ -15,10 +15,10 @@ from functools import lru_cache
 from app.domain import limits
 from app.domain.local_times import LocalCall, instants_on
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.text import compared
+from app.domain.text import comparison_form
 from app.domain.values import value
 
-_FORMS_REMEMBERED = 16_384  # names and codes of stops, of some thousand trains
+_FORMS_CACHED = 16_384  # names and codes of stops, of some thousand trains
 
 
 @value(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def legs_between(origin: int, destination: int) -> int:
     return (1 << destination) - (1 << origin)
 
 
-def on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ...]:
+def stops_on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ...]:
     """The stops with their instants on a date. `local_times.py` says which instants these are.
 
     Refuses TIMETABLE_IMPOSSIBLE where the train would run backwards on that date, and where the calendar ends.
@@ -116,13 +116,13 @@ def stop_forms(stop: Stop | TimetableStop) -> set[str]:
     return {stop_form(form) for form in (stop.name, stop.code) if form}
 
 
-@lru_cache(maxsize=_FORMS_REMEMBERED)
+@lru_cache(maxsize=_FORMS_CACHED)
 def stop_form(text: str) -> str:
     """What a stop is called, as it is compared. Remembered: lists compare the same few names for each run.
 
     Unlike with people, "ß" is "ss": boards write Gießen as GIESSEN, and no two stations are told apart by it.
     """
-    return compared(text.casefold())
+    return comparison_form(text.casefold())
 
 
 def find_stop(stops: Sequence[Stop], text: str, field: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from app.domain import limits
-from app.domain.local_times import why_never
+from app.domain.local_times import find_timetable_fault
 from app.domain.money import Money
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
@@ -53,7 +53,7 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptTrain:
+class StoredTrain:
     """A train as it is kept: which request made it, when, and its version."""
 
     train: Train
@@ -148,8 +148,9 @@ def _check_stops(stops: Sequence[TimetableStop]) -> None:
 
 
 def _check_runs_forward(stops: Sequence[TimetableStop]) -> None:
-    """Refuses a timetable that works on no date, as a forgotten day offset makes it. `on_date` judges each date by itself."""
-    reason = why_never(local_calls(stops))
+    """Refuses a timetable that works on no date, as a forgotten day offset makes it. `stops_on_date` judges each date by
+    itself."""
+    reason = find_timetable_fault(local_calls(stops))
     if reason:
         raise InvalidField("train.stops", f"{reason}, and so on every date; is a day offset missing?")
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.domain.events import Event, EventType
-from app.domain.hosts import why_unreachable
+from app.domain.hosts import unreachable_reason
 from app.domain.refusals import InvalidField
 from app.domain.values import value
 
@@ -86,7 +86,7 @@ class OutcomeKind(StrEnum):
 
 
 @value(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """What came of sending once: the HTTP `status`, 0 without an answer, and in `detail` what people should know of it.
 
     `retry_after_seconds` is how long the receiver asked to be left alone, 0 for not at all.
@@ -159,7 +159,7 @@ def check_reachable(url: str, field: str, *, allow_private: bool) -> str:
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError(f"{field} was not checked")
-    why = why_unreachable(match["host"], allow_private=allow_private)
+    why = unreachable_reason(match["host"], allow_private=allow_private)
     if why is not None:
         raise InvalidField(field, f"{match['host']} {why}")
     return url
@@ -190,7 +190,7 @@ def make_webhook(webhook_id: str, url: str, event_types: tuple[str, ...], secret
     )
 
 
-def changed(
+def with_changes(
     webhook: Webhook,
     now: datetime,
     *,
@@ -212,7 +212,7 @@ def changed(
     return replace(new, version=webhook.version + 1, update_time=now)
 
 
-def rotated(webhook: Webhook, secret: str, now: datetime) -> Webhook:
+def with_new_secret(webhook: Webhook, secret: str, now: datetime) -> Webhook:
     """The webhook with a new secret. The one before goes on signing for a day; one before that ends at once."""
     return replace(
         webhook,
@@ -230,7 +230,7 @@ def signing_secrets(webhook: Webhook, now: datetime) -> tuple[str, ...]:
     return (webhook.secret, webhook.previous_secret) if until is not None and now < until else (webhook.secret,)
 
 
-def wants(webhook: Webhook, event: Event) -> bool:
+def is_subscribed(webhook: Webhook, event: Event) -> bool:
     """Whether the webhook is told of the event: it is active, has been since before this event, and asks for such events."""
     if not webhook.is_active or event.time < (webhook.active_since or webhook.create_time):
         return False
@@ -244,7 +244,7 @@ def _matches(pattern: str, event_type: str) -> bool:
 # -- deliveries
 
 
-def deliveries_of(event: Event, webhooks: Iterable[Webhook]) -> tuple[Delivery, ...]:
+def make_deliveries(event: Event, webhooks: Iterable[Webhook]) -> tuple[Delivery, ...]:
     """A delivery to each webhook that wants the event, due at once. Those of the same event are the same every time."""
     return tuple(
         Delivery(
@@ -258,7 +258,7 @@ def deliveries_of(event: Event, webhooks: Iterable[Webhook]) -> tuple[Delivery, 
             next_attempt_time=event.time,
         )
         for webhook in webhooks
-        if wants(webhook, event)
+        if is_subscribed(webhook, event)
     )
 
 
@@ -273,7 +273,7 @@ def next_attempt_time(first_time: datetime, attempts: int, jitter: float, now: d
     return due if due <= first_time + RETRY_LIFETIME else None
 
 
-def after_attempt(delivery: Delivery, outcome: Outcome, now: datetime, jitter: float) -> Delivery:
+def after_attempt(delivery: Delivery, outcome: SendOutcome, now: datetime, jitter: float) -> Delivery:
     """The delivery after one more attempt, which ended at `now`. `jitter` is a chance in [0, 1).
 
     A receiver that asked to be left alone is left alone for at least as long, but not beyond the end of all attempts: then it

@@ -12,22 +12,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.domain.jobs import SWEEP_PREFIX, Job
+from app.domain.jobs import PERIODIC_TASK_PREFIX, Job
 
 
-class Handler(Protocol):
+class JobHandler(Protocol):
     """Does jobs of one kind."""
 
     async def __call__(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         """Does a batch; gives for each job_id None if it is done, or why it failed. What it does not name has failed.
 
         What it raises stands for the whole batch: a Refusal says that nothing could be done now, such as without a database;
-        anything else may be one job's fault, so each job will be tried again by itself. A HopelessJobError, given or raised by
+        anything else may be one job's fault, so each job will be tried again by itself. A PermanentJobError, given or raised by
         a job on its own, ends its attempts.
         """
 
 
-def each(handle: Callable[[Job], Awaitable[None]], at_once_max: int) -> Handler:
+def for_each_job(handle: Callable[[Job], Awaitable[None]], at_once_max: int) -> JobHandler:
     """A handler that does the jobs of a batch one by one, at most `at_once_max` at a time. `handle` raises what fails a job."""
 
     async def handle_each(jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
@@ -48,7 +48,7 @@ def each(handle: Callable[[Job], Awaitable[None]], at_once_max: int) -> Handler:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class PeriodicTask:
     """What is done every so many seconds, by one worker at a time wherever it runs, and soon after any downtime.
 
     It has to bear being done twice, as any job: a worker that stands still for longer than its lease is taken for gone. What
@@ -56,13 +56,13 @@ class Sweep:
     """
 
     name: str
-    every_seconds: float
+    interval_seconds: float
     run: Callable[[], Awaitable[object]]
 
     @property
     def job_id(self) -> str:
         """The one job that comes round; it is the only one of its kind."""
-        return f"{SWEEP_PREFIX}{self.name}"
+        return f"{PERIODIC_TASK_PREFIX}{self.name}"
 
     async def handle(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         """The handler of that job."""

@@ -20,8 +20,8 @@ from typing import Protocol
 
 from app.domain.jobs import Job, in_batches
 from app.domain.refusals import Refusal
-from app.jobs.attempts import Attempts
-from app.jobs.handlers import Handler, Sweep
+from app.jobs.attempts import JobRunner
+from app.jobs.handlers import JobHandler, PeriodicTask
 
 _log = logging.getLogger(__name__)
 
@@ -33,27 +33,27 @@ _LOST_RACE_SECONDS = 0.02
 _FIRST_OUTAGE_PAUSE_SECONDS = 0.1
 _DOUBLINGS_MAX = 10
 # With the longest pauses these are ten minutes: an outage worth waiting out, since the work would be done again otherwise.
-_SETTLE_ATTEMPTS_MAX = 120
+_RECORD_ATTEMPTS_MAX = 120
 # A handler that is cut off has its connections to close, and its jobs to be given back with one statement.
-_CUT_OFF_SECONDS_MAX = 5.0
+_CANCEL_SECONDS_MAX = 5.0
 
 
 class JobStore(Protocol):
     """What a worker needs of `app.store.jobs.Jobs`, which says what each does. All may refuse DATABASE_UNAVAILABLE."""
 
-    async def put_missing(self, jobs: Sequence[Job]) -> int: ...  # noqa: D102
-    async def hasten(self, job_id: str, due_time: datetime) -> None: ...  # noqa: D102
-    async def take(  # noqa: D102
+    async def insert_if_absent(self, jobs: Sequence[Job]) -> int: ...  # noqa: D102
+    async def bring_forward(self, job_id: str, due_time: datetime) -> None: ...  # noqa: D102
+    async def lease_due(  # noqa: D102
         self, kinds: Collection[str], now: datetime, lease_seconds: float, owner: str, limit: int
     ) -> list[Job]: ...
     async def renew(self, job_ids: Sequence[str], lease_owner: str, lease_until: datetime) -> int: ...  # noqa: D102
     async def release(self, job_ids: Sequence[str], lease_owner: str, now: datetime) -> int: ...  # noqa: D102
-    async def settle(self, jobs: Sequence[Job], lease_owner: str) -> int: ...  # noqa: D102
+    async def record_outcomes(self, jobs: Sequence[Job], lease_owner: str) -> int: ...  # noqa: D102
     async def next_ready_time(self, kinds: Collection[str]) -> datetime | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerBounds:
+class JobWorkerBounds:
     """What a worker may hold and how long it may wait; `app/config.py` gives the values and their reasons.
 
     `batch_max` jobs go to a handler at a time, in at most `batches_max` calls at a time for each kind. A call takes at most
@@ -91,10 +91,10 @@ class _Batch:
 
 
 @dataclass(slots=True)
-class _Line:
+class _KindQueue:
     """One kind: what was taken and not begun, and what runs."""
 
-    attempts: Attempts
+    attempts: JobRunner
     batches_max: int
     waiting: deque[_Batch] = field(default_factory=deque)
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -123,7 +123,7 @@ class _Outage:
         self._is_on = False
 
 
-class Worker:
+class JobWorker:
     """Does jobs from `start` until `stop`.
 
     `owner` names this worker in leases, for people. `clock` gives the present moment in UTC; `jitter` a number from 0 to 1.
@@ -133,35 +133,35 @@ class Worker:
     def __init__(
         self,
         jobs: JobStore,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, JobHandler],
         clock: Callable[[], datetime],
-        bounds: WorkerBounds,
+        bounds: JobWorkerBounds,
         owner: str,
         *,
-        sweeps: Sequence[Sweep] = (),
+        periodic_tasks: Sequence[PeriodicTask] = (),
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._jobs, self._clock, self._bounds, self._owner, self._jitter = jobs, clock, bounds, owner, jitter
-        self._lines = {kind: _Line(self._attempts(handler), bounds.batches_max) for kind, handler in handlers.items()}
-        self._lines |= {one.job_id: _Line(self._attempts(one.handle, one.every_seconds), 1) for one in sweeps}
-        self._sweeps = sweeps
-        self._has_sweeps = not sweeps
+        self._queues = {kind: _KindQueue(self._attempts(handler), bounds.batches_max) for kind, handler in handlers.items()}
+        self._queues |= {one.job_id: _KindQueue(self._attempts(one.handle, one.interval_seconds), 1) for one in periodic_tasks}
+        self._sweeps = periodic_tasks
+        self._has_periodic_tasks = not periodic_tasks
         self._lease_length = timedelta(seconds=bounds.lease_seconds)
         self._leases: dict[str, _Lease] = {}
         self._outage = _Outage()
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
-        self._is_cut_off = False
+        self._is_cancelled = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _attempts(self, handler: Handler, every_seconds: float | None = None) -> Attempts:
+    def _attempts(self, handler: JobHandler, interval_seconds: float | None = None) -> JobRunner:
         bounds = self._bounds
-        return Attempts(
+        return JobRunner(
             handler,
             self._clock,
             self._jitter,
             run_seconds_max=bounds.run_seconds_max,
             attempts_max=bounds.attempts_max,
-            every_seconds=every_seconds,
+            interval_seconds=interval_seconds,
         )
 
     def start(self) -> None:
@@ -183,15 +183,15 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks[:1], timeout=self._bounds.grace_seconds)
         await self._release_waiting()
-        running = {task for line in self._lines.values() for task in line.running}
+        running = {task for line in self._queues.values() for task in line.running}
         if running:
             await asyncio.wait(running, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
-        self._is_cut_off = True
+        self._is_cancelled = True
         late = [task for task in running if not task.done()]
         for task in (*late, *self._tasks):
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=_CUT_OFF_SECONDS_MAX)
+            await asyncio.wait(late, timeout=_CANCEL_SECONDS_MAX)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- taking
@@ -203,7 +203,7 @@ class Worker:
             try:
                 if failures:  # what came of them is still to be written; nobody else was able to take them either
                     await self._renew_leases()
-                wait_seconds = await self._turn()
+                wait_seconds = await self._poll()
             except Exception as error:  # whatever it is, there will be jobs to do after it
                 self._outage.note(error)
                 await _wait(self._stopping, self._outage_pause_seconds(failures))
@@ -213,16 +213,16 @@ class Worker:
             failures = 0
             await _wait(self._woken, wait_seconds)
 
-    async def _turn(self) -> float:
+    async def _poll(self) -> float:
         """Takes what is due and finds a slot; gives how many seconds to wait for more."""
-        await self._make_sweeps()
+        await self._insert_periodic_tasks()
         limit = self._bounds.batch_max
         kinds = self._kinds_with_room()
         if kinds:
             now = self._clock()
-            jobs = await self._jobs.take(kinds, now, self._bounds.lease_seconds, self._owner, limit)
+            jobs = await self._jobs.lease_due(kinds, now, self._bounds.lease_seconds, self._owner, limit)
             if jobs:
-                self._accept(jobs, now + self._lease_length)
+                self._enqueue(jobs, now + self._lease_length)
             if len(jobs) == limit:
                 return 0
             kinds = self._kinds_with_room()
@@ -233,60 +233,60 @@ class Worker:
         return min(max(seconds, _LOST_RACE_SECONDS), self._bounds.poll_seconds)
 
     def _kinds_with_room(self) -> list[str]:
-        return [kind for kind, line in self._lines.items() if line.has_room]
+        return [kind for kind, line in self._queues.items() if line.has_room]
 
-    async def _make_sweeps(self) -> None:
-        if self._has_sweeps:
+    async def _insert_periodic_tasks(self) -> None:
+        if self._has_periodic_tasks:
             return
         now = self._clock()
-        await self._jobs.put_missing([Job(one.job_id, one.job_id, {}, now, now) for one in self._sweeps])
+        await self._jobs.insert_if_absent([Job(one.job_id, one.job_id, {}, now, now) for one in self._sweeps])
         for one in self._sweeps:  # which may have come round less often until now
-            await self._jobs.hasten(one.job_id, now + timedelta(seconds=one.every_seconds))
-        self._has_sweeps = True
+            await self._jobs.bring_forward(one.job_id, now + timedelta(seconds=one.interval_seconds))
+        self._has_periodic_tasks = True
 
-    def _accept(self, jobs: Sequence[Job], until: datetime) -> None:
+    def _enqueue(self, jobs: Sequence[Job], until: datetime) -> None:
         lease = _Lease(jobs[0].lease_owner, until, {job.job_id for job in jobs})
         self._leases[lease.owner] = lease
         for batch in in_batches(jobs, self._bounds.batch_max):
-            self._lines[batch[0].kind].waiting.append(_Batch(batch, lease))
+            self._queues[batch[0].kind].waiting.append(_Batch(batch, lease))
         for kind in {job.kind for job in jobs}:
-            self._begin_waiting(self._lines[kind])
+            self._start_waiting(self._queues[kind])
 
-    def _begin_waiting(self, line: _Line) -> None:
+    def _start_waiting(self, line: _KindQueue) -> None:
         while line.waiting and len(line.running) < line.batches_max and not self._stopping.is_set():
             batch = line.waiting.popleft()
-            line.running.add(asyncio.create_task(self._serve(line, batch), name=f"jobs {batch.jobs[0].kind}"))
+            line.running.add(asyncio.create_task(self._run_batch(line, batch), name=f"jobs {batch.jobs[0].kind}"))
 
     # -- doing
 
-    async def _serve(self, line: _Line, batch: _Batch) -> None:
+    async def _run_batch(self, line: _KindQueue, batch: _Batch) -> None:
         """Does a batch and writes what came of it, whatever happens."""
         try:
             if batch.lease.until > self._clock():
-                await self._settle(await line.attempts.attempt(batch.jobs), batch.lease)
+                await self._record_outcomes(await line.attempts.attempt(batch.jobs), batch.lease)
             else:  # it waited here through an outage; whoever takes the jobs now begins them
                 _log.warning("a lease on %d jobs ran out before they were begun", len(batch.jobs))
         except Exception:  # the lease will run out
             _log.exception("what came of %d jobs is not written", len(batch.jobs))
         finally:
-            self._let_go(batch)
+            self._forget_lease(batch)
             line.running.discard(asyncio.current_task())
-            self._begin_waiting(line)
+            self._start_waiting(line)
             self.wake()
 
-    def _let_go(self, batch: _Batch) -> None:
+    def _forget_lease(self, batch: _Batch) -> None:
         batch.lease.job_ids.difference_update(batch.job_ids)
         if not batch.lease.job_ids:
             self._leases.pop(batch.lease.owner, None)
 
-    async def _settle(self, jobs: list[Job], lease: _Lease) -> None:
+    async def _record_outcomes(self, jobs: list[Job], lease: _Lease) -> None:
         """Writes what came of a batch, also after an outage."""
-        for attempt in range(_SETTLE_ATTEMPTS_MAX):
+        for attempt in range(_RECORD_ATTEMPTS_MAX):
             try:
-                held = await self._jobs.settle(jobs, lease.owner)
+                held = await self._jobs.record_outcomes(jobs, lease.owner)
             except Refusal as refusal:
                 self._outage.note(refusal)
-                if self._is_cut_off:
+                if self._is_cancelled:
                     break
                 await asyncio.sleep(self._outage_pause_seconds(attempt))
                 continue
@@ -314,9 +314,9 @@ class Worker:
                     lease.until = until
 
     async def _release_waiting(self) -> None:
-        for line in self._lines.values():
+        for line in self._queues.values():
             for batch in line.waiting:
-                self._let_go(batch)
+                self._forget_lease(batch)
                 try:
                     await self._jobs.release(batch.job_ids, batch.lease.owner, self._clock())
                 except Exception as error:  # then the lease runs out

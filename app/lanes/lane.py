@@ -23,12 +23,20 @@ from datetime import datetime
 
 from app.domain.booking import Booking, Command
 from app.domain.refusals import Reason, Refusal
-from app.domain.rules.decisions import Outcome, decide, is_reference_taken, references_of_requests, tidy, wanted_references
+from app.domain.rules.decisions import (
+    Outcome,
+    decide,
+    expire_due,
+    is_first_reference_taken,
+    references_of_requests,
+    required_references,
+)
 from app.domain.run.train_run import TrainRun
-from app.lanes.archive import Commits, LookUps, Settler
-from app.ports.observers import LaneBatch, LaneObserver, outcomes_of
+from app.lanes.archive import ArchiveQueue, BookingLookups, RunCommits
+from app.lanes.bounds import LaneBounds
+from app.ports.observers import LaneBatch, LaneObserver, count_outcomes
 from app.store.bookings import Bookings
-from app.store.cached_run import KeptRun
+from app.store.cached_run import CachedRun
 from app.store.driver import SwapOutcome
 from app.store.runs import TrainRuns, run_not_found
 from app.store.unreadable import Records, record_unreadable
@@ -36,31 +44,8 @@ from app.store.unreadable import Records, record_unreadable
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LaneBounds:
-    """What a lane may hold; `app/config.py` gives the first ones and their reasons.
-
-    `unsettled_max` bounds the bookings in a run's document: 512 of nine passengers with the longest names take 6 MB of the 16
-    that a document may have. Of `statements_max` statements that commit, MongoDB works on one while the next is gathered. The
-    pauses were measured with two servers on one run: shorter ones lose more swaps, longer ones idle.
-    """
-
-    batch_max: int
-    commits_max: int
-    queue_max: int
-    commit_attempts_max: int
-    cached_passengers_max: int
-    unsettled_max: int = 512
-    statements_max: int = 2
-    gather_from: int = 16
-    gather_commits: float = 1.5
-    rival_memory_seconds: float = 0.5
-    rival_pause_turns: float = 1.5
-    pause_seconds_max: float = 0.25
-
-
 @dataclass(slots=True)
-class _Entry:
+class QueuedCommand:
     """A caller who waits: `deadline` is the loop's time after which nobody listens any more, `caller` the observer's word."""
 
     command: Command
@@ -76,19 +61,20 @@ class _Entry:
         return not self.answer.done()
 
     def refuse(self, error: Exception) -> None:
+        """Raise the error to the caller, unless the caller has an answer."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)
-class LaneParts:
+class LaneResources:
     """What every lane works with. `turns` bounds the lanes that commit at a time; `clock` gives the present moment."""
 
     runs: TrainRuns
     bookings: Bookings
-    look_ups: LookUps
-    settler: Settler
-    commits: Commits
+    lookups: BookingLookups
+    archive_queue: ArchiveQueue
+    commits: RunCommits
     turns: asyncio.Semaphore
     clock: Callable[[], datetime]
     bounds: LaneBounds
@@ -96,7 +82,7 @@ class LaneParts:
 
 
 @dataclass(slots=True)
-class _Course:
+class BatchProgress:
     """How a batch goes on: when it was decided for the last time, what came of its commits, and what they made happen."""
 
     decided_at: float
@@ -106,18 +92,18 @@ class _Course:
 
 
 class Lane:
-    """One run's lane in this server. `kept` is the cached run, None until it is needed."""
+    """One run's lane in this server. `cached` is the cached run, None until it is needed."""
 
-    def __init__(self, run_id: str, parts: LaneParts, when_idle: Callable[["Lane"], None]) -> None:
+    def __init__(self, run_id: str, parts: LaneResources, on_idle: Callable[["Lane"], None]) -> None:
         self.run_id = run_id
-        self.counted_passengers = 0
-        self.kept: KeptRun | None = None
+        self.cached_passengers = 0
+        self.cached: CachedRun | None = None
         self._parts, self._bounds = parts, parts.bounds
         self._runs, self._bookings = parts.runs, parts.bookings
-        self._when_idle = when_idle
-        self._queue: deque[_Entry] = deque()
+        self._on_idle = on_idle
+        self._queue: deque[QueuedCommand] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._rival_seen = float("-inf")
+        self._other_server_seen = float("-inf")
         self._commit_seconds = 0.0
         self._turn_seconds = 0.0
 
@@ -135,8 +121,8 @@ class Lane:
         if len(self._queue) >= self._bounds.queue_max:
             raise Refusal(Reason.LANE_FULL, "too many callers wait for this train; try again in a moment")
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        entry = _Entry(command, answer, deadline, time.monotonic(), self._parts.observer.joined())
-        self._queue.append(entry)
+        queued = QueuedCommand(command, answer, deadline, time.monotonic(), self._parts.observer.caller_queued())
+        self._queue.append(queued)
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=f"lane {self.run_id}")
         return answer
@@ -157,160 +143,164 @@ class Lane:
                 await self._pause(len(batch))
         finally:
             self._task = None
-            self._when_idle(self)
+            self._on_idle(self)
 
-    def _next_batch(self) -> list[_Entry]:
-        batch: list[_Entry] = []
+    def _next_batch(self) -> list[QueuedCommand]:
+        batch: list[QueuedCommand] = []
         now_seconds = time.monotonic()
         while self._queue and len(batch) < self._bounds.batch_max:
-            entry = self._queue.popleft()
-            if entry.is_waiting(now_seconds):
-                batch.append(entry)
+            queued = self._queue.popleft()
+            if queued.is_waiting(now_seconds):
+                batch.append(queued)
         return batch
 
-    async def _serve(self, batch: list[_Entry]) -> None:
+    async def _serve(self, batch: list[QueuedCommand]) -> None:
         """Answers every entry of the batch, whatever happens."""
         begun_at = time.monotonic()
-        course, succeeded = _Course(begun_at), False
+        progress, succeeded = BatchProgress(begun_at), False
         try:
-            await self._decide_and_commit(batch, course)
+            await self._decide_and_commit(batch, progress)
             succeeded = True
         except Refusal as refusal:
-            self.kept = None
-            for entry in batch:
-                entry.refuse(refusal)
+            self.cached = None
+            for queued in batch:
+                queued.refuse(refusal)
         except Exception as error:
             # A fault of ours: nobody may be left waiting, and the cached run may be half-changed.
-            self.kept = None
+            self.cached = None
             _log.exception("lane %s failed", self.run_id)
-            for entry in batch:
-                entry.refuse(error)
-        self._tell(batch, course, begun_at, succeeded)
+            for queued in batch:
+                queued.refuse(error)
+        self._report(batch, progress, begun_at, succeeded)
 
-    def _tell(self, batch: list[_Entry], course: _Course, begun_at: float, succeeded: bool) -> None:
-        told = LaneBatch(
+    def _report(self, batch: list[QueuedCommand], progress: BatchProgress, begun_at: float, succeeded: bool) -> None:
+        report = LaneBatch(
             run_id=self.run_id,
-            callers=[entry.caller for entry in batch],
-            queued_at=[entry.queued_at for entry in batch],
+            callers=[queued.caller for queued in batch],
+            queued_at=[queued.queued_at for queued in batch],
             begun_at=begun_at,
-            decided_at=course.decided_at,
+            decided_at=progress.decided_at,
             ended_at=time.monotonic(),
-            committed=course.committed,
+            committed=progress.committed,
             succeeded=succeeded,
-            swaps_lost=course.swaps_lost,
+            swaps_lost=progress.swaps_lost,
             still_waiting=len(self._queue),
-            outcomes=course.outcomes,
+            outcomes=progress.outcomes,
         )
-        self._parts.observer.batch_ended(told)
+        self._parts.observer.batch_ended(report)
 
-    async def _decide_and_commit(self, batch: list[_Entry], course: _Course) -> None:
-        begin, was_cached = time.monotonic(), self.kept is not None
-        kept = await self._current_run()
-        if was_cached and self._has_rival():  # which has most likely committed in the meantime
-            kept = await self._catch_up(kept)
-        elsewhere = await self._look_up(kept, batch)
+    async def _decide_and_commit(self, batch: list[QueuedCommand], progress: BatchProgress) -> None:
+        begin, was_cached = time.monotonic(), self.cached is not None
+        cached = await self._current_run()
+        if was_cached and self._is_contended():  # which has most likely committed in the meantime
+            cached = await self._catch_up(cached)
+        bookings_of_other_runs = await self._load_wanted_bookings(cached, batch)
         for _ in range(self._bounds.commit_attempts_max):
-            answers = self._fold(kept.run, batch, elsewhere)
-            course.decided_at = time.monotonic()
-            if not kept.run.journal:
-                if kept.unsettled or kept.untold:  # a server that ended has left them, and nobody may commit here for long
-                    self._parts.settler.add(kept)
-                if await self._runs.is_newest(kept.run):
+            answers = self._fold(cached.run, batch, bookings_of_other_runs)
+            progress.decided_at = time.monotonic()
+            if not cached.run.change_set:
+                if (
+                    cached.pending_bookings or cached.pending_events
+                ):  # a server that ended has left them, and nobody may commit here for long
+                    self._parts.archive_queue.add(cached)
+                if await self._runs.is_newest(cached.run):
                     return _answer(answers)
             else:
-                journal = kept.run.journal
-                outcome = await self._commit(kept)
+                change_set = cached.run.change_set
+                outcome = await self._commit(cached)
                 if outcome is SwapOutcome.DONE:
-                    course.committed, course.outcomes = True, outcomes_of(journal)
-                    self._turn_seconds = _smoothed(self._turn_seconds, time.monotonic() - begin)
+                    progress.committed, progress.outcomes = True, count_outcomes(change_set)
+                    self._turn_seconds = _moving_average(self._turn_seconds, time.monotonic() - begin)
                     return _answer(answers)
                 if outcome is SwapOutcome.IMPOSSIBLE:
                     raise record_unreadable("train_runs")
                 if outcome is SwapOutcome.DUPLICATE_KEY:
-                    kept.run.undo()
-                    found = await self._bookings.find_many(references_of_requests([entry.command for entry in batch]))
+                    cached.run.undo()
+                    found = await self._bookings.find_many(references_of_requests([queued.command for queued in batch]))
                     _refuse_unreadable(batch, found.unreadable)
-                    elsewhere.update({reference: one for reference, one in found.items() if reference not in kept.run.bookings})
+                    bookings_of_other_runs.update(
+                        {reference: one for reference, one in found.items() if reference not in cached.run.bookings}
+                    )
                     continue
-                course.swaps_lost += 1
+                progress.swaps_lost += 1
             begin = time.monotonic()
-            kept = await self._catch_up(kept)
+            cached = await self._catch_up(cached)
         raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
 
-    def _has_rival(self) -> bool:
-        return time.monotonic() - self._rival_seen < self._bounds.rival_memory_seconds
+    def _is_contended(self) -> bool:
+        return time.monotonic() - self._other_server_seen < self._bounds.contention_memory_seconds
 
-    async def _catch_up(self, kept: KeptRun) -> KeptRun:
+    async def _catch_up(self, cached: CachedRun) -> CachedRun:
         """The run as it is now; notes whether somebody else has committed."""
-        kept.run.undo()
-        before = kept.run.version
-        self.kept = await self._runs.catch_up(kept)
+        cached.run.undo()
+        before = cached.run.version
+        self.cached = await self._runs.catch_up(cached)
         caught_up = await self._current_run()
         if caught_up.run.version != before:
-            self._rival_seen = time.monotonic()
+            self._other_server_seen = time.monotonic()
         return caught_up
 
-    async def _look_up(self, kept: KeptRun, batch: Sequence[_Entry]) -> dict[str, Booking]:
+    async def _load_wanted_bookings(self, cached: CachedRun, batch: Sequence[QueuedCommand]) -> dict[str, Booking]:
         """Has the bookings at hand that the batch's commands may be about; gives those of other runs that are in their way.
 
         What is not at hand and does not rest does not exist: a run's newer bookings are always at hand, until they rest.
         """
-        kept.run.retain(kept.references_at_hand())
-        wanted = [one for entry in batch for one in wanted_references(entry.command) if kept.run.find(one) is None]
-        found = await self._parts.look_ups.find(wanted)
+        cached.run.evict_except(cached.references_to_keep())
+        wanted = [one for queued in batch for one in required_references(queued.command) if cached.run.find(one) is None]
+        found = await self._parts.lookups.find(wanted)
         unreadable = found.unreadable
-        taken = [entry.command for entry in batch if is_reference_taken(entry.command, kept.run, found)]
+        taken = [queued.command for queued in batch if is_first_reference_taken(queued.command, cached.run, found)]
         if taken:  # the references that these requests try next matter as well
             others = await self._bookings.find_many(references_of_requests(taken))
             found, unreadable = Records(found | others), unreadable | others.unreadable
         _refuse_unreadable(batch, unreadable)
-        own = [one for one in found.values() if one.journey.run_id == self.run_id and kept.run.find(one.reference) is None]
-        if any(one.revision > kept.run.version for one in own):  # another server has committed: the run would contradict them
-            kept.run.take_over(own)
-            await self._catch_up(kept)
+        own = [one for one in found.values() if one.journey.run_id == self.run_id and cached.run.find(one.reference) is None]
+        if any(one.revision > cached.run.version for one in own):  # another server has committed: the run would contradict them
+            cached.run.apply_newer(own)
+            await self._catch_up(cached)
         else:
-            kept.run.put_at_hand(own)
+            cached.run.load(own)
         return {reference: one for reference, one in found.items() if one.journey.run_id != self.run_id}
 
-    async def _current_run(self) -> KeptRun:
-        if self.kept is None:
-            self.kept = await self._runs.load(self.run_id)
-        if self.kept is None:
+    async def _current_run(self) -> CachedRun:
+        if self.cached is None:
+            self.cached = await self._runs.load(self.run_id)
+        if self.cached is None:
             raise run_not_found(self.run_id)
-        return self.kept
+        return self.cached
 
     def _fold(
-        self, run: TrainRun, batch: list[_Entry], elsewhere: dict[str, Booking]
-    ) -> list[tuple[_Entry, Outcome | Refusal]]:
+        self, run: TrainRun, batch: list[QueuedCommand], bookings_of_other_runs: dict[str, Booking]
+    ) -> list[tuple[QueuedCommand, Outcome | Refusal]]:
         """Decides everyone who still waits, in order."""
         now, now_seconds = self._parts.clock(), time.monotonic()
-        tidy(run, now)
-        answers: list[tuple[_Entry, Outcome | Refusal]] = []
-        for entry in batch:
-            if not entry.is_waiting(now_seconds):
+        expire_due(run, now)
+        answers: list[tuple[QueuedCommand, Outcome | Refusal]] = []
+        for queued in batch:
+            if not queued.is_waiting(now_seconds):
                 continue
             try:
-                answers.append((entry, decide(run, entry.command, now, elsewhere)))
+                answers.append((queued, decide(run, queued.command, now, bookings_of_other_runs)))
             except Refusal as refusal:
-                answers.append((entry, refusal))
+                answers.append((queued, refusal))
         return answers
 
-    async def _commit(self, kept: KeptRun) -> SwapOutcome:
-        settler, unsettled_max = self._parts.settler, self._bounds.unsettled_max
-        await settler.wait_for_room(kept, max(0, unsettled_max - len(kept.run.journal.bookings)))
-        if not self._has_rival():
-            kept.adopt_carried()
+    async def _commit(self, cached: CachedRun) -> SwapOutcome:
+        archive_queue, pending_bookings_max = self._parts.archive_queue, self._bounds.pending_bookings_max
+        await archive_queue.wait_for_room(cached, max(0, pending_bookings_max - len(cached.run.change_set.bookings)))
+        if not self._is_contended():
+            cached.adopt_foreign()
         begin = time.monotonic()
-        outcome = await self._parts.commits.commit(kept)
-        self._commit_seconds = _smoothed(self._commit_seconds, time.monotonic() - begin)
+        outcome = await self._parts.commits.commit(cached)
+        self._commit_seconds = _moving_average(self._commit_seconds, time.monotonic() - begin)
         if outcome is SwapOutcome.DONE:
-            settler.add(kept, has_rival=self._has_rival())
+            archive_queue.add(cached, is_contended=self._is_contended())
         return outcome
 
     async def _pause(self, batch_size: int) -> None:
         """Leaves a rival the time for a turn of its own, or lets a crowd gather; a lone caller never waits here."""
-        if self._has_rival():
-            pause_seconds = self._bounds.rival_pause_turns * self._turn_seconds
+        if self._is_contended():
+            pause_seconds = self._bounds.contention_pause_turns * self._turn_seconds
         elif batch_size >= self._bounds.gather_from:
             pause_seconds = self._bounds.gather_commits * self._commit_seconds
         else:
@@ -318,32 +308,32 @@ class Lane:
         await asyncio.sleep(min(pause_seconds, self._bounds.pause_seconds_max))
 
 
-def _smoothed(average: float, latest: float) -> float:
+def _moving_average(average: float, latest: float) -> float:
     return 0.8 * average + 0.2 * latest
 
 
-def _answer(answers: list[tuple[_Entry, Outcome | Refusal]]) -> None:
-    for entry, outcome in answers:
-        if entry.answer.done():
+def _answer(answers: list[tuple[QueuedCommand, Outcome | Refusal]]) -> None:
+    for queued, outcome in answers:
+        if queued.answer.done():
             continue
         if isinstance(outcome, Refusal):
-            entry.answer.set_exception(outcome)
+            queued.answer.set_exception(outcome)
         else:
-            entry.answer.set_result(outcome)
+            queued.answer.set_result(outcome)
 
 
-def _refuse_unreadable(batch: Sequence[_Entry], unreadable: frozenset[str]) -> None:
+def _refuse_unreadable(batch: Sequence[QueuedCommand], unreadable: frozenset[str]) -> None:
     """Refuse whoever asks for a booking that cannot be read; the others of the batch go on."""
-    for entry in batch if unreadable else ():
-        asked = (*wanted_references(entry.command), *references_of_requests([entry.command]))
+    for queued in batch if unreadable else ():
+        asked = (*required_references(queued.command), *references_of_requests([queued.command]))
         if unreadable.intersection(asked):
-            entry.refuse(record_unreadable("bookings"))
+            queued.refuse(record_unreadable("bookings"))
 
 
 class Lanes:
     """All lanes of this server; those used longest ago give up their cached run when the cache is full."""
 
-    def __init__(self, parts: LaneParts) -> None:
+    def __init__(self, parts: LaneResources) -> None:
         self._parts = parts
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._cached_passengers = 0
@@ -352,7 +342,7 @@ class Lanes:
         """Has the command decided in the lane of its run; see `Lane.submit`."""
         lane = self._lanes.get(run_id)
         if lane is None:
-            lane = self._lanes[run_id] = Lane(run_id, self._parts, self._make_room)
+            lane = self._lanes[run_id] = Lane(run_id, self._parts, self._evict_idle)
         self._lanes.move_to_end(run_id)
         return lane.submit(command, deadline)
 
@@ -364,28 +354,30 @@ class Lanes:
         """Waits until every lane is idle."""
         for lane in list(self._lanes.values()):
             await lane.join()
-        await self._parts.settler.join()
+        await self._parts.archive_queue.join()
 
-    def _make_room(self, lane: Lane) -> None:
+    def _evict_idle(self, lane: Lane) -> None:
         """Counts what a lane that has become idle keeps, and forgets idle lanes, oldest first, until all that is kept fits."""
-        self._count(lane, _cached_passengers(lane))
-        if lane.kept is None:
+        self._set_cached_passengers(lane, _cached_passengers(lane))
+        if lane.cached is None:
             del self._lanes[lane.run_id]
         if self._cached_passengers <= self._parts.bounds.cached_passengers_max:
             return
         for oldest in [one for one in self._lanes.values() if one.is_idle]:
-            self._count(oldest, 0)
+            self._set_cached_passengers(oldest, 0)
             del self._lanes[oldest.run_id]
             if self._cached_passengers <= self._parts.bounds.cached_passengers_max:
                 return
 
-    def _count(self, lane: Lane, passengers: int) -> None:
-        self._cached_passengers += passengers - lane.counted_passengers
-        lane.counted_passengers = passengers
+    def _set_cached_passengers(self, lane: Lane, passengers: int) -> None:
+        self._cached_passengers += passengers - lane.cached_passengers
+        lane.cached_passengers = passengers
 
 
 def _cached_passengers(lane: Lane) -> int:
     """How many passengers a cached run takes the memory of: seats take about a hundredth of one each, and the rest ten."""
-    if lane.kept is None:
+    if lane.cached is None:
         return 0
-    return len(lane.kept.run.travellers.references) + 10 + sum(section.size for section in lane.kept.run.sections) // 100
+    return (
+        len(lane.cached.run.passenger_index.references) + 10 + sum(section.size for section in lane.cached.run.sections) // 100
+    )

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
-class SharedStatement(Generic[Asked, Answer]):
+class SharedStatement(Generic[ItemT, ResultT]):
     """Asks for many at a time, at most `batch_max`, with at most `statements_max` statements under way.
 
     `ask` gives an answer for each of those asked for, in their order. What it raises is raised for all of them.
@@ -23,7 +23,7 @@ class SharedStatement(Generic[Asked, Answer]):
     def __init__(
         self,
         name: str,
-        ask: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]],
+        ask: Callable[[Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
         *,
         batch_max: int,
         statements_max: int = 1,
@@ -31,13 +31,13 @@ class SharedStatement(Generic[Asked, Answer]):
         self._name = name
         self._ask = ask
         self._batch_max, self._statements_max = batch_max, statements_max
-        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()  # or nobody would keep them
 
-    async def ask(self, one: Asked) -> Answer:
+    async def ask(self, one: ItemT) -> ResultT:
         """The answer for one. The statement begins after the call."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, answer))
         if self._under_way < self._statements_max:
             self._under_way += 1
@@ -60,7 +60,7 @@ class SharedStatement(Generic[Asked, Answer]):
             # In the same step: whoever asks next must not count on this task, which looks no more.
             self._under_way -= 1
 
-    async def _answer(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, batch: list[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
         try:
             answers = await self._ask([one for one, _ in batch])
         except Exception as error:  # everybody who waits is to know

@@ -22,7 +22,7 @@ import httpx
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from standardwebhooks import Webhook as Signer
 
-from app.domain.webhooks import Outcome, OutcomeKind, Webhook, signing_secrets
+from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook, signing_secrets
 from app.notifications.addresses import Resolve, SystemResolver
 from app.notifications.cloud_events import CONTENT_TYPE
 from app.notifications.http_transport import FAILURES, CheckedConnections, CheckedTransport, failure_text
@@ -114,7 +114,7 @@ class WebhookSender:
         await self._client.aclose()
         self._names.close()
 
-    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> Outcome:
+    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome:
         """Sends an event (CloudEvents in JSON) once. Whatever goes wrong outside is an outcome; nothing is raised for it.
 
         Waits for its turn among `sends_max`; `now` is the time of the attempt, which receivers compare with their clocks.
@@ -143,20 +143,20 @@ class WebhookSender:
                     break
 
 
-def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:
+def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> SendOutcome:
     """What an answer means. `headers` are by lower-case name, `body` is its beginning; Retry-After may count from `now`."""
     detail = _shortened(body.decode(errors="replace"))
     if 200 <= status <= 299:
-        return Outcome(OutcomeKind.DELIVERED, status, detail)
+        return SendOutcome(OutcomeKind.DELIVERED, status, detail)
     if status == _GONE:
-        return Outcome(OutcomeKind.GONE, status, detail)
+        return SendOutcome(OutcomeKind.GONE, status, detail)
     if 300 <= status <= 399:
         detail = _shortened(f"redirects are not followed; to {headers.get('location', 'nowhere')}")
-    return Outcome(OutcomeKind.FAILED, status, detail, _retry_after_seconds(headers.get("retry-after", ""), now))
+    return SendOutcome(OutcomeKind.FAILED, status, detail, _retry_after_seconds(headers.get("retry-after", ""), now))
 
 
-def _no_answer(failure: str) -> Outcome:
-    return Outcome(OutcomeKind.FAILED, detail=_shortened(failure))
+def _no_answer(failure: str) -> SendOutcome:
+    return SendOutcome(OutcomeKind.FAILED, detail=_shortened(failure))
 
 
 def _retry_after_seconds(text: str, now: datetime) -> float:

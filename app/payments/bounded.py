@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AskingBounds:
+class RetryBounds:
     """The bounds. A caller waits at most attempts_max * (timeout_seconds + delay_seconds_max).
 
     The delay before the second try is up to `delay_seconds`, and doubles with each further one up to `delay_seconds_max`. A
@@ -36,7 +36,7 @@ class AskingBounds:
     delay_seconds_max: float = 2.0
 
 
-def next_delay_seconds(bounds: AskingBounds, failed: int, chance: float, error: ProviderUnavailable) -> float | None:
+def next_delay_seconds(bounds: RetryBounds, failed: int, chance: float, error: ProviderUnavailable) -> float | None:
     """How long to wait before the next try, or None when there is to be none.
 
     `failed` is the number of tries that failed, `error` the last one's, `chance` is in [0, 1). The delay is that part of the
@@ -55,7 +55,7 @@ class BoundedProvider:
     def __init__(
         self,
         inner: Provider,
-        bounds: AskingBounds,
+        bounds: RetryBounds,
         *,
         chance: Callable[[], float] = _by_chance,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -80,9 +80,9 @@ class BoundedProvider:
         """As the provider inside."""
         return self._inner.amounts
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         """As the provider says."""
-        return self._inner.is_certain(token)
+        return self._inner.can_defer(token)
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         """As the provider inside, within the bounds."""

@@ -1,6 +1,6 @@
 """The default provider: money is held, taken and given back in Seatline's own ledger, and no outside service is asked.
 
-Belongs here: what the ledger answers, and the tokens that make it say no. Does not: where entries are kept (`LedgerBook` says
+Belongs here: what the ledger answers, and the tokens that make it say no. Does not: where entries are kept (`LedgerStore` says
 what it takes; `app/store/ledger.py` is one).
 
 A token is not needed: any that begins with a letter and goes on with letters, digits, "-" and "_" pays, and so does none. What
@@ -28,7 +28,7 @@ from app.domain.amounts import ANY_AMOUNT
 from app.domain.ledger import EntryFault, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal
-from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_askable
+from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_valid_request
 
 NAME = "ledger"
 
@@ -53,7 +53,7 @@ _FAULTS: Mapping[str, tuple[EntryFault, ...]] = {
 _FIRST_STATES: Mapping[str, EntryState] = {DECLINES: EntryState.DECLINED, FAILS_ONCE: EntryState.UNANSWERED}
 
 
-class LedgerBook(Protocol):
+class LedgerStore(Protocol):
     """Where entries are kept. Each change is one atomic step, and safe to repeat.
 
     While the book cannot be reached, each refuses DATABASE_UNAVAILABLE; then the change may have been made or not.
@@ -97,39 +97,39 @@ class LedgerProvider:
     needs_token = False
     amounts = ANY_AMOUNT
 
-    def __init__(self, book: LedgerBook) -> None:
-        self._book = book
+    def __init__(self, ledger_store: LedgerStore) -> None:
+        self._ledger_store = ledger_store
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         """Without a token there is nothing that could fail: nobody outside is asked."""
         return not token
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         """Records that the amount is held. Metadata is not kept: here the entry's key leads to all there is to know."""
-        require_askable(key, amount)
+        require_valid_request(key, amount)
         if _TOKEN.fullmatch(token) is None:
             raise Declined("no means of payment has such a token")
         if token == TIMES_OUT:
             raise ProviderUnavailable("the ledger was told to give no answer")
         state = _FIRST_STATES.get(token, EntryState.AUTHORIZED)
         entry = LedgerEntry(key, amount, token, description, state, faults=_FAULTS.get(token, ()))
-        with _outage_is_no_answer():
-            known = await self._book.add(entry)
+        with _translate_outages():
+            known = await self._ledger_store.add(entry)
             if known is None and (state is EntryState.UNANSWERED or token == SUCCEEDS_LATE):
                 raise ProviderUnavailable("the ledger was told to give no answer once")
             if known is not None and (known.amount, known.token) != (amount, token):
                 raise Rejected("the key stands for another authorization")
             if known is not None and known.state is EntryState.UNANSWERED:
-                await self._book.answer(key)
+                await self._ledger_store.answer(key)
         if state is EntryState.DECLINED:
             raise Declined("the card was declined")
         return key
 
     async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
         """Records that the amount was taken. Asked for again under any key, the same capture is done already."""
-        require_askable(key, amount)
-        with _outage_is_no_answer():
-            if await self._book.capture(authorization_id, amount):
+        require_valid_request(key, amount)
+        with _translate_outages():
+            if await self._ledger_store.capture(authorization_id, amount):
                 return
             entry = await self._fail_once(authorization_id, EntryFault.CAPTURE_ONCE)
         if entry.state is EntryState.CAPTURED and Money(entry.captured_minor, entry.amount.currency) == amount:
@@ -141,9 +141,9 @@ class LedgerProvider:
 
     async def void(self, key: str, authorization_id: str) -> None:
         """Records that nothing is held any more."""
-        require_askable(key)
-        with _outage_is_no_answer():
-            if await self._book.void(authorization_id):
+        require_valid_request(key)
+        with _translate_outages():
+            if await self._ledger_store.void(authorization_id):
                 return
             entry = await self._fail_once(authorization_id, EntryFault.VOID_ONCE)
         if entry.state is EntryState.VOIDED:
@@ -154,9 +154,9 @@ class LedgerProvider:
 
     async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
         """Records that the amount was given back."""
-        require_askable(key, amount)
-        with _outage_is_no_answer():
-            if await self._book.refund(authorization_id, key, amount):
+        require_valid_request(key, amount)
+        with _translate_outages():
+            if await self._ledger_store.refund(authorization_id, key, amount):
                 return key
             entry = await self._fail_once(authorization_id, EntryFault.REFUND_ONCE)
         for refund in entry.refunds:
@@ -171,13 +171,13 @@ class LedgerProvider:
 
     async def close(self) -> None:
         """Waits until nothing is under way."""
-        await self._book.join()
+        await self._ledger_store.join()
 
     async def _fail_once(self, authorization_id: str, fault: EntryFault) -> LedgerEntry:
         """The entry, unless the fault was to happen: then it happens now."""
-        if await self._book.take_fault(authorization_id, fault):
+        if await self._ledger_store.take_fault(authorization_id, fault):
             raise ProviderUnavailable("the ledger was told to give no answer once")
-        entry = await self._book.find(authorization_id)
+        entry = await self._ledger_store.find(authorization_id)
         if entry is None:
             raise Rejected("there is no such authorization")
         return entry
@@ -193,7 +193,7 @@ def _changed_meanwhile(entry: LedgerEntry) -> ProviderUnavailable:
 
 
 @contextmanager
-def _outage_is_no_answer() -> Iterator[None]:
+def _translate_outages() -> Iterator[None]:
     try:
         yield
     except Refusal as refusal:

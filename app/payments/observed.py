@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from app.domain.amounts import AmountRules
 from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome
-from app.payments.provider import PaymentError, Provider, outcome_of
+from app.payments.provider import PaymentError, Provider, attempt_outcome
 
 Answer = TypeVar("Answer")
 
@@ -43,9 +43,9 @@ class ObservedProvider:
         """As the provider inside."""
         return self._inner.amounts
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         """As the provider inside."""
-        return self._inner.is_certain(token)
+        return self._inner.can_defer(token)
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         """As the provider inside."""
@@ -72,7 +72,7 @@ class ObservedProvider:
         try:
             answer = await answering
         except PaymentError as error:
-            self._observer.asked(kind, outcome_of(error), self._timer() - begun_at)
+            self._observer.asked(kind, attempt_outcome(error), self._timer() - begun_at)
             raise
         self._observer.asked(kind, AttemptOutcome.DONE, self._timer() - begun_at)
         return answer

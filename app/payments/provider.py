@@ -79,7 +79,7 @@ class Provider(Protocol):
     def amounts(self) -> AmountRules:
         """Which amounts it can take and give back. What these rules allow is never Rejected for its amount."""
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         """Whether an authorization with this token cannot fail, so that it may as well be asked for after the sale."""
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
@@ -98,7 +98,7 @@ class Provider(Protocol):
         """Frees connections. Nothing may be asked afterwards."""
 
 
-def outcome_of(error: PaymentError) -> AttemptOutcome:
+def attempt_outcome(error: PaymentError) -> AttemptOutcome:
     """What an error says of what was asked, as payments record it."""
     match error:
         case Declined():
@@ -108,7 +108,7 @@ def outcome_of(error: PaymentError) -> AttemptOutcome:
     return AttemptOutcome.FAILED
 
 
-def require_askable(key: str, amount: Money | None = None) -> None:
+def require_valid_request(key: str, amount: Money | None = None) -> None:
     """Raises Rejected for a key or an amount that no provider takes."""
     if _KEY.fullmatch(key) is None:
         raise Rejected("a key has 1 to 200 letters, digits and . _ : / # -")

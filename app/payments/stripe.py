@@ -29,9 +29,9 @@ import stripe
 from pydantic import SecretStr
 
 from app.domain.money import Money
-from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_askable
+from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_valid_request
 from app.payments.stripe_amounts import STRIPE_AMOUNTS, stripe_amount
-from app.payments.stripe_wire import HttpConnections, SavedFault, WrongState, answers_translated
+from app.payments.stripe_wire import HttpConnections, SavedFault, WrongState, translate_errors
 
 NAME = "stripe"
 # What parameters mean and how answers look changes with Stripe's version; the tests stand on this one.
@@ -77,17 +77,17 @@ class StripeProvider:
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         """No card is."""
         return False
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         """Creates an intent that holds the amount."""
-        require_askable(key, amount)
+        require_valid_request(key, amount)
         if not token:
             raise Declined("a token of a means of payment is needed")
         try:
-            with answers_translated():
+            with translate_errors():
                 intent = await self._intents.create_async(
                     {
                         "amount": stripe_amount(amount),
@@ -111,10 +111,10 @@ class StripeProvider:
 
     async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
         """Captures the intent with that amount."""
-        require_askable(key, amount)
+        require_valid_request(key, amount)
         captured = stripe_amount(amount)
         try:
-            with answers_translated():
+            with translate_errors():
                 intent = await self._intents.capture_async(
                     authorization_id, {"amount_to_capture": captured}, {"idempotency_key": key}
                 )
@@ -127,9 +127,9 @@ class StripeProvider:
 
     async def void(self, key: str, authorization_id: str) -> None:
         """Cancels the intent."""
-        require_askable(key)
+        require_valid_request(key)
         try:
-            with answers_translated():
+            with translate_errors():
                 intent = await self._intents.cancel_async(authorization_id, {}, {"idempotency_key": key})
         except (WrongState, SavedFault):
             intent = await self._read(authorization_id)
@@ -140,14 +140,14 @@ class StripeProvider:
 
     async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
         """Finds or creates the refund."""
-        require_askable(key, amount)
-        with answers_translated():
+        require_valid_request(key, amount)
+        with translate_errors():
             listed = await self._refunds.list_async({"payment_intent": authorization_id, "limit": _REFUNDS_MAX})
         ours = [one for one in listed.data if one.metadata is not None and one.metadata.to_dict().get(KEY_METADATA) == key]
         for refund in ours:
             if refund.status not in _FAILED_REFUND:
                 return _done_refund(refund, amount)
-        with answers_translated():
+        with translate_errors():
             refund = await self._refunds.create_async(
                 {"payment_intent": authorization_id, "amount": stripe_amount(amount), "metadata": {KEY_METADATA: key}},
                 # After a refund that has failed, the answer to its key is still what it was then.
@@ -176,12 +176,12 @@ class StripeProvider:
         raise Declined("the card was declined")
 
     async def _read(self, authorization_id: str) -> stripe.PaymentIntent:
-        with answers_translated():
+        with translate_errors():
             return await self._intents.retrieve_async(authorization_id)
 
     async def _search(self, key: str) -> stripe.PaymentIntent | None:
         """The intent that was made under that key. Stripe finds an intent a minute after it was made, in bad times an hour."""
-        with answers_translated():
+        with translate_errors():
             found = await self._intents.search_async({"query": f"metadata['{KEY_METADATA}']:'{key}'", "limit": 1})
         return found.data[0] if found.data else None
 

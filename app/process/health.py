@@ -74,7 +74,7 @@ class Health:
         if available != self.is_available:
             _log.log(logging.INFO if available else logging.ERROR, "database %s", "answers" if available else "is away")
         self.is_available = available
-        await self._tell()
+        await self._publish_status()
 
     async def set_full(self, full: bool) -> None:
         """There are as many connections as may be, so that whoever comes now is turned away; or no longer."""
@@ -85,14 +85,14 @@ class Health:
         else:
             _log.info("connections are taken again")
         self._is_full = full
-        await self._tell()
+        await self._publish_status()
 
     async def drain(self) -> None:
         """Clients are to leave."""
         self._is_draining = True
-        await self._tell()
+        await self._publish_status()
 
-    async def _tell(self) -> None:
+    async def _publish_status(self) -> None:
         status = _SERVING if self.is_ready else _NOT_SERVING
         for name in self._names:
             await self.servicer.set(name, status)

@@ -19,7 +19,7 @@ _PORTS_TRIED_MAX = 50
 _PORT_MAX = 65_535
 
 
-def why_not_listening(host: str, port: int) -> str | None:
+def find_listen_problem(host: str, port: int) -> str | None:
     """Why nothing can listen on the port of any address of the host, for people; None where something can.
 
     A port that is taken on one of several addresses is taken: callers of that address would reach somebody else.
@@ -28,9 +28,9 @@ def why_not_listening(host: str, port: int) -> str | None:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         return f"the name {host} has no address"
-    reasons = [_why_not(family, address) for family, _, _, _, address in found]
+    reasons = [_listen_errno(family, address) for family, _, _, _, address in found]
     if any(reason == errno.EADDRINUSE for reason in reasons):
-        return f"port {port} is in use{_by_whom(port)}"
+        return f"port {port} is in use{_describe_listener(port)}"
     if None in reasons:
         return None
     if errno.EACCES in reasons:
@@ -38,13 +38,13 @@ def why_not_listening(host: str, port: int) -> str | None:
     return f"{host} is no address of this machine"
 
 
-def free_port_above(host: str, port: int) -> int | None:
+def find_free_port_above(host: str, port: int) -> int | None:
     """The next port that could be listened on at the moment; None where none of the next ones can."""
     ports = range(port + 1, min(port + _PORTS_TRIED_MAX, _PORT_MAX) + 1)
-    return next((other for other in ports if why_not_listening(host, other) is None), None)
+    return next((other for other in ports if find_listen_problem(host, other) is None), None)
 
 
-def _why_not(family: int, address: tuple[Any, ...]) -> int | None:
+def _listen_errno(family: int, address: tuple[Any, ...]) -> int | None:
     """The error number of listening there; None where that succeeds."""
     try:
         with closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
@@ -56,7 +56,7 @@ def _why_not(family: int, address: tuple[Any, ...]) -> int | None:
     return None
 
 
-def _by_whom(port: int) -> str:
+def _describe_listener(port: int) -> str:
     """ " by process 12 (python -m http.server)"; without a name where the operating system does not tell."""
     inodes = {inode for table in _TABLES for inode in listening_inodes(_text_of(Path("/proc/net") / table), port)}
     for process in _processes_with(inodes):

@@ -1,4 +1,4 @@
-"""Measuring: what this process measures of itself, and where it shows it.
+"""ProcessMetrics: what this process measures of itself, and where it shows it.
 
 Belongs here: which parts of the application are measured by what, the page's address, and looking at the event loop. Does not:
 what is measured (`app/telemetry`).
@@ -24,16 +24,16 @@ from app.telemetry.metrics.calls import CallMetrics
 from app.telemetry.metrics.database import DatabaseMetrics
 from app.telemetry.metrics.families import Metrics
 from app.telemetry.metrics.lanes import LaneMetrics
-from app.telemetry.metrics.port import MetricsPage
+from app.telemetry.metrics.port import MetricsPort
 from app.telemetry.metrics.work import PaymentMetrics, WorkMetrics
 
 _log = logging.getLogger(__name__)
 
 # A look costs some ten microseconds. What holds up the loop for longer than this is seen at once, what is shorter by chance.
-_LOOK_SECONDS = 0.25
+_LOOP_SAMPLE_SECONDS = 0.25
 
 
-class Measuring:
+class ProcessMetrics:
     """The metrics of a process, shown on a page of their own from `start` until `stop`.
 
     Each server makes one: its port answers before the database does. Nothing is ready until `watch` has said what to ask.
@@ -48,7 +48,7 @@ class Measuring:
         self._available = metrics.gauge("seatline_database_available")
         self._unreadable = metrics.counters("seatline_unreadable_records_total", sorted(NOUNS))
         self._is_ready: Callable[[], bool] = lambda: False
-        self._page = MetricsPage(metrics.registry, lambda: self._is_ready())  # noqa: PLW0108 - `watch` changes it
+        self._page = MetricsPort(metrics.registry, lambda: self._is_ready())  # noqa: PLW0108 - `watch` changes it
         self._task: asyncio.Task[None] | None = None
         self._is_watching = False
 
@@ -83,9 +83,9 @@ class Measuring:
         unreadable_records.watch(self._count_unreadable)
         self._is_watching = True
         self._available.set_function(lambda: float(is_available()))
-        self._task = asyncio.create_task(self._look(lanes), name="look at the event loop")
+        self._task = asyncio.create_task(self._sample_loop(lanes), name="look at the event loop")
 
-    def watched(self, provider: Provider) -> Provider:
+    def observe_provider(self, provider: Provider) -> Provider:
         """The payment provider, measured."""
         return ObservedProvider(provider, self._payments)
 
@@ -103,12 +103,12 @@ class Measuring:
     def _count_unreadable(self, collection: str) -> None:
         self._unreadable[collection].inc()
 
-    async def _look(self, lanes: Lanes) -> None:
+    async def _sample_loop(self, lanes: Lanes) -> None:
         loop = asyncio.get_running_loop()
         while True:
             begin = loop.time()
-            await asyncio.sleep(_LOOK_SECONDS)
-            self._delay_seconds.observe(max(0.0, loop.time() - begin - _LOOK_SECONDS))
+            await asyncio.sleep(_LOOP_SAMPLE_SECONDS)
+            self._delay_seconds.observe(max(0.0, loop.time() - begin - _LOOP_SAMPLE_SECONDS))
             self.lanes.show_load(*lanes.load())
 
 

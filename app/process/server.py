@@ -23,10 +23,16 @@ import grpc
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod
 from app.process.bootstrap import StartError, grpc_options, lane_bounds, open_database, provider_of, tracing_of
-from app.process.connections import connections_that_fit, connections_to, is_full, raise_descriptor_limit, take_no_more
+from app.process.connections import (
+    count_connections,
+    is_at_connection_limit,
+    limit_connections,
+    raise_descriptor_limit,
+    stop_accepting,
+)
 from app.process.health import Health
-from app.process.listening import why_not_listening
-from app.process.metrics import Measuring
+from app.process.listening import find_listen_problem
+from app.process.metrics import ProcessMetrics
 from app.rpc.guard import Guard, GuardedServer
 from app.rpc.open_services import OpenGuard, add_open_services
 from app.rpc.servicers import add_services, method_names
@@ -34,12 +40,12 @@ from app.store.driver import Client, Database
 from app.store.indexes import make_indexes
 from app.store.ping import ping
 from app.store.store import Store, open_store
-from app.telemetry.logs.calls import LoggedCalls
+from app.telemetry.logs.calls import CallLogger
 from app.telemetry.logs.format import configure_logging
-from app.telemetry.observers import calls_seen_by, lanes_seen_by
+from app.telemetry.observers import combine_call_observers, combine_lane_observers
 from app.usecases.bookings import BookingUseCases
 from app.usecases.jobs import JobUseCases
-from app.usecases.payments import Paying
+from app.usecases.payments import BookingPayments
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
 from app.usecases.webhooks import WebhookUseCases
@@ -64,13 +70,13 @@ _SCHEDULING = getattr(os, "SCHED_BATCH", None)  # Linux
 # gRPC lets connections become up to a tenth older or younger than told, so that they do not end together.
 _AGE_SPREAD = 1.1
 # Leaving takes the client a round trip, and the calls that it has under way.
-_LEAVING_SECONDS = 1.0
-_LOOK_SECONDS = 0.05
+_DISCONNECT_SECONDS = 1.0
+_DISCONNECT_POLL_SECONDS = 0.05
 # How late the event loop may be without a word: callers notice half a second.
 _LOOP_DELAY_SECONDS_MAX = 0.5
 
 
-def present_moment() -> datetime:
+def utc_now() -> datetime:
     """Now, in UTC and whole milliseconds, which is what MongoDB keeps."""
     return _moment(time.time_ns() // 1_000_000)
 
@@ -85,23 +91,23 @@ class Server:
     """A running server. Made by `start`; `port` is the one it listens on."""
 
     def __init__(
-        self, settings: Settings, client: Client, embedded: EmbeddedMongod | None, measuring: Measuring | None = None
+        self, settings: Settings, client: Client, embedded: EmbeddedMongod | None, measuring: ProcessMetrics | None = None
     ) -> None:
-        self._settings, self._client, self._embedded, self._measuring = settings, client, embedded, measuring
+        self._settings, self._client, self._embedded, self._process_metrics = settings, client, embedded, measuring
         self.database: Database = client[settings.mongodb_database]
         self._tracing = tracing_of(settings)
-        self._logged_calls = LoggedCalls(settings.log_call_lines_per_second_max)
+        self._call_logger = CallLogger(settings.log_call_lines_per_second_max)
         self.store: Store = open_store(
             self.database,
-            present_moment,
+            utc_now,
             lane_bounds(settings),
             jobs_kept_seconds=settings.job_kept_seconds,
-            observer=lanes_seen_by([one.lanes for one in (self._tracing, measuring) if one is not None]),
+            observer=combine_lane_observers([one.lanes for one in (self._tracing, measuring) if one is not None]),
         )
-        self.provider = provider_of(settings, self.database, present_moment)
+        self.provider = provider_of(settings, self.database, utc_now)
         if measuring is not None:
-            self.provider = measuring.watched(self.provider)
-        self.paying = Paying(self.store, self.provider, present_moment, time.monotonic)
+            self.provider = measuring.observe_provider(self.provider)
+        self.paying = BookingPayments(self.store, self.provider, utc_now, time.monotonic)
         self._work: BackgroundWork | None = None
         self.port = 0
         self._has_indexes = False
@@ -112,22 +118,24 @@ class Server:
             request_seconds_max=settings.request_seconds_max,
             is_available=lambda: self._health.is_available,
             # What is first begins first and ends last: the others find its span to be the current one.
-            observer=calls_seen_by([*(one.calls for one in (self._tracing, measuring) if one is not None), self._logged_calls]),
+            observer=combine_call_observers(
+                [*(one.calls for one in (self._tracing, measuring) if one is not None), self._call_logger]
+            ),
         )
         own_connections = settings.mongodb_connections_max + settings.webhook_sends_max
-        self._connections_max = connections_that_fit(settings.connections_max, own_connections)
+        self._connections_max = limit_connections(settings.connections_max, own_connections)
         self._grpc = grpc.aio.server(options=grpc_options(settings, self._connections_max))
         services = add_services(
             GuardedServer(self._grpc, self._guard.around),
-            BookingUseCases(self.store, self.paying, present_moment),
-            TrainUseCases(self.store, present_moment, self.paying.amounts),
-            UserUseCases(self.store, present_moment),
-            WebhookUseCases(self.store, present_moment, allow_private_addresses=settings.webhook_allow_private_addresses),
-            JobUseCases(self.store, present_moment),
+            BookingUseCases(self.store, self.paying, utc_now),
+            TrainUseCases(self.store, utc_now, self.paying.amounts),
+            UserUseCases(self.store, utc_now),
+            WebhookUseCases(self.store, utc_now, allow_private_addresses=settings.webhook_allow_private_addresses),
+            JobUseCases(self.store, utc_now),
             settings.call_seconds_max,
         )
         self._health = Health(services)
-        open_guard = OpenGuard(settings.request_seconds_max, self._logged_calls)
+        open_guard = OpenGuard(settings.request_seconds_max, self._call_logger)
         add_open_services(self._grpc, open_guard, self._health.servicer, services)
         if measuring is not None:
             measuring.watch(self.store.lanes, lambda: self._health.is_available, lambda: self._health.is_ready)
@@ -152,7 +160,7 @@ class Server:
 
         Its metrics name the methods it answers, once it `will_serve`: who watches tells servers from workers by them.
         """
-        measuring, embedded = await Measuring.start(settings, method_names() if will_serve else ()), None
+        measuring, embedded = await ProcessMetrics.start(settings, method_names() if will_serve else ()), None
         try:
             if client is None:
                 client, embedded = await open_database(settings, measuring.database if measuring else None)
@@ -165,7 +173,7 @@ class Server:
     @property
     def metrics_port(self) -> int:
         """Where metrics are shown; 0 where they are not."""
-        return self._measuring.port if self._measuring else 0
+        return self._process_metrics.port if self._process_metrics else 0
 
     @property
     def embedded_uri(self) -> str | None:
@@ -178,12 +186,12 @@ class Server:
         try:
             self.port = self._grpc.add_insecure_port(self._settings.listen)
         except RuntimeError as error:
-            raise StartError(f"cannot listen on {self._settings.listen}: {_why_not_listening(self._settings)}") from error
+            raise StartError(f"cannot listen on {self._settings.listen}: {_describe_listen_problem(self._settings)}") from error
         if self._tracing is not None:
-            self._tracing.calls.listen_on(self._settings.listen_host, self.port)
+            self._tracing.calls.set_server_address(self._settings.listen_host, self.port)
         await self._grpc.start()
         if self._settings.with_worker:
-            self.start_work()
+            self.start_worker()
         self._check_database_from_now_on()
         self._tasks.append(asyncio.create_task(_every(self._settings.health_interval_seconds, self._check_connections)))
 
@@ -195,33 +203,33 @@ class Server:
         await self._health.drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
         await self._health.servicer.end_watches()
-        await self._let_clients_leave(hurried or asyncio.Event())
+        await self._await_disconnects(hurried or asyncio.Event())
         await self._health.servicer.end_watches()
         await self._grpc.stop(self._settings.drain_seconds)
         await self.end_work()
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
 
-    async def _let_clients_leave(self, hurried: asyncio.Event) -> None:
+    async def _await_disconnects(self, hurried: asyncio.Event) -> None:
         """Takes no more connections, and returns once there are none any more, or once all have been asked to go."""
         if not self.port:
             return
-        take_no_more(self.port)
+        stop_accepting(self.port)
         age = self._settings.connection_seconds_max
-        end = time.monotonic() + (age * _AGE_SPREAD + _LEAVING_SECONDS if age else 0)
-        while time.monotonic() < end and not hurried.is_set() and connections_to(self.port) != 0:
+        end = time.monotonic() + (age * _AGE_SPREAD + _DISCONNECT_SECONDS if age else 0)
+        while time.monotonic() < end and not hurried.is_set() and count_connections(self.port) != 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(hurried.wait(), _LOOK_SECONDS)
+                await asyncio.wait_for(hurried.wait(), _DISCONNECT_POLL_SECONDS)
 
-    def start_work(self) -> None:
+    def start_worker(self) -> None:
         """Begins the worker's part in this process."""
         from app.process.worker import BackgroundWork  # noqa: PLC0415 - its HTTP client takes memory that other servers can spare
 
-        observer = self._measuring.work if self._measuring else None
-        self._work = BackgroundWork(self.store, self.paying, present_moment, self._settings, observer)
+        observer = self._process_metrics.work if self._process_metrics else None
+        self._work = BackgroundWork(self.store, self.paying, utc_now, self._settings, observer)
         self._work.start()
 
-    async def stop_work(self) -> None:
+    async def stop_worker(self) -> None:
         """Ends the worker's part, if it was begun."""
         work, self._work = self._work, None
         if work is not None:
@@ -235,7 +243,7 @@ class Server:
         while not self._health.is_available:
             await asyncio.sleep(self._settings.health_interval_seconds)
             await self._check_database()
-        self.start_work()
+        self.start_worker()
         self._check_database_from_now_on()
         _log.info("working")
 
@@ -244,15 +252,15 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.stop_work()
+        await self.stop_worker()
         await self.store.lanes.join()
-        self._logged_calls.tell_left_out()
+        self._call_logger.log_suppressed()
         if self._tracing is not None:  # after all that makes spans has ended
             await self._tracing.close()
         await self.provider.close()
         self._client.close()
-        if self._measuring is not None:
-            await self._measuring.stop()
+        if self._process_metrics is not None:
+            await self._process_metrics.stop()
 
     async def wait(self) -> None:
         """Returns when the server has been stopped."""
@@ -269,7 +277,7 @@ class Server:
         except Exception as error:  # whatever it is, the database cannot be used now
             _log.debug("database check failed: %s", type(error).__name__)
             await self._health.set_available(False)
-            self._guard.give_up_all()
+            self._guard.abort_all()
             return
         delay_seconds = time.monotonic() - answered_at
         if delay_seconds > _LOOP_DELAY_SECONDS_MAX:
@@ -278,7 +286,7 @@ class Server:
 
     async def _check_connections(self) -> None:
         """Asks whether more connections are taken."""
-        full = await asyncio.to_thread(is_full, self.port, self._connections_max)
+        full = await asyncio.to_thread(is_at_connection_limit, self.port, self._connections_max)
         await self._health.set_full(full)
 
     async def _make_indexes(self) -> bool:
@@ -291,20 +299,20 @@ class Server:
         return True
 
 
-def _why_not_listening(settings: Settings) -> str:
-    reason = why_not_listening(settings.listen_host, settings.listen_port) if settings.listen_port is not None else None
+def _describe_listen_problem(settings: Settings) -> str:
+    reason = find_listen_problem(settings.listen_host, settings.listen_port) if settings.listen_port is not None else None
     return f"{reason or 'the path cannot be used'}; SEATLINE_LISTEN names another place"
 
 
-def run(settings: Settings, when_serving: Callable[[int, str | None], None] | None = None) -> None:
+def run(settings: Settings, on_serving: Callable[[int, str | None], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError for what cannot be started.
 
-    `when_serving` is called once in a thread, with the port and the URI of our own MongoDB, or None where there is none. What
+    `on_serving` is called once in a thread, with the port and the URI of our own MongoDB, or None where there is none. What
     it raises ends the server, and is raised.
     """
     configure_logging(settings.log_level, settings.log_format)
     raise_descriptor_limit()
-    asyncio.run(_serve(settings, when_serving))
+    asyncio.run(_serve(settings, on_serving))
 
 
 def tune_interpreter() -> None:
@@ -325,7 +333,7 @@ def run_worker(settings: Settings) -> None:
     asyncio.run(_work(settings))
 
 
-class _Stopping:
+class _StopSignals:
     """SIGTERM and SIGINT. `asked` is set by either; `hurried` by SIGINT, where a person waits, and by a second signal."""
 
     def __init__(self) -> None:
@@ -346,7 +354,7 @@ class _Stopping:
 
 
 async def _work(settings: Settings) -> None:
-    stopping = _Stopping()
+    stopping = _StopSignals()
     if not settings.mongodb_uri:
         raise StartError("SEATLINE_MONGODB_URI: a worker of its own needs the database that its servers use")
     server = await Server.open(settings, will_serve=False)
@@ -358,16 +366,16 @@ async def _work(settings: Settings) -> None:
     stopping.ignore_from_now_on()
 
 
-async def _serve(settings: Settings, when_serving: Callable[[int, str | None], None] | None = None) -> None:
-    stopping = _Stopping()
+async def _serve(settings: Settings, on_serving: Callable[[int, str | None], None] | None = None) -> None:
+    stopping = _StopSignals()
     server = await Server.start(settings)
     if not settings.listens_on_loopback:
         _log.warning("%s is open to other machines and callers name themselves: anybody may do anything", settings.listen)
     tune_interpreter()
     _log.info("serving seatline.v1 on %s, port %d", settings.listen, server.port)
     try:
-        if when_serving is not None and not stopping.asked.is_set():
-            await asyncio.to_thread(when_serving, server.port, server.embedded_uri)
+        if on_serving is not None and not stopping.asked.is_set():
+            await asyncio.to_thread(on_serving, server.port, server.embedded_uri)
         await stopping.asked.wait()
     finally:
         _log.info("stopping")

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.domain.refusals import Refusal
 from app.store.driver import ConnectionStringError, connect
 from app.usecases.verification.report import Progress, Scope
-from app.usecases.verification.runs import Verifying, sources_of
+from app.usecases.verification.runs import Verification, audit_sources
 
 
 class VerificationError(Exception):
@@ -50,8 +50,8 @@ async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progre
     except ConnectionStringError as error:
         raise VerificationError(f"SEATLINE_MONGODB_URI: {error}") from error
     try:
-        sources = sources_of(client[settings.mongodb_database], _present_moment)
-        report = await Verifying(sources, tolerance, scope, progress).verify()
+        sources = audit_sources(client[settings.mongodb_database], _utc_now)
+        report = await Verification(sources, tolerance, scope, progress).verify()
     except Refusal:
         raise
     except Exception as error:  # the database refuses to be read, or holds what nobody can read
@@ -61,5 +61,5 @@ async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progre
     return report.document
 
 
-def _present_moment() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)

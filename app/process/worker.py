@@ -12,17 +12,17 @@ from datetime import datetime
 from typing import Protocol
 
 from app.config import Settings
-from app.domain.statistics import Survey
+from app.domain.statistics import Statistics
 from app.domain.webhooks import DeliveryState
-from app.jobs.handlers import Sweep
-from app.jobs.worker import Worker, WorkerBounds
+from app.jobs.handlers import PeriodicTask
+from app.jobs.worker import JobWorker, JobWorkerBounds
 from app.notifications.webhook import WebhookSender
 from app.store.store import Store
-from app.usecases.deliveries import WebhookDispatcher
-from app.usecases.outbox import SETTLE_PAYMENT, Following
-from app.usecases.outbox_listener import Listener
-from app.usecases.payments import Paying
-from app.usecases.statistics import Surveying, Surveyor
+from app.usecases.deliveries import DeliveryEngine
+from app.usecases.outbox import SETTLE_PAYMENT, OutboxRelay
+from app.usecases.outbox_listener import OutboxListener
+from app.usecases.payments import BookingPayments
+from app.usecases.statistics import StatisticsCollector, StatisticsTask
 
 # Each look costs about two milliseconds of processor time. New events are heard of earlier where the database tells of them.
 _FOLLOW_UP_SECONDS = 1.0
@@ -37,10 +37,10 @@ _DISPATCH_SECONDS = 1.0
 class WorkObserver(Protocol):
     """Looks on at the work. Neither of these may raise or wait."""
 
-    def attempted(self, state: DeliveryState) -> None:
+    def delivery_attempted(self, state: DeliveryState) -> None:
         """An attempt at telling a webhook of an event has left the delivery in that state."""
 
-    def surveyed(self, survey: Survey) -> None:
+    def surveyed(self, survey: Statistics) -> None:
         """The database was surveyed."""
 
 
@@ -53,7 +53,7 @@ class BackgroundWork:
     def __init__(
         self,
         store: Store,
-        paying: Paying,
+        paying: BookingPayments,
         clock: Callable[[], datetime],
         settings: Settings,
         observer: WorkObserver | None = None,
@@ -63,30 +63,34 @@ class BackgroundWork:
             sends_max=settings.webhook_sends_max,
             allow_private_addresses=settings.webhook_allow_private_addresses,
         )
-        attempted = (lambda _: None) if observer is None else observer.attempted
-        dispatcher = WebhookDispatcher(store, self._sender, clock, sends_max=settings.webhook_sends_max, attempted=attempted)
-        following = Following(store, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
-        self._follow_up = Sweep("follow up events", _FOLLOW_UP_SECONDS, following.follow_up)
+        delivery_attempted = (lambda _: None) if observer is None else observer.delivery_attempted
+        dispatcher = DeliveryEngine(
+            store, self._sender, clock, sends_max=settings.webhook_sends_max, delivery_attempted=delivery_attempted
+        )
+        relay = OutboxRelay(store, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
+        self._follow_up = PeriodicTask("follow up events", _FOLLOW_UP_SECONDS, relay.process)
         self._jobs, self._clock = store.jobs, clock
-        self._worker = Worker(
+        self._worker = JobWorker(
             store.jobs,
-            {SETTLE_PAYMENT: following.settle_payments},
+            {SETTLE_PAYMENT: relay.settle_payments},
             clock,
             _bounds(settings),
             f"{socket.gethostname()}/{os.getpid()}",
-            sweeps=(
+            periodic_tasks=(
                 self._follow_up,
-                Sweep("look at unreadable events again", _LOOK_AGAIN_SECONDS, following.look_again),
-                Sweep("tidy runs", _TIDY_SECONDS, following.tidy),
-                Sweep("copy what was left", _COPY_SECONDS, following.copy_what_was_left),
-                Sweep("let go of payments", _LET_GO_SECONDS, paying.let_go),
-                Sweep("send to webhooks", _DISPATCH_SECONDS, dispatcher.dispatch_due),
+                PeriodicTask("look at unreadable events again", _LOOK_AGAIN_SECONDS, relay.retry_unreadable),
+                PeriodicTask("tidy runs", _TIDY_SECONDS, relay.expire_due),
+                PeriodicTask("copy what was left", _COPY_SECONDS, relay.archive_leftovers),
+                PeriodicTask("let go of payments", _LET_GO_SECONDS, paying.void_abandoned),
+                PeriodicTask("send to webhooks", _DISPATCH_SECONDS, dispatcher.send_due),
             ),
         )
-        self._listener = Listener(store.events, self._hurry)
+        self._listener = OutboxListener(store.events, self._hurry)
         self._surveyor = None
         if observer is not None:
-            self._surveyor = Surveyor(Surveying(store.surveys, clock), observer.surveyed, settings.survey_seconds)
+            self._surveyor = StatisticsTask(
+                StatisticsCollector(store.surveys, clock), observer.surveyed, settings.survey_seconds
+            )
 
     def start(self) -> None:
         """Begins."""
@@ -107,12 +111,12 @@ class BackgroundWork:
         self._worker.wake()
 
     async def _hurry(self) -> None:
-        await self._jobs.hasten(self._follow_up.job_id, self._clock())
+        await self._jobs.bring_forward(self._follow_up.job_id, self._clock())
         self._worker.wake()
 
 
-def _bounds(settings: Settings) -> WorkerBounds:
-    return WorkerBounds(
+def _bounds(settings: Settings) -> JobWorkerBounds:
+    return JobWorkerBounds(
         batch_max=settings.job_batch_max,
         batches_max=settings.job_batches_max,
         lease_seconds=settings.job_lease_seconds,

@@ -26,12 +26,13 @@ _ROLES = {role.value: role for role in Role}
 _NO_ROLES: frozenset[Role] = frozenset()
 
 
-def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, own_trace_parent: str = "") -> Caller:
+def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, current_trace_parent: str = "") -> Caller:
     """The caller that a call's metadata names; anonymous where it names none.
 
     Refuses CREDENTIALS_MISSING for a name that is no address by the rules for passengers, and for metadata that stand twice:
     of two names, a proxy in front may have vouched for one, and nobody can tell which. Roles are separated by commas; those we
-    do not know are worth nothing. `own_trace_parent` is that of our own span of the call, which stands below the client's and
+    do not know are worth nothing. `current_trace_parent` is that of our own span of the call, which stands below the client's
+    and
     so in place of it.
     """
     user: str | bytes | None = None
@@ -45,7 +46,7 @@ def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, own_trace_pa
             user_bytes = _once(key, user_bytes, value)
         elif key == ROLES_METADATA:
             roles = _once(key, roles, value)
-        elif key == TRACE_METADATA and not own_trace_parent:
+        elif key == TRACE_METADATA and not current_trace_parent:
             trace_parent = value if trace_parent is None else ""  # of two, none counts (W3C trace context)
     address = _checked(str(user), USER_METADATA) if user else ""
     if user_bytes:
@@ -53,8 +54,8 @@ def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, own_trace_pa
     if not address:
         return _ANONYMOUS
     if trace_parent and _TRACE_PARENT.fullmatch(str(trace_parent)):
-        own_trace_parent = str(trace_parent)
-    return Caller(address, _roles(str(roles)) if roles else _NO_ROLES, own_trace_parent)
+        current_trace_parent = str(trace_parent)
+    return Caller(address, _roles(str(roles)) if roles else _NO_ROLES, current_trace_parent)
 
 
 def _once(key: str, known: str | bytes | None, value: str | bytes) -> str | bytes:

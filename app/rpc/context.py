@@ -8,7 +8,7 @@ import time
 from app.domain.people import Caller
 from app.ports.call_observer import Context
 from app.rpc.authentication import caller_from
-from app.telemetry.tracing.context import own_trace_parent
+from app.telemetry.tracing.context import current_trace_parent
 
 
 def caller_of(context: Context) -> Caller:
@@ -16,7 +16,7 @@ def caller_of(context: Context) -> Caller:
 
     Refuses CREDENTIALS_MISSING for a name that is none.
     """
-    return caller_from(context.invocation_metadata(), own_trace_parent())
+    return caller_from(context.invocation_metadata(), current_trace_parent())
 
 
 def deadline_of(context: Context, seconds_max: float) -> float:

@@ -10,15 +10,15 @@ from typing import Any, TypeAlias
 Call: TypeAlias = "asyncio.Task[Any]"
 
 
-class TimedCalls:
-    """Calls that may each take `seconds_max`; `when_overdue` is told of those that take longer, again until they have ended.
+class CallDeadlines:
+    """Calls that may each take `seconds_max`; `on_overdue` is told of those that take longer, again until they have ended.
 
     Since every call may take equally long, they stand in the order of their ends, and one timer serves all: an
     `asyncio.timeout` for each costs some microseconds.
     """
 
-    def __init__(self, seconds_max: float, when_overdue: Callable[[Call], None]) -> None:
-        self._seconds_max, self._when_overdue = seconds_max, when_overdue
+    def __init__(self, seconds_max: float, on_overdue: Callable[[Call], None]) -> None:
+        self._seconds_max, self._when_overdue = seconds_max, on_overdue
         self._ends: dict[Call, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,22 +34,22 @@ class TimedCalls:
         loop = asyncio.get_running_loop()
         self._ends[call] = loop.time() + self._seconds_max
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds_max, self._look)
+            self._timer = loop.call_later(self._seconds_max, self._check_overdue)
 
     def end(self, call: Call) -> None:
         """The call is over, if it was not before."""
         self._ends.pop(call, None)
 
-    def seconds_taken(self, call: Call) -> float:
+    def seconds_elapsed(self, call: Call) -> float:
         """For how long a call that has not ended is under way."""
         return asyncio.get_running_loop().time() - (self._ends[call] - self._seconds_max)
 
-    def _look(self) -> None:
+    def _check_overdue(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
         now = loop.time()
         for call, end in self._ends.items():
             if end > now:
-                self._timer = loop.call_at(end, self._look)
+                self._timer = loop.call_at(end, self._check_overdue)
                 break
             self._when_overdue(call)

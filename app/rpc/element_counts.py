@@ -17,7 +17,7 @@ from app.domain import limits
 from app.domain.refusals import InvalidField
 
 # Shorter messages hold too few elements to matter; bookings have a few hundred bytes and are not counted.
-UNCOUNTED_BYTES_MAX = 4_096
+UNCHECKED_BYTES_MAX = 4_096
 
 # The repeated fields of all requests, by the full name of each. A test holds the table against the contract.
 _PASSENGERS = limits.PASSENGERS_PER_BOOKING_MAX
@@ -41,7 +41,7 @@ ELEMENTS_MAX: Mapping[str, int] = MappingProxyType(
 )
 
 
-def require_counts(request: Message) -> None:
+def check_element_counts(request: Message) -> None:
     """Refuses a request with more elements of a kind than may be, and looks at none of them."""
     for path, field, most in repeated_fields(request.DESCRIPTOR):
         message: Any = request

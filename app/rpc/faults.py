@@ -6,19 +6,19 @@ Belongs here: what a caller is told of a fault, and letting go of what an except
 import uuid
 
 from app.domain.refusals import Reason, Refusal
-from app.telemetry.logs.calls import note_incident
+from app.telemetry.logs.calls import record_incident
 
 
-def incident_of(error: BaseException) -> Refusal:
+def internal_error(error: BaseException) -> Refusal:
     """INTERNAL; where it happened is in the log under the same number, and nothing of it in the answer."""
     incident = uuid.uuid4().hex[:12]
-    note_incident(incident, error)
+    record_incident(incident, error)
     refusal = Refusal(Reason.INTERNAL, f"an internal error occurred, incident {incident}")
     refusal.__cause__ = error
     return refusal
 
 
-def forget_frames(error: BaseException) -> None:
+def clear_tracebacks(error: BaseException) -> None:
     """Has an exception, and those that it came from, forget where they happened, so that they keep nobody's request."""
     seen: set[int] = set()
     left: list[BaseException | None] = [error]

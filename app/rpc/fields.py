@@ -83,7 +83,7 @@ def payment_token(text: str) -> str:
     return text
 
 
-def is_ordinary(first_name: str, last_name: str, address: str) -> bool:
+def is_plain_person(first_name: str, last_name: str, address: str) -> bool:
     """Whether these make a person just as they are. Nearly all do; what is wrong or unusual with the others, `person` says."""
     return _is_plain_name(first_name) and _is_plain_name(last_name) and is_plain_email(address)
 
@@ -96,10 +96,10 @@ def _is_plain_name(text: str) -> bool:
 
 def name(text: str, field: str) -> str:
     """A person's name in any script, as sent but for blanks around it."""
-    return text if _is_plain_name(text) else _judged(text, field, limits.NAME_LENGTH_MAX)
+    return text if _is_plain_name(text) else _checked_text(text, field, limits.NAME_LENGTH_MAX)
 
 
-def _judged(text: str, field: str, length_max: int) -> str:
+def _checked_text(text: str, field: str, length_max: int) -> str:
     text = required(bounded(text, field, length_max), field)
     if fault := fault_of(text):
         raise InvalidField(field, fault)

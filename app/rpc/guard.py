@@ -24,10 +24,10 @@ from typing import Any, TypeAlias
 import grpc
 
 from app.domain.refusals import Reason, Refusal
-from app.ports.call_observer import CallObserver, Context, NobodyLooks
-from app.rpc.deadlines import Call, TimedCalls
-from app.rpc.faults import forget_frames, incident_of
-from app.rpc.messages import Parse, Serialize, request_of
+from app.ports.call_observer import CallObserver, Context, NullCallObserver
+from app.rpc.deadlines import Call, CallDeadlines
+from app.rpc.faults import clear_tracebacks, internal_error
+from app.rpc.messages import Parse, Serialize, parse_request
 from app.rpc.refusals import STATUS_CODES, abort_arguments
 
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
@@ -55,14 +55,14 @@ class Guard:
         is_available: Callable[[], bool],
         observer: CallObserver | None = None,
     ) -> None:
-        self._observer = observer or NobodyLooks()
+        self._observer = observer or NullCallObserver()
         self._calls_in_flight_max = calls_in_flight_max
         self._is_available = is_available
-        self._calls = TimedCalls(call_seconds_max, self._end_overdue)
+        self._calls = CallDeadlines(call_seconds_max, self._abort_overdue)
         # Those of them whose request has not arrived.
-        self._half_sent = TimedCalls(request_seconds_max, self._end_half_sent)
+        self._half_sent = CallDeadlines(request_seconds_max, self._abort_half_sent)
         # Calls that this guard has cancelled, and why.
-        self._given_up: dict[Call, Refusal] = {}
+        self._aborted: dict[Call, Refusal] = {}
 
     def around(self, method: str, handler: Handler) -> Handler:
         """The handler of a unary call, guarded."""
@@ -87,59 +87,59 @@ class Guard:
     ) -> bytes | Refusal:
         """What becomes of a call; its cancellation by its client passes."""
         call = self._begin()
-        begun = self._observer.began(method, context)
+        begun = self._observer.call_started(method, context)
         refusal: Refusal | None = None
         code = _OK
         try:
-            self._require_room(call)
+            self._require_capacity(call)
             return serialize(await behavior(await self._read(call, context, parse), context))
         except Refusal as error:
             refusal = error
         except asyncio.CancelledError as error:
-            refusal = self._reason_given_up(call)
+            refusal = self._abort_reason(call)
             if refusal is None and call.cancelling():
-                code = self._code_of_gone(call, context)
+                code = self._code_of_disconnected_client(call, context)
                 raise
-            refusal = refusal or incident_of(error)
+            refusal = refusal or internal_error(error)
         except Exception as error:  # whatever it is, it is a fault of ours
-            refusal = incident_of(error)
+            refusal = internal_error(error)
         finally:
             self._end(call)
             code = code if refusal is None else STATUS_CODES[refusal.reason]
-            self._observer.ended(begun, method, code, refusal.reason if refusal else None)
+            self._observer.call_ended(begun, method, code, refusal.reason if refusal else None)
             del begun, call, context  # a task keeps its cancellation, which knows this frame
-        forget_frames(refusal)
+        clear_tracebacks(refusal)
         return refusal
 
     async def _read(self, call: Call, context: Context, parse: Parse) -> Any:
         """The request, once it has arrived."""
         data = await context.read()
         self._half_sent.end(call)
-        return request_of(data, parse)
+        return parse_request(data, parse)
 
-    def give_up_all(self) -> None:
+    def abort_all(self) -> None:
         """Tells all calls under way that the database is away; what becomes of them is found out by sending them again."""
         for call in self._calls:
-            self._give_up(call, _database_away())
+            self._abort(call, _database_unavailable())
 
-    def _give_up(self, call: Call, reason: Refusal) -> None:
-        if call not in self._given_up:
-            self._given_up[call] = reason
+    def _abort(self, call: Call, reason: Refusal) -> None:
+        if call not in self._aborted:
+            self._aborted[call] = reason
             call.cancel()
 
-    def _reason_given_up(self, call: Call) -> Refusal | None:
+    def _abort_reason(self, call: Call) -> Refusal | None:
         """For a call that this guard has cancelled."""
-        reason = self._given_up.get(call)
+        reason = self._aborted.get(call)
         if reason is not None:
             call.uncancel()
         return reason
 
-    def _code_of_gone(self, call: Call, context: Context) -> grpc.StatusCode:
+    def _code_of_disconnected_client(self, call: Call, context: Context) -> grpc.StatusCode:
         """What a client who is not there any more has: its deadline has passed, or it has cancelled."""
         remaining = context.time_remaining()
         if remaining is None:
             return _CANCELLED
-        around = _DEADLINE_SECONDS_AROUND + _DEADLINE_PART_AROUND * (self._calls.seconds_taken(call) + remaining)
+        around = _DEADLINE_SECONDS_AROUND + _DEADLINE_PART_AROUND * (self._calls.seconds_elapsed(call) + remaining)
         return grpc.StatusCode.DEADLINE_EXCEEDED if remaining <= around else _CANCELLED
 
     def _begin(self) -> Call:
@@ -153,27 +153,27 @@ class Guard:
     def _end(self, call: Call) -> None:
         self._calls.end(call)
         self._half_sent.end(call)
-        self._given_up.pop(call, None)
+        self._aborted.pop(call, None)
 
-    def _end_overdue(self, call: Call) -> None:
-        self._give_up(call, Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take"))
+    def _abort_overdue(self, call: Call) -> None:
+        self._abort(call, Refusal(Reason.DEADLINE_EXCEEDED, "the call took longer than this server lets any take"))
 
-    def _end_half_sent(self, call: Call) -> None:
-        self._give_up(call, Refusal(Reason.MESSAGE_INCOMPLETE, "the request did not arrive in time"))
+    def _abort_half_sent(self, call: Call) -> None:
+        self._abort(call, Refusal(Reason.MESSAGE_INCOMPLETE, "the request did not arrive in time"))
 
-    def _require_room(self, call: Call) -> None:
+    def _require_capacity(self, call: Call) -> None:
         """Refuses a call for which there is no room, or in its place the one whose request has been awaited longest.
 
         So who begins calls and never sends a request keeps nobody else out.
         """
-        if len(self._calls) - len(self._given_up) > self._calls_in_flight_max:
+        if len(self._calls) - len(self._aborted) > self._calls_in_flight_max:
             oldest = next(iter(self._half_sent))
             self._half_sent.end(oldest)
             if oldest is call:
-                raise _no_room()
-            self._give_up(oldest, _no_room())
+                raise _too_many_calls()
+            self._abort(oldest, _too_many_calls())
         if not self._is_available():
-            raise _database_away()
+            raise _database_unavailable()
 
 
 class GuardedServer:
@@ -192,9 +192,9 @@ class GuardedServer:
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, guarded),))
 
 
-def _no_room() -> Refusal:
+def _too_many_calls() -> Refusal:
     return Refusal(Reason.TOO_MANY_CALLS, "the server answers as many calls as it may; try again in a moment")
 
 
-def _database_away() -> Refusal:
+def _database_unavailable() -> Refusal:
     return Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again")

@@ -28,7 +28,7 @@ class JobCalls(operator_pb2_grpc.OperatorServiceServicer):
         require_operator(caller)
         state, kind = jobs.job_state(request.state), jobs.job_kind(request.kind)
         question = (state.value, request.kind)
-        found, after = await page_filling.fill(
+        found, after = await page_filling.fill_page(
             lambda after, limit: self._jobs.list_page(caller, state, kind, after, limit),
             jobs.job,
             job_key,

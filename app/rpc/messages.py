@@ -14,13 +14,13 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from app.domain.refusals import Reason, Refusal
-from app.rpc.element_counts import UNCOUNTED_BYTES_MAX, require_counts
+from app.rpc.element_counts import UNCHECKED_BYTES_MAX, check_element_counts
 
 Parse: TypeAlias = Callable[[bytes], Any]
 Serialize: TypeAlias = Callable[[Any], bytes]
 
 
-def request_of(data: Any, parse: Parse) -> Any:
+def parse_request(data: Any, parse: Parse) -> Any:
     """The request that was read as `data`: its bytes, or EOF.
 
     Refuses MESSAGE_MALFORMED for bytes that are no such message, and keeps to itself what the library says of them;
@@ -32,6 +32,6 @@ def request_of(data: Any, parse: Parse) -> Any:
         request = parse(data)
     except (DecodeError, ValueError):  # the second one from the library's implementation in Python
         raise Refusal(Reason.MESSAGE_MALFORMED, "the request is no message of the type that this method takes") from None
-    if len(data) > UNCOUNTED_BYTES_MAX:
-        require_counts(request)
+    if len(data) > UNCHECKED_BYTES_MAX:
+        check_element_counts(request)
     return request

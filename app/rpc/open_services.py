@@ -18,9 +18,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from app.domain.refusals import Reason, Refusal
 from app.ports.call_observer import CallObserver, Context
-from app.rpc.faults import forget_frames, incident_of
+from app.rpc.faults import clear_tracebacks, internal_error
 from app.rpc.guard import GuardedServer, Handler
-from app.rpc.messages import Parse, request_of
+from app.rpc.messages import Parse, parse_request
 from app.rpc.refusals import STATUS_CODES, abort_arguments
 
 # A client watches the health of each name that it uses, and asks for descriptions with one tool at a time.
@@ -40,7 +40,7 @@ class OpenGuard:
         behavior: Any = handler.unary_unary or handler.unary_stream or handler.stream_stream
 
         async def of_one_request(context: Context) -> Any:
-            return await behavior(request_of(await self._read_first(context), parse), context)
+            return await behavior(parse_request(await self._read_first(context), parse), context)
 
         async def of_a_stream(context: Context) -> None:
             async for answer in behavior(self._requests(context, parse), context):
@@ -54,19 +54,19 @@ class OpenGuard:
 
     def _guard(self, method: str, answer: Callable[[Context], Awaitable[Any]]) -> Callable[[object, Context], Awaitable[Any]]:
         async def guarded(messages: object, context: Context) -> Any:
-            begun = self._observer.began(method, context)
+            begun = self._observer.call_started(method, context)
             try:
                 try:
                     return await answer(context)
                 except Refusal as error:
                     refusal = error
                 except grpc.aio.AbortError as error:
-                    forget_frames(error)
+                    clear_tracebacks(error)
                     raise
                 except Exception as error:  # whatever it is, it is a fault of ours
-                    refusal = incident_of(error)
-                self._observer.ended(begun, method, STATUS_CODES[refusal.reason], refusal.reason)
-                forget_frames(refusal)
+                    refusal = internal_error(error)
+                self._observer.call_ended(begun, method, STATUS_CODES[refusal.reason], refusal.reason)
+                clear_tracebacks(refusal)
                 await context.abort(*abort_arguments(refusal))
             finally:  # gRPC keeps what `abort` raises with the call, and it knows this frame
                 del messages, context
@@ -100,7 +100,7 @@ class OpenGuard:
     async def _requests(self, context: Context, parse: Parse) -> AsyncIterator[Any]:
         data = await self._read_first(context)
         while data is not grpc.aio.EOF:
-            yield request_of(data, parse)
+            yield parse_request(data, parse)
             data = await context.read()
 
 

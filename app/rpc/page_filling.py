@@ -28,7 +28,7 @@ KeyT = TypeVar("KeyT")
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-async def fill(
+async def fill_page(
     read: Callable[[KeyT | None, int], Awaitable[tuple[list[ValueT], KeyT | None]]],
     message_of: Callable[[ValueT], MessageT],
     key_of: Callable[[ValueT], KeyT],

@@ -20,7 +20,7 @@ from app.domain.booking import (
     UpdateBooking,
 )
 from app.domain.passenger import identity_of
-from app.domain.people import Caller, Person, email_key, identified, require_operator
+from app.domain.people import Caller, Person, email_key, require_identified, require_operator
 from app.domain.refusals import InvalidField
 from app.domain.run.hold import split_hold_id
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
@@ -41,7 +41,7 @@ _RIDES_MAX = 4_096  # rides that are asked for again and again, each under a kil
 
 def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) -> CreateBooking:
     """Refuses what is missing, malformed or contradicts itself."""
-    address = identified(caller)
+    address = require_identified(caller)
     passengers = _passengers(request.passengers, address)
     request_id = fields.request_id(request.request_id)
     train_id, travel_date, origin, destination = _ride(
@@ -68,7 +68,7 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
 
 def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSeats:
     """Refuses what is missing, malformed or contradicts itself."""
-    identified(caller)
+    require_identified(caller)
     numbers = tuple(request.seat_numbers)
     if bool(numbers) == bool(request.seat_count):
         raise InvalidField("seat_count", "is required, or seat_numbers, but not both")
@@ -94,7 +94,7 @@ def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSea
 
 def release_hold(caller: Caller, request: booking_pb2.ReleaseHoldRequest) -> ReleaseHold:
     """Refuses what cannot be the name of a hold."""
-    identified(caller)
+    require_identified(caller)
     return ReleaseHold(caller, hold_id(request.hold_id))
 
 
@@ -119,7 +119,7 @@ def _ride(train_id: str, travel_date: str, origin: str, destination: str) -> tup
 
 def update_booking(caller: Caller, request: booking_pb2.UpdateBookingRequest) -> UpdateBooking:
     """Checks only the fields that the mask names; the others are not read."""
-    identified(caller)
+    require_identified(caller)
     masked = _masked(request)
     _require_passenger_count(len(request.passengers))
     return UpdateBooking(
@@ -136,7 +136,7 @@ def update_booking(caller: Caller, request: booking_pb2.UpdateBookingRequest) ->
 
 def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> ChangeSeat:
     """A seat number of 0 stands for the next one. Who moves is named by number, by address, or by both."""
-    identified(caller)
+    require_identified(caller)
     if not request.passenger_number and not request.passenger_email:
         raise InvalidField("passenger_email", "is required, or passenger_number")
     if request.passenger_number:
@@ -156,7 +156,7 @@ def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> Chang
 
 def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) -> CancelBooking:
     """No numbers and no addresses stand for all passengers."""
-    identified(caller)
+    require_identified(caller)
     if len(request.passenger_numbers) > limits.PASSENGERS_PER_BOOKING_MAX:
         raise InvalidField("passenger_numbers", f"has more than {limits.PASSENGERS_PER_BOOKING_MAX} numbers")
     for index, number in enumerate(request.passenger_numbers):
@@ -241,8 +241,8 @@ def _passengers(messages: Sequence[seat_pb2.Passenger], booker: str) -> tuple[Pe
     people = tuple(
         [
             Person(one.first_name, one.last_name, one.email)
-            if fields.is_ordinary(one.first_name, one.last_name, one.email)
-            else _unusual_person(one, index)
+            if fields.is_plain_person(one.first_name, one.last_name, one.email)
+            else _full_person(one, index)
             for index, one in enumerate(messages)
         ]
     )
@@ -250,7 +250,7 @@ def _passengers(messages: Sequence[seat_pb2.Passenger], booker: str) -> tuple[Pe
     return people
 
 
-def _unusual_person(message: seat_pb2.Passenger, index: int) -> Person:
+def _full_person(message: seat_pb2.Passenger, index: int) -> Person:
     """A passenger with unusual names, an unusual address, or none: the booker's stands for it, but not for the first one's."""
     field = f"passengers[{index}]"
     if index and not message.email.strip():

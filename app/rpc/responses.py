@@ -14,13 +14,13 @@ from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.money import Money, minor_digits
-from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, PaymentState, Refund, RefundState
+from app.domain.payments import AttemptKind, AttemptOutcome, PaymentState, ProviderAttempt, Refund, RefundState
 from app.domain.people import Person
-from app.domain.rules.waitlist import closes_at
+from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.hold import Hold, hold_id
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Call, Journey, RunState, TimetableStop
-from app.domain.train import KeptTrain
+from app.domain.train import StoredTrain
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 from app.usecases.bookings import BookingView, CancellationView
 from app.usecases.trains import RunView
@@ -197,7 +197,7 @@ def _fill_payment(message: booking_pb2.Payment, view: BookingView) -> None:
         message.attempts.extend(map(_attempt, paid.attempts))
 
 
-def _attempt(value: Attempt) -> booking_pb2.PaymentAttempt:
+def _attempt(value: ProviderAttempt) -> booking_pb2.PaymentAttempt:
     return booking_pb2.PaymentAttempt(
         kind=_ATTEMPT_KINDS[value.kind],
         outcome=_ATTEMPT_OUTCOMES[value.outcome],
@@ -297,7 +297,7 @@ def train_run(view: RunView) -> train_pb2.TrainRun:
             )
             for section in run.sections
         ],
-        waitlist_close_time=timestamp(closes_at(run)),
+        waitlist_close_time=timestamp(waitlist_closing_time(run)),
     )
 
 
@@ -352,9 +352,9 @@ def section_booking(row: tuple[Booking, Passenger]) -> operator_pb2.SectionBooki
     )
 
 
-def train(kept: KeptTrain, *, validate_only: bool = False) -> operator_pb2.Train:
+def train(kept: StoredTrain, *, validate_only: bool = False) -> operator_pb2.Train:
     """A train; version 0 is one that a dry run would make."""
-    value, is_kept = kept.train, kept.version > 0
+    value, is_stored = kept.train, kept.version > 0
     return operator_pb2.Train(
         train_id=value.train_id,
         number=value.number,
@@ -363,8 +363,8 @@ def train(kept: KeptTrain, *, validate_only: bool = False) -> operator_pb2.Train
         coaches=[
             operator_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
         ],
-        create_time=timestamp(kept.create_time) if is_kept else None,
-        etag=str(kept.version) if is_kept else "",
+        create_time=timestamp(kept.create_time) if is_stored else None,
+        etag=str(kept.version) if is_stored else "",
         refund_tiers=[
             operator_pb2.RefundTier(hours_before=tier.hours_before, percent=tier.percent) for tier in value.terms.refund_tiers
         ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from app.domain.people import identified, require_operator
+from app.domain.people import require_identified, require_operator
 from app.domain.run.train_run import run_id
 from app.pb.seatline.v1 import (
     booking_pb2,
@@ -57,13 +57,13 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     async def GetBooking(self, request: booking_pb2.GetBookingRequest, context: Context) -> booking_pb2.Booking:
         """One booking."""
         caller = caller_of(context)
-        identified(caller)
+        require_identified(caller)
         return responses.booking(await self._bookings.get(caller, fields.reference(request.reference)))
 
     async def GetReceipt(self, request: booking_pb2.GetReceiptRequest, context: Context) -> booking_pb2.Receipt:
         """What was bought."""
         caller = caller_of(context)
-        identified(caller)
+        require_identified(caller)
         return responses.receipt(await self._bookings.get(caller, fields.reference(request.reference)))
 
     async def ListReceipts(
@@ -71,12 +71,12 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     ) -> booking_pb2.ListReceiptsResponse:
         """A person's receipts."""
         caller = caller_of(context)
-        identified(caller)
+        require_identified(caller)
         email = fields.email(request.email, "email")
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (email, date, request.origin, request.destination)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
-        receipts, after = await page_filling.fill(
+        receipts, after = await page_filling.fill_page(
             lambda after, limit: self._bookings.list_receipts(
                 caller, email, travel_date=date, origin=origin, destination=destination, after=after, limit=limit
             ),
@@ -129,7 +129,7 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (request.origin, request.destination, date)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
-        runs, after = await page_filling.fill(
+        runs, after = await page_filling.fill_page(
             lambda after, limit: self._trains.list_runs(
                 origin=origin, destination=destination, travel_date=date, after=after, limit=limit
             ),
@@ -190,7 +190,7 @@ class OperatorServicer(WebhookCalls, JobCalls):
         """All trains."""
         caller = caller_of(context)
         require_operator(caller)
-        trains, after = await page_filling.fill(
+        trains, after = await page_filling.fill_page(
             lambda after, limit: self._trains.list_trains(caller, after, limit),
             responses.train,
             lambda kept: (kept.train.train_id,),
@@ -226,7 +226,7 @@ class OperatorServicer(WebhookCalls, JobCalls):
         date = fields.iso_date(request.travel_date, "travel_date").isoformat()
         section = fields.required(fields.section(request.section), "section")
         question = (run_id(train_id, date), section)
-        rows, after = await page_filling.fill(
+        rows, after = await page_filling.fill_page(
             lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),
             responses.section_booking,
             row_key,

@@ -3,7 +3,7 @@
 Belongs here: for each call, request to values, use case, answer to message. Does not: bookings and trains (`servicers.py`).
 """
 
-from app.domain.people import Person, StoredUser, identified
+from app.domain.people import Person, StoredUser, require_identified
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import seat_pb2, user_pb2, user_pb2_grpc
 from app.ports.call_observer import Context
@@ -23,7 +23,7 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
     async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: Context) -> seat_pb2.User:
         """Makes a person known."""
         caller = caller_of(context)
-        identified(caller)
+        require_identified(caller)
         fields.request_id(request.request_id)
         person = fields.person(request.first_name, request.last_name, request.email)
         return _user(await self._users.register(caller, person))
@@ -31,13 +31,13 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
     async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> seat_pb2.User:
         """One person."""
         caller = caller_of(context)
-        identified(caller)
+        require_identified(caller)
         return _user(await self._users.get(caller, fields.email(request.email, "email")))
 
     async def UpdateUser(self, request: user_pb2.UpdateUserRequest, context: Context) -> seat_pb2.User:
         """Corrects a person's name."""
         caller = caller_of(context)
-        identified(caller)
+        require_identified(caller)
         email = fields.email(request.email, "email")
         masked = _masked(request)
         names = Person(

@@ -45,7 +45,7 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         """All webhooks."""
         caller = caller_of(context)
         require_operator(caller)
-        found, after = await page_filling.fill(
+        found, after = await page_filling.fill_page(
             lambda after, limit: self._webhooks.list_page(caller, after, limit),
             webhooks.webhook,
             lambda webhook: (webhook.webhook_id,),
@@ -86,7 +86,7 @@ class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         webhook_id = webhooks.webhook_id(request.webhook_id)
-        found, after = await page_filling.fill(
+        found, after = await page_filling.fill_page(
             lambda after, limit: self._webhooks.list_deliveries(caller, webhook_id, after, limit),
             webhooks.delivery,
             delivery_key,

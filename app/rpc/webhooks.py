@@ -73,7 +73,7 @@ def _is_active(state: webhook_pb2.WebhookState.ValueType) -> bool:
 
 def webhook(value: Webhook, *, with_secret: bool = False, validate_only: bool = False) -> webhook_pb2.Webhook:
     """A webhook; version 0 is one that a dry run would make. Its secret is told when it is made, and to nobody later."""
-    until, is_kept = value.previous_secret_expire_time, value.version > 0
+    until, is_stored = value.previous_secret_expire_time, value.version > 0
     return webhook_pb2.Webhook(
         webhook_id=value.webhook_id,
         url=value.url,
@@ -81,9 +81,9 @@ def webhook(value: Webhook, *, with_secret: bool = False, validate_only: bool = 
         state=webhook_pb2.WEBHOOK_STATE_ACTIVE if value.is_active else webhook_pb2.WEBHOOK_STATE_DISABLED,
         secret=value.secret if with_secret else "",
         previous_secret_expire_time=None if until is None else timestamp(until),
-        create_time=timestamp(value.create_time) if is_kept else None,
-        update_time=timestamp(value.update_time) if is_kept else None,
-        etag=value.etag if is_kept else "",
+        create_time=timestamp(value.create_time) if is_stored else None,
+        update_time=timestamp(value.update_time) if is_stored else None,
+        etag=value.etag if is_stored else "",
         validate_only=validate_only,
     )
 

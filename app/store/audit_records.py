@@ -7,12 +7,12 @@ Belongs here: reading documents as they are stored, and look-ups of what they na
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from app.domain.audit.money import Resting
+from app.domain.audit.money import PaidBooking
 from app.domain.audit.work import BookingOutline
 from app.domain.events import Event, commit_of
 from app.store.bookings import recent_pipeline
 from app.store.documents import event_from
-from app.store.driver import Collection, Database, Document, find_at_once, outage_refused
+from app.store.driver import Collection, Database, Document, find_in_one_batch, translate_outages
 from app.store.sales_shapes import BOOKING_OUTLINE
 from app.store.unreadable import READ_ERRORS
 
@@ -21,7 +21,7 @@ _OUTLINE = {"run_id": 1, "payment_id": 1, "currency": 1, "create_time": 1, "upda
 Value = TypeVar("Value")
 
 
-class RecordCensus:
+class AuditRecords:
     """Reads what no call shows, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage.
 
     Look-ups leave out what cannot be read: it is named where its own collection is gone through.
@@ -34,7 +34,7 @@ class RecordCensus:
 
     async def list_documents(self, collection: str, after: str, limit: int, match: Document | None = None) -> list[Document]:
         """At most `limit` documents of a collection as they are stored, by id, behind `after`."""
-        with outage_refused():
+        with translate_outages():
             query = {"_id": {"$gt": after}, **(match or {})}
             return await self._database[collection].find(query).sort("_id", 1).limit(limit).to_list(limit)
 
@@ -42,9 +42,9 @@ class RecordCensus:
         """Those of these records that there are and can be read, by id."""
         if not ids:
             return {}
-        with outage_refused():
+        with translate_outages():
             query = {"_id": {"$in": list(ids)}}
-            found = await find_at_once(self._database[collection], query, most=len(ids))
+            found = await find_in_one_batch(self._database[collection], query, most=len(ids))
         return _readable(found, decode)
 
     async def find_events(self, event_ids: Iterable[str]) -> dict[str, Event]:
@@ -53,8 +53,8 @@ class RecordCensus:
         commits = list({commit_of(event_id) for event_id in wanted})
         if not commits:
             return {}
-        with outage_refused():
-            found = await find_at_once(self._database["events"], {"_id": {"$in": commits}}, most=len(commits))
+        with translate_outages():
+            found = await find_in_one_batch(self._database["events"], {"_id": {"$in": commits}}, most=len(commits))
         events: dict[str, Event] = {}
         for commit in found:
             for index in range(len(commit["events"]) if isinstance(commit.get("events"), list) else 0):
@@ -66,8 +66,8 @@ class RecordCensus:
     async def run_versions(self, run_ids: Iterable[str]) -> dict[str, int]:
         """The versions of those of these runs that there are."""
         ids = sorted(set(run_ids))
-        with outage_refused():
-            found = await find_at_once(self._runs, {"_id": {"$in": ids}}, most=len(ids), projection={"version": 1})
+        with translate_outages():
+            found = await find_in_one_batch(self._runs, {"_id": {"$in": ids}}, most=len(ids), projection={"version": 1})
         return {run["_id"]: run["version"] for run in found if isinstance(run.get("version"), int)}
 
     async def outlines(self, references: Iterable[str]) -> dict[str, BookingOutline | None]:
@@ -75,19 +75,19 @@ class RecordCensus:
         found = await self._find_bookings(sorted(set(references)))
         return dict.fromkeys(found) | _readable(found.values(), _outline_of)
 
-    async def resting_on_payments(self, references: Sequence[str]) -> dict[str, Resting]:
+    async def find_paid_bookings(self, references: Sequence[str]) -> dict[str, PaidBooking]:
         """Those of these bookings that there are, recent or at rest, by reference."""
-        return _readable((await self._find_bookings(list(references))).values(), _resting_of)
+        return _readable((await self._find_bookings(list(references))).values(), _paid_booking_of)
 
     async def _find_bookings(self, references: list[str]) -> dict[str, Document]:
         """The recent form, where there is one, of those of these bookings that there are."""
         if not references:
             return {}
         wanted = {"_id": {"$in": references}}
-        with outage_refused():
+        with translate_outages():
             pipeline = [*recent_pipeline(wanted), {"$project": _OUTLINE}]
             recent = await self._runs.aggregate(pipeline).to_list(len(references))
-            settled = await find_at_once(self._bookings, wanted, most=len(references), projection=_OUTLINE)
+            settled = await find_in_one_batch(self._bookings, wanted, most=len(references), projection=_OUTLINE)
         newest = {booking["_id"]: booking for booking in recent}
         for booking in settled:  # which were read later, and may be newer
             there = newest.get(booking["_id"])
@@ -125,5 +125,5 @@ def _outline_of(document: Document) -> BookingOutline:
     )
 
 
-def _resting_of(document: Document) -> Resting:
-    return Resting(document["_id"], document["request_id"], document.get("payment_id", ""))
+def _paid_booking_of(document: Document) -> PaidBooking:
+    return PaidBooking(document["_id"], document["request_id"], document.get("payment_id", ""))

@@ -16,9 +16,18 @@ from typing import Any
 
 from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.people import email_key, email_keys
-from app.domain.rules.access import is_seen_by
+from app.domain.rules.access import is_visible_to
 from app.store.documents import booking_from
-from app.store.driver import Collection, Database, Document, any_of, durable, find_at_once, outage_refused, up_to_date
+from app.store.driver import (
+    Collection,
+    Database,
+    Document,
+    any_of,
+    causal_session,
+    find_in_one_batch,
+    translate_outages,
+    with_majority_reads,
+)
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_all, decode_by_id, decode_one, read_page
 
@@ -56,7 +65,7 @@ class Bookings:
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
-        self._durable_runs: Collection = durable(self._runs)
+        self._durable_runs: Collection = with_majority_reads(self._runs)
         self._database = database
         self._bookings: Collection = database["bookings"]
 
@@ -69,21 +78,21 @@ class Bookings:
         found = await snapshot.find(self._bookings, {"_id": reference}, most=1)
         return decode_one("bookings", found[0], booking_from) if found else None
 
-    async def find_settled(self, references: Sequence[str]) -> Records[Booking]:
+    async def find_archived(self, references: Sequence[str]) -> Records[Booking]:
         """The bookings at rest that have these references."""
         if not references:
             return Records()
-        with outage_refused():
-            found = await find_at_once(self._bookings, {"_id": {"$in": list(references)}}, most=len(references))
+        with translate_outages():
+            found = await find_in_one_batch(self._bookings, {"_id": {"$in": list(references)}}, most=len(references))
         return decode_by_id("bookings", found, booking_from)
 
     async def find_many(self, references: Sequence[str]) -> Records[Booking]:
         """The bookings, recent or at rest, that have these references. Money moves on the strength of it."""
         pipeline = recent_pipeline({"_id": {"$in": list(references)}})
-        with outage_refused():
-            async with up_to_date(self._database) as session:
+        with translate_outages():
+            async with causal_session(self._database) as session:
                 recent = await self._durable_runs.aggregate(pipeline, session=session).to_list(len(references))
-        newer, settled = decode_by_id("bookings", recent, booking_from), await self.find_settled(references)
+        newer, settled = decode_by_id("bookings", recent, booking_from), await self.find_archived(references)
         readable = {reference: booking for reference, booking in settled.items() if reference not in newer.unreadable}
         return Records(readable | newer, (settled.unreadable - newer.keys()) | newer.unreadable)
 
@@ -102,7 +111,7 @@ class Bookings:
             newer = {document["_id"] for document in recent["newer"]}
             documents = [document for document in settled if document["_id"] not in newer] + recent["asked_for"]
             page_of = decode_by_id("bookings", documents, booking_from)
-            readable |= {reference: found for reference, found in page_of.items() if is_seen_by(found, person_key)}
+            readable |= {reference: found for reference, found in page_of.items() if is_visible_to(found, person_key)}
             # All up to the earlier of these are known. Read on only where others take the place of one: its newer form is not
             # asked for any more, or the person has left it, or it is unreadable.
             lasts = [_receipt_key(rows[-1]) for rows in (settled, recent["asked_for"]) if len(rows) == count]

@@ -11,7 +11,7 @@ from app.domain.run.train_run import TrainRun
 from app.store.driver import Document
 
 
-class Unsettled(NamedTuple):
+class PendingBooking(NamedTuple):
     """A booking's document, as it goes into statements, and its revision."""
 
     document: Document
@@ -19,30 +19,35 @@ class Unsettled(NamedTuple):
 
 
 @dataclass(slots=True)
-class KeptRun:
+class CachedRun:
     """A run as this server keeps it in memory, and what its document's `recent` has to carry, by reference.
 
-    `unsettled` are bookings that this server has to copy to where they rest, `carried` those that a rival committed and will
-    copy itself. `settled` are the revisions that this server has copied since its last commit, which the next one leaves out.
-    The same holds for the news of commits, which are their events, by the commits' ids: `untold`, `carried_news`, `told`.
+    `pending_bookings` are bookings that this server has to copy to where they rest, `foreign_bookings` those that a rival
+    committed and will
+    copy itself. `archived_revisions` are the revisions that this server has copied since its last commit, which the next one
+    leaves out.
+    The same holds for the news of commits, which are their events, by the commits' ids: `pending_events`, `foreign_events`,
+    `archived_events`.
     """
 
     run: TrainRun
-    unsettled: dict[str, Unsettled] = field(default_factory=dict)
-    carried: dict[str, Document] = field(default_factory=dict)
-    settled: dict[str, int] = field(default_factory=dict)
-    untold: dict[str, Document] = field(default_factory=dict)
-    carried_news: dict[str, Document] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    pending_bookings: dict[str, PendingBooking] = field(default_factory=dict)
+    foreign_bookings: dict[str, Document] = field(default_factory=dict)
+    archived_revisions: dict[str, int] = field(default_factory=dict)
+    pending_events: dict[str, Document] = field(default_factory=dict)
+    foreign_events: dict[str, Document] = field(default_factory=dict)
+    archived_events: set[str] = field(default_factory=set)
 
-    def adopt_carried(self) -> None:
+    def adopt_foreign(self) -> None:
         """Takes it upon this server to copy what a rival has left."""
-        self.unsettled.update({one: Unsettled(document, document["revision"]) for one, document in self.carried.items()})
-        self.carried.clear()
-        self.untold.update(self.carried_news)
-        self.carried_news.clear()
+        self.pending_bookings.update(
+            {one: PendingBooking(document, document["revision"]) for one, document in self.foreign_bookings.items()}
+        )
+        self.foreign_bookings.clear()
+        self.pending_events.update(self.foreign_events)
+        self.foreign_events.clear()
 
-    def references_at_hand(self) -> Iterator[str]:
+    def references_to_keep(self) -> Iterator[str]:
         """The bookings that decisions may need without asking for them, besides those that wait: the newest."""
-        yield from self.unsettled
-        yield from self.carried
+        yield from self.pending_bookings
+        yield from self.foreign_bookings

@@ -37,7 +37,7 @@ from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
 from app.domain.run.hold import EndedHold, Hold
 from app.domain.run.seats import CoachSeats, SectionSeats
-from app.domain.run.train_run import TrainRun, Waiting, run_id
+from app.domain.run.train_run import TrainRun, WaitlistEntry, run_id
 from app.domain.timetable import Journey, Stop, legs_between
 from app.store.driver import Document
 from app.store.sales_shapes import BOOKING, COMMIT, EVENT, PERSON, RUN_WITHOUT_BOOKINGS
@@ -85,10 +85,10 @@ def passenger_from(document: Document, user_key: str, order: int) -> Passenger:
 
 def booking_document(booking: Booking) -> Document:
     """A booking, complete in itself; it looks the same in its run's `recent` and in `bookings`."""
-    return own_document(booking) | journey_document(booking.journey)
+    return booking_document_without_journey(booking) | journey_document(booking.journey)
 
 
-def own_document(booking: Booking) -> Document:
+def booking_document_without_journey(booking: Booking) -> Document:
     """A booking without its journey, which is the same for many."""
     emails = {booking.user_key: None}
     for passenger in (*booking.passengers, *booking.cancelled_passengers):
@@ -109,11 +109,11 @@ def own_document(booking: Booking) -> Document:
         "create_time": created,
         "update_time": created if booking.update_time is booking.create_time else _plain(booking.update_time),
         "charged_minor": booking.charged_minor,
-        **_what_few_have(booking),
+        **_optional_booking_fields(booking),
     }
 
 
-def _what_few_have(booking: Booking) -> Document:
+def _optional_booking_fields(booking: Booking) -> Document:
     """What is left out of a document where it is empty."""
     few: Document = {}
     if booking.wanted_section:
@@ -240,7 +240,7 @@ def run_from(document: Document) -> TrainRun:
         freed_sequence=document["freed_sequence"],
         terms=terms_from(document["terms"]),
         holds={key: hold_from(key, one) for key, one in document["holds"].items()},
-        waiting={int(number): _waiting_from(int(number), one) for number, one in document["waiting"].items()},
+        waiting={int(number): _waitlist_entry_from(int(number), one) for number, one in document["waiting"].items()},
         waiting_number=document["waiting_number"],
         # Which older documents do not have.
         ended_holds={key: _ended_hold_from(key, one) for key, one in document.get("ended_holds", {}).items()},
@@ -285,20 +285,20 @@ def _ended_hold_from(key: str, document: list[Any]) -> EndedHold:
     return EndedHold(key, owner_key, legs, tuple((section, number) for section, number in places), expire_time, was_used)
 
 
-def waiting_document(place: Waiting) -> list[str | int]:
+def waitlist_entry_document(place: WaitlistEntry) -> list[str | int]:
     """A place in the line, without its number. Short: there may be ten thousand of them."""
     return [place.reference, place.section, place.legs, place.count]
 
 
-def _waiting_from(number: int, document: list[Any]) -> Waiting:
+def _waitlist_entry_from(number: int, document: list[Any]) -> WaitlistEntry:
     reference, section, legs, count = document
-    return Waiting(number, reference, section, legs, count)
+    return WaitlistEntry(number, reference, section, legs, count)
 
 
 # -- events
 
 
-def news_document(events: Sequence[Event]) -> Document:
+def event_batch_document(events: Sequence[Event]) -> Document:
     """The events of one commit; they look the same in their run's `outbox` and in `events`.
 
     One document for all of them: a batch of sales makes hundreds, and each document of its own would cost as much as a booking.

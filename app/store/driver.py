@@ -36,28 +36,28 @@ Collection = AsyncIOMotorCollection[Document]
 Session = AsyncIOMotorClientSession
 
 __all__ = [
+    "BsonPacker",
     "Client",
     "Collection",
     "ConnectionStringError",
     "Database",
     "Document",
     "DuplicateKeyError",
-    "Packer",
     "StatementRefusedError",
     "Swap",
     "SwapOutcome",
+    "causal_session",
     "connect",
-    "connect_mock",
-    "durable",
-    "find_at_once",
-    "insert_those_missing",
+    "connect_in_memory",
+    "current_primary",
+    "find_in_one_batch",
+    "insert_absent",
     "is_mock",
-    "outage_refused",
-    "primary_of",
-    "replace_each",
-    "swap_each",
-    "up_to_date",
+    "replace_many",
+    "swap_many",
+    "translate_outages",
     "watch_inserts",
+    "with_majority_reads",
 ]
 
 _DUPLICATE_KEY = 11000
@@ -118,13 +118,15 @@ def connect(
             retryWrites=True,
             w="majority",
             readPreference="primary",  # whatever the uri says: who has just booked is to find it
-            event_listeners=[] if observer is None else [_Commands(observer), _Connections(observer), _Members(observer)],
+            event_listeners=[]
+            if observer is None
+            else [_CommandListener(observer), _PoolListener(observer), _TopologyListener(observer)],
         )
     except (PyMongoError, ValueError, TypeError) as error:
         raise ConnectionStringError(str(error)) from error
 
 
-class _Commands(monitoring.CommandListener):
+class _CommandListener(monitoring.CommandListener):
     """Shows commands to an observer."""
 
     def __init__(self, observer: DriverObserver) -> None:
@@ -140,7 +142,7 @@ class _Commands(monitoring.CommandListener):
         self._ended(event.command_name, event.duration_micros / 1e6, False)
 
 
-class _Connections(monitoring.ConnectionPoolListener):
+class _PoolListener(monitoring.ConnectionPoolListener):
     """Shows an observer how many connections there are. One is idle from when it is made until it is taken out, and after."""
 
     def __init__(self, observer: DriverObserver) -> None:
@@ -165,7 +167,7 @@ class _Connections(monitoring.ConnectionPoolListener):
     connection_ready = connection_check_out_started = connection_check_out_failed = _nothing
 
 
-class _Members(monitoring.TopologyListener):
+class _TopologyListener(monitoring.TopologyListener):
     """Shows an observer whether there is a primary."""
 
     def __init__(self, observer: DriverObserver) -> None:
@@ -181,7 +183,7 @@ class _Members(monitoring.TopologyListener):
         self._changed(False)
 
 
-class Packer:
+class BsonPacker:
     """Encodes documents once, for statements that carry them several times; encoding is most of what they cost this process.
 
     The database in memory takes documents only as they are.
@@ -203,7 +205,7 @@ class Packer:
         return RawBSONDocument(whole)  # type: ignore[return-value]  # a mapping that is read only
 
 
-def connect_mock() -> Client:
+def connect_in_memory() -> Client:
     """A client for a database in this process's memory, for trials where no server can be had. Nothing in it lasts."""
     from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 - not installed with a real database
 
@@ -212,7 +214,7 @@ def connect_mock() -> Client:
 
 
 @contextmanager
-def outage_refused() -> Iterator[None]:
+def translate_outages() -> Iterator[None]:
     """Turns the driver's "the server is away or too slow" into a refusal DATABASE_UNAVAILABLE. Other errors pass."""
     try:
         yield
@@ -224,11 +226,12 @@ def outage_refused() -> Iterator[None]:
         raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer; send the same request again") from error
 
 
-def durable(collection: Collection) -> Collection:
+def with_majority_reads(collection: Collection) -> Collection:
     """The collection, read as most members of the replica set have it: what is read is never taken back.
 
     Otherwise a read finds what the primary has alone so far, which is gone if the primary is lost before it has passed it on.
-    But for a moment after an election, this lacks what was acknowledged just before: a swap is to prove it, or `up_to_date`.
+    But for a moment after an election, this lacks what was acknowledged just before: a swap is to prove it, or
+    `causal_session`.
     """
     if is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         return collection
@@ -236,7 +239,7 @@ def durable(collection: Collection) -> Collection:
 
 
 @asynccontextmanager
-async def up_to_date(database: Database) -> AsyncIterator[Session | None]:
+async def causal_session(database: Database) -> AsyncIterator[Session | None]:
     """A session in which durable reads find all that was acknowledged before, also right after an election."""
     if is_mock(database):
         yield None
@@ -246,7 +249,7 @@ async def up_to_date(database: Database) -> AsyncIterator[Session | None]:
         yield session
 
 
-def primary_of(database: Database) -> object:
+def current_primary(database: Database) -> object:
     """The replica set's primary and its election, as the driver knows them by now; None where it knows of none."""
     topology: TopologyDescription = database.client.topology_description  # type: ignore[assignment]  # stubs call it a method
     for server in topology.server_descriptions().values():
@@ -255,7 +258,7 @@ def primary_of(database: Database) -> object:
     return None
 
 
-async def find_at_once(
+async def find_in_one_batch(
     collection: Collection, query: Document, *, most: int, projection: Document | None = None
 ) -> list[Document]:
     """At most `most` documents.
@@ -285,7 +288,7 @@ def is_mock(database: Database) -> bool:
     return type(database) is not AsyncIOMotorDatabase  # `isinstance` it is, too: the mock pretends
 
 
-async def swap_each(collection: Collection, swaps: Sequence[Swap]) -> list[SwapOutcome]:
+async def swap_many(collection: Collection, swaps: Sequence[Swap]) -> list[SwapOutcome]:
     """Makes each swap that can be made, in one statement; gives the outcomes in order. The guards have an `_id`.
 
     MongoDB tells of many updates only how many of them found something. So each is to insert its document where it finds none,
@@ -325,7 +328,7 @@ async def _swap(collection: Collection, swap: Swap) -> SwapOutcome:
     return SwapOutcome.LOST if before is None else SwapOutcome.DONE
 
 
-async def insert_those_missing(collection: Collection, documents: list[Document]) -> list[Document]:
+async def insert_absent(collection: Collection, documents: list[Document]) -> list[Document]:
     """Inserts the documents whose keys are not there yet; gives the others."""
     if not documents:
         return []
@@ -339,7 +342,7 @@ async def insert_those_missing(collection: Collection, documents: list[Document]
     return []
 
 
-async def replace_each(collection: Collection, replacements: Sequence[tuple[Document, Document]]) -> None:
+async def replace_many(collection: Collection, replacements: Sequence[tuple[Document, Document]]) -> None:
     """Replaces what each guard finds by its document, all in one statement. What a guard does not find stays as it is."""
     if is_mock(collection.database):  # type: ignore[arg-type]  # motor's stubs call the database a collection
         for guard, document in replacements:

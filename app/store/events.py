@@ -17,19 +17,19 @@ from typing import NamedTuple
 
 from app.domain.events import Event, commit_of
 from app.store.documents import event_from, events_from
-from app.store.driver import Collection, Database, Document, outage_refused, watch_inserts
+from app.store.driver import Collection, Database, Document, translate_outages, watch_inserts
 from app.store.sales_shapes import COMMIT
 from app.store.unreadable import READ_ERRORS, Records, decode_all, unreadable_records
 
 # Receivers of webhooks are tried for three days; a month lets people look into what happened.
-_KEPT_SECONDS = 30 * 24 * 3_600
+_RETENTION_SECONDS = 30 * 24 * 3_600
 # Commits of one statement that are looked at again: of at most some hundred events each.
 _SET_APART_PAGE = 100
 # Such statements at a time. What is left then waits for the next minute; it is as if a whole day's commits were unreadable.
 _SET_APART_PAGES_MAX = 100
 
 
-class NewEvents(NamedTuple):
+class UnprocessedEvents(NamedTuple):
     """What is new: the readable events, and the commits that have unreadable ones."""
 
     events: list[Event]
@@ -38,7 +38,7 @@ class NewEvents(NamedTuple):
 
 async def make_event_indexes(database: Database) -> None:
     """Makes the indexes of events that are missing."""
-    with outage_refused():
+    with translate_outages():
         events = database["events"]
         # What is new, in the order of each run, and what is counted of it. What is not new any more is not in it.
         await events.create_index(
@@ -48,7 +48,7 @@ async def make_event_indexes(database: Database) -> None:
         )
         # What is set apart; there is hardly ever any.
         await events.create_index("is_unreadable", name="events_unreadable", partialFilterExpression={"is_unreadable": True})
-        await events.create_index("time", name="events_lifetime", expireAfterSeconds=_KEPT_SECONDS)
+        await events.create_index("time", name="events_lifetime", expireAfterSeconds=_RETENTION_SECONDS)
 
 
 class Events:
@@ -61,7 +61,7 @@ class Events:
         """Those of the events that are kept, by their ids."""
         wanted = frozenset(event_ids)
         commits = list({commit_of(one) for one in wanted})
-        with outage_refused():
+        with translate_outages():
             found = await self._events.find({"_id": {"$in": commits}}).to_list(len(commits))
         there: dict[str, Event] = {}
         unreadable_commits: set[str] = set()
@@ -73,12 +73,12 @@ class Events:
         missing = wanted.difference(there)
         return Records(there, (event_id for event_id in missing if commit_of(event_id) in unreadable_commits))
 
-    async def list_new(self, commits_max: int) -> NewEvents:
+    async def list_unprocessed(self, commits_max: int) -> UnprocessedEvents:
         """All new events of at most so many commits, those of each run in their order."""
-        with outage_refused():
+        with translate_outages():
             cursor = self._events.find({"is_new": True}).sort([("run_id", 1), ("version", 1)]).limit(commits_max)
             found = await cursor.to_list(commits_max)
-        new = NewEvents([], [])
+        new = UnprocessedEvents([], [])
         for document in found:
             events, is_readable = _readable_events(document)
             new.events.extend(events)
@@ -86,7 +86,7 @@ class Events:
                 new.unreadable_commits.append(document["_id"])
         return new
 
-    async def wait_for_new(self) -> bool:
+    async def wait_for_unprocessed(self) -> bool:
         """Returns when there are new events; False at once where the database cannot tell of changes.
 
         One change is enough: whoever follows up finds all that is new.
@@ -99,24 +99,24 @@ class Events:
                 await changes.next()
         return True
 
-    async def followed_up(self, events: Iterable[Event], but_for: Iterable[str] = ()) -> None:
+    async def mark_processed(self, events: Iterable[Event], but_for: Iterable[str] = ()) -> None:
         """What follows from these is written down; they are all events of their commits, but for those in `but_for`."""
         commits = list({commit_of(one.event_id) for one in events}.difference(but_for))
-        with outage_refused():
+        with translate_outages():
             await self._events.update_many({"_id": {"$in": commits}}, {"$unset": {"is_new": ""}})
 
-    async def set_apart(self, commits: Sequence[str]) -> None:
+    async def mark_unreadable(self, commits: Sequence[str]) -> None:
         """Set commits apart that have unreadable events, and whose readable ones are followed up."""
         update = {"$unset": {"is_new": ""}, "$set": {"is_unreadable": True}}
-        with outage_refused():
+        with translate_outages():
             await self._events.update_many({"_id": {"$in": list(commits)}}, update)
 
-    async def look_again(self) -> int:
+    async def retry_unreadable(self) -> int:
         """Make commits new that were set apart and can be read by now; gives how many."""
         mended, after = 0, ""
         for _ in range(_SET_APART_PAGES_MAX):
             query: Document = {"is_unreadable": True, "_id": {"$gt": after}}
-            with outage_refused():
+            with translate_outages():
                 found = await self._events.find(query).sort("_id", 1).limit(_SET_APART_PAGE).to_list(_SET_APART_PAGE)
                 looked_at = decode_all("events", found, events_from)
                 commits = [document["_id"] for document in found if document["_id"] not in looked_at.unreadable]

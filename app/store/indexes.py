@@ -4,7 +4,7 @@ Belongs here: every index, with the question it answers, but for those that stan
 own. Does not: anything that reads through them.
 """
 
-from app.store.driver import Database, outage_refused
+from app.store.driver import Database, translate_outages
 from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
 from app.store.payments import make_payment_indexes
@@ -17,7 +17,7 @@ REFERENCE_INDEX = "bookings_by_reference"
 
 async def make_indexes(database: Database) -> None:
     """Makes the indexes that are missing. Safe to call at every start and from many servers at once."""
-    with outage_refused():
+    with translate_outages():
         runs = database["train_runs"]
         # GetBooking, and the guard that no two runs sell under the same reference. Sparse: a run without bookings has no key.
         await runs.create_index("recent._id", name=REFERENCE_INDEX, unique=True, sparse=True)

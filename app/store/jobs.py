@@ -22,17 +22,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain.jobs import Job, JobState, retried
+from app.domain.jobs import Job, JobState, after_operator_retry
 from app.store.driver import (
     Collection,
     Database,
     Document,
     StatementRefusedError,
-    find_at_once,
-    insert_those_missing,
-    outage_refused,
+    find_in_one_batch,
+    insert_absent,
+    translate_outages,
 )
-from app.store.shapes import ANYTHING, MAYBE_TIME, MapOf, OneOf, Shape
+from app.store.shapes import ANYTHING, NULLABLE_TIME, MapOf, OneOf, Shape
 from app.store.unreadable import decode_all, decode_one, read_page
 
 READY_INDEX = "jobs_by_ready_time"
@@ -64,8 +64,8 @@ JOB = Shape(
         "create_time": datetime,
         "state": OneOf(JobState),
         "payload": MapOf(ANYTHING),
-        "lease_until": MAYBE_TIME,
-        "done_time": MAYBE_TIME,
+        "lease_until": NULLABLE_TIME,
+        "done_time": NULLABLE_TIME,
     },
     {"purge_time": datetime},
 )
@@ -76,7 +76,7 @@ JobKey = tuple[str, str]
 
 async def make_job_indexes(database: Database) -> None:
     """Makes the indexes that are missing. Safe to call at every start and from many servers at once."""
-    with outage_refused():
+    with translate_outages():
         jobs = database["jobs"]
         # What may be taken now, and what may be taken next. Only pending jobs are in it, since the others pile up.
         pending = {"state": JobState.PENDING.value}
@@ -93,28 +93,29 @@ def job_key(job: Job) -> JobKey:
 
 
 class Jobs:
-    """The collection `jobs`. What is done is kept for `kept_seconds`; the same job made again later would be done again."""
+    """The collection `jobs`. What is done is kept for `retention_seconds`; the same job made again later would be done
+    again."""
 
-    def __init__(self, database: Database, kept_seconds: float) -> None:
+    def __init__(self, database: Database, retention_seconds: float) -> None:
         self._jobs: Collection = database["jobs"]
-        self._kept = timedelta(seconds=kept_seconds)
+        self._kept = timedelta(seconds=retention_seconds)
 
-    async def put_missing(self, jobs: Sequence[Job]) -> int:
+    async def insert_if_absent(self, jobs: Sequence[Job]) -> int:
         """Keeps the jobs that are not there yet, in whatever state; gives how many that were."""
         made = 0
-        with outage_refused():
+        with translate_outages():
             for start in range(0, len(jobs), _INSERT_BATCH):
                 documents = [job_document(job) for job in jobs[start : start + _INSERT_BATCH]]
-                made += len(documents) - len(await insert_those_missing(self._jobs, documents))
+                made += len(documents) - len(await insert_absent(self._jobs, documents))
         return made
 
-    async def hasten(self, job_id: str, due_time: datetime) -> None:
+    async def bring_forward(self, job_id: str, due_time: datetime) -> None:
         """Has a job that waits for a later time, and that nobody holds, come due then."""
         later = {"_id": job_id, "state": JobState.PENDING.value, "lease_until": None, "ready_time": {"$gt": due_time}}
-        with outage_refused():
+        with translate_outages():
             await self._jobs.update_one(later, {"$set": {"due_time": due_time, "ready_time": due_time}})
 
-    async def take(self, kinds: Some[str], now: datetime, lease_seconds: float, owner: str, limit: int) -> list[Job]:
+    async def lease_due(self, kinds: Some[str], now: datetime, lease_seconds: float, owner: str, limit: int) -> list[Job]:
         """At most `limit` jobs of these kinds that are due, those first that were ready first, leased for `lease_seconds`.
 
         Each job is given to one taker, in whatever process. All carry the same `lease_owner`, which is new with each call and
@@ -122,54 +123,56 @@ class Jobs:
         Unreadable jobs are set apart for a minute, with the attempts that they had.
         """
         lease_owner = f"{owner}/{uuid.uuid4().hex}"
-        with outage_refused():
+        with translate_outages():
             for _ in range(_LOOKS_MAX):
-                left_over = await self._look(kinds, now, limit)
+                left_over = await self._find_due(kinds, now, limit)
                 if not left_over:
                     return []
                 lease_until = now + timedelta(seconds=lease_seconds)
-                if not await self._stamp_readable(list(left_over), now, lease_until, lease_owner):
+                if not await self._lease_readable(list(left_over), now, lease_until, lease_owner):
                     continue
                 stamped = {"_id": {"$in": list(left_over)}, "lease_owner": lease_owner}
-                found = await find_at_once(self._jobs, stamped, most=len(left_over))
+                found = await find_in_one_batch(self._jobs, stamped, most=len(left_over))
                 taken = decode_all("jobs", found, job_from)
                 if taken.unreadable:
-                    await self._set_apart({"_id": {"$in": taken.unreadable}, "lease_owner": lease_owner}, now, stamps=1)
+                    await self._postpone_unreadable(
+                        {"_id": {"$in": taken.unreadable}, "lease_owner": lease_owner}, now, stamps=1
+                    )
                 if taken.values:
                     jobs = sorted(taken.values, key=lambda job: job.due_time)
                     return [replace(job, runs_alone=True) if left_over[job.job_id] else job for job in jobs]
         return []
 
-    async def _stamp_readable(self, job_ids: list[str], now: datetime, lease_until: datetime, lease_owner: str) -> bool:
+    async def _lease_readable(self, job_ids: list[str], now: datetime, lease_until: datetime, lease_owner: str) -> bool:
         """Lease those of the jobs that may still be taken; whether there may be any.
 
         MongoDB refuses to count the attempts of a job where these are no number, and stamps none behind it. Then those that
         are unreadable are set apart first.
         """
         try:
-            return await self._stamp(job_ids, now, lease_until, lease_owner)
+            return await self._lease(job_ids, now, lease_until, lease_owner)
         except StatementRefusedError:
-            found = await find_at_once(self._jobs, {"_id": {"$in": job_ids}}, most=len(job_ids))
+            found = await find_in_one_batch(self._jobs, {"_id": {"$in": job_ids}}, most=len(job_ids))
             unreadable = decode_all("jobs", found, job_from).unreadable
             if not unreadable:
                 raise
-            await self._set_apart({"_id": {"$in": unreadable}}, now, stamps=0)
-            return await self._stamp(job_ids, now, lease_until, lease_owner)
+            await self._postpone_unreadable({"_id": {"$in": unreadable}}, now, stamps=0)
+            return await self._lease(job_ids, now, lease_until, lease_owner)
 
-    async def _set_apart(self, query: Document, now: datetime, *, stamps: int) -> None:
-        """Leave jobs alone for a while, and take back what `_stamp` did to them."""
+    async def _postpone_unreadable(self, query: Document, now: datetime, *, stamps: int) -> None:
+        """Leave jobs alone for a while, and take back what `_lease` did to them."""
         update: Document = {"$set": {"lease_owner": "", "lease_until": None, "ready_time": now + _UNREADABLE_PAUSE}}
         if stamps:
             update["$inc"] = {"attempts": -stamps}
         await self._jobs.update_many(query, update)
 
-    async def _look(self, kinds: Some[str], now: datetime, limit: int) -> dict[str, bool]:
+    async def _find_due(self, kinds: Some[str], now: datetime, limit: int) -> dict[str, bool]:
         """Jobs that may be taken, and of each whether somebody has held it who did not say what came of it."""
         ready = {"kind": {"$in": list(kinds)}, "state": JobState.PENDING.value, "ready_time": {"$lte": now}}
         found = await self._jobs.find(ready, {"lease_until": 1}).sort("ready_time", 1).limit(limit).to_list(limit)
         return {document["_id"]: document.get("lease_until") is not None for document in found}
 
-    async def _stamp(self, job_ids: list[str], now: datetime, lease_until: datetime, lease_owner: str) -> bool:
+    async def _lease(self, job_ids: list[str], now: datetime, lease_until: datetime, lease_owner: str) -> bool:
         """Leases those of the jobs that may still be taken; whether there were any."""
         ready = {"_id": {"$in": job_ids}, "state": JobState.PENDING.value, "ready_time": {"$lte": now}}
         lease = {"lease_owner": lease_owner, "lease_until": lease_until, "ready_time": lease_until}
@@ -178,16 +181,16 @@ class Jobs:
     async def renew(self, job_ids: Sequence[str], lease_owner: str, lease_until: datetime) -> int:
         """Lets a lease run until then; gives how many of the jobs it still holds."""
         update = {"$set": {"lease_until": lease_until, "ready_time": lease_until}}
-        with outage_refused():
+        with translate_outages():
             return (await self._jobs.update_many(_held(job_ids, lease_owner), update)).matched_count
 
     async def release(self, job_ids: Sequence[str], lease_owner: str, now: datetime) -> int:
         """Gives back jobs that were taken and not begun; gives how many of them the lease still held."""
         update = {"$set": {"lease_owner": "", "lease_until": None, "ready_time": now}, "$inc": {"attempts": -1}}
-        with outage_refused():
+        with translate_outages():
             return (await self._jobs.update_many(_held(job_ids, lease_owner), update)).matched_count
 
-    async def settle(self, jobs: Sequence[Job], lease_owner: str) -> int:
+    async def record_outcomes(self, jobs: Sequence[Job], lease_owner: str) -> int:
         """Writes what has become of jobs that this lease holds; gives how many it still held. The others stay as they are.
 
         What came out alike is one statement: all that were done, and all that failed for one reason.
@@ -197,7 +200,7 @@ class Jobs:
             fields = self._outcome(job)
             alike.setdefault(tuple(fields.values()), (fields, []))[1].append(job.job_id)
         written = 0
-        with outage_refused():
+        with translate_outages():
             for fields, job_ids in alike.values():
                 written += (await self._jobs.update_many(_held(job_ids, lease_owner), {"$set": fields})).matched_count
         return written
@@ -214,13 +217,13 @@ class Jobs:
     async def next_ready_time(self, kinds: Some[str]) -> datetime | None:
         """When the first of the pending jobs of these kinds may be taken; None where there is none. It may have passed."""
         query = {"kind": {"$in": list(kinds)}, "state": JobState.PENDING.value, "ready_time": {"$gte": _EPOCH}}
-        with outage_refused():
+        with translate_outages():
             found = await self._jobs.find(query, {"ready_time": 1}).sort("ready_time", 1).limit(1).to_list(1)
         return found[0]["ready_time"] if found else None
 
     async def get(self, job_id: str) -> Job | None:
         """The job with that id. Refuses RECORD_UNREADABLE."""
-        with outage_refused():
+        with translate_outages():
             document = await self._jobs.find_one({"_id": job_id})
         return None if document is None else decode_one("jobs", document, job_from)
 
@@ -231,7 +234,7 @@ class Jobs:
         """
 
         async def fetch(behind: JobKey | None, count: int) -> list[Document]:
-            with outage_refused():
+            with translate_outages():
                 query = _jobs_query(state, kind, behind)
                 return await self._jobs.find(query).sort([("kind", 1), ("_id", 1)]).limit(count).to_list(count)
 
@@ -239,13 +242,13 @@ class Jobs:
 
     async def retry(self, job_id: str, now: datetime) -> Job | None:
         """Has a dead job tried again, with all its attempts; any other stays as it is. Gives the job as it is then, if any."""
-        with outage_refused():
+        with translate_outages():
             await self._jobs.update_one({"_id": job_id, "state": JobState.DEAD.value}, _retry(now))
         return await self.get(job_id)
 
     async def retry_all(self, kind: str, now: datetime) -> int:
         """Has all dead jobs of a kind tried again; gives how many. After DATABASE_UNAVAILABLE, calling again does the rest."""
-        with outage_refused():
+        with translate_outages():
             return (await self._jobs.update_many({"state": JobState.DEAD.value, "kind": kind}, _retry(now))).modified_count
 
     async def counts(self) -> dict[tuple[str, JobState], int]:
@@ -253,7 +256,7 @@ class Jobs:
         by_kind = {"$group": {"_id": {"kind": "$kind", "state": "$state"}, "jobs": {"$sum": 1}}}
         # The sort has the index read that holds both fields, instead of every document.
         pipeline: list[Document] = [{"$sort": {"state": 1, "kind": 1, "_id": 1}}, by_kind]
-        with outage_refused():
+        with translate_outages():
             found = await self._jobs.aggregate(pipeline).to_list(_COUNTS_MAX)
         known = {state.value: state for state in JobState}
         groups = [(one["_id"].get("kind"), known.get(one["_id"].get("state")), one["jobs"]) for one in found]
@@ -276,8 +279,8 @@ def _held(job_ids: Sequence[str], lease_owner: str) -> Document:
 
 
 def _retry(now: datetime) -> Document:
-    """The update that does to dead jobs what `retried` says, which is the same for all of them."""
-    job = retried(Job("", "", {}, now, now, JobState.DEAD), now)
+    """The update that does to dead jobs what `after_operator_retry` says, which is the same for all of them."""
+    job = after_operator_retry(Job("", "", {}, now, now, JobState.DEAD), now)
     fields = {"state": job.state.value, "attempts": job.attempts, "runs_alone": job.runs_alone}
     return {"$set": {**fields, "due_time": job.due_time, "ready_time": job.ready_time}}
 

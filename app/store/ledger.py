@@ -15,7 +15,7 @@ from app.domain.ledger import EntryFault, EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Refusal
 from app.lanes.shared_statement import SharedStatement
-from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.driver import Collection, Database, Document, find_in_one_batch, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
 from app.store.unreadable import Records, decode_by_id, decode_one, record_unreadable
 
@@ -73,16 +73,16 @@ class Ledger:
 
     async def find(self, key: str) -> LedgerEntry | None:
         """The entry with that key. Refuses RECORD_UNREADABLE."""
-        with outage_refused():
-            found = await find_at_once(self._ledger, {"_id": key}, most=1)
+        with translate_outages():
+            found = await find_in_one_batch(self._ledger, {"_id": key}, most=1)
         return decode_one("ledger", found[0], entry_from) if found else None
 
     async def find_many(self, keys: Sequence[str]) -> Records[LedgerEntry]:
         """Those of the entries with these keys that there are, by key."""
         if not keys:
             return Records()
-        with outage_refused():
-            found = await find_at_once(self._ledger, {"_id": {"$in": list(keys)}}, most=len(keys))
+        with translate_outages():
+            found = await find_in_one_batch(self._ledger, {"_id": {"$in": list(keys)}}, most=len(keys))
         return decode_by_id("ledger", found, entry_from)
 
     async def answer(self, key: str) -> None:
@@ -132,19 +132,19 @@ class Ledger:
         await self._settlements.join()
 
     async def _change(self, guard: Document, change: Document) -> bool:
-        with outage_refused():
+        with translate_outages():
             before = await self._ledger.find_one_and_update(guard, change, projection={"_id": 1})
         return before is not None
 
     async def _add(self, entries: Sequence[LedgerEntry]) -> list[LedgerEntry | Refusal | None]:
         now = self._clock()
         documents = [_document(entry, now) for entry in entries]
-        with outage_refused():
-            there = await insert_those_missing(self._ledger, documents)
+        with translate_outages():
+            there = await insert_absent(self._ledger, documents)
             if not there:
                 return [None] * len(entries)
             keys = [document["_id"] for document in there]
-            found = await find_at_once(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
+            found = await find_in_one_batch(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
         known: dict[str, LedgerEntry | Refusal] = {}
         entries_there = decode_by_id("ledger", found, entry_from)
         known.update(entries_there)
@@ -168,13 +168,15 @@ class Ledger:
         """Those of the keys that are settled so now, be it by this update or by an earlier one."""
         guard, settled, left = _captured(captured) if captured else _VOIDED
         change = {"$set": {**settled, **left, "update_time": self._clock()}}
-        with outage_refused():
+        with translate_outages():
             result = await self._ledger.update_many(
                 {"_id": {"$in": keys}, "state": EntryState.AUTHORIZED.value, **guard}, change
             )
             if result.matched_count == len(keys):
                 return keys
-            found = await find_at_once(self._ledger, {"_id": {"$in": keys}, **settled}, most=len(keys), projection={"_id": 1})
+            found = await find_in_one_batch(
+                self._ledger, {"_id": {"$in": keys}, **settled}, most=len(keys), projection={"_id": 1}
+            )
         return [document["_id"] for document in found]
 
 

@@ -15,19 +15,19 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.domain.money import Money
-from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
+from app.domain.payments import AttemptKind, AttemptOutcome, Payment, PaymentState, ProviderAttempt, Refund, RefundState
 from app.lanes.shared_statement import SharedStatement
-from app.store.driver import Collection, Database, Document, find_at_once, insert_those_missing, outage_refused
+from app.store.driver import Collection, Database, Document, find_in_one_batch, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
 from app.store.snapshots import Snapshot
-from app.store.unreadable import Decoded, Records, decode_all, decode_by_id
+from app.store.unreadable import DecodedRecords, Records, decode_all, decode_by_id
 
 # Payments of one statement: about 600 kB.
 _PAYMENTS_MAX = 1_000
 _OPEN_STATES = (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
 
 
-class KeptPayment(NamedTuple):
+class StoredPayment(NamedTuple):
     """A payment as it is kept: for whose request, and in which version."""
 
     payment: Payment
@@ -81,7 +81,7 @@ PAYMENT = Shape(
 
 async def make_payment_indexes(database: Database) -> None:
     """Makes the indexes of payments that are missing."""
-    with outage_refused():
+    with translate_outages():
         # What stays open is looked after, the oldest first.
         await database["payments"].create_index("open_since", name="payments_open", sparse=True)
         # What is still to be given back is counted; what has been is not in it.
@@ -96,47 +96,47 @@ class Payments:
         self._payments: Collection = database["payments"]
         self._additions = SharedStatement("add payments", self._add, batch_max=_PAYMENTS_MAX)
 
-    async def find(self, payment_ids: Sequence[str], snapshot: Snapshot | None = None) -> Records[KeptPayment]:
+    async def find(self, payment_ids: Sequence[str], snapshot: Snapshot | None = None) -> Records[StoredPayment]:
         """Those of these payments that there are, by id; as they were in the snapshot, where one is given."""
         if not payment_ids:
             return Records()
         query, most = {"_id": {"$in": list(payment_ids)}}, len(payment_ids)
-        with outage_refused():
+        with translate_outages():
             if snapshot is None:
-                found = await find_at_once(self._payments, query, most=most)
+                found = await find_in_one_batch(self._payments, query, most=most)
             else:
                 found = await snapshot.find(self._payments, query, most=most)
         return decode_by_id("payments", found, payment_from)
 
-    async def add(self, kept: KeptPayment) -> bool:
+    async def add(self, kept: StoredPayment) -> bool:
         """Keeps a new payment; False where there is one with its id."""
         return await self._additions.ask(kept)
 
-    async def save(self, kept: KeptPayment, payment: Payment) -> bool:
+    async def save(self, kept: StoredPayment, payment: Payment) -> bool:
         """Replaces a payment by what has become of it; False where somebody else did so first."""
         newer = kept._replace(payment=payment, version=kept.version + 1)
         guard = {"_id": payment.payment_id, "version": kept.version}
-        with outage_refused():
+        with translate_outages():
             result = await self._payments.replace_one(guard, payment_document(newer))
         return bool(result.matched_count)
 
-    async def list_open(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> Decoded[KeptPayment]:
+    async def list_open(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> DecodedRecords[StoredPayment]:
         """Payments that have been open since before then, the oldest first, without those in `but_for`."""
         query: Document = {"open_since": {"$lt": before}}
         if but_for:
             query["_id"] = {"$nin": list(but_for)}
-        with outage_refused():
+        with translate_outages():
             found = await self._payments.find(query).sort("open_since", 1).limit(limit).to_list(limit)
         return decode_all("payments", found, payment_from)
 
-    async def _add(self, batch: Sequence[KeptPayment]) -> list[bool]:
-        with outage_refused():
-            there = await insert_those_missing(self._payments, [payment_document(one) for one in batch])
+    async def _add(self, batch: Sequence[StoredPayment]) -> list[bool]:
+        with translate_outages():
+            there = await insert_absent(self._payments, [payment_document(one) for one in batch])
         known = {one["_id"] for one in there}
         return [one.payment.payment_id not in known for one in batch]
 
 
-def payment_document(kept: KeptPayment) -> Document:
+def payment_document(kept: StoredPayment) -> Document:
     """Encode a payment."""
     payment = kept.payment
     document: Document = {
@@ -161,7 +161,7 @@ def payment_document(kept: KeptPayment) -> Document:
     return document
 
 
-def payment_from(document: Document) -> KeptPayment:
+def payment_from(document: Document) -> StoredPayment:
     """Decode a payment. Raises UnreadableError."""
     PAYMENT.check(document)
     currency = document["currency"]
@@ -178,10 +178,10 @@ def payment_from(document: Document) -> KeptPayment:
         attempts=tuple(_attempt_from(one, currency) for one in document["attempts"]),
         refunds=tuple(_refund_from(one, currency) for one in document["refunds"]),
     )
-    return KeptPayment(payment, document["user_key"], document["request_id"], document["version"])
+    return StoredPayment(payment, document["user_key"], document["request_id"], document["version"])
 
 
-def _attempt_document(attempt: Attempt) -> Document:
+def _attempt_document(attempt: ProviderAttempt) -> Document:
     return {
         "kind": attempt.kind.value,
         "key": attempt.key,
@@ -193,8 +193,8 @@ def _attempt_document(attempt: Attempt) -> Document:
     }
 
 
-def _attempt_from(document: Document, currency: str) -> Attempt:
-    return Attempt(
+def _attempt_from(document: Document, currency: str) -> ProviderAttempt:
+    return ProviderAttempt(
         AttemptKind(document["kind"]),
         document["key"],
         Money(document["minor"], currency),

@@ -16,7 +16,7 @@ from app.domain.limits import TRAVEL_DATE_MAX
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import earliest_date_under_way
 from app.store.documents import run_from
-from app.store.driver import Collection, Database, Document, any_of, outage_refused
+from app.store.driver import Collection, Database, Document, any_of, translate_outages
 from app.store.unreadable import read_page
 
 UNDER_WAY_INDEX = "runs_by_date_and_arrival"
@@ -29,7 +29,7 @@ _ORDER = [("travel_date", 1), ("_id", 1)]
 
 async def make_run_list_indexes(database: Database) -> None:
     """Make the indexes that are missing. Safe to call at every start and from many servers at once."""
-    with outage_refused():
+    with translate_outages():
         runs = database["train_runs"]
         # By station and date, and by date alone.
         await runs.create_index([("stop_forms", 1), *_ORDER], name="runs_by_station_and_date")
@@ -77,9 +77,9 @@ class RunLists:
         """Read through this index; through the one that MongoDB likes best where none is named."""
 
         async def fetch(behind: RunKey | None, count: int) -> list[Document]:
-            query = {"$and": [*clauses, *_behind(behind)]}
+            query = {"$and": [*clauses, *_after_clause(behind)]}
             cursor = self._runs.find(query, {"recent": 0, "outbox": 0}).sort(_ORDER).limit(count)
-            with outage_refused():
+            with translate_outages():
                 return await (cursor.hint(index) if index else cursor).to_list(count)
 
         # A run with a long waiting list takes milliseconds.
@@ -106,7 +106,7 @@ def _calling_at(forms: Sequence[Sequence[str]]) -> list[Document]:
     return [{"stop_forms": any_of(of_station)} for of_station in forms]
 
 
-def _behind(after: RunKey | None) -> list[Document]:
+def _after_clause(after: RunKey | None) -> list[Document]:
     if after is None:
         return []
     date, key = after

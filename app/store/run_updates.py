@@ -7,26 +7,26 @@ It names only the paths that changed, so that its size follows what was done and
 
 from datetime import datetime
 
-from app.domain.rules.waitlist import closes_at
+from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.store.documents import ended_hold_document, freed_document, hold_document, waiting_document
+from app.store.documents import ended_hold_document, freed_document, hold_document, waitlist_entry_document
 from app.store.driver import Document
 
 
-def journal_update(run: TrainRun, recent: list[Document], outbox: list[Document]) -> Document:
+def run_update(run: TrainRun, recent: list[Document], outbox: list[Document]) -> Document:
     """The update that writes what changed in `run` since its last commit, `recent` and `outbox`, and nothing else."""
     values: Document = {"version": run.version + 1, "recent": recent, "outbox": outbox}
     gone: Document = {}
     _write_seats(run, values, gone)
-    if run.journal.holds or run.journal.waiting:
-        _write_holds_and_line(run, values, gone)
+    if run.change_set.holds or run.change_set.waiting:
+        _write_holds_and_waitlist(run, values, gone)
         due = next_due(run)
         if due is None:
             gone["next_due"] = ""
         else:
             values["next_due"] = due
-    if run.journal.events:
-        values["unsettled_since"] = run.journal.events[-1].time
+    if run.change_set.events:
+        values["unsettled_since"] = run.change_set.events[-1].time
     return {"$set": values, "$unset": gone} if gone else {"$set": values}
 
 
@@ -34,45 +34,45 @@ def next_due(run: TrainRun) -> datetime | None:
     """When something is due on the run without anybody asking: a hold ends, or the line closes."""
     moments = [hold.expire_time for hold in run.holds.values()]
     if run.waiting:
-        moments.append(closes_at(run))
+        moments.append(waitlist_closing_time(run))
     return min(moments, default=None)
 
 
 def _write_seats(run: TrainRun, values: Document, gone: Document) -> None:
-    journal = run.journal
-    for section, number in journal.sold:
+    change_set = run.change_set
+    for section, number in change_set.sold:
         values[f"sections.{section}.sold_legs.{number - 1}"] = run.sections[section].sold_legs[number - 1]
-    for section in journal.counters:
+    for section in change_set.counters:
         values[f"sections.{section}.next_number"] = run.sections[section].next_number
-    for section, number in journal.freed:
+    for section, number in change_set.freed:
         entries = run.sections[section].freed.get(number)
         path = f"sections.{section}.freed.{number}"
         if entries:
             values[path] = freed_document(entries)
         else:
             gone[path] = ""
-    if journal.freed_sequence is not None:
+    if change_set.freed_sequence is not None:
         values["freed_sequence"] = run.freed_sequence
 
 
-def _write_holds_and_line(run: TrainRun, values: Document, gone: Document) -> None:
-    for key in run.journal.holds:
+def _write_holds_and_waitlist(run: TrainRun, values: Document, gone: Document) -> None:
+    for key in run.change_set.holds:
         hold = run.holds.get(key)
         if hold is None:
             gone[f"holds.{key}"] = ""
         else:
             values[f"holds.{key}"] = hold_document(hold)
-    for key in run.journal.ended_holds:
+    for key in run.change_set.ended_holds:
         ended = run.ended_holds.get(key)
         if ended is None:
             gone[f"ended_holds.{key}"] = ""
         else:
             values[f"ended_holds.{key}"] = ended_hold_document(ended)
-    for number in run.journal.waiting:
+    for number in run.change_set.waiting:
         place = run.waiting.get(number)
         if place is None:
             gone[f"waiting.{number}"] = ""
         else:
-            values[f"waiting.{number}"] = waiting_document(place)
-    if run.journal.waiting_number is not None:
+            values[f"waiting.{number}"] = waitlist_entry_document(place)
+    if run.change_set.waiting_number is not None:
         values["waiting_number"] = run.waiting_number

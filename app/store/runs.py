@@ -28,29 +28,29 @@ from app.domain.people import Person, email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
-from app.store.cached_run import KeptRun, Unsettled
+from app.store.cached_run import CachedRun, PendingBooking
 from app.store.documents import (
+    booking_document_without_journey,
     booking_from,
+    event_batch_document,
     journey_document,
-    news_document,
-    own_document,
     run_document,
     run_from,
 )
 from app.store.driver import (
+    BsonPacker,
     Collection,
     Database,
     Document,
-    Packer,
     Swap,
     SwapOutcome,
-    durable,
-    insert_those_missing,
-    outage_refused,
-    replace_each,
-    swap_each,
+    insert_absent,
+    replace_many,
+    swap_many,
+    translate_outages,
+    with_majority_reads,
 )
-from app.store.run_updates import journal_update
+from app.store.run_updates import run_update
 from app.store.sales_shapes import RUN_QUEUES
 from app.store.shapes import UnreadableError
 from app.store.snapshots import Snapshot
@@ -61,23 +61,23 @@ _log = logging.getLogger(__name__)
 # Runs of one insert: 100 documents of a large train are about 10 MB, well under the 48 MB of one message.
 _INSERT_BATCH = 100
 # Bookings copied at a time: about a megabyte.
-_SETTLE_BATCH = 1_000
+_BOOKINGS_BATCH = 1_000
 # Commits whose events are copied at a time: of at most some hundred events each, and so about ten megabytes at the most.
-_TELL_BATCH = 100
+_EVENT_BATCHES_MAX = 100
 # Journeys whose part of a document is remembered: all that are on sale at a time, and 300 bytes each.
 _JOURNEYS_MAX = 4_096
 # Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
 _BOOKINGS_MAX = 400_000
 
 
-class _Prepared(NamedTuple):
+class _PreparedCommit(NamedTuple):
     """A commit: the swap, what it changes and tells, and the references and news that it leaves out of the document."""
 
     swap: Swap
-    changed: dict[str, Unsettled]
+    changed: dict[str, PendingBooking]
     news: dict[str, Document]
     left_out: list[str]
-    told: list[str]
+    archived_events: list[str]
 
 
 class TrainRuns:
@@ -85,15 +85,15 @@ class TrainRuns:
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
-        self._durable_runs = durable(self._runs)
+        self._durable_runs = with_majority_reads(self._runs)
         # As the primary has them: only what is durable is ever copied, and none that was copied may be missed.
         self._bookings: Collection = database["bookings"]
         self._events: Collection = database["events"]
-        self._packer = Packer(database)
+        self._packer = BsonPacker(database)
         self._journeys: dict[Journey, Document | bytes] = {}
-        self._nothing = self._packer.part({})
+        self._empty_part = self._packer.part({})
 
-    async def load(self, run_id: str) -> KeptRun | None:
+    async def load(self, run_id: str) -> CachedRun | None:
         """A run with all who travel on it, or None where there is none.
 
         The run is read before the bookings: what leaves `recent` in between is found among them. Refuses RECORD_UNREADABLE
@@ -103,7 +103,7 @@ class TrainRuns:
         names = ("first_name", "last_name", "email")
         wanted = {"user.email": 1, "revision": 1, **{f"passengers.{name}": 1 for name in names}}
         waiting: list[Document] = []
-        with outage_refused():
+        with translate_outages():
             query = {"_id": run_id}
             document = await self._durable_runs.find_one(query) or await self._runs.find_one(query)  # one just scheduled
             if document is None:
@@ -111,67 +111,74 @@ class TrainRuns:
             with reading("train_runs", run_id):
                 run = run_from(document)
                 RUN_QUEUES.check(document)
-            settled = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
+            archived_revisions = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
             if run.waiting:
                 references = [place.reference for place in run.waiting.values()]
                 waiting = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
         with reading("train_runs", run_id):
-            run.take_over(map(booking_from, waiting))
-            recent = _newer(document["recent"], settled)
+            run.apply_newer(map(booking_from, waiting))
+            recent = _newer(document["recent"], archived_revisions)
             # An older copy at rest may still have a passenger who has another live booking by now.
-            run.travellers.load(_travellers([booking for booking in settled if booking["_id"] not in recent]))
-            run.take_over(map(booking_from, recent.values()))
-        kept = KeptRun(run, carried=recent, carried_news={one["_id"]: one for one in document["outbox"]})
-        kept.adopt_carried()
-        return kept
+            run.passenger_index.load(
+                _passenger_keys([booking for booking in archived_revisions if booking["_id"] not in recent])
+            )
+            run.apply_newer(map(booking_from, recent.values()))
+        cached = CachedRun(run, foreign_bookings=recent, foreign_events={one["_id"]: one for one in document["outbox"]})
+        cached.adopt_foreign()
+        return cached
 
-    async def catch_up(self, kept: KeptRun) -> KeptRun | None:
+    async def catch_up(self, cached: CachedRun) -> CachedRun | None:
         """A run as it is now, of which only what others changed is read; None if it is gone.
 
-        One commit's bookings are all in the document until nobody has sold for a while (`settle_left`). Only what more than one
+        One commit's bookings are all in the document until nobody has sold for a while (`archive_leftovers`). Only what more
+        than one
         changed may have left it before. What is read after an election may be older than what is known. Refuses
-        RECORD_UNREADABLE; then `kept` is not to be used any more.
+        RECORD_UNREADABLE; then `cached` is not to be used any more.
         """
-        run = kept.run
-        settled: list[Document] = []
-        with outage_refused():
+        run = cached.run
+        archived_revisions: list[Document] = []
+        with translate_outages():
             document = await self._durable_runs.find_one({"_id": run.run_id})
             if document is None:
                 return None
             with reading("train_runs", run.run_id):
                 if document["version"] <= run.version:
-                    return kept
+                    return cached
                 newer = run_from(document)
                 RUN_QUEUES.check(document)
-            # `settle_left` empties a document without a new version.
+            # `archive_leftovers` empties a document without a new version.
             if document["version"] > run.version + 1 or not document["recent"]:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
-                settled = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
+                archived_revisions = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
         with reading("train_runs", run.run_id):
-            recent = _newer(document["recent"], settled)
-        ours, done = kept.unsettled, kept.settled
-        kept.unsettled = {one: mine for one, mine in ours.items() if one in recent and recent[one]["revision"] == mine.revision}
-        kept.carried = {
-            one: new for one, new in recent.items() if one not in kept.unsettled and done.get(one) != new["revision"]
+            recent = _newer(document["recent"], archived_revisions)
+        ours, done = cached.pending_bookings, cached.archived_revisions
+        cached.pending_bookings = {
+            one: mine for one, mine in ours.items() if one in recent and recent[one]["revision"] == mine.revision
+        }
+        cached.foreign_bookings = {
+            one: new for one, new in recent.items() if one not in cached.pending_bookings and done.get(one) != new["revision"]
         }
         outbox = {one["_id"]: one for one in document["outbox"]}
-        kept.untold = {one: mine for one, mine in kept.untold.items() if one in outbox}
-        kept.carried_news = {one: new for one, new in outbox.items() if one not in kept.untold and one not in kept.told}
-        unknown = [one for key, one in kept.carried.items() if not _is_known(run.find(key), one)]
+        cached.pending_events = {one: mine for one, mine in cached.pending_events.items() if one in outbox}
+        cached.foreign_events = {
+            one: new for one, new in outbox.items() if one not in cached.pending_events and one not in cached.archived_events
+        }
+        unknown = [one for key, one in cached.foreign_bookings.items() if not _is_known(run.find(key), one)]
         with reading("train_runs", run.run_id):
-            run.take_over(map(booking_from, (*settled, *unknown)))
-        run.renew(newer)
-        return kept
+            run.apply_newer(map(booking_from, (*archived_revisions, *unknown)))
+        run.refresh_from(newer)
+        return cached
 
     async def get(self, run_id: str) -> TrainRun:
         """A run without bookings, for looking at seats. Refuses TRAIN_RUN_NOT_FOUND, RECORD_UNREADABLE."""
-        with outage_refused():
+        with translate_outages():
             document = await self._runs.find_one({"_id": run_id}, {"recent": 0, "outbox": 0})
         if document is None:
             raise run_not_found(run_id)
         return decode_one("train_runs", document, run_from)
 
-    async def waiting_position(self, snapshot: Snapshot, run_id: str, number: int) -> int:
+    async def find_waitlist_position(self, snapshot: Snapshot, run_id: str, number: int) -> int:
         """The place in the line, from 1, of who has that number; 0 for who is not in it any more."""
         runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"waiting": 1})
         with reading("train_runs", run_id):
@@ -181,79 +188,79 @@ class TrainRuns:
     async def is_newest(self, run: TrainRun) -> bool:
         """Whether a run's version is that of its last commit. A swap that changes nothing proves it as a commit would."""
         guard = {"_id": run.run_id, "version": run.version}
-        with outage_refused():
+        with translate_outages():
             return (await self._runs.update_one(guard, {"$set": {"version": run.version}})).matched_count > 0
 
-    async def commit_each(self, batch: Sequence[KeptRun]) -> list[SwapOutcome]:
+    async def commit_each(self, batch: Sequence[CachedRun]) -> list[SwapOutcome]:
         """Writes what is in the journals of these runs, in one statement; gives each run's own outcome, in order.
 
         LOST when another server has committed first, DUPLICATE_KEY when a new booking's reference belongs to another run,
         IMPOSSIBLE when the stored run has another shape by now; then nothing of that run was written. After a refusal
         DATABASE_UNAVAILABLE nobody knows what was.
         """
-        prepared = [self._prepare(kept) for kept in batch]
-        with outage_refused():
-            outcomes = await swap_each(self._runs, [one.swap for one in prepared])
-        for kept, one, outcome in zip(batch, prepared, outcomes, strict=True):
+        prepared = [self._prepare(cached) for cached in batch]
+        with translate_outages():
+            outcomes = await swap_many(self._runs, [one.swap for one in prepared])
+        for cached, one, outcome in zip(batch, prepared, outcomes, strict=True):
             if outcome is SwapOutcome.DONE:
-                _committed(kept, one)
+                _committed(cached, one)
             elif outcome is SwapOutcome.IMPOSSIBLE:
                 unreadable_records.report(
-                    "train_runs", kept.run.run_id, UnreadableError("it cannot be changed as it is stored")
+                    "train_runs", cached.run.run_id, UnreadableError("it cannot be changed as it is stored")
                 )
         return outcomes
 
-    def _prepare(self, kept: KeptRun) -> _Prepared:
-        run = kept.run
-        changed = {one: self._unsettled(run.bookings[one]) for one in run.journal.bookings}
-        newest = {**kept.unsettled, **changed}
-        recent = [document for one, document in kept.carried.items() if one not in newest]
+    def _prepare(self, cached: CachedRun) -> _PreparedCommit:
+        run = cached.run
+        changed = {one: self._pending_booking(run.bookings[one]) for one in run.change_set.bookings}
+        newest = {**cached.pending_bookings, **changed}
+        recent = [document for one, document in cached.foreign_bookings.items() if one not in newest]
         recent += [one.document for one in newest.values()]
         news: dict[str, Document] = {}
-        if run.journal.events:
-            document = news_document(run.journal.events)
-            news[document["_id"]] = self._packer.join(document, self._nothing)
-        outbox = [*kept.carried_news.values(), *kept.untold.values(), *news.values()]
-        swap = Swap({"_id": run.run_id, "version": run.version}, journal_update(run, recent, outbox))
-        return _Prepared(swap, changed, news, list(kept.settled), list(kept.told))
+        if run.change_set.events:
+            document = event_batch_document(run.change_set.events)
+            news[document["_id"]] = self._packer.join(document, self._empty_part)
+        outbox = [*cached.foreign_events.values(), *cached.pending_events.values(), *news.values()]
+        swap = Swap({"_id": run.run_id, "version": run.version}, run_update(run, recent, outbox))
+        return _PreparedCommit(swap, changed, news, list(cached.archived_revisions), list(cached.archived_events))
 
-    def _unsettled(self, booking: Booking) -> Unsettled:
+    def _pending_booking(self, booking: Booking) -> PendingBooking:
         journey = booking.journey
         part = self._journeys.get(journey)
         if part is None:
             if len(self._journeys) >= _JOURNEYS_MAX:
                 self._journeys.clear()
             part = self._journeys[journey] = self._packer.part(journey_document(journey))
-        return Unsettled(self._packer.join(own_document(booking), part), booking.revision)
+        return PendingBooking(self._packer.join(booking_document_without_journey(booking), part), booking.revision)
 
-    async def settle(self, batch: Sequence[KeptRun]) -> None:
+    async def settle(self, batch: Sequence[CachedRun]) -> None:
         """Copies the unsettled bookings and untold events of these runs to where they rest; the next commit leaves them out.
 
         Doing it again, or in several servers at once, changes nothing: a copy only ever replaces an older revision.
         """
-        news = [(kept, key, one) for kept in batch for key, one in kept.untold.items()]
-        for start in range(0, len(news), _TELL_BATCH):
-            await self._tell(news[start : start + _TELL_BATCH])
-        todo = [(kept, reference, one) for kept in batch for reference, one in kept.unsettled.items()]
-        for start in range(0, len(todo), _SETTLE_BATCH):
-            await self._settle(todo[start : start + _SETTLE_BATCH])
+        news = [(cached, key, one) for cached in batch for key, one in cached.pending_events.items()]
+        for start in range(0, len(news), _EVENT_BATCHES_MAX):
+            await self._archive_events(news[start : start + _EVENT_BATCHES_MAX])
+        todo = [(cached, reference, one) for cached in batch for reference, one in cached.pending_bookings.items()]
+        for start in range(0, len(todo), _BOOKINGS_BATCH):
+            await self._archive_bookings(todo[start : start + _BOOKINGS_BATCH])
 
-    async def _tell(self, news: list[tuple[KeptRun, str, Document]]) -> None:
-        with outage_refused():
-            await insert_those_missing(self._events, [one for _, _, one in news])
-        for kept, key, _ in news:
-            if kept.untold.pop(key, None) is not None:
-                kept.told.add(key)
+    async def _archive_events(self, news: list[tuple[CachedRun, str, Document]]) -> None:
+        with translate_outages():
+            await insert_absent(self._events, [one for _, _, one in news])
+        for cached, key, _ in news:
+            if cached.pending_events.pop(key, None) is not None:
+                cached.archived_events.add(key)
 
-    async def _settle(self, todo: list[tuple[KeptRun, str, Unsettled]]) -> None:
-        with outage_refused():
-            there = await insert_those_missing(self._bookings, [one.document for _, _, one in todo])
+    async def _archive_bookings(self, todo: list[tuple[CachedRun, str, PendingBooking]]) -> None:
+        with translate_outages():
+            there = await insert_absent(self._bookings, [one.document for _, _, one in todo])
             foreign = await self._replace_older(there) if there else set()
-        for kept, reference, one in todo:
+        for cached, reference, one in todo:
             # What has changed in the meantime is unsettled in its new revision.
-            if kept.unsettled.get(reference) is one and (reference, kept.run.run_id) not in foreign:
-                del kept.unsettled[reference]
-                kept.settled[reference] = one.revision
+            if cached.pending_bookings.get(reference) is one and (reference, cached.run.run_id) not in foreign:
+                del cached.pending_bookings[reference]
+                cached.archived_revisions[reference] = one.revision
 
     async def _replace_older(self, documents: list[Document]) -> set[tuple[str, str]]:
         """Replaces older revisions; gives (reference, run) of those under whose reference another run's booking rests.
@@ -275,7 +282,7 @@ class TrainRuns:
             for one in documents
             if one["_id"] in revisions and revisions[one["_id"]] < one["revision"]
         ]
-        await replace_each(self._bookings, older)
+        await replace_many(self._bookings, older)
         foreign = {(one["_id"], one["run_id"]) for one in documents if runs.get(one["_id"]) != one["run_id"]}
         for reference, run_id in foreign:
             _log.error("run %s: the reference %s rests with another run", run_id, reference)
@@ -285,7 +292,7 @@ class TrainRuns:
         """Runs on which something is due, whatever is asked: holds to end, a line to close. Without those in `but_for`."""
         return await self._list_ids("next_due", {"$lte": now}, limit, but_for)
 
-    async def list_left(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
+    async def list_unarchived(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
         """Runs whose bookings and events of the last commits are still in the document, and were before then.
 
         Without those in `but_for`.
@@ -296,51 +303,51 @@ class TrainRuns:
         query: Document = {moment: times}
         if but_for:
             query["_id"] = {"$nin": list(but_for)}
-        with outage_refused():
+        with translate_outages():
             cursor = self._runs.find(query, {"_id": 1}).sort(moment, 1).limit(limit)
             return [one["_id"] for one in await cursor.to_list(limit)]
 
-    async def settle_left(self, run_id: str) -> None:
+    async def archive_leftovers(self, run_id: str) -> None:
         """Copies what a run's document still carries, and leaves it out, if nobody commits in the meantime.
 
         No new version: whoever has the run in memory finds nothing that it does not know.
         """
-        kept = await self.load(run_id)
-        if kept is None:
+        cached = await self.load(run_id)
+        if cached is None:
             return
-        await self.settle([kept])
-        if kept.unsettled or kept.untold:
+        await self.settle([cached])
+        if cached.pending_bookings or cached.pending_events:
             return
-        guard = {"_id": run_id, "version": kept.run.version}
+        guard = {"_id": run_id, "version": cached.run.version}
         emptied: Document = {"$set": {"recent": [], "outbox": []}, "$unset": {"unsettled_since": ""}}
-        with outage_refused():
+        with translate_outages():
             await self._runs.update_one(guard, emptied)
 
-    async def insert_missing(self, runs: Sequence[TrainRun], now: datetime) -> int:
+    async def insert_if_absent(self, runs: Sequence[TrainRun], now: datetime) -> int:
         """Keeps the runs that are not there yet; gives how many that were."""
         created = 0
-        with outage_refused():
+        with translate_outages():
             for start in range(0, len(runs), _INSERT_BATCH):
                 documents = []
                 for run in runs[start : start + _INSERT_BATCH]:
                     documents.append(run_document(run, now))
                     await asyncio.sleep(0)  # one of 5,000 seats takes milliseconds; other calls go on in between
-                created += len(documents) - len(await insert_those_missing(self._runs, documents))
+                created += len(documents) - len(await insert_absent(self._runs, documents))
         return created
 
 
-def _committed(kept: KeptRun, prepared: _Prepared) -> None:
-    kept.unsettled.update(prepared.changed)
+def _committed(cached: CachedRun, prepared: _PreparedCommit) -> None:
+    cached.pending_bookings.update(prepared.changed)
     for reference in prepared.changed:
-        kept.carried.pop(reference, None)
+        cached.foreign_bookings.pop(reference, None)
     for reference in prepared.left_out:
-        del kept.settled[reference]
-    kept.untold.update(prepared.news)
-    kept.told.difference_update(prepared.told)
-    kept.run.committed()
+        del cached.archived_revisions[reference]
+    cached.pending_events.update(prepared.news)
+    cached.archived_events.difference_update(prepared.archived_events)
+    cached.run.committed()
 
 
-def _travellers(bookings: list[Document]) -> Iterator[tuple[str, str, str]]:
+def _passenger_keys(bookings: list[Document]) -> Iterator[tuple[str, str, str]]:
     """The key of each passenger of these bookings, with the booking's reference and its booker's address as compared."""
     for booking in bookings:
         user_key = email_key(booking["user"]["email"])
@@ -354,9 +361,9 @@ def _is_known(booking: Booking | None, document: Document) -> bool:
     return booking is not None and booking.revision == document["revision"]
 
 
-def _newer(recent: list[Document], settled: list[Document]) -> dict[str, Document]:
+def _newer(recent: list[Document], archived_revisions: list[Document]) -> dict[str, Document]:
     """Those of a run's recent bookings that do not rest in the same or a newer revision, by reference."""
-    revisions = {one["_id"]: one["revision"] for one in settled}
+    revisions = {one["_id"]: one["revision"] for one in archived_revisions}
     return {one["_id"]: one for one in recent if one["revision"] > revisions.get(one["_id"], 0)}
 
 

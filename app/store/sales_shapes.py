@@ -8,10 +8,10 @@ from datetime import datetime
 
 from app.domain.booking import BookingState
 from app.domain.events import EventType
-from app.store.shapes import ANYTHING, MAYBE_TIME, Among, ListOf, MapOf, OneOf, Row, Shape
+from app.store.shapes import ANYTHING, NULLABLE_TIME, ListOf, MapOf, OneOf, OneOfNumbers, Row, Shape
 
 # Of runs and bookings (`SCHEMA_VERSION` in `documents.py`); what a newer version wrote is unreadable.
-KNOWN_VERSION = Among(1, 2)
+KNOWN_VERSION = OneOfNumbers(1, 2)
 
 PERSON = Shape({"first_name": str, "last_name": str, "email": str})
 USER = Shape(
@@ -74,7 +74,7 @@ COMMIT = Shape(
     {"is_new": bool, "is_unreadable": bool},
 )
 
-STOP = Shape({"name": str, "code": str, "time_zone": str, "arrive": MAYBE_TIME, "depart": MAYBE_TIME})
+STOP = Shape({"name": str, "code": str, "time_zone": str, "arrive": NULLABLE_TIME, "depart": NULLABLE_TIME})
 COACH = Shape({"name": str, "first": int, "last": int})
 SECTION = Shape(
     {

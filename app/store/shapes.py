@@ -44,7 +44,7 @@ class Plain(Kind):
             raise UnreadableError(f"{path} is {_kind_name(value)}, not {_TYPE_NAMES.get(self._type, self._type.__name__)}")
 
 
-class Maybe(Kind):
+class Nullable(Kind):
     """A value of that kind, or null."""
 
     def __init__(self, kind: "Kind | type") -> None:
@@ -68,7 +68,7 @@ class OneOf(Kind):
             raise UnreadableError(f"{path} is no value that this version knows")
 
 
-class Among(Kind):
+class OneOfNumbers(Kind):
     """One of a few whole numbers, such as the versions that are known."""
 
     def __init__(self, *numbers: int) -> None:
@@ -177,7 +177,7 @@ def as_kind(kind: Kind | type) -> Kind:
     return kind if isinstance(kind, Kind) else Plain(kind)
 
 
-MAYBE_TIME = Maybe(datetime)
+NULLABLE_TIME = Nullable(datetime)
 ANYTHING = Anything()
 
 _TYPE_NAMES = {

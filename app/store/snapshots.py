@@ -23,7 +23,7 @@ from typing import Protocol, TypeVar
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from app.domain.refusals import Reason, Refusal
-from app.store.driver import Collection, Database, Document, is_mock, outage_refused, primary_of
+from app.store.driver import Collection, Database, Document, current_primary, is_mock, translate_outages
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Snapshots:
         self._database = database
         self._is_mock = is_mock(database)
         self._proven_primary: object = None  # whose snapshots are known to have all that was acknowledged before its election
-        self._has_told = False
+        self._has_logged = False
 
     async def read(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
         """What `look` makes of a snapshot. Where the moment is lost, `look` is called again with a newer one.
@@ -66,9 +66,9 @@ class Snapshots:
         Refuses DATABASE_UNAVAILABLE in an outage, where the moment is lost each time, and from a server that is no replica set,
         which keeps no moments. What `look` raises passes.
         """
-        with outage_refused():
+        with translate_outages():
             if self._is_mock:
-                return await look(_PlainReads())
+                return await look(_PlainSnapshot())
             for attempt in range(_ATTEMPTS_MAX):
                 try:
                     return await self._look(look)
@@ -77,34 +77,34 @@ class Snapshots:
                         raise
                 except OperationFailure as error:
                     if error.code == _NOT_A_REPLICA_SET:
-                        self._tell_no_replica_set()
-                        raise _not_now() from error
+                        self._log_no_replica_set()
+                        raise _snapshot_unavailable() from error
                     if error.code not in (_SNAPSHOT_TOO_OLD, _SNAPSHOT_UNAVAILABLE):
                         raise
                 await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-        raise _not_now()
+        raise _snapshot_unavailable()
 
     async def _look(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
-        primary = primary_of(self._database)
+        primary = current_primary(self._database)
         is_proven = primary is not None and primary == self._proven_primary
-        reads = _ReadsOfOneMoment(self._database, waits_for_primary=not is_proven)
+        reads = _ServerSnapshot(self._database, waits_for_primary=not is_proven)
         result = await look(reads)
-        if reads.has_begun and primary == primary_of(self._database):
+        if reads.has_begun and primary == current_primary(self._database):
             self._proven_primary = primary
         return result
 
-    def _tell_no_replica_set(self) -> None:
-        if not self._has_told:
+    def _log_no_replica_set(self) -> None:
+        if not self._has_logged:
             _log.error("SEATLINE_MONGODB_URI: this MongoDB is no replica set; lists and bookings cannot be read from it")
-        self._has_told = True
+        self._has_logged = True
 
 
-def _not_now() -> Refusal:
+def _snapshot_unavailable() -> Refusal:
     text = "the database cannot be read as of one moment now; send the same request again"
     return Refusal(Reason.DATABASE_UNAVAILABLE, text)
 
 
-class _ReadsOfOneMoment:
+class _ServerSnapshot:
     """A snapshot of a real server. Its first read may have to wait for all that the primary has."""
 
     def __init__(self, database: Database, *, waits_for_primary: bool) -> None:
@@ -140,12 +140,12 @@ class _ReadsOfOneMoment:
         else:
             answer = await self._send(collection, command, self._at)
         if not self._at and "atClusterTime" not in answer:
-            return await self._read_what_may_not_exist(collection, command, most)
+            return await self._read_missing_collection(collection, command, most)
         self._at = self._at or {"atClusterTime": answer["atClusterTime"]}
         found: list[Document] = answer["firstBatch"]
         return await self._read_all(collection, command, answer["id"], most) if answer["id"] else found
 
-    async def _read_what_may_not_exist(self, collection: Collection, command: Document, most: int) -> list[Document]:
+    async def _read_missing_collection(self, collection: Collection, command: Document, most: int) -> list[Document]:
         """Reads again after a first read of a collection that is not there: `find` then names no moment, `aggregate` does."""
         nothing: Document = {"aggregate": collection.name, "pipeline": [{"$limit": 1}], "cursor": {}}
         self._at = {"atClusterTime": (await self._send(collection, nothing, {}))["atClusterTime"]}
@@ -168,7 +168,7 @@ class _ReadsOfOneMoment:
         return found
 
 
-class _PlainReads:
+class _PlainSnapshot:
     """What stands for a snapshot where the database is in this process's memory, and no read waits."""
 
     async def find(

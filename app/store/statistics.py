@@ -11,18 +11,18 @@ their date, all else by indexes that hold only what is still to be done.
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from app.domain.jobs import SWEEP_PREFIX, JobState
+from app.domain.jobs import PERIODIC_TASK_PREFIX, JobState
 from app.domain.payments import PaymentState, RefundState
-from app.domain.statistics import Backlog, RunCount
+from app.domain.statistics import Backlog, RunCounts
 from app.domain.timetable import earliest_date_under_way
 from app.store.documents import stops_from
-from app.store.driver import Collection, Database, Document, outage_refused
+from app.store.driver import Collection, Database, Document, translate_outages
 from app.store.sales_shapes import SURVEYED_RUN
 from app.store.snapshots import Snapshot, Snapshots
 from app.store.unreadable import decode_all
 
 # Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
-RUNS_MAX = 20_000
+RUNS_COUNTED_MAX = 20_000
 # Events, jobs and payments that are counted: ten times what anybody needs to know that there are too many.
 COUNT_MAX = 10_000
 # A commit's events leave the run's document within milliseconds, or within some ten seconds after their server has ended. The
@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "waiting": 1}
 
 
-class Surveys:
+class StatisticsQueries:
     """Counts what is kept. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
@@ -43,20 +43,20 @@ class Surveys:
         self._snapshots = Snapshots(database)
 
     async def versions(self, now: datetime) -> dict[str, int | None]:
-        """The versions of the runs that may not have arrived by now, at most `RUNS_MAX` and the earliest first, by run.
+        """The versions of the runs that may not have arrived by now, at most `RUNS_COUNTED_MAX` and the earliest first, by run.
 
         None stands for a run that has none, which is unreadable.
         """
-        with outage_refused():
+        with translate_outages():
             cursor = self._runs.find(current_runs_query(now), {"version": 1}).sort([("travel_date", 1), ("_id", 1)])
-            return {one["_id"]: one.get("version") for one in await cursor.limit(RUNS_MAX).to_list(RUNS_MAX)}
+            return {one["_id"]: one.get("version") for one in await cursor.limit(RUNS_COUNTED_MAX).to_list(RUNS_COUNTED_MAX)}
 
-    async def count_runs(self, run_ids: Sequence[str]) -> list[RunCount]:
+    async def count_runs(self, run_ids: Sequence[str]) -> list[RunCounts]:
         """Seats and waiting bookings of those of these runs that there are. A run has up to 5,000 seats: ask for few.
 
         Unreadable runs are left out.
         """
-        with outage_refused():
+        with translate_outages():
             found = await self._runs.find({"_id": {"$in": list(run_ids)}}, _FIELDS).to_list(len(run_ids))
         return decode_all("train_runs", found, _count_of).values
 
@@ -109,7 +109,7 @@ def pending_refunds_pipeline() -> list[Document]:
 
 def pending_jobs_query() -> Document:
     """The question for jobs that are to be done, but for those that come round for ever."""
-    return {"state": JobState.PENDING.value, "kind": {"$not": {"$regex": f"^{SWEEP_PREFIX}"}}}
+    return {"state": JobState.PENDING.value, "kind": {"$not": {"$regex": f"^{PERIODIC_TASK_PREFIX}"}}}
 
 
 def pending_captures_query(now: datetime) -> Document:
@@ -135,10 +135,10 @@ async def _count(snapshot: Snapshot, collection: Collection, query: Document) ->
     return int(found[0]["number"]) if found else 0
 
 
-def _count_of(document: Document) -> RunCount:
+def _count_of(document: Document) -> RunCounts:
     SURVEYED_RUN.check(document)
     seats = [section["sold_legs"] for section in document["sections"]]
-    return RunCount(
+    return RunCounts(
         run_id=document["_id"],
         version=document["version"],
         stops=stops_from(document),

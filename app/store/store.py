@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.lanes.archive import Commits, LookUps, Settler
-from app.lanes.lane import LaneBounds, LaneParts, Lanes
-from app.ports.observers import LaneObserver, NobodyLooks
+from app.lanes.archive import ArchiveQueue, BookingLookups, RunCommits
+from app.lanes.bounds import LaneBounds
+from app.lanes.lane import LaneResources, Lanes
+from app.ports.observers import LaneObserver, NullLaneObserver
 from app.store.bookings import Bookings
 from app.store.driver import Database
 from app.store.events import Events
@@ -19,7 +20,7 @@ from app.store.payments import Payments
 from app.store.run_lists import RunLists
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
-from app.store.statistics import Surveys
+from app.store.statistics import StatisticsQueries
 from app.store.trains import Trains
 from app.store.users import Users
 from app.store.webhooks import WebhookDeliveries, Webhooks
@@ -41,7 +42,7 @@ class Store:
     events: Events
     webhooks: Webhooks
     deliveries: WebhookDeliveries
-    surveys: Surveys
+    surveys: StatisticsQueries
 
 
 def open_store(
@@ -55,9 +56,19 @@ def open_store(
     """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds; `observer` looks on."""
     runs = TrainRuns(database)
     bookings = Bookings(database)
-    commits, turns = Commits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
+    commits, turns = RunCommits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
     lanes = Lanes(
-        LaneParts(runs, bookings, LookUps(bookings), Settler(runs), commits, turns, clock, bounds, observer or NobodyLooks())
+        LaneResources(
+            runs,
+            bookings,
+            BookingLookups(bookings),
+            ArchiveQueue(runs),
+            commits,
+            turns,
+            clock,
+            bounds,
+            observer or NullLaneObserver(),
+        )
     )
     return Store(
         snapshots=Snapshots(database),
@@ -72,5 +83,5 @@ def open_store(
         events=Events(database),
         webhooks=Webhooks(database),
         deliveries=WebhookDeliveries(database),
-        surveys=Surveys(database),
+        surveys=StatisticsQueries(database),
     )

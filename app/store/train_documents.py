@@ -9,12 +9,12 @@ from datetime import datetime, time
 from app.domain.money import Money
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
-from app.domain.train import Coach, KeptTrain, Section, Train
+from app.domain.train import Coach, Section, StoredTrain, Train
 from app.store.driver import Document
 from app.store.sales_shapes import TERMS
-from app.store.shapes import ListOf, Maybe, Shape
+from app.store.shapes import ListOf, Nullable, Shape
 
-_CALL = Maybe(Shape({"at": str, "day_offset": int}))
+_CALL = Nullable(Shape({"at": str, "day_offset": int}))
 TRAIN = Shape(
     {
         "_id": str,
@@ -36,14 +36,14 @@ def all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
     return sorted(set().union(*map(stop_forms, stops)))
 
 
-def train_document(kept: KeptTrain) -> Document:
+def train_document(stored: StoredTrain) -> Document:
     """A train with its timetable."""
-    train = kept.train
+    train = stored.train
     return {
         "_id": train.train_id,
-        "version": kept.version,
-        "request_id": kept.request_id,
-        "create_time": kept.create_time,
+        "version": stored.version,
+        "request_id": stored.request_id,
+        "create_time": stored.create_time,
         "number": train.number,
         "stops": [_timetable_stop_document(stop) for stop in train.stops],
         "stop_forms": all_stop_forms(train.stops),
@@ -56,7 +56,7 @@ def train_document(kept: KeptTrain) -> Document:
     }
 
 
-def train_from(document: Document) -> KeptTrain:
+def train_from(document: Document) -> StoredTrain:
     """Decode a train. Raises UnreadableError."""
     TRAIN.check(document)
     train = Train(
@@ -69,7 +69,7 @@ def train_from(document: Document) -> KeptTrain:
         coaches=tuple(Coach(coach["name"], coach["section"], coach["seat_count"]) for coach in document["coaches"]),
         terms=terms_from(document["terms"]),
     )
-    return KeptTrain(train, document["request_id"], document["create_time"], document["version"])
+    return StoredTrain(train, document["request_id"], document["create_time"], document["version"])
 
 
 def _timetable_stop_document(stop: TimetableStop) -> Document:

@@ -8,8 +8,8 @@ import time
 
 from app.domain.refusals import Reason, Refusal
 from app.domain.timetable import stop_form, stop_forms
-from app.domain.train import KeptTrain
-from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, outage_refused
+from app.domain.train import StoredTrain
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, translate_outages
 from app.store.train_documents import train_document, train_from
 from app.store.unreadable import decode_all, decode_one, read_page
 
@@ -28,34 +28,34 @@ class Trains:
         self._older_forms_until = 0.0
         self._older_forms_read = asyncio.Lock()
 
-    async def insert(self, kept: KeptTrain) -> bool:
+    async def insert(self, kept: StoredTrain) -> bool:
         """Keeps a new train. False when there is one with that train_id or made by that request."""
         try:
-            with outage_refused():
+            with translate_outages():
                 await self._trains.insert_one(train_document(kept))
         except DuplicateKeyError:
             return False
         return True
 
-    async def get(self, train_id: str) -> KeptTrain:
+    async def get(self, train_id: str) -> StoredTrain:
         """The train. Refuses TRAIN_NOT_FOUND, RECORD_UNREADABLE."""
-        with outage_refused():
+        with translate_outages():
             document = await self._trains.find_one({"_id": train_id})
         if document is None:
             raise Refusal(Reason.TRAIN_NOT_FOUND, f"there is no train {train_id}", resource=("train", train_id))
         return decode_one("trains", document, train_from)
 
-    async def find_conflicting(self, train_id: str, request_id: str) -> KeptTrain | None:
+    async def find_conflicting(self, train_id: str, request_id: str) -> StoredTrain | None:
         """The train that was made by this request, or else the one with this train_id."""
-        with outage_refused():
+        with translate_outages():
             document = await self._trains.find_one({"request_id": request_id}) or await self._trains.find_one({"_id": train_id})
         return None if document is None else decode_one("trains", document, train_from)
 
-    async def list_page(self, after: str, limit: int) -> list[KeptTrain]:
+    async def list_page(self, after: str, limit: int) -> list[StoredTrain]:
         """At most `limit` trains by train_id, behind `after`, without those that are unreadable."""
 
         async def fetch(behind: str, count: int) -> list[Document]:
-            with outage_refused():
+            with translate_outages():
                 return await self._trains.find({"_id": {"$gt": behind}}).sort("_id", 1).limit(count).to_list(count)
 
         return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
@@ -63,7 +63,7 @@ class Trains:
     async def stop_names(self, text: str) -> tuple[str, ...]:
         """The names, as trains have them, of the stations whose name or code is `text` in any case."""
         form, stored = stop_form(text), await self.stored_forms(text)
-        with outage_refused():
+        with translate_outages():
             found = await self._trains.find({"stop_forms": any_of(stored)}).to_list(_SPELLINGS_MAX)
         trains = decode_all("trains", found, train_from).values
         stops = (stop for kept in trains for stop in kept.train.stops)
@@ -82,7 +82,7 @@ class Trains:
         async with self._older_forms_read:
             now = time.monotonic()
             if now >= self._older_forms_until:
-                with outage_refused():
+                with translate_outages():
                     stored = await self._trains.distinct("stop_forms")
                 self._older_forms = {}
                 for form in stored:

@@ -45,12 +45,12 @@ NOUNS = {
 _PERSONAL = frozenset({"users"})
 
 # One record is logged once in this time, however often it is come across: workers look at some of them every second.
-_LOGGED_AGAIN_SECONDS = 600.0
+_LOG_INTERVAL_SECONDS = 600.0
 # A broken release makes thousands unreadable at once; the first lines of each minute show what is wrong with them.
 _LINES_PER_MINUTE_MAX = 20
 _MINUTE_SECONDS = 60.0
 # Records whose last line is remembered: some hundred kilobytes.
-_REMEMBERED_MAX = 1_000
+_LOGGED_RECORDS_MAX = 1_000
 
 # Documents of one further statement of a page, and such statements before a page is refused: ten thousand unreadable records
 # in a row are no page with gaps, but a collection that this version cannot serve.
@@ -60,7 +60,7 @@ _REFILLS_MAX = 50
 _TURN_SECONDS = 0.005
 
 
-class Decoded(NamedTuple, Generic[Value]):
+class DecodedRecords(NamedTuple, Generic[Value]):
     """What was read of many documents, in their order, and the ids of those that are unreadable."""
 
     values: list[Value]
@@ -97,7 +97,7 @@ class UnreadableRecords:
         for observer in self._observers:
             observer(collection)
         now, name = self._timer(), _loggable_id(collection, record_id)
-        if now - self._logged.get((collection, name), float("-inf")) < _LOGGED_AGAIN_SECONDS:
+        if now - self._logged.get((collection, name), float("-inf")) < _LOG_INTERVAL_SECONDS:
             return
         if now - self._minute_begun >= _MINUTE_SECONDS:
             self._minute_begun, self._lines = now, 0
@@ -107,7 +107,7 @@ class UnreadableRecords:
         self._lines += 1
         self._logged[collection, name] = now
         self._logged.move_to_end((collection, name))
-        if len(self._logged) > _REMEMBERED_MAX:
+        if len(self._logged) > _LOGGED_RECORDS_MAX:
             self._logged.popitem(last=False)
         left_out, self._left_out = self._left_out, 0
         told: dict[str, object] = {"collection": collection, "record": name, "what": what_is_wrong(error)}
@@ -150,7 +150,7 @@ def decode_one(collection: str, document: Document, decode: Callable[[Any], Valu
         return decode(document)
 
 
-def decode_all(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> Decoded[Value]:
+def decode_all(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> DecodedRecords[Value]:
     """Decode many documents; those that are unreadable are reported, left out and named."""
     values: list[Value] = []
     unreadable: list[str] = []
@@ -161,7 +161,7 @@ def decode_all(collection: str, documents: Iterable[Document], decode: Callable[
             record_id = document.get("_id") if isinstance(document, Mapping) else None
             unreadable_records.report(collection, record_id, error)
             unreadable.append(record_id)  # type: ignore[arg-type]  # as it is stored: statements are to find it again
-    return Decoded(values, unreadable)
+    return DecodedRecords(values, unreadable)
 
 
 def decode_by_id(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> Records[Value]:

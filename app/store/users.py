@@ -8,7 +8,7 @@ from datetime import datetime
 
 from app.domain.people import Person, StoredUser, email_key, email_keys
 from app.store.documents import person_document, person_from
-from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, outage_refused
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, translate_outages
 from app.store.sales_shapes import USER
 from app.store.unreadable import decode_one
 
@@ -39,7 +39,7 @@ class Users:
     async def insert(self, person: Person, now: datetime) -> bool:
         """Keeps a person. False when somebody is known under that address."""
         try:
-            with outage_refused():
+            with translate_outages():
                 await self._users.insert_one({"_id": person.key, **person_document(person), "create_time": now})
         except DuplicateKeyError:
             return False
@@ -51,7 +51,7 @@ class Users:
 
         Refuses RECORD_UNREADABLE.
         """
-        with outage_refused():
+        with translate_outages():
             document = await self._users.find_one({"_id": any_of(email_keys(email))})
         return None if document is None else decode_one("users", document, user_from)
 
@@ -62,7 +62,7 @@ class Users:
         guard: Document = {"version": before if before > 1 else {"$in": [None, 1]}}
         names = {"first_name": person.first_name, "last_name": person.last_name}
         change = {"$set": {**names, "version": changed.version, "update_time": now}}
-        with outage_refused():
+        with translate_outages():
             result = await self._users.update_one({"_id": any_of(email_keys(person.email)), **guard}, change)
         self._names.pop(person.key, None)
         return result.matched_count == 1

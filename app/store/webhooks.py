@@ -19,8 +19,8 @@ from typing import Any
 from zlib import crc32
 
 from app.domain.webhooks import WEBHOOKS_MAX, Attempt, Delivery, DeliveryState, OutcomeKind, Webhook
-from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_those_missing, outage_refused
-from app.store.shapes import MAYBE_TIME, ListOf, OneOf, Shape
+from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_absent, translate_outages
+from app.store.shapes import NULLABLE_TIME, ListOf, OneOf, Shape
 from app.store.unreadable import decode_all, decode_one, read_page
 
 SLOTS_INDEX = "webhooks_by_slot"
@@ -50,9 +50,9 @@ WEBHOOK = Shape(
         "update_time": datetime,
         "version": int,
         "event_types": ListOf(str),
-        "previous_secret_expire_time": MAYBE_TIME,
+        "previous_secret_expire_time": NULLABLE_TIME,
     },
-    {"slot": int, "active_since": MAYBE_TIME},
+    {"slot": int, "active_since": NULLABLE_TIME},
 )
 DELIVERY = Shape(
     {
@@ -76,7 +76,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 async def make_webhook_indexes(database: Database) -> None:
     """Makes the indexes that are missing. Safe to call at every start and from many servers at once."""
-    with outage_refused():
+    with translate_outages():
         # No more webhooks than slots.
         await database["webhooks"].create_index("slot", name=SLOTS_INDEX, unique=True)
         deliveries = database["webhook_deliveries"]
@@ -101,7 +101,7 @@ class Webhooks:
     async def create(self, webhook: Webhook) -> Webhook | None:
         """Keeps a new webhook; gives it, or the one that has its id already, or None when all slots are taken."""
         document = _webhook_document(webhook)
-        with outage_refused():
+        with translate_outages():
             for _ in range(_SLOT_ATTEMPTS_MAX):
                 kept = await self._webhooks.find({}, {"slot": 1}).to_list(WEBHOOKS_MAX)
                 if any(one["_id"] == webhook.webhook_id for one in kept):
@@ -120,7 +120,7 @@ class Webhooks:
 
     async def get(self, webhook_id: str) -> Webhook | None:
         """The webhook with that id. Refuses RECORD_UNREADABLE."""
-        with outage_refused():
+        with translate_outages():
             document = await self._webhooks.find_one({"_id": webhook_id})
         return None if document is None else decode_one("webhooks", document, webhook_from)
 
@@ -128,14 +128,14 @@ class Webhooks:
         """At most `limit` webhooks by id, behind `after`, without those that are unreadable."""
 
         async def fetch(behind: str, count: int) -> list[Document]:
-            with outage_refused():
+            with translate_outages():
                 return await self._webhooks.find({"_id": {"$gt": behind}}).sort("_id", 1).limit(count).to_list(count)
 
         return await read_page("webhooks", fetch, lambda document: str(document["_id"]), webhook_from, after, limit)
 
     async def list_active(self) -> list[Webhook]:
         """All webhooks that are told of events, by id; at most `WEBHOOKS_MAX`. Unreadable ones are told of nothing."""
-        with outage_refused():
+        with translate_outages():
             found = await self._webhooks.find({"is_active": True}).sort("_id", 1).to_list(WEBHOOKS_MAX)
         return decode_all("webhooks", found, webhook_from).values
 
@@ -146,7 +146,7 @@ class Webhooks:
         """
         document = _webhook_document(webhook)
         guard = {"_id": document.pop("_id"), "version": webhook.version - 1}
-        with outage_refused():
+        with translate_outages():
             if await self._webhooks.find_one_and_update(guard, {"$set": document}) is not None:
                 return True
         return await self.get(webhook.webhook_id) == webhook
@@ -157,7 +157,7 @@ class Webhooks:
         Its deliveries stay until they are too old; nobody asks for them any more.
         """
         guard: Document = {"_id": webhook_id} if version is None else {"_id": webhook_id, "version": version}
-        with outage_refused():
+        with translate_outages():
             return await self._webhooks.find_one_and_delete(guard) is not None
 
 
@@ -167,15 +167,15 @@ class WebhookDeliveries:
     def __init__(self, database: Database) -> None:
         self._deliveries: Collection = database["webhook_deliveries"]
 
-    async def insert_missing(self, deliveries: Sequence[Delivery]) -> int:
+    async def insert_if_absent(self, deliveries: Sequence[Delivery]) -> int:
         """Keeps those deliveries that are not kept yet; gives how many."""
-        with outage_refused():
-            there = await insert_those_missing(self._deliveries, [_delivery_document(one) for one in deliveries])
+        with translate_outages():
+            there = await insert_absent(self._deliveries, [_delivery_document(one) for one in deliveries])
         return len(deliveries) - len(there)
 
     async def get(self, delivery_id: str) -> Delivery | None:
         """The delivery with that id. Refuses RECORD_UNREADABLE."""
-        with outage_refused():
+        with translate_outages():
             document = await self._deliveries.find_one({"_id": delivery_id})
         return None if document is None else decode_one("webhook_deliveries", document, delivery_from)
 
@@ -184,7 +184,7 @@ class WebhookDeliveries:
         order = [("event_time", -1), ("_id", -1)]
 
         async def fetch(behind: DeliveryKey | None, count: int) -> list[Document]:
-            with outage_refused():
+            with translate_outages():
                 query = deliveries_query(webhook_id, behind)
                 return await self._deliveries.find(query).sort(order).limit(count).to_list(count)
 
@@ -202,7 +202,7 @@ class WebhookDeliveries:
         """
         query = due_query(webhook_id, now)
         for _ in range(_PUT_OFF_MAX):
-            with outage_refused():
+            with translate_outages():
                 found = await self._deliveries.find(query).sort("next_attempt_time", 1).limit(limit).to_list(limit)
                 due = decode_all("webhook_deliveries", found, delivery_from)
                 if due.unreadable:
@@ -214,7 +214,7 @@ class WebhookDeliveries:
 
     async def next_due_time(self, webhook_id: str) -> datetime | None:
         """When the first of a webhook's deliveries is to be tried, which may have passed; None where none is."""
-        with outage_refused():
+        with translate_outages():
             found = (
                 await self._deliveries.find(pending_query(webhook_id), {"next_attempt_time": 1})
                 .sort("next_attempt_time", 1)
@@ -229,7 +229,7 @@ class WebhookDeliveries:
         A server that dies leaves it to others from then on. `until` is whole milliseconds.
         """
         guard = {"_id": delivery.delivery_id, "next_attempt_time": delivery.next_attempt_time}
-        with outage_refused():
+        with translate_outages():
             found = await self._deliveries.find_one_and_update(guard, {"$set": {"next_attempt_time": until}})
         return None if found is None else replace(delivery, next_attempt_time=until)
 
@@ -247,7 +247,7 @@ class WebhookDeliveries:
             update["$unset"] = {"next_attempt_time": ""}
         else:
             update["$set"]["next_attempt_time"] = delivery.next_attempt_time
-        with outage_refused():
+        with translate_outages():
             if await self._deliveries.find_one_and_update(guard, update) is not None:
                 return True
         kept = await self.get(delivery.delivery_id)

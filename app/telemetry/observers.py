@@ -18,8 +18,8 @@ from app.domain.refusals import Reason
 class CallObserver(Protocol):
     """What is asked of an observer of calls; `app/ports/call_observer.py` says when and how."""
 
-    def began(self, method: str, context: Any) -> object: ...  # noqa: D102
-    def ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None: ...  # noqa: D102
+    def call_started(self, method: str, context: Any) -> object: ...  # noqa: D102
+    def call_ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None: ...  # noqa: D102
 
 
 class Batch(Protocol):
@@ -50,45 +50,45 @@ class Batch(Protocol):
 class LaneObserver(Protocol):
     """What is asked of an observer of lanes; `app/ports/observers.py` says when and how."""
 
-    def joined(self) -> object: ...  # noqa: D102
+    def caller_queued(self) -> object: ...  # noqa: D102
     def batch_ended(self, batch: Any) -> None: ...  # noqa: D102
 
 
-def calls_seen_by(observers: Sequence[CallObserver]) -> CallObserver | None:
+def combine_call_observers(observers: Sequence[CallObserver]) -> CallObserver | None:
     """One observer for all of these: none where there is none, and the only one itself."""
     if len(observers) > 1:
-        return _CallObservers(observers)
+        return _CombinedCallObserver(observers)
     return observers[0] if observers else None
 
 
-def lanes_seen_by(observers: Sequence[LaneObserver]) -> LaneObserver | None:
+def combine_lane_observers(observers: Sequence[LaneObserver]) -> LaneObserver | None:
     """One observer for all of these: none where there is none, and the only one itself."""
     if len(observers) > 1:
-        return _LaneObservers(observers)
+        return _CombinedLaneObserver(observers)
     return observers[0] if observers else None
 
 
-class _CallObservers:
+class _CombinedCallObserver:
     def __init__(self, observers: Sequence[CallObserver]) -> None:
         self._observers = tuple(observers)
         self._outwards = tuple(enumerate(observers))[::-1]
 
-    def began(self, method: str, context: Any) -> tuple[object, ...]:
-        return tuple([one.began(method, context) for one in self._observers])
+    def call_started(self, method: str, context: Any) -> tuple[object, ...]:
+        return tuple([one.call_started(method, context) for one in self._observers])
 
-    def ended(self, begun: tuple[object, ...], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: tuple[object, ...], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         for index, one in self._outwards:
-            one.ended(begun[index], method, code, reason)
+            one.call_ended(begun[index], method, code, reason)
 
 
-class _LaneObservers:
+class _CombinedLaneObserver:
     """Each is shown a batch with what it gave for its callers itself."""
 
     def __init__(self, observers: Sequence[LaneObserver]) -> None:
         self._observers = tuple(observers)
 
-    def joined(self) -> tuple[object, ...]:
-        return tuple([one.joined() for one in self._observers])
+    def caller_queued(self) -> tuple[object, ...]:
+        return tuple([one.caller_queued() for one in self._observers])
 
     def batch_ended(self, batch: Any) -> None:
         for index, one in enumerate(self._observers):

@@ -17,17 +17,17 @@ from app.domain.booking import (
     CreateBooking,
     HoldSeats,
     Passenger,
-    Placed,
     QuoteBooking,
     ReleaseHold,
     UpdateBooking,
+    WaitlistedBooking,
 )
 from app.domain.money import Money
 from app.domain.payments import Payment
 from app.domain.people import Caller, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.rules.access import cancellable, changeable, own_passengers, sees, visible
-from app.domain.rules.change_booking import change_cancelled
+from app.domain.rules.access import can_see, own_passengers, require_cancellable, require_changeable, require_visible
+from app.domain.rules.change_booking import decide_cancelled
 from app.domain.rules.decisions import Outcome
 from app.domain.run.hold import Hold, split_hold_id
 from app.domain.run.train_run import run_id
@@ -35,7 +35,7 @@ from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.snapshots import Snapshot
 from app.store.store import Store
 from app.usecases.duplicate_refusals import DuplicateRefusals
-from app.usecases.payments import Paying
+from app.usecases.payments import BookingPayments
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class CancellationView:
 class BookingUseCases:
     """The use cases of passengers. `clock` gives the present moment; deadlines are in `time.monotonic` seconds."""
 
-    def __init__(self, store: Store, paying: Paying, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, paying: BookingPayments, clock: Callable[[], datetime]) -> None:
         self._store, self._paying = store, paying
         self._clock = clock
         self._duplicate_refusals = DuplicateRefusals()
@@ -78,21 +78,21 @@ class BookingUseCases:
             known = await self._store.users.names(command.user.email)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         run = run_id(command.train_id, command.travel_date)
-        payment = self._paying.certain(payment_token)
+        payment = self._paying.deferred_authorization(payment_token)
         begin = self._clock()
-        must_wait = self._duplicate_refusals.refusal_of(command.caller, begin)
+        must_wait = self._duplicate_refusals.refusal_for(command.caller, begin)
         if payment is None or must_wait is not None:
             quote = await self._store.lanes.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
             if not isinstance(quote, Money):  # a repeated request, whose booking exists
                 return await self._sold(quote)
             if must_wait is not None:
                 raise must_wait
-            payment = await self._paying.set_aside(command, payment_token, quote)
+            payment = await self._paying.authorize_booking(command, payment_token, quote)
             begin = self._clock()
         try:
             outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
         except Refusal as refusal:
-            self._duplicate_refusals.note(command.caller, refusal, self._clock())
+            self._duplicate_refusals.record(command.caller, refusal, self._clock())
             raise
         if isinstance(outcome, Booking) and outcome.update_time >= begin and outcome.state is BookingState.CONFIRMED:
             return BookingView(outcome)  # which is new: nothing can be known of its payment yet
@@ -100,7 +100,7 @@ class BookingUseCases:
 
     async def _sold(self, outcome: Outcome) -> BookingView:
         """A booking as its request gives it: in the line, with its place there; else with its payment."""
-        if isinstance(outcome, Placed):
+        if isinstance(outcome, WaitlistedBooking):
             return BookingView(outcome.booking, outcome.position)
         return await self._view(_booking(outcome))
 
@@ -109,7 +109,7 @@ class BookingUseCases:
 
         async def look(snapshot: Snapshot) -> BookingView:
             found = await self._store.bookings.find(snapshot, reference)
-            return await self._view_in(snapshot, visible(found, caller, reference))
+            return await self._view_in(snapshot, require_visible(found, caller, reference))
 
         return await self._store.snapshots.read(look)
 
@@ -119,13 +119,13 @@ class BookingUseCases:
         Refuses TOO_MANY_REFUSALS for an update by a caller who has to wait.
         """
         booking = await self._find_changeable(command)
-        must_wait = self._duplicate_refusals.refusal_of(command.caller, self._clock())
+        must_wait = self._duplicate_refusals.refusal_for(command.caller, self._clock())
         if must_wait is not None and isinstance(command, UpdateBooking):
             raise must_wait
         try:
             return await self._view(_booking(await self._change(command, booking, deadline)))
         except Refusal as refusal:
-            self._duplicate_refusals.note(command.caller, refusal, self._clock())
+            self._duplicate_refusals.record(command.caller, refusal, self._clock())
             raise
 
     async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
@@ -155,7 +155,9 @@ class BookingUseCases:
 
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
         """A booking as this caller, who may have been its passenger, is to see it."""
-        return await self._view(booking) if sees(booking, caller) else BookingView(booking, own=own_passengers(booking, caller))
+        return (
+            await self._view(booking) if can_see(booking, caller) else BookingView(booking, own=own_passengers(booking, caller))
+        )
 
     async def _view(self, booking: Booking) -> BookingView:
         """A booking as a command has left it, for its buyer."""
@@ -165,7 +167,7 @@ class BookingUseCases:
         """A booking as its buyer is to see it, with what the snapshot says of it elsewhere."""
         position, payment = 0, None
         if booking.state is BookingState.WAITLISTED:
-            position = await self._store.runs.waiting_position(snapshot, booking.journey.run_id, booking.waiting_number)
+            position = await self._store.runs.find_waitlist_position(snapshot, booking.journey.run_id, booking.waiting_number)
         if booking.payment_id:
             kept = await self._store.payments.find([booking.payment_id], snapshot)
             payment = kept[booking.payment_id].payment if kept else None
@@ -181,13 +183,15 @@ class BookingUseCases:
                 if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):
                     raise
             booking = await self._find_changeable(command)
-        return change_cancelled(booking, command, self._clock())
+        return decide_cancelled(booking, command, self._clock())
 
     async def _find_changeable(self, command: Change) -> Booking:
         reference = command.reference
         found = await self._store.snapshots.read(lambda snapshot: self._store.bookings.find(snapshot, reference))
         return (
-            cancellable(found, command) if isinstance(command, CancelBooking) else changeable(found, command.caller, reference)
+            require_cancellable(found, command)
+            if isinstance(command, CancelBooking)
+            else require_changeable(found, command.caller, reference)
         )
 
     async def list_receipts(

@@ -24,16 +24,16 @@ from app.domain.events import Event
 from app.domain.webhooks import (
     Delivery,
     DeliveryState,
-    Outcome,
     OutcomeKind,
+    SendOutcome,
     Webhook,
     after_attempt,
-    changed,
-    deliveries_of,
+    make_deliveries,
+    with_changes,
 )
 from app.notifications.cloud_events import encode
 from app.store.store import Store
-from app.telemetry.tracing.work import sending, told_by_receiver
+from app.telemetry.tracing.work import record_delivery_outcome, webhook_delivery_span
 
 _log = logging.getLogger(__name__)
 
@@ -50,21 +50,21 @@ IDLE_SECONDS_MAX = 60.0
 # A round ends by itself before whoever called takes it for stuck, also where there is no end of what is due.
 ROUND_SECONDS_MAX = 60.0
 
-_NOT_KEPT = Outcome(OutcomeKind.GONE, detail="the event is no longer kept")
-_FAULT = Outcome(OutcomeKind.FAILED, detail="a fault of the service, which is in its log")
+_NOT_KEPT = SendOutcome(OutcomeKind.GONE, detail="the event is no longer kept")
+_FAULT = SendOutcome(OutcomeKind.FAILED, detail="a fault of the service, which is in its log")
 
 
 class Sends(Protocol):
     """What a dispatcher needs of `app.notifications.webhook.WebhookSender`, which says what it does."""
 
-    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> Outcome: ...  # noqa: D102
+    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome: ...  # noqa: D102
 
 
-class WebhookDispatcher:
+class DeliveryEngine:
     """Sends events to webhooks, `sends_max` at a time, for which `sender` needs to have as many places.
 
     `clock` gives the present moment in whole milliseconds, `jitter` a number from 0 to 1. A round begins nothing new after
-    `round_seconds_max` of `timer`. `attempted` is told what each attempt that was kept has left its delivery as.
+    `round_seconds_max` of `timer`. `delivery_attempted` is told what each attempt that was kept has left its delivery as.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class WebhookDispatcher:
         jitter: Callable[[], float] = random.random,
         round_seconds_max: float = ROUND_SECONDS_MAX,
         timer: Callable[[], float] = time.monotonic,
-        attempted: Callable[[DeliveryState], None] = lambda _: None,
+        delivery_attempted: Callable[[DeliveryState], None] = lambda _: None,
     ) -> None:
         self._events, self._webhooks, self._deliveries = store.events, store.webhooks, store.deliveries
         self._sender, self._clock, self._jitter = sender, clock, jitter
-        self._round_seconds_max, self._timer, self._attempted = round_seconds_max, timer, attempted
+        self._round_seconds_max, self._timer, self._attempted = round_seconds_max, timer, delivery_attempted
         self._places = asyncio.Semaphore(sends_max)
         self._half = max(sends_max // 2, 1)
         self._places_of_failing = asyncio.Semaphore(self._half)
@@ -94,13 +94,13 @@ class WebhookDispatcher:
         Refuses DATABASE_UNAVAILABLE; then some may be made.
         """
         webhooks = await self._webhooks.list_active()
-        deliveries = [delivery for event in events for delivery in deliveries_of(event, webhooks)]
+        deliveries = [delivery for event in events for delivery in make_deliveries(event, webhooks)]
         made = 0
         for start in range(0, len(deliveries), INSERT_BATCH):
-            made += await self._deliveries.insert_missing(deliveries[start : start + INSERT_BATCH])
+            made += await self._deliveries.insert_if_absent(deliveries[start : start + INSERT_BATCH])
         return made
 
-    async def dispatch_due(self) -> float:
+    async def send_due(self) -> float:
         """Sends what is due, until nothing is or the round is over; gives after how many seconds to call again.
 
         Refuses DATABASE_UNAVAILABLE. What goes wrong with one webhook is raised when the others are served. May be cancelled:
@@ -184,12 +184,12 @@ class WebhookDispatcher:
     async def _claim(self, delivery: Delivery) -> Delivery | None:
         return await self._deliveries.claim(delivery, self._clock() + timedelta(seconds=CLAIM_SECONDS))
 
-    async def _send(self, webhook: Webhook, event: Event) -> Outcome:
+    async def _send(self, webhook: Webhook, event: Event) -> SendOutcome:
         """Sends an event, and keeps in mind what the outcome says of the receiver."""
         try:
-            with sending(webhook, event) as span:
+            with webhook_delivery_span(webhook, event) as span:
                 outcome = await self._sender.send(webhook, event.event_id, encode(event), self._clock())
-                told_by_receiver(span, outcome)
+                record_delivery_outcome(span, outcome)
         except Exception:  # whatever it is, it would be the same at once again, and other events may fare better
             _log.exception("event %s cannot be sent to webhook %s", event.event_id, webhook.webhook_id)
             outcome = _FAULT
@@ -203,7 +203,7 @@ class WebhookDispatcher:
 
     async def _disable(self, webhook: Webhook) -> None:
         """Tells a webhook of nothing more, unless it has been changed since: then its receiver is asked once more."""
-        if await self._webhooks.update(changed(webhook, self._clock(), is_active=False)):
+        if await self._webhooks.update(with_changes(webhook, self._clock(), is_active=False)):
             _log.warning("webhook %s is disabled: its receiver said that it is gone", webhook.webhook_id)
 
 

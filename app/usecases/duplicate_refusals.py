@@ -30,7 +30,7 @@ class DuplicateRefusals:
     def __init__(self) -> None:
         self._times: OrderedDict[str, deque[datetime]] = OrderedDict()
 
-    def note(self, caller: Caller, refusal: Refusal, now: datetime) -> None:
+    def record(self, caller: Caller, refusal: Refusal, now: datetime) -> None:
         """Count a refusal that says that a passenger is booked already; of others nothing is noted."""
         if refusal.reason is not Reason.PASSENGER_ALREADY_BOOKED or caller.is_operator or caller.key is None:
             return
@@ -40,7 +40,7 @@ class DuplicateRefusals:
         if len(self._times) > CALLERS_MAX:
             self._times.popitem(last=False)
 
-    def refusal_of(self, caller: Caller, now: datetime) -> Refusal | None:
+    def refusal_for(self, caller: Caller, now: datetime) -> Refusal | None:
         """Give the refusal for a caller who has to wait; None for who need not."""
         times = self._times.get(caller.key) if self._times and caller.key is not None else None
         if times is None or len(times) < REFUSALS_MAX or caller.is_operator:

@@ -1,4 +1,4 @@
-"""Following up: what is to happen because something has happened.
+"""OutboxRelay up: what is to happen because something has happened.
 
 Belongs here: the work that new events make, and the sweeps that keep runs tidy. Does not: doing the work (`payments.py`,
 `deliveries.py`), nor when it is done (`app/jobs/worker.py`).
@@ -11,15 +11,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from app.domain.booking import Tidy
+from app.domain.booking import ExpireDue
 from app.domain.events import Event
-from app.domain.jobs import HopelessJobError, Job
+from app.domain.jobs import Job, PermanentJobError
 from app.domain.people import Caller
 from app.domain.refusals import Reason, Refusal
 from app.store.store import Store
 from app.telemetry.tracing.context import is_sampled
-from app.telemetry.tracing.work import followed
-from app.usecases.payments import Paying
+from app.telemetry.tracing.work import event_processing_spans
+from app.usecases.payments import BookingPayments
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ _RUNS_MAX = 100
 # A batch of a living server is copied within a tenth of this.
 _LEFT_AFTER_SECONDS = 10.0
 # A closed line is emptied some hundred bookings at a time.
-_TIDIES_MAX = 100
-_TIDY_SECONDS_MAX = 30.0
+_EXPIRE_ROUNDS_MAX = 100
+_EXPIRE_SECONDS_MAX = 30.0
 # Looks of one sweep past runs that cannot be read; the next sweep goes on.
 _COPIES_MAX = 20
 
@@ -43,13 +43,13 @@ _COPIES_MAX = 20
 FanOut = Callable[[Sequence[Event]], Awaitable[object]]
 
 
-class Following:
+class OutboxRelay:
     """`wake` is called when work was written down; `clock` gives the present moment, `monotonic` seconds of deadlines."""
 
     def __init__(
         self,
         store: Store,
-        paying: Paying,
+        paying: BookingPayments,
         fan_out: FanOut,
         wake: Callable[[], None],
         clock: Callable[[], datetime],
@@ -58,27 +58,27 @@ class Following:
         self._store, self._paying, self._fan_out, self._wake = store, paying, fan_out, wake
         self._clock, self._monotonic = clock, monotonic
 
-    async def follow_up(self) -> None:
+    async def process(self) -> None:
         """Writes down what follows from each new event, in the order of each run.
 
         An unreadable event is set apart with its commit, once what follows from the others of it is written down.
         """
         for _ in range(_ROUNDS_MAX):
-            events, unreadable_commits = await self._store.events.list_new(_COMMITS_MAX)
+            events, unreadable_commits = await self._store.events.list_unprocessed(_COMMITS_MAX)
             if not events and not unreadable_commits:
                 return
             if events:
-                with followed(events) as traced:
-                    await self._store.jobs.put_missing(settle_jobs(traced, self._clock()))
+                with event_processing_spans(events) as traced:
+                    await self._store.jobs.insert_if_absent(settle_jobs(traced, self._clock()))
                     await self._fan_out(events)
-                    await self._store.events.followed_up(events, but_for=unreadable_commits)
+                    await self._store.events.mark_processed(events, but_for=unreadable_commits)
                 self._wake()
             if unreadable_commits:
-                await self._store.events.set_apart(unreadable_commits)
+                await self._store.events.mark_unreadable(unreadable_commits)
 
-    async def look_again(self) -> None:
+    async def retry_unreadable(self) -> None:
         """Follows up what was set apart and can be read by now: it was mended, or a newer version has started."""
-        mended = await self._store.events.look_again()
+        mended = await self._store.events.retry_unreadable()
         if mended:
             _log.info("events of %d commits can be read again", mended)
 
@@ -90,25 +90,25 @@ class Following:
         }
         errors = await self._paying.settle(list(dict.fromkeys(references.values())), trace_parents)
         nameless: dict[str, Exception | None] = {
-            job.job_id: HopelessJobError("it names no booking") for job in jobs if job.job_id not in references
+            job.job_id: PermanentJobError("it names no booking") for job in jobs if job.job_id not in references
         }
         return nameless | {job_id: errors[reference] for job_id, reference in references.items()}
 
-    async def tidy(self) -> None:
+    async def expire_due(self) -> None:
         """Does what is due on runs that nobody asks for anything: ends holds, promotes, closes waiting lists."""
         refused: set[str] = set()
-        for _ in range(_TIDIES_MAX):
+        for _ in range(_EXPIRE_ROUNDS_MAX):
             due = await self._store.runs.list_due(self._clock(), _RUNS_MAX, but_for=refused)
             for run_id in due:
-                if not await self._tidy(run_id):
+                if not await self._expire_due_of(run_id):
                     refused.add(run_id)
             if not due:
                 return
 
-    async def _tidy(self, run_id: str) -> bool:
+    async def _expire_due_of(self, run_id: str) -> bool:
         """Whether the run is tidied. One that is not is left for the next sweep, and keeps no others from their turn."""
         try:
-            await self._store.lanes.submit(run_id, Tidy(Caller()), self._monotonic() + _TIDY_SECONDS_MAX)
+            await self._store.lanes.submit(run_id, ExpireDue(Caller()), self._monotonic() + _EXPIRE_SECONDS_MAX)
         except Refusal as refusal:
             if refusal.reason is not Reason.RECORD_UNREADABLE:  # which is logged where it was read, once in a while
                 _log.warning("run %s is not tidied: %s", run_id, refusal.reason.value)
@@ -118,16 +118,16 @@ class Following:
             return False
         return True
 
-    async def copy_what_was_left(self) -> None:
+    async def archive_leftovers(self) -> None:
         """Copies bookings and events that a server left in runs' documents when it ended."""
         before = self._clock() - timedelta(seconds=_LEFT_AFTER_SECONDS)
         unreadable: set[str] = set()
         for _ in range(_COPIES_MAX):
-            left = await self._store.runs.list_left(before, _RUNS_MAX, but_for=unreadable)
+            left = await self._store.runs.list_unarchived(before, _RUNS_MAX, but_for=unreadable)
             found = len(unreadable)
             for run_id in left:
                 try:
-                    await self._store.runs.settle_left(run_id)
+                    await self._store.runs.archive_leftovers(run_id)
                 except Refusal as refusal:
                     if refusal.reason is not Reason.RECORD_UNREADABLE:
                         raise

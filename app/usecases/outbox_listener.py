@@ -19,7 +19,7 @@ _GATHER_SECONDS = 0.1
 _PAUSE_SECONDS = 2.0
 
 
-class Listener:
+class OutboxListener:
     """Calls `hurry` whenever there are new events, from `start` until `stop`."""
 
     def __init__(self, events: Events, hurry: Callable[[], Awaitable[None]]) -> None:
@@ -40,7 +40,7 @@ class Listener:
     async def _listen(self) -> None:
         while True:
             try:
-                if not await self._events.wait_for_new():
+                if not await self._events.wait_for_unprocessed():
                     _log.info("this database does not tell of changes: new events are looked for instead")
                     return
                 await self._hurry()

@@ -1,4 +1,4 @@
-"""Paying: money is set aside before a sale, taken after it, and given back as bookings say.
+"""BookingPayments: money is set aside before a sale, taken after it, and given back as bookings say.
 
 Belongs here: asking the provider, and keeping what it answered. Does not: what is to be asked
 (`app/domain/reconciliation.py`), nor
@@ -6,7 +6,8 @@ when to try again (the worker's jobs).
 
 The order is authorize, sell, capture. Before a sale the payment is written down, then the provider is asked, so that what was
 set aside is known whatever happens next. After the sale, a job settles the payment; every step of it is safe to repeat. What
-was set aside and came to no sale is let go by `let_go`, once it is too old for any sale to rest on it: so the two never cross.
+was set aside and came to no sale is let go by `void_abandoned`, once it is too old for any sale to rest on it: so the two
+never cross.
 """
 
 import asyncio
@@ -18,37 +19,37 @@ from opentelemetry.trace import SpanKind
 
 from app.domain import limits
 from app.domain.amounts import AmountRules
-from app.domain.booking import CERTAIN, Authorization, Booking, CancelUnpaid, CreateBooking
-from app.domain.jobs import HopelessJobError
+from app.domain.booking import DEFERRED_AUTHORIZATION, Authorization, Booking, CancelUnpaid, CreateBooking
+from app.domain.jobs import PermanentJobError
 from app.domain.money import Money
 from app.domain.payments import (
-    Attempt,
     AttemptKind,
     AttemptOutcome,
     Payment,
     PaymentState,
+    ProviderAttempt,
     after_attempt,
     new_payment,
 )
 from app.domain.people import Caller, email_key
 from app.domain.reconciliation import (
     AUTHORIZATIONS_PER_REQUEST_MAX,
-    Step,
-    abandoned,
-    is_lost,
+    PaymentStep,
+    add_due_refunds,
+    give_up_unanswered,
+    has_failed,
     next_step,
-    owed,
     payment_id_for,
     was_rejected,
 )
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.create_booking import request_references
-from app.payments.provider import Declined, PaymentError, Provider, Rejected, outcome_of
-from app.store.payments import KeptPayment
+from app.payments.provider import Declined, PaymentError, Provider, Rejected, attempt_outcome
+from app.store.payments import StoredPayment
 from app.store.store import Store
 from app.store.unreadable import record_unreadable
-from app.telemetry.tracing.context import continued, own_trace_parent
-from app.telemetry.tracing.work import asking
+from app.telemetry.tracing.context import continue_trace, current_trace_parent
+from app.telemetry.tracing.work import payment_request_span
 
 _log = logging.getLogger(__name__)
 
@@ -57,10 +58,10 @@ _STEPS_MAX = 40
 # Well below what a sale may rest on, so that time is left to sell.
 _REUSED_SECONDS_MAX = limits.AUTHORIZATION_SECONDS_MAX / 2
 # Well above it with all that a call may take before, and above any difference between servers' clocks.
-LET_GO_AFTER_SECONDS = limits.AUTHORIZATION_SECONDS_MAX * 4
-_LET_GO_AT_ONCE = 100
+VOID_AFTER_SECONDS = limits.AUTHORIZATION_SECONDS_MAX * 4
+_VOID_PAGE_SIZE = 100
 # Such pages of one sweep, so that payments which cannot be let go keep no others from their turn.
-_LET_GO_PAGES_MAX = 10
+_VOID_PAGES_MAX = 10
 _CANCEL_SECONDS_MAX = 30.0
 
 
@@ -68,7 +69,7 @@ class UnsettledPaymentError(Exception):
     """The provider has not done yet what a payment needs; to be tried again."""
 
 
-class Paying:
+class BookingPayments:
     """Payments by one provider. `clock` gives the present moment, `monotonic` seconds as deadlines count them."""
 
     def __init__(self, store: Store, provider: Provider, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
@@ -77,16 +78,16 @@ class Paying:
 
     # -- before a sale
 
-    def certain(self, token: str) -> Authorization | None:
+    def deferred_authorization(self, token: str) -> Authorization | None:
         """What a sale may rest on where the provider cannot say no, and may as well be asked after it; else None."""
-        return CERTAIN if self._provider.is_certain(token) else None
+        return DEFERRED_AUTHORIZATION if self._provider.can_defer(token) else None
 
     @property
     def amounts(self) -> AmountRules:
         """Which amounts the provider can take and give back."""
         return self._provider.amounts
 
-    async def set_aside(self, command: CreateBooking, token: str, price: Money) -> Authorization | None:
+    async def authorize_booking(self, command: CreateBooking, token: str, price: Money) -> Authorization | None:
         """Authorizes the price of this request; None where nothing is to be paid.
 
         Refuses PAYMENT_DECLINED, PAYMENT_REJECTED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
@@ -101,7 +102,7 @@ class Paying:
             payment = await self._authorize(kept, command)
         return Authorization(payment.payment_id, payment.authorization_id, payment.amount, payment.update_time)
 
-    async def _payment_of(self, command: CreateBooking, token: str, price: Money) -> KeptPayment:
+    async def _payment_of(self, command: CreateBooking, token: str, price: Money) -> StoredPayment:
         """The payment that this request goes on with, or a new one."""
         user_key, now = email_key(command.user.email), self._clock()
         ids = [payment_id_for(user_key, command.request_id, one) for one in range(AUTHORIZATIONS_PER_REQUEST_MAX)]
@@ -112,7 +113,7 @@ class Paying:
             kept = found.get(payment_id)
             if kept is None:
                 payment = new_payment(payment_id, self._provider.name, price, token, now)
-                kept = KeptPayment(payment, user_key, command.request_id)
+                kept = StoredPayment(payment, user_key, command.request_id)
                 if await self._store.payments.add(kept):
                     return kept
                 there = await self._store.payments.find([payment_id])
@@ -132,7 +133,7 @@ class Paying:
         is_new = now - payment.create_time < timedelta(seconds=_REUSED_SECONDS_MAX)
         return is_new and payment.state in (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
 
-    async def _authorize(self, kept: KeptPayment, command: CreateBooking) -> Payment:
+    async def _authorize(self, kept: StoredPayment, command: CreateBooking) -> Payment:
         step = next_step(kept.payment, None)
         if step is None:
             raise ValueError("a payment that is being authorized has a next step")
@@ -161,7 +162,7 @@ class Paying:
         payable = [one for one in bookings.values() if one.payment_id and one.payment_id not in kept.unreadable]
         unreadable = [one.reference for one in bookings.values() if one.payment_id in kept.unreadable]
         errors = await asyncio.gather(
-            *(self._settle_quietly(one, kept.get(one.payment_id), traces.get(one.reference, "")) for one in payable)
+            *(self._try_settle(one, kept.get(one.payment_id), traces.get(one.reference, "")) for one in payable)
         )
         # A booking that is not to be found was never committed: nothing rests on it.
         outcomes: dict[str, Exception | None] = dict.fromkeys(references)
@@ -169,15 +170,15 @@ class Paying:
         outcomes |= dict.fromkeys(unreadable, record_unreadable("payments"))
         return outcomes | {one.reference: error for one, error in zip(payable, errors, strict=True)}
 
-    async def _settle_quietly(self, booking: Booking, kept: KeptPayment | None, trace_parent: str) -> Exception | None:
+    async def _try_settle(self, booking: Booking, kept: StoredPayment | None, trace_parent: str) -> Exception | None:
         try:
-            with continued(trace_parent, "settle payment", SpanKind.CONSUMER):
+            with continue_trace(trace_parent, "settle payment", SpanKind.CONSUMER):
                 await self._settle(booking, kept)
         except Exception as error:  # it is this booking's outcome, and not that of the batch
             return error
         return None
 
-    async def _settle(self, booking: Booking, kept: KeptPayment | None) -> None:
+    async def _settle(self, booking: Booking, kept: StoredPayment | None) -> None:
         before = kept.payment if kept else None
         payment = before
         if payment is None:
@@ -185,82 +186,82 @@ class Paying:
                 return
             amount = Money(booking.charged_minor, booking.currency)
             payment = new_payment(booking.payment_id, self._provider.name, amount, "", self._clock())
-        payment, error = await self._go_on(payment, booking)
+        payment, error = await self._advance(payment, booking)
         if kept is None:
-            is_kept = await self._store.payments.add(KeptPayment(payment, booking.user_key, booking.request_id))
+            is_kept = await self._store.payments.add(StoredPayment(payment, booking.user_key, booking.request_id))
         else:
             is_kept = payment is before or await self._store.payments.save(kept, payment)
         if not is_kept:
             raise UnsettledPaymentError(f"payment {payment.payment_id} was changed by another worker at the same time")
-        if is_lost(payment) and (booking.is_live or booking.charged_minor):
+        if has_failed(payment) and (booking.is_live or booking.charged_minor):
             await self._cancel_unpaid(booking)
-        if isinstance(error, Declined | Rejected) and not is_lost(payment):
-            raise HopelessJobError(f"payment {payment.payment_id}: refused for good: {error.detail}")
-        if error is not None and not is_lost(payment):
+        if isinstance(error, Declined | Rejected) and not has_failed(payment):
+            raise PermanentJobError(f"payment {payment.payment_id}: refused for good: {error.detail}")
+        if error is not None and not has_failed(payment):
             raise UnsettledPaymentError(f"payment {payment.payment_id}: {error.detail}")
 
-    async def _go_on(self, payment: Payment, booking: Booking | None) -> tuple[Payment, PaymentError | None]:
+    async def _advance(self, payment: Payment, booking: Booking | None) -> tuple[Payment, PaymentError | None]:
         """Takes all steps that can be taken; gives the payment then, and what the provider said where it did not go on."""
         refused: dict[str, PaymentError] = {}
         for _ in range(_STEPS_MAX):
             if booking is not None:
-                payment = owed(payment, booking)
+                payment = add_due_refunds(payment, booking)
             step = next_step(payment, booking, refused)
             if step is None:
                 return payment, next(iter(refused.values()), None)
             payment, error = await self._ask(payment, step)
             if isinstance(error, Declined | Rejected) and step.kind is AttemptKind.REFUND:
                 refused[step.key] = error
-            elif error is not None and not (is_lost(payment) and step.kind is AttemptKind.CAPTURE):
+            elif error is not None and not (has_failed(payment) and step.kind is AttemptKind.CAPTURE):
                 return payment, error
         raise UnsettledPaymentError(f"payment {payment.payment_id} takes more than {_STEPS_MAX} steps")
 
     async def _cancel_unpaid(self, booking: Booking) -> None:
-        command = CancelUnpaid(Caller(trace_parent=own_trace_parent()), booking.reference)
+        command = CancelUnpaid(Caller(trace_parent=current_trace_parent()), booking.reference)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
         await self._store.lanes.submit(booking.journey.run_id, command, deadline)
         _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
 
     # -- without a sale
 
-    async def let_go(self) -> None:
+    async def void_abandoned(self) -> None:
         """Lets go of what was set aside too long ago for a sale to rest on it; settles what was sold."""
-        before = self._clock() - timedelta(seconds=LET_GO_AFTER_SECONDS)
+        before = self._clock() - timedelta(seconds=VOID_AFTER_SECONDS)
         looked_at: set[str] = set()
-        for _ in range(_LET_GO_PAGES_MAX):
-            page = await self._store.payments.list_open(before, _LET_GO_AT_ONCE, but_for=looked_at)
+        for _ in range(_VOID_PAGES_MAX):
+            page = await self._store.payments.list_open(before, _VOID_PAGE_SIZE, but_for=looked_at)
             for kept in page.values:
-                await self._let_go_quietly(kept)
-            if len(page.values) + len(page.unreadable) < _LET_GO_AT_ONCE:
+                await self._try_void_abandoned(kept)
+            if len(page.values) + len(page.unreadable) < _VOID_PAGE_SIZE:
                 return
             looked_at.update(page.unreadable, (kept.payment.payment_id for kept in page.values))
 
-    async def _let_go_quietly(self, kept: KeptPayment) -> None:
+    async def _try_void_abandoned(self, kept: StoredPayment) -> None:
         """Let one payment go. What is wrong with it stops none of the others; an outage stops all."""
         payment_id = kept.payment.payment_id
         try:
-            await self._let_go(kept)
+            await self._void_abandoned_payment(kept)
         except Refusal as refusal:
             if refusal.reason is Reason.DATABASE_UNAVAILABLE:
                 raise
             _log.warning("payment %s cannot be let go yet: %s", payment_id, refusal.reason.value)
-        except (UnsettledPaymentError, HopelessJobError) as stuck:
+        except (UnsettledPaymentError, PermanentJobError) as stuck:
             _log.warning("payment %s cannot be settled yet: %s", payment_id, type(stuck).__name__)
         except Exception:
             _log.exception("payment %s cannot be let go yet", payment_id)
 
-    async def _let_go(self, kept: KeptPayment) -> None:
+    async def _void_abandoned_payment(self, kept: StoredPayment) -> None:
         booking = await self._booking_of(kept)
         if booking is not None:
             await self._settle(booking, kept)
             return
-        payment, error = await self._go_on(abandoned(kept.payment, self._clock()), None)
+        payment, error = await self._advance(give_up_unanswered(kept.payment, self._clock()), None)
         if payment is not kept.payment:
             await self._store.payments.save(kept, payment)
         if error is not None:
             _log.warning("payment %s cannot be let go yet: %s", payment.payment_id, type(error).__name__)
 
-    async def _booking_of(self, kept: KeptPayment) -> Booking | None:
+    async def _booking_of(self, kept: StoredPayment) -> Booking | None:
         references = request_references(kept.user_key, kept.request_id)
         found = await self._store.bookings.find_many(references)
         if found.unreadable:  # which may rest on it
@@ -269,19 +270,19 @@ class Paying:
 
     # -- the provider
 
-    async def _ask(self, payment: Payment, step: Step) -> tuple[Payment, PaymentError | None]:
+    async def _ask(self, payment: Payment, step: PaymentStep) -> tuple[Payment, PaymentError | None]:
         provider_id, error = "", None
         try:
-            with asking(self._provider.name, step.kind.value.lower(), payment.payment_id):
-                provider_id = await self._take_step(payment, step)
+            with payment_request_span(self._provider.name, step.kind.value.lower(), payment.payment_id):
+                provider_id = await self._call_provider(payment, step)
         except PaymentError as raised:
             error = raised
-        outcome = AttemptOutcome.DONE if error is None else outcome_of(error)
+        outcome = AttemptOutcome.DONE if error is None else attempt_outcome(error)
         detail = "" if error is None else error.detail
-        attempt = Attempt(step.kind, step.key, step.amount, outcome, detail, self._clock(), provider_id)
+        attempt = ProviderAttempt(step.kind, step.key, step.amount, outcome, detail, self._clock(), provider_id)
         return after_attempt(payment, attempt), error
 
-    async def _take_step(self, payment: Payment, step: Step) -> str:
+    async def _call_provider(self, payment: Payment, step: PaymentStep) -> str:
         """Asks the provider; gives the provider's own name for what was done, where there is one. Raises PaymentError."""
         match step.kind:
             case AttemptKind.AUTHORIZE:

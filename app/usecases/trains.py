@@ -13,16 +13,16 @@ from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.rules.hold_seats import drop_expired_holds
+from app.domain.rules.hold_seats import expire_holds
 from app.domain.run.train_run import TrainRun, make_run, run_id
-from app.domain.timetable import Journey, RunState, calls_in_order, on_date, state_at
-from app.domain.train import KeptTrain, Train, check_train, travel_dates, with_trimmed_texts
+from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
+from app.domain.train import StoredTrain, Train, check_train, travel_dates, with_trimmed_texts
 from app.store.bookings import RowKey, row_key
 from app.store.run_lists import run_key
 from app.store.store import Store
 
 # A run of 5,000 seats takes a millisecond, and its document 100 kB.
-_RUNS_MADE_AT_A_TIME = 20
+_RUNS_INSERTED_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class TrainUseCases:
 
     def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
         now = self._clock()
-        drop_expired_holds(run, now)  # in this look at it; the next change of the run writes it down
+        expire_holds(run, now)  # in this look at it; the next change of the run writes it down
         return RunView(run, run.journey(origin, destination), state_at(run.stops, now))
 
     # -- for operators
 
-    async def create_train(self, caller: Caller, train: Train, request_id: str, *, validate_only: bool) -> KeptTrain:
+    async def create_train(self, caller: Caller, train: Train, request_id: str, *, validate_only: bool) -> StoredTrain:
         """Keep a new train, or find what this request made before.
 
         With `validate_only` a new one has version 0 and is not kept.
@@ -82,16 +82,16 @@ class TrainUseCases:
         require_operator(caller)
         train = with_trimmed_texts(train)
         check_train(train)
-        kept = KeptTrain(train, request_id, self._clock(), version=0 if validate_only else 1)
+        stored = StoredTrain(train, request_id, self._clock(), version=0 if validate_only else 1)
         other = await self._store.trains.find_conflicting(train.train_id, request_id)
         if other is None:
             self._require_chargeable(train)
-        if other is None and (validate_only or await self._store.trains.insert(kept)):
-            return kept
+        if other is None and (validate_only or await self._store.trains.insert(stored)):
+            return stored
         other = other or await self._store.trains.find_conflicting(train.train_id, request_id)
         if other is None:
             raise RuntimeError("a train that was in the way is gone")
-        return _same_again(other, kept)
+        return _require_same_request(other, stored)
 
     def _require_chargeable(self, train: Train) -> None:
         """Refuses fares that nobody could pay; seats may be free."""
@@ -100,14 +100,14 @@ class TrainUseCases:
             if problem:
                 raise InvalidField(f"train.sections[{index}].fare", f"{section.fare} cannot be paid here: {problem}")
 
-    async def get_train(self, caller: Caller, train_id: str) -> KeptTrain:
+    async def get_train(self, caller: Caller, train_id: str) -> StoredTrain:
         """A train. Refuses TRAIN_NOT_FOUND."""
         require_operator(caller)
         return await self._store.trains.get(train_id)
 
     async def list_trains(
         self, caller: Caller, after: tuple[str] | None, limit: int
-    ) -> tuple[list[KeptTrain], tuple[str] | None]:
+    ) -> tuple[list[StoredTrain], tuple[str] | None]:
         """A page of trains by train_id, and where the next one begins."""
         require_operator(caller)
         found = await self._store.trains.list_page(after[0] if after else "", limit + 1)
@@ -123,15 +123,15 @@ class TrainUseCases:
         dates = travel_dates(first, last)
         train = (await self._store.trains.get(train_id)).train
         for travel_date in dates:  # all are judged before any is made
-            on_date(train.stops, travel_date)
+            stops_on_date(train.stops, travel_date)
             await asyncio.sleep(0)  # a year of a long timetable takes a tenth of a second; other calls go on in between
         created, now = 0, self._clock()
-        for start in range(0, len(dates), _RUNS_MADE_AT_A_TIME):
+        for start in range(0, len(dates), _RUNS_INSERTED_AT_A_TIME):
             runs = []
-            for travel_date in dates[start : start + _RUNS_MADE_AT_A_TIME]:
+            for travel_date in dates[start : start + _RUNS_INSERTED_AT_A_TIME]:
                 runs.append(make_run(train, travel_date))
                 await asyncio.sleep(0)
-            created += await self._store.runs.insert_missing(runs, now)
+            created += await self._store.runs.insert_if_absent(runs, now)
         return dates, created
 
     async def list_section(
@@ -162,7 +162,7 @@ class TrainUseCases:
         return outcome
 
 
-def _same_again(other: KeptTrain, wanted: KeptTrain) -> KeptTrain:
+def _require_same_request(other: StoredTrain, wanted: StoredTrain) -> StoredTrain:
     name = other.train.train_id
     if other.request_id != wanted.request_id:
         raise Refusal(Reason.TRAIN_ALREADY_EXISTS, f"there is a train {name}", resource=("train", name))

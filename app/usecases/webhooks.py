@@ -9,9 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.domain.people import Caller, email_key, identified, require_operator
+from app.domain.people import Caller, email_key, require_identified, require_operator
 from app.domain.refusals import Reason, Refusal
-from app.domain.webhooks import WEBHOOKS_MAX, Delivery, Webhook, changed, check_reachable, make_webhook, rotated, webhook_id_for
+from app.domain.webhooks import (
+    WEBHOOKS_MAX,
+    Delivery,
+    Webhook,
+    check_reachable,
+    make_webhook,
+    webhook_id_for,
+    with_changes,
+    with_new_secret,
+)
 from app.notifications.secrets import make_secret
 from app.store.store import Store
 from app.store.webhooks import DeliveryKey, delivery_key
@@ -62,7 +71,7 @@ class WebhookUseCases:
         """
         require_operator(caller)
         check_reachable(url, "webhook.url", allow_private=self._allow_private_addresses)
-        webhook_id = webhook_id_for(email_key(identified(caller)), request_id)
+        webhook_id = webhook_id_for(email_key(require_identified(caller)), request_id)
         secret = "" if validate_only else self._new_secret()
         wanted = make_webhook(webhook_id, url, event_types, secret, self._clock())
         kept = await (self._try(wanted) if validate_only else self._webhooks.create(wanted))
@@ -93,7 +102,7 @@ class WebhookUseCases:
         now = self._clock()
 
         def with_change(webhook: Webhook) -> Webhook:
-            return changed(webhook, now, url=change.url, event_types=change.event_types, is_active=change.is_active)
+            return with_changes(webhook, now, url=change.url, event_types=change.event_types, is_active=change.is_active)
 
         return await self._change(webhook_id, etag, with_change)
 
@@ -101,7 +110,7 @@ class WebhookUseCases:
         """Gives a webhook a new secret; the one before goes on signing for a day. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
         require_operator(caller)
         secret, now = self._new_secret(), self._clock()
-        return await self._change(webhook_id, etag, lambda webhook: rotated(webhook, secret, now))
+        return await self._change(webhook_id, etag, lambda webhook: with_new_secret(webhook, secret, now))
 
     async def delete(self, caller: Caller, webhook_id: str, etag: str) -> None:
         """Forgets a webhook. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""

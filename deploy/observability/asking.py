@@ -10,19 +10,19 @@ _PROCESS = f'{_NAMESPACE}, job=~"$job", pod=~"$pod"'
 RATE_INTERVAL = "$__rate_interval"
 
 
-def of_processes(metric: str, *matchers: str) -> str:
+def process_series(metric: str, *matchers: str) -> str:
     """The series of the processes that are chosen."""
     return f"{metric}{{{', '.join((_PROCESS, *matchers))}}}"
 
 
-def of_installation(metric: str, *matchers: str) -> str:
+def installation_series(metric: str, *matchers: str) -> str:
     """The series of all processes of the chosen namespaces: for what each of them says of the whole."""
     return f"{metric}{{{', '.join((_NAMESPACE, *matchers))}}}"
 
 
 def rate(metric: str, *matchers: str) -> str:
     """How much a counter of the chosen processes grows in a second."""
-    return f"rate({of_processes(metric, *matchers)}[{RATE_INTERVAL}])"
+    return f"rate({process_series(metric, *matchers)}[{RATE_INTERVAL}])"
 
 
 def rate_by(label: str, metric: str, *matchers: str) -> str:
@@ -41,7 +41,7 @@ def average(histogram: str, *matchers: str) -> str:
     return f"sum({rate(f'{histogram}_sum', *matchers)}) / sum({rate(f'{histogram}_count', *matchers)})"
 
 
-def surveyed(metric: str, *matchers: str, by: str = "") -> str:
+def database_statistic(metric: str, *matchers: str, by: str = "") -> str:
     """A figure of the whole database. Every worker tells it, a little older or newer; none of them is more than the truth."""
     labels = f" by ({by})" if by else ""
-    return f"max{labels} ({of_installation(metric, *matchers)})"
+    return f"max{labels} ({installation_series(metric, *matchers)})"

@@ -86,27 +86,31 @@ class Recording:
 class Alert:
     """A symptom that somebody has to do something about.
 
-    `expression` gives a series for each thing that is wrong; what has been so for `held` alerts. `summary` and `description`
-    are Prometheus's templates. `means` says what users or operators notice; `look` and `act` are the steps of the runbook, in
-    their order; `asks` is all of them in a sentence, for the table of the README.
+    `expression` gives a series for each thing that is wrong; what has been so for `pending_for` alerts. `summary` and
+    `description`
+    are Prometheus's templates. `impact` says what users or operators notice; `checks` and `remedies` are the steps of the
+    runbook, in
+    their order; `action` is all of them in a sentence, for the table of the README.
     """
 
     name: str
     severity: Severity
     expression: str
-    held: str
+    pending_for: str
     summary: str
     description: str
-    means: str
-    look: Sequence[str]
-    act: Sequence[str]
-    asks: str
+    impact: str
+    checks: Sequence[str]
+    remedies: Sequence[str]
+    action: str
 
     @property
     def runbook(self) -> str:
         """The steps as text: what it means, where to look, what to do."""
-        look, act = ("\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) for steps in (self.look, self.act))
-        return f"What it means: {self.means}\n\nLook:\n{look}\n\nDo:\n{act}\n"
+        checks, remedies = (
+            "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) for steps in (self.checks, self.remedies)
+        )
+        return f"What it means: {self.impact}\n\nLook:\n{checks}\n\nDo:\n{remedies}\n"
 
 
 @dataclass(frozen=True, slots=True)

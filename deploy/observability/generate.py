@@ -51,15 +51,15 @@ def as_yaml(document: Any) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
 
 
-def readme_part() -> str:
+def alerts_section() -> str:
     """What stands in the README, with its markers."""
     return f"{README_BEGIN}\n{alerts_table(GROUPS)}\n{README_END}"
 
 
-def with_part(text: str) -> str:
+def with_alerts_section(text: str) -> str:
     """The README with the part in its place. Raises ValueError where the markers are missing."""
     begin, end = text.index(README_BEGIN), text.index(README_END) + len(README_END)
-    return text[:begin] + readme_part() + text[end:]
+    return text[:begin] + alerts_section() + text[end:]
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
     for name, text in files().items():
         (folder / name).write_text(text, encoding="utf-8")
     if out is None:
-        README.write_text(with_part(README.read_text(encoding="utf-8")), encoding="utf-8")
+        README.write_text(with_alerts_section(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -38,14 +38,14 @@ def dashboard(rows: Sequence[Row]) -> Json:
         "fiscalYearStartMonth": 0,
         "liveNow": False,
         "weekStart": "",
-        "annotations": {"list": [_releases()]},
+        "annotations": {"list": [_release_annotations()]},
         "links": _links(),
         "templating": {"list": _variables()},
-        "panels": list(_placed(rows)),
+        "panels": list(_laid_out_panels(rows)),
     }
 
 
-def _placed(rows: Sequence[Row]) -> Iterator[Json]:
+def _laid_out_panels(rows: Sequence[Row]) -> Iterator[Json]:
     """Headings and panels, from left to right and from the top down, numbered from 1."""
     number, top = 1, 0
     for row in rows:
@@ -189,7 +189,7 @@ def _variable(name: str, query: str) -> Json:
     }
 
 
-def _releases() -> Json:
+def _release_annotations() -> Json:
     """A mark wherever another version began to run."""
     return {
         "name": "Releases",

@@ -4,7 +4,15 @@ Belongs here: their panels. Does not: how Prometheus is asked (`asking.py`), nor
 (`rows_of_work.py`).
 """
 
-from deploy.observability.asking import average, of_installation, of_processes, quantile, rate, rate_by, surveyed
+from deploy.observability.asking import (
+    average,
+    database_statistic,
+    installation_series,
+    process_series,
+    quantile,
+    rate,
+    rate_by,
+)
 from deploy.observability.description import Kind, Panel, Query, Row, Unit
 from deploy.observability.objective import BUDGET, CREATE_BOOKING, FAILURE_CODES, OBJECTIVE, WINDOWS, failure_ratio
 
@@ -12,8 +20,8 @@ _METHODS = 'grpc_service=~"seatline.*", grpc_method=~"$method"'
 _HANDLED, _SECONDS = "grpc_server_handled_total", "grpc_server_handling_seconds"
 _METHOD = "{{grpc_method}}"
 _SOLD_AT_ONCE = rate("seatline_bookings_total", 'outcome="confirmed"')
-_SEATS_SOLD = surveyed("seatline_seats", 'state="sold"', by="run_status")
-_SEATS = surveyed("seatline_seats", by="run_status, state")
+_SEATS_SOLD = database_statistic("seatline_seats", 'state="sold"', by="run_status")
+_SEATS = database_statistic("seatline_seats", by="run_status, state")
 
 AT_A_GLANCE = Row(
     "At a glance",
@@ -22,7 +30,7 @@ AT_A_GLANCE = Row(
             "CreateBooking kept, 3 days",
             "Share of CreateBooking calls of three days that did not fail through a fault of the service. Promised: 99.9 %.",
             Unit.SHARE,
-            (Query(f"1 - {of_installation(failure_ratio('3d'))}", "{{namespace}}"),),
+            (Query(f"1 - {installation_series(failure_ratio('3d'))}", "{{namespace}}"),),
             kind=Kind.NUMBER,
             width=4,
             height=4,
@@ -55,7 +63,7 @@ AT_A_GLANCE = Row(
             "Database available",
             "Whether every process can use MongoDB; this is what readiness follows.",
             Unit.YES_OR_NO,
-            (Query(f"min({of_processes('seatline_database_available')})", "all processes"),),
+            (Query(f"min({process_series('seatline_database_available')})", "all processes"),),
             kind=Kind.NUMBER,
             width=4,
             height=4,
@@ -67,7 +75,7 @@ AT_A_GLANCE = Row(
             "Age of the outbox",
             "The oldest event that nothing has followed up yet. Alerts from 5 minutes.",
             Unit.SECONDS,
-            (Query(surveyed("seatline_outbox_age_seconds"), "age"),),
+            (Query(database_statistic("seatline_outbox_age_seconds"), "age"),),
             kind=Kind.NUMBER,
             width=4,
             height=4,
@@ -78,7 +86,7 @@ AT_A_GLANCE = Row(
             "Processes",
             "Servers and workers that answer Prometheus, by version.",
             Unit.COUNT,
-            (Query(f"count by (version) ({of_processes('seatline_build_info')})", "{{version}}"),),
+            (Query(f"count by (version) ({process_series('seatline_build_info')})", "{{version}}"),),
             kind=Kind.NUMBER,
             width=4,
             height=4,
@@ -138,7 +146,7 @@ CALLS = Row(
             "Calls under way",
             "Calls that have begun and not ended, by process. SEATLINE_CALLS_IN_FLIGHT_MAX bounds them.",
             Unit.COUNT,
-            (Query(f"sum by (pod, instance) ({of_processes('grpc_server_in_flight_calls')})", "{{pod}} {{instance}}"),),
+            (Query(f"sum by (pod, instance) ({process_series('grpc_server_in_flight_calls')})", "{{pod}} {{instance}}"),),
         ),
         Panel(
             "Calls that began",
@@ -151,7 +159,9 @@ CALLS = Row(
             "How many times as fast as it may the budget of 30 days is spent, over each window. "
             "Alerts from 14.4 (an hour), 6 (six hours), 3 (a day) and 1 (three days).",
             Unit.COUNT,
-            tuple(Query(f"{of_installation(failure_ratio(one))} / {BUDGET}", f"{one} {{{{namespace}}}}") for one in WINDOWS),
+            tuple(
+                Query(f"{installation_series(failure_ratio(one))} / {BUDGET}", f"{one} {{{{namespace}}}}") for one in WINDOWS
+            ),
             warning_from=1,
             critical_from=6,
         ),
@@ -171,7 +181,7 @@ SALES = Row(
             "Seats",
             "Seats of trains that have not departed. Sold is what is sold or held for any part of the way.",
             Unit.COUNT,
-            (Query(surveyed("seatline_seats", by="run_status, state"), "{{run_status}} {{state}}"),),
+            (Query(database_statistic("seatline_seats", by="run_status, state"), "{{run_status}} {{state}}"),),
             is_stacked=True,
         ),
         Panel(
@@ -191,7 +201,7 @@ SALES = Row(
             "Train runs",
             "Trains on dates that have not arrived, by status.",
             Unit.COUNT,
-            (Query(surveyed("seatline_train_runs", by="run_status"), "{{run_status}}"),),
+            (Query(database_statistic("seatline_train_runs", by="run_status"), "{{run_status}}"),),
         ),
     ),
 )
@@ -204,8 +214,8 @@ LANES = Row(
             "Train runs that are being sold here, and callers who wait in their lanes to be decided for.",
             Unit.COUNT,
             (
-                Query(f"sum({of_processes('seatline_lanes')})", "lanes"),
-                Query(f"sum({of_processes('seatline_lane_queue_callers')})", "callers who wait"),
+                Query(f"sum({process_series('seatline_lanes')})", "lanes"),
+                Query(f"sum({process_series('seatline_lane_queue_callers')})", "callers who wait"),
             ),
         ),
         Panel(
@@ -263,7 +273,7 @@ WAITING_LISTS = Row(
             "Bookings that wait",
             "Bookings that wait for seats, on all trains that have not arrived.",
             Unit.COUNT,
-            (Query(surveyed("seatline_waitlist_bookings"), "waiting"),),
+            (Query(database_statistic("seatline_waitlist_bookings"), "waiting"),),
             width=12,
         ),
         Panel(

@@ -3,7 +3,7 @@
 Belongs here: their panels. Does not: how Prometheus is asked (`asking.py`), nor the rows about sales (`rows_of_sales.py`).
 """
 
-from deploy.observability.asking import of_processes, quantile, rate, rate_by, surveyed
+from deploy.observability.asking import database_statistic, process_series, quantile, rate, rate_by
 from deploy.observability.description import Panel, Query, Row, Unit
 
 _PROCESS = "{{pod}} {{instance}}"
@@ -15,7 +15,7 @@ OUTBOX_AND_JOBS = Row(
             "Age of the outbox",
             "The oldest event that nothing has followed up yet. It is seconds where a worker runs; alerts from 5 minutes.",
             Unit.SECONDS,
-            (Query(surveyed("seatline_outbox_age_seconds"), "age"),),
+            (Query(database_statistic("seatline_outbox_age_seconds"), "age"),),
             warning_from=60,
             critical_from=300,
         ),
@@ -23,28 +23,28 @@ OUTBOX_AND_JOBS = Row(
             "Events in the outbox",
             "Events that nothing has followed up yet; counted up to 10,000.",
             Unit.COUNT,
-            (Query(surveyed("seatline_outbox_events"), "events"),),
+            (Query(database_statistic("seatline_outbox_events"), "events"),),
         ),
         Panel(
             "Jobs",
             "Jobs that wait, are being done, or were given up (dead); counted up to 10,000. Dead ones alert.",
             Unit.COUNT,
-            (Query(surveyed("seatline_jobs", by="state"), "{{state}}"),),
+            (Query(database_statistic("seatline_jobs", by="state"), "{{state}}"),),
         ),
         Panel(
             "Money that is still to move",
             "Refunds that are not made yet, and payments with money set aside and not taken yet; counted up to 10,000.",
             Unit.COUNT,
             (
-                Query(surveyed("seatline_refunds_pending"), "refunds"),
-                Query(surveyed("seatline_captures_pending"), "captures"),
+                Query(database_statistic("seatline_refunds_pending"), "refunds"),
+                Query(database_statistic("seatline_captures_pending"), "captures"),
             ),
         ),
         Panel(
             "Age of the oldest refund",
             "How long the oldest refund that is not made yet has waited. Alerts from an hour.",
             Unit.SECONDS,
-            (Query(surveyed("seatline_refund_age_seconds"), "age"),),
+            (Query(database_statistic("seatline_refund_age_seconds"), "age"),),
             critical_from=3_600,
         ),
         Panel(
@@ -57,7 +57,7 @@ OUTBOX_AND_JOBS = Row(
             "Since the last survey",
             "How long ago any worker looked at all of this. If it keeps growing, no worker runs; alerts from 5 minutes.",
             Unit.SECONDS,
-            (Query(f"time() - {surveyed('seatline_survey_last_success_timestamp_seconds')}", "ago"),),
+            (Query(f"time() - {database_statistic('seatline_survey_last_success_timestamp_seconds')}", "ago"),),
             critical_from=300,
         ),
     ),
@@ -114,21 +114,21 @@ MONGODB = Row(
             "Connections",
             "Connections in use and idle, of all processes. SEATLINE_MONGODB_CONNECTIONS_MAX bounds them for each.",
             Unit.COUNT,
-            (Query(f"sum by (state) ({of_processes('seatline_mongodb_connections')})", "{{state}}"),),
+            (Query(f"sum by (state) ({process_series('seatline_mongodb_connections')})", "{{state}}"),),
             is_stacked=True,
         ),
         Panel(
             "Primary known",
             "Whether a process knows MongoDB's primary. Elections take seconds; alerts if nobody does for a minute.",
             Unit.YES_OR_NO,
-            (Query(f"min by (pod, instance) ({of_processes('seatline_mongodb_primary_known')})", _PROCESS),),
+            (Query(f"min by (pod, instance) ({process_series('seatline_mongodb_primary_known')})", _PROCESS),),
             axis_max=1,
         ),
         Panel(
             "Database available",
             "Whether a process can use MongoDB, and so is ready.",
             Unit.YES_OR_NO,
-            (Query(f"min by (pod, instance) ({of_processes('seatline_database_available')})", _PROCESS),),
+            (Query(f"min by (pod, instance) ({process_series('seatline_database_available')})", _PROCESS),),
             axis_max=1,
         ),
     ),
@@ -141,7 +141,7 @@ PROCESSES = Row(
             "Memory",
             "Resident memory by process. Cached passengers are what grows: SEATLINE_LANE_CACHED_PASSENGERS_MAX.",
             Unit.BYTES,
-            (Query(f"sum by (pod, instance) ({of_processes('process_resident_memory_bytes')})", _PROCESS),),
+            (Query(f"sum by (pod, instance) ({process_series('process_resident_memory_bytes')})", _PROCESS),),
         ),
         Panel(
             "Processors",
@@ -160,13 +160,13 @@ PROCESSES = Row(
             "Age of processes",
             "Since when each process runs. What falls to 0 again and again is restarting.",
             Unit.SECONDS,
-            (Query(f"time() - min by (pod, instance) ({of_processes('process_start_time_seconds')})", _PROCESS),),
+            (Query(f"time() - min by (pod, instance) ({process_series('process_start_time_seconds')})", _PROCESS),),
         ),
         Panel(
             "Open files",
             "Files and connections that are open, by process.",
             Unit.COUNT,
-            (Query(f"sum by (pod, instance) ({of_processes('process_open_fds')})", _PROCESS),),
+            (Query(f"sum by (pod, instance) ({process_series('process_open_fds')})", _PROCESS),),
         ),
         Panel(
             "Collections of garbage",

@@ -36,7 +36,7 @@ def texts(alert: Alert) -> dict[str, str]:
 def alerts_table(groups: Sequence[Group]) -> str:
     """The README's table: what each alert means and asks."""
     head = ("| alert | what it means | what it asks of you |", "|---|---|---|")
-    rows = (f"| `{one.name}`, {one.severity.value} | {one.means} | {one.asks} |" for one in alerts(groups))
+    rows = (f"| `{one.name}`, {one.severity.value} | {one.impact} | {one.action} |" for one in alerts(groups))
     return "\n".join((*head, *rows))
 
 
@@ -51,7 +51,7 @@ def _rules(group: Group) -> Iterator[dict[str, Any]]:
         yield {
             "alert": alert.name,
             "expr": alert.expression,
-            "for": alert.held,
+            "for": alert.pending_for,
             "labels": labels(alert),
             "annotations": texts(alert),
         }

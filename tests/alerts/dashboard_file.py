@@ -15,13 +15,13 @@ DASHBOARD: dict[str, Any] = json.loads((CHART_FILES / "dashboard.json").read_tex
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 # Of the dashboard, but for the one whose value Grafana chooses.
 VARIABLE = re.compile(r"\$\{?(\w+)")
-GRAFANAS_OWN = {"__rate_interval"}
+GRAFANA_BUILTINS = {"__rate_interval"}
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 
 def substituted(expression: str, rate_interval: str = "5m") -> str:
     """An expression as Grafana sends it while everything is chosen."""
-    return VARIABLE.sub(lambda found: rate_interval if found[1] in GRAFANAS_OWN else ".*", expression)
+    return VARIABLE.sub(lambda found: rate_interval if found[1] in GRAFANA_BUILTINS else ".*", expression)
 
 
 def expressions() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.observability.generate import CHART_FILES, GROUPS, README, REPOSITORY, ROWS, as_yaml, readme_part
+from deploy.observability.generate import CHART_FILES, GROUPS, README, REPOSITORY, ROWS, alerts_section, as_yaml
 from deploy.observability.rules import alerts
 from tests.alerts import cases_of_sales, cases_of_work
 from tests.alerts.cases import Case, promtool_document
@@ -61,7 +61,7 @@ def test_the_files_and_the_readme_are_those_of_the_description(tmp_path: Path) -
     stale = [made.name for made in tmp_path.iterdir() if made.read_bytes() != (CHART_FILES / made.name).read_bytes()]
     assert not stale, f"run `make observability`; these files differ: {', '.join(sorted(stale))}"
     assert {made.name for made in tmp_path.iterdir()} == {"alerts.yaml", "dashboard.json"}
-    if readme_part() not in README.read_text():
+    if alerts_section() not in README.read_text():
         pytest.fail("run `make observability`; the README's table of alerts differs", pytrace=False)
 
 
@@ -109,12 +109,12 @@ def test_the_cases_notice_an_alert_that_never_fires_and_one_that_always_does(nam
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_says_what_it_means_and_what_to_do(name: str) -> None:
     alert = ALERTS[name]
-    assert alert.look, "where to look"
-    assert alert.act, "what to do"
-    for sentence in (alert.summary, alert.description, alert.means, alert.asks, *alert.look, *alert.act):
+    assert alert.checks, "where to look"
+    assert alert.remedies, "what to do"
+    for sentence in (alert.summary, alert.description, alert.impact, alert.action, *alert.checks, *alert.remedies):
         assert sentence.endswith((".", "?")), sentence
         assert "|" not in sentence.replace("{{ $value |", "{{ $value"), "it stands in a table"
-    assert re.fullmatch(r"\d+[smh]", alert.held)
+    assert re.fullmatch(r"\d+[smh]", alert.pending_for)
 
 
 def test_runbooks_name_rows_that_the_dashboard_has() -> None:

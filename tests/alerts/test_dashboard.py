@@ -14,14 +14,14 @@ from app.telemetry.metrics.families import FAMILIES
 from deploy.observability.generate import GROUPS, ROWS, as_yaml
 from deploy.observability.grafana import COLUMNS
 from deploy.observability.rules import alerts
-from tests.alerts.dashboard_file import DASHBOARD, GRAFANAS_OWN, PANELS, VARIABLE, expressions, substituted
+from tests.alerts.dashboard_file import DASHBOARD, GRAFANA_BUILTINS, PANELS, VARIABLE, expressions, substituted
 from tests.alerts.promql import selectors
 from tests.tools.promtool import promtool
 
 VARIABLES = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
 QUERIES = [query for row in ROWS for panel in row.panels for query in panel.queries]
 # Each worker tells them of the whole database, and so more than once.
-SURVEYED = {family.name for family in FAMILIES if family.is_surveyed}
+STATISTICS = {family.name for family in FAMILIES if family.is_statistic}
 
 
 def _name(panel: dict[str, Any]) -> str:
@@ -77,7 +77,7 @@ def test_a_panel_says_what_it_shows_in_which_unit_and_from_where(panel: dict[str
 
 def test_all_variables_are_there_and_all_are_used() -> None:
     text = json.dumps(DASHBOARD)
-    assert set(VARIABLE.findall(text)) - GRAFANAS_OWN - {"__all"} == VARIABLES
+    assert set(VARIABLE.findall(text)) - GRAFANA_BUILTINS - {"__all"} == VARIABLES
 
 
 # -- Prometheus
@@ -106,7 +106,7 @@ def test_an_expression_keeps_to_what_is_chosen_and_counts_nothing_twice(query: A
     for selector in selectors(query.expression):
         chosen = {label: value for label, _, value in selector.matchers}
         assert chosen["namespace"] == "$namespace"
-        if selector.metric in SURVEYED:
+        if selector.metric in STATISTICS:
             assert re.search(rf"\bmax(?: by \([^)]*\))? \({selector.metric}\{{", query.expression)
             assert "pod" not in chosen, "any worker says it"
         elif not selector.metric.startswith("namespace:"):

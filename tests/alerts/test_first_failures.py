@@ -34,7 +34,7 @@ class Process:
 
     def fail(self, code: grpc.StatusCode) -> None:
         for _ in range(BURST_CALLS):
-            self.calls.ended(self.calls.began(CREATE_BOOKING, None), CREATE_BOOKING, code, None)
+            self.calls.call_ended(self.calls.call_started(CREATE_BOOKING, None), CREATE_BOOKING, code, None)
 
     def scrape(self) -> dict[str, float]:
         """The counters of ended calls, by series."""

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from tests.bench.chart import draw_results
 from tests.bench.floors import judge
-from tests.bench.parts.line import measure_line
+from tests.bench.parts.line import measure_waitlist
 from tests.bench.parts.lone import measure_lone
-from tests.bench.parts.long_line import measure_long_line
+from tests.bench.parts.long_line import measure_long_waitlist
 from tests.bench.parts.memory import measure_memory
 from tests.bench.parts.reading import measure_reading
 from tests.bench.parts.replicas import measure_replicas
@@ -79,8 +79,8 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"f"}, lambda: measure_train_size(stage)),
         ({"g"}, lambda: measure_lone(stage)),
         ({"i"}, lambda: measure_replicas(stage)),
-        ({"j"}, lambda: measure_line(stage)),
-        ({"j"}, lambda: measure_long_line(stage)),
+        ({"j"}, lambda: measure_waitlist(stage)),
+        ({"j"}, lambda: measure_long_waitlist(stage)),
         ({"k"}, lambda: measure_tracing(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )

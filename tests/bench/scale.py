@@ -34,9 +34,9 @@ class Scale:
     memory_seats: int
     memory_slice_calls: int
     replica_calls: int
-    line_calls: int
-    long_line_waiters: int
-    long_line_calls: int
+    waitlist_calls: int
+    long_waitlist_waiters: int
+    long_waitlist_calls: int
 
 
 FULL = Scale(
@@ -60,9 +60,9 @@ FULL = Scale(
     memory_seats=1_000,
     memory_slice_calls=10_000,
     replica_calls=3_000,
-    line_calls=2_000,
-    long_line_waiters=limits.WAITLIST_MAX,
-    long_line_calls=200,
+    waitlist_calls=2_000,
+    long_waitlist_waiters=limits.WAITLIST_MAX,
+    long_waitlist_calls=200,
 )
 
 QUICK = Scale(
@@ -86,7 +86,7 @@ QUICK = Scale(
     memory_seats=200,
     memory_slice_calls=500,
     replica_calls=600,
-    line_calls=300,
-    long_line_waiters=1_000,
-    long_line_calls=20,
+    waitlist_calls=300,
+    long_waitlist_waiters=1_000,
+    long_waitlist_calls=20,
 )

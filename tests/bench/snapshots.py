@@ -21,7 +21,7 @@ from app.store.bookings import Bookings, ReceiptQuery
 from app.store.driver import Collection, Database, Document
 from app.store.snapshots import Snapshot, Snapshots
 from tests.support.clients import people
-from tests.support.world import World, serving, settings_for
+from tests.support.world import World, running_server, settings_for
 
 ROUNDS, READS_PER_ROUND = 10, 100
 BOOKED = 300
@@ -62,7 +62,7 @@ class PlainCommands:
 async def _sell(world: World) -> tuple[str, str]:
     """Sells seats to many people, the last ones a moment ago; gives the run and a reference."""
     run = await world.run(f"A{BOOKED}")
-    sold = await asyncio.gather(*(world.phone(name).book(run) for name in people("p", BOOKED)))
+    sold = await asyncio.gather(*(world.api_client(name).book(run) for name in people("p", BOOKED)))
     await world.settled()
     return f"{run.train_id}:{run.travel_date}", sold[0].reference
 
@@ -96,7 +96,7 @@ async def _run() -> None:
     with tempfile.TemporaryDirectory() as home:
         mongod = await asyncio.to_thread(start_embedded_mongod, Path(home))
         try:
-            async with serving(settings_for(mongod.uri)) as world:
+            async with running_server(settings_for(mongod.uri)) as world:
                 await _measure(world)
         finally:
             mongod.stop()

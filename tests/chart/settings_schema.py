@@ -27,14 +27,24 @@ SET_BY_THE_CHART = {
     "connection_seconds_max",
 }
 NOT_FOR_PODS = {"data_dir", "with_worker"}
-_KEPT = ("type", "enum", "const", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")
+_COPIED_KEYWORDS = (
+    "type",
+    "enum",
+    "const",
+    "pattern",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "description",
+)
 
 
 def settings_schema() -> dict[str, Any]:
     """The schema of the value `settings`."""
     described = Settings.model_json_schema()["properties"]
     properties = {
-        f"{ENVIRONMENT_PREFIX}{name.upper()}": {key: one[key] for key in _KEPT if key in one}
+        f"{ENVIRONMENT_PREFIX}{name.upper()}": {key: one[key] for key in _COPIED_KEYWORDS if key in one}
         for name, one in described.items()
         if name not in SET_BY_THE_CHART | NOT_FOR_PODS
     }

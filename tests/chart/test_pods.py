@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
 from app.process import server
-from app.store.driver import connect_mock
+from app.store.driver import connect_in_memory
 from tests.chart.rendering import (
     CHART,
     KubernetesObject,
@@ -32,11 +32,11 @@ from tests.chart.rendering import (
 )
 from tests.chart.settings_schema import SET_BY_THE_CHART
 from tests.support.health_checks import health
-from tests.support.world import serving, settings_for
+from tests.support.world import running_server, settings_for
 
 CLOSING_SECONDS_MIN = 6  # what a worker cuts off has five seconds to end (app/jobs/worker.py)
 # Read by OpenTelemetry, or put together to what it reads.
-NOT_OUR_OWN = {
+THIRD_PARTY = {
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
@@ -91,7 +91,7 @@ def test_pods_have_the_time_that_going_away_takes(shutdown: dict[str, int], monk
     sleep_seconds = container(pods["api"])["lifecycle"]["preStop"]["sleep"]["seconds"]
     settings = loaded(found, "api", monkeypatch)
     age = settings.connection_seconds_max
-    leaving_seconds = age * server._AGE_SPREAD + server._LEAVING_SECONDS if age else 0
+    leaving_seconds = age * server._AGE_SPREAD + server._DISCONNECT_SECONDS if age else 0
     needed_seconds = sleep_seconds + settings.drain_delay_seconds + leaving_seconds + settings.drain_seconds
     given_seconds = pods["api"]["spec"]["terminationGracePeriodSeconds"]
     assert needed_seconds + CLOSING_SECONDS_MIN <= given_seconds
@@ -117,7 +117,7 @@ def test_an_update_takes_no_server_away_before_the_new_one_is_ready() -> None:
 
 
 def test_the_server_reads_every_name_that_its_pods_set(values: Values) -> None:
-    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} | NOT_OUR_OWN
+    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} | THIRD_PARTY
     for component in OURS:
         assert set(environment(objects(values), component)) <= known
 
@@ -195,7 +195,7 @@ async def test_the_servers_probes_ask_for_what_the_server_knows() -> None:
     asked = {name: found[name]["grpc"]["service"] for name in ("startupProbe", "readinessProbe")}
     alive = found["livenessProbe"]["httpGet"]
     async with (
-        serving(settings_for(metrics_listen="127.0.0.1:0"), connect_mock()) as world,
+        running_server(settings_for(metrics_listen="127.0.0.1:0"), connect_in_memory()) as world,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{world.server.metrics_port}") as browser,
     ):
         assert {await health(world.channel, name) for name in asked.values()} == {"SERVING"}
@@ -221,7 +221,7 @@ def test_a_crowd_at_the_servers_port_does_not_restart_it() -> None:
 async def test_the_workers_probes_ask_for_pages_that_the_worker_has() -> None:
     asked = {name: probe["httpGet"] for name, probe in probes("worker").items()}
     assert {each["port"] for each in asked.values()} == {"metrics"}
-    worker = await server.Server.open(settings_for(metrics_listen="127.0.0.1:0"), connect_mock())
+    worker = await server.Server.open(settings_for(metrics_listen="127.0.0.1:0"), connect_in_memory())
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{worker.metrics_port}") as browser:
         assert (await browser.get(asked["readinessProbe"]["path"])).status_code == 503
         assert (await browser.get(asked["startupProbe"]["path"])).status_code == 200
@@ -260,7 +260,7 @@ async def test_the_test_of_a_release_passes_on_a_server_again_and_again(name: st
     arguments, (target,) = test["args"], [one["value"] for one in test["env"] if one["name"] == "SEATLINE_TARGET"]
     service = only(objects(values_of(name)), "Service", "seatline")
     assert target == f"{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
-    async with serving(settings_for(), connect_mock()) as world:
+    async with running_server(settings_for(), connect_in_memory()) as world:
         here = {"SEATLINE_TARGET": f"127.0.0.1:{world.server.port}"}
         for _ in range(2):
             result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=here)

@@ -28,7 +28,7 @@ from tests.chart.rendering import (
 from tests.chart.settings_schema import SCHEMA, settings_schema
 
 _SCHEMA: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
-_HELMS_OWN = "global"
+_HELM_RESERVED = "global"
 
 # Values that a slip of the hand may leave, by the values that must refuse them.
 BAD_VALUES: list[tuple[str, list[Any]]] = [
@@ -132,7 +132,9 @@ def is_group(schema: dict[str, Any]) -> bool:
 
 ENTRIES = dict(entries(_SCHEMA))
 LEAVES = [
-    path for path, schema in ENTRIES.items() if not is_group(schema) and path != _HELMS_OWN and not path.startswith("settings.")
+    path
+    for path, schema in ENTRIES.items()
+    if not is_group(schema) and path != _HELM_RESERVED and not path.startswith("settings.")
 ]
 GROUPS = ["", *(f"{path}." for path, schema in ENTRIES.items() if is_group(schema))]
 
@@ -175,7 +177,7 @@ def test_no_group_of_values_takes_a_name_that_it_does_not_know() -> None:
             for one in schema:
                 yield from objects_in(one)
 
-    parents_own = _SCHEMA["properties"][_HELMS_OWN]
+    parents_own = _SCHEMA["properties"][_HELM_RESERVED]
     for schema in objects_in(_SCHEMA):
         if schema is not parents_own:
             assert schema["additionalProperties"] is False

@@ -11,7 +11,7 @@ from contextlib import suppress
 import grpc
 
 from app.pb.seatline.v1 import booking_pb2
-from tests.support.clients import Phone, Run, booking_request, decoded
+from tests.support.clients import ApiClient, Run, booking_request, decoded
 from tests.support.world import eventually
 
 CALLERS = 32
@@ -30,7 +30,7 @@ class Callers:
         self._leaving = asyncio.Event()
         self._tasks = [asyncio.create_task(self._calls(number)) for number in range(CALLERS)]
 
-    async def have_called(self, count: int) -> None:
+    async def wait_for_calls(self, count: int) -> None:
         """Returns once so many calls more have been answered."""
         enough = self.calls + count
 
@@ -58,7 +58,7 @@ class Callers:
     async def _call(self, channel: grpc.aio.Channel, name: str, number: int) -> None:
         run = self._runs[hash(name) % len(self._runs)]
         if number % (1 + LOOKS) != 1:
-            await Phone(channel, name).free(run)
+            await ApiClient(channel, name).free(run)
             return
         request = booking_request(run, name, request_id=name, if_full=booking_pb2.IF_FULL_WAITLIST)
-        self.answered[name] = await Phone(channel, name).send(request)
+        self.answered[name] = await ApiClient(channel, name).send(request)

@@ -15,7 +15,7 @@ from typing import TypeVar
 import grpc
 
 from app.pb.seatline.v1 import booking_pb2
-from tests.support.clients import Phone, Run, booking_request, decoded, seats_of
+from tests.support.clients import ApiClient, Run, booking_request, decoded, seats_of
 from tests.support.world import eventually
 
 CALLERS = 24
@@ -33,7 +33,7 @@ _PASSING = {
 Answer = TypeVar("Answer")
 
 
-async def insist(call: Callable[[], Awaitable[Answer]]) -> Answer:
+async def retry_until_answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
     """Calls until there is an answer."""
     deadline = time.monotonic() + INSIST_SECONDS_MAX
     while True:
@@ -70,7 +70,7 @@ class Crowd:
             for channel in self._channels.values():
                 await channel.close()
 
-    async def has_bought(self, count: int) -> None:
+    async def wait_for_bookings(self, count: int) -> None:
         """Returns once so many have been answered."""
 
         async def has() -> bool:
@@ -95,16 +95,16 @@ class Crowd:
         for number, name in queue:  # all callers share one iterator
             run = self._runs[number % len(self._runs)]
             request = booking_request(run, name, request_id=name, if_full=booking_pb2.IF_FULL_WAITLIST)
-            self.answered[name] = await insist(partial(self._send, name, request))
+            self.answered[name] = await retry_until_answered(partial(self._send, name, request))
             if number % CANCELS_EVERY == 0:
-                await insist(partial(self._cancel, name))
+                await retry_until_answered(partial(self._cancel, name))
                 self.cancelled.add(name)
 
     async def _send(self, name: str, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
-        return await Phone(self._any_channel(), name).send(request)
+        return await ApiClient(self._any_channel(), name).send(request)
 
     async def _cancel(self, name: str) -> booking_pb2.Booking:
-        return await Phone(self._any_channel(), name).cancel(self.answered[name].reference)
+        return await ApiClient(self._any_channel(), name).cancel(self.answered[name].reference)
 
     def _any_channel(self) -> grpc.aio.Channel:
         target = random.choice(self.targets)  # noqa: S311 - no secret

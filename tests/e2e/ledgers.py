@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.event_batches import events_in
+from tests.support.event_batches import events_of_batches
 from tests.support.replica_set import MongoDatabase
 
 Document = dict[str, Any]
@@ -43,11 +43,11 @@ def read_books(database: MongoDatabase) -> Books:
     """The books as they are. They are read one after the other, so they may disagree while the service works."""
     names = ("train_runs", "bookings", "payments", "ledger", "jobs")
     runs, at_rest, payments, ledger, jobs = [{one["_id"]: one for one in database[name].find()} for name in names]
-    events = {one["_id"]: one for one in events_in(database["events"].find())}
+    events = {one["_id"]: one for one in events_of_batches(database["events"].find())}
     return Books(runs, at_rest, payments, ledger, events, jobs)
 
 
-def disagreements(database: MongoDatabase) -> list[str]:
+def find_inconsistencies(database: MongoDatabase) -> list[str]:
     """All that is not done yet, or does not add up, in sentences."""
     books = read_books(database)
     return [*_money(books), *_totals(books), *_events(books), *_jobs(books), *_copies(books)]
@@ -90,7 +90,7 @@ def _totals(books: Books) -> Iterator[str]:
 def _events(books: Books) -> Iterator[str]:
     """Each booking was told of once when it was made and again as it is now, and all that was told is followed up."""
     for run in books.runs.values():
-        for event in events_in(run["outbox"]):
+        for event in events_of_batches(run["outbox"]):
             if event["_id"] not in books.events:
                 yield f"{event['_id']} is not copied yet"
     made = Counter(event["subject"] for event in books.events.values() if event["type"] in NEW_BOOKING)

@@ -15,9 +15,9 @@ from typing import Any
 import grpc
 
 from app.pb.seatline.v1 import booking_pb2, operator_pb2
-from tests.e2e.crowd import insist
+from tests.e2e.crowd import retry_until_answered
 from tests.e2e.histories import Answer, History, Listed, State, ask
-from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run, address, booking_request, decoded, person
+from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, ApiClient, Run, address, booking_request, decoded, person
 
 SECTIONS = ("A", "B")
 LAYOUT = "A90 B90"
@@ -39,12 +39,12 @@ class Servers:
     def __init__(self, channels: Sequence[grpc.aio.Channel]) -> None:
         self._channels = channels
 
-    def phone(self, name: str, roles: str = "") -> Phone:
-        return Phone(random.choice(self._channels), name, roles)  # noqa: S311 - no secret
+    def api_client(self, name: str, roles: str = "") -> ApiClient:
+        return ApiClient(random.choice(self._channels), name, roles)  # noqa: S311 - no secret
 
     @property
-    def desk(self) -> Phone:
-        return self.phone("desk", "operator")
+    def desk(self) -> ApiClient:
+        return self.api_client("desk", "operator")
 
 
 class Agent:
@@ -87,7 +87,7 @@ class Agent:
             origin=self._random.choice((LONDON, ASHFORD)),
             destination=self._random.choice((PARIS, LILLE)),
         )
-        await self.history.step(insist(lambda: self._servers.phone(self.name).send(request)))
+        await self.history.step(retry_until_answered(lambda: self._servers.api_client(self.name).send(request)))
 
     async def _change(self, booking: booking_pb2.Booking) -> None:
         match 0 if self._only_repeatable else self._random.randrange(7):
@@ -101,17 +101,23 @@ class Agent:
                 await self._move(booking)
 
     async def _cancel(self, booking: booking_pb2.Booking, *addresses: str) -> None:
-        await self.history.step(insist(lambda: self._servers.phone(self.name).cancel(booking.reference, *addresses)))
+        await self.history.step(
+            retry_until_answered(lambda: self._servers.api_client(self.name).cancel(booking.reference, *addresses))
+        )
 
     async def _rename(self, booking: booking_pb2.Booking) -> None:
         renamed = [person(name) for name in self._new_group(len(booking.passengers))]
-        await self.history.step(insist(lambda: self._servers.phone(self.name).update(booking.reference, *renamed)))
+        await self.history.step(
+            retry_until_answered(lambda: self._servers.api_client(self.name).update(booking.reference, *renamed))
+        )
 
     async def _move(self, booking: booking_pb2.Booking) -> None:
         traveller = self._random.choice(booking.passengers)
         section = SECTIONS[1 - SECTIONS.index(traveller.seat.section)]
         await self.history.step(
-            insist(lambda: self._servers.phone(self.name).move(booking.reference, traveller.email, section=section))
+            retry_until_answered(
+                lambda: self._servers.api_client(self.name).move(booking.reference, traveller.email, section=section)
+            )
         )
 
 
@@ -125,7 +131,7 @@ class ListedCrowd:
         self._answers_min, self._of_agents = answers_min, of_agents
         self.answers: list[Answer] = []
 
-    async def write_and(self, read: Read) -> None:
+    async def read_while_writing(self, read: Read) -> None:
         """Returns once there are enough answers and all lives have ended."""
         await asyncio.gather(*(self._lives(number, runs, read) for number, runs in enumerate(self._runs_of_writers)))
 
@@ -222,13 +228,13 @@ async def _receipts_page(servers: Servers, name: str, **asked: Any) -> booking_p
 
     async def page() -> booking_pb2.ListReceiptsResponse:
         try:
-            return await servers.phone(name).receipts_page(**asked)
+            return await servers.api_client(name).receipts_page(**asked)
         except grpc.aio.AioRpcError as error:
             if decoded(error).reason != "USER_NOT_FOUND":
                 raise
             return booking_pb2.ListReceiptsResponse()
 
-    return await insist(page)
+    return await retry_until_answered(page)
 
 
 # -- sections
@@ -272,4 +278,4 @@ async def read_section(servers: Servers, agent: Agent) -> list[Answer]:
 
 
 async def _section_page(servers: Servers, run: Run, section: str, **asked: Any) -> operator_pb2.ListSectionBookingsResponse:
-    return await insist(lambda: servers.desk.section_page(run, section, **asked))
+    return await retry_until_answered(lambda: servers.desk.section_page(run, section, **asked))

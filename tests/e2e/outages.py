@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.e2e.ledgers import disagreements
+from tests.e2e.ledgers import find_inconsistencies
 from tests.support.replica_set import SECONDS_MAX, ReplicaSet, database_of
 from tests.support.server_processes import seatline
 from tests.support.world import eventually
@@ -30,7 +30,7 @@ async def settled(members: ReplicaSet) -> None:
     wrong: list[str] = []
 
     async def agrees() -> bool:
-        wrong[:] = await asyncio.to_thread(disagreements, database)
+        wrong[:] = await asyncio.to_thread(find_inconsistencies, database)
         return not wrong
 
     with database_of(members) as database:

@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 
 from tests.e2e.outages import settled
-from tests.support.clients import Phone, Refused, Run, booking_request, decoded
+from tests.support.clients import ApiClient, RefusedCall, Run, booking_request, decoded
 from tests.support.health_checks import LIVENESS, all_health, health
 from tests.support.replica_set import SECONDS_MAX, replica_set
 from tests.support.server_processes import server_process, some_runs
@@ -25,23 +25,23 @@ AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 
 
 @dataclass(frozen=True)
-class Told:
+class Answered:
     """A call: when it began, how long it took, and how it was refused, if it was."""
 
     begin: float
     seconds: float
-    refused: Refused | None
+    refused: RefusedCall | None
 
 
 class Callers:
     """People who each book one place after the other. Whoever is refused sends the same request again."""
 
     def __init__(self, channel: grpc.aio.Channel, runs: list[Run]) -> None:
-        self.told: list[Told] = []
+        self.told: list[Answered] = []
         self._channel, self._runs, self._goes_on = channel, runs, True
         self._tasks = [asyncio.create_task(self._call_again_and_again(caller)) for caller in range(CALLERS)]
 
-    async def have_booked(self, since: float = 0.0) -> None:
+    async def wait_for_bookings(self, since: float = 0.0) -> None:
         """Returns once as many as there are callers have booked since then."""
 
         async def have() -> bool:
@@ -59,11 +59,11 @@ class Callers:
             name, begin, refused = f"p{caller}n{number}", time.monotonic(), None
             run = self._runs[(caller + number) % len(self._runs)]
             try:
-                await Phone(self._channel, name).send(booking_request(run, name, request_id=name))
+                await ApiClient(self._channel, name).send(booking_request(run, name, request_id=name))
                 number += 1
             except grpc.aio.AioRpcError as error:
                 refused = decoded(error)
-            self.told.append(Told(begin, time.monotonic() - begin, refused))
+            self.told.append(Answered(begin, time.monotonic() - begin, refused))
             await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -81,7 +81,7 @@ async def test_callers_are_told_soon_readiness_goes_liveness_stays_and_all_comes
             living.add(await health(channel, LIVENESS))
             return await all_health(channel) == statuses
 
-        await callers.have_booked()
+        await callers.wait_for_bookings()
         members.members[0].kill()
         gone = time.monotonic()
         await eventually(lambda: says({"NOT_SERVING"}))
@@ -92,7 +92,7 @@ async def test_callers_are_told_soon_readiness_goes_liveness_stays_and_all_comes
         members.members[0].start()
         await eventually(lambda: says({"SERVING"}), SECONDS_MAX)
         back = time.monotonic()
-        await callers.have_booked(back)
+        await callers.wait_for_bookings(back)
         await callers.leave()
 
         assert noticed - gone < NOTICED_SECONDS_MAX
@@ -106,4 +106,4 @@ async def test_callers_are_told_soon_readiness_goes_liveness_stays_and_all_comes
         assert max(one.seconds for one in callers.told if one.begin < noticed) < NOTICED_SECONDS_MAX
         assert max(one.seconds for one in callers.told if noticed < one.begin < gone + AWAY_SECONDS) < AT_ONCE_SECONDS
         await settled(members)
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output()

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from app.embedded.mongod import start_embedded_mongod
 from app.pb.seatline.v1 import booking_pb2
-from tests.support.clients import Phone, Run, booking_request, seats_of
+from tests.support.clients import ApiClient, Run, booking_request, seats_of
 from tests.support.server_processes import ServerProcess, a_run, server_process
 
 BOOKINGS, CALLERS, KILLED_AFTER = 300, 40, 100
@@ -35,7 +35,7 @@ class Load:
     async def _caller(self, channel: grpc.aio.Channel, queue: Iterator[booking_pb2.CreateBookingRequest]) -> None:
         for request in queue:  # all callers share one iterator
             try:
-                booking = await Phone(channel, request.request_id).send(request)
+                booking = await ApiClient(channel, request.request_id).send(request)
             except grpc.aio.AioRpcError:
                 return
             self.acknowledged[request.request_id] = booking
@@ -52,7 +52,7 @@ async def _killed_in_the_middle(server: ServerProcess, load: Load) -> None:
 
 async def _everything_again(target: str, load: Load) -> dict[str, booking_pb2.Booking]:
     async with grpc.aio.insecure_channel(target) as channel:
-        answers = await asyncio.gather(*(Phone(channel, one.request_id).send(one) for one in load.requests))
+        answers = await asyncio.gather(*(ApiClient(channel, one.request_id).send(one) for one in load.requests))
     return {request.request_id: answer for request, answer in zip(load.requests, answers, strict=True)}
 
 

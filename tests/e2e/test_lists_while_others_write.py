@@ -61,13 +61,13 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 
 async def test_each_answer_of_list_receipts_has_each_booking_once_in_one_state_and_none_is_missing(service: Service) -> None:
     crowd = ListedCrowd(service.servers, "agent", [service.runs[:3]] * WRITERS, RECEIPT_ANSWERS)
-    await crowd.write_and(read_receipts)
+    await crowd.read_while_writing(read_receipts)
     assert wrong(crowd.answers) == []
 
 
 async def test_each_page_of_a_section_has_each_occupant_of_a_seat_once_and_none_is_missing(service: Service) -> None:
     crowd = ListedCrowd(service.servers, "alone", [[run] for run in service.runs[3:]], SECTION_ANSWERS)
-    await crowd.write_and(read_section)
+    await crowd.read_while_writing(read_section)
     assert wrong(crowd.answers) == []
 
 
@@ -75,11 +75,11 @@ async def test_who_has_just_booked_finds_exactly_this_booking_at_either_server(s
     run = service.runs[0]
 
     async def book_and_list(name: str) -> None:
-        booking = await service.servers.phone(name).book(run)
+        booking = await service.servers.api_client(name).book(run)
         for _ in range(4):
-            assert await service.servers.phone(name).receipts() == [booking.reference]
-            assert (await service.servers.phone(name).booking(booking.reference)) is not None
-        await service.servers.phone(name).cancel(booking.reference)
+            assert await service.servers.api_client(name).receipts() == [booking.reference]
+            assert (await service.servers.api_client(name).booking(booking.reference)) is not None
+        await service.servers.api_client(name).cancel(booking.reference)
 
     for start in range(0, PEOPLE, 20):
         await asyncio.gather(*(book_and_list(f"once{number}") for number in range(start, start + 20)))
@@ -87,9 +87,9 @@ async def test_who_has_just_booked_finds_exactly_this_booking_at_either_server(s
 
 async def test_verify_finds_nothing_wrong_while_others_write(service: Service) -> None:
     crowd = ListedCrowd(service.servers, "verified", [service.runs[:3]] * WRITERS, full(2_000, short=200))
-    writing = asyncio.create_task(crowd.write_and(read_receipts))
+    writing = asyncio.create_task(crowd.read_while_writing(read_receipts))
     reports: list[Report] = []
     while not writing.done() or not reports:
-        reports.append(await verify(service.database, patience_seconds=PATIENCE_SECONDS))
+        reports.append(await verify(service.database, tolerance_seconds=PATIENCE_SECONDS))
     await writing
     assert [report.findings for report in reports] == [[]] * len(reports)

@@ -34,7 +34,7 @@ async def test_lists_lack_nothing_and_show_one_moment_when_the_primary_is_killed
         runs = await some_runs(channels[0], LAYOUT, 3)
         answers_min = ANSWERS_BETWEEN * (KILLS + 1)
         crowd = ListedCrowd(Servers(channels), "agent", [runs] * WRITERS, answers_min, only_repeatable=True)
-        going_on = asyncio.create_task(crowd.write_and(read_receipts))
+        going_on = asyncio.create_task(crowd.read_while_writing(read_receipts))
 
         for kill in range(1, KILLS + 1):
 

@@ -18,10 +18,10 @@ from deploy.observability.rules import alerts
 from tests.alerts.dashboard_file import expressions, substituted
 from tests.alerts.promql import selectors, unknown
 from tests.e2e.prometheus_process import LOOPBACK, PrometheusProcess, free_port, prometheus
-from tests.support.clients import Phone, Run, held_seats, people, refusal
+from tests.support.clients import ApiClient, Run, held_seats, people, refusal
 from tests.support.server_processes import a_run, server_process, worker_process
-from tests.support.webhook_desk import WebhookDesk
-from tests.support.webhook_receiver import answering, receiving
+from tests.support.webhook_desk import WebhookClient
+from tests.support.webhook_receiver import answering, running_receiver
 from tests.support.world import eventually
 from tests.tools.promtool import promtool
 
@@ -44,7 +44,7 @@ _LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
 async def _some_of_everything(channel: grpc.aio.Channel, run: Run, round_number: int) -> None:
     """Bookings, holds, a waiting list, money back and refusals; the train is as empty afterwards as before."""
-    jane, joe, ann = (Phone(channel, f"{name}{round_number}") for name in ("jane", "joe", "ann"))
+    jane, joe, ann = (ApiClient(channel, f"{name}{round_number}") for name in ("jane", "joe", "ann"))
     crowd = people(f"crowd{round_number}-", 3)
     booked = await jane.book(run, *crowd)
     hold = await joe.hold(run)
@@ -57,8 +57,8 @@ async def _some_of_everything(channel: grpc.aio.Channel, run: Run, round_number:
     held = await joe.hold(run)
     used = await joe.book(run, hold_id=held.hold_id)
     await joe.move(used.reference, section="A")
-    for phone, reference in ((joe, used.reference), (ann, waiting.reference)):
-        await phone.cancel(reference)
+    for api_client, reference in ((joe, used.reference), (ann, waiting.reference)):
+        await api_client.cancel(reference)
 
 
 @asynccontextmanager
@@ -85,8 +85,8 @@ def _port_of(command: list[str]) -> str:
 
 
 async def test_all_that_dashboards_and_alerts_ask_for_is_there(tmp_path: Path) -> None:
-    async with _observed(tmp_path) as (running, channel, ports), receiving(answering(204)) as receiver:
-        await WebhookDesk(channel, "desk", roles="operator").create(f"http://{LOOPBACK}:{receiver.port}/", "booking.*")
+    async with _observed(tmp_path) as (running, channel, ports), running_receiver(answering(204)) as receiver:
+        await WebhookClient(channel, "desk", roles="operator").create(f"http://{LOOPBACK}:{receiver.port}/", "booking.*")
         run = await a_run(channel, "A4")
         traffic = asyncio.create_task(_calls_go_on(channel, run))
         try:

@@ -36,7 +36,7 @@ class Terminal:
     """A program at a terminal of its own: what it says, keys, and its exit code."""
 
     def __init__(self, folder: Path, command: list[str], **settings: str) -> None:
-        self.said = ""
+        self.output = ""
         self._process = subprocess.Popen(
             [sys.executable, "-c", _TERMINAL, *command],
             cwd=folder,
@@ -52,9 +52,9 @@ class Terminal:
     def read_until(self, text: str) -> None:
         """Returns once it has said that; fails when it ends before, or takes too long."""
         end = time.monotonic() + START_SECONDS_MAX
-        while text not in self.said:
-            assert time.monotonic() < end, self.said
-            assert self._read(), self.said
+        while text not in self.output:
+            assert time.monotonic() < end, self.output
+            assert self._read(), self.output
 
     def press_ctrl_c(self) -> None:
         self._keys.write(b"\x03")
@@ -68,11 +68,11 @@ class Terminal:
         return self._process.wait(START_SECONDS_MAX)
 
     def _read(self) -> bool:
-        """Adds what comes next to `said`; False at the end."""
+        """Adds what comes next to `output`; False at the end."""
         ready, _, _ = select.select([self._screen], [], [], START_SECONDS_MAX)
-        assert ready, f"nothing was said for {START_SECONDS_MAX} s, after {self.said}"
+        assert ready, f"nothing was said for {START_SECONDS_MAX} s, after {self.output}"
         told = self._screen.read(65_536)
-        self.said += _COLOURS.sub("", told.decode(errors="replace"))
+        self.output += _COLOURS.sub("", told.decode(errors="replace"))
         return bool(told)
 
 
@@ -116,17 +116,17 @@ def test_a_first_ticket_is_sold_once_and_ctrl_c_is_no_error(folder: Path) -> Non
         for presses in (1, 2):
             terminal = start(folder, SEATLINE_LISTEN=f"{LOOPBACK}:{port}", SEATLINE_TARGET=f"{LOOPBACK}:{other}")
             terminal.read_until(SERVES)
-            references += _REFERENCE.findall(terminal.said)
-            verify = re.search(r"^ +(SEATLINE_MONGODB_URI=.* verify)\s*$", terminal.said, re.MULTILINE)
+            references += _REFERENCE.findall(terminal.output)
+            verify = re.search(r"^ +(SEATLINE_MONGODB_URI=.* verify)\s*$", terminal.output, re.MULTILINE)
             assert verify is not None
             done = subprocess.run([BASH, "-c", verify[1]], cwd=folder, capture_output=True, text=True, check=False)
             assert (done.returncode, "1 booking" in done.stdout) == (0, True), done.stdout + done.stderr
             for _ in range(presses):
                 terminal.press_ctrl_c()
-            assert terminal.exit_code() == 0, terminal.said
-            assert "***" not in terminal.said  # make's word for an error
-            assert "Traceback" not in terminal.said
-            assert f"export SEATLINE_TARGET={LOOPBACK}:{port}" in terminal.said
+            assert terminal.exit_code() == 0, terminal.output
+            assert "***" not in terminal.output  # make's word for an error
+            assert "Traceback" not in terminal.output
+            assert f"export SEATLINE_TARGET={LOOPBACK}:{port}" in terminal.output
         assert sent == []
     assert len(references) == 2
     assert references[0] == references[1]
@@ -136,9 +136,9 @@ def test_ctrl_c_while_the_service_starts_is_no_error_either(folder: Path) -> Non
     terminal = start(folder)
     terminal.read_until("Starting the service")
     terminal.press_ctrl_c()
-    assert terminal.exit_code() == 0, terminal.said
-    assert "***" not in terminal.said
-    assert "Traceback" not in terminal.said
+    assert terminal.exit_code() == 0, terminal.output
+    assert "***" not in terminal.output
+    assert "Traceback" not in terminal.output
 
 
 @pytest.mark.parametrize("host", [LOOPBACK, "localhost", "0.0.0.0"])  # noqa: S104 - nothing comes to listen there
@@ -149,19 +149,19 @@ def test_a_port_that_is_in_use_is_named_with_its_user_and_the_way_round_it_and_n
         terminal = start(folder, SEATLINE_LISTEN=f"{host}:{port}", SEATLINE_TRUST_CALLER_METADATA="true")
         assert terminal.exit_code() == 2
         assert sent == []
-    assert f"port {port} is in use by process {os.getpid()}" in terminal.said
-    assert re.search(r"SEATLINE_LISTEN=\S+:\d+ make run", terminal.said)
-    assert "Starting" not in terminal.said
+    assert f"port {port} is in use by process {os.getpid()}" in terminal.output
+    assert re.search(r"SEATLINE_LISTEN=\S+:\d+ make run", terminal.output)
+    assert "Starting" not in terminal.output
 
 
 def test_the_readmes_first_steps_run_as_they_stand_there(folder: Path) -> None:
     terminal = start(folder)
     terminal.read_until(SERVES)
-    target = _SERVING.findall(terminal.said)[0]
+    target = _SERVING.findall(terminal.output)[0]
     text = (REPOSITORY / "README.md").read_text()
     chapter = text[text.index("## A first booking") : text.index("## Webhooks")]
     steps = "\n".join(re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL)).replace("127.0.0.1:50051", target)
-    steps = steps.replace("REFERENCE", _REFERENCE.findall(terminal.said)[0]).replace(
+    steps = steps.replace("REFERENCE", _REFERENCE.findall(terminal.output)[0]).replace(
         "seatline cancel", "seatline cancel --user jane.doe@example.com"
     )
     (folder / ".venv").mkdir()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import grpc
 
-from tests.e2e.crowd import insist
+from tests.e2e.crowd import retry_until_answered
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import IMPATIENT, SETTINGS, settled
-from tests.support.clients import Phone, booking_request, refusal, seats_of
+from tests.support.clients import ApiClient, booking_request, refusal, seats_of
 from tests.support.replica_set import DATABASE, SECONDS_MAX, Member, database_of, followers_halted, replica_set
 from tests.support.server_processes import a_run, server_process
 from tests.support.world import eventually
@@ -38,15 +38,15 @@ async def test_a_booking_that_only_the_killed_primary_had_is_promised_to_nobody(
         run = await a_run(calls[0], "A9")
         request = booking_request(run, "jane", request_id="jane")
         async with followers_halted(members) as primary:
-            lost = asyncio.create_task(refusal(Phone(calls[0], "jane").send(request)))
+            lost = asyncio.create_task(refusal(ApiClient(calls[0], "jane").send(request)))
             await eventually(lambda: _has_committed(primary), SECONDS_MAX)
-            again = asyncio.create_task(insist(lambda: Phone(calls[1], "jane").send(request)))
+            again = asyncio.create_task(retry_until_answered(lambda: ApiClient(calls[1], "jane").send(request)))
             await eventually(lambda: _answered_or_committing(again, primary), SECONDS_MAX)
             first.kill()
             primary.kill()
         assert (await lost).code is grpc.StatusCode.UNAVAILABLE
         promised = await again
-        joe = await insist(lambda: Phone(calls[1], "joe").book(run, request_id="joe"))
+        joe = await retry_until_answered(lambda: ApiClient(calls[1], "joe").book(run, request_id="joe"))
         assert seats_of(promised) != seats_of(joe)
         await settled(members)
         with database_of(members) as database:
@@ -60,14 +60,14 @@ async def test_while_nobody_follows_the_primary_callers_are_told_to_ask_again_an
         server = await stack.enter_async_context(server_process(tmp_path / "server", **settings))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.target))
         run = await a_run(channel, "A9")
-        jane, request = Phone(channel, "jane"), booking_request(run, "jane", request_id="jane")
+        jane, request = ApiClient(channel, "jane"), booking_request(run, "jane", request_id="jane")
         async with followers_halted(members):
             for _ in range(3):
                 assert (await refusal(jane.send(request))).says == AWAY
-        booking = await insist(lambda: jane.send(request))
+        booking = await retry_until_answered(lambda: jane.send(request))
         assert seats_of(booking) == ["A-1"]
         assert await jane.free(run) == {"A": 8}
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output()
 
 
 async def _answered_or_committing(call: asyncio.Task[object], primary: Member) -> bool:

@@ -72,7 +72,7 @@ async def test_no_call_fails_and_no_booking_is_lost_or_doubled_while_servers_and
         worker = await stack.enter_async_context(running(WorkerProcess(tmp_path / "worker", **settings)))
         channels = await _channels(stack, made)
         callers = Callers(channels, await some_runs(channels[0], "A200 B200", 10))
-        await callers.have_called(CHANNELS)
+        await callers.wait_for_calls(CHANNELS)
         made.dns.somebody_asks()  # so that old addresses are given out for as long as may be
         await replace(made)
         await _replaced(worker, tmp_path / "worker2", settings, stack)
@@ -93,9 +93,9 @@ async def test_callers_whose_dns_keeps_answers_for_longer_than_the_chart_waits_l
         callers = Callers([channel], await some_runs(channel, "A200 B200", 10))
         made.dns.somebody_asks()
         await made.roll_out()
-        await callers.have_called(CHANNELS)
+        await callers.wait_for_calls(CHANNELS)
         await callers.leave()
-        assert any("UNAVAILABLE" in said for said in callers.failed)
+        assert any("UNAVAILABLE" in output for output in callers.failed)
 
 
 def test_a_pod_that_goes_waits_for_clients_and_for_the_caches_between() -> None:

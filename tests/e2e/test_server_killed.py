@@ -11,7 +11,7 @@ import grpc
 from tests.e2e.crowd import Crowd
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import SETTINGS, settled
-from tests.support.clients import Phone, people
+from tests.support.clients import ApiClient, people
 from tests.support.replica_set import SECONDS_MAX, database_of, hanging, replica_set
 from tests.support.server_processes import a_run, server_process, some_runs, worker_process
 from tests.support.world import eventually
@@ -31,7 +31,7 @@ async def test_what_a_killed_server_sold_is_copied_and_paid_although_nobody_asks
                 hanging(members.members[0], "seatline.bookings", "insert"),
             ):
                 run = await a_run(channel, "A9")
-                booked = [await Phone(channel, name).book(run) for name in people("p", 3)]
+                booked = [await ApiClient(channel, name).book(run) for name in people("p", 3)]
                 server.kill()
                 books = read_books(database)  # while what it has sent still hangs
             assert (books.events, books.at_rest) == ({}, {}), "it was killed before anything was copied"
@@ -56,7 +56,7 @@ async def test_a_server_killed_in_a_burst_is_started_again_and_all_is_sold_once_
                 runs = await some_runs(channel, "A40 B20", 3)
             crowd = Crowd("p", runs, BUYERS, [first.target])
             buying = asyncio.create_task(crowd.buy())
-            await crowd.has_bought(KILLED_AFTER)
+            await crowd.wait_for_bookings(KILLED_AFTER)
             first.kill()
             assert len(crowd.answered) < BUYERS, "it was killed in the middle"
         second = await stack.enter_async_context(server_process(tmp_path / "second", "--with-worker", **settings))
@@ -64,4 +64,4 @@ async def test_a_server_killed_in_a_burst_is_started_again_and_all_is_sold_once_
         await buying
         await settled(members)
         assert crowd.broken_promises(read_books(database).bookings) == []
-        assert "Traceback" not in second.said()
+        assert "Traceback" not in second.output()

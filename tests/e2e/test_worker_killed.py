@@ -12,7 +12,7 @@ import grpc
 from app.pb.seatline.v1 import booking_pb2
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import SETTINGS, settled
-from tests.support.clients import Phone, Run, booking_request, people
+from tests.support.clients import ApiClient, Run, booking_request, people
 from tests.support.replica_set import SECONDS_MAX, MongoDatabase, ReplicaSet, database_of, hanging, replica_set
 from tests.support.server_processes import a_run, server_process, worker_process
 from tests.support.world import eventually
@@ -25,7 +25,7 @@ async def _booked(channel: grpc.aio.Channel, run: Run) -> list[booking_pb2.Booki
     tokens = ["", "tok_visa"] * (TRAVELLERS // 2)
     requests = zip(people("p", TRAVELLERS), tokens, strict=True)
     return await asyncio.gather(
-        *(Phone(channel, name).send(booking_request(run, name, payment_token=token)) for name, token in requests)
+        *(ApiClient(channel, name).send(booking_request(run, name, payment_token=token)) for name, token in requests)
     )
 
 
@@ -64,7 +64,7 @@ async def test_what_a_killed_worker_took_and_gave_back_is_taken_and_given_back_o
             await settled(members)
             assert len(read_books(database).ledger) == TRAVELLERS
             async with _payments_cannot_be_written(members):
-                await asyncio.gather(*(Phone(channel, one.user.email).cancel(one.reference) for one in booked))
+                await asyncio.gather(*(ApiClient(channel, one.user.email).cancel(one.reference) for one in booked))
                 await eventually(all_is_given_back, SECONDS_MAX)
                 second.kill()
                 assert [one["refunds"] for one in read_books(database).payments.values()] == [[]] * TRAVELLERS

@@ -14,7 +14,7 @@ SURVEYED = "seatline_survey_last_success_timestamp_seconds"
 
 
 async def _waits(worker: WorkerProcess) -> bool:
-    return "waiting for it" in worker.said()
+    return "waiting for it" in worker.output()
 
 
 async def _probed(port: int) -> tuple[int, int]:

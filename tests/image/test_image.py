@@ -20,7 +20,7 @@ from tests.image.container import Container, ServerContainer, WorkerContainer, r
 from tests.image.context import Context
 from tests.image.dockerfile import parse_dockerfile
 from tests.image.stages import BUILDER, Builder, Image
-from tests.support.clients import Phone, seats_of
+from tests.support.clients import ApiClient, seats_of
 from tests.support.server_processes import END_SECONDS_MAX, REPOSITORY, a_run, running
 from tests.support.world import eventually
 
@@ -81,7 +81,7 @@ async def test_a_container_sells_a_ticket_writes_nothing_and_ends_in_good_order(
     container = ServerContainer(image, tmp_path / "server.log", image.command(), **settings(database))
     async with running(container) as server, grpc.aio.insecure_channel(server.target) as channel:
         run = await a_run(channel, "A4")
-        booking = await Phone(channel, "jane").book(run, "jane")
+        booking = await ApiClient(channel, "jane").book(run, "jane")
         server.process.send_signal(signal.Signals[image.said["STOPSIGNAL"].value])
         assert await server.ended() == 0
     assert len(seats_of(booking)) == 1

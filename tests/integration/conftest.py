@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
-from app.store.driver import connect_mock
-from tests.support.world import Clock, World, serving, settings_for
+from app.store.driver import connect_in_memory
+from tests.support.world import Clock, World, running_server, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that a test may put forward. Named before `world`, it is the clock of that world's server."""
     made = Clock()
-    monkeypatch.setattr("app.process.server.present_moment", made.now)
+    monkeypatch.setattr("app.process.server.utc_now", made.now)
     return made
 
 
@@ -40,7 +40,7 @@ def chosen_settings() -> dict[str, Any]:
 async def world(request: pytest.FixtureRequest, chosen_settings: dict[str, Any]) -> AsyncIterator[World]:
     """A server over each kind of database in turn, with nothing in it."""
     if request.param == "mongomock":
-        async with serving(settings_for(**chosen_settings), connect_mock()) as made:
+        async with running_server(settings_for(**chosen_settings), connect_in_memory()) as made:
             yield made
     else:
         async with _serving_an_empty_database(request.getfixturevalue("mongod"), **chosen_settings) as made:
@@ -57,7 +57,7 @@ async def real_world(mongod: EmbeddedMongod) -> AsyncIterator[World]:
 @asynccontextmanager
 async def _serving_an_empty_database(mongod: EmbeddedMongod, **chosen: Any) -> AsyncIterator[World]:
     """All tests share one database, since making its indexes takes longer than most tests; each finds it empty."""
-    async with serving(settings_for(mongod.uri, "test_shared", **chosen)) as made:
+    async with running_server(settings_for(mongod.uri, "test_shared", **chosen)) as made:
         for name in await made.database.list_collection_names():
             await made.database[name].delete_many({})
         yield made

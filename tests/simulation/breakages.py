@@ -24,13 +24,13 @@ import app.usecases.payments
 from app.domain.amounts import AmountRules
 from app.domain.booking import Booking
 from app.domain.money import Money
-from app.domain.run.train_run import Journal, TrainRun
-from app.domain.run.waitlist_index import Line
+from app.domain.run.train_run import ChangeSet, TrainRun
+from app.domain.run.waitlist_index import WaitlistIndex
 from app.lanes.lane import Lane
-from app.store.cached_run import KeptRun
+from app.store.cached_run import CachedRun
 from app.store.driver import Swap
 from app.store.runs import TrainRuns
-from app.usecases.outbox import Following, settle_jobs
+from app.usecases.outbox import OutboxRelay, settle_jobs
 from tests.simulation.provider import SimulatedProvider
 
 Breakage = Callable[[], AbstractContextManager[Any]]
@@ -40,9 +40,9 @@ Breakage = Callable[[], AbstractContextManager[Any]]
 def the_swap_guard_is_ignored() -> Iterator[None]:
     prepare = TrainRuns._prepare
 
-    def unguarded(runs: TrainRuns, kept: KeptRun) -> Any:
-        prepared = prepare(runs, kept)
-        return prepared._replace(swap=Swap({"_id": kept.run.run_id}, prepared.swap.update))
+    def unguarded(runs: TrainRuns, cached: CachedRun) -> Any:
+        prepared = prepare(runs, cached)
+        return prepared._replace(swap=Swap({"_id": cached.run.run_id}, prepared.swap.update))
 
     with patch.object(TrainRuns, "_prepare", unguarded):
         yield
@@ -56,15 +56,15 @@ def nobody_is_promoted() -> Iterator[None]:
         yield
 
 
-def the_line_is_served_from_its_end() -> AbstractContextManager[Any]:
-    return patch.object(Line, "first", lambda line, wish: line.numbers.get(wish, [None])[-1])
+def the_waitlist_is_served_from_its_end() -> AbstractContextManager[Any]:
+    return patch.object(WaitlistIndex, "first", lambda line, demand: line.numbers.get(demand, [None])[-1])
 
 
-def holds_that_are_over_are_honoured() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.rules.decisions, "drop_expired_holds", lambda run, now: False)
+def expired_holds_are_honoured() -> AbstractContextManager[Any]:
+    return patch.object(app.domain.rules.decisions, "expire_holds", lambda run, now: False)
 
 
-def holds_that_ran_out_are_renewed() -> AbstractContextManager[Any]:
+def expired_holds_are_renewed() -> AbstractContextManager[Any]:
     return patch.object(app.domain.limits, "HOLD_AGAIN_SECONDS", 0)
 
 
@@ -76,24 +76,24 @@ def passengers_may_book_twice() -> AbstractContextManager[Any]:
     return patch.object(app.domain.rules.create_booking, "require_no_live_booking", lambda run, key: None)
 
 
-def bookers_have_no_bound() -> AbstractContextManager[Any]:
+def bookers_have_no_limit() -> AbstractContextManager[Any]:
     return patch.object(app.domain.rules.create_booking, "_require_booker_room", lambda sale: None)
 
 
 @contextmanager
-def who_stays_is_numbered_anew() -> Iterator[None]:
-    without = app.domain.rules.change_booking._without
+def remaining_passengers_are_renumbered() -> Iterator[None]:
+    without = app.domain.rules.change_booking._without_passengers
 
     def numbered_anew(*asked: Any) -> Booking:
         booking = without(*asked)
         staying = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
         return replace(booking, passengers=tuple(staying))
 
-    with patch.object(app.domain.rules.change_booking, "_without", numbered_anew):
+    with patch.object(app.domain.rules.change_booking, "_without_passengers", numbered_anew):
         yield
 
 
-def refunds_are_always_whole() -> AbstractContextManager[Any]:
+def refunds_are_always_full() -> AbstractContextManager[Any]:
     def whole(paid_minor: int, *terms: object) -> int:
         return paid_minor
 
@@ -105,7 +105,7 @@ def refunds_are_not_rounded() -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def seats_that_come_free_are_forgotten() -> Iterator[None]:
+def freed_seats_are_forgotten() -> Iterator[None]:
     def forgetful(run: TrainRun, seat: Any, legs: int) -> None:
         section = run.section_index(seat.section)
         run._set_sold(section, seat.number, run.sections[section].sold_legs[seat.number - 1] & ~legs)
@@ -117,57 +117,57 @@ def seats_that_come_free_are_forgotten() -> Iterator[None]:
 @contextmanager
 def a_lost_swap_is_not_undone() -> Iterator[None]:
     def undo(run: TrainRun) -> None:
-        run.journal = Journal()
+        run.change_set = ChangeSet()
 
     with patch.object(TrainRun, "undo", undo):
         yield
 
 
 @contextmanager
-def bookings_leave_the_document_before_they_rest() -> Iterator[None]:
+def bookings_leave_the_document_before_they_are_archived() -> Iterator[None]:
     async def settle(runs: TrainRuns, todo: Sequence[Any]) -> None:
-        for kept, reference, one in todo:
-            del kept.unsettled[reference]
-            kept.settled[reference] = one.revision
+        for cached, reference, one in todo:
+            del cached.pending_bookings[reference]
+            cached.archived_revisions[reference] = one.revision
 
-    with patch.object(TrainRuns, "_settle", settle):
+    with patch.object(TrainRuns, "_archive_bookings", settle):
         yield
 
 
 @contextmanager
-def bookings_at_rest_are_not_looked_up() -> Iterator[None]:
-    async def look_up(lane: Lane, kept: KeptRun, batch: Sequence[Any]) -> dict[str, Booking]:
-        kept.run.retain(kept.references_at_hand())
+def archived_bookings_are_not_looked_up() -> Iterator[None]:
+    async def look_up(lane: Lane, cached: CachedRun, batch: Sequence[Any]) -> dict[str, Booking]:
+        cached.run.evict_except(cached.references_to_keep())
         return {}
 
-    with patch.object(Lane, "_look_up", look_up):
+    with patch.object(Lane, "_load_wanted_bookings", look_up):
         yield
 
 
-def each_try_has_a_reference_of_its_own() -> AbstractContextManager[Any]:
+def each_attempt_has_its_own_reference() -> AbstractContextManager[Any]:
     numbers = count(100_000)
     return patch.object(app.domain.rules.create_booking, "reference_for", lambda *request: f"R{next(numbers)}")
 
 
-def what_is_due_is_not_noted() -> AbstractContextManager[Any]:
+def next_due_is_not_recorded() -> AbstractContextManager[Any]:
     return patch.object(app.store.run_updates, "next_due", lambda run: None)
 
 
 @contextmanager
-def events_are_followed_up_before_the_jobs_are_written() -> Iterator[None]:
-    async def follow_up(following: Following) -> None:
-        events = (await following._store.events.list_new(100)).events
+def events_are_marked_processed_before_the_jobs_are_written() -> Iterator[None]:
+    async def process(relay: OutboxRelay) -> None:
+        events = (await relay._store.events.list_unprocessed(100)).events
         if events:
-            await following._store.events.followed_up(events)
-            await following._store.jobs.put_missing(settle_jobs(events, following._clock()))
-            await following._fan_out(events)
+            await relay._store.events.mark_processed(events)
+            await relay._store.jobs.insert_if_absent(settle_jobs(events, relay._clock()))
+            await relay._fan_out(events)
 
-    with patch.object(Following, "follow_up", follow_up):
+    with patch.object(OutboxRelay, "process", process):
         yield
 
 
 @contextmanager
-def each_try_of_a_refund_has_a_key_of_its_own() -> Iterator[None]:
+def each_refund_attempt_has_its_own_key() -> Iterator[None]:
     refund, numbers = SimulatedProvider.refund, count(1)
 
     async def under_a_new_key(provider: SimulatedProvider, key: str, authorization_id: str, amount: Money) -> str:
@@ -177,16 +177,16 @@ def each_try_of_a_refund_has_a_key_of_its_own() -> Iterator[None]:
         yield
 
 
-def money_is_let_go_while_a_sale_may_rest_on_it() -> AbstractContextManager[Any]:
-    return patch.object(app.usecases.payments, "LET_GO_AFTER_SECONDS", 0)
+def authorizations_are_voided_while_a_sale_may_use_them() -> AbstractContextManager[Any]:
+    return patch.object(app.usecases.payments, "VOID_AFTER_SECONDS", 0)
 
 
-def events_are_named_by_chance() -> AbstractContextManager[Any]:
+def event_ids_are_not_deterministic() -> AbstractContextManager[Any]:
     numbers = count(1)
     return patch.object(app.store.documents, "commit_id", lambda run_id, version: f"{run_id}:{next(numbers)}")
 
 
-def closed_lines_stay() -> AbstractContextManager[Any]:
+def closed_waitlists_stay_open() -> AbstractContextManager[Any]:
     def close(run: TrainRun, now: datetime) -> None:
         return None
 
@@ -196,24 +196,24 @@ def closed_lines_stay() -> AbstractContextManager[Any]:
 BREAKAGES: tuple[Breakage, ...] = (
     the_swap_guard_is_ignored,
     nobody_is_promoted,
-    the_line_is_served_from_its_end,
-    holds_that_are_over_are_honoured,
-    holds_that_ran_out_are_renewed,
+    the_waitlist_is_served_from_its_end,
+    expired_holds_are_honoured,
+    expired_holds_are_renewed,
     used_holds_are_placed_again,
     passengers_may_book_twice,
-    bookers_have_no_bound,
-    who_stays_is_numbered_anew,
-    refunds_are_always_whole,
+    bookers_have_no_limit,
+    remaining_passengers_are_renumbered,
+    refunds_are_always_full,
     refunds_are_not_rounded,
-    seats_that_come_free_are_forgotten,
+    freed_seats_are_forgotten,
     a_lost_swap_is_not_undone,
-    bookings_leave_the_document_before_they_rest,
-    bookings_at_rest_are_not_looked_up,
-    each_try_has_a_reference_of_its_own,
-    what_is_due_is_not_noted,
-    events_are_followed_up_before_the_jobs_are_written,
-    each_try_of_a_refund_has_a_key_of_its_own,
-    money_is_let_go_while_a_sale_may_rest_on_it,
-    events_are_named_by_chance,
-    closed_lines_stay,
+    bookings_leave_the_document_before_they_are_archived,
+    archived_bookings_are_not_looked_up,
+    each_attempt_has_its_own_reference,
+    next_due_is_not_recorded,
+    events_are_marked_processed_before_the_jobs_are_written,
+    each_refund_attempt_has_its_own_key,
+    authorizations_are_voided_while_a_sale_may_use_them,
+    event_ids_are_not_deterministic,
+    closed_waitlists_stay_open,
 )

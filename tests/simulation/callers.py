@@ -29,7 +29,7 @@ from app.usecases.bookings import BookingView, CancellationView
 from tests.simulation.processes import Process
 from tests.simulation.provider import TOKENS
 from tests.simulation.record import Record, Violation
-from tests.simulation.tasks import PAUSE, Answer, Turns
+from tests.simulation.tasks import YIELD_POINT, Scheduler, SimulatedFuture
 
 CALL_SECONDS_MAX = 20.0
 _TRIES_MAX = 6
@@ -55,7 +55,7 @@ class ConnectionLostError(Exception):
 class Service(Protocol):
     """What passengers know of the world."""
 
-    turns: Turns
+    turns: Scheduler
     record: Record
     runs: list[TrainRun]
 
@@ -76,25 +76,27 @@ class Purchase:
 Call = Callable[[Process], Coroutine[Any, Any, Any]]
 
 
-class Crowd:
+class Callers:
     """All passengers. `answers_lost` is the share of answers that get lost on the way, so that they ask again. Those who are
     alike all want one seat all the way, in any section.
     """
 
-    def __init__(self, service: Service, chance: random.Random, answers_lost: float, *, town_size: int, is_alike: bool) -> None:
-        self._service, self._chance, self._is_alike = service, chance, is_alike
+    def __init__(
+        self, service: Service, rng: random.Random, answers_lost: float, *, addresses_count: int, are_uniform: bool
+    ) -> None:
+        self._service, self._rng, self._are_uniform = service, rng, are_uniform
         self.answers_lost = answers_lost
-        self._town = [f"p{number}@example.com" for number in range(town_size)]
+        self._addresses = [f"p{number}@example.com" for number in range(addresses_count)]
         self._numbers = 0
         self.purchases: list[Purchase] = []
         self.known: dict[str, Booking] = {}
         self._holds: list[tuple[HoldSeats, int]] = []
-        self._calls: dict[Answer[Any], str] = {}
+        self._calls: dict[SimulatedFuture[Any], str] = {}
         self.asked = 0
 
     # -- calling
 
-    def somebody_asks(self) -> None:
+    def start_random_call(self) -> None:
         """Begins a call by chance."""
         self.asked += 1
         kinds: list[tuple[Callable[[], Coroutine[Any, Any, None]], int]] = [
@@ -107,7 +109,7 @@ class Crowd:
             kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
         if self._holds:
             kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
-        kind = self._chance.choices([one for one, _ in kinds], [weight for _, weight in kinds])[0]
+        kind = self._rng.choices([one for one, _ in kinds], [weight for _, weight in kinds])[0]
         self._service.turns.spawn(kind(), "passenger", "passengers")
 
     def connection_lost(self, process: str) -> None:
@@ -130,9 +132,9 @@ class Crowd:
                     self._service.record.found.append(Violation(f"{text} was refused: {refusal.reason} {refusal.message}"))
                 if refusal.reason not in _ASK_AGAIN:
                     return None
-                await PAUSE
+                await YIELD_POINT
                 continue
-            if tried < tries_max and self._chance.random() < self.answers_lost:
+            if tried < tries_max and self._rng.random() < self.answers_lost:
                 self._service.note(f"{text}: the answer is lost")
                 continue
             return outcome
@@ -140,7 +142,7 @@ class Crowd:
 
     async def _ask_once(self, call: Call) -> Any:
         server = self._service.some_server()
-        answer: Answer[Any] = Answer(self._service.turns)
+        answer: SimulatedFuture[Any] = SimulatedFuture(self._service.turns)
         self._calls[answer] = server.name
 
         async def serve() -> None:
@@ -163,16 +165,16 @@ class Crowd:
     # -- buying
 
     async def _buy(self) -> None:
-        chance, run = self._chance, self._chance.choice(self._service.runs)
-        count = 1 if self._is_alike else chance.choice((1, 1, 1, 2, 2, 3))
+        rng, run = self._rng, self._rng.choice(self._service.runs)
+        count = 1 if self._are_uniform else rng.choice((1, 1, 1, 2, 2, 3))
         origin, destination = self._journey(run)
-        section = "" if self._is_alike else chance.choice(("", "A", "B"))
+        section = "" if self._are_uniform else rng.choice(("", "A", "B"))
         seats: tuple[int, ...] = ()
-        if section and chance.random() < 0.25:
-            seats = tuple(chance.sample(range(1, 4), count))
+        if section and rng.random() < 0.25:
+            seats = tuple(rng.sample(range(1, 4), count))
         await self._buy_this(
             CreateBooking(
-                caller=Caller(who := self._somebody()),
+                caller=Caller(who := self._random_address()),
                 user=Person("Somebody", "Else", who),
                 request_id=self._request_id(),
                 train_id=run.train_id,
@@ -180,14 +182,14 @@ class Crowd:
                 origin=origin,
                 destination=destination,
                 section=section,
-                passengers=self._people(count),
+                passengers=self._random_people(count),
                 seat_numbers=seats,
-                if_full=IfFull.REJECT if chance.random() < 0.2 else IfFull.WAITLIST,
+                if_full=IfFull.REJECT if rng.random() < 0.2 else IfFull.WAITLIST,
             )
         )
 
     async def _buy_held(self) -> None:
-        held, count = self._chance.choice(self._holds)
+        held, count = self._rng.choice(self._holds)
         name = _hold_id(held)
         who = held.caller.email or ""
         await self._buy_this(
@@ -200,22 +202,22 @@ class Crowd:
                 origin=held.origin,
                 destination=held.destination,
                 section="",
-                passengers=self._people(count),
+                passengers=self._random_people(count),
                 hold_id=name,
             )
         )
 
     async def _buy_this(self, command: CreateBooking) -> None:
-        token = self._chance.choice(("", *TOKENS)) if self._chance.random() < 0.7 else ""
+        token = self._rng.choice(("", *TOKENS)) if self._rng.random() < 0.7 else ""
         purchase = Purchase(command, token)
         self.purchases.append(purchase)
-        if self._chance.random() < 0.1:  # an impatient one, who clicks twice
+        if self._rng.random() < 0.1:  # an impatient one, who clicks twice
             self._service.turns.spawn(self.send(purchase), "passenger", "passengers")
-        await self.send(purchase, tries_max=1 if self._chance.random() < 0.1 else _TRIES_MAX)
+        await self.send(purchase, tries_max=1 if self._rng.random() < 0.1 else _TRIES_MAX)
 
     async def _buy_again(self) -> None:
         if self.purchases:
-            await self.send(self._chance.choice(self.purchases))
+            await self.send(self._rng.choice(self.purchases))
 
     async def send(self, purchase: Purchase, *, tries_max: int = _TRIES_MAX) -> None:
         command, record = purchase.command, self._service.record
@@ -238,26 +240,26 @@ class Crowd:
     # -- holding
 
     async def _hold(self) -> None:
-        chance, run = self._chance, self._chance.choice(self._service.runs)
+        rng, run = self._rng, self._rng.choice(self._service.runs)
         origin, destination = self._journey(run)
-        count = chance.choice((1, 2))
+        count = rng.choice((1, 2))
         command = HoldSeats(
-            caller=Caller(self._somebody()),
+            caller=Caller(self._random_address()),
             request_id=self._request_id(),
             train_id=run.train_id,
             travel_date=run.travel_date,
             origin=origin,
             destination=destination,
-            section=chance.choice(("", "A", "B")),
+            section=rng.choice(("", "A", "B")),
             seat_numbers=(),
             seat_count=count,
-            seconds=chance.choice((60, 300)),
+            seconds=rng.choice((60, 300)),
         )
         await self._hold_this(command, count)
 
     async def _hold_again(self) -> None:
-        command, count = self._chance.choice(self._holds)
-        is_new = self._chance.random() < 0.5  # of the same person, for the same seats perhaps
+        command, count = self._rng.choice(self._holds)
+        is_new = self._rng.random() < 0.5  # of the same person, for the same seats perhaps
         await self._hold_this(replace(command, request_id=self._request_id()) if is_new else command, count)
 
     async def _hold_this(self, command: HoldSeats, count: int) -> None:
@@ -270,17 +272,17 @@ class Crowd:
             self._holds.append((command, count))
 
     async def _release(self) -> None:
-        command, _ = self._chance.choice(self._holds)
+        command, _ = self._rng.choice(self._holds)
         release = ReleaseHold(command.caller, _hold_id(command))
         await self._ask(f"release {command.request_id}", lambda server: server.bookings.release(release, self._deadline()))
 
     # -- changing
 
     async def _cancel(self) -> None:
-        booking = self._some_booking()
-        some = self._chance.sample(booking.passengers, self._chance.randint(1, len(booking.passengers)))
-        by = self._chance.choice(("booker", "booker", "booker by address", "booker for all", "passenger"))
-        is_quote = self._chance.random() < 0.1
+        booking = self._random_booking()
+        some = self._rng.sample(booking.passengers, self._rng.randint(1, len(booking.passengers)))
+        by = self._rng.choice(("booker", "booker", "booker by address", "booker for all", "passenger"))
+        is_quote = self._rng.random() < 0.1
         command = CancelBooking(
             # A passenger who leaves may be the one who booked, and may name others, which is refused.
             Caller(some[0].email_key if by == "passenger" else booking.user.email),
@@ -300,9 +302,9 @@ class Crowd:
             self._changed(text, answer.booking.booking, at_least)
 
     async def _change_seat(self) -> None:
-        booking = self._some_booking()
-        who, by_number = self._chance.choice(booking.passengers), self._chance.random() < 0.7
-        section, number = self._chance.choice(("", "A", "B")), self._chance.choice((0, 0, 1, 2, 3))
+        booking = self._random_booking()
+        who, by_number = self._rng.choice(booking.passengers), self._rng.random() < 0.7
+        section, number = self._rng.choice(("", "A", "B")), self._rng.choice((0, 0, 1, 2, 3))
         email = "" if by_number else who.person.email or booking.user.email
         command = ChangeSeat(
             Caller(booking.user.email),
@@ -316,15 +318,15 @@ class Crowd:
         await self._change(f"move {who.number} of {booking.reference} to {section}-{number}", booking, command)
 
     async def _update(self) -> None:
-        booking = self._some_booking()
+        booking = self._random_booking()
         everybody = [passenger.number for passenger in booking.passengers]
-        some = tuple(self._chance.sample(everybody, self._chance.randint(1, len(everybody))))
-        numbers = some if self._chance.random() < 0.5 else ()
+        some = tuple(self._rng.sample(everybody, self._rng.randint(1, len(everybody))))
+        numbers = some if self._rng.random() < 0.5 else ()
         command = UpdateBooking(
             Caller(booking.user.email),
             booking.reference,
-            self._people(len(numbers or everybody)),
-            frozenset(self._chance.choice((("email",), ("first_name",), ("first_name", "email")))),
+            self._random_people(len(numbers or everybody)),
+            frozenset(self._rng.choice((("email",), ("first_name",), ("first_name", "email")))),
             self._etag(booking),
             numbers,
         )
@@ -344,7 +346,7 @@ class Crowd:
     # -- an operator
 
     async def _promote(self) -> None:
-        run = self._chance.choice(self._service.runs)
+        run = self._rng.choice(self._service.runs)
         command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
         text = f"promote who waits for {run.run_id}"
         answer: Promotion | None = await self._ask(
@@ -364,33 +366,33 @@ class Crowd:
     def _newest(self, booking: Booking) -> int:
         return self._service.record.newest_revision(booking.journey.run_id, booking.reference)
 
-    def _some_booking(self) -> Booking:
-        return self._chance.choice(list(self.known.values()))
+    def _random_booking(self) -> Booking:
+        return self._rng.choice(list(self.known.values()))
 
     def _etag(self, booking: Booking) -> str:
-        return booking.etag if self._chance.random() < 0.2 else ""
+        return booking.etag if self._rng.random() < 0.2 else ""
 
-    def _somebody(self) -> str:
-        return self._chance.choice(self._town)
+    def _random_address(self) -> str:
+        return self._rng.choice(self._addresses)
 
-    def _people(self, count: int) -> tuple[Person, ...]:
+    def _random_people(self, count: int) -> tuple[Person, ...]:
         """Neighbours, or a family with one address, which only the first of them may say."""
-        if self._chance.random() < 0.3:
-            first, *others = self._chance.sample(_FIRST_NAMES, count)
-            who = self._somebody()
-            shared = self._chance.choice((who, ""))
+        if self._rng.random() < 0.3:
+            first, *others = self._rng.sample(_FIRST_NAMES, count)
+            who = self._random_address()
+            shared = self._rng.choice((who, ""))
             return Person(first, "Person", who), *(Person(name, "Person", shared) for name in others)
-        return tuple(Person("A", "Person", who) for who in self._chance.sample(self._town, count))
+        return tuple(Person("A", "Person", who) for who in self._rng.sample(self._addresses, count))
 
     def _request_id(self) -> str:
         self._numbers += 1
         return f"request-{self._numbers}"
 
     def _journey(self, run: TrainRun) -> tuple[str, str]:
-        if self._is_alike:
+        if self._are_uniform:
             return "", ""
-        first = self._chance.randrange(len(run.stops) - 1) if self._chance.random() < 0.5 else 0
-        last = self._chance.randrange(first + 1, len(run.stops)) if self._chance.random() < 0.5 else len(run.stops) - 1
+        first = self._rng.randrange(len(run.stops) - 1) if self._rng.random() < 0.5 else 0
+        last = self._rng.randrange(first + 1, len(run.stops)) if self._rng.random() < 0.5 else len(run.stops) - 1
         return run.stops[first].name, run.stops[last].name
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from bson import CodecOptions, decode, encode
 from pymongo.errors import AutoReconnect, BulkWriteError
 
-from tests.simulation.tasks import PAUSE
+from tests.simulation.tasks import YIELD_POINT
 
 Document = dict[str, Any]
 # Whether the next statement fails: None, "before" it is done, or "after".
@@ -74,7 +74,7 @@ class SimulatedCollection:
 
     async def before(self, what: str) -> str | None:
         """The way to the database: others have a turn, and it may be cut."""
-        await PAUSE
+        await YIELD_POINT
         fault = self._fault(f"{what} {self.name}")
         if fault is None or (fault == "after" and what != "read"):
             return fault
@@ -82,7 +82,7 @@ class SimulatedCollection:
 
     async def after(self, fault: str | None) -> None:
         """The way back."""
-        await PAUSE
+        await YIELD_POINT
         if fault:
             raise AutoReconnect(f"the statement to {self.name} was done, and nobody was told")
 

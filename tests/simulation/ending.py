@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation import invariants
 from tests.simulation.provider import CAPTURE_FAILS, DECLINES
 from tests.simulation.record import Violation, require
-from tests.support.event_batches import events_in
+from tests.support.event_batches import events_of_batches
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -22,28 +22,28 @@ _UNTIL_IT_HAS_LEFT_SECONDS = 4 * 24 * 3_600.0
 _ASK_AGAIN_MAX = 3
 
 
-def come_to_rest(world: World) -> None:
+def finish_history(world: World) -> None:
     """Has everything done that is owed, and looks at what has come of it."""
     world.finish_all()
-    world.is_fair, world.provider.faults, world.crowd.answers_lost = True, 0.0, 0.0
-    if world.chance.random() < 0.5:  # what only memory knew is not known any more
+    world.is_fair, world.provider.faults, world.callers.answers_lost = True, 0.0, 0.0
+    if world.rng.random() < 0.5:  # what only memory knew is not known any more
         for process in (*world.servers, *world.workers):
             process.crash()
-    if world.chance.random() < 0.25:
+    if world.rng.random() < 0.25:
         world.pass_time(_UNTIL_IT_HAS_LEFT_SECONDS)
     for _ in range(_ROUNDS_MAX):
         world.pass_time(_ROUND_SECONDS)
         for name in ("copy what was left", "tidy", "follow up", "do jobs", "let go"):
-            worker = world.chance.choice(world.workers)
+            worker = world.rng.choice(world.workers)
             worker.spawn(worker.take_turn(name), name)
             world.finish_all()
         if not list(_left_over(world)):
             break
-    require_sound_end(world)
-    ask_again(world)
+    check_end_state(world)
+    repeat_requests(world)
 
 
-def require_sound_end(world: World) -> None:
+def check_end_state(world: World) -> None:
     """Raises Violation for whatever should not be so at the end."""
     kept, record = world.database, world.record
     bookings = [booking for of_run in record.bookings.values() for booking in of_run.values()]
@@ -54,24 +54,24 @@ def require_sound_end(world: World) -> None:
     require("at the end", invariants.money_is_where_bookings_say(paid, accounts))
     require("at the end", invariants.sums_agree(paid, accounts))
     require("at the end", invariants.payments_agree(paid, payments))
-    require("at the end", invariants.everything_is_told(record.events, _events_kept(world), record.told))
+    require("at the end", invariants.all_events_are_delivered(record.events, _events_kept(world), record.told))
     for name, run in kept["train_runs"].kept.items():
         require("at the end", invariants.nothing_is_lost(record.bookings[name], run, kept["bookings"].kept))
-        require("at the end", invariants.no_line_is_left(run, world.now()))
-    able = [purchase.reference for purchase in world.crowd.purchases if purchase.token not in (DECLINES, CAPTURE_FAILS)]
-    require("at the end", invariants.who_can_pay_keeps_the_booking(record.revisions.values(), able))
+        require("at the end", invariants.no_open_waitlist_is_left(run, world.now()))
+    able = [purchase.reference for purchase in world.callers.purchases if purchase.token not in (DECLINES, CAPTURE_FAILS)]
+    require("at the end", invariants.paid_bookings_are_kept(record.revisions.values(), able))
     committed = {booking["_id"] for booking in bookings}
-    for purchase in world.crowd.purchases:
+    for purchase in world.callers.purchases:
         if purchase.reference and purchase.reference not in committed:
             raise Violation(f"{purchase.reference} was sold, and is not there at the end")
 
 
-def ask_again(world: World) -> None:
+def repeat_requests(world: World) -> None:
     """Some who bought something ask again: it is the same, and nothing changes."""
     commits = world.record.commits
-    bought = [purchase for purchase in world.crowd.purchases if purchase.reference]
-    for purchase in world.chance.sample(bought, min(len(bought), _ASK_AGAIN_MAX)):
-        world.turns.spawn(world.crowd.send(purchase), "passenger", "passengers")
+    bought = [purchase for purchase in world.callers.purchases if purchase.reference]
+    for purchase in world.rng.sample(bought, min(len(bought), _ASK_AGAIN_MAX)):
+        world.turns.spawn(world.callers.send(purchase), "passenger", "passengers")
     world.finish_all()
     if world.record.commits != commits:
         raise Violation("requests that were sent again at the end have changed something")
@@ -79,13 +79,13 @@ def ask_again(world: World) -> None:
 
 def _left_over(world: World) -> Any:
     kept = world.database
-    yield from invariants.nothing_is_left_over(kept["train_runs"].kept.values(), kept["jobs"].kept.values())
+    yield from invariants.no_work_is_left(kept["train_runs"].kept.values(), kept["jobs"].kept.values())
     yield from (f"event {key} is still new" for key, one in _events_kept(world).items() if "is_new" in one)
     yield from (f"payment {key} is still open" for key, one in kept["payments"].kept.items() if "open_since" in one)
 
 
 def _events_kept(world: World) -> dict[str, Any]:
-    return {event["_id"]: event for event in events_in(world.database["events"].kept.values())}
+    return {event["_id"]: event for event in events_of_batches(world.database["events"].kept.values())}
 
 
 def _is_given_up(world: World, key: str) -> bool:

@@ -9,29 +9,29 @@ from typing import Any
 
 from app.domain.events import EventType
 from app.domain.refusals import Refusal
-from app.domain.rules.decisions import tidy
+from app.domain.rules.decisions import expire_due
 from app.domain.rules.waitlist import promote
 from app.domain.run.seats import SectionSeats
-from app.store.cached_run import KeptRun
+from app.store.cached_run import CachedRun
 from app.store.documents import section_document
-from app.store.driver import outage_refused
-from tests.simulation.processes import Ground, Process
+from app.store.driver import translate_outages
+from tests.simulation.processes import Environment, Process
 
 
-async def grow(process: Process, ground: Ground, run_id: str, section: int) -> None:
+async def grow(process: Process, environment: Environment, run_id: str, section: int) -> None:
     """Adds a seat, unless somebody else commits first."""
     try:
-        kept = await process.store.runs.load(run_id)
-        if kept is None:
+        cached = await process.store.runs.load(run_id)
+        if cached is None:
             raise LookupError(run_id)
-        run = kept.run
+        run = cached.run
         run.sections[section] = _with_a_seat_more(run.sections[section])
-        tidy(run, ground.now())
-        promote(run, ground.now())
-        run.tell(EventType.LAYOUT_CHANGED, run_id, {"section": run.sections[section].name}, ground.now())
-        guard, update = _swap(process, kept, section)
-        with outage_refused():
-            await ground.database["train_runs"].find_one_and_update(guard, update, {"_id": 1})
+        expire_due(run, environment.now())
+        promote(run, environment.now())
+        run.emit(EventType.LAYOUT_CHANGED, run_id, {"section": run.sections[section].name}, environment.now())
+        guard, update = _swap(process, cached, section)
+        with translate_outages():
+            await environment.database["train_runs"].find_one_and_update(guard, update, {"_id": 1})
     except Refusal:
         return
 
@@ -43,13 +43,13 @@ def _with_a_seat_more(seats: SectionSeats) -> SectionSeats:
     return SectionSeats(seats.name, seats.fare, longer, seats.all_legs, sold, seats.next_number, freed)
 
 
-def _swap(process: Process, kept: KeptRun, section: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _swap(process: Process, cached: CachedRun, section: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The commit of what is in the journal, with the whole section in place of its single paths."""
-    swap = process.store.runs._prepare(kept).swap
+    swap = process.store.runs._prepare(cached).swap
     place = f"sections.{section}"
     update = {
         operator: {path: value for path, value in paths.items() if not path.startswith(f"{place}.")}
         for operator, paths in swap.update.items()
     }
-    update["$set"][place] = section_document(kept.run.sections[section])
+    update["$set"][place] = section_document(cached.run.sections[section])
     return swap.guard, update

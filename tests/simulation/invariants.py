@@ -69,7 +69,7 @@ def counter_and_freed_seats_account_for_all(run: Document) -> Iterator[str]:
                 yield f"seat {section['name']}-{number} came free in the future: {entries}"
 
 
-def line_is_those_who_wait(run: Document, bookings: Bookings) -> Iterator[str]:
+def waitlist_matches_bookings(run: Document, bookings: Bookings) -> Iterator[str]:
     """Each place in the line is a waiting booking's, and each waiting booking has one."""
     places = {
         reference: [int(number), section, legs, count] for number, (reference, section, legs, count) in run["waiting"].items()
@@ -92,7 +92,7 @@ def line_is_those_who_wait(run: Document, bookings: Bookings) -> Iterator[str]:
 
 def nobody_waits_for_free_seats(run: Document, decided_at: datetime) -> Iterator[str]:
     """Until the line closes, what is free fits nobody who waits; afterwards nobody waits. (A decision ends some hundred.)"""
-    if decided_at >= line_closes_at(run):
+    if decided_at >= waitlist_closes_at(run):
         yield from (f"{place[0]} waits though the line is closed" for place in run["waiting"].values())
         return
     for reference, wanted, legs, count in run["waiting"].values():
@@ -105,25 +105,25 @@ def nobody_waits_for_free_seats(run: Document, decided_at: datetime) -> Iterator
 def nobody_is_overtaken(run: Document, promoted: Iterable[tuple[Document, Document]]) -> Iterator[str]:
     """Of two who wait for the same, the one who came first gets a seat first. `promoted`: as they waited, and as they are."""
     for waited, booking in promoted:
-        wish = [booking.get("wanted_section", ""), booking["legs"], len(booking["passengers"])]
+        demand = [booking.get("wanted_section", ""), booking["legs"], len(booking["passengers"])]
         for number, (reference, *other) in run["waiting"].items():
-            if other == wish and int(number) < waited["waiting_number"]:
+            if other == demand and int(number) < waited["waiting_number"]:
                 yield f"{booking['_id']} got seats before {reference}, who waited for longer"
 
 
-def line_closes_at(run: Document) -> datetime:
+def waitlist_closes_at(run: Document) -> datetime:
     depart: datetime = run["stops"][0]["depart"]
     return depart - timedelta(minutes=run["terms"]["waitlist_closes_minutes_before"])
 
 
-def no_hold_is_over(run: Document, decided_at: datetime) -> Iterator[str]:
+def no_hold_is_expired(run: Document, decided_at: datetime) -> Iterator[str]:
     """What is decided on a run is decided without holds that were over by then."""
     for key, hold in run["holds"].items():
         if hold["expire_time"] <= decided_at:
             yield f"hold {key} was over at {hold['expire_time']}, and is there after a commit of {decided_at}"
 
 
-def holds_keep_to_their_share(run: Document) -> Iterator[str]:
+def holds_stay_within_their_share(run: Document) -> Iterator[str]:
     """No more seats are on hold than the train's terms allow; nine always may be."""
     held = {(section, number) for hold in run["holds"].values() for section, _, number in hold["seats"]}
     size = sum(len(section["sold_legs"]) for section in run["sections"])
@@ -131,7 +131,7 @@ def holds_keep_to_their_share(run: Document) -> Iterator[str]:
         yield f"{len(held)} of {size} seats are on hold"
 
 
-def nobody_holds_on_and_on(before: Document, run: Document, decided_at: datetime) -> Iterator[str]:
+def holds_are_not_renewed_without_end(before: Document, run: Document, decided_at: datetime) -> Iterator[str]:
     """Whose hold ran out holds none of its seats again for a quarter of an hour; a used hold is not placed again."""
     for key, hold in run["holds"].items():
         if key in before["holds"]:
@@ -157,10 +157,10 @@ def holds_that_end_are_remembered(before: Document, run: Document, decided_at: d
             yield f"hold {key} is over and forgotten"
 
 
-def next_due_is_known(run: Document) -> Iterator[str]:
+def next_due_is_recorded(run: Document) -> Iterator[str]:
     """The sweep that looks for what is due will find the run."""
     moments = [hold["expire_time"] for hold in run["holds"].values()]
-    moments += [line_closes_at(run)] if run["waiting"] else []
+    moments += [waitlist_closes_at(run)] if run["waiting"] else []
     if run.get("next_due") != min(moments, default=None):
         yield f"next_due is {run.get('next_due')}; it should be {min(moments, default=None)}"
 
@@ -168,7 +168,7 @@ def next_due_is_known(run: Document) -> Iterator[str]:
 # -- a booking, from one commit to the next
 
 
-def booking_goes_on_as_it_may(before: Document | None, booking: Document) -> Iterator[str]:
+def booking_state_changes_are_allowed(before: Document | None, booking: Document) -> Iterator[str]:
     """Whatever happens to a booking: what is final stays, names and legs stay, refunds are only added."""
     name = booking["_id"]
     if before is None:
@@ -195,7 +195,7 @@ def is_unpaid(booking: Document) -> bool:
     return not is_live(booking) and booking["charged_minor"] == 0
 
 
-def money_of_booking_adds_up(booking: Document) -> Iterator[str]:
+def booking_amounts_add_up(booking: Document) -> Iterator[str]:
     """What was charged and not given back pays for those who travel; what is kept besides is of those who left."""
     if is_unpaid(booking):
         if booking.get("refunds", []):
@@ -208,7 +208,7 @@ def money_of_booking_adds_up(booking: Document) -> Iterator[str]:
         yield f"{booking['_id']} keeps {kept}; those who left paid {most}"
 
 
-def refund_is_what_the_terms_say(
+def refund_matches_the_terms(
     run: Document, before: Document, booking: Document, decided_at: datetime, step_minor: int
 ) -> Iterator[str]:
     """After one change of one booking: everything to who waited, a tier's share to who travelled, cheaper fares to all.
@@ -237,7 +237,7 @@ def _percent(run: Document, left: timedelta) -> int:
 # -- what a commit tells, and where things rest
 
 
-def events_follow_from_the_commit(run: Document, told: Iterable[Document]) -> Iterator[str]:
+def events_match_the_commit(run: Document, told: Iterable[Document]) -> Iterator[str]:
     """The events of a commit are named after it, one by one, and their numbers rise."""
     told = list(told)
     names = [event["_id"] for event in told]
@@ -248,7 +248,7 @@ def events_follow_from_the_commit(run: Document, told: Iterable[Document]) -> It
         yield f"the events of commit {run['version']} have the numbers {sequences}"
 
 
-def changes_are_told(changed: Iterable[Document], told: Iterable[Document]) -> Iterator[str]:
+def changes_have_events(changed: Iterable[Document], told: Iterable[Document]) -> Iterator[str]:
     """Whatever changed on a booking is told of, and what is told of last is what it is."""
     last = {event["subject"]: event["data"] for event in told}
     for booking in changed:
@@ -308,7 +308,7 @@ def sums_agree(bookings: Iterable[Document], accounts: Mapping[str, Account]) ->
         yield f"the provider holds {taken} for us; bookings say {due}"
 
 
-def who_can_pay_keeps_the_booking(revisions: Iterable[Document], able: Iterable[str]) -> Iterator[str]:
+def paid_bookings_are_kept(revisions: Iterable[Document], able: Iterable[str]) -> Iterator[str]:
     """No booking is ended as unpaid whose money could have been had: `able` are those of cards that pay."""
     charged: set[str] = set()
     unpaid: set[str] = set()
@@ -319,9 +319,9 @@ def who_can_pay_keeps_the_booking(revisions: Iterable[Document], able: Iterable[
     yield from (f"{reference} was ended as unpaid, and its card pays" for reference in sorted(charged & unpaid & set(able)))
 
 
-def no_line_is_left(run: Document, now: datetime) -> Iterator[str]:
+def no_open_waitlist_is_left(run: Document, now: datetime) -> Iterator[str]:
     """Once it is closed, a line is ended, also where nobody asks for anything."""
-    if now >= line_closes_at(run) and run["waiting"]:
+    if now >= waitlist_closes_at(run) and run["waiting"]:
         yield f"the line of {run['_id']} is closed, and {run['waiting']} still wait"
 
 
@@ -344,7 +344,7 @@ def payments_agree(bookings: Iterable[Document], payments: Mapping[str, Document
             yield f"payment {paid['_id']} took {paid['captured_minor']} and gave {given}; {booking['_id']} says otherwise"
 
 
-def everything_is_told(
+def all_events_are_delivered(
     committed: Mapping[str, Document], kept: Mapping[str, Document], told: Mapping[str, Any]
 ) -> Iterator[str]:
     """What was committed is kept and told, and nothing else is."""
@@ -355,7 +355,7 @@ def everything_is_told(
     yield from (f"event {key} is still new" for key, event in kept.items() if "is_new" in event)
 
 
-def nothing_is_left_over(runs: Iterable[Document], jobs: Iterable[Document]) -> Iterator[str]:
+def no_work_is_left(runs: Iterable[Document], jobs: Iterable[Document]) -> Iterator[str]:
     """No run carries what should rest, no job is owed."""
     for run in runs:
         if run["recent"] or run["outbox"] or "unsettled_since" in run:

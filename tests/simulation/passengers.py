@@ -18,7 +18,7 @@ def identity(booking: Document, passenger: Document) -> Identity:
     return passenger["email"] or booking["user"]["email"], passenger["first_name"], passenger["last_name"]
 
 
-def everybody_travels_once(bookings: Bookings) -> Iterator[str]:
+def passengers_have_one_live_booking(bookings: Bookings) -> Iterator[str]:
     """A passenger, known by address and name, has one live booking on the run, waiting or not."""
     live = Counter(
         identity(booking, passenger) for booking in bookings.values() if is_live(booking) for passenger in booking["passengers"]
@@ -26,7 +26,7 @@ def everybody_travels_once(bookings: Bookings) -> Iterator[str]:
     yield from (f"{who} has {count} live bookings" for who, count in live.items() if count > 1)
 
 
-def bookers_keep_to_their_bound(run: Document, bookings: Bookings) -> Iterator[str]:
+def bookers_stay_within_their_limit(run: Document, bookings: Bookings) -> Iterator[str]:
     """No booker has more passengers on live bookings of the run than its terms allow."""
     booked: Counter[str] = Counter()
     for booking in bookings.values():
@@ -36,7 +36,7 @@ def bookers_keep_to_their_bound(run: Document, bookings: Bookings) -> Iterator[s
     yield from (f"{who} has booked {count} passengers, and may book {most}" for who, count in booked.items() if count > most)
 
 
-def numbers_stay(before: Document | None, booking: Document) -> Iterator[str]:
+def passenger_numbers_stay(before: Document | None, booking: Document) -> Iterator[str]:
     """Passengers are numbered by the order of the request; who moves, leaves or is renamed keeps the number."""
     numbers = [passenger["passenger_number"] for passenger in (*booking["passengers"], *booking["cancelled_passengers"])]
     if sorted(numbers) != list(range(1, len(numbers) + 1)):

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from app.domain.jobs import in_batches
 from app.domain.refusals import Refusal
-from app.jobs.attempts import Attempts
-from app.lanes.lane import LaneBounds
+from app.jobs.attempts import JobRunner
+from app.lanes.bounds import LaneBounds
 from app.store.driver import Database
 from app.store.store import open_store
 from app.usecases.bookings import BookingUseCases
-from app.usecases.outbox import SETTLE_PAYMENT, Following
-from app.usecases.payments import Paying
+from app.usecases.outbox import SETTLE_PAYMENT, OutboxRelay
+from app.usecases.payments import BookingPayments
 from app.usecases.trains import TrainUseCases
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record
-from tests.simulation.tasks import Turns
+from tests.simulation.tasks import Scheduler
 
 if TYPE_CHECKING:
     from tests.simulation.database import SimulatedDatabase
@@ -33,7 +33,7 @@ BOUNDS = LaneBounds(
     queue_max=64,
     commit_attempts_max=4,
     cached_passengers_max=100,
-    unsettled_max=6,
+    pending_bookings_max=6,
     statements_max=2,
 )
 LEASE_SECONDS = 30.0
@@ -41,10 +41,10 @@ _NEVER = 10**9
 _JOBS_AT_ONCE = 8
 
 
-class Ground(Protocol):
+class Environment(Protocol):
     """What every process stands on."""
 
-    turns: Turns
+    turns: Scheduler
     database: "SimulatedDatabase"
     provider: SimulatedProvider
     record: Record
@@ -57,28 +57,28 @@ class Ground(Protocol):
 class Process:
     """A server or a worker: what it keeps in memory is gone when it ends."""
 
-    def __init__(self, name: str, ground: Ground) -> None:
+    def __init__(self, name: str, environment: Environment) -> None:
         self.name = name
-        self._ground = ground
+        self._environment = environment
         self.ends = 0
         self.begin()
 
     def begin(self) -> None:
         """Starts anew, with nothing in memory."""
-        ground = self._ground
-        database = cast("Database", ground.database)
-        self.store = open_store(database, ground.now, BOUNDS, jobs_kept_seconds=_NEVER)
-        self.paying = Paying(self.store, ground.provider, ground.now, ground.seconds)
-        self.bookings = BookingUseCases(self.store, self.paying, ground.now)
-        self.trains = TrainUseCases(self.store, ground.now)
+        environment = self._environment
+        database = cast("Database", environment.database)
+        self.store = open_store(database, environment.now, BOUNDS, jobs_kept_seconds=_NEVER)
+        self.paying = BookingPayments(self.store, environment.provider, environment.now, environment.seconds)
+        self.bookings = BookingUseCases(self.store, self.paying, environment.now)
+        self.trains = TrainUseCases(self.store, environment.now)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        self._ground.turns.spawn(coroutine, name, self.name)
+        self._environment.turns.spawn(coroutine, name, self.name)
 
     def crash(self) -> None:
         """Ends between two statements, and is started again."""
         self.ends += 1
-        self._ground.turns.kill(self.name)
+        self._environment.turns.kill(self.name)
         self.begin()
 
 
@@ -87,22 +87,24 @@ class WorkerProcess(Process):
 
     def begin(self) -> None:
         super().begin()
-        ground = self._ground
-        self.following = self.make_following()
-        self.attempts = Attempts(
-            self.following.settle_payments, ground.now, ground.jitter, run_seconds_max=_NEVER, attempts_max=_NEVER
+        environment = self._environment
+        self.relay = self.make_relay()
+        self.attempts = JobRunner(
+            self.relay.settle_payments, environment.now, environment.jitter, run_seconds_max=_NEVER, attempts_max=_NEVER
         )
         self.turns: dict[str, Callable[[], Awaitable[None]]] = {
-            "follow up": self.following.follow_up,
+            "follow up": self.relay.process,
             "do jobs": self._do_jobs,
-            "let go": self.paying.let_go,
-            "tidy": self.following.tidy,
-            "copy what was left": self.following.copy_what_was_left,
+            "let go": self.paying.void_abandoned,
+            "tidy": self.relay.expire_due,
+            "copy what was left": self.relay.archive_leftovers,
         }
 
-    def make_following(self) -> Following:
-        ground = self._ground
-        return Following(self.store, self.paying, ground.record.fan_out, lambda: None, ground.now, ground.seconds)
+    def make_relay(self) -> OutboxRelay:
+        environment = self._environment
+        return OutboxRelay(
+            self.store, self.paying, environment.record.fan_out, lambda: None, environment.now, environment.seconds
+        )
 
     async def take_turn(self, name: str) -> None:
         """Does one of its turns; an outage ends it, as it ends a job, to be tried again."""
@@ -114,7 +116,7 @@ class WorkerProcess(Process):
     async def _do_jobs(self) -> None:
         """Takes jobs, has them done, and writes what came of them; a lease that ran out meanwhile is noticed only then."""
         jobs = self.store.jobs
-        taken = await jobs.take([SETTLE_PAYMENT], self._ground.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
+        taken = await jobs.lease_due([SETTLE_PAYMENT], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
         for batch in in_batches(taken, _JOBS_AT_ONCE):
             outcomes = await self.attempts.attempt(batch)
-            await jobs.settle(outcomes, batch[0].lease_owner)
+            await jobs.record_outcomes(outcomes, batch[0].lease_owner)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
 from app.payments.provider import Declined, ProviderUnavailable, Rejected
-from tests.simulation.tasks import PAUSE
+from tests.simulation.tasks import YIELD_POINT
 
 PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST = "pays", "declines", "capture_fails", "unknown_at_first"
 TOKENS = (PAYS, PAYS, PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST)
@@ -40,10 +40,10 @@ class SimulatedProvider:
     It moves multiples of `step_minor` only.
     """
 
-    def __init__(self, chance: random.Random, faults: float, *, is_ever_certain: bool, step_minor: int = 1) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random, faults: float, *, can_ever_defer: bool, step_minor: int = 1) -> None:
+        self._rng = rng
         self.faults = faults
-        self._is_ever_certain, self.step_minor = is_ever_certain, step_minor
+        self._is_ever_certain, self.step_minor = can_ever_defer, step_minor
         self.accounts: dict[str, Account] = {}
         self._declined: set[str] = set()
         self._seen: set[str] = set()
@@ -60,7 +60,7 @@ class SimulatedProvider:
     def amounts(self) -> AmountRules:
         return AmountRules(CurrencyRule(self.step_minor, self.step_minor))
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         return self._is_ever_certain and not token
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
@@ -123,13 +123,13 @@ class SimulatedProvider:
 
     async def _call(self) -> bool:
         """The way to the provider; whether the answer will be lost on the way back."""
-        await PAUSE
-        dice = self._chance.random()
-        if dice < self.faults / 2:
+        await YIELD_POINT
+        seeded_random = self._rng.random()
+        if seeded_random < self.faults / 2:
             raise ProviderUnavailable("no answer, and nothing was done")
-        return dice < self.faults
+        return seeded_random < self.faults
 
     async def _answer(self, is_lost: bool) -> None:
-        await PAUSE
+        await YIELD_POINT
         if is_lost:
             raise ProviderUnavailable("no answer, though it was done")

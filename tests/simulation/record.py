@@ -13,7 +13,7 @@ from app.domain.booking import Booking
 from app.domain.events import Event
 from tests.simulation import invariants, passengers
 from tests.simulation.database import SimulatedDatabase
-from tests.support.event_batches import events_in
+from tests.support.event_batches import events_of_batches
 
 Document = dict[str, Any]
 
@@ -29,7 +29,7 @@ def require(what: str, complaints: Iterable[str]) -> None:
         raise Violation(f"{what}: " + "; ".join(found[:5]))
 
 
-class FaultsOfOurs(logging.Handler):
+class UnexpectedErrorLog(logging.Handler):
     """Takes what the service logs as its own fault, which no history may bring about; the rest is not told."""
 
     def __init__(self, record: "Record") -> None:
@@ -99,7 +99,7 @@ class Record:
         bookings = self.bookings[name]
         changed = [one for one in run["recent"] if one["revision"] == version]
         older = {one["_id"]: bookings.get(one["_id"]) for one in changed}
-        told = [event for event in events_in(run["outbox"]) if event["_id"] not in self.events]
+        told = [event for event in events_of_batches(run["outbox"]) if event["_id"] not in self.events]
         self.runs[name] = run
         for booking in changed:
             bookings[booking["_id"]] = self.revisions[booking["_id"], version] = booking
@@ -110,10 +110,10 @@ class Record:
         if version != before["version"] + 1:
             raise Violation(f"{name} went from version {before['version']} to {version}")
         require(f"commit {version} of {name}", self._run_complaints(run, decided_at))
-        require(f"commit {version} of {name}", invariants.nobody_holds_on_and_on(before, run, decided_at))
+        require(f"commit {version} of {name}", invariants.holds_are_not_renewed_without_end(before, run, decided_at))
         require(f"commit {version} of {name}", invariants.holds_that_end_are_remembered(before, run, decided_at))
-        require(f"commit {version} of {name}", invariants.events_follow_from_the_commit(run, told))
-        require(f"commit {version} of {name}", invariants.changes_are_told(changed, told))
+        require(f"commit {version} of {name}", invariants.events_match_the_commit(run, told))
+        require(f"commit {version} of {name}", invariants.changes_have_events(changed, told))
         promoted = [
             (waited, one)
             for one in changed
@@ -128,24 +128,24 @@ class Record:
         bookings = self.bookings[run["_id"]]
         yield from invariants.seats_are_sold_once(run, bookings)
         yield from invariants.counter_and_freed_seats_account_for_all(run)
-        yield from passengers.everybody_travels_once(bookings)
-        yield from passengers.bookers_keep_to_their_bound(run, bookings)
-        yield from invariants.line_is_those_who_wait(run, bookings)
+        yield from passengers.passengers_have_one_live_booking(bookings)
+        yield from passengers.bookers_stay_within_their_limit(run, bookings)
+        yield from invariants.waitlist_matches_bookings(run, bookings)
         yield from invariants.nobody_waits_for_free_seats(run, decided_at)
-        yield from invariants.no_hold_is_over(run, decided_at)
-        yield from invariants.holds_keep_to_their_share(run)
-        yield from invariants.next_due_is_known(run)
+        yield from invariants.no_hold_is_expired(run, decided_at)
+        yield from invariants.holds_stay_within_their_share(run)
+        yield from invariants.next_due_is_recorded(run)
         yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].kept)
 
     def _booking_complaints(
         self, run: Document, before: Document | None, booking: Document, told: Sequence[Document], decided_at: datetime
     ) -> Iterator[str]:
-        yield from invariants.booking_goes_on_as_it_may(before, booking)
-        yield from passengers.numbers_stay(before, booking)
-        yield from invariants.money_of_booking_adds_up(booking)
+        yield from invariants.booking_state_changes_are_allowed(before, booking)
+        yield from passengers.passenger_numbers_stay(before, booking)
+        yield from invariants.booking_amounts_add_up(booking)
         is_one_change = sum(1 for event in told if event["subject"] == booking["_id"]) == 1
         if before is not None and is_one_change:
-            yield from invariants.refund_is_what_the_terms_say(run, before, booking, decided_at, self.step_minor)
+            yield from invariants.refund_matches_the_terms(run, before, booking, decided_at, self.step_minor)
 
     def _left_out(self, run: Document) -> None:
         """Somebody empties a run's document without a commit."""
@@ -163,7 +163,7 @@ class Record:
             raise Violation(f"{booking['_id']} rested in revision {before['revision']}; {booking['revision']} replaces it")
 
     def _kept(self, news: Document) -> None:
-        for event in events_in([news]):
+        for event in events_of_batches([news]):
             committed = self.events.get(event["_id"])
             if committed is None or any(committed[key] != event[key] for key in event if key != "is_new"):
                 raise Violation(f"event {event['_id']} is kept, and was never committed so")

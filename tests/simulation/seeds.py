@@ -12,7 +12,7 @@ from tests.simulation.world import World
 
 
 @contextmanager
-def _garbage_is_left() -> Iterator[None]:
+def _garbage_collection_paused() -> Iterator[None]:
     """A history is short and makes much that refers to itself; looking for that again and again takes a fifth longer."""
     gc.disable()
     try:
@@ -32,11 +32,11 @@ def failure_of(seed: int) -> str:
 
 def failures_of(seeds: Iterable[int]) -> list[str]:
     """What is wrong with the histories of these seeds."""
-    with _garbage_is_left():
+    with _garbage_collection_paused():
         return [failure for failure in map(failure_of, seeds) if failure]
 
 
 def first_failure_of(seeds: Iterable[int]) -> str:
     """What is wrong with the first of these histories that something is wrong with; empty where nothing is."""
-    with _garbage_is_left():
+    with _garbage_collection_paused():
         return next((failure for failure in map(failure_of, seeds) if failure), "")

@@ -3,7 +3,8 @@
 Belongs here: what the service takes of `asyncio`, done again so that a seed decides who goes on, a process can end between any
 two statements, and time passes only where the simulation says so. Does not: anything of trains or money.
 
-A task goes on until it awaits something that is not there yet; then `Turns` chooses who is next. A process that ends takes its
+A task goes on until it awaits something that is not there yet; then `Scheduler` chooses who is next. A process that ends takes
+its
 tasks with it, without a word to anybody.
 """
 
@@ -33,10 +34,10 @@ _KNOW_ASYNCIO = (
 _KNOW_TIME = (app.lanes.lane, app.store.users)
 
 
-class Answer(Generic[Value]):
+class SimulatedFuture(Generic[Value]):
     """What somebody waits for: a future."""
 
-    def __init__(self, turns: "Turns") -> None:
+    def __init__(self, turns: "Scheduler") -> None:
         self._turns = turns
         self._is_done = False
         self._result: Value | None = None
@@ -69,14 +70,14 @@ class Answer(Generic[Value]):
         return self._result  # type: ignore[return-value]  # it was set, or is meant to be None
 
 
-class Pause:
+class YieldPoint:
     """A point at which others may have a turn."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield None
 
 
-PAUSE = Pause()
+YIELD_POINT = YieldPoint()
 
 
 class Task:
@@ -97,11 +98,11 @@ class Task:
             callback(self)
 
 
-class Turns:
+class Scheduler:
     """Who goes on next. `stickiness` is how likely it is that whoever had the last turn has the next one, too."""
 
-    def __init__(self, chance: random.Random, stickiness: float) -> None:
-        self._chance, self._stickiness = chance, stickiness
+    def __init__(self, rng: random.Random, stickiness: float) -> None:
+        self._rng, self._stickiness = rng, stickiness
         self.ready: list[Task] = []
         self.under_way: dict[Task, None] = {}
         self.current: Task | None = None
@@ -118,10 +119,10 @@ class Turns:
         ready = self.ready if is_chosen is None else [task for task in self.ready if is_chosen(task)]
         if not ready:
             return False
-        if self.current in ready and self._chance.random() < self._stickiness:
+        if self.current in ready and self._rng.random() < self._stickiness:
             task = self.current
         else:
-            task = ready[int(self._chance.random() * len(ready))]
+            task = ready[int(self._rng.random() * len(ready))]
         self.ready.remove(task)
         self._advance(task)
         return True
@@ -137,7 +138,7 @@ class Turns:
             self._end(task)
             raise
         else:
-            if isinstance(awaited, Answer):
+            if isinstance(awaited, SimulatedFuture):
                 awaited.waiting.append(task)
             elif not task.is_over:
                 self.ready.append(task)
@@ -164,10 +165,10 @@ class Turns:
             self.kill(process)
 
 
-class _Happening:
-    def __init__(self, turns: Turns) -> None:
+class _SimulatedEvent:
+    def __init__(self, turns: Scheduler) -> None:
         self._turns = turns
-        self._answer: Answer[None] = Answer(turns)
+        self._answer: SimulatedFuture[None] = SimulatedFuture(turns)
 
     def set(self) -> None:
         if not self._answer.done():
@@ -175,13 +176,13 @@ class _Happening:
 
     def clear(self) -> None:
         if self._answer.done():
-            self._answer = Answer(self._turns)
+            self._answer = SimulatedFuture(self._turns)
 
     async def wait(self) -> None:
         await self._answer
 
 
-class _Room:
+class _UnboundedSemaphore:
     """A semaphore with room for all: how many commit at a time is no matter of being right."""
 
     async def __aenter__(self) -> None:
@@ -197,26 +198,26 @@ class SimulatedAsyncio:
     class CancelledError(BaseException):
         """Nothing is ever cancelled here: processes end at once."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Scheduler) -> None:
         self._turns = turns
 
     def get_running_loop(self) -> "SimulatedAsyncio":
         return self
 
-    def create_future(self) -> Answer[Any]:
-        return Answer(self._turns)
+    def create_future(self) -> SimulatedFuture[Any]:
+        return SimulatedFuture(self._turns)
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], *, name: str = "") -> Task:
         return self._turns.spawn(coroutine, name)
 
-    def Event(self) -> _Happening:  # noqa: N802 - as asyncio names it
-        return _Happening(self._turns)
+    def Event(self) -> _SimulatedEvent:  # noqa: N802 - as asyncio names it
+        return _SimulatedEvent(self._turns)
 
-    def Semaphore(self, value: int) -> _Room:  # noqa: N802 - as asyncio names it
-        return _Room()
+    def Semaphore(self, value: int) -> _UnboundedSemaphore:  # noqa: N802 - as asyncio names it
+        return _UnboundedSemaphore()
 
     async def sleep(self, seconds: float) -> None:
-        await PAUSE
+        await YIELD_POINT
 
     async def gather(self, *all_of: Awaitable[Value]) -> list[Value]:
         begun = list(all_of)
@@ -238,7 +239,7 @@ class _Monotonic:
 
 
 @contextmanager
-def simulated(turns: Turns, monotonic: Callable[[], float]) -> Iterator[None]:
+def simulated(turns: Scheduler, monotonic: Callable[[], float]) -> Iterator[None]:
     """Within it, the service's modules have `turns` for their event loop, and `monotonic` for their clock."""
     stand_in, clock = SimulatedAsyncio(turns), _Monotonic(monotonic)
     kept = [(module, "asyncio", module.asyncio) for module in _KNOW_ASYNCIO]

@@ -16,15 +16,15 @@ from datetime import UTC, date, datetime, timedelta
 from app.domain.run.train_run import TrainRun, make_run
 from app.domain.terms import RefundTier, SalesTerms
 from app.store.documents import run_document
-from tests.simulation.callers import Crowd
+from tests.simulation.callers import Callers
 from tests.simulation.database import SimulatedDatabase, copied
-from tests.simulation.ending import come_to_rest
+from tests.simulation.ending import finish_history
 from tests.simulation.growing import grow
 from tests.simulation.processes import Process, WorkerProcess
 from tests.simulation.provider import SimulatedProvider
-from tests.simulation.record import FaultsOfOurs, Record
-from tests.simulation.tasks import Task, Turns, simulated
-from tests.support.builders import a_train, dice
+from tests.simulation.record import Record, UnexpectedErrorLog
+from tests.simulation.tasks import Scheduler, Task, simulated
+from tests.support.builders import a_train, seeded_random
 
 TRAVEL_DATE = date(2026, 9, 1)
 # Besides one seat in section B.
@@ -42,7 +42,7 @@ _CALLS_AT_ONCE_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class Scenario:
     """How a history is: how much is asked for, and how much goes wrong. Shares are of statements, answers or steps."""
 
     commands: int
@@ -56,18 +56,18 @@ class Weather:
     stickiness: float
 
 
-def some_weather(chance: random.Random) -> Weather:
+def random_scenario(rng: random.Random) -> Scenario:
     """From fair to foul."""
-    return Weather(
-        commands=chance.randint(6, 18),
-        database_faults=chance.choice((0.0, 0.01, 0.05)),
-        provider_faults=chance.choice((0.0, 0.1, 0.4)),
-        answers_lost=chance.choice((0.0, 0.1)),
-        crashes=chance.choice((0.0, 0.002, 0.01)),
-        leaps=chance.choice((0.0, 0.005, 0.02)),
-        worker_turns=chance.choice((0.01, 0.04)),
-        growth=chance.choice((0.0, 0.0, 0.004)),
-        stickiness=chance.choice((0.0, 0.5, 0.9)),
+    return Scenario(
+        commands=rng.randint(6, 18),
+        database_faults=rng.choice((0.0, 0.01, 0.05)),
+        provider_faults=rng.choice((0.0, 0.1, 0.4)),
+        answers_lost=rng.choice((0.0, 0.1)),
+        crashes=rng.choice((0.0, 0.002, 0.01)),
+        leaps=rng.choice((0.0, 0.005, 0.02)),
+        worker_turns=rng.choice((0.01, 0.04)),
+        growth=rng.choice((0.0, 0.0, 0.004)),
+        stickiness=rng.choice((0.0, 0.5, 0.9)),
     )
 
 
@@ -75,37 +75,39 @@ class World:
     """Everything of one history."""
 
     def __init__(self, seed: int, *, traced: bool = False) -> None:
-        self.chance = dice(seed)
+        self.rng = seeded_random(seed)
         self.seed = seed
-        self.weather = some_weather(self.chance)
-        self.trace: list[str] | None = [f"seed {seed}: {self.weather}"] if traced else None
+        self.scenario = random_scenario(self.rng)
+        self.trace: list[str] | None = [f"seed {seed}: {self.scenario}"] if traced else None
         self.steps = 0
         self._moment = datetime(2026, 8, 30, 12, tzinfo=UTC)
         self._begin = self._moment
         self._short_leaps_seconds = 0.0
         self.is_fair = False
-        self.turns = Turns(self.chance, self.weather.stickiness)
+        self.turns = Scheduler(self.rng, self.scenario.stickiness)
         self.record = Record()
         self.database = SimulatedDatabase(self._fault, self._watch)
         self.record.database = self.database
-        certain = self.chance.random() < 0.5
+        certain = self.rng.random() < 0.5
         step_minor = (1, 10)[seed % 2]
         self.provider = SimulatedProvider(
-            self.chance, self.weather.provider_faults, is_ever_certain=certain, step_minor=step_minor
+            self.rng, self.scenario.provider_faults, can_ever_defer=certain, step_minor=step_minor
         )
         self.record.step_minor = step_minor
         self.runs = self._make_runs()
         self.servers: list[Process] = []
         self.workers: list[WorkerProcess] = []
-        town_size, is_alike = self.chance.choice((6, 14)), self.chance.random() < 0.25
-        self.crowd = Crowd(self, self.chance, self.weather.answers_lost, town_size=town_size, is_alike=is_alike)
+        addresses_count, are_uniform = self.rng.choice((6, 14)), self.rng.random() < 0.25
+        self.callers = Callers(
+            self, self.rng, self.scenario.answers_lost, addresses_count=addresses_count, are_uniform=are_uniform
+        )
 
     def _make_runs(self) -> list[TrainRun]:
-        chance = self.chance
+        rng = self.rng
         step = self.provider.step_minor
-        fares = {name: -(-minor // step) * step for name, minor in chance.choice(_FARES).items()}
-        train = replace(a_train(chance.choice(_LAYOUTS) + " B1", fares=fares), terms=chance.choice(_TERMS))
-        runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(chance.choice((1, 1, 1, 2)))]
+        fares = {name: -(-minor // step) * step for name, minor in rng.choice(_FARES).items()}
+        train = replace(a_train(rng.choice(_LAYOUTS) + " B1", fares=fares), terms=rng.choice(_TERMS))
+        runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(rng.choice((1, 1, 1, 2)))]
         for run in runs:
             document = copied(run_document(run, self._moment))
             self.database["train_runs"].kept[run.run_id] = document
@@ -121,19 +123,19 @@ class World:
         return (self._moment - self._begin).total_seconds()
 
     def jitter(self) -> float:
-        return self.chance.random()
+        return self.rng.random()
 
     def some_server(self) -> Process:
-        return self.chance.choice(self.servers)
+        return self.rng.choice(self.servers)
 
     def note(self, text: str) -> None:
         if self.trace is not None:
             self.trace.append(f"{self.steps:5} {self._moment:%d %H:%M:%S.%f}  {text}")
 
     def _fault(self, statement: str) -> str | None:
-        if self.is_fair or self.chance.random() >= self.weather.database_faults:
+        if self.is_fair or self.rng.random() >= self.scenario.database_faults:
             return None
-        fault = self.chance.choice(("before", "after"))
+        fault = self.rng.choice(("before", "after"))
         self.note(f"outage {fault} {statement}")
         return fault
 
@@ -150,30 +152,30 @@ class World:
 
     def live(self) -> None:
         """All of it, from the first command to the last; raises Violation where something does not hold."""
-        with simulated(self.turns, self.seconds), FaultsOfOurs(self.record):
-            self.servers = [Process(f"server {number}", self) for number in range(1, self.chance.choice((2, 2, 3)) + 1)]
+        with simulated(self.turns, self.seconds), UnexpectedErrorLog(self.record):
+            self.servers = [Process(f"server {number}", self) for number in range(1, self.rng.choice((2, 2, 3)) + 1)]
             self.workers = [WorkerProcess(f"worker {number}", self) for number in (1, 2)]
-            while self.crowd.asked < self.weather.commands or not self.turns.is_idle("passengers"):
+            while self.callers.asked < self.scenario.commands or not self.turns.is_idle("passengers"):
                 self.step()
-            come_to_rest(self)
+            finish_history(self)
 
     def step(self) -> None:
         """Something happens, and what has to hold is looked at."""
         self.steps += 1
-        self._moment += timedelta(milliseconds=int(self.chance.random() * 20) + 1)
-        weather, dice_ = self.weather, self.chance.random()
-        if self.crowd.asked < weather.commands and dice_ < 0.04 and self._calls() < _CALLS_AT_ONCE_MAX:
-            self.crowd.somebody_asks()
-        elif dice_ < 0.04 + weather.worker_turns:
+        self._moment += timedelta(milliseconds=int(self.rng.random() * 20) + 1)
+        scenario, dice_ = self.scenario, self.rng.random()
+        if self.callers.asked < scenario.commands and dice_ < 0.04 and self._calls() < _CALLS_AT_ONCE_MAX:
+            self.callers.start_random_call()
+        elif dice_ < 0.04 + scenario.worker_turns:
             self._begin_worker_turn()
-        elif dice_ > 1 - weather.crashes:
+        elif dice_ > 1 - scenario.crashes:
             self._crash()
-        elif dice_ > 1 - weather.crashes - weather.leaps:
+        elif dice_ > 1 - scenario.crashes - scenario.leaps:
             self._leap()
-        elif dice_ > 1 - weather.crashes - weather.leaps - weather.growth:
+        elif dice_ > 1 - scenario.crashes - scenario.leaps - scenario.growth:
             self._grow()
-        elif not self.turns.step() and self.crowd.asked < weather.commands:
-            self.crowd.somebody_asks()
+        elif not self.turns.step() and self.callers.asked < scenario.commands:
+            self.callers.start_random_call()
         self.look()
 
     def look(self) -> None:
@@ -185,27 +187,27 @@ class World:
         return sum(1 for task in self.turns.under_way if task.process == "passengers")
 
     def _begin_worker_turn(self) -> None:
-        worker = self.chance.choice(self.workers)
-        name = self.chance.choice(("follow up", "do jobs", "do jobs", "let go", "tidy", "copy what was left"))
+        worker = self.rng.choice(self.workers)
+        name = self.rng.choice(("follow up", "do jobs", "do jobs", "let go", "tidy", "copy what was left"))
         worker.spawn(worker.take_turn(name), name)
 
     def _crash(self) -> None:
         everybody: list[Process] = [*self.servers, *self.workers]
         busy = [one for one in everybody if not self.turns.is_idle(one.name)]
-        process = self.chance.choice(busy or everybody)
+        process = self.rng.choice(busy or everybody)
         self.note(f"{process.name} ends and begins anew")
         process.crash()
-        self.crowd.connection_lost(process.name)
+        self.callers.connection_lost(process.name)
 
     def _grow(self) -> None:
-        server, run = self.some_server(), self.chance.choice(self.runs)
-        server.spawn(grow(server, self, run.run_id, self.chance.randrange(len(run.sections))), "grow")
+        server, run = self.some_server(), self.rng.choice(self.runs)
+        server.spawn(grow(server, self, run.run_id, self.rng.randrange(len(run.sections))), "grow")
 
     # -- time
 
     def _leap(self) -> None:
-        short = self.chance.random() * 8
-        if self._short_leaps_seconds + short < _SHORT_LEAPS_SECONDS_MAX and self.chance.random() < 0.5:
+        short = self.rng.random() * 8
+        if self._short_leaps_seconds + short < _SHORT_LEAPS_SECONDS_MAX and self.rng.random() < 0.5:
             self._short_leaps_seconds += short
             self.pass_time(short)
             return
@@ -213,10 +215,10 @@ class World:
         departs = self.runs[0].stops[0].depart or self._moment
         closes = departs - timedelta(minutes=self.runs[0].terms.waitlist_closes_minutes_before)
         moments = [moment for moment in (closes - timedelta(seconds=5), closes, departs) if moment > self._moment]
-        if moments and self.chance.random() < 0.15:
-            self.pass_time((self.chance.choice(moments) - self._moment).total_seconds())
+        if moments and self.rng.random() < 0.15:
+            self.pass_time((self.rng.choice(moments) - self._moment).total_seconds())
         else:
-            self.pass_time(self.chance.choice(_LONG_LEAPS_SECONDS))
+            self.pass_time(self.rng.choice(_LONG_LEAPS_SECONDS))
 
     def pass_time(self, seconds: float) -> None:
         """A leap."""

@@ -30,8 +30,8 @@ from app.domain.money import Money
 from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person, Role
 from app.domain.rules.change_booking import cancel_booking, change_seat
-from app.domain.rules.create_booking import Elsewhere, create_booking, quote_booking
-from app.domain.rules.decisions import tidy
+from app.domain.rules.create_booking import BookingsOfOtherRuns, create_booking, quote_booking
+from app.domain.rules.decisions import expire_due
 from app.domain.rules.hold_seats import hold_seats, release_hold
 from app.domain.run.hold import Hold, hold_id
 from app.domain.run.train_run import TrainRun, make_run
@@ -50,7 +50,7 @@ FARE_MINOR = 2_000
 _request_numbers = count(1)
 
 
-def dice(seed: int) -> random.Random:
+def seeded_random(seed: int) -> random.Random:
     """Chance that comes out the same every time."""
     return random.Random(seed)  # noqa: S311 - no secret
 
@@ -258,9 +258,11 @@ def authorized(minor: int = FARE_MINOR, currency: str = "USD", *, time: datetime
     return Authorization("payment-1", "authorization-1", Money(minor, currency), time)
 
 
-def sell(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, elsewhere: Elsewhere | None = None) -> Booking:
+def sell(
+    run: TrainRun, command: CreateBooking, *, now: datetime = NOW, bookings_of_other_runs: BookingsOfOtherRuns | None = None
+) -> Booking:
     """Decides and keeps: the run is as after a commit."""
-    booking = create_booking(run, command, now, elsewhere or {})
+    booking = create_booking(run, command, now, bookings_of_other_runs or {})
     run.committed()
     return booking
 
@@ -282,7 +284,7 @@ def book(
     return sell(run, asks_for_seats(*who, section=section, seats=seats, origin=origin, destination=destination))
 
 
-def wait_for_a_seat(
+def book_waitlisted(
     run: TrainRun,
     *who: str | Person,
     section: str = "A",
@@ -325,11 +327,11 @@ def release(run: TrainRun, held: Hold, *, now: datetime = NOW) -> None:
 
 def time_passes(run: TrainRun, now: datetime) -> None:
     """Does what is due by now, and keeps that."""
-    tidy(run, now)
+    expire_due(run, now)
     run.committed()
 
 
-def as_it_is(run: TrainRun, booking: Booking) -> Booking:
+def current_booking(run: TrainRun, booking: Booking) -> Booking:
     """What has become of a booking."""
     return run.bookings[booking.reference]
 

@@ -37,7 +37,7 @@ Person = seat_pb2.Passenger
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedCall:
     """A refusal as a client reads it from the status and `grpc-status-details-bin`."""
 
     code: grpc.StatusCode
@@ -54,7 +54,7 @@ class Refused:
         return self.code, self.reason
 
 
-async def refusal(call: Awaitable[Any]) -> Refused:
+async def refusal(call: Awaitable[Any]) -> RefusedCall:
     """How the call was refused; the test fails when it was not."""
     try:
         answer = await call
@@ -63,18 +63,18 @@ async def refusal(call: Awaitable[Any]) -> Refused:
     pytest.fail(f"was not refused: {answer}")
 
 
-def decoded(error: grpc.aio.AioRpcError) -> Refused:
+def decoded(error: grpc.aio.AioRpcError) -> RefusedCall:
     """The error with its details. Code and text stand there twice and must agree."""
     trailing = dict(error.trailing_metadata() or ())
     if "grpc-status-details-bin" not in trailing:
-        return Refused(error.code(), error.details() or "")
+        return RefusedCall(error.code(), error.details() or "")
     status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
     assert (status.code, status.message) == (error.code().value[0], error.details())
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     resource, retry = error_details_pb2.ResourceInfo(), error_details_pb2.RetryInfo()
     for detail in status.details:
         assert any(detail.Unpack(message) for message in (info, bad, resource, retry)), detail.type_url
-    return Refused(
+    return RefusedCall(
         code=error.code(),
         message=status.message,
         reason=info.reason,
@@ -118,7 +118,7 @@ def seats_of(booking: booking_pb2.Booking | booking_pb2.Receipt) -> list[str]:
     return [passenger.seat.label for passenger in booking.passengers]
 
 
-class Phone:
+class ApiClient:
     """What a passenger calls the service with; without a name, the caller does not say who it is."""
 
     def __init__(self, channel: grpc.aio.Channel, name: str = "", roles: str = "") -> None:

@@ -11,23 +11,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.events import Event, EventType, event_id, sequence_of
-from app.domain.webhooks import Delivery, Outcome, OutcomeKind, Webhook, changed, make_webhook
-from app.lanes.lane import LaneBounds
-from app.store.documents import news_document
-from app.store.driver import connect_mock
+from app.domain.webhooks import Delivery, OutcomeKind, SendOutcome, Webhook, make_webhook, with_changes
+from app.lanes.bounds import LaneBounds
+from app.store.documents import event_batch_document
+from app.store.driver import connect_in_memory
 from app.store.store import Store, open_store
-from app.usecases.deliveries import WebhookDispatcher
+from app.usecases.deliveries import DeliveryEngine
 from tests.support.job_worlds import Clock, Watched
 
 # The present, since databases drop what is too old; in milliseconds, as they keep time.
 NOW = datetime.now(UTC).replace(microsecond=250_000)
 RUN_ID = "es9014:2026-09-01"
-DELIVERED, GONE = Outcome(OutcomeKind.DELIVERED, 204), Outcome(OutcomeKind.GONE, 410, "gone")
-FAILED = Outcome(OutcomeKind.FAILED, 503, "out of order")
+DELIVERED, GONE = SendOutcome(OutcomeKind.DELIVERED, 204), SendOutcome(OutcomeKind.GONE, 410, "gone")
+FAILED = SendOutcome(OutcomeKind.FAILED, 503, "out of order")
 BOUNDS = LaneBounds(1, 1, 1, 1, 0)
 
 
-class Receivers(Watched):
+class RecordingReceivers(Watched):
     """Stands in for HTTP: answers DELIVERED, or as `answers` says for a webhook, and keeps what each was sent.
 
     Sends to a webhook in `hanging` end when `may_end`. `during` is called while something is sent.
@@ -35,7 +35,7 @@ class Receivers(Watched):
 
     def __init__(self) -> None:
         super().__init__()
-        self.answers: dict[str, Outcome | Exception] = {}
+        self.answers: dict[str, SendOutcome | Exception] = {}
         self.hanging: set[str] = set()
         self.may_end = asyncio.Event()
         self.during: Callable[[Webhook], Awaitable[object]] | None = None
@@ -48,7 +48,7 @@ class Receivers(Watched):
         """The ids of the events that a webhook was sent."""
         return [sent for receiver, sent in self.sent if receiver == webhook_id]
 
-    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> Outcome:
+    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome:
         name = webhook.webhook_id
         self.sent.append((name, event_id))
         self.bodies.append(body)
@@ -75,28 +75,28 @@ class DispatchWorld:
 
     def __init__(self, *, sends_max: int = 4) -> None:
         self.clock = Clock(NOW)
-        self.database = connect_mock()["test"]
+        self.database = connect_in_memory()["test"]
         self.store: Store = open_store(self.database, self.clock, BOUNDS, jobs_kept_seconds=3_600)
-        self.receivers = Receivers()
+        self.receivers = RecordingReceivers()
         self.dispatcher = self.another(sends_max=sends_max)
 
-    def another(self, *, sends_max: int = 4, **chosen: Any) -> WebhookDispatcher:
+    def another(self, *, sends_max: int = 4, **chosen: Any) -> DeliveryEngine:
         """One more dispatcher over the same store, to the same receivers. Pauses are as short as they can be."""
-        return WebhookDispatcher(self.store, self.receivers, self.clock, sends_max=sends_max, jitter=lambda: 0.0, **chosen)
+        return DeliveryEngine(self.store, self.receivers, self.clock, sends_max=sends_max, jitter=lambda: 0.0, **chosen)
 
     async def webhook(self, webhook_id: str, *event_types: str, is_active: bool = True) -> Webhook:
         """Keeps a webhook."""
         made = make_webhook(webhook_id, f"https://{webhook_id}.example.com/", event_types, "whsec_MQ==", NOW)
         await self.store.webhooks.create(made)
         if not is_active:
-            made = changed(made, NOW, is_active=False)
+            made = with_changes(made, NOW, is_active=False)
             await self.store.webhooks.update(made)
         return made
 
     async def happen(self, *numbers: int, event_type: EventType = EventType.BOOKING_CONFIRMED) -> list[Event]:
         """Keeps events and makes their deliveries."""
         events = [an_event(number, event_type) for number in numbers]
-        await self.database["events"].insert_many([news_document([event]) for event in events])
+        await self.database["events"].insert_many([event_batch_document([event]) for event in events])
         await self.dispatcher.fan_out(events)
         return events
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def events_in(news: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def events_of_batches(news: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The events of these documents, each with what all of its commit have in common."""
     return [event for one in news for event in _events_of(one)]
 

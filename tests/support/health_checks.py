@@ -12,9 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.process.server import Server
-from app.store.cached_run import KeptRun
+from app.store.cached_run import CachedRun
 from app.store.driver import SwapOutcome
-from tests.support.clients import CALL_SECONDS_MAX, Phone, decoded, refusal
+from tests.support.clients import CALL_SECONDS_MAX, ApiClient, decoded, refusal
 from tests.support.world import eventually
 
 LIVENESS = "liveness"
@@ -38,7 +38,7 @@ async def all_health(channel: grpc.aio.Channel) -> set[str]:
     return {await health(channel, name) for name in ("", *SERVICES)}
 
 
-async def under_way(channel: grpc.aio.Channel, calls: Iterable[Callable[[], Awaitable[Any]]]) -> list[asyncio.Task[Any]]:
+async def calls_under_way(channel: grpc.aio.Channel, calls: Iterable[Callable[[], Awaitable[Any]]]) -> list[asyncio.Task[Any]]:
     """Starts the calls and returns once the server is full of them: its `calls_in_flight_max` must be their number."""
     tasks = [asyncio.create_task(_insist(call)) for call in calls]
     await eventually(lambda: _is_full(channel))
@@ -56,7 +56,7 @@ async def _insist(call: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _is_full(channel: grpc.aio.Channel) -> bool:
-    return (await refusal(Phone(channel).booking("ZZZZZZ"))).reason == "TOO_MANY_CALLS"
+    return (await refusal(ApiClient(channel).booking("ZZZZZZ"))).reason == "TOO_MANY_CALLS"
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def slow_commits(server: Server, monkeypatch: pytest.MonkeyPatch) -> Async
     commit_each = server.store.runs.commit_each
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(batch: Sequence[KeptRun]) -> list[SwapOutcome]:
+    async def slow(batch: Sequence[CachedRun]) -> list[SwapOutcome]:
         begun.set()
         await go_on.wait()
         return await commit_each(batch)

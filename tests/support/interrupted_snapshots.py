@@ -12,7 +12,7 @@ from app.store.driver import Database, Document
 from app.store.snapshots import Result, Snapshot, Snapshots
 
 
-class Interrupted(Snapshots):
+class InterruptedSnapshots(Snapshots):
     """Snapshots that call `change` after each read, with the number of reads so far."""
 
     def __init__(self, database: Database, change: Callable[[int], Awaitable[None]]) -> None:

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from app.domain.jobs import Job
 from app.embedded.mongod import EmbeddedMongod
-from app.process.server import present_moment
+from app.process.server import utc_now
 from app.store.driver import Client, Database, connect
 from app.store.jobs import Jobs, make_job_indexes
 
-NOW = present_moment()
+NOW = utc_now()
 LEASE_SECONDS = 30.0
 LEASE = timedelta(seconds=LEASE_SECONDS)
 KEPT_SECONDS = 3600.0
@@ -31,9 +31,9 @@ def ids(found: Sequence[Job]) -> list[str]:
     return [job.job_id for job in found]
 
 
-async def take(jobs: Jobs, now: datetime = NOW, *, owner: str = "worker", limit: int = 100) -> list[Job]:
+async def lease_due(jobs: Jobs, now: datetime = NOW, *, owner: str = "worker", limit: int = 100) -> list[Job]:
     """Takes refunds and captures."""
-    return await jobs.take(["refund", "capture"], now, LEASE_SECONDS, owner, limit)
+    return await jobs.lease_due(["refund", "capture"], now, LEASE_SECONDS, owner, limit)
 
 
 def a_client(mongod: EmbeddedMongod) -> Client:

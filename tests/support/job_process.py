@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from app.domain.jobs import Job
-from app.jobs.worker import Worker, WorkerBounds
-from app.process.server import present_moment
+from app.jobs.worker import JobWorker, JobWorkerBounds
+from app.process.server import utc_now
 from app.store.driver import connect
 from app.store.jobs import Jobs
 
@@ -31,7 +31,7 @@ async def work(uri: str, database_name: str) -> None:
         await asyncio.Event().wait()
         return {}
 
-    Worker(Jobs(database, kept_seconds=3600), {"refund": refund}, present_moment, WorkerBounds(), "process").start()
+    JobWorker(Jobs(database, retention_seconds=3600), {"refund": refund}, utc_now, JobWorkerBounds(), "process").start()
     await asyncio.Event().wait()
 
 

@@ -14,13 +14,13 @@ from itertools import count
 
 from app.domain.jobs import Job, JobState, is_due
 from app.domain.refusals import Reason, Refusal
-from app.jobs.handlers import Handler, Sweep
-from app.jobs.worker import Worker, WorkerBounds
+from app.jobs.handlers import JobHandler, PeriodicTask
+from app.jobs.worker import JobWorker, JobWorkerBounds
 
 WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
 HOUR_SECONDS = 3600.0
 # Nothing happens by polling in most tests, so that they see what wakes a worker.
-BOUNDS = WorkerBounds(batch_max=10, batches_max=2, poll_seconds=HOUR_SECONDS, attempts_max=5, outage_pause_seconds_max=0.01)
+BOUNDS = JobWorkerBounds(batch_max=10, batches_max=2, poll_seconds=HOUR_SECONDS, attempts_max=5, outage_pause_seconds_max=0.01)
 
 
 class Clock:
@@ -91,17 +91,17 @@ class JobsInMemory(Watched):
     def _held(self, job_ids: Sequence[str], lease_owner: str) -> list[Job]:
         return [self.kept[one] for one in job_ids if self.kept[one].lease_owner == lease_owner]
 
-    async def put_missing(self, jobs: Sequence[Job]) -> int:
+    async def insert_if_absent(self, jobs: Sequence[Job]) -> int:
         await self._answer()
         return self._write(job for job in jobs if job.job_id not in self.kept)
 
-    async def hasten(self, job_id: str, due_time: datetime) -> None:
+    async def bring_forward(self, job_id: str, due_time: datetime) -> None:
         await self._answer()
         job = self.kept[job_id]
         if job.lease_until is None and job.due_time > due_time:
             self._write([replace(job, due_time=due_time)])
 
-    async def take(self, kinds: Collection[str], now: datetime, lease_seconds: float, owner: str, limit: int) -> list[Job]:
+    async def lease_due(self, kinds: Collection[str], now: datetime, lease_seconds: float, owner: str, limit: int) -> list[Job]:
         self.takes += 1
         await self._answer()
         due = [job for job in self.kept.values() if job.kind in kinds and is_due(job, now)][:limit]
@@ -120,7 +120,7 @@ class JobsInMemory(Watched):
         held = self._held(job_ids, lease_owner)
         return self._write(replace(job, attempts=job.attempts - 1, lease_owner="", lease_until=None) for job in held)
 
-    async def settle(self, jobs: Sequence[Job], lease_owner: str) -> int:
+    async def record_outcomes(self, jobs: Sequence[Job], lease_owner: str) -> int:
         self.settles += 1
         await self._answer()
         held = {job.job_id for job in self._held([job.job_id for job in jobs], lease_owner)}
@@ -132,7 +132,7 @@ class JobsInMemory(Watched):
         return min(times, default=None)
 
 
-class Desk(Watched):
+class RecordingHandler(Watched):
     """A handler that is watched: which batches it got, and how many at a time. It ends a batch when it `may_end`."""
 
     def __init__(self, *, may_end: bool = True) -> None:
@@ -171,15 +171,15 @@ def a_job(job_id: str, now: datetime, kind: str = "refund") -> Job:
 @asynccontextmanager
 async def working(
     jobs: JobsInMemory,
-    handlers: Mapping[str, Handler],
+    handlers: Mapping[str, JobHandler],
     clock: Callable[[], datetime],
-    bounds: WorkerBounds = BOUNDS,
+    bounds: JobWorkerBounds = BOUNDS,
     *,
-    sweeps: Sequence[Sweep] = (),
+    periodic_tasks: Sequence[PeriodicTask] = (),
     owner: str = "worker",
-) -> AsyncIterator[Worker]:
+) -> AsyncIterator[JobWorker]:
     """A worker that works until the block ends. Pauses after failures are as long as they can be."""
-    worker = Worker(jobs, handlers, clock, bounds, owner, sweeps=sweeps, jitter=lambda: 1.0)
+    worker = JobWorker(jobs, handlers, clock, bounds, owner, periodic_tasks=periodic_tasks, jitter=lambda: 1.0)
     worker.start()
     try:
         yield worker

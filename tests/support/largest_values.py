@@ -13,11 +13,11 @@ from app.domain.jobs import ERROR_LENGTH_MAX, Job, JobState
 from app.domain.money import Money
 from app.domain.payments import (
     ATTEMPTS_KEPT_MAX,
-    Attempt,
     AttemptKind,
     AttemptOutcome,
     Payment,
     PaymentState,
+    ProviderAttempt,
     Refund,
     RefundState,
 )
@@ -107,7 +107,7 @@ def largest_booking() -> BookingView:
 def largest_payment() -> Payment:
     """As many attempts as are kept, for itself and for each refund."""
     amount = Money(FARE.minor * 9, "USD")
-    attempts = (Attempt(AttemptKind.REFUND, "x" * 100, amount, AttemptOutcome.FAILED, "", NOW),) * ATTEMPTS_KEPT_MAX
+    attempts = (ProviderAttempt(AttemptKind.REFUND, "x" * 100, amount, AttemptOutcome.FAILED, "", NOW),) * ATTEMPTS_KEPT_MAX
     refunds = tuple(Refund(f"{number:064}", amount, RefundState.PENDING, NOW, attempts=attempts) for number in range(REFUNDS))
     return Payment("x" * 100, "stripe", amount, "", PaymentState.CAPTURED, NOW, NOW, "", amount.minor, attempts, refunds)
 

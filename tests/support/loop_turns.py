@@ -1,4 +1,4 @@
-"""Measuring how long the event loop is taken at a time.
+"""ProcessMetrics how long the event loop is taken at a time.
 
 Belongs here: the processor time of each turn of the loop. Not here: what makes it long.
 """

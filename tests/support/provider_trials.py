@@ -20,7 +20,7 @@ from app.payments import ledger
 from app.payments.ledger import LedgerProvider
 from app.payments.provider import Provider
 from app.payments.stripe import StripeProvider
-from app.store.driver import Database, connect, connect_mock
+from app.store.driver import Database, connect, connect_in_memory
 from app.store.ledger import Ledger
 from tests.support.stripe_server import API_KEY, DECLINED, LOST, PAYS, StripeServer, stripe_server
 
@@ -34,7 +34,7 @@ class MoneyMoved:
     given_back: int = 0
 
 
-class Trial(Protocol):
+class ProviderTrial(Protocol):
     """A provider, tokens for it, and what it has recorded."""
 
     provider: Provider
@@ -116,7 +116,7 @@ async def ledger_trial(mongod: Callable[[], EmbeddedMongod] | None) -> AsyncIter
     client = (
         connect(mongod().uri, operation_seconds_max=10.0, selection_seconds_max=5.0, connections_max=20)
         if mongod
-        else connect_mock()
+        else connect_in_memory()
     )
     name = f"test_{uuid.uuid4().hex[:16]}"
     trial = LedgerTrial(client[name])

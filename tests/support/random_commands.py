@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, IfFull, UpdateBooking
 from app.domain.refusals import Refusal
-from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.decisions import decide, expire_due
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     ASHFORD,
@@ -56,7 +56,7 @@ def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command]:
 def decide_some(run: TrainRun, chance: random.Random, count: int, now: datetime = NOW) -> int:
     """Does what is due and decides a batch, as the lane does; gives how many were refused."""
     commands, refusals = random_commands(run, chance), 0
-    tidy(run, now)
+    expire_due(run, now)
     for _ in range(count):
         try:
             decide(run, next(commands), now, {})

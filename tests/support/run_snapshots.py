@@ -33,15 +33,15 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "freed_sequence": run.freed_sequence,
         "sections": [section_snapshot(section) for section in run.sections],
         "bookings": dict(run.bookings),
-        "travellers": dict(run.travellers.references),
-        "booked": dict(run.travellers.booked),
+        "travellers": dict(run.passenger_index.references),
+        "booked": dict(run.passenger_index.passenger_counts),
         "holds": dict(run.holds),
         "ended_holds": dict(run.ended_holds),
         "waiting": dict(sorted(run.waiting.items())),
         "waiting_number": run.waiting_number,
-        "line": {wish: tuple(numbers) for wish, numbers in run.line.numbers.items()},
-        "waiting_users": dict(run._waiting_users),
-        "passing": set(run._passing),
+        "line": {demand: tuple(numbers) for demand, numbers in run.waitlist_index.numbers.items()},
+        "waiting_users": dict(run._waitlisted_per_user),
+        "passing": set(run._evictable),
     }
 
 
@@ -51,7 +51,7 @@ def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> 
 
     The list holds the refusal afterwards.
     """
-    before = None if run is None else (snapshot(run), repr(run.journal))
+    before = None if run is None else (snapshot(run), repr(run.change_set))
     caught: list[Refusal] = []
     with pytest.raises(Refusal) as raised:
         yield caught
@@ -61,7 +61,7 @@ def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> 
         assert isinstance(raised.value, InvalidField)
         assert raised.value.field == field
     if run is not None:
-        assert (snapshot(run), repr(run.journal)) == before, "the refused command left traces"
+        assert (snapshot(run), repr(run.change_set)) == before, "the refused command left traces"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from app.domain.money import Money
 from app.payments.provider import PaymentError
 
 
-class Scripted:
+class ScriptedProvider:
     """A provider that answers as it is told, in turn; None is an answer that never comes."""
 
     name = "scripted"
@@ -26,7 +26,7 @@ class Scripted:
         self.was_asked = asyncio.Event()
         self.is_closed = False
 
-    def is_certain(self, token: str) -> bool:
+    def can_defer(self, token: str) -> bool:
         return False
 
     async def _answer(self, *asked: str) -> str:

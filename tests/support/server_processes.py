@@ -20,7 +20,7 @@ from typing import TypeVar
 import grpc
 import psutil
 
-from tests.support.clients import Phone, Run
+from tests.support.clients import ApiClient, Run
 from tests.support.health_checks import health
 from tests.support.world import FIRST_DAY, TRAVEL_DATE, a_train, eventually, on_day
 
@@ -91,12 +91,12 @@ class SeatlineProcess:
         """Where it shows its metrics, which it says before anything else."""
 
         async def says() -> bool:
-            return _METRICS.search(self.said()) is not None
+            return _METRICS.search(self.output()) is not None
 
         await eventually(says)
-        return int(_METRICS.findall(self.said())[0])
+        return int(_METRICS.findall(self.output())[0])
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What it has written so far; fails where it has ended."""
         text = self.log.read_text(errors="replace")
         assert self.process.poll() is None, text
@@ -116,7 +116,7 @@ class ServerProcess(SeatlineProcess):
             assert await health(channel) == "SERVING"
         self.ready_seconds = time.monotonic() - self.begin
 
-    def kept_waiting_seconds(self) -> float:
+    def cpu_wait_seconds(self) -> float:
         """How long its main thread has waited for a processor so far, as others use this machine, too."""
         schedule = Path(f"/proc/{self.process.pid}/schedstat").read_text(encoding="ascii").split()
         return int(schedule[1]) / 1e9
@@ -131,7 +131,7 @@ class ServerProcess(SeatlineProcess):
         return next(child for child in family if child.name() == "mongod")
 
     async def _finds_port(self) -> bool:
-        found = _SERVING.search(self.said())
+        found = _SERVING.search(self.output())
         self.port = int(found[1]) if found else 0
         return found is not None
 
@@ -145,7 +145,7 @@ class WorkerProcess(SeatlineProcess):
         await eventually(self._works)
 
     async def _works(self) -> bool:
-        return "working" in self.said()
+        return "working" in self.output()
 
 
 @asynccontextmanager
@@ -192,6 +192,6 @@ async def a_run(channel: grpc.aio.Channel, layout: str) -> Run:
 
 async def some_runs(channel: grpc.aio.Channel, layout: str, days: int) -> list[Run]:
     """So many runs of a new train, day after day, on the server behind the channel."""
-    desk = Phone(channel, "desk", roles="operator")
+    desk = ApiClient(channel, "desk", roles="operator")
     train = await desk.create_train(a_train(layout))
     return list((await desk.schedule(train.train_id, TRAVEL_DATE, on_day(FIRST_DAY + days - 1))).train_runs)

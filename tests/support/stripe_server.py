@@ -68,7 +68,7 @@ ZEROS_AT_THE_END = {"isk": 100, "ugx": 100, **dict.fromkeys(("bhd", "jod", "kwd"
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class InjectedFault:
     """What happens to one request instead of an answer.
 
     `instead` is answered without anything being done or saved. `is_done` does what was asked, and then `saved` is answered and
@@ -81,20 +81,20 @@ class Trouble:
     drops: bool = False
 
 
-def limited(retry_after: str = "") -> Trouble:
+def limited(retry_after: str = "") -> InjectedFault:
     """Too many requests."""
     body = {"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests"}}
-    return Trouble(instead=Answer(429, body, {"Retry-After": retry_after} if retry_after else {}))
+    return InjectedFault(instead=Answer(429, body, {"Retry-After": retry_after} if retry_after else {}))
 
 
-def broken(*, is_done: bool) -> Trouble:
+def broken(*, is_done: bool) -> InjectedFault:
     """An error of the server's, which the key remembers."""
     body = {"error": {"type": "api_error", "message": "An unknown error occurred"}}
-    return Trouble(is_done=is_done, saved=Answer(500, body))
+    return InjectedFault(is_done=is_done, saved=Answer(500, body))
 
 
-LOST = Trouble(is_done=True, drops=True)
-SILENT = Trouble(is_done=True)
+LOST = InjectedFault(is_done=True, drops=True)
+SILENT = InjectedFault(is_done=True)
 
 
 class StripeServer:
@@ -106,7 +106,7 @@ class StripeServer:
     def __init__(self) -> None:
         self.intents: dict[str, Json] = {}
         self.refunds: dict[str, Json] = {}
-        self.troubles: deque[Trouble] = deque()
+        self.troubles: deque[InjectedFault] = deque()
         self.refund_statuses: deque[str] = deque()
         self.complaints: list[str] = []
         self.keys: list[str] = []
@@ -168,7 +168,7 @@ class StripeServer:
             return fault.answer
 
     async def _answer_once(self, path: str, key: str, form: Form) -> Answer | None:
-        trouble = self.troubles.popleft() if self.troubles else Trouble(is_done=True)
+        trouble = self.troubles.popleft() if self.troubles else InjectedFault(is_done=True)
         if trouble.instead is not None:
             return trouble.instead
         if not key:

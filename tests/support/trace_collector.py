@@ -56,7 +56,7 @@ class Collector(TraceServiceServicer):
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
+def running_collector() -> Iterator[Collector]:
     """A collector on a free port, until the block ends."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))

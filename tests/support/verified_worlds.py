@@ -17,7 +17,7 @@ from app.domain.payments import PaymentState
 from app.pb.seatline.v1 import booking_pb2
 from app.store.driver import Database
 from app.usecases.verification.report import Report, Scope
-from app.usecases.verification.runs import Verifying, sources_of
+from app.usecases.verification.runs import Verification, audit_sources
 from tests.support.clients import ASHFORD, LONDON, PARIS, Run, booking_request
 from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually
 
@@ -32,9 +32,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def verify(database: Database, *, patience_seconds: float = 0.0, scope: Scope | None = None) -> Report:
+async def verify(database: Database, *, tolerance_seconds: float = 0.0, scope: Scope | None = None) -> Report:
     """The report on a database as it is."""
-    return await Verifying(sources_of(database, now), timedelta(seconds=patience_seconds), scope).verify()
+    return await Verification(audit_sources(database, now), timedelta(seconds=tolerance_seconds), scope).verify()
 
 
 async def hold(world: World, run: Run, who: str) -> booking_pb2.Hold:
@@ -48,7 +48,7 @@ async def hold(world: World, run: Run, who: str) -> booking_pb2.Hold:
         section="A",
         seat_count=1,
     )
-    return await world.phone(who).bookings.HoldSeats(request, metadata=(("x-seatline-user", f"{who}@example.com"),))
+    return await world.api_client(who).bookings.HoldSeats(request, metadata=(("x-seatline-user", f"{who}@example.com"),))
 
 
 async def fill(world: World) -> None:
@@ -58,27 +58,27 @@ async def fill(world: World) -> None:
     Cem's, and Dan waits for it. Ann cancelled, and so did Una before her money failed to come. Pat paid late on the second.
     """
     run, other = await world.runs("A6 B1", TRAVEL_DATE, NEXT_DATE)
-    ann, una = world.phone("ann"), world.phone("una")
+    ann, una = world.api_client("ann"), world.api_client("una")
     cancelled = await ann.book(run, section="A")
-    await world.phone("bob").book(run, "bob", "bea", section="A")
+    await world.api_client("bob").book(run, "bob", "bea", section="A")
     unpaid = await una.send(booking_request(run, "una", section="A", payment_token=NEVER_PAYS))
     await una.cancel(unpaid.reference)
     await ann.cancel(cancelled.reference)
-    await world.phone("fay").book(run, section="A", seats=[6])
-    await world.phone("gus").book(run, section="A", seats=[1], destination=ASHFORD)
-    await world.phone("cem").book(run, section="B")
-    await world.phone("dan").send(booking_request(run, "dan", section="B", if_full=WAIT))
+    await world.api_client("fay").book(run, section="A", seats=[6])
+    await world.api_client("gus").book(run, section="A", seats=[1], destination=ASHFORD)
+    await world.api_client("cem").book(run, section="B")
+    await world.api_client("dan").send(booking_request(run, "dan", section="B", if_full=WAIT))
     held = await hold(world, run, "kim")
-    await world.phone("kim").send(booking_request(run, "kim", hold_id=held.hold_id))
+    await world.api_client("kim").send(booking_request(run, "kim", hold_id=held.hold_id))
     await hold(world, run, "hal")
     request = booking_request(other, "pat", section="A", payment_token=PAYS_LATE)
     with suppress(grpc.aio.AioRpcError):  # it is not answered the first time
-        await world.phone("pat").send(request)
-    await world.phone("pat").send(request)
-    world.server.start_work()
+        await world.api_client("pat").send(request)
+    await world.api_client("pat").send(request)
+    world.server.start_worker()
     await eventually(lambda: _is_done(world))
     for run_id in (FIRST, SECOND):
-        await world.server.store.runs.settle_left(run_id)
+        await world.server.store.runs.archive_leftovers(run_id)
 
 
 async def _is_done(world: World) -> bool:

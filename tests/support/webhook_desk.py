@@ -14,17 +14,17 @@ from google.protobuf import field_mask_pb2
 
 from app.domain.events import Event, EventType, event_id, sequence_of
 from app.pb.seatline.v1 import webhook_pb2
-from app.process.server import present_moment
-from app.store.documents import news_document
+from app.process.server import utc_now
+from app.store.documents import event_batch_document
 from app.store.driver import Database
-from tests.support.clients import Phone
+from tests.support.clients import ApiClient
 from tests.support.world import World
 
 URL = "https://hooks.example.com/seatline?tenant=7"
 RUN_ID = "es9014:2026-09-01"
 
 
-class WebhookDesk(Phone):
+class WebhookClient(ApiClient):
     """What operators do with webhooks. Anybody can ask for it all the same."""
 
     async def create(self, url: str = URL, *event_types: str, request_id: str = "", **asked: Any) -> webhook_pb2.Webhook:
@@ -68,18 +68,18 @@ class WebhookDesk(Phone):
         return list((await self.deliveries_page(webhook_id)).deliveries)
 
 
-def the_desk(world: World) -> WebhookDesk:
+def webhook_client(world: World) -> WebhookClient:
     """The operator's."""
-    return WebhookDesk(world.channel, "desk", roles="operator")
+    return WebhookClient(world.channel, "desk", roles="operator")
 
 
 def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED, time: datetime | None = None) -> Event:
     """Something that happens in half a minute, after whatever webhook the test makes, or then. `number` is its commit's."""
-    moment = time or present_moment() + timedelta(seconds=30)
+    moment = time or utc_now() + timedelta(seconds=30)
     key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
     return Event(key, event_type, RUN_ID, sequence, moment, "7QK2MZ", {"reference": "7QK2MZ"})
 
 
 async def keep(database: Database, *events: Event) -> None:
     """Writes events where they are looked for."""
-    await database["events"].insert_many([news_document([event]) for event in events])
+    await database["events"].insert_many([event_batch_document([event]) for event in events])

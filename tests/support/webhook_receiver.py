@@ -72,7 +72,7 @@ def never_ending(head: bytes, drop: bytes = b"") -> Answer:
 
 
 @asynccontextmanager
-async def receiving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def running_receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A server until the block ends; connections still open are closed then."""
     receiver = Receiver()
     talks: set[asyncio.Task[None]] = set()

@@ -22,8 +22,8 @@ from app.config import Settings
 from app.pb.seatline.v1 import operator_pb2
 from app.process.server import Server
 from app.store.driver import Client, Database
-from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Phone, Run
-from tests.support.event_batches import events_in
+from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, ApiClient, Run
+from tests.support.event_batches import events_of_batches
 
 WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
 POLL_SECONDS = 0.02
@@ -96,15 +96,15 @@ class World:
     def __init__(self, server: Server, channel: grpc.aio.Channel) -> None:
         self.server = server
         self.channel = channel
-        self.desk = Phone(channel, "desk", roles="operator")
+        self.desk = ApiClient(channel, "desk", roles="operator")
 
     @property
     def database(self) -> Database:
         return self.server.database
 
-    def phone(self, name: str = "", roles: str = "") -> Phone:
+    def api_client(self, name: str = "", roles: str = "") -> ApiClient:
         """The phone of somebody; of nobody in particular without a name."""
-        return Phone(self.channel, name, roles)
+        return ApiClient(self.channel, name, roles)
 
     async def run(self, layout: str = "A4 B4", *, date: str = TRAVEL_DATE, **train: Any) -> Run:
         """A run of a new train on a date."""
@@ -125,9 +125,9 @@ class World:
     async def events(self, run: Run) -> list[dict[str, Any]]:
         """The events of a run that have been told, in their order."""
         found = self.database["events"].find({"run_id": f"{run.train_id}:{run.travel_date}"}).sort("version", 1)
-        return events_in(await found.to_list(10_000))
+        return events_of_batches(await found.to_list(10_000))
 
-    async def kept_run(self, run: Run) -> dict[str, Any]:
+    async def run_document(self, run: Run) -> dict[str, Any]:
         """The run's document in the database."""
         found = await self.database["train_runs"].find_one({"_id": f"{run.train_id}:{run.travel_date}"})
         assert found is not None
@@ -144,7 +144,7 @@ def settings_for(uri: str = "", database: str = "", **chosen: Any) -> Settings:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, client: Client | None = None) -> AsyncIterator[World]:
+async def running_server(settings: Settings, client: Client | None = None) -> AsyncIterator[World]:
     """A server with these settings until the block ends; what it kept stays in the database."""
     server = await Server.start(settings, client)
     try:
@@ -171,7 +171,7 @@ async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[Any]:
     return list(found)
 
 
-async def let_it_close(clock: Clock, world: World, run: Run) -> None:
+async def let_waitlist_close(clock: Clock, world: World, run: Run) -> None:
     """Puts the clock forward to a second after the run's line has closed."""
-    closes = (await world.phone().run_of(run)).waitlist_close_time.ToDatetime(UTC)
+    closes = (await world.api_client().run_of(run)).waitlist_close_time.ToDatetime(UTC)
     clock.ahead = closes - datetime.now(UTC) + timedelta(seconds=1)

@@ -15,11 +15,11 @@ from app.cli.failures import CallError, printable
 from app.cli.render.bookings import booking_page, hold_page, quote_page, receipt_page
 from app.cli.render.screen import print_json, print_page, print_text
 from app.cli.render.station_clocks import StationClocks
-from app.cli.render.text import instant_text, money_text, zone_named
+from app.cli.render.text import instant_text, money_text, zone_by_name
 from app.pb.seatline.v1 import booking_pb2, train_pb2
 
 # A person waits for few trains at a time; past this many the place is left out rather than asked for one by one.
-PLACES_ASKED_MAX = 20
+POSITIONS_REQUESTED_MAX = 20
 
 
 def show_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
@@ -52,7 +52,7 @@ def _closing_text(calls: Calls, booking: booking_pb2.Booking) -> str:
         return ""
     if not run.stops or not run.HasField("waitlist_close_time"):
         return ""
-    return f" ({instant_text(run.waitlist_close_time, zone_named(run.stops[0].time_zone))})"
+    return f" ({instant_text(run.waitlist_close_time, zone_by_name(run.stops[0].time_zone))})"
 
 
 def show_receipt(calls: Calls, receipt: booking_pb2.Receipt) -> None:
@@ -60,7 +60,7 @@ def show_receipt(calls: Calls, receipt: booking_pb2.Receipt) -> None:
     if calls.options.as_json:
         print_json(receipt)
         return
-    place = waiting_places(calls, [receipt]).get(receipt.reference, 0)
+    place = waitlist_positions(calls, [receipt]).get(receipt.reference, 0)
     print_page(receipt_page(receipt, StationClocks(calls), place))
 
 
@@ -91,11 +91,11 @@ def show_hold(calls: Calls, hold: booking_pb2.Hold, origin: str, destination: st
     print_text(printable(f"To give back:  seatline release {name}"))
 
 
-def waiting_places(calls: Calls, receipts: Iterable[booking_pb2.Receipt]) -> dict[str, int]:
+def waitlist_positions(calls: Calls, receipts: Iterable[booking_pb2.Receipt]) -> dict[str, int]:
     """The place in the line, by reference, of those that wait: a receipt does not tell it. Raises nothing."""
     waiting = [one.reference for one in receipts if one.state == booking_pb2.BOOKING_STATE_WAITLISTED]
     places: dict[str, int] = {}
-    for reference in waiting[:PLACES_ASKED_MAX]:
+    for reference in waiting[:POSITIONS_REQUESTED_MAX]:
         try:
             booking = calls.call(calls.bookings.GetBooking, booking_pb2.GetBookingRequest(reference=reference))
         except CallError:

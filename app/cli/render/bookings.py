@@ -14,15 +14,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.arguments import spelling
+from app.cli.arguments import comparison_key
 from app.cli.failures import printable
-from app.cli.render.screen import arrow, columns
+from app.cli.render.screen import arrow, empty_table
 from app.cli.render.station_clocks import StationClocks
 from app.cli.render.text import (
-    clock_text,
     date_text,
     instant_text,
-    moment_text,
+    instant_text_with_seconds,
+    local_time_text,
     money_text,
     payment_text,
     person_name,
@@ -33,9 +33,9 @@ from app.cli.render.text import (
     run_state_text,
     seat_text,
     seats_text,
-    standing_text,
-    waiting_terms_text,
-    zone_named,
+    state_and_position_text,
+    waitlist_terms_text,
+    zone_by_name,
 )
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
 
@@ -53,11 +53,11 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks, waiting_pl
     """A receipt: journey, people and seats, price paid, refunds. `waiting_place` is that in the line, if it waits."""
     number = printable(receipt.train_number)
     train = f"{number} ({printable(receipt.train_id)})" if number else printable(receipt.train_id)
-    grid = _journey_grid(receipt, train, clocks, standing_text(receipt.state, waiting_place))
-    _add_people(grid, _seat_heading(receipt), receipt.passengers)
+    grid = _journey_grid(receipt, train, clocks, state_and_position_text(receipt.state, waiting_place))
+    _add_passengers(grid, _seat_heading(receipt), receipt.passengers)
     grid.add_row("", "")
     grid.add_row("Price paid", Text(money_text(receipt.price_paid), style="bold"))
-    _add_money(grid, receipt)
+    _add_payment(grid, receipt)
     grid.add_row("Booked by", person_text(receipt.user))
     grid.add_row("Issued", instant_text(receipt.issue_time))
     return _page(f"Receipt {printable(receipt.reference)}", grid)
@@ -65,16 +65,16 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: StationClocks, waiting_pl
 
 def booking_page(booking: booking_pb2.Booking, clocks: StationClocks) -> Panel:
     """A booking as it is now: journey, people and seats, who gave seats back, price, refunds."""
-    standing = standing_text(booking.state, booking.waitlist_position)
+    standing = state_and_position_text(booking.state, booking.waitlist_position)
     grid = _journey_grid(booking, printable(booking.train_id), clocks, standing)
-    _add_people(grid, _seat_heading(booking), booking.passengers)
-    _add_people(grid, "Given back", booking.cancelled_passengers)
+    _add_passengers(grid, _seat_heading(booking), booking.passengers)
+    _add_passengers(grid, "Given back", booking.cancelled_passengers)
     if len(booking.passengers) > 1 and all(person.seat.number for person in booking.passengers):
         grid.add_row("Together", "yes" if booking.seats_together else "no, the seats are apart")
     if booking.HasField("user"):  # who has left a booking is told of nothing but what was its own
         grid.add_row("", "")
         grid.add_row("Price", Text(money_text(booking.price), style="bold"))
-        _add_money(grid, booking)
+        _add_payment(grid, booking)
         grid.add_row("Booked by", person_text(booking.user))
     return _page(f"Booking {printable(booking.reference)}", grid)
 
@@ -83,17 +83,17 @@ def quote_page(answer: booking_pb2.CancelBookingResponse, clocks: StationClocks)
     """What a cancellation would leave and give back: every row that is not so yet says that it would be."""
     then, now = answer.booking, answer.current_booking
     was_cancelled = then.state == now.state == booking_pb2.BOOKING_STATE_CANCELLED
-    change = standing_text(then.state, then.waitlist_position)
+    change = state_and_position_text(then.state, then.waitlist_position)
     if answer.HasField("current_booking"):  # servers of before do not send it
-        current = standing_text(now.state, now.waitlist_position)
+        current = state_and_position_text(now.state, now.waitlist_position)
         change = f"{current} already" if was_cancelled else f"{current} now, would be {change}"
     grid = _journey_grid(then, printable(then.train_id), clocks, change)
     all_leave = then.state == booking_pb2.BOOKING_STATE_CANCELLED
     if not was_cancelled:
         had_left = len(now.cancelled_passengers) if then.HasField("user") else 0  # who leaves is told of its own alone
         leaving = (then.HasField("user") and all_leave and then.passengers) or then.cancelled_passengers[had_left:]
-        _add_people(grid, "Would leave", leaving)
-    _add_people(grid, "Would stay", () if all_leave else then.passengers)
+        _add_passengers(grid, "Would leave", leaving)
+    _add_passengers(grid, "Would stay", () if all_leave else then.passengers)
     grid.add_row("", "")
     grid.add_row("Would get back", Text(money_text(answer.refund), style="bold"))
     return _page(f"Quote, nothing was changed: booking {printable(then.reference)}", grid)
@@ -107,11 +107,11 @@ def hold_page(hold: booking_pb2.Hold, origin: str, destination: str, zone: datet
     grid.add_row("To", printable(destination))
     heading = "Seat"
     for seat in hold.seats:
-        grid.add_row(heading, _place_text(seat))
+        grid.add_row(heading, _seat_and_coach_text(seat))
         heading = ""
     grid.add_row("", "")
     grid.add_row("Price", Text(money_text(hold.price), style="bold"))
-    grid.add_row("Kept until", Text(moment_text(hold.expire_time, zone), style="bold"))
+    grid.add_row("Kept until", Text(instant_text_with_seconds(hold.expire_time, zone), style="bold"))
     return _page(f"Hold {printable(hold.hold_id)}", grid)
 
 
@@ -142,19 +142,19 @@ def _seat_heading(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
     return _SEAT_HEADINGS.get(journey.state, "Seat")
 
 
-def _add_people(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger]) -> None:
+def _add_passengers(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger]) -> None:
     for person in people:
         number = f"{person.number}. " if person.number else ""  # servers of before send none
-        place = f"{_place_text(person.seat)}: " if person.seat.number else ""  # who waits has none
+        place = f"{_seat_and_coach_text(person.seat)}: " if person.seat.number else ""  # who waits has none
         grid.add_row(heading, f"{number}{place}{person_text(person)}")
         heading = ""
 
 
-def _place_text(seat: seat_pb2.Seat) -> str:
+def _seat_and_coach_text(seat: seat_pb2.Seat) -> str:
     return seat_text(seat) + (f", coach {printable(seat.coach)}" if seat.coach else "")
 
 
-def _add_money(grid: Table, journey: booking_pb2.Receipt | booking_pb2.Booking) -> None:
+def _add_payment(grid: Table, journey: booking_pb2.Receipt | booking_pb2.Booking) -> None:
     """How it was paid, where that is told, and what is given back."""
     if journey.HasField("payment"):
         grid.add_row("Payment", payment_text(journey.payment))
@@ -165,17 +165,17 @@ def _add_money(grid: Table, journey: booking_pb2.Receipt | booking_pb2.Booking) 
 
 
 def receipts_table(
-    receipts: Sequence[booking_pb2.Receipt], waiting_places: dict[str, int], clocks: StationClocks, console: Console
+    receipts: Sequence[booking_pb2.Receipt], waitlist_positions: dict[str, int], clocks: StationClocks, console: Console
 ) -> Table:
-    """One row for each receipt; `waiting_places` are those in the line, by reference, as far as they are known."""
-    table = columns("Reference", "Journey", "Seats", "Paid")
+    """One row for each receipt; `waitlist_positions` are those in the line, by reference, as far as they are known."""
+    table = empty_table("Reference", "Journey", "Seats", "Paid")
     for receipt in receipts:
         leaves = instant_text(receipt.depart_time, clocks.zone(receipt.train_id, receipt.travel_date, receipt.origin))
         journey = f"{printable(receipt.origin)} {arrow(console)} {printable(receipt.destination)}"
         train = printable(receipt.train_number or receipt.train_id)
         paid = (
             payment_text(receipt.payment) if receipt.HasField("payment") else money_text(receipt.price_paid),
-            standing_text(receipt.state, waiting_places.get(receipt.reference, 0)),
+            state_and_position_text(receipt.state, waitlist_positions.get(receipt.reference, 0)),
             refunds_text(receipt.refunds),
         )
         table.add_row(
@@ -189,37 +189,39 @@ def receipts_table(
 
 def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str) -> Table:
     """One row for each run, with the journey from `origin` to `destination` (names or codes; empty: the whole way)."""
-    table = columns("Date and train", "Journey", "Free seats", "Fare")
+    table = empty_table("Date and train", "Journey", "Free seats", "Fare")
     for run in runs:
         if not run.stops:
             continue
-        first, last = _stop_called(run, origin) or run.stops[0], _stop_called(run, destination) or run.stops[-1]
-        leaves = clock_text(first.depart_time, zone_named(first.time_zone), run.travel_date)
-        arrives = clock_text(last.arrive_time, zone_named(last.time_zone), run.travel_date)
+        first, last = _find_stop(run, origin) or run.stops[0], _find_stop(run, destination) or run.stops[-1]
+        leaves = local_time_text(first.depart_time, zone_by_name(first.time_zone), run.travel_date)
+        arrives = local_time_text(last.arrive_time, zone_by_name(last.time_zone), run.travel_date)
         fares = dict.fromkeys(money_text(section.fare) for section in run.sections)
         table.add_row(
             f"{date_text(run.travel_date)}\n{printable(run.train_id)} ({printable(run.number)})",
             f"{leaves} {printable(first.name)}\n{arrives} {printable(last.name)}",
-            "\n".join(_left_text(part) for part in run.sections),
+            "\n".join(_free_seats_text(part) for part in run.sections),
             "\n".join([*fares, run_state_text(run.state)]),
         )
     return table
 
 
-def _left_text(part: train_pb2.SectionAvailability) -> str:
+def _free_seats_text(part: train_pb2.SectionAvailability) -> str:
     waiting = f", {part.waiting_count:,} wait{'s' if part.waiting_count == 1 else ''}" if part.waiting_count else ""
     return f"{printable(part.section)} {part.free_seat_count}/{part.seat_count}{waiting}"
 
 
-def _stop_called(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | None:
+def _find_stop(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | None:
     """The stop with that name or code, as the contract compares them: in any case."""
-    wanted = spelling(called)
-    return next((stop for stop in run.stops if wanted and wanted in (spelling(stop.name), spelling(stop.code))), None)
+    wanted = comparison_key(called)
+    return next(
+        (stop for stop in run.stops if wanted and wanted in (comparison_key(stop.name), comparison_key(stop.code))), None
+    )
 
 
 def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Table:
     """One row for each train."""
-    table = columns("Train", "Way", "Sections")
+    table = empty_table("Train", "Way", "Sections")
     for train in trains:
         ends = [printable(stop.name) for stop in (*train.stops[:1], *train.stops[-1:])]
         seats = {section.name: 0 for section in train.sections}
@@ -230,7 +232,7 @@ def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Tabl
         refunds = f"refunds {terms}" if terms else ""
         table.add_row(
             f"{printable(train.train_id)}\n{printable(train.number)}",
-            "\n".join(line for line in (f" {arrow(console)} ".join(ends), size, refunds, waiting_terms_text(train)) if line),
+            "\n".join(line for line in (f" {arrow(console)} ".join(ends), size, refunds, waitlist_terms_text(train)) if line),
             "\n".join(f"{printable(name)}: {count} seats, {fares.get(name, '')}" for name, count in seats.items()),
         )
     return table
@@ -238,7 +240,7 @@ def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Tabl
 
 def section_table(rows: Iterable[operator_pb2.SectionBooking], console: Console) -> Table:
     """One row for each passenger of a section."""
-    table = columns("Seat", "Coach", "Passenger", "Journey", "Reference")
+    table = empty_table("Seat", "Coach", "Passenger", "Journey", "Reference")
     for row in rows:
         booker = "" if row.user.email == row.passenger.email else f"\nby {printable(row.user.email)}"
         table.add_row(

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from app.cli.failures import printable
-from app.cli.render.screen import columns
-from app.cli.render.text import moment_text
+from app.cli.render.screen import empty_table
+from app.cli.render.text import instant_text_with_seconds
 from app.pb.seatline.v1 import job_pb2
 
 
 def jobs_table(jobs: Iterable[job_pb2.Job]) -> Table:
     """One row for each job, with what went wrong the last time."""
-    table = columns("Job", "Kind", "When", "Attempts", "Last error")
+    table = empty_table("Job", "Kind", "When", "Attempts", "Last error")
     for job in jobs:
         table.add_row(
             printable(job.job_id), printable(job.kind), _when_text(job), f"{job.attempt_count:,}", printable(job.last_error)
@@ -27,4 +27,8 @@ def jobs_table(jobs: Iterable[job_pb2.Job]) -> Table:
 
 def _when_text(job: job_pb2.Job) -> str:
     """When it was done, or else when it is or was due."""
-    return f"done {moment_text(job.done_time)}" if job.HasField("done_time") else f"due {moment_text(job.due_time)}"
+    return (
+        f"done {instant_text_with_seconds(job.done_time)}"
+        if job.HasField("done_time")
+        else f"due {instant_text_with_seconds(job.due_time)}"
+    )

@@ -48,7 +48,7 @@ def arrow(console: Console) -> str:
     return "→" if is_unicode(console) else "->"
 
 
-def columns(*headings: str) -> Table:
+def empty_table(*headings: str) -> Table:
     """An empty table with these headings, narrow enough for 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
     for heading in headings:

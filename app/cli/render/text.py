@@ -48,7 +48,7 @@ def money_sum(amounts: Iterable[Money]) -> Money:
     return Money(currency_code=currency, units=sign * units, nanos=sign * nanos)
 
 
-def zone_named(name: str) -> datetime.tzinfo:
+def zone_by_name(name: str) -> datetime.tzinfo:
     """The IANA zone `name`, or UTC where it is not known here."""
     try:
         return ZoneInfo(name)
@@ -61,12 +61,12 @@ def instant_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> st
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M %Z")
 
 
-def moment_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
+def instant_text_with_seconds(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
     """Such as "Fri 12 Dec 2025 10:24:37 GMT", for what is over within minutes."""
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M:%S %Z")
 
 
-def clock_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str) -> str:
+def local_time_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str) -> str:
     """Such as "10:24 GMT", with the days after `travel_date` on that clock: "00:40 CET +1"."""
     local = _local(instant, zone)
     try:
@@ -93,7 +93,7 @@ def booking_state_text(state: int) -> str:
     return _enum_text(booking_pb2.BookingState, "BOOKING_STATE_", state)
 
 
-def standing_text(state: int, waitlist_position: int) -> str:
+def state_and_position_text(state: int, waitlist_position: int) -> str:
     """The state of a booking, and where it waits: "waitlisted, place 2 in the line"."""
     if state != booking_pb2.BOOKING_STATE_WAITLISTED or not waitlist_position:
         return booking_state_text(state)
@@ -166,12 +166,12 @@ def refund_terms_text(tiers: Iterable[operator_pb2.RefundTier]) -> str:
     )
 
 
-def waiting_terms_text(train: operator_pb2.Train) -> str:
+def waitlist_terms_text(train: operator_pb2.Train) -> str:
     """Such as "500 may wait, until 4 h before departure"; what the train does not state is left out."""
     said = [f"{train.waitlist_max:,} may wait"] if train.HasField("waitlist_max") else []
     if train.HasField("waitlist_closes_before"):
         minutes = train.waitlist_closes_before.seconds // 60
-        said.append(f"until {f'{span_text(minutes)} before ' if minutes else ''}departure")
+        said.append(f"until {f'{duration_text(minutes)} before ' if minutes else ''}departure")
     return ", ".join(said)
 
 
@@ -180,7 +180,7 @@ def hold_terms_text(train: operator_pb2.Train) -> str:
     return f"{train.hold_percent_max} % of the seats at a time" if train.HasField("hold_percent_max") else ""
 
 
-def span_text(minutes_total: int) -> str:
+def duration_text(minutes_total: int) -> str:
     """Such as "4 h", "1 h 30 min" or "45 min"."""
     hours, minutes = divmod(minutes_total, _MINUTES_PER_HOUR)
     parts = [f"{hours:,} h"] if hours else []

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from app.cli.failures import printable
 from app.cli.render.bookings import PAGE_WIDTH_COLUMNS
-from app.cli.render.screen import columns
+from app.cli.render.screen import empty_table
 from app.cli.render.text import delivery_state_text, instant_text, webhook_state_text
 from app.pb.seatline.v1 import webhook_pb2
 
@@ -38,7 +38,7 @@ def webhook_page(webhook: webhook_pb2.Webhook) -> Panel:
 
 def webhooks_table(webhooks: Iterable[webhook_pb2.Webhook]) -> Table:
     """One row for each webhook."""
-    table = columns("Webhook", "Address", "Told of", "State")
+    table = empty_table("Webhook", "Address", "Told of", "State")
     for webhook in webhooks:
         table.add_row(
             printable(webhook.webhook_id), printable(webhook.url), _types_text(webhook), webhook_state_text(webhook.state)
@@ -48,7 +48,7 @@ def webhooks_table(webhooks: Iterable[webhook_pb2.Webhook]) -> Table:
 
 def deliveries_table(deliveries: Iterable[webhook_pb2.WebhookDelivery]) -> Table:
     """One row for each delivery, with what came of its last attempt."""
-    table = columns("Event", "When", "State", "Last attempt")
+    table = empty_table("Event", "When", "State", "Last attempt")
     for delivery in deliveries:
         state = delivery_state_text(delivery.state)
         if delivery.HasField("next_attempt_time"):

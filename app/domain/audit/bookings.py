@@ -15,7 +15,7 @@ from app.domain.people import email_keys
 from app.domain.reconciliation import AUTHORIZATIONS_PER_REQUEST_MAX, payment_id_for
 from app.domain.reference import all_references
 from app.domain.refusals import Refusal
-from app.domain.rules.waitlist import event_data, waiting_fare
+from app.domain.rules.waitlist import event_data, waitlist_fare
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
 
@@ -64,7 +64,7 @@ def wrong_fares(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     fares = {section.name: section.fare for section in run.sections}
     for booking in bookings.values():
         subject = f"booking {booking.reference}"
-        waiting = waiting_fare(run, booking.wanted_section if booking.wanted_section in fares else "")
+        waiting = waitlist_fare(run, booking.wanted_section if booking.wanted_section in fares else "")
         if booking.wanted_section and booking.wanted_section not in fares:
             yield f"{subject} asked for section {booking.wanted_section}, which the train does not have"
         if booking.currency != waiting.currency:

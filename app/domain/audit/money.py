@@ -6,7 +6,7 @@ Belongs here: the checks of money. Does not: seats and lines (`seats.py`), nor w
 Whoever looks while the service sells sees a payment on its way. Each of three records runs ahead of the next: a booking is
 decided, the provider is asked, the payment notes the answer. So what a record says and the one ahead of it does not is wrong at
 once, as long as the one ahead was read later; what the one ahead says and the other does not yet is wrong only when it has been
-so for longer than `patience`.
+so for longer than `tolerance`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _OPEN = (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
 
 
 @value(frozen=True, slots=True)
-class Resting:
+class PaidBooking:
     """A booking, as far as the payment that it rests on goes."""
 
     reference: str
@@ -31,16 +31,16 @@ class Resting:
     payment_id: str
 
 
-def check_booking(booking: Booking, payment: Payment | None, now: datetime, patience: timedelta) -> list[Finding]:
+def check_booking_balance(booking: Booking, payment: Payment | None, now: datetime, tolerance: timedelta) -> list[Finding]:
     """What is wrong with the money of a booking: what was taken less all refunds is what it charges less what it gives back."""
     subject = f"booking {booking.reference}"
     if payment is None:
-        if not booking.charged_minor or now - booking.create_time <= patience:
+        if not booking.charged_minor or now - booking.create_time <= tolerance:
             return []
         charged = Money(booking.charged_minor, booking.currency)
         return [Finding(Check.RECORDED, subject, f"charges {charged}, and there is no payment {booking.payment_id}")]
     texts = _wrong_balance if payment.is_paid else _wrong_while_unpaid
-    findings = [Finding(Check.BALANCE, subject, text) for text in texts(booking, payment, now - patience)]
+    findings = [Finding(Check.BALANCE, subject, text) for text in texts(booking, payment, now - tolerance)]
     refused = [refund for refund in payment.refunds if refund.is_refused]
     texts_of_refused = [f"owes {one.amount} as {one.refund_id}, which is refused: {one.attempts[-1].detail}" for one in refused]
     return findings + [Finding(Check.BALANCE, subject, text, is_warning=True) for text in texts_of_refused]
@@ -85,7 +85,7 @@ def _wrong_while_unpaid(booking: Booking, payment: Payment, before: datetime) ->
 
 
 def check_payment(
-    payment: Payment, request_id: str, bookings: Sequence[Resting], now: datetime, open_max: timedelta
+    payment: Payment, request_id: str, bookings: Sequence[PaidBooking], now: datetime, open_max: timedelta
 ) -> list[Finding]:
     """What is wrong with a payment as such. `bookings` are those that its request may have made, read after the payment.
 
@@ -106,11 +106,11 @@ def check_payment(
         return [Finding(Check.CAPTURED_ONCE, subject, text)]
     if payment.state in _OPEN and now - payment.create_time > open_max:
         since = f"{payment.create_time:%Y-%m-%d %H:%M:%S}"
-        return [Finding(Check.LET_GO, subject, f"is {payment.state} since {since}, and no booking rests on it")]
+        return [Finding(Check.UNUSED_VOIDED, subject, f"is {payment.state} since {since}, and no booking rests on it")]
     return []
 
 
-def check_entry(payment: Payment, entry: LedgerEntry | None, now: datetime, patience: timedelta) -> list[Finding]:
+def check_entry(payment: Payment, entry: LedgerEntry | None, now: datetime, tolerance: timedelta) -> list[Finding]:
     """Where our own ledger contradicts a payment that it holds the money of. The entry was read after the payment."""
     subject = f"payment {payment.payment_id}"
     if entry is None:
@@ -118,8 +118,8 @@ def check_entry(payment: Payment, entry: LedgerEntry | None, now: datetime, pati
             return []
         return [Finding(Check.LEDGER, subject, f"is {payment.state}, and the ledger has no entry for it")]
     texts = list(_contradictions(payment, entry))
-    if entry.update_time is None or entry.update_time < now - patience:
-        texts += _unnoticed(payment, entry)
+    if entry.update_time is None or entry.update_time < now - tolerance:
+        texts += _unrecorded(payment, entry)
     return [Finding(Check.LEDGER, subject, text) for text in texts]
 
 
@@ -142,7 +142,7 @@ def _contradictions(payment: Payment, entry: LedgerEntry) -> Iterator[str]:
             yield f"gave back {refund.amount} as {refund.refund_id}, and the ledger's entry {noted}"
 
 
-def _unnoticed(payment: Payment, entry: LedgerEntry) -> Iterator[str]:
+def _unrecorded(payment: Payment, entry: LedgerEntry) -> Iterator[str]:
     """What the ledger says and the payment does not yet."""
     if entry.state is EntryState.CAPTURED and not payment.is_paid:
         yield f"is {payment.state}, and the ledger's entry CAPTURED"
@@ -155,7 +155,7 @@ def _unnoticed(payment: Payment, entry: LedgerEntry) -> Iterator[str]:
             yield f"has not given anything back as {one.key}, and the ledger's entry {noted}"
 
 
-def check_unknown_entry(entry: LedgerEntry, before: datetime) -> list[Finding]:
+def check_orphan_entry(entry: LedgerEntry, before: datetime) -> list[Finding]:
     """What is wrong with an entry of our ledger that no payment knows: since before then it holds or took money."""
     if entry.state not in (EntryState.AUTHORIZED, EntryState.CAPTURED):
         return []

@@ -11,11 +11,11 @@ from app.domain.booking import Booking, own_payment_id
 from app.domain.ledger import EntryState, LedgerEntry
 from app.domain.payments import (
     ATTEMPTS_KEPT_MAX,
-    Attempt,
     AttemptKind,
     AttemptOutcome,
     Payment,
     PaymentState,
+    ProviderAttempt,
     Refund,
     RefundState,
     after_attempt,
@@ -80,7 +80,7 @@ def _wrong_refund(refund: Refund) -> Iterator[str]:
         yield f"has refund {refund.refund_id} under another name of the provider than its attempts"
 
 
-def _is_of_another(attempt: Attempt, refund: Refund) -> bool:
+def _is_of_another(attempt: ProviderAttempt, refund: Refund) -> bool:
     same = (attempt.kind, attempt.key, attempt.amount) == (AttemptKind.REFUND, refund.refund_id, refund.amount)
     return not same or attempt.time < refund.create_time
 
@@ -97,7 +97,7 @@ def _wrong_times(payment: Payment) -> Iterator[str]:
         yield "has attempts out of their order, or from before it was made"
 
 
-def check_own_sums(entry: LedgerEntry, refundable_minor: int) -> list[Finding]:
+def check_entry_sums(entry: LedgerEntry, refundable_minor: int) -> list[Finding]:
     """What a ledger entry says twice, and differently. `refundable_minor` is what it says is left to give back."""
     return [Finding(Check.LEDGER, f"ledger entry {entry.key}", text) for text in _wrong_sums(entry, refundable_minor)]
 
@@ -119,7 +119,7 @@ def _wrong_sums(entry: LedgerEntry, refundable_minor: int) -> Iterator[str]:
         yield "was changed before it was made"
 
 
-def check_same_token(payment: Payment, entry: LedgerEntry) -> list[Finding]:
+def check_entry_token(payment: Payment, entry: LedgerEntry) -> list[Finding]:
     """Where a payment and the ledger's entry for it disagree on what the money was asked with, or who holds it."""
     subject = f"payment {payment.payment_id}"
     findings: list[Finding] = []

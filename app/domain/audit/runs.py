@@ -12,7 +12,7 @@ from app.domain.audit.seats import Check, Finding
 from app.domain.people import StoredUser, email_keys
 from app.domain.refusals import Refusal
 from app.domain.run.train_run import TrainRun, make_run
-from app.domain.train import KeptTrain, check_train
+from app.domain.train import StoredTrain, check_train
 from app.domain.values import value
 
 # A change of a time zone's rules after a run was made moves the instants that would be made today by one of these.
@@ -31,7 +31,7 @@ class RunMoments:
     last_event_time: datetime | None
 
 
-def check_layout(run: TrainRun, train: KeptTrain | None, moments: RunMoments) -> list[Finding]:
+def check_layout(run: TrainRun, train: StoredTrain | None, moments: RunMoments) -> list[Finding]:
     """What contradicts the train that a run was made from, and what a run says of itself twice."""
     subject = f"run {run.run_id}"
     findings = [Finding(Check.LAYOUT, subject, text) for text in _wrong_sections(run)]
@@ -54,7 +54,7 @@ def _wrong_sections(run: TrainRun) -> Iterator[str]:
             yield f"section {section.name} has {section.size} seats, and coaches that do not hold exactly these"
 
 
-def _wrong_moments(run: TrainRun, train: KeptTrain | None, moments: RunMoments) -> Iterator[str]:
+def _wrong_moments(run: TrainRun, train: StoredTrain | None, moments: RunMoments) -> Iterator[str]:
     if moments.unsettled_since != moments.last_event_time:
         yield f"carries events until {moments.last_event_time}, and says {moments.unsettled_since}"
     if train is not None and moments.create_time < train.create_time:
@@ -123,7 +123,7 @@ def wrong_holds(run: TrainRun, now: datetime) -> Iterator[str]:
 _FINGERPRINT_LENGTH = 16
 
 
-def check_kept_train(train: KeptTrain) -> list[Finding]:
+def check_stored_train(train: StoredTrain) -> list[Finding]:
     """What the service would not have stored of a train."""
     subject = f"train {train.train.train_id}"
     findings: list[Finding] = []

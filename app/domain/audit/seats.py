@@ -15,10 +15,10 @@ from enum import StrEnum
 from app.domain.booking import Booking, BookingState
 from app.domain.events import Event
 from app.domain.limits import PASSENGERS_PER_BOOKING_MAX
-from app.domain.passenger import everybody
+from app.domain.passenger import all_passengers
 from app.domain.refusals import Refusal
 from app.domain.rules.seating import next_free_seats
-from app.domain.rules.waitlist import closes_at
+from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.values import value
@@ -35,15 +35,15 @@ class Check(StrEnum):
     INVENTORY = "inventory"  # counter, freed legs and sold legs account for every seat
     ONE_BOOKING = "one-booking"  # nobody is on two live bookings of a run
     PASSENGER_NUMBERS = "passenger-numbers"  # each passenger of a booking has a number of its own
-    LINE = "line"  # the line is that of the bookings that wait
-    NOBODY_WAITS = "nobody-waits"  # while a seat fits, and the line is open
+    WAITLIST_ENTRIES = "line"  # the line is that of the bookings that wait
+    WAITLIST_PROMOTED = "nobody-waits"  # while a seat fits, and the line is open
     REVISIONS = "revisions"  # no booking is newer than its run
     REFERENCES = "references"  # a reference stands for one booking of one run
     BALANCE = "balance"  # what was taken and given back is what bookings say
     RECORDED = "recorded"  # what is charged has a payment
     CHARGED_FOR = "charged-for"  # nothing is taken without a booking
     CAPTURED_ONCE = "captured-once"  # nothing is taken twice for a booking
-    LET_GO = "let-go"  # nothing stays set aside without a booking
+    UNUSED_VOIDED = "let-go"  # nothing stays set aside without a booking
     LEDGER = "ledger"  # our own ledger says of the money what payments say
     FIELDS = "fields"  # what a record says twice is the same both times
     SHAPE = "shape"  # a record is one that the service may have stored
@@ -74,22 +74,22 @@ class Finding:
     is_warning: bool = False
 
 
-def check_run(run: TrainRun, bookings: Bookings, now: datetime, patience: timedelta) -> list[Finding]:
+def check_run(run: TrainRun, bookings: Bookings, now: datetime, tolerance: timedelta) -> list[Finding]:
     """All that is wrong with a run and its bookings, of which `bookings` are all, as they were at the run's version.
 
-    `patience` is how long after its time something may be undone.
+    `tolerance` is how long after its time something may be undone.
     """
     subject = f"run {run.run_id}"
     findings: list[Finding] = []
-    is_line_open = closes_at(run) > now + patience
+    is_line_open = waitlist_closing_time(run) > now + tolerance
     for check, problems in _RUN_CHECKS.items():
-        if check is Check.NOBODY_WAITS and not is_line_open:
+        if check is Check.WAITLIST_PROMOTED and not is_line_open:
             continue
         try:
             findings.extend(Finding(check, subject, text) for text in problems(run, bookings))
         except (Refusal, ArithmeticError, LookupError, TypeError, ValueError) as error:
             findings.append(Finding(check, subject, f"cannot be checked: {error!r}"))
-    findings.extend(Finding(Check.DUE, subject, text, is_warning=True) for text in overdue(run, now - patience))
+    findings.extend(Finding(Check.DUE, subject, text, is_warning=True) for text in overdue(run, now - tolerance))
     return findings
 
 
@@ -176,12 +176,12 @@ def passengers_on_two_bookings(run: TrainRun, bookings: Bookings) -> Iterator[st
 def wrong_passenger_numbers(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Bookings whose passengers, those included who have left, have one number twice, or one that no booking gives."""
     for booking in bookings.values():
-        numbers = [passenger.number for passenger in everybody(booking)]
+        numbers = [passenger.number for passenger in all_passengers(booking)]
         if len(set(numbers)) < len(numbers) or not all(1 <= number <= PASSENGERS_PER_BOOKING_MAX for number in numbers):
             yield f"booking {booking.reference} has the passenger numbers {', '.join(map(str, sorted(numbers)))}"
 
 
-def wrong_line(run: TrainRun, bookings: Bookings) -> Iterator[str]:
+def wrong_waitlist(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Places in the line that no booking waits at, and bookings that wait at no place, or at another than theirs."""
     waiting = {one.waiting_number: one for one in bookings.values() if one.state is BookingState.WAITLISTED}
     for number, place in sorted(run.waiting.items()):
@@ -194,7 +194,8 @@ def wrong_line(run: TrainRun, bookings: Bookings) -> Iterator[str]:
         kept = (place.section, place.legs, place.count)
         wanted = (booking.wanted_section, booking.journey.legs, len(booking.passengers))
         if kept != wanted:
-            yield f"place {number} of the line is for {_wish(*kept)}; booking {booking.reference} waits for {_wish(*wanted)}"
+            has, wants = _demand(*kept), _demand(*wanted)
+            yield f"place {number} of the line is for {has}; booking {booking.reference} waits for {wants}"
     for booking in bookings.values():
         is_waiting, place_kept = booking.state is BookingState.WAITLISTED, run.waiting.get(booking.waiting_number)
         if is_waiting and (place_kept is None or place_kept.reference != booking.reference):
@@ -203,20 +204,20 @@ def wrong_line(run: TrainRun, bookings: Bookings) -> Iterator[str]:
             yield f"booking {booking.reference} waits, and has a seat"
 
 
-def seats_for_who_waits(run: TrainRun, bookings: Bookings) -> Iterator[str]:
+def promotable_bookings(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Bookings for which there are seats, and which still wait. Of an open line only."""
     found: dict[tuple[str, int, int], bool] = {}
     names = {section.name for section in run.sections}
     for number, place in sorted(run.waiting.items()):
-        wish = (place.section, place.legs, place.count)
-        if wish not in found:
+        demand = (place.section, place.legs, place.count)
+        if demand not in found:
             is_known = not place.section or place.section in names
-            found[wish] = is_known and next_free_seats(run, *wish) is not None
-        if found[wish]:
-            yield f"booking {place.reference} waits at place {number} for {_wish(*wish)}, and there is what it waits for"
+            found[demand] = is_known and next_free_seats(run, *demand) is not None
+        if found[demand]:
+            yield f"booking {place.reference} waits at place {number} for {_demand(*demand)}, and there is what it waits for"
 
 
-def newer_than_their_run(run: TrainRun, bookings: Bookings) -> Iterator[str]:
+def bookings_newer_than_run(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Bookings that say they were changed by a commit that the run has not seen."""
     for booking in bookings.values():
         if booking.revision > run.version:
@@ -228,15 +229,17 @@ def overdue(run: TrainRun, before: datetime) -> Iterator[str]:
     held = sum(1 for hold in run.holds.values() if hold.expire_time < before)
     if held:
         yield f"{held} expired holds still have their seats; is a worker running?"
-    if run.waiting and closes_at(run) < before:
+    if run.waiting and waitlist_closing_time(run) < before:
         yield f"the line is closed, and {len(run.waiting)} bookings still wait in it; is a worker running?"
 
 
-def check_references(run_id: str, twice: Sequence[str], elsewhere: Mapping[str, str]) -> list[Finding]:
-    """References that a run's document carries `twice`, and those that another run has as well."""
+def check_references(run_id: str, duplicated: Sequence[str], bookings_of_other_runs: Mapping[str, str]) -> list[Finding]:
+    """References that a run's document carries `duplicated`, and those that another run has as well."""
     subject = f"run {run_id}"
-    texts = [f"booking {reference} stands twice among the recent ones" for reference in twice]
-    texts += [f"reference {one} is also that of a booking of run {other}" for one, other in sorted(elsewhere.items())]
+    texts = [f"booking {reference} stands twice among the recent ones" for reference in duplicated]
+    texts += [
+        f"reference {one} is also that of a booking of run {other}" for one, other in sorted(bookings_of_other_runs.items())
+    ]
     return [Finding(Check.REFERENCES, subject, text) for text in texts]
 
 
@@ -255,9 +258,9 @@ _RUN_CHECKS: Mapping[Check, Callable[[TrainRun, Bookings], Iterator[str]]] = {
     Check.INVENTORY: wrong_inventory,
     Check.ONE_BOOKING: passengers_on_two_bookings,
     Check.PASSENGER_NUMBERS: wrong_passenger_numbers,
-    Check.LINE: wrong_line,
-    Check.NOBODY_WAITS: seats_for_who_waits,
-    Check.REVISIONS: newer_than_their_run,
+    Check.WAITLIST_ENTRIES: wrong_waitlist,
+    Check.WAITLIST_PROMOTED: promotable_bookings,
+    Check.REVISIONS: bookings_newer_than_run,
 }
 
 
@@ -282,5 +285,5 @@ def _named(legs: int) -> str:
     return f"{'leg' if len(numbers) == 1 else 'legs'} {', '.join(numbers)}"
 
 
-def _wish(section: str, legs: int, count: int) -> str:
+def _demand(section: str, legs: int, count: int) -> str:
     return f"{count} in {f'section {section}' if section else 'any section'} on {_named(legs)}"

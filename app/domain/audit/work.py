@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from app.domain.audit.seats import Check, Finding
 from app.domain.booking import BookingState
 from app.domain.events import Event, EventType, commit_id, version_of
-from app.domain.jobs import SWEEP_PREFIX, Job, JobState
+from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
 from app.domain.refusals import InvalidField
 from app.domain.values import value
 from app.domain.webhooks import (
@@ -140,7 +140,7 @@ def check_job(job: Job, ready_time: datetime, purge_time: datetime | None, event
     """What is wrong with a job as such, and against the event that it follows from, where that is kept."""
     subject = f"job {job.job_id}"
     texts = [*_wrong_progress(job, ready_time, purge_time)]
-    if job.kind.startswith(SWEEP_PREFIX):
+    if job.kind.startswith(PERIODIC_TASK_PREFIX):
         if job.job_id != job.kind or job.payload or job.state is not JobState.PENDING:
             texts.append("comes round for ever, and has another name, a payload or an end")
     elif event is not None and job.payload.get("reference") != event.subject:

@@ -14,71 +14,71 @@ whole still sees it, unless its last passengers took themselves off: then only w
 """
 
 from app.domain.booking import Booking, CancelBooking, Passenger
-from app.domain.passenger import everybody, named_numbers
-from app.domain.people import Caller, email_key, identified
+from app.domain.passenger import all_passengers, named_numbers
+from app.domain.people import Caller, email_key, require_identified
 from app.domain.refusals import Reason, Refusal
 
 
-def visible(booking: Booking | None, caller: Caller, reference: str) -> Booking:
+def require_visible(booking: Booking | None, caller: Caller, reference: str) -> Booking:
     """Give the booking to who booked it, its passengers and operators; refuse everybody else."""
-    identified(caller)
-    if booking is not None and sees(booking, caller):
+    require_identified(caller)
+    if booking is not None and can_see(booking, caller):
         return booking
     raise _not_yours(caller, reference)
 
 
-def changeable(booking: Booking | None, caller: Caller, reference: str) -> Booking:
+def require_changeable(booking: Booking | None, caller: Caller, reference: str) -> Booking:
     """Give the booking to who booked it and to operators; refuse everybody else."""
-    identified(caller)
+    require_identified(caller)
     if booking is not None and _owns(booking, caller):
         return booking
     raise _not_yours(caller, reference)
 
 
-def cancellable(booking: Booking | None, command: CancelBooking) -> Booking:
+def require_cancellable(booking: Booking | None, command: CancelBooking) -> Booking:
     """Give the booking to who may cancel what the command names: who booked, operators, and passengers for themselves.
 
     Refuses NOT_PERMITTED where it names somebody else, and to who may see the booking INVALID_FIELD where it names nobody.
     """
     caller = command.caller
-    identified(caller)
+    require_identified(caller)
     if booking is None:
         raise _not_yours(caller, command.reference)
     if _owns(booking, caller):
         return booking
     own = {passenger.number for passenger in own_passengers(booking, caller)}
-    if not own or (not sees(booking, caller) and not _names_only(command, own)):
+    if not own or (not can_see(booking, caller) and not _names_only(command, own)):
         raise _not_yours(caller, command.reference)
     if own.issuperset(named_numbers(booking, command)):
         return booking
-    if not sees(booking, caller):
+    if not can_see(booking, caller):
         raise _not_yours(caller, command.reference)
     raise Refusal(Reason.NOT_PERMITTED, "a passenger may take nobody else off a booking; name your own passenger_numbers")
 
 
-def sees(booking: Booking, caller: Caller) -> bool:
+def can_see(booking: Booking, caller: Caller) -> bool:
     """Whether the caller may see the booking."""
-    return _owns(booking, caller) or is_on(booking, caller.key)
+    return _owns(booking, caller) or is_passenger_of(booking, caller.key)
 
 
-def is_seen_by(booking: Booking, key: str) -> bool:
+def is_visible_to(booking: Booking, key: str) -> bool:
     """Whether somebody with this address, as compared, sees the booking as who booked it or as its passenger."""
-    return key == booking.user_key or is_on(booking, key)
+    return key == booking.user_key or is_passenger_of(booking, key)
 
 
-def is_on(booking: Booking, key: str | None) -> bool:
+def is_passenger_of(booking: Booking, key: str | None) -> bool:
     """Whether a passenger with this address, as compared, is on the booking, or was when it ended as a whole."""
     return not booking.is_vacated and any(key == passenger.email_key for passenger in booking.passengers)
 
 
-def leaves_by_itself(booking: Booking, caller: Caller) -> bool:
+def removes_itself(booking: Booking, caller: Caller) -> bool:
     """Whether a cancellation by this caller is that of a passenger who leaves somebody else's booking."""
     return not _owns(booking, caller)
 
 
 def own_passengers(booking: Booking, caller: Caller) -> tuple[Passenger, ...]:
     """Give the passengers who have the caller's address, those who have left included."""
-    return tuple(passenger for passenger in everybody(booking) if passenger.email_key == caller.key)
+    return tuple(passenger for passenger in all_passengers(booking) if passenger.email_key == caller.key)
 
 
 def _owns(booking: Booking, caller: Caller) -> bool:

@@ -23,10 +23,10 @@ from app.domain.money import Money
 from app.domain.passenger import identity_of, named_numbers, named_position, numbered_position
 from app.domain.people import Caller, Person
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.rules.access import cancellable, changeable, leaves_by_itself
+from app.domain.rules.access import removes_itself, require_cancellable, require_changeable
 from app.domain.rules.create_booking import require_no_live_booking
 from app.domain.rules.seating import choose_seats, take_seats
-from app.domain.rules.waitlist import keep, promote, with_refund
+from app.domain.rules.waitlist import promote, record_change, with_refund_due
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import refund_minor
 from app.domain.timetable import require_not_departed
@@ -38,7 +38,7 @@ def update_booking(run: TrainRun, command: UpdateBooking, now: datetime) -> Book
     Refuses INVALID_FIELD (a number that nobody has, or without numbers not as many passengers as travel), BOOKING_CANCELLED,
     ETAG_STALE, RUN_DEPARTED, and PASSENGER_ALREADY_BOOKED for a new address and name that travel on the run already.
     """
-    booking = _open(run, command.caller, command.reference, command.etag, now)
+    booking = _require_open_booking(run, command.caller, command.reference, command.etag, now)
     updated = list(booking.passengers)
     positions = _updated_positions(booking, command)
     for index, (position, person) in enumerate(zip(positions, command.passengers, strict=True)):
@@ -51,7 +51,9 @@ def update_booking(run: TrainRun, command: UpdateBooking, now: datetime) -> Book
             require_no_live_booking(run, passenger.key)
     if passengers == booking.passengers:
         return booking
-    return keep(run, replace(booking, passengers=passengers), EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
+    return record_change(
+        run, replace(booking, passengers=passengers), EventType.BOOKING_CHANGED, now, command.caller.trace_parent
+    )
 
 
 def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
@@ -61,10 +63,10 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE, RUN_DEPARTED; then nothing has
     changed.
     """
-    repeated = _moved_before(run, command)
+    repeated = _find_repeated_move(run, command)
     if repeated is not None:
         return repeated
-    booking = _open(run, command.caller, command.reference, command.etag, now)
+    booking = _require_open_booking(run, command.caller, command.reference, command.etag, now)
     _require_seated(booking)
     position = named_position(booking, command.passenger_number, command.passenger_email)
     passenger = booking.passengers[position]
@@ -84,18 +86,18 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     run.release(place, legs)
     moved = replace(passenger, seat=run.seat(index, numbers[0]), fare_minor=fare_minor)
     passengers = (*booking.passengers[:position], moved, *booking.passengers[position + 1 :])
-    changed = with_refund(replace(booking, passengers=passengers), passenger.fare_minor - fare_minor, now)
-    keep(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
+    changed = with_refund_due(replace(booking, passengers=passengers), passenger.fare_minor - fare_minor, now)
+    record_change(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
     promote(run, now)
     return run.bookings[booking.reference]
 
 
-def _moved_before(run: TrainRun, command: ChangeSeat) -> Booking | None:
+def _find_repeated_move(run: TrainRun, command: ChangeSeat) -> Booking | None:
     """The booking, where its passenger has the named seat already: a repeated request changes nothing and is not refused.
 
     That holds also with the etag of before the move, and when the train has left since.
     """
-    booking = changeable(run.find(command.reference), command.caller, command.reference)
+    booking = require_changeable(run.find(command.reference), command.caller, command.reference)
     if booking.state is not BookingState.CONFIRMED or not command.seat_number:
         return None
     position = named_position(booking, command.passenger_number, command.passenger_email)
@@ -111,18 +113,18 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     `validate_only` the answer is what would be, and nothing changes. Refuses INVALID_FIELD (no such passenger, an address that
     several have), NOT_PERMITTED, ETAG_STALE, RUN_DEPARTED.
     """
-    booking = cancellable(run.find(command.reference), command)
-    leaving = _leaving(booking, command)
+    booking = require_cancellable(run.find(command.reference), command)
+    leaving = _leaving_passengers(booking, command)
     if not leaving:
         return booking
     _require_open(booking, command.etag, now)
-    changed = _without(run, booking, leaving, command.amounts, now)
-    if not changed.is_live and leaves_by_itself(booking, command.caller):
+    changed = _without_passengers(run, booking, leaving, command.amounts, now)
+    if not changed.is_live and removes_itself(booking, command.caller):
         changed = replace(changed, is_vacated=True)
     if command.validate_only:
         return changed
-    _give_back(run, booking, leaving)
-    keep(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    _release_seats(run, booking, leaving)
+    record_change(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
     promote(run, now)
     return run.bookings[booking.reference]  # those who are left of a group that waited may have got seats
 
@@ -146,14 +148,16 @@ def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Bookin
         return booking
     unpaid = replace(booking, charged_minor=0, refunds=())
     if not booking.is_live:
-        return keep(run, unpaid, EventType.BOOKING_CHANGED, now)
-    _give_back(run, booking, booking.passengers)
-    kept = keep(run, replace(unpaid, state=BookingState.CANCELLED, waiting_number=0), EventType.BOOKING_CANCELLED, now)
+        return record_change(run, unpaid, EventType.BOOKING_CHANGED, now)
+    _release_seats(run, booking, booking.passengers)
+    kept = record_change(run, replace(unpaid, state=BookingState.CANCELLED, waiting_number=0), EventType.BOOKING_CANCELLED, now)
     promote(run, now)
     return kept
 
 
-def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], amounts: AmountRules, now: datetime) -> Booking:
+def _without_passengers(
+    run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], amounts: AmountRules, now: datetime
+) -> Booking:
     """The booking without some or all of its passengers, and what it gives back for them: all to who only waited."""
     staying = tuple(passenger for passenger in booking.passengers if passenger not in leaving)
     if staying:
@@ -166,10 +170,10 @@ def _without(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], am
     if not is_waiting:
         shares = [(refund_minor(fare, run.terms, depart, now), Money(fare, booking.currency)) for fare in fares]
         fares = [amounts.refundable_minor(share, paid) for share, paid in shares]
-    return with_refund(changed, sum(fares), now)
+    return with_refund_due(changed, sum(fares), now)
 
 
-def _give_back(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) -> None:
+def _release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) -> None:
     """Frees the seats of those who leave, or their part of a place in the line."""
     if booking.state is BookingState.CONFIRMED:
         for passenger in leaving:
@@ -179,27 +183,27 @@ def _give_back(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) 
     if place is None:
         return  # the booking is newer than this run, which cannot be committed any more: it will be read and decided again
     if len(leaving) == place.count:
-        run.leave_line(place.number)
+        run.leave_waitlist(place.number)
     else:
-        run.change_line(replace(place, count=place.count - len(leaving)))
+        run.replace_waitlist_entry(replace(place, count=place.count - len(leaving)))
 
 
-def change_cancelled(booking: Booking, command: UpdateBooking | ChangeSeat | CancelBooking, now: datetime) -> Booking:
+def decide_cancelled(booking: Booking, command: UpdateBooking | ChangeSeat | CancelBooking, now: datetime) -> Booking:
     """The same decisions for a cancelled booking that its run has forgotten: nothing can change any more.
 
     It may be cancelled again and stays as it is; everything else is refused, as it would be on the run.
     """
     if isinstance(command, CancelBooking):
-        booking = cancellable(booking, command)
-        if not _leaving(booking, command):
+        booking = require_cancellable(booking, command)
+        if not _leaving_passengers(booking, command):
             return booking
-    booking = changeable(booking, command.caller, command.reference)
+    booking = require_changeable(booking, command.caller, command.reference)
     _require_open(booking, command.etag, now)
     raise ValueError(f"booking {booking.reference} is live: its run decides")
 
 
-def _open(run: TrainRun, caller: Caller, reference: str, etag: str, now: datetime) -> Booking:
-    booking = changeable(run.find(reference), caller, reference)
+def _require_open_booking(run: TrainRun, caller: Caller, reference: str, etag: str, now: datetime) -> Booking:
+    booking = require_changeable(run.find(reference), caller, reference)
     _require_open(booking, etag, now)
     return booking
 
@@ -255,7 +259,7 @@ def _require_distinct(passengers: tuple[Passenger, ...], updated: list[int]) -> 
         seen.add(passenger.key)
 
 
-def _leaving(booking: Booking, command: CancelBooking) -> tuple[Passenger, ...]:
+def _leaving_passengers(booking: Booking, command: CancelBooking) -> tuple[Passenger, ...]:
     """Give who is still to be taken off: nobody, when the same cancellation was done before."""
     named = named_numbers(booking, command)
     travelling = {passenger.number: passenger for passenger in booking.passengers} if booking.is_live else {}

@@ -47,15 +47,15 @@ from app.domain.passenger import identity_of
 from app.domain.people import email_key
 from app.domain.reference import all_references, earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
-from app.domain.rules.hold_seats import take_hold, use_hold
+from app.domain.rules.hold_seats import require_usable_hold, use_hold
 from app.domain.rules.seating import choose_seats, require_seats_exist, take_seats
-from app.domain.rules.waitlist import event_data, require_waiting_room, waiting_fare
+from app.domain.rules.waitlist import event_data, require_waitlist_room, waitlist_fare
 from app.domain.run.hold import Hold
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey, require_not_departed
 
 # Bookings of other runs under references that this batch may want, by reference.
-Elsewhere = Mapping[str, Booking]
+BookingsOfOtherRuns = Mapping[str, Booking]
 
 
 class SaleCheck(StrEnum):
@@ -83,7 +83,7 @@ class _Sale:
     run: TrainRun
     command: CreateBooking
     now: datetime
-    elsewhere: Elsewhere
+    bookings_of_other_runs: BookingsOfOtherRuns
     user_key: str
     fingerprint: str
     amounts: AmountRules | None = None
@@ -95,28 +95,32 @@ class _Sale:
     choice: tuple[int, list[int], bool] | None = None
 
 
-def create_booking(run: TrainRun, command: CreateBooking, now: datetime, elsewhere: Elsewhere) -> Booking:
+def create_booking(
+    run: TrainRun, command: CreateBooking, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns
+) -> Booking:
     """Sells seats on `run`, or a place in its line, or finds what this request sold before.
 
     Gives the booking. Refuses what the module's docstring says, in that order; then the run is unchanged.
     """
-    sale = _Sale(run, command, now, elsewhere, email_key(command.user.email), command.fingerprint)
+    sale = _Sale(run, command, now, bookings_of_other_runs, email_key(command.user.email), command.fingerprint)
     for check in _SALE_CHECKS:
         check(sale)
         if sale.existing is not None:
             return sale.existing
     if sale.hold is not None:
         return _sell_held(sale, sale.hold)
-    return _join_line(sale) if sale.choice is None else _sell_next(sale, *sale.choice)
+    return _join_waitlist(sale) if sale.choice is None else _sell_next(sale, *sale.choice)
 
 
-def quote_booking(run: TrainRun, command: QuoteBooking, now: datetime, elsewhere: Elsewhere) -> Booking | Money:
+def quote_booking(
+    run: TrainRun, command: QuoteBooking, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns
+) -> Booking | Money:
     """Gives the most that a request can cost, or what it sold before. Changes nothing.
 
     Refuses what the checks before PAYMENT refuse, as `create_booking` would.
     """
     request = command.request
-    sale = _Sale(run, request, now, elsewhere, email_key(request.user.email), request.fingerprint, command.amounts)
+    sale = _Sale(run, request, now, bookings_of_other_runs, email_key(request.user.email), request.fingerprint, command.amounts)
     for check in _QUOTE_CHECKS:
         check(sale)
         if sale.existing is not None:
@@ -140,7 +144,7 @@ def request_references(email: str, request_id: str) -> list[str]:
 def _check_same_request(sale: _Sale) -> None:
     """Finds the booking that this request made before; or the reference that is free for it."""
     command = sale.command
-    sale.reference, existing = _find_request(sale.run, sale.user_key, command.request_id, sale.elsewhere)
+    sale.reference, existing = _find_request(sale.run, sale.user_key, command.request_id, sale.bookings_of_other_runs)
     sale.existing = None if existing is None else _same_again(existing, sale.fingerprint)
 
 
@@ -157,7 +161,7 @@ def _check_run(sale: _Sale) -> None:
 
 def _check_hold(sale: _Sale) -> None:
     if sale.command.hold_id:
-        sale.hold = take_hold(sale.run, sale.command, sale.journey)
+        sale.hold = require_usable_hold(sale.run, sale.command, sale.journey)
 
 
 def _check_price(sale: _Sale) -> None:
@@ -193,7 +197,7 @@ def _check_room(sale: _Sale) -> None:
     except Refusal as refusal:
         if refusal.reason is not Reason.SECTION_FULL or command.if_full is IfFull.REJECT:
             raise
-        require_waiting_room(run, command, sale.user_key, sale.now)
+        require_waitlist_room(run, command, sale.user_key, sale.now)
 
 
 def _check_duplicate(sale: _Sale) -> None:
@@ -220,7 +224,7 @@ def _price_at_most(sale: _Sale) -> Money:
     """The most that the sale can cost, on the run as it is."""
     if sale.hold is not None:
         return sale.hold.price
-    fare = waiting_fare(sale.run, sale.command.section)
+    fare = waitlist_fare(sale.run, sale.command.section)
     return Money(fare.minor * len(sale.command.passengers), fare.currency)
 
 
@@ -232,22 +236,22 @@ def _sell_next(sale: _Sale, section: int, numbers: list[int], by_counter: bool) 
     seats = [run.seat(section, number) for number in numbers]
     booking = _booking(sale, BookingState.CONFIRMED, seats, run.sections[section].fare)
     take_seats(run, section, numbers, sale.journey.legs, by_counter=by_counter)
-    return _keep(sale, booking, EventType.BOOKING_CONFIRMED)
+    return _record_sale(sale, booking, EventType.BOOKING_CONFIRMED)
 
 
 def _sell_held(sale: _Sale, hold: Hold) -> Booking:
     fare = Money(hold.fare_minor, hold.currency)
     booking = _booking(sale, BookingState.CONFIRMED, list(hold.seats), fare)
     use_hold(sale.run, hold, sale.now)
-    return _keep(sale, booking, EventType.BOOKING_CONFIRMED)
+    return _record_sale(sale, booking, EventType.BOOKING_CONFIRMED)
 
 
-def _join_line(sale: _Sale) -> Booking:
+def _join_waitlist(sale: _Sale) -> Booking:
     run, command, people = sale.run, sale.command, len(sale.identities)
-    place = run.join_line(sale.reference, command.section, sale.journey.legs, people)
-    fare = waiting_fare(run, command.section)
+    place = run.join_waitlist(sale.reference, command.section, sale.journey.legs, people)
+    fare = waitlist_fare(run, command.section)
     booking = _booking(sale, BookingState.WAITLISTED, [None] * people, fare, place.number)
-    return _keep(sale, booking, EventType.BOOKING_WAITLISTED)
+    return _record_sale(sale, booking, EventType.BOOKING_WAITLISTED)
 
 
 def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], fare: Money, waiting_number: int = 0) -> Booking:
@@ -282,17 +286,19 @@ def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], f
     )
 
 
-def _keep(sale: _Sale, booking: Booking, kind: EventType) -> Booking:
-    sale.run.put(booking)
-    sale.run.tell(kind, booking.reference, event_data(booking), sale.now, sale.command.caller.trace_parent)
+def _record_sale(sale: _Sale, booking: Booking, kind: EventType) -> Booking:
+    sale.run.put_booking(booking)
+    sale.run.emit(kind, booking.reference, event_data(booking), sale.now, sale.command.caller.trace_parent)
     return booking
 
 
-def _find_request(run: TrainRun, user_key: str, request_id: str, elsewhere: Elsewhere) -> tuple[str, Booking | None]:
+def _find_request(
+    run: TrainRun, user_key: str, request_id: str, bookings_of_other_runs: BookingsOfOtherRuns
+) -> tuple[str, Booking | None]:
     """Find the booking that this request made before; or give None, and the reference that is free for it."""
 
     def booking_at(reference: str) -> Booking | None:
-        return run.find(reference) or elsewhere.get(reference)
+        return run.find(reference) or bookings_of_other_runs.get(reference)
 
     reference = reference_for(user_key, request_id, 0)
     found = booking_at(reference)
@@ -330,7 +336,7 @@ def _require_booker_room(sale: _Sale) -> None:
     A name is part of a passenger's identity: without a bound, made-up names would hoard any number of seats.
     """
     most, asked = sale.run.terms.passengers_per_booker_max, len(sale.command.passengers)
-    booked = sale.run.travellers.booked.get(sale.user_key, 0)
+    booked = sale.run.passenger_index.passenger_counts.get(sale.user_key, 0)
     if booked + asked > most and not sale.command.caller.is_operator:
         text = f"you may book {most} passengers on this train, and have booked {booked}: {asked} more are too many"
         raise Refusal(Reason.BOOKER_LIMIT, text)

@@ -16,25 +16,31 @@ from app.domain.booking import (
     ChangeSeat,
     Command,
     CreateBooking,
+    ExpireDue,
     HoldSeats,
-    Placed,
     PromoteWaitlist,
     Promotion,
     QuoteBooking,
     ReleaseHold,
-    Tidy,
     UpdateBooking,
+    WaitlistedBooking,
 )
 from app.domain.money import Money
 from app.domain.rules.change_booking import cancel_and_refund, cancel_unpaid, change_seat, update_booking
-from app.domain.rules.create_booking import Elsewhere, create_booking, first_reference, quote_booking, request_references
-from app.domain.rules.hold_seats import drop_expired_holds, hold_seats, release_hold
-from app.domain.rules.waitlist import close, position_of, promote, promote_waitlist
+from app.domain.rules.create_booking import (
+    BookingsOfOtherRuns,
+    create_booking,
+    first_reference,
+    quote_booking,
+    request_references,
+)
+from app.domain.rules.hold_seats import expire_holds, hold_seats, release_hold
+from app.domain.rules.waitlist import close_waitlist, position_in_waitlist, promote, promote_waitlist
 from app.domain.run.hold import Hold
 from app.domain.run.train_run import TrainRun
 
 # What a command comes to: a booking, a place in the line, a price, a cancellation, a hold, who was promoted, or nothing.
-Outcome = Booking | Placed | Money | Cancellation | Hold | Promotion | None
+Outcome = Booking | WaitlistedBooking | Money | Cancellation | Hold | Promotion | None
 
 
 _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
@@ -45,7 +51,7 @@ _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
     HoldSeats: hold_seats,
     ReleaseHold: release_hold,
     PromoteWaitlist: promote_waitlist,
-    Tidy: lambda run, command, now: None,  # what is due comes before each batch
+    ExpireDue: lambda run, command, now: None,  # what is due comes before each batch
 }
 
 
@@ -53,17 +59,17 @@ _DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
 _OF_A_BOOKING = (UpdateBooking, ChangeSeat, CancelBooking, CancelUnpaid)
 
 
-def decide(run: TrainRun, command: Command, now: datetime, elsewhere: Elsewhere) -> Outcome:
+def decide(run: TrainRun, command: Command, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> Outcome:
     """Changes `run` as the command asks and gives what it made or changed, or raises a Refusal and leaves the run as it was."""
     if isinstance(command, CreateBooking):
-        return _placed(run, create_booking(run, command, now, elsewhere))
+        return _placed(run, create_booking(run, command, now, bookings_of_other_runs))
     if isinstance(command, QuoteBooking):
-        quote = quote_booking(run, command, now, elsewhere)
+        quote = quote_booking(run, command, now, bookings_of_other_runs)
         return quote if isinstance(quote, Money) else _placed(run, quote)
     return _DECISIONS[type(command)](run, command, now)
 
 
-def wanted_references(command: Command) -> list[str]:
+def required_references(command: Command) -> list[str]:
     """The booking that a command is about, or under which its request would have made one before."""
     request = _request_of(command)
     if request is not None:
@@ -71,7 +77,7 @@ def wanted_references(command: Command) -> list[str]:
     return [command.reference] if isinstance(command, _OF_A_BOOKING) else []
 
 
-def is_reference_taken(command: Command, run: TrainRun, found: Mapping[str, Booking]) -> bool:
+def is_first_reference_taken(command: Command, run: TrainRun, found: Mapping[str, Booking]) -> bool:
     """Whether the booking under a request's first reference, on the run or among those `found`, is that of another request."""
     request = _request_of(command)
     if request is None:
@@ -94,13 +100,15 @@ def _request_of(command: Command) -> CreateBooking | None:
     return command.request if isinstance(command, QuoteBooking) else None
 
 
-def _placed(run: TrainRun, booking: Booking) -> Booking | Placed:
-    return Placed(booking, position_of(run, booking)) if booking.state is BookingState.WAITLISTED else booking
+def _placed(run: TrainRun, booking: Booking) -> Booking | WaitlistedBooking:
+    return (
+        WaitlistedBooking(booking, position_in_waitlist(run, booking)) if booking.state is BookingState.WAITLISTED else booking
+    )
 
 
-def tidy(run: TrainRun, now: datetime) -> None:
+def expire_due(run: TrainRun, now: datetime) -> None:
     """Does what is due by now, whatever is asked for: expired holds are none, a closed line ends. Comes before each batch."""
-    if run.holds and drop_expired_holds(run, now):
+    if run.holds and expire_holds(run, now):
         promote(run, now)
     if run.waiting:
-        close(run, now)
+        close_waitlist(run, now)

@@ -1,10 +1,10 @@
 """The decisions about holds: to place one, to release it, to take its seats, to end those whose time is over.
 
 Belongs here: HoldSeats and ReleaseHold on a train run. Does not: the sale of held seats (`create_booking.py`), which asks
-`take_hold`.
+`require_usable_hold`.
 
 A hold takes its seats as a sale does, counter and all, so that numbers rise in the order of asking whether or not somebody
-pays at once. It ends by itself: every decision on a run first drops the holds that are over (`drop_expired_holds`).
+pays at once. It ends by itself: every decision on a run first drops the holds that are over (`expire_holds`).
 
 Holds cost nothing, so they are bounded, lest somebody keeps seats from others without paying:
 1. One person has `HOLDS_PER_USER_MAX` of them on a run. That is little to somebody with many names, so:
@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from app.domain import limits
 from app.domain.booking import CreateBooking, HoldSeats, ReleaseHold
 from app.domain.events import EventType, Json
-from app.domain.people import Caller, identified
+from app.domain.people import Caller, require_identified
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.seating import choose_seats, take_seats
 from app.domain.rules.waitlist import promote
@@ -39,7 +39,7 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     Refuses INVALID_FIELD, REQUEST_ID_REUSED, HOLD_EXPIRED (a repeated request whose hold was used by a booking), RUN_DEPARTED,
     SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then nothing has changed.
     """
-    owner = identified(command.caller)
+    owner = require_identified(command.caller)
     key, fingerprint = hold_key(owner, command.request_id), _fingerprint(command)
     existing = run.holds.get(key)
     if existing is not None:
@@ -64,7 +64,7 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     take_seats(run, section, numbers, journey.legs, by_counter=by_counter)
     run.put_hold(hold)
     _forget_ended(run, now)
-    _tell(run, EventType.HOLD_PLACED, hold, now, command.caller.trace_parent)
+    _emit(run, EventType.HOLD_PLACED, hold, now, command.caller.trace_parent)
     return hold
 
 
@@ -73,21 +73,21 @@ def release_hold(run: TrainRun, command: ReleaseHold, now: datetime) -> None:
 
     Refuses NOT_PERMITTED for somebody else's.
     """
-    hold = _find(run, command.hold_id)
+    hold = _find_hold(run, command.hold_id)
     if hold is None:
         return
     _require_owner(hold, command.caller)
-    _end(run, hold, EventType.HOLD_RELEASED, now, command.caller.trace_parent)
+    _end_hold(run, hold, EventType.HOLD_RELEASED, now, command.caller.trace_parent)
     _forget_ended(run, now)
     promote(run, now)
 
 
-def take_hold(run: TrainRun, command: CreateBooking, journey: Journey) -> Hold:
+def require_usable_hold(run: TrainRun, command: CreateBooking, journey: Journey) -> Hold:
     """The hold that a booking uses up; its seats stay taken and are the booking's now.
 
     Refuses HOLD_EXPIRED, NOT_PERMITTED, and INVALID_FIELD where the request does not fit the hold. Changes nothing.
     """
-    hold = _find(run, command.hold_id)
+    hold = _find_hold(run, command.hold_id)
     if hold is None:
         raise Refusal(
             Reason.HOLD_EXPIRED,
@@ -106,11 +106,11 @@ def take_hold(run: TrainRun, command: CreateBooking, journey: Journey) -> Hold:
     return hold
 
 
-def drop_expired_holds(run: TrainRun, now: datetime) -> bool:
+def expire_holds(run: TrainRun, now: datetime) -> bool:
     """Ends the holds that are over, and says whether there were any; their seats are free. Nobody is promoted yet."""
     expired = [hold for hold in run.holds.values() if hold.expire_time <= now]
     for hold in sorted(expired, key=lambda one: (one.expire_time, one.key)):  # seats are sold again in the order of coming free
-        _end(run, hold, EventType.HOLD_EXPIRED, now)
+        _end_hold(run, hold, EventType.HOLD_EXPIRED, now)
     if expired:
         _forget_ended(run, now)
     return bool(expired)
@@ -119,19 +119,19 @@ def drop_expired_holds(run: TrainRun, now: datetime) -> bool:
 def use_hold(run: TrainRun, hold: Hold, now: datetime) -> None:
     """Ends a hold whose seats are a booking's now."""
     run.use_hold(hold)
-    _remember(run, ended(hold, was_used=True), now)
+    _remember_ended(run, ended(hold, was_used=True), now)
     _forget_ended(run, now)
 
 
-def _end(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent: str = "") -> None:
+def _end_hold(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent: str = "") -> None:
     for seat in hold.seats:
         run.release(seat, hold.legs)
-    run.drop_hold(hold)
-    _remember(run, ended(hold), now)
-    _tell(run, kind, hold, now, trace_parent)
+    run.remove_hold(hold)
+    _remember_ended(run, ended(hold), now)
+    _emit(run, kind, hold, now, trace_parent)
 
 
-def _remember(run: TrainRun, over: EndedHold, now: datetime) -> None:
+def _remember_ended(run: TrainRun, over: EndedHold, now: datetime) -> None:
     """Remember a hold that is over.
 
     A request that is repeated after its hold ran out may have held other seats under the same key. Their hold is remembered
@@ -144,23 +144,23 @@ def _remember(run: TrainRun, over: EndedHold, now: datetime) -> None:
     run.set_ended_hold(over.key, over)
 
 
-def _tell(run: TrainRun, kind: EventType, hold: Hold, now: datetime, trace_parent: str = "") -> None:
+def _emit(run: TrainRun, kind: EventType, hold: Hold, now: datetime, trace_parent: str = "") -> None:
     name = hold_id(run.train_id, run.travel_date, hold.key)
     data: dict[str, Json] = {
         "hold_id": name,
         "seats": [seat.label for seat in hold.seats],
         "expire_time": hold.expire_time.isoformat(),
     }
-    run.tell(kind, name, data, now, trace_parent)
+    run.emit(kind, name, data, now, trace_parent)
 
 
-def _find(run: TrainRun, name: str) -> Hold | None:
+def _find_hold(run: TrainRun, name: str) -> Hold | None:
     parts = split_hold_id(name)
     return run.holds.get(parts[2]) if parts is not None and parts[:2] == (run.train_id, run.travel_date) else None
 
 
 def _require_owner(hold: Hold, caller: Caller) -> None:
-    identified(caller)
+    require_identified(caller)
     if caller.key != hold.owner_key and not caller.is_operator:
         raise Refusal(Reason.NOT_PERMITTED, "this hold is not yours")
 
@@ -168,7 +168,7 @@ def _require_owner(hold: Hold, caller: Caller) -> None:
 def held_seats_max(run: TrainRun) -> int:
     """How many seats of a run may be on hold at a time: a share of all its seats, rounded up, and always a group's."""
     size = sum(section.size for section in run.sections)
-    return max(limits.HELD_SEATS_ALWAYS, -(-size * run.terms.hold_percent_max // 100))
+    return max(limits.HELD_SEATS_ALWAYS_ALLOWED, -(-size * run.terms.hold_percent_max // 100))
 
 
 def _require_room(run: TrainRun, owner_key: str, now: datetime) -> None:

@@ -60,4 +60,4 @@ def take_seats(run: TrainRun, section: int, numbers: list[int], legs: int, *, by
     for number in numbers:
         run.sell(section, number, legs)
     if by_counter:
-        run.pass_counter(section, max(numbers))
+        run.advance_counter(section, max(numbers))

@@ -22,11 +22,11 @@ from app.domain.events import EventType, Json
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.seating import next_free_seats, take_seats
-from app.domain.run.train_run import TrainRun, Waiting
-from app.domain.run.waitlist_index import Wish
+from app.domain.run.train_run import TrainRun, WaitlistEntry
+from app.domain.run.waitlist_index import WaitlistDemand
 
 
-def closes_at(run: TrainRun) -> datetime:
+def waitlist_closing_time(run: TrainRun) -> datetime:
     """When the line closes: some time before the train leaves its first stop."""
     depart = run.stops[0].depart
     if depart is None:
@@ -34,30 +34,30 @@ def closes_at(run: TrainRun) -> datetime:
     return depart - timedelta(minutes=run.terms.waitlist_closes_minutes_before)
 
 
-def position_of(run: TrainRun, booking: Booking) -> int:
+def position_in_waitlist(run: TrainRun, booking: Booking) -> int:
     """The place in the line, from 1. Who has come last has as many before as the line has other places."""
     if booking.waiting_number == run.waiting_number:
         return len(run.waiting)
-    return run.line.position(booking.waiting_number)
+    return run.waitlist_index.position(booking.waiting_number)
 
 
-def waiting_fare(run: TrainRun, section: str) -> Money:
+def waitlist_fare(run: TrainRun, section: str) -> Money:
     """What a place in the line costs a passenger: the section's fare, or the highest one for who takes any section."""
     if section:
         return run.sections[run.section_index(section)].fare
     return max((one.fare for one in run.sections), key=lambda fare: fare.minor)
 
 
-def require_waiting_room(run: TrainRun, command: CreateBooking, user_key: str, now: datetime) -> None:
+def require_waitlist_room(run: TrainRun, command: CreateBooking, user_key: str, now: datetime) -> None:
     """Refuses WAITLIST_CLOSED; WAITLIST_FULL for a line or a person that has as many places as may be; and SECTION_FULL for a
     group that no section could ever seat.
     """
-    if now >= closes_at(run):
+    if now >= waitlist_closing_time(run):
         raise Refusal(Reason.WAITLIST_CLOSED, "no seat is free, and the waiting list of this train is closed")
     if len(run.waiting) >= run.terms.waitlist_max:
         raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {len(run.waiting)} bookings wait already")
-    own = run.waiting_count(user_key)
-    if own >= limits.WAITING_PER_USER_MAX:
+    own = run.waitlisted_count(user_key)
+    if own >= limits.WAITLISTED_PER_USER_MAX:
         raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {own} bookings of yours wait for this train already")
     sections = [run.sections[run.section_index(command.section)]] if command.section else run.sections
     if all(section.size < len(command.passengers) for section in sections):
@@ -66,18 +66,18 @@ def require_waiting_room(run: TrainRun, command: CreateBooking, user_key: str, n
 
 def promote(run: TrainRun, now: datetime) -> None:
     """Gives free seats to those who wait, in order, as far as they fit."""
-    if not run.waiting or now >= closes_at(run):
+    if not run.waiting or now >= waitlist_closing_time(run):
         return
-    fronts = run.line.fronts()
+    fronts = run.waitlist_index.fronts()
     while fronts:
-        number, wish = heappop(fronts)
-        found = next_free_seats(run, *wish) if _fits(run, wish) else None
+        number, demand = heappop(fronts)
+        found = next_free_seats(run, *demand) if _fits(run, demand) else None
         if found is None:
             continue  # seats only get fewer on the way through the line: nobody behind who wants the same finds any
         _seat(run, run.waiting[number], *found, now)
-        behind = run.line.first(wish)
+        behind = run.waitlist_index.first(demand)
         if behind is not None:
-            heappush(fronts, (behind, wish))
+            heappush(fronts, (behind, demand))
 
 
 def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> Promotion:
@@ -86,27 +86,27 @@ def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> 
     There is nobody left to find, unless seats came free by other ways than the service's own. A closed line promotes nobody.
     """
     promote(run, now)
-    promoted = [event.subject for event in run.journal.events if event.event_type is EventType.BOOKING_PROMOTED]
+    promoted = [event.subject for event in run.change_set.events if event.event_type is EventType.BOOKING_PROMOTED]
     return Promotion(tuple(promoted), len(run.waiting))
 
 
-def close(run: TrainRun, now: datetime) -> None:
+def close_waitlist(run: TrainRun, now: datetime) -> None:
     """Once the line is closed, ends bookings that still wait, the first ones first, some hundred at a time."""
-    if not run.waiting or now < closes_at(run):
+    if not run.waiting or now < waitlist_closing_time(run):
         return
     for number in sorted(run.waiting)[: limits.WAITLIST_EXPIRED_PER_DECISION]:
         booking = run.bookings[run.waiting[number].reference]
-        run.leave_line(number)
-        expired = with_refund(replace(booking, state=BookingState.EXPIRED, waiting_number=0), booking.price.minor, now)
-        keep(run, expired, EventType.BOOKING_EXPIRED, now)
+        run.leave_waitlist(number)
+        expired = with_refund_due(replace(booking, state=BookingState.EXPIRED, waiting_number=0), booking.price.minor, now)
+        record_change(run, expired, EventType.BOOKING_EXPIRED, now)
 
 
-def has_expired_waiters(run: TrainRun, now: datetime) -> bool:
+def has_expired_waitlist(run: TrainRun, now: datetime) -> bool:
     """Whether the line is closed and not yet empty."""
-    return bool(run.waiting) and now >= closes_at(run)
+    return bool(run.waiting) and now >= waitlist_closing_time(run)
 
 
-def with_refund(booking: Booking, minor: int, now: datetime) -> Booking:
+def with_refund_due(booking: Booking, minor: int, now: datetime) -> Booking:
     """The booking, giving so much back."""
     if not minor:
         return booking
@@ -114,13 +114,13 @@ def with_refund(booking: Booking, minor: int, now: datetime) -> Booking:
     return replace(booking, refunds=(*booking.refunds, refund))
 
 
-def keep(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_parent: str = "") -> Booking:
+def record_change(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_parent: str = "") -> Booking:
     """Keeps a changed booking and tells of it."""
     revision = run.version + 1
     changes_before = booking.changes_before + 1 if booking.revision == revision else 0
     kept = replace(booking, update_time=now, revision=revision, changes_before=changes_before)
-    run.put(kept)
-    run.tell(kind, kept.reference, event_data(kept), now, trace_parent)
+    run.put_booking(kept)
+    run.emit(kind, kept.reference, event_data(kept), now, trace_parent)
     return kept
 
 
@@ -146,17 +146,17 @@ def event_data(booking: Booking) -> dict[str, Json]:
     }
 
 
-def _fits(run: TrainRun, wish: Wish) -> bool:
+def _fits(run: TrainRun, demand: WaitlistDemand) -> bool:
     """Whether a section has as many seats as wait."""
-    section, legs, count = wish
+    section, legs, count = demand
     sections = [run.sections[run.section_index(section)]] if section else run.sections
     return any(one.has_free(legs, count) for one in sections)
 
 
-def _seat(run: TrainRun, place: Waiting, section: int, numbers: list[int], now: datetime) -> None:
+def _seat(run: TrainRun, place: WaitlistEntry, section: int, numbers: list[int], now: datetime) -> None:
     booking = run.bookings[place.reference]
     take_seats(run, section, numbers, place.legs, by_counter=True)
-    run.leave_line(place.number)
+    run.leave_waitlist(place.number)
     paid = booking.price.minor
     fare = run.sections[section].fare.minor
     seated = tuple(
@@ -168,4 +168,4 @@ def _seat(run: TrainRun, place: Waiting, section: int, numbers: list[int], now: 
         for passenger, number in zip(booking.passengers, numbers, strict=True)
     )
     promoted = replace(booking, state=BookingState.CONFIRMED, passengers=seated, waiting_number=0)
-    keep(run, with_refund(promoted, paid - promoted.price.minor, now), EventType.BOOKING_PROMOTED, now)
+    record_change(run, with_refund_due(promoted, paid - promoted.price.minor, now), EventType.BOOKING_PROMOTED, now)

@@ -12,19 +12,19 @@ from collections.abc import Iterable, Mapping
 from app.domain.booking import Booking
 
 
-class Travellers:
+class PassengerIndex:
     """The passengers of a run's live bookings. `references` leads from passenger keys to the references of their bookings."""
 
-    __slots__ = ("_booked", "references")
+    __slots__ = ("_passenger_counts", "references")
 
     def __init__(self) -> None:
         self.references: dict[str, str] = {}
-        self._booked: dict[str, int] = {}
+        self._passenger_counts: dict[str, int] = {}
 
     @property
-    def booked(self) -> Mapping[str, int]:
+    def passenger_counts(self) -> Mapping[str, int]:
         """How many passengers each booker has on live bookings, by the booker's address as compared."""
-        return self._booked
+        return self._passenger_counts
 
     def add(self, booking: Booking) -> None:
         """Add the passengers of a booking that is live; those of any other do not travel."""
@@ -55,14 +55,14 @@ class Travellers:
 
     def load(self, passengers: Iterable[tuple[str, str, str]]) -> None:
         """Replace all: (passenger key, reference, the booker's address as compared) for each passenger of a live booking."""
-        self.references, self._booked = {}, {}
+        self.references, self._passenger_counts = {}, {}
         for key, reference, user_key in passengers:
             self.references[key] = reference
-            self._booked[user_key] = self._booked.get(user_key, 0) + 1
+            self._passenger_counts[user_key] = self._passenger_counts.get(user_key, 0) + 1
 
     def _count(self, user_key: str, change: int) -> None:
-        count = self._booked.get(user_key, 0) + change
+        count = self._passenger_counts.get(user_key, 0) + change
         if count > 0:
-            self._booked[user_key] = count
+            self._passenger_counts[user_key] = count
         else:
-            self._booked.pop(user_key, None)
+            self._passenger_counts.pop(user_key, None)

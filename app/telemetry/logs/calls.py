@@ -40,7 +40,7 @@ class _Incident:
 _incident: ContextVar[_Incident | None] = ContextVar("incident", default=None)
 
 
-def note_incident(number: str, error: BaseException) -> None:
+def record_incident(number: str, error: BaseException) -> None:
     """Tells of a fault in the call that we are in: its line will have the incident's number and the places of the error."""
     _incident.set(_Incident(number, error))
 
@@ -52,7 +52,7 @@ class LineBudget:
     lines_max: int
     begun_at: float = float("-inf")
     lines: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)
 
     def admits(self, now_seconds: float, code: str) -> bool:
         """Whether there may be one more line."""
@@ -61,16 +61,16 @@ class LineBudget:
         self.lines += 1
         if self.lines <= self.lines_max:
             return True
-        self.left_out[code] += 1
+        self.suppressed[code] += 1
         return False
 
-    def take_left_out(self) -> Counter[str]:
+    def take_suppressed(self) -> Counter[str]:
         """What was left out since it was asked for last."""
-        left_out, self.left_out = self.left_out, Counter()
-        return left_out
+        suppressed, self.suppressed = self.suppressed, Counter()
+        return suppressed
 
 
-class LoggedCalls:
+class CallLogger:
     """Looks on at calls, as `app/ports/call_observer.py` has it. `lines_max` is for a second, a method and a level."""
 
     def __init__(self, lines_max: int) -> None:
@@ -78,11 +78,11 @@ class LoggedCalls:
         self._budgets: dict[tuple[str, int], LineBudget] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def began(self, method: str, context: "grpc.aio.ServicerContext[object, object]") -> float:
+    def call_started(self, method: str, context: "grpc.aio.ServicerContext[object, object]") -> float:
         """When."""
         return time.monotonic()
 
-    def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         """Writes the line, if there is one to write."""
         if code is _OK or not isinstance(begun, float):
             return
@@ -97,7 +97,7 @@ class LoggedCalls:
             if self._timer is None:
                 # In a context of its own: the line is of many calls, and not of this one's trace.
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(_SECOND, self.tell_left_out, context=Context())
+                self._timer = loop.call_later(_SECOND, self.log_suppressed, context=Context())
             return
         told: dict[str, object] = {"method": method[1:], "code": code.name}
         if reason is not None:
@@ -105,13 +105,13 @@ class LoggedCalls:
         told["milliseconds"] = round((now_seconds - begun) * 1000, 3)
         _tell(level, "call left by its client" if code is _CANCELLED else "call failed", told)
 
-    def tell_left_out(self) -> None:
+    def log_suppressed(self) -> None:
         """Writes how many lines were left out; also for the end of the process."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
         for (method, level), budget in self._budgets.items():
-            for code, count in budget.take_left_out().items():
+            for code, count in budget.take_suppressed().items():
                 _log.log(
                     level,
                     "%d more calls of this kind",

@@ -24,7 +24,7 @@ LogFormat = Literal["auto", "json", "console"]
 _FRAMES_MAX = 20
 _EXCEPTIONS_MAX = 5  # of a chain
 # They warn of whatever traceparent a stranger makes up, and of a malformed header for the collector, and quote them.
-_QUOTING_LOGGERS = ("opentelemetry.trace", "opentelemetry.util")
+_LOGGERS_THAT_QUOTE_INPUT = ("opentelemetry.trace", "opentelemetry.util")
 
 _stacks_of = ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES_MAX)
 
@@ -39,7 +39,7 @@ def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None =
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("app").setLevel(level)
-    for name in _QUOTING_LOGGERS:
+    for name in _LOGGERS_THAT_QUOTE_INPUT:
         logging.getLogger(name).setLevel(logging.ERROR)
     structlog.configure(
         processors=[
@@ -100,11 +100,11 @@ def describe_exception(_: object, __: str, line: EventDict) -> EventDict:
     if isinstance(error, BaseException):
         error = (type(error), error, error.__traceback__)
     if error and error[0] is not None:
-        line["exception"] = described(error[1])
+        line["exception"] = describe_error(error[1])
     return line
 
 
-def described(error: BaseException) -> list[dict[str, Any]]:
+def describe_error(error: BaseException) -> list[dict[str, Any]]:
     """An exception and those that it came from, the last one first: type, code where it is a number, and places."""
     chain = [error]
     while len(chain) < _EXCEPTIONS_MAX:
@@ -113,10 +113,10 @@ def described(error: BaseException) -> list[dict[str, Any]]:
         if earlier is None:
             break
         chain.append(earlier)
-    return [_described_alone(one) for one in chain]
+    return [_describe_single_error(one) for one in chain]
 
 
-def _described_alone(error: BaseException) -> dict[str, Any]:
+def _describe_single_error(error: BaseException) -> dict[str, Any]:
     (stack, *_) = _stacks_of((type(error), error, error.__traceback__))
     told: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}"}
     code = getattr(error, "code", None)

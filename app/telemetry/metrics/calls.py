@@ -16,7 +16,7 @@ from prometheus_client.core import Exemplar
 
 from app.domain.refusals import Reason
 from app.telemetry.metrics.families import Metrics
-from app.telemetry.metrics.loop_counters import Count, Spread
+from app.telemetry.metrics.loop_counters import LoopCounter, LoopHistogram
 
 UNARY = "unary"
 _OK = grpc.StatusCode.OK
@@ -36,18 +36,20 @@ class _Method:
     def __init__(self, metrics: Metrics, method: str) -> None:
         service, name = method.strip("/").split("/")
         labels = (UNARY, service, name)
-        handled = metrics.on_loop("grpc_server_handled_total")
-        self.seconds: Spread = metrics.on_loop("grpc_server_handling_seconds").spread(*labels)
-        self.started = metrics.on_loop("grpc_server_started_total").count(*labels)
-        self.codes: dict[grpc.StatusCode, Count] = {code: handled.count(*labels, code_name(code)) for code in grpc.StatusCode}
+        handled = metrics.loop_family("grpc_server_handled_total")
+        self.seconds: LoopHistogram = metrics.loop_family("grpc_server_handling_seconds").histogram(*labels)
+        self.started = metrics.loop_family("grpc_server_started_total").count(*labels)
+        self.codes: dict[grpc.StatusCode, LoopCounter] = {
+            code: handled.count(*labels, code_name(code)) for code in grpc.StatusCode
+        }
         self.ok = self.codes[_OK]
 
     @property
     def in_flight(self) -> int:
         """The calls of this method that have begun and not ended."""
         # The ended calls are read first: a call that ends in between must not make the difference negative.
-        ended = sum(count.value for count in self.codes.values())
-        return self.started.value - ended
+        call_ended = sum(count.value for count in self.codes.values())
+        return self.started.value - call_ended
 
 
 class CallMetrics:
@@ -58,17 +60,17 @@ class CallMetrics:
 
     def __init__(self, metrics: Metrics, methods: Sequence[str]) -> None:
         self._methods = {method: _Method(metrics, method) for method in (*methods, _UNKNOWN)} if methods else {}
-        refusals = metrics.on_loop("seatline_refusals_total")
+        refusals = metrics.loop_family("seatline_refusals_total")
         self._refusals = {reason: refusals.count(reason.value) for reason in Reason}
         metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)
 
-    def began(self, method: str, context: object) -> tuple[_Method, float]:
+    def call_started(self, method: str, context: object) -> tuple[_Method, float]:
         """A call begins; gives its method's metrics and when that was."""
         counted = self._methods.get(method) or self._methods[_UNKNOWN]
         counted.started.value += 1
         return counted, perf_counter()
 
-    def ended(self, begun: tuple[_Method, float], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: tuple[_Method, float], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         """The call has ended. The trace that it belongs to is shown as an exemplar, if it is kept."""
         counted, began_at = begun
         seconds = perf_counter() - began_at
@@ -76,14 +78,14 @@ class CallMetrics:
             counted.ok.value += 1
         else:
             counted.codes[code].value += 1
-        spread = counted.seconds
-        bucket = bisect_left(spread.bounds, seconds)
-        spread.counts[bucket] += 1
-        spread.total += seconds
+        histogram = counted.seconds
+        bucket = bisect_left(histogram.bounds, seconds)
+        histogram.counts[bucket] += 1
+        histogram.total += seconds
         if reason is not None:
             self._refusals[reason].value += 1
         if get_current():  # where nothing is traced, it is empty
-            _keep_exemplar(spread, bucket, seconds)
+            _keep_exemplar(histogram, bucket, seconds)
 
     def _in_flight(self) -> float:
         return sum(counted.in_flight for counted in self._methods.values())
@@ -96,7 +98,7 @@ def code_name(code: grpc.StatusCode) -> str:
     return "Canceled" if code is grpc.StatusCode.CANCELLED else code.name.title().replace("_", "")
 
 
-def _keep_exemplar(spread: Spread, bucket: int, seconds: float) -> None:
+def _keep_exemplar(histogram: LoopHistogram, bucket: int, seconds: float) -> None:
     context = get_current_span().get_span_context()
     if context.trace_flags.sampled:
-        spread.exemplars[bucket] = Exemplar({"trace_id": format_trace_id(context.trace_id)}, seconds, time())
+        histogram.exemplars[bucket] = Exemplar({"trace_id": format_trace_id(context.trace_id)}, seconds, time())

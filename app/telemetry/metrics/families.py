@@ -37,7 +37,8 @@ class Kind(StrEnum):
 class Family(NamedTuple):
     """A metric of one name. `buckets` are the upper bounds of a histogram, in its unit.
 
-    What `is_surveyed` is of the whole database, and shown only by processes that survey it. What `is_on_loop` changes with each
+    What `is_statistic` is of the whole database, and shown only by processes that survey it. What `is_loop_only` changes with
+    each
     call or batch, and only the event loop changes it.
     """
 
@@ -46,8 +47,8 @@ class Family(NamedTuple):
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
-    is_surveyed: bool = False
-    is_on_loop: bool = False
+    is_statistic: bool = False
+    is_loop_only: bool = False
 
 
 # From a call that finds all it needs in memory to the longest that SEATLINE_CALL_SECONDS_MAX lets one take by default. A lone
@@ -68,53 +69,57 @@ _METHOD = ("grpc_type", "grpc_service", "grpc_method")
 _COUNTER, _GAUGE, _HISTOGRAM = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 
-def _on_loop(name: str, kind: Kind, meaning: str, labels: tuple[str, ...] = (), buckets: tuple[float, ...] = ()) -> Family:
-    return Family(name, kind, meaning, labels, buckets, is_on_loop=True)
+def _loop_only(name: str, kind: Kind, meaning: str, labels: tuple[str, ...] = (), buckets: tuple[float, ...] = ()) -> Family:
+    return Family(name, kind, meaning, labels, buckets, is_loop_only=True)
 
 
-def _surveyed(name: str, meaning: str, labels: tuple[str, ...] = ()) -> Family:
-    return Family(name, Kind.GAUGE, meaning, labels, is_surveyed=True)
+def _statistic(name: str, meaning: str, labels: tuple[str, ...] = ()) -> Family:
+    return Family(name, Kind.GAUGE, meaning, labels, is_statistic=True)
 
 
 FAMILIES: tuple[Family, ...] = (
-    _on_loop("grpc_server_started_total", _COUNTER, "Calls that began.", _METHOD),
-    _on_loop("grpc_server_handled_total", _COUNTER, "Calls that ended, by their status.", (*_METHOD, "grpc_code")),
-    _on_loop(
+    _loop_only("grpc_server_started_total", _COUNTER, "Calls that began.", _METHOD),
+    _loop_only("grpc_server_handled_total", _COUNTER, "Calls that ended, by their status.", (*_METHOD, "grpc_code")),
+    _loop_only(
         "grpc_server_handling_seconds", _HISTOGRAM, "How long calls took, with traces as exemplars.", _METHOD, _CALL_SECONDS
     ),
     Family("grpc_server_in_flight_calls", _GAUGE, "Calls that are being answered."),
     Family("seatline_build_info", _GAUGE, "Always 1; the version that runs.", ("version",)),
-    _on_loop("seatline_refusals_total", _COUNTER, "Calls that were refused, by the reason that callers are told.", ("reason",)),
-    _on_loop("seatline_bookings_total", _COUNTER, "What was committed to happen to bookings.", ("outcome",)),
-    _on_loop("seatline_holds_total", _COUNTER, "What was committed to happen to holds.", ("outcome",)),
-    _surveyed(
+    _loop_only(
+        "seatline_refusals_total", _COUNTER, "Calls that were refused, by the reason that callers are told.", ("reason",)
+    ),
+    _loop_only("seatline_bookings_total", _COUNTER, "What was committed to happen to bookings.", ("outcome",)),
+    _loop_only("seatline_holds_total", _COUNTER, "What was committed to happen to holds.", ("outcome",)),
+    _statistic(
         "seatline_seats",
         "Seats of runs that have not departed. Sold is what is sold or held for any part of the way.",
         ("run_status", "state"),
     ),
-    _surveyed("seatline_train_runs", "Runs that have not arrived yet.", ("run_status",)),
-    _surveyed("seatline_waitlist_bookings", "Bookings that wait for seats, on all runs that have not arrived."),
+    _statistic("seatline_train_runs", "Runs that have not arrived yet.", ("run_status",)),
+    _statistic("seatline_waitlist_bookings", "Bookings that wait for seats, on all runs that have not arrived."),
     Family("seatline_lanes", _GAUGE, "Train runs that this process keeps a lane for."),
     Family("seatline_lane_queue_callers", _GAUGE, "Callers who wait in this process's lanes to be decided for."),
-    _on_loop("seatline_lane_batch_callers", _HISTOGRAM, "Callers that were decided for together.", (), _BATCH_CALLERS),
-    _on_loop("seatline_lane_wait_seconds", _HISTOGRAM, "How long callers waited before their batch began.", (), _CALL_SECONDS),
-    _on_loop(
+    _loop_only("seatline_lane_batch_callers", _HISTOGRAM, "Callers that were decided for together.", (), _BATCH_CALLERS),
+    _loop_only(
+        "seatline_lane_wait_seconds", _HISTOGRAM, "How long callers waited before their batch began.", (), _CALL_SECONDS
+    ),
+    _loop_only(
         "seatline_lane_commit_seconds",
         _HISTOGRAM,
         "How long the commits of batches took, from the decisions to the answers.",
         (),
         _COMMIT_SECONDS,
     ),
-    _on_loop(
+    _loop_only(
         "seatline_lane_swaps_lost_total", _COUNTER, "Commits that another server was ahead of, and that were decided again."
     ),
-    _surveyed("seatline_outbox_age_seconds", "How long the oldest event has waited for what follows from it."),
-    _surveyed("seatline_outbox_events", "Events that nothing has followed up yet, of up to 10,000 commits."),
-    _surveyed("seatline_jobs", "Jobs that wait, are being done, or were given up; counted up to 10,000.", ("state",)),
-    _surveyed("seatline_refunds_pending", "Refunds that the payment provider has not done yet; counted up to 10,000."),
-    _surveyed("seatline_refund_age_seconds", "How long the oldest pending refund has waited."),
-    _surveyed("seatline_captures_pending", "Payments with money set aside and not taken yet; counted up to 10,000."),
-    _surveyed(
+    _statistic("seatline_outbox_age_seconds", "How long the oldest event has waited for what follows from it."),
+    _statistic("seatline_outbox_events", "Events that nothing has followed up yet, of up to 10,000 commits."),
+    _statistic("seatline_jobs", "Jobs that wait, are being done, or were given up; counted up to 10,000.", ("state",)),
+    _statistic("seatline_refunds_pending", "Refunds that the payment provider has not done yet; counted up to 10,000."),
+    _statistic("seatline_refund_age_seconds", "How long the oldest pending refund has waited."),
+    _statistic("seatline_captures_pending", "Payments with money set aside and not taken yet; counted up to 10,000."),
+    _statistic(
         "seatline_survey_last_success_timestamp_seconds",
         "When this process last surveyed the database; what it found then stands until the next time.",
     ),
@@ -168,19 +173,19 @@ class Metrics:
         # Each series would have another one that says since when it is there: Prometheus knows it from the process's start.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it takes nothing and gives nothing
         self.registry = CollectorRegistry()
-        self._made = {one.name: _make(one, None if one.is_surveyed else self.registry) for one in FAMILIES}
+        self._made = {one.name: _make(one, None if one.is_statistic else self.registry) for one in FAMILIES}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self.gauge("seatline_build_info").labels(version).set(1)
 
-    def show_surveyed(self) -> None:
+    def register_statistics(self) -> None:
         """Shows from now on what is surveyed as well: this process surveys."""
         for family in FAMILIES:
-            if family.is_surveyed:
+            if family.is_statistic:
                 self.registry.register(self._made[family.name])
 
-    def on_loop(self, name: str) -> LoopFamily:
+    def loop_family(self, name: str) -> LoopFamily:
         """The family of that name that only the event loop changes."""
         return self._of(name, LoopFamily)
 
@@ -211,7 +216,7 @@ def metric_names() -> frozenset[str]:
     """The names of all series that a process may show, as queries name them: of a histogram three."""
     names: set[str] = set()
     metrics = Metrics("")
-    metrics.show_surveyed()
+    metrics.register_statistics()
     for family in metrics.registry.collect():
         names.update(family.name + suffix for suffix in _SUFFIXES.get(family.type, ("",)))
     return frozenset(names)
@@ -227,7 +232,7 @@ def metrics_table() -> str:
 
 
 def _make(family: Family, registry: CollectorRegistry | None) -> Counter | Gauge | Histogram | LoopFamily:
-    if family.is_on_loop:
+    if family.is_loop_only:
         made_on_loop = LoopFamily(family.name, family.meaning, family.labels, family.buckets)
         if registry is not None:
             registry.register(made_on_loop)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from app.domain.events import EventType
 from app.telemetry.metrics.families import Metrics
-from app.telemetry.metrics.loop_counters import Count
+from app.telemetry.metrics.loop_counters import LoopCounter
 from app.telemetry.observers import Batch
 
 # What a commit says of a hold that a booking used up; the other outcomes are the events of the commit.
@@ -20,19 +20,19 @@ class LaneMetrics:
     """Counts what batches come to."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._callers = metrics.on_loop("seatline_lane_batch_callers").spread()
-        self._wait_seconds = metrics.on_loop("seatline_lane_wait_seconds").spread()
-        self._commit_seconds = metrics.on_loop("seatline_lane_commit_seconds").spread()
-        self._swaps_lost = metrics.on_loop("seatline_lane_swaps_lost_total").count()
+        self._callers = metrics.loop_family("seatline_lane_batch_callers").histogram()
+        self._wait_seconds = metrics.loop_family("seatline_lane_wait_seconds").histogram()
+        self._commit_seconds = metrics.loop_family("seatline_lane_commit_seconds").histogram()
+        self._swaps_lost = metrics.loop_family("seatline_lane_swaps_lost_total").count()
         self._lanes = metrics.gauge("seatline_lanes")
         self._queue = metrics.gauge("seatline_lane_queue_callers")
-        self._outcomes: dict[str, Count] = {}
+        self._outcomes: dict[str, LoopCounter] = {}
         for name in (*EventType, HOLD_USED):
             group, _, outcome = name.partition(".")
             if group in _FAMILIES:
-                self._outcomes[str(name)] = metrics.on_loop(_FAMILIES[group]).count(outcome)
+                self._outcomes[str(name)] = metrics.loop_family(_FAMILIES[group]).count(outcome)
 
-    def joined(self) -> None:
+    def caller_queued(self) -> None:
         """Nothing: a batch says when its callers came."""
 
     def batch_ended(self, batch: Batch) -> None:

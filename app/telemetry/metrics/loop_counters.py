@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
-class Count:
+class LoopCounter:
     """A counter; whoever counts adds to its `value`."""
 
     __slots__ = ("value",)
@@ -26,7 +26,7 @@ class Count:
         self.value = 0
 
 
-class Spread:
+class LoopHistogram:
     """A histogram; `counts` has one more for what is above all `bounds`. `exemplars` has the latest of each bucket."""
 
     __slots__ = ("bounds", "counts", "exemplars", "total")
@@ -50,30 +50,30 @@ class LoopFamily(Collector):
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str], bounds: Sequence[float] = ()) -> None:
         self._name, self._meaning, self._labels, self._bounds = name.removesuffix("_total"), meaning, tuple(labels), bounds
-        self._counts: dict[tuple[str, ...], Count] = {}
-        self._spreads: dict[tuple[str, ...], Spread] = {}
+        self._counts: dict[tuple[str, ...], LoopCounter] = {}
+        self._histograms: dict[tuple[str, ...], LoopHistogram] = {}
 
-    def count(self, *values: str) -> Count:
+    def count(self, *values: str) -> LoopCounter:
         """The counter with these labels, which there is from now on."""
-        return self._counts.setdefault(self._checked(values), Count())
+        return self._counts.setdefault(self._checked(values), LoopCounter())
 
-    def spread(self, *values: str) -> Spread:
+    def histogram(self, *values: str) -> LoopHistogram:
         """The histogram with these labels, which there is from now on."""
-        return self._spreads.setdefault(self._checked(values), Spread(self._bounds))
+        return self._histograms.setdefault(self._checked(values), LoopHistogram(self._bounds))
 
     def collect(self) -> Iterator[Metric]:
         """What there is at the moment."""
         metric = Metric(self._name, self._meaning, "histogram" if self._bounds else "counter")
         for values, count in list(self._counts.items()):
             metric.add_sample(f"{self._name}_total", dict(zip(self._labels, values, strict=True)), count.value)
-        for values, spread in list(self._spreads.items()):
-            self._add(metric, dict(zip(self._labels, values, strict=True)), spread)
+        for values, histogram in list(self._histograms.items()):
+            self._add(metric, dict(zip(self._labels, values, strict=True)), histogram)
         yield metric
 
-    def _add(self, metric: Metric, labels: dict[str, str], spread: Spread) -> None:
-        count, total = 0, spread.total
+    def _add(self, metric: Metric, labels: dict[str, str], histogram: LoopHistogram) -> None:
+        count, total = 0, histogram.total
         for bound, own, exemplar in zip(
-            (*spread.bounds, float("inf")), list(spread.counts), list(spread.exemplars), strict=True
+            (*histogram.bounds, float("inf")), list(histogram.counts), list(histogram.exemplars), strict=True
         ):
             count += own
             metric.add_sample(f"{self._name}_bucket", {**labels, "le": _text(bound)}, count, exemplar=exemplar)

@@ -34,7 +34,7 @@ class _Answer(NamedTuple):
     content_type: str = _PLAIN
 
 
-class MetricsPage:
+class MetricsPort:
     """The page, from `start` until `stop`; `port` is the one it listens on. `is_ready` is what `/readyz` says."""
 
     def __init__(self, registry: CollectorRegistry, is_ready: Callable[[], bool]) -> None:

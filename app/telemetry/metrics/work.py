@@ -5,7 +5,7 @@ Belongs here: what is counted of payments and webhooks, and what a survey found,
 """
 
 from app.domain.payments import AttemptKind, AttemptOutcome
-from app.domain.statistics import Survey
+from app.domain.statistics import Statistics
 from app.domain.webhooks import DeliveryState
 from app.telemetry.metrics.families import Metrics
 
@@ -47,15 +47,15 @@ class WorkMetrics:
     """Counts what a worker does, and shows what it finds. To be made once, by a process that does the worker's part."""
 
     def __init__(self, metrics: Metrics) -> None:
-        metrics.show_surveyed()
+        metrics.register_statistics()
         self._deliveries = metrics.counters("seatline_webhook_deliveries_total", list(_DELIVERY_OUTCOMES.values()))
         self._gauges = metrics.gauge
 
-    def attempted(self, state: DeliveryState) -> None:
+    def delivery_attempted(self, state: DeliveryState) -> None:
         """An attempt at a delivery was made, which is in that state now."""
         self._deliveries[_DELIVERY_OUTCOMES[state]].inc()
 
-    def surveyed(self, survey: Survey) -> None:
+    def surveyed(self, survey: Statistics) -> None:
         """The database was surveyed."""
         gauge = self._gauges
         for status, runs in survey.runs.items():

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Span, SpanKind, Tracer
 
 from app.domain.refusals import Reason
-from app.telemetry.tracing.context import NOWHERE, context_of, mark_failed
+from app.telemetry.tracing.context import EMPTY_CONTEXT, mark_failed, parse_trace_parent
 from app.telemetry.tracing.conventions import (
     REASON,
     RPC_METHOD,
@@ -41,30 +41,30 @@ FAULTS = frozenset(
 _TRACE_ID_BITS = 128
 
 
-class ChosenIds(RandomIdGenerator):
+class PresetTraceIds(RandomIdGenerator):
     """Ids by chance, but for a trace id that was decided about before there was a span."""
 
     def __init__(self) -> None:
-        self.chosen = 0
+        self.preset = 0
 
     def generate_trace_id(self) -> int:
         """The chosen one, once."""
-        chosen, self.chosen = self.chosen, 0
-        return chosen or super().generate_trace_id()
+        preset, self.preset = self.preset, 0
+        return preset or super().generate_trace_id()
 
 
-class TracedCalls:
+class CallTracer:
     """Looks on at calls, as `app/ports/call_observer.py` has it. `tracer` samples as `sampling` says, with `ids`."""
 
-    def __init__(self, tracer: Tracer, sampling: Sampling, ids: ChosenIds) -> None:
+    def __init__(self, tracer: Tracer, sampling: Sampling, ids: PresetTraceIds) -> None:
         self._tracer, self._sampling, self._ids = tracer, sampling, ids
         self._attributes: dict[str, str | int] = {RPC_SYSTEM_NAME: "grpc"}
 
-    def listen_on(self, address: str, port: int) -> None:
+    def set_server_address(self, address: str, port: int) -> None:
         """Where calls arrive, once that is known: a host, or the path of a socket, which has no port."""
         self._attributes |= {SERVER_ADDRESS: address, SERVER_PORT: port} if port else {SERVER_ADDRESS: address}
 
-    def began(
+    def call_started(
         self, method: str, context: "grpc.aio.ServicerContext[object, object]"
     ) -> tuple[Span | None, Token[Context]] | None:
         """Makes the call's span the current one; where the call is not sampled, the caller's context, if there is one."""
@@ -75,21 +75,21 @@ class TracedCalls:
                 trace_parent = f"{trace_parent},{value!s}" if trace_parent else str(value)
             elif key == "tracestate":
                 trace_state = f"{trace_state},{value!s}" if trace_state else str(value)
-        remote = context_of(trace_parent, trace_state) if trace_parent else None
+        remote = parse_trace_parent(trace_parent, trace_state) if trace_parent else None
         if remote is None:
             trace_id = getrandbits(_TRACE_ID_BITS)
-            if not self._sampling.takes(trace_id, None):
+            if not self._sampling.samples(trace_id, None):
                 return None
-            self._ids.chosen = trace_id
+            self._ids.preset = trace_id
         else:
             caller = trace.get_current_span(remote).get_span_context()
-            if not self._sampling.takes(caller.trace_id, caller.trace_flags.sampled):
+            if not self._sampling.samples(caller.trace_id, caller.trace_flags.sampled):
                 return None, attach(remote)
-        name, parent = method[1:], remote or NOWHERE
+        name, parent = method[1:], remote or EMPTY_CONTEXT
         span = self._tracer.start_span(name, parent, SpanKind.SERVER, {**self._attributes, RPC_METHOD: name})
         return span, attach(trace.set_span_in_context(span, parent))
 
-    def ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         """Ends it."""
         if not isinstance(begun, tuple):
             return

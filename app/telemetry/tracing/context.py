@@ -18,36 +18,36 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from app.telemetry.tracing.conventions import ERROR_TYPE, SCHEMA_URL, SCOPE
 
-NOWHERE = Context()
+EMPTY_CONTEXT = Context()
 _PLAIN = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _W3C = TraceContextTextMapPropagator()
 _SAMPLED_DIGITS = frozenset("13579bdf")
 tracer = trace.get_tracer(SCOPE, schema_url=SCHEMA_URL)
 
 
-def context_of(trace_parent: str, trace_state: str = "") -> Context | None:
+def parse_trace_parent(trace_parent: str, trace_state: str = "") -> Context | None:
     """The context of a `traceparent` and its `tracestate`; None for one that is malformed."""
     match = None if trace_state else _PLAIN.fullmatch(trace_parent)
     if match is None:
-        context = _W3C.extract({"traceparent": trace_parent, "tracestate": trace_state}, NOWHERE)
-        return None if context is NOWHERE else context
+        context = _W3C.extract({"traceparent": trace_parent, "tracestate": trace_state}, EMPTY_CONTEXT)
+        return None if context is EMPTY_CONTEXT else context
     # What nearly all callers send, in a third of the propagator's time.
     trace_id, span_id, flags = (int(digits, 16) for digits in match.groups())
     span_context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
-    return trace.set_span_in_context(NonRecordingSpan(span_context), NOWHERE) if span_context.is_valid else None
+    return trace.set_span_in_context(NonRecordingSpan(span_context), EMPTY_CONTEXT) if span_context.is_valid else None
 
 
-def trace_parent_of(span: Span) -> str:
+def format_trace_parent(span: Span) -> str:
     """The `traceparent` of a span, empty where it has none."""
     carrier: dict[str, str] = {}
-    _W3C.inject(carrier, trace.set_span_in_context(span, NOWHERE))
+    _W3C.inject(carrier, trace.set_span_in_context(span, EMPTY_CONTEXT))
     return carrier.get("traceparent", "")
 
 
-def own_trace_parent() -> str:
+def current_trace_parent() -> str:
     """The `traceparent` of the span that we are in, empty where that is none of ours or not sampled."""
     span = trace.get_current_span()
-    return trace_parent_of(span) if span.is_recording() else ""
+    return format_trace_parent(span) if span.is_recording() else ""
 
 
 def is_sampled(trace_parent: str) -> bool:
@@ -62,9 +62,9 @@ def mark_failed(span: Span, error_type: str) -> None:
 
 
 @contextmanager
-def continued(trace_parent: str, name: str, kind: SpanKind) -> Iterator[Span]:
+def continue_trace(trace_parent: str, name: str, kind: SpanKind) -> Iterator[Span]:
     """What runs inside is part of that trace, and below a span of that name if the trace is sampled."""
-    context = context_of(trace_parent) if trace_parent else None
+    context = parse_trace_parent(trace_parent) if trace_parent else None
     if context is None:
         yield INVALID_SPAN
         return
@@ -75,7 +75,7 @@ def continued(trace_parent: str, name: str, kind: SpanKind) -> Iterator[Span]:
 
 
 @contextmanager
-def below(name: str, kind: SpanKind) -> Iterator[Span]:
+def child_span(name: str, kind: SpanKind) -> Iterator[Span]:
     """What runs inside is below a span of that name, if we are in a span that is recorded."""
     if not trace.get_current_span().is_recording():
         yield INVALID_SPAN

@@ -21,10 +21,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 
-from app.telemetry.tracing.calls import ChosenIds, TracedCalls
+from app.telemetry.tracing.calls import CallTracer, PresetTraceIds
 from app.telemetry.tracing.conventions import SCHEMA_URL, SCOPE
-from app.telemetry.tracing.lanes import TracedLanes
-from app.telemetry.tracing.sampling import Sampling, sampling_of
+from app.telemetry.tracing.lanes import LaneTracer
+from app.telemetry.tracing.sampling import Sampling, read_sampling
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _CLOSE_SECONDS_MAX = 1.0
 # What remains of the exporter's thread once its channel is closed.
 _CUT_OFF_SECONDS_MAX = 0.5
 # They tell of every failed batch and every dropped span; `CollectorExporter` tells of an outage once.
-_LOUD_LOGGERS = ("opentelemetry.exporter.otlp.proto.grpc", "opentelemetry.sdk._shared_internal")
+_REPETITIVE_LOGGERS = ("opentelemetry.exporter.otlp.proto.grpc", "opentelemetry.sdk._shared_internal")
 
 
 class CollectorExporter(SpanExporter):
@@ -74,15 +74,15 @@ class Tracing:
 
     def __init__(self, database: str) -> None:
         """Configured by the standard's variables, OTEL_*. What the exporter does not like of them, it raises."""
-        sampling, ids = sampling_of(os.environ), ChosenIds()
-        for name in _LOUD_LOGGERS:
+        sampling, ids = read_sampling(os.environ), PresetTraceIds()
+        for name in _REPETITIVE_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._exporter = CollectorExporter(OTLPSpanExporter())
-        self._provider = TracerProvider(sampler_of(sampling), _resource(), shutdown_on_exit=False, id_generator=ids)
+        self._provider = TracerProvider(make_sampler(sampling), _resource(), shutdown_on_exit=False, id_generator=ids)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         tracer = self._provider.get_tracer(SCOPE, schema_url=SCHEMA_URL)
-        self.calls = TracedCalls(tracer, sampling, ids)
-        self.lanes = TracedLanes(tracer, database)
+        self.calls = CallTracer(tracer, sampling, ids)
+        self.lanes = LaneTracer(tracer, database)
         trace.set_tracer_provider(self._provider)
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ class Tracing:
             await asyncio.to_thread(closing.join, _CUT_OFF_SECONDS_MAX)
 
 
-def sampler_of(sampling: Sampling) -> Sampler:
+def make_sampler(sampling: Sampling) -> Sampler:
     """The SDK's sampler that decides alike."""
     by_chance = TraceIdRatioBased(sampling.share)
     return ParentBased(by_chance) if sampling.follows_parent else by_chance

@@ -15,7 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Tracer
 
 from app.telemetry.observers import Batch
-from app.telemetry.tracing.context import NOWHERE, mark_failed
+from app.telemetry.tracing.context import EMPTY_CONTEXT, mark_failed
 from app.telemetry.tracing.conventions import (
     DB_COLLECTION_NAME,
     DB_NAMESPACE,
@@ -32,7 +32,7 @@ _COLLECTION = "train_runs"
 _OPERATION = "findAndModify"
 
 
-class TracedLanes:
+class LaneTracer:
     """Looks on at lanes, as `app/ports/observers.py` has it. `database` is the name of the one that runs are kept in."""
 
     def __init__(self, tracer: Tracer, database: str) -> None:
@@ -44,7 +44,7 @@ class TracedLanes:
             DB_OPERATION_NAME: _OPERATION,
         }
 
-    def joined(self) -> SpanContext | None:
+    def caller_queued(self) -> SpanContext | None:
         """The caller's span, if it is recorded."""
         span = trace.get_current_span()
         return span.get_span_context() if span.is_recording() else None
@@ -89,7 +89,7 @@ class TracedLanes:
 
 
 def _below(caller: SpanContext) -> Context:
-    return trace.set_span_in_context(NonRecordingSpan(caller), NOWHERE)
+    return trace.set_span_in_context(NonRecordingSpan(caller), EMPTY_CONTEXT)
 
 
 def _instant(monotonic_seconds: float, clock_ns: int) -> int:

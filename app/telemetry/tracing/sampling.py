@@ -35,14 +35,14 @@ class Sampling:
     def __post_init__(self) -> None:
         object.__setattr__(self, "bound", round(self.share * (1 << _CHANCE_BITS)))
 
-    def takes(self, trace_id: int, parent_is_sampled: bool | None) -> bool:
+    def samples(self, trace_id: int, parent_is_sampled: bool | None) -> bool:
         """Whether a call is sampled. `parent_is_sampled` is what its caller says, None where the trace begins here."""
         if self.follows_parent and parent_is_sampled is not None:
             return parent_is_sampled
         return trace_id & _CHANCE_MASK < self.bound
 
 
-def sampling_of(environment: Mapping[str, str]) -> Sampling:
+def read_sampling(environment: Mapping[str, str]) -> Sampling:
     """By OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Raises SamplerUnknownError."""
     asked = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
     name = asked or DEFAULT_SAMPLER

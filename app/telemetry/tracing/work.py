@@ -14,8 +14,16 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind
 
 from app.domain.events import Event
-from app.domain.webhooks import Outcome, OutcomeKind, Webhook
-from app.telemetry.tracing.context import below, context_of, continued, is_sampled, mark_failed, trace_parent_of, tracer
+from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook
+from app.telemetry.tracing.context import (
+    child_span,
+    continue_trace,
+    format_trace_parent,
+    is_sampled,
+    mark_failed,
+    parse_trace_parent,
+    tracer,
+)
 from app.telemetry.tracing.conventions import (
     CLOUDEVENTS_EVENT_ID,
     CLOUDEVENTS_EVENT_TYPE,
@@ -34,18 +42,18 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @contextmanager
-def asking(provider: str, operation: str, payment_id: str) -> Iterator[None]:
+def payment_request_span(provider: str, operation: str, payment_id: str) -> Iterator[None]:
     """Asking the provider of payments for something."""
-    with below(f"{operation} payment", SpanKind.CLIENT) as span:
+    with child_span(f"{operation} payment", SpanKind.CLIENT) as span:
         if span.is_recording():
             span.set_attributes({PAYMENT_PROVIDER: provider, PAYMENT_OPERATION: operation, PAYMENT_ID: payment_id})
         yield
 
 
 @contextmanager
-def sending(webhook: Webhook, event: Event) -> Iterator[Span]:
-    """Sending an event to a webhook; `told_by_receiver` is to be told of the outcome."""
-    with continued(event.trace_parent, "POST webhook", SpanKind.CLIENT) as span:
+def webhook_delivery_span(webhook: Webhook, event: Event) -> Iterator[Span]:
+    """Sending an event to a webhook; `record_delivery_outcome` is to be told of the outcome."""
+    with continue_trace(event.trace_parent, "POST webhook", SpanKind.CLIENT) as span:
         if span.is_recording():
             url = urlsplit(webhook.url)
             told: dict[str, str | int] = {
@@ -60,7 +68,7 @@ def sending(webhook: Webhook, event: Event) -> Iterator[Span]:
         yield span
 
 
-def told_by_receiver(span: Span, outcome: Outcome) -> None:
+def record_delivery_outcome(span: Span, outcome: SendOutcome) -> None:
     """What the receiver of a webhook answered."""
     if not span.is_recording():
         return
@@ -71,13 +79,13 @@ def told_by_receiver(span: Span, outcome: Outcome) -> None:
 
 
 @contextmanager
-def followed(events: Sequence[Event]) -> Iterator[list[Event]]:
+def event_processing_spans(events: Sequence[Event]) -> Iterator[list[Event]]:
     """The follow-up of events that are followed up together: a span below each whose trace is sampled, and, with several such,
     one for all of them that is linked with each.
 
     Gives the events; those with a span have that span's context, for what follows from them.
     """
-    contexts = {one.event_id: context_of(one.trace_parent) for one in events if is_sampled(one.trace_parent)}
+    contexts = {one.event_id: parse_trace_parent(one.trace_parent) for one in events if is_sampled(one.trace_parent)}
     if not contexts:
         yield list(events)
         return
@@ -90,7 +98,7 @@ def followed(events: Sequence[Event]) -> Iterator[list[Event]]:
                 span = tracer.start_span(name, contexts[event.event_id], SpanKind.CONSUMER, links=links)
                 spans.enter_context(_ended(span))
                 span.set_attributes({CLOUDEVENTS_EVENT_ID: event.event_id, CLOUDEVENTS_EVENT_TYPE: event.event_type.value})
-                told.append(replace(event, trace_parent=trace_parent_of(span)))
+                told.append(replace(event, trace_parent=format_trace_parent(span)))
             else:
                 told.append(event)
         yield told

@@ -1,4 +1,4 @@
-"""Verifying records that stand by themselves: events, jobs, webhooks, deliveries, trains and users.
+"""Verification records that stand by themselves: events, jobs, webhooks, deliveries, trains and users.
 
 Belongs here: the way through their collections, and look-ups of what they refer to. Does not: what has to hold of them
 (`app/domain/audit/work.py`, `app/domain/audit/runs.py`).
@@ -7,13 +7,13 @@ Belongs here: the way through their collections, and look-ups of what they refer
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.domain.audit.runs import check_kept_train, check_user
+from app.domain.audit.runs import check_stored_train, check_user
 from app.domain.audit.seats import Check, Finding
 from app.domain.audit.work import BookingOutline, check_commit, check_delivery, check_event, check_job, check_webhook
 from app.domain.events import Event
-from app.domain.jobs import SWEEP_PREFIX, Job, JobState
+from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
 from app.domain.timetable import stop_form, stop_forms
-from app.domain.train import KeptTrain
+from app.domain.train import StoredTrain
 from app.domain.webhooks import WEBHOOKS_MAX
 from app.store.derived_fields import differing_fields
 from app.store.documents import events_from
@@ -21,12 +21,12 @@ from app.store.jobs import job_from
 from app.store.train_documents import TRAIN, train_document, train_from
 from app.store.users import user_from
 from app.store.webhooks import delivery_from, webhook_from
-from app.usecases.verification.report import PAGE, Audit
+from app.usecases.verification.report import PAGE, AuditContext
 
 Document = Mapping[str, Any]
 
 
-async def verify_events(audit: Audit) -> None:
+async def verify_events(audit: AuditContext) -> None:
     """Look at each commit's events: themselves, the bookings that they are about, and whether they are followed up."""
     after, match = "", audit.scope.match("time")
     while documents := await audit.records.list_documents("events", after, PAGE, match):
@@ -45,7 +45,7 @@ async def verify_events(audit: Audit) -> None:
         audit.progress("events", audit.report.events)
 
 
-def _verify_followed_up(audit: Audit, document: Document, commit: Sequence[Event]) -> None:
+def _verify_followed_up(audit: AuditContext, document: Document, commit: Sequence[Event]) -> None:
     before = audit.before
     for event in commit:
         if event.time < before and (document.get("is_new") or document.get("is_unreadable")):
@@ -54,14 +54,16 @@ def _verify_followed_up(audit: Audit, document: Document, commit: Sequence[Event
             audit.report.add([Finding(Check.EVENTS, f"event {event.event_id}", text)])
 
 
-def _verify_subjects(audit: Audit, commit: Sequence[Event], bookings: Mapping[str, BookingOutline], *, unreadable: Any) -> None:
+def _verify_subjects(
+    audit: AuditContext, commit: Sequence[Event], bookings: Mapping[str, BookingOutline], *, unreadable: Any
+) -> None:
     before = audit.before
     for event in commit:
         if event.subject not in unreadable:
             audit.report.add(check_event(event, bookings, before))
 
 
-async def verify_jobs(audit: Audit) -> None:
+async def verify_jobs(audit: AuditContext) -> None:
     """Look at each job: its progress, and the event that it follows from."""
     after, match = "", audit.scope.match("create_time")
     while documents := await audit.records.list_documents("jobs", after, PAGE, match):
@@ -80,12 +82,12 @@ async def verify_jobs(audit: Audit) -> None:
 
 def _event_of(job: Job) -> str:
     """The event that a job follows from, by its name; empty for one that comes round."""
-    if job.kind.startswith(SWEEP_PREFIX) or not job.job_id.startswith(f"{job.kind} "):
+    if job.kind.startswith(PERIODIC_TASK_PREFIX) or not job.job_id.startswith(f"{job.kind} "):
         return ""
     return job.job_id.removeprefix(f"{job.kind} ")
 
 
-async def verify_others(audit: Audit) -> None:
+async def verify_others(audit: AuditContext) -> None:
     """Look at trains, users, webhooks and their deliveries."""
     await _verify_trains(audit)
     await _verify_users(audit)
@@ -93,24 +95,24 @@ async def verify_others(audit: Audit) -> None:
     await _verify_deliveries(audit)
 
 
-async def _verify_trains(audit: Audit) -> None:
+async def _verify_trains(audit: AuditContext) -> None:
     after, done = "", 0
     while documents := await audit.records.list_documents("trains", after, PAGE):
         for document, kept in audit.report.readable("trains", documents, train_from):
-            audit.report.add(check_kept_train(kept))
+            audit.report.add(check_stored_train(kept))
             differing = differing_fields(document, train_document(kept), TRAIN, but_for=("stop_forms", "terms"))
             audit.report.add_differing("trains", document["_id"], [*differing, *_wrong_forms(document, kept)])
         after, done = documents[-1]["_id"], done + len(documents)
         audit.progress("trains", done)
 
 
-def _wrong_forms(document: Document, kept: KeptTrain) -> list[str]:
+def _wrong_forms(document: Document, kept: StoredTrain) -> list[str]:
     """Stops may be stored in a form by which an earlier version compared them."""
     forms = frozenset().union(*map(stop_forms, kept.train.stops))
     return [] if {stop_form(form) for form in document["stop_forms"]} == forms else ["stop_forms"]
 
 
-async def _verify_users(audit: Audit) -> None:
+async def _verify_users(audit: AuditContext) -> None:
     after, done = "", 0
     while documents := await audit.records.list_documents("users", after, PAGE, audit.scope.match("create_time")):
         for document, user in audit.report.readable("users", documents, user_from):
@@ -119,14 +121,14 @@ async def _verify_users(audit: Audit) -> None:
         audit.progress("users", done)
 
 
-async def _verify_webhooks(audit: Audit) -> None:
+async def _verify_webhooks(audit: AuditContext) -> None:
     documents = await audit.records.list_documents("webhooks", "", WEBHOOKS_MAX * 2)
     for document, webhook in audit.report.readable("webhooks", documents, webhook_from):
         audit.report.add(check_webhook(webhook, document.get("slot"), WEBHOOKS_MAX))
     audit.progress("webhooks", len(documents))
 
 
-async def _verify_deliveries(audit: Audit) -> None:
+async def _verify_deliveries(audit: AuditContext) -> None:
     after, done, match = "", 0, audit.scope.match("event_time")
     while documents := await audit.records.list_documents("webhook_deliveries", after, PAGE, match):
         page = audit.report.readable("webhook_deliveries", documents, delivery_from)

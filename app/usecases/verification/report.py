@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from app.domain.audit.seats import Check, Finding
 from app.domain.refusals import Refusal
-from app.store.audit_records import RecordCensus
-from app.store.audit_runs import Census
+from app.store.audit_records import AuditRecords
+from app.store.audit_runs import AuditRuns
 from app.store.unreadable import NOUNS, READ_ERRORS, what_is_wrong
 
 # Findings that are told one by one; a database with more of them has one cause, and the rest is counted.
-FINDINGS_TOLD_MAX = 1_000
+FINDINGS_LISTED_MAX = 1_000
 # Of runs, payments, entries and jobs alike: some hundred kilobytes.
 PAGE = 500
 
@@ -46,7 +46,7 @@ class Report:
                 self.warnings += 1
             else:
                 self.wrong += 1
-            if len(self.findings) < FINDINGS_TOLD_MAX:
+            if len(self.findings) < FINDINGS_LISTED_MAX:
                 self.findings.append(finding)
 
     def readable(
@@ -95,11 +95,11 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class AuditContext:
     """What every part of a verification works with. What is under way for at most `tolerance` is not wrong for that."""
 
-    census: Census
-    records: RecordCensus
+    census: AuditRuns
+    records: AuditRecords
     clock: Callable[[], datetime]
     tolerance: timedelta
     scope: Scope

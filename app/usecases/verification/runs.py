@@ -1,4 +1,4 @@
-"""Verifying: the whole database is gone through, and what is wrong with it is told.
+"""Verification: the whole database is gone through, and what is wrong with it is told.
 
 Belongs here: the way through runs with their bookings and payments. Does not: money by itself (`money.py`), all other
 records (`records.py`), what has to hold (`app/domain`), nor the process and the words on a screen.
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.audit.bookings import check_bookings, check_history
-from app.domain.audit.money import check_booking
+from app.domain.audit.money import check_booking_balance
 from app.domain.audit.payments import check_authorization
 from app.domain.audit.runs import check_layout, wrong_holds
 from app.domain.audit.seats import Check, Finding, check_outbox, check_references, check_run
-from app.store.audit_records import RecordCensus
-from app.store.audit_runs import Census, RunPicture, RunSize
+from app.store.audit_records import AuditRecords
+from app.store.audit_runs import AuditRuns, RunSize, RunSnapshot
 from app.store.driver import Database
-from app.usecases.verification.money import verify_ledger, verify_payments, verify_these_payments
+from app.usecases.verification.money import verify_ledger, verify_payment_page, verify_payments
 from app.usecases.verification.records import verify_events, verify_jobs, verify_others
-from app.usecases.verification.report import FINDINGS_TOLD_MAX, PAGE, Audit, Progress, Report, Scope
+from app.usecases.verification.report import FINDINGS_LISTED_MAX, PAGE, AuditContext, Progress, Report, Scope
 
 # Runs of one picture: their documents are read in one answer of at most 16 MB, and of the largest train one takes 60 kB.
 _RUNS_MAX = 100
@@ -31,31 +31,33 @@ _BOOKINGS_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class AuditSources:
     """Where to look. `clock` gives the present moment."""
 
-    census: Census
-    records: RecordCensus
+    census: AuditRuns
+    records: AuditRecords
     clock: Callable[[], datetime]
 
 
-def sources_of(database: Database, clock: Callable[[], datetime]) -> Sources:
+def audit_sources(database: Database, clock: Callable[[], datetime]) -> AuditSources:
     """All that is looked at in one database."""
-    return Sources(Census(database), RecordCensus(database), clock)
+    return AuditSources(AuditRuns(database), AuditRecords(database), clock)
 
 
-class Verifying:
+class Verification:
     """One way through the database. What is under way for at most `tolerance` is not wrong for that."""
 
     def __init__(
         self,
-        sources: Sources,
+        sources: AuditSources,
         tolerance: timedelta,
         scope: Scope | None = None,
         progress: Progress = lambda collection, count: None,
     ) -> None:
         self._report = Report()
-        self._audit = Audit(sources.census, sources.records, sources.clock, tolerance, scope or Scope(), self._report, progress)
+        self._audit = AuditContext(
+            sources.census, sources.records, sources.clock, tolerance, scope or Scope(), self._report, progress
+        )
 
     async def verify(self) -> Report:
         """Looks at everything in the scope. Refuses DATABASE_UNAVAILABLE in an outage."""
@@ -76,20 +78,20 @@ class Verifying:
             for batch in _batches(page):
                 await self._verify_batch(batch)
             after = page[-1].run_id
-        for reference in await self._audit.census.list_stray_bookings(FINDINGS_TOLD_MAX):
+        for reference in await self._audit.census.list_stray_bookings(FINDINGS_LISTED_MAX):
             text = "cannot be read: run_id is no text"
             self._report.add([Finding(Check.READABLE, f"booking {reference}", text)])
 
     async def _verify_batch(self, run_ids: list[str]) -> None:
-        for picture in await self._audit.census.pictures(run_ids, self._audit.clock()):
+        for picture in await self._audit.census.read_run_snapshots(run_ids, self._audit.clock()):
             self._report.runs += 1
             self._report.bookings += len(picture.bookings)
             self._verify_run(picture)
             if self._audit.scope.run_id:
-                await verify_these_payments(self._audit, list(picture.payments.values()))
+                await verify_payment_page(self._audit, list(picture.payments.values()))
         self._audit.progress("train_runs", self._report.runs)
 
-    def _verify_run(self, picture: RunPicture) -> None:
+    def _verify_run(self, picture: RunSnapshot) -> None:
         report, now, tolerance, run = self._report, self._audit.clock(), self._audit.tolerance, picture.run
         subject = f"run {picture.run_id}"
         report.add(Finding(Check.READABLE, *fault) for fault in picture.unreadable)
@@ -107,16 +109,16 @@ class Verifying:
                 report.add(check_layout(run, picture.train, picture.moments))
             if not picture.has_last_commit:
                 report.add([Finding(Check.HISTORY, subject, f"has version {run.version}, of which there are no events")])
-        report.add(check_references(picture.run_id, picture.twice, picture.elsewhere))
+        report.add(check_references(picture.run_id, picture.duplicated, picture.bookings_of_other_runs))
         report.add(check_outbox(picture.run_id, picture.outbox, now - tolerance))
         self._verify_money(picture, now)
 
-    def _verify_money(self, picture: RunPicture, now: datetime) -> None:
+    def _verify_money(self, picture: RunSnapshot, now: datetime) -> None:
         for booking in picture.bookings.values():
             if booking.payment_id:
                 kept = picture.payments.get(booking.payment_id)
                 payment = None if kept is None else kept.payment
-                self._report.add(check_booking(booking, payment, now, self._audit.tolerance))
+                self._report.add(check_booking_balance(booking, payment, now, self._audit.tolerance))
                 if payment is not None:
                     self._report.add(check_authorization(booking, payment))
 

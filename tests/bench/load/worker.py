@@ -41,7 +41,7 @@ def pause_seconds(in_flight: int) -> float:
     return min(PAUSE_SECONDS_MAX, in_flight * PAUSE_SECONDS_PER_CALL)
 
 
-class Line:
+class Connection:
     """A socket with its session, and the bytes that the socket did not take yet."""
 
     def __init__(self, orders: Orders, session: Session) -> None:
@@ -73,7 +73,7 @@ class Volley:
         self._orders = orders
         self._queue = CallQueue(orders.calls)
         self._selector = selectors.DefaultSelector()
-        self._lines: list[Line] = []
+        self._connections: list[Connection] = []
         self._reconnects = 0
         self._buffer = bytearray(RECEIVE_BYTES)
         self._view = memoryview(self._buffer)
@@ -81,13 +81,13 @@ class Volley:
     def connect(self) -> None:
         """Opens the connections and waits for the server's settings; more of them when it allows few streams on each."""
         wanted = max(1, min(self._orders.connections, self._orders.in_flight))
-        self._open_lines([0] * wanted)
-        streams_max = min(line.session.streams_max for line in self._lines)
+        self._open_connections([0] * wanted)
+        streams_max = min(connection.session.streams_max for connection in self._connections)
         needed = min(CONNECTIONS_MAX, -(-self._orders.in_flight // max(1, streams_max)))
         if needed > wanted:
-            self._open_lines([0] * (needed - wanted))
-        for position, line in enumerate(self._lines):
-            line.session.slots = share(self._orders.in_flight, len(self._lines), position)
+            self._open_connections([0] * (needed - wanted))
+        for position, connection in enumerate(self._connections):
+            connection.session.slots = share(self._orders.in_flight, len(self._connections), position)
 
     def run(self) -> Record:
         """Sends every call and returns what became of them."""
@@ -98,7 +98,7 @@ class Volley:
         pause_ns = int(pause_seconds(self._orders.in_flight) * 1e9)
         now_ns = record.start_ns
         self._refill(now_ns)
-        while self._lines and (self._queue or any(line.session.open_count for line in self._lines)):
+        while self._connections and (self._queue or any(connection.session.open_count for connection in self._connections)):
             wait_ns = now_ns + pause_ns - time.monotonic_ns()
             if wait_ns > 0:
                 time.sleep(wait_ns / 1e9)
@@ -117,91 +117,91 @@ class Volley:
 
     def close(self) -> None:
         """Closes every connection; calls under way count as lost."""
-        for line in list(self._lines):
-            self._close(line)
+        for connection in list(self._connections):
+            self._close(connection)
         self._selector.close()
 
-    def _open_lines(self, slots: list[int]) -> None:
+    def _open_connections(self, slots: list[int]) -> None:
         for each in slots:
             session = Session(self._queue, self.record, each, self._orders.keep_payloads)
-            line = Line(self._orders, session)
-            self._lines.append(line)
-            self._selector.register(line.socket, selectors.EVENT_READ, line)
-            self._flush(line)
+            connection = Connection(self._orders, session)
+            self._connections.append(connection)
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+            self._flush(connection)
         end = time.monotonic() + HANDSHAKE_SECONDS_MAX
-        while not all(line.session.is_ready for line in self._lines):
-            if time.monotonic() > end or not self._lines:
+        while not all(connection.session.is_ready for connection in self._connections):
+            if time.monotonic() > end or not self._connections:
                 raise ConnectionError(f"no HTTP/2 settings from {self._orders.host}:{self._orders.port}")
             self._turn(timeout=0.1)
 
     def _turn(self, timeout: float) -> None:
         """Waits until something can be read or written, and does that."""
         for key, mask in self._selector.select(timeout):
-            line: Line = key.data
+            connection: Connection = key.data
             if mask & selectors.EVENT_READ:
-                self._receive(line)
+                self._receive(connection)
             elif mask & selectors.EVENT_WRITE:
-                self._flush(line)
+                self._flush(connection)
 
-    def _receive(self, line: Line) -> None:
+    def _receive(self, connection: Connection) -> None:
         try:
-            size = line.socket.recv_into(self._buffer)
+            size = connection.socket.recv_into(self._buffer)
         except BlockingIOError:
             return
         except OSError as error:
             self.record.note(f"connection lost: {error}")
             size = 0
         if size == 0:
-            self._drop(line)
+            self._drop(connection)
             return
         try:
-            line.session.receive(bytes(self._view[:size]), time.monotonic_ns())
+            connection.session.receive(bytes(self._view[:size]), time.monotonic_ns())
         except ProtocolError as error:
             self.record.note(f"protocol error: {error}")
-            self._drop(line)
+            self._drop(connection)
 
     def _refill(self, now_ns: int) -> None:
         """New calls into free slots; a connection that takes none any more and has none open makes room for a fresh one."""
-        for line in list(self._lines):
-            line.session.open_calls(now_ns)
-            self._flush(line)
-            if line.session.is_draining and not line.session.open_count and self._queue:
-                self._close(line)
-                self._replace(line)
+        for connection in list(self._connections):
+            connection.session.open_calls(now_ns)
+            self._flush(connection)
+            if connection.session.is_draining and not connection.session.open_count and self._queue:
+                self._close(connection)
+                self._replace(connection)
 
-    def _flush(self, line: Line) -> None:
+    def _flush(self, connection: Connection) -> None:
         try:
-            is_done = line.flush()
+            is_done = connection.flush()
         except OSError as error:
             self.record.note(f"connection lost: {error}")
-            self._drop(line)
+            self._drop(connection)
             return
         wanted = selectors.EVENT_READ if is_done else selectors.EVENT_READ | selectors.EVENT_WRITE
-        if line.events != wanted:
-            line.events = wanted
-            self._selector.modify(line.socket, wanted, line)
+        if connection.events != wanted:
+            connection.events = wanted
+            self._selector.modify(connection.socket, wanted, connection)
 
-    def _drop(self, line: Line) -> None:
+    def _drop(self, connection: Connection) -> None:
         """The other side closed the connection, or it broke."""
-        if line not in self._lines:
+        if connection not in self._connections:
             return
-        if line.session.open_count or not line.session.is_draining:
+        if connection.session.open_count or not connection.session.is_draining:
             self.record.connections_lost += 1
-        self._close(line)
-        self._replace(line)
+        self._close(connection)
+        self._replace(connection)
 
-    def _close(self, line: Line) -> None:
-        line.session.lose(time.monotonic_ns())
-        self._lines.remove(line)
-        self._selector.unregister(line.socket)
-        line.socket.close()
+    def _close(self, connection: Connection) -> None:
+        connection.session.lose(time.monotonic_ns())
+        self._connections.remove(connection)
+        self._selector.unregister(connection.socket)
+        connection.socket.close()
 
-    def _replace(self, line: Line) -> None:
+    def _replace(self, connection: Connection) -> None:
         if not self._queue or self._reconnects >= RECONNECTS_MAX:
             return
         self._reconnects += 1
         try:
-            self._open_lines([line.session.slots])
+            self._open_connections([connection.session.slots])
         except OSError as error:
             self.record.note(f"no new connection: {error}")
 

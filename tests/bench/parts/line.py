@@ -18,26 +18,26 @@ SOLD_OUT_SEATS = 500
 """As many as are then cancelled in one burst, each for one who waits."""
 
 
-def measure_line(stage: Stage) -> None:
+def measure_waitlist(stage: Stage) -> None:
     """Rounds of echo, hold and book, joining a line, and a burst of cancellations that promotes it."""
     rates: dict[str, list[float]] = defaultdict(list)
     volleys: dict[str, list[Volley]] = defaultdict(list)
     for _ in range(stage.scale.rounds):
-        echo = stage.echo(stage.scale.line_calls, CALLERS)
+        echo = stage.echo(stage.scale.waitlist_calls, CALLERS)
         rates["echo"].append(echo.rate)
-        held, booked = _hold_and_book(stage, stage.scale.line_calls)
+        held, booked = _hold_and_book(stage, stage.scale.waitlist_calls)
         volleys["hold_seats"].append(held)
         volleys["book_held_seats"].append(booked)
         # One buyer needs both calls: so many buyers a second.
         rates["hold_and_book"].append(1 / (1 / held.rate + 1 / booked.rate))
         joined, promoted = _join_and_promote(stage)
-        volleys["join_line"].append(joined)
+        volleys["join_waitlist"].append(joined)
         volleys["promote"].append(promoted)
-        rates["join_line"].append(joined.rate)
+        rates["join_waitlist"].append(joined.rate)
         rates["promote"].append(promoted.rate)
     for name, each in volleys.items():
         stage.results.add_volleys(name, each)
-    for name in ("hold_and_book", "join_line", "promote"):
+    for name in ("hold_and_book", "join_waitlist", "promote"):
         stage.results.add_ratio(f"{name}_to_echo", median_ratio(rates[name], rates["echo"]))
 
 

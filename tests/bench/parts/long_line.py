@@ -18,9 +18,9 @@ SEATS = 500
 FILL_SECONDS_MAX = 120.0
 
 
-def measure_long_line(stage: Stage) -> None:
+def measure_long_waitlist(stage: Stage) -> None:
     """Joins at the end of the line and cancellations that promote its front, one at a time: each is a commit of its own."""
-    calls, waiters = stage.scale.long_line_calls, stage.scale.long_line_waiters
+    calls, waiters = stage.scale.long_waitlist_calls, stage.scale.long_waitlist_waiters
     run = stage.fresh_runs(SEATS)[0]
     stage.sell([run] * SEATS, CALLERS)
     seated = stage.acknowledged(run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tests.bench.figures import Volley, median_ratio
 from tests.bench.stage import Stage
-from tests.support.trace_collector import collecting
+from tests.support.trace_collector import running_collector
 
 CALLERS = 256
 
@@ -17,7 +17,7 @@ def measure_tracing(stage: Stage) -> None:
     """Twice as many rounds as elsewhere, since the difference is small; who goes first changes with each."""
     scale = stage.scale
     volleys: dict[str, list[Volley]] = {"untraced": [], "traced": []}
-    with collecting() as collector:
+    with running_collector() as collector:
         hosts = {
             "untraced": stage.start_host("untraced"),
             "traced": stage.start_host("traced", OTEL_EXPORTER_OTLP_ENDPOINT=collector.target),

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from app.domain.jobs import SWEEP_PREFIX, JobState
+from app.domain.jobs import PERIODIC_TASK_PREFIX, JobState
 from app.domain.money import Money
 from app.domain.payments import Payment, PaymentState, Refund, RefundState, new_payment
 from app.domain.run.train_run import make_run
 from app.domain.statistics import Backlog
-from app.store.documents import news_document
+from app.store.documents import event_batch_document
 from app.store.jobs import job_document
-from app.store.payments import KeptPayment
+from app.store.payments import StoredPayment
 from app.store.statistics import (
-    Surveys,
+    StatisticsQueries,
     current_runs_query,
     new_events_pipeline,
     pending_captures_query,
@@ -27,7 +27,7 @@ from app.store.statistics import (
 )
 from tests.support.builders import a_train
 from tests.support.dispatch_worlds import an_event
-from tests.support.interrupted_snapshots import Interrupted
+from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.job_worlds import a_job
 from tests.support.world import World
 
@@ -38,7 +38,7 @@ PRICE = Money(2_000, "USD")
 OVER, PRESENT = 300, 3
 
 
-def a_payment(payment_id: str, state: PaymentState, *refunds: RefundState) -> KeptPayment:
+def a_payment(payment_id: str, state: PaymentState, *refunds: RefundState) -> StoredPayment:
     made: Payment = replace(
         new_payment(payment_id, "ledger", PRICE, "", NOW - HOUR),
         state=state,
@@ -46,10 +46,10 @@ def a_payment(payment_id: str, state: PaymentState, *refunds: RefundState) -> Ke
             Refund(f"{payment_id}:{number}", PRICE, one, NOW - HOUR * (number + 1)) for number, one in enumerate(refunds)
         ),
     )
-    return KeptPayment(made, "jane@example.com", payment_id)
+    return StoredPayment(made, "jane@example.com", payment_id)
 
 
-async def keep_payments(world: World, *payments: KeptPayment) -> None:
+async def keep_payments(world: World, *payments: StoredPayment) -> None:
     for one in payments:
         assert await world.server.store.payments.add(one)
 
@@ -59,9 +59,9 @@ async def keep_payments(world: World, *payments: KeptPayment) -> None:
 
 async def test_runs_are_counted_with_their_seats_and_who_waits(world: World) -> None:
     run = await world.run("A2 B1")
-    await world.phone("jane").book(run, section="A")
-    await world.phone("joe").hold(run, section="B")
-    await world.phone("jim").wait(run, section="B")
+    await world.api_client("jane").book(run, section="A")
+    await world.api_client("joe").hold(run, section="B")
+    await world.api_client("jim").wait(run, section="B")
     surveys = world.server.store.surveys
     ((run_id, version),) = (await surveys.versions(NOW)).items()
     (count,) = await surveys.count_runs([run_id, "another:2026-01-01"])
@@ -76,8 +76,8 @@ async def test_an_empty_database_has_no_backlog(world: World) -> None:
 
 async def test_events_count_from_the_moment_they_happened_until_they_are_followed_up(world: World) -> None:
     events = [replace(an_event(number), time=NOW - HOUR * number) for number in (1, 2, 3)]
-    await world.database["events"].insert_many([news_document([event]) for event in events])
-    await world.server.store.events.followed_up(events[2:])
+    await world.database["events"].insert_many([event_batch_document([event]) for event in events])
+    await world.server.store.events.mark_processed(events[2:])
     found = await world.server.store.surveys.backlog(NOW)
     assert (found.outbox_events, found.oldest_event_time) == (2, NOW - HOUR * 2)
 
@@ -101,11 +101,11 @@ async def test_events_that_are_copied_while_the_backlog_is_counted_are_not_misse
 
     async def copy(reads: int) -> None:
         if reads == 1:
-            await database["events"].insert_one(news_document([replace(an_event(1), time=NOW - HOUR)]))
+            await database["events"].insert_one(event_batch_document([replace(an_event(1), time=NOW - HOUR)]))
             await database["train_runs"].update_one(mine, {"$unset": {"unsettled_since": ""}})
 
     surveys = real_world.server.store.surveys
-    monkeypatch.setattr(surveys, "_snapshots", Interrupted(database, copy))
+    monkeypatch.setattr(surveys, "_snapshots", InterruptedSnapshots(database, copy))
     assert (await surveys.backlog(NOW)).oldest_event_time == NOW - HOUR
 
 
@@ -118,7 +118,7 @@ async def test_jobs_wait_or_run_or_are_dead_and_those_that_come_round_are_none(w
         replace(a_job("was left", NOW), lease_until=NOW - HOUR, **held),
         replace(a_job("dead", NOW), state=JobState.DEAD),
         replace(a_job("done", NOW), state=JobState.DONE, done_time=NOW),
-        a_job(f"{SWEEP_PREFIX}the floor", NOW, kind=f"{SWEEP_PREFIX}the floor"),
+        a_job(f"{PERIODIC_TASK_PREFIX}the floor", NOW, kind=f"{PERIODIC_TASK_PREFIX}the floor"),
     ]
     await world.database["jobs"].insert_many([job_document(job) for job in jobs])
     found = await world.server.store.surveys.backlog(NOW)
@@ -166,9 +166,9 @@ async def _crowded(world: World) -> None:
     """Keeps much that is over long ago, and little that is not."""
     train, long_ago = a_train("A2"), NOW.date() - timedelta(days=400)
     runs = [make_run(train, long_ago + timedelta(days=number)) for number in range(OVER)]
-    await world.server.store.runs.insert_missing(runs, NOW)
+    await world.server.store.runs.insert_if_absent(runs, NOW)
     await world.runs("A2", *[(NOW.date() + timedelta(days=number)).isoformat() for number in range(PRESENT)], train_id="es2")
-    events = [news_document([an_event(number)]) for number in range(OVER + PRESENT)]
+    events = [event_batch_document([an_event(number)]) for number in range(OVER + PRESENT)]
     await world.database["events"].insert_many([one if number < PRESENT else _old(one) for number, one in enumerate(events)])
     done = [replace(a_job(f"done{number}", NOW), state=JobState.DONE, done_time=NOW) for number in range(OVER)]
     jobs = [*done, *(a_job(f"waits{number}", NOW) for number in range(PRESENT))]
@@ -182,7 +182,7 @@ def _old(event: dict[str, Any]) -> dict[str, Any]:
     return {name: field for name, field in event.items() if name != "is_new"}
 
 
-def _payments(name: str, count: int, state: PaymentState, *refunds: RefundState) -> Sequence[KeptPayment]:
+def _payments(name: str, count: int, state: PaymentState, *refunds: RefundState) -> Sequence[StoredPayment]:
     return [a_payment(f"{name}{number}", state, *refunds) for number in range(count)]
 
 
@@ -219,7 +219,7 @@ async def test_new_events_are_counted_from_their_index_alone(real_world: World) 
 async def test_statements_of_the_survey_have_an_end_that_the_server_knows(real_world: World) -> None:
     await real_world.run("A2")
     await real_world.database.command("profile", 2)
-    surveys = Surveys(real_world.database)
+    surveys = StatisticsQueries(real_world.database)
     await surveys.count_runs(list(await surveys.versions(NOW)))
     await surveys.backlog(NOW)
     await real_world.database.command("profile", 0)

@@ -12,13 +12,13 @@ from app.domain.webhooks import make_webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.notifications.secrets import make_secret
 from app.store.driver import Database
-from app.usecases.deliveries import WebhookDispatcher
+from app.usecases.deliveries import DeliveryEngine
 from tests.support.clients import ASHFORD
-from tests.support.dispatch_worlds import Receivers
+from tests.support.dispatch_worlds import RecordingReceivers
 from tests.support.job_databases import a_client
 from tests.support.tampering import Tampering, tamperings
 from tests.support.verified_worlds import FIRST, SECOND, Documents, everything_in, fill, hold, make_copy, verify
-from tests.support.world import Clock, World, eventually, serving, settings_for
+from tests.support.world import Clock, World, eventually, running_server, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -143,21 +143,21 @@ async def live_in(world: World) -> None:
         moment = Clock().now()
         await store.webhooks.create(make_webhook(f"w{number}", "https://a.example.com/", (), make_secret(b"x" * 32), moment))
     run, other = (await world.runs("A60 B20", *(one.partition(":")[2] for one in (FIRST, SECOND)), train_id="es9"))[:2]
-    await world.phone("una").register("Una", "Li")
-    await world.phone("ute").register("Ute", "Li")
-    group = await world.phone("gil").book(run, "gil", "gus", "gea", section="A")
-    await world.phone("gil").cancel(group.reference, "gus")
-    moved = await world.phone("mia").book(other, section="A", destination=ASHFORD)
-    await world.phone("mia").move(moved.reference, section="B")
+    await world.api_client("una").register("Una", "Li")
+    await world.api_client("ute").register("Ute", "Li")
+    group = await world.api_client("gil").book(run, "gil", "gus", "gea", section="A")
+    await world.api_client("gil").cancel(group.reference, "gus")
+    moved = await world.api_client("mia").book(other, section="A", destination=ASHFORD)
+    await world.api_client("mia").move(moved.reference, section="B")
     released = await hold(world, run, "rex")
-    await world.phone("rex").release(released.hold_id)
-    receivers = Receivers()
-    dispatcher = WebhookDispatcher(store, receivers, Clock().now, sends_max=4)
+    await world.api_client("rex").release(released.hold_id)
+    receivers = RecordingReceivers()
+    dispatcher = DeliveryEngine(store, receivers, Clock().now, sends_max=4)
     await eventually(lambda: _is_quiet(world))
-    await dispatcher.dispatch_due()
+    await dispatcher.send_due()
     await eventually(lambda: _is_quiet(world))
     for run_id in (f"es9:{one.partition(':')[2]}" for one in (FIRST, SECOND)):
-        await store.runs.settle_left(run_id)
+        await store.runs.archive_leftovers(run_id)
 
 
 async def _is_quiet(world: World) -> bool:
@@ -172,9 +172,9 @@ async def _is_quiet(world: World) -> bool:
 
 @pytest_asyncio.fixture(scope="module")
 async def lived_in(mongod: EmbeddedMongod) -> Documents:
-    async with serving(settings_for(mongod.uri)) as world:
+    async with running_server(settings_for(mongod.uri)) as world:
         await live_in(world)
-        await world.server.stop_work()
+        await world.server.stop_worker()
         documents = await everything_in(world.database)
         await world.database.client.drop_database(world.database.name)
     return {name: stored for name, stored in documents.items() if stored}

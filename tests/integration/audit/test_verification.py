@@ -1,4 +1,4 @@
-"""Verifying a real database: what the service leaves is found in order, and what somebody broke by hand is named."""
+"""Verification a real database: what the service leaves is found in order, and what somebody broke by hand is named."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest_asyncio
 
 from app.domain.audit.seats import Check, check_run
 from app.embedded.mongod import EmbeddedMongod
-from app.store.audit_runs import Census
+from app.store.audit_runs import AuditRuns
 from app.store.driver import Database
 from tests.support.clients import people
-from tests.support.interrupted_snapshots import Interrupted
+from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.job_databases import a_client
 from tests.support.verified_worlds import FIRST, SECOND, Documents, everything_in, fill, hold, make_copy, now, verify
-from tests.support.world import World, outcomes, serving, settings_for
+from tests.support.world import World, outcomes, running_server, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -30,10 +30,10 @@ Breakage = Callable[[Database], Awaitable[object]]
 @pytest_asyncio.fixture(scope="module")
 async def filled(mongod: EmbeddedMongod) -> Documents:
     """All that the service has left in a database after some of everything."""
-    async with serving(settings_for(mongod.uri)) as world:
+    async with running_server(settings_for(mongod.uri)) as world:
         await fill(world)
         documents = await everything_in(world.database)
-        await world.server.stop_work()
+        await world.server.stop_worker()
         await world.database.client.drop_database(world.database.name)
     return documents
 
@@ -211,8 +211,8 @@ BREAKAGES: list[tuple[Breakage, set[Check]]] = [
     (take_a_free_seat_off_offer, {Check.INVENTORY}),
     (put_gus_on_fays_booking_too, {Check.ONE_BOOKING}),
     (number_fay_as_ten, {Check.PASSENGER_NUMBERS}),
-    (lose_dans_place, {Check.LINE}),
-    (free_the_seat_that_dan_waits_for, {Check.NOBODY_WAITS}),
+    (lose_dans_place, {Check.WAITLIST_ENTRIES}),
+    (free_the_seat_that_dan_waits_for, {Check.WAITLIST_PROMOTED}),
     (change_fays_booking_without_a_commit, {Check.REVISIONS}),
     (give_fays_reference_to_another_run, {Check.REFERENCES}),
     (have_a_recent_booking_twice, {Check.REFERENCES}),
@@ -222,7 +222,7 @@ BREAKAGES: list[tuple[Breakage, set[Check]]] = [
     (never_take_fays_money, {Check.BALANCE}),
     (lose_the_booking_that_ann_cancelled, {Check.CHARGED_FOR}),
     (take_fays_money_twice, {Check.CAPTURED_ONCE}),
-    (set_money_aside_and_forget_it, {Check.LET_GO}),
+    (set_money_aside_and_forget_it, {Check.UNUSED_VOIDED}),
     (give_less_back_in_the_ledger, {Check.LEDGER}),
     (take_money_that_no_payment_knows_of, {Check.LEDGER}),
     (leave_an_event_new, {Check.EVENTS}),
@@ -252,28 +252,28 @@ async def test_dead_jobs_are_warned_of_and_are_not_wrong(database: Database) -> 
 async def test_what_is_a_moment_old_is_not_wrong_as_long_as_there_is_patience(database: Database) -> None:
     await lose_fays_payment(database)
     await leave_an_event_new(database)
-    assert (await verify(database, patience_seconds=600)).findings == []
+    assert (await verify(database, tolerance_seconds=600)).findings == []
 
 
 async def test_a_run_that_changes_while_it_is_read_is_seen_as_it_was_at_one_moment(
     real_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A60")
-    first = await real_world.phone("p0").book(run)
+    first = await real_world.api_client("p0").book(run)
 
     async def sell_and_cancel(number: int) -> None:
-        sold = await real_world.phone(f"p{number}").book(run)
-        await real_world.phone("p0").move(first.reference, seat_number=60 - number)
+        sold = await real_world.api_client(f"p{number}").book(run)
+        await real_world.api_client("p0").move(first.reference, seat_number=60 - number)
         if number % 2:
-            await real_world.phone(f"p{number}").cancel(sold.reference)
+            await real_world.api_client(f"p{number}").cancel(sold.reference)
         await real_world.server.store.lanes.join()  # all of it rests
 
-    census = Census(real_world.database)
-    interrupted = Interrupted(real_world.database, sell_and_cancel)
+    census = AuditRuns(real_world.database)
+    interrupted = InterruptedSnapshots(real_world.database, sell_and_cancel)
     monkeypatch.setattr(census, "_snapshots", interrupted)
     for _ in range(3):
         changes_before = interrupted.reads
-        (picture,) = await census.pictures([FIRST], now())
+        (picture,) = await census.read_run_snapshots([FIRST], now())
         assert picture.run is not None
         assert interrupted.reads - changes_before > 2
         assert check_run(picture.run, picture.bookings, now(), timedelta(0)) == []
@@ -281,31 +281,31 @@ async def test_a_run_that_changes_while_it_is_read_is_seen_as_it_was_at_one_mome
 
 
 async def test_while_64_callers_sell_nothing_is_wrong(real_world: World) -> None:
-    real_world.server.start_work()
+    real_world.server.start_worker()
     runs = await real_world.runs("A60 B20", FIRST.partition(":")[2], SECOND.partition(":")[2])
     callers = people("p", 64)
 
     async def live(number: int, name: str) -> None:
-        phone, run = real_world.phone(name), runs[number % 2]
+        api_client, run = real_world.api_client(name), runs[number % 2]
         for turn in range(6):
             if (number + turn) % 5 == 0:
                 with suppress(grpc.aio.AioRpcError):  # so many seats are on hold already as may be
                     await hold(real_world, run, f"{name}-{turn}")
-            booking = await phone.book(run)
+            booking = await api_client.book(run)
             if (number + turn) % 3 == 0:
-                await phone.move(booking.reference, section="B" if booking.passengers[0].seat.section == "A" else "A")
-            await phone.cancel(booking.reference)
-        await phone.book(run)
+                await api_client.move(booking.reference, section="B" if booking.passengers[0].seat.section == "A" else "A")
+            await api_client.cancel(booking.reference)
+        await api_client.book(run)
 
     selling = asyncio.create_task(_all_of(live, callers))
     reports = []
     while not selling.done():
-        reports.append(await verify(real_world.database, patience_seconds=60))
+        reports.append(await verify(real_world.database, tolerance_seconds=60))
     await selling
     assert [report.findings for report in reports] == [[]] * len(reports)
     assert len(reports) > 1
     assert max(report.bookings for report in reports) > len(callers)
-    assert (await verify(real_world.database, patience_seconds=60)).findings == []
+    assert (await verify(real_world.database, tolerance_seconds=60)).findings == []
 
 
 async def _all_of(live: Callable[[int, str], Awaitable[None]], names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Verifying many runs: runs share statements, and an empty one costs next to nothing."""
+"""Verification many runs: runs share statements, and an empty one costs next to nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest_asyncio
 from app.embedded.mongod import EmbeddedMongod
 from app.store.driver import Database, connect
 from tests.support.verified_worlds import everything_in, make_copy, verify
-from tests.support.world import on_day, serving, settings_for
+from tests.support.world import on_day, running_server, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,7 +42,7 @@ async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, Count
     """A database of empty runs of a train with 100 seats, and a count of what it is asked."""
     counter = Counted()
     client = connect(mongod.uri, operation_seconds_max=30, selection_seconds_max=10, connections_max=10, observer=counter)
-    async with serving(settings_for(mongod.uri)) as world:
+    async with running_server(settings_for(mongod.uri)) as world:
         await world.run("A60 B40", date=on_day(1))
         await world.desk.schedule("es9014", on_day(2), on_day(300))
         await world.desk.schedule("es9014", on_day(301), on_day(RUNS))

@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 from app.pb.seatline.v1 import booking_pb2
 from app.store.snapshots import Snapshots
 from tests.support.clients import Run, decoded, refusal
-from tests.support.interrupted_snapshots import Interrupted
+from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.world import World, eventually
 
 CAPTURED = booking_pb2.PAYMENT_STATE_CAPTURED
@@ -28,25 +28,25 @@ def _between_reads(world: World, happens: Callable[[], Awaitable[object]]) -> No
         if reads == 1:
             await happens()
 
-    object.__setattr__(world.server.store, "snapshots", Interrupted(world.database, once))
+    object.__setattr__(world.server.store, "snapshots", InterruptedSnapshots(world.database, once))
 
 
 async def test_a_booking_that_waits_has_its_place_in_the_line_although_it_is_promoted_meanwhile(real_world: World) -> None:
     run = await real_world.run("A1")
-    sold = await real_world.phone("joe").book(run)
-    waiting = await real_world.phone("jane").wait(run)
-    _between_reads(real_world, lambda: real_world.phone("joe").cancel(sold.reference))
-    shown = await real_world.phone("jane").booking(waiting.reference)
+    sold = await real_world.api_client("joe").book(run)
+    waiting = await real_world.api_client("jane").wait(run)
+    _between_reads(real_world, lambda: real_world.api_client("joe").cancel(sold.reference))
+    shown = await real_world.api_client("jane").booking(waiting.reference)
     assert (shown.state, shown.waitlist_position) == (booking_pb2.BOOKING_STATE_WAITLISTED, 1)
-    shown = await real_world.phone("jane").booking(waiting.reference)
+    shown = await real_world.api_client("jane").booking(waiting.reference)
     assert (shown.state, shown.waitlist_position) == (booking_pb2.BOOKING_STATE_CONFIRMED, 0)
 
 
 @pytest.mark.parametrize("call", ["GetBooking", "GetReceipt", "ListReceipts"])
 async def test_a_booking_has_the_payment_that_it_had(real_world: World, call: str) -> None:
-    run, jane = await real_world.run("A1"), real_world.phone("jane")
+    run, jane = await real_world.run("A1"), real_world.api_client("jane")
     reference = (await jane.book(run)).reference
-    real_world.server.start_work()
+    real_world.server.start_worker()
 
     async def is_paid() -> bool:
         return (await jane.booking(reference)).payment.state == CAPTURED
@@ -83,9 +83,9 @@ async def test_a_booking_has_the_payment_that_it_had(real_world: World, call: st
 
 def _reads_of(jane: str, reference: str, run: Run, world: World) -> dict[str, Callable[[], Awaitable[Any]]]:
     return {
-        "GetBooking": lambda: world.phone(jane).booking(reference),
-        "GetReceipt": lambda: world.phone(jane).receipt(reference),
-        "ListReceipts": lambda: world.phone(jane).receipts_page(),
+        "GetBooking": lambda: world.api_client(jane).booking(reference),
+        "GetReceipt": lambda: world.api_client(jane).receipt(reference),
+        "ListReceipts": lambda: world.api_client(jane).receipts_page(),
         "ListSectionBookings": lambda: world.desk.section_page(run, "A"),
     }
 
@@ -96,7 +96,7 @@ async def test_a_moment_that_is_lost_each_time_is_unavailable_with_a_time_to_try
     real_world: World, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     run = await real_world.run("A1")
-    reference = (await real_world.phone("jane").book(run)).reference
+    reference = (await real_world.api_client("jane").book(run)).reference
     attempts = 0
 
     async def lost(*_: object) -> None:
@@ -120,5 +120,5 @@ async def test_another_fault_of_the_database_is_no_lost_moment(real_world: World
     await real_world.run("A1")
     monkeypatch.setattr(Snapshots, "_look", fails)
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await real_world.phone("jane").receipts_page()
+        await real_world.api_client("jane").receipts_page()
     assert decoded(error.value).says == (grpc.StatusCode.INTERNAL, "INTERNAL")

@@ -14,55 +14,55 @@ NOT_PERMITTED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
 
 async def test_one_passenger_of_a_group_frees_exactly_one_seat(world: World) -> None:
     run = await world.run("A4")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob", "cid")
     left = await agent.cancel(booking.reference, "bob")
     assert left.state == CONFIRMED
     assert [one.email for one in left.passengers] == ["ann@example.com", "cid@example.com"]
     assert [(one.email, one.seat.label) for one in left.cancelled_passengers] == [("bob@example.com", "A-2")]
     assert left.price == usd(40)
-    assert await world.phone().free(run) == {"A": 2}
+    assert await world.api_client().free(run) == {"A": 2}
 
 
 async def test_the_seat_of_one_cancelled_passenger_is_sold_again(world: World) -> None:
     run = await world.run("A3")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob", "cid")
     await agent.cancel(booking.reference, "bob")
-    assert seats_of(await world.phone("joe").book(run)) == ["A-2"]
+    assert seats_of(await world.api_client("joe").book(run)) == ["A-2"]
     assert seats_of(await agent.booking(booking.reference)) == ["A-1", "A-3"]
 
 
 async def test_all_passengers_free_exactly_their_seats(world: World) -> None:
     run = await world.run("A5")
-    await world.phone("joe").book(run)
-    agent = world.phone("agent")
+    await world.api_client("joe").book(run)
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob", "cid")
     cancelled = await agent.cancel(booking.reference)
     assert cancelled.state == CANCELLED
     assert seats_of(cancelled) == ["A-2", "A-3", "A-4"]
-    assert await world.phone().free(run) == {"A": 4}
+    assert await world.api_client().free(run) == {"A": 4}
 
 
 async def test_all_seats_of_a_cancelled_booking_are_sold_again(world: World) -> None:
     run = await world.run("A3")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, *people("g", 3))
     await agent.cancel(booking.reference)
-    again = [await world.phone(name).book(run) for name in people("p", 3)]
+    again = [await world.api_client(name).book(run) for name in people("p", 3)]
     assert sorted(seats_of(one)[0] for one in again) == ["A-1", "A-2", "A-3"]
 
 
 async def test_naming_everybody_cancels_the_booking(world: World) -> None:
     run = await world.run("A3")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob")
     assert (await agent.cancel(booking.reference, "bob", "ann")).state == CANCELLED
-    assert await world.phone().free(run) == {"A": 3}
+    assert await world.api_client().free(run) == {"A": 3}
 
 
 async def test_the_last_passenger_left_takes_the_booking_along(world: World) -> None:
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(await world.run("A3"), "ann", "bob")
     await agent.cancel(booking.reference, "ann")
     last = await agent.cancel(booking.reference, "bob")
@@ -72,11 +72,11 @@ async def test_the_last_passenger_left_takes_the_booking_along(world: World) -> 
 
 async def test_cancelling_again_changes_nothing_and_frees_nothing_more(world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     cancelled = await jane.cancel(booking.reference)
-    await world.phone("joe").book(run)
-    await world.phone("jim").book(run)
+    await world.api_client("joe").book(run)
+    await world.api_client("jim").book(run)
     assert await jane.cancel(booking.reference) == cancelled
     assert await jane.cancel(booking.reference, "jane") == cancelled
     assert await jane.free(run) == {"A": 0}
@@ -84,7 +84,7 @@ async def test_cancelling_again_changes_nothing_and_frees_nothing_more(world: Wo
 
 async def test_cancelling_a_passenger_again_changes_nothing(world: World) -> None:
     run = await world.run("A4")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob")
     left = await agent.cancel(booking.reference, "ann")
     assert await agent.cancel(booking.reference, "ANN@example.com") == left
@@ -93,7 +93,7 @@ async def test_cancelling_a_passenger_again_changes_nothing(world: World) -> Non
 
 async def test_a_dry_run_answers_what_would_be_and_changes_nothing(world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     assert (await jane.cancel(booking.reference, validate_only=True)).state == CANCELLED
     assert await jane.booking(booking.reference) == booking
@@ -101,7 +101,7 @@ async def test_a_dry_run_answers_what_would_be_and_changes_nothing(world: World)
 
 
 async def test_a_quote_is_marked_as_such_and_has_the_booking_as_it_is_beside_it_as_it_would_be(world: World) -> None:
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(await world.run("A3"), "ann", "bob")
     quote = await agent.give_back(booking.reference, "ann", validate_only=True)
     assert quote.validate_only
@@ -114,7 +114,7 @@ async def test_a_quote_is_marked_as_such_and_has_the_booking_as_it_is_beside_it_
 
 
 async def test_a_quote_for_a_booking_that_was_cancelled_before_is_marked_too(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run("A2"))
     cancelled = await jane.cancel(booking.reference)
     quote = await jane.give_back(booking.reference, validate_only=True)
@@ -124,16 +124,16 @@ async def test_a_quote_for_a_booking_that_was_cancelled_before_is_marked_too(wor
 
 async def test_only_the_legs_of_the_booking_come_free(world: World) -> None:
     run = await world.run("A1")
-    early = await world.phone("early").book(run, origin=LONDON, destination=ASHFORD)
-    await world.phone("late").book(run, origin=ASHFORD)
-    await world.phone("early").cancel(early.reference)
-    assert await world.phone().seat_map(run) == {"A-1": "PARTLY_SOLD"}
-    assert await world.phone().free(run, destination=ASHFORD) == {"A": 1}
+    early = await world.api_client("early").book(run, origin=LONDON, destination=ASHFORD)
+    await world.api_client("late").book(run, origin=ASHFORD)
+    await world.api_client("early").cancel(early.reference)
+    assert await world.api_client().seat_map(run) == {"A-1": "PARTLY_SOLD"}
+    assert await world.api_client().free(run, destination=ASHFORD) == {"A": 1}
 
 
 async def test_somebody_who_does_not_travel_cannot_be_cancelled(world: World) -> None:
     run = await world.run("A3")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob")
     refused = await refusal(agent.cancel(booking.reference, "ann", "joe"))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passenger_emails[1]",))
@@ -142,7 +142,7 @@ async def test_somebody_who_does_not_travel_cannot_be_cancelled(world: World) ->
 
 async def test_a_stale_etag_is_refused(world: World) -> None:
     run = await world.run("A3")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob")
     await agent.cancel(booking.reference, "ann")
     refused = await refusal(agent.cancel(booking.reference, etag=booking.etag))
@@ -152,8 +152,8 @@ async def test_a_stale_etag_is_refused(world: World) -> None:
 
 async def test_only_who_booked_and_operators_may_cancel(world: World) -> None:
     run = await world.run("A3")
-    booking = await world.phone("agent").book(run, "ann", "bob")
+    booking = await world.api_client("agent").book(run, "ann", "bob")
     for name in ("ann", "stranger"):
-        assert (await refusal(world.phone(name).cancel(booking.reference))).says == NOT_PERMITTED
-    assert await world.phone().free(run) == {"A": 1}
+        assert (await refusal(world.api_client(name).cancel(booking.reference))).says == NOT_PERMITTED
+    assert await world.api_client().free(run) == {"A": 1}
     assert (await world.desk.cancel(booking.reference)).state == CANCELLED

@@ -12,7 +12,7 @@ TAKEN = (grpc.StatusCode.FAILED_PRECONDITION, "SEAT_TAKEN")
 
 async def test_to_a_free_seat(world: World) -> None:
     run = await world.run("A3")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     moved = await jane.move(booking.reference, seat_number=3)
     assert seats_of(moved) == ["A-3"]
@@ -23,20 +23,20 @@ async def test_to_a_free_seat(world: World) -> None:
 
 async def test_to_a_taken_seat_is_refused_and_nothing_changes(world: World) -> None:
     run = await world.run("A3")
-    await world.phone("joe").book(run)
-    jane = world.phone("jane")
+    await world.api_client("joe").book(run)
+    jane = world.api_client("jane")
     booking = await jane.book(run)
-    before = await world.kept_run(run)
+    before = await world.run_document(run)
     refused = await refusal(jane.move(booking.reference, seat_number=1))
     assert (refused.says, refused.resource) == (TAKEN, ("seat", "A-1"))
     assert await jane.booking(booking.reference) == booking
     assert await world.desk.section(run, "A") == [("A-1", "joe@example.com"), ("A-2", "jane@example.com")]
-    assert await world.kept_run(run) == before
+    assert await world.run_document(run) == before
 
 
 async def test_to_a_cheaper_section_and_the_difference_comes_back(world: World) -> None:
     run = await world.run("A2 B2", fares={"A": usd(35), "B": usd(20)})
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     moved = await jane.move(booking.reference, section="B")
     assert (seats_of(moved), moved.price) == (["B-1"], usd(20))
@@ -47,7 +47,7 @@ async def test_to_a_cheaper_section_and_the_difference_comes_back(world: World) 
 
 async def test_to_a_dearer_section_nobody_moves(world: World) -> None:
     run = await world.run("A2 B2", fares={"A": usd(20), "B": usd(35)})
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     refused = await refusal(jane.move(booking.reference, section="B"))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "FARE_HIGHER")
@@ -56,15 +56,15 @@ async def test_to_a_dearer_section_nobody_moves(world: World) -> None:
 
 async def test_to_a_chosen_seat_of_another_section(world: World) -> None:
     run = await world.run("A2 B3")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     assert seats_of(await jane.move(booking.reference, section="B", seat_number=3)) == ["B-3"]
 
 
 async def test_to_a_full_section_is_refused(world: World) -> None:
     run = await world.run("A2 B1")
-    await world.phone("joe").book(run, section="B")
-    jane = world.phone("jane")
+    await world.api_client("joe").book(run, section="B")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     refused = await refusal(jane.move(booking.reference, section="B"))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "SECTION_FULL")
@@ -73,7 +73,7 @@ async def test_to_a_full_section_is_refused(world: World) -> None:
 
 async def test_to_a_place_that_does_not_exist_is_refused_under_its_field(world: World) -> None:
     run = await world.run("A2 B2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     for asked, field in (
         ({"seat_number": 3}, "seat_number"),
@@ -89,8 +89,8 @@ async def test_to_a_place_that_does_not_exist_is_refused_under_its_field(world: 
 
 async def test_to_a_seat_that_is_free_only_for_a_part_of_the_journey_is_refused(world: World) -> None:
     run = await world.run("A3")
-    await world.phone("early").book(run, origin=LONDON, destination=ASHFORD)
-    jane = world.phone("jane")
+    await world.api_client("early").book(run, origin=LONDON, destination=ASHFORD)
+    jane = world.api_client("jane")
     booking = await jane.book(run, origin=LONDON, destination=PARIS)
     assert (await refusal(jane.move(booking.reference, seat_number=1))).says == TAKEN
     assert await jane.booking(booking.reference) == booking
@@ -98,34 +98,34 @@ async def test_to_a_seat_that_is_free_only_for_a_part_of_the_journey_is_refused(
 
 async def test_to_a_seat_that_is_free_for_just_the_journey(world: World) -> None:
     run = await world.run("A3")
-    await world.phone("early").book(run, origin=LONDON, destination=ASHFORD)
-    jane = world.phone("jane")
+    await world.api_client("early").book(run, origin=LONDON, destination=ASHFORD)
+    jane = world.api_client("jane")
     booking = await jane.book(run, origin=LILLE, destination=PARIS)
     assert seats_of(await jane.move(booking.reference, seat_number=1)) == ["A-1"]
 
 
 async def test_to_the_seat_one_has_changes_nothing(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run("A3"))
     assert await jane.move(booking.reference, seat_number=1) == booking
 
 
 async def test_one_passenger_of_a_group_moves_and_the_others_stay(world: World) -> None:
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(await world.run("A5"), "ann", "bob", "cid")
     moved = await agent.move(booking.reference, "BOB@example.com", seat_number=5)
     assert (seats_of(moved), moved.seats_together) == (["A-1", "A-5", "A-3"], False)
 
 
 async def test_somebody_who_does_not_travel_cannot_move(world: World) -> None:
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(await world.run("A5"), "ann")
     refused = await refusal(agent.move(booking.reference, "agent", seat_number=5))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passenger_email",))
 
 
 async def test_a_stale_etag_is_refused(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run("A5"))
     await jane.move(booking.reference, seat_number=2, etag=booking.etag)
     refused = await refusal(jane.move(booking.reference, seat_number=3, etag=booking.etag))
@@ -133,7 +133,7 @@ async def test_a_stale_etag_is_refused(world: World) -> None:
 
 
 async def test_a_cancelled_booking_does_not_move(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run("A5"))
     await jane.cancel(booking.reference)
     refused = await refusal(jane.move(booking.reference, seat_number=2))
@@ -141,8 +141,8 @@ async def test_a_cancelled_booking_does_not_move(world: World) -> None:
 
 
 async def test_only_who_booked_and_operators_may_move_a_passenger(world: World) -> None:
-    booking = await world.phone("agent").book(await world.run("A5"), "ann")
+    booking = await world.api_client("agent").book(await world.run("A5"), "ann")
     for name in ("ann", "stranger"):
-        refused = await refusal(world.phone(name).move(booking.reference, "ann", seat_number=2))
+        refused = await refusal(world.api_client(name).move(booking.reference, "ann", seat_number=2))
         assert refused.says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
     assert seats_of(await world.desk.move(booking.reference, "ann", seat_number=2)) == ["A-2"]

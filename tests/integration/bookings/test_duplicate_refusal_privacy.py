@@ -18,7 +18,7 @@ MADE_UP = "es9014_{date}_AAAAAAAAAAAAAAAA"
 
 async def _asks_too_often(world: World, run: Run, name: str = "mallory") -> None:
     for _ in range(REFUSALS_MAX):
-        assert (await refusal(world.phone(name).book(run, "jane"))).reason == "PASSENGER_ALREADY_BOOKED"
+        assert (await refusal(world.api_client(name).book(run, "jane"))).reason == "PASSENGER_ALREADY_BOOKED"
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,10 @@ async def test_a_request_that_cannot_be_sold_is_answered_alike_whether_or_not_th
     world: World, asked: dict[str, Any], reason: str
 ) -> None:
     run = await world.run()
-    await world.phone("jane").book(run)
+    await world.api_client("jane").book(run)
     asked = {name: value.format(date=run.travel_date) if name == "hold_id" else value for name, value in asked.items()}
-    travels = await refusal(world.phone("mallory").book(run, "jane", **asked))
-    does_not = await refusal(world.phone("mallory").book(run, "joe", **asked))
+    travels = await refusal(world.api_client("mallory").book(run, "jane", **asked))
+    does_not = await refusal(world.api_client("mallory").book(run, "joe", **asked))
     assert travels.reason == reason
     assert travels == does_not
 
@@ -48,26 +48,26 @@ async def test_who_asks_too_often_is_refused_whoever_it_asks_about_and_told_when
 ) -> None:
     run = await world.run()
     mine = booking_request(run, "mallory")
-    booking = await world.phone("mallory").send(mine)
-    await world.phone("jane").book(run)
+    booking = await world.api_client("mallory").send(mine)
+    await world.api_client("jane").book(run)
     await _asks_too_often(world, run)
     for who in ("jane", "nobody"):
         for token in ("", "tok_mallory"):
-            refused = await refusal(world.phone("mallory").book(run, who, payment_token=token))
+            refused = await refusal(world.api_client("mallory").book(run, who, payment_token=token))
             assert refused.says == TOO_OFTEN
             assert 0 < refused.retry_seconds <= 3_600
     assert await world.database["ledger"].count_documents({"token": "tok_mallory"}) == 0
-    assert (await world.phone("mallory").send(mine)).reference == booking.reference
-    assert (await world.phone("joe").book(run)).reference
+    assert (await world.api_client("mallory").send(mine)).reference == booking.reference
+    assert (await world.api_client("joe").book(run)).reference
     clock.ahead = timedelta(hours=1, seconds=1)
-    assert (await world.phone("mallory").book(run, "nobody")).reference
+    assert (await world.api_client("mallory").book(run, "nobody")).reference
 
 
 async def test_a_change_of_passengers_counts_and_is_refused_like_a_booking(world: World) -> None:
     run = await world.run()
-    mallory = world.phone("mallory")
+    mallory = world.api_client("mallory")
     booking = await mallory.book(run)
-    await world.phone("jane").book(run)
+    await world.api_client("jane").book(run)
     for _ in range(REFUSALS_MAX):
         refused = await refusal(mallory.update(booking.reference, person("jane")))
         assert refused.reason == "PASSENGER_ALREADY_BOOKED"
@@ -79,14 +79,14 @@ async def test_a_change_of_passengers_counts_and_is_refused_like_a_booking(world
 
 async def test_operators_may_ask_as_often_as_they_like(world: World) -> None:
     run = await world.run()
-    await world.phone("jane").book(run)
+    await world.api_client("jane").book(run)
     for _ in range(REFUSALS_MAX + 1):
         assert (await refusal(world.desk.book(run, "jane"))).reason == "PASSENGER_ALREADY_BOOKED"
 
 
 async def test_the_refusal_says_nothing_of_the_other_booking(world: World) -> None:
     run = await world.run()
-    booking = await world.phone("jane").book(run)
-    refused = await refusal(world.phone("mallory").book(run, "jane"))
+    booking = await world.api_client("jane").book(run)
+    refused = await refusal(world.api_client("mallory").book(run, "jane"))
     assert refused.resource == ("passenger", address("jane"))
     assert booking.reference not in refused.message

@@ -16,24 +16,24 @@ NOT_YOURS = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
 
 async def _sees(world: World, name: str, reference: str) -> bool:
     """Whether all ways of looking at a booking agree that this person sees it, or that it does not."""
-    phone = world.phone(name)
-    is_listed = reference in await phone.receipts()
+    api_client = world.api_client(name)
+    is_listed = reference in await api_client.receipts()
     if not is_listed:
-        assert (await refusal(phone.booking(reference))).says == NOT_YOURS
-        assert (await refusal(phone.receipt(reference))).says == NOT_YOURS
+        assert (await refusal(api_client.booking(reference))).says == NOT_YOURS
+        assert (await refusal(api_client.receipt(reference))).says == NOT_YOURS
         return False
-    assert (await phone.booking(reference)).reference == (await phone.receipt(reference)).reference == reference
+    assert (await api_client.booking(reference)).reference == (await api_client.receipt(reference)).reference == reference
     return True
 
 
 async def test_a_passenger_leaves_and_sees_the_booking_no_more(world: World) -> None:
     run = await world.run()
-    booking = await world.phone("bob").book(run, "ann", "ben")
+    booking = await world.api_client("bob").book(run, "ann", "ben")
     assert await _sees(world, "ann", booking.reference)
-    answer = await world.phone("ann").give_back(booking.reference, "ann")
+    answer = await world.api_client("ann").give_back(booking.reference, "ann")
     assert answer.refund == usd(20)
     assert [await _sees(world, who, booking.reference) for who in ("ann", "ben", "bob")] == [False, True, True]
-    now = await world.phone("bob").booking(booking.reference)
+    now = await world.api_client("bob").booking(booking.reference)
     assert [passenger.number for passenger in now.passengers] == [2]
     assert now.refunds[0].amount == usd(20)
     await world.settled()
@@ -42,8 +42,8 @@ async def test_a_passenger_leaves_and_sees_the_booking_no_more(world: World) -> 
 
 async def test_the_answer_to_who_has_left_says_nothing_of_others(world: World) -> None:
     run = await world.run()
-    booking = await world.phone("bob").book(run, "ann", "ben")
-    answer = (await world.phone("ann").give_back(booking.reference, 1)).booking
+    booking = await world.api_client("bob").book(run, "ann", "ben")
+    answer = (await world.api_client("ann").give_back(booking.reference, 1)).booking
     assert [passenger.email for passenger in answer.cancelled_passengers] == [address("ann")]
     assert (answer.reference, answer.state) == (booking.reference, CANCELLED)
     assert (answer.origin, answer.depart_time) == (booking.origin, booking.depart_time)
@@ -58,12 +58,12 @@ async def test_the_answer_to_who_has_left_says_nothing_of_others(world: World) -
 
 async def test_leaving_again_is_answered_alike_whatever_becomes_of_the_booking(world: World) -> None:
     run = await world.run()
-    booking = await world.phone("bob").book(run, "ann", "ben")
-    ann = world.phone("ann")
+    booking = await world.api_client("bob").book(run, "ann", "ben")
+    ann = world.api_client("ann")
     first = await ann.give_back(booking.reference, "ann")
     again = await ann.give_back(booking.reference, "ann")
     assert (again.booking, again.refund) == (first.booking, usd(0))
-    await world.phone("bob").cancel(booking.reference)
+    await world.api_client("bob").cancel(booking.reference)
     await world.settled()
     assert await ann.give_back(booking.reference, "ann") == again
     for named in ((), ("ben",), (2,), (7,)):
@@ -72,43 +72,43 @@ async def test_leaving_again_is_answered_alike_whatever_becomes_of_the_booking(w
 
 async def test_who_was_put_on_a_train_alone_undoes_it_and_may_book(world: World) -> None:
     run = await world.run("A1")
-    booking = await world.phone("mallory").book(run, "ann")
-    left = await world.phone("ann").give_back(booking.reference, "ann")
+    booking = await world.api_client("mallory").book(run, "ann")
+    left = await world.api_client("ann").give_back(booking.reference, "ann")
     assert left.booking.state == CANCELLED
     assert [await _sees(world, who, booking.reference) for who in ("ann", "mallory")] == [False, True]
-    assert (await world.phone("mallory").booking(booking.reference)).state == CANCELLED
-    mine = await world.phone("ann").book(run)
-    assert await world.phone("ann").receipts() == [mine.reference]
+    assert (await world.api_client("mallory").booking(booking.reference)).state == CANCELLED
+    mine = await world.api_client("ann").book(run)
+    assert await world.api_client("ann").receipts() == [mine.reference]
 
 
 async def test_a_passenger_cancels_nobody_else_and_changes_nothing(world: World) -> None:
     run = await world.run("A9")
-    booking = await world.phone("bob").book(run, "ann", "ben")
-    ann = world.phone("ann")
+    booking = await world.api_client("bob").book(run, "ann", "ben")
+    ann = world.api_client("ann")
     for named in ((), ("ben",), (2,), (1, 2), ("ann", "ben")):
         assert (await refusal(ann.cancel(booking.reference, *named))).says == NOT_YOURS
     assert (await refusal(ann.move(booking.reference, number=1, seat_number=9))).says == NOT_YOURS
     renamed = Person(first_name="Eve", last_name="Doe", number=1)
     assert (await refusal(ann.update(booking.reference, renamed, mask=["passengers.first_name"]))).says == NOT_YOURS
-    assert await world.phone("bob").booking(booking.reference) == booking
+    assert await world.api_client("bob").booking(booking.reference) == booking
 
 
 async def test_a_quote_for_leaving_shows_the_refund_and_changes_nothing(world: World) -> None:
     run = await world.run()
-    booking = await world.phone("bob").book(run, "ann", "ben")
-    quote = await world.phone("ann").give_back(booking.reference, 1, validate_only=True)
+    booking = await world.api_client("bob").book(run, "ann", "ben")
+    quote = await world.api_client("ann").give_back(booking.reference, 1, validate_only=True)
     assert (quote.validate_only, quote.refund) == (True, usd(20))
     assert quote.current_booking.state == CONFIRMED
-    assert await world.phone("bob").booking(booking.reference) == booking
+    assert await world.api_client("bob").booking(booking.reference) == booking
 
 
 async def test_pages_of_receipts_are_full_where_bookings_in_between_were_left(world: World) -> None:
     run = await world.run("A20")
-    ann = world.phone("ann")
+    ann = world.api_client("ann")
     bookings = []
     for number in range(6):
         traveller = Person(first_name=f"Ann {number}", last_name="Doe", email=address("ann"))
-        bookings.append(await world.phone(f"bob{number}").book(run, traveller))
+        bookings.append(await world.api_client(f"bob{number}").book(run, traveller))
     for booking in bookings[::2]:
         await ann.cancel(booking.reference, 1)
     kept = sorted(booking.reference for booking in bookings[1::2])
@@ -121,8 +121,8 @@ async def test_pages_of_receipts_are_full_where_bookings_in_between_were_left(wo
 
 async def test_who_leaves_gives_up_a_place_on_the_waiting_list(world: World) -> None:
     run = await world.run("A1", waitlist_closes_before=timedelta(0))
-    await world.phone("eve").book(run)
-    waiting = await world.phone("bob").wait(run, "ann")
-    left = await world.phone("ann").give_back(waiting.reference, "ann")
+    await world.api_client("eve").book(run)
+    waiting = await world.api_client("bob").wait(run, "ann")
+    left = await world.api_client("ann").give_back(waiting.reference, "ann")
     assert (left.refund, left.booking.state) == (usd(20), CANCELLED)
     assert not await _sees(world, "ann", waiting.reference)

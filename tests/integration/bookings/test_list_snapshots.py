@@ -16,7 +16,7 @@ from app.domain.refusals import Reason, Refusal
 from app.store.bookings import ReceiptQuery
 from app.store.snapshots import Snapshot
 from tests.support.clients import Run, person
-from tests.support.interrupted_snapshots import Interrupted
+from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.world import World
 
 AGENT = "agent@example.com"
@@ -28,12 +28,12 @@ class Change:
     def __init__(self, world: World, run: Run, old: str, new: str, let_copy: Callable[[], None]) -> None:
         self._world, self._run, self._let_copy = world, run, let_copy
         self._old, self._new = old, new
-        self._agent = world.phone("agent")
+        self._agent = world.api_client("agent")
 
     async def archive(self) -> None:
         """The new booking gets to rest, and leaves its run's document."""
         self._let_copy()
-        await self._world.server.store.runs.settle_left(f"{self._run.train_id}:{self._run.travel_date}")
+        await self._world.server.store.runs.archive_leftovers(f"{self._run.train_id}:{self._run.travel_date}")
 
     async def rename(self) -> None:
         """The old booking is changed, and so is new again."""
@@ -57,11 +57,11 @@ CHANGES = [Change.archive, Change.rename, Change.move, Change.cancel, Change.boo
 @pytest_asyncio.fixture
 async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
     run = await real_world.run("A9")
-    agent = real_world.phone("agent")
+    agent = real_world.api_client("agent")
     old = await agent.book(run, "ann")
     await real_world.settled()
     runs = real_world.server.store.runs
-    await runs.settle_left(f"{run.train_id}:{run.travel_date}")
+    await runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
     copies, settle = False, runs.settle
 
     async def settle_if_let(batch: Any) -> None:
@@ -80,14 +80,14 @@ async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
     return Change(real_world, run, old.reference, new.reference, let_copy)
 
 
-def interrupted(world: World, change: Change, happens: Callable[[Change], Awaitable[None]]) -> Interrupted:
+def interrupted(world: World, change: Change, happens: Callable[[Change], Awaitable[None]]) -> InterruptedSnapshots:
     """Snapshots between whose first two reads that happens."""
 
     async def once(reads: int) -> None:
         if reads == 1:
             await happens(change)
 
-    return Interrupted(world.database, once)
+    return InterruptedSnapshots(world.database, once)
 
 
 @pytest.mark.parametrize("happens", CHANGES)

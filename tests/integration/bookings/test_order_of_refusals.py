@@ -12,9 +12,9 @@ from app.domain.rules.create_booking import SaleCheck
 from app.payments import ledger
 from app.payments.ledger import LedgerProvider
 from app.pb.seatline.v1.booking_pb2 import CreateBookingRequest
-from app.store.driver import connect_mock
+from app.store.driver import connect_in_memory
 from tests.support.clients import booking_request, refusal
-from tests.support.world import World, serving, settings_for
+from tests.support.world import World, running_server, settings_for
 
 # Reason, and the field where that is INVALID_FIELD.
 TOLD = {
@@ -33,11 +33,11 @@ TOLD = {
 async def _request_with(world: World, faults: Collection[SaleCheck], monkeypatch: pytest.MonkeyPatch) -> CreateBookingRequest:
     run = await world.run("A2")
     if SaleCheck.SAME_REQUEST in faults:
-        await world.phone("ann").book(run, "zoe", request_id="r1")
+        await world.api_client("ann").book(run, "zoe", request_id="r1")
     if SaleCheck.DUPLICATE in faults:
-        await world.phone("ann").book(run)
-    while SaleCheck.ROOM in faults and (free := (await world.phone().free(run))["A"]):
-        await world.phone(f"other{free}").book(run)
+        await world.api_client("ann").book(run)
+    while SaleCheck.ROOM in faults and (free := (await world.api_client().free(run))["A"]):
+        await world.api_client(f"other{free}").book(run)
     request = booking_request(run, "ann", request_id="r1", payment_token="tok_ann")
     if SaleCheck.SHAPE in faults:
         request.section = "A"
@@ -60,9 +60,9 @@ async def test_the_earliest_fault_is_told_and_no_money_stays_taken(
     faults: tuple[SaleCheck, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert list(TOLD) == list(SaleCheck)
-    async with serving(settings_for(), connect_mock()) as world:
+    async with running_server(settings_for(), connect_in_memory()) as world:
         request = await _request_with(world, faults, monkeypatch)
-        refused = await refusal(world.phone("ann").send(request))
+        refused = await refusal(world.api_client("ann").send(request))
         assert (refused.reason, refused.fields) == TOLD[faults[0]]
         states = [entry["state"] for entry in await world.database["ledger"].find({"token": "tok_ann"}).to_list(10)]
         asked_for_money = list(TOLD).index(faults[0]) > list(TOLD).index(SaleCheck.PAYMENT)

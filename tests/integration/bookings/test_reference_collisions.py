@@ -11,7 +11,7 @@ import pytest_asyncio
 from app.domain.reference import earlier_references, reference_for
 from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import Run, booking_request, seats_of
-from tests.support.world import World, serving, settings_for
+from tests.support.world import World, running_server, settings_for
 
 JANE = "jane@example.com"
 CLICK = "click"
@@ -20,13 +20,13 @@ CLICK = "click"
 @pytest_asyncio.fixture
 async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[World]:
     """Another server on the same database, which knows only what is stored there."""
-    async with serving(settings_for(mongod.uri, real_world.database.name)) as made:
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as made:
         yield made
 
 
 async def _take(world: World, run: Run, *references: str, is_of_run: bool) -> None:
     """Store bookings of others under these references, of `run` or of another one."""
-    model = await world.phone("joe").book(run)
+    model = await world.api_client("joe").book(run)
     await world.settled()
     document = await world.database["bookings"].find_one({"_id": model.reference})
     assert document is not None
@@ -42,11 +42,11 @@ async def test_a_taken_reference_leads_to_one_of_eight_characters_that_all_calls
     run = await real_world.run()
     await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=is_of_run)
     request = booking_request(run, "jane", request_id=CLICK)
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     booking = await jane.send(request)
     assert booking.reference == reference_for(JANE, CLICK, 1)
     await real_world.settled()
-    assert await successor.phone("jane").send(request) == booking
+    assert await successor.api_client("jane").send(request) == booking
     assert (await jane.receipt(booking.reference.lower())).reference == booking.reference
     assert (await jane.move(booking.reference, seat_number=4)).passengers[0].seat.number == 4
     assert await jane.receipts() == [booking.reference]
@@ -60,7 +60,7 @@ async def test_a_booking_of_an_earlier_version_under_its_second_short_reference_
     run = await real_world.run()
     await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     request = booking_request(run, "jane", request_id=CLICK)
-    made = await real_world.phone("jane").send(request)
+    made = await real_world.api_client("jane").send(request)
     await real_world.settled()
     bookings = real_world.database["bookings"]
     document = await bookings.find_one({"_id": made.reference})
@@ -69,18 +69,18 @@ async def test_a_booking_of_an_earlier_version_under_its_second_short_reference_
     await bookings.insert_one(document | {"_id": earlier})
     await bookings.delete_one({"_id": made.reference})
     await real_world.database["train_runs"].update_one({"_id": document["run_id"]}, {"$set": {"recent": []}})
-    async with serving(settings_for(mongod.uri, real_world.database.name)) as upgraded:
-        assert (await upgraded.phone("jane").send(request)).reference == earlier
-        assert await upgraded.phone("jane").receipts() == [earlier]
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as upgraded:
+        assert (await upgraded.api_client("jane").send(request)).reference == earlier
+        assert await upgraded.api_client("jane").receipts() == [earlier]
 
 
 async def test_a_taken_reference_does_not_hurt_those_who_cancel_at_the_same_time(real_world: World, successor: World) -> None:
     run = await real_world.run("A40")
     await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     others = [f"p{number}" for number in range(10)]
-    booked = [await real_world.phone(name).book(run) for name in others]
+    booked = [await real_world.api_client(name).book(run) for name in others]
     await real_world.settled()
-    jane = successor.phone("jane").send(booking_request(run, "jane", request_id=CLICK))
-    leaving = [successor.phone(name).cancel(made.reference) for name, made in zip(others, booked, strict=True)]
+    jane = successor.api_client("jane").send(booking_request(run, "jane", request_id=CLICK))
+    leaving = [successor.api_client(name).cancel(made.reference) for name, made in zip(others, booked, strict=True)]
     made, *left = await asyncio.gather(jane, *leaving)
     assert (len(made.reference), [seats_of(booking) for booking in left]) == (8, [seats_of(booking) for booking in booked])

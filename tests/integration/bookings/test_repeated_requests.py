@@ -16,7 +16,7 @@ REUSED = (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
 
 async def test_four_fast_clicks_with_one_request_id_make_one_booking(world: World) -> None:
     run = await world.run()
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     request = booking_request(run, "jane", request_id="click")
     answers = await asyncio.gather(*(jane.send(request) for _ in range(4)))
     assert {answer.reference for answer in answers} == {answers[0].reference}
@@ -26,7 +26,7 @@ async def test_four_fast_clicks_with_one_request_id_make_one_booking(world: Worl
 
 async def test_the_same_request_later_gives_the_booking_as_it_is_now(world: World) -> None:
     run = await world.run()
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     request = booking_request(run, "jane")
     booking = await jane.send(request)
     moved = await jane.move(booking.reference, seat_number=4)
@@ -39,9 +39,9 @@ async def test_the_same_request_later_gives_the_booking_as_it_is_now(world: Worl
 async def test_the_same_request_on_a_run_that_has_filled_up_since_still_gives_the_booking(world: World) -> None:
     run = await world.run("A1")
     request = booking_request(run, "jane")
-    booking = await world.phone("jane").send(request)
-    assert (await refusal(world.phone("joe").book(run))).reason == "SECTION_FULL"
-    assert await world.phone("jane").send(request) == booking
+    booking = await world.api_client("jane").send(request)
+    assert (await refusal(world.api_client("joe").book(run))).reason == "SECTION_FULL"
+    assert await world.api_client("jane").send(request) == booking
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_the_same_request_on_a_run_that_has_filled_up_since_still_gives_th
 )
 async def test_the_same_request_id_with_another_body_is_refused(world: World, other: dict[str, Any]) -> None:
     run = await world.run()
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run, request_id="r1")
     travellers = other.get("travellers", [])
     asked = {name: value for name, value in other.items() if name != "travellers"}
@@ -70,7 +70,7 @@ async def test_the_same_request_id_with_another_body_is_refused(world: World, ot
 
 async def test_the_same_request_id_on_another_date_is_refused(real_world: World) -> None:
     first, second = await real_world.runs("A4", TRAVEL_DATE, NEXT_DATE)
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     booking = await jane.book(first, request_id="r1")
     refused = await refusal(jane.book(second, request_id="r1"))
     assert (refused.says, refused.resource) == (REUSED, ("booking", booking.reference))
@@ -79,7 +79,7 @@ async def test_the_same_request_id_on_another_date_is_refused(real_world: World)
 
 async def test_the_same_request_id_on_another_train_is_refused(real_world: World) -> None:
     first, second = await real_world.run("A4"), await real_world.run("A4", train_id="es9016")
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     await jane.book(first, request_id="r1")
     assert (await refusal(jane.book(second, request_id="r1"))).says == REUSED
     assert await jane.free(second) == {"A": 4}
@@ -87,9 +87,9 @@ async def test_the_same_request_id_on_another_train_is_refused(real_world: World
 
 async def test_a_request_id_reused_across_runs_does_not_hurt_those_who_book_at_the_same_time(real_world: World) -> None:
     first, second = await real_world.runs("A40", TRAVEL_DATE, NEXT_DATE)
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     await jane.book(first, request_id="r1")
-    others = [real_world.phone(f"p{number}").book(second) for number in range(30)]
+    others = [real_world.api_client(f"p{number}").book(second) for number in range(30)]
     refused, booked = await asyncio.gather(refusal(jane.book(second, request_id="r1")), asyncio.gather(*others))
     assert refused.says == REUSED
     assert len({seats_of(one)[0] for one in booked}) == 30
@@ -97,7 +97,7 @@ async def test_a_request_id_reused_across_runs_does_not_hurt_those_who_book_at_t
 
 async def test_one_request_id_on_two_runs_at_once_makes_one_booking(real_world: World) -> None:
     runs = await real_world.runs("A4", TRAVEL_DATE, NEXT_DATE)
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     answers = await asyncio.gather(*(jane.book(run, request_id="r1") for run in runs), return_exceptions=True)
     assert sum(isinstance(answer, grpc.aio.AioRpcError) for answer in answers) == 1
     assert len(await jane.receipts()) == 1
@@ -105,14 +105,14 @@ async def test_one_request_id_on_two_runs_at_once_makes_one_booking(real_world: 
 
 async def test_the_same_request_id_of_another_caller_is_another_request(world: World) -> None:
     run = await world.run()
-    booked = [await world.phone(name).book(run, request_id="r1") for name in ("jane", "joe")]
+    booked = [await world.api_client(name).book(run, request_id="r1") for name in ("jane", "joe")]
     assert [seats_of(booking) for booking in booked] == [["A-1"], ["A-2"]]
 
 
 async def test_a_refused_request_may_be_sent_again_when_things_have_changed(world: World) -> None:
     run = await world.run("A1")
-    first = await world.phone("joe").book(run)
+    first = await world.api_client("joe").book(run)
     request = booking_request(run, "jane")
-    assert (await refusal(world.phone("jane").send(request))).reason == "SECTION_FULL"
-    await world.phone("joe").cancel(first.reference)
-    assert seats_of(await world.phone("jane").send(request)) == ["A-1"]
+    assert (await refusal(world.api_client("jane").send(request))).reason == "SECTION_FULL"
+    await world.api_client("joe").cancel(first.reference)
+    assert seats_of(await world.api_client("jane").send(request)) == ["A-1"]

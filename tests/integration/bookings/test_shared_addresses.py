@@ -27,14 +27,14 @@ def numbers(booking: booking_pb2.Booking) -> list[int]:
 
 async def test_a_family_books_with_one_address_and_each_has_a_number(world: World) -> None:
     run = await world.run()
-    booking = await world.phone("jane").book(run, *family())
+    booking = await world.api_client("jane").book(run, *family())
     assert (numbers(booking), seats_of(booking)) == ([1, 2, 3], ["A-1", "A-2", "A-3"])
     assert [passenger.email for passenger in booking.passengers] == [JANE, "", JANE]
 
 
 async def test_numbers_stay_and_are_in_bookings_receipts_section_lists_and_events(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run, *family())
     left = await jane.cancel(booking.reference, 2)
     assert (numbers(left), [passenger.number for passenger in left.cancelled_passengers]) == ([1, 3], [2])
@@ -54,17 +54,17 @@ async def test_numbers_stay_and_are_in_bookings_receipts_section_lists_and_event
 
 async def test_the_same_person_is_booked_once_and_relatives_each_once(world: World) -> None:
     run = await world.run("A9")
-    await world.phone("jane").book(run, relative("Jane", JANE))
-    await world.phone("jane").book(run, relative("Tom", JANE))
-    again = await refusal(world.phone("bob").book(run, relative("TOM", "Jane@Example.com")))
+    await world.api_client("jane").book(run, relative("Jane", JANE))
+    await world.api_client("jane").book(run, relative("Tom", JANE))
+    again = await refusal(world.api_client("bob").book(run, relative("TOM", "Jane@Example.com")))
     assert again.says == (grpc.StatusCode.ALREADY_EXISTS, "PASSENGER_ALREADY_BOOKED")
-    twice = await refusal(world.phone("bob").book(run, relative("Eve", JANE), relative("eve", JANE)))
+    twice = await refusal(world.api_client("bob").book(run, relative("Eve", JANE), relative("eve", JANE)))
     assert (twice.code, twice.fields) == (INVALID, ("passengers[1].email",))
 
 
 async def test_an_address_that_several_have_is_refused_with_their_numbers(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run, *family())
     cancelling = await refusal(jane.cancel(booking.reference, "jane"))
     assert (cancelling.code, cancelling.fields) == (INVALID, ("passenger_emails[0]",))
@@ -75,7 +75,7 @@ async def test_an_address_that_several_have_is_refused_with_their_numbers(world:
 
 async def test_numbers_that_are_none_are_refused_under_their_path(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     reference = (await jane.book(run, *family())).reference
     for number in (-1, 4, 10):
         assert (await refusal(jane.move(reference, number=number))).fields == ("passenger_number",)
@@ -85,7 +85,7 @@ async def test_numbers_that_are_none_are_refused_under_their_path(world: World) 
 
 async def test_an_update_by_number_changes_only_who_is_named(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run, *family())
     changed = await jane.update(booking.reference, relative("Tim", number=2), mask=["passengers.first_name"])
     assert [passenger.first_name for passenger in changed.passengers] == ["Jane", "Tim", "Ann"]
@@ -97,19 +97,19 @@ async def test_an_update_by_number_changes_only_who_is_named(world: World) -> No
 
 async def test_receipts_of_an_address_are_those_of_all_who_have_it(world: World) -> None:
     run = await world.run("A9")
-    booking = await world.phone("bob").book(run, relative("Ann", JANE), relative("Tom", JANE), relative("Cem"))
-    assert await world.phone("jane").receipts() == [booking.reference]
-    assert await world.phone("bob").receipts() == [booking.reference]
-    await world.phone("bob").cancel(booking.reference, 1)
-    assert await world.phone("jane").receipts() == [booking.reference]
-    await world.phone("bob").cancel(booking.reference, 2)
-    assert await world.phone("jane").receipts() == []
-    assert await world.phone("bob").receipts() == [booking.reference]
+    booking = await world.api_client("bob").book(run, relative("Ann", JANE), relative("Tom", JANE), relative("Cem"))
+    assert await world.api_client("jane").receipts() == [booking.reference]
+    assert await world.api_client("bob").receipts() == [booking.reference]
+    await world.api_client("bob").cancel(booking.reference, 1)
+    assert await world.api_client("jane").receipts() == [booking.reference]
+    await world.api_client("bob").cancel(booking.reference, 2)
+    assert await world.api_client("jane").receipts() == []
+    assert await world.api_client("bob").receipts() == [booking.reference]
 
 
 async def test_a_booker_has_at_most_as_many_passengers_as_the_train_allows(world: World) -> None:
     run = await world.run("A9", passengers_per_booker_max=3)
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run, *family())
     refused = await refusal(jane.book(run, relative("Eve", JANE)))
     assert refused.says == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BOOKER_LIMIT")
@@ -121,7 +121,7 @@ async def test_a_booker_has_at_most_as_many_passengers_as_the_train_allows(world
 
 async def test_nine_is_the_most_where_the_train_says_nothing(world: World) -> None:
     run = await world.run("A20")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     await jane.book(run, *(relative(name, JANE) for name in "ABCDEFGHI"))
     assert (await refusal(jane.book(run, relative("K", JANE)))).reason == "BOOKER_LIMIT"
     made = await world.desk.train(run.train_id)
@@ -130,7 +130,7 @@ async def test_nine_is_the_most_where_the_train_says_nothing(world: World) -> No
 
 async def test_requests_at_once_do_not_get_past_the_bound(world: World) -> None:
     run = await world.run("A20", passengers_per_booker_max=2)
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     found = await outcomes([jane.book(run, relative(name, JANE)) for name in "ABCDEF"])
     refused = [decoded(error).reason for error in found if isinstance(error, grpc.aio.AioRpcError)]
     assert (len(found), refused) == (6, ["BOOKER_LIMIT"] * 4)

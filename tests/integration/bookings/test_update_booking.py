@@ -18,12 +18,12 @@ async def test_an_unknown_booking_is_not_found_for_an_operator(world: World) -> 
 
 
 async def test_an_unknown_booking_cannot_be_updated_by_a_passenger(world: World) -> None:
-    assert (await refusal(world.phone("jane").update(UNKNOWN, person("jane")))).says == NOT_PERMITTED
+    assert (await refusal(world.api_client("jane").update(UNKNOWN, person("jane")))).says == NOT_PERMITTED
 
 
 async def test_who_booked_updates_a_known_booking(world: World) -> None:
     run = await world.run()
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     updated = await jane.update(booking.reference, person("jane", "Janet", "Roe"))
     (passenger,) = updated.passengers
@@ -35,29 +35,29 @@ async def test_who_booked_updates_a_known_booking(world: World) -> None:
 
 
 async def test_an_operator_may_update_too(world: World) -> None:
-    booking = await world.phone("jane").book(await world.run())
+    booking = await world.api_client("jane").book(await world.run())
     updated = await world.desk.update(booking.reference, person("jane", "Janet"))
     assert updated.passengers[0].first_name == "Janet"
 
 
 async def test_a_passenger_who_did_not_book_may_look_but_not_update(world: World) -> None:
-    booking = await world.phone("agent").book(await world.run(), "ann", "bob")
-    ann = world.phone("ann")
+    booking = await world.api_client("agent").book(await world.run(), "ann", "bob")
+    ann = world.api_client("ann")
     assert (await ann.booking(booking.reference)).reference == booking.reference
     assert (await refusal(ann.update(booking.reference, person("ann", "Anna"), person("bob")))).says == NOT_PERMITTED
     assert (await ann.booking(booking.reference)).passengers[0].first_name == "Ann"
 
 
 async def test_a_stranger_may_not_update(world: World) -> None:
-    booking = await world.phone("jane").book(await world.run())
-    assert (await refusal(world.phone("joe").update(booking.reference, person("joe")))).says == NOT_PERMITTED
-    assert await world.phone("jane").booking(booking.reference) == booking
+    booking = await world.api_client("jane").book(await world.run())
+    assert (await refusal(world.api_client("joe").update(booking.reference, person("joe")))).says == NOT_PERMITTED
+    assert await world.api_client("jane").booking(booking.reference) == booking
 
 
 async def test_only_the_fields_of_the_mask_change(world: World) -> None:
-    booking = await world.phone("agent").book(await world.run(), "ann", "bob")
+    booking = await world.api_client("agent").book(await world.run(), "ann", "bob")
     sent = (Person(last_name="New"), Person(last_name="Other"))
-    updated = await world.phone("agent").update(booking.reference, *sent, mask=["passengers.last_name"])
+    updated = await world.api_client("agent").update(booking.reference, *sent, mask=["passengers.last_name"])
     assert [(one.first_name, one.last_name, one.email) for one in updated.passengers] == [
         ("Ann", "New", "ann@example.com"),
         ("Bob", "Other", "bob@example.com"),
@@ -65,24 +65,24 @@ async def test_only_the_fields_of_the_mask_change(world: World) -> None:
 
 
 async def test_a_mask_of_anything_else_is_refused(world: World) -> None:
-    booking = await world.phone("jane").book(await world.run())
+    booking = await world.api_client("jane").book(await world.run())
     for path in ("price", "passengers.seat", "passenger.first_name", "passengers.first_name.x", ""):
         refused = await refusal(
-            world.phone("jane").update(booking.reference, person("jane"), mask=["passengers.last_name", path])
+            world.api_client("jane").update(booking.reference, person("jane"), mask=["passengers.last_name", path])
         )
         assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("update_mask.paths[1]",)), path
 
 
 async def test_as_many_passengers_as_travel_are_needed(world: World) -> None:
-    booking = await world.phone("agent").book(await world.run(), "ann", "bob")
-    refused = await refusal(world.phone("agent").update(booking.reference, person("ann")))
+    booking = await world.api_client("agent").book(await world.run(), "ann", "bob")
+    refused = await refusal(world.api_client("agent").update(booking.reference, person("ann")))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passengers",))
 
 
 async def test_a_changed_address_keeps_the_rule_of_one_live_booking(world: World) -> None:
     run = await world.run()
-    await world.phone("joe").book(run)
-    jane = world.phone("jane")
+    await world.api_client("joe").book(run)
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     refused = await refusal(jane.update(booking.reference, person("joe")))
     assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "PASSENGER_ALREADY_BOOKED")
@@ -91,16 +91,16 @@ async def test_a_changed_address_keeps_the_rule_of_one_live_booking(world: World
 
 async def test_a_new_address_may_not_book_again_and_the_old_one_may(world: World) -> None:
     run = await world.run()
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(run)
     await jane.update(booking.reference, person("janet"))
-    refused = await refusal(world.phone("janet").book(run))
+    refused = await refusal(world.api_client("janet").book(run))
     assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "PASSENGER_ALREADY_BOOKED")
     assert seats_of(await jane.book(run)) == ["A-2"]
 
 
 async def test_passengers_of_one_booking_may_swap_addresses_but_not_share_one(world: World) -> None:
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(await world.run(), "ann", "bob")
     swapped = await agent.update(booking.reference, person("bob"), person("ann"))
     assert [one.email for one in swapped.passengers] == ["bob@example.com", "ann@example.com"]
@@ -109,15 +109,15 @@ async def test_passengers_of_one_booking_may_swap_addresses_but_not_share_one(wo
 
 
 async def test_receipts_follow_a_changed_address(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run())
     await jane.update(booking.reference, person("janet"))
-    assert await world.phone("janet").receipts() == [booking.reference]
+    assert await world.api_client("janet").receipts() == [booking.reference]
     assert await jane.receipts() == [booking.reference], "jane booked, whoever travels"
 
 
 async def test_a_stale_etag_is_refused_and_the_newest_accepted(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run())
     updated = await jane.update(booking.reference, person("jane", "Janet"), etag=booking.etag)
     assert updated.etag != booking.etag
@@ -128,13 +128,13 @@ async def test_a_stale_etag_is_refused_and_the_newest_accepted(world: World) -> 
 
 
 async def test_an_update_that_changes_nothing_leaves_the_etag(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run())
     assert await jane.update(booking.reference, person("jane")) == booking
 
 
 async def test_a_cancelled_booking_cannot_be_updated(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     booking = await jane.book(await world.run())
     await jane.cancel(booking.reference)
     refused = await refusal(jane.update(booking.reference, person("jane", "Janet")))
@@ -142,7 +142,7 @@ async def test_a_cancelled_booking_cannot_be_updated(world: World) -> None:
 
 
 async def test_a_malformed_new_address_is_refused_under_its_path(world: World) -> None:
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     booking = await agent.book(await world.run(), "ann", "bob")
     refused = await refusal(agent.update(booking.reference, person("ann"), person("b b@example.com")))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passengers[1].email",))

@@ -16,9 +16,9 @@ from app.cli.health import PROBE_TRAIN
 from app.cli.options import CallerOptions
 from app.cli.probe import run_probe
 from app.pb.seatline.v1 import booking_pb2, operator_pb2
-from app.store.driver import connect_mock
+from app.store.driver import connect_in_memory
 from tests.support.scripted_service import Refusal, ScriptedService, ann, booking_of, receipt_of, scripted_service
-from tests.support.world import World, serving, settings_for
+from tests.support.world import World, running_server, settings_for
 
 Seatline = Callable[..., Awaitable[Result]]
 
@@ -26,7 +26,7 @@ Seatline = Callable[..., Awaitable[Result]]
 @pytest_asyncio.fixture
 async def server() -> AsyncIterator[World]:
     """A real server over a database in memory."""
-    async with serving(settings_for(), connect_mock()) as made:
+    async with running_server(settings_for(), connect_in_memory()) as made:
         yield made
 
 

@@ -17,7 +17,7 @@ from app.embedded.mongod import EmbeddedMongod
 from app.store.driver import Database
 from tests.support.job_databases import a_client
 from tests.support.verified_worlds import FIRST, everything_in, make_copy
-from tests.support.world import serving, settings_for
+from tests.support.world import running_server, settings_for
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PROCESS_SECONDS_MAX = 60
@@ -45,9 +45,9 @@ def verify(mongod: EmbeddedMongod, *arguments: str) -> subprocess.CompletedProce
 async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
     """The database that the command verifies: one run, on which Ann has booked a moment ago."""
     client = a_client(mongod)
-    async with serving(settings_for(mongod.uri)) as world:
+    async with running_server(settings_for(mongod.uri)) as world:
         run = await world.run("A2")
-        await world.phone("ann").book(run)
+        await world.api_client("ann").book(run)
         await world.server.store.lanes.join()
         documents = await everything_in(world.database)
         await client.drop_database(world.database.name)

@@ -19,25 +19,25 @@ EXPIRED_HOLD = (grpc.StatusCode.FAILED_PRECONDITION, "HOLD_EXPIRED")
 
 async def test_held_seats_are_shown_as_held_and_sold_to_nobody_else(world: World) -> None:
     run = await world.run("A3")
-    hold = await world.phone("jane").hold(run, 2)
+    hold = await world.api_client("jane").hold(run, 2)
     assert (held_seats(hold), hold.price, hold.train_id, hold.travel_date) == (
         ["A-1", "A-2"],
         usd(40),
         run.train_id,
         TRAVEL_DATE,
     )
-    assert await world.phone().seat_map(run) == {"A-1": "HELD", "A-2": "HELD", "A-3": "FREE"}
-    assert await world.phone().free(run) == {"A": 1}
-    refused = await refusal(world.phone("joe").book(run, section="A", seats=[2]))
+    assert await world.api_client().seat_map(run) == {"A-1": "HELD", "A-2": "HELD", "A-3": "FREE"}
+    assert await world.api_client().free(run) == {"A": 1}
+    refused = await refusal(world.api_client("joe").book(run, section="A", seats=[2]))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "SEAT_TAKEN")
-    assert seats_of(await world.phone("joe").book(run)) == ["A-3"]
-    assert (await refusal(world.phone("ann").book(run))).reason == "SECTION_FULL"
+    assert seats_of(await world.api_client("joe").book(run)) == ["A-3"]
+    assert (await refusal(world.api_client("ann").book(run))).reason == "SECTION_FULL"
 
 
 async def test_a_hold_lasts_five_minutes_unless_its_buyer_says_otherwise(world: World) -> None:
     run = await world.run("A3")
     before = datetime.now(UTC)
-    holds = [await world.phone("jane").hold(run), await world.phone("jane").hold(run, seconds=900)]
+    holds = [await world.api_client("jane").hold(run), await world.api_client("jane").hold(run, seconds=900)]
     after = datetime.now(UTC)
     for hold, minutes in zip(holds, (5, 15), strict=True):
         expires = hold.expire_time.ToDatetime(UTC)
@@ -47,27 +47,27 @@ async def test_a_hold_lasts_five_minutes_unless_its_buyer_says_otherwise(world: 
 
 async def test_a_hold_keeps_its_seats_only_for_its_own_part_of_the_way(world: World) -> None:
     run = await world.run("A2")
-    await world.phone("jane").hold(run, destination=ASHFORD, section="A", seats=[2])
-    assert await world.phone().seat_map(run, origin=ASHFORD) == {"A-1": "FREE", "A-2": "FREE"}
-    assert await world.phone().seat_map(run, destination=LILLE) == {"A-1": "FREE", "A-2": "HELD"}
-    assert seats_of(await world.phone("joe").book(run, section="A", seats=[2], origin=ASHFORD)) == ["A-2"]
+    await world.api_client("jane").hold(run, destination=ASHFORD, section="A", seats=[2])
+    assert await world.api_client().seat_map(run, origin=ASHFORD) == {"A-1": "FREE", "A-2": "FREE"}
+    assert await world.api_client().seat_map(run, destination=LILLE) == {"A-1": "FREE", "A-2": "HELD"}
+    assert seats_of(await world.api_client("joe").book(run, section="A", seats=[2], origin=ASHFORD)) == ["A-2"]
 
 
 async def test_a_booking_with_a_hold_takes_exactly_its_seats_at_its_price(world: World) -> None:
     run = await world.run("A4 B4", fares={"B": usd(35, 50)})
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run, section="B", seats=[4, 2])
     booking = await jane.book(run, "ann", "ben", hold_id=hold.hold_id)
     assert (booking.state, seats_of(booking), booking.price) == (CONFIRMED, ["B-4", "B-2"], usd(71))
-    assert await world.phone().free(run) == {"A": 4, "B": 2}
-    assert (await world.phone().seat_map(run))["B-2"] == "SOLD"
+    assert await world.api_client().free(run) == {"A": 4, "B": 2}
+    assert (await world.api_client().seat_map(run))["B-2"] == "SOLD"
     assert await world.desk.section(run, "B") == [("B-2", address("ben")), ("B-4", address("ann"))]
-    assert (await world.kept_run(run))["holds"] == {}
+    assert (await world.run_document(run))["holds"] == {}
 
 
 async def test_a_hold_is_used_once_and_the_same_request_finds_its_booking(world: World) -> None:
     run = await world.run("A4")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run)
     booking = await jane.book(run, request_id="click", hold_id=hold.hold_id)
     assert await jane.book(run, request_id="click", hold_id=hold.hold_id) == booking
@@ -77,51 +77,51 @@ async def test_a_hold_is_used_once_and_the_same_request_finds_its_booking(world:
 
 async def test_released_seats_are_free_at_once(world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run, 2)
     await jane.release(hold.hold_id)
-    assert await world.phone().seat_map(run) == {"A-1": "FREE", "A-2": "FREE"}
+    assert await world.api_client().seat_map(run) == {"A-1": "FREE", "A-2": "FREE"}
     assert (await refusal(jane.book(run, "jane", "ann", hold_id=hold.hold_id))).says == EXPIRED_HOLD
     await jane.release(hold.hold_id)
-    assert await world.phone().free(run) == {"A": 2}
+    assert await world.api_client().free(run) == {"A": 2}
 
 
 async def test_released_seats_go_to_those_who_wait(world: World) -> None:
     run = await world.run("A1")
-    hold = await world.phone("jane").hold(run)
-    waiting = await world.phone("ann").wait(run)
-    await world.phone("jane").release(hold.hold_id)
-    promoted = await world.phone("ann").booking(waiting.reference)
+    hold = await world.api_client("jane").hold(run)
+    waiting = await world.api_client("ann").wait(run)
+    await world.api_client("jane").release(hold.hold_id)
+    promoted = await world.api_client("ann").booking(waiting.reference)
     assert (promoted.state, seats_of(promoted)) == (CONFIRMED, ["A-1"])
 
 
 async def test_the_same_request_gives_the_same_hold_and_another_body_is_refused(world: World) -> None:
     run = await world.run("A4")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run, request_id="click")
     assert await jane.hold(run, request_id="click") == hold
-    assert await world.phone().free(run) == {"A": 3}
+    assert await world.api_client().free(run) == {"A": 3}
     refused = await refusal(jane.hold(run, 2, request_id="click"))
     assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
-    assert (await world.phone("joe").hold(run, request_id="click")).hold_id != hold.hold_id
+    assert (await world.api_client("joe").hold(run, request_id="click")).hold_id != hold.hold_id
 
 
 async def test_another_ones_hold_is_neither_used_nor_released(world: World) -> None:
     run = await world.run("A2")
-    hold = await world.phone("jane").hold(run)
-    mallory = world.phone("mallory")
+    hold = await world.api_client("jane").hold(run)
+    mallory = world.api_client("mallory")
     for call in (mallory.book(run, hold_id=hold.hold_id), mallory.release(hold.hold_id)):
         assert (await refusal(call)).says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
-    assert (await refusal(world.phone().release(hold.hold_id))).code == grpc.StatusCode.UNAUTHENTICATED
-    assert (await refusal(world.phone().hold(run))).code == grpc.StatusCode.UNAUTHENTICATED
-    assert (await world.phone().seat_map(run))["A-1"] == "HELD"
+    assert (await refusal(world.api_client().release(hold.hold_id))).code == grpc.StatusCode.UNAUTHENTICATED
+    assert (await refusal(world.api_client().hold(run))).code == grpc.StatusCode.UNAUTHENTICATED
+    assert (await world.api_client().seat_map(run))["A-1"] == "HELD"
     await world.desk.release(hold.hold_id)
-    assert (await world.phone().seat_map(run))["A-1"] == "FREE"
+    assert (await world.api_client().seat_map(run))["A-1"] == "FREE"
 
 
 async def test_one_person_holds_seats_only_twice_on_a_run(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     first, _ = await jane.hold(run, 4), await jane.hold(run)
     refused = await refusal(jane.hold(run))
     assert refused.says == (grpc.StatusCode.RESOURCE_EXHAUSTED, "HOLDS_FULL")
@@ -135,14 +135,14 @@ async def test_one_person_holds_seats_only_twice_on_a_run(world: World) -> None:
 )
 async def test_a_hold_lasts_a_second_to_fifteen_minutes(world: World, ttl: Duration) -> None:
     run = await world.run("A2")
-    refused = await refusal(world.phone("jane").hold(run, ttl=ttl))
+    refused = await refusal(world.api_client("jane").hold(run, ttl=ttl))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("ttl",))
-    assert await world.phone().free(run) == {"A": 2}
+    assert await world.api_client().free(run) == {"A": 2}
 
 
 async def test_a_request_to_hold_that_contradicts_itself_is_refused_under_its_field(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     for asked, field in (
         ({"count": 10}, "seat_count"),
         ({"count": -1}, "seat_count"),
@@ -158,39 +158,39 @@ async def test_a_request_to_hold_that_contradicts_itself_is_refused_under_its_fi
     both = booking_pb2.HoldSeatsRequest(seat_count=1, seat_numbers=[1])
     for request in (both, booking_pb2.HoldSeatsRequest()):
         assert (await refusal(jane.send_hold(request))).fields == ("seat_count",)
-    assert (await world.kept_run(run))["holds"] == {}
+    assert (await world.run_document(run))["holds"] == {}
 
 
 @pytest.mark.parametrize("name", ["", "nonsense", "es9014_2026-09-01_SHORT"])
 async def test_what_is_no_name_of_a_hold_is_refused(world: World, name: str) -> None:
     run = await world.run("A2")
-    assert (await refusal(world.phone("jane").release(name))).fields == ("hold_id",)
+    assert (await refusal(world.api_client("jane").release(name))).fields == ("hold_id",)
     if name:
-        assert (await refusal(world.phone("jane").book(run, hold_id=name))).fields == ("hold_id",)
+        assert (await refusal(world.api_client("jane").book(run, hold_id=name))).fields == ("hold_id",)
 
 
 async def test_a_hold_that_nobody_pays_for_ends_by_itself(world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run, 2, seconds=1)
 
     async def is_over() -> bool:
-        return await world.phone().seat_map(run) == {"A-1": "FREE", "A-2": "FREE"}
+        return await world.api_client().seat_map(run) == {"A-1": "FREE", "A-2": "FREE"}
 
     await eventually(is_over)
     assert (await refusal(jane.book(run, "jane", "ann", hold_id=hold.hold_id))).says == EXPIRED_HOLD
     await jane.release(hold.hold_id)
-    assert seats_of(await world.phone("joe").book(run)) == ["A-1"]
-    assert (await world.kept_run(run))["holds"] == {}
+    assert seats_of(await world.api_client("joe").book(run)) == ["A-1"]
+    assert (await world.run_document(run))["holds"] == {}
 
 
 async def test_seats_whose_hold_is_over_go_to_those_who_wait_before_anybody_new(clock: Clock, world: World) -> None:
     run = await world.run("A1")
-    await world.phone("jane").hold(run)
-    waiting = await world.phone("ann").wait(run)
+    await world.api_client("jane").hold(run)
+    waiting = await world.api_client("ann").wait(run)
     clock.ahead = timedelta(minutes=5)
-    assert (await refusal(world.phone("joe").book(run))).reason == "SECTION_FULL"
-    promoted = await world.phone("ann").booking(waiting.reference)
+    assert (await refusal(world.api_client("joe").book(run))).reason == "SECTION_FULL"
+    promoted = await world.api_client("ann").booking(waiting.reference)
     assert (promoted.state, seats_of(promoted)) == (CONFIRMED, ["A-1"])
 
 
@@ -199,16 +199,16 @@ async def test_seats_whose_hold_is_over_go_to_those_who_wait_before_anybody_new(
 
 async def test_a_crowd_holds_each_seat_once_and_all_buyers_get_theirs(real_world: World) -> None:
     run = await real_world.run("A30", hold_percent_max=100)
-    found = await outcomes([real_world.phone(name).hold(run) for name in people("p", 40)])
+    found = await outcomes([real_world.api_client(name).hold(run) for name in people("p", 40)])
     holds = {name: one for name, one in zip(people("p", 40), found, strict=True) if isinstance(one, booking_pb2.Hold)}
     assert sorted(held_seats(one)[0] for one in holds.values()) == sorted(f"A-{number}" for number in range(1, 31))
-    bought = await asyncio.gather(*(real_world.phone(name).book(run, hold_id=one.hold_id) for name, one in holds.items()))
+    bought = await asyncio.gather(*(real_world.api_client(name).book(run, hold_id=one.hold_id) for name, one in holds.items()))
     assert [seats_of(one) for one in bought] == [held_seats(one) for one in holds.values()]
 
 
 async def test_of_many_who_use_one_hold_at_once_one_gets_the_seats(real_world: World) -> None:
     run = await real_world.run("A30")
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     hold = await jane.hold(run)
     found = await outcomes([jane.book(run, name, hold_id=hold.hold_id) for name in people("p", 8)])
     assert [seats_of(one) for one in found if isinstance(one, booking_pb2.Booking)] == [["A-1"]]

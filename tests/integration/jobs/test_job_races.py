@@ -16,11 +16,11 @@ import pytest_asyncio
 from app.domain.jobs import Job, JobState, after_success
 from app.domain.refusals import Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod
-from app.jobs.worker import Worker, WorkerBounds
-from app.process.server import present_moment
+from app.jobs.worker import JobWorker, JobWorkerBounds
+from app.process.server import utc_now
 from app.store.driver import Database, connect
 from app.store.jobs import PURGE_INDEX, READY_INDEX, STATE_INDEX, Jobs, make_job_indexes
-from tests.support.job_databases import DATABASE, KEPT_SECONDS, LEASE, NOW, a_client, a_real_database, ids, some_jobs, take
+from tests.support.job_databases import DATABASE, KEPT_SECONDS, LEASE, NOW, a_client, a_real_database, ids, lease_due, some_jobs
 from tests.support.job_process import WORKED
 from tests.support.world import eventually
 
@@ -35,17 +35,19 @@ async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
 
 
 async def test_of_workers_that_race_for_500_jobs_each_job_has_one(mongod: EmbeddedMongod, database: Database) -> None:
-    await Jobs(database, KEPT_SECONDS).put_missing(some_jobs(500))
+    await Jobs(database, KEPT_SECONDS).insert_if_absent(some_jobs(500))
     clients = [a_client(mongod) for _ in range(6)]
     taken: Counter[str] = Counter()
 
     async def race(number: int) -> None:
         jobs = Jobs(clients[number][DATABASE], KEPT_SECONDS)
         while sum(taken.values()) < 500:
-            found = await take(jobs, owner=f"worker {number}", limit=40)
+            found = await lease_due(jobs, owner=f"worker {number}", limit=40)
             taken.update(ids(found))
             if found:
-                assert await jobs.settle([after_success(job, NOW) for job in found], found[0].lease_owner) == len(found)
+                assert await jobs.record_outcomes([after_success(job, NOW) for job in found], found[0].lease_owner) == len(
+                    found
+                )
 
     async with asyncio.timeout(60):
         await asyncio.gather(*map(race, range(len(clients))))
@@ -70,9 +72,9 @@ def stages(plan: Any) -> Iterator[dict[str, Any]]:
 
 async def test_what_is_due_is_found_by_index_however_much_is_leased_or_done(database: Database) -> None:
     jobs = Jobs(database, KEPT_SECONDS)
-    await jobs.put_missing(some_jobs(300) + some_jobs(300, "capture"))
-    done, leased = await take(jobs, limit=250), await take(jobs, NOW + LEASE - MILLISECOND, limit=250)
-    await jobs.settle([after_success(job, NOW) for job in done], done[0].lease_owner)
+    await jobs.insert_if_absent(some_jobs(300) + some_jobs(300, "capture"))
+    done, leased = await lease_due(jobs, limit=250), await lease_due(jobs, NOW + LEASE - MILLISECOND, limit=250)
+    await jobs.record_outcomes([after_success(job, NOW) for job in done], done[0].lease_owner)
     assert len(done) == len(leased) == 250
     due = {"kind": {"$in": ["refund", "capture"]}, "state": "PENDING", "ready_time": {"$lte": NOW + 2 * LEASE}}
     find = {"find": "jobs", "filter": due, "sort": {"ready_time": 1}, "limit": 200}
@@ -82,7 +84,7 @@ async def test_what_is_due_is_found_by_index_however_much_is_leased_or_done(data
 
 
 async def test_counting_reads_no_document(database: Database) -> None:
-    await Jobs(database, KEPT_SECONDS).put_missing(some_jobs(50))
+    await Jobs(database, KEPT_SECONDS).insert_if_absent(some_jobs(50))
     pipeline = [
         {"$sort": {"state": 1, "kind": 1, "_id": 1}},
         {"$group": {"_id": {"kind": "$kind", "state": "$state"}, "jobs": {"$sum": 1}}},
@@ -107,12 +109,12 @@ async def test_without_a_database_every_statement_is_refused() -> None:
     jobs = Jobs(client[DATABASE], KEPT_SECONDS)
     (job,) = some_jobs(1)
     statements = [
-        jobs.put_missing([job]),
-        jobs.hasten("a", NOW),
-        take(jobs),
+        jobs.insert_if_absent([job]),
+        jobs.bring_forward("a", NOW),
+        lease_due(jobs),
         jobs.renew(["a"], "b", NOW),
         jobs.release(["a"], "b", NOW),
-        jobs.settle([job], "b"),
+        jobs.record_outcomes([job], "b"),
         jobs.next_ready_time(["refund"]),
         jobs.get("a"),
         jobs.list_page(JobState.DEAD, None, None, 1),
@@ -129,7 +131,7 @@ async def test_what_a_killed_worker_did_and_could_not_say_is_done_again_by_anoth
     mongod: EmbeddedMongod, database: Database
 ) -> None:
     jobs = Jobs(database, KEPT_SECONDS)
-    await jobs.put_missing(some_jobs(3))
+    await jobs.insert_if_absent(some_jobs(3))
     command = [sys.executable, "-m", "tests.support.job_process", mongod.uri, DATABASE]
     process = await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE)
     try:
@@ -143,16 +145,16 @@ async def test_what_a_killed_worker_did_and_could_not_say_is_done_again_by_anoth
         await database["effects"].insert_many([{"job_id": job.job_id, "process_id": os.getpid()} for job in batch])
         return {job.job_id: None for job in batch}
 
-    passed = WorkerBounds().lease_seconds
+    passed = JobWorkerBounds().lease_seconds
 
     def later() -> datetime:
-        return present_moment() + timedelta(seconds=passed)
+        return utc_now() + timedelta(seconds=passed)
 
     async def are_done() -> bool:
         return await jobs.counts() == {("refund", JobState.DONE): 3}
 
-    assert await take(jobs, present_moment()) == []  # the killed one's leases still run
-    worker = Worker(jobs, {"refund": refund}, later, WorkerBounds(poll_seconds=0.05), "another")
+    assert await lease_due(jobs, utc_now()) == []  # the killed one's leases still run
+    worker = JobWorker(jobs, {"refund": refund}, later, JobWorkerBounds(poll_seconds=0.05), "another")
     worker.start()
     await eventually(are_done)
     await worker.stop()
@@ -172,10 +174,10 @@ async def test_workers_of_two_clients_share_the_work_on_a_real_database(mongod: 
     async def are_done() -> bool:
         return await jobs.counts() == {("refund", JobState.DONE): 300}
 
-    bounds = WorkerBounds(batch_max=20, poll_seconds=0.05)
+    bounds = JobWorkerBounds(batch_max=20, poll_seconds=0.05)
     stores = [Jobs(client[DATABASE], KEPT_SECONDS) for client in clients]
-    workers = [Worker(store, {"refund": refund}, present_moment, bounds, "worker") for store in stores]
-    await jobs.put_missing(some_jobs(300))
+    workers = [JobWorker(store, {"refund": refund}, utc_now, bounds, "worker") for store in stores]
+    await jobs.insert_if_absent(some_jobs(300))
     for worker in workers:
         worker.start()
     await eventually(are_done)

@@ -11,10 +11,10 @@ import grpc
 import pytest
 
 from app.domain.jobs import Job, JobState
-from app.jobs.handlers import Sweep
+from app.jobs.handlers import PeriodicTask
 from app.pb.seatline.v1 import job_pb2
-from app.process.server import present_moment
-from tests.support.clients import Phone, refusal
+from app.process.server import utc_now
+from tests.support.clients import ApiClient, refusal
 from tests.support.world import World
 
 UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
@@ -22,11 +22,11 @@ NOT_PERMITTED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
 NOT_FOUND = (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND")
 INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
 PENDING, DONE, DEAD = job_pb2.JOB_STATE_PENDING, job_pb2.JOB_STATE_DONE, job_pb2.JOB_STATE_DEAD
-NOW = present_moment()
+NOW = utc_now()
 EARLIER = NOW - timedelta(hours=1)
 
 
-class JobDesk(Phone):
+class JobClient(ApiClient):
     """What operators do with jobs. Anybody can ask for it all the same."""
 
     async def page(self, **asked: Any) -> job_pb2.ListJobsResponse:
@@ -41,9 +41,9 @@ class JobDesk(Phone):
         return (await self.operators.RetryJobs(job_pb2.RetryJobsRequest(**asked), **self._options)).retried_count
 
 
-def the_desk(world: World) -> JobDesk:
+def webhook_client(world: World) -> JobClient:
     """The operator's."""
-    return JobDesk(world.channel, "desk", roles="operator")
+    return JobClient(world.channel, "desk", roles="operator")
 
 
 def a_job(job_id: str, kind: str = "refund", state: JobState = JobState.DEAD, **values: Any) -> Job:
@@ -52,7 +52,7 @@ def a_job(job_id: str, kind: str = "refund", state: JobState = JobState.DEAD, **
 
 
 async def keep(world: World, *jobs: Job) -> None:
-    assert await world.server.store.jobs.put_missing(jobs) == len(jobs)
+    assert await world.server.store.jobs.insert_if_absent(jobs) == len(jobs)
 
 
 async def kept(world: World, job_id: str) -> Job:
@@ -69,14 +69,14 @@ async def test_only_operators_have_to_do_with_jobs_whatever_they_ask(
     world: World, name: str, roles: str, says: tuple[grpc.StatusCode, str]
 ) -> None:
     await keep(world, a_job("refund 1"))
-    phone = JobDesk(world.channel, name, roles)
+    api_client = JobClient(world.channel, name, roles)
     for call in (
-        phone.page(),
-        phone.page(page_size=-1),
-        phone.retry(job_id="refund 1"),
-        phone.retry(job_id="refund 2"),
-        phone.retry(kind="refund"),
-        phone.retry(),
+        api_client.page(),
+        api_client.page(page_size=-1),
+        api_client.retry(job_id="refund 1"),
+        api_client.retry(job_id="refund 2"),
+        api_client.retry(kind="refund"),
+        api_client.retry(),
     ):
         assert (await refusal(call)).says == says
     assert (await kept(world, "refund 1")).state is JobState.DEAD
@@ -86,8 +86,8 @@ async def test_only_operators_have_to_do_with_jobs_whatever_they_ask(
 
 
 async def test_jobs_are_listed_by_state_and_the_dead_ones_where_none_is_named(world: World) -> None:
-    desk = the_desk(world)
-    sweep = Sweep("tidy runs", 1.0, asyncio.Event().wait).job_id
+    desk = webhook_client(world)
+    sweep = PeriodicTask("tidy runs", 1.0, asyncio.Event().wait).job_id
     await keep(
         world,
         a_job("refund 1"),
@@ -101,7 +101,7 @@ async def test_jobs_are_listed_by_state_and_the_dead_ones_where_none_is_named(wo
 
 
 async def test_jobs_are_listed_by_kind(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(
         world, a_job("b", "refund"), a_job("a", "refund"), a_job("c", "capture"), a_job("d", "capture", JobState.PENDING)
     )
@@ -114,19 +114,19 @@ async def test_jobs_are_listed_by_kind(world: World) -> None:
 async def test_a_job_tells_what_became_of_it_and_not_what_it_needs_to_know(world: World) -> None:
     failed = a_job("refund 1", attempts=60, last_error="TimeoutError: no answer", due_time=NOW)
     await keep(world, failed, a_job("refund 2", state=JobState.DONE, attempts=1, done_time=NOW))
-    (told,) = (await the_desk(world).page()).jobs
+    (told,) = (await webhook_client(world).page()).jobs
     assert (told.job_id, told.kind, told.state) == ("refund 1", "refund", DEAD)
     assert (told.attempt_count, told.last_error) == (60, "TimeoutError: no answer")
     assert told.due_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
     assert told.create_time.ToDatetime(tzinfo=NOW.tzinfo) == EARLIER
     assert not told.HasField("done_time")
     assert "7QK2MZ" not in str(told)
-    (done,) = (await the_desk(world).page(state=DONE)).jobs
+    (done,) = (await webhook_client(world).page(state=DONE)).jobs
     assert done.done_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
 
 
 async def test_jobs_come_page_by_page(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(world, *(a_job(f"{kind} {number}", kind) for kind in ("refund", "capture") for number in range(3)))
     pages, token = [], ""
     for _ in range(3):
@@ -138,7 +138,7 @@ async def test_jobs_come_page_by_page(world: World) -> None:
 
 
 async def test_jobs_with_the_longest_names_come_page_by_page(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     kind, names = '"' * 300, ['"' * 299 + number for number in "01"]
     await keep(world, *(a_job(name, kind) for name in names))
     first = await desk.page(page_size=1, kind=kind)
@@ -147,13 +147,13 @@ async def test_jobs_with_the_longest_names_come_page_by_page(world: World) -> No
 
 
 async def test_a_page_holds_50_jobs_unless_asked_and_at_most_200(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(world, *(a_job(f"refund {number:03}") for number in range(201)))
     assert [len(await desk.listed(page_size=size)) for size in (0, 7, 200, 1_000)] == [50, 7, 200, 200]
 
 
 async def test_a_list_that_makes_no_sense_is_refused_under_its_field(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(world, a_job("refund 1"), a_job("refund 2"))
     token = (await desk.page(page_size=1)).next_page_token
     for field, call in (
@@ -173,19 +173,19 @@ async def test_a_list_that_makes_no_sense_is_refused_under_its_field(world: Worl
 
 
 async def test_a_dead_job_is_due_at_once_with_all_its_attempts(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(world, a_job("refund 1", attempts=60, runs_alone=True, last_error="no"), a_job("refund 2"))
     assert await desk.retry(job_id="refund 1") == 1
     assert await desk.listed() == ["refund 2"]
     (told,) = (await desk.page(state=PENDING)).jobs
     assert (told.job_id, told.attempt_count, told.last_error) == ("refund 1", 0, "no")
     assert told.due_time.ToDatetime(tzinfo=NOW.tzinfo) > EARLIER
-    (taken,) = await world.server.store.jobs.take(["refund"], present_moment(), 30.0, "worker", 10)
+    (taken,) = await world.server.store.jobs.lease_due(["refund"], utc_now(), 30.0, "worker", 10)
     assert (taken.job_id, taken.payload, taken.runs_alone) == ("refund 1", {"reference": "7QK2MZ"}, False)
 
 
 async def test_all_dead_jobs_of_a_kind_are_tried_again(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(world, *(a_job(f"refund {number}") for number in range(3)), a_job("capture 1", "capture"))
     await keep(world, a_job("refund 3", state=JobState.DONE, done_time=NOW), a_job("refund 4", state=JobState.PENDING))
     assert await desk.retry(kind="refund") == 3
@@ -197,7 +197,7 @@ async def test_all_dead_jobs_of_a_kind_are_tried_again(world: World) -> None:
 
 
 async def test_a_job_that_is_not_there_is_not_found(world: World) -> None:
-    refused = await refusal(the_desk(world).retry(job_id="refund 1"))
+    refused = await refusal(webhook_client(world).retry(job_id="refund 1"))
     assert (refused.says, refused.resource) == (NOT_FOUND, ("job", "refund 1"))
     assert refused.message == "there is no job 'refund 1'"
 
@@ -206,14 +206,14 @@ async def test_a_job_that_is_not_there_is_not_found(world: World) -> None:
 async def test_a_job_that_is_not_dead_is_left_alone_and_the_refusal_says_why(world: World, state: JobState) -> None:
     job = a_job("refund 1", state=state, attempts=2, done_time=NOW if state is JobState.DONE else None)
     await keep(world, job)
-    refused = await refusal(the_desk(world).retry(job_id="refund 1"))
+    refused = await refusal(webhook_client(world).retry(job_id="refund 1"))
     assert (refused.says, refused.resource) == (NOT_FOUND, ("job", "refund 1"))
     assert refused.message == f"job 'refund 1' is {state.value}, not DEAD; only dead jobs are retried"
     assert await kept(world, "refund 1") == job
 
 
 async def test_a_retry_that_is_sent_again_finds_no_dead_job(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     await keep(world, a_job("refund 1"))
     assert await desk.retry(job_id="refund 1") == 1
     assert (await refusal(desk.retry(job_id="refund 1"))).says == NOT_FOUND
@@ -235,6 +235,6 @@ async def test_a_retry_that_names_no_job_or_too_much_is_refused_under_its_field(
     world: World, field: str, asked: dict[str, str]
 ) -> None:
     await keep(world, a_job("refund 1"))
-    refused = await refusal(the_desk(world).retry(**asked))
+    refused = await refusal(webhook_client(world).retry(**asked))
     assert (refused.says, refused.fields) == (INVALID, (field,))
     assert (await kept(world, "refund 1")).state is JobState.DEAD

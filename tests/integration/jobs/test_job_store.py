@@ -10,11 +10,20 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from app.domain.jobs import HopelessJobError, Job, JobState, after_failure, after_success, is_due, repeated, retried
-from app.jobs.handlers import Sweep
-from app.jobs.worker import Worker, WorkerBounds
-from app.process.server import present_moment
-from app.store.driver import connect_mock
+from app.domain.jobs import (
+    Job,
+    JobState,
+    PermanentJobError,
+    after_failure,
+    after_operator_retry,
+    after_periodic_success,
+    after_success,
+    is_due,
+)
+from app.jobs.handlers import PeriodicTask
+from app.jobs.worker import JobWorker, JobWorkerBounds
+from app.process.server import utc_now
+from app.store.driver import connect_in_memory
 from app.store.jobs import PURGE_INDEX, Jobs, job_key
 from tests.support.job_databases import (
     KEPT_SECONDS,
@@ -24,8 +33,8 @@ from tests.support.job_databases import (
     a_real_database,
     an_empty_database,
     ids,
+    lease_due,
     some_jobs,
-    take,
 )
 from tests.support.world import eventually
 
@@ -34,7 +43,7 @@ from tests.support.world import eventually
 async def jobs(request: pytest.FixtureRequest) -> AsyncIterator[Jobs]:
     """No jobs, over each kind of database in turn."""
     if request.param == "mongomock":
-        yield Jobs(await an_empty_database(connect_mock()), KEPT_SECONDS)
+        yield Jobs(await an_empty_database(connect_in_memory()), KEPT_SECONDS)
     else:
         async with a_real_database(request.getfixturevalue("mongod")) as database:
             yield Jobs(database, KEPT_SECONDS)
@@ -50,29 +59,29 @@ async def kept(jobs: Jobs, job_id: str) -> Job:
 
 
 async def test_a_job_made_twice_is_made_once(jobs: Jobs) -> None:
-    assert await jobs.put_missing(some_jobs(3)) == 3
-    assert await jobs.put_missing(some_jobs(5)) == 2
-    assert len(await take(jobs)) == 5
-    assert await jobs.put_missing([]) == 0
+    assert await jobs.insert_if_absent(some_jobs(3)) == 3
+    assert await jobs.insert_if_absent(some_jobs(5)) == 2
+    assert len(await lease_due(jobs)) == 5
+    assert await jobs.insert_if_absent([]) == 0
 
 
 async def test_a_job_is_read_back_as_it_was_made(jobs: Jobs) -> None:
     job = replace(some_jobs(1)[0], payload={"list": [1, 2.5, None, True], "nested": {"text": "Å"}})
-    await jobs.put_missing([job])
+    await jobs.insert_if_absent([job])
     assert await jobs.get(job.job_id) == job
     assert await jobs.get("another") is None
 
 
 async def test_a_job_that_was_done_is_not_made_again(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(1))
-    (job,) = await take(jobs)
-    await jobs.settle([after_success(job, NOW)], job.lease_owner)
-    assert await jobs.put_missing(some_jobs(1)) == 0
-    assert await take(jobs, NOW + LEASE) == []
+    await jobs.insert_if_absent(some_jobs(1))
+    (job,) = await lease_due(jobs)
+    await jobs.record_outcomes([after_success(job, NOW)], job.lease_owner)
+    assert await jobs.insert_if_absent(some_jobs(1)) == 0
+    assert await lease_due(jobs, NOW + LEASE) == []
 
 
 async def test_more_jobs_than_one_statement_holds_are_all_made(jobs: Jobs) -> None:
-    assert await jobs.put_missing(some_jobs(2_500)) == 2_500
+    assert await jobs.insert_if_absent(some_jobs(2_500)) == 2_500
     assert await jobs.counts() == {("refund", JobState.PENDING): 2_500}
 
 
@@ -81,24 +90,24 @@ async def test_more_jobs_than_one_statement_holds_are_all_made(jobs: Jobs) -> No
 
 async def test_what_was_due_first_is_taken_first_and_what_is_not_due_is_left(jobs: Jobs) -> None:
     made = [replace(job, due_time=NOW + timedelta(seconds=9 - number)) for number, job in enumerate(some_jobs(20))]
-    await jobs.put_missing(made)
-    found = await take(jobs, NOW + timedelta(seconds=0), limit=5)
+    await jobs.insert_if_absent(made)
+    found = await lease_due(jobs, NOW + timedelta(seconds=0), limit=5)
     assert ids(found) == [f"refund {number:04}" for number in (19, 18, 17, 16, 15)]
     assert await jobs.next_ready_time(["refund"]) == NOW - timedelta(seconds=5)
-    assert len(await take(jobs)) == 6
+    assert len(await lease_due(jobs)) == 6
     assert await jobs.next_ready_time(["refund"]) == NOW + timedelta(seconds=1)
     assert await jobs.next_ready_time(["capture"]) is None
 
 
 async def test_only_the_kinds_that_are_asked_for_are_taken(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(2) + some_jobs(2, "capture") + some_jobs(2, "message"))
-    assert {job.kind for job in await take(jobs)} == {"refund", "capture"}
+    await jobs.insert_if_absent(some_jobs(2) + some_jobs(2, "capture") + some_jobs(2, "message"))
+    assert {job.kind for job in await lease_due(jobs)} == {"refund", "capture"}
     assert ids(await jobs.list_page(JobState.PENDING, "message", None, 10)) == ["message 0000", "message 0001"]
 
 
 async def test_a_taken_job_says_who_has_it_and_until_when_and_how_often_it_was_begun(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(2))
-    found = await take(jobs, owner="server 7")
+    await jobs.insert_if_absent(some_jobs(2))
+    found = await lease_due(jobs, owner="server 7")
     assert [(job.attempts, job.lease_until, job.runs_alone) for job in found] == [(1, NOW + LEASE, False)] * 2
     assert len({job.lease_owner for job in found}) == 1
     assert found[0].lease_owner.startswith("server 7/")
@@ -106,65 +115,65 @@ async def test_a_taken_job_says_who_has_it_and_until_when_and_how_often_it_was_b
 
 
 async def test_a_leased_job_is_nobody_elses_until_the_lease_runs_out(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(1))
-    (mine,) = await take(jobs)
-    assert await take(jobs, NOW + LEASE - timedelta(milliseconds=1)) == []
-    (theirs,) = await take(jobs, NOW + LEASE)
+    await jobs.insert_if_absent(some_jobs(1))
+    (mine,) = await lease_due(jobs)
+    assert await lease_due(jobs, NOW + LEASE - timedelta(milliseconds=1)) == []
+    (theirs,) = await lease_due(jobs, NOW + LEASE)
     assert (theirs.job_id, theirs.attempts) == (mine.job_id, 2)
     assert theirs.lease_owner != mine.lease_owner
     assert theirs.runs_alone  # it may be what ended its worker
 
 
 async def test_a_renewed_lease_runs_on(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(2))
-    found = await take(jobs)
+    await jobs.insert_if_absent(some_jobs(2))
+    found = await lease_due(jobs)
     assert await jobs.renew(ids(found), found[0].lease_owner, NOW + 2 * LEASE) == 2
-    assert await take(jobs, NOW + LEASE) == []
-    assert len(await take(jobs, NOW + 2 * LEASE)) == 2
+    assert await lease_due(jobs, NOW + LEASE) == []
+    assert len(await lease_due(jobs, NOW + 2 * LEASE)) == 2
     assert await jobs.renew(ids(found), found[0].lease_owner, NOW + 9 * LEASE) == 0
 
 
 async def test_a_job_that_is_given_back_is_due_at_once_and_was_never_begun(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(2))
-    found = await take(jobs)
+    await jobs.insert_if_absent(some_jobs(2))
+    found = await lease_due(jobs)
     assert await jobs.release(ids(found)[:1], found[0].lease_owner, NOW) == 1
-    (again,) = await take(jobs)
+    (again,) = await lease_due(jobs)
     assert (again.job_id, again.attempts, again.runs_alone) == (found[0].job_id, 1, False)
 
 
 async def test_a_job_that_waits_can_be_hastened_and_one_that_somebody_has_cannot(jobs: Jobs) -> None:
     one, two = (replace(job, due_time=NOW + timedelta(days=1)) for job in some_jobs(2))
-    await jobs.put_missing([one, two])
-    await jobs.hasten(one.job_id, NOW)
-    (found,) = await take(jobs)
+    await jobs.insert_if_absent([one, two])
+    await jobs.bring_forward(one.job_id, NOW)
+    (found,) = await lease_due(jobs)
     assert found.job_id == one.job_id
-    await jobs.hasten(one.job_id, NOW)
-    await jobs.hasten("no such job", NOW)
-    assert await take(jobs) == []
+    await jobs.bring_forward(one.job_id, NOW)
+    await jobs.bring_forward("no such job", NOW)
+    assert await lease_due(jobs) == []
 
 
 # -- what came of it
 
 
 async def test_what_is_done_is_never_due_again(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(3))
-    found = await take(jobs)
-    assert await jobs.settle([after_success(job, NOW) for job in found], found[0].lease_owner) == 3
-    assert await take(jobs, NOW + 9 * LEASE) == []
+    await jobs.insert_if_absent(some_jobs(3))
+    found = await lease_due(jobs)
+    assert await jobs.record_outcomes([after_success(job, NOW) for job in found], found[0].lease_owner) == 3
+    assert await lease_due(jobs, NOW + 9 * LEASE) == []
     assert await kept(jobs, found[0].job_id) == after_success(found[0], NOW)
 
 
 async def test_each_job_of_a_batch_has_its_own_outcome(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(5))
-    found = await take(jobs)
-    errors = [None, ConnectionError("gone"), ConnectionError("gone"), HopelessJobError("closed"), None]
+    await jobs.insert_if_absent(some_jobs(5))
+    found = await lease_due(jobs)
+    errors = [None, ConnectionError("gone"), ConnectionError("gone"), PermanentJobError("closed"), None]
     outcomes = [
         after_success(job, NOW) if error is None else after_failure(job, error, NOW, 1.0, attempts_max=5)
         for job, error in zip(found, errors, strict=True)
     ]
-    assert await jobs.settle(outcomes, found[0].lease_owner) == 5
+    assert await jobs.record_outcomes(outcomes, found[0].lease_owner) == 5
     assert [await kept(jobs, job.job_id) for job in found] == outcomes
-    later = await take(jobs, NOW + timedelta(seconds=1))
+    later = await lease_due(jobs, NOW + timedelta(seconds=1))
     assert [(job.job_id, job.attempts, job.runs_alone) for job in later] == [
         (ids(found)[1], 2, False),
         (ids(found)[2], 2, False),
@@ -172,42 +181,42 @@ async def test_each_job_of_a_batch_has_its_own_outcome(jobs: Jobs) -> None:
 
 
 async def test_what_comes_round_is_due_again_at_its_next_time(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(1))
-    (job,) = await take(jobs)
-    again = repeated(job, NOW, every_seconds=60)
-    await jobs.settle([again], job.lease_owner)
+    await jobs.insert_if_absent(some_jobs(1))
+    (job,) = await lease_due(jobs)
+    again = after_periodic_success(job, NOW, interval_seconds=60)
+    await jobs.record_outcomes([again], job.lease_owner)
     assert await kept(jobs, job.job_id) == again
-    assert await take(jobs, NOW + timedelta(seconds=59)) == []
-    (found,) = await take(jobs, NOW + timedelta(seconds=60))
+    assert await lease_due(jobs, NOW + timedelta(seconds=59)) == []
+    (found,) = await lease_due(jobs, NOW + timedelta(seconds=60))
     assert (found.attempts, found.runs_alone) == (1, False)
 
 
 async def test_a_late_worker_cannot_mark_what_has_passed_on(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(4))
-    mine = await take(jobs)
-    theirs = await take(jobs, NOW + LEASE, limit=3)
+    await jobs.insert_if_absent(some_jobs(4))
+    mine = await lease_due(jobs)
+    theirs = await lease_due(jobs, NOW + LEASE, limit=3)
     late = mine[0].lease_owner
-    assert await jobs.settle([after_success(job, NOW + LEASE) for job in mine], late) == 1
-    assert await jobs.settle([after_failure(job, ValueError(), NOW, 1.0, 1) for job in mine], late) == 0
+    assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in mine], late) == 1
+    assert await jobs.record_outcomes([after_failure(job, ValueError(), NOW, 1.0, 1) for job in mine], late) == 0
     assert await jobs.release(ids(mine), late, NOW) == 0
     assert [(await kept(jobs, job.job_id)) for job in theirs] == [replace(job, runs_alone=False) for job in theirs]
-    assert await jobs.settle([after_success(job, NOW + LEASE) for job in theirs], theirs[0].lease_owner) == 3
+    assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in theirs], theirs[0].lease_owner) == 3
 
 
 async def test_a_worker_that_takes_a_job_again_is_not_mistaken_for_itself_in_its_earlier_attempt(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(1))
-    (first,) = await take(jobs, owner="worker")
-    (second,) = await take(jobs, NOW + LEASE, owner="worker")
-    assert await jobs.settle([after_failure(first, ValueError(), NOW, 1.0, 1)], first.lease_owner) == 0
+    await jobs.insert_if_absent(some_jobs(1))
+    (first,) = await lease_due(jobs, owner="worker")
+    (second,) = await lease_due(jobs, NOW + LEASE, owner="worker")
+    assert await jobs.record_outcomes([after_failure(first, ValueError(), NOW, 1.0, 1)], first.lease_owner) == 0
     assert (await kept(jobs, second.job_id)).state is JobState.PENDING
 
 
 async def test_what_is_done_goes_when_it_was_kept_long_enough_and_what_is_dead_stays(jobs: Jobs) -> None:
     done, dead = some_jobs(2)
-    await jobs.put_missing([done, dead])
-    found = await take(jobs)
-    outcomes = [after_success(found[0], NOW), after_failure(found[1], HopelessJobError("no"), NOW, 1.0, 1)]
-    await jobs.settle(outcomes, found[0].lease_owner)
+    await jobs.insert_if_absent([done, dead])
+    found = await lease_due(jobs)
+    outcomes = [after_success(found[0], NOW), after_failure(found[1], PermanentJobError("no"), NOW, 1.0, 1)]
+    await jobs.record_outcomes(outcomes, found[0].lease_owner)
     documents = {one["_id"]: one async for one in jobs._jobs.find({})}
     assert documents[done.job_id]["purge_time"] == NOW + timedelta(seconds=KEPT_SECONDS)
     assert "purge_time" not in documents[dead.job_id]
@@ -220,16 +229,16 @@ async def test_what_is_done_goes_when_it_was_kept_long_enough_and_what_is_dead_s
 async def dead_jobs(jobs: Jobs, count: int, kind: str = "refund") -> list[Job]:
     """Dead jobs of a kind. The order of their ids is not that of kinds."""
     made = [replace(job, job_id=f"{job.job_id.removeprefix(kind)} {kind}") for job in some_jobs(count, kind)]
-    await jobs.put_missing(made)
-    found = await jobs.take([kind], NOW, LEASE_SECONDS, "worker", count)
+    await jobs.insert_if_absent(made)
+    found = await jobs.lease_due([kind], NOW, LEASE_SECONDS, "worker", count)
     dead = [after_failure(job, ConnectionError("gone"), NOW, 1.0, attempts_max=1) for job in found]
-    await jobs.settle(dead, found[0].lease_owner)
+    await jobs.record_outcomes(dead, found[0].lease_owner)
     return dead
 
 
 async def test_dead_jobs_are_listed_page_by_page_with_why_they_are_dead(jobs: Jobs) -> None:
     refunds, captures = await dead_jobs(jobs, 5), await dead_jobs(jobs, 2, "capture")
-    await jobs.put_missing(some_jobs(7))
+    await jobs.insert_if_absent(some_jobs(7))
     pages, after = [], None
     while page := await jobs.list_page(JobState.DEAD, None, after, 3):
         pages.append(page)
@@ -245,15 +254,15 @@ async def test_a_dead_job_is_retried_with_all_its_attempts(jobs: Jobs) -> None:
     one, two = await dead_jobs(jobs, 2)
     later = NOW + timedelta(days=1)
     again = await jobs.retry(one.job_id, later)
-    assert again == retried(one, later)
+    assert again == after_operator_retry(one, later)
     assert is_due(again, later)
-    assert ids(await take(jobs, later)) == [one.job_id]
+    assert ids(await lease_due(jobs, later)) == [one.job_id]
     assert await kept(jobs, two.job_id) == two
 
 
 async def test_what_is_not_dead_is_not_retried(jobs: Jobs) -> None:
-    await jobs.put_missing(some_jobs(1))
-    (job,) = await take(jobs)
+    await jobs.insert_if_absent(some_jobs(1))
+    (job,) = await lease_due(jobs)
     assert await jobs.retry(job.job_id, NOW) == job
     assert await jobs.retry("no such job", NOW) is None
     assert await jobs.retry_all("refund", NOW) == 0
@@ -263,18 +272,18 @@ async def test_all_dead_jobs_of_a_kind_are_retried_at_once(jobs: Jobs) -> None:
     refunds, captures = await dead_jobs(jobs, 5), await dead_jobs(jobs, 2, "capture")
     later = NOW + timedelta(days=1)
     assert await jobs.retry_all("refund", later) == 5
-    assert await take(jobs, later, limit=1) != []
+    assert await lease_due(jobs, later, limit=1) != []
     assert await jobs.list_page(JobState.DEAD, None, None, 10) == captures
-    assert await kept(jobs, refunds[4].job_id) == retried(refunds[4], later)
+    assert await kept(jobs, refunds[4].job_id) == after_operator_retry(refunds[4], later)
 
 
 async def test_jobs_are_counted_by_kind_and_state(jobs: Jobs) -> None:
     assert await jobs.counts() == {}
     await dead_jobs(jobs, 3)
-    await jobs.put_missing(some_jobs(5))
-    await jobs.put_missing(some_jobs(4, "capture"))
-    (job,) = await jobs.take(["capture"], NOW, LEASE_SECONDS, "worker", 1)
-    await jobs.settle([after_success(job, NOW)], job.lease_owner)
+    await jobs.insert_if_absent(some_jobs(5))
+    await jobs.insert_if_absent(some_jobs(4, "capture"))
+    (job,) = await jobs.lease_due(["capture"], NOW, LEASE_SECONDS, "worker", 1)
+    await jobs.record_outcomes([after_success(job, NOW)], job.lease_owner)
     assert await jobs.counts() == {
         ("refund", JobState.DEAD): 3,
         ("refund", JobState.PENDING): 5,
@@ -300,9 +309,9 @@ async def test_a_worker_does_what_is_due_and_sweeps_until_it_stops(jobs: Jobs) -
     async def are_done() -> bool:
         return (await jobs.counts()).get(("refund", JobState.DONE)) == 29
 
-    await jobs.put_missing(some_jobs(30))
-    bounds = WorkerBounds(batch_max=10, poll_seconds=0.05)
-    worker = Worker(jobs, {"refund": refund}, present_moment, bounds, "worker", sweeps=[Sweep("holds", 3600, sweep)])
+    await jobs.insert_if_absent(some_jobs(30))
+    bounds = JobWorkerBounds(batch_max=10, poll_seconds=0.05)
+    worker = JobWorker(jobs, {"refund": refund}, utc_now, bounds, "worker", periodic_tasks=[PeriodicTask("holds", 3600, sweep)])
     worker.start()
     await eventually(are_done)
     await asyncio.wait_for(swept.wait(), timeout=30)

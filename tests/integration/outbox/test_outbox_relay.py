@@ -14,8 +14,8 @@ import pytest_asyncio
 from app.domain.refusals import Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import Run, people, person, refusal
-from tests.support.event_batches import events_in
-from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World, outcomes, serving, settings_for
+from tests.support.event_batches import events_of_batches
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World, outcomes, running_server, settings_for
 
 
 async def _away(_: object) -> None:
@@ -32,13 +32,13 @@ async def unsettled(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World
 @pytest_asyncio.fixture
 async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[World]:
     """Another server on the same database, which knows only what is kept there."""
-    async with serving(settings_for(mongod.uri, real_world.database.name)) as made:
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as made:
         yield made
 
 
 async def outbox(world: World, run: Run) -> list[str]:
     """The ids of the events that stand in the run's document."""
-    return [one["_id"] for one in events_in((await world.kept_run(run))["outbox"])]
+    return [one["_id"] for one in events_of_batches((await world.run_document(run))["outbox"])]
 
 
 def told(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -54,11 +54,11 @@ def require_in_order(events: list[dict[str, Any]]) -> None:
 
 async def test_everything_that_happens_on_a_run_is_told_once_and_in_order(real_world: World) -> None:
     run = await real_world.run("A2 B2")
-    jane, ann = real_world.phone("jane"), real_world.phone("ann")
+    jane, ann = real_world.api_client("jane"), real_world.api_client("ann")
     held = await jane.hold(run, section="A")
     booked = await jane.book(run, hold_id=held.hold_id)
     other = await ann.hold(run, section="A")
-    waiting = await real_world.phone("ben").wait(run, section="A")
+    waiting = await real_world.api_client("ben").wait(run, section="A")
     await jane.update(booked.reference, person("jane", "Janet"))
     await jane.move(booked.reference, section="B")
     await ann.release(other.hold_id)
@@ -82,7 +82,7 @@ async def test_everything_that_happens_on_a_run_is_told_once_and_in_order(real_w
 
 async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
     run = await real_world.run("A2")
-    booked = await real_world.phone("jane").book(run, "jane", "ann")
+    booked = await real_world.api_client("jane").book(run, "jane", "ann")
     await real_world.settled()
     (event,) = await real_world.events(run)
     assert event["_id"] == f"{run.train_id}:{run.travel_date}:2:0"
@@ -102,9 +102,9 @@ async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
 
 async def test_what_is_refused_or_only_tried_is_not_told(real_world: World) -> None:
     run = await real_world.run("A1")
-    jane = real_world.phone("jane")
+    jane = real_world.api_client("jane")
     booked = await jane.book(run)
-    for call in (jane.book(run), real_world.phone("ann").book(run), real_world.phone("ann").hold(run)):
+    for call in (jane.book(run), real_world.api_client("ann").book(run), real_world.api_client("ann").hold(run)):
         await refusal(call)
     await jane.give_back(booked.reference, validate_only=True)
     await real_world.settled()
@@ -115,7 +115,7 @@ async def test_a_later_commit_leaves_told_events_out_of_the_runs_document(real_w
     run = await real_world.run("A9")
     names = people("p", 5)
     for version, name in enumerate(names, 2):
-        await real_world.phone(name).book(run)
+        await real_world.api_client(name).book(run)
         await real_world.settled()
         assert await outbox(real_world, run) == [f"{run.train_id}:{run.travel_date}:{version}:0"]
     assert len(await real_world.events(run)) == len(names)
@@ -123,12 +123,12 @@ async def test_a_later_commit_leaves_told_events_out_of_the_runs_document(real_w
 
 async def test_events_that_were_never_copied_are_told_by_a_successor(unsettled: World, successor: World) -> None:
     run = await unsettled.run("A9")
-    booked = [await unsettled.phone(name).book(run) for name in people("p", 3)]
-    await unsettled.phone("p1").cancel(booked[0].reference)
+    booked = [await unsettled.api_client(name).book(run) for name in people("p", 3)]
+    await unsettled.api_client("p1").cancel(booked[0].reference)
     assert await unsettled.events(run) == []
     assert len(await outbox(unsettled, run)) == 4
 
-    last = await successor.phone("last").book(run)
+    last = await successor.api_client("last").book(run)
     await successor.settled()
     events = await successor.events(run)
     assert told(events) == [
@@ -137,18 +137,18 @@ async def test_events_that_were_never_copied_are_told_by_a_successor(unsettled: 
         ("booking.confirmed", last.reference),
     ]
     require_in_order(events)
-    await successor.phone("very-last").book(run)
+    await successor.api_client("very-last").book(run)
     assert len(await outbox(successor, run)) == 1
 
 
 async def test_events_that_were_copied_but_not_left_out_are_told_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A9")
-    await real_world.phone("ann").book(run)
+    await real_world.api_client("ann").book(run)
     await real_world.settled()
     assert len(await outbox(real_world, run)) == len(await real_world.events(run)) == 1
-    await successor.phone("ben").book(run)
+    await successor.api_client("ben").book(run)
     await successor.settled()
-    await successor.phone("cem").book(run)
+    await successor.api_client("cem").book(run)
     await successor.settled()
     assert [kind for kind, _ in told(await successor.events(run))] == ["booking.confirmed"] * 3
     assert len(await outbox(successor, run)) == 1
@@ -161,10 +161,10 @@ async def test_a_server_that_could_not_tell_for_a_while_tells_with_its_next_comm
     with monkeypatch.context() as patched:
         patched.setattr(real_world.server.store.runs, "settle", _away)
         for name in people("p", 3):
-            await real_world.phone(name).book(run)
+            await real_world.api_client(name).book(run)
         await real_world.settled()
     assert await real_world.events(run) == []
-    await real_world.phone("last").book(run)
+    await real_world.api_client("last").book(run)
     await real_world.settled()
     events = await real_world.events(run)
     assert len(events) == 4
@@ -176,11 +176,11 @@ async def test_a_server_that_dies_after_half_of_the_copying_has_told_everything_
 ) -> None:
     run = await real_world.run("A9")
     monkeypatch.setattr(real_world.server.store.runs, "_settle", _away)  # events are copied first, and then bookings are not
-    booked = [await real_world.phone(name).book(run) for name in ("ann", "ben")]
+    booked = [await real_world.api_client(name).book(run) for name in ("ann", "ben")]
     await real_world.settled()
     assert len(await real_world.events(run)) == 2
     assert await real_world.database["bookings"].count_documents({}) == 0
-    last = await successor.phone("cem").book(run)
+    last = await successor.api_client("cem").book(run)
     await successor.settled()
     events = await successor.events(run)
     assert told(events) == [("booking.confirmed", one.reference) for one in (*booked, last)]
@@ -189,7 +189,7 @@ async def test_a_server_that_dies_after_half_of_the_copying_has_told_everything_
 
 async def test_two_servers_that_commit_in_turns_tell_each_event_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A20")
-    booked = [await (real_world, successor)[index % 2].phone(name).book(run) for index, name in enumerate(people("p", 12))]
+    booked = [await (real_world, successor)[index % 2].api_client(name).book(run) for index, name in enumerate(people("p", 12))]
     for world in (real_world, successor):
         await world.settled()
     events = await real_world.events(run)
@@ -203,7 +203,7 @@ async def test_two_servers_with_a_crowd_tell_of_each_booking_and_nothing_of_what
     run = await real_world.run("A30")
 
     async def live(index: int) -> str:
-        here, there = ((real_world, successor)[(index + step) % 2].phone(f"p{index}") for step in (0, 1))
+        here, there = ((real_world, successor)[(index + step) % 2].api_client(f"p{index}") for step in (0, 1))
         booking = await here.wait(run)
         if index % 2:
             await there.cancel(booking.reference)
@@ -212,7 +212,7 @@ async def test_two_servers_with_a_crowd_tell_of_each_booking_and_nothing_of_what
     references = await asyncio.gather(*(live(index) for index in range(60)))
     for world in (real_world, successor):
         await world.settled()
-    await real_world.phone("last").wait(run)
+    await real_world.api_client("last").wait(run)
     await real_world.settled()
     events = await real_world.events(run)
     require_in_order(events)
@@ -229,7 +229,7 @@ async def test_two_servers_with_a_crowd_tell_of_each_booking_and_nothing_of_what
 
 async def test_a_crowd_on_several_runs_is_told_completely(real_world: World) -> None:
     runs = await real_world.runs("A20", TRAVEL_DATE, NEXT_DATE)
-    found = await outcomes([real_world.phone(name).book(run) for run in runs for name in people("p", 25)])
+    found = await outcomes([real_world.api_client(name).book(run) for run in runs for name in people("p", 25)])
     await real_world.settled()
     sold = {one.reference for one in found if not isinstance(one, BaseException)}
     assert len(sold) == 40
@@ -241,9 +241,9 @@ async def test_a_crowd_on_several_runs_is_told_completely(real_world: World) -> 
 
 async def test_what_happens_by_itself_is_told_with_the_next_commit(clock: Clock, real_world: World) -> None:
     run = await real_world.run("A1")
-    held = await real_world.phone("jane").hold(run)
-    waiting = await real_world.phone("ann").wait(run)
+    held = await real_world.api_client("jane").hold(run)
+    waiting = await real_world.api_client("ann").wait(run)
     clock.ahead = timedelta(minutes=6)
-    await refusal(real_world.phone("joe").book(run))
+    await refusal(real_world.api_client("joe").book(run))
     await real_world.settled()
     assert told(await real_world.events(run))[2:] == [("hold.expired", held.hold_id), ("booking.promoted", waiting.reference)]

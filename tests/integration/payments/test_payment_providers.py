@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from app.domain.money import Money
 from app.payments.provider import Declined, Provider, ProviderUnavailable, Rejected
-from tests.support.provider_trials import MoneyMoved, Trial, ledger_trial, stripe_trial
+from tests.support.provider_trials import MoneyMoved, ProviderTrial, ledger_trial, stripe_trial
 
 PRICE = Money(6_000, "EUR")
 MORE = Money(6_001, "EUR")
@@ -18,7 +18,7 @@ PART = Money(2_000, "EUR")
 
 
 @pytest_asyncio.fixture(params=["ledger in memory", "ledger on mongod", "stripe"])
-async def trial(request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
+async def trial(request: pytest.FixtureRequest) -> AsyncIterator[ProviderTrial]:
     """Each provider in turn, with nothing recorded."""
     if request.param == "stripe":
         async with stripe_trial() as stripe:
@@ -29,11 +29,11 @@ async def trial(request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
             yield ledger
 
 
-async def authorized(trial: Trial, key: str = "pay_1:authorize", amount: Money = PRICE) -> str:
+async def authorized(trial: ProviderTrial, key: str = "pay_1:authorize", amount: Money = PRICE) -> str:
     return await trial.provider.authorize(key, amount, trial.pays, "a ticket", {"booking": "ABC123"})
 
 
-async def captured(trial: Trial, key: str = "pay_1") -> str:
+async def captured(trial: ProviderTrial, key: str = "pay_1") -> str:
     authorization_id = await authorized(trial, f"{key}:authorize")
     await trial.provider.capture(f"{key}:capture", authorization_id, PRICE)
     return authorization_id
@@ -51,7 +51,7 @@ async def answers_of_all(calls: list[Awaitable[str]]) -> list[str]:
 # -- the way of the money
 
 
-async def test_money_is_held_then_taken_then_given_back_in_parts(trial: Trial) -> None:
+async def test_money_is_held_then_taken_then_given_back_in_parts(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     assert await trial.money() == MoneyMoved(held=6_000)
     await trial.provider.capture("pay_1:capture", authorization_id, PRICE)
@@ -62,12 +62,12 @@ async def test_money_is_held_then_taken_then_given_back_in_parts(trial: Trial) -
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
 
 
-async def test_money_that_is_let_go_is_not_held(trial: Trial) -> None:
+async def test_money_that_is_let_go_is_not_held(trial: ProviderTrial) -> None:
     await trial.provider.void("pay_1:void", await authorized(trial))
     assert await trial.money() == MoneyMoved()
 
 
-async def test_of_what_is_held_a_part_may_be_taken_and_the_rest_is_let_go(trial: Trial) -> None:
+async def test_of_what_is_held_a_part_may_be_taken_and_the_rest_is_let_go(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     await trial.provider.capture("pay_1:capture", authorization_id, PART)
     assert await trial.money() == MoneyMoved(taken=2_000)
@@ -75,7 +75,7 @@ async def test_of_what_is_held_a_part_may_be_taken_and_the_rest_is_let_go(trial:
         await trial.provider.refund("pay_1:refund:1", authorization_id, Money(2_001, "EUR"))
 
 
-async def test_yen_have_no_smaller_unit(trial: Trial) -> None:
+async def test_yen_have_no_smaller_unit(trial: ProviderTrial) -> None:
     yen = Money(500, "JPY")
     authorization_id = await authorized(trial, amount=yen)
     await trial.provider.capture("pay_1:capture", authorization_id, yen)
@@ -83,7 +83,7 @@ async def test_yen_have_no_smaller_unit(trial: Trial) -> None:
     assert await trial.money() == MoneyMoved(taken=500, given_back=500)
 
 
-async def test_payments_do_not_touch_each_other(trial: Trial) -> None:
+async def test_payments_do_not_touch_each_other(trial: ProviderTrial) -> None:
     amounts = [Money(1_000 * (1 + number % 3), "EUR") for number in range(30)]
     ids = await asyncio.gather(*(authorized(trial, f"pay_{number}", amount) for number, amount in enumerate(amounts)))
     assert len(set(ids)) == 30
@@ -101,7 +101,7 @@ async def test_payments_do_not_touch_each_other(trial: Trial) -> None:
 # -- asked twice
 
 
-async def test_what_was_done_is_answered_alike_and_not_done_again(trial: Trial) -> None:
+async def test_what_was_done_is_answered_alike_and_not_done_again(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     refund_id = await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
     assert await authorized(trial) == authorization_id
@@ -110,7 +110,7 @@ async def test_what_was_done_is_answered_alike_and_not_done_again(trial: Trial) 
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_a_day_later_captures_and_refunds_are_still_done_once(trial: Trial) -> None:
+async def test_a_day_later_captures_and_refunds_are_still_done_once(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     refund_id = await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
     trial.forget_keys()
@@ -119,7 +119,7 @@ async def test_a_day_later_captures_and_refunds_are_still_done_once(trial: Trial
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_what_is_let_go_may_be_let_go_again_also_a_day_later(trial: Trial) -> None:
+async def test_what_is_let_go_may_be_let_go_again_also_a_day_later(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     await trial.provider.void("pay_1:void", authorization_id)
     await trial.provider.void("pay_1:void", authorization_id)
@@ -128,26 +128,26 @@ async def test_what_is_let_go_may_be_let_go_again_also_a_day_later(trial: Trial)
     assert await trial.money() == MoneyMoved()
 
 
-async def test_a_capture_done_under_another_key_is_done(trial: Trial) -> None:
+async def test_a_capture_done_under_another_key_is_done(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     await trial.provider.capture("another", authorization_id, PRICE)
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_one_authorization_asked_for_ten_times_at_once_holds_its_money_once(trial: Trial) -> None:
+async def test_one_authorization_asked_for_ten_times_at_once_holds_its_money_once(trial: ProviderTrial) -> None:
     answers = await answers_of_all([authorized(trial) for _ in range(10)])
     assert {*answers, await authorized(trial)} == {answers[0]}
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_one_refund_asked_for_ten_times_at_once_is_given_once(trial: Trial) -> None:
+async def test_one_refund_asked_for_ten_times_at_once_is_given_once(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     answers = await answers_of_all([trial.provider.refund("r", authorization_id, PART) for _ in range(10)])
     assert {*answers, await trial.provider.refund("r", authorization_id, PART)} == {answers[0]}
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_an_answer_that_was_lost_is_found_by_asking_again(trial: Trial) -> None:
+async def test_an_answer_that_was_lost_is_found_by_asking_again(trial: ProviderTrial) -> None:
     token = trial.answered_late()
     with pytest.raises(ProviderUnavailable):
         await trial.provider.authorize("k", PRICE, token, "a ticket", {})
@@ -160,7 +160,7 @@ async def test_an_answer_that_was_lost_is_found_by_asking_again(trial: Trial) ->
 # -- the card says no
 
 
-async def test_a_declined_card_holds_nothing_and_is_declined_again(trial: Trial) -> None:
+async def test_a_declined_card_holds_nothing_and_is_declined_again(trial: ProviderTrial) -> None:
     for _ in range(2):
         with pytest.raises(Declined):
             await trial.provider.authorize("k", PRICE, trial.declined, "a ticket", {})
@@ -168,13 +168,13 @@ async def test_a_declined_card_holds_nothing_and_is_declined_again(trial: Trial)
 
 
 @pytest.mark.parametrize("token", ["4242424242424242", "tok visa", "{'$ne': ''}", "x" * 256, "ключ"])
-async def test_what_is_no_token_is_declined(trial: Trial, token: str) -> None:
+async def test_what_is_no_token_is_declined(trial: ProviderTrial, token: str) -> None:
     with pytest.raises(Declined):
         await trial.provider.authorize("k", PRICE, token, "a ticket", {})
     assert await trial.money() == MoneyMoved()
 
 
-async def test_no_token_pays_only_where_none_is_needed(trial: Trial) -> None:
+async def test_no_token_pays_only_where_none_is_needed(trial: ProviderTrial) -> None:
     asking = trial.provider.authorize("k", PRICE, "", "a ticket", {})
     if trial.provider.needs_token:
         with pytest.raises(Declined):
@@ -187,7 +187,7 @@ async def test_no_token_pays_only_where_none_is_needed(trial: Trial) -> None:
 # -- what cannot be asked
 
 
-async def test_a_key_stands_for_one_authorization(trial: Trial) -> None:
+async def test_a_key_stands_for_one_authorization(trial: ProviderTrial) -> None:
     await authorized(trial)
     with pytest.raises(Rejected):
         await authorized(trial, amount=MORE)
@@ -198,7 +198,7 @@ async def test_a_key_stands_for_one_authorization(trial: Trial) -> None:
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_a_key_stands_for_one_refund(trial: Trial) -> None:
+async def test_a_key_stands_for_one_refund(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     await trial.provider.refund("r", authorization_id, PART)
     with pytest.raises(Rejected):
@@ -206,21 +206,21 @@ async def test_a_key_stands_for_one_refund(trial: Trial) -> None:
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_more_than_is_held_is_never_taken(trial: Trial) -> None:
+async def test_more_than_is_held_is_never_taken(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     with pytest.raises(Rejected):
         await trial.provider.capture("c", authorization_id, MORE)
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_what_was_taken_is_not_taken_again_in_another_amount(trial: Trial) -> None:
+async def test_what_was_taken_is_not_taken_again_in_another_amount(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     with pytest.raises(Rejected):
         await trial.provider.capture("another", authorization_id, PART)
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_what_was_let_go_cannot_be_taken_nor_given_back(trial: Trial) -> None:
+async def test_what_was_let_go_cannot_be_taken_nor_given_back(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     await trial.provider.void("v", authorization_id)
     with pytest.raises(Rejected):
@@ -230,19 +230,19 @@ async def test_what_was_let_go_cannot_be_taken_nor_given_back(trial: Trial) -> N
     assert await trial.money() == MoneyMoved()
 
 
-async def test_what_is_only_held_cannot_be_given_back(trial: Trial) -> None:
+async def test_what_is_only_held_cannot_be_given_back(trial: ProviderTrial) -> None:
     with pytest.raises(Rejected):
         await trial.provider.refund("r", await authorized(trial), PRICE)
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_what_was_taken_cannot_be_let_go(trial: Trial) -> None:
+async def test_what_was_taken_cannot_be_let_go(trial: ProviderTrial) -> None:
     with pytest.raises(Rejected):
         await trial.provider.void("v", await captured(trial))
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_more_than_was_taken_is_never_given_back(trial: Trial) -> None:
+async def test_more_than_was_taken_is_never_given_back(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     with pytest.raises(Rejected):
         await trial.provider.refund("r0", authorization_id, MORE)
@@ -253,7 +253,7 @@ async def test_more_than_was_taken_is_never_given_back(trial: Trial) -> None:
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
 
 
-async def test_an_authorization_is_either_taken_or_let_go(trial: Trial) -> None:
+async def test_an_authorization_is_either_taken_or_let_go(trial: ProviderTrial) -> None:
     ids = await asyncio.gather(*(authorized(trial, f"k{number}") for number in range(20)))
     calls: list[Awaitable[None]] = []
     for number, authorization_id in enumerate(ids):
@@ -266,7 +266,7 @@ async def test_an_authorization_is_either_taken_or_let_go(trial: Trial) -> None:
     assert await trial.money() == MoneyMoved(taken=taken * 6_000)
 
 
-async def test_nothing_can_be_asked_of_an_authorization_that_is_not_there(trial: Trial) -> None:
+async def test_nothing_can_be_asked_of_an_authorization_that_is_not_there(trial: ProviderTrial) -> None:
     for asking in (
         trial.provider.capture("c", "nothing", PRICE),
         trial.provider.void("v", "nothing"),
@@ -277,13 +277,13 @@ async def test_nothing_can_be_asked_of_an_authorization_that_is_not_there(trial:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\nb", "ключ", "x" * 201, "'"])
-async def test_what_is_no_key_is_rejected(trial: Trial, key: str) -> None:
+async def test_what_is_no_key_is_rejected(trial: ProviderTrial, key: str) -> None:
     await _rejects_all(trial.provider, key, PRICE)
     assert await trial.money() == MoneyMoved()
 
 
 @pytest.mark.parametrize("minor", [0, -1, 10**13])
-async def test_an_amount_out_of_its_bounds_is_rejected(trial: Trial, minor: int) -> None:
+async def test_an_amount_out_of_its_bounds_is_rejected(trial: ProviderTrial, minor: int) -> None:
     await _rejects_all(trial.provider, "k", Money(minor, "EUR"))
     assert await trial.money() == MoneyMoved()
 
@@ -302,7 +302,7 @@ async def _rejects_all(provider: Provider, key: str, amount: Money) -> None:
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR", "GBP", "JPY", "CZK", "HUF", "TWD", "ISK", "UGX", "KWD", "TND", "BAM"])
-async def test_what_the_rules_of_a_provider_allow_is_held_taken_and_given_back(trial: Trial, currency: str) -> None:
+async def test_what_the_rules_of_a_provider_allow_is_held_taken_and_given_back(trial: ProviderTrial, currency: str) -> None:
     rules = trial.provider.amounts
     rule = rules.rule(currency)
     for minor in (rule.charge_minor_min, rule.charge_minor_max):
@@ -313,7 +313,7 @@ async def test_what_the_rules_of_a_provider_allow_is_held_taken_and_given_back(t
         assert await trial.provider.refund(f"pay_{minor}:refund", authorization_id, Money(rule.step_minor, currency))
 
 
-async def test_an_amount_that_the_rules_forbid_is_rejected_and_nothing_is_held(trial: Trial) -> None:
+async def test_an_amount_that_the_rules_forbid_is_rejected_and_nothing_is_held(trial: ProviderTrial) -> None:
     rules = trial.provider.amounts
     for currency in ("USD", "UGX", "KWD"):
         amount = Money(rules.rule(currency).charge_minor_max + 1, currency)

@@ -8,9 +8,9 @@ import grpc
 import pytest_asyncio
 
 from app.pb.seatline.v1 import booking_pb2
-from app.usecases.payments import LET_GO_AFTER_SECONDS
-from tests.support.clients import Phone, booking_request, people, refusal
-from tests.support.world import Clock, World, eventually, let_it_close, usd
+from app.usecases.payments import VOID_AFTER_SECONDS
+from tests.support.clients import ApiClient, booking_request, people, refusal
+from tests.support.world import Clock, World, eventually, let_waitlist_close, usd
 
 WAIT = booking_pb2.IF_FULL_WAITLIST
 AUTHORIZED, CAPTURED = booking_pb2.PAYMENT_STATE_AUTHORIZED, booking_pb2.PAYMENT_STATE_CAPTURED
@@ -20,41 +20,41 @@ DONE, PENDING = booking_pb2.REFUND_STATE_DONE, booking_pb2.REFUND_STATE_PENDING
 @pytest_asyncio.fixture
 async def working(world: World) -> World:
     """The world with its worker at work."""
-    world.server.start_work()
+    world.server.start_worker()
     return world
 
 
-async def _paid(phone: Phone, reference: str) -> booking_pb2.Booking:
+async def _paid(api_client: ApiClient, reference: str) -> booking_pb2.Booking:
     async def is_captured() -> bool:
-        return (await phone.booking(reference)).payment.state == CAPTURED
+        return (await api_client.booking(reference)).payment.state == CAPTURED
 
     await eventually(is_captured)
-    return await phone.booking(reference)
+    return await api_client.booking(reference)
 
 
-async def _refunded(phone: Phone, reference: str) -> booking_pb2.Booking:
+async def _refunded(api_client: ApiClient, reference: str) -> booking_pb2.Booking:
     async def is_done() -> bool:
-        return all(one.state == DONE for one in (await phone.booking(reference)).refunds)
+        return all(one.state == DONE for one in (await api_client.booking(reference)).refunds)
 
     await eventually(is_done)
-    return await phone.booking(reference)
+    return await api_client.booking(reference)
 
 
-async def _attempted(phone: Phone, reference: str, count: int) -> booking_pb2.Booking:
+async def _attempted(api_client: ApiClient, reference: str, count: int) -> booking_pb2.Booking:
     async def is_asked() -> bool:
-        return (await phone.booking(reference)).payment.attempt_count >= count
+        return (await api_client.booking(reference)).payment.attempt_count >= count
 
     await eventually(is_asked)
-    return await phone.booking(reference)
+    return await api_client.booking(reference)
 
 
-async def _refunded_in_full(phone: Phone, reference: str) -> booking_pb2.Booking:
+async def _refunded_in_full(api_client: ApiClient, reference: str) -> booking_pb2.Booking:
     async def is_done() -> bool:
-        refunds = (await phone.booking(reference)).refunds
+        refunds = (await api_client.booking(reference)).refunds
         return bool(refunds) and all(one.state == DONE for one in refunds)
 
     await eventually(is_done)
-    return await phone.booking(reference)
+    return await api_client.booking(reference)
 
 
 async def _entries(world: World) -> list[tuple[str, int]]:
@@ -64,7 +64,7 @@ async def _entries(world: World) -> list[tuple[str, int]]:
 
 async def test_a_sale_is_paid_soon_after_and_the_receipt_says_so(working: World) -> None:
     run = await working.run("A2")
-    jane = working.phone("jane")
+    jane = working.api_client("jane")
     booking = await jane.book(run)
     assert (booking.payment.state, booking.payment.amount) == (AUTHORIZED, usd(20))
     await _paid(jane, booking.reference)
@@ -74,7 +74,7 @@ async def test_a_sale_is_paid_soon_after_and_the_receipt_says_so(working: World)
 
 async def test_what_a_cancellation_gives_back_is_pending_until_it_is_done(working: World) -> None:
     run = await working.run("A2")
-    jane = working.phone("jane")
+    jane = working.api_client("jane")
     booking = await jane.book(run)
     await _paid(jane, booking.reference)
     cancelled = await jane.cancel(booking.reference)
@@ -85,14 +85,14 @@ async def test_what_a_cancellation_gives_back_is_pending_until_it_is_done(workin
 
 async def test_a_declined_payment_sells_nothing(working: World) -> None:
     run = await working.run("A2")
-    refused = await refusal(working.phone("jane").send(booking_request(run, "jane", payment_token="tok_decline")))
+    refused = await refusal(working.api_client("jane").send(booking_request(run, "jane", payment_token="tok_decline")))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_DECLINED")
-    assert await working.phone().free(run) == {"A": 2}
+    assert await working.api_client().free(run) == {"A": 2}
 
 
 async def test_a_payment_that_is_answered_late_is_found_by_the_same_request_and_taken_once(working: World) -> None:
     run = await working.run("A2")
-    jane, request = working.phone("jane"), booking_request(run, "jane", payment_token="tok_succeed_late")
+    jane, request = working.api_client("jane"), booking_request(run, "jane", payment_token="tok_succeed_late")
     refused = await refusal(jane.send(request))
     assert refused.says == (grpc.StatusCode.UNAVAILABLE, "PAYMENT_UNAVAILABLE")
     booking = await jane.send(request)
@@ -102,7 +102,7 @@ async def test_a_payment_that_is_answered_late_is_found_by_the_same_request_and_
 
 async def test_a_booking_whose_money_never_comes_is_cancelled_and_its_seat_goes_to_who_waits(working: World) -> None:
     run = await working.run("A1")
-    jane, joe = working.phone("jane"), working.phone("joe")
+    jane, joe = working.api_client("jane"), working.api_client("joe")
     unpaid = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails"))
     waiting = await joe.send(booking_request(run, "joe", if_full=WAIT))
 
@@ -116,7 +116,7 @@ async def test_a_booking_whose_money_never_comes_is_cancelled_and_its_seat_goes_
 
 async def test_who_was_declined_may_send_the_same_request_without_a_token_and_keeps_the_seat(working: World) -> None:
     run = await working.run("A2")
-    jane = working.phone("jane")
+    jane = working.api_client("jane")
     request = booking_request(run, "jane", payment_token="tok_decline")
     await refusal(jane.send(request))
     request.payment_token = ""
@@ -126,7 +126,7 @@ async def test_who_was_declined_may_send_the_same_request_without_a_token_and_ke
 
 async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World) -> None:
     run = await working.run("A2")
-    jane = working.phone("jane")
+    jane = working.api_client("jane")
     booking = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails_once"))
     failed = await _attempted(jane, booking.reference, 2)
     assert [(one.kind, one.outcome, one.amount) for one in failed.payment.attempts[:2]] == [
@@ -139,7 +139,7 @@ async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World
 
 async def test_nothing_is_set_aside_for_a_hold_that_has_run_out(clock: Clock, world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run, seconds=30)
     clock.ahead = timedelta(seconds=31)
     refused = await refusal(jane.book(run, hold_id=hold.hold_id, payment_token="tok_of_a_slow_buyer"))
@@ -149,7 +149,7 @@ async def test_nothing_is_set_aside_for_a_hold_that_has_run_out(clock: Clock, wo
 
 async def test_a_repeated_request_with_hold_and_token_gets_its_booking_though_the_hold_is_used(world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run)
     request = booking_request(run, "jane", hold_id=hold.hold_id, payment_token="tok_jane")
     booking = await jane.send(request)
@@ -163,23 +163,23 @@ async def test_a_repeated_request_with_hold_and_token_gets_its_booking_though_th
 
 async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(clock: Clock, world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    jane = world.phone("jane")
+    await world.api_client("ann").book(run)
+    jane = world.api_client("jane")
     assert (await refusal(jane.book(run, payment_token="tok_of_a_late_buyer"))).reason == "SECTION_FULL"
     assert await _entries(world) == [("AUTHORIZED", 0)]
-    clock.ahead += timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
-    await world.server.paying.let_go()
+    clock.ahead += timedelta(seconds=VOID_AFTER_SECONDS + 1)
+    await world.server.paying.void_abandoned()
     assert await _entries(world) == [("VOIDED", 0)]
 
 
 async def test_a_request_that_was_authorized_and_let_go_too_often_is_told_so_for_good(clock: Clock, world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    jane, request = world.phone("jane"), booking_request(run, "jane", payment_token="tok_jane")
+    await world.api_client("ann").book(run)
+    jane, request = world.api_client("jane"), booking_request(run, "jane", payment_token="tok_jane")
     for _ in range(5):
         assert (await refusal(jane.send(request))).reason == "SECTION_FULL"
-        clock.ahead += timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
-        await world.server.paying.let_go()
+        clock.ahead += timedelta(seconds=VOID_AFTER_SECONDS + 1)
+        await world.server.paying.void_abandoned()
     refused = await refusal(jane.send(request))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_REJECTED")
     assert {state for state, _ in await _entries(world)} == {"VOIDED"}
@@ -189,15 +189,15 @@ async def test_money_set_aside_where_nothing_was_sold_pays_when_the_same_request
     clock: Clock, working: World
 ) -> None:
     run = await working.run("A1")
-    other, jane = await working.phone("ann").book(run), working.phone("jane")
+    other, jane = await working.api_client("ann").book(run), working.api_client("jane")
     request = booking_request(run, "jane", payment_token="tok_jane")
     assert (await refusal(jane.send(request))).reason == "SECTION_FULL"
-    await working.phone("ann").cancel(other.reference)
+    await working.api_client("ann").cancel(other.reference)
     booking = await jane.send(request)
     await _paid(jane, booking.reference)
     assert (await jane.send(request)).reference == booking.reference
-    clock.ahead = timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
-    await working.server.paying.let_go()
+    clock.ahead = timedelta(seconds=VOID_AFTER_SECONDS + 1)
+    await working.server.paying.void_abandoned()
     assert (await jane.booking(booking.reference)).payment.state == CAPTURED
 
 
@@ -205,10 +205,10 @@ async def test_all_who_wait_when_the_line_closes_get_everything_back_and_not_onl
     clock: Clock, working: World
 ) -> None:
     run = await working.run("A1")
-    await working.phone("ann").book(run)
-    waiting = {name: await working.phone(name).wait(run) for name in people("w", 12)}
-    await let_it_close(clock, working, run)
+    await working.api_client("ann").book(run)
+    waiting = {name: await working.api_client(name).wait(run) for name in people("w", 12)}
+    await let_waitlist_close(clock, working, run)
     for name, booking in waiting.items():
-        refunded = await _refunded_in_full(working.phone(name), booking.reference)
+        refunded = await _refunded_in_full(working.api_client(name), booking.reference)
         assert refunded.state == booking_pb2.BOOKING_STATE_EXPIRED
         assert [refund.amount for refund in refunded.refunds] == [usd(20)]

@@ -13,14 +13,14 @@ from google.type import money_pb2
 from pydantic import SecretStr
 
 from app.pb.seatline.v1 import booking_pb2, operator_pb2
-from app.store.driver import connect_mock
-from app.usecases.payments import LET_GO_AFTER_SECONDS
+from app.store.driver import connect_in_memory
+from app.usecases.payments import VOID_AFTER_SECONDS
 from tests.support.clients import Run, booking_request, people, refusal
-from tests.support.stripe_server import API_KEY, PAYS, Answer, StripeServer, Trouble, stripe_server
-from tests.support.world import Clock, World, a_train, eventually, serving, settings_for
+from tests.support.stripe_server import API_KEY, PAYS, Answer, InjectedFault, StripeServer, stripe_server
+from tests.support.world import Clock, World, a_train, eventually, running_server, settings_for
 
 REJECTED = (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_REJECTED")
-NEVER = Trouble(instead=Answer(400, {"error": {"type": "invalid_request_error", "message": "This is never done."}}))
+NEVER = InjectedFault(instead=Answer(400, {"error": {"type": "invalid_request_error", "message": "This is never done."}}))
 
 
 @pytest_asyncio.fixture
@@ -35,7 +35,7 @@ async def world(clock: Clock, stripe: StripeServer) -> AsyncIterator[World]:
     settings = settings_for(
         payments_provider="stripe", payments_stripe_key=SecretStr(API_KEY), payments_stripe_api_base=stripe.url
     )
-    async with serving(settings, connect_mock()) as made:
+    async with running_server(settings, connect_in_memory()) as made:
         yield made
 
 
@@ -77,7 +77,7 @@ async def test_a_group_whose_price_is_above_the_largest_charge_is_refused_before
     world: World, stripe: StripeServer
 ) -> None:
     run = await run_at(world, "USD 200000.00")
-    agent = world.phone("agent")
+    agent = world.api_client("agent")
     refused = await refusal(agent.send(booking_request(run, *people("p", 5), payment_token=PAYS)))
     assert refused.says == REJECTED
     assert "USD 999999.99" in refused.message
@@ -94,19 +94,19 @@ async def test_a_final_no_to_an_authorization_is_said_as_such_with_its_reason_ea
     run = await run_at(world, "USD 20.00")
     request = booking_request(run, "jane", payment_token=PAYS)
     stripe.troubles.append(NEVER)
-    refused = await refusal(world.phone("jane").send(request))
+    refused = await refusal(world.api_client("jane").send(request))
     assert refused.says == REJECTED
     assert "This is never done." in refused.message
-    assert (await refusal(world.phone("jane").send(request))).says == REJECTED
-    assert await world.phone("jane").book(run, payment_token=PAYS)
+    assert (await refusal(world.api_client("jane").send(request))).says == REJECTED
+    assert await world.api_client("jane").book(run, payment_token=PAYS)
 
 
 async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_failed_and_the_others_are_made(
     world: World, stripe: StripeServer
 ) -> None:
     run = await run_at(world, "USD 20.00")
-    world.server.start_work()
-    jane = world.phone("jane")
+    world.server.start_worker()
+    jane = world.api_client("jane")
     booking = await jane.send(booking_request(run, "jane", "joe", payment_token=PAYS))
 
     async def is_taken() -> bool:
@@ -143,8 +143,8 @@ async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_gives_
 ) -> None:
     half = [operator_pb2.RefundTier(hours_before=0, percent=50)]
     run = await run_at(world, "KWD 5.010", refund_tiers=half)
-    world.server.start_work()
-    jane = world.phone("jane")
+    world.server.start_worker()
+    jane = world.api_client("jane")
     booking = await jane.send(booking_request(run, "jane", "joe", payment_token=PAYS))
     await jane.cancel(booking.reference, "joe")
     cancelled = await jane.cancel(booking.reference)
@@ -163,7 +163,7 @@ async def test_a_repeated_request_with_hold_and_token_gets_its_booking_and_is_ch
     clock: Clock, world: World, stripe: StripeServer
 ) -> None:
     run = await run_at(world, "USD 20.00", layout="A1")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     hold = await jane.hold(run, seconds=60)
     request = booking_request(run, "jane", hold_id=hold.hold_id, payment_token=PAYS)
     booking = await jane.send(request)
@@ -176,12 +176,12 @@ async def test_a_repeated_request_with_hold_and_token_gets_its_booking_and_is_ch
 
 async def test_an_authorization_whose_sale_was_refused_is_voided(clock: Clock, world: World, stripe: StripeServer) -> None:
     run = await run_at(world, "USD 20.00", layout="A1")
-    await world.phone("ann").send(booking_request(run, "ann", payment_token=PAYS))
-    refused = await refusal(world.phone("jane").send(booking_request(run, "jane", payment_token=PAYS)))
+    await world.api_client("ann").send(booking_request(run, "ann", payment_token=PAYS))
+    refused = await refusal(world.api_client("jane").send(booking_request(run, "jane", payment_token=PAYS)))
     assert refused.reason == "SECTION_FULL"
     assert states(stripe) == ["requires_capture", "requires_capture"]
-    clock.ahead = timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
-    await world.server.paying.let_go()
+    clock.ahead = timedelta(seconds=VOID_AFTER_SECONDS + 1)
+    await world.server.paying.void_abandoned()
     assert sorted(states(stripe)) == ["canceled", "succeeded"]
 
 
@@ -192,10 +192,10 @@ async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voide
     with monkeypatch.context() as death:
         death.setattr(world.server.store.lanes, "submit", _dies_with_the_sale(world))
         with pytest.raises(grpc.aio.AioRpcError):
-            await world.phone("jane").send(booking_request(run, "jane", payment_token=PAYS))
+            await world.api_client("jane").send(booking_request(run, "jane", payment_token=PAYS))
     assert states(stripe) == ["requires_capture"]
-    clock.ahead = timedelta(seconds=LET_GO_AFTER_SECONDS + 1)
-    await world.server.paying.let_go()
+    clock.ahead = timedelta(seconds=VOID_AFTER_SECONDS + 1)
+    await world.server.paying.void_abandoned()
     assert states(stripe) == ["canceled"]
 
 

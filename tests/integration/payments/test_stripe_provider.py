@@ -12,13 +12,13 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from app.domain.money import Money
-from app.payments.bounded import AskingBounds, BoundedProvider
+from app.payments.bounded import BoundedProvider, RetryBounds
 from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
 from app.payments.stripe import API_BASE, API_VERSION, StripeProvider
 from app.payments.stripe_amounts import stripe_amount
 from tests.support import stripe_server
 from tests.support.provider_trials import MoneyMoved, StripeTrial, stripe_trial
-from tests.support.stripe_server import API_KEY, LOST, PAYS, SILENT, Answer, Trouble, broken, limited
+from tests.support.stripe_server import API_KEY, LOST, PAYS, SILENT, Answer, InjectedFault, broken, limited
 
 PRICE = Money(6_000, "EUR")
 PART = Money(2_000, "EUR")
@@ -44,7 +44,7 @@ async def capture(trial: StripeTrial) -> str:
 
 def make_patient(trial: StripeTrial, timeout_seconds: float = 10.0) -> None:
     """Has the account asked again at once when it does not answer."""
-    bounds = AskingBounds(timeout_seconds, attempts_max=3, delay_seconds=0.001, delay_seconds_max=5.0)
+    bounds = RetryBounds(timeout_seconds, attempts_max=3, delay_seconds=0.001, delay_seconds_max=5.0)
     trial.provider = BoundedProvider(trial.provider, bounds)
 
 
@@ -109,7 +109,7 @@ async def test_a_card_whose_holder_would_have_to_authenticate_is_declined_and_it
 
 
 async def test_an_intent_that_could_not_be_cancelled_yet_is_cancelled_by_asking_again(trial: StripeTrial) -> None:
-    trial.server.troubles += [Trouble(is_done=True), limited()]
+    trial.server.troubles += [InjectedFault(is_done=True), limited()]
     with pytest.raises(ProviderUnavailable):
         await authorize(trial, stripe_server.ASKS_HOLDER)
     with pytest.raises(Declined):
@@ -143,7 +143,7 @@ async def test_lost_answers_are_asked_for_again_within_the_bounds(trial: StripeT
 
 async def test_an_answer_that_takes_too_long_is_asked_for_again(trial: StripeTrial) -> None:
     make_patient(trial, timeout_seconds=1.0)
-    trial.server.troubles += [SILENT, Trouble(is_done=True)]
+    trial.server.troubles += [SILENT, InjectedFault(is_done=True)]
     await authorize(trial)
     assert await trial.money() == HELD
 
@@ -163,7 +163,7 @@ async def test_nobody_listening_is_no_answer() -> None:
 
 
 async def test_an_answer_that_is_no_json_is_no_answer(trial: StripeTrial) -> None:
-    trial.server.troubles += [Trouble(instead=Answer(502, "<html>bad gateway</html>"))]
+    trial.server.troubles += [InjectedFault(instead=Answer(502, "<html>bad gateway</html>"))]
     with pytest.raises(ProviderUnavailable, match="HTTP status 502"):
         await authorize(trial)
     assert await authorize(trial)
@@ -284,7 +284,7 @@ async def test_a_key_that_stripe_does_not_take_is_for_somebody_to_correct(
 async def test_the_key_is_never_shown(trial: StripeTrial, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     shown = [repr(trial.provider), str(trial.provider)]
-    trial.server.troubles += [Trouble(is_done=True), limited(), LOST, broken(is_done=False)]
+    trial.server.troubles += [InjectedFault(is_done=True), limited(), LOST, broken(is_done=False)]
     for token in (PAYS, PAYS, PAYS, PAYS, stripe_server.DECLINED, "pm_unknown"):
         try:
             await authorize(trial, token, f"k{len(shown)}")

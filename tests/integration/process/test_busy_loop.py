@@ -16,7 +16,7 @@ from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2
 from tests.support.clients import Run, booking_request, people
 from tests.support.health_checks import all_health
 from tests.support.loop_turns import measured_turns
-from tests.support.world import FIRST_DAY, World, on_day, serving, settings_for
+from tests.support.world import FIRST_DAY, World, on_day, running_server, settings_for
 
 # The promise is 50 ms. The client of these tests takes its turns on the same loop.
 TURN_SECONDS_MAX = 0.050
@@ -45,7 +45,7 @@ async def large(mongod: EmbeddedMongod) -> AsyncIterator[tuple[World, Run]]:
     """A world with a train of 5,000 seats that runs for a year: the first run is sold to groups, and a caller has a booking on
     200 others.
     """
-    async with serving(settings_for(mongod.uri)) as world:
+    async with running_server(settings_for(mongod.uri)) as world:
         first, *others = await world.runs(LARGE_LAYOUT, on_day(FIRST_DAY), stops=_stops())
         assert not others
         days = [(date.fromisoformat(first.travel_date) + timedelta(days=day)).isoformat() for day in range(DAYS)]
@@ -53,10 +53,10 @@ async def large(mongod: EmbeddedMongod) -> AsyncIterator[tuple[World, Run]]:
         journey: dict[str, Any] = {"origin": "S0", "destination": f"S{STOPS - 1}"}
         for start in range(0, SEATS // PASSENGERS, 50):
             groups = [people(f"g{number}-", PASSENGERS) for number in range(start, min(start + 50, SEATS // PASSENGERS))]
-            await asyncio.gather(*(world.phone(group[0]).book(first, *group, **journey) for group in groups))
+            await asyncio.gather(*(world.api_client(group[0]).book(first, *group, **journey) for group in groups))
         for day in days[1:201]:
             run = Run(train_id=first.train_id, travel_date=day)
-            await world.phone("jane").book(run, *people("j", PASSENGERS - 1), "jane", **journey)
+            await world.api_client("jane").book(run, *people("j", PASSENGERS - 1), "jane", **journey)
         await world.settled()
         yield world, first
         await world.database.client.drop_database(world.database.name)
@@ -76,16 +76,16 @@ CALLS: dict[str, Call] = {
         ),
         **_operator(world),
     ),
-    "a map of 5,000 seats": lambda world, run: world.phone().trains.GetSeatMap(
+    "a map of 5,000 seats": lambda world, run: world.api_client().trains.GetSeatMap(
         train_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
     ),
-    "200 runs of 60 stops": lambda world, run: world.phone().trains.ListTrainRuns(
+    "200 runs of 60 stops": lambda world, run: world.api_client().trains.ListTrainRuns(
         train_pb2.ListTrainRunsRequest(page_size=200), timeout=60
     ),
-    "one run": lambda world, run: world.phone().trains.GetTrainRun(
+    "one run": lambda world, run: world.api_client().trains.GetTrainRun(
         train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
     ),
-    "200 receipts of 9 passengers": lambda world, run: world.phone("jane").bookings.ListReceipts(
+    "200 receipts of 9 passengers": lambda world, run: world.api_client("jane").bookings.ListReceipts(
         booking_pb2.ListReceiptsRequest(email="jane@example.com", page_size=200),
         **_caller("jane"),
     ),
@@ -93,7 +93,7 @@ CALLS: dict[str, Call] = {
         run.train_id, on_day(FIRST_DAY), (date.fromisoformat(on_day(FIRST_DAY)) + timedelta(days=DAYS - 1)).isoformat()
     ),
     "a year's runs of another train": lambda world, run: _schedule_another(world),
-    "the first booking of a run that nobody has used": lambda world, run: world.phone("joe").send(
+    "the first booking of a run that nobody has used": lambda world, run: world.api_client("joe").send(
         booking_request(
             Run(train_id=run.train_id, travel_date=(date.fromisoformat(run.travel_date) + timedelta(days=300)).isoformat()),
             "joe",
@@ -131,9 +131,9 @@ async def _is(world: World, statuses: set[str]) -> bool:
 
 async def test_while_the_event_loop_is_busy_the_database_counts_as_there_and_calls_go_on(mongod: EmbeddedMongod) -> None:
     settings = settings_for(mongod.uri, health_interval_seconds=0.1, mongodb_selection_seconds_max=0.3)
-    async with serving(settings) as world:
+    async with running_server(settings) as world:
         run = await world.run("A9")
-        waiting = [asyncio.ensure_future(world.phone(name).book(run)) for name in people("p", 9)]
+        waiting = [asyncio.ensure_future(world.api_client(name).book(run)) for name in people("p", 9)]
         for _ in range(20):
             await asyncio.sleep(0.02)
             time.sleep(0.5)  # noqa: ASYNC251 - what takes the loop for longer than a ping may take

@@ -21,7 +21,7 @@ import pytest
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import train_pb2
 from tests.bench.load import frames
-from tests.support.clients import Phone, Run, decoded
+from tests.support.clients import ApiClient, Run, decoded
 from tests.support.health_checks import LIVENESS, health
 from tests.support.long_mode import full
 from tests.support.metrics_scrapes import get
@@ -60,7 +60,7 @@ async def _ends(channels: list[grpc.aio.Channel], run: Run, count: int) -> Count
 
     async def end(channel: grpc.aio.Channel) -> str:
         try:
-            await Phone(channel).trains.GetTrainRun(request, timeout=CALL_SECONDS_MAX)
+            await ApiClient(channel).trains.GetTrainRun(request, timeout=CALL_SECONDS_MAX)
         except grpc.aio.AioRpcError as error:
             refused = decoded(error)
             return f"{refused.code.name} {refused.reason} {'and when to retry' if refused.retry_seconds else refused.message}"

@@ -12,15 +12,15 @@ import pytest
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import Run, booking_request, people, refusal, seats_of
-from tests.support.health_checks import slow_commits, under_way
-from tests.support.world import World, eventually, outcomes, serving, settings_for
+from tests.support.health_checks import calls_under_way, slow_commits
+from tests.support.world import World, eventually, outcomes, running_server, settings_for
 
 EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_after_tiny_deadlines_nothing_is_half_done(world: World) -> None:
     run = await world.run("A9")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     found = await outcomes([jane.book(run, request_id="r1", seconds=0.0001 * number) for number in range(1, 30)])
     assert {one.code() for one in found if isinstance(one, grpc.aio.AioRpcError)} == {EXCEEDED}
     booking = await jane.book(run, request_id="r1")
@@ -31,12 +31,12 @@ async def test_after_tiny_deadlines_nothing_is_half_done(world: World) -> None:
 async def test_who_waited_too_long_is_not_decided_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await world.run("A9")
     async with slow_commits(world.server, monkeypatch) as (begun, _):
-        first = asyncio.ensure_future(world.phone("first").send(booking_request(run, "first")))
+        first = asyncio.ensure_future(world.api_client("first").send(booking_request(run, "first")))
         await begun.wait()
-        late = await asyncio.gather(*(refusal(world.phone(name).book(run, seconds=0.2)) for name in people("late", 3)))
+        late = await asyncio.gather(*(refusal(world.api_client(name).book(run, seconds=0.2)) for name in people("late", 3)))
     assert {one.code for one in late} == {EXCEEDED}
     assert seats_of(await first) == ["A-1"]
-    assert seats_of(await world.phone("next").book(run)) == ["A-2"]
+    assert seats_of(await world.api_client("next").book(run)) == ["A-2"]
     assert len(await world.desk.section(run, "A")) == 2
 
 
@@ -44,38 +44,40 @@ async def test_the_servers_own_limit_ends_a_call_that_set_no_deadline(
     mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: Settings = settings_for(mongod.uri, call_seconds_max=0.3)
-    async with serving(settings) as world:
+    async with running_server(settings) as world:
         run = await world.run("A9")
         async with slow_commits(world.server, monkeypatch) as (begun, _):
-            first = asyncio.ensure_future(refusal(world.phone("first").book(run)))
+            first = asyncio.ensure_future(refusal(world.api_client("first").book(run)))
             await begun.wait()
-            refused = await asyncio.wait_for(refusal(world.phone("jane").book(run)), 3)
+            refused = await asyncio.wait_for(refusal(world.api_client("jane").book(run)), 3)
         assert (refused.code, (await first).code) == (EXCEEDED, EXCEEDED)
         assert refused.reason == "DEADLINE_EXCEEDED"
         await world.database.client.drop_database(world.database.name)
 
 
 async def test_callers_who_leave_do_not_stop_the_lane(mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(settings_for(mongod.uri, calls_in_flight_max=4)) as world:
+    async with running_server(settings_for(mongod.uri, calls_in_flight_max=4)) as world:
         run = await world.run("A9")
         async with slow_commits(world.server, monkeypatch) as (begun, _):
-            first = asyncio.ensure_future(world.phone("first").book(run, request_id="r1"))
+            first = asyncio.ensure_future(world.api_client("first").book(run, request_id="r1"))
             await begun.wait()
-            waiting = await under_way(world.channel, [partial(world.phone(name).book, run) for name in people("p", 3)])
+            waiting = await calls_under_way(
+                world.channel, [partial(world.api_client(name).book, run) for name in people("p", 3)]
+            )
             for call in (first, *waiting):
                 call.cancel()
             await asyncio.gather(first, *waiting, return_exceptions=True)
             await eventually(lambda: _answers(world, run))
-        assert seats_of(await world.phone("next").book(run)) == ["A-2"]
+        assert seats_of(await world.api_client("next").book(run)) == ["A-2"]
         # What had been on its way to the database when its caller left is sold, and the caller can find out.
-        assert seats_of(await world.phone("first").book(run, request_id="r1")) == ["A-1"]
+        assert seats_of(await world.api_client("first").book(run, request_id="r1")) == ["A-1"]
         assert len(await world.desk.section(run, "A")) == 2
         await world.database.client.drop_database(world.database.name)
 
 
 async def _answers(world: World, run: Run) -> bool:
     try:
-        return bool(await world.phone().free(run))
+        return bool(await world.api_client().free(run))
     except grpc.aio.AioRpcError:
         return False
 
@@ -83,12 +85,12 @@ async def _answers(world: World, run: Run) -> bool:
 async def test_a_caller_who_leaves_frees_its_place_among_the_calls(
     mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with serving(settings_for(mongod.uri, calls_in_flight_max=1)) as world:
+    async with running_server(settings_for(mongod.uri, calls_in_flight_max=1)) as world:
         run = await world.run("A9")
         async with slow_commits(world.server, monkeypatch) as (begun, _):
-            first = asyncio.ensure_future(world.phone("first").send(booking_request(run, "first")))
+            first = asyncio.ensure_future(world.api_client("first").send(booking_request(run, "first")))
             await begun.wait()
-            refused = await refusal(world.phone().free(run))
+            refused = await refusal(world.api_client().free(run))
             assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
             assert refused.retry_seconds > 0
             first.cancel()
@@ -99,12 +101,12 @@ async def test_a_caller_who_leaves_frees_its_place_among_the_calls(
 async def test_too_many_callers_for_one_train_are_told_when_to_come_again(
     mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with serving(settings_for(mongod.uri, lane_queue_max=3)) as world:
+    async with running_server(settings_for(mongod.uri, lane_queue_max=3)) as world:
         run = await world.run("A9")
         async with slow_commits(world.server, monkeypatch) as (begun, go_on):
-            first = asyncio.ensure_future(world.phone("first").book(run))
+            first = asyncio.ensure_future(world.api_client("first").book(run))
             await begun.wait()
-            calls = {asyncio.ensure_future(world.phone(name).book(run)) for name in people("p", 8)}
+            calls = {asyncio.ensure_future(world.api_client(name).book(run)) for name in people("p", 8)}
             refused: set[asyncio.Future[Any]] = set()
             while len(refused) < 5:  # three wait, five find no room
                 done, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=10)

@@ -26,7 +26,7 @@ async def test_an_unhandled_exception_is_internal_and_its_text_stays_in_the_log(
 
     monkeypatch.setattr(world.server.store.bookings, "find", broken)
     with caplog.at_level(logging.ERROR):
-        refused = await refusal(world.phone("jane").booking("ZZZZZZ"))
+        refused = await refusal(world.api_client("jane").booking("ZZZZZZ"))
     assert (refused.says, refused.domain) == (INTERNAL, "seatline")
     assert "hunter2" not in repr(refused)
     incident = INCIDENT.search(refused.message)
@@ -42,7 +42,7 @@ async def test_a_cancellation_from_inside_does_not_leave_the_caller_hanging(
         raise asyncio.CancelledError(SECRET)
 
     monkeypatch.setattr(world.server.store.bookings, "find", cancelled)
-    refused = await refusal(world.phone("jane").booking("ZZZZZZ"))
+    refused = await refusal(world.api_client("jane").booking("ZZZZZZ"))
     assert refused.says == INTERNAL
     assert INCIDENT.search(refused.message)
 
@@ -51,7 +51,7 @@ async def test_a_fault_in_a_commit_is_internal_to_all_who_wait_and_the_lane_goes
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await world.run("A9")
-    await world.phone("joe").book(run)
+    await world.api_client("joe").book(run)
 
     async def broken(_: object) -> bool:
         raise RuntimeError(SECRET)
@@ -59,12 +59,12 @@ async def test_a_fault_in_a_commit_is_internal_to_all_who_wait_and_the_lane_goes
     request = booking_request(run, "jane")
     with monkeypatch.context() as patched:
         patched.setattr(world.server.store.runs, "commit_each", broken)
-        calls = [refusal(world.phone(name).book(run)) for name in ("p1", "p2", "p3")]
-        refused = await asyncio.gather(refusal(world.phone("jane").send(request)), *calls)
+        calls = [refusal(world.api_client(name).book(run)) for name in ("p1", "p2", "p3")]
+        refused = await asyncio.gather(refusal(world.api_client("jane").send(request)), *calls)
     assert {one.says for one in refused} == {INTERNAL}
     assert "hunter2" not in repr(refused)
-    assert seats_of(await world.phone("jane").send(request)) == ["A-2"]
-    assert await world.phone().free(run) == {"A": 7}
+    assert seats_of(await world.api_client("jane").send(request)) == ["A-2"]
+    assert await world.api_client().free(run) == {"A": 7}
 
 
 async def test_an_unknown_method_is_unimplemented(world: World) -> None:
@@ -77,4 +77,4 @@ async def test_bytes_that_are_no_message_are_refused_and_the_server_lives_on(wor
     refused = await refusal(call(b"\xff\xff\xff\xff", timeout=5))
     assert refused.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNKNOWN)
     assert "app." not in refused.message, refused.message
-    assert seats_of(await world.phone("jane").book(await world.run())) == ["A-1"]
+    assert seats_of(await world.api_client("jane").book(await world.run())) == ["A-1"]

@@ -15,10 +15,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from app.embedded.mongod import EmbeddedMongod
 from app.process.bootstrap import StartError
 from app.process.server import Server
-from app.store.driver import connect_mock
+from app.store.driver import connect_in_memory
 from tests.support.clients import people, seats_of
-from tests.support.health_checks import LIVENESS, SERVICES, all_health, health, slow_commits, under_way
-from tests.support.world import World, eventually, serving, settings_for
+from tests.support.health_checks import LIVENESS, SERVICES, all_health, calls_under_way, health, slow_commits
+from tests.support.world import World, eventually, running_server, settings_for
 
 
 async def test_a_server_says_that_it_serves_as_a_whole_and_for_each_service(world: World) -> None:
@@ -46,7 +46,7 @@ async def test_while_draining_a_server_says_so_and_still_answers(real_world: Wor
         await eventually(lambda: _says(channel, "NOT_SERVING"))
         assert await all_health(channel) == {"NOT_SERVING"}
         assert await health(channel, LIVENESS) == "SERVING"
-        assert seats_of(await draining.phone("jane").book(run)) == ["A-1"]
+        assert seats_of(await draining.api_client("jane").book(run)) == ["A-1"]
         assert await health(channel) == "NOT_SERVING", "a database that answers does not end the draining"
         await stopping
 
@@ -56,7 +56,7 @@ async def _says(channel: grpc.aio.Channel, status: str) -> bool:
 
 
 async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end() -> None:
-    server = await Server.start(settings_for(drain_seconds=6.0), connect_mock())
+    server = await Server.start(settings_for(drain_seconds=6.0), connect_in_memory())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -71,14 +71,14 @@ async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end(
 async def test_a_second_server_on_the_same_port_is_refused_and_the_first_lives_on(world: World) -> None:
     taken = f"127.0.0.1:{world.server.port}"
     with pytest.raises(StartError, match=taken):
-        await Server.start(settings_for(listen=taken), connect_mock())
+        await Server.start(settings_for(listen=taken), connect_in_memory())
     assert await health(world.channel) == "SERVING"
 
 
 async def test_a_server_that_was_stopped_leaves_its_port_to_the_next() -> None:
-    first = await Server.start(settings_for(), connect_mock())
+    first = await Server.start(settings_for(), connect_in_memory())
     await first.stop()
-    async with serving(settings_for(listen=f"127.0.0.1:{first.port}"), connect_mock()) as second:
+    async with running_server(settings_for(listen=f"127.0.0.1:{first.port}"), connect_in_memory()) as second:
         assert await health(second.channel) == "SERVING"
 
 
@@ -90,7 +90,7 @@ async def test_calls_under_way_when_a_server_stops_finish(
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         world = World(server, channel)
         async with slow_commits(server, monkeypatch) as (_, go_on):
-            calls = await under_way(channel, [partial(world.phone(name).book, run) for name in people("p", 40)])
+            calls = await calls_under_way(channel, [partial(world.api_client(name).book, run) for name in people("p", 40)])
             stopping = asyncio.create_task(server.stop())
             await eventually(lambda: _refuses(server))
             go_on.set()

@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import struct
 
-from app.store.driver import connect_mock
-from tests.support.world import serving, settings_for
+from app.store.driver import connect_in_memory
+from tests.support.world import running_server, settings_for
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, PING, GOAWAY = 4, 6, 7
@@ -48,11 +48,11 @@ async def _pings_answered(port: int, count: int, seconds: float) -> tuple[int, b
 
 
 async def test_a_client_that_pings_every_few_seconds_without_calls_is_not_cut_off() -> None:
-    async with serving(settings_for(), connect_mock()) as world:
+    async with running_server(settings_for(), connect_in_memory()) as world:
         assert await _pings_answered(world.server.port, PINGS, PING_SECONDS) == (PINGS, False)
 
 
 async def test_a_client_that_pings_without_pause_is_sent_away() -> None:
-    async with serving(settings_for(), connect_mock()) as world:
+    async with running_server(settings_for(), connect_in_memory()) as world:
         _, sent_away = await _pings_answered(world.server.port, 20, 0.05)
         assert sent_away

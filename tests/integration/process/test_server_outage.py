@@ -15,7 +15,7 @@ import pytest_asyncio
 from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
 from tests.support.clients import booking_request, refusal, seats_of
 from tests.support.health_checks import LIVENESS, all_health, health
-from tests.support.world import World, eventually, serving, settings_for
+from tests.support.world import World, eventually, running_server, settings_for
 
 AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 # Far longer than it takes to notice: who is under way then is not to wait for the end of a statement.
@@ -40,7 +40,7 @@ async def frail(frail_mongod: EmbeddedMongod) -> AsyncIterator[World]:
         mongodb_selection_seconds_max=0.5,
         mongodb_operation_seconds_max=OPERATION_SECONDS_MAX,
     )
-    async with serving(settings) as made:
+    async with running_server(settings) as made:
         yield made
 
 
@@ -52,27 +52,27 @@ async def test_while_mongodb_is_away_callers_are_told_at_once_and_all_comes_back
     frail: World, frail_mongod: EmbeddedMongod
 ) -> None:
     run = await frail.run("A9")
-    await frail.phone("joe").book(run)
+    await frail.api_client("joe").book(run)
     request = booking_request(run, "jane")
     os.kill(frail_mongod.process_id, signal.SIGSTOP)
     try:
         gone = time.monotonic()
-        under_way = await refusal(frail.phone("jane").send(request))
+        calls_under_way = await refusal(frail.api_client("jane").send(request))
         assert time.monotonic() - gone < OPERATION_SECONDS_MAX / 2
         await eventually(lambda: _is(frail, {"NOT_SERVING"}))
         assert await health(frail.channel, LIVENESS) == "SERVING"
         begin = time.monotonic()
-        calls = (frail.phone("jane").send(request), frail.phone().free(run), frail.phone("joe").receipts_page())
+        calls = (frail.api_client("jane").send(request), frail.api_client().free(run), frail.api_client("joe").receipts_page())
         refused = await asyncio.gather(*map(refusal, calls))
         assert time.monotonic() - begin < AT_ONCE_SECONDS
     finally:
         os.kill(frail_mongod.process_id, signal.SIGCONT)
-    for one in (under_way, *refused):
+    for one in (calls_under_way, *refused):
         assert one.says == AWAY
         assert one.retry_seconds > 0
         assert "127.0.0.1" not in one.message
     await eventually(lambda: _is(frail, {"SERVING"}))
-    booking = await frail.phone("jane").send(request)
+    booking = await frail.api_client("jane").send(request)
     assert seats_of(booking) == ["A-2"]
     assert [seat for seat, _ in await frail.desk.section(run, "A")] == ["A-1", "A-2"]
 
@@ -81,13 +81,13 @@ async def test_a_server_that_starts_before_its_database_waits_for_it(frail_mongo
     os.kill(frail_mongod.process_id, signal.SIGSTOP)
     try:
         settings = settings_for(frail_mongod.uri, health_interval_seconds=0.1, mongodb_selection_seconds_max=0.5)
-        async with serving(settings) as early:
+        async with running_server(settings) as early:
             assert await all_health(early.channel) == {"NOT_SERVING"}
             assert await health(early.channel, LIVENESS) == "SERVING"
-            assert (await refusal(early.phone().list_runs())).says == AWAY
+            assert (await refusal(early.api_client().list_runs())).says == AWAY
             os.kill(frail_mongod.process_id, signal.SIGCONT)
             await eventually(lambda: _is(early, {"SERVING"}))
-            assert seats_of(await early.phone("jane").book(await early.run())) == ["A-1"]
+            assert seats_of(await early.api_client("jane").book(await early.run())) == ["A-1"]
             assert "recent._id" in repr(await early.database["train_runs"].index_information())
     finally:
         os.kill(frail_mongod.process_id, signal.SIGCONT)

@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 
-from tests.support.clients import Phone, Run, person, refusal
+from tests.support.clients import ApiClient, Run, person, refusal
 from tests.support.world import TRAVEL_DATE, World, a_train
 
 UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
@@ -18,7 +18,7 @@ RUN = Run(train_id="es9014", travel_date=TRAVEL_DATE)
 
 
 async def test_callers_without_a_name_can_do_nothing_that_needs_one(world: World) -> None:
-    nobody = world.phone()
+    nobody = world.api_client()
     for call in (
         nobody.book(RUN, "jane"),
         nobody.booking(UNKNOWN),
@@ -41,30 +41,30 @@ async def test_callers_without_a_name_can_do_nothing_that_needs_one(world: World
 
 
 async def test_callers_without_a_name_learn_nothing_about_what_a_request_should_look_like(world: World) -> None:
-    assert (await refusal(world.phone().booking("not a reference"))).says == UNNAMED
+    assert (await refusal(world.api_client().booking("not a reference"))).says == UNNAMED
 
 
 async def test_the_role_of_operator_without_a_name_is_worth_nothing(world: World) -> None:
-    assert (await refusal(world.phone(roles="operator").list_trains())).says == UNNAMED
+    assert (await refusal(world.api_client(roles="operator").list_trains())).says == UNNAMED
 
 
 @pytest.mark.parametrize("name", ["jane@", "@example.com", "a b@example.com", "x" * 260 + "@example.com"])
 async def test_a_name_that_is_no_address_is_no_name(world: World, name: str) -> None:
-    assert (await refusal(world.phone(name).booking(UNKNOWN))).says == UNNAMED
+    assert (await refusal(world.api_client(name).booking(UNKNOWN))).says == UNNAMED
 
 
 async def test_anybody_may_look_at_runs_and_seats(world: World) -> None:
     run = await world.run("A2")
-    await world.phone("jane").book(run)
-    nobody = world.phone()
+    await world.api_client("jane").book(run)
+    nobody = world.api_client()
     assert await nobody.free(run) == {"A": 1}
     assert await nobody.seat_map(run) == {"A-1": "SOLD", "A-2": "FREE"}
     assert len((await nobody.list_runs()).train_runs) == 1
 
 
 async def test_somebody_elses_booking_is_refused_in_the_same_words_whether_or_not_it_exists(world: World) -> None:
-    booking = await world.phone("jane").book(await world.run())
-    joe = world.phone("joe")
+    booking = await world.api_client("jane").book(await world.run())
+    joe = world.api_client("joe")
 
     async def ask(reference: str) -> list[str]:
         calls = (
@@ -79,7 +79,7 @@ async def test_somebody_elses_booking_is_refused_in_the_same_words_whether_or_no
         return [repr(one).replace(reference, "THIS") for one in refused]
 
     assert await ask(booking.reference) == await ask(UNKNOWN)
-    assert await world.phone("jane").booking(booking.reference) == booking
+    assert await world.api_client("jane").booking(booking.reference) == booking
 
 
 async def test_operators_are_told_that_a_booking_does_not_exist(world: World) -> None:
@@ -96,13 +96,13 @@ async def test_operators_are_told_that_a_booking_does_not_exist(world: World) ->
 
 
 async def test_operators_see_everybodys_booking(world: World) -> None:
-    booking = await world.phone("jane").book(await world.run())
+    booking = await world.api_client("jane").book(await world.run())
     assert await world.desk.booking(booking.reference) == booking
 
 
 async def test_receipts_of_somebody_else_are_refused_whether_or_not_they_are_known(world: World) -> None:
-    await world.phone("jane").book(await world.run())
-    joe = world.phone("joe")
+    await world.api_client("jane").book(await world.run())
+    joe = world.api_client("joe")
     known, unknown = await refusal(joe.receipts_page("jane")), await refusal(joe.receipts_page("nobody"))
     assert known.says == NOT_PERMITTED
     assert known == unknown
@@ -110,35 +110,35 @@ async def test_receipts_of_somebody_else_are_refused_whether_or_not_they_are_kno
 
 @pytest.mark.parametrize("roles", ["", "admin", "Operator", "operators"])
 async def test_only_the_role_of_operator_makes_an_operator(world: World, roles: str) -> None:
-    phone = world.phone("jane", roles=roles)
+    api_client = world.api_client("jane", roles=roles)
     for call in (
-        phone.create_train(a_train()),
-        phone.train("es9014"),
-        phone.list_trains(),
-        phone.schedule("es9014", TRAVEL_DATE),
-        phone.section(RUN, "A"),
-        phone.promote(RUN),
+        api_client.create_train(a_train()),
+        api_client.train("es9014"),
+        api_client.list_trains(),
+        api_client.schedule("es9014", TRAVEL_DATE),
+        api_client.section(RUN, "A"),
+        api_client.promote(RUN),
     ):
         assert (await refusal(call)).says == NOT_PERMITTED
 
 
 async def test_roles_are_read_from_a_list_of_them(world: World) -> None:
-    phone: Phone = world.phone("jane", roles="auditor, operator")
-    assert (await phone.list_trains()).trains == []
+    api_client: ApiClient = world.api_client("jane", roles="auditor, operator")
+    assert (await api_client.list_trains()).trains == []
 
 
 async def test_people_register_and_see_themselves_and_operators_see_all(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     registered = await jane.register("Jane", "Doe")
     assert (registered.first_name, registered.last_name, registered.email) == ("Jane", "Doe", "jane@example.com")
     assert await jane.user("JANE@example.com") == registered
     assert await world.desk.user("jane") == registered
-    assert (await refusal(world.phone("joe").user("jane"))).says == NOT_PERMITTED
-    assert (await refusal(world.phone("joe").register("J", "D", "jane"))).says == NOT_PERMITTED
+    assert (await refusal(world.api_client("joe").user("jane"))).says == NOT_PERMITTED
+    assert (await refusal(world.api_client("joe").register("J", "D", "jane"))).says == NOT_PERMITTED
 
 
 async def test_registering_again_is_no_error_but_another_name_is(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     registered = await jane.register("Jane", "Doe")
     assert await jane.register("Jane", "Doe") == registered
     refused = await refusal(jane.register("Janet", "Doe"))
@@ -152,14 +152,14 @@ async def test_registering_again_is_no_error_but_another_name_is(world: World) -
 async def test_registering_again_in_another_spelling_of_the_same_name_is_no_error(
     world: World, first_name: str, last_name: str
 ) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     registered = await jane.register("Zoë", "Van Dyk")
     assert await jane.register(first_name, last_name) == registered
     assert (await refusal(jane.register("Zoe", "Van Dyk"))).says == (grpc.StatusCode.ALREADY_EXISTS, "USER_ALREADY_EXISTS")
 
 
 async def test_people_correct_their_own_names_and_operators_all(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     registered = await jane.register("Jnae", "Deo")
     corrected = await jane.rename(first_name="Jane", last_name="Doe", etag=registered.etag)
     assert (corrected.first_name, corrected.last_name, corrected.email) == ("Jane", "Doe", "jane@example.com")
@@ -168,11 +168,11 @@ async def test_people_correct_their_own_names_and_operators_all(world: World) ->
     married = await world.desk.rename("JANE@Example.com", last_name="Roe", first_name="", mask=["last_name"])
     assert (married.first_name, married.last_name) == ("Jane", "Roe")
     assert await jane.register("Jane", "Roe") == married
-    assert (await refusal(world.phone("joe").rename("jane", first_name="J", last_name="D"))).says == NOT_PERMITTED
+    assert (await refusal(world.api_client("joe").rename("jane", first_name="J", last_name="D"))).says == NOT_PERMITTED
 
 
 async def test_a_new_name_stands_on_bookings_that_follow_and_not_on_those_that_were_made(world: World) -> None:
-    run, jane = await world.run(), world.phone("jane")
+    run, jane = await world.run(), world.api_client("jane")
     await jane.register("Jnae", "Doe")
     before = await jane.book(run, "joe")
     await jane.rename(first_name="Jane", mask=["first_name"])
@@ -182,13 +182,13 @@ async def test_a_new_name_stands_on_bookings_that_follow_and_not_on_those_that_w
 
 
 async def test_a_name_that_is_already_right_changes_nothing(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     registered = await jane.register("Jane", "Doe")
     assert await jane.rename(first_name="Jane", last_name="Doe") == registered
 
 
 async def test_a_correction_of_what_has_changed_since_or_is_no_name_is_refused(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     assert (await refusal(jane.rename(first_name="J", last_name="D"))).says == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
     registered = await jane.register("Jane", "Doe")
     await jane.rename(first_name="Janet", mask=["first_name"])
@@ -205,7 +205,7 @@ async def test_a_correction_of_what_has_changed_since_or_is_no_name_is_refused(w
 
 
 async def test_of_many_corrections_at_once_the_last_stands_and_each_is_counted(world: World) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     await jane.register("Jane", "Doe")
     names = [f"Jane {letter}" for letter in "abcd"]
     answers = await asyncio.gather(*(jane.rename(first_name=name, mask=["first_name"]) for name in names))

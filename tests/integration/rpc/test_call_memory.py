@@ -56,16 +56,16 @@ async def _assert_nothing_is_left(before: Counter[str]) -> None:
 @pytest.mark.usefixtures("_nothing_is_collected")
 async def test_calls_that_are_refused_by_a_rule_leave_nothing_behind(world: World) -> None:
     run = await world.run("A2")
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     await jane.book(run, "jane", "joe")
     before = _left()
     for _ in range(CALLS):
-        await refusal(world.phone().book(run, "ann"))
+        await refusal(world.api_client().book(run, "ann"))
         await refusal(jane.book(run, "ann", origin="Nowhere"))
         await refusal(jane.book(run, "jane"))
         await refusal(jane.book(run, "ann"))
         await refusal(jane.booking("ZZZZZZ"))
-        await refusal(world.phone("ann").create_train(a_train()))
+        await refusal(world.api_client("ann").create_train(a_train()))
     await _assert_nothing_is_left(before)
 
 
@@ -74,8 +74,8 @@ async def test_calls_that_are_answered_leave_nothing_behind(world: World) -> Non
     run = await world.run("A50")
     before = _left()
     for number in range(CALLS):
-        await world.phone(f"p{number}").book(run, destination=ASHFORD)
-        await world.phone().free(run)
+        await world.api_client(f"p{number}").book(run, destination=ASHFORD)
+        await world.api_client().free(run)
         await health(world.channel)
         await health(world.channel, "nobody knows it")
     await _assert_nothing_is_left(before)
@@ -93,7 +93,7 @@ async def test_calls_that_fail_leave_nothing_behind(
     monkeypatch.setattr(world.server.store.bookings, "find", broken)
     before = _left()
     for _ in range(CALLS):
-        assert (await refusal(world.phone("jane").booking("ZZZZZZ"))).code is grpc.StatusCode.INTERNAL
+        assert (await refusal(world.api_client("jane").booking("ZZZZZZ"))).code is grpc.StatusCode.INTERNAL
     await _assert_nothing_is_left(before)
 
 
@@ -102,13 +102,13 @@ async def test_calls_whose_client_leaves_leave_nothing_behind(real_world: World,
     run = await real_world.run("A50")
     before = _left()
     async with slow_commits(real_world.server, monkeypatch) as (begun, _):
-        calls = [real_world.phone(f"p{number}").send(booking_request(run, f"p{number}")) for number in range(CALLS)]
+        calls = [real_world.api_client(f"p{number}").send(booking_request(run, f"p{number}")) for number in range(CALLS)]
         waiting = [asyncio.ensure_future(call) for call in calls]
         await begun.wait()
         for call in waiting:
             call.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        found = await outcomes([real_world.phone("late").book(run, seconds=0.1) for _ in range(CALLS)])
+        found = await outcomes([real_world.api_client("late").book(run, seconds=0.1) for _ in range(CALLS)])
         assert {error.code() for error in found} == {grpc.StatusCode.DEADLINE_EXCEEDED}
     await real_world.settled()
     await _assert_nothing_is_left(before)

@@ -28,7 +28,7 @@ INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
 
 
 async def _assert_refused(world: World, run: Run, field: str, *travellers: str | Person, **asked: Any) -> None:
-    refused = await refusal(world.phone("jane").book(run, *travellers, **asked))
+    refused = await refusal(world.api_client("jane").book(run, *travellers, **asked))
     assert (refused.says, refused.domain, refused.fields) == (INVALID, "seatline", (field,))
     assert refused.message.startswith(field), "whoever reads only the text also learns which field it was"
 
@@ -36,7 +36,7 @@ async def _assert_refused(world: World, run: Run, field: str, *travellers: str |
 async def test_an_origin_after_the_destination_is_refused(world: World) -> None:
     run = await world.run()
     await _assert_refused(world, run, "origin", origin=PARIS, destination=LONDON)
-    assert await world.phone().free(run) == {"A": 4, "B": 4}
+    assert await world.api_client().free(run) == {"A": 4, "B": 4}
 
 
 async def test_an_origin_that_is_the_destination_is_refused(world: World) -> None:
@@ -72,15 +72,15 @@ async def test_a_date_in_another_form_is_refused(world: World, date: str) -> Non
 
 async def test_0_passengers_are_refused(world: World) -> None:
     request = booking_request(await world.run())
-    refused = await refusal(world.phone("jane").send(request))
+    refused = await refusal(world.api_client("jane").send(request))
     assert (refused.says, refused.fields) == (INVALID, ("passengers",))
 
 
 async def test_10_passengers_are_refused_and_9_are_not(world: World) -> None:
     run = await world.run("A20")
     await _assert_refused(world, run, "passengers", *people("g", 10))
-    assert await world.phone().free(run) == {"A": 20}
-    assert len(seats_of(await world.phone("jane").book(run, *people("g", 9)))) == 9
+    assert await world.api_client().free(run) == {"A": 20}
+    assert len(seats_of(await world.api_client("jane").book(run, *people("g", 9)))) == 9
 
 
 async def test_the_same_address_twice_in_one_booking_is_refused(world: World) -> None:
@@ -129,8 +129,8 @@ async def test_a_name_that_is_none_is_refused(world: World, name: str) -> None:
 async def test_names_of_any_script_come_back_as_they_were_sent(world: World, first_name: str, last_name: str) -> None:
     run = await world.run()
     sent = Person(first_name=first_name, last_name=last_name, email="jane@example.com")
-    booking = await world.phone("jane").book(run, sent)
-    kept = await world.phone("jane").booking(booking.reference)
+    booking = await world.api_client("jane").book(run, sent)
+    kept = await world.api_client("jane").booking(booking.reference)
     for passenger in (*booking.passengers, *kept.passengers):
         assert (passenger.first_name, passenger.last_name) == (first_name, last_name)
 
@@ -141,25 +141,27 @@ async def test_names_of_any_script_come_back_as_they_were_sent(world: World, fir
 )
 async def test_addresses_with_upper_case_and_plus_come_back_as_they_were_sent(world: World, email: str) -> None:
     run = await world.run()
-    booking = await world.phone("agent").book(run, person(email, "Jane"))
+    booking = await world.api_client("agent").book(run, person(email, "Jane"))
     assert booking.passengers[0].email == email
     assert await world.desk.section(run, "A") == [("A-1", email)]
     assert await world.desk.receipts(email) == [booking.reference]
-    assert (await refusal(world.phone("agent").book(run, person(email.upper(), "Jane")))).reason == "PASSENGER_ALREADY_BOOKED"
+    assert (
+        await refusal(world.api_client("agent").book(run, person(email.upper(), "Jane")))
+    ).reason == "PASSENGER_ALREADY_BOOKED"
 
 
 async def test_a_plus_makes_another_address(world: World) -> None:
     run = await world.run()
     for email in ("jane@example.com", "jane+1@example.com", "ja.ne@example.com"):
-        await world.phone(email).book(run, person(email, "Jane"))
-    assert await world.phone().free(run) == {"A": 1, "B": 4}
+        await world.api_client(email).book(run, person(email, "Jane"))
+    assert await world.api_client().free(run) == {"A": 1, "B": 4}
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 65, "with blank", "ünï", "tab\t"])
 async def test_a_request_id_that_is_none_is_refused(world: World, request_id: str) -> None:
     request = booking_request(await world.run(), "jane")
     request.request_id = request_id
-    refused = await refusal(world.phone("jane").send(request))
+    refused = await refusal(world.api_client("jane").send(request))
     assert (refused.says, refused.fields) == (INVALID, ("request_id",))
 
 
@@ -173,12 +175,12 @@ async def test_seats_that_cannot_be_chosen_are_refused(world: World) -> None:
     await _assert_refused(world, run, "seat_numbers[0]", section="A", seats=[-1])
     await _assert_refused(world, run, "section", section="Z")
     await _assert_refused(world, run, "section", section="a.b$")
-    assert await world.phone().free(run) == {"A": 4, "B": 4}
+    assert await world.api_client().free(run) == {"A": 4, "B": 4}
 
 
 @pytest.mark.parametrize("reference", ["", "12345", "1234567", "ILOU00", "../../"])
 async def test_a_reference_that_cannot_be_one_is_refused(world: World, reference: str) -> None:
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     for call in (jane.booking(reference), jane.receipt(reference), jane.cancel(reference), jane.move(reference)):
         refused = await refusal(call)
         assert (refused.says, refused.fields) == (INVALID, ("reference",))
@@ -186,14 +188,14 @@ async def test_a_reference_that_cannot_be_one_is_refused(world: World, reference
 
 async def test_a_run_in_the_past_sells_nothing(world: World) -> None:
     run = await world.run(date=on_day(-2))
-    refused = await refusal(world.phone("jane").book(run))
+    refused = await refusal(world.api_client("jane").book(run))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "RUN_DEPARTED")
-    assert await world.phone().free(run) == {"A": 4, "B": 4}
+    assert await world.api_client().free(run) == {"A": 4, "B": 4}
 
 
 async def test_a_request_of_5_mb_is_refused_and_the_server_lives_on(world: World) -> None:
     run = await world.run()
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     request = booking_request(run, Person(first_name="x" * 5_000_000, last_name="D", email=address("jane")))
     assert (await refusal(jane.send(request))).code == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert seats_of(await jane.book(run)) == ["A-1"]

@@ -9,12 +9,12 @@ from typing import Any
 
 from app.domain.people import Person
 from app.domain.run.train_run import make_run
-from app.domain.train import KeptTrain
+from app.domain.train import StoredTrain
 from app.store.documents import booking_document
-from tests.integration.jobs.test_job_service import JobDesk
+from tests.integration.jobs.test_job_service import JobClient
 from tests.support.clients import Run
 from tests.support.largest_values import NAME, largest_booking, largest_delivery, largest_job, largest_train
-from tests.support.webhook_desk import the_desk
+from tests.support.webhook_desk import webhook_client
 from tests.support.world import World
 
 ANSWER_BYTES_MAX = 4 * 2**20  # grpc's default for clients, which these channels keep
@@ -42,8 +42,10 @@ async def all_pages(call: Callable[[str], Awaitable[Any]], items: str) -> tuple[
 async def test_two_hundred_runs_with_the_longest_names_come_in_pages_that_a_client_takes(real_world: World) -> None:
     train, store = largest_train(), real_world.server.store
     dates = [FIRST_DATE + timedelta(days=days) for days in range(RUNS)]
-    await store.runs.insert_missing([make_run(train, day) for day in dates], datetime.now(UTC))
-    found, pages = await all_pages(lambda token: real_world.phone().list_runs(page_size=RUNS, page_token=token), "train_runs")
+    await store.runs.insert_if_absent([make_run(train, day) for day in dates], datetime.now(UTC))
+    found, pages = await all_pages(
+        lambda token: real_world.api_client().list_runs(page_size=RUNS, page_token=token), "train_runs"
+    )
     assert [run.travel_date for run in found] == [day.isoformat() for day in dates]
     assert pages == 2
 
@@ -52,7 +54,7 @@ async def test_the_largest_trains_come_in_pages_that_a_client_takes(real_world: 
     largest = largest_train()
     names = [f"t{number:031}" for number in range(TRAINS)]
     for name in names:
-        kept = KeptTrain(replace(largest, train_id=name), name, datetime.now(UTC), 1)
+        kept = StoredTrain(replace(largest, train_id=name), name, datetime.now(UTC), 1)
         assert await real_world.server.store.trains.insert(kept)
     found, pages = await all_pages(lambda token: real_world.desk.list_trains(page_size=TRAINS, page_token=token), "trains")
     assert [train.train_id for train in found] == names
@@ -62,7 +64,7 @@ async def test_the_largest_trains_come_in_pages_that_a_client_takes(real_world: 
 async def keep_full_bookings(world: World, count: int, refunds: int, booker: Person) -> Run:
     """So many bookings of nine on one run, all made by one booker: seat by seat from the first."""
     run = make_run(replace(largest_train(), train_id="full"), FIRST_DATE)
-    await world.server.store.runs.insert_missing([run], datetime.now(UTC))
+    await world.server.store.runs.insert_if_absent([run], datetime.now(UTC))
     booking = replace(
         largest_booking().booking, journey=run.journey("", ""), user=booker, user_key=booker.key, cancelled_passengers=()
     )
@@ -103,12 +105,12 @@ async def test_the_longest_rows_of_a_section_come_in_pages_that_a_client_takes(r
 
 
 async def test_the_longest_deliveries_come_in_pages_that_a_client_takes(real_world: World) -> None:
-    desk, largest = the_desk(real_world), largest_delivery()
+    desk, largest = webhook_client(real_world), largest_delivery()
     webhook_id = (await desk.create()).webhook_id
     deliveries = [
         replace(largest, delivery_id=f"{number:06}:{webhook_id}", webhook_id=webhook_id) for number in range(DELIVERIES)
     ]
-    await real_world.server.store.deliveries.insert_missing(deliveries)
+    await real_world.server.store.deliveries.insert_if_absent(deliveries)
     found, _ = await all_pages(
         lambda token: desk.deliveries_page(webhook_id, page_size=DELIVERIES, page_token=token), "deliveries"
     )
@@ -116,8 +118,8 @@ async def test_the_longest_deliveries_come_in_pages_that_a_client_takes(real_wor
 
 
 async def test_the_longest_jobs_come_in_pages_that_a_client_takes(real_world: World) -> None:
-    desk = JobDesk(real_world.channel, "desk", roles="operator")
+    desk = JobClient(real_world.channel, "desk", roles="operator")
     jobs = [replace(largest_job(), job_id=f"{'~' * 290}{number:010}") for number in range(JOBS)]
-    await real_world.server.store.jobs.put_missing(jobs)
+    await real_world.server.store.jobs.insert_if_absent(jobs)
     found, _ = await all_pages(lambda token: desk.page(page_size=JOBS, page_token=token), "jobs")
     assert [job.job_id for job in found] == [job.job_id for job in jobs]

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from app.pb.seatline.v1 import booking_pb2, job_pb2, operator_pb2, train_pb2, webhook_pb2
 from app.rpc.servicers import methods_with_field
-from tests.support.clients import Phone, refusal
+from tests.support.clients import ApiClient, refusal
 from tests.support.world import TRAVEL_DATE, World
 
 WEBHOOK = "0123456789abcdef"
@@ -69,15 +69,15 @@ async def test_a_token_that_a_list_did_not_give_out_is_an_invalid_field(world: W
 async def test_a_token_does_not_pass_from_one_question_to_another(world: World) -> None:
     await world.runs("A1", TRAVEL_DATE)
     await world.run("A1", train_id="second")
-    token = (await world.phone().list_runs(page_size=1)).next_page_token
+    token = (await world.api_client().list_runs(page_size=1)).next_page_token
     assert token
     for asked in ({"travel_date": TRAVEL_DATE}, {"origin": "STP"}, {"destination": "PNO"}):
-        assert (await refusal(world.phone().list_runs(page_token=token, **asked))).fields == ("page_token",)
-    again = await world.phone().list_runs(page_token=token, page_size=7)
+        assert (await refusal(world.api_client().list_runs(page_token=token, **asked))).fields == ("page_token",)
+    again = await world.api_client().list_runs(page_token=token, page_size=7)
     assert [run.train_id for run in again.train_runs] == ["second"]
 
 
-def call(desk: Phone, method: str, request: Message) -> Any:
+def call(desk: ApiClient, method: str, request: Message) -> Any:
     """Sends a request to a method by its full name."""
     service, name = method.removeprefix("/seatline.v1.").split("/")
     stub = {"BookingService": desk.bookings, "TrainService": desk.trains, "OperatorService": desk.operators}[service]

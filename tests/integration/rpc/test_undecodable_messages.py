@@ -17,11 +17,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 from app.pb.seatline.v1 import booking_pb2
 from app.rpc.refusals import STATUS_CODES
 from app.rpc.servicers import method_names
-from app.store.driver import connect_mock
-from tests.support.clients import Refused, refusal, seats_of
+from app.store.driver import connect_in_memory
+from tests.support.clients import RefusedCall, refusal, seats_of
 from tests.support.health_checks import LIVENESS, health
 from tests.support.metrics_scrapes import scrape
-from tests.support.world import World, serving, settings_for
+from tests.support.world import World, running_server, settings_for
 
 CREATE = "/seatline.v1.BookingService/CreateBooking"
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
@@ -45,7 +45,7 @@ NO_MESSAGES = {
 }
 
 
-async def _send(world: World, method: str, data: bytes) -> Refused:
+async def _send(world: World, method: str, data: bytes) -> RefusedCall:
     call: Any = world.channel.unary_unary(method)
     return await refusal(call(data, metadata=CALLER, timeout=20))
 
@@ -118,7 +118,7 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("method", [CREATE, CHECK, WATCH, REFLECTION])
 async def test_a_call_whose_request_never_comes_ends_soon(method: str) -> None:
-    async with serving(settings_for(request_seconds_max=SOON_SECONDS / 10), connect_mock()) as world:
+    async with running_server(settings_for(request_seconds_max=SOON_SECONDS / 10), connect_in_memory()) as world:
         call: Any = world.channel.stream_unary(method)
         begin = time.monotonic()
         assert (await refusal(call(_nothing(), timeout=20))).says == INCOMPLETE
@@ -132,14 +132,14 @@ async def test_a_call_that_ends_without_a_request_is_refused(world: World, metho
 
 
 async def test_calls_whose_requests_never_come_keep_nobody_out() -> None:
-    async with serving(settings_for(calls_in_flight_max=5), connect_mock()) as world:
+    async with running_server(settings_for(calls_in_flight_max=5), connect_in_memory()) as world:
         run = await world.run()
         call: Any = world.channel.stream_unary(CREATE)
         half_sent = [asyncio.ensure_future(refusal(call(_nothing(), timeout=20))) for _ in range(20)]
         done, _ = await asyncio.wait(half_sent, return_when=asyncio.FIRST_COMPLETED)
         assert {task.result().says for task in done} == {(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")}
         assert all(task.result().retry_seconds > 0 for task in done)
-        assert seats_of(await world.phone("jane").book(run)) == ["A-1"]
+        assert seats_of(await world.api_client("jane").book(run)) == ["A-1"]
         for task in half_sent:
             task.cancel()
         await asyncio.gather(*half_sent, return_exceptions=True)
@@ -160,7 +160,7 @@ async def test_one_connection_may_watch_only_so_often(world: World) -> None:
 async def test_a_storm_of_them_is_counted_whole_and_logged_within_its_budget(caplog: pytest.LogCaptureFixture) -> None:
     settings = settings_for(metrics_listen="127.0.0.1:0", log_call_lines_per_second_max=3)
     with caplog.at_level(logging.INFO):
-        async with serving(settings, connect_mock()) as world:
+        async with running_server(settings, connect_in_memory()) as world:
             begin = time.monotonic()
             for _ in range(100):
                 assert (await _send(world, CREATE, b"\xff")).says == MALFORMED

@@ -9,7 +9,7 @@ import pytest
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import operator_pb2, train_pb2
 from app.store.run_lists import UNDER_WAY_INDEX, under_way_query
-from tests.support.world import Clock, World, on_day, serving, settings_for
+from tests.support.world import Clock, World, on_day, running_server, settings_for
 
 FIRST_DAY = 40
 FAR_WEST, FAR_EAST = "Etc/GMT+12", "Pacific/Kiritimati"  # 12 hours behind UTC, 14 ahead
@@ -27,7 +27,7 @@ def a_journey(
 
 
 async def listed(world: World, **asked: str) -> list[str]:
-    return [f"{run.train_id} {run.travel_date}" for run in (await world.phone().list_runs(**asked)).train_runs]
+    return [f"{run.train_id} {run.travel_date}" for run in (await world.api_client().list_runs(**asked)).train_runs]
 
 
 def put(clock: Clock, moment: datetime) -> None:
@@ -40,7 +40,7 @@ async def test_a_run_is_listed_until_it_has_arrived(clock: Clock, world: World, 
     if (begin, days) == (FAR_WEST, 0):
         days = 3  # it would arrive before it left
     run = await world.run("A1", date=on_day(FIRST_DAY), stops=a_journey(days, begin, end))
-    found = await world.phone().run_of(run)
+    found = await world.api_client().run_of(run)
     arrive = found.stops[-1].arrive_time.ToDatetime(UTC)
     for moment in (found.stops[0].depart_time.ToDatetime(UTC), arrive - A_MINUTE):
         put(clock, moment)
@@ -60,9 +60,9 @@ async def test_a_train_of_two_nights_is_listed_while_it_is_sold(clock: Clock, wo
     ]
     run = await world.run("A2", date=on_day(FIRST_DAY), stops=stops)
     put(clock, datetime.fromisoformat(f"{on_day(FIRST_DAY + 2)}T22:00Z"))
-    booked = await world.phone("jane").book(run, origin="Half Way", destination="There")
+    booked = await world.api_client("jane").book(run, origin="Half Way", destination="There")
     assert booked.reference
-    (found,) = (await world.phone().list_runs(origin="half way", destination="there")).train_runs
+    (found,) = (await world.api_client().list_runs(origin="half way", destination="there")).train_runs
     assert (found.travel_date, found.state) == (run.travel_date, train_pb2.RUN_STATE_DEPARTED)
     assert await listed(world, origin="There") == []
 
@@ -78,7 +78,7 @@ async def test_runs_under_way_come_before_those_to_come_page_by_page(clock: Cloc
     found: list[str] = []
     token = ""
     while len(found) == 0 or token:
-        page = await world.phone().list_runs(page_size=4, page_token=token)
+        page = await world.api_client().list_runs(page_size=4, page_token=token)
         found += [f"{run.train_id} {run.travel_date}" for run in page.train_runs]
         token = page.next_page_token
     assert found == wanted
@@ -95,7 +95,7 @@ async def test_a_run_that_an_earlier_version_has_made_is_listed_until_it_has_arr
 
 async def test_runs_under_way_are_found_without_reading_those_that_have_arrived(mongod: EmbeddedMongod) -> None:
     now = datetime.fromisoformat(f"{on_day(FIRST_DAY + 30)}T12:00Z")
-    async with serving(settings_for(mongod.uri)) as world:
+    async with running_server(settings_for(mongod.uri)) as world:
         dates = [on_day(FIRST_DAY + day) for day in range(60)]
         await world.runs("A1", *dates, train_id="day")
         await world.runs("A1", *dates, train_id="week", stops=a_journey(7))

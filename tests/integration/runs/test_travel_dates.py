@@ -54,16 +54,16 @@ async def test_a_date_near_either_end_of_the_calendar_is_an_invalid_field(world:
         setattr(request, field, date)
         refused = await refusal(call(world.desk, method, request))
         assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, (field,)), date
-    assert (await world.phone().list_runs()).train_runs == []
+    assert (await world.api_client().list_runs()).train_runs == []
 
 
 async def test_the_first_and_the_last_date_are_scheduled_listed_and_looked_at(world: World) -> None:
     await world.desk.create_train(a_train("A1"))
     for date in ("1970-01-01", "2199-12-31"):
         (run,) = (await world.desk.schedule("es9014", date)).train_runs
-        assert (await world.phone().run_of(run)).travel_date == date
-        assert [found.travel_date for found in (await world.phone().list_runs(travel_date=date)).train_runs] == [date]
-    assert [found.travel_date for found in (await world.phone().list_runs()).train_runs] == ["2199-12-31"]
+        assert (await world.api_client().run_of(run)).travel_date == date
+        assert [found.travel_date for found in (await world.api_client().list_runs(travel_date=date)).train_runs] == [date]
+    assert [found.travel_date for found in (await world.api_client().list_runs()).train_runs] == ["2199-12-31"]
 
 
 async def test_a_train_is_scheduled_on_the_dates_on_which_its_clocks_are_far_enough_apart(world: World) -> None:
@@ -78,7 +78,7 @@ async def test_a_train_is_scheduled_on_the_dates_on_which_its_clocks_are_far_eno
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "TIMETABLE_IMPOSSIBLE")
     assert "2031-03-10" in refused.message
     assert "Needles" in refused.message
-    absent = await refusal(world.phone().run_of(Run(train_id=made.train_id, travel_date="2031-03-10")))
+    absent = await refusal(world.api_client().run_of(Run(train_id=made.train_id, travel_date="2031-03-10")))
     assert absent.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
 
 
@@ -91,7 +91,7 @@ async def test_a_year_of_a_night_train_is_scheduled_with_both_nights_on_which_cl
     await world.desk.create_train(a_train("A1", stops=night_train))
     made = await world.desk.schedule("es9014", "2031-01-01", "2031-12-31")
     assert (len(made.train_runs), made.created_count) == (365, 365)
-    march = await world.phone().run_of(Run(train_id="es9014", travel_date="2031-03-30"))
+    march = await world.api_client().run_of(Run(train_id="es9014", travel_date="2031-03-30"))
     assert [stop.arrive_time.ToJsonString() for stop in march.stops[1:]] == ["2031-03-30T01:30:00Z", "2031-03-30T02:10:00Z"]
 
 

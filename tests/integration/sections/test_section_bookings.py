@@ -11,15 +11,15 @@ from tests.support.world import TRAVEL_DATE, World
 
 async def test_an_empty_section_has_an_empty_list(world: World) -> None:
     run = await world.run("A2 B2")
-    await world.phone("jane").book(run, section="A")
+    await world.api_client("jane").book(run, section="A")
     assert await world.desk.section(run, "B") == []
 
 
 async def test_each_user_of_a_section_is_listed_with_the_seat(world: World) -> None:
     run = await world.run("A3 B2")
-    await world.phone("zoe").book(run, section="A")
-    await world.phone("agent").book(run, "ann", "bob", section="A")
-    await world.phone("elsewhere").book(run, section="B")
+    await world.api_client("zoe").book(run, section="A")
+    await world.api_client("agent").book(run, "ann", "bob", section="A")
+    await world.api_client("elsewhere").book(run, section="B")
     assert await world.desk.section(run, "A") == [
         ("A-1", "zoe@example.com"),
         ("A-2", "ann@example.com"),
@@ -30,7 +30,7 @@ async def test_each_user_of_a_section_is_listed_with_the_seat(world: World) -> N
 
 async def test_a_row_says_who_booked_who_sits_there_and_for_which_journey(world: World) -> None:
     run = await world.run("A2")
-    booking = await world.phone("agent").book(run, "ann", origin=ASHFORD, destination=LILLE)
+    booking = await world.api_client("agent").book(run, "ann", origin=ASHFORD, destination=LILLE)
     (row,) = (await world.desk.section_page(run, "A")).rows
     assert (row.user.email, row.passenger.first_name, row.passenger.last_name) == ("agent@example.com", "Ann", "Doe")
     assert (row.reference, row.seat.label, row.seat.coach) == (booking.reference, "A-1", "1")
@@ -39,23 +39,23 @@ async def test_a_row_says_who_booked_who_sits_there_and_for_which_journey(world:
 
 async def test_two_journeys_on_one_seat_are_two_rows(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("early").book(run, origin=LONDON, destination=ASHFORD)
-    await world.phone("late").book(run, origin=LILLE, destination=PARIS)
+    await world.api_client("early").book(run, origin=LONDON, destination=ASHFORD)
+    await world.api_client("late").book(run, origin=LILLE, destination=PARIS)
     rows = await world.desk.section(run, "A")
     assert sorted(rows) == [("A-1", "early@example.com"), ("A-1", "late@example.com")]
 
 
 async def test_who_cancelled_is_no_longer_listed(world: World) -> None:
     run = await world.run("A3")
-    booking = await world.phone("agent").book(run, "ann", "bob")
-    await world.phone("agent").cancel(booking.reference, "ann")
+    booking = await world.api_client("agent").book(run, "ann", "bob")
+    await world.api_client("agent").cancel(booking.reference, "ann")
     assert await world.desk.section(run, "A") == [("A-2", "bob@example.com")]
 
 
 async def test_a_section_list_comes_page_by_page(world: World) -> None:
     run = await world.run("A5")
     for name in people("p", 5):
-        await world.phone(name).book(run)
+        await world.api_client(name).book(run)
     listed: list[str] = []
     token = ""
     for _ in range(3):
@@ -79,5 +79,5 @@ async def test_a_run_that_does_not_exist_is_not_found(world: World) -> None:
 
 async def test_only_operators_see_a_section_list(world: World) -> None:
     run = await world.run("A1")
-    refused = await refusal(world.phone("jane").section(run, "A"))
+    refused = await refusal(world.api_client("jane").section(run, "A"))
     assert refused.says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")

@@ -23,7 +23,7 @@ async def _commit_bytes(world: World, run: Run) -> list[int]:
 
 async def _book_one_after_another(world: World, run: Run, count: int, section: str = "") -> None:
     for name in people("p", count):
-        await world.phone(name).book(run, section=section)
+        await world.api_client(name).book(run, section=section)
         await world.server.store.lanes.join()
 
 
@@ -49,13 +49,13 @@ async def test_the_bytes_of_a_commit_do_not_grow_with_what_was_sold(real_world: 
 async def test_the_runs_document_does_not_grow_with_sales_and_cancellations(real_world: World) -> None:
     run = await real_world.run("A50")
     await _book_one_after_another(real_world, run, 5)
-    early = len(bson.encode(await real_world.kept_run(run)))
+    early = len(bson.encode(await real_world.run_document(run)))
     for name in people("q", 100):
-        phone = real_world.phone(name)
-        await phone.cancel((await phone.book(run)).reference)
+        api_client = real_world.api_client(name)
+        await api_client.cancel((await api_client.book(run)).reference)
         await real_world.server.store.lanes.join()
-    await real_world.phone("last").book(run)
+    await real_world.api_client("last").book(run)
     await real_world.server.store.lanes.join()
-    late = len(bson.encode(await real_world.kept_run(run)))
+    late = len(bson.encode(await real_world.run_document(run)))
     # A seat that came free takes a few bytes in the order of such seats; a booking takes about 700.
     assert late - early < 50 * 40 + 1_000

@@ -8,7 +8,7 @@ import grpc
 
 from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import Person, Run, address, refusal
-from tests.support.world import World, serving, settings_for
+from tests.support.world import World, running_server, settings_for
 
 
 async def _as_earlier(world: World, run: Run) -> None:
@@ -35,21 +35,21 @@ async def _kept(world: World, reference: str) -> dict[str, Any]:
 
 async def test_an_earlier_booking_is_read_numbered_and_told_apart(real_world: World, mongod: EmbeddedMongod) -> None:
     run = await real_world.run("A9")
-    earlier = await real_world.phone("bob").book(run, "ann", "ben", "cem")
-    await real_world.phone("bob").cancel(earlier.reference, "ann")
+    earlier = await real_world.api_client("bob").book(run, "ann", "ben", "cem")
+    await real_world.api_client("bob").cancel(earlier.reference, "ann")
     await _as_earlier(real_world, run)
-    async with serving(settings_for(mongod.uri, real_world.database.name)) as world:
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as world:
         rows = (await world.desk.section_page(run, "A")).rows
         assert [(row.passenger.first_name, row.passenger.number) for row in rows] == [("Ben", 1), ("Cem", 2)]
-        booking = await world.phone("bob").booking(earlier.reference)
+        booking = await world.api_client("bob").booking(earlier.reference)
         everybody = (*booking.passengers, *booking.cancelled_passengers)
         assert [(passenger.first_name, passenger.number) for passenger in everybody] == [("Ben", 1), ("Cem", 2), ("Ann", 3)]
-        assert await world.phone("ann").receipts() == []
+        assert await world.api_client("ann").receipts() == []
         same = Person(first_name="BEN", last_name="doe", email=address("ben"))
-        assert (await refusal(world.phone("eve").book(run, same))).reason == "PASSENGER_ALREADY_BOOKED"
+        assert (await refusal(world.api_client("eve").book(run, same))).reason == "PASSENGER_ALREADY_BOOKED"
         other = Person(first_name="Benita", last_name="Doe", email=address("ben"))
-        assert len((await world.phone("eve").book(run, other)).passengers) == 1
-        left = await world.phone("bob").cancel(earlier.reference, 1)
+        assert len((await world.api_client("eve").book(run, other)).passengers) == 1
+        left = await world.api_client("bob").cancel(earlier.reference, 1)
         assert [passenger.number for passenger in left.passengers] == [2]
         kept = await _kept(world, earlier.reference)
         assert kept["schema_version"] == 2
@@ -61,10 +61,10 @@ async def test_an_earlier_run_has_the_usual_bound_and_counts_what_was_booked_bef
     real_world: World, mongod: EmbeddedMongod
 ) -> None:
     run = await real_world.run("A20")
-    await real_world.phone("bob").book(run, *(f"p{number}" for number in range(8)))
+    await real_world.api_client("bob").book(run, *(f"p{number}" for number in range(8)))
     await _as_earlier(real_world, run)
-    async with serving(settings_for(mongod.uri, real_world.database.name)) as world:
-        bob = world.phone("bob")
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as world:
+        bob = world.api_client("bob")
         refused = await refusal(bob.book(run, "ann", "ben"))
         assert refused.says == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BOOKER_LIMIT")
         await bob.book(run, "ann")

@@ -13,7 +13,7 @@ from app.embedded.mongod import EmbeddedMongod
 from app.store.bookings import ReceiptQuery, receipts_match, recent_pipeline
 from app.store.indexes import RECEIPTS_INDEX, make_indexes
 from tests.support.clients import LILLE, LONDON, PARIS, person
-from tests.support.world import TRAVEL_DATE, World, serving, settings_for
+from tests.support.world import TRAVEL_DATE, World, running_server, settings_for
 
 COLLECTIONS = ("train_runs", "bookings", "trains")
 JANE = '["jane@example.com", "jane@example.com"]'
@@ -24,10 +24,10 @@ EVERY = "[MinKey, MaxKey]"
 @pytest_asyncio.fixture
 async def own_database(mongod: EmbeddedMongod) -> AsyncIterator[World]:
     """A server over a database that no other test has touched, some bookings of which are still new."""
-    async with serving(settings_for(mongod.uri)) as made:
+    async with running_server(settings_for(mongod.uri)) as made:
         run = await made.run("A9")
         for name in ("jane", "joe", "jim"):
-            await made.phone(name).book(run, destination=LILLE)
+            await made.api_client(name).book(run, destination=LILLE)
         yield made
         await made.database.client.drop_database(made.database.name)
 
@@ -94,7 +94,7 @@ async def test_receipts_are_read_by_index_with_bounds_for_each_filter(
 
 
 async def test_no_call_of_the_service_reads_a_whole_collection(own_database: World) -> None:
-    world, jane, desk = own_database, own_database.phone("jane"), own_database.desk
+    world, jane, desk = own_database, own_database.api_client("jane"), own_database.desk
     run = (await world.runs("A9", TRAVEL_DATE, train_id="es2"))[0]
     await world.database.command("profile", 2)
     booking = await jane.book(run)

@@ -67,7 +67,7 @@ async def test_the_first_snapshot_of_a_primary_waits_for_all_that_it_has(
     alone = database["right"].with_options(write_concern=WriteConcern(w=1))  # as before a majority has it
     snapshots = Snapshots(database)
     for election in range(10):
-        monkeypatch.setattr("app.store.snapshots.primary_of", lambda _, number=election: number)
+        monkeypatch.setattr("app.store.snapshots.current_primary", lambda _, number=election: number)
         await snapshots.read(_look_at_nothing)
         await alone.insert_one({"_id": f"{election}"})
         found = await snapshots.read(lambda snapshot: ids_in(snapshot, database, "right"))

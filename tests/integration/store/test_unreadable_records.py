@@ -63,66 +63,66 @@ async def test_one_run_that_cannot_be_read_is_left_out_of_lists_and_sells_nothin
     listed: list[str] = []
     token = ""
     while True:
-        page = await world.phone().list_runs(page_size=2, page_token=token)
+        page = await world.api_client().list_runs(page_size=2, page_token=token)
         listed += [run.travel_date for run in page.train_runs]
         token = page.next_page_token
         if not token:
             break
     assert listed == [date for date in dates if date != dates[1]]
-    assert len((await world.phone().list_runs()).train_runs) == 4
+    assert len((await world.api_client().list_runs()).train_runs) == 4
     before = await world.database["train_runs"].find_one({"_id": bad})
-    assert await reason_of(world.phone().run_of(runs[1])) == UNREADABLE
-    assert await reason_of(world.phone("ann").book(runs[1])) == UNREADABLE
-    assert await reason_of(world.phone("ann").hold(runs[1], section="A")) == UNREADABLE
-    assert (await world.phone("ann").book(runs[2])).reference
+    assert await reason_of(world.api_client().run_of(runs[1])) == UNREADABLE
+    assert await reason_of(world.api_client("ann").book(runs[1])) == UNREADABLE
+    assert await reason_of(world.api_client("ann").hold(runs[1], section="A")) == UNREADABLE
+    assert (await world.api_client("ann").book(runs[2])).reference
     assert await world.database["train_runs"].find_one({"_id": bad}) == before
 
 
 async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_kept(world: World) -> None:
     first, second = await world.runs("A4", TRAVEL_DATE, THIRD_DATE)
-    booking = await world.phone("ann").book(first)
+    booking = await world.api_client("ann").book(first)
     await world.settled()
     world.server.store.lanes._lanes.clear()  # as another server sees it
     run_id = f"es9014:{TRAVEL_DATE}"
     change = {"$set": {"recent.0.state": "TELEPORTED", "recent.0.revision": 2}}
-    if not (await world.kept_run(first))["recent"]:
+    if not (await world.run_document(first))["recent"]:
         rests = await world.database["bookings"].find_one({"_id": booking.reference})
         await world.database["train_runs"].update_one({"_id": run_id}, {"$push": {"recent": rests}})
         await world.database["bookings"].delete_one({"_id": booking.reference})
     await world.database["bookings"].delete_many({})
     await world.database["train_runs"].update_one({"_id": run_id}, change)
-    kept = (await world.kept_run(first))["recent"]
-    assert await reason_of(world.phone("bob").book(first)) == UNREADABLE
-    assert await reason_of(world.phone("ann").booking(booking.reference)) == UNREADABLE
-    assert (await world.phone("bob").book(second)).reference
-    assert (await world.phone("ann").receipts()) == []
+    kept = (await world.run_document(first))["recent"]
+    assert await reason_of(world.api_client("bob").book(first)) == UNREADABLE
+    assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
+    assert (await world.api_client("bob").book(second)).reference
+    assert (await world.api_client("ann").receipts()) == []
     await world.server.store.lanes.join()
-    assert (await world.kept_run(first))["recent"] == kept
+    assert (await world.run_document(first))["recent"] == kept
 
 
 async def test_a_booking_at_rest_that_cannot_be_read_refuses_its_own_request_alone(world: World) -> None:
     run = await world.run("A8")
     request = booking_request(run, "ann", request_id="11111111-1111-4111-8111-111111111111")
-    booking = await world.phone("ann").send(request)
-    others = [await world.phone(name).book(run) for name in ("bob", "cem", "dan")]
+    booking = await world.api_client("ann").send(request)
+    others = [await world.api_client(name).book(run) for name in ("bob", "cem", "dan")]
     await world.settled()
-    await world.server.store.runs.settle_left(f"es9014:{TRAVEL_DATE}")
+    await world.server.store.runs.archive_leftovers(f"es9014:{TRAVEL_DATE}")
     world.server.store.lanes._lanes.clear()
     rests = {"_id": booking.reference}
     await world.database["bookings"].update_one(rests, {"$unset": {"currency": ""}})
     kept = await world.database["bookings"].find_one(rests)
     found = await outcomes(
         [
-            world.phone("ann").send(request),
-            world.phone("ann").cancel(booking.reference),
-            world.phone("bob").move(others[0].reference, seat_number=8),
-            world.phone("eve").book(run),
-            world.phone("cem").cancel(others[1].reference),
+            world.api_client("ann").send(request),
+            world.api_client("ann").cancel(booking.reference),
+            world.api_client("bob").move(others[0].reference, seat_number=8),
+            world.api_client("eve").book(run),
+            world.api_client("cem").cancel(others[1].reference),
         ]
     )
     assert [isinstance(one, grpc.aio.AioRpcError) for one in found] == [True, True, False, False, False]
     assert {one.code() for one in found[:2]} == {grpc.StatusCode.INTERNAL}
-    assert await reason_of(world.phone("ann").booking(booking.reference)) == UNREADABLE
+    assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert [seat for seat, _ in await world.desk.section(run, "A")] == ["A-4", "A-5", "A-8"]
     assert await world.database["bookings"].find_one(rests) == kept
 
@@ -141,24 +141,24 @@ BROKEN_COMMITS: list[Update] = [
 @pytest.mark.parametrize("update", BROKEN_COMMITS, ids=str)
 async def test_an_unreadable_event_is_set_apart_and_followed_up_once_it_is_mended(real_world: World, update: Update) -> None:
     run = await real_world.run("A8")
-    ann = await real_world.phone("ann").book(run)
-    bob = await real_world.phone("bob").book(run)
-    await real_world.phone("bob").cancel(bob.reference)
+    ann = await real_world.api_client("ann").book(run)
+    bob = await real_world.api_client("bob").book(run)
+    await real_world.api_client("bob").cancel(bob.reference)
     await real_world.settled()
     events = real_world.database["events"]
     good = await events.find_one({"events.subject": ann.reference})
     assert good is not None
     await events.update_one({"_id": good["_id"]}, update)
-    real_world.server.start_work()
+    real_world.server.start_worker()
     await eventually(lambda: is_paid(real_world, "bob", refunds=1))
     await eventually(lambda: count_is(real_world, "events", {"is_new": True}, 0))
     assert await events.count_documents({"is_unreadable": True}) == 1
     assert not await is_paid(real_world, "ann")
-    report = await verify(real_world.database, patience_seconds=60)
+    report = await verify(real_world.database, tolerance_seconds=60)
     assert Check.READABLE in {finding.check for finding in report.findings}
     flags = {"is_unreadable": True}
     await events.replace_one({"_id": good["_id"]}, {key: good[key] for key in good if key != "is_new"} | flags)
-    await real_world.server.store.jobs.hasten("sweep look at unreadable events again", now() - timedelta(seconds=1))
+    await real_world.server.store.jobs.bring_forward("sweep look at unreadable events again", now() - timedelta(seconds=1))
     await eventually(lambda: is_paid(real_world, "ann"))
     assert await events.count_documents({"is_unreadable": True}) == 0
 
@@ -167,10 +167,10 @@ async def test_unreadable_payments_and_jobs_stop_no_capture_of_others(real_world
     run = await real_world.run("A60")
     names = [f"p{number}" for number in range(12)]
     for name in names:
-        await real_world.phone(name).book(run)
+        await real_world.api_client(name).book(run)
     await real_world.settled()
     jobs, payments = real_world.database["jobs"], real_world.database["payments"]
-    await real_world.server.store.jobs.put_missing([])
+    await real_world.server.store.jobs.insert_if_absent([])
     moment = now() - timedelta(hours=1)
     base = {"kind": "settle payment", "state": "PENDING", "ready_time": moment, "due_time": moment, "create_time": moment}
     await jobs.insert_many(
@@ -199,22 +199,22 @@ async def test_unreadable_payments_and_jobs_stop_no_capture_of_others(real_world
             "refunds": [],
         }
     )
-    real_world.server.start_work()
+    real_world.server.start_worker()
     for name in names:
         await eventually(lambda name=name: is_paid(real_world, name))  # type: ignore[misc]  # bound at once
     await eventually(lambda: count_is(real_world, "payments", {"_id": "pay_left", "state": "VOIDED"}, 1))
     assert await jobs.count_documents({"_id": {"$regex": "^bad"}, "attempts": "none", "payload": {"$type": "int"}}) == 120
-    report = await verify(real_world.database, patience_seconds=60)
+    report = await verify(real_world.database, tolerance_seconds=60)
     unreadable = {finding.subject for finding in report.findings if finding.check is Check.READABLE}
     assert "payment pay_bad0" in unreadable
 
 
 async def test_runs_that_cannot_be_read_keep_no_other_from_its_due(real_world: World) -> None:
     good = await real_world.run("A4", train_id="good")
-    await real_world.phone("ann").hold(good, section="A", seconds=30)
+    await real_world.api_client("ann").hold(good, section="A", seconds=30)
     await real_world.settled()
     moment = now() - timedelta(hours=1)
-    document = await real_world.kept_run(good)
+    document = await real_world.run_document(good)
     bad = {**document, "version": "x", "next_due": moment, "unsettled_since": moment, "recent": [], "outbox": []}
     await real_world.database["train_runs"].insert_many([{**bad, "_id": f"bad{one:03}:{TRAVEL_DATE}"} for one in range(230)])
     past = {"$set": {"holds.$[].expire_time": moment}} if isinstance(document["holds"], list) else None
@@ -223,7 +223,7 @@ async def test_runs_that_cannot_be_read_keep_no_other_from_its_due(real_world: W
     ended = {f"holds.{key}.expire_time": moment, "next_due": now() - timedelta(seconds=1), "unsettled_since": moment}
     await real_world.database["train_runs"].update_one({"_id": document["_id"]}, {"$set": ended})
     real_world.server.store.lanes._lanes.clear()
-    real_world.server.start_work()
+    real_world.server.start_worker()
     await eventually(lambda: count_is(real_world, "train_runs", {"_id": document["_id"], "holds": {}}, 1))
     await eventually(lambda: count_is(real_world, "train_runs", {"_id": document["_id"], "unsettled_since": None}, 1))
 
@@ -231,7 +231,7 @@ async def test_runs_that_cannot_be_read_keep_no_other_from_its_due(real_world: W
 async def test_unreadable_trains_users_and_jobs_are_left_out_of_lists_and_refused_alone(world: World) -> None:
     for number in range(5):
         await world.run(train_id=f"t{number}")
-        await world.phone(f"u{number}").register("Una", "Li")
+        await world.api_client(f"u{number}").register("Una", "Li")
     trains, users = world.database["trains"], world.database["users"]
     await trains.update_one({"_id": "t1"}, {"$set": {"stops.0.depart": "soon"}})
     await trains.update_one({"_id": "t2"}, {"$unset": {"number": ""}})
@@ -241,21 +241,21 @@ async def test_unreadable_trains_users_and_jobs_are_left_out_of_lists_and_refuse
     assert [train.train_id for train in (*first.trains, *rest.trains)] == ["t0", "t3", "t4"]
     assert await reason_of(world.desk.train("t1")) == UNREADABLE
     assert await reason_of(world.desk.schedule("t2", on_day(60))) == UNREADABLE
-    assert await reason_of(world.phone("u1").user()) == UNREADABLE
-    assert (await world.phone("u2").user()).last_name == "Li"
+    assert await reason_of(world.api_client("u1").user()) == UNREADABLE
+    assert (await world.api_client("u2").user()).last_name == "Li"
     run = Run(train_id="t3", travel_date=TRAVEL_DATE)
-    assert (await world.phone("u1").book(run)).reference
-    assert len(await world.phone("u1").receipts(origin="stp")) == 1
+    assert (await world.api_client("u1").book(run)).reference
+    assert len(await world.api_client("u1").receipts(origin="stp")) == 1
 
 
 async def test_one_run_that_mongodb_cannot_change_fails_no_commit_that_shares_its_statement(real_world: World) -> None:
     dates = [on_day(30 + later) for later in range(4)]
     runs = await real_world.runs("A60", *dates)
     for run in runs:
-        await real_world.phone("ann").book(run)
+        await real_world.api_client("ann").book(run)
     await real_world.settled()
     await real_world.database["train_runs"].update_one({"_id": f"es9014:{dates[0]}"}, {"$set": {"sections": 7}})
-    found = await outcomes([real_world.phone(f"p{index}").book(runs[index % 4]) for index in range(40)])
+    found = await outcomes([real_world.api_client(f"p{index}").book(runs[index % 4]) for index in range(40)])
     refused = [index for index, outcome in enumerate(found) if isinstance(outcome, grpc.aio.AioRpcError)]
     assert refused == [index for index in range(40) if index % 4 == 0]
 
@@ -266,8 +266,8 @@ async def test_what_cannot_be_read_is_counted_by_collection(real_world: World) -
     counted: list[str] = []
     unreadable_records.watch(counted.append)
     try:
-        await real_world.phone().list_runs()
-        await asyncio.gather(*(reason_of(real_world.phone("a").run_of(run)) for _ in range(3)))
+        await real_world.api_client().list_runs()
+        await asyncio.gather(*(reason_of(real_world.api_client("a").run_of(run)) for _ in range(3)))
     finally:
         unreadable_records.unwatch(counted.append)
     assert counted == ["train_runs"] * 4

@@ -19,11 +19,11 @@ from app.embedded.mongod import EmbeddedMongod
 from app.payments.ledger import DECLINES
 from app.rpc.guard import Guard
 from app.rpc.refusals import STATUS_CODES
-from app.telemetry.logs.calls import LoggedCalls
+from app.telemetry.logs.calls import CallLogger
 from app.telemetry.logs.format import line_formatter
-from tests.support.clients import Person, Phone, Refused, Run, booking_request, refusal
+from tests.support.clients import ApiClient, Person, RefusedCall, Run, booking_request, refusal
 from tests.support.server_processes import a_run, server_process
-from tests.support.webhook_desk import WebhookDesk
+from tests.support.webhook_desk import WebhookClient
 from tests.support.world import a_train, eventually
 
 METHOD = "/seatline.v1.BookingService/CreateBooking"
@@ -86,7 +86,7 @@ async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_req
         call_seconds_max=9,
         request_seconds_max=9,
         is_available=lambda: True,
-        observer=LoggedCalls(99),
+        observer=CallLogger(99),
     )
     handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior, bytes.decode, str.encode))
     with pytest.raises(_Aborted):
@@ -114,10 +114,10 @@ async def test_refusals_of_a_real_server_leave_one_line_each_and_nothing_persona
             refused = [await refusal(call) for call in await _refused_calls(channel, run)]
 
             async def are_told() -> bool:
-                return len(_told(server.said())) >= len(refused)
+                return len(_told(server.output())) >= len(refused)
 
             await eventually(are_told)
-        text = server.said()
+        text = server.output()
     assert sorted((line["code"], line.get("reason", "")) for line in _told(text)) == sorted(_says(one) for one in refused)
     assert len({one.reason for one in refused}) >= 9
     assert not [needle for needle in NEEDLES if needle.lower() in text.lower()]
@@ -127,35 +127,37 @@ def _told(text: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, text.splitlines()) if "method" in line]
 
 
-def _says(one: Refused) -> tuple[str, str]:
+def _says(one: RefusedCall) -> tuple[str, str]:
     return one.code.name, one.reason
 
 
 async def _refused_calls(channel: grpc.aio.Channel, run: Run) -> list[Awaitable[Any]]:
     """Calls that are refused for all kinds of reasons, by somebody who is easily recognised."""
     she = Person(first_name="Wilhelmina", last_name="Featherstone", email=EMAIL)
-    phone, nobody = Phone(channel, EMAIL), Phone(channel)
-    operator = WebhookDesk(channel, "desk", roles="operator")
+    api_client, nobody = ApiClient(channel, EMAIL), ApiClient(channel)
+    operator = WebhookClient(channel, "desk", roles="operator")
     await operator.create("http://127.0.0.1:1/hook?secret=h00k-token", "booking.*")
-    sold = await phone.book(run, she, payment_token="tok_n33dle", request_id="first-1")
+    sold = await api_client.book(run, she, payment_token="tok_n33dle", request_id="first-1")
     gone = Run(train_id="Wilhelmina", travel_date=run.travel_date)
     return [
-        phone.book(run, she),
-        phone.book(run, Person(first_name="Wilhelmina", last_name="Featherstone", email="Wilhelmina at home")),
-        phone.book(run, Person(first_name="W" * 500, last_name="Featherstone", email=EMAIL)),
-        phone.send(booking_request(run, Person(first_name="Joe", last_name="Featherstone", email=EMAIL), request_id="first-1")),
-        phone.book(run, "joe", payment_token=DECLINES),
-        phone.book(gone, she),
-        Phone(channel, "tom").book(run),
+        api_client.book(run, she),
+        api_client.book(run, Person(first_name="Wilhelmina", last_name="Featherstone", email="Wilhelmina at home")),
+        api_client.book(run, Person(first_name="W" * 500, last_name="Featherstone", email=EMAIL)),
+        api_client.send(
+            booking_request(run, Person(first_name="Joe", last_name="Featherstone", email=EMAIL), request_id="first-1")
+        ),
+        api_client.book(run, "joe", payment_token=DECLINES),
+        api_client.book(gone, she),
+        ApiClient(channel, "tom").book(run),
         nobody.book(run, she),
-        Phone(channel, "Wilhelmina Featherstone@").book(run, she),
-        phone.booking("ZZZZZZ"),
-        phone.booking("Featherstone"),
-        Phone(channel, "joe").receipts_page(EMAIL),
-        phone.user(EMAIL),
-        phone.move(sold.reference, "joe"),
-        phone.update(sold.reference, she, mask=["passengers"], etag="hunter2"),
-        phone.create_train(a_train("A1", train_id="wilhelmina")),
+        ApiClient(channel, "Wilhelmina Featherstone@").book(run, she),
+        api_client.booking("ZZZZZZ"),
+        api_client.booking("Featherstone"),
+        ApiClient(channel, "joe").receipts_page(EMAIL),
+        api_client.user(EMAIL),
+        api_client.move(sold.reference, "joe"),
+        api_client.update(sold.reference, she, mask=["passengers"], etag="hunter2"),
+        api_client.create_train(a_train("A1", train_id="wilhelmina")),
         operator.get("h00k-token"),
         operator.train("Wilhelmina"),
         operator.train("no-such-train"),

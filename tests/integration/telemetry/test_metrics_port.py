@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from app.process.bootstrap import StartError
 from app.process.server import Server
-from app.store.driver import connect_mock
-from app.telemetry.metrics.port import CONNECTIONS_MAX, REQUEST_BYTES_MAX, MetricsPage
+from app.store.driver import connect_in_memory
+from app.telemetry.metrics.port import CONNECTIONS_MAX, REQUEST_BYTES_MAX, MetricsPort
 from tests.support.metrics_scrapes import OPEN_METRICS, get
-from tests.support.world import eventually, serving, settings_for
+from tests.support.world import eventually, running_server, settings_for
 
 SECONDS_MAX = 10.0
 
@@ -27,7 +27,7 @@ class Page:
         self.is_ready = False
         registry = CollectorRegistry()
         Counter("tickets_total", "Tickets.", registry=registry).inc(3)
-        self.page = MetricsPage(registry, lambda: self.is_ready)
+        self.page = MetricsPort(registry, lambda: self.is_ready)
 
     @property
     def port(self) -> int:
@@ -120,19 +120,19 @@ async def test_a_port_in_use_stops_the_start_with_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StartError) as raised:
-            await Server.start(settings_for(metrics_listen=address), connect_mock())
+            await Server.start(settings_for(metrics_listen=address), connect_in_memory())
     assert str(raised.value).startswith(f"SEATLINE_METRICS_LISTEN: cannot listen on {address}: ")
     assert "\n" not in str(raised.value)
 
 
 async def test_a_server_lives_but_is_not_ready_while_its_database_is_away() -> None:
     settings = settings_for("mongodb://127.0.0.1:9/", metrics_listen="127.0.0.1:0", mongodb_selection_seconds_max=0.1)
-    async with serving(settings) as world:
+    async with running_server(settings) as world:
         port = world.server.metrics_port
         assert [(await get(port, path)).status_code for path in ("/livez", "/readyz")] == [200, 503]
         assert "seatline_database_available 0.0" in (await get(port, "/metrics")).text
 
 
 async def test_without_an_address_nothing_is_shown() -> None:
-    async with serving(settings_for(), connect_mock()) as world:
+    async with running_server(settings_for(), connect_in_memory()) as world:
         assert world.server.metrics_port == 0

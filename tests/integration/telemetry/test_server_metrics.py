@@ -14,15 +14,15 @@ from opentelemetry import trace
 from opentelemetry.context import attach
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from app.domain.webhooks import Outcome, OutcomeKind, Webhook
+from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook
 from app.embedded.mongod import EmbeddedMongod
-from app.store.driver import connect_mock
+from app.store.driver import connect_in_memory
 from app.telemetry.metrics.families import metric_names
 from tests.support.clients import booking_request, people, refusal
-from tests.support.health_checks import health, slow_commits, under_way
+from tests.support.health_checks import calls_under_way, health, slow_commits
 from tests.support.metrics_scrapes import SERIES_MAX, Scrape, scrape, scrape_open_metrics, shows
-from tests.support.webhook_desk import WebhookDesk
-from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World, eventually, serving, settings_for
+from tests.support.webhook_desk import WebhookClient
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World, eventually, running_server, settings_for
 
 HANDLED, STARTED, IN_FLIGHT = "grpc_server_handled_total", "grpc_server_started_total", "grpc_server_in_flight_calls"
 MEASURED: dict[str, Any] = {"metrics_listen": "127.0.0.1:0", "survey_seconds": 1.0}
@@ -31,14 +31,14 @@ MEASURED: dict[str, Any] = {"metrics_listen": "127.0.0.1:0", "survey_seconds": 1
 @pytest_asyncio.fixture
 async def measured() -> AsyncIterator[World]:
     """A measured server over a database in memory."""
-    async with serving(settings_for(**MEASURED), connect_mock()) as made:
+    async with running_server(settings_for(**MEASURED), connect_in_memory()) as made:
         yield made
 
 
 @pytest_asyncio.fixture
 async def measured_mongod(mongod: EmbeddedMongod) -> AsyncIterator[World]:
     """A measured server over a real database of its own."""
-    async with serving(settings_for(mongod.uri, **MEASURED)) as made:
+    async with running_server(settings_for(mongod.uri, **MEASURED)) as made:
         yield made
         await made.database.client.drop_database(made.database.name)
 
@@ -56,9 +56,9 @@ def codes(found: Scrape, method: str) -> dict[str, float]:
 
 async def test_answers_and_refusals_are_counted_by_code_and_reason(measured: World) -> None:
     run = await measured.run("A1")
-    jane = measured.phone("jane")
+    jane = measured.api_client("jane")
     await jane.book(run)
-    assert (await refusal(measured.phone("joe").book(run))).reason == "SECTION_FULL"
+    assert (await refusal(measured.api_client("joe").book(run))).reason == "SECTION_FULL"
     assert (await refusal(measured.desk.booking("ZZZZZZ"))).reason == "BOOKING_NOT_FOUND"
     assert (await refusal(jane.booking("no reference"))).reason == "INVALID_FIELD"
     found = await scraped(measured)
@@ -75,7 +75,7 @@ async def test_an_exception_is_internal(measured: World, monkeypatch: pytest.Mon
         raise RuntimeError
 
     monkeypatch.setattr(measured.server.store.bookings, "find", broken)
-    await refusal(measured.phone("jane").booking("ZZZZZZ"))
+    await refusal(measured.api_client("jane").booking("ZZZZZZ"))
     assert codes(await scraped(measured), "GetBooking") == {"Internal": 1}
 
 
@@ -84,9 +84,9 @@ async def test_clients_whose_deadline_passes_are_told_from_those_who_cancel(
 ) -> None:
     run = await measured.run("A9")
     async with slow_commits(measured.server, monkeypatch) as (begun, _):
-        first = asyncio.ensure_future(measured.phone("first").book(run))
+        first = asyncio.ensure_future(measured.api_client("first").book(run))
         await begun.wait()
-        late = [refusal(measured.phone(name).book(run, seconds=0.3)) for name in people("late", 3)]
+        late = [refusal(measured.api_client(name).book(run, seconds=0.3)) for name in people("late", 3)]
         assert {one.code for one in await asyncio.gather(*late)} == {grpc.StatusCode.DEADLINE_EXCEEDED}
         await eventually(shows(measured.server.metrics_port, lambda found: found.value(IN_FLIGHT) == 1))
         first.cancel()
@@ -98,12 +98,12 @@ async def test_clients_whose_deadline_passes_are_told_from_those_who_cancel(
 
 async def test_the_servers_own_limits_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_for(call_seconds_max=0.3, calls_in_flight_max=2, **MEASURED)
-    async with serving(settings, connect_mock()) as world:
+    async with running_server(settings, connect_in_memory()) as world:
         run = await world.run("A9")
         async with slow_commits(world.server, monkeypatch) as (begun, _):
-            first = asyncio.ensure_future(refusal(world.phone("first").book(run)))
+            first = asyncio.ensure_future(refusal(world.api_client("first").book(run)))
             await begun.wait()
-            (second,) = await under_way(world.channel, [partial(world.phone("second").book, run)])
+            (second,) = await calls_under_way(world.channel, [partial(world.api_client("second").book, run)])
             refused = [(await first).reason, (await refusal(second)).reason]
         assert refused == ["DEADLINE_EXCEEDED"] * 2
         found = await scraped(world)
@@ -129,7 +129,7 @@ async def test_a_kept_trace_is_an_exemplar_of_its_call(measured: World, monkeypa
         attach(trace.set_span_in_context(span))  # for the rest of the call's task
 
     monkeypatch.setattr(measured.server.store.bookings, "find", traced)
-    await refusal(measured.phone("jane").booking("ZZZZZZ"))
+    await refusal(measured.api_client("jane").booking("ZZZZZZ"))
     found = await scrape_open_metrics(measured.server.metrics_port)
     exemplars = [one.exemplar.labels for one in found.named("grpc_server_handling_seconds_bucket") if one.exemplar]
     assert exemplars == [{"trace_id": f"{0xABC:032x}"}]
@@ -142,15 +142,15 @@ async def test_what_happens_to_bookings_and_holds_is_counted_as_committed(
     measured: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await measured.run("A3")
-    jane, joe = measured.phone("jane"), measured.phone("joe")
+    jane, joe = measured.api_client("jane"), measured.api_client("joe")
     booked = await jane.book(run)
     released, used = await joe.hold(run), await joe.hold(run)
     await joe.release(released.hold_id)
     await joe.book(run, hold_id=used.hold_id)
-    await measured.phone("jim").book(run)
-    await measured.phone("waiter").wait(run)
+    await measured.api_client("jim").book(run)
+    await measured.api_client("waiter").wait(run)
     await jane.cancel(booked.reference)
-    await refusal(measured.phone("late").book(run))
+    await refusal(measured.api_client("late").book(run))
     found = await scraped(measured)
     bookings = {"confirmed": 3, "waitlisted": 1, "cancelled": 1, "promoted": 1}
     assert found.by("outcome", "seatline_bookings_total") == bookings
@@ -158,20 +158,20 @@ async def test_what_happens_to_bookings_and_holds_is_counted_as_committed(
 
 
 async def test_a_hold_that_runs_out_is_counted_by_whoever_notices(clock: Clock) -> None:
-    async with serving(settings_for(**MEASURED), connect_mock()) as world:
+    async with running_server(settings_for(**MEASURED), connect_in_memory()) as world:
         run = await world.run("A3")
-        held = await world.phone("jane").hold(run)
+        held = await world.api_client("jane").hold(run)
         clock.ahead = held.expire_time.ToDatetime(clock.now().tzinfo) - clock.now() + clock.ahead
-        await world.phone("joe").book(run)
+        await world.api_client("joe").book(run)
         assert (await scraped(world)).by("outcome", "seatline_holds_total") == {"placed": 1, "expired": 1}
 
 
 async def test_lanes_show_who_waits_and_what_was_decided_together(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await measured.run("A9")
     async with slow_commits(measured.server, monkeypatch) as (begun, go_on):
-        first = asyncio.ensure_future(measured.phone("first").send(booking_request(run, "first")))
+        first = asyncio.ensure_future(measured.api_client("first").send(booking_request(run, "first")))
         await begun.wait()
-        waiting = [asyncio.ensure_future(measured.phone(name).book(run)) for name in people("p", 3)]
+        waiting = [asyncio.ensure_future(measured.api_client(name).book(run)) for name in people("p", 3)]
         queue = "seatline_lane_queue_callers"
         await eventually(shows(measured.server.metrics_port, lambda found: found.value(queue) == 3))
         go_on.set()
@@ -185,10 +185,10 @@ async def test_lanes_show_who_waits_and_what_was_decided_together(measured: Worl
 async def test_a_swap_that_another_server_wins_is_counted(measured_mongod: World, mongod: EmbeddedMongod) -> None:
     world = measured_mongod
     run = await world.run("A9")
-    await world.phone("p1").book(run)
-    async with serving(settings_for(mongod.uri, world.database.name)) as rival:
-        await rival.phone("p2").book(run)
-    await world.phone("p3").book(run)
+    await world.api_client("p1").book(run)
+    async with running_server(settings_for(mongod.uri, world.database.name)) as rival:
+        await rival.api_client("p2").book(run)
+    await world.api_client("p3").book(run)
     assert (await scraped(world)).value("seatline_lane_swaps_lost_total") == 1
 
 
@@ -197,7 +197,7 @@ async def test_a_swap_that_another_server_wins_is_counted(measured_mongod: World
 
 async def test_commands_and_connections_to_mongodb_are_shown(measured_mongod: World) -> None:
     run = await measured_mongod.run("A9")
-    await measured_mongod.phone("jane").book(run)
+    await measured_mongod.api_client("jane").book(run)
     with pytest.raises(Exception, match="odd"):
         await measured_mongod.database.command("odd")
     found = await scraped(measured_mongod)
@@ -218,11 +218,11 @@ async def test_a_worker_shows_what_there_is_of_seats_lines_and_money(measured: W
     before = await scraped(measured)
     assert not before.named("seatline_refunds_pending")
     run, _ = await measured.runs("A2", TRAVEL_DATE, NEXT_DATE)
-    jane = measured.phone("jane")
+    jane = measured.api_client("jane")
     booked = await jane.send(booking_request(run, "jane", payment_token="tok_refund_fails"))
-    await measured.phone("joe").hold(run)
-    await measured.phone("jim").wait(run)
-    measured.server.start_work()
+    await measured.api_client("joe").hold(run)
+    await measured.api_client("jim").wait(run)
+    measured.server.start_worker()
     port = measured.server.metrics_port
     captured = partial(Scrape.value, name="seatline_payment_requests_total", operation="capture", outcome="ok")
     await eventually(shows(port, lambda found: captured(found) >= 1))
@@ -240,31 +240,31 @@ async def test_a_worker_shows_what_there_is_of_seats_lines_and_money(measured: W
 
 async def test_attempts_at_webhooks_are_counted(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = {
-        "https://well.example.com/": Outcome(OutcomeKind.DELIVERED, 204),
-        "https://ill.example.com/": Outcome(OutcomeKind.FAILED, 503, "out of order"),
-        "https://gone.example.com/": Outcome(OutcomeKind.GONE, 410, "gone"),
+        "https://well.example.com/": SendOutcome(OutcomeKind.DELIVERED, 204),
+        "https://ill.example.com/": SendOutcome(OutcomeKind.FAILED, 503, "out of order"),
+        "https://gone.example.com/": SendOutcome(OutcomeKind.GONE, 410, "gone"),
     }
 
-    async def send(_: object, webhook: Webhook, *__: object) -> Outcome:
+    async def send(_: object, webhook: Webhook, *__: object) -> SendOutcome:
         return outcomes[webhook.url]
 
     monkeypatch.setattr("app.notifications.webhook.WebhookSender.send", send)
-    desk = WebhookDesk(measured.channel, "desk", roles="operator")
+    desk = WebhookClient(measured.channel, "desk", roles="operator")
     for url in outcomes:
         await desk.create(url, "booking.confirmed")
-    measured.server.start_work()
-    await measured.phone("jane").book(await measured.run("A9"))
+    measured.server.start_worker()
+    await measured.api_client("jane").book(await measured.run("A9"))
     counted = partial(Scrape.by, label="outcome", name="seatline_webhook_deliveries_total")
     expected = {"delivered": 1.0, "retried": 1.0, "given_up": 1.0}
     await eventually(shows(measured.server.metrics_port, lambda found: counted(found) == expected))
 
 
 async def test_a_scrape_of_a_server_at_work_has_a_bounded_number_of_series(measured: World) -> None:
-    measured.server.start_work()
+    measured.server.start_worker()
     for number in range(10):
         run = await measured.run("A9", train_id=f"train{number}")
-        await measured.phone(f"user{number}").book(run)
-        await refusal(measured.phone(f"user{number}").booking(f"{number:06}"))
+        await measured.api_client(f"user{number}").book(run)
+        await refusal(measured.api_client(f"user{number}").booking(f"{number:06}"))
     await eventually(shows(measured.server.metrics_port, lambda found: found.value("seatline_train_runs") == 10))
     found = await scraped(measured)
     assert len(found.samples) <= SERIES_MAX

@@ -19,11 +19,11 @@ import pytest
 import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
-from tests.support.clients import Phone, Run, booking_request, people, refusal
+from tests.support.clients import ApiClient, Run, booking_request, people, refusal
 from tests.support.server_processes import ServerProcess, a_run, server_process
-from tests.support.trace_collector import Collector, Seen, collecting
-from tests.support.webhook_desk import WebhookDesk
-from tests.support.webhook_receiver import LOOPBACK, Received, Receiver, answering, receiving
+from tests.support.trace_collector import Collector, Seen, running_collector
+from tests.support.webhook_desk import WebhookClient
+from tests.support.webhook_receiver import LOOPBACK, Received, Receiver, answering, running_receiver
 from tests.support.world import eventually
 
 CREATE = "seatline.v1.BookingService/CreateBooking"
@@ -69,12 +69,12 @@ class Traced:
     receiver: Receiver
     run: Run
 
-    def phone(self, name: str, trace_id: str, flags: str = "01") -> Phone:
+    def api_client(self, name: str, trace_id: str, flags: str = "01") -> ApiClient:
         """A phone whose calls are part of that trace."""
         trace = (("traceparent", f"00-{trace_id}-{CLIENT_SPAN}-{flags}"), ("tracestate", "vendor=t61rcWkgMzE"))
-        phone = Phone(self.channel, name)
-        phone._options["metadata"] += trace
-        return phone
+        api_client = ApiClient(self.channel, name)
+        api_client._options["metadata"] += trace
+        return api_client
 
     async def has(self, trace_id: str, *names: str) -> list[Seen]:
         """The spans of the trace, once these have arrived."""
@@ -102,17 +102,17 @@ class Traced:
 async def traced(tmp_path_factory: pytest.TempPathFactory, mongod: EmbeddedMongod) -> AsyncIterator[Traced]:
     """One for all tests of this module: to start a process takes longer than any of them."""
     data_dir = tmp_path_factory.mktemp("traced") / "data"
-    async with receiving(answering(204)) as receiver:
-        with collecting() as collector:
+    async with running_receiver(answering(204)) as receiver:
+        with running_collector() as collector:
             async with _serving(data_dir, mongod, collector.target, "--with-worker") as (server, channel):
-                desk = WebhookDesk(channel, "desk", roles="operator")
+                desk = WebhookClient(channel, "desk", roles="operator")
                 await desk.create(f"http://{LOOPBACK}:{receiver.port}/hook?token=s3cret", "booking.confirmed")
                 yield Traced(server, channel, collector, receiver, await a_run(channel, "A99"))
 
 
 async def test_one_booking_shows_from_the_caller_to_the_webhooks_receiver(traced: Traced) -> None:
     trace_id = _trace_id()
-    booking = await traced.phone("jane", trace_id).book(traced.run)
+    booking = await traced.api_client("jane", trace_id).book(traced.run)
     delivered = await traced.delivery(booking.reference)
     names = ("lane wait", "decide", "findAndModify train_runs", "settle payment", "capture payment", "POST webhook")
     spans = await traced.has(trace_id, *names, CREATE, "follow up booking.confirmed")
@@ -150,7 +150,7 @@ async def test_one_booking_shows_from_the_caller_to_the_webhooks_receiver(traced
 
 async def test_callers_who_share_a_commit_are_linked_with_it(traced: Traced) -> None:
     traces = {_trace_id(): name for name in people("p", 12)}
-    await asyncio.gather(*(traced.phone(name, trace_id).book(traced.run) for trace_id, name in traces.items()))
+    await asyncio.gather(*(traced.api_client(name, trace_id).book(traced.run) for trace_id, name in traces.items()))
     spans = [span for trace_id in traces for span in await traced.has(trace_id, "lane wait", "decide", CREATE)]
     commits = {span.span_id: span for span in spans if span.name == "findAndModify train_runs"}
     calls = {span.span_id for span in spans if span.name == CREATE}
@@ -167,9 +167,9 @@ async def test_callers_who_share_a_commit_are_linked_with_it(traced: Traced) -> 
 
 async def test_a_trace_that_its_caller_does_not_record_is_not_recorded_here_but_goes_on(traced: Traced) -> None:
     trace_id, recorded = _trace_id(), _trace_id()
-    booking = await traced.phone("una", trace_id, "00").book(traced.run)
+    booking = await traced.api_client("una", trace_id, "00").book(traced.run)
     delivered = await traced.delivery(booking.reference)
-    await traced.phone("ada", recorded).book(traced.run)
+    await traced.api_client("ada", recorded).book(traced.run)
     await traced.has(recorded, "POST webhook")  # what was before it has arrived as well
     assert traced.collector.trace(trace_id) == []
     assert delivered.headers["traceparent"] == f"00-{trace_id}-{CLIENT_SPAN}-00"
@@ -178,11 +178,11 @@ async def test_a_trace_that_its_caller_does_not_record_is_not_recorded_here_but_
 async def test_a_refusal_is_no_error_of_the_server_and_its_line_names_the_trace(traced: Traced) -> None:
     trace_id = _trace_id()
     request = booking_request(Run(train_id="none", travel_date="2030-01-01"), "jane")
-    await refusal(traced.phone("jane", trace_id).send(request))
+    await refusal(traced.api_client("jane", trace_id).send(request))
     call = _one(await traced.has(trace_id, CREATE), CREATE)
     assert (call.is_error, call.attributes["rpc.response.status_code"]) == (False, "NOT_FOUND")
     assert call.attributes["seatline.reason"] == "TRAIN_RUN_NOT_FOUND"
-    lines = [json.loads(line) for line in traced.server.said().splitlines()]
+    lines = [json.loads(line) for line in traced.server.output().splitlines()]
     (told,) = [line for line in lines if line.get("code") == "NOT_FOUND"]
     assert (told["trace_id"], told["span_id"]) == (trace_id, call.span_id)
 
@@ -208,9 +208,9 @@ async def test_a_dead_collector_costs_no_call_and_no_shutdown_anything(tmp_path:
             runs = {name: await a_run(channel, "A200") for name, (_, channel) in served.items()}
             for number in range(8):
                 for name, (_, channel) in served.items():
-                    phones = [Phone(channel, f"p{number}x{one}") for one in range(20)]
+                    phones = [ApiClient(channel, f"p{number}x{one}") for one in range(20)]
                     begin = time.monotonic()
-                    await asyncio.gather(*(phone.book(runs[name]) for phone in phones))
+                    await asyncio.gather(*(api_client.book(runs[name]) for api_client in phones))
                     seconds[name].append(time.monotonic() - begin)
             ends = {name: await _end_seconds(server) for name, (server, _) in served.items()}
     for name in ("silent", "closed"):

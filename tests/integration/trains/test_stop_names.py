@@ -22,7 +22,7 @@ def stops(first: str, last: str, code: str = "") -> list[operator_pb2.TrainStop]
 
 async def is_found(world: World, origin: str, destination: str) -> bool:
     """Whether the one run there is can be listed, looked at, booked, and its receipt filtered by these stops."""
-    jane = world.phone("jane")
+    jane = world.api_client("jane")
     (listed,) = (await jane.list_runs(origin=origin, destination=destination)).train_runs
     run = Run(train_id=listed.train_id, travel_date=listed.travel_date)
     await jane.run_of(run, origin=origin, destination=destination)
@@ -78,6 +78,6 @@ async def test_the_request_that_made_a_train_of_an_earlier_version_still_gives_i
 @pytest.mark.parametrize("section", ["A", " A", "a", "a\n"])
 async def test_a_section_is_found_however_it_is_written(world: World, section: str) -> None:
     run = await world.run("A2 B2")
-    booking = await world.phone("jane").book(run, section=section)
+    booking = await world.api_client("jane").book(run, section=section)
     assert booking.passengers[0].seat.section == "A"
     assert await world.desk.section(run, section) == [("A-1", "jane@example.com")]

@@ -102,10 +102,10 @@ async def test_runs_are_made_once_for_each_date(world: World) -> None:
     await world.desk.create_train(a_train())
     first = await world.desk.schedule("es9014", TRAVEL_DATE, NEXT_DATE)
     assert ([run.travel_date for run in first.train_runs], first.created_count) == ([TRAVEL_DATE, NEXT_DATE], 2)
-    await world.phone("jane").book(first.train_runs[0])
+    await world.api_client("jane").book(first.train_runs[0])
     again = await world.desk.schedule("es9014", TRAVEL_DATE, THIRD_DATE)
     assert (len(again.train_runs), again.created_count) == (3, 1)
-    assert await world.phone().free(first.train_runs[0]) == {"A": 3, "B": 4}
+    assert await world.api_client().free(first.train_runs[0]) == {"A": 3, "B": 4}
 
 
 async def test_dates_that_make_no_range_are_refused(world: World) -> None:
@@ -123,29 +123,29 @@ async def test_dates_that_make_no_range_are_refused(world: World) -> None:
 
 async def test_runs_made_for_past_dates_are_over_and_sell_nothing(world: World) -> None:
     run = await world.run(date=on_day(-40))
-    assert (await world.phone().run_of(run)).state == train_pb2.RUN_STATE_COMPLETED
-    assert (await refusal(world.phone("jane").book(run))).reason == "RUN_DEPARTED"
-    assert (await world.phone().list_runs()).train_runs == []
-    assert len((await world.phone().list_runs(travel_date=on_day(-40))).train_runs) == 1
+    assert (await world.api_client().run_of(run)).state == train_pb2.RUN_STATE_COMPLETED
+    assert (await refusal(world.api_client("jane").book(run))).reason == "RUN_DEPARTED"
+    assert (await world.api_client().list_runs()).train_runs == []
+    assert len((await world.api_client().list_runs(travel_date=on_day(-40))).train_runs) == 1
 
 
 async def test_a_run_says_its_stops_state_fares_and_free_seats(world: World) -> None:
     run = await world.run("A4 B2", fares={"B": usd(35)})
-    await world.phone("jane").book(run, origin=LONDON, destination=ASHFORD)
-    found = await world.phone().run_of(run)
+    await world.api_client("jane").book(run, origin=LONDON, destination=ASHFORD)
+    found = await world.api_client().run_of(run)
     assert found.state == train_pb2.RUN_STATE_SCHEDULED
     assert [stop.name for stop in found.stops] == [LONDON, ASHFORD, LILLE, PARIS]
     assert [(one.section, one.fare, one.seat_count, one.free_seat_count) for one in found.sections] == [
         ("A", usd(20), 4, 3),
         ("B", usd(35), 2, 2),
     ]
-    assert await world.phone().free(run, origin="AFK") == {"A": 4, "B": 2}
+    assert await world.api_client().free(run, origin="AFK") == {"A": 4, "B": 2}
 
 
 async def test_a_seat_map_shows_each_seat_for_the_asked_journey_and_nobody(world: World) -> None:
     run = await world.run("A2 B1")
-    await world.phone("jane").book(run, origin=LONDON, destination=LILLE)
-    nobody = world.phone()
+    await world.api_client("jane").book(run, origin=LONDON, destination=LILLE)
+    nobody = world.api_client()
     assert await nobody.seat_map(run) == {"A-1": "PARTLY_SOLD", "A-2": "FREE", "B-1": "FREE"}
     assert (await nobody.seat_map(run, destination=LILLE))["A-1"] == "SOLD"
     assert (await nobody.seat_map(run, origin=LILLE))["A-1"] == "FREE"
@@ -153,9 +153,9 @@ async def test_a_seat_map_shows_each_seat_for_the_asked_journey_and_nobody(world
 
 async def test_a_journey_that_is_none_has_no_seat_map(world: World) -> None:
     run = await world.run()
-    refused = await refusal(world.phone().seat_map(run, origin=PARIS, destination=LONDON))
+    refused = await refusal(world.api_client().seat_map(run, origin=PARIS, destination=LONDON))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("origin",))
-    refused = await refusal(world.phone().seat_map(Run(train_id="es1", travel_date=TRAVEL_DATE)))
+    refused = await refusal(world.api_client().seat_map(Run(train_id="es1", travel_date=TRAVEL_DATE)))
     assert refused.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
 
 
@@ -168,7 +168,7 @@ async def test_runs_are_listed_by_date_origin_and_destination(world: World) -> N
     await world.run("A1", train_id="back", stops=local)
 
     async def found(**asked: str) -> list[tuple[str, str]]:
-        return [(run.train_id, run.travel_date) for run in (await world.phone().list_runs(**asked)).train_runs]
+        return [(run.train_id, run.travel_date) for run in (await world.api_client().list_runs(**asked)).train_runs]
 
     assert await found() == [("back", TRAVEL_DATE), ("es9014", TRAVEL_DATE), ("es9014", NEXT_DATE)]
     assert await found(travel_date=NEXT_DATE) == [("es9014", NEXT_DATE)]
@@ -182,7 +182,7 @@ async def test_runs_come_page_by_page(world: World) -> None:
     dates: list[str] = []
     token = ""
     for _ in range(3):
-        page = await world.phone().list_runs(page_size=1, page_token=token)
+        page = await world.api_client().list_runs(page_size=1, page_token=token)
         dates += [run.travel_date for run in page.train_runs]
         token = page.next_page_token
     assert (dates, token) == ([TRAVEL_DATE, NEXT_DATE, THIRD_DATE], "")

@@ -28,7 +28,7 @@ def traveller(email: str) -> Person:
 )
 async def test_a_person_with_another_spelling_of_the_address_is_the_same_person(world: World, booked: str, asked: str) -> None:
     run = await world.run()
-    one, other = world.phone(booked), world.phone(asked)
+    one, other = world.api_client(booked), world.api_client(asked)
     booking = await one.book(run, traveller(booked))
     assert booking.passengers[0].email == booked
     assert (await other.booking(booking.reference)).reference == booking.reference
@@ -42,8 +42,8 @@ async def test_a_person_with_another_spelling_of_the_address_is_the_same_person(
 async def test_sharp_s_is_not_two(world: World) -> None:
     run = await world.run()
     for email in ("anna@straße.example", "anna@strasse.example", "weiß@example.com", "weiss@example.com"):
-        await world.phone(email).book(run, traveller(email))
-    assert await world.phone("anna@strasse.example").receipts() != await world.phone("anna@straße.example").receipts()
+        await world.api_client(email).book(run, traveller(email))
+    assert await world.api_client("anna@strasse.example").receipts() != await world.api_client("anna@straße.example").receipts()
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ async def test_sharp_s_is_not_two(world: World) -> None:
 )
 async def test_what_an_earlier_version_stored_under_another_form_is_found(world: World, email: str, stored: str) -> None:
     run = await world.run()
-    phone = world.phone(email)
-    await phone.register("Anna", "Doe")
-    booking = await phone.book(run, traveller(email))
+    api_client = world.api_client(email)
+    await api_client.register("Anna", "Doe")
+    booking = await api_client.book(run, traveller(email))
     await world.settled()
     (user,) = await world.database["users"].find({"email": email}).to_list(2)
     await world.database["users"].delete_one({"_id": user["_id"]})
@@ -66,12 +66,12 @@ async def test_what_an_earlier_version_stored_under_another_form_is_found(world:
     for collection, path in (("train_runs", "recent.0.emails"), ("bookings", "emails")):
         await world.database[collection].update_many({path: {"$exists": True}}, {"$set": {path: [stored]}})
 
-    assert await phone.receipts() == [booking.reference]
-    assert (await phone.user()).first_name == "Anna"
-    assert (await phone.register("Anna", "Doe")).email == email
-    assert (await phone.rename(first_name="Ann", mask=["first_name"])).first_name == "Ann"
+    assert await api_client.receipts() == [booking.reference]
+    assert (await api_client.user()).first_name == "Anna"
+    assert (await api_client.register("Anna", "Doe")).email == email
+    assert (await api_client.rename(first_name="Ann", mask=["first_name"])).first_name == "Ann"
     assert await world.database["users"].count_documents({}) == 1
-    assert (await refusal(phone.book(run, traveller(email)))).says == ALREADY
+    assert (await refusal(api_client.book(run, traveller(email)))).says == ALREADY
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_what_an_earlier_version_stored_under_another_form_is_found(world:
 async def test_a_call_that_names_two_callers_or_none_that_could_travel_is_refused(
     world: World, metadata: tuple[tuple[str, str | bytes], ...]
 ) -> None:
-    nobody = world.phone()
+    nobody = world.api_client()
     receipts = booking_pb2.ListReceiptsRequest(email="jane@example.com")
     runs, run = train_pb2.ListTrainRunsRequest(), train_pb2.GetTrainRunRequest(train_id="es9014", travel_date=TRAVEL_DATE)
     for call in (

@@ -16,11 +16,11 @@ import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import booking_pb2
-from app.usecases.outbox import Following
+from app.usecases.outbox import OutboxRelay
 from app.usecases.verification.report import Report
-from app.usecases.verification.runs import Verifying, sources_of
+from app.usecases.verification.runs import Verification, audit_sources
 from tests.support.clients import Run, people, refusal, seats_of
-from tests.support.world import TRAVEL_DATE, Clock, World, eventually, outcomes, serving, settings_for, usd
+from tests.support.world import TRAVEL_DATE, Clock, World, eventually, outcomes, running_server, settings_for, usd
 
 WAITLISTED, CONFIRMED = booking_pb2.BOOKING_STATE_WAITLISTED, booking_pb2.BOOKING_STATE_CONFIRMED
 NOT_THERE = Run(train_id="es9014", travel_date=TRAVEL_DATE)
@@ -28,8 +28,8 @@ NOT_THERE = Run(train_id="es9014", travel_date=TRAVEL_DATE)
 
 async def test_an_operator_is_told_who_got_the_seats_of_a_hold_that_is_over(clock: Clock, world: World) -> None:
     run = await world.run("A2")
-    await world.phone("jane").hold(run, 2)
-    waiting = [await world.phone(name).wait(run) for name in people("w", 3)]
+    await world.api_client("jane").hold(run, 2)
+    waiting = [await world.api_client(name).wait(run) for name in people("w", 3)]
     assert list((await world.desk.promote(run)).promoted_references) == []
     clock.ahead = timedelta(minutes=5)
     told = await world.desk.promote(run)
@@ -43,8 +43,8 @@ async def test_an_operator_is_told_who_got_the_seats_of_a_hold_that_is_over(cloc
 
 async def test_seats_that_a_correction_of_the_database_made_go_to_who_waits_once_an_operator_says_so(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    waiting = [await world.phone(name).wait(run) for name in ("ben", "cem")]
+    await world.api_client("ann").book(run)
+    waiting = [await world.api_client(name).wait(run) for name in ("ben", "cem")]
     await world.settled()
     coach = {"name": "2", "first": 2, "last": 2}
     another = {"$push": {"sections.0.coaches": coach, "sections.0.sold_legs": 0}, "$inc": {"version": 1}}
@@ -56,7 +56,7 @@ async def test_seats_that_a_correction_of_the_database_made_go_to_who_waits_once
 
 async def test_nobody_but_operators_has_a_waiting_list_looked_over_and_only_that_of_a_run(world: World) -> None:
     run = await world.run("A1")
-    assert (await refusal(world.phone("ann").promote(run))).says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
+    assert (await refusal(world.api_client("ann").promote(run))).says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
     missing = await refusal(world.desk.promote(Run(train_id="none", travel_date=run.travel_date)))
     assert missing.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
     for wrong, field in ((Run(travel_date=run.travel_date), "train_id"), (Run(train_id="es9014"), "travel_date")):
@@ -76,8 +76,8 @@ class Office:
     def __init__(self, first: World, second: World, third: World, clock: Clock) -> None:
         self.servers, self.clock, self.database = (first, second), clock, first.database
         self.store = third.server.store
-        self._following = Following(self.store, third.server.paying, _nobody_listens, lambda: None, clock.now, time.monotonic)
-        third.server.start_work()
+        self._relay = OutboxRelay(self.store, third.server.paying, _nobody_listens, lambda: None, clock.now, time.monotonic)
+        third.server.start_worker()
 
     async def promote_and_tidy_at_once(self, run: Run, tidies: int, *more: Awaitable[object]) -> list[set[str]]:
         """Everybody looks over the line at the same moment; gives whom each server said it promoted.
@@ -85,13 +85,13 @@ class Office:
         Without `tidies` the worker keeps to its own beat: it is nearer to the database, and would mostly be the first.
         """
         by_hand = [outcomes([server.desk.promote(run) for _ in range(3)]) for server in self.servers]
-        tidied = [self._following.tidy() for _ in range(tidies)]
+        tidied = [self._relay.expire_due() for _ in range(tidies)]
         told = (await asyncio.gather(*by_hand, *tidied, *more))[: len(by_hand)]
         return [{one for answer in answers for one in answer.promoted_references} for answers in told]
 
     async def verify(self) -> Report:
         """What `seatline verify` finds, without any patience."""
-        return await Verifying(sources_of(self.database, self.clock.now), timedelta(0)).verify()
+        return await Verification(audit_sources(self.database, self.clock.now), timedelta(0)).verify()
 
 
 async def _nobody_listens(events: object) -> None:
@@ -101,29 +101,29 @@ async def _nobody_listens(events: object) -> None:
 @pytest_asyncio.fixture
 async def office(clock: Clock, real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[Office]:
     settings = settings_for(mongod.uri, real_world.database.name)
-    async with serving(settings) as second, serving(settings) as third:
+    async with running_server(settings) as second, running_server(settings) as third:
         yield Office(real_world, second, third, clock)
 
 
 async def test_however_many_promote_at_once_each_waiter_gets_one_seat_one_event_and_pays_once(office: Office) -> None:
     first, second = office.servers
     run = await first.run(f"A1 B{HOLDS}", fares={"A": usd(50), "B": usd(20)}, hold_percent_max=100)
-    await first.phone("ann").book(run, section="A")
+    await first.api_client("ann").book(run, section="A")
     for number in range(1, HOLDS + 1):
-        await first.phone(f"holder{number}").hold(run, section="B", seconds=HOLD_SECONDS * number)
+        await first.api_client(f"holder{number}").hold(run, section="B", seconds=HOLD_SECONDS * number)
     names = people("w", WAITERS)
-    waiting = [(await office.servers[number % 2].phone(name).wait(run)).reference for number, name in enumerate(names)]
+    waiting = [(await office.servers[number % 2].api_client(name).wait(run)).reference for number, name in enumerate(names)]
     promoted, by_hand = 0, set[str]()
     for number in range(1, HOLDS + 1):
         office.clock.ahead = timedelta(seconds=HOLD_SECONDS * number + 1)
         # In every third round, the last who got a seat gives it back meanwhile: two seats come free at once.
-        leaving = [second.phone(names[promoted - 1]).cancel(waiting[promoted - 1])] if number % 3 == 0 else []
+        leaving = [second.api_client(names[promoted - 1]).cancel(waiting[promoted - 1])] if number % 3 == 0 else []
         told = await office.promote_and_tidy_at_once(run, 2 * (number % 2), *leaving)
         had, promoted = promoted, promoted + 1 + len(leaving)
         assert not told[0] & told[1], "two servers promoted one and the same"
         assert told[0] | told[1] <= set(waiting[had:promoted])
         by_hand |= told[0] | told[1]
-        kept = await first.kept_run(run)
+        kept = await first.run_document(run)
         assert sorted(place[0] for place in kept["waiting"].values()) == sorted(waiting[promoted:])
 
     assert promoted == HOLDS + HOLDS // 3
@@ -138,7 +138,7 @@ async def _all_is_done(office: Office, run: Run) -> None:
     async def is_clean() -> bool:
         for server in office.servers:
             await server.settled()
-        await office.store.runs.settle_left(f"{run.train_id}:{run.travel_date}")
+        await office.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
         findings[:] = (await office.verify()).findings
         return not findings
 

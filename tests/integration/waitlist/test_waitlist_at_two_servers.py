@@ -12,7 +12,7 @@ import pytest_asyncio
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import booking_pb2
 from tests.support.clients import held_seats, people, refusal, seats_of
-from tests.support.world import World, outcomes, serving, settings_for
+from tests.support.world import World, outcomes, running_server, settings_for
 
 WAITLISTED, CONFIRMED = booking_pb2.BOOKING_STATE_WAITLISTED, booking_pb2.BOOKING_STATE_CONFIRMED
 CANCELLED = booking_pb2.BOOKING_STATE_CANCELLED
@@ -20,24 +20,24 @@ CANCELLED = booking_pb2.BOOKING_STATE_CANCELLED
 
 @pytest_asyncio.fixture
 async def pair(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[tuple[World, World]]:
-    async with serving(settings_for(mongod.uri, real_world.database.name)) as other:
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as other:
         yield real_world, other
 
 
 def _either(pair: tuple[World, World], names: list[str]) -> list[Any]:
     """A phone for each name, half of them on each server."""
-    return [pair[index % 2].phone(name) for index, name in enumerate(names)]
+    return [pair[index % 2].api_client(name) for index, name in enumerate(names)]
 
 
 async def test_who_joins_at_either_stands_in_one_line(pair: tuple[World, World]) -> None:
     run = await pair[0].run("A1")
-    booked = await pair[0].phone("ann").book(run)
+    booked = await pair[0].api_client("ann").book(run)
     names = people("w", 6)
-    waiting = [await phone.wait(run) for phone in _either(pair, names)]
+    waiting = [await api_client.wait(run) for api_client in _either(pair, names)]
     assert [one.waitlist_position for one in waiting] == [1, 2, 3, 4, 5, 6]
-    await pair[1].phone("ann").cancel(booked.reference)
+    await pair[1].api_client("ann").cancel(booked.reference)
     for world in pair:
-        found = [await world.phone(name).booking(one.reference) for name, one in zip(names, waiting, strict=True)]
+        found = [await world.api_client(name).booking(one.reference) for name, one in zip(names, waiting, strict=True)]
         assert [one.waitlist_position for one in found] == [0, 1, 2, 3, 4, 5]
         assert seats_of(found[0]) == ["A-1"]
 
@@ -47,51 +47,51 @@ async def test_a_place_that_was_taken_at_one_server_is_given_up_at_the_other_whi
 ) -> None:
     first, second = pair
     run = await first.run("A1")
-    await first.phone("ann").book(run)
+    await first.api_client("ann").book(run)
     await first.settled()
-    waiting = await second.phone("ben").wait(run)
+    waiting = await second.api_client("ben").wait(run)
     await second.settled()
-    left = await first.phone("ben").give_back(waiting.reference)
+    left = await first.api_client("ben").give_back(waiting.reference)
     assert (left.booking.state, left.refund.units) == (CANCELLED, 20)
-    assert (await first.kept_run(run))["waiting"] == {}
+    assert (await first.run_document(run))["waiting"] == {}
 
 
 async def test_a_seat_given_back_at_one_server_goes_to_who_joined_at_the_other(pair: tuple[World, World]) -> None:
     first, second = pair
     run = await first.run("A1")
-    seated, booked = "ann", await first.phone("ann").book(run)
+    seated, booked = "ann", await first.api_client("ann").book(run)
     for name in people("w", 3):
-        waiting = await second.phone(name).wait(run)
+        waiting = await second.api_client(name).wait(run)
         await second.settled()
-        await first.phone(seated).cancel(booked.reference)
-        seated, booked = name, await second.phone(name).booking(waiting.reference)
+        await first.api_client(seated).cancel(booked.reference)
+        seated, booked = name, await second.api_client(name).booking(waiting.reference)
         assert (booked.state, seats_of(booked)) == (CONFIRMED, ["A-1"])
 
 
 async def test_a_hold_that_was_placed_at_one_server_is_bought_and_released_at_the_other(pair: tuple[World, World]) -> None:
     first, second = pair
     run = await first.run("A2")
-    bought, released = await first.phone("jane").hold(run), await second.phone("ann").hold(run, request_id="click")
-    assert await first.phone("ann").hold(run, request_id="click") == released
-    assert (await refusal(second.phone("joe").book(run))).reason == "SECTION_FULL"
-    assert seats_of(await second.phone("jane").book(run, hold_id=bought.hold_id)) == held_seats(bought)
-    await first.phone("ann").release(released.hold_id)
-    assert await second.phone().seat_map(run) == {"A-1": "SOLD", "A-2": "FREE"}
+    bought, released = await first.api_client("jane").hold(run), await second.api_client("ann").hold(run, request_id="click")
+    assert await first.api_client("ann").hold(run, request_id="click") == released
+    assert (await refusal(second.api_client("joe").book(run))).reason == "SECTION_FULL"
+    assert seats_of(await second.api_client("jane").book(run, hold_id=bought.hold_id)) == held_seats(bought)
+    await first.api_client("ann").release(released.hold_id)
+    assert await second.api_client().seat_map(run) == {"A-1": "SOLD", "A-2": "FREE"}
 
 
 async def test_a_crowd_that_joins_and_cancels_at_both_loses_nobody_and_seats_nobody_twice(pair: tuple[World, World]) -> None:
     run = await pair[0].run("A30")
     holders = people("p", 30)
-    sold = await asyncio.gather(*(phone.book(run) for phone in _either(pair, holders)))
+    sold = await asyncio.gather(*(api_client.book(run) for api_client in _either(pair, holders)))
     waiters = people("w", 50)
-    leaving = [phone.cancel(one.reference) for phone, one in zip(_either(pair[::-1], holders), sold, strict=True)]
-    found = await outcomes([*(phone.wait(run) for phone in _either(pair, waiters)), *leaving[::2]])
+    leaving = [api_client.cancel(one.reference) for api_client, one in zip(_either(pair[::-1], holders), sold, strict=True)]
+    found = await outcomes([*(api_client.wait(run) for api_client in _either(pair, waiters)), *leaving[::2]])
     assert all(isinstance(one, booking_pb2.Booking) for one in found)
     await asyncio.gather(*leaving[1::2])
 
     references = dict(zip(waiters, (one.reference for one in found), strict=False))
     for world in pair:
-        bookings = {name: await world.phone(name).booking(reference) for name, reference in references.items()}
+        bookings = {name: await world.api_client(name).booking(reference) for name, reference in references.items()}
         seats = Counter(seats_of(one)[0] for one in bookings.values() if one.state == CONFIRMED)
         assert seats == Counter({f"A-{number}": 1 for number in range(1, 31)})
         assert sorted(one.waitlist_position for one in bookings.values() if one.state == WAITLISTED) == list(range(1, 21))
@@ -101,13 +101,13 @@ async def test_a_crowd_that_joins_and_cancels_at_both_loses_nobody_and_seats_nob
 
 async def test_a_crowd_that_joins_and_gives_up_at_both_leaves_an_empty_line(pair: tuple[World, World]) -> None:
     run = await pair[0].run("A1")
-    await pair[0].phone("ann").book(run)
+    await pair[0].api_client("ann").book(run)
 
     async def give_up(index: int) -> booking_pb2.CancelBookingResponse:
-        here, there = pair[index % 2].phone(f"w{index}"), pair[(index + 1) % 2].phone(f"w{index}")
+        here, there = pair[index % 2].api_client(f"w{index}"), pair[(index + 1) % 2].api_client(f"w{index}")
         return await there.give_back((await here.wait(run)).reference)
 
     left = await asyncio.gather(*(give_up(index) for index in range(30)))
     assert {(one.booking.state, one.refund.units) for one in left} == {(CANCELLED, 20)}
-    assert (await pair[0].kept_run(run))["waiting"] == {}
-    assert await pair[1].phone().free(run) == {"A": 0}
+    assert (await pair[0].run_document(run))["waiting"] == {}
+    assert await pair[1].api_client().free(run) == {"A": 0}

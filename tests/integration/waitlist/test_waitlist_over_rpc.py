@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from app.pb.seatline.v1 import booking_pb2
 from tests.support.clients import ASHFORD, LONDON, Run, booking_request, people, refusal, seats_of
-from tests.support.world import Clock, World, a_train, let_it_close, on_day, outcomes, usd
+from tests.support.world import Clock, World, a_train, let_waitlist_close, on_day, outcomes, usd
 
 WAIT = booking_pb2.IF_FULL_WAITLIST
 WAITLISTED, CONFIRMED = booking_pb2.BOOKING_STATE_WAITLISTED, booking_pb2.BOOKING_STATE_CONFIRMED
@@ -26,121 +26,121 @@ def refunds_of(booking: booking_pb2.Booking) -> list[int]:
 
 async def test_who_finds_no_seat_waits_and_is_told_the_place_in_the_line(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    first = await world.phone("ben").send(booking_request(run, "ben", if_full=WAIT))
-    second = await world.phone("cem").send(booking_request(run, "cem", if_full=WAIT))
+    await world.api_client("ann").book(run)
+    first = await world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT))
+    second = await world.api_client("cem").send(booking_request(run, "cem", if_full=WAIT))
     assert [(one.state, one.waitlist_position, seats_of(one), one.price) for one in (first, second)] == [
         (WAITLISTED, 1, [""], usd(20)),
         (WAITLISTED, 2, [""], usd(20)),
     ]
-    await world.phone("ben").cancel(first.reference)
-    assert (await world.phone("cem").booking(second.reference)).waitlist_position == 1
+    await world.api_client("ben").cancel(first.reference)
+    assert (await world.api_client("cem").booking(second.reference)).waitlist_position == 1
 
 
 async def test_a_seat_that_comes_free_goes_to_the_first_who_waits_in_the_same_step(world: World) -> None:
     run = await world.run("A1")
-    booked = await world.phone("ann").book(run)
-    waiting = [await world.phone(name).send(booking_request(run, name, if_full=WAIT)) for name in ("ben", "cem")]
-    await world.phone("ann").cancel(booked.reference)
-    promoted = await world.phone("ben").booking(waiting[0].reference)
+    booked = await world.api_client("ann").book(run)
+    waiting = [await world.api_client(name).send(booking_request(run, name, if_full=WAIT)) for name in ("ben", "cem")]
+    await world.api_client("ann").cancel(booked.reference)
+    promoted = await world.api_client("ben").booking(waiting[0].reference)
     assert (promoted.state, seats_of(promoted), promoted.waitlist_position) == (CONFIRMED, ["A-1"], 0)
-    assert (await world.phone("cem").booking(waiting[1].reference)).state == WAITLISTED
-    assert await world.phone().free(run) == {"A": 0}
+    assert (await world.api_client("cem").booking(waiting[1].reference)).state == WAITLISTED
+    assert await world.api_client().free(run) == {"A": 0}
 
 
 async def test_part_of_the_way_that_comes_free_goes_to_who_it_serves_and_not_to_who_came_before(world: World) -> None:
     run = await world.run("A1")
-    booked = await world.phone("ann").book(run, destination=ASHFORD)
-    await world.phone("rest").book(run, origin=ASHFORD)
-    whole = await world.phone("ben").send(booking_request(run, "ben", if_full=WAIT))
-    part = await world.phone("cem").send(booking_request(run, "cem", origin=LONDON, destination=ASHFORD, if_full=WAIT))
-    await world.phone("ann").cancel(booked.reference)
-    assert (await world.phone("cem").booking(part.reference)).state == CONFIRMED
-    assert (await world.phone("ben").booking(whole.reference)).state == WAITLISTED
+    booked = await world.api_client("ann").book(run, destination=ASHFORD)
+    await world.api_client("rest").book(run, origin=ASHFORD)
+    whole = await world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT))
+    part = await world.api_client("cem").send(booking_request(run, "cem", origin=LONDON, destination=ASHFORD, if_full=WAIT))
+    await world.api_client("ann").cancel(booked.reference)
+    assert (await world.api_client("cem").booking(part.reference)).state == CONFIRMED
+    assert (await world.api_client("ben").booking(whole.reference)).state == WAITLISTED
 
 
 async def test_who_waits_is_on_the_train_as_far_as_a_second_booking_goes(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    await world.phone("ben").send(booking_request(run, "ben", if_full=WAIT))
-    refused = await refusal(world.phone("ben").send(booking_request(run, "ben", if_full=WAIT)))
+    await world.api_client("ann").book(run)
+    await world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT))
+    refused = await refusal(world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT)))
     assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "PASSENGER_ALREADY_BOOKED")
 
 
 async def test_a_full_line_says_so(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
+    await world.api_client("ann").book(run)
     for name in people("w", 3):
-        await world.phone("greedy").send(booking_request(run, name, if_full=WAIT))
-    refused = await refusal(world.phone("greedy").send(booking_request(run, "w4", if_full=WAIT)))
+        await world.api_client("greedy").send(booking_request(run, name, if_full=WAIT))
+    refused = await refusal(world.api_client("greedy").send(booking_request(run, "w4", if_full=WAIT)))
     assert refused.says == FULL
 
 
 async def test_a_train_says_how_many_may_wait_and_a_run_how_many_do(world: World) -> None:
     run = await world.run("A1 B1", waitlist_max=2)
     for name, section in (("ann", "A"), ("ben", "B")):
-        await world.phone(name).book(run, section=section)
-    await world.phone("cem").wait(run, section="A")
-    await world.phone("dot").wait(run)
-    refused = await refusal(world.phone("eve").wait(run))
+        await world.api_client(name).book(run, section=section)
+    await world.api_client("cem").wait(run, section="A")
+    await world.api_client("dot").wait(run)
+    refused = await refusal(world.api_client("eve").wait(run))
     assert refused.says == FULL
     assert refused.retry_seconds > 0
-    assert {one.section: one.waiting_count for one in (await world.phone().run_of(run)).sections} == {"A": 2, "B": 1}
+    assert {one.section: one.waiting_count for one in (await world.api_client().run_of(run)).sections} == {"A": 2, "B": 1}
 
 
 async def test_who_books_and_says_nothing_else_waits_where_no_seat_is_free(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
+    await world.api_client("ann").book(run)
     request = booking_request(run, "ben", if_full=booking_pb2.IF_FULL_UNSPECIFIED)
-    waiting = await world.phone("ben").send(request)
+    waiting = await world.api_client("ben").send(request)
     assert waiting.state == WAITLISTED
-    assert await world.phone("ben").send(request) == waiting
+    assert await world.api_client("ben").send(request) == waiting
     request.if_full = 7  # type: ignore[assignment]  # a value of some later contract
-    assert (await refusal(world.phone("ben").send(request))).fields == ("if_full",)
+    assert (await refusal(world.api_client("ben").send(request))).fields == ("if_full",)
 
 
 async def test_who_waits_has_a_receipt_without_a_seat_and_is_in_no_section(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    waiting = await world.phone("ben").wait(run)
-    receipt = await world.phone("ben").receipt(waiting.reference)
+    await world.api_client("ann").book(run)
+    waiting = await world.api_client("ben").wait(run)
+    receipt = await world.api_client("ben").receipt(waiting.reference)
     assert (receipt.state, list(receipt.seats), receipt.price_paid) == (WAITLISTED, [], usd(20))
-    assert await world.phone("ben").receipts() == [waiting.reference]
+    assert await world.api_client("ben").receipts() == [waiting.reference]
     assert await world.desk.section(run, "A") == [("A-1", "ann@example.com")]
-    assert (await refusal(world.phone("ben").move(waiting.reference, seat_number=1))).reason == "BOOKING_WAITLISTED"
+    assert (await refusal(world.api_client("ben").move(waiting.reference, seat_number=1))).reason == "BOOKING_WAITLISTED"
 
 
 async def test_who_leaves_the_line_gets_everything_back_once(world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
-    waiting = await world.phone("ben").wait(run)
-    quote = await world.phone("ben").give_back(waiting.reference, validate_only=True)
-    left = await world.phone("ben").give_back(waiting.reference)
+    await world.api_client("ann").book(run)
+    waiting = await world.api_client("ben").wait(run)
+    quote = await world.api_client("ben").give_back(waiting.reference, validate_only=True)
+    left = await world.api_client("ben").give_back(waiting.reference)
     assert (left.booking.state, left.refund, refunds_of(left.booking)) == (CANCELLED, usd(20), [20])
     assert (quote.booking.state, quote.refund) == (CANCELLED, usd(20))
-    again = await world.phone("ben").give_back(waiting.reference)
+    again = await world.api_client("ben").give_back(waiting.reference)
     assert (again.booking, again.refund.units) == (left.booking, 0)
-    assert (await world.phone("cem").wait(run)).waitlist_position == 1
+    assert (await world.api_client("cem").wait(run)).waitlist_position == 1
 
 
 async def test_a_group_that_got_smaller_may_get_its_seats_in_the_same_step_and_is_told(world: World) -> None:
     run = await world.run("A2")
-    booked = [await world.phone(name).book(run) for name in ("ann", "ben")]
-    group = await world.phone("cem").wait(run, "cem", "dot")
-    await world.phone("ann").cancel(booked[0].reference)
-    assert (await world.phone("cem").booking(group.reference)).waitlist_position == 1
-    fewer = await world.phone("cem").give_back(group.reference, "dot")
+    booked = [await world.api_client(name).book(run) for name in ("ann", "ben")]
+    group = await world.api_client("cem").wait(run, "cem", "dot")
+    await world.api_client("ann").cancel(booked[0].reference)
+    assert (await world.api_client("cem").booking(group.reference)).waitlist_position == 1
+    fewer = await world.api_client("cem").give_back(group.reference, "dot")
     assert (fewer.booking.state, seats_of(fewer.booking), fewer.refund) == (CONFIRMED, ["A-1"], usd(20))
-    assert fewer.booking == await world.phone("cem").booking(group.reference)
+    assert fewer.booking == await world.api_client("cem").booking(group.reference)
 
 
 async def test_who_waited_for_any_section_pays_for_the_dearest_and_gets_the_difference_back(world: World) -> None:
     run = await world.run("A1 B1", fares={"A": usd(50), "B": usd(20)})
-    booked = {section: await world.phone(section).book(run, section=section) for section in "AB"}
-    waiting = await world.phone("ann").wait(run)
+    booked = {section: await world.api_client(section).book(run, section=section) for section in "AB"}
+    waiting = await world.api_client("ann").wait(run)
     assert waiting.price == usd(50)
-    await world.phone("B").cancel(booked["B"].reference)
-    promoted = await world.phone("ann").booking(waiting.reference)
+    await world.api_client("B").cancel(booked["B"].reference)
+    promoted = await world.api_client("ann").booking(waiting.reference)
     assert (seats_of(promoted), promoted.price, refunds_of(promoted)) == (["B-1"], usd(20), [30])
 
 
@@ -149,12 +149,12 @@ async def test_who_waited_for_any_section_pays_for_the_dearest_and_gets_the_diff
 
 async def test_a_run_says_when_its_line_closes_and_nobody_joins_after_that(world: World) -> None:
     run = await world.run("A1", date=on_day(2), waitlist_closes_before=Duration(seconds=20 * 24 * 60 * 60))
-    kept = await world.phone().run_of(run)
+    kept = await world.api_client().run_of(run)
     closes, departs = (one.ToDatetime(UTC) for one in (kept.waitlist_close_time, kept.stops[0].depart_time))
     assert departs - closes == timedelta(days=20)
     assert closes < datetime.now(UTC)
-    await world.phone("ann").book(run)
-    refused = await refusal(world.phone("ben").wait(run))
+    await world.api_client("ann").book(run)
+    refused = await refusal(world.api_client("ben").wait(run))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "WAITLIST_CLOSED")
 
 
@@ -162,7 +162,7 @@ async def test_a_line_closes_four_hours_before_the_train_leaves_unless_the_train
     usual = await world.run("A1", train_id="usual")
     at_once = await world.run("A1", train_id="at-once", waitlist_closes_before=Duration())
     for run, hours in ((usual, 4), (at_once, 0)):
-        kept = await world.phone().run_of(run)
+        kept = await world.api_client().run_of(run)
         before = kept.stops[0].depart_time.ToDatetime(UTC) - kept.waitlist_close_time.ToDatetime(UTC)
         assert before == timedelta(hours=hours)
 
@@ -179,33 +179,35 @@ async def test_when_the_line_closes_who_waits_gets_everything_back_with_whatever
     clock: Clock, world: World
 ) -> None:
     run = await world.run("A2")
-    booked = await world.phone("ann").book(run, "ann", "ben")
-    group = await world.phone("cem").wait(run, "cem", "dot")
-    await world.phone("cem").cancel(group.reference, "dot")
-    await let_it_close(clock, world, run)
-    given_back = await world.phone("ann").give_back(booked.reference)
+    booked = await world.api_client("ann").book(run, "ann", "ben")
+    group = await world.api_client("cem").wait(run, "cem", "dot")
+    await world.api_client("cem").cancel(group.reference, "dot")
+    await let_waitlist_close(clock, world, run)
+    given_back = await world.api_client("ann").give_back(booked.reference)
     assert given_back.refund == usd(20), "half of it, on the day of travel"
-    expired = await world.phone("cem").booking(group.reference)
+    expired = await world.api_client("cem").booking(group.reference)
     assert (expired.state, expired.waitlist_position, refunds_of(expired)) == (EXPIRED, 0, [20, 20])
-    assert await world.phone().free(run) == {"A": 2}
-    assert seats_of(await world.phone("cem").book(run)) == ["A-1"]
-    assert await world.phone("cem").cancel(group.reference) == expired
-    assert (await world.kept_run(run))["waiting"] == {}
+    assert await world.api_client().free(run) == {"A": 2}
+    assert seats_of(await world.api_client("cem").book(run)) == ["A-1"]
+    assert await world.api_client("cem").cancel(group.reference) == expired
+    assert (await world.run_document(run))["waiting"] == {}
 
 
 async def test_a_long_line_is_over_after_a_few_more_steps(clock: Clock, world: World) -> None:
     run = await world.run("A1")
-    await world.phone("ann").book(run)
+    await world.api_client("ann").book(run)
     names = people("w", 210)
-    waiting = await asyncio.gather(*(world.phone(name).wait(run) for name in names))
-    await let_it_close(clock, world, run)
+    waiting = await asyncio.gather(*(world.api_client(name).wait(run) for name in names))
+    await let_waitlist_close(clock, world, run)
 
     async def still_waiting() -> int:
-        await refusal(world.phone("late").wait(run))
-        return len((await world.kept_run(run))["waiting"])
+        await refusal(world.api_client("late").wait(run))
+        return len((await world.run_document(run))["waiting"])
 
     assert [await still_waiting() for _ in range(3)] == [10, 0, 0]
-    found = await asyncio.gather(*(world.phone(name).booking(one.reference) for name, one in zip(names, waiting, strict=True)))
+    found = await asyncio.gather(
+        *(world.api_client(name).booking(one.reference) for name, one in zip(names, waiting, strict=True))
+    )
     assert {(one.state, tuple(refunds_of(one))) for one in found} == {(EXPIRED, (20,))}
 
 
@@ -214,10 +216,10 @@ async def test_a_long_line_is_over_after_a_few_more_steps(clock: Clock, world: W
 
 async def test_of_60_who_wait_and_30_who_cancel_at_once_30_get_a_seat_each(real_world: World) -> None:
     run = await real_world.run("A30")
-    sold = {name: await real_world.phone(name).book(run) for name in people("p", 30)}
+    sold = {name: await real_world.api_client(name).book(run) for name in people("p", 30)}
     waiters = people("w", 60)
-    joining = [real_world.phone(name).wait(run) for name in waiters]
-    leaving = [real_world.phone(name).cancel(one.reference) for name, one in sold.items()]
+    joining = [real_world.api_client(name).wait(run) for name in waiters]
+    leaving = [real_world.api_client(name).cancel(one.reference) for name, one in sold.items()]
     mixed = [call for pair in zip(joining, [*leaving, *[None] * 30], strict=True) for call in pair if call is not None]
     assert len(await outcomes(mixed)) == 90
     await require_thirty_of_sixty(real_world, run, waiters)
@@ -225,18 +227,18 @@ async def test_of_60_who_wait_and_30_who_cancel_at_once_30_get_a_seat_each(real_
 
 async def test_of_60_who_wait_already_the_first_30_get_the_seats_of_30_who_cancel_at_once(real_world: World) -> None:
     run = await real_world.run("A30")
-    sold = {name: await real_world.phone(name).book(run) for name in people("p", 30)}
+    sold = {name: await real_world.api_client(name).book(run) for name in people("p", 30)}
     waiters = people("w", 60)
     for name in waiters:
-        await real_world.phone(name).wait(run)
-    await asyncio.gather(*(real_world.phone(name).cancel(one.reference) for name, one in sold.items()))
+        await real_world.api_client(name).wait(run)
+    await asyncio.gather(*(real_world.api_client(name).cancel(one.reference) for name, one in sold.items()))
     seated = await require_thirty_of_sixty(real_world, run, waiters)
     assert seated == waiters[:30]
 
 
 async def require_thirty_of_sixty(world: World, run: Run, waiters: list[str]) -> list[str]:
     """Thirty of those who came have a seat each, the others wait in one line; gives who has a seat."""
-    found = {name: await world.phone(name).booking((await world.phone(name).receipts())[0]) for name in waiters}
+    found = {name: await world.api_client(name).booking((await world.api_client(name).receipts())[0]) for name in waiters}
     seated = {name: seats_of(one)[0] for name, one in found.items() if one.state == CONFIRMED}
     assert sorted(seated.values()) == sorted(f"A-{number}" for number in range(1, 31))
     places = [one.waitlist_position for one in found.values() if one.state == WAITLISTED]

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from standardwebhooks import Webhook as Verifier
 
 from app.domain.events import Event, EventType, event_id
-from app.domain.webhooks import Delivery, DeliveryState, after_attempt, check_url, deliveries_of, make_webhook
+from app.domain.webhooks import Delivery, DeliveryState, after_attempt, check_url, make_deliveries, make_webhook
 from app.notifications.cloud_events import encode
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import WebhookSender
-from app.store.driver import connect_mock
+from app.store.driver import connect_in_memory
 from app.store.webhooks import WebhookDeliveries, Webhooks, make_webhook_indexes
-from tests.support.webhook_receiver import LOOPBACK, answering, receiving
+from tests.support.webhook_receiver import LOOPBACK, answering, running_receiver
 
 SECRET = make_secret(bytes(range(32)))
 RUN = "es9014:2026-09-01"
@@ -26,7 +26,7 @@ def _now() -> datetime:
 
 
 async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_same_id() -> None:
-    database = connect_mock()["test"]
+    database = connect_in_memory()["test"]
     await make_webhook_indexes(database)
     webhooks, deliveries = Webhooks(database), WebhookDeliveries(database)
     now = _now()
@@ -47,10 +47,10 @@ async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_sa
         assert await deliveries.record(after)
         return after
 
-    async with receiving(answer) as receiver, WebhookSender(allow_private_addresses=True) as sender:
+    async with running_receiver(answer) as receiver, WebhookSender(allow_private_addresses=True) as sender:
         url = check_url(f"http://{LOOPBACK}:{receiver.port}/hook", "webhook.url")
         await webhooks.create(make_webhook("w1", url, ("booking.*",), SECRET, now))
-        await deliveries.insert_missing(deliveries_of(event, await webhooks.list_active()))
+        await deliveries.insert_if_absent(make_deliveries(event, await webhooks.list_active()))
         failed = await deliver(now)
         assert failed.state is DeliveryState.PENDING
         assert failed.next_attempt_time is not None

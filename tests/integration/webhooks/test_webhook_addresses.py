@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from app.domain.webhooks import Outcome, OutcomeKind, make_webhook
+from app.domain.webhooks import OutcomeKind, SendOutcome, make_webhook
 from app.notifications.addresses import SystemResolver
 from app.notifications.http_transport import ADDRESSES_TRIED_MAX
 from app.notifications.secrets import make_secret
@@ -22,7 +22,7 @@ from tests.support.webhook_receiver import (
     Receiver,
     answering,
     certified,
-    receiving,
+    running_receiver,
     saying,
     trusting,
 )
@@ -37,7 +37,7 @@ NOT_PUBLIC = f"{HOST} has an address that is not public"
 @pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver that hangs up after each answer, so that each event needs a connection of its own."""
-    async with receiving(answering(204, connection="close")) as running:
+    async with running_receiver(answering(204, connection="close")) as running:
         yield running
 
 
@@ -46,7 +46,7 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-async def sent(url: str, *, times: int = 1, **chosen: Any) -> list[Outcome]:
+async def sent(url: str, *, times: int = 1, **chosen: Any) -> list[SendOutcome]:
     """What comes of sending to a URL, several times by one sender."""
     webhook = make_webhook("w1", url, (), SECRET, datetime.now(UTC))
     async with WebhookSender(**chosen) as sender:
@@ -70,7 +70,7 @@ async def test_this_machine_is_refused_however_it_is_written(receiver: Receiver,
 async def test_a_name_that_leads_into_a_network_of_our_own_is_refused(receiver: Receiver, address: str) -> None:
     network = AllToLoopback()
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=Names([address]), connect=network)
-    assert outcome == Outcome(OutcomeKind.FAILED, 0, NOT_PUBLIC)
+    assert outcome == SendOutcome(OutcomeKind.FAILED, 0, NOT_PUBLIC)
     assert network.called == []
 
 
@@ -122,7 +122,7 @@ async def test_a_name_with_many_silent_addresses_is_given_up_after_a_few(receive
 
 async def test_a_name_without_an_address_fails(receiver: Receiver) -> None:
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=Names([]))
-    assert outcome == Outcome(OutcomeKind.FAILED, 0, f"the name {HOST} has no address")
+    assert outcome == SendOutcome(OutcomeKind.FAILED, 0, f"the name {HOST} has no address")
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", f"{'x' * 64}.invalid", "a..invalid", "[::::]"])
@@ -142,27 +142,27 @@ async def test_the_system_knows_the_addresses_of_this_machine() -> None:
 
 
 async def test_tls_is_with_the_name_over_a_connection_to_the_checked_address(authority: trustme.CA) -> None:
-    async with receiving(answering(204), certified(authority, HOST)) as receiver:
+    async with running_receiver(answering(204), certified(authority, HOST)) as receiver:
         names, network = Names([PUBLIC]), AllToLoopback()
         url = f"https://{HOST}:{receiver.port}/hook"
         (outcome,) = await sent(url, resolve=names, connect=network, tls=trusting(authority))
-    assert outcome == Outcome(OutcomeKind.DELIVERED, 204)
+    assert outcome == SendOutcome(OutcomeKind.DELIVERED, 204)
     assert network.called == [PUBLIC]
     assert receiver.server_names == [HOST]
     assert receiver.received[0].headers["host"] == f"{HOST}:{receiver.port}"
 
 
 async def test_a_certificate_for_another_name_is_refused_before_anything_is_sent(authority: trustme.CA) -> None:
-    async with receiving(answering(204), certified(authority, "other.example.com", PUBLIC, LOOPBACK)) as receiver:
+    async with running_receiver(answering(204), certified(authority, "other.example.com", PUBLIC, LOOPBACK)) as receiver:
         url = f"https://{HOST}:{receiver.port}/"
         (outcome,) = await sent(url, resolve=Names([PUBLIC]), connect=AllToLoopback(), tls=trusting(authority))
     said = f"the certificate is not accepted: Hostname mismatch, certificate is not valid for '{HOST}'."
-    assert outcome == Outcome(OutcomeKind.FAILED, 0, said)
+    assert outcome == SendOutcome(OutcomeKind.FAILED, 0, said)
     assert receiver.received == []
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA) -> None:
-    async with receiving(answering(204), certified(authority, HOST)) as receiver:
+    async with running_receiver(answering(204), certified(authority, HOST)) as receiver:
         url = f"https://{HOST}:{receiver.port}/"
         (outcome,) = await sent(url, resolve=Names([PUBLIC]), connect=AllToLoopback())
     assert outcome.detail.startswith("the certificate is not accepted: ")
@@ -170,10 +170,10 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(authority: trust
 
 
 async def test_a_receiver_that_never_begins_with_tls_fails_and_its_connection_is_closed() -> None:
-    async with receiving(saying()) as receiver:
+    async with running_receiver(saying()) as receiver:
         url = f"https://{LOOPBACK}:{receiver.port}/"
         (outcome,) = await sent(url, allow_private_addresses=True, timeout_seconds=0.3)
-        assert outcome == Outcome(OutcomeKind.FAILED, 0, "no answer within 0.3 s")
+        assert outcome == SendOutcome(OutcomeKind.FAILED, 0, "no answer within 0.3 s")
 
         async def closed() -> bool:
             return receiver.connections == receiver.closed == 1
@@ -184,7 +184,7 @@ async def test_a_receiver_that_never_begins_with_tls_fails_and_its_connection_is
 async def test_two_names_at_one_address_share_no_connection(authority: trustme.CA) -> None:
     tls = certified(authority, HOST, "other.example.com")
     async with (
-        receiving(answering(204), tls) as receiver,
+        running_receiver(answering(204), tls) as receiver,
         WebhookSender(resolve=Names([PUBLIC]), connect=AllToLoopback(), tls=trusting(authority)) as sender,
     ):
         for host in (HOST, "other.example.com", HOST):

@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import pytest
 
-from app.domain.webhooks import WEBHOOKS_MAX, Outcome, OutcomeKind, after_attempt, deliveries_of, make_webhook
+from app.domain.webhooks import WEBHOOKS_MAX, OutcomeKind, SendOutcome, after_attempt, make_deliveries, make_webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import webhook_pb2
-from app.process.server import present_moment
+from app.process.server import utc_now
 from tests.support.clients import refusal
-from tests.support.webhook_desk import URL, WebhookDesk, an_event, the_desk
-from tests.support.world import World, serving, settings_for
+from tests.support.webhook_desk import URL, WebhookClient, an_event, webhook_client
+from tests.support.world import World, running_server, settings_for
 
 UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
 NOT_PERMITTED = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
@@ -33,24 +33,24 @@ UNKNOWN = "0123456789abcdef"
 async def test_only_operators_have_to_do_with_webhooks_whatever_they_ask(
     world: World, name: str, roles: str, says: tuple[grpc.StatusCode, str]
 ) -> None:
-    made = await the_desk(world).create()
-    phone = WebhookDesk(world.channel, name, roles)
+    made = await webhook_client(world).create()
+    api_client = WebhookClient(world.channel, name, roles)
     for webhook_id in (made.webhook_id, UNKNOWN, "not an id"):
         for call in (
-            phone.create("not a url"),
-            phone.get(webhook_id),
-            phone.list_page(page_size=-1),
-            phone.change(webhook_id, mask=["secret"]),
-            phone.delete(webhook_id),
-            phone.rotate(webhook_id),
-            phone.deliveries_page(webhook_id),
+            api_client.create("not a url"),
+            api_client.get(webhook_id),
+            api_client.list_page(page_size=-1),
+            api_client.change(webhook_id, mask=["secret"]),
+            api_client.delete(webhook_id),
+            api_client.rotate(webhook_id),
+            api_client.deliveries_page(webhook_id),
         ):
             assert (await refusal(call)).says == says
-    assert len((await the_desk(world).list_page()).webhooks) == 1
+    assert len((await webhook_client(world).list_page()).webhooks) == 1
 
 
 async def test_a_webhook_that_is_not_there_is_not_found(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     for call in (
         desk.get(UNKNOWN),
         desk.change(UNKNOWN, mask=["url"], url=URL),
@@ -64,7 +64,7 @@ async def test_a_webhook_that_is_not_there_is_not_found(world: World) -> None:
 
 @pytest.mark.parametrize("webhook_id", ["", "w1", UNKNOWN.upper(), f"{UNKNOWN}0", "../../secret"])
 async def test_what_cannot_be_a_webhooks_id_is_refused(world: World, webhook_id: str) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     for call in (
         desk.get(webhook_id),
         desk.change(webhook_id, mask=["url"], url=URL),
@@ -80,7 +80,7 @@ async def test_what_cannot_be_a_webhooks_id_is_refused(world: World, webhook_id:
 
 
 async def test_a_webhook_is_made_as_it_was_asked_for_and_its_secret_is_told_then_alone(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create(URL, "booking.*", "run.cancelled")
     assert (made.url, list(made.event_types), made.state, made.etag) == (URL, ["booking.*", "run.cancelled"], ACTIVE, "1")
     assert made.secret.startswith("whsec_")
@@ -95,7 +95,7 @@ async def test_a_webhook_is_made_as_it_was_asked_for_and_its_secret_is_told_then
 
 
 async def test_the_same_request_makes_one_webhook_and_tells_its_secret_again(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     first = await desk.create(request_id="r1")
     assert await desk.create(request_id="r1") == first
     changed = await desk.change(first.webhook_id, mask=["url"], url="https://new.example.com/")
@@ -107,20 +107,20 @@ async def test_the_same_request_makes_one_webhook_and_tells_its_secret_again(wor
 
 
 async def test_the_same_request_sent_many_times_at_once_makes_one_webhook(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await asyncio.gather(*(desk.create(request_id="r1") for _ in range(8)))
     assert len({(one.webhook_id, one.secret) for one in made}) == 1
 
 
 async def test_a_request_of_somebody_else_is_another(world: World) -> None:
-    other = WebhookDesk(world.channel, "olga", roles="operator")
-    mine, theirs = await the_desk(world).create(request_id="r1"), await other.create(request_id="r1")
+    other = WebhookClient(world.channel, "olga", roles="operator")
+    mine, theirs = await webhook_client(world).create(request_id="r1"), await other.create(request_id="r1")
     assert mine.webhook_id != theirs.webhook_id
     assert mine.secret != theirs.secret
 
 
 async def test_a_dry_run_makes_no_webhook_and_has_no_secret(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     tried = await desk.create(request_id="r1", validate_only=True)
     assert (tried.url, tried.secret, tried.state) == (URL, "", ACTIVE)
     assert (tried.validate_only, tried.etag, tried.HasField("create_time"), tried.HasField("update_time")) == (
@@ -141,9 +141,9 @@ async def test_a_dry_run_makes_no_webhook_and_has_no_secret(world: World) -> Non
 
 
 async def test_there_are_as_many_webhooks_as_may_be(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     for number in range(WEBHOOKS_MAX - 1):
-        await world.server.store.webhooks.create(make_webhook(f"{number:016x}", URL, (), "whsec_MQ==", present_moment()))
+        await world.server.store.webhooks.create(make_webhook(f"{number:016x}", URL, (), "whsec_MQ==", utc_now()))
     last = await desk.create(request_id="last")
     for validate_only in (False, True):
         refused = await refusal(desk.create(validate_only=validate_only))
@@ -174,19 +174,19 @@ async def test_there_are_as_many_webhooks_as_may_be(world: World) -> None:
 async def test_a_webhook_that_makes_no_sense_is_refused_under_its_field(
     world: World, field: str, wanted: webhook_pb2.Webhook
 ) -> None:
-    refused = await refusal(the_desk(world).create_as(wanted))
+    refused = await refusal(webhook_client(world).create_as(wanted))
     assert (refused.says, refused.fields) == (INVALID, (field,))
 
 
 @pytest.mark.parametrize("request_id", ["with blank", "x" * 65])
 async def test_a_request_id_that_is_none_is_refused(world: World, request_id: str) -> None:
-    refused = await refusal(the_desk(world).create(request_id=request_id))
+    refused = await refusal(webhook_client(world).create(request_id=request_id))
     assert (refused.says, refused.fields) == (INVALID, ("request_id",))
 
 
 async def test_what_only_the_service_says_of_a_webhook_is_not_read(world: World) -> None:
     wanted = webhook_pb2.Webhook(webhook_id=UNKNOWN, url=URL, secret="whsec_bWluZQ==", etag="9", state=ACTIVE)
-    made = await the_desk(world).create_as(wanted)
+    made = await webhook_client(world).create_as(wanted)
     assert (made.webhook_id != UNKNOWN, made.secret != wanted.secret, made.etag) == (True, True, "1")
 
 
@@ -194,7 +194,7 @@ async def test_what_only_the_service_says_of_a_webhook_is_not_read(world: World)
 
 
 async def test_only_what_the_mask_names_changes(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create(URL, "booking.*")
     new = "http://[2606:4700:4700::1111]:8080/"
     changed = await desk.change(made.webhook_id, mask=["url"], url=new, event_types=["nonsense"], state=7)
@@ -207,7 +207,7 @@ async def test_only_what_the_mask_names_changes(world: World) -> None:
 
 
 async def test_without_a_mask_all_that_can_change_is_read(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create(URL, "booking.*")
     refused = await refusal(desk.change(made.webhook_id, url=URL))
     assert (refused.says, refused.fields) == (INVALID, ("webhook.state",)), "who forgets it does not disable the webhook"
@@ -216,7 +216,7 @@ async def test_without_a_mask_all_that_can_change_is_read(world: World) -> None:
 
 
 async def test_a_change_that_changes_nothing_leaves_the_etag(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create(URL, "booking.*")
     same = await desk.change(made.webhook_id, url=URL, event_types=["booking.*"], state=ACTIVE)
     assert (same.etag, same.update_time) == (made.etag, made.update_time)
@@ -236,7 +236,7 @@ async def test_a_change_that_changes_nothing_leaves_the_etag(world: World) -> No
 async def test_a_change_that_makes_no_sense_is_refused_under_its_field(
     world: World, field: str, mask: list[str], values: dict[str, Any]
 ) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create()
     refused = await refusal(desk.change(made.webhook_id, mask=mask, **values))
     assert (refused.says, refused.fields) == (INVALID, (field,))
@@ -244,7 +244,7 @@ async def test_a_change_that_makes_no_sense_is_refused_under_its_field(
 
 
 async def test_whoever_has_not_seen_the_newest_changes_nothing(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create()
     newer = await desk.change(made.webhook_id, mask=["url"], url="https://new.example.com/", etag=made.etag)
     for call in (
@@ -260,7 +260,7 @@ async def test_whoever_has_not_seen_the_newest_changes_nothing(world: World) -> 
 
 
 async def test_changes_at_once_without_an_etag_are_all_made(real_world: World) -> None:
-    desk = the_desk(real_world)
+    desk = webhook_client(real_world)
     made = await desk.create()
     await asyncio.gather(
         desk.change(made.webhook_id, mask=["url"], url="https://new.example.com/"),
@@ -274,7 +274,7 @@ async def test_changes_at_once_without_an_etag_are_all_made(real_world: World) -
 
 
 async def test_changes_at_once_with_the_same_etag_are_made_once(real_world: World) -> None:
-    desk = the_desk(real_world)
+    desk = webhook_client(real_world)
     made = await desk.create()
     calls = [desk.rotate(made.webhook_id, etag=made.etag) for _ in range(8)]
     found = await asyncio.gather(*calls, return_exceptions=True)
@@ -283,7 +283,7 @@ async def test_changes_at_once_with_the_same_etag_are_made_once(real_world: Worl
 
 
 async def test_a_new_secret_is_told_and_the_old_one_lasts_for_a_day(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = await desk.create()
     rotated = await desk.rotate(made.webhook_id, etag=made.etag)
     assert rotated.secret.startswith("whsec_")
@@ -300,7 +300,7 @@ async def test_a_new_secret_is_told_and_the_old_one_lasts_for_a_day(world: World
 
 
 async def test_webhooks_come_page_by_page(world: World) -> None:
-    desk = the_desk(world)
+    desk = webhook_client(world)
     made = sorted([(await desk.create()).webhook_id for _ in range(5)])
     pages, token = [], ""
     for _ in range(3):
@@ -313,17 +313,17 @@ async def test_webhooks_come_page_by_page(world: World) -> None:
 
 async def _with_deliveries(world: World, count: int) -> str:
     """A webhook with that many deliveries of events, each a second older than the one before."""
-    made = await the_desk(world).create()
+    made = await webhook_client(world).create()
     webhook = await world.server.store.webhooks.get(made.webhook_id)
     assert webhook is not None
-    moment = present_moment() + timedelta(seconds=count)
+    moment = utc_now() + timedelta(seconds=count)
     events = [an_event(number, time=moment - timedelta(seconds=number)) for number in range(count)]
-    await world.server.store.deliveries.insert_missing([one for event in events for one in deliveries_of(event, [webhook])])
+    await world.server.store.deliveries.insert_if_absent([one for event in events for one in make_deliveries(event, [webhook])])
     return made.webhook_id
 
 
 async def test_deliveries_come_page_by_page_the_newest_events_first(world: World) -> None:
-    desk, webhook_id = the_desk(world), await _with_deliveries(world, 5)
+    desk, webhook_id = webhook_client(world), await _with_deliveries(world, 5)
     await _with_deliveries(world, 3)
     first = await desk.deliveries_page(webhook_id, page_size=3)
     second = await desk.deliveries_page(webhook_id, page_size=3, page_token=first.next_page_token)
@@ -333,17 +333,17 @@ async def test_deliveries_come_page_by_page_the_newest_events_first(world: World
 
 
 async def test_a_delivery_tells_of_all_its_attempts(world: World) -> None:
-    desk, webhook_id = the_desk(world), await _with_deliveries(world, 1)
+    desk, webhook_id = webhook_client(world), await _with_deliveries(world, 1)
     (waiting,) = await desk.deliveries(webhook_id)
     assert waiting.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
     assert (waiting.event_type, waiting.webhook_id) == ("booking.confirmed", webhook_id)
     assert waiting.next_attempt_time == waiting.event_time
-    store, now = world.server.store.deliveries, present_moment()
+    store, now = world.server.store.deliveries, utc_now()
     delivery = await store.get(waiting.delivery_id)
     assert delivery is not None
-    failed = after_attempt(delivery, Outcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0)
+    failed = after_attempt(delivery, SendOutcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0)
     await store.record(failed)
-    await store.record(after_attempt(failed, Outcome(OutcomeKind.GONE, 410), now, 0.0))
+    await store.record(after_attempt(failed, SendOutcome(OutcomeKind.GONE, 410), now, 0.0))
     (ended,) = await desk.deliveries(webhook_id)
     assert ended.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_FAILED
     assert not ended.HasField("next_attempt_time")
@@ -355,7 +355,7 @@ async def test_a_delivery_tells_of_all_its_attempts(world: World) -> None:
 
 
 async def test_a_page_token_of_another_list_is_refused(world: World) -> None:
-    desk, mine = the_desk(world), await _with_deliveries(world, 3)
+    desk, mine = webhook_client(world), await _with_deliveries(world, 3)
     other = await _with_deliveries(world, 3)
     token = (await desk.deliveries_page(mine, page_size=1)).next_page_token
     for call in (
@@ -371,8 +371,8 @@ async def test_a_page_token_of_another_list_is_refused(world: World) -> None:
 
 
 async def test_looking_at_webhooks_and_changing_them_reads_no_whole_collection(mongod: EmbeddedMongod) -> None:
-    async with serving(settings_for(mongod.uri)) as world:
-        desk, database = the_desk(world), world.database
+    async with running_server(settings_for(mongod.uri)) as world:
+        desk, database = webhook_client(world), world.database
         webhook_id = await _with_deliveries(world, 3)
         await database.command("profile", 2)
         await desk.get(webhook_id)

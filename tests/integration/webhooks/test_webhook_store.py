@@ -18,17 +18,17 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import (
     WEBHOOKS_MAX,
     Delivery,
-    Outcome,
     OutcomeKind,
+    SendOutcome,
     Webhook,
     after_attempt,
-    changed,
-    deliveries_of,
+    make_deliveries,
     make_webhook,
-    rotated,
+    with_changes,
+    with_new_secret,
 )
 from app.embedded.mongod import EmbeddedMongod
-from app.store.driver import Database, connect, connect_mock
+from app.store.driver import Database, connect, connect_in_memory
 from app.store.webhooks import (
     DELIVERIES_INDEX,
     DUE_INDEX,
@@ -45,8 +45,8 @@ from app.store.webhooks import (
 # The present, since databases drop what is too old; in milliseconds, as they keep time.
 NOW = datetime.now(UTC).replace(microsecond=250_000)
 RUN = "es9014:2026-09-01"
-DELIVERED = Outcome(OutcomeKind.DELIVERED, 204, "thanks")
-FAILED = Outcome(OutcomeKind.FAILED, 503, "out of order")
+DELIVERED = SendOutcome(OutcomeKind.DELIVERED, 204, "thanks")
+FAILED = SendOutcome(OutcomeKind.FAILED, 503, "out of order")
 
 
 @asynccontextmanager
@@ -74,7 +74,7 @@ async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
         async with a_database_of(request.getfixturevalue("mongod")) as database:
             yield database
     else:
-        database = connect_mock()["test"]
+        database = connect_in_memory()["test"]
         await make_webhook_indexes(database)
         yield database
 
@@ -100,7 +100,7 @@ def later(**time: float) -> datetime:
 def made(index: int, webhook_id: str = "w1", moment: datetime = NOW) -> Delivery:
     """The delivery to that webhook of the event at `index` of a commit."""
     event = Event(event_id(RUN, 3, index), EventType.BOOKING_CONFIRMED, RUN, index, moment, "7QK2MZ", {})
-    (delivery,) = deliveries_of(event, [replace(a_webhook(webhook_id), create_time=min(moment, NOW))])
+    (delivery,) = make_deliveries(event, [replace(a_webhook(webhook_id), create_time=min(moment, NOW))])
     return delivery
 
 
@@ -112,7 +112,7 @@ def ids(found: list[Delivery]) -> list[str]:
 
 
 async def test_a_webhook_is_found_as_it_was_kept(webhooks: Webhooks) -> None:
-    webhook = rotated(a_webhook("w1", "booking.*", "hold.placed"), "whsec_Mg==", NOW)
+    webhook = with_new_secret(a_webhook("w1", "booking.*", "hold.placed"), "whsec_Mg==", NOW)
     assert await webhooks.create(webhook) == webhook
     assert await webhooks.get("w1") == webhook
     assert await webhooks.get("w2") is None
@@ -162,7 +162,7 @@ async def test_webhooks_are_listed_by_id_page_by_page(webhooks: Webhooks) -> Non
 async def test_a_webhook_that_is_not_active_is_told_of_nothing(webhooks: Webhooks) -> None:
     for name in ("a", "b"):
         await webhooks.create(a_webhook(name))
-    assert await webhooks.update(changed(a_webhook("a"), NOW, is_active=False))
+    assert await webhooks.update(with_changes(a_webhook("a"), NOW, is_active=False))
     assert [one.webhook_id for one in await webhooks.list_active()] == ["b"]
     assert [one.webhook_id for one in await webhooks.list_page("", 10)] == ["a", "b"]
 
@@ -170,7 +170,10 @@ async def test_a_webhook_that_is_not_active_is_told_of_nothing(webhooks: Webhook
 async def test_a_change_is_kept_unless_another_came_first(webhooks: Webhooks) -> None:
     webhook = a_webhook()
     await webhooks.create(webhook)
-    mine, other = changed(webhook, later(hours=1), event_types=("hold.*",)), rotated(webhook, "whsec_Mg==", later(hours=2))
+    mine, other = (
+        with_changes(webhook, later(hours=1), event_types=("hold.*",)),
+        with_new_secret(webhook, "whsec_Mg==", later(hours=2)),
+    )
     assert await webhooks.update(mine)
     assert not await webhooks.update(other)
     assert await webhooks.get("w1") == mine
@@ -180,7 +183,7 @@ async def test_a_change_is_kept_unless_another_came_first(webhooks: Webhooks) ->
 async def test_a_changed_webhook_keeps_its_place(webhooks: Webhooks) -> None:
     for number in range(WEBHOOKS_MAX):
         await webhooks.create(a_webhook(f"w{number}"))
-    assert await webhooks.update(changed(a_webhook("w3"), NOW, is_active=False))
+    assert await webhooks.update(with_changes(a_webhook("w3"), NOW, is_active=False))
     assert await webhooks.create(a_webhook("more")) is None
 
 
@@ -190,7 +193,7 @@ async def test_a_webhook_is_forgotten_once_and_in_the_version_that_was_meant(web
     assert not await webhooks.delete("w1", version=2)
     assert await webhooks.delete("w1", version=1)
     assert not await webhooks.delete("w1")
-    assert not await webhooks.update(changed(webhook, NOW, is_active=False))
+    assert not await webhooks.update(with_changes(webhook, NOW, is_active=False))
     assert await webhooks.get("w1") is None
 
 
@@ -198,24 +201,24 @@ async def test_a_webhook_is_forgotten_once_and_in_the_version_that_was_meant(web
 
 
 async def test_a_delivery_is_kept_once_however_often_its_event_is_told(deliveries: WebhookDeliveries) -> None:
-    assert await deliveries.insert_missing([made(0), made(1)]) == 2
-    assert await deliveries.insert_missing([made(0), made(1), made(2)]) == 1
-    assert await deliveries.insert_missing([]) == 0
+    assert await deliveries.insert_if_absent([made(0), made(1)]) == 2
+    assert await deliveries.insert_if_absent([made(0), made(1), made(2)]) == 1
+    assert await deliveries.insert_if_absent([]) == 0
     assert await deliveries.get(made(1).delivery_id) == made(1)
     assert await deliveries.get("other") is None
 
 
 async def test_an_event_told_again_does_not_undo_its_delivery(deliveries: WebhookDeliveries) -> None:
-    await deliveries.insert_missing([made(0)])
+    await deliveries.insert_if_absent([made(0)])
     delivered = after_attempt(made(0), DELIVERED, NOW, 0.0)
     assert await deliveries.record(delivered)
-    assert await deliveries.insert_missing([made(0)]) == 0
+    assert await deliveries.insert_if_absent([made(0)]) == 0
     assert await deliveries.get(delivered.delivery_id) == delivered
 
 
 async def test_deliveries_are_listed_newest_first_page_by_page(deliveries: WebhookDeliveries) -> None:
     kept = [made(index, moment=later(seconds=index // 2)) for index in range(7)]
-    await deliveries.insert_missing([*kept, made(0, "w2")])
+    await deliveries.insert_if_absent([*kept, made(0, "w2")])
     newest_first = ids(kept)[::-1]
     found: list[Delivery] = []
     pages = 0
@@ -229,7 +232,7 @@ async def test_deliveries_are_listed_newest_first_page_by_page(deliveries: Webho
 async def test_what_is_due_is_found_longest_waiting_first(deliveries: WebhookDeliveries) -> None:
     kept = [made(index, moment=later(seconds=-index)) for index in range(4)]
     coming = made(9, moment=later(seconds=1))
-    await deliveries.insert_missing([*kept, coming, made(0, "w2")])
+    await deliveries.insert_if_absent([*kept, coming, made(0, "w2")])
     assert ids(await deliveries.due("w1", NOW, 10)) == ids(kept)[::-1]
     assert ids(await deliveries.due("w1", NOW, 2)) == ids(kept)[:1:-1]
     assert ids(await deliveries.due("w1", later(seconds=1), 10)) == [*ids(kept)[::-1], coming.delivery_id]
@@ -238,7 +241,7 @@ async def test_what_is_due_is_found_longest_waiting_first(deliveries: WebhookDel
 
 async def test_it_is_known_when_the_next_delivery_is_due(deliveries: WebhookDeliveries) -> None:
     assert await deliveries.next_due_time("w1") is None
-    await deliveries.insert_missing([made(0, moment=later(seconds=9)), made(1, moment=later(seconds=7)), made(2, "w2")])
+    await deliveries.insert_if_absent([made(0, moment=later(seconds=9)), made(1, moment=later(seconds=7)), made(2, "w2")])
     assert await deliveries.next_due_time("w1") == later(seconds=7)
     taken = await deliveries.claim(made(1, moment=later(seconds=7)), later(seconds=60))
     assert taken is not None
@@ -249,7 +252,7 @@ async def test_it_is_known_when_the_next_delivery_is_due(deliveries: WebhookDeli
 
 
 async def test_a_delivery_is_due_again_after_its_pause_and_never_after_its_end(deliveries: WebhookDeliveries) -> None:
-    await deliveries.insert_missing([made(0)])
+    await deliveries.insert_if_absent([made(0)])
     failed = after_attempt(made(0), FAILED, NOW, 0.1)
     assert failed.next_attempt_time is not None
     assert await deliveries.record(failed)
@@ -262,7 +265,7 @@ async def test_a_delivery_is_due_again_after_its_pause_and_never_after_its_end(d
 
 
 async def test_a_delivery_is_taken_by_one_server_until_it_would_have_died(deliveries: WebhookDeliveries) -> None:
-    await deliveries.insert_missing([made(0)])
+    await deliveries.insert_if_absent([made(0)])
     until = later(seconds=30)
     taken = await deliveries.claim(made(0), until)
     assert taken == replace(made(0), next_attempt_time=until)
@@ -273,14 +276,14 @@ async def test_a_delivery_is_taken_by_one_server_until_it_would_have_died(delive
 
 async def test_servers_that_reach_for_a_delivery_at_once_do_not_both_get_it(real_database: Database) -> None:
     servers = [WebhookDeliveries(real_database) for _ in range(8)]
-    await servers[0].insert_missing([made(0)])
+    await servers[0].insert_if_absent([made(0)])
     found = await asyncio.gather(*(one.claim(made(0), later(seconds=30)) for one in servers))
     assert sum(one is not None for one in found) == 1
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, FAILED], ids=["delivered", "failed"])
-async def test_an_attempt_is_kept_unless_another_came_first(deliveries: WebhookDeliveries, outcome: Outcome) -> None:
-    await deliveries.insert_missing([made(0)])
+async def test_an_attempt_is_kept_unless_another_came_first(deliveries: WebhookDeliveries, outcome: SendOutcome) -> None:
+    await deliveries.insert_if_absent([made(0)])
     mine, other = after_attempt(made(0), outcome, NOW, 0.0), after_attempt(made(0), FAILED, later(seconds=1), 0.0)
     assert await deliveries.record(mine)
     assert not await deliveries.record(other)
@@ -322,7 +325,7 @@ def _stages(plan: Any) -> Iterator[dict[str, Any]]:
 async def test_deliveries_are_read_by_index_in_their_order(
     real_database: Database, query: dict[str, Any], order: dict[str, int], index: str
 ) -> None:
-    await WebhookDeliveries(real_database).insert_missing([made(number) for number in range(50)])
+    await WebhookDeliveries(real_database).insert_if_absent([made(number) for number in range(50)])
     command = {"find": "webhook_deliveries", "filter": query, "sort": order, "limit": 10}
     stages = list(_stages(await real_database.command("explain", command, verbosity="queryPlanner")))
     names = {stage["stage"] for stage in stages}
@@ -332,7 +335,7 @@ async def test_deliveries_are_read_by_index_in_their_order(
 
 async def test_what_is_final_takes_no_room_among_what_is_due(real_database: Database) -> None:
     deliveries = WebhookDeliveries(real_database)
-    await deliveries.insert_missing([made(number) for number in range(3)])
+    await deliveries.insert_if_absent([made(number) for number in range(3)])
     await deliveries.record(after_attempt(made(0), DELIVERED, NOW, 0.0))
     validated = await real_database.command("validate", "webhook_deliveries")
     assert validated["keysPerIndex"][DUE_INDEX] == 2
@@ -350,9 +353,9 @@ async def test_indexes_may_be_made_again_and_forget_deliveries_after_a_month(rea
         make_webhook_indexes,
         lambda database: Webhooks(database).create(a_webhook()),
         lambda database: Webhooks(database).list_active(),
-        lambda database: Webhooks(database).update(changed(a_webhook(), NOW, is_active=False)),
+        lambda database: Webhooks(database).update(with_changes(a_webhook(), NOW, is_active=False)),
         lambda database: Webhooks(database).delete("w1"),
-        lambda database: WebhookDeliveries(database).insert_missing([made(0)]),
+        lambda database: WebhookDeliveries(database).insert_if_absent([made(0)]),
         lambda database: WebhookDeliveries(database).list_page("w1", None, 10),
         lambda database: WebhookDeliveries(database).due("w1", NOW, 10),
         lambda database: WebhookDeliveries(database).next_due_time("w1"),

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook as Verifier
 
-from app.domain.webhooks import Outcome, OutcomeKind, Webhook, make_webhook
+from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook, make_webhook
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import DETAIL_LENGTH_MAX, WebhookSender
 from tests.support.webhook_receiver import (
@@ -23,7 +23,7 @@ from tests.support.webhook_receiver import (
     Receiver,
     answering,
     never_ending,
-    receiving,
+    running_receiver,
     saying,
 )
 from tests.support.world import eventually
@@ -44,20 +44,20 @@ def a_sender(**chosen: Any) -> WebhookSender:
     return WebhookSender(**{"allow_private_addresses": True, "timeout_seconds": MODERATE_SECONDS, **chosen})
 
 
-async def sent(sender: WebhookSender, receiver: Receiver) -> Outcome:
+async def sent(sender: WebhookSender, receiver: Receiver) -> SendOutcome:
     return await sender.send(a_webhook(receiver), EVENT_ID, BODY, datetime.now(UTC))
 
 
-async def sent_to(answer: Answer, **chosen: Any) -> Outcome:
+async def sent_to(answer: Answer, **chosen: Any) -> SendOutcome:
     """What comes of sending once to a receiver that answers like this."""
-    async with receiving(answer) as receiver, a_sender(**chosen) as sender:
+    async with running_receiver(answer) as receiver, a_sender(**chosen) as sender:
         return await sent(sender, receiver)
 
 
 @pytest_asyncio.fixture
 async def pleased() -> AsyncIterator[Receiver]:
     """A receiver that is happy with everything."""
-    async with receiving(answering(200, b"thanks")) as receiver:
+    async with running_receiver(answering(200, b"thanks")) as receiver:
         yield receiver
 
 
@@ -67,7 +67,7 @@ async def pleased() -> AsyncIterator[Receiver]:
 async def test_a_receiver_gets_the_event_as_it_is_with_a_signature_that_it_can_verify(pleased: Receiver) -> None:
     async with a_sender() as sender:
         outcome = await sent(sender, pleased)
-    assert outcome == Outcome(OutcomeKind.DELIVERED, 200, "thanks")
+    assert outcome == SendOutcome(OutcomeKind.DELIVERED, 200, "thanks")
     (request,) = pleased.received
     assert request.line == "POST /hook?token=quiet HTTP/1.1"
     assert request.body == BODY
@@ -86,20 +86,20 @@ async def test_several_events_to_one_receiver_share_a_connection(pleased: Receiv
 
 
 async def test_a_receiver_that_hangs_up_after_each_answer_gets_the_next_event_all_the_same() -> None:
-    async with receiving(answering(204, connection="close")) as receiver, a_sender() as sender:
+    async with running_receiver(answering(204, connection="close")) as receiver, a_sender() as sender:
         assert [(await sent(sender, receiver)).status for _ in range(3)] == [204] * 3
         assert receiver.connections == 3
 
 
 async def test_cookies_of_a_receiver_are_not_kept() -> None:
-    async with receiving(answering(200, set_cookie="a=b; Path=/")) as receiver, a_sender() as sender:
+    async with running_receiver(answering(200, set_cookie="a=b; Path=/")) as receiver, a_sender() as sender:
         await sent(sender, receiver)
         await sent(sender, receiver)
         assert ["cookie" in request.headers for request in receiver.received] == [False, False]
 
 
 async def test_proxies_of_the_environment_are_not_asked(pleased: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with receiving(answering(200)) as proxy:
+    async with running_receiver(answering(200)) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{LOOPBACK}:{proxy.port}")
         async with a_sender() as sender:
@@ -119,13 +119,13 @@ async def test_addresses_of_receivers_are_not_logged(pleased: Receiver, caplog: 
 
 async def test_a_receiver_that_is_gone_says_so() -> None:
     outcome = await sent_to(answering(410, b"no longer here"))
-    assert outcome == Outcome(OutcomeKind.GONE, 410, "no longer here")
+    assert outcome == SendOutcome(OutcomeKind.GONE, 410, "no longer here")
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
 async def test_a_receiver_that_fails_may_be_tried_again(status: int) -> None:
     outcome = await sent_to(answering(status, b"out of\norder"))
-    assert outcome == Outcome(OutcomeKind.FAILED, status, "out of order")
+    assert outcome == SendOutcome(OutcomeKind.FAILED, status, "out of order")
 
 
 async def test_a_receiver_that_asks_for_a_pause_is_heard() -> None:
@@ -135,7 +135,7 @@ async def test_a_receiver_that_asks_for_a_pause_is_heard() -> None:
 async def test_a_redirect_is_not_followed(pleased: Receiver) -> None:
     location = f"http://{LOOPBACK}:{pleased.port}/elsewhere"
     outcome = await sent_to(answering(307, location=location))
-    assert outcome == Outcome(OutcomeKind.FAILED, 307, f"redirects are not followed; to {location}")
+    assert outcome == SendOutcome(OutcomeKind.FAILED, 307, f"redirects are not followed; to {location}")
     assert pleased.connections == 0
 
 
@@ -176,14 +176,14 @@ async def test_a_receiver_that_says_yes_and_then_drips_has_said_yes() -> None:
 
 
 async def test_receivers_that_do_not_answer_hold_no_place_for_ever(pleased: Receiver) -> None:
-    async with receiving(never_ending(b"")) as silent, a_sender(sends_max=2, timeout_seconds=SHORT_SECONDS) as sender:
+    async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=2, timeout_seconds=SHORT_SECONDS) as sender:
         failed = await asyncio.gather(*(sent(sender, silent) for _ in range(6)))
         assert {outcome.kind for outcome in failed} == {OutcomeKind.FAILED}
         assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
 
 
 async def test_waiting_for_a_slow_receiver_to_be_done_takes_none_of_the_time_of_the_next(pleased: Receiver) -> None:
-    async with receiving(never_ending(b"")) as silent, a_sender(sends_max=1, timeout_seconds=SHORT_SECONDS) as sender:
+    async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=1, timeout_seconds=SHORT_SECONDS) as sender:
         slow, *others = await asyncio.gather(*(sent(sender, receiver) for receiver in (silent, pleased, pleased)))
     assert slow.kind is OutcomeKind.FAILED
     assert [outcome.kind for outcome in others] == [OutcomeKind.DELIVERED] * 2
@@ -201,7 +201,7 @@ async def test_no_more_is_sent_at_a_time_than_is_allowed() -> None:
         waiting[0] -= 1
         await answering(204)(writer)
 
-    async with receiving(answer) as receiver, a_sender(sends_max=3) as sender:
+    async with running_receiver(answer) as receiver, a_sender(sends_max=3) as sender:
         found = await asyncio.gather(*(sent(sender, receiver) for _ in range(12)))
         assert {outcome.status for outcome in found} == {204}
         assert waiting[1] == 3
@@ -209,7 +209,7 @@ async def test_no_more_is_sent_at_a_time_than_is_allowed() -> None:
 
 
 async def test_a_send_that_is_called_off_leaves_its_place_to_others(pleased: Receiver) -> None:
-    async with receiving(never_ending(b"")) as silent, a_sender(sends_max=1) as sender:
+    async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=1) as sender:
         task = asyncio.create_task(sent(sender, silent))
 
         async def arrived() -> bool:
@@ -223,7 +223,7 @@ async def test_a_send_that_is_called_off_leaves_its_place_to_others(pleased: Rec
 
 
 async def test_a_send_under_way_when_the_sender_closes_fails() -> None:
-    async with receiving(never_ending(b"")) as silent, a_sender() as sender:
+    async with running_receiver(never_ending(b"")) as silent, a_sender() as sender:
         task = asyncio.create_task(sent(sender, silent))
 
         async def arrived() -> bool:
@@ -239,11 +239,11 @@ async def test_a_send_under_way_when_the_sender_closes_fails() -> None:
 
 
 async def test_a_receiver_that_is_not_there_fails(pleased: Receiver) -> None:
-    async with receiving(answering(200)) as gone:
+    async with running_receiver(answering(200)) as gone:
         pass
     async with a_sender() as sender:
         outcome = await sent(sender, gone)
-    assert outcome == Outcome(OutcomeKind.FAILED, 0, "Connection refused")
+    assert outcome == SendOutcome(OutcomeKind.FAILED, 0, "Connection refused")
 
 
 @pytest.mark.parametrize(
@@ -269,4 +269,4 @@ async def test_an_answer_that_breaks_off_counts_by_its_status() -> None:
         await writer.drain()
         writer.close()
 
-    assert await sent_to(answer) == Outcome(OutcomeKind.FAILED, 500, "half of")
+    assert await sent_to(answer) == SendOutcome(OutcomeKind.FAILED, 500, "half of")

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.audit.money import Resting, check_booking, check_entry, check_payment, check_unknown_entry
+from app.domain.audit.money import PaidBooking, check_booking_balance, check_entry, check_orphan_entry, check_payment
 from app.domain.audit.seats import Check, Finding
 from app.domain.booking import Booking, BookingState, RefundDue
 from app.domain.ledger import EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
-from app.domain.payments import Attempt, AttemptKind, AttemptOutcome, Payment, PaymentState, Refund, RefundState
+from app.domain.payments import AttemptKind, AttemptOutcome, Payment, PaymentState, ProviderAttempt, Refund, RefundState
 from tests.support.builders import NOW, a_run, book
 
 PATIENCE = timedelta(minutes=2)
@@ -69,7 +69,7 @@ CANCELLED = BookingState.CANCELLED
     ],
 )
 def test_a_booking_is_in_order_when_its_payment_has_come_to_what_it_says(booking: Booking, payment: Payment | None) -> None:
-    assert check_booking(booking, payment, LATE, PATIENCE) == []
+    assert check_booking_balance(booking, payment, LATE, PATIENCE) == []
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_booking_is_in_order_when_its_payment_has_come_to_what_it_says(booking
 def test_what_may_be_under_way_is_wrong_only_after_some_patience(
     booking: Booking, payment: Payment | None, check: Check, text: str
 ) -> None:
-    assert check_booking(booking, payment, SOON, PATIENCE) == []
-    found = check_booking(booking, payment, LATE, PATIENCE)
+    assert check_booking_balance(booking, payment, SOON, PATIENCE) == []
+    found = check_booking_balance(booking, payment, LATE, PATIENCE)
     assert checks_of(found) == [check]
     assert text in texts_of(found)
 
@@ -104,7 +104,7 @@ def test_what_may_be_under_way_is_wrong_only_after_some_patience(
     ],
 )
 def test_what_no_step_under_way_explains_is_wrong_at_once(booking: Booking, payment: Payment, text: str) -> None:
-    found = check_booking(booking, payment, SOON, PATIENCE)
+    found = check_booking_balance(booking, payment, SOON, PATIENCE)
     assert set(checks_of(found)) == {Check.BALANCE}
     assert text in texts_of(found)
 
@@ -112,14 +112,14 @@ def test_what_no_step_under_way_explains_is_wrong_at_once(booking: Booking, paym
 def test_two_refunds_under_one_name_are_wrong() -> None:
     booking, payment = a_booking(back=500), a_payment(refund=RefundState.DONE)
     twice = replace(payment, refunds=payment.refunds * 2)
-    assert "has two refunds under one name" in texts_of(check_booking(booking, twice, SOON, PATIENCE))
+    assert "has two refunds under one name" in texts_of(check_booking_balance(booking, twice, SOON, PATIENCE))
 
 
 # -- a payment and the bookings of its request
 
 OPEN_MAX = timedelta(minutes=6)
-RESTS, OTHER = Resting("BOOKED", "request", "pay_1"), Resting("BOOKED", "request", "pay_0")
-STRANGER = Resting("STRANG", "another request", "pay_9")
+RESTS, OTHER = PaidBooking("BOOKED", "request", "pay_1"), PaidBooking("BOOKED", "request", "pay_0")
+STRANGER = PaidBooking("STRANG", "another request", "pay_9")
 
 
 def test_a_payment_that_a_booking_rests_on_is_in_order_in_every_state() -> None:
@@ -141,7 +141,7 @@ def test_money_that_was_taken_a_second_time_for_one_request_is_wrong_at_once() -
 @pytest.mark.parametrize("state", [AUTHORIZING, AUTHORIZED])
 def test_money_that_stays_set_aside_without_a_booking_is_wrong_once_it_should_have_been_let_go(state: PaymentState) -> None:
     assert check_payment(a_payment(state), "request", [OTHER], NOW + OPEN_MAX, OPEN_MAX) == []
-    assert checks_of(check_payment(a_payment(state), "request", [OTHER], LATE, OPEN_MAX)) == [Check.LET_GO]
+    assert checks_of(check_payment(a_payment(state), "request", [OTHER], LATE, OPEN_MAX)) == [Check.UNUSED_VOIDED]
 
 
 @pytest.mark.parametrize("state", [VOIDED, DECLINED])
@@ -207,15 +207,15 @@ def test_what_the_ledger_says_and_a_payment_does_not_is_wrong_after_some_patienc
 def test_an_entry_that_no_payment_knows_is_wrong_after_some_patience_if_it_holds_or_took_money() -> None:
     for state in EntryState:
         wrong = [Check.LEDGER] if state in (EntryState.AUTHORIZED, EntryState.CAPTURED) else []
-        assert checks_of(check_unknown_entry(an_entry(state), LATE - PATIENCE)) == wrong
-        assert check_unknown_entry(an_entry(state), SOON - PATIENCE) == []
+        assert checks_of(check_orphan_entry(an_entry(state), LATE - PATIENCE)) == wrong
+        assert check_orphan_entry(an_entry(state), SOON - PATIENCE) == []
 
 
 def test_a_refund_that_the_provider_refused_is_owed_and_warned_of() -> None:
     payment = a_payment(refund=RefundState.PENDING)
     for outcome, warnings in ((AttemptOutcome.REJECTED, 1), (AttemptOutcome.DECLINED, 1), (AttemptOutcome.FAILED, 0)):
-        attempt = Attempt(AttemptKind.REFUND, "BOOKED-1", BACK, outcome, "never done", NOW)
+        attempt = ProviderAttempt(AttemptKind.REFUND, "BOOKED-1", BACK, outcome, "never done", NOW)
         asked = replace(payment, refunds=(replace(payment.refunds[0], attempts=(attempt,)),))
-        findings = check_booking(a_booking(back=500), asked, LATE, PATIENCE)
+        findings = check_booking_balance(a_booking(back=500), asked, LATE, PATIENCE)
         assert [(one.check, one.is_warning) for one in findings] == [(Check.BALANCE, True)] * warnings
         assert all("owes USD 5.00 as BOOKED-1" in one.text and "never done" in one.text for one in findings)

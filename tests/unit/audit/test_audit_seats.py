@@ -12,8 +12,8 @@ from app.domain.audit.seats import Check, check_outbox, check_references, check_
 from app.domain.booking import Booking, BookingState, HoldSeats, IfFull
 from app.domain.events import Event, EventType
 from app.domain.rules.hold_seats import hold_seats
-from app.domain.rules.waitlist import closes_at
-from app.domain.run.train_run import TrainRun, Waiting
+from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.run.train_run import TrainRun, WaitlistEntry
 from tests.support.builders import (
     ASHFORD,
     LONDON,
@@ -68,7 +68,7 @@ def of(run: TrainRun, who: str) -> Booking:
     return next(one for one in run.bookings.values() if one.passengers[0].person.first_name == who.capitalize())
 
 
-def put(run: TrainRun, booking: Booking) -> None:
+def put_booking(run: TrainRun, booking: Booking) -> None:
     run.bookings[booking.reference] = booking
 
 
@@ -86,13 +86,13 @@ def test_nothing_is_wrong_with_a_run_as_the_service_leaves_it() -> None:
 
 
 def sells_fays_seat_again(run: TrainRun) -> None:
-    put(run, of_somebody_else(of(run, "fay"), "eve", "EVE000"))
+    put_booking(run, of_somebody_else(of(run, "fay"), "eve", "EVE000"))
 
 
 def sells_a_held_seat(run: TrainRun) -> None:
     held = next(iter(run.holds.values())).seats[0]
     eve = of_somebody_else(of(run, "fay"), "eve", "EVE000")
-    put(run, replace(eve, passengers=(replace(eve.passengers[0], seat=held),)))
+    put_booking(run, replace(eve, passengers=(replace(eve.passengers[0], seat=held),)))
 
 
 def loses_a_booking(run: TrainRun) -> None:
@@ -110,14 +110,14 @@ def forgets_that_a_seat_is_sold(run: TrainRun) -> None:
 def seats_fay_where_no_seat_is(run: TrainRun) -> None:
     run.sections[0].sold_legs[5] = 0
     fay = of(run, "fay")
-    put(run, replace(fay, passengers=(replace(fay.passengers[0], seat=run.seat(0, 6)),)))
+    put_booking(run, replace(fay, passengers=(replace(fay.passengers[0], seat=run.seat(0, 6)),)))
     run.sections[0].sold_legs.pop()
 
 
 def seats_fay_nowhere(run: TrainRun) -> None:
     run.sections[0].sold_legs[5] = 0
     fay = of(run, "fay")
-    put(run, replace(fay, passengers=(replace(fay.passengers[0], seat=None),)))
+    put_booking(run, replace(fay, passengers=(replace(fay.passengers[0], seat=None),)))
 
 
 def takes_a_free_seat_off_offer(run: TrainRun) -> None:
@@ -155,22 +155,22 @@ def counts_what_came_free_from_the_beginning_again(run: TrainRun) -> None:
 
 def books_gus_twice(run: TrainRun) -> None:
     book(run, "eve", seats=[5])
-    put(run, of_somebody_else(of(run, "eve"), "gus", of(run, "eve").reference))
+    put_booking(run, of_somebody_else(of(run, "eve"), "gus", of(run, "eve").reference))
 
 
 def lets_dan_book_besides_waiting(run: TrainRun) -> None:
     book(run, "eve", seats=[5])
-    put(run, of_somebody_else(of(run, "eve"), "dan", of(run, "eve").reference))
+    put_booking(run, of_somebody_else(of(run, "eve"), "dan", of(run, "eve").reference))
 
 
 def numbers_fay_as_ten(run: TrainRun) -> None:
     booking = of(run, "fay")
-    put(run, replace(booking, passengers=(replace(booking.passengers[0], number=10),)))
+    put_booking(run, replace(booking, passengers=(replace(booking.passengers[0], number=10),)))
 
 
 def numbers_bea_as_bob(run: TrainRun) -> None:
     bob, bea = of(run, "bob").passengers
-    put(run, replace(of(run, "bob"), passengers=(bob, replace(bea, number=1))))
+    put_booking(run, replace(of(run, "bob"), passengers=(bob, replace(bea, number=1))))
 
 
 def loses_dans_place(run: TrainRun) -> None:
@@ -203,16 +203,16 @@ def gives_dans_place_a_later_number(run: TrainRun) -> None:
 
 def seats_dan_while_he_waits(run: TrainRun) -> None:
     dan = of(run, "dan")
-    put(run, replace(dan, passengers=(replace(dan.passengers[0], seat=run.seat(0, 5)),)))
+    put_booking(run, replace(dan, passengers=(replace(dan.passengers[0], seat=run.seat(0, 5)),)))
 
 
 def leaves_dan_waiting_for_a_free_seat(run: TrainRun) -> None:
     run.release(run.seat(1, 1), 0b111)
-    put(run, replace(of(run, "cem"), state=BookingState.CANCELLED))
+    put_booking(run, replace(of(run, "cem"), state=BookingState.CANCELLED))
 
 
 def changes_fay_in_a_commit_to_come(run: TrainRun) -> None:
-    put(run, replace(of(run, "fay"), revision=run.version + 1))
+    put_booking(run, replace(of(run, "fay"), revision=run.version + 1))
 
 
 BREAKAGES: list[tuple[Breakage, Check]] = [
@@ -235,15 +235,15 @@ BREAKAGES: list[tuple[Breakage, Check]] = [
     (lets_dan_book_besides_waiting, Check.ONE_BOOKING),
     (numbers_fay_as_ten, Check.PASSENGER_NUMBERS),
     (numbers_bea_as_bob, Check.PASSENGER_NUMBERS),
-    (loses_dans_place, Check.LINE),
-    (loses_dans_booking, Check.LINE),
-    (gives_dans_place_to_another, Check.LINE),
-    (has_dan_wait_for_more_people, Check.LINE),
-    (has_dan_wait_for_other_legs, Check.LINE),
-    (has_dan_wait_for_a_section_that_is_not_there, Check.LINE),
-    (gives_dans_place_a_later_number, Check.LINE),
-    (seats_dan_while_he_waits, Check.LINE),
-    (leaves_dan_waiting_for_a_free_seat, Check.NOBODY_WAITS),
+    (loses_dans_place, Check.WAITLIST_ENTRIES),
+    (loses_dans_booking, Check.WAITLIST_ENTRIES),
+    (gives_dans_place_to_another, Check.WAITLIST_ENTRIES),
+    (has_dan_wait_for_more_people, Check.WAITLIST_ENTRIES),
+    (has_dan_wait_for_other_legs, Check.WAITLIST_ENTRIES),
+    (has_dan_wait_for_a_section_that_is_not_there, Check.WAITLIST_ENTRIES),
+    (gives_dans_place_a_later_number, Check.WAITLIST_ENTRIES),
+    (seats_dan_while_he_waits, Check.WAITLIST_ENTRIES),
+    (leaves_dan_waiting_for_a_free_seat, Check.WAITLIST_PROMOTED),
     (changes_fay_in_a_commit_to_come, Check.REVISIONS),
 ]
 
@@ -291,8 +291,8 @@ def test_who_waits_when_the_line_closes_is_not_asked_about_seats_any_more() -> N
     run.sections[0].sold_legs[3] = 0
     run.sections[0].set_freed(4, ((1, 0b111),))
     leaves_dan_waiting_for_a_free_seat(run)
-    closes = closes_at(run)
-    assert {check for check, _ in found_in(run, closes - timedelta(hours=1))} == {Check.NOBODY_WAITS}
+    closes = waitlist_closing_time(run)
+    assert {check for check, _ in found_in(run, closes - timedelta(hours=1))} == {Check.WAITLIST_PROMOTED}
     assert found_in(run, closes) == []
 
 
@@ -300,7 +300,10 @@ def test_holds_and_lines_that_should_have_ended_are_warned_of_after_some_patienc
     run = a_busy_run()
     expires = NOW + timedelta(seconds=300)
     assert check_run(run, run.bookings, expires + PATIENCE, PATIENCE) == []
-    for moment, what in ((expires + PATIENCE * 2, "expired holds"), (closes_at(run) + PATIENCE * 2, "the line is closed")):
+    for moment, what in (
+        (expires + PATIENCE * 2, "expired holds"),
+        (waitlist_closing_time(run) + PATIENCE * 2, "the line is closed"),
+    ):
         findings = check_run(run, run.bookings, moment, PATIENCE)
         assert all((one.check, one.is_warning) == (Check.DUE, True) for one in findings)
         assert any(what in one.text for one in findings)
@@ -324,7 +327,7 @@ def test_a_reference_that_stands_for_two_bookings_is_named_with_the_other_run() 
 
 def test_who_waits_for_several_seats_is_asked_about_as_a_group() -> None:
     run = a_busy_run()
-    run.waiting[2] = Waiting(2, of(run, "dan").reference, "A", 0b111, 2)
-    assert (Check.NOBODY_WAITS in {check for check, _ in found_in(run)}) is False
+    run.waiting[2] = WaitlistEntry(2, of(run, "dan").reference, "A", 0b111, 2)
+    assert (Check.WAITLIST_PROMOTED in {check for check, _ in found_in(run)}) is False
     run.waiting[2] = replace(run.waiting[2], count=1)
-    assert (Check.NOBODY_WAITS in {check for check, _ in found_in(run)}) is True
+    assert (Check.WAITLIST_PROMOTED in {check for check, _ in found_in(run)}) is True

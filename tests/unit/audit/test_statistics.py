@@ -1,4 +1,4 @@
-"""Surveys: what runs and work add up to, and what need not be read again."""
+"""StatisticsQueries: what runs and work add up to, and what need not be read again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 from datetime import datetime, timedelta
 
 from app.domain.refusals import Reason, Refusal
-from app.domain.statistics import Backlog, RunCount, Survey, survey_of
+from app.domain.statistics import Backlog, RunCounts, Statistics, statistics_of
 from app.domain.timetable import RunState
-from app.usecases.statistics import Surveying, Surveyor
+from app.usecases.statistics import StatisticsCollector, StatisticsTask
 from tests.support.builders import DEPARTS_LONDON, NOW, a_run
 from tests.support.job_worlds import Clock
 
@@ -18,34 +18,34 @@ AFTER_ARRIVAL = DEPARTS_LONDON + timedelta(days=1)
 
 def a_count(
     run_id: str = "es9014:2026-09-01", *, version: int = 1, seats: int = 10, sold: int = 0, waiting: int = 0
-) -> RunCount:
-    return RunCount(run_id, version, a_run().stops, seats, sold, waiting)
+) -> RunCounts:
+    return RunCounts(run_id, version, a_run().stops, seats, sold, waiting)
 
 
 def test_seats_are_those_of_runs_that_have_not_departed() -> None:
-    found = survey_of([a_count(sold=4, waiting=2), a_count(seats=5, sold=1)], NOTHING, NOW)
+    found = statistics_of([a_count(sold=4, waiting=2), a_count(seats=5, sold=1)], NOTHING, NOW)
     assert (found.seats_sold, found.seats_free, found.waiting_bookings) == (5, 10, 2)
     assert found.runs == {RunState.SCHEDULED: 2, RunState.DEPARTED: 0}
 
 
 def test_a_run_under_way_is_counted_without_its_seats_and_one_that_has_arrived_not_at_all() -> None:
-    under_way = survey_of([a_count(sold=4)], NOTHING, DEPARTS_LONDON)
+    under_way = statistics_of([a_count(sold=4)], NOTHING, DEPARTS_LONDON)
     assert (under_way.runs[RunState.DEPARTED], under_way.seats_sold, under_way.seats_free) == (1, 0, 0)
-    arrived = survey_of([a_count(sold=4, waiting=1)], NOTHING, AFTER_ARRIVAL)
+    arrived = statistics_of([a_count(sold=4, waiting=1)], NOTHING, AFTER_ARRIVAL)
     assert (sum(arrived.runs.values()), arrived.seats_sold, arrived.waiting_bookings) == (0, 0, 0)
 
 
 def test_ages_are_those_of_the_oldest_and_nothing_has_none() -> None:
     backlog = Backlog(1, NOW - timedelta(seconds=5), 0, 0, 0, 1, NOW + timedelta(seconds=1), 0)
-    found = survey_of([], backlog, NOW)
+    found = statistics_of([], backlog, NOW)
     assert (found.outbox_age_seconds, found.refund_age_seconds) == (5.0, 0.0)
-    assert survey_of([], NOTHING, NOW).outbox_age_seconds == 0.0
+    assert statistics_of([], NOTHING, NOW).outbox_age_seconds == 0.0
 
 
 class Kept:
     """Stands in for the database: runs, and which of them were read."""
 
-    def __init__(self, *runs: RunCount) -> None:
+    def __init__(self, *runs: RunCounts) -> None:
         self.runs = {run.run_id: run for run in runs}
         self.read: list[str] = []
         self.is_away = False
@@ -57,7 +57,7 @@ class Kept:
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
         return {run_id: run.version for run_id, run in self.runs.items()}
 
-    async def count_runs(self, run_ids: list[str]) -> list[RunCount]:
+    async def count_runs(self, run_ids: list[str]) -> list[RunCounts]:
         self.read += run_ids
         return [self.runs[run_id] for run_id in run_ids]
 
@@ -65,8 +65,8 @@ class Kept:
         return NOTHING
 
 
-def surveying(kept: Kept) -> Surveying:
-    return Surveying(kept, Clock(NOW))  # type: ignore[arg-type]  # as much of it as is asked for
+def surveying(kept: Kept) -> StatisticsCollector:
+    return StatisticsCollector(kept, Clock(NOW))  # type: ignore[arg-type]  # as much of it as is asked for
 
 
 async def test_only_runs_that_have_changed_are_read_again() -> None:
@@ -93,7 +93,7 @@ async def test_many_runs_are_read_a_few_at_a_time() -> None:
     pages: list[int] = []
     count_runs = kept.count_runs
 
-    async def counted(run_ids: list[str]) -> list[RunCount]:
+    async def counted(run_ids: list[str]) -> list[RunCounts]:
         pages.append(len(run_ids))
         return await count_runs(run_ids)
 
@@ -103,14 +103,14 @@ async def test_many_runs_are_read_a_few_at_a_time() -> None:
 
 
 async def test_a_survey_that_fails_tells_nothing_and_the_next_one_does() -> None:
-    kept, told, has_told = Kept(a_count(sold=1)), list[Survey](), asyncio.Event()
+    kept, told, has_told = Kept(a_count(sold=1)), list[Statistics](), asyncio.Event()
     kept.is_away = True
 
-    def tell(survey: Survey) -> None:
+    def tell(survey: Statistics) -> None:
         told.append(survey)
         has_told.set()
 
-    surveyor = Surveyor(surveying(kept), tell, 0.001)
+    surveyor = StatisticsTask(surveying(kept), tell, 0.001)
     surveyor.start()
     async with asyncio.timeout(10):
         await kept.was_refused.wait()

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from app.domain.booking import Booking, Cancellation
-from app.domain.people import Caller, Role, identified, require_operator, require_self_or_operator
+from app.domain.people import Caller, Role, require_identified, require_operator, require_self_or_operator
 from app.domain.refusals import Reason
-from app.domain.rules.access import changeable, visible
-from app.domain.rules.change_booking import change_cancelled, update_booking
+from app.domain.rules.access import require_changeable, require_visible
+from app.domain.rules.change_booking import decide_cancelled, update_booking
 from app.domain.rules.decisions import decide
 from tests.support.builders import (
     DEPARTS_LILLE,
@@ -47,25 +47,25 @@ def a_group_booking() -> Booking:
 @pytest.mark.parametrize("caller", [a_caller("bob"), a_caller("BOB@Example.com"), a_caller("ann"), an_operator()])
 def test_who_booked_who_travels_and_operators_see_a_booking(caller: Caller) -> None:
     booking = a_group_booking()
-    assert visible(booking, caller, booking.reference) is booking
+    assert require_visible(booking, caller, booking.reference) is booking
 
 
 @pytest.mark.parametrize("caller", [a_caller("bob"), a_caller(" BOB@EXAMPLE.COM "), an_operator()])
 def test_who_booked_and_operators_change_a_booking(caller: Caller) -> None:
     booking = a_group_booking()
-    assert changeable(booking, caller, booking.reference) is booking
+    assert require_changeable(booking, caller, booking.reference) is booking
 
 
 @pytest.mark.parametrize("who", ["ann", "ben", "mallory", "bob+1@example.com", "bob@example.org"])
 def test_passengers_and_strangers_change_nothing(who: str) -> None:
     booking = a_group_booking()
     with refused(Reason.NOT_PERMITTED):
-        changeable(booking, a_caller(who), booking.reference)
+        require_changeable(booking, a_caller(who), booking.reference)
 
 
 def test_strangers_are_not_told_whether_a_booking_exists() -> None:
     booking = a_group_booking()
-    for look in (visible, changeable):
+    for look in (require_visible, require_changeable):
         with refused(Reason.NOT_PERMITTED) as there:
             look(booking, a_caller("mallory"), booking.reference)
         with refused(Reason.NOT_PERMITTED) as missing:
@@ -75,14 +75,14 @@ def test_strangers_are_not_told_whether_a_booking_exists() -> None:
 
 
 def test_operators_are_told_that_there_is_no_such_booking() -> None:
-    for look in (visible, changeable):
+    for look in (require_visible, require_changeable):
         with refused(Reason.BOOKING_NOT_FOUND) as caught:
             look(None, an_operator(), "ZZZZZZ")
         assert caught[0].resource == ("booking", "ZZZZZZ")
 
 
 def test_nobody_in_particular_sees_and_changes_nothing() -> None:
-    for look in (visible, changeable):
+    for look in (require_visible, require_changeable):
         with refused(Reason.CREDENTIALS_MISSING):
             look(a_group_booking(), Caller(), "ZZZZZZ")
 
@@ -130,7 +130,7 @@ def test_a_role_without_a_name_is_worth_nothing() -> None:
     with refused(Reason.CREDENTIALS_MISSING):
         require_self_or_operator(nameless, "ann@example.com")
     with refused(Reason.CREDENTIALS_MISSING):
-        identified(nameless)
+        require_identified(nameless)
 
 
 # -- the passengers' own fields
@@ -164,7 +164,7 @@ def test_nothing_to_change_is_no_change() -> None:
     booking = book(run, "ann")
     same = update_booking(run, asks_for_new_fields(booking, booking.passengers[0].person), LATER)
     assert same is booking
-    assert not run.journal
+    assert not run.change_set
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -285,15 +285,15 @@ def test_nothing_changes_once_the_train_has_left_the_journeys_origin() -> None:
 def test_a_forgotten_cancelled_booking_may_be_cancelled_again_and_nothing_else() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann", "ben"))
-    assert change_cancelled(booking, asks_to_cancel(booking), AFTER_ALL) is booking
-    assert change_cancelled(booking, asks_to_cancel(booking, "ben"), AFTER_ALL) is booking
+    assert decide_cancelled(booking, asks_to_cancel(booking), AFTER_ALL) is booking
+    assert decide_cancelled(booking, asks_to_cancel(booking, "ben"), AFTER_ALL) is booking
     with invalid("passenger_emails[0]"):
-        change_cancelled(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
+        decide_cancelled(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
     for command in (asks_for_new_fields(booking, a_person("eve")), asks_for_another_seat(booking, number=4)):
         with refused(Reason.BOOKING_CANCELLED):
-            change_cancelled(booking, command, AFTER_ALL)
+            decide_cancelled(booking, command, AFTER_ALL)
         with refused(Reason.ETAG_STALE):
-            change_cancelled(booking, replace(command, etag="0"), AFTER_ALL)
+            decide_cancelled(booking, replace(command, etag="0"), AFTER_ALL)
 
 
 def test_a_forgotten_booking_is_refused_to_strangers_first() -> None:
@@ -302,10 +302,10 @@ def test_a_forgotten_booking_is_refused_to_strangers_first() -> None:
     mallory = a_caller("mallory")
     for command in (asks_to_cancel(booking, by=mallory), asks_for_another_seat(booking, number=4, etag="0", by=mallory)):
         with refused(Reason.NOT_PERMITTED):
-            change_cancelled(booking, command, NOW)
+            decide_cancelled(booking, command, NOW)
 
 
 def test_only_its_run_decides_about_a_live_booking() -> None:
     booking = book(a_run(), "ann")
     with pytest.raises(ValueError, match="live"):
-        change_cancelled(booking, asks_to_cancel(booking), NOW)
+        decide_cancelled(booking, asks_to_cancel(booking), NOW)

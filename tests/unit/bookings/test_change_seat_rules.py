@@ -106,7 +106,7 @@ def test_moving_to_ones_own_seat_is_no_change(section: str) -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     assert change_seat(run, asks_for_another_seat(booking, section=section, number=1), LATER) is booking
-    assert not run.journal
+    assert not run.change_set
 
 
 def test_the_same_number_in_another_section_is_another_seat() -> None:
@@ -233,7 +233,7 @@ def test_cancelling_again_changes_nothing() -> None:
     wholly = cancel(run, partly)
     for who in ((), ("ann",), ("ben",), ("ann", "ben")):
         assert cancel_booking(run, asks_to_cancel(wholly, *who), LATER) == wholly
-    assert not run.journal
+    assert not run.change_set
 
 
 def test_cancelling_again_is_fine_even_after_departure_and_with_the_old_etag() -> None:
@@ -276,7 +276,7 @@ def test_a_cancellation_that_is_only_tried_shows_the_outcome_and_changes_nothing
     before = snapshot(run)
     tried = cancel_booking(run, asks_to_cancel(booking, *who, validate_only=True), LATER)
     assert snapshot(run) == before
-    assert not run.journal
+    assert not run.change_set
     done = cancel_booking(run, asks_to_cancel(booking, *who), LATER)
     assert (tried.state, tried.passengers, tried.cancelled_passengers) == (
         done.state,
@@ -306,7 +306,7 @@ def test_a_repeated_move_to_a_named_seat_gives_the_booking_whatever_has_become_o
     run.committed()
     for now in (NOW, DEPARTS_LONDON):
         assert change_seat(run, command, now) is moved
-        assert not run.journal
+        assert not run.change_set
 
 
 def test_a_repeated_move_of_a_cancelled_booking_or_by_a_stranger_is_refused() -> None:

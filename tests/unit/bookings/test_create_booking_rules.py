@@ -257,7 +257,7 @@ def test_the_same_request_finds_its_booking_and_changes_nothing() -> None:
     for _ in range(3):
         assert create_booking(run, command, NOW + timedelta(days=1), {}) is first
     assert snapshot(run) == before
-    assert not run.journal
+    assert not run.change_set
 
 
 def test_the_same_request_finds_its_booking_also_when_cancelled_full_or_departed() -> None:
@@ -309,8 +309,8 @@ def test_the_booking_of_a_request_is_found_once_it_is_at_hand_again() -> None:
     command = asks_for_seats("ann", request_id="click")
     run = a_run()
     cancelled = cancel(run, sell(run, command))
-    run.retain(())
-    run.take_over([cancelled])
+    run.evict_except(())
+    run.apply_newer([cancelled])
     before = snapshot(run)
     assert create_booking(run, command, NOW, {}) is cancelled
     assert snapshot(run) == before
@@ -322,4 +322,4 @@ def test_a_request_id_that_was_used_on_another_run_is_refused() -> None:
     other = sell(a_run(), asks_for_seats("ann", request_id="click", travel_date=NOW.date()))
     run = a_run()
     with refused(Reason.REQUEST_ID_REUSED, run):
-        sell(run, asks_for_seats("ann", request_id="click"), elsewhere={other.reference: other})
+        sell(run, asks_for_seats("ann", request_id="click"), bookings_of_other_runs={other.reference: other})

@@ -13,33 +13,33 @@ BOOKED_ALREADY = Refusal(Reason.PASSENGER_ALREADY_BOOKED, "booked already")
 
 def told(refusals: DuplicateRefusals, caller: Caller, times: int, refusal: Refusal = BOOKED_ALREADY) -> None:
     for second in range(times):
-        refusals.note(caller, refusal, NOW + timedelta(seconds=second))
+        refusals.record(caller, refusal, NOW + timedelta(seconds=second))
 
 
 def test_who_was_told_too_often_waits_until_the_first_time_is_an_hour_ago() -> None:
     refusals, jane = DuplicateRefusals(), a_caller()
     told(refusals, jane, REFUSALS_MAX - 1)
-    assert refusals.refusal_of(jane, NOW) is None
+    assert refusals.refusal_for(jane, NOW) is None
     told(refusals, jane, 1)
-    must_wait = refusals.refusal_of(jane, NOW + timedelta(minutes=10))
+    must_wait = refusals.refusal_for(jane, NOW + timedelta(minutes=10))
     assert must_wait is not None
     assert (must_wait.reason, must_wait.retry_seconds) == (Reason.TOO_MANY_REFUSALS, 50 * 60)
-    assert refusals.refusal_of(jane, NOW + REFUSALS_TIME) is None
+    assert refusals.refusal_for(jane, NOW + REFUSALS_TIME) is None
 
 
 def test_callers_are_told_apart_by_address_as_compared() -> None:
     refusals = DuplicateRefusals()
     told(refusals, a_caller("jane"), REFUSALS_MAX)
-    assert refusals.refusal_of(a_caller("JANE@example.com"), NOW) is not None
-    assert refusals.refusal_of(a_caller("joe"), NOW) is None
+    assert refusals.refusal_for(a_caller("JANE@example.com"), NOW) is not None
+    assert refusals.refusal_for(a_caller("joe"), NOW) is None
 
 
 def test_other_refusals_and_operators_are_not_counted() -> None:
     refusals = DuplicateRefusals()
     told(refusals, a_caller(), REFUSALS_MAX, Refusal(Reason.SECTION_FULL, "full"))
     told(refusals, an_operator(), REFUSALS_MAX)
-    assert refusals.refusal_of(a_caller(), NOW) is None
-    assert refusals.refusal_of(an_operator(), NOW) is None
+    assert refusals.refusal_for(a_caller(), NOW) is None
+    assert refusals.refusal_for(an_operator(), NOW) is None
 
 
 def test_who_was_told_longest_ago_is_forgotten_first_so_that_memory_is_bounded() -> None:
@@ -48,4 +48,4 @@ def test_who_was_told_longest_ago_is_forgotten_first_so_that_memory_is_bounded()
     for number in range(duplicate_refusals.CALLERS_MAX):
         told(refusals, a_caller(f"p{number}"), 1)
     assert len(refusals._times) == duplicate_refusals.CALLERS_MAX
-    assert refusals.refusal_of(a_caller("first"), NOW) is None
+    assert refusals.refusal_for(a_caller("first"), NOW) is None

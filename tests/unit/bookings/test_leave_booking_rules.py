@@ -5,8 +5,8 @@ import pytest
 from app.domain.booking import Booking, BookingState
 from app.domain.people import Person
 from app.domain.refusals import Reason
-from app.domain.rules.access import cancellable, is_seen_by, visible
-from app.domain.rules.change_booking import cancel_and_refund, cancel_booking, change_cancelled
+from app.domain.rules.access import is_visible_to, require_cancellable, require_visible
+from app.domain.rules.change_booking import cancel_and_refund, cancel_booking, decide_cancelled
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     FARE_MINOR,
@@ -14,14 +14,14 @@ from tests.support.builders import (
     a_caller,
     a_run,
     an_operator,
-    as_it_is,
     asks_for_seats,
     asks_to_cancel,
     book,
+    book_waitlisted,
     cancel,
+    current_booking,
     relatives,
     sell,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import invalid, refused, snapshot
 
@@ -33,7 +33,7 @@ def booked_by_bob(run: TrainRun, *who: str | Person) -> Booking:
 
 
 def sees(booking: Booking, who: str) -> bool:
-    return is_seen_by(booking, f"{who}@example.com")
+    return is_visible_to(booking, f"{who}@example.com")
 
 
 @pytest.mark.parametrize("named", ["ann", 1])
@@ -50,10 +50,10 @@ def test_who_has_left_sees_the_booking_no_more_and_all_others_do() -> None:
     run = a_run("A4")
     booking = cancel(run, booked_by_bob(run), "ann", by=ANN)
     with refused(Reason.NOT_PERMITTED):
-        visible(booking, ANN, booking.reference)
+        require_visible(booking, ANN, booking.reference)
     assert [sees(booking, who) for who in ("ann", "ben", "bob")] == [False, True, True]
     for caller in (BEN, BOB, an_operator()):
-        assert visible(booking, caller, booking.reference) is booking
+        assert require_visible(booking, caller, booking.reference) is booking
 
 
 def test_who_was_taken_off_by_the_booker_sees_the_booking_no_more() -> None:
@@ -99,7 +99,7 @@ def test_a_stranger_cancels_nothing_and_is_not_told_what_there_is(named: tuple[s
     with refused(Reason.NOT_PERMITTED, run) as there:
         cancel_booking(run, command, NOW)
     with refused(Reason.NOT_PERMITTED) as missing:
-        cancellable(None, command)
+        require_cancellable(None, command)
     assert there[0].message == missing[0].message
 
 
@@ -124,8 +124,8 @@ def test_leaving_again_changes_nothing_whatever_has_become_of_the_booking() -> N
     for named in ("ann", 1):
         again = asks_to_cancel(ended, named, by=ANN)
         assert cancel_and_refund(run, again, NOW).refund.minor == 0
-        assert change_cancelled(ended, again, NOW) is ended
-    assert not run.journal
+        assert decide_cancelled(ended, again, NOW) is ended
+    assert not run.change_set
 
 
 @pytest.mark.parametrize("named", [(), ("ben",), (2,), (3,), ("eve",), ("ann", "ben"), (1, 2)])
@@ -136,7 +136,7 @@ def test_who_has_left_learns_nothing_of_the_booking_any_more(named: tuple[str | 
     with refused(Reason.NOT_PERMITTED, run) as there:
         cancel_booking(run, command, NOW)
     with refused(Reason.NOT_PERMITTED) as missing:
-        cancellable(None, command)
+        require_cancellable(None, command)
     assert there[0].message == missing[0].message
 
 
@@ -151,7 +151,7 @@ def test_a_quote_for_leaving_changes_nothing() -> None:
 def test_a_passenger_leaves_a_waiting_list_and_all_comes_back() -> None:
     run = a_run("A1")
     book(run, "eve")
-    waiting = wait_for_a_seat(run, "ann", by="bob")
+    waiting = book_waitlisted(run, "ann", by="bob")
     outcome = cancel_and_refund(run, asks_to_cancel(waiting, "ann", by=ANN), NOW)
     assert (outcome.booking.state, outcome.refund.minor, run.waiting) == (BookingState.CANCELLED, FARE_MINOR, {})
 
@@ -160,16 +160,16 @@ def test_who_booked_and_travels_stays_the_one_who_booked() -> None:
     run = a_run("A4")
     booking = cancel(run, book(run, "ann", "ben"), "ann", by=ANN)
     assert sees(booking, "ann")
-    assert as_it_is(run, booking).is_vacated is False
+    assert current_booking(run, booking).is_vacated is False
     assert cancel(run, booking).is_vacated is False
 
 
 def test_who_leaves_frees_the_seat_for_who_waits() -> None:
     run = a_run("A2")
     booking = booked_by_bob(run)
-    waiting = wait_for_a_seat(run, "cem")
+    waiting = book_waitlisted(run, "cem")
     cancel(run, booking, "ann", by=ANN)
-    assert as_it_is(run, waiting).state is BookingState.CONFIRMED
+    assert current_booking(run, waiting).state is BookingState.CONFIRMED
 
 
 def test_passengers_still_see_a_booking_that_an_operator_cancelled() -> None:

@@ -21,11 +21,11 @@ from tests.support.builders import (
     asks_for_seats,
     asks_to_cancel,
     book,
+    book_waitlisted,
     cancel,
     relatives,
     seat_labels,
     sell,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import invalid, refused
 
@@ -117,11 +117,11 @@ def test_who_waits_counts_as_booked_by_address_and_name() -> None:
     run = a_run("A1")
     book(run, "ann")
     jane, tom = relatives(JANE, "Jane", "Tom")
-    waiting = wait_for_a_seat(run, jane)
+    waiting = book_waitlisted(run, jane)
     assert waiting.state is BookingState.WAITLISTED
     with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
-        wait_for_a_seat(run, jane)
-    assert wait_for_a_seat(run, tom).state is BookingState.WAITLISTED
+        book_waitlisted(run, jane)
+    assert book_waitlisted(run, tom).state is BookingState.WAITLISTED
 
 
 def test_who_has_left_may_book_again_under_a_new_booking() -> None:
@@ -145,7 +145,7 @@ def test_numbers_stay_when_others_leave_and_move() -> None:
 def test_numbers_stay_when_a_group_that_waited_gets_its_seats() -> None:
     run = a_run("A3")
     first = book(run, "bob", "cem", "dan")
-    waiting = wait_for_a_seat(run, *relatives(JANE, "Jane", "Tom", "Ann"))
+    waiting = book_waitlisted(run, *relatives(JANE, "Jane", "Tom", "Ann"))
     cancel(run, waiting, 2)
     cancel(run, first)
     assert run.bookings[waiting.reference].state is BookingState.CONFIRMED
@@ -299,12 +299,12 @@ def test_who_is_booked_by_others_does_not_count_against_oneself() -> None:
 def test_who_waits_counts_too_and_who_has_left_does_not() -> None:
     run = a_run("A1", terms=SalesTerms(passengers_per_booker_max=2))
     book(run, "ann")
-    waiting = wait_for_a_seat(run, *relatives(JANE, "A"))
-    wait_for_a_seat(run, *relatives(JANE, "B"))
+    waiting = book_waitlisted(run, *relatives(JANE, "A"))
+    book_waitlisted(run, *relatives(JANE, "B"))
     with refused(Reason.BOOKER_LIMIT, run):
-        wait_for_a_seat(run, *relatives(JANE, "C"))
+        book_waitlisted(run, *relatives(JANE, "C"))
     cancel(run, waiting)
-    assert wait_for_a_seat(run, *relatives(JANE, "C")).state is BookingState.WAITLISTED
+    assert book_waitlisted(run, *relatives(JANE, "C")).state is BookingState.WAITLISTED
 
 
 def test_the_terms_say_how_many() -> None:

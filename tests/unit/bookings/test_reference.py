@@ -27,10 +27,10 @@ def taken(*references: str) -> dict[str, Booking]:
 def test_a_reference_that_is_taken_elsewhere_is_passed_over_and_found_again() -> None:
     run = a_run()
     command = asks_for_seats("ann", request_id="click")
-    elsewhere = taken(reference_for(ANN, "click", 0))
-    booking = sell(run, command, elsewhere=elsewhere)
+    bookings_of_other_runs = taken(reference_for(ANN, "click", 0))
+    booking = sell(run, command, bookings_of_other_runs=bookings_of_other_runs)
     assert booking.reference == reference_for(ANN, "click", 1)
-    assert create_booking(run, command, NOW, elsewhere) is booking
+    assert create_booking(run, command, NOW, bookings_of_other_runs) is booking
 
 
 def test_the_first_reference_has_six_characters_and_all_later_ones_have_eight() -> None:
@@ -49,10 +49,10 @@ def test_a_booking_that_an_earlier_version_made_at_a_later_attempt_is_found_agai
     made = sell(run, command)
     first, earlier = reference_for(ANN, "click", 0), earlier_references(ANN, "click")
     own = replace(made, reference=earlier[attempt - 1])
-    elsewhere = taken(first, *earlier[: attempt - 1]) | {own.reference: own}
+    bookings_of_other_runs = taken(first, *earlier[: attempt - 1]) | {own.reference: own}
     with refused(Reason.PASSENGER_ALREADY_BOOKED):
-        create_booking(run, asks_for_seats("ann", request_id="another click"), NOW, elsewhere)
-    assert create_booking(a_run(), command, NOW, elsewhere) is own
+        create_booking(run, asks_for_seats("ann", request_id="another click"), NOW, bookings_of_other_runs)
+    assert create_booking(a_run(), command, NOW, bookings_of_other_runs) is own
 
 
 def test_the_later_references_of_earlier_versions_are_known() -> None:
@@ -61,7 +61,7 @@ def test_the_later_references_of_earlier_versions_are_known() -> None:
 
 def test_a_new_booking_never_gets_a_reference_of_the_earlier_form() -> None:
     run = a_run()
-    booking = sell(run, asks_for_seats("ann", request_id="click"), elsewhere=taken(reference_for(ANN, "click", 0)))
+    booking = sell(run, asks_for_seats("ann", request_id="click"), bookings_of_other_runs=taken(reference_for(ANN, "click", 0)))
     assert booking.reference not in earlier_references(ANN, "click")
     assert len(booking.reference) == 8
 
@@ -81,9 +81,9 @@ def test_a_reference_that_is_taken_on_the_same_run_is_passed_over(monkeypatch: p
 def test_when_no_reference_is_free_nothing_is_sold() -> None:
     run = a_run()
     command = asks_for_seats("ann")
-    elsewhere = taken(*request_references(command.user.email, command.request_id))
+    bookings_of_other_runs = taken(*request_references(command.user.email, command.request_id))
     with refused(Reason.INTERNAL, run):
-        sell(run, command, elsewhere=elsewhere)
+        sell(run, command, bookings_of_other_runs=bookings_of_other_runs)
 
 
 def test_a_request_is_looked_for_under_its_new_references_and_those_of_earlier_versions() -> None:

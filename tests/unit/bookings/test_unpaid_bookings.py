@@ -17,7 +17,7 @@ def end(run: TrainRun, booking: Booking) -> Booking:
 
 
 def told(run: TrainRun) -> list[EventType]:
-    return [event.event_type for event in run.journal.events]
+    return [event.event_type for event in run.change_set.events]
 
 
 def test_an_unpaid_booking_is_cancelled_and_gives_nothing_back() -> None:
@@ -44,4 +44,4 @@ def test_doing_it_again_changes_nothing() -> None:
     ended = end(run, book(run, "jane"))
     run.committed()
     assert end(run, ended) == ended
-    assert not run.journal
+    assert not run.change_set

@@ -9,17 +9,17 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
-from app.cli.arguments import passenger_from, passengers_from, passengers_named, seats_from
+from app.cli.arguments import parse_passenger, parse_passenger_selectors, parse_passengers, parse_seats
 from app.cli.failures import UsageError, printable
 from app.cli.render.text import (
     booking_state_text,
-    clock_text,
     date_text,
     instant_text,
+    local_time_text,
     money_text,
     person_text,
     seat_text,
-    zone_named,
+    zone_by_name,
 )
 from app.pb.seatline.v1 import booking_pb2, seat_pb2
 
@@ -34,7 +34,7 @@ from app.pb.seatline.v1 import booking_pb2, seat_pb2
     ],
 )
 def test_a_passenger_is_read_from_names_and_address(typed: str, first_name: str, last_name: str, email: str) -> None:
-    assert passenger_from(typed) == (first_name, last_name, email)
+    assert parse_passenger(typed) == (first_name, last_name, email)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,11 @@ def test_a_passenger_is_read_from_names_and_address(typed: str, first_name: str,
 )
 def test_a_passenger_with_a_part_missing_is_refused_with_the_form_to_write(typed: str) -> None:
     with pytest.raises(UsageError, match="First Last <email>"):
-        passenger_from(typed)
+        parse_passenger(typed)
 
 
 def test_passengers_after_the_first_may_lack_an_address() -> None:
-    assert passengers_from(["Ann Lee <ann@example.com>", "Lee, Tom", "Ben Lee <b@example.com>"]) == [
+    assert parse_passengers(["Ann Lee <ann@example.com>", "Lee, Tom", "Ben Lee <b@example.com>"]) == [
         ("Ann", "Lee", "ann@example.com"),
         ("Tom", "Lee", ""),
         ("Ben", "Lee", "b@example.com"),
@@ -56,37 +56,37 @@ def test_passengers_after_the_first_may_lack_an_address() -> None:
 @pytest.mark.parametrize("typed", ["", "Tom", "Tom Lee tom@example.com", "Tom Lee >", "Tom Lee <>"])
 def test_a_later_passenger_with_a_part_missing_is_refused_with_the_form_to_write(typed: str) -> None:
     with pytest.raises(UsageError, match="First Last"):
-        passengers_from(["Ann Lee <ann@example.com>", typed])
+        parse_passengers(["Ann Lee <ann@example.com>", typed])
     with pytest.raises(UsageError, match="First Last <email>"):
-        passengers_from(["Ann Lee"])
+        parse_passengers(["Ann Lee"])
 
 
 def test_passengers_are_named_by_number_or_by_address() -> None:
-    assert passengers_named(["2", "3"]) == ([2, 3], [])
-    assert passengers_named(["ann@example.com"]) == ([], ["ann@example.com"])
-    assert passengers_named([]) == ([], [])
+    assert parse_passenger_selectors(["2", "3"]) == ([2, 3], [])
+    assert parse_passenger_selectors(["ann@example.com"]) == ([], ["ann@example.com"])
+    assert parse_passenger_selectors([]) == ([], [])
     with pytest.raises(UsageError, match="by number"):
-        passengers_named(["2", "ann@example.com"])
+        parse_passenger_selectors(["2", "ann@example.com"])
 
 
 def test_seats_are_read_with_and_without_their_section() -> None:
-    assert seats_from([], "") == ("", [])
-    assert seats_from(["17"], "") == ("", [17])
-    assert seats_from(["a-17", "A-18", "19"], "") == ("A", [17, 18, 19])
-    assert seats_from(["17", "B-18"], "b") == ("B", [17, 18])
+    assert parse_seats([], "") == ("", [])
+    assert parse_seats(["17"], "") == ("", [17])
+    assert parse_seats(["a-17", "A-18", "19"], "") == ("A", [17, 18, 19])
+    assert parse_seats(["17", "B-18"], "b") == ("B", [17, 18])
 
 
 @pytest.mark.parametrize("typed", ["A17", "-1", "A-", "seventeen", "", "1.5", "12345678901", "1\u0667"])
 def test_what_is_no_seat_is_refused(typed: str) -> None:
     with pytest.raises(UsageError, match="write 17 or A-17"):
-        seats_from([typed], "")
+        parse_seats([typed], "")
 
 
 def test_seats_of_two_sections_are_refused() -> None:
     with pytest.raises(UsageError, match="B-2 is not in section A"):
-        seats_from(["A-1", "B-2"], "")
+        parse_seats(["A-1", "B-2"], "")
     with pytest.raises(UsageError, match="A-1 is not in section B"):
-        seats_from(["A-1"], "B")
+        parse_seats(["A-1"], "B")
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_an_instant_is_written_in_the_zone_of_the_stop() -> None:
     instant = Timestamp(seconds=int(datetime.datetime(2025, 12, 12, 10, 24, tzinfo=datetime.UTC).timestamp()))
     assert instant_text(instant) == "Fri 12 Dec 2025 10:24 UTC"
     assert instant_text(instant, ZoneInfo("Europe/Paris")) == "Fri 12 Dec 2025 11:24 CET"
-    assert clock_text(instant, ZoneInfo("Europe/London"), "2025-12-12") == "10:24 GMT"
-    assert clock_text(instant, ZoneInfo("Pacific/Auckland"), "2025-12-12") == "23:24 NZDT"
-    assert clock_text(instant, ZoneInfo("Europe/Paris"), "2025-12-11") == "11:24 CET +1"
+    assert local_time_text(instant, ZoneInfo("Europe/London"), "2025-12-12") == "10:24 GMT"
+    assert local_time_text(instant, ZoneInfo("Pacific/Auckland"), "2025-12-12") == "23:24 NZDT"
+    assert local_time_text(instant, ZoneInfo("Europe/Paris"), "2025-12-11") == "11:24 CET +1"
 
 
 def test_a_zone_that_is_not_known_here_becomes_utc() -> None:
     for name in ("", "Mars/Olympus", "../etc/passwd"):
-        assert zone_named(name) is datetime.UTC
+        assert zone_by_name(name) is datetime.UTC
 
 
 def test_values_of_a_newer_service_are_still_shown() -> None:

@@ -11,16 +11,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from app.cli.render.text import (
-    moment_text,
+    duration_text,
+    instant_text_with_seconds,
     money_sum,
     money_text,
     payment_text,
     refund_terms_text,
     refund_text,
     refunds_text,
-    span_text,
-    standing_text,
-    waiting_terms_text,
+    state_and_position_text,
+    waitlist_terms_text,
 )
 from app.pb.seatline.v1 import booking_pb2, operator_pb2
 
@@ -38,9 +38,9 @@ def refund(state: Any, units: int = 10) -> booking_pb2.Refund:
 
 
 def test_a_waiting_booking_says_its_place_and_another_only_its_state() -> None:
-    assert standing_text(booking_pb2.BOOKING_STATE_WAITLISTED, 1200) == "waitlisted, place 1,200 in the line"
-    assert standing_text(booking_pb2.BOOKING_STATE_WAITLISTED, 0) == "waitlisted"
-    assert standing_text(booking_pb2.BOOKING_STATE_EXPIRED, 3) == "expired"
+    assert state_and_position_text(booking_pb2.BOOKING_STATE_WAITLISTED, 1200) == "waitlisted, place 1,200 in the line"
+    assert state_and_position_text(booking_pb2.BOOKING_STATE_WAITLISTED, 0) == "waitlisted"
+    assert state_and_position_text(booking_pb2.BOOKING_STATE_EXPIRED, 3) == "expired"
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_amounts_are_added_over_the_units() -> None:
 
 
 def test_a_moment_of_a_few_minutes_is_written_with_its_seconds() -> None:
-    assert moment_text(INSTANT, ZoneInfo("Europe/Paris")) == "Fri 12 Dec 2025 11:24:37 CET"
+    assert instant_text_with_seconds(INSTANT, ZoneInfo("Europe/Paris")) == "Fri 12 Dec 2025 11:24:37 CET"
 
 
 def test_spans_of_time_leave_out_what_is_zero() -> None:
-    assert [span_text(minutes) for minutes in (0, 45, 60, 90, 43_200)] == ["0 min", "45 min", "1 h", "1 h 30 min", "720 h"]
+    assert [duration_text(minutes) for minutes in (0, 45, 60, 90, 43_200)] == ["0 min", "45 min", "1 h", "1 h 30 min", "720 h"]
 
 
 def test_the_terms_of_a_train_are_sentences_and_what_it_does_not_state_is_left_out() -> None:
     tiers = [operator_pb2.RefundTier(hours_before=24, percent=100), operator_pb2.RefundTier(percent=50)]
     assert refund_terms_text(tiers) == "100 % up to 24 h before departure, 50 % up to departure"
     stated = operator_pb2.Train(waitlist_max=0, waitlist_closes_before=Duration(seconds=14_400))
-    assert waiting_terms_text(stated) == "0 may wait, until 4 h before departure"
-    assert waiting_terms_text(operator_pb2.Train(waitlist_closes_before=Duration())) == "until departure"
-    assert refund_terms_text([]) == waiting_terms_text(operator_pb2.Train()) == ""
+    assert waitlist_terms_text(stated) == "0 may wait, until 4 h before departure"
+    assert waitlist_terms_text(operator_pb2.Train(waitlist_closes_before=Duration())) == "until departure"
+    assert refund_terms_text([]) == waitlist_terms_text(operator_pb2.Train()) == ""

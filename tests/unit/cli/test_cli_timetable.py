@@ -8,7 +8,7 @@ import pytest
 
 from app.cli import timetable
 from app.cli.failures import UsageError
-from app.cli.timetable import path_in_file, request_id_for, train_from_file, train_from_text
+from app.cli.timetable import file_path_of_field, parse_train, read_train_file, request_id_for
 
 SAMPLE = Path(timetable.__file__).with_name("sample") / "es9014.yaml"
 
@@ -27,18 +27,18 @@ coaches:
 
 def problems_of(text: str) -> dict[str, str]:
     with pytest.raises(UsageError) as raised:
-        train_from_text(text, source="f")
+        parse_train(text, source="f")
     return {problem.path.removeprefix("f: "): problem.description for problem in raised.value.failure.fields}
 
 
 def message_of(text: str) -> str:
     with pytest.raises(UsageError) as raised:
-        train_from_text(text, source="f")
+        parse_train(text, source="f")
     return raised.value.failure.line()
 
 
 def test_the_sample_is_the_train_from_london_to_paris() -> None:
-    train = train_from_file(SAMPLE)
+    train = read_train_file(SAMPLE)
     assert (train.train_id, train.number) == ("es9014", "ES 9014")
     assert [stop.name for stop in train.stops] == ["London St Pancras", "Ashford", "Lille", "Paris Gare du Nord"]
     assert [stop.time_zone for stop in train.stops] == ["Europe/London"] * 2 + ["Europe/Paris"] * 2
@@ -53,13 +53,13 @@ def test_the_sample_is_the_train_from_london_to_paris() -> None:
 
 
 def test_a_file_says_how_many_passengers_a_booker_may_have() -> None:
-    train = train_from_text(GOOD + "passengers_per_booker_max: 40\n", source="f")
+    train = parse_train(GOOD + "passengers_per_booker_max: 40\n", source="f")
     assert train.passengers_per_booker_max == 40
 
 
 def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
     for text in (GOOD, GOOD + "refund_tiers: ~\nwaitlist_closes_before:\nwaitlist_max: null\n"):
-        train = train_from_text(text, source="f")
+        train = parse_train(text, source="f")
         assert not train.refund_tiers
         assert not train.HasField("waitlist_closes_before")
         assert not train.HasField("waitlist_max")
@@ -72,7 +72,7 @@ def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
     [("4h", 14_400), ("90m", 5_400), ("1h 30m", 5_400), ("1h30m", 5_400), ("0m", 0), ('"720h"', 2_592_000)],
 )
 def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str, seconds: int) -> None:
-    train = train_from_text(GOOD + f"waitlist_closes_before: {written}\nwaitlist_max: 0\nhold_percent_max: 0\n", source="f")
+    train = parse_train(GOOD + f"waitlist_closes_before: {written}\nwaitlist_max: 0\nhold_percent_max: 0\n", source="f")
     assert train.HasField("waitlist_closes_before")
     assert train.waitlist_closes_before.seconds == seconds
     assert (train.HasField("waitlist_max"), train.waitlist_max) == (True, 0)
@@ -110,20 +110,20 @@ def test_wrong_terms_are_named_by_their_path(line: str, path: str, described: st
 
 
 def test_times_names_and_codes_mean_what_stands_there_quoted_or_not() -> None:
-    train = train_from_text(GOOD, source="f")
+    train = parse_train(GOOD, source="f")
     assert train.stops[0].depart_time == "23:24"
     assert (train.stops[1].arrive_time, train.stops[1].arrive_day_offset, train.stops[1].depart_time) == ("09:05", 1, "")
     assert train.stops[1].code == "NO"
     assert (train.sections[0].name, train.coaches[0].name, train.coaches[0].seat_count) == ("N", "1", 56)
     assert (train.sections[0].fare.units, train.sections[0].fare.nanos) == (20, 500_000_000)
     quoted = GOOD.replace("9:05", '"09:05"').replace("name: 1", 'name: "1"')
-    assert train_from_text(quoted, source="f") == train
+    assert parse_train(quoted, source="f") == train
 
 
 def test_the_request_id_follows_the_content_and_not_the_spelling() -> None:
-    train = train_from_text(GOOD, source="f")
-    assert request_id_for(train) == request_id_for(train_from_text(GOOD.replace("9:05", "09:05") + "\n# a remark", source="f"))
-    assert request_id_for(train) != request_id_for(train_from_text(GOOD.replace("56", "57"), source="f"))
+    train = parse_train(GOOD, source="f")
+    assert request_id_for(train) == request_id_for(parse_train(GOOD.replace("9:05", "09:05") + "\n# a remark", source="f"))
+    assert request_id_for(train) != request_id_for(parse_train(GOOD.replace("56", "57"), source="f"))
     assert len(request_id_for(train)) <= 64
 
 
@@ -185,11 +185,11 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"#" * (timetable.FILE_BYTES_MAX + 1))
     for name, told in (("none", "No such file"), ("latin", "not UTF-8"), ("large", "this is no timetable"), (".", "directory")):
         with pytest.raises(UsageError, match=told):
-            train_from_file(tmp_path / name)
+            read_train_file(tmp_path / name)
 
 
 def test_a_path_of_the_contract_is_told_as_it_stands_in_the_file() -> None:
-    assert path_in_file("train.stops[2].arrive_time") == "stops[2].arrive"
-    assert path_in_file("train.refund_tiers[1].hours_before") == "refund_tiers[1].hours_before"
-    assert path_in_file("train.coaches[0].seat_count") == "coaches[0].seats"
-    assert path_in_file("train.sections[1].fare.units") == "sections[1].fare.units"
+    assert file_path_of_field("train.stops[2].arrive_time") == "stops[2].arrive"
+    assert file_path_of_field("train.refund_tiers[1].hours_before") == "refund_tiers[1].hours_before"
+    assert file_path_of_field("train.coaches[0].seat_count") == "coaches[0].seats"
+    assert file_path_of_field("train.sections[1].fare.units") == "sections[1].fare.units"

@@ -10,7 +10,7 @@ from app.domain.booking import IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import tidy
+from app.domain.rules.decisions import expire_due
 from app.domain.rules.hold_seats import hold_seats, release_hold
 from app.domain.run.hold import Hold
 from app.domain.run.train_run import TrainRun
@@ -26,6 +26,7 @@ from tests.support.builders import (
     asks_to_release,
     authorized,
     book,
+    book_waitlisted,
     cancel,
     hold,
     name_of,
@@ -34,7 +35,6 @@ from tests.support.builders import (
     seat_labels,
     sell,
     time_passes,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import invalid, refused, snapshot
 
@@ -153,16 +153,16 @@ def test_seats_bought_with_a_hold_come_free_again_like_any_others() -> None:
 def test_undo_takes_back_holds_sales_with_them_releases_and_their_end() -> None:
     run = a_run("A3")
     held = hold(run, "jane", count=2, seconds=60)
-    wait_for_a_seat(run, "ann", "ben")
+    book_waitlisted(run, "ann", "ben")
     before = snapshot(run)
     steps: list[Callable[[], object]] = [
         lambda: hold_seats(run, asks_to_hold("cem"), NOW),
         lambda: create_booking(run, asks_for_seats("dot", "eve", by="jane", hold_id=name_of(run, held)), NOW, {}),
         lambda: release_hold(run, asks_to_release(run, held), NOW),
-        lambda: tidy(run, held.expire_time),
+        lambda: expire_due(run, held.expire_time),
     ]
     for step in steps:
         step()
-        assert run.journal
+        assert run.change_set
         run.undo()
         assert snapshot(run) == before

@@ -15,7 +15,7 @@ from app.domain.run.hold import Hold, HoldIndex
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
 from app.store.documents import run_document, run_from
-from app.store.run_updates import journal_update
+from app.store.run_updates import run_update
 from tests.support.builders import (
     ASHFORD,
     LILLE,
@@ -29,12 +29,12 @@ from tests.support.builders import (
     asks_to_release,
     book,
     cancel,
-    dice,
     fill,
     hold,
     name_of,
     release,
     seat_labels,
+    seeded_random,
     sell,
     time_passes,
 )
@@ -304,7 +304,7 @@ def test_undoing_brings_back_what_was_remembered_before() -> None:
 
 
 def test_what_is_counted_of_holds_is_what_there_is_after_whatever_was_decided_and_undone() -> None:
-    chance, run = dice(12), a_run("A9 B9")
+    chance, run = seeded_random(12), a_run("A9 B9")
     for number in range(60):
         decide_some(run, chance, 6, NOW + timedelta(seconds=200 * number))
         if chance.random() < 0.5:
@@ -319,7 +319,7 @@ def test_what_is_counted_of_holds_is_what_there_is_after_whatever_was_decided_an
 def as_a_document(run: TrainRun) -> dict[str, object]:
     """The run's document after a commit of what is in its journal."""
     document = run_document(a_run("A4"), datetime(2026, 1, 1, tzinfo=UTC))
-    update = journal_update(run, [], [])
+    update = run_update(run, [], [])
     for path, value in update["$set"].items():
         *parents, last = path.split(".")
         place = document

@@ -11,7 +11,7 @@ from app.domain.money import Money
 from app.domain.people import Caller
 from app.domain.refusals import Reason
 from app.domain.rules.change_booking import cancel_booking
-from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.decisions import decide, expire_due
 from app.domain.rules.hold_seats import hold_seats, release_hold
 from app.domain.run.hold import Hold, hold_id, split_hold_id
 from app.domain.terms import SalesTerms
@@ -25,12 +25,13 @@ from tests.support.builders import (
     a_caller,
     a_run,
     an_operator,
-    as_it_is,
     asks_for_seats,
     asks_to_cancel,
     asks_to_hold,
     asks_to_release,
     book,
+    book_waitlisted,
+    current_booking,
     fill,
     hold,
     name_of,
@@ -38,7 +39,6 @@ from tests.support.builders import (
     seat_labels,
     sell,
     time_passes,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import invalid, refused, snapshot
 
@@ -110,10 +110,10 @@ def test_a_held_seat_is_not_sold_to_anybody_else() -> None:
 def test_who_finds_all_seats_held_may_wait_for_them() -> None:
     run = a_run("A1")
     held = hold(run)
-    waiting = wait_for_a_seat(run, "ann")
+    waiting = book_waitlisted(run, "ann")
     assert waiting.state is BookingState.WAITLISTED
     assert seat_labels(sell(run, asks_for_seats("jane", hold_id=name_of(run, held)))) == ["A-1"]
-    assert as_it_is(run, waiting).state is BookingState.WAITLISTED
+    assert current_booking(run, waiting).state is BookingState.WAITLISTED
 
 
 # -- what is refused
@@ -188,7 +188,7 @@ def test_the_same_request_gives_the_same_hold_while_it_lasts() -> None:
     for _ in range(3):
         assert decide(run, command, NOW + FIVE_MINUTES - A_MOMENT, {}) is held
     assert snapshot(run) == before
-    assert not run.journal
+    assert not run.change_set
 
 
 def test_the_same_request_makes_a_new_hold_of_other_seats_once_the_first_is_over() -> None:
@@ -237,16 +237,16 @@ def test_released_seats_are_free_at_once_and_the_hold_is_none_any_more() -> None
     release(run, held)
     assert (run.holds, run.sections[0].sold_legs) == ({}, [0, 0])
     release(run, held)
-    assert not run.journal
+    assert not run.change_set
     assert run.sections[0].free_count(0b111) == 2
 
 
 def test_released_seats_go_to_those_who_wait_first() -> None:
     run = a_run("A2")
     held = hold(run, count=2)
-    first, second = wait_for_a_seat(run, "ann"), wait_for_a_seat(run, "ben")
+    first, second = book_waitlisted(run, "ann"), book_waitlisted(run, "ben")
     release(run, held)
-    assert [seat_labels(as_it_is(run, one)) for one in (first, second)] == [["A-1"], ["A-2"]]
+    assert [seat_labels(current_booking(run, one)) for one in (first, second)] == [["A-1"], ["A-2"]]
 
 
 def test_somebody_elses_hold_is_not_released_except_by_an_operator() -> None:
@@ -263,7 +263,7 @@ def test_a_name_that_leads_to_another_run_or_nowhere_releases_nothing() -> None:
     held = hold(run)
     for name in (hold_id(TRAIN_ID, "2026-09-02", held.key), hold_id("es9016", "2026-09-01", held.key), "no-hold", ""):
         release_hold(run, ReleaseHold(a_caller(), name), NOW)
-    assert not run.journal
+    assert not run.change_set
     assert list(run.holds) == [held.key]
 
 
@@ -274,20 +274,20 @@ def test_a_hold_is_over_at_its_very_instant() -> None:
     run = a_run("A1")
     held = hold(run, seconds=60)
     before = snapshot(run)
-    tidy(run, held.expire_time - A_MOMENT)
+    expire_due(run, held.expire_time - A_MOMENT)
     assert snapshot(run) == before
-    assert not run.journal
-    tidy(run, held.expire_time)
+    assert not run.change_set
+    expire_due(run, held.expire_time)
     assert (run.holds, run.sections[0].sold_legs) == ({}, [0])
-    assert run.journal
+    assert run.change_set
 
 
 def test_seats_of_a_hold_that_is_over_go_to_those_who_wait_before_anybody_new() -> None:
     run = a_run("A1")
     held = hold(run, seconds=60)
-    waiting = wait_for_a_seat(run, "ann")
+    waiting = book_waitlisted(run, "ann")
     time_passes(run, held.expire_time)
-    assert seat_labels(as_it_is(run, waiting)) == ["A-1"]
+    assert seat_labels(current_booking(run, waiting)) == ["A-1"]
     with refused(Reason.SECTION_FULL, run):
         sell(run, asks_for_seats("ben", section="A"), now=held.expire_time)
 
@@ -321,8 +321,8 @@ def test_a_seat_that_is_cancelled_while_others_are_held_goes_to_who_waits() -> N
     run = a_run("A2")
     sold = book(run, "ann")
     hold(run, "jane")
-    waiting = wait_for_a_seat(run, "ben")
+    waiting = book_waitlisted(run, "ben")
     cancel_booking(run, asks_to_cancel(sold), NOW)
-    assert seat_labels(as_it_is(run, waiting)) == ["A-1"]
+    assert seat_labels(current_booking(run, waiting)) == ["A-1"]
     assert len(run.holds) == 1
     assert len(fill(run)) == 0

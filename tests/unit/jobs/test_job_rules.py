@@ -11,18 +11,18 @@ from app.domain.jobs import (
     ERROR_LENGTH_MAX,
     FIRST_PAUSE_SECONDS,
     PAUSE_SECONDS_MAX,
-    HopelessJobError,
     Job,
     JobState,
+    PermanentJobError,
     after_failure,
+    after_operator_retry,
+    after_periodic_failure,
+    after_periodic_success,
     after_success,
     in_batches,
     is_due,
-    is_spent,
+    is_exhausted,
     next_due_time,
-    repeated,
-    repeated_after_failure,
-    retried,
 )
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -106,7 +106,7 @@ def test_the_last_attempt_that_fails_is_the_end_of_it() -> None:
 
 
 def test_what_is_hopeless_is_not_tried_again() -> None:
-    failed = after_failure(a_taken_job(attempts=1), HopelessJobError("the card is closed"), NOW, 1, attempts_max=5)
+    failed = after_failure(a_taken_job(attempts=1), PermanentJobError("the card is closed"), NOW, 1, attempts_max=5)
     assert failed.state is JobState.DEAD
 
 
@@ -117,13 +117,13 @@ def test_a_long_error_is_kept_in_part() -> None:
 
 
 def test_a_job_whose_every_attempt_ended_without_a_word_is_not_begun_again() -> None:
-    assert not is_spent(a_taken_job(attempts=5), attempts_max=5)
-    assert is_spent(a_taken_job(attempts=6), attempts_max=5)
+    assert not is_exhausted(a_taken_job(attempts=5), attempts_max=5)
+    assert is_exhausted(a_taken_job(attempts=6), attempts_max=5)
 
 
 def test_a_retried_job_is_due_now_with_all_its_attempts() -> None:
     dead = replace(a_job(), state=JobState.DEAD, attempts=5, last_error="ConnectionError: gone", runs_alone=True)
-    again = retried(dead, NOW + SECOND)
+    again = after_operator_retry(dead, NOW + SECOND)
     assert is_due(again, NOW + SECOND)
     assert (again.attempts, again.last_error, again.runs_alone) == (0, "ConnectionError: gone", False)
 
@@ -131,26 +131,26 @@ def test_a_retried_job_is_due_now_with_all_its_attempts() -> None:
 @pytest.mark.parametrize("state", [JobState.PENDING, JobState.DONE])
 def test_only_what_is_dead_is_retried(state: JobState) -> None:
     job = replace(a_taken_job(), state=state)
-    assert retried(job, NOW + SECOND) == job
+    assert after_operator_retry(job, NOW + SECOND) == job
 
 
 # -- what comes round
 
 
 def test_what_comes_round_keeps_its_times() -> None:
-    again = repeated(a_taken_job(), NOW + 2 * SECOND, every_seconds=60)
+    again = after_periodic_success(a_taken_job(), NOW + 2 * SECOND, interval_seconds=60)
     assert (again.due_time, again.attempts, again.lease_until) == (NOW + 60 * SECOND, 0, None)
 
 
 def test_times_that_were_missed_are_left_out() -> None:
-    assert repeated(a_taken_job(), NOW + 605 * SECOND, every_seconds=60).due_time == NOW + 660 * SECOND
-    assert repeated(a_taken_job(), NOW + 600 * SECOND, every_seconds=60).due_time == NOW + 660 * SECOND
+    assert after_periodic_success(a_taken_job(), NOW + 605 * SECOND, interval_seconds=60).due_time == NOW + 660 * SECOND
+    assert after_periodic_success(a_taken_job(), NOW + 600 * SECOND, interval_seconds=60).due_time == NOW + 660 * SECOND
 
 
 def test_what_comes_round_never_dies_and_never_waits_longer_than_its_period() -> None:
-    failed = repeated_after_failure(a_taken_job(attempts=10_000), HopelessJobError("no"), NOW, 1, every_seconds=5)
+    failed = after_periodic_failure(a_taken_job(attempts=10_000), PermanentJobError("no"), NOW, 1, interval_seconds=5)
     assert (failed.state, failed.due_time) == (JobState.PENDING, NOW + 5 * SECOND)
-    assert repeated_after_failure(a_taken_job(), ValueError("no"), NOW, 1, every_seconds=3600).due_time == NOW + SECOND
+    assert after_periodic_failure(a_taken_job(), ValueError("no"), NOW, 1, interval_seconds=3600).due_time == NOW + SECOND
 
 
 # -- batches

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.jobs import HopelessJobError, Job, JobState
+from app.domain.jobs import Job, JobState, PermanentJobError
 from app.domain.refusals import Reason, Refusal
-from app.jobs.handlers import each
-from tests.support.job_worlds import BOUNDS, Clock, Desk, JobsInMemory, a_job, working
+from app.jobs.handlers import for_each_job
+from tests.support.job_worlds import BOUNDS, Clock, JobsInMemory, RecordingHandler, a_job, working
 
 
 def some_jobs(count: int, clock: Clock, kind: str = "refund") -> list[Job]:
     return [a_job(f"{kind} {number}", clock(), kind) for number in range(count)]
 
 
-def present_moment() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -27,7 +27,7 @@ def present_moment() -> datetime:
 
 
 async def test_what_is_due_goes_to_its_handler_together_and_is_done() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(5, clock), replace(a_job("later", clock()), due_time=clock() + timedelta(seconds=60)))
     async with working(jobs, {"refund": desk}, clock):
         await jobs.until(lambda: jobs.are_done(*(f"refund {number}" for number in range(5))))
@@ -36,7 +36,7 @@ async def test_what_is_due_goes_to_its_handler_together_and_is_done() -> None:
 
 
 async def test_each_handler_gets_its_own_kind_and_other_kinds_are_left_to_other_workers() -> None:
-    clock, refunds, captures = Clock(), Desk(), Desk()
+    clock, refunds, captures = Clock(), RecordingHandler(), RecordingHandler()
     jobs = JobsInMemory(a_job("a", clock()), a_job("b", clock(), "capture"), a_job("c", clock(), "message"))
     async with working(jobs, {"refund": refunds, "capture": captures}, clock):
         await jobs.until(lambda: jobs.are_done("a", "b"))
@@ -45,7 +45,7 @@ async def test_each_handler_gets_its_own_kind_and_other_kinds_are_left_to_other_
 
 
 async def test_a_handler_gets_no_more_at_a_time_than_it_may_and_nothing_is_taken_for_it_beyond() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*some_jobs(55, clock))
     async with working(jobs, {"refund": desk}, clock):
         await desk.until(lambda: desk.under_way == BOUNDS.batches_max)
@@ -58,7 +58,7 @@ async def test_a_handler_gets_no_more_at_a_time_than_it_may_and_nothing_is_taken
 
 
 async def test_a_handler_that_hangs_keeps_no_other_kind_waiting() -> None:
-    clock, hanging, quick = Clock(), Desk(may_end=False), Desk()
+    clock, hanging, quick = Clock(), RecordingHandler(may_end=False), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(100, clock, "capture"), *some_jobs(30, clock))
     async with working(jobs, {"capture": hanging, "refund": quick}, clock):
         await jobs.until(lambda: jobs.are_done(*(f"refund {number}" for number in range(30))))
@@ -66,18 +66,18 @@ async def test_a_handler_that_hangs_keeps_no_other_kind_waiting() -> None:
 
 
 async def test_who_makes_a_job_can_have_it_done_at_once() -> None:
-    clock, desk, jobs = Clock(), Desk(), JobsInMemory()
+    clock, desk, jobs = Clock(), RecordingHandler(), JobsInMemory()
     async with working(jobs, {"refund": desk}, clock) as worker:
         await jobs.until(lambda: jobs.takes == 1)
-        await jobs.put_missing([a_job("new", clock())])
+        await jobs.insert_if_absent([a_job("new", clock())])
         worker.wake()
         await jobs.until(lambda: jobs.are_done("new"))
 
 
 async def test_a_job_is_done_when_its_time_comes() -> None:
-    desk, due_time = Desk(), present_moment() + timedelta(seconds=0.05)
+    desk, due_time = RecordingHandler(), utc_now() + timedelta(seconds=0.05)
     jobs = JobsInMemory(replace(a_job("soon", due_time), due_time=due_time))
-    async with working(jobs, {"refund": desk}, present_moment):
+    async with working(jobs, {"refund": desk}, utc_now):
         await jobs.until(lambda: jobs.are_done("soon"))
     done_time = jobs.kept["soon"].done_time
     assert done_time is not None
@@ -85,10 +85,10 @@ async def test_a_job_is_done_when_its_time_comes() -> None:
 
 
 async def test_a_job_that_another_process_made_is_found_by_looking() -> None:
-    clock, desk, jobs = Clock(), Desk(), JobsInMemory()
+    clock, desk, jobs = Clock(), RecordingHandler(), JobsInMemory()
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, poll_seconds=0.01)):
         await jobs.until(lambda: jobs.takes == 1)
-        await jobs.put_missing([a_job("new", clock())])
+        await jobs.insert_if_absent([a_job("new", clock())])
         await jobs.until(lambda: jobs.are_done("new"))
 
 
@@ -96,7 +96,7 @@ async def test_a_job_that_another_process_made_is_found_by_looking() -> None:
 
 
 async def test_a_failure_is_of_its_job_alone() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(3, clock))
     desk.errors["refund 1"] = ConnectionError("gone")
     async with working(jobs, {"refund": desk}, clock) as worker:
@@ -112,7 +112,7 @@ async def test_a_failure_is_of_its_job_alone() -> None:
 
 
 async def test_a_job_that_keeps_failing_is_dead_after_its_last_attempt() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(a_job("bad", clock()))
     desk.errors["bad"] = ConnectionError("gone")
     async with working(jobs, {"refund": desk}, clock) as worker:
@@ -125,9 +125,9 @@ async def test_a_job_that_keeps_failing_is_dead_after_its_last_attempt() -> None
 
 
 async def test_a_hopeless_job_is_dead_at_once() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(2, clock))
-    desk.errors["refund 0"] = HopelessJobError("the card is closed")
+    desk.errors["refund 0"] = PermanentJobError("the card is closed")
     async with working(jobs, {"refund": desk}, clock):
         await jobs.until(lambda: jobs.settles == 1 and jobs.are_done("refund 1"))
     assert jobs.kept["refund 0"].state is JobState.DEAD
@@ -143,12 +143,12 @@ async def test_a_job_that_its_handler_passes_over_is_not_taken_for_done() -> Non
     async with working(jobs, {"refund": forget}, clock):
         await jobs.until(lambda: jobs.settles == 1)
     assert jobs.kept["forgotten"].state is JobState.PENDING
-    assert jobs.kept["forgotten"].last_error.startswith("UnansweredJobError")
+    assert jobs.kept["forgotten"].last_error.startswith("MissingOutcomeError")
 
 
-@pytest.mark.parametrize("fault", [KeyError("amount"), HopelessJobError("the card is closed")])
+@pytest.mark.parametrize("fault", [KeyError("amount"), PermanentJobError("the card is closed")])
 async def test_after_a_batch_failed_as_a_whole_each_job_is_tried_by_itself(fault: Exception) -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(3, clock))
     desk.fault = fault
     async with working(jobs, {"refund": desk}, clock) as worker:
@@ -162,7 +162,7 @@ async def test_after_a_batch_failed_as_a_whole_each_job_is_tried_by_itself(fault
 
 
 async def test_after_a_refusal_which_is_no_jobs_fault_they_are_tried_together_again() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(3, clock))
     desk.fault = Refusal(Reason.DATABASE_UNAVAILABLE, "away")
     async with working(jobs, {"refund": desk}, clock) as worker:
@@ -175,7 +175,7 @@ async def test_after_a_refusal_which_is_no_jobs_fault_they_are_tried_together_ag
 
 
 async def test_a_call_that_hangs_is_cut_off_and_its_jobs_fail() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("slow", clock()))
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, run_seconds_max=0.01)):
         await jobs.until(lambda: jobs.settles == 1)
@@ -184,7 +184,7 @@ async def test_a_call_that_hangs_is_cut_off_and_its_jobs_fail() -> None:
 
 
 async def test_a_job_that_ended_its_worker_in_every_attempt_is_dead_without_another() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(replace(a_job("deadly", clock()), attempts=BOUNDS.attempts_max), a_job("good", clock()))
     async with working(jobs, {"refund": desk}, clock):
         await jobs.until(lambda: jobs.are_done("good"))
@@ -204,7 +204,7 @@ async def test_one_by_one_no_more_jobs_are_done_at_a_time_than_may_be_and_each_f
         if job.job_id == "refund 3":
             raise ConnectionError("gone")
 
-    errors = await each(refund, at_once_max=2)(some_jobs(8, clock))
+    errors = await for_each_job(refund, at_once_max=2)(some_jobs(8, clock))
     assert most == 2
     assert [job_id for job_id, error in errors.items() if error is not None] == ["refund 3"]
     assert len(errors) == 8
@@ -214,15 +214,15 @@ async def test_one_by_one_no_more_jobs_are_done_at_a_time_than_may_be_and_each_f
 
 
 async def test_a_lease_is_renewed_for_as_long_as_the_work_takes() -> None:
-    desk = Desk(may_end=False)
-    jobs = JobsInMemory(a_job("long", present_moment()))
-    rivals = Desk()
-    async with working(jobs, {"refund": desk}, present_moment, replace(BOUNDS, lease_seconds=0.3)):
+    desk = RecordingHandler(may_end=False)
+    jobs = JobsInMemory(a_job("long", utc_now()))
+    rivals = RecordingHandler()
+    async with working(jobs, {"refund": desk}, utc_now, replace(BOUNDS, lease_seconds=0.3)):
         await desk.until(lambda: desk.under_way == 1)
         first_end = jobs.kept["long"].lease_until
         assert first_end is not None
-        async with working(jobs, {"refund": rivals}, present_moment, replace(BOUNDS, poll_seconds=0.01), owner="rival"):
-            await jobs.until(lambda: present_moment() > first_end)
+        async with working(jobs, {"refund": rivals}, utc_now, replace(BOUNDS, poll_seconds=0.01), owner="rival"):
+            await jobs.until(lambda: utc_now() > first_end)
         desk.may_end.set()
         await jobs.until(lambda: jobs.are_done("long"))
     assert jobs.renewals > 0
@@ -230,7 +230,7 @@ async def test_a_lease_is_renewed_for_as_long_as_the_work_takes() -> None:
 
 
 async def test_a_worker_whose_lease_passed_on_writes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    clock, late, rival = Clock(), Desk(may_end=False), Desk(may_end=False)
+    clock, late, rival = Clock(), RecordingHandler(may_end=False), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("fought for", clock()))
     async with working(jobs, {"refund": late}, clock):
         await late.until(lambda: late.under_way == 1)
@@ -246,7 +246,7 @@ async def test_a_worker_whose_lease_passed_on_writes_nothing(caplog: pytest.LogC
 
 
 async def test_what_waited_for_its_turn_until_its_lease_ran_out_is_not_begun_on_it() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*(replace(job, runs_alone=True) for job in some_jobs(3, clock)))
     async with working(jobs, {"refund": desk}, clock):
         await desk.until(lambda: desk.under_way == 2)
@@ -261,7 +261,7 @@ async def test_what_waited_for_its_turn_until_its_lease_ran_out_is_not_begun_on_
 
 
 async def test_a_worker_that_stops_finishes_what_runs_and_gives_back_what_was_not_begun() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     alone = [replace(job, runs_alone=True) for job in some_jobs(4, clock)]
     jobs = JobsInMemory(*alone)
     async with working(jobs, {"refund": desk}, clock) as worker:
@@ -276,7 +276,7 @@ async def test_a_worker_that_stops_finishes_what_runs_and_gives_back_what_was_no
 
 
 async def test_what_a_worker_was_just_taking_when_it_had_to_stop_is_given_back() -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(4, clock))
     jobs.may_answer.clear()
     async with working(jobs, {"refund": desk}, clock) as worker:
@@ -290,7 +290,7 @@ async def test_what_a_worker_was_just_taking_when_it_had_to_stop_is_given_back()
 
 
 async def test_what_outlasts_the_grace_period_is_cut_off_and_due_again_soon() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("endless", clock()))
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, grace_seconds=0.01)):
         await desk.until(lambda: desk.under_way == 1)
@@ -300,7 +300,7 @@ async def test_what_outlasts_the_grace_period_is_cut_off_and_due_again_soon() ->
 
 
 async def test_a_worker_that_stops_without_a_database_stops_all_the_same() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*(replace(job, runs_alone=True) for job in some_jobs(4, clock)))
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, grace_seconds=0.01)):
         await desk.until(lambda: desk.under_way == 2)
@@ -313,7 +313,7 @@ async def test_a_worker_that_stops_without_a_database_stops_all_the_same() -> No
 
 
 async def test_an_outage_is_survived_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    clock, desk = Clock(), Desk()
+    clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(a_job("patient", clock()))
     jobs.away = 20
     with caplog.at_level(logging.INFO, "app.jobs.worker"):
@@ -323,7 +323,7 @@ async def test_an_outage_is_survived_and_told_once(caplog: pytest.LogCaptureFixt
 
 
 async def test_what_was_done_in_an_outage_is_written_after_it_and_not_done_again() -> None:
-    clock, desk = Clock(), Desk(may_end=False)
+    clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*some_jobs(3, clock))
     async with working(jobs, {"refund": desk}, clock) as worker:
         await desk.until(lambda: desk.under_way == 1)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.jobs import JobState
-from app.jobs.handlers import Sweep
+from app.jobs.handlers import PeriodicTask
 from tests.support.job_worlds import BOUNDS, Clock, JobsInMemory, Watched, working
 
 
@@ -33,8 +33,8 @@ class Broom(Watched):
             raise self.fault
 
 
-def every_minute(broom: Broom) -> Sweep:
-    return Sweep("holds", 60, broom.run)
+def every_minute(broom: Broom) -> PeriodicTask:
+    return PeriodicTask("holds", 60, broom.run)
 
 
 def has_rested(jobs: JobsInMemory, times: int) -> bool:
@@ -45,7 +45,7 @@ def has_rested(jobs: JobsInMemory, times: int) -> bool:
 async def test_a_sweep_comes_round_at_its_times() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     begin = clock()
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]) as worker:
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
         for times in range(1, 5):
             await jobs.until(lambda times=times: has_rested(jobs, times))  # type: ignore[misc]
             assert jobs.kept["sweep holds"].due_time == begin + times * timedelta(seconds=60)
@@ -56,7 +56,7 @@ async def test_a_sweep_comes_round_at_its_times() -> None:
 
 async def test_between_its_times_there_is_no_sweep() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]) as worker:
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
         await jobs.until(lambda: has_rested(jobs, 1))
         takes = jobs.takes
         clock.move(59)
@@ -68,8 +68,11 @@ async def test_between_its_times_there_is_no_sweep() -> None:
 async def test_of_many_workers_one_sweeps_at_a_time() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     broom.may_end.clear()
-    sweeps = [every_minute(broom)]
-    async with working(jobs, {}, clock, sweeps=sweeps) as first, working(jobs, {}, clock, sweeps=sweeps, owner="b") as second:
+    periodic_tasks = [every_minute(broom)]
+    async with (
+        working(jobs, {}, clock, periodic_tasks=periodic_tasks) as first,
+        working(jobs, {}, clock, periodic_tasks=periodic_tasks, owner="b") as second,
+    ):
         await broom.until(lambda: broom.begun == 1)
         takes = jobs.takes
         for worker in (first, second):
@@ -87,10 +90,10 @@ async def test_of_many_workers_one_sweeps_at_a_time() -> None:
 async def test_after_a_downtime_there_is_one_sweep_and_not_one_for_each_that_was_missed() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     begin = clock()
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]):
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]):
         await jobs.until(lambda: has_rested(jobs, 1))
     clock.move(60 * 100 + 7)
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)], owner="b"):
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)], owner="b"):
         await jobs.until(lambda: has_rested(jobs, 2))
     assert broom.begun == 2
     assert jobs.kept["sweep holds"].due_time == begin + 101 * timedelta(seconds=60)
@@ -98,12 +101,12 @@ async def test_after_a_downtime_there_is_one_sweep_and_not_one_for_each_that_was
 
 async def test_a_sweep_whose_worker_is_gone_passes_on() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]):
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]):
         await jobs.until(lambda: has_rested(jobs, 1))
     clock.move(60)
-    await jobs.take(["sweep holds"], clock(), BOUNDS.lease_seconds, "gone", 1)
+    await jobs.lease_due(["sweep holds"], clock(), BOUNDS.lease_seconds, "gone", 1)
     clock.move(BOUNDS.lease_seconds)
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)], owner="b"):
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)], owner="b"):
         await jobs.until(lambda: has_rested(jobs, 2))
     assert broom.begun == 2
 
@@ -112,7 +115,7 @@ async def test_a_sweep_whose_worker_is_gone_passes_on() -> None:
 async def test_a_sweep_that_fails_is_tried_again_soon_and_for_ever(attempts: int) -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     broom.fault = ConnectionError("gone")
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)]) as worker:
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
         for settles in range(1, attempts + 1):
             await jobs.until(lambda settles=settles: has_rested(jobs, settles))  # type: ignore[misc]
             assert jobs.kept["sweep holds"].state is JobState.PENDING
@@ -125,9 +128,9 @@ async def test_a_sweep_that_fails_is_tried_again_soon_and_for_ever(attempts: int
 
 async def test_a_sweep_that_is_to_come_round_more_often_does_so_from_the_next_start() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    async with working(jobs, {}, clock, sweeps=[Sweep("holds", 86_400, broom.run)]):
+    async with working(jobs, {}, clock, periodic_tasks=[PeriodicTask("holds", 86_400, broom.run)]):
         await jobs.until(lambda: has_rested(jobs, 1))
-    async with working(jobs, {}, clock, sweeps=[every_minute(broom)], owner="b") as worker:
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)], owner="b") as worker:
         await jobs.until(lambda: jobs.kept["sweep holds"].due_time == clock() + timedelta(seconds=60))
         clock.move(60)
         worker.wake()

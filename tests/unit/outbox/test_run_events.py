@@ -11,17 +11,16 @@ from app.domain.events import Event, EventType
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import decide, tidy
+from app.domain.rules.decisions import decide, expire_due
 from app.domain.rules.hold_seats import hold_seats, release_hold
-from app.domain.rules.waitlist import closes_at
+from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.store.documents import events_from, news_document
+from app.store.documents import event_batch_document, events_from
 from tests.support.builders import (
     NOW,
     a_caller,
     a_person,
     a_run,
-    as_it_is,
     asks_for_another_seat,
     asks_for_new_fields,
     asks_for_seats,
@@ -30,12 +29,13 @@ from tests.support.builders import (
     asks_to_release,
     authorized,
     book,
+    book_waitlisted,
     cancel,
-    dice,
+    current_booking,
     fill,
     hold,
     name_of,
-    wait_for_a_seat,
+    seeded_random,
 )
 from tests.support.random_commands import decide_some
 from tests.support.run_snapshots import refused
@@ -46,7 +46,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def told(run: TrainRun) -> list[tuple[str, str]]:
     """The kinds and subjects of what the next commit tells."""
-    return [(event.event_type.value, event.subject) for event in run.journal.events]
+    return [(event.event_type.value, event.subject) for event in run.change_set.events]
 
 
 # -- which events
@@ -56,7 +56,7 @@ def test_a_sale_is_told() -> None:
     run = a_run("A4")
     booking = create_booking(run, asks_for_seats("ann", "ben", payment=authorized(4_000, time=LATER)), LATER, {})
     assert told(run) == [("booking.confirmed", booking.reference)]
-    (event,) = run.journal.events
+    (event,) = run.change_set.events
     assert (event.run_id, event.time) == (run.run_id, LATER)
     assert event.data == {
         "state": "CONFIRMED",
@@ -75,7 +75,7 @@ def test_a_place_in_the_line_is_told() -> None:
     fill(run)
     waiting = create_booking(run, asks_for_seats("ann", section="A", if_full=IfFull.WAITLIST), LATER, {})
     assert told(run) == [("booking.waitlisted", waiting.reference)]
-    assert (run.journal.events[0].data["state"], run.journal.events[0].data["seats"]) == ("WAITLISTED", [])
+    assert (run.change_set.events[0].data["state"], run.change_set.events[0].data["seats"]) == ("WAITLISTED", [])
 
 
 def test_new_names_and_another_seat_are_told() -> None:
@@ -84,20 +84,20 @@ def test_new_names_and_another_seat_are_told() -> None:
     update_booking(run, asks_for_new_fields(booking, a_person("eve")), LATER)
     change_seat(run, asks_for_another_seat(booking, who="eve", number=3), LATER)
     assert told(run) == [("booking.changed", booking.reference)] * 2
-    assert [event.data["seats"] for event in run.journal.events] == [["A-1"], ["A-3"]]
+    assert [event.data["seats"] for event in run.change_set.events] == [["A-1"], ["A-3"]]
 
 
 def test_a_cancellation_is_told_and_then_who_gets_the_seats() -> None:
     run = a_run("A2")
     group = book(run, "ann", "ben")
-    waiting = [wait_for_a_seat(run, who) for who in ("cem", "dot")]
+    waiting = [book_waitlisted(run, who) for who in ("cem", "dot")]
     cancel_booking(run, asks_to_cancel(group), LATER)
     assert told(run) == [
         ("booking.cancelled", group.reference),
         ("booking.promoted", waiting[0].reference),
         ("booking.promoted", waiting[1].reference),
     ]
-    first, second, _ = run.journal.events
+    first, second, _ = run.change_set.events
     assert (first.data["state"], first.data["refunded_minor"]) == ("CANCELLED", 4_000)
     assert (second.data["state"], second.data["seats"]) == ("CONFIRMED", ["A-1"])
 
@@ -107,7 +107,7 @@ def test_some_who_leave_a_group_are_told_as_a_cancellation() -> None:
     group = book(run, "ann", "ben")
     cancel_booking(run, asks_to_cancel(group, "ben"), LATER)
     assert told(run) == [("booking.cancelled", group.reference)]
-    data = run.journal.events[0].data
+    data = run.change_set.events[0].data
     assert (data["state"], data["passenger_count"], data["price_minor"], data["refunded_minor"]) == (
         "CONFIRMED",
         1,
@@ -119,7 +119,7 @@ def test_some_who_leave_a_group_are_told_as_a_cancellation() -> None:
 def test_who_moves_away_makes_room_and_both_are_told() -> None:
     run = a_run("A1 B1")
     (sold,) = fill(run)
-    waiting = wait_for_a_seat(run, "ann")
+    waiting = book_waitlisted(run, "ann")
     change_seat(run, asks_for_another_seat(sold, section="B"), LATER)
     assert told(run) == [("booking.changed", sold.reference), ("booking.promoted", waiting.reference)]
 
@@ -130,21 +130,21 @@ def test_a_hold_and_its_release_are_told() -> None:
     release_hold(run, asks_to_release(run, held), LATER)
     assert told(run) == [("hold.placed", name_of(run, held)), ("hold.released", name_of(run, held))]
     expected = {"hold_id": name_of(run, held), "seats": ["A-1", "A-2"], "expire_time": held.expire_time.isoformat()}
-    assert [event.data for event in run.journal.events] == [expected, expected]
+    assert [event.data for event in run.change_set.events] == [expected, expected]
 
 
 def test_the_end_of_a_hold_is_told_and_then_who_gets_its_seats() -> None:
     run = a_run("A2")
     long, short = hold(run, "ann", seconds=120), hold(run, "ben", seconds=60)
-    waiting = [wait_for_a_seat(run, who) for who in ("cem", "dot")]
-    tidy(run, LATER)
+    waiting = [book_waitlisted(run, who) for who in ("cem", "dot")]
+    expire_due(run, LATER)
     assert told(run) == [
         ("hold.expired", name_of(run, short)),
         ("hold.expired", name_of(run, long)),
         ("booking.promoted", waiting[0].reference),
         ("booking.promoted", waiting[1].reference),
     ]
-    assert as_it_is(run, waiting[0]).passengers[0].place == short.seats[0]
+    assert current_booking(run, waiting[0]).passengers[0].place == short.seats[0]
 
 
 def test_a_booking_with_a_hold_is_told_as_a_booking_alone() -> None:
@@ -157,10 +157,10 @@ def test_a_booking_with_a_hold_is_told_as_a_booking_alone() -> None:
 def test_a_line_that_closes_is_told_for_each_who_waits() -> None:
     run = a_run("A1")
     fill(run)
-    waiting = [wait_for_a_seat(run, who) for who in ("ann", "ben")]
-    tidy(run, closes_at(run))
+    waiting = [book_waitlisted(run, who) for who in ("ann", "ben")]
+    expire_due(run, waitlist_closing_time(run))
     assert told(run) == [("booking.expired", one.reference) for one in waiting]
-    assert [event.data["refunded_minor"] for event in run.journal.events] == [2_000, 2_000]
+    assert [event.data["refunded_minor"] for event in run.change_set.events] == [2_000, 2_000]
 
 
 # -- what is no event
@@ -186,9 +186,9 @@ def test_what_changes_nothing_tells_nothing() -> None:
         asks_to_release(run, released),
     ):
         decide(run, same, NOW, {})
-    tidy(run, NOW)
+    expire_due(run, NOW)
     assert run.holds == {held.key: held}
-    assert not run.journal.events
+    assert not run.change_set.events
 
 
 def test_what_is_refused_tells_nothing() -> None:
@@ -210,7 +210,7 @@ def test_what_is_refused_tells_nothing() -> None:
     ):
         with pytest.raises(Refusal):
             decide(run, command, NOW, {})
-        assert not run.journal.events
+        assert not run.change_set.events
 
 
 def test_a_refusal_in_a_batch_leaves_no_gap_in_what_is_told() -> None:
@@ -220,7 +220,7 @@ def test_a_refusal_in_a_batch_leaves_no_gap_in_what_is_told() -> None:
         decide(run, asks_for_seats("ann", section="A"), NOW, {})
     second = create_booking(run, asks_for_seats("ben", section="A"), NOW, {})
     assert told(run) == [("booking.confirmed", first.reference), ("booking.confirmed", second.reference)]
-    assert [event.event_id.rpartition(":")[2] for event in run.journal.events] == ["0", "1"]
+    assert [event.event_id.rpartition(":")[2] for event in run.change_set.events] == ["0", "1"]
 
 
 def test_undo_drops_what_would_have_been_told() -> None:
@@ -228,7 +228,7 @@ def test_undo_drops_what_would_have_been_told() -> None:
     booking = create_booking(run, asks_for_seats("ann"), NOW, {})
     hold_seats(run, asks_to_hold(), NOW)
     run.undo()
-    assert run.journal.events == []
+    assert run.change_set.events == []
     again = create_booking(run, asks_for_seats("ben"), NOW, {})
     assert told(run) == [("booking.confirmed", again.reference)]
     assert again.reference != booking.reference
@@ -242,14 +242,14 @@ def test_events_are_named_after_the_commit_and_their_place_in_it() -> None:
     run.version = 41
     for who in ("ann", "ben", "cem"):
         create_booking(run, asks_for_seats(who), NOW, {})
-    assert [event.event_id for event in run.journal.events] == [f"es9014:2026-09-01:42:{index}" for index in range(3)]
+    assert [event.event_id for event in run.change_set.events] == [f"es9014:2026-09-01:42:{index}" for index in range(3)]
     run.committed()
     create_booking(run, asks_for_seats("dot"), NOW, {})
-    assert [event.event_id for event in run.journal.events] == ["es9014:2026-09-01:43:0"]
+    assert [event.event_id for event in run.change_set.events] == ["es9014:2026-09-01:43:0"]
 
 
 def test_the_sequence_rises_through_each_commit_and_from_one_to_the_next() -> None:
-    run, chance = a_run("A3 B2"), dice(7)
+    run, chance = a_run("A3 B2"), seeded_random(7)
     sequences: list[int] = []
     names: list[str] = []
     kinds: set[EventType] = set()
@@ -260,9 +260,9 @@ def test_the_sequence_rises_through_each_commit_and_from_one_to_the_next() -> No
         if chance.random() < 0.3:
             run.undo()
             continue
-        sequences += [event.sequence for event in run.journal.events]
-        names += [event.event_id for event in run.journal.events]
-        kinds.update(event.event_type for event in run.journal.events)
+        sequences += [event.sequence for event in run.change_set.events]
+        names += [event.event_id for event in run.change_set.events]
+        kinds.update(event.event_type for event in run.change_set.events)
         run.committed()
     assert sequences == sorted(set(sequences))
     assert len(set(names)) == len(names) == len(sequences) > 100
@@ -270,14 +270,14 @@ def test_the_sequence_rises_through_each_commit_and_from_one_to_the_next() -> No
 
 
 def test_each_booking_that_changed_is_told_of_and_no_other() -> None:
-    run, chance, now = a_run("A3 B2"), dice(8), NOW
+    run, chance, now = a_run("A3 B2"), seeded_random(8), NOW
     for _ in range(150):
         now += timedelta(seconds=chance.choice((0, 200)))
         decide_some(run, chance, 4, now)
-        subjects = {event.subject for event in run.journal.events if event.event_type.group == "booking"}
-        assert subjects == set(run.journal.bookings)
-        latest = {event.subject: event.data["state"] for event in run.journal.events if event.event_type.group == "booking"}
-        assert latest == {reference: run.bookings[reference].state.value for reference in run.journal.bookings}
+        subjects = {event.subject for event in run.change_set.events if event.event_type.group == "booking"}
+        assert subjects == set(run.change_set.bookings)
+        latest = {event.subject: event.data["state"] for event in run.change_set.events if event.event_type.group == "booking"}
+        assert latest == {reference: run.bookings[reference].state.value for reference in run.change_set.bookings}
         run.committed()
 
 
@@ -290,15 +290,15 @@ def test_the_trace_of_a_call_goes_along_with_what_it_made_happen() -> None:
     change_seat(run, asks_for_another_seat(booking, who="eve", number=4, by=jane), NOW)
     release_hold(run, asks_to_release(run, held, by=jane), NOW)
     cancel_booking(run, asks_to_cancel(booking, by=jane), NOW)
-    assert [event.trace_parent for event in run.journal.events] == [TRACE] * 6
+    assert [event.trace_parent for event in run.change_set.events] == [TRACE] * 6
 
 
 def test_what_happens_by_itself_has_no_trace() -> None:
     run = a_run("A1")
     hold(run, seconds=60)
-    wait_for_a_seat(run, "ann")
-    tidy(run, LATER)
-    assert [event.trace_parent for event in run.journal.events] == ["", ""]
+    book_waitlisted(run, "ann")
+    expire_due(run, LATER)
+    assert [event.trace_parent for event in run.change_set.events] == ["", ""]
 
 
 # -- what they say
@@ -317,19 +317,19 @@ def every_kind_of_event() -> TrainRun:
     update_booking(run, asks_for_new_fields(sold, people[0], by=a_caller("zebulon0"), fields=["first_name"]), NOW)
     change_seat(run, asks_for_another_seat(sold, section="B"), NOW)
     cancel_booking(run, CancelBooking(a_caller("zebulon0"), sold.reference), NOW)
-    tidy(run, held.expire_time)
+    expire_due(run, held.expire_time)
     release_hold(run, asks_to_release(run, hold_seats(run, asks_to_hold("zebulon6", section="B"), NOW)), NOW)
-    tidy(run, closes_at(run))
+    expire_due(run, waitlist_closing_time(run))
     assert waiting[3].reference in [
-        event.subject for event in run.journal.events if event.event_type.value == "booking.expired"
+        event.subject for event in run.change_set.events if event.event_type.value == "booking.expired"
     ]
     return run
 
 
 def test_events_say_nothing_personal() -> None:
     run = every_kind_of_event()
-    assert len({event.event_type for event in run.journal.events}) == 9
-    for event in run.journal.events:
+    assert len({event.event_type for event in run.change_set.events}) == 9
+    for event in run.change_set.events:
         text = json.dumps([event.event_id, event.subject, event.data]).lower()
         assert "zebulon" not in text
         assert "quagmire" not in text
@@ -337,12 +337,12 @@ def test_events_say_nothing_personal() -> None:
 
 
 def events_of_one_moment() -> list[Event]:
-    return [replace(event, time=NOW) for event in every_kind_of_event().journal.events]
+    return [replace(event, time=NOW) for event in every_kind_of_event().change_set.events]
 
 
 def test_the_events_of_a_commit_come_back_from_their_document_as_they_were() -> None:
     events = events_of_one_moment()
-    document = news_document(events)
+    document = event_batch_document(events)
     assert document["event_count"] == len(events) > 9
     assert events_from(document | {"time": document["time"].replace(tzinfo=NOW.tzinfo)}) == events
 
@@ -350,7 +350,7 @@ def test_the_events_of_a_commit_come_back_from_their_document_as_they_were() -> 
 def test_events_of_two_moments_are_not_those_of_one_commit() -> None:
     first, *others = events_of_one_moment()
     with pytest.raises(ValueError, match="one time"):
-        news_document([replace(first, time=NOW - timedelta(seconds=1)), *others])
+        event_batch_document([replace(first, time=NOW - timedelta(seconds=1)), *others])
 
 
 def test_a_refused_place_in_the_line_tells_nothing() -> None:

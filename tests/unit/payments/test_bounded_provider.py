@@ -8,11 +8,11 @@ import pytest
 
 from app.domain.money import Money
 from app.domain.payments import AttemptOutcome
-from app.payments.bounded import AskingBounds, BoundedProvider, next_delay_seconds
-from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected, outcome_of
-from tests.support.scripted_provider import Scripted
+from app.payments.bounded import BoundedProvider, RetryBounds, next_delay_seconds
+from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected, attempt_outcome
+from tests.support.scripted_provider import ScriptedProvider
 
-BOUNDS = AskingBounds(timeout_seconds=5.0, attempts_max=4, delay_seconds=0.25, delay_seconds_max=2.0)
+BOUNDS = RetryBounds(timeout_seconds=5.0, attempts_max=4, delay_seconds=0.25, delay_seconds_max=2.0)
 PRICE = Money(6_000, "EUR")
 AWAY = ProviderUnavailable("away")
 
@@ -27,14 +27,14 @@ class Pauses:
         self.seconds.append(seconds)
 
 
-def bounded(inner: Scripted, bounds: AskingBounds = BOUNDS, chance: float = 0.5) -> tuple[BoundedProvider, Pauses]:
+def bounded(inner: ScriptedProvider, bounds: RetryBounds = BOUNDS, chance: float = 0.5) -> tuple[BoundedProvider, Pauses]:
     pauses = Pauses()
     return BoundedProvider(inner, bounds, chance=lambda: chance, pause=pauses), pauses
 
 
 def test_what_is_recorded_of_an_error_is_whether_it_is_final() -> None:
     errors = Declined("no", detail="stolen_card"), Rejected("wrong"), AWAY
-    assert [outcome_of(error) for error in errors] == [
+    assert [attempt_outcome(error) for error in errors] == [
         AttemptOutcome.DECLINED,
         AttemptOutcome.REJECTED,
         AttemptOutcome.FAILED,
@@ -47,7 +47,7 @@ def test_what_is_recorded_of_an_error_is_whether_it_is_final() -> None:
 
 def test_delays_double_up_to_the_longest_and_end_with_the_last_try() -> None:
     assert [next_delay_seconds(BOUNDS, failed, 1.0, AWAY) for failed in (1, 2, 3, 4)] == [0.25, 0.5, 1.0, None]
-    patient = AskingBounds(attempts_max=10_000, delay_seconds=0.25, delay_seconds_max=2.0)
+    patient = RetryBounds(attempts_max=10_000, delay_seconds=0.25, delay_seconds_max=2.0)
     assert [next_delay_seconds(patient, failed, 1.0, AWAY) for failed in (4, 5, 9_999)] == [2.0, 2.0, 2.0]
 
 
@@ -70,7 +70,7 @@ def test_what_does_not_pass_soon_is_not_asked_again_now() -> None:
 
 
 async def test_what_is_not_answered_is_asked_again_alike_until_it_is() -> None:
-    inner = Scripted(AWAY, AWAY, "auth_1")
+    inner = ScriptedProvider(AWAY, AWAY, "auth_1")
     provider, pauses = bounded(inner)
     assert await provider.authorize("k1", PRICE, "tok_1", "a ticket", {"train": "es9014"}) == "auth_1"
     assert inner.asked == [("authorize", "k1", "EUR 60.00", "tok_1", "a ticket", "{'train': 'es9014'}")] * 3
@@ -78,7 +78,7 @@ async def test_what_is_not_answered_is_asked_again_alike_until_it_is() -> None:
 
 
 async def test_every_operation_is_asked_again() -> None:
-    inner = Scripted(AWAY, "", AWAY, "", AWAY, "re_1")
+    inner = ScriptedProvider(AWAY, "", AWAY, "", AWAY, "re_1")
     provider, _ = bounded(inner)
     await provider.capture("k2", "auth_1", PRICE)
     await provider.void("k3", "auth_2")
@@ -88,7 +88,7 @@ async def test_every_operation_is_asked_again() -> None:
 
 @pytest.mark.parametrize("error", [Declined("no"), Rejected("wrong")])
 async def test_what_is_final_is_asked_once(error: PaymentError) -> None:
-    inner = Scripted(error)
+    inner = ScriptedProvider(error)
     provider, pauses = bounded(inner)
     with pytest.raises(type(error)):
         await provider.capture("k", "auth_1", PRICE)
@@ -96,7 +96,7 @@ async def test_what_is_final_is_asked_once(error: PaymentError) -> None:
 
 
 async def test_after_the_last_try_its_reason_is_told() -> None:
-    inner = Scripted(*[ProviderUnavailable(f"away {number}") for number in range(4)])
+    inner = ScriptedProvider(*[ProviderUnavailable(f"away {number}") for number in range(4)])
     provider, _ = bounded(inner)
     with pytest.raises(ProviderUnavailable, match="away 3"):
         await provider.void("k", "auth_1")
@@ -104,18 +104,18 @@ async def test_after_the_last_try_its_reason_is_told() -> None:
 
 
 async def test_an_answer_that_does_not_come_in_time_is_asked_for_again() -> None:
-    provider, _ = bounded(Scripted(None, "auth_1"), AskingBounds(timeout_seconds=0.01))
+    provider, _ = bounded(ScriptedProvider(None, "auth_1"), RetryBounds(timeout_seconds=0.01))
     assert await provider.authorize("k", PRICE, "", "", {}) == "auth_1"
 
 
 async def test_no_answer_in_time_is_unavailable() -> None:
-    provider, _ = bounded(Scripted(None, None), AskingBounds(timeout_seconds=0.01, attempts_max=2))
+    provider, _ = bounded(ScriptedProvider(None, None), RetryBounds(timeout_seconds=0.01, attempts_max=2))
     with pytest.raises(ProviderUnavailable, match=r"no answer within 0\.01 s"):
         await provider.void("k", "auth_1")
 
 
 async def test_a_caller_who_gives_up_ends_the_asking() -> None:
-    inner = Scripted(None, "auth_1")
+    inner = ScriptedProvider(None, "auth_1")
     provider, _ = bounded(inner)
     asking = asyncio.ensure_future(provider.void("k", "auth_1"))
     await inner.was_asked.wait()
@@ -126,7 +126,7 @@ async def test_a_caller_who_gives_up_ends_the_asking() -> None:
 
 
 async def test_it_passes_for_the_provider_inside() -> None:
-    inner = Scripted()
+    inner = ScriptedProvider()
     provider, _ = bounded(inner)
     assert (provider.name, provider.needs_token) == ("scripted", True)
     await provider.close()

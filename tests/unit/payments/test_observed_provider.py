@@ -10,7 +10,7 @@ from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.payments.observed import ObservedProvider
 from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
-from tests.support.scripted_provider import Scripted
+from tests.support.scripted_provider import ScriptedProvider
 
 PRICE = Money(6_000, "EUR")
 
@@ -28,7 +28,7 @@ class Ledger:
 def observed(notes: Ledger, *answers: str | PaymentError | None) -> ObservedProvider:
     """A provider that answers so, each time after two seconds of its timer."""
     seconds = iter(range(0, 100, 2))
-    return ObservedProvider(Scripted(*answers), notes, lambda: float(next(seconds)))
+    return ObservedProvider(ScriptedProvider(*answers), notes, lambda: float(next(seconds)))
 
 
 async def test_each_operation_passes_and_is_told() -> None:
@@ -39,7 +39,7 @@ async def test_each_operation_passes_and_is_told() -> None:
     await provider.void("k3", "auth_1")
     assert await provider.refund("k4", "auth_1", PRICE) == "refund_1"
     assert notes.told == [(kind, AttemptOutcome.DONE, 2.0) for kind in AttemptKind]
-    assert (provider.name, provider.needs_token, provider.is_certain("tok")) == ("scripted", True, False)
+    assert (provider.name, provider.needs_token, provider.can_defer("tok")) == ("scripted", True, False)
 
 
 @pytest.mark.parametrize(

@@ -11,21 +11,21 @@ from app.domain.money import Money
 from app.domain.payments import (
     ATTEMPTS_KEPT_MAX,
     DETAIL_LENGTH_MAX,
-    Attempt,
     AttemptKind,
     AttemptOutcome,
     Payment,
     PaymentState,
+    ProviderAttempt,
     RefundState,
     after_attempt,
     balance,
     new_payment,
     operation_key,
     pending_refunds,
-    refundable,
-    with_refund,
+    refundable_amount,
+    with_pending_refund,
 )
-from tests.support.builders import NOW, dice
+from tests.support.builders import NOW, seeded_random
 
 AUTHORIZE, CAPTURE, VOID, REFUND = AttemptKind
 DONE, DECLINED, FAILED, REJECTED = AttemptOutcome
@@ -41,15 +41,15 @@ def answer(
     key: str = "",
     seconds: int = 1,
     detail: str = "",
-) -> Attempt:
+) -> ProviderAttempt:
     """An answer that many seconds after the payment was made."""
     provider_id = f"id of {key or kind}" if outcome is DONE else ""
-    return Attempt(
+    return ProviderAttempt(
         kind, key or f"pay_ABC123:{kind}", Money(minor, "EUR"), outcome, detail, NOW + seconds * A_SECOND, provider_id
     )
 
 
-def payment_after(*attempts: Attempt) -> Payment:
+def payment_after(*attempts: ProviderAttempt) -> Payment:
     payment = new_payment("pay_ABC123", "ledger", PRICE, "tok_1", NOW)
     for attempt in attempts:
         payment = after_attempt(payment, attempt)
@@ -60,7 +60,7 @@ def a_paid_one(**refunds: int) -> Payment:
     """A captured payment with these refunds, still pending."""
     payment = payment_after(answer(AUTHORIZE), answer(CAPTURE))
     for refund_id, minor in refunds.items():
-        payment = with_refund(payment, refund_id, Money(minor, "EUR"), NOW)
+        payment = with_pending_refund(payment, refund_id, Money(minor, "EUR"), NOW)
     return payment
 
 
@@ -86,10 +86,10 @@ def test_money_is_held_then_taken_then_given_back() -> None:
     assert (payment.authorization_id, payment.is_paid, balance(payment).minor) == ("id of AUTHORIZE", False, 0)
     payment = after_attempt(payment, answer(CAPTURE))
     assert (payment.is_paid, payment.is_settled, balance(payment)) == (True, True, PRICE)
-    payment = with_refund(payment, "r1", Money(2_000, "EUR"), NOW)
+    payment = with_pending_refund(payment, "r1", Money(2_000, "EUR"), NOW)
     assert (payment.is_settled, balance(payment)) == (False, PRICE)
     payment = after_attempt(payment, answer(REFUND, key="r1", minor=2_000))
-    assert (payment.is_settled, balance(payment).minor, refundable(payment).minor) == (True, 4_000, 4_000)
+    assert (payment.is_settled, balance(payment).minor, refundable_amount(payment).minor) == (True, 4_000, 4_000)
     assert payment.refunds[0].provider_id == "id of r1"
 
 
@@ -158,7 +158,7 @@ def test_nothing_is_given_back_of_what_was_not_taken(state: PaymentState, outcom
     with pytest.raises(ValueError, match="cannot be"):
         after_attempt(payment, answer(REFUND, outcome, key="r1", minor=1))
     with pytest.raises(ValueError, match="to give back"):
-        with_refund(payment, "r1", Money(1, "EUR"), NOW)
+        with_pending_refund(payment, "r1", Money(1, "EUR"), NOW)
 
 
 # -- answers that are late, doubled or wrong
@@ -201,24 +201,24 @@ def test_an_answer_from_before_does_not_turn_the_time_back() -> None:
         answer(CAPTURE, minor=PRICE.minor + 1),
         answer(CAPTURE, minor=0),
         answer(AUTHORIZE, minor=PRICE.minor - 1),
-        Attempt(CAPTURE, "k", Money(PRICE.minor, "USD"), DONE, "", NOW),
+        ProviderAttempt(CAPTURE, "k", Money(PRICE.minor, "USD"), DONE, "", NOW),
     ],
     ids=["more than was held", "nothing", "a part held", "another currency"],
 )
-def test_an_amount_that_was_never_asked_for_is_an_error(attempt: Attempt) -> None:
+def test_an_amount_that_was_never_asked_for_is_an_error(attempt: ProviderAttempt) -> None:
     with pytest.raises(ValueError, match=r"cannot be of|no part of it"):
         after_attempt(a_payment(PaymentState.AUTHORIZED), attempt)
 
 
 def test_money_that_is_held_without_the_providers_id_is_an_error() -> None:
-    nameless = Attempt(AUTHORIZE, "k", PRICE, DONE, "", NOW)
+    nameless = ProviderAttempt(AUTHORIZE, "k", PRICE, DONE, "", NOW)
     with pytest.raises(ValueError, match="without the provider's id"):
         after_attempt(payment_after(), nameless)
 
 
 def test_of_what_is_held_a_part_may_be_taken() -> None:
     payment = payment_after(answer(AUTHORIZE), answer(CAPTURE, minor=4_000))
-    assert (balance(payment).minor, refundable(payment).minor) == (4_000, 4_000)
+    assert (balance(payment).minor, refundable_amount(payment).minor) == (4_000, 4_000)
 
 
 # -- refunds
@@ -242,16 +242,16 @@ def test_an_answer_about_a_refund_that_is_done_changes_nothing(outcome: AttemptO
 
 def test_a_refund_asked_for_twice_is_one() -> None:
     payment = a_paid_one(r1=2_000)
-    assert with_refund(payment, "r1", Money(2_000, "EUR"), NOW) is payment
+    assert with_pending_refund(payment, "r1", Money(2_000, "EUR"), NOW) is payment
     with pytest.raises(ValueError, match=r"r1 is of EUR 20\.00"):
-        with_refund(payment, "r1", Money(1_000, "EUR"), NOW)
+        with_pending_refund(payment, "r1", Money(1_000, "EUR"), NOW)
 
 
 @pytest.mark.parametrize("amount", [Money(3_001, "EUR"), Money(0, "EUR"), Money(-1, "EUR"), Money(1, "USD")], ids=str)
 def test_more_than_was_taken_is_never_given_back(amount: Money) -> None:
     payment = a_paid_one(r1=1_000, r2=2_000)
     with pytest.raises(ValueError, match="to give back"):
-        with_refund(payment, "r3", amount, NOW)
+        with_pending_refund(payment, "r3", amount, NOW)
 
 
 def test_an_answer_about_another_refund_is_an_error() -> None:
@@ -264,15 +264,15 @@ def test_an_answer_about_another_refund_is_an_error() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_arrives_in_whatever_order_the_sums_are_right(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     payment = payment_after()
     done: set[AttemptKind | str] = set()
     for second in range(200):
         kind = chance.choice([AUTHORIZE, CAPTURE, VOID, REFUND])
         refund_id = f"r{chance.randrange(6)}"
         minor = 100 * (1 + int(refund_id[1:])) * 4
-        if kind is REFUND and payment.is_paid and minor <= refundable(payment).minor:
-            payment = with_refund(payment, refund_id, Money(minor, "EUR"), NOW)
+        if kind is REFUND and payment.is_paid and minor <= refundable_amount(payment).minor:
+            payment = with_pending_refund(payment, refund_id, Money(minor, "EUR"), NOW)
         key = refund_id if kind is REFUND else ""
         attempt = answer(
             kind, chance.choice(list(AttemptOutcome)), key=key, minor=minor if key else PRICE.minor, seconds=second
@@ -287,5 +287,5 @@ def test_whatever_arrives_in_whatever_order_the_sums_are_right(seed: int) -> Non
             done.add(key or kind)
     given_back = sum(refund.amount.minor for refund in payment.refunds if refund.refund_id in done)
     assert balance(payment).minor == (PRICE.minor if CAPTURE in done else 0) - given_back
-    assert 0 <= refundable(payment).minor <= balance(payment).minor
+    assert 0 <= refundable_amount(payment).minor <= balance(payment).minor
     assert not {CAPTURE, VOID} <= done

@@ -5,17 +5,17 @@ from dataclasses import replace
 from app.domain.booking import Authorization, Booking, BookingState, CancelUnpaid
 from app.domain.money import Money
 from app.domain.payments import (
-    Attempt,
     AttemptKind,
     AttemptOutcome,
     Payment,
     PaymentState,
+    ProviderAttempt,
     after_attempt,
     new_payment,
-    with_refund,
+    with_pending_refund,
 )
 from app.domain.people import Caller
-from app.domain.reconciliation import is_lost, next_step, was_rejected
+from app.domain.reconciliation import has_failed, next_step, was_rejected
 from app.domain.rules.change_booking import cancel_unpaid
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import NOW, a_run, asks_for_seats, sell
@@ -23,10 +23,10 @@ from tests.support.builders import NOW, a_run, asks_for_seats, sell
 SET_ASIDE = Money(5_000, "USD")
 
 
-def set_aside() -> Payment:
+def authorized_payment() -> Payment:
     """A payment that holds the highest fare of the train."""
     payment = new_payment("pay_1", "ledger", SET_ASIDE, "tok", NOW)
-    attempt = Attempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, AttemptOutcome.DONE, "", NOW, "auth_1")
+    attempt = ProviderAttempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, AttemptOutcome.DONE, "", NOW, "auth_1")
     return after_attempt(payment, attempt)
 
 
@@ -40,7 +40,7 @@ def free_ride() -> tuple[TrainRun, Booking]:
 def test_what_was_set_aside_for_a_seat_that_costs_nothing_is_let_go() -> None:
     _, booking = free_ride()
     assert booking.charged_minor == 0
-    step = next_step(set_aside(), booking)
+    step = next_step(authorized_payment(), booking)
     assert step is not None
     assert (step.kind, step.amount) == (AttemptKind.VOID, SET_ASIDE)
 
@@ -48,24 +48,24 @@ def test_what_was_set_aside_for_a_seat_that_costs_nothing_is_let_go() -> None:
 def test_what_was_set_aside_for_a_booking_that_was_ended_unpaid_is_let_go() -> None:
     _, booking = free_ride()
     ended = replace(booking, state=BookingState.CANCELLED, charged_minor=0)
-    step = next_step(set_aside(), ended)
+    step = next_step(authorized_payment(), ended)
     assert step is not None
     assert step.kind is AttemptKind.VOID
 
 
 def test_a_booking_that_costs_something_is_still_captured() -> None:
     _, booking = free_ride()
-    step = next_step(set_aside(), replace(booking, charged_minor=2_000))
+    step = next_step(authorized_payment(), replace(booking, charged_minor=2_000))
     assert step is not None
     assert (step.kind, step.amount) == (AttemptKind.CAPTURE, Money(2_000, "USD"))
 
 
 def test_a_seat_that_costs_nothing_is_kept_when_its_payment_was_let_go() -> None:
     run, booking = free_ride()
-    payment = replace(set_aside(), state=PaymentState.VOIDED)
-    assert is_lost(payment)
+    payment = replace(authorized_payment(), state=PaymentState.VOIDED)
+    assert has_failed(payment)
     assert cancel_unpaid(run, CancelUnpaid(Caller(), booking.reference), NOW) == booking
-    assert not run.journal
+    assert not run.change_set
 
 
 # -- what the provider refuses for good
@@ -73,11 +73,11 @@ def test_a_seat_that_costs_nothing_is_kept_when_its_payment_was_let_go() -> None
 
 def two_refunds_of_which_the_first_is_refused() -> Payment:
     """A captured payment with two refunds; the provider has just refused the first one."""
-    captured = Attempt(AttemptKind.CAPTURE, "pay_1:capture", SET_ASIDE, AttemptOutcome.DONE, "", NOW)
-    payment = after_attempt(set_aside(), captured)
+    captured = ProviderAttempt(AttemptKind.CAPTURE, "pay_1:capture", SET_ASIDE, AttemptOutcome.DONE, "", NOW)
+    payment = after_attempt(authorized_payment(), captured)
     for name in ("r1", "r2"):
-        payment = with_refund(payment, name, Money(1_000, "USD"), NOW)
-    rejected = Attempt(AttemptKind.REFUND, "r1", Money(1_000, "USD"), AttemptOutcome.REJECTED, "never", NOW)
+        payment = with_pending_refund(payment, name, Money(1_000, "USD"), NOW)
+    rejected = ProviderAttempt(AttemptKind.REFUND, "r1", Money(1_000, "USD"), AttemptOutcome.REJECTED, "never", NOW)
     return after_attempt(payment, rejected)
 
 
@@ -99,5 +99,7 @@ def test_a_refused_refund_is_asked_for_again_when_the_payment_is_settled_anew() 
 def test_an_authorization_that_the_provider_cannot_make_is_told_from_a_card_that_says_no() -> None:
     for outcome, is_rejected in ((AttemptOutcome.REJECTED, True), (AttemptOutcome.DECLINED, False)):
         payment = new_payment("pay_1", "stripe", SET_ASIDE, "tok", NOW)
-        payment = after_attempt(payment, Attempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, outcome, "no", NOW))
+        payment = after_attempt(
+            payment, ProviderAttempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, outcome, "no", NOW)
+        )
         assert (payment.state, was_rejected(payment)) == (PaymentState.DECLINED, is_rejected)

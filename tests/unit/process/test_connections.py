@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from app.process.connections import connections_to, established, take_no_more
+from app.process.connections import count_connections, count_established, stop_accepting
 
 # As Linux shows it: a port that is listened on, a client of it on this machine, the same, one that its client has closed.
 TABLE = """\
@@ -20,19 +20,19 @@ TABLE = """\
 
 @pytest.mark.parametrize(("port", "count"), [(0xC383, 1), (0x9C40, 1), (0x9C42, 0), (443, 0)])
 def test_connections_count_that_are_open_on_both_sides(port: int, count: int) -> None:
-    assert established(TABLE, port) == count
+    assert count_established(TABLE, port) == count
 
 
 def test_once_no_more_are_taken_clients_are_refused_and_those_that_are_there_stay() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as other:
         port = listening.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as client, listening.accept()[0] as served:
-            assert connections_to(port) == 1
-            take_no_more(port)
+            assert count_connections(port) == 1
+            stop_accepting(port)
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port))
-            assert connections_to(port) == 1
+            assert count_connections(port) == 1
             client.sendall(b"still here")
             assert served.recv(100) == b"still here"
-        assert connections_to(port) == 0
+        assert count_connections(port) == 0
         socket.create_connection(other.getsockname()).close()

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from app.domain import limits
 from app.domain.timetable import RunState
-from app.domain.train import KeptTrain
+from app.domain.train import StoredTrain
 from app.domain.webhooks import URL_LENGTH_MAX, Webhook
 from app.pb.seatline.v1 import operator_pb2
 from app.rpc import jobs, responses, webhooks
@@ -62,7 +62,7 @@ def promoted() -> Message:
     [
         (lambda: responses.receipt(largest_booking()), 1_024),
         (lambda: responses.train_run(a_view()), 64),
-        (lambda: responses.train(KeptTrain(largest_train(), "x" * 64, NOW, 2**31)), 64),
+        (lambda: responses.train(StoredTrain(largest_train(), "x" * 64, NOW, 2**31)), 64),
         (section_row, 16),
         (lambda: webhooks.webhook(largest_webhook()), 16),
         (lambda: webhooks.delivery(largest_delivery()), 64),

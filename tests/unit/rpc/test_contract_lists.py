@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from app.domain.events import EVENT_TYPES_TO_COME, EventType
+from app.domain.events import PLANNED_EVENT_TYPES, EventType
 from app.domain.refusals import Reason
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2, user_pb2
 from app.rpc.authentication import ROLES_METADATA, USER_METADATA
@@ -67,14 +67,14 @@ def methods() -> list[MethodDescriptor]:
 
 
 def test_the_contract_lists_the_event_types_that_are_emitted_and_apart_from_them_those_to_come() -> None:
-    emitted = [event_type for event_type in EventType if event_type not in EVENT_TYPES_TO_COME]
+    emitted = [event_type for event_type in EventType if event_type not in PLANNED_EVENT_TYPES]
     assert listed("Types are") == [event_type.value for event_type in emitted]
-    assert listed("Types to come are") == [event_type.value for event_type in EventType if event_type in EVENT_TYPES_TO_COME]
+    assert listed("Types to come are") == [event_type.value for event_type in EventType if event_type in PLANNED_EVENT_TYPES]
 
 
 def test_an_event_type_is_to_come_exactly_while_no_code_emits_it() -> None:
     assert {event_type.name for event_type in EventType} - members_used("EventType") == {
-        event_type.name for event_type in EVENT_TYPES_TO_COME
+        event_type.name for event_type in PLANNED_EVENT_TYPES
     }
 
 

@@ -10,7 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2, user_pb2
-from app.rpc.element_counts import repeated_fields, require_counts
+from app.rpc.element_counts import check_element_counts, repeated_fields
 
 METHODS: list[MethodDescriptor] = [
     method
@@ -35,10 +35,10 @@ def test_one_element_more_than_may_be_is_refused_under_its_path(
     kind = message.DESCRIPTOR.fields_by_name[field]
     for _ in range(most):
         elements.add() if kind.message_type else elements.append("" if kind.type == kind.TYPE_STRING else 0)
-    require_counts(request)
+    check_element_counts(request)
     elements.extend(list(elements[:1]))
     with pytest.raises(InvalidField) as refused:
-        require_counts(request)
+        check_element_counts(request)
     assert refused.value.field == ".".join((*path, field))
 
 

@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from app.domain.people import email_key
 from app.domain.refusals import InvalidField
 from app.rpc import fields
-from tests.support.builders import dice
+from tests.support.builders import seeded_random
 from tests.support.run_snapshots import invalid
 
 GOOD = [
@@ -127,7 +127,7 @@ def random_address(chance: random.Random) -> str:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_quick_way_agrees_with_the_library_on_random_addresses(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     taken = 0
     for _ in range(1_500):
         address = random_address(chance)
@@ -152,7 +152,7 @@ def random_international_address(chance: random.Random) -> str:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_an_address_that_is_taken_is_compared_by_the_domain_that_idna_makes_of_it(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     addresses = [random_international_address(chance) for _ in range(1_000)]
     taken = [address for address in addresses if is_taken(address)]
     assert len(taken) > 50, "hardly any address was good; this proves little"

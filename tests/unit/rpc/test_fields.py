@@ -151,7 +151,7 @@ def test_a_name_that_is_empty_too_long_or_has_control_characters_is_refused(text
 
 def test_blanks_around_a_name_are_dropped() -> None:
     assert fields.person(" Jane", "Doe\u00a0\n", "jane@example.com") == Person("Jane", "Doe", "jane@example.com")
-    assert not fields.is_ordinary(" Jane", "Doe", "jane@example.com")
+    assert not fields.is_plain_person(" Jane", "Doe", "jane@example.com")
 
 
 @pytest.mark.parametrize("text", ["A", " a", "a\n", "A "])

@@ -33,7 +33,7 @@ class Shelf:
         self, after: int | None = None, count_max: int = 200, read_max: int | None = None
     ) -> tuple[list[int], int | None]:
         """The numbers on a page, and the key of the next one. No page is too heavy."""
-        messages, rest = await page_filling.fill(
+        messages, rest = await page_filling.fill_page(
             self.read, self.message, lambda number: number, after=after, count_max=count_max, read_max=read_max
         )
         answer = operator_pb2.ListTrainsResponse(trains=messages, next_page_token="x" * 2_048)

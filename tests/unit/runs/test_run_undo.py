@@ -10,8 +10,8 @@ from app.domain.events import Event
 from app.domain.refusals import Refusal
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import decide, tidy
-from app.domain.rules.waitlist import closes_at
+from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.waitlist import waitlist_closing_time
 from tests.support.builders import (
     LILLE,
     NOW,
@@ -22,9 +22,9 @@ from tests.support.builders import (
     asks_for_seats,
     asks_to_cancel,
     book,
-    dice,
     fill,
     key_of,
+    seeded_random,
 )
 from tests.support.random_commands import decide_some, random_commands
 from tests.support.run_snapshots import snapshot
@@ -34,18 +34,18 @@ A_WHILE = 60 * 8  # seconds; holds of the random commands last up to fifteen min
 
 @pytest.mark.parametrize("seed", range(20))
 def test_undo_restores_the_run_after_any_batch_of_decisions(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     run, now = a_run("A3 A1 B4"), NOW
     changed = 0
     for _ in range(60):
         now += timedelta(seconds=chance.choice((0, 0, 1, A_WHILE)))
         before, size = snapshot(run), chance.randint(1, 12)
         decide_some(run, chance, size, now)
-        changed += bool(run.journal)
+        changed += bool(run.change_set)
         run.undo()
         assert snapshot(run) == before
-        assert not run.journal
-        assert not run.journal.events
+        assert not run.change_set
+        assert not run.change_set.events
         decide_some(run, chance, size, now)
         run.committed()
     assert changed > 30, "hardly any batch changed anything; this proves little"
@@ -53,13 +53,13 @@ def test_undo_restores_the_run_after_any_batch_of_decisions(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(300, 305))
 def test_undo_restores_a_line_that_closes_and_holds_that_expire(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     run = a_run("A3 B2")
     while len(run.waiting) < 4 or not run.holds:
         decide_some(run, chance, 4)
         run.committed()
     before = snapshot(run)
-    tidy(run, closes_at(run))
+    expire_due(run, waitlist_closing_time(run))
     assert not run.waiting
     assert not run.holds
     run.undo()
@@ -69,18 +69,18 @@ def test_undo_restores_a_line_that_closes_and_holds_that_expire(seed: int) -> No
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_a_batch_that_is_undone_and_decided_again_comes_out_alike(seed: int) -> None:
     run = a_run("A3 A1 B4")
-    decide_some(run, dice(seed), 16)
+    decide_some(run, seeded_random(seed), 16)
     run.committed()
-    commands = list(zip(range(10), random_commands(run, dice(seed + 1)), strict=False))
+    commands = list(zip(range(10), random_commands(run, seeded_random(seed + 1)), strict=False))
 
     def decided() -> tuple[dict[str, object], list[Event]]:
-        tidy(run, NOW + timedelta(seconds=A_WHILE))
+        expire_due(run, NOW + timedelta(seconds=A_WHILE))
         for _, command in commands:
             try:
                 decide(run, command, NOW + timedelta(seconds=A_WHILE), {})
             except Refusal:
                 continue
-        return snapshot(run), run.journal.events
+        return snapshot(run), run.change_set.events
 
     first = decided()
     run.undo()
@@ -89,7 +89,7 @@ def test_a_batch_that_is_undone_and_decided_again_comes_out_alike(seed: int) -> 
 
 @pytest.mark.parametrize("seed", range(200, 210))
 def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     run, now = a_run("A3 A1 B4"), NOW
     for _ in range(30):
         now += timedelta(seconds=chance.choice((0, 1, A_WHILE)))
@@ -99,7 +99,7 @@ def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: 
         else:
             run.committed()
         taken = [(seat, held.legs) for held in run.holds.values() for seat in held.seats]
-        travellers: dict[str, str] = {}
+        passenger_index: dict[str, str] = {}
         booked: Counter[str] = Counter()
         for booking in run.bookings.values():
             booked[booking.user_key] += len(booking.passengers) if booking.is_live else 0
@@ -107,29 +107,29 @@ def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: 
                 if passenger.seat is not None:
                     taken.append((passenger.seat, booking.journey.legs))
                 assert (passenger.seat is None) == (booking.state is BookingState.WAITLISTED)
-                assert passenger.key not in travellers, "two live bookings for one passenger"
-                travellers[passenger.key] = booking.reference
+                assert passenger.key not in passenger_index, "two live bookings for one passenger"
+                passenger_index[passenger.key] = booking.reference
         sold: dict[str, list[int]] = {section.name: [0] * section.size for section in run.sections}
         for seat, legs in taken:
             assert not sold[seat.section][seat.number - 1] & legs, "a leg of a seat twice"
             sold[seat.section][seat.number - 1] |= legs
         assert [section.sold_legs for section in run.sections] == list(sold.values())
-        assert (run.travellers.references, run.travellers.booked) == (travellers, +booked)
+        assert (run.passenger_index.references, run.passenger_index.passenger_counts) == (passenger_index, +booked)
         assert all(reference == booking.reference for reference, booking in run.bookings.items())
 
 
 def test_the_journal_is_empty_until_something_changes() -> None:
     run = a_run("A2")
     booking = book(run, "ann")
-    assert not run.journal
+    assert not run.change_set
     cancel_booking(run, asks_to_cancel(booking, validate_only=True), NOW)
-    assert not run.journal
+    assert not run.change_set
     change_seat(run, asks_for_another_seat(booking, number=1), NOW)
-    assert not run.journal
+    assert not run.change_set
     update_booking(run, asks_for_new_fields(booking, booking.passengers[0].person), NOW)
-    assert not run.journal
+    assert not run.change_set
     change_seat(run, asks_for_another_seat(booking, number=2), NOW)
-    assert run.journal
+    assert run.change_set
 
 
 def test_undo_takes_back_a_sale_and_all_that_it_moved() -> None:

@@ -27,10 +27,10 @@ from tests.support.builders import (
     asks_for_new_fields,
     asks_for_seats,
     book,
+    book_waitlisted,
     cancel,
     fill,
     key_of,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import invalid, refused, snapshot
 
@@ -65,8 +65,8 @@ def read_again(run: TrainRun) -> TrainRun:
 def follow(behind: TrainRun, ahead: TrainRun) -> None:
     """Catches up as the store does: with all seats, and the bookings that changed since."""
     since = behind.version
-    behind.renew(read_again(ahead))
-    behind.take_over(booking for booking in ahead.bookings.values() if booking.revision > since)
+    behind.refresh_from(read_again(ahead))
+    behind.apply_newer(booking for booking in ahead.bookings.values() if booking.revision > since)
 
 
 # -- making
@@ -78,7 +78,7 @@ def test_a_new_run_is_its_train_on_a_date_with_every_seat_free() -> None:
     assert [(section.name, section.size, section.fare.minor) for section in run.sections] == [("A", 4, 2_000), ("B", 2, 3_500)]
     assert all(section.free_count(section.all_legs) == section.size for section in run.sections)
     assert [section.next_number for section in run.sections] == [1, 1]
-    assert not run.journal
+    assert not run.change_set
 
 
 def test_seat_numbers_run_through_a_section_over_all_its_coaches() -> None:
@@ -152,7 +152,7 @@ def test_a_commit_raises_the_version_and_begins_a_new_journal() -> None:
     run = a_run()
     book(run, "ann")
     assert run.version == 2
-    assert not run.journal
+    assert not run.change_set
     assert book(run, "ben").revision == 3
 
 
@@ -162,9 +162,9 @@ def test_a_run_that_was_read_again_knows_what_it_knew() -> None:
     cancel(run, bookings[0])
     cancel(run, bookings[1], "cem")
     again = read_again(run)
-    again.take_over(run.bookings.values())
+    again.apply_newer(run.bookings.values())
     assert snapshot(again) == snapshot(run)
-    assert not again.journal
+    assert not again.change_set
     assert (again.live_reference(key_of("ben")), again.live_reference(key_of("ann"))) == (bookings[1].reference, None)
 
 
@@ -186,7 +186,7 @@ def test_a_server_that_catches_up_holds_what_the_other_committed() -> None:
     follow(ours, theirs)
     assert snapshot(ours) == snapshot(theirs)
     assert ours.find(ann.reference) == ann
-    assert not ours.journal
+    assert not ours.change_set
 
 
 def test_catching_up_after_an_undo_forgets_what_was_never_committed() -> None:
@@ -228,7 +228,7 @@ def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
     run = a_run("A4")
     ann, ben = book(run, "ann"), book(run, "ben")
     before = snapshot(run)
-    run.retain([ben.reference, "ZZZZZZ"])
+    run.evict_except([ben.reference, "ZZZZZZ"])
     assert run.find(ann.reference) is None
     assert snapshot(run) == {**before, "bookings": {ben.reference: ben}, "passing": {ben.reference}}
     with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
@@ -239,10 +239,10 @@ def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
     run = a_run("A4")
     ann, ben = book(run, "ann", "cem"), book(run, "ben")
     before = snapshot(run)
-    run.retain(())
-    run.take_over([ben, ann])
+    run.evict_except(())
+    run.apply_newer([ben, ann])
     assert snapshot(run) == before
-    assert not run.journal
+    assert not run.change_set
     update_booking(run, asks_for_new_fields(ann, a_person("eve"), a_person("cem")), NOW)
     assert (run.live_reference(key_of("ann")), run.live_reference(key_of("eve"))) == (None, ann.reference)
     run.undo()
@@ -252,12 +252,12 @@ def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
 def test_what_is_taken_over_is_no_change_and_leaves_the_journal_alone() -> None:
     run = a_run("A4")
     ann = book(run, "ann")
-    run.retain(())
+    run.evict_except(())
     command = asks_for_seats("ben")
     ben = create_booking(run, command, NOW, {})
-    journal = repr(run.journal)
-    run.take_over([ann])
-    assert repr(run.journal) == journal
+    change_set = repr(run.change_set)
+    run.apply_newer([ann])
+    assert repr(run.change_set) == change_set
     run.undo()
     assert (run.find(ben.reference), run.find(ann.reference)) == (None, ann)
 
@@ -266,38 +266,38 @@ def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None
     ours, theirs = a_run("A4"), a_run("A4")
     ann = book(theirs, "ann", "ben")
     follow(ours, theirs)
-    ours.retain(())
+    ours.evict_except(())
     cancel(theirs, ann, "ben")
     follow(ours, theirs)
-    assert ours.travellers.references == {key_of("ann"): ann.reference}
+    assert ours.passenger_index.references == {key_of("ann"): ann.reference}
     cancel(theirs, theirs.bookings[ann.reference])
     follow(ours, theirs)
-    assert ours.travellers.references == {}
+    assert ours.passenger_index.references == {}
 
 
 def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
     run = a_run("A1")
     ann = book(run, "ann")
-    ben, cem = wait_for_a_seat(run, "ben"), wait_for_a_seat(run, "cem")
-    run.retain(())
+    ben, cem = book_waitlisted(run, "ben"), book_waitlisted(run, "cem")
+    run.evict_except(())
     assert run.bookings.keys() == {ben.reference, cem.reference}
-    assert (run.waiting_count("ben@example.com"), run.live_reference(key_of("ann"))) == (1, ann.reference)
-    run.take_over([ann])
+    assert (run.waitlisted_count("ben@example.com"), run.live_reference(key_of("ann"))) == (1, ann.reference)
+    run.apply_newer([ann])
     cancel(run, ann)
-    run.retain(())
+    run.evict_except(())
     assert run.bookings.keys() == {cem.reference}
-    assert (run.waiting_count("ben@example.com"), run.live_reference(key_of("ben"))) == (0, ben.reference)
+    assert (run.waitlisted_count("ben@example.com"), run.live_reference(key_of("ben"))) == (0, ben.reference)
 
 
 def test_a_booking_that_was_read_later_than_the_run_in_whose_line_it_is_stays_at_hand() -> None:
     ours, theirs = a_run("A1"), a_run("A1")
     ann = book(theirs, "ann")
-    ben = wait_for_a_seat(theirs, "ben")
+    ben = book_waitlisted(theirs, "ben")
     follow(ours, theirs)
     cancel(theirs, ann)
-    ours.take_over([theirs.bookings[ben.reference]])
-    ours.retain(())
+    ours.apply_newer([theirs.bookings[ben.reference]])
+    ours.evict_except(())
     assert ours.bookings == {ben.reference: theirs.bookings[ben.reference]}
     follow(ours, theirs)
-    ours.retain(())
+    ours.evict_except(())
     assert ours.bookings == {}

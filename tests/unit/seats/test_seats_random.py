@@ -8,7 +8,7 @@ from app.domain.booking import Seat
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import legs_between
-from tests.support.builders import a_run, a_stop, dice
+from tests.support.builders import a_run, a_stop, seeded_random
 from tests.support.seat_model import ModelSection
 
 STEPS = 1_500
@@ -43,7 +43,7 @@ class Both:
     rides: list[Ride] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chance = dice(self.seed)
+        self.chance = seeded_random(self.seed)
         self.leg_count = self.chance.randint(1, 5)
         clock = [f"{10 + stop}:00" for stop in range(self.leg_count + 1)]
         stops = [
@@ -84,7 +84,7 @@ class Both:
         for ride in rides:
             self.run.sell(0, ride.number, ride.legs)
         if by_counter:
-            self.run.pass_counter(0, max(ride.number for ride in rides))
+            self.run.advance_counter(0, max(ride.number for ride in rides))
         self.model.sell([ride.number - 1 for ride in rides], rides[0].model_legs, by_counter=by_counter)
         self.rides.extend(rides)
 

@@ -10,12 +10,12 @@ import pytest
 from app.domain.booking import Booking, IfFull
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import tidy
+from app.domain.rules.decisions import expire_due
 from app.domain.rules.hold_seats import hold_seats
-from app.domain.rules.waitlist import closes_at
+from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.store.documents import booking_document, booking_from, news_document, run_document, run_from
-from app.store.run_updates import journal_update
+from app.store.documents import booking_document, booking_from, event_batch_document, run_document, run_from
+from app.store.run_updates import run_update
 from tests.support.applied_updates import applied
 from tests.support.builders import (
     ASHFORD,
@@ -30,12 +30,12 @@ from tests.support.builders import (
     asks_to_cancel,
     asks_to_hold,
     book,
+    book_waitlisted,
     cancel,
-    dice,
     fill,
     hold,
     name_of,
-    wait_for_a_seat,
+    seeded_random,
 )
 from tests.support.random_commands import decide_some
 from tests.support.run_snapshots import snapshot
@@ -48,8 +48,8 @@ DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 
 def update_of(run: TrainRun) -> dict[str, Any]:
     """The update of what changed, with the changed bookings as the recent ones."""
-    recent = [booking_document(run.bookings[reference]) for reference in run.journal.bookings]
-    return journal_update(run, recent, [news_document(run.journal.events)] if run.journal.events else [])
+    recent = [booking_document(run.bookings[reference]) for reference in run.change_set.bookings]
+    return run_update(run, recent, [event_batch_document(run.change_set.events)] if run.change_set.events else [])
 
 
 def paths(update: dict[str, Any]) -> dict[str, list[str]]:
@@ -161,7 +161,7 @@ def test_a_place_in_the_line_is_named_by_its_number() -> None:
     run.committed()
     cancel_booking(run, asks_to_cancel(sold), NOW)
     assert paths(update_of(run))["$unset"] == ["sections.0.freed.1", "waiting.1"]
-    assert update_of(run)["$set"]["next_due"] == closes_at(run)
+    assert update_of(run)["$set"]["next_due"] == waitlist_closing_time(run)
     assert "waiting_number" not in update_of(run)["$set"]
 
 
@@ -189,20 +189,20 @@ def test_the_document_after_each_commit_is_the_run() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     run, now = a_run("A3 A1 B4"), NOW
     document = bson.decode(bson.encode(run_document(run, NOW)), DECODING)
     held = waited = 0
     for _ in range(150):
         now += timedelta(seconds=chance.choice((0, 0, 1, 100)))
         decide_some(run, chance, 5, now)
-        if not run.journal:
+        if not run.change_set:
             continue
-        held, waited = held + bool(run.journal.holds), waited + bool(run.journal.waiting)
+        held, waited = held + bool(run.change_set.holds), waited + bool(run.change_set.waiting)
         document = bson.decode(bson.encode(applied(document, update_of(run))), DECODING)
         run.committed()
         kept = run_from(document)
-        kept.take_over(run.bookings.values())
+        kept.apply_newer(run.bookings.values())
         assert snapshot(kept) == snapshot(run)
     assert min(held, waited) >= 5, "hardly anybody held a seat or waited; this proves little"
 
@@ -216,7 +216,7 @@ def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
     document = applied(document, update_of(run))
     run.committed()
     assert run_from(document).waiting == run.waiting != {}
-    tidy(run, closes_at(run))
+    expire_due(run, waitlist_closing_time(run))
     document = applied(document, update_of(run))
     assert (document["waiting"], document["waiting_number"]) == ({}, 2)
 
@@ -224,7 +224,7 @@ def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
 def test_who_waits_comes_back_from_the_document_without_a_seat() -> None:
     run = a_run("A2")
     fill(run)
-    waiting = cancel(run, wait_for_a_seat(run, "ann", "ben"), "ann")
+    waiting = cancel(run, book_waitlisted(run, "ann", "ben"), "ann")
     assert booking_from(bson.decode(bson.encode(booking_document(waiting)), DECODING)) == waiting
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bson.int64 import Int64
 
-from app.store.shapes import MAYBE_TIME, ListOf, MapOf, OneOf, Row, Shape, UnreadableError
+from app.store.shapes import NULLABLE_TIME, ListOf, MapOf, OneOf, Row, Shape, UnreadableError
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ SHAPE = Shape(
         "version": int,
         "is_open": bool,
         "time": datetime,
-        "end": MAYBE_TIME,
+        "end": NULLABLE_TIME,
         "state": OneOf(State),
         "legs": ListOf(int),
         "tiers": ListOf(Row(int, str)),

@@ -13,7 +13,7 @@ import structlog
 from opentelemetry import trace
 
 from app.telemetry.logs.format import configure_logging, line_formatter
-from app.telemetry.tracing.context import context_of
+from app.telemetry.tracing.context import parse_trace_parent
 
 SECRET = "jane.doe@example.com"  # noqa: S105 - an address
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -50,7 +50,7 @@ def test_a_line_is_a_json_object_with_time_level_logger_and_event() -> None:
 
 
 def test_a_line_names_the_span_that_it_was_written_in() -> None:
-    context = context_of(f"00-{TRACE_ID}-00f067aa0ba902b7-00")
+    context = parse_trace_parent(f"00-{TRACE_ID}-00f067aa0ba902b7-00")
     with trace.use_span(trace.get_current_span(context)):
         line = _line(_record("refused"))
     assert (line["trace_id"], line["span_id"]) == (TRACE_ID, "00f067aa0ba902b7")

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from app.domain.refusals import Reason
-from app.telemetry.logs.calls import LineBudget, LoggedCalls, note_incident
+from app.telemetry.logs.calls import CallLogger, LineBudget, record_incident
 
 METHOD = "/seatline.v1.BookingService/CreateBooking"
 ENDS = [
@@ -22,9 +22,9 @@ ENDS = [
 ]
 
 
-def _end(calls: LoggedCalls, code: grpc.StatusCode, reason: Reason | None, method: str = METHOD) -> None:
+def _end(calls: CallLogger, code: grpc.StatusCode, reason: Reason | None, method: str = METHOD) -> None:
     context: Any = None  # who calls is nothing to a line
-    calls.ended(calls.began(method, context), method, code, reason)
+    calls.call_ended(calls.call_started(method, context), method, code, reason)
 
 
 def _told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def test_a_call_that_was_not_answered_has_a_line(
     code: grpc.StatusCode, reason: Reason | None, level: str, event: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    _end(LoggedCalls(10), code, reason)
+    _end(CallLogger(10), code, reason)
     (told,) = _told(caplog)
     assert (told["event"], told["level"], told["method"], told["code"]) == (event, level, METHOD[1:], code.name)
     assert told.get("reason") == (reason.value if reason else None)
@@ -45,14 +45,14 @@ def test_a_call_that_was_not_answered_has_a_line(
 
 def test_a_call_that_was_answered_has_none(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    _end(LoggedCalls(10), grpc.StatusCode.OK, None)
+    _end(CallLogger(10), grpc.StatusCode.OK, None)
     assert caplog.records == []
 
 
 async def test_a_fault_has_one_line_with_its_number_and_its_places(caplog: pytest.LogCaptureFixture) -> None:
     error = ValueError("jane@example.com")
-    note_incident("abc123", error)
-    _end(LoggedCalls(10), grpc.StatusCode.INTERNAL, Reason.INTERNAL)
+    record_incident("abc123", error)
+    _end(CallLogger(10), grpc.StatusCode.INTERNAL, Reason.INTERNAL)
     (told,) = _told(caplog)
     assert (told["event"], told["incident"]) == ("call failed, incident abc123", "abc123")
     assert told["exc_info"][1] is error
@@ -60,16 +60,16 @@ async def test_a_fault_has_one_line_with_its_number_and_its_places(caplog: pytes
 
 async def test_a_storm_is_told_in_a_few_lines_and_a_number(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    calls = LoggedCalls(3)
+    calls = CallLogger(3)
     for _ in range(500):
         _end(calls, grpc.StatusCode.FAILED_PRECONDITION, Reason.SEAT_TAKEN)
     _end(calls, grpc.StatusCode.INTERNAL, Reason.INTERNAL)
     _end(calls, grpc.StatusCode.FAILED_PRECONDITION, Reason.SEAT_TAKEN, "/seatline.v1.BookingService/ChangeSeat")
     assert len(caplog.records) == 5, "a fault and another method have lines of their own"
-    calls.tell_left_out()
+    calls.log_suppressed()
     told = _told(caplog)[-1]
     assert (told["event"], told["calls"], told["code"]) == ("497 more calls of this kind", 497, "FAILED_PRECONDITION")
-    calls.tell_left_out()
+    calls.log_suppressed()
     assert len(caplog.records) == 6, "what was told is not told again"
 
 
@@ -77,12 +77,12 @@ def test_each_second_has_lines_of_its_own() -> None:
     budget = LineBudget(2)
     assert [budget.admits(now, "ABORTED") for now in (5.0, 5.1, 5.2, 5.99)] == [True, True, False, False]
     assert [budget.admits(now, "NOT_FOUND") for now in (6.0, 6.5, 6.9)] == [True, True, False]
-    assert budget.take_left_out() == {"ABORTED": 2, "NOT_FOUND": 1}
-    assert budget.take_left_out() == {}
+    assert budget.take_suppressed() == {"ABORTED": 2, "NOT_FOUND": 1}
+    assert budget.take_suppressed() == {}
 
 
 async def test_what_was_left_out_is_told_by_itself_soon(caplog: pytest.LogCaptureFixture) -> None:
-    calls = LoggedCalls(1)
+    calls = CallLogger(1)
     for _ in range(3):
         _end(calls, grpc.StatusCode.UNAVAILABLE, Reason.DATABASE_UNAVAILABLE)
     timer = calls._timer

@@ -30,7 +30,7 @@ def test_a_histogram_is_shown_as_the_librarys_own() -> None:
     ours.register(family)
     their_family = Histogram("wait_seconds", "Waits.", ("kind",), registry=theirs, buckets=BOUNDS)
     for value in VALUES:
-        family.spread("x").observe(value)
+        family.histogram("x").observe(value)
         their_family.labels("x").observe(value)
     assert _shown(ours) == _shown(theirs)
 
@@ -42,8 +42,8 @@ def _shown(registry: CollectorRegistry) -> set[str]:
 def test_an_exemplar_is_shown_with_its_bucket() -> None:
     registry, family = CollectorRegistry(), LoopFamily("wait_seconds", "Waits.", (), BOUNDS)
     registry.register(family)
-    spread = family.spread()
-    spread.exemplars[spread.observe(0.5)] = Exemplar({"trace_id": "abc"}, 0.5, 1.0)
+    histogram = family.histogram()
+    histogram.exemplars[histogram.observe(0.5)] = Exemplar({"trace_id": "abc"}, 0.5, 1.0)
     lines = generate_open_metrics(registry).decode().splitlines()  # type: ignore[no-untyped-call]  # it has no types
     assert [line for line in lines if "trace_id" in line] == ['wait_seconds_bucket{le="1.0"} 1.0 # {trace_id="abc"} 0.5 1.0']
 

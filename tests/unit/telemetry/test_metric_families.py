@@ -14,7 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.refusals import Reason
-from app.domain.statistics import Backlog, Survey
+from app.domain.statistics import Backlog, Statistics
 from app.domain.timetable import RunState
 from app.domain.webhooks import DeliveryState
 from app.ports.observers import LaneBatch
@@ -63,7 +63,7 @@ def shown(metrics: Metrics) -> Shown:
 
 
 def call(calls: CallMetrics, method: str = BOOK, code: grpc.StatusCode = OK, reason: Reason | None = None) -> None:
-    calls.ended(calls.began(method, None), method, code, reason)
+    calls.call_ended(calls.call_started(method, None), method, code, reason)
 
 
 def labels_of(method: str = BOOK) -> dict[str, str]:
@@ -124,11 +124,11 @@ def test_the_version_that_runs_is_shown(shown: Shown) -> None:
 
 def test_a_call_is_in_flight_until_it_ends(metrics: Metrics, shown: Shown) -> None:
     calls = CallMetrics(metrics, [BOOK])
-    begun = calls.began(BOOK, None)
+    begun = calls.call_started(BOOK, None)
     assert shown.value("grpc_server_started_total", **labels_of()) == 1
     assert shown.value("grpc_server_in_flight_calls") == 1
     assert shown.value("grpc_server_handled_total", **labels_of(), grpc_code="OK") == 0
-    calls.ended(begun, BOOK, OK, None)
+    calls.call_ended(begun, BOOK, OK, None)
     assert shown.value("grpc_server_in_flight_calls") == 0
     assert shown.value("grpc_server_handled_total", **labels_of(), grpc_code="OK") == 1
     assert shown.value("grpc_server_handling_seconds_count", **labels_of()) == 1
@@ -243,7 +243,7 @@ def test_what_the_payment_provider_says_is_counted(metrics: Metrics, shown: Show
 def test_attempts_at_deliveries_are_counted_by_what_they_come_to(
     state: DeliveryState, outcome: str, metrics: Metrics, shown: Shown
 ) -> None:
-    WorkMetrics(metrics).attempted(state)
+    WorkMetrics(metrics).delivery_attempted(state)
     assert shown.value("seatline_webhook_deliveries_total", outcome=outcome) == 1
 
 
@@ -252,7 +252,7 @@ def test_a_survey_is_shown_by_who_surveys_and_by_nobody_else(metrics: Metrics, s
     work = WorkMetrics(metrics)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == 0
     backlog = Backlog(7, NOW.replace(minute=0, hour=11), 3, 2, 1, 5, NOW.replace(hour=10), 4)
-    work.surveyed(Survey(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog))
+    work.surveyed(Statistics(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog))
     assert shown.value("seatline_seats", run_status="scheduled", state="sold") == 30
     assert shown.value("seatline_seats", run_status="scheduled", state="free") == 70
     assert shown.value("seatline_train_runs", run_status="departed") == 1
@@ -284,8 +284,8 @@ def test_the_number_of_series_has_a_bound_whatever_happens(metrics: Metrics, sho
         for outcome in AttemptOutcome:
             payments.asked(kind, outcome, 0.1)
     for state in DeliveryState:
-        work.attempted(state)
-    work.surveyed(Survey(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
+        work.delivery_attempted(state)
+    work.surveyed(Statistics(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
     most = shown.series
     assert most <= SERIES_MAX
     unknown = labels_of("/unknown/unknown")

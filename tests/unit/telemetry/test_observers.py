@@ -8,7 +8,7 @@ import grpc
 
 from app.domain.refusals import Reason
 from app.ports.observers import LaneBatch
-from app.telemetry.observers import calls_seen_by, lanes_seen_by
+from app.telemetry.observers import combine_call_observers, combine_lane_observers
 
 
 class Watching:
@@ -17,14 +17,14 @@ class Watching:
     def __init__(self, name: str, notes: list[tuple[object, ...]]) -> None:
         self.name, self.notes, self.callers = name, notes, 0
 
-    def began(self, method: str, context: Any) -> object:
+    def call_started(self, method: str, context: Any) -> object:
         self.notes.append((self.name, "began", method, context))
         return f"{self.name}'s"
 
-    def ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
+    def call_ended(self, begun: Any, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
         self.notes.append((self.name, "ended", begun, method, code, reason))
 
-    def joined(self) -> object:
+    def caller_queued(self) -> object:
         self.callers += 1
         return f"{self.name}{self.callers}"
 
@@ -34,9 +34,9 @@ class Watching:
 
 def test_whoever_looks_on_first_hears_of_the_end_last() -> None:
     notes: list[tuple[object, ...]] = []
-    both = calls_seen_by([Watching("one", notes), Watching("two", notes)])
+    both = combine_call_observers([Watching("one", notes), Watching("two", notes)])
     assert both is not None
-    both.ended(both.began("/a/b", "context"), "/a/b", grpc.StatusCode.ABORTED, Reason.ETAG_STALE)
+    both.call_ended(both.call_started("/a/b", "context"), "/a/b", grpc.StatusCode.ABORTED, Reason.ETAG_STALE)
     end = ("/a/b", grpc.StatusCode.ABORTED, Reason.ETAG_STALE)
     assert notes == [
         ("one", "began", "/a/b", "context"),
@@ -48,16 +48,16 @@ def test_whoever_looks_on_first_hears_of_the_end_last() -> None:
 
 def test_each_is_shown_a_batch_with_the_callers_as_it_knows_them() -> None:
     notes: list[tuple[object, ...]] = []
-    both = lanes_seen_by([Watching("a", notes), Watching("b", notes)])
+    both = combine_lane_observers([Watching("a", notes), Watching("b", notes)])
     assert both is not None
-    callers = [both.joined(), both.joined()]
+    callers = [both.caller_queued(), both.caller_queued()]
     both.batch_ended(LaneBatch("run", callers, [1.0, 1.0], 1.0, 2.0, 3.0, True, True, 0, 0))
     assert notes == [("a", "run", ["a1", "a2"]), ("b", "run", ["b1", "b2"])]
 
 
 def test_one_observer_needs_nobody_around_it_and_none_is_none() -> None:
     only = Watching("only", [])
-    assert calls_seen_by([only]) is only
-    assert lanes_seen_by([only]) is only
-    assert calls_seen_by([]) is None
-    assert lanes_seen_by([]) is None
+    assert combine_call_observers([only]) is only
+    assert combine_lane_observers([only]) is only
+    assert combine_call_observers([]) is None
+    assert combine_lane_observers([]) is None

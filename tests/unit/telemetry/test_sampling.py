@@ -8,9 +8,9 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from app.telemetry.tracing.context import NOWHERE, context_of
-from app.telemetry.tracing.exporter import sampler_of
-from app.telemetry.tracing.sampling import SamplerUnknownError, Sampling, sampling_of
+from app.telemetry.tracing.context import EMPTY_CONTEXT, parse_trace_parent
+from app.telemetry.tracing.exporter import make_sampler
+from app.telemetry.tracing.sampling import SamplerUnknownError, Sampling, read_sampling
 
 
 def _environment(sampler: str = "", argument: str = "") -> dict[str, str]:
@@ -29,7 +29,7 @@ def _environment(sampler: str = "", argument: str = "") -> dict[str, str]:
     ],
 )
 def test_the_environment_says_which_calls_are_sampled(environment: dict[str, str], expected: Sampling) -> None:
-    assert sampling_of(environment) == expected
+    assert read_sampling(environment) == expected
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_environment_says_which_calls_are_sampled(environment: dict[str, str
 )
 def test_what_is_no_sampler_is_refused_in_a_line_that_names_the_variable(sampler: str, argument: str, variable: str) -> None:
     with pytest.raises(SamplerUnknownError) as raised:
-        sampling_of(_environment(sampler, argument))
+        read_sampling(_environment(sampler, argument))
     assert str(raised.value).startswith(variable)
 
 
@@ -53,12 +53,12 @@ def test_what_is_no_sampler_is_refused_in_a_line_that_names_the_variable(sampler
 @pytest.mark.parametrize("flags", ["", "00", "01"])
 def test_we_decide_as_the_sampler_of_the_sdk_does(share: float, follows_parent: bool, flags: str) -> None:
     sampling, random = Sampling(share, follows_parent), Random(20_26)  # noqa: S311 - the same ids in every run
-    sampler = sampler_of(sampling)
+    sampler = make_sampler(sampling)
     for _ in range(300):
         trace_id = random.getrandbits(128)
-        parent = context_of(f"00-{trace_id:032x}-00f067aa0ba902b7-{flags}") if flags else NOWHERE
+        parent = parse_trace_parent(f"00-{trace_id:032x}-00f067aa0ba902b7-{flags}") if flags else EMPTY_CONTEXT
         theirs = sampler.should_sample(parent, trace_id, "call", SpanKind.SERVER).decision.is_sampled()  # type: ignore[no-untyped-call]  # theirs is
-        assert sampling.takes(trace_id, flags == "01" if flags else None) == theirs
+        assert sampling.samples(trace_id, flags == "01" if flags else None) == theirs
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_we_decide_as_the_sampler_of_the_sdk_does(share: float, follows_parent: 
     ],
 )
 def test_a_malformed_context_is_none(malformed: str) -> None:
-    assert context_of(malformed) is None
-    assert context_of(malformed, "vendor=1") is None
+    assert parse_trace_parent(malformed) is None
+    assert parse_trace_parent(malformed, "vendor=1") is None
 
 
 @pytest.mark.parametrize("trace_state", ["", "vendor=1"])
 def test_a_context_is_read_alike_with_and_without_a_state(trace_state: str) -> None:
-    context = context_of(f"00-{'1' * 32}-{'2' * 16}-01", trace_state)
+    context = parse_trace_parent(f"00-{'1' * 32}-{'2' * 16}-01", trace_state)
     assert context is not None
     found = trace.get_current_span(context).get_span_context()
     assert (found.trace_id, found.span_id) == (int("1" * 32, 16), int("2" * 16, 16))

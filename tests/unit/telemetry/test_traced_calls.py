@@ -14,9 +14,9 @@ from opentelemetry.trace import StatusCode, get_current_span
 from app.domain.refusals import Reason
 from app.rpc.authentication import caller_from
 from app.rpc.refusals import STATUS_CODES
-from app.telemetry.tracing.calls import FAULTS, ChosenIds, TracedCalls
-from app.telemetry.tracing.context import own_trace_parent
-from app.telemetry.tracing.exporter import sampler_of
+from app.telemetry.tracing.calls import FAULTS, CallTracer, PresetTraceIds
+from app.telemetry.tracing.context import current_trace_parent
+from app.telemetry.tracing.exporter import make_sampler
 from app.telemetry.tracing.sampling import Sampling
 
 METHOD = "/seatline.v1.BookingService/CreateBooking"
@@ -28,11 +28,11 @@ class Watched:
     """An observer of calls, and the spans that it has made."""
 
     def __init__(self, share: float = 1.0, *, follows_parent: bool = True) -> None:
-        sampling, ids = Sampling(share, follows_parent), ChosenIds()
+        sampling, ids = Sampling(share, follows_parent), PresetTraceIds()
         self.exporter = InMemorySpanExporter()
-        provider = TracerProvider(sampler_of(sampling), shutdown_on_exit=False, id_generator=ids)
+        provider = TracerProvider(make_sampler(sampling), shutdown_on_exit=False, id_generator=ids)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.calls = TracedCalls(provider.get_tracer("test"), sampling, ids)
+        self.calls = CallTracer(provider.get_tracer("test"), sampling, ids)
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
@@ -40,9 +40,9 @@ class Watched:
 
     def call(self, *metadata: tuple[str, str], code: grpc.StatusCode = OK, reason: Reason | None = None) -> str:
         """Makes a call; gives the trace and span that were the current ones in it."""
-        begun = self.calls.began(METHOD, _context(*metadata))
+        begun = self.calls.call_started(METHOD, _context(*metadata))
         current = get_current_span().get_span_context()
-        self.calls.ended(begun, METHOD, code, reason)
+        self.calls.call_ended(begun, METHOD, code, reason)
         assert not get_current_span().get_span_context().is_valid, "the call has left its span behind"
         return f"{current.trace_id:032x}-{current.span_id:016x}"
 
@@ -61,7 +61,7 @@ def _sent(flags: str) -> tuple[str, str]:
 
 def test_a_call_that_is_not_sampled_has_no_span_and_no_context() -> None:
     watched = Watched(0.0)
-    assert watched.calls.began(METHOD, _context()) is None
+    assert watched.calls.call_started(METHOD, _context()) is None
     assert watched.spans == ()
 
 
@@ -113,9 +113,9 @@ def test_of_two_contexts_none_goes_on_and_of_two_states_both_do() -> None:
 def test_what_follows_from_a_recorded_call_goes_on_from_its_span() -> None:
     watched = Watched()
     metadata = (("x-seatline-user", "jane@example.com"), _sent("01"))
-    begun = watched.calls.began(METHOD, _context(*metadata))
-    caller = caller_from(metadata, own_trace_parent())
-    watched.calls.ended(begun, METHOD, OK, None)
+    begun = watched.calls.call_started(METHOD, _context(*metadata))
+    caller = caller_from(metadata, current_trace_parent())
+    watched.calls.call_ended(begun, METHOD, OK, None)
     assert caller.trace_parent == f"00-{TRACE_ID}-{watched.spans[0].context.span_id:016x}-01"
 
 
@@ -133,7 +133,7 @@ def test_only_the_servers_own_faults_are_errors(reason: Reason) -> None:
 @pytest.mark.parametrize(("address", "port"), [("127.0.0.1", 50_051), ("/run/seatline.sock", 0)])
 def test_a_span_says_where_the_call_arrived(address: str, port: int) -> None:
     watched = Watched()
-    watched.calls.listen_on(address, port)
+    watched.calls.set_server_address(address, port)
     watched.call()
     attributes = watched.spans[0].attributes or {}
     assert (attributes["server.address"], attributes.get("server.port", 0)) == (address, port)

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from app.ports.observers import LaneBatch
-from app.telemetry.tracing.lanes import TracedLanes
+from app.telemetry.tracing.lanes import LaneTracer
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 COMMIT = "findAndModify train_runs"
@@ -26,7 +26,7 @@ class Watched:
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.tracer = provider.get_tracer("test")
-        self.lanes = TracedLanes(self.tracer, "seatline")
+        self.lanes = LaneTracer(self.tracer, "seatline")
 
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.exporter.get_finished_spans() if span.name == name]
@@ -104,6 +104,6 @@ def test_a_batch_that_was_never_decided_had_no_commit(watched: Watched) -> None:
 
 
 def test_a_caller_in_a_recorded_span_is_known_by_it_and_any_other_is_not(watched: Watched) -> None:
-    assert watched.lanes.joined() is None
+    assert watched.lanes.caller_queued() is None
     with watched.tracer.start_as_current_span("call") as span:
-        assert watched.lanes.joined() == span.get_span_context()
+        assert watched.lanes.caller_queued() == span.get_span_context()

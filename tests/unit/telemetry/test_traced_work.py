@@ -12,12 +12,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from app.domain.events import Event, EventType
-from app.domain.webhooks import Outcome, OutcomeKind, make_webhook
+from app.domain.webhooks import OutcomeKind, SendOutcome, make_webhook
 from app.payments.stripe_wire import HttpConnections
-from app.telemetry.tracing.context import below, continued, own_trace_parent, trace_parent_of
-from app.telemetry.tracing.work import asking, followed, sending, told_by_receiver
+from app.telemetry.tracing.context import child_span, continue_trace, current_trace_parent, format_trace_parent
+from app.telemetry.tracing.work import (
+    event_processing_spans,
+    payment_request_span,
+    record_delivery_outcome,
+    webhook_delivery_span,
+)
 from app.usecases.outbox import settle_jobs
-from tests.support.webhook_receiver import LOOPBACK, answering, receiving
+from tests.support.webhook_receiver import LOOPBACK, answering, running_receiver
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 RUN_ID = "es9014:2026-12-24"
@@ -54,14 +59,14 @@ def _ids(spans: list[ReadableSpan]) -> list[str]:
 
 def test_events_that_nobody_records_are_followed_up_without_spans(exporter: InMemorySpanExporter) -> None:
     events = [_event(1), _event(2, _trace_parent("a", "00"))]
-    with followed(events) as told:
+    with event_processing_spans(events) as told:
         assert told == events
     assert exporter.get_finished_spans() == ()
 
 
 def test_a_recorded_event_has_a_span_below_its_call_and_its_jobs_go_on_from_there(exporter: InMemorySpanExporter) -> None:
     events = [_event(1), _event(2, _trace_parent("a"))]
-    with followed(events) as told:
+    with event_processing_spans(events) as told:
         jobs = settle_jobs(told, NOW)
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.kind, _ids([span])) == ("follow up booking.confirmed", SpanKind.CONSUMER, ["a" * 16])
@@ -72,7 +77,7 @@ def test_a_recorded_event_has_a_span_below_its_call_and_its_jobs_go_on_from_ther
 
 
 def test_recorded_events_of_one_round_share_a_span_that_is_linked_with_each(exporter: InMemorySpanExporter) -> None:
-    with followed([_event(1, _trace_parent("a")), _event(2), _event(3, _trace_parent("b"))]):
+    with event_processing_spans([_event(1, _trace_parent("a")), _event(2), _event(3, _trace_parent("b"))]):
         pass
     (batch,) = _named(exporter, "follow up events")
     each = _named(exporter, "follow up booking.confirmed")
@@ -83,7 +88,7 @@ def test_recorded_events_of_one_round_share_a_span_that_is_linked_with_each(expo
 
 
 def test_a_round_that_failed_shows_so_without_the_text_of_the_error(exporter: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="jane"), followed([_event(1, _trace_parent("a"))]):
+    with pytest.raises(ValueError, match="jane"), event_processing_spans([_event(1, _trace_parent("a"))]):
         raise ValueError(SECRET)
     (span,) = exporter.get_finished_spans()
     assert span.attributes is not None
@@ -92,10 +97,10 @@ def test_a_round_that_failed_shows_so_without_the_text_of_the_error(exporter: In
 
 
 def test_the_provider_is_asked_below_what_asks(exporter: InMemorySpanExporter) -> None:
-    with continued(_trace_parent("a"), "settle payment", SpanKind.CONSUMER) as settling:
-        with asking("stripe", "capture", "pay_1"):
-            inside = own_trace_parent()
-        assert own_trace_parent() == trace_parent_of(settling)
+    with continue_trace(_trace_parent("a"), "settle payment", SpanKind.CONSUMER) as settling:
+        with payment_request_span("stripe", "capture", "pay_1"):
+            inside = current_trace_parent()
+        assert current_trace_parent() == format_trace_parent(settling)
     capture, settle = exporter.get_finished_spans()
     assert (capture.name, capture.kind, capture.parent) == ("capture payment", SpanKind.CLIENT, settle.context)
     assert inside.split("-")[2] == f"{capture.context.span_id:016x}"
@@ -103,28 +108,28 @@ def test_the_provider_is_asked_below_what_asks(exporter: InMemorySpanExporter) -
 
 
 def test_without_a_recorded_trace_there_is_nothing_below(exporter: InMemorySpanExporter) -> None:
-    with continued("", "settle payment", SpanKind.CONSUMER), below("capture payment", SpanKind.CLIENT):
-        assert own_trace_parent() == ""
-    with continued("nonsense", "settle payment", SpanKind.CONSUMER), asking("ledger", "capture", "pay_1"):
-        assert own_trace_parent() == ""
+    with continue_trace("", "settle payment", SpanKind.CONSUMER), child_span("capture payment", SpanKind.CLIENT):
+        assert current_trace_parent() == ""
+    with continue_trace("nonsense", "settle payment", SpanKind.CONSUMER), payment_request_span("ledger", "capture", "pay_1"):
+        assert current_trace_parent() == ""
     assert exporter.get_finished_spans() == ()
 
 
 @pytest.mark.parametrize(
     ("outcome", "status", "error"),
     [
-        (Outcome(OutcomeKind.DELIVERED, 204), 204, None),
-        (Outcome(OutcomeKind.FAILED, 503, "out of order"), 503, "503"),
-        (Outcome(OutcomeKind.GONE, 410), 410, "410"),
-        (Outcome(OutcomeKind.FAILED, detail="no answer within 10 s"), None, "FAILED"),
+        (SendOutcome(OutcomeKind.DELIVERED, 204), 204, None),
+        (SendOutcome(OutcomeKind.FAILED, 503, "out of order"), 503, "503"),
+        (SendOutcome(OutcomeKind.GONE, 410), 410, "410"),
+        (SendOutcome(OutcomeKind.FAILED, detail="no answer within 10 s"), None, "FAILED"),
     ],
 )
 def test_an_attempt_at_a_webhook_says_what_was_answered_and_not_where_its_secrets_are(
-    exporter: InMemorySpanExporter, outcome: Outcome, status: int | None, error: str | None
+    exporter: InMemorySpanExporter, outcome: SendOutcome, status: int | None, error: str | None
 ) -> None:
     webhook = make_webhook("w1", "https://hooks.example.com/x?token=h00k", ("booking.*",), "whsec_", NOW)
-    with sending(webhook, replace(_event(1), trace_parent=_trace_parent("a"))) as span:
-        told_by_receiver(span, outcome)
+    with webhook_delivery_span(webhook, replace(_event(1), trace_parent=_trace_parent("a"))) as span:
+        record_delivery_outcome(span, outcome)
     (sent,) = exporter.get_finished_spans()
     attributes = sent.attributes or {}
     assert (attributes["server.address"], attributes["server.port"]) == ("hooks.example.com", 443)
@@ -136,10 +141,10 @@ def test_an_attempt_at_a_webhook_says_what_was_answered_and_not_where_its_secret
 @pytest.mark.parametrize("flags", ["00", "01"])
 async def test_stripe_is_told_which_trace_a_request_is_part_of(exporter: InMemorySpanExporter, flags: str) -> None:
     connections = HttpConnections(5.0)
-    async with receiving(answering(200, b"{}")) as receiver:
-        with continued(_trace_parent("a", flags), "settle payment", SpanKind.CONSUMER) as span:
+    async with running_receiver(answering(200, b"{}")) as receiver:
+        with continue_trace(_trace_parent("a", flags), "settle payment", SpanKind.CONSUMER) as span:
             await connections.request_async("POST", f"http://{LOOPBACK}:{receiver.port}/", {"authorization": "Bearer x"}, "")
-            expected = trace_parent_of(span)
+            expected = format_trace_parent(span)
         await connections.request_async("POST", f"http://{LOOPBACK}:{receiver.port}/", {}, "")
         await connections.close_async()
     traced, untraced = receiver.received

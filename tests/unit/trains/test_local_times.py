@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.local_times import LocalCall, instants_on, why_never
+from app.domain.local_times import LocalCall, find_timetable_fault, instants_on
 from app.domain.refusals import Reason, Refusal
-from app.domain.timetable import TimetableStop, local_calls, on_date
+from app.domain.timetable import TimetableStop, local_calls, stops_on_date
 from app.domain.zones import ZONE_NAMES, change_dates
-from tests.support.builders import a_stop, dice
+from tests.support.builders import a_stop, seeded_random
 from tests.support.run_snapshots import refused
 
 PARIS, BERLIN = "Europe/Paris", "Europe/Berlin"
@@ -42,13 +42,13 @@ def kingman_to_needles() -> list[TimetableStop]:
 
 def test_a_train_that_arrives_before_it_left_by_the_clocks_runs_where_the_zones_are_an_hour_apart() -> None:
     assert runs(kingman_to_needles(), date(2026, 1, 15)) == ["15T07:28", "15T08:26"]
-    assert why_never(local_calls(kingman_to_needles())) == ""
+    assert find_timetable_fault(local_calls(kingman_to_needles())) == ""
 
 
 @pytest.mark.parametrize("travel_date", [date(2026, 3, 9), date(2026, 7, 15), date(2026, 10, 31)])
 def test_that_train_is_refused_by_date_and_stop_where_they_are_not(travel_date: date) -> None:
     with refused(Reason.TIMETABLE_IMPOSSIBLE) as caught:
-        on_date(kingman_to_needles(), travel_date)
+        stops_on_date(kingman_to_needles(), travel_date)
     assert travel_date.isoformat() in caught[0].message
     assert "Needles" in caught[0].message
     assert "00:26" in caught[0].message
@@ -63,7 +63,7 @@ def test_the_days_of_change_themselves_are_told_apart() -> None:
 
 def _runs_on(stops: list[TimetableStop], travel_date: date) -> bool:
     try:
-        on_date(stops, travel_date)
+        stops_on_date(stops, travel_date)
     except Refusal:
         return False
     return True
@@ -199,7 +199,7 @@ def test_a_train_that_crosses_a_border_inside_that_hour_goes_on_in_the_second() 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_timetable_of_one_zone_is_in_order_on_every_night_in_which_its_clocks_change(seed: int) -> None:
-    random = dice(seed)
+    random = seeded_random(seed)
     for name in sorted(ZONE_NAMES):
         for changed in change_dates(name, 2026 + seed):
             for _ in range(TIMETABLES_OF_A_ZONE):
@@ -217,7 +217,7 @@ def _clock(minute: int) -> tuple[time, int]:
 
 
 def test_calls_after_the_hour_that_is_left_out_keep_their_distances() -> None:
-    random = dice(6)
+    random = seeded_random(6)
     for _ in range(300):
         minutes = sorted([*(random.randrange(0, 360) for _ in range(8)), random.randrange(120, 180)])
         calls = [LocalCall("X", PARIS, *_clock(minute)) for minute in minutes]
@@ -231,7 +231,7 @@ def test_calls_after_the_hour_that_is_left_out_keep_their_distances() -> None:
 def test_a_train_of_an_earlier_version_with_the_zone_of_a_host_is_not_scheduled() -> None:
     stops = [a_stop("Here", "localtime", depart="10:00"), a_stop("There", "Europe/London", arrive="11:00")]
     with refused(Reason.TIMETABLE_IMPOSSIBLE) as caught:
-        on_date(stops, date(2026, 9, 1))
+        stops_on_date(stops, date(2026, 9, 1))
     assert all(part in caught[0].message for part in ("2026-09-01", "Here", "localtime"))
 
 

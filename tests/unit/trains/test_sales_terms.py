@@ -20,10 +20,10 @@ from tests.support.builders import (
     a_train,
     asks_to_cancel,
     book,
+    book_waitlisted,
     cancel,
     fill,
     move,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import invalid, refused, snapshot
 
@@ -144,14 +144,14 @@ def test_a_quote_is_what_the_cancellation_then_gives_and_changes_nothing(hours: 
     run = a_run("A3", fares={"A": 1_999}, terms=replace(THREE_TIERS, waitlist_closes_minutes_before=0))
     if waits:
         fill(run)
-        booking = wait_for_a_seat(run, "ann", "ben", "cem")
+        booking = book_waitlisted(run, "ann", "ben", "cem")
     else:
         booking = book(run, "ann", "ben", "cem")
     moment, before = DEPARTS_LONDON - hours * HOUR, snapshot(run)
     quote = cancel_booking(run, asks_to_cancel(booking, *who, validate_only=True), moment)
     assert snapshot(run) == before
-    assert not run.journal
-    assert not run.journal.events
+    assert not run.change_set
+    assert not run.change_set.events
     done = cancel_booking(run, asks_to_cancel(booking, *who), moment)
     assert quote == replace(done, update_time=quote.update_time, revision=quote.revision)
 

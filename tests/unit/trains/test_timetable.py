@@ -15,7 +15,7 @@ from app.domain.timetable import (
     find_legs,
     find_stop,
     legs_between,
-    on_date,
+    stops_on_date,
 )
 from tests.support.builders import ASHFORD, LILLE, LONDON, PARIS, TRAVEL_DATE, a_stop, london_to_paris
 from tests.support.run_snapshots import invalid, refused
@@ -41,7 +41,7 @@ def night_train() -> list[TimetableStop]:
 
 
 def todays_stops() -> tuple[Stop, ...]:
-    return on_date(london_to_paris(), TRAVEL_DATE)
+    return stops_on_date(london_to_paris(), TRAVEL_DATE)
 
 
 # -- legs
@@ -78,7 +78,7 @@ def test_each_stop_reads_its_own_clock_across_a_border() -> None:
 
 
 def test_a_train_that_crosses_midnight_arrives_on_the_next_date() -> None:
-    assert instants(on_date(night_train(), date(2026, 1, 31))) == [
+    assert instants(stops_on_date(night_train(), date(2026, 1, 31))) == [
         utc("2026-01-31T23:30"),
         utc("2026-02-01T00:50"),
         utc("2026-02-01T02:20"),
@@ -87,7 +87,7 @@ def test_a_train_that_crosses_midnight_arrives_on_the_next_date() -> None:
 
 
 def test_the_night_in_which_clocks_go_forward_is_an_hour_shorter() -> None:
-    assert instants(on_date(night_train(), date(2026, 3, 28))) == [
+    assert instants(stops_on_date(night_train(), date(2026, 3, 28))) == [
         utc("2026-03-28T23:30"),
         utc("2026-03-29T00:50"),
         utc("2026-03-29T01:20"),  # 03:20 in summer time: the train stands in Lille for half an hour, not for one and a half
@@ -96,7 +96,7 @@ def test_the_night_in_which_clocks_go_forward_is_an_hour_shorter() -> None:
 
 
 def test_the_night_in_which_clocks_go_back_is_an_hour_longer() -> None:
-    assert instants(on_date(night_train(), date(2026, 10, 24))) == [
+    assert instants(stops_on_date(night_train(), date(2026, 10, 24))) == [
         utc("2026-10-24T22:30"),
         utc("2026-10-24T23:50"),
         utc("2026-10-25T02:20"),
@@ -106,7 +106,7 @@ def test_the_night_in_which_clocks_go_back_is_an_hour_longer() -> None:
 
 def test_of_two_instants_with_the_same_local_time_the_earlier_is_meant() -> None:
     stops = [a_stop("Lyon", "Europe/Paris", depart="01:30"), a_stop("Dijon", "Europe/Paris", arrive="02:30")]
-    assert on_date(stops, CLOCKS_GO_BACK)[1].arrive == utc("2026-10-25T00:30")
+    assert stops_on_date(stops, CLOCKS_GO_BACK)[1].arrive == utc("2026-10-25T00:30")
 
 
 def test_the_previous_call_tells_which_of_two_instants_is_meant() -> None:
@@ -115,7 +115,7 @@ def test_the_previous_call_tells_which_of_two_instants_is_meant() -> None:
         a_stop("Dijon", "Europe/Paris", arrive="02:30", depart="02:40"),
         a_stop("Paris", "Europe/Paris", arrive="04:00"),
     ]
-    assert instants(on_date(stops, CLOCKS_GO_BACK)) == [
+    assert instants(stops_on_date(stops, CLOCKS_GO_BACK)) == [
         utc("2026-10-25T00:45"),  # the first 02:45
         utc("2026-10-25T01:30"),  # the second 02:30, since the train has left Lyon
         utc("2026-10-25T01:40"),
@@ -125,7 +125,7 @@ def test_the_previous_call_tells_which_of_two_instants_is_meant() -> None:
 
 def test_a_local_time_that_does_not_exist_is_read_with_the_offset_before_the_change() -> None:
     stops = [a_stop("Lyon", "Europe/Paris", depart="01:30"), a_stop("Dijon", "Europe/Paris", arrive="02:30")]
-    dijon = on_date(stops, CLOCKS_GO_FORWARD)[1]
+    dijon = stops_on_date(stops, CLOCKS_GO_FORWARD)[1]
     assert dijon.arrive == utc("2026-03-29T01:30")
 
 
@@ -135,12 +135,12 @@ def test_a_train_may_leave_in_the_minute_in_which_it_arrives() -> None:
         a_stop("Dijon", arrive="11:00", depart="11:00"),
         a_stop("Paris", arrive="12:00"),
     ]
-    assert on_date(stops, TRAVEL_DATE)[1].arrive == on_date(stops, TRAVEL_DATE)[1].depart
+    assert stops_on_date(stops, TRAVEL_DATE)[1].arrive == stops_on_date(stops, TRAVEL_DATE)[1].depart
 
 
 def test_the_instants_never_run_backwards_on_any_date_of_ten_years() -> None:
     for ordinal in range(date(2026, 1, 1).toordinal(), date(2036, 1, 1).toordinal()):
-        found = instants(on_date(night_train(), date.fromordinal(ordinal)))
+        found = instants(stops_on_date(night_train(), date.fromordinal(ordinal)))
         assert found == sorted(found)
         assert all(instant.tzinfo is UTC for instant in found)
 
@@ -149,9 +149,9 @@ def test_the_instants_never_run_backwards_on_any_date_of_ten_years() -> None:
 def test_a_date_at_the_edge_of_the_calendar_is_refused_like_any_impossible_one(travel_date: date) -> None:
     stops = [a_stop("Tokyo", "Asia/Tokyo", depart="01:00"), a_stop("Honolulu", "Pacific/Honolulu", arrive="23:00")]
     with refused(Reason.TIMETABLE_IMPOSSIBLE):
-        on_date(stops, travel_date)
+        stops_on_date(stops, travel_date)
     with refused(Reason.TIMETABLE_IMPOSSIBLE):
-        on_date(night_train(), date.max)
+        stops_on_date(night_train(), date.max)
 
 
 # -- finding stops
@@ -163,19 +163,21 @@ def test_a_stop_is_found_by_name_and_by_code_in_any_case(text: str) -> None:
 
 
 def test_a_stop_without_a_code_is_not_found_by_nothing() -> None:
-    stops = on_date([a_stop("Here", depart="10:00"), a_stop("There", arrive="11:00")], TRAVEL_DATE)
+    stops = stops_on_date([a_stop("Here", depart="10:00"), a_stop("There", arrive="11:00")], TRAVEL_DATE)
     with invalid("origin"):
         find_stop(stops, "", "origin")
 
 
 def test_case_is_folded_as_the_script_wants_it() -> None:
-    stops = on_date([a_stop("Gießen", depart="10:00"), a_stop("Αθήνα", arrive="11:00")], TRAVEL_DATE)
+    stops = stops_on_date([a_stop("Gießen", depart="10:00"), a_stop("Αθήνα", arrive="11:00")], TRAVEL_DATE)
     assert find_legs(stops, "GIESSEN", "ΑΘΉΝΑ") == (0, 1)
 
 
 @pytest.mark.parametrize("asked", ["Aurora", " AURORA ", "Aurora ", "aurora\u00a0", "AUR", " aur"])
 def test_a_stop_that_was_stored_with_blanks_is_found_with_and_without_them(asked: str) -> None:
-    stops = on_date([a_stop(" Aurora  ", code="AUR ", depart="10:00"), a_stop("Zu\u0308rich", arrive="11:00")], TRAVEL_DATE)
+    stops = stops_on_date(
+        [a_stop(" Aurora  ", code="AUR ", depart="10:00"), a_stop("Zu\u0308rich", arrive="11:00")], TRAVEL_DATE
+    )
     assert find_legs(stops, asked, "Zürich") == (0, 1)
     assert calls_in_order(stops, asked, "ZÜRICH")
 
@@ -219,7 +221,7 @@ def test_a_train_leads_somewhere_only_in_the_order_of_its_stops(origin: str, des
 def test_an_impossible_call_is_a_refusal_that_says_its_local_time() -> None:
     stops = [a_stop("Here", depart="10:00"), a_stop("There", arrive="09:00")]
     with pytest.raises(Refusal, match=f"{time(9):%H:%M}"):
-        on_date(stops, TRAVEL_DATE)
+        stops_on_date(stops, TRAVEL_DATE)
 
 
 # -- runs under way
@@ -233,6 +235,6 @@ def test_no_run_that_is_under_way_began_before_the_earliest_date(zone: str) -> N
     ]
     for ordinal in range(date(2026, 1, 1).toordinal(), date(2028, 1, 1).toordinal()):
         travel_date = date.fromordinal(ordinal)
-        arrive = on_date(stops, travel_date)[-1].arrive
+        arrive = stops_on_date(stops, travel_date)[-1].arrive
         assert arrive is not None
         assert earliest_date_under_way(arrive) <= travel_date

@@ -10,8 +10,8 @@ from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.change_booking import cancel_booking, update_booking
-from app.domain.rules.decisions import decide, tidy
-from app.domain.rules.waitlist import closes_at, has_expired_waiters
+from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.waitlist import has_expired_waitlist, waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
 from tests.support.builders import (
@@ -19,16 +19,16 @@ from tests.support.builders import (
     NOW,
     a_person,
     a_run,
-    as_it_is,
     asks_for_new_fields,
     asks_to_cancel,
     book,
+    book_waitlisted,
     cancel,
+    current_booking,
     fill,
     key_of,
     seat_labels,
     time_passes,
-    wait_for_a_seat,
 )
 from tests.support.run_snapshots import refused, snapshot
 
@@ -45,7 +45,7 @@ EXPIRED = BookingState.EXPIRED
 def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
     run = a_run("A2")
     fill(run)
-    waiting = wait_for_a_seat(run, "ann", "ben")
+    waiting = book_waitlisted(run, "ann", "ben")
     left = cancel(run, waiting, now=DEPARTS_LONDON - A_MOMENT)
     assert (left.state, left.waiting_number) == (CANCELLED, 0)
     assert [refund.minor for refund in left.refunds] == [left.charged_minor]
@@ -55,7 +55,7 @@ def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
 def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_its_place() -> None:
     run = a_run("A3")
     fill(run)
-    group, behind = wait_for_a_seat(run, "ann", "ben", "cem"), wait_for_a_seat(run, "dot")
+    group, behind = book_waitlisted(run, "ann", "ben", "cem"), book_waitlisted(run, "dot")
     fewer = cancel(run, group, "ben")
     assert (fewer.state, fewer.waiting_number, fewer.price) == (WAITLISTED, group.waiting_number, Money(4_000, "USD"))
     assert [refund.minor for refund in fewer.refunds] == [2_000]
@@ -69,12 +69,12 @@ def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_it
 def test_a_group_that_got_smaller_may_fit_now_and_the_answer_says_so() -> None:
     run = a_run("A3")
     sold = fill(run)
-    group = wait_for_a_seat(run, "ann", "ben")
+    group = book_waitlisted(run, "ann", "ben")
     cancel(run, sold[1])
-    assert as_it_is(run, group).state is WAITLISTED
+    assert current_booking(run, group).state is WAITLISTED
     answer = cancel(run, group, "ann")
     assert (answer.state, seat_labels(answer), answer.waiting_number) == (CONFIRMED, ["A-2"], 0)
-    assert answer == as_it_is(run, group)
+    assert answer == current_booking(run, group)
     assert run.waiting == {}
     assert [refund.minor for refund in answer.refunds] == [2_000]
 
@@ -82,7 +82,7 @@ def test_a_group_that_got_smaller_may_fit_now_and_the_answer_says_so() -> None:
 def test_the_last_of_a_group_leaves_the_line_with_everything_back() -> None:
     run = a_run("A2")
     fill(run)
-    group = wait_for_a_seat(run, "ann", "ben")
+    group = book_waitlisted(run, "ann", "ben")
     left = cancel(run, cancel(run, group, "ann"), "ben")
     assert (left.state, run.waiting) == (CANCELLED, {})
     assert [(refund.refund_id, refund.minor) for refund in left.refunds] == [
@@ -94,9 +94,9 @@ def test_the_last_of_a_group_leaves_the_line_with_everything_back() -> None:
 def test_leaving_the_line_a_second_time_changes_nothing() -> None:
     run = a_run("A1")
     fill(run)
-    left = cancel(run, wait_for_a_seat(run, "ann"))
+    left = cancel(run, book_waitlisted(run, "ann"))
     assert cancel_booking(run, asks_to_cancel(left), LATER) is left
-    assert not run.journal
+    assert not run.change_set
 
 
 # -- bounds
@@ -105,39 +105,39 @@ def test_leaving_the_line_a_second_time_changes_nothing() -> None:
 def test_a_line_has_only_so_many_places() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=2))
     fill(run)
-    first, _ = wait_for_a_seat(run, "ann"), wait_for_a_seat(run, "ben")
+    first, _ = book_waitlisted(run, "ann"), book_waitlisted(run, "ben")
     with refused(Reason.WAITLIST_FULL, run):
-        wait_for_a_seat(run, "cem")
+        book_waitlisted(run, "cem")
     cancel(run, first)
-    assert wait_for_a_seat(run, "cem").state is WAITLISTED
+    assert book_waitlisted(run, "cem").state is WAITLISTED
 
 
 def test_a_train_may_have_no_line_at_all() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=0))
     fill(run)
     with refused(Reason.WAITLIST_FULL, run):
-        wait_for_a_seat(run, "ann")
+        book_waitlisted(run, "ann")
 
 
 def test_one_person_has_only_so_many_places_at_a_time() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
-    for number in range(limits.WAITING_PER_USER_MAX):
-        wait_for_a_seat(run, f"w{number}", by="bob")
+    for number in range(limits.WAITLISTED_PER_USER_MAX):
+        book_waitlisted(run, f"w{number}", by="bob")
     with refused(Reason.WAITLIST_FULL, run):
-        wait_for_a_seat(run, "eve", by="BOB@example.com")
-    assert wait_for_a_seat(run, "eve").state is WAITLISTED
+        book_waitlisted(run, "eve", by="BOB@example.com")
+    assert book_waitlisted(run, "eve").state is WAITLISTED
     cancel(run, sold)
-    assert wait_for_a_seat(run, "fay", by="bob").state is WAITLISTED
+    assert book_waitlisted(run, "fay", by="bob").state is WAITLISTED
 
 
 def test_nobody_joins_from_the_instant_on_at_which_the_line_closes() -> None:
     run = a_run("A1")
     fill(run)
-    assert closes_at(run) == CLOSES
-    assert wait_for_a_seat(run, "ann", now=closes_at(run) - A_MOMENT).state is WAITLISTED
+    assert waitlist_closing_time(run) == CLOSES
+    assert book_waitlisted(run, "ann", now=waitlist_closing_time(run) - A_MOMENT).state is WAITLISTED
     with refused(Reason.WAITLIST_CLOSED, run):
-        wait_for_a_seat(run, "ben", now=closes_at(run))
+        book_waitlisted(run, "ben", now=waitlist_closing_time(run))
 
 
 def test_a_group_that_no_section_could_ever_seat_does_not_wait() -> None:
@@ -146,23 +146,23 @@ def test_a_group_that_no_section_could_ever_seat_does_not_wait() -> None:
         fill(run, section)
     for section, who in (("", ("ann", "ben", "cem", "dot")), ("A", ("ann", "ben", "cem"))):
         with refused(Reason.SECTION_FULL, run):
-            wait_for_a_seat(run, *who, section=section)
-    assert wait_for_a_seat(run, "ann", "ben", "cem", section="").state is WAITLISTED
+            book_waitlisted(run, *who, section=section)
+    assert book_waitlisted(run, "ann", "ben", "cem", section="").state is WAITLISTED
 
 
 def test_a_section_that_does_not_exist_has_no_line() -> None:
     run = a_run("A1")
     fill(run)
     with refused(Reason.INVALID_FIELD, run, field="section"):
-        wait_for_a_seat(run, "ann", section="C")
+        book_waitlisted(run, "ann", section="C")
 
 
 def test_a_booking_that_joined_after_this_run_was_read_can_be_cancelled_as_far_as_the_run_knows() -> None:
     """Such a decision is never committed: the run is behind, and finds that out. But it must not end in an error."""
     run, newer = a_run("A1"), a_run("A1")
     fill(newer)
-    joined = wait_for_a_seat(newer, "ann")
-    run.take_over([joined])
+    joined = book_waitlisted(newer, "ann")
+    run.apply_newer([joined])
     outcome = decide(run, asks_to_cancel(joined), NOW, {})
     assert isinstance(outcome, Cancellation)
     assert outcome.booking.state is CANCELLED
@@ -174,28 +174,28 @@ def test_a_booking_that_joined_after_this_run_was_read_can_be_cancelled_as_far_a
 def a_long_line(run: TrainRun, count: int) -> list[Booking]:
     """So many bookings that wait for a seat of a full train."""
     fill(run)
-    return [wait_for_a_seat(run, f"w{number}") for number in range(1, count + 1)]
+    return [book_waitlisted(run, f"w{number}") for number in range(1, count + 1)]
 
 
 def states(run: TrainRun, bookings: list[Booking]) -> list[BookingState]:
-    return [as_it_is(run, booking).state for booking in bookings]
+    return [current_booking(run, booking).state for booking in bookings]
 
 
 def test_at_the_instant_at_which_the_line_closes_who_waits_gets_everything_back() -> None:
     run = a_run("A2")
     fill(run)
-    waiting = wait_for_a_seat(run, "ann", "ben")
+    waiting = book_waitlisted(run, "ann", "ben")
     before = snapshot(run)
-    tidy(run, CLOSES - A_MOMENT)
+    expire_due(run, CLOSES - A_MOMENT)
     assert snapshot(run) == before
-    assert not run.journal
-    tidy(run, CLOSES)
-    expired = as_it_is(run, waiting)
+    assert not run.change_set
+    expire_due(run, CLOSES)
+    expired = current_booking(run, waiting)
     assert (expired.state, expired.is_live, expired.waiting_number) == (EXPIRED, False, 0)
     assert [(refund.minor, refund.time) for refund in expired.refunds] == [(expired.charged_minor, CLOSES)]
     assert (expired.update_time, expired.revision) == (CLOSES, run.version + 1)
     assert (run.waiting, run.live_reference(key_of("ben"))) == ({}, None)
-    assert [(event.event_type, event.subject) for event in run.journal.events] == [
+    assert [(event.event_type, event.subject) for event in run.change_set.events] == [
         (EventType.BOOKING_EXPIRED, waiting.reference)
     ]
 
@@ -206,9 +206,9 @@ def test_a_train_says_how_long_before_it_leaves_its_line_closes(minutes: int) ->
     (waiting,) = a_long_line(run, 1)
     closes = DEPARTS_LONDON - timedelta(minutes=minutes)
     time_passes(run, closes - A_MOMENT)
-    assert as_it_is(run, waiting).state is WAITLISTED
+    assert current_booking(run, waiting).state is WAITLISTED
     time_passes(run, closes)
-    assert as_it_is(run, waiting).state is EXPIRED
+    assert current_booking(run, waiting).state is EXPIRED
 
 
 def test_a_long_line_ends_some_hundred_at_a_time_from_the_front() -> None:
@@ -216,53 +216,53 @@ def test_a_long_line_ends_some_hundred_at_a_time_from_the_front() -> None:
     at_once = limits.WAITLIST_EXPIRED_PER_DECISION
     waiting = a_long_line(run, 2 * at_once + 50)
     ended = []
-    while has_expired_waiters(run, CLOSES):
-        tidy(run, CLOSES)
-        assert len(run.journal.events) == len(run.journal.bookings) <= at_once
+    while has_expired_waitlist(run, CLOSES):
+        expire_due(run, CLOSES)
+        assert len(run.change_set.events) == len(run.change_set.bookings) <= at_once
         run.committed()
         ended.append(states(run, waiting).index(WAITLISTED) if run.waiting else len(waiting))
     assert ended == [at_once, 2 * at_once, len(waiting)]
     assert states(run, waiting) == [EXPIRED] * len(waiting)
-    assert all(sum(one.minor for one in as_it_is(run, booking).refunds) == booking.charged_minor for booking in waiting)
+    assert all(sum(one.minor for one in current_booking(run, booking).refunds) == booking.charged_minor for booking in waiting)
     time_passes(run, CLOSES)
-    assert not run.journal
+    assert not run.change_set
 
 
 def test_nobody_is_promoted_once_the_line_has_closed_and_whoever_comes_gets_the_seat() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=1_000))
     (sold,) = fill(run)
-    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(limits.WAITLIST_EXPIRED_PER_DECISION + 1)]
+    waiting = [book_waitlisted(run, f"w{number}") for number in range(limits.WAITLIST_EXPIRED_PER_DECISION + 1)]
     time_passes(run, CLOSES)
-    assert as_it_is(run, waiting[-1]).state is WAITLISTED, "one of them still stands in the line"
+    assert current_booking(run, waiting[-1]).state is WAITLISTED, "one of them still stands in the line"
     cancel(run, sold, now=CLOSES)
-    assert as_it_is(run, waiting[-1]).state is WAITLISTED
+    assert current_booking(run, waiting[-1]).state is WAITLISTED
     assert seat_labels(book(run, "late")) == ["A-1"]
     time_passes(run, CLOSES)
-    assert as_it_is(run, waiting[-1]).state is EXPIRED
+    assert current_booking(run, waiting[-1]).state is EXPIRED
 
 
 def test_a_seat_that_comes_free_a_moment_before_still_goes_to_who_waits() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
-    waiting = wait_for_a_seat(run, "ann")
+    waiting = book_waitlisted(run, "ann")
     cancel(run, sold, now=CLOSES - A_MOMENT)
-    assert as_it_is(run, waiting).state is CONFIRMED
+    assert current_booking(run, waiting).state is CONFIRMED
 
 
 def test_those_who_are_left_of_a_group_get_back_what_is_left_of_the_price() -> None:
     run = a_run("A2")
     fill(run)
-    group = wait_for_a_seat(run, "ann", "ben")
+    group = book_waitlisted(run, "ann", "ben")
     cancel(run, group, "ann")
     time_passes(run, CLOSES)
-    assert [refund.minor for refund in as_it_is(run, group).refunds] == [2_000, 2_000]
+    assert [refund.minor for refund in current_booking(run, group).refunds] == [2_000, 2_000]
 
 
 def test_a_booking_that_expired_is_final() -> None:
     run = a_run("A1")
     (waiting,) = a_long_line(run, 1)
     time_passes(run, CLOSES)
-    expired = as_it_is(run, waiting)
+    expired = current_booking(run, waiting)
     assert cancel_booking(run, asks_to_cancel(expired), CLOSES) is expired
     with refused(Reason.BOOKING_CANCELLED, run) as caught:
         update_booking(run, asks_for_new_fields(expired, a_person("eve")), CLOSES)

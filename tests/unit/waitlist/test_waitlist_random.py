@@ -12,27 +12,27 @@ from app.domain import limits
 from app.domain.booking import Booking, BookingState, CreateBooking, Promotion
 from app.domain.refusals import Refusal
 from app.domain.rules.change_booking import cancel_booking
-from app.domain.rules.decisions import decide, tidy
-from app.domain.rules.waitlist import closes_at, promote
+from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.waitlist import promote, waitlist_closing_time
 from app.domain.run.seats import CoachSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
-from app.store.documents import booking_document, news_document, run_document
+from app.store.documents import booking_document, event_batch_document, run_document
 from app.store.driver import Document
-from app.store.run_updates import journal_update
+from app.store.run_updates import run_update
 from tests.support.applied_updates import applied
 from tests.support.builders import (
     NOW,
     a_run,
-    as_it_is,
     asks_to_cancel,
     asks_to_promote,
     book,
+    book_waitlisted,
     cancel,
-    dice,
+    current_booking,
     fill,
     seat_labels,
-    wait_for_a_seat,
+    seeded_random,
 )
 from tests.support.random_commands import random_commands
 
@@ -86,17 +86,17 @@ def require_sound(run: TrainRun) -> None:
 def require_counted(run: TrainRun) -> None:
     """What the run keeps count of, so that nobody has to go through the whole line or train, is what there is."""
     again = replace(run)  # which counts anew
-    assert run.line.numbers == again.line.numbers
+    assert run.waitlist_index.numbers == again.waitlist_index.numbers
     users = {one.user_key for one in run.bookings.values()}
-    assert {user: run.waiting_count(user) for user in users} == {user: again.waiting_count(user) for user in users}
+    assert {user: run.waitlisted_count(user) for user in users} == {user: again.waitlisted_count(user) for user in users}
     for section in run.sections:
         for legs in (0b111, 0b1, 0b110):
             free = section.free_count(legs)
             assert section.has_free(legs, free)
             assert not section.has_free(legs, free + 1)
     for number, place in run.waiting.items():
-        assert run.line.position(number) == sum(1 for other in run.waiting if other <= number)
-        assert (run.line.first(place.wish) or number) <= number
+        assert run.waitlist_index.position(number) == sum(1 for other in run.waiting if other <= number)
+        assert (run.waitlist_index.first(place.demand) or number) <= number
 
 
 def require_nobody_passed(before: list[Booking], run: TrainRun, sold: Booking) -> None:
@@ -109,14 +109,14 @@ def require_nobody_passed(before: list[Booking], run: TrainRun, sold: Booking) -
 
 @pytest.mark.parametrize("seed", range(15))
 def test_nobody_ever_waits_who_fits_and_nobody_new_gets_a_seat_that_fits_who_waits(seed: int) -> None:
-    chance = dice(seed)
+    chance = seeded_random(seed)
     run, now = a_run("A3 A1 B4", fares={"A": 5_000, "B": 2_000}), NOW
     commands = random_commands(run, chance)
     waited = 0
     for _ in range(800):
         if chance.random() < 0.1:
             now += timedelta(seconds=chance.randint(1, 900))
-            tidy(run, now)
+            expire_due(run, now)
             require_sound(run)
         decide_one(run, next(commands), now)
         require_sound(run)
@@ -156,38 +156,38 @@ def test_when_a_section_gets_longer_exactly_as_many_are_promoted_as_fit(seats: i
     run = a_run("A2 B1")
     fill(run)
     fill(run, "B")
-    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(1, 6)]
-    elsewhere = wait_for_a_seat(run, "ann", section="B")
+    waiting = [book_waitlisted(run, f"w{number}") for number in range(1, 6)]
+    elsewhere = book_waitlisted(run, "ann", section="B")
     with_another_coach(run, 0, seats)
     promote(run, NOW)
     run.committed()
-    promoted = [as_it_is(run, one) for one in waiting if as_it_is(run, one).state is BookingState.CONFIRMED]
+    promoted = [current_booking(run, one) for one in waiting if current_booking(run, one).state is BookingState.CONFIRMED]
     assert [seat_labels(one) for one in promoted] == [[f"A-{2 + number}"] for number in range(1, seated + 1)]
     assert [one.reference for one in promoted] == [one.reference for one in waiting[:seated]]
-    assert as_it_is(run, elsewhere).state is BookingState.WAITLISTED
+    assert current_booking(run, elsewhere).state is BookingState.WAITLISTED
     assert run.sections[0].free_count(0b111) == seats - seated
 
 
 def test_a_longer_section_seats_groups_as_a_whole_and_who_fits_behind_them() -> None:
     run = a_run("A4")
     fill(run)
-    groups = [wait_for_a_seat(run, *who) for who in (("ann", "ben"), ("cem", "dot", "eve", "fay"), ("gus",), ("hal", "ida"))]
+    groups = [book_waitlisted(run, *who) for who in (("ann", "ben"), ("cem", "dot", "eve", "fay"), ("gus",), ("hal", "ida"))]
     with_another_coach(run, 0, 4)
     promote(run, NOW)
-    seated = [as_it_is(run, one).state is BookingState.CONFIRMED for one in groups]
+    seated = [current_booking(run, one).state is BookingState.CONFIRMED for one in groups]
     assert seated == [True, False, True, False]
 
 
 def test_an_operators_look_promotes_who_fits_into_a_longer_section_and_says_who_that_was() -> None:
     run = a_run("A2")
     fill(run)
-    waiting = [wait_for_a_seat(run, f"w{number}") for number in range(1, 6)]
+    waiting = [book_waitlisted(run, f"w{number}") for number in range(1, 6)]
     with_another_coach(run, 0, 3)
     found = decide(run, asks_to_promote(), NOW, {})
     assert found == Promotion(tuple(one.reference for one in waiting[:3]), still_waiting=2)
     run.committed()
     assert decide(run, asks_to_promote(), NOW, {}) == Promotion((), still_waiting=2)
-    assert not run.journal
+    assert not run.change_set
 
 
 # -- a line as long as may be
@@ -195,19 +195,19 @@ def test_an_operators_look_promotes_who_fits_into_a_longer_section_and_says_who_
 
 def with_a_line_of(run: TrainRun, count: int) -> list[str]:
     """Lets so many wait who are like the last one that waits; gives their references."""
-    like = wait_for_a_seat(run, "who-is-like-them")
+    like = book_waitlisted(run, "who-is-like-them")
     cancel(run, like)
     references = [f"W{number:05}" for number in range(count)]
     for number, reference in enumerate(references):
-        place = run.join_line(reference, "A" if number % 2 else "", 0b111, 1)
+        place = run.join_waitlist(reference, "A" if number % 2 else "", 0b111, 1)
         one = replace(like.passengers[0], key=f"w{number}@example.com")
-        run.put(replace(like, reference=reference, waiting_number=place.number, passengers=(one,)))
+        run.put_booking(replace(like, reference=reference, waiting_number=place.number, passengers=(one,)))
     return references
 
 
 def update_of(run: TrainRun) -> Document:
-    recent = [booking_document(run.bookings[reference]) for reference in run.journal.bookings]
-    return journal_update(run, recent, [news_document(run.journal.events)] if run.journal.events else [])
+    recent = [booking_document(run.bookings[reference]) for reference in run.change_set.bookings]
+    return run_update(run, recent, [event_batch_document(run.change_set.events)] if run.change_set.events else [])
 
 
 def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() -> None:
@@ -216,17 +216,17 @@ def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() ->
     fill(run)
     document = run_document(run, NOW)
     references = with_a_line_of(run, limits.WAITLIST_MAX)
-    document = applied(document, journal_update(run, [], []))
+    document = applied(document, run_update(run, [], []))
     run.committed()
     assert len(run.waiting) == len(document["waiting"]) == limits.WAITLIST_MAX
     assert len(bson.encode(document)) < 2_000_000
 
     cancel_booking(run, asks_to_cancel(group), NOW)
-    assert [reference for reference in run.journal.bookings if reference != group.reference] == references[:9]
-    assert sorted(run.journal.waiting) == list(range(2, 11))
+    assert [reference for reference in run.change_set.bookings if reference != group.reference] == references[:9]
+    assert sorted(run.change_set.waiting) == list(range(2, 11))
     assert len(bson.encode(update_of(run))) < 9 * 2_000 + 10_000
     run.committed()
 
-    tidy(run, closes_at(run))
-    assert len(run.journal.waiting) == limits.WAITLIST_EXPIRED_PER_DECISION
+    expire_due(run, waitlist_closing_time(run))
+    assert len(run.change_set.waiting) == limits.WAITLIST_EXPIRED_PER_DECISION
     assert len(bson.encode(update_of(run))) < limits.WAITLIST_EXPIRED_PER_DECISION * 2_000

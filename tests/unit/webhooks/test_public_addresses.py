@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.hosts import is_public, why_unreachable
+from app.domain.hosts import is_public, unreachable_reason
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ INSIDE_ONLY = [
 
 @pytest.mark.parametrize("host", NEVER)
 def test_a_host_that_nothing_can_ever_be_sent_to_is_refused_everywhere(host: str) -> None:
-    assert why_unreachable(host, allow_private=True)
-    assert why_unreachable(host, allow_private=False)
+    assert unreachable_reason(host, allow_private=True)
+    assert unreachable_reason(host, allow_private=False)
 
 
 @pytest.mark.parametrize("host", INSIDE_ONLY)
 def test_a_host_inside_a_network_is_refused_unless_the_service_sends_there(host: str) -> None:
-    assert why_unreachable(host, allow_private=False)
-    assert why_unreachable(host, allow_private=True) is None
+    assert unreachable_reason(host, allow_private=False)
+    assert unreachable_reason(host, allow_private=True) is None
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,4 @@ def test_a_host_inside_a_network_is_refused_unless_the_service_sends_there(host:
     ],
 )
 def test_a_public_host_is_taken(host: str) -> None:
-    assert why_unreachable(host, allow_private=False) is None
+    assert unreachable_reason(host, allow_private=False) is None

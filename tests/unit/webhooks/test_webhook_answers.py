@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from app.domain.webhooks import OutcomeKind, make_webhook, rotated
+from app.domain.webhooks import OutcomeKind, make_webhook, with_new_secret
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import (
     ANSWER_BYTES_MAX,
@@ -105,7 +105,7 @@ def test_a_receiver_with_the_secret_finds_the_signature_right() -> None:
 
 def test_during_a_rotation_either_secret_finds_it_right_and_afterwards_the_new_one_alone() -> None:
     now = datetime.now(UTC)
-    webhook = rotated(WEBHOOK, NEW, now)
+    webhook = with_new_secret(WEBHOOK, NEW, now)
     headers = signed_headers(webhook, "e", b"{}", now)
     assert Verifier(OLD).verify(b"{}", headers) == Verifier(NEW).verify(b"{}", headers) == {}
     later = signed_headers(replace(webhook, previous_secret_expire_time=now), "e", b"{}", now)

@@ -14,29 +14,29 @@ from app.domain.webhooks import (
     URL_LENGTH_MAX,
     Delivery,
     DeliveryState,
-    Outcome,
     OutcomeKind,
+    SendOutcome,
     Webhook,
     after_attempt,
-    changed,
     check_event_types,
     check_reachable,
     check_url,
-    deliveries_of,
+    is_subscribed,
+    make_deliveries,
     make_webhook,
     next_attempt_time,
-    rotated,
     signing_secrets,
-    wants,
     webhook_id_for,
+    with_changes,
+    with_new_secret,
 )
 from tests.support.run_snapshots import invalid
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 URL = "https://hooks.example.com/seatline"
-DELIVERED = Outcome(OutcomeKind.DELIVERED, 204)
-GONE = Outcome(OutcomeKind.GONE, 410, "no longer here")
-FAILED = Outcome(OutcomeKind.FAILED, 503, "come back later")
+DELIVERED = SendOutcome(OutcomeKind.DELIVERED, 204)
+GONE = SendOutcome(OutcomeKind.GONE, 410, "no longer here")
+FAILED = SendOutcome(OutcomeKind.FAILED, 503, "come back later")
 
 
 def a_webhook(*event_types: str, webhook_id: str = "w1") -> Webhook:
@@ -48,11 +48,11 @@ def an_event(time: datetime = NOW) -> Event:
 
 
 def a_delivery() -> Delivery:
-    (delivery,) = deliveries_of(an_event(), [a_webhook()])
+    (delivery,) = make_deliveries(an_event(), [a_webhook()])
     return delivery
 
 
-def tried(outcome: Outcome, *, jitter: float = 0.0) -> list[Delivery]:
+def tried(outcome: SendOutcome, *, jitter: float = 0.0) -> list[Delivery]:
     """The delivery after each attempt, all ending in this way and each made just when it is due, until no more is due."""
     found = [a_delivery()]
     while (due := found[-1].next_attempt_time) is not None:
@@ -188,31 +188,31 @@ def test_what_never_happens_or_stands_twice_is_refused_where_it_stands(asked: li
     ],
 )
 def test_a_webhook_is_told_of_what_it_asked_for(asked: tuple[str, ...], told: bool) -> None:
-    assert wants(a_webhook(*asked), an_event()) is told
+    assert is_subscribed(a_webhook(*asked), an_event()) is told
 
 
 def test_a_webhook_is_told_of_what_happens_after_it_was_made() -> None:
     webhook = a_webhook()
-    assert wants(webhook, an_event(NOW))
-    assert not wants(webhook, an_event(later(milliseconds=-1)))
+    assert is_subscribed(webhook, an_event(NOW))
+    assert not is_subscribed(webhook, an_event(later(milliseconds=-1)))
 
 
 def test_a_webhook_that_is_not_active_is_told_of_nothing() -> None:
-    assert not wants(changed(a_webhook(), NOW, is_active=False), an_event())
+    assert not is_subscribed(with_changes(a_webhook(), NOW, is_active=False), an_event())
 
 
 def test_a_webhook_that_is_enabled_again_is_not_told_of_the_time_between() -> None:
-    disabled = changed(a_webhook(), later(hours=1), is_active=False)
-    enabled = changed(disabled, later(hours=2), is_active=True)
-    assert not wants(enabled, an_event(later(minutes=119)))
-    assert wants(enabled, an_event(later(hours=2)))
+    disabled = with_changes(a_webhook(), later(hours=1), is_active=False)
+    enabled = with_changes(disabled, later(hours=2), is_active=True)
+    assert not is_subscribed(enabled, an_event(later(minutes=119)))
+    assert is_subscribed(enabled, an_event(later(hours=2)))
 
 
 def test_a_new_address_changes_nothing_about_what_a_webhook_is_told_of() -> None:
-    moved = changed(a_webhook(), later(hours=1), url="https://other.example.com")
-    assert wants(moved, an_event(later(minutes=5)))
-    away = changed(changed(moved, later(hours=2), is_active=False), later(hours=3), url="https://new.example.com")
-    assert not wants(away, an_event(later(hours=2.5)))
+    moved = with_changes(a_webhook(), later(hours=1), url="https://other.example.com")
+    assert is_subscribed(moved, an_event(later(minutes=5)))
+    away = with_changes(with_changes(moved, later(hours=2), is_active=False), later(hours=3), url="https://new.example.com")
+    assert not is_subscribed(away, an_event(later(hours=2.5)))
 
 
 # -- changes
@@ -226,15 +226,15 @@ def test_a_request_that_is_sent_again_names_the_same_webhook_and_no_other_does()
 
 def test_a_change_is_a_new_version_that_keeps_the_rest() -> None:
     webhook = a_webhook("hold.*")
-    new = changed(webhook, later(days=1), url="https://other.example.com")
+    new = with_changes(webhook, later(days=1), url="https://other.example.com")
     assert new == replace(webhook, url="https://other.example.com", version=2, update_time=later(days=1))
     assert (new.etag, new.fingerprint) == ("2", webhook.fingerprint)
 
 
 def test_nothing_to_change_is_no_change() -> None:
     webhook = a_webhook("hold.*")
-    assert changed(webhook, later(days=1)) == webhook
-    assert changed(webhook, later(days=1), url=webhook.url, event_types=("hold.*",), is_active=True) == webhook
+    assert with_changes(webhook, later(days=1)) == webhook
+    assert with_changes(webhook, later(days=1), url=webhook.url, event_types=("hold.*",), is_active=True) == webhook
 
 
 def test_webhooks_made_from_different_requests_can_be_told_apart() -> None:
@@ -242,7 +242,7 @@ def test_webhooks_made_from_different_requests_can_be_told_apart() -> None:
 
 
 def test_both_secrets_sign_for_a_day_after_a_rotation() -> None:
-    webhook = rotated(a_webhook(), "whsec_bmV3ZXI=", NOW)
+    webhook = with_new_secret(a_webhook(), "whsec_bmV3ZXI=", NOW)
     assert webhook.version == 2
     assert signing_secrets(webhook, NOW) == ("whsec_bmV3ZXI=", "whsec_bmV3")
     assert signing_secrets(webhook, later(hours=23.9)) == ("whsec_bmV3ZXI=", "whsec_bmV3")
@@ -250,12 +250,12 @@ def test_both_secrets_sign_for_a_day_after_a_rotation() -> None:
 
 
 def test_a_second_rotation_ends_the_oldest_secret_at_once() -> None:
-    webhook = rotated(rotated(a_webhook(), "whsec_Mg==", NOW), "whsec_Mw==", NOW)
+    webhook = with_new_secret(with_new_secret(a_webhook(), "whsec_Mg==", NOW), "whsec_Mw==", NOW)
     assert signing_secrets(webhook, NOW) == ("whsec_Mw==", "whsec_Mg==")
 
 
 def test_a_secret_is_not_shown_with_the_webhook() -> None:
-    assert "whsec" not in repr(rotated(a_webhook(), "whsec_Mg==", NOW))
+    assert "whsec" not in repr(with_new_secret(a_webhook(), "whsec_Mg==", NOW))
 
 
 # -- deliveries
@@ -263,10 +263,10 @@ def test_a_secret_is_not_shown_with_the_webhook() -> None:
 
 def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it_due_at_once() -> None:
     webhooks = [a_webhook(), a_webhook("hold.*", webhook_id="w2"), a_webhook("booking.*", webhook_id="w3")]
-    found = deliveries_of(an_event(), webhooks)
+    found = make_deliveries(an_event(), webhooks)
     assert [one.delivery_id for one in found] == ["es1:2026-09-01:3:0:w1", "es1:2026-09-01:3:0:w3"]
     assert {(one.state, one.next_attempt_time, one.attempts) for one in found} == {(DeliveryState.PENDING, NOW, ())}
-    assert deliveries_of(an_event(), webhooks) == found
+    assert make_deliveries(an_event(), webhooks) == found
 
 
 def test_a_delivery_that_is_taken_is_delivered() -> None:
@@ -338,6 +338,6 @@ def test_attempts_are_kept_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, GONE])
-def test_nothing_is_tried_after_the_end(outcome: Outcome) -> None:
+def test_nothing_is_tried_after_the_end(outcome: SendOutcome) -> None:
     with pytest.raises(ValueError, match="es1:2026-09-01:3:0:w1"):
         after_attempt(after_attempt(a_delivery(), outcome, NOW, 0.0), DELIVERED, NOW, 0.0)
