@@ -1,6 +1,6 @@
 """Writes what Grafana and Prometheus read, from the description.
 
-Belongs here: which file is made of what. Does not: the description itself (`rows_*.py`, `alerts_*.py`), nor the formats
+Belongs here: which file is made of what. Does not: the description itself (`*_rows.py`, `*_alerts.py`), nor the formats
 (`grafana.py`, `rules.py`).
 
     python -m deploy.observability.generate              writes the chart's files and the README's table
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from deploy.observability import alerts_of_sales, alerts_of_work, rows_of_sales, rows_of_work
+from deploy.observability import background_alerts, background_rows, sales_alerts, sales_rows
 from deploy.observability.grafana import dashboard
 from deploy.observability.rules import alerts_table, rules
 
@@ -22,8 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CHART_FILES = REPOSITORY / "deploy" / "helm" / "seatline" / "files"
 README = REPOSITORY / "README.md"
 README_BEGIN, README_END = "<!-- alerts -->", "<!-- /alerts -->"
-ROWS = (*rows_of_sales.ROWS, *rows_of_work.ROWS)
-GROUPS = (*alerts_of_sales.GROUPS, *alerts_of_work.GROUPS)
+ROWS = (*sales_rows.ROWS, *background_rows.ROWS)
+GROUPS = (*sales_alerts.GROUPS, *background_alerts.GROUPS)
 _HEAD = "# Made by deploy/observability/generate.py; do not edit.\n"
 
 

@@ -1,6 +1,6 @@
 """Cases for alerts: what Prometheus has seen, and what it says of it, as promtool's tests.
 
-Belongs here: the value, and how it is written down for promtool. Not here: any case (`cases_of_*.py`).
+Belongs here: the value, and how it is written down for promtool. Not here: any case (`*_cases.py`).
 
 Values are in promtool's notation: `0+2x60` begins with 0 and grows by 2 sixty times, `5x10` stays, `_` is no sample, `stale` is
 the end of a series; one sample for each step.

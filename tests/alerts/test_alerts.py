@@ -15,12 +15,12 @@ import yaml
 
 from deploy.observability.generate import CHART_FILES, GROUPS, README, REPOSITORY, ROWS, alerts_section, as_yaml
 from deploy.observability.rules import alerts
-from tests.alerts import cases_of_sales, cases_of_work
+from tests.alerts import background_cases, sales_cases
 from tests.alerts.cases import Case, promtool_document
 from tests.tools.promtool import promtool
 
 ALERTS = {alert.name: alert for alert in alerts(GROUPS)}
-CASES = [*cases_of_sales.CASES, *cases_of_work.CASES]
+CASES = [*sales_cases.CASES, *background_cases.CASES]
 RULES = CHART_FILES / "alerts.yaml"
 # A row of the dashboard is named in runbooks by its title.
 _ROW = re.compile(r"\b[Rr]ow ([A-Z][\w ]*?)(?=[:;,.)]| and row )")

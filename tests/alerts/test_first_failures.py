@@ -1,7 +1,7 @@
 """The first failures of a process reach the alerts.
 
 Belongs here: what a process exports before and after its first failures, judged by promtool. Not here: the usual cases of the
-alerts (`cases_of_*.py`), whose series are written by hand.
+alerts (`*_cases.py`), whose series are written by hand.
 """
 
 from __future__ import annotations

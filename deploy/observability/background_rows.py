@@ -1,10 +1,10 @@
 """The dashboard's rows about what goes on behind the sales: outbox and jobs, payments, webhooks, MongoDB, processes.
 
-Belongs here: their panels. Does not: how Prometheus is asked (`asking.py`), nor the rows about sales (`rows_of_sales.py`).
+Belongs here: their panels. Does not: how Prometheus is asked (`queries.py`), nor the rows about sales (`sales_rows.py`).
 """
 
-from deploy.observability.asking import database_statistic, process_series, quantile, rate, rate_by
 from deploy.observability.description import Panel, Query, Row, Unit
+from deploy.observability.queries import database_statistic, process_series, quantile, rate, rate_by
 
 _PROCESS = "{{pod}} {{instance}}"
 

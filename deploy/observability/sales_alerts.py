@@ -1,7 +1,7 @@
 """Alerts on what buyers notice: bookings that fail or are slow, and a service or a database that is away.
 
 Belongs here: their expressions, their thresholds with reasons, and their runbooks. Does not: what goes on after a sale
-(`alerts_of_work.py`), nor what counts as a failed booking (`objective.py`).
+(`background_alerts.py`), nor what counts as a failed booking (`objective.py`).
 """
 
 from deploy.observability.description import Alert, Group, Severity

@@ -1,7 +1,7 @@
 """Alerts on what goes on after a sale: events, money, jobs and webhooks.
 
 Belongs here: their expressions, their thresholds with reasons, and their runbooks. Does not: what buyers notice at once
-(`alerts_of_sales.py`).
+(`sales_alerts.py`).
 """
 
 from deploy.observability.description import Alert, Group, Severity

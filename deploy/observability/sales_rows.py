@@ -1,10 +1,12 @@
 """The dashboard's rows about what is sold: at a glance, calls, sales, lanes, waiting lists.
 
-Belongs here: their panels. Does not: how Prometheus is asked (`asking.py`), nor the rows about what goes on behind
-(`rows_of_work.py`).
+Belongs here: their panels. Does not: how Prometheus is asked (`queries.py`), nor the rows about what goes on behind
+(`background_rows.py`).
 """
 
-from deploy.observability.asking import (
+from deploy.observability.description import Kind, Panel, Query, Row, Unit
+from deploy.observability.objective import BUDGET, CREATE_BOOKING, FAILURE_CODES, OBJECTIVE, WINDOWS, failure_ratio
+from deploy.observability.queries import (
     average,
     database_statistic,
     installation_series,
@@ -13,8 +15,6 @@ from deploy.observability.asking import (
     rate,
     rate_by,
 )
-from deploy.observability.description import Kind, Panel, Query, Row, Unit
-from deploy.observability.objective import BUDGET, CREATE_BOOKING, FAILURE_CODES, OBJECTIVE, WINDOWS, failure_ratio
 
 _METHODS = 'grpc_service=~"seatline.*", grpc_method=~"$method"'
 _HANDLED, _SECONDS = "grpc_server_handled_total", "grpc_server_handling_seconds"
