@@ -1,4 +1,4 @@
-"""The dashboard and the alerts, described once, from which all files that Grafana and Prometheus read are made.
+"""Description of the dashboard and the alerts, from which the files for Grafana and Prometheus are generated.
 
-Belongs here: what is shown, what alerts, and how that is written down for either. Does not: what is measured (`app/telemetry`).
+Belongs here: panels, alerts, and the formats of both. Does not belong here: the metrics themselves (`app/telemetry`).
 """

@@ -1,18 +1,18 @@
-"""Alerts on what goes on after a sale: events, money, jobs and webhooks.
+"""Alerts on the work that follows a sale: events, payments, jobs and webhooks.
 
-Belongs here: their expressions, their thresholds with reasons, and their runbooks. Does not: what buyers notice at once
+Belongs here: their expressions, thresholds with reasons, and runbooks. Does not belong here: what buyers notice at once
 (`sales_alerts.py`).
 """
 
 from deploy.observability.description import Alert, Group, Severity
 
-_OUTBOX_SECONDS = 300  # events are followed up within a second or two
-_STATISTICS_SECONDS = 300  # workers survey the database some times a minute
-_REFUND_SECONDS = 3_600  # a provider's bad hour; refunds usually take seconds
-_UNREADABLE_WINDOW = "10m"  # workers look at what is set apart every minute, or every five
-_FAILED_SHARE = 0.9  # a receiver that is down is its owner's business; nearly all at once are ours
+_OUTBOX_SECONDS = 300  # workers usually process an event within a second or two
+_STATISTICS_SECONDS = 300  # workers refresh the statistics several times a minute
+_REFUND_SECONDS = 3_600  # covers an hour's outage of the provider; a refund usually takes seconds
+_UNREADABLE_WINDOW = "10m"  # workers retry unreadable records every minute, or every five minutes
+_FAILED_SHARE = 0.9  # one failing receiver is its owner's problem; nearly all at once are ours
 _UNAVAILABLE_SHARE = 0.5
-_REQUESTS_MIN = 10  # of fewer, a share says nothing
+_REQUESTS_MIN = 10  # of fewer requests, a share says nothing
 
 _NO_WORKER = Alert(
     name="SeatlineNobodyWorks",
@@ -24,22 +24,22 @@ _NO_WORKER = Alert(
         "unless on (namespace) (max by (namespace) (seatline_database_available) == 0)"
     ),
     pending_for="2m",
-    summary="No worker is at work.",
-    description="For five minutes, no process has looked at what is to be done. Sales go on; all that follows them does not.",
+    summary="No worker is running.",
+    description="For five minutes, no worker has refreshed the statistics. Sales continue; the work after a sale does not.",
     impact=(
-        "Money that was set aside is not taken, refunds are not made, webhooks hear nothing, and trains that nobody asks for "
-        "keep their expired holds. Buyers can buy."
+        "Authorized payments are not captured, refunds are not made, webhooks receive no events, and expired holds remain on "
+        "train runs that get no calls. Buyers can still buy."
     ),
     checks=(
-        "Is there a worker? `kubectl get pods`, or a server that was started with --with-worker.",
-        "Its log: it says when it waits for its database, and why.",
-        "Its port for metrics: /livez and /readyz.",
+        "Is there a worker? Run `kubectl get pods`, or look for a server that was started with --with-worker.",
+        "Read its log: it says when it waits for its database, and why.",
+        "Ask its metrics port: /livez and /readyz.",
     ),
     remedies=(
         "Start a worker: `seatline worker`, or scale its deployment up from zero.",
-        "Nothing is lost: it takes up all that has waited. Watch Age of the outbox fall.",
+        "Nothing is lost: the worker processes the backlog. Watch the panel Age of the outbox fall.",
     ),
-    action="Start a worker. It takes up all that has waited.",
+    action="Start a worker. It processes the backlog.",
 )
 
 _OUTBOX = Alert(
@@ -47,21 +47,21 @@ _OUTBOX = Alert(
     severity=Severity.CRITICAL,
     expression=f"max by (namespace) (seatline_outbox_age_seconds) > {_OUTBOX_SECONDS}",
     pending_for="2m",
-    summary="What was sold is not followed up.",
-    description="The oldest event that nothing has followed up is {{ $value | humanizeDuration }} old; usually it is seconds.",
-    impact="Workers run, but what follows a sale comes late or not at all: taking the money, refunds, webhooks.",
+    summary="Workers do not process the outbox.",
+    description="The oldest unprocessed event is {{ $value | humanizeDuration }} old; workers usually need seconds.",
+    impact="Workers run, but what follows a sale is late or does not happen: captures, refunds, webhook deliveries.",
     checks=(
-        "Row Outbox and jobs: do its events grow evenly (too few workers), or is one in the way?",
-        "The workers' logs: `follow up events` fails with a reason, and is tried again.",
-        "Row MongoDB: slow or failing commands.",
-        "Row Processes: a worker at a whole processor.",
+        "Row Outbox and jobs: do the events grow steadily (too few workers), or does one event block the others?",
+        "The workers' logs: `process events` fails with a reason, and is retried.",
+        "Row MongoDB: are commands slow or failing?",
+        "Row Processes: does a worker use one full CPU?",
     ),
     remedies=(
-        "Too few: add workers; any number may share the work.",
-        "One in the way: mend what the log names; roll back what was released last.",
-        "Restarting workers harms nothing: whatever was begun is done again under the same names.",
+        "Too few workers: add workers. Any number of workers share the work.",
+        "One event blocks the others: repair what the log names; roll back the last release.",
+        "Restarting a worker does no harm: it repeats unfinished work under the same keys.",
     ),
-    action="Read the workers' logs: add workers if they only lag, mend or roll back if one event is in the way.",
+    action="Read the workers' logs: add workers if they only lag, repair or roll back if one event blocks the others.",
 )
 
 _REFUNDS = Alert(
@@ -69,21 +69,21 @@ _REFUNDS = Alert(
     severity=Severity.WARNING,
     expression=f"max by (namespace) (seatline_refund_age_seconds) > {_REFUND_SECONDS}",
     pending_for="10m",
-    summary="A refund has waited for more than an hour.",
-    description="The oldest refund that is not made yet has waited for {{ $value | humanizeDuration }}.",
-    impact="Somebody has cancelled and has not got the money back. The receipt says PENDING, with the number of attempts.",
+    summary="A refund has been pending for more than an hour.",
+    description="The oldest pending refund has waited for {{ $value | humanizeDuration }}.",
+    impact="A customer has cancelled and has not got the money back. The receipt shows PENDING and the number of attempts.",
     checks=(
-        "Row Payments and webhooks: does the provider answer (unavailable), or say no (rejected)?",
-        "`seatline job list --state pending --kind 'settle payment'`: attempts, and the error of the last one.",
-        "`seatline job list`: jobs that were given up, of the same kind.",
-        "The provider's dashboard: balance, limits, disputes.",
+        "Row Payments and webhooks: is the provider unavailable, or does it reject requests?",
+        "`seatline job list --state pending --kind 'settle payment'` shows attempts and the last error.",
+        "`seatline job list` shows dead jobs of the same kind.",
+        "Check the provider's dashboard: balance, limits, disputes.",
     ),
     remedies=(
-        "Provider away: wait. Tries go on by themselves, with pauses up to 15 minutes.",
-        "Provider says no: clear the reason there (balance, closed card), then `seatline job retry` what was given up.",
-        "Refund by hand only if the provider will never do it, and write down which; then `seatline verify` tells of it.",
+        "Provider unavailable: wait. The worker retries by itself, with pauses of up to 15 minutes.",
+        "Provider rejects: remove the cause there (balance, closed card), then run `seatline job retry` for the dead jobs.",
+        "Refund by hand only if the provider will never do it, and record which refund; `seatline verify` will report it.",
     ),
-    action="See what the provider says; clear the reason there, then `seatline job retry` what was given up.",
+    action="Find out what the provider answers; remove the cause there, then run `seatline job retry` for the dead jobs.",
 )
 
 _DEAD = Alert(
@@ -91,18 +91,18 @@ _DEAD = Alert(
     severity=Severity.WARNING,
     expression='max by (namespace) (seatline_jobs{state="dead"}) > 0',
     pending_for="5m",
-    summary="Work was given up.",
-    description="{{ $value | humanize }} jobs are dead: all their tries failed, or one showed that no other will help.",
-    impact="A payment is not settled, and will not be until somebody says so: money not taken, or not given back.",
+    summary="Jobs are dead: the worker has stopped retrying them.",
+    description="{{ $value | humanize }} jobs are dead: all attempts failed, or one failed with a permanent error.",
+    impact="A payment is not settled and stays so until an operator acts: it is not captured, or a refund is not made.",
     checks=(
-        "`seatline job list`: each with its kind, its attempts and its last error.",
+        "`seatline job list` shows each job with its kind, attempts and last error.",
         "Row Payments and webhooks, at the time of the last attempts.",
     ),
     remedies=(
-        "Clear the reason that the errors name: at the provider, in the settings, or by a release.",
-        "`seatline job retry JOB` for one first; then `seatline job retry --kind KIND` for the rest.",
+        "Remove the cause that the errors name: at the provider, in the settings, or by a release.",
+        "Retry one job first with `seatline job retry JOB`; then the others with `seatline job retry --kind KIND`.",
     ),
-    action="`seatline job list` says why; clear the reason, then `seatline job retry`.",
+    action="Run `seatline job list` to see the error; remove the cause, then run `seatline job retry`.",
 )
 
 _UNREADABLE = Alert(
@@ -110,23 +110,23 @@ _UNREADABLE = Alert(
     severity=Severity.CRITICAL,
     expression=(f"sum by (namespace, collection) (increase(seatline_unreadable_records_total[{_UNREADABLE_WINDOW}])) > 0"),
     pending_for="1m",
-    summary="Stored records cannot be read.",
-    description="Some records of {{ $labels.collection }} cannot be read by the version that runs.",
+    summary="Seatline cannot read stored records.",
+    description="The running version cannot read some records of {{ $labels.collection }}.",
     impact=(
-        "Each such record is set apart, and all others go on: a run is not sold, a payment not taken or given back, an event "
-        "not followed up, a webhook told of nothing, until its record can be read. Nothing is written over it."
+        "Seatline sets each unreadable record aside and serves all others. Until the record can be read, its train run is not "
+        "sold, its payment not captured or refunded, its event not processed, its webhook not notified. Nothing overwrites it."
     ),
     checks=(
-        "The log: `unreadable ... set apart` names the record, and the field that is wrong.",
-        "`seatline verify` lists all of them, under `readable`.",
-        "Was a release rolled back, or does an older one still run? Then a newer one wrote them.",
+        "Read the log: `unreadable ... set apart` names the record and the invalid field.",
+        "`seatline verify` lists all of them under `readable`.",
+        "Was a release rolled back, or does an older version still run? Then a newer version wrote them.",
     ),
     remedies=(
-        "Written by a newer version: roll forward. What was set apart is taken up again within a minute, events and jobs too.",
-        "Written by hand, or lost: mend the field that the log names, from the backup or from what `seatline verify` says.",
-        "A webhook that could not be read missed events meanwhile: tell its owner from when to when.",
+        "Written by a newer version: roll forward. Seatline retries the records within a minute, events and jobs too.",
+        "Edited by hand, or damaged: correct the field that the log names, from the backup or from `seatline verify`.",
+        "A webhook that was unreadable has missed events: tell its owner from when to when.",
     ),
-    action="Read which record and field the log names; roll forward if a newer version wrote it, else mend it.",
+    action="Read in the log which record and field; roll forward if a newer version wrote it, otherwise correct the record.",
 )
 
 _PAYMENTS = Alert(
@@ -139,18 +139,18 @@ _PAYMENTS = Alert(
     ),
     pending_for="5m",
     summary="The payment provider does not answer.",
-    description="{{ $value | humanizePercentage }} of the last ten minutes' requests to the payment provider had no answer.",
-    impact="Buyers who pay by card are told UNAVAILABLE; captures and refunds wait. Nothing is taken twice.",
+    description="The payment provider left {{ $value | humanizePercentage }} of the last ten minutes' requests unanswered.",
+    impact="Buyers who pay by card get UNAVAILABLE; captures and refunds wait. No payment is captured twice.",
     checks=(
-        "The provider's status page.",
-        "The logs: timeouts, TLS, or 401 for a key that is no longer good.",
-        "Way out: network policies, proxies, name resolution.",
+        "Look at the provider's status page.",
+        "Read the logs: timeouts, TLS errors, or 401 for a key that has been revoked.",
+        "Check the outgoing network: network policies, proxies, name resolution.",
     ),
     remedies=(
-        "Provider away: tell those who sell, and wait; all that is due is tried again.",
-        "Ours: put the key or the way out right, and restart for a new key.",
+        "Provider unavailable: tell the sales team, and wait; workers retry everything that is due.",
+        "Our fault: correct the key or the outgoing network; a new key needs a restart.",
     ),
-    action="Look at the provider's status page; if the provider is well, mend our key or our way out.",
+    action="Look at the provider's status page; if the provider is up, repair our key or our outgoing network.",
 )
 
 _WEBHOOKS_FAILING = Alert(
@@ -162,19 +162,19 @@ _WEBHOOKS_FAILING = Alert(
         f"and sum by (namespace) (increase(seatline_webhook_deliveries_total[30m])) >= {_REQUESTS_MIN}"
     ),
     pending_for="15m",
-    summary="Hardly any event reaches its webhook.",
-    description="{{ $value | humanizePercentage }} of the attempts of the last half hour failed.",
-    impact="Programs of others hear nothing of sales. Events are kept and sent again for three days.",
+    summary="Almost all webhook deliveries fail.",
+    description="{{ $value | humanizePercentage }} of the webhook deliveries in the last half hour failed.",
+    impact="Receivers get no events. Seatline keeps the events and retries them for three days.",
     checks=(
-        "`seatline webhook list`, then `seatline webhook deliveries WEBHOOK`: status and error of each attempt.",
-        "One receiver or all? One that fails is tried seldom, and has its owner to mend it.",
-        "All: way out (network policies, proxies, name resolution, the workers' certificates).",
+        "Run `seatline webhook list`, then `seatline webhook deliveries WEBHOOK`: status and error of each attempt.",
+        "Does one receiver fail, or do all? A failing receiver gets few attempts, and its owner must repair it.",
+        "All: check the outgoing network (network policies, proxies, name resolution, the workers' certificates).",
     ),
     remedies=(
-        "All: mend the way out; what is due is sent by itself.",
-        "One: tell its owner; stop it with `seatline webhook update` if it will not come back.",
+        "All: repair the outgoing network; workers then deliver what is due.",
+        "One: tell its owner; disable it with `seatline webhook update` if it will not come back.",
     ),
-    action="See by `seatline webhook deliveries` whether one receiver fails or all; tell its owner, or mend our way out.",
+    action="Run `seatline webhook deliveries`. One receiver fails: tell its owner. All fail: repair our outgoing network.",
 )
 
 _WEBHOOKS_GIVEN_UP = Alert(
@@ -182,15 +182,15 @@ _WEBHOOKS_GIVEN_UP = Alert(
     severity=Severity.WARNING,
     expression='sum by (namespace) (increase(seatline_webhook_deliveries_total{outcome="given_up"}[1h])) > 0',
     pending_for="5m",
-    summary="Events were given up that a webhook should have got.",
-    description="In the last hour, {{ $value | humanize }} deliveries were given up.",
-    impact="A program of others has missed events for good: its receiver failed for three days, or said that it is gone.",
-    checks=("`seatline webhook list`, then `seatline webhook deliveries WEBHOOK`: which events, and what the receiver said.",),
+    summary="A worker has given up webhook deliveries.",
+    description="In the last hour, workers gave up {{ $value | humanize }} webhook deliveries.",
+    impact="A receiver has missed events for good: it failed for three days, or answered that it is gone.",
+    checks=("Run `seatline webhook list`, then `seatline webhook deliveries WEBHOOK`: which events, which answers?",),
     remedies=(
-        "Tell the owner of the receiver which events it missed; all bookings can be read by the API.",
-        "Delete the webhook if nobody misses it.",
+        "Tell the receiver's owner which events it missed; all bookings can be read through the API.",
+        "Delete the webhook if nobody needs it.",
     ),
-    action="Tell the receiver's owner what was missed; delete the webhook if nobody misses it.",
+    action="Tell the receiver's owner which events it missed; delete the webhook if nobody needs it.",
 )
 
 GROUPS = (

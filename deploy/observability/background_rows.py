@@ -1,6 +1,6 @@
-"""The dashboard's rows about what goes on behind the sales: outbox and jobs, payments, webhooks, MongoDB, processes.
+"""Rows of the dashboard about background work: outbox and jobs, payments, webhooks, MongoDB, processes.
 
-Belongs here: their panels. Does not: how Prometheus is asked (`queries.py`), nor the rows about sales (`sales_rows.py`).
+Belongs here: their panels. Does not belong here: shared PromQL (`queries.py`), and the rows about sales (`sales_rows.py`).
 """
 
 from deploy.observability.description import Panel, Query, Row, Unit
@@ -13,7 +13,7 @@ OUTBOX_AND_JOBS = Row(
     (
         Panel(
             "Age of the outbox",
-            "The oldest event that nothing has followed up yet. It is seconds where a worker runs; alerts from 5 minutes.",
+            "Age of the oldest unprocessed event. Seconds while a worker runs; an alert fires from 5 minutes.",
             Unit.SECONDS,
             (Query(database_statistic("seatline_outbox_age_seconds"), "age"),),
             warning_from=60,
@@ -21,19 +21,19 @@ OUTBOX_AND_JOBS = Row(
         ),
         Panel(
             "Events in the outbox",
-            "Events that nothing has followed up yet; counted up to 10,000.",
+            "Unprocessed events; counted up to 10,000.",
             Unit.COUNT,
             (Query(database_statistic("seatline_outbox_events"), "events"),),
         ),
         Panel(
             "Jobs",
-            "Jobs that wait, are being done, or were given up (dead); counted up to 10,000. Dead ones alert.",
+            "Jobs that are waiting, running or dead; counted up to 10,000. Dead jobs raise an alert.",
             Unit.COUNT,
             (Query(database_statistic("seatline_jobs", by="state"), "{{state}}"),),
         ),
         Panel(
-            "Money that is still to move",
-            "Refunds that are not made yet, and payments with money set aside and not taken yet; counted up to 10,000.",
+            "Pending refunds and captures",
+            "Refunds not made yet, and authorized payments not captured yet; counted up to 10,000.",
             Unit.COUNT,
             (
                 Query(database_statistic("seatline_refunds_pending"), "refunds"),
@@ -41,23 +41,23 @@ OUTBOX_AND_JOBS = Row(
             ),
         ),
         Panel(
-            "Age of the oldest refund",
-            "How long the oldest refund that is not made yet has waited. Alerts from an hour.",
+            "Age of the oldest pending refund",
+            "How long the oldest pending refund has waited. An alert fires from one hour.",
             Unit.SECONDS,
             (Query(database_statistic("seatline_refund_age_seconds"), "age"),),
             critical_from=3_600,
         ),
         Panel(
             "Unreadable records",
-            "How often stored records were come across that this version cannot read, by collection. Any alerts.",
+            "Attempts per second to read a record that this version cannot read, by collection. Any raises an alert.",
             Unit.PER_SECOND,
             (Query(rate_by("collection", "seatline_unreadable_records_total"), "{{collection}}"),),
         ),
         Panel(
-            "Since the last survey",
-            "How long ago any worker looked at all of this. If it keeps growing, no worker runs; alerts from 5 minutes.",
+            "Age of the statistics",
+            "Time since a worker last refreshed the statistics. It grows if no worker runs; an alert fires from 5 minutes.",
             Unit.SECONDS,
-            (Query(f"time() - {database_statistic('seatline_survey_last_success_timestamp_seconds')}", "ago"),),
+            (Query(f"time() - {database_statistic('seatline_survey_last_success_timestamp_seconds')}", "age"),),
             critical_from=300,
         ),
     ),
@@ -68,20 +68,20 @@ PAYMENTS_AND_WEBHOOKS = Row(
     (
         Panel(
             "Requests to the payment provider",
-            "In a minute, by operation and by what it said: declined is a buyer's card, rejected our request, "
-            "unavailable no answer.",
+            "Requests per minute, by operation and outcome. Declined: the buyer's card was refused. Rejected: our request was "
+            "wrong. Unavailable: no answer.",
             Unit.PER_MINUTE,
             (Query(f"60 * {rate_by('operation, outcome', 'seatline_payment_requests_total')}", "{{operation}} {{outcome}}"),),
         ),
         Panel(
-            "Time of the payment provider",
-            "What 99 of 100 requests stay below, with all their tries, by operation.",
+            "Duration of payment requests",
+            "99 of 100 requests take less time than this, including all attempts, by operation.",
             Unit.SECONDS,
             (Query(quantile(0.99, "seatline_payment_request_seconds", by="operation"), "{{operation}}"),),
         ),
         Panel(
-            "Deliveries to webhooks",
-            "Attempts in a minute: delivered, to be tried again, or given up after three days.",
+            "Webhook deliveries",
+            "Attempts per minute, by outcome: delivered, to be retried, or given up after three days.",
             Unit.PER_MINUTE,
             (Query(f"60 * {rate_by('outcome', 'seatline_webhook_deliveries_total')}", "{{outcome}}"),),
         ),
@@ -93,40 +93,40 @@ MONGODB = Row(
     (
         Panel(
             "Commands",
-            "Commands answered in a second, by name.",
+            "Commands answered per second, by name.",
             Unit.PER_SECOND,
             (Query(rate_by("command", "seatline_mongodb_command_seconds_count"), "{{command}}"),),
             is_stacked=True,
         ),
         Panel(
             "Time of a command",
-            "What 99 of 100 stay below, by name. getMore waits for events that are still to come, and is left out.",
+            "99 of 100 commands take less time than this, by name. Without getMore, which waits for future events.",
             Unit.SECONDS,
             (Query(quantile(0.99, "seatline_mongodb_command_seconds", 'command!="getMore"', by="command"), "{{command}}"),),
         ),
         Panel(
-            "Commands that failed",
-            "Commands in a second that MongoDB failed or did not answer, by name.",
+            "Failed commands",
+            "Commands per second that failed or got no answer from MongoDB, by name.",
             Unit.PER_SECOND,
             (Query(rate_by("command", "seatline_mongodb_commands_failed_total"), "{{command}}"),),
         ),
         Panel(
             "Connections",
-            "Connections in use and idle, of all processes. SEATLINE_MONGODB_CONNECTIONS_MAX bounds them for each.",
+            "Connections in use and idle, of all processes. SEATLINE_MONGODB_CONNECTIONS_MAX limits those of one process.",
             Unit.COUNT,
             (Query(f"sum by (state) ({process_series('seatline_mongodb_connections')})", "{{state}}"),),
             is_stacked=True,
         ),
         Panel(
             "Primary known",
-            "Whether a process knows MongoDB's primary. Elections take seconds; alerts if nobody does for a minute.",
+            "Whether a process knows MongoDB's primary. An alert fires if no process knows it for a minute.",
             Unit.YES_OR_NO,
             (Query(f"min by (pod, instance) ({process_series('seatline_mongodb_primary_known')})", _PROCESS),),
             axis_max=1,
         ),
         Panel(
             "Database available",
-            "Whether a process can use MongoDB, and so is ready.",
+            "Whether a process can use MongoDB. A process that cannot is not ready.",
             Unit.YES_OR_NO,
             (Query(f"min by (pod, instance) ({process_series('seatline_database_available')})", _PROCESS),),
             axis_max=1,
@@ -139,38 +139,38 @@ PROCESSES = Row(
     (
         Panel(
             "Memory",
-            "Resident memory by process. Cached passengers are what grows: SEATLINE_LANE_CACHED_PASSENGERS_MAX.",
+            "Resident memory, by process. It grows with the cached passengers: SEATLINE_LANE_CACHED_PASSENGERS_MAX.",
             Unit.BYTES,
             (Query(f"sum by (pod, instance) ({process_series('process_resident_memory_bytes')})", _PROCESS),),
         ),
         Panel(
-            "Processors",
-            "Processors in use by process. One event loop fills one; the database driver's threads use a little more.",
+            "CPU",
+            "CPUs in use, by process. One event loop fills one CPU; the database driver's threads use a little more.",
             Unit.COUNT,
             (Query(rate_by("pod, instance", "process_cpu_seconds_total"), _PROCESS),),
         ),
         Panel(
             "Delay of the event loop",
-            "How much later than asked for the loop comes round, slowest hundredth, by process. Callers notice tens of "
+            "How much later than scheduled the event loop runs a callback, 99th percentile, by process. Callers notice tens of "
             "milliseconds.",
             Unit.SECONDS,
             (Query(quantile(0.99, "seatline_event_loop_delay_seconds", by="pod, instance"), _PROCESS),),
         ),
         Panel(
-            "Age of processes",
-            "Since when each process runs. What falls to 0 again and again is restarting.",
+            "Process uptime",
+            "Time since each process started. A process that keeps falling to 0 restarts.",
             Unit.SECONDS,
             (Query(f"time() - min by (pod, instance) ({process_series('process_start_time_seconds')})", _PROCESS),),
         ),
         Panel(
             "Open files",
-            "Files and connections that are open, by process.",
+            "Open files and connections, by process.",
             Unit.COUNT,
             (Query(f"sum by (pod, instance) ({process_series('process_open_fds')})", _PROCESS),),
         ),
         Panel(
-            "Collections of garbage",
-            "In a second, by generation, of all processes. The oldest generation stops the loop longest.",
+            "Garbage collections",
+            "Collections per second of all processes, by generation. The oldest generation stops the event loop longest.",
             Unit.PER_SECOND,
             (Query(f"sum by (generation) ({rate('python_gc_collections_total')})", "{{generation}}"),),
         ),

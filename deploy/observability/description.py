@@ -1,6 +1,6 @@
-"""What a description is made of: rows of panels, and groups of rules.
+"""Value types that describe the dashboard and the alerts: rows of panels, groups of rules.
 
-Belongs here: the values, and nothing of the formats they end in (`grafana.py`, `rules.py`). Does not: any panel or alert.
+Belongs here: the types. Does not belong here: any panel or alert, and the file formats (`grafana.py`, `rules.py`).
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How a panel shows what it asks for: over time, or as one number."""
+    """Form of a panel: lines over time, or one number."""
 
     OVER_TIME = "timeseries"
     NUMBER = "stat"
 
 
 class Unit(StrEnum):
-    """Grafana's names for what an axis counts in."""
+    """Unit of an axis, by Grafana's name."""
 
     COUNT = "short"
     SECONDS = "s"
@@ -29,7 +29,7 @@ class Unit(StrEnum):
 
 
 class Severity(StrEnum):
-    """What an alert may do: wake somebody, or wait for working hours."""
+    """Urgency of an alert: a critical one wakes the operator, a warning waits for working hours."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -37,7 +37,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A line, or several, of a panel. `legend` is Grafana's pattern, such as {{grpc_method}}."""
+    """Query of a panel; it draws one line or several. `legend` is a Grafana pattern, such as {{grpc_method}}."""
 
     expression: str
     legend: str
@@ -46,10 +46,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture. The axis begins at 0 and ends at `axis_max`, or with the data.
+    """One panel of the dashboard. Its axis starts at 0 and ends at `axis_max` if given, otherwise at the largest value.
 
-    `width` is in Grafana's columns, 24 to a row. From `warning_from` and `critical_from` on, the value is shown in amber and
-    red; below them where `is_good_when_high`.
+    `width` counts Grafana's columns, 24 to a row. Values from `warning_from` on are amber, values from `critical_from` on are
+    red; with `is_good_when_high`, values below these limits are.
     """
 
     title: str
@@ -68,7 +68,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Panels that belong together, under a heading."""
+    """Panels under one heading."""
 
     title: str
     panels: Sequence[Panel]
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """An expression that Prometheus keeps under a name."""
+    """Recording rule: an expression whose result Prometheus stores under a name."""
 
     name: str
     expression: str
@@ -84,13 +84,11 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A symptom that somebody has to do something about.
+    """Alerting rule: a symptom that an operator must act on.
 
-    `expression` gives a series for each thing that is wrong; what has been so for `pending_for` alerts. `summary` and
-    `description`
-    are Prometheus's templates. `impact` says what users or operators notice; `checks` and `remedies` are the steps of the
-    runbook, in
-    their order; `action` is all of them in a sentence, for the table of the README.
+    `expression` returns one series per problem; the alert fires once a series has existed for `pending_for`. `summary` and
+    `description` are Prometheus templates. `impact` says what users or operators notice. `checks` and `remedies` are the steps
+    of the runbook, in order; `action` sums them up in one sentence for the table of alerts.
     """
 
     name: str
@@ -106,16 +104,18 @@ class Alert:
 
     @property
     def runbook(self) -> str:
-        """The steps as text: what it means, where to look, what to do."""
-        checks, remedies = (
-            "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) for steps in (self.checks, self.remedies)
-        )
-        return f"What it means: {self.impact}\n\nLook:\n{checks}\n\nDo:\n{remedies}\n"
+        """Impact, checks and remedies as one text with numbered steps."""
+        checks, remedies = (_numbered(steps) for steps in (self.checks, self.remedies))
+        return f"Impact: {self.impact}\n\nCheck:\n{checks}\n\nAct:\n{remedies}\n"
+
+
+def _numbered(steps: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules that Prometheus evaluates together, in their order."""
+    """Rules that Prometheus evaluates together, in order."""
 
     name: str
     recordings: Sequence[Recording] = ()

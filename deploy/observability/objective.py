@@ -1,57 +1,60 @@
-"""What CreateBooking promises, and how fast the promise is being broken.
+"""Service-level objective of CreateBooking, and the rate at which its error budget is spent.
 
-Belongs here: the objective, which calls break it, the windows it is looked at through. Does not: alerts (`alerts_*.py`).
+Belongs here: the objective, which calls violate it, the time windows. Does not belong here: alerts (`*_alerts.py`).
 
-Of all calls of CreateBooking in 30 days, 99.9 % end other than through a fault of the service. A fault is whatever the caller
-can do nothing about: Internal, Unknown, DataLoss and Unimplemented; Unavailable, which is the database or the payment provider,
-since a buyer cares little whose outage it is; DeadlineExceeded, since it was too slow, whether for the caller's patience or for
-the service's own; Aborted, where other buyers or servers were first too often and the same call may be sent again;
-ResourceExhausted, where there was no room for the call.
+Objective: over 30 days, 99.9 % of CreateBooking calls end without a fault of the service. A fault is a status that the caller
+can do nothing about:
 
-Not a fault is ResourceExhausted for a full waiting list, or for a booker who has as many passengers on a train as one may:
-these are answers, and only CreateBooking gives them. Calls that
-ended since their caller had gone (Canceled) were neither served nor failed, and are not counted at all.
+- Internal, Unknown, DataLoss, Unimplemented;
+- Unavailable: the database or the payment provider is down, and a buyer does not care which;
+- DeadlineExceeded: the call took longer than the caller's or the service's own limit;
+- Aborted: other buyers or servers committed first too often, and the same call may be sent again;
+- ResourceExhausted: the service had no capacity for the call.
+
+ResourceExhausted is no fault for a full waitlist, or for a booker who has reached the limit of passengers on a train: these are
+answers, and only CreateBooking gives them. Calls that their caller cancelled (Canceled) were neither served nor failed, and are
+not counted at all.
 """
 
 from deploy.observability.description import Recording
 
 OBJECTIVE = 0.999
-BUDGET = "0.001"  # what is left of all calls; as text, since 1 - 0.999 is not quite that in binary
+BUDGET = "0.001"  # 1 - OBJECTIVE, as text: 1 - 0.999 is not exactly 0.001 in binary
 FAILURE_CODES = "Unknown|DeadlineExceeded|ResourceExhausted|Aborted|Unimplemented|Internal|Unavailable|DataLoss"
 ANSWERS = "WAITLIST_FULL|BOOKER_LIMIT"  # reasons of ResourceExhausted that are no fault
 CREATE_BOOKING = 'grpc_service="seatline.v1.BookingService", grpc_method="CreateBooking"'
-# Over each is asked twice: long enough to matter, and short enough that it still goes on.
+# Each burn-rate alert uses two: a long one, so that the failures matter, and a short one, so that they still go on.
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 _CALLS = "grpc_server_handled_total"
 
 
 def calls(window: str) -> str:
-    """The name of the recorded number of calls in a second that count, over the window."""
+    """Name the recorded rate of calls that count, in calls per second over `window`."""
     return f"namespace:seatline_create_booking_calls:rate{window}"
 
 
 def failures(window: str) -> str:
-    """The name of the recorded number of failed calls in a second, over the window."""
+    """Name the recorded rate of failed calls, in calls per second over `window`."""
     return f"namespace:seatline_create_booking_failures:rate{window}"
 
 
 def failure_ratio(window: str) -> str:
-    """The name of the recorded share of failed calls, over the window."""
+    """Name the recorded share of failed calls over `window`, from 0 to 1."""
     return f"namespace:seatline_create_booking_failures:ratio_rate{window}"
 
 
 def recordings() -> list[Recording]:
-    """What is recorded for each window. Later ones rest on earlier ones, as rules of a group are evaluated in their order."""
-    return [one for window in WINDOWS for one in _recordings(window)]
+    """List the recording rules of all windows. A rule may use the ones before it: Prometheus evaluates a group in order."""
+    return [recording for window in WINDOWS for recording in _recordings(window)]
 
 
 def _recordings(window: str) -> tuple[Recording, ...]:
     counted = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code!="Canceled"}}[{window}]))'
     failed = f'sum by (namespace) (rate({_CALLS}{{{CREATE_BOOKING}, grpc_code=~"{FAILURE_CODES}"}}[{window}]))'
     answered = f'sum by (namespace) (rate(seatline_refusals_total{{reason=~"{ANSWERS}"}}[{window}]))'
-    # Servers show every code and reason from their start; those of an earlier version show a code when it first occurs.
-    # A missing series counts as 0 wherever there are calls at all.
+    # Servers export every code and reason from their start; earlier versions export a code when it first occurs. A missing
+    # series counts as 0 in each namespace that has calls.
     none = f"0 * {calls(window)}"
     return (
         Recording(calls(window), counted),

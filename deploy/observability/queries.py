@@ -1,8 +1,8 @@
-"""How the dashboard asks Prometheus: expressions that are alike in every panel.
+"""PromQL expressions that the panels of the dashboard share.
 
-Belongs here: which series a panel sees, rates and quantiles. Does not: which metrics are shown (`rows_*.py`).
+Belongs here: selecting series, rates, quantiles. Does not belong here: which metrics a panel shows (`*_rows.py`).
 
-The variables of the dashboard narrow what is seen. They also match series that lack the label, as outside of Kubernetes.
+The dashboard's variables narrow the series. They also match series without the label, as outside Kubernetes.
 """
 
 _NAMESPACE = 'namespace=~"$namespace"'
@@ -11,37 +11,40 @@ RATE_INTERVAL = "$__rate_interval"
 
 
 def process_series(metric: str, *matchers: str) -> str:
-    """The series of the processes that are chosen."""
+    """Select the series of the chosen processes."""
     return f"{metric}{{{', '.join((_PROCESS, *matchers))}}}"
 
 
 def installation_series(metric: str, *matchers: str) -> str:
-    """The series of all processes of the chosen namespaces: for what each of them says of the whole."""
+    """Select the series of all processes in the chosen namespaces, for figures about the whole installation."""
     return f"{metric}{{{', '.join((_NAMESPACE, *matchers))}}}"
 
 
 def rate(metric: str, *matchers: str) -> str:
-    """How much a counter of the chosen processes grows in a second."""
+    """Return the growth per second of a counter of the chosen processes."""
     return f"rate({process_series(metric, *matchers)}[{RATE_INTERVAL}])"
 
 
 def rate_by(label: str, metric: str, *matchers: str) -> str:
-    """The same, summed over all but a label, or several with commas between."""
+    """Return `rate` summed by a label, or by several labels separated by commas."""
     return f"sum by ({label}) ({rate(metric, *matchers)})"
 
 
 def quantile(share: float, histogram: str, *matchers: str, by: str = "") -> str:
-    """The value that `share` of what a histogram has seen of late stays below."""
+    """Return the recent quantile `share`, from 0 to 1, of a histogram."""
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({share}, {rate_by(labels, f'{histogram}_bucket', *matchers)})"
 
 
 def average(histogram: str, *matchers: str) -> str:
-    """The average of what a histogram has seen of late."""
+    """Return the recent average of a histogram."""
     return f"sum({rate(f'{histogram}_sum', *matchers)}) / sum({rate(f'{histogram}_count', *matchers)})"
 
 
 def database_statistic(metric: str, *matchers: str, by: str = "") -> str:
-    """A figure of the whole database. Every worker tells it, a little older or newer; none of them is more than the truth."""
+    """Select a statistic of the whole database.
+
+    Every worker exports it, some a few seconds older than others, so the maximum is taken and not the sum.
+    """
     labels = f" by ({by})" if by else ""
     return f"max{labels} ({installation_series(metric, *matchers)})"

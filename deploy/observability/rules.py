@@ -1,6 +1,6 @@
-"""The rules as Prometheus reads them, and the README's table of alerts.
+"""Format of the rules for Prometheus, and of the table of alerts in the documentation.
 
-Belongs here: how they are written down. Does not: which there are (`alerts_*.py`, `objective.py`).
+Belongs here: converting described rules to these formats. Does not belong here: any rule (`*_alerts.py`, `objective.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,40 +8,40 @@ from typing import Any
 
 from deploy.observability.description import Alert, Group
 
-# The service's name as a label, so that routes of Alertmanager can tell these alerts from others.
+# Value of the label `service`, by which Alertmanager's routes tell these alerts from others.
 SERVICE = "seatline"
-_RECORDING_SECONDS = 30
+_EVALUATION_SECONDS = 30
 
 
 def rules(groups: Sequence[Group]) -> dict[str, Any]:
-    """A file of rules."""
+    """Return the document of a Prometheus rule file."""
     return {"groups": [_group(group) for group in groups]}
 
 
 def alerts(groups: Sequence[Group]) -> list[Alert]:
-    """All alerts, in their order."""
+    """List the alerts of all groups, in order."""
     return [alert for group in groups for alert in group.alerts]
 
 
 def labels(alert: Alert) -> dict[str, str]:
-    """What an alert says of itself, besides the labels of what is wrong."""
+    """Return the labels that an alert adds to those of its series."""
     return {"severity": alert.severity.value, "service": SERVICE}
 
 
 def texts(alert: Alert) -> dict[str, str]:
-    """The texts of an alert, with Prometheus's templates in them."""
+    """Return an alert's annotations, as Prometheus templates."""
     return {"summary": alert.summary, "description": alert.description, "runbook": alert.runbook}
 
 
 def alerts_table(groups: Sequence[Group]) -> str:
-    """The README's table: what each alert means and asks."""
-    head = ("| alert | what it means | what it asks of you |", "|---|---|---|")
-    rows = (f"| `{one.name}`, {one.severity.value} | {one.impact} | {one.action} |" for one in alerts(groups))
+    """Return the Markdown table of all alerts: name and severity, impact, action."""
+    head = ("| alert | impact | what to do |", "|---|---|---|")
+    rows = (f"| `{alert.name}`, {alert.severity.value} | {alert.impact} | {alert.action} |" for alert in alerts(groups))
     return "\n".join((*head, *rows))
 
 
 def _group(group: Group) -> dict[str, Any]:
-    return {"name": group.name, "interval": f"{_RECORDING_SECONDS}s", "rules": list(_rules(group))}
+    return {"name": group.name, "interval": f"{_EVALUATION_SECONDS}s", "rules": list(_rules(group))}
 
 
 def _rules(group: Group) -> Iterator[dict[str, Any]]:

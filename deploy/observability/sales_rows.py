@@ -1,6 +1,6 @@
-"""The dashboard's rows about what is sold: at a glance, calls, sales, lanes, waiting lists.
+"""Rows of the dashboard about sales: at a glance, calls, sales, lanes, waitlists.
 
-Belongs here: their panels. Does not: how Prometheus is asked (`queries.py`), nor the rows about what goes on behind
+Belongs here: their panels. Does not belong here: shared PromQL (`queries.py`), and the rows about background work
 (`background_rows.py`).
 """
 
@@ -27,8 +27,8 @@ AT_A_GLANCE = Row(
     "At a glance",
     (
         Panel(
-            "CreateBooking kept, 3 days",
-            "Share of CreateBooking calls of three days that did not fail through a fault of the service. Promised: 99.9 %.",
+            "CreateBooking success, 3 days",
+            "Share of CreateBooking calls in the last three days without a fault of the service. Objective: 99.9 %.",
             Unit.SHARE,
             (Query(f"1 - {installation_series(failure_ratio('3d'))}", "{{namespace}}"),),
             kind=Kind.NUMBER,
@@ -40,8 +40,8 @@ AT_A_GLANCE = Row(
             is_good_when_high=True,
         ),
         Panel(
-            "Bookings sold a minute",
-            "Bookings that got their seats at once, in a minute.",
+            "Bookings confirmed per minute",
+            "Bookings that got their seats at once, without the waitlist.",
             Unit.PER_MINUTE,
             (Query(f"60 * sum({_SOLD_AT_ONCE})", "sold"),),
             kind=Kind.NUMBER,
@@ -49,8 +49,8 @@ AT_A_GLANCE = Row(
             height=4,
         ),
         Panel(
-            "CreateBooking, slowest hundredth",
-            "What 99 of 100 bookings stay below. Alerts from 2.5 s.",
+            "CreateBooking, 99th percentile",
+            "99 of 100 bookings take less time than this. An alert fires from 2.5 s.",
             Unit.SECONDS,
             (Query(quantile(0.99, _SECONDS, CREATE_BOOKING), "p99"),),
             kind=Kind.NUMBER,
@@ -61,7 +61,7 @@ AT_A_GLANCE = Row(
         ),
         Panel(
             "Database available",
-            "Whether every process can use MongoDB; this is what readiness follows.",
+            "Whether every process can use MongoDB. A process that cannot is not ready.",
             Unit.YES_OR_NO,
             (Query(f"min({process_series('seatline_database_available')})", "all processes"),),
             kind=Kind.NUMBER,
@@ -73,7 +73,7 @@ AT_A_GLANCE = Row(
         ),
         Panel(
             "Age of the outbox",
-            "The oldest event that nothing has followed up yet. Alerts from 5 minutes.",
+            "Age of the oldest unprocessed event. An alert fires from 5 minutes.",
             Unit.SECONDS,
             (Query(database_statistic("seatline_outbox_age_seconds"), "age"),),
             kind=Kind.NUMBER,
@@ -99,21 +99,21 @@ CALLS = Row(
     (
         Panel(
             "Calls",
-            "Calls answered in a second, by method.",
+            "Calls answered per second, by method.",
             Unit.CALLS_PER_SECOND,
             (Query(rate_by("grpc_method", _HANDLED, _METHODS), _METHOD),),
             is_stacked=True,
         ),
         Panel(
-            "Calls that were refused or failed",
-            "Calls that ended with another status than OK, by status. Refusals such as a full section are among them.",
+            "Calls refused or failed",
+            "Calls per second that ended with a status other than OK, by status. Includes refusals such as a full section.",
             Unit.CALLS_PER_SECOND,
             (Query(rate_by("grpc_code", _HANDLED, _METHODS, 'grpc_code!="OK"'), "{{grpc_code}}"),),
             is_stacked=True,
         ),
         Panel(
             "Calls that failed",
-            "Statuses that are no answer to the caller, by method: what the error budget counts.",
+            "Calls per second that failed through a fault of the service, by method and status. The error budget counts these.",
             Unit.CALLS_PER_SECOND,
             (
                 Query(
@@ -125,42 +125,43 @@ CALLS = Row(
         ),
         Panel(
             "Duration, median",
-            "What half of the calls stay below, by method.",
+            "Median duration of calls, by method.",
             Unit.SECONDS,
             (Query(quantile(0.5, _SECONDS, _METHODS, by="grpc_method"), _METHOD),),
         ),
         Panel(
-            "Duration, slowest hundredth",
-            "What 99 of 100 calls stay below, by method. Each dot is a call that was traced.",
+            "Duration, 99th percentile",
+            "99 of 100 calls take less time than this, by method. Each dot is a traced call.",
             Unit.SECONDS,
             (Query(quantile(0.99, _SECONDS, _METHODS, by="grpc_method"), _METHOD, has_exemplars=True),),
         ),
         Panel(
             "Refusals by reason",
-            "Why calls were refused, as callers are told; the contract's ErrorReason says what each means.",
+            "Refused calls per second, by the reason that the caller gets. ErrorReason in the API documents each reason.",
             Unit.CALLS_PER_SECOND,
             (Query(f"{rate_by('reason', 'seatline_refusals_total')} > 0", "{{reason}}"),),
             is_stacked=True,
         ),
         Panel(
-            "Calls under way",
-            "Calls that have begun and not ended, by process. SEATLINE_CALLS_IN_FLIGHT_MAX bounds them.",
+            "Calls in flight",
+            "Calls that have started and not ended, by process. SEATLINE_CALLS_IN_FLIGHT_MAX limits them.",
             Unit.COUNT,
             (Query(f"sum by (pod, instance) ({process_series('grpc_server_in_flight_calls')})", "{{pod}} {{instance}}"),),
         ),
         Panel(
-            "Calls that began",
-            "Calls that began in a second, by process: whether load balancing is even.",
+            "Calls started",
+            "Calls started per second, by process. Shows whether the load is balanced evenly.",
             Unit.CALLS_PER_SECOND,
             (Query(rate_by("pod, instance", "grpc_server_started_total", _METHODS), "{{pod}} {{instance}}"),),
         ),
         Panel(
-            "Burning of CreateBooking's error budget",
-            "How many times as fast as it may the budget of 30 days is spent, over each window. "
-            "Alerts from 14.4 (an hour), 6 (six hours), 3 (a day) and 1 (three days).",
+            "CreateBooking: burn rate of the error budget",
+            "How many times faster than allowed the 30-day error budget is spent, over each window. "
+            "Alerts fire from 14.4 (one hour), 6 (six hours), 3 (one day) and 1 (three days).",
             Unit.COUNT,
             tuple(
-                Query(f"{installation_series(failure_ratio(one))} / {BUDGET}", f"{one} {{{{namespace}}}}") for one in WINDOWS
+                Query(f"{installation_series(failure_ratio(window))} / {BUDGET}", f"{window} {{{{namespace}}}}")
+                for window in WINDOWS
             ),
             warning_from=1,
             critical_from=6,
@@ -173,33 +174,33 @@ SALES = Row(
     (
         Panel(
             "Bookings",
-            "What was committed to happen to bookings in a minute.",
+            "Bookings committed per minute, by outcome.",
             Unit.PER_MINUTE,
             (Query(f"60 * {rate_by('outcome', 'seatline_bookings_total')}", "{{outcome}}"),),
         ),
         Panel(
             "Seats",
-            "Seats of trains that have not departed. Sold is what is sold or held for any part of the way.",
+            "Seats of train runs that have not departed. Sold: sold or held for at least one leg.",
             Unit.COUNT,
             (Query(database_statistic("seatline_seats", by="run_status, state"), "{{run_status}} {{state}}"),),
             is_stacked=True,
         ),
         Panel(
             "Holds",
-            "What was committed to happen to holds in a minute. Many that expire are buyers who do not finish.",
+            "Holds committed per minute, by outcome. Many expired holds mean that buyers abandon their purchase.",
             Unit.PER_MINUTE,
             (Query(f"60 * {rate_by('outcome', 'seatline_holds_total')}", "{{outcome}}"),),
         ),
         Panel(
             "Share of seats sold",
-            "Of the seats of all trains that have not departed.",
+            "Share of the seats of all train runs that have not departed. Sold: sold or held for at least one leg.",
             Unit.SHARE,
             (Query(f"sum({_SEATS_SOLD}) / sum({_SEATS})", "sold"),),
             axis_max=1,
         ),
         Panel(
             "Train runs",
-            "Trains on dates that have not arrived, by status.",
+            "Train runs that have not arrived, by status.",
             Unit.COUNT,
             (Query(database_statistic("seatline_train_runs", by="run_status"), "{{run_status}}"),),
         ),
@@ -210,17 +211,17 @@ LANES = Row(
     "Lanes",
     (
         Panel(
-            "Lanes and callers in them",
-            "Train runs that are being sold here, and callers who wait in their lanes to be decided for.",
+            "Lanes and waiting commands",
+            "Lanes: train runs that a server is selling now. Waiting: commands in their queues.",
             Unit.COUNT,
             (
                 Query(f"sum({process_series('seatline_lanes')})", "lanes"),
-                Query(f"sum({process_series('seatline_lane_queue_callers')})", "callers who wait"),
+                Query(f"sum({process_series('seatline_lane_queue_callers')})", "waiting"),
             ),
         ),
         Panel(
-            "Callers in a batch",
-            "Callers that share a commit. Near SEATLINE_LANE_BATCH_MAX, lanes are full.",
+            "Commands per batch",
+            "Commands that share one commit. Near SEATLINE_LANE_BATCH_MAX, the lanes are at capacity.",
             Unit.COUNT,
             (
                 Query(average("seatline_lane_batch_callers"), "average"),
@@ -229,7 +230,7 @@ LANES = Row(
         ),
         Panel(
             "Time in the lane",
-            "How long callers wait before their batch begins; about a commit where all is well.",
+            "How long commands wait before their batch starts. Normally about as long as one commit.",
             Unit.SECONDS,
             (
                 Query(quantile(0.5, "seatline_lane_wait_seconds"), "median"),
@@ -238,7 +239,7 @@ LANES = Row(
         ),
         Panel(
             "Time of a commit",
-            "From the decisions of a batch to its answers. What is long here is long at MongoDB, or the process is busy.",
+            "Time from the decisions of a batch to its answers. If it is long, MongoDB is slow or the process is busy.",
             Unit.SECONDS,
             (
                 Query(quantile(0.5, "seatline_lane_commit_seconds"), "median"),
@@ -247,18 +248,18 @@ LANES = Row(
         ),
         Panel(
             "Swaps lost",
-            "Commits that another server was ahead of, in a second, by process.",
+            "Commits per second that failed because another server committed first, by process.",
             Unit.PER_SECOND,
             (Query(rate_by("pod, instance", "seatline_lane_swaps_lost_total"), "{{pod}} {{instance}}"),),
         ),
         Panel(
-            "Swaps lost for each commit",
-            "Servers that take turns lose hardly any. Alerts from a half.",
+            "Swaps lost per commit",
+            "Servers that take turns lose almost none. An alert fires from 0.5.",
             Unit.COUNT,
             (
                 Query(
                     f"sum({rate('seatline_lane_swaps_lost_total')}) / sum({rate('seatline_lane_commit_seconds_count')})",
-                    "lost for each commit",
+                    "lost per commit",
                 ),
             ),
             warning_from=0.5,
@@ -266,19 +267,19 @@ LANES = Row(
     ),
 )
 
-WAITING_LISTS = Row(
-    "Waiting lists",
+WAITLISTS = Row(
+    "Waitlists",
     (
         Panel(
-            "Bookings that wait",
-            "Bookings that wait for seats, on all trains that have not arrived.",
+            "Waitlisted bookings",
+            "Bookings without a seat yet, on all train runs that have not arrived.",
             Unit.COUNT,
             (Query(database_statistic("seatline_waitlist_bookings"), "waiting"),),
             width=12,
         ),
         Panel(
-            "Joined, got seats, gave up waiting",
-            "Bookings in a minute that joined a waiting list, that got the seats they waited for, and whose list closed first.",
+            "Waitlisted, promoted, expired",
+            "Bookings per minute that joined a waitlist, got seats from it, or expired when it closed.",
             Unit.PER_MINUTE,
             (
                 Query(
@@ -291,4 +292,4 @@ WAITING_LISTS = Row(
     ),
 )
 
-ROWS = (AT_A_GLANCE, CALLS, SALES, LANES, WAITING_LISTS)
+ROWS = (AT_A_GLANCE, CALLS, SALES, LANES, WAITLISTS)
