@@ -15,11 +15,11 @@ from contextlib import suppress
 
 from app.domain.booking import Booking
 from app.domain.refusals import Refusal
-from app.lanes.shared_statement import SharedStatement
 from app.store.bookings import Bookings
 from app.store.cached_run import CachedRun
 from app.store.driver import SwapOutcome
 from app.store.runs import TrainRuns
+from app.store.shared_statement import SharedStatement
 from app.store.unreadable import Records
 
 _log = logging.getLogger(__name__)

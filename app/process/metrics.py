@@ -15,7 +15,7 @@ from socket import gaierror
 from typing import Self
 
 from app.config import Settings
-from app.lanes.lane import Lanes
+from app.lanes.local_bus import LocalCommandBus
 from app.payments.observed import ObservedProvider
 from app.payments.provider import Provider
 from app.process.bootstrap import StartError
@@ -77,7 +77,7 @@ class ProcessMetrics:
         """Where the page is."""
         return self._page.port
 
-    def watch(self, lanes: Lanes, is_available: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
+    def watch(self, lanes: LocalCommandBus, is_available: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
         """From now on, shows these lanes, whether the database is available, and whether the process is ready."""
         self._is_ready = is_ready
         unreadable_records.watch(self._count_unreadable)
@@ -103,7 +103,7 @@ class ProcessMetrics:
     def _count_unreadable(self, collection: str) -> None:
         self._unreadable[collection].inc()
 
-    async def _sample_loop(self, lanes: Lanes) -> None:
+    async def _sample_loop(self, lanes: LocalCommandBus) -> None:
         loop = asyncio.get_running_loop()
         while True:
             begin = loop.time()

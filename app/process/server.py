@@ -22,6 +22,7 @@ import grpc
 
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod
+from app.lanes.local_bus import open_command_bus
 from app.process.bootstrap import StartError, grpc_options, lane_bounds, open_database, provider_of, tracing_of
 from app.process.connections import (
     count_connections,
@@ -97,17 +98,18 @@ class Server:
         self.database: Database = client[settings.mongodb_database]
         self._tracing = tracing_of(settings)
         self._call_logger = CallLogger(settings.log_call_lines_per_second_max)
-        self.store: Store = open_store(
-            self.database,
+        self.store: Store = open_store(self.database, jobs_kept_seconds=settings.job_kept_seconds)
+        self.bus = open_command_bus(
+            self.store.runs,
+            self.store.bookings,
             utc_now,
             lane_bounds(settings),
-            jobs_kept_seconds=settings.job_kept_seconds,
-            observer=combine_lane_observers([one.lanes for one in (self._tracing, measuring) if one is not None]),
+            combine_lane_observers([one.lanes for one in (self._tracing, measuring) if one is not None]),
         )
         self.provider = provider_of(settings, self.database, utc_now)
         if measuring is not None:
             self.provider = measuring.observe_provider(self.provider)
-        self.paying = BookingPayments(self.store, self.provider, utc_now, time.monotonic)
+        self.paying = BookingPayments(self.store, self.bus, self.provider, utc_now, time.monotonic)
         self._work: BackgroundWork | None = None
         self.port = 0
         self._has_indexes = False
@@ -127,8 +129,8 @@ class Server:
         self._grpc = grpc.aio.server(options=grpc_options(settings, self._connections_max))
         services = add_services(
             GuardedServer(self._grpc, self._guard.around),
-            BookingUseCases(self.store, self.paying, utc_now),
-            TrainUseCases(self.store, utc_now, self.paying.amounts),
+            BookingUseCases(self.store, self.bus, self.paying, utc_now),
+            TrainUseCases(self.store, self.bus, utc_now, self.paying.amounts),
             UserUseCases(self.store, utc_now),
             WebhookUseCases(self.store, utc_now, allow_private_addresses=settings.webhook_allow_private_addresses),
             JobUseCases(self.store, utc_now),
@@ -138,7 +140,7 @@ class Server:
         open_guard = OpenGuard(settings.request_seconds_max, self._call_logger)
         add_open_services(self._grpc, open_guard, self._health.servicer, services)
         if measuring is not None:
-            measuring.watch(self.store.lanes, lambda: self._health.is_available, lambda: self._health.is_ready)
+            measuring.watch(self.bus, lambda: self._health.is_available, lambda: self._health.is_ready)
 
     @classmethod
     async def start(cls, settings: Settings, client: Client | None = None) -> Self:
@@ -226,7 +228,7 @@ class Server:
         from app.process.worker import BackgroundWork  # noqa: PLC0415 - its HTTP client takes memory that other servers can spare
 
         observer = self._process_metrics.work if self._process_metrics else None
-        self._work = BackgroundWork(self.store, self.paying, utc_now, self._settings, observer)
+        self._work = BackgroundWork(self.store, self.bus, self.paying, utc_now, self._settings, observer)
         self._work.start()
 
     async def stop_worker(self) -> None:
@@ -253,7 +255,7 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.stop_worker()
-        await self.store.lanes.join()
+        await self.bus.join()
         self._call_logger.log_suppressed()
         if self._tracing is not None:  # after all that makes spans has ended
             await self._tracing.close()

@@ -16,6 +16,7 @@ from app.domain.statistics import Statistics
 from app.domain.webhooks import DeliveryState
 from app.jobs.handlers import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
+from app.lanes.bus import CommandBus
 from app.notifications.webhook import WebhookSender
 from app.store.store import Store
 from app.usecases.deliveries import DeliveryEngine
@@ -53,6 +54,7 @@ class BackgroundWork:
     def __init__(
         self,
         store: Store,
+        bus: CommandBus,
         paying: BookingPayments,
         clock: Callable[[], datetime],
         settings: Settings,
@@ -67,7 +69,7 @@ class BackgroundWork:
         dispatcher = DeliveryEngine(
             store, self._sender, clock, sends_max=settings.webhook_sends_max, delivery_attempted=delivery_attempted
         )
-        relay = OutboxRelay(store, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
+        relay = OutboxRelay(store, bus, paying, dispatcher.fan_out, self._wake, clock, time.monotonic)
         self._follow_up = PeriodicTask("follow up events", _FOLLOW_UP_SECONDS, relay.process)
         self._jobs, self._clock = store.jobs, clock
         self._worker = JobWorker(

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from app.domain.ledger import EntryFault, EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Refusal
-from app.lanes.shared_statement import SharedStatement
 from app.store.driver import Collection, Database, Document, find_in_one_batch, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
+from app.store.shared_statement import SharedStatement
 from app.store.unreadable import Records, decode_by_id, decode_one, record_unreadable
 
 # Entries of one statement: about 300 kB, and a few milliseconds.

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome, Payment, PaymentState, ProviderAttempt, Refund, RefundState
-from app.lanes.shared_statement import SharedStatement
 from app.store.driver import Collection, Database, Document, find_in_one_batch, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
+from app.store.shared_statement import SharedStatement
 from app.store.snapshots import Snapshot
 from app.store.unreadable import DecodedRecords, Records, decode_all, decode_by_id
 

@@ -3,15 +3,8 @@
 Belongs here: what is opened together. Does not: statements.
 """
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
-from app.lanes.archive import ArchiveQueue, BookingLookups, RunCommits
-from app.lanes.bounds import LaneBounds
-from app.lanes.lane import LaneResources, Lanes
-from app.ports.observers import LaneObserver, NullLaneObserver
 from app.store.bookings import Bookings
 from app.store.driver import Database
 from app.store.events import Events
@@ -34,7 +27,6 @@ class Store:
     runs: TrainRuns
     run_lists: RunLists
     bookings: Bookings
-    lanes: Lanes
     trains: Trains
     users: Users
     payments: Payments
@@ -45,37 +37,13 @@ class Store:
     surveys: StatisticsQueries
 
 
-def open_store(
-    database: Database,
-    clock: Callable[[], datetime],
-    bounds: LaneBounds,
-    *,
-    jobs_kept_seconds: float,
-    observer: LaneObserver | None = None,
-) -> Store:
-    """The store over a database. `clock` gives the present moment, in UTC and whole milliseconds; `observer` looks on."""
-    runs = TrainRuns(database)
-    bookings = Bookings(database)
-    commits, turns = RunCommits(runs, bounds.statements_max), asyncio.Semaphore(bounds.commits_max)
-    lanes = Lanes(
-        LaneResources(
-            runs,
-            bookings,
-            BookingLookups(bookings),
-            ArchiveQueue(runs),
-            commits,
-            turns,
-            clock,
-            bounds,
-            observer or NullLaneObserver(),
-        )
-    )
+def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
+    """Make the store over a database. Finished jobs are kept for `jobs_kept_seconds`."""
     return Store(
         snapshots=Snapshots(database),
-        runs=runs,
+        runs=TrainRuns(database),
         run_lists=RunLists(database),
-        bookings=bookings,
-        lanes=lanes,
+        bookings=Bookings(database),
         trains=Trains(database),
         users=Users(database),
         payments=Payments(database),

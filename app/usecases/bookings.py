@@ -31,6 +31,7 @@ from app.domain.rules.change_booking import decide_cancelled
 from app.domain.rules.decisions import Outcome
 from app.domain.run.hold import Hold, split_hold_id
 from app.domain.run.train_run import run_id
+from app.lanes.bus import CommandBus
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.snapshots import Snapshot
 from app.store.store import Store
@@ -64,13 +65,13 @@ class CancellationView:
 class BookingUseCases:
     """The use cases of passengers. `clock` gives the present moment; deadlines are in `time.monotonic` seconds."""
 
-    def __init__(self, store: Store, paying: BookingPayments, clock: Callable[[], datetime]) -> None:
-        self._store, self._paying = store, paying
+    def __init__(self, store: Store, bus: CommandBus, paying: BookingPayments, clock: Callable[[], datetime]) -> None:
+        self._store, self._bus, self._paying = store, bus, paying
         self._clock = clock
         self._duplicate_refusals = DuplicateRefusals()
 
     async def create(self, command: CreateBooking, payment_token: str, deadline: float) -> BookingView:
-        """Sells seats; see `app.domain.rules.create_booking` and `Lane.submit` for what is refused, and in which order.
+        """Sells seats; see `app.domain.rules.create_booking` and `CommandBus.submit` for what is refused, and in which order.
 
         Refuses TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
         """
@@ -82,7 +83,7 @@ class BookingUseCases:
         begin = self._clock()
         must_wait = self._duplicate_refusals.refusal_for(command.caller, begin)
         if payment is None or must_wait is not None:
-            quote = await self._store.lanes.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
+            quote = await self._bus.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
             if not isinstance(quote, Money):  # a repeated request, whose booking exists
                 return await self._sold(quote)
             if must_wait is not None:
@@ -90,7 +91,7 @@ class BookingUseCases:
             payment = await self._paying.authorize_booking(command, payment_token, quote)
             begin = self._clock()
         try:
-            outcome = await self._store.lanes.submit(run, command.paid_by(payment), deadline)
+            outcome = await self._bus.submit(run, command.paid_by(payment), deadline)
         except Refusal as refusal:
             self._duplicate_refusals.record(command.caller, refusal, self._clock())
             raise
@@ -141,7 +142,7 @@ class BookingUseCases:
 
     async def hold(self, command: HoldSeats, deadline: float) -> Hold:
         """Keeps seats for a while; see `app.domain.rules.hold_seats`."""
-        outcome = await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
+        outcome = await self._bus.submit(run_id(command.train_id, command.travel_date), command, deadline)
         if not isinstance(outcome, Hold):
             raise TypeError("holding seats gives a hold")
         return outcome
@@ -151,7 +152,7 @@ class BookingUseCases:
         parts = split_hold_id(command.hold_id)
         if parts is None:
             raise InvalidField("hold_id", "is no name of a hold")
-        await self._store.lanes.submit(run_id(parts[0], parts[1]), command, deadline)
+        await self._bus.submit(run_id(parts[0], parts[1]), command, deadline)
 
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
         """A booking as this caller, who may have been its passenger, is to see it."""
@@ -177,7 +178,7 @@ class BookingUseCases:
         if booking.is_live:
             key = booking.journey.run_id
             try:
-                return await self._store.lanes.submit(key, command, deadline)
+                return await self._bus.submit(key, command, deadline)
             except Refusal as refusal:
                 # It was there and the caller's a moment ago; a run forgets only what is cancelled.
                 if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):

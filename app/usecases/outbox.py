@@ -16,6 +16,7 @@ from app.domain.events import Event
 from app.domain.jobs import Job, PermanentJobError
 from app.domain.people import Caller
 from app.domain.refusals import Reason, Refusal
+from app.lanes.bus import CommandBus
 from app.store.store import Store
 from app.telemetry.tracing.context import is_sampled
 from app.telemetry.tracing.work import event_processing_spans
@@ -49,13 +50,14 @@ class OutboxRelay:
     def __init__(
         self,
         store: Store,
+        bus: CommandBus,
         paying: BookingPayments,
         fan_out: FanOut,
         wake: Callable[[], None],
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        self._store, self._paying, self._fan_out, self._wake = store, paying, fan_out, wake
+        self._store, self._bus, self._paying, self._fan_out, self._wake = store, bus, paying, fan_out, wake
         self._clock, self._monotonic = clock, monotonic
 
     async def process(self) -> None:
@@ -108,7 +110,7 @@ class OutboxRelay:
     async def _expire_due_of(self, run_id: str) -> bool:
         """Whether the run is tidied. One that is not is left for the next sweep, and keeps no others from their turn."""
         try:
-            await self._store.lanes.submit(run_id, ExpireDue(Caller()), self._monotonic() + _EXPIRE_SECONDS_MAX)
+            await self._bus.submit(run_id, ExpireDue(Caller()), self._monotonic() + _EXPIRE_SECONDS_MAX)
         except Refusal as refusal:
             if refusal.reason is not Reason.RECORD_UNREADABLE:  # which is logged where it was read, once in a while
                 _log.warning("run %s is not tidied: %s", run_id, refusal.reason.value)

@@ -44,6 +44,7 @@ from app.domain.reconciliation import (
 )
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.create_booking import request_references
+from app.lanes.bus import CommandBus
 from app.payments.provider import Declined, PaymentError, Provider, Rejected, attempt_outcome
 from app.store.payments import StoredPayment
 from app.store.store import Store
@@ -72,8 +73,10 @@ class UnsettledPaymentError(Exception):
 class BookingPayments:
     """Payments by one provider. `clock` gives the present moment, `monotonic` seconds as deadlines count them."""
 
-    def __init__(self, store: Store, provider: Provider, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
-        self._store, self._provider = store, provider
+    def __init__(
+        self, store: Store, bus: CommandBus, provider: Provider, clock: Callable[[], datetime], monotonic: Callable[[], float]
+    ) -> None:
+        self._store, self._bus, self._provider = store, bus, provider
         self._clock, self._monotonic = clock, monotonic
 
     # -- before a sale
@@ -219,7 +222,7 @@ class BookingPayments:
     async def _cancel_unpaid(self, booking: Booking) -> None:
         command = CancelUnpaid(Caller(trace_parent=current_trace_parent()), booking.reference)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
-        await self._store.lanes.submit(booking.journey.run_id, command, deadline)
+        await self._bus.submit(booking.journey.run_id, command, deadline)
         _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
 
     # -- without a sale

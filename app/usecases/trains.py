@@ -17,6 +17,7 @@ from app.domain.rules.hold_seats import expire_holds
 from app.domain.run.train_run import TrainRun, make_run, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
 from app.domain.train import StoredTrain, Train, check_train, travel_dates, with_trimmed_texts
+from app.lanes.bus import CommandBus
 from app.store.bookings import RowKey, row_key
 from app.store.run_lists import run_key
 from app.store.store import Store
@@ -37,8 +38,8 @@ class RunView:
 class TrainUseCases:
     """The use cases around trains and runs. `clock` gives the present moment, `amounts` is what can be paid."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], amounts: AmountRules = ANY_AMOUNT) -> None:
-        self._store, self._amounts = store, amounts
+    def __init__(self, store: Store, bus: CommandBus, clock: Callable[[], datetime], amounts: AmountRules = ANY_AMOUNT) -> None:
+        self._store, self._bus, self._amounts = store, bus, amounts
         self._clock = clock
 
     # -- for anyone
@@ -151,12 +152,12 @@ class TrainUseCases:
         return page, row_key(page[-1]) if len(found) > limit else None
 
     async def promote_waitlist(self, command: PromoteWaitlist, deadline: float) -> Promotion:
-        """Looks over a run's waiting list now; see `promote_waitlist` and `Lane.submit` for refusals.
+        """Looks over a run's waiting list now; see `promote_waitlist` and `CommandBus.submit` for refusals.
 
         `deadline` is in `time.monotonic` seconds.
         """
         require_operator(command.caller)
-        outcome = await self._store.lanes.submit(run_id(command.train_id, command.travel_date), command, deadline)
+        outcome = await self._bus.submit(run_id(command.train_id, command.travel_date), command, deadline)
         if not isinstance(outcome, Promotion):
             raise TypeError("looking over a waiting list says who was promoted")
         return outcome

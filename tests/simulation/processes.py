@@ -13,6 +13,7 @@ from app.domain.jobs import in_batches
 from app.domain.refusals import Refusal
 from app.jobs.attempts import JobRunner
 from app.lanes.bounds import LaneBounds
+from app.lanes.local_bus import open_command_bus
 from app.store.driver import Database
 from app.store.store import open_store
 from app.usecases.bookings import BookingUseCases
@@ -67,10 +68,11 @@ class Process:
         """Starts anew, with nothing in memory."""
         environment = self._environment
         database = cast("Database", environment.database)
-        self.store = open_store(database, environment.now, BOUNDS, jobs_kept_seconds=_NEVER)
-        self.paying = BookingPayments(self.store, environment.provider, environment.now, environment.seconds)
-        self.bookings = BookingUseCases(self.store, self.paying, environment.now)
-        self.trains = TrainUseCases(self.store, environment.now)
+        self.store = open_store(database, jobs_kept_seconds=_NEVER)
+        self.bus = open_command_bus(self.store.runs, self.store.bookings, environment.now, BOUNDS)
+        self.paying = BookingPayments(self.store, self.bus, environment.provider, environment.now, environment.seconds)
+        self.bookings = BookingUseCases(self.store, self.bus, self.paying, environment.now)
+        self.trains = TrainUseCases(self.store, self.bus, environment.now)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         self._environment.turns.spawn(coroutine, name, self.name)
@@ -103,7 +105,7 @@ class WorkerProcess(Process):
     def make_relay(self) -> OutboxRelay:
         environment = self._environment
         return OutboxRelay(
-            self.store, self.paying, environment.record.fan_out, lambda: None, environment.now, environment.seconds
+            self.store, self.bus, self.paying, environment.record.fan_out, lambda: None, environment.now, environment.seconds
         )
 
     async def take_turn(self, name: str) -> None:

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 import app.jobs.attempts
 import app.lanes.archive
 import app.lanes.lane
-import app.lanes.shared_statement
-import app.store.store
+import app.lanes.local_bus
+import app.store.shared_statement
 import app.store.users
 import app.usecases.payments
 
@@ -26,8 +26,8 @@ Value = TypeVar("Value")
 _KNOW_ASYNCIO = (
     app.lanes.archive,
     app.lanes.lane,
-    app.lanes.shared_statement,
-    app.store.store,
+    app.lanes.local_bus,
+    app.store.shared_statement,
     app.jobs.attempts,
     app.usecases.payments,
 )

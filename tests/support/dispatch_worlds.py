@@ -12,7 +12,6 @@ from typing import Any
 
 from app.domain.events import Event, EventType, event_id, sequence_of
 from app.domain.webhooks import Delivery, OutcomeKind, SendOutcome, Webhook, make_webhook, with_changes
-from app.lanes.bounds import LaneBounds
 from app.store.documents import event_batch_document
 from app.store.driver import connect_in_memory
 from app.store.store import Store, open_store
@@ -24,7 +23,6 @@ NOW = datetime.now(UTC).replace(microsecond=250_000)
 RUN_ID = "es9014:2026-09-01"
 DELIVERED, GONE = SendOutcome(OutcomeKind.DELIVERED, 204), SendOutcome(OutcomeKind.GONE, 410, "gone")
 FAILED = SendOutcome(OutcomeKind.FAILED, 503, "out of order")
-BOUNDS = LaneBounds(1, 1, 1, 1, 0)
 
 
 class RecordingReceivers(Watched):
@@ -76,7 +74,7 @@ class DispatchWorld:
     def __init__(self, *, sends_max: int = 4) -> None:
         self.clock = Clock(NOW)
         self.database = connect_in_memory()["test"]
-        self.store: Store = open_store(self.database, self.clock, BOUNDS, jobs_kept_seconds=3_600)
+        self.store: Store = open_store(self.database, jobs_kept_seconds=3_600)
         self.receivers = RecordingReceivers()
         self.dispatcher = self.another(sends_max=sends_max)
 

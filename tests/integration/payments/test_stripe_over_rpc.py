@@ -190,7 +190,7 @@ async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voide
 ) -> None:
     run = await run_at(world, "USD 20.00")
     with monkeypatch.context() as death:
-        death.setattr(world.server.store.lanes, "submit", _dies_with_the_sale(world))
+        death.setattr(world.server.bus, "submit", _dies_with_the_sale(world))
         with pytest.raises(grpc.aio.AioRpcError):
             await world.api_client("jane").send(booking_request(run, "jane", payment_token=PAYS))
     assert states(stripe) == ["requires_capture"]
@@ -201,7 +201,7 @@ async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voide
 
 def _dies_with_the_sale(world: World) -> Any:
     """Lanes of a server that ends between the authorization and the sale."""
-    submit = world.server.store.lanes.submit
+    submit = world.server.bus.submit
 
     def submit_or_die(run_id: str, command: Any, deadline: float) -> Any:
         if getattr(command, "payment", None) is not None:

@@ -82,7 +82,7 @@ async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_ke
     first, second = await world.runs("A4", TRAVEL_DATE, THIRD_DATE)
     booking = await world.api_client("ann").book(first)
     await world.settled()
-    world.server.store.lanes._lanes.clear()  # as another server sees it
+    world.server.bus._lanes.clear()  # as another server sees it
     run_id = f"es9014:{TRAVEL_DATE}"
     change = {"$set": {"recent.0.state": "TELEPORTED", "recent.0.revision": 2}}
     if not (await world.run_document(first))["recent"]:
@@ -96,7 +96,7 @@ async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_ke
     assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert (await world.api_client("bob").book(second)).reference
     assert (await world.api_client("ann").receipts()) == []
-    await world.server.store.lanes.join()
+    await world.server.bus.join()
     assert (await world.run_document(first))["recent"] == kept
 
 
@@ -107,7 +107,7 @@ async def test_a_booking_at_rest_that_cannot_be_read_refuses_its_own_request_alo
     others = [await world.api_client(name).book(run) for name in ("bob", "cem", "dan")]
     await world.settled()
     await world.server.store.runs.archive_leftovers(f"es9014:{TRAVEL_DATE}")
-    world.server.store.lanes._lanes.clear()
+    world.server.bus._lanes.clear()
     rests = {"_id": booking.reference}
     await world.database["bookings"].update_one(rests, {"$unset": {"currency": ""}})
     kept = await world.database["bookings"].find_one(rests)
@@ -222,7 +222,7 @@ async def test_runs_that_cannot_be_read_keep_no_other_from_its_due(real_world: W
     (key,) = document["holds"]
     ended = {f"holds.{key}.expire_time": moment, "next_due": now() - timedelta(seconds=1), "unsettled_since": moment}
     await real_world.database["train_runs"].update_one({"_id": document["_id"]}, {"$set": ended})
-    real_world.server.store.lanes._lanes.clear()
+    real_world.server.bus._lanes.clear()
     real_world.server.start_worker()
     await eventually(lambda: count_is(real_world, "train_runs", {"_id": document["_id"], "holds": {}}, 1))
     await eventually(lambda: count_is(real_world, "train_runs", {"_id": document["_id"], "unsettled_since": None}, 1))

@@ -76,7 +76,9 @@ class Office:
     def __init__(self, first: World, second: World, third: World, clock: Clock) -> None:
         self.servers, self.clock, self.database = (first, second), clock, first.database
         self.store = third.server.store
-        self._relay = OutboxRelay(self.store, third.server.paying, _nobody_listens, lambda: None, clock.now, time.monotonic)
+        self._relay = OutboxRelay(
+            self.store, third.server.bus, third.server.paying, _nobody_listens, lambda: None, clock.now, time.monotonic
+        )
         third.server.start_worker()
 
     async def promote_and_tidy_at_once(self, run: Run, tidies: int, *more: Awaitable[object]) -> list[set[str]]:

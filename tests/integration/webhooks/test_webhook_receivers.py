@@ -19,7 +19,6 @@ from app.pb.seatline.v1 import webhook_pb2
 from app.process.server import utc_now
 from app.store.store import open_store
 from app.usecases.deliveries import CLAIM_SECONDS, DeliveryEngine
-from tests.support.dispatch_worlds import BOUNDS
 from tests.support.job_worlds import Clock
 from tests.support.webhook_desk import an_event, keep, webhook_client
 from tests.support.webhook_receiver import LOOPBACK, Answer, Receiver, answering, running_receiver
@@ -54,7 +53,7 @@ def in_turn(*answers: Answer) -> Answer:
 async def dispatching(world: World, clock: Clock) -> AsyncIterator[DeliveryEngine]:
     """A dispatcher as another process would have it: over the same database, with connections of its own."""
     async with WebhookSender(sends_max=SENDS_MAX, allow_private_addresses=True) as sender:
-        store = open_store(world.database, clock, BOUNDS, jobs_kept_seconds=3_600)
+        store = open_store(world.database, jobs_kept_seconds=3_600)
         yield DeliveryEngine(store, sender, clock, sends_max=SENDS_MAX, jitter=lambda: 0.0)
 
 

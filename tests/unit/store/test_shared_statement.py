@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.lanes.shared_statement import SharedStatement
+from app.store.shared_statement import SharedStatement
 
 
 class Doubling:

@@ -1,0 +1,25 @@
+"""The command bus: how a use case has a command decided and committed.
+
+Belongs here: what use cases know of lanes. Does not belong here: a lane (`lane.py`), nor which server decides (`local_bus.py`).
+
+Whatever decides commands stands behind this protocol. A bus that forwards commands to the server that owns a run is one more
+class that holds a `CommandBus` and is one.
+"""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from app.domain.booking import Command
+from app.domain.rules.decisions import Outcome
+
+
+class CommandBus(Protocol):
+    """Decides commands on their runs and commits what they change."""
+
+    def submit(self, run_id: str, command: Command, deadline: float) -> Awaitable[Outcome]:
+        """Queue a command at once. Its result can be awaited once it is committed.
+
+        `deadline` is in `time.monotonic` seconds; a command that is not decided by then is dropped. Raises the rule's Refusal,
+        LANE_FULL, DEADLINE_EXCEEDED, COMMIT_ATTEMPTS_SPENT or DATABASE_UNAVAILABLE. After DATABASE_UNAVAILABLE the command may
+        have been committed: only the same request_id tells.
+        """
