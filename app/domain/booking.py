@@ -5,6 +5,7 @@ nor where bookings are kept.
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -23,6 +24,16 @@ class BookingState(StrEnum):
     CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
 
+
+# Every change of state that the rules make, with its cause; from None, the booking is new. `docs/states.md` is drawn from it.
+BOOKING_TRANSITIONS: Mapping[tuple[BookingState | None, BookingState], str] = {
+    (None, BookingState.CONFIRMED): "CreateBooking finds seats",
+    (None, BookingState.WAITLISTED): "CreateBooking finds no seats",
+    (BookingState.WAITLISTED, BookingState.CONFIRMED): "a seat that fits comes free",
+    (BookingState.WAITLISTED, BookingState.EXPIRED): "the waitlist closes",
+    (BookingState.WAITLISTED, BookingState.CANCELLED): "all passengers cancelled, or the payment failed",
+    (BookingState.CONFIRMED, BookingState.CANCELLED): "all passengers cancelled, or the payment failed",
+}
 
 LIVE_STATES = (BookingState.CONFIRMED, BookingState.WAITLISTED)
 

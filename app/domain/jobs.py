@@ -34,6 +34,16 @@ class JobState(StrEnum):
     DEAD = "DEAD"
 
 
+# Every change of state of a job, with its cause; from None, the job is new. `docs/states.md` is drawn from it.
+JOB_TRANSITIONS: Mapping[tuple[JobState | None, JobState], str] = {
+    (None, JobState.PENDING): "created",
+    (JobState.PENDING, JobState.DONE): "done",
+    (JobState.PENDING, JobState.PENDING): "failed, due again later; or a periodic job was done",
+    (JobState.PENDING, JobState.DEAD): "last attempt failed, or a permanent failure",
+    (JobState.DEAD, JobState.PENDING): "RetryJobs",
+}
+
+
 class PermanentJobError(Exception):
     """What a job asks for will never work, so that trying again is no use. The text says why."""
 

@@ -69,6 +69,14 @@ class RefundState(StrEnum):
     DONE = "DONE"
 
 
+# Every change of state of a refund, with its cause; from None, the refund is new. `docs/states.md` is drawn from it.
+REFUND_TRANSITIONS: Mapping[tuple[RefundState | None, RefundState], str] = {
+    (None, RefundState.PENDING): "a booking gives money back",
+    (RefundState.PENDING, RefundState.PENDING): "REFUND DECLINED, REJECTED or FAILED",
+    (RefundState.PENDING, RefundState.DONE): "REFUND DONE",
+}
+
+
 @value(frozen=True, slots=True)
 class ProviderAttempt:
     """Something asked of the provider under a key, and its answer.
@@ -140,8 +148,8 @@ class Payment:
 
 _DONE, _DECLINED, _REJECTED = AttemptOutcome.DONE, AttemptOutcome.DECLINED, AttemptOutcome.REJECTED
 
-# The transitions of the docstring.
-_NEXT_STATES: Mapping[tuple[PaymentState, AttemptKind, AttemptOutcome], PaymentState] = {
+# The transitions of the docstring, which `docs/states.md` is drawn from; any other answer leaves the state as it is.
+PAYMENT_TRANSITIONS: Mapping[tuple[PaymentState, AttemptKind, AttemptOutcome], PaymentState] = {
     (PaymentState.AUTHORIZING, AttemptKind.AUTHORIZE, _DONE): PaymentState.AUTHORIZED,
     (PaymentState.AUTHORIZING, AttemptKind.AUTHORIZE, _DECLINED): PaymentState.DECLINED,
     (PaymentState.AUTHORIZING, AttemptKind.AUTHORIZE, _REJECTED): PaymentState.DECLINED,
@@ -196,7 +204,7 @@ def after_attempt(payment: Payment, attempt: ProviderAttempt) -> Payment:
         return payment
     update_time = max(payment.update_time, attempt.time)
     changed = replace(payment, attempts=_append_attempt(payment.attempts, attempt), update_time=update_time)
-    state = _NEXT_STATES.get((payment.state, attempt.kind, attempt.outcome), payment.state)
+    state = PAYMENT_TRANSITIONS.get((payment.state, attempt.kind, attempt.outcome), payment.state)
     if state is PaymentState.AUTHORIZED and payment.state is not state:
         return replace(changed, state=state, authorization_id=attempt.provider_id)
     if state is PaymentState.CAPTURED:

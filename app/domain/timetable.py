@@ -7,7 +7,7 @@ A leg is the stretch between two consecutive stops; a set of legs is an integer 
 stop i+1. A journey covers the legs from its origin to its destination.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -57,6 +57,14 @@ class RunState(StrEnum):
     SCHEDULED = "SCHEDULED"
     DEPARTED = "DEPARTED"
     COMPLETED = "COMPLETED"
+
+
+# Every change of state of a run, with its cause; from None, the run is new. `docs/states.md` is drawn from it.
+RUN_TRANSITIONS: Mapping[tuple[RunState | None, RunState], str] = {
+    (None, RunState.SCHEDULED): "ScheduleTrainRuns",
+    (RunState.SCHEDULED, RunState.DEPARTED): "departure from the first stop",
+    (RunState.DEPARTED, RunState.COMPLETED): "arrival at the last stop",
+}
 
 
 @value(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Belongs here: the values, what a webhook may ask for, and when a delivery is tri
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field as data_field
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -114,6 +114,15 @@ class DeliveryState(StrEnum):
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
     FAILED = "FAILED"
+
+
+# Every change of state of a delivery, with its cause; from None, the delivery is new. `docs/states.md` is drawn from it.
+DELIVERY_TRANSITIONS: Mapping[tuple[DeliveryState | None, DeliveryState], str] = {
+    (None, DeliveryState.PENDING): "an event that the webhook subscribes to",
+    (DeliveryState.PENDING, DeliveryState.DELIVERED): "the receiver answers 2xx",
+    (DeliveryState.PENDING, DeliveryState.PENDING): "any other answer or none, due again later",
+    (DeliveryState.PENDING, DeliveryState.FAILED): "the receiver answers 410, or three days have passed",
+}
 
 
 @value(frozen=True, slots=True)

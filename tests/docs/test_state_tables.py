@@ -1,0 +1,181 @@
+"""The rules make exactly the changes of state that the tables list: every one of them, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from itertools import pairwise
+
+from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState, CancelUnpaid
+from app.domain.jobs import (
+    JOB_TRANSITIONS,
+    Job,
+    PermanentJobError,
+    after_failure,
+    after_operator_retry,
+    after_periodic_failure,
+    after_periodic_success,
+    after_success,
+)
+from app.domain.money import Money
+from app.domain.payments import (
+    PAYMENT_TRANSITIONS,
+    REFUND_TRANSITIONS,
+    AttemptKind,
+    AttemptOutcome,
+    Payment,
+    PaymentState,
+    ProviderAttempt,
+    RefundState,
+    after_attempt,
+    new_payment,
+    with_pending_refund,
+)
+from app.domain.people import Caller
+from app.domain.refusals import Refusal
+from app.domain.rules.change_booking import cancel_unpaid
+from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.run.train_run import TrainRun
+from app.domain.timetable import RUN_TRANSITIONS, RunState, state_at
+from app.domain.webhooks import DELIVERY_TRANSITIONS, Delivery, DeliveryState, OutcomeKind, SendOutcome
+from app.domain.webhooks import after_attempt as after_delivery_attempt
+from tests.support.builders import NOW, a_run, seeded_random
+from tests.support.random_commands import decide_some
+
+Changes = set[tuple[StrEnum | None, StrEnum]]
+JOB = Job("refund 1", "refund", {}, NOW, NOW)
+DELIVERY = Delivery("d1", "e1", "w1", "booking.confirmed", NOW, DeliveryState.PENDING, (), NOW)
+AMOUNT = Money(1_000, "EUR")
+
+
+def changes(before: dict[str, Booking], after: dict[str, Booking]) -> Changes:
+    """Return the changes of state between two moments of a run."""
+    states = {reference: booking.state for reference, booking in before.items()}
+    found: Changes = {(states.get(reference), booking.state) for reference, booking in after.items()}
+    return {(old, new) for old, new in found if old is not new}
+
+
+def states_of_a_random_run(seed: int) -> Changes:
+    """Return the changes of state on a run where people book, wait and cancel, payments fail, and the waitlist closes."""
+    run, chance, seen = a_run(), seeded_random(seed), Changes()
+    for _ in range(60):
+        seen |= step(run, lambda: decide_some(run, chance, 1))
+        if run.bookings and chance.random() < 0.2:
+            unpaid = chance.choice(sorted(run.bookings))
+            seen |= step(run, partial(fail_payment, run, unpaid))
+    return seen | step(run, lambda: decide_some(run, chance, 1, waitlist_closing_time(run)))
+
+
+def step(run: TrainRun, act: Callable[[], object]) -> Changes:
+    before = dict(run.bookings)
+    act()
+    return changes(before, run.bookings)
+
+
+def fail_payment(run: TrainRun, reference: str) -> None:
+    with suppress(Refusal):
+        cancel_unpaid(run, CancelUnpaid(Caller(), reference), NOW)
+
+
+def test_bookings_change_their_state_as_the_table_says() -> None:
+    seen = Changes().union(*(states_of_a_random_run(seed) for seed in range(40)))
+    assert seen == set(BOOKING_TRANSITIONS)
+
+
+def test_runs_change_their_state_as_the_table_says() -> None:
+    stops = a_run().stops
+    moments = [NOW, *(moment for stop in stops for moment in (stop.arrive, stop.depart) if moment is not None)]
+    states: list[RunState | None] = [None, *(state_at(stops, moment) for moment in moments)]
+    assert {(before, after) for before, after in pairwise(states) if before is not after} == set(RUN_TRANSITIONS)
+
+
+def test_jobs_change_their_state_as_the_table_says() -> None:
+    attempted = replace(JOB, attempts=1, lease_owner="worker/1", lease_until=NOW)
+    error = RuntimeError("no answer")
+    dead = after_failure(attempted, error, NOW, 0.5, attempts_max=1)
+    made = [
+        (attempted, after_success(attempted, NOW)),
+        (attempted, after_failure(attempted, error, NOW, 0.5, attempts_max=2)),
+        (attempted, dead),
+        (attempted, after_failure(attempted, PermanentJobError("no"), NOW, 0.5, attempts_max=2)),
+        (attempted, after_periodic_success(attempted, NOW, 1.0)),
+        (attempted, after_periodic_failure(attempted, error, NOW, 0.5, 1.0)),
+        (dead, after_operator_retry(dead, NOW)),
+    ]
+    seen = {(before.state, after.state) for before, after in made}
+    assert {(None, JOB.state), *seen} == set(JOB_TRANSITIONS)
+
+
+def test_deliveries_change_their_state_as_the_table_says() -> None:
+    late = NOW + timedelta(days=4)
+    tried = replace(DELIVERY, attempts=after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.FAILED), NOW, 0.0).attempts)
+    made = [
+        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.DELIVERED, 204), NOW, 0.0),
+        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.GONE, 410), NOW, 0.0),
+        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.FAILED, 503), NOW, 0.0),
+        after_delivery_attempt(tried, SendOutcome(OutcomeKind.FAILED, 503), late, 0.0),
+    ]
+    seen = {(DeliveryState.PENDING, delivery.state) for delivery in made}
+    assert {(None, DeliveryState.PENDING), *seen} == set(DELIVERY_TRANSITIONS)
+
+
+def attempts_on(payment: Payment, kind: AttemptKind, key: str) -> dict[AttemptOutcome, Payment]:
+    """Return the payment after each answer to that request that is possible."""
+    after: dict[AttemptOutcome, Payment] = {}
+    for outcome in AttemptOutcome:
+        attempt = ProviderAttempt(kind, key, AMOUNT, outcome, "", NOW, provider_id="id")
+        try:
+            after[outcome] = after_attempt(payment, attempt)
+        except ValueError:
+            continue
+    return after
+
+
+def payments_in_every_state() -> dict[PaymentState, Payment]:
+    authorizing = new_payment("p1", "ledger", AMOUNT, "token", NOW)
+    authorized = attempts_on(authorizing, AttemptKind.AUTHORIZE, "k")[AttemptOutcome.DONE]
+    return {
+        PaymentState.AUTHORIZING: authorizing,
+        PaymentState.AUTHORIZED: authorized,
+        PaymentState.CAPTURED: attempts_on(authorized, AttemptKind.CAPTURE, "k")[AttemptOutcome.DONE],
+        PaymentState.VOIDED: attempts_on(authorized, AttemptKind.VOID, "k")[AttemptOutcome.DONE],
+        PaymentState.DECLINED: attempts_on(authorizing, AttemptKind.AUTHORIZE, "k")[AttemptOutcome.DECLINED],
+    }
+
+
+def test_payments_change_their_state_as_the_table_says() -> None:
+    payments = payments_in_every_state()
+    assert {state: payment.state for state, payment in payments.items()} == {state: state for state in PaymentState}
+    seen = {
+        (before, kind, outcome): payment.state
+        for before in payments
+        for kind in (AttemptKind.AUTHORIZE, AttemptKind.CAPTURE, AttemptKind.VOID)
+        for outcome, payment in attempts_on(payments[before], kind, "k").items()
+        if payment.state is not before
+    }
+    assert seen == PAYMENT_TRANSITIONS
+
+
+def test_refunds_change_their_state_as_the_table_says() -> None:
+    payment = with_pending_refund(payments_in_every_state()[PaymentState.CAPTURED], "r1", AMOUNT, NOW)
+    (refund,) = payment.refunds
+    answered = attempts_on(payment, AttemptKind.REFUND, "r1")
+    done = answered[AttemptOutcome.DONE]
+    late = attempts_on(done, AttemptKind.REFUND, "r1")
+    seen: Changes = {(None, refund.state), *((RefundState.PENDING, after.refunds[0].state) for after in answered.values())}
+    assert seen == set(REFUND_TRANSITIONS)
+    assert {after.refunds[0].state for after in late.values()} == {RefundState.DONE}
+
+
+def test_a_change_that_the_table_does_not_list_is_noticed() -> None:
+    """The comparison above can fail: a booking that comes back to life is a change that the table lacks."""
+    run = a_run()
+    decide_some(run, seeded_random(1), 20)
+    booking = next(booking for booking in run.bookings.values() if booking.state is BookingState.CONFIRMED)
+    before = {booking.reference: replace(booking, state=BookingState.CANCELLED)}
+    assert changes(before, {booking.reference: booking}) == {(BookingState.CANCELLED, BookingState.CONFIRMED)}
+    assert not changes(before, {booking.reference: booking}) <= set(BOOKING_TRANSITIONS)
