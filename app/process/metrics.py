@@ -1,11 +1,10 @@
-"""ProcessMetrics: what this process measures of itself, and where it shows it.
+"""The metrics of a process, and the port that shows them.
 
-Belongs here: which parts of the application are measured by what, the page's address, and looking at the event loop. Does not:
-what is measured (`app/telemetry`).
+Belongs here: which parts of a process are measured, the address of the metrics port, and sampling the event loop. Does not
+belong here: the metric families and what is counted of each call, batch or command (`app/telemetry/metrics`).
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -18,7 +17,8 @@ from app.config import Settings
 from app.lanes.local_bus import LocalCommandBus
 from app.payments.observed import ObservedProvider
 from app.payments.provider import Provider
-from app.process.bootstrap import StartError
+from app.ports.background_task import BackgroundTask
+from app.process.start_error import StartError
 from app.store.unreadable import NOUNS, unreadable_records
 from app.telemetry.metrics.calls import CallMetrics
 from app.telemetry.metrics.database import DatabaseMetrics
@@ -29,14 +29,14 @@ from app.telemetry.metrics.work import PaymentMetrics, WorkMetrics
 
 _log = logging.getLogger(__name__)
 
-# A look costs some ten microseconds. What holds up the loop for longer than this is seen at once, what is shorter by chance.
+# A sample costs some ten microseconds. A delay longer than this is always seen, a shorter one by chance.
 _LOOP_SAMPLE_SECONDS = 0.25
 
 
 class ProcessMetrics:
-    """The metrics of a process, shown on a page of their own from `start` until `stop`.
+    """The metrics of a process, shown on a port of their own from `start` until `stop`.
 
-    Each server makes one: its port answers before the database does. Nothing is ready until `watch` has said what to ask.
+    The port answers before the database does; the process is not ready until `watch` has said what readiness follows.
     """
 
     def __init__(self, methods: Sequence[str]) -> None:
@@ -48,68 +48,64 @@ class ProcessMetrics:
         self._available = metrics.gauge("seatline_database_available")
         self._unreadable = metrics.counters("seatline_unreadable_records_total", sorted(NOUNS))
         self._is_ready: Callable[[], bool] = lambda: False
-        self._page = MetricsPort(metrics.registry, lambda: self._is_ready())  # noqa: PLW0108 - `watch` changes it
-        self._task: asyncio.Task[None] | None = None
-        self._is_watching = False
+        self._metrics_port = MetricsPort(metrics.registry, lambda: self._is_ready())  # noqa: PLW0108 - `watch` changes it
+        self._loop_sampling: BackgroundTask | None = None
 
     @classmethod
     async def start(cls, settings: Settings, methods: Sequence[str]) -> Self | None:
-        """Shows the metrics of a process that answers these methods; None where none are wanted. Raises StartError."""
+        """Show the metrics of a process that answers `methods`; return None where no port is set. Raise StartError."""
         if not settings.metrics_listen:
             return None
-        measuring = cls(methods)
+        metrics = cls(methods)
         host, _, port = settings.metrics_listen.rpartition(":")
         try:
-            await measuring._page.start(host.strip("[]"), int(port))
+            await metrics._metrics_port.start(host.strip("[]"), int(port))
         except OSError as error:
             reason = error.strerror if isinstance(error, gaierror) else os.strerror(error.errno or 0)
             raise StartError(f"SEATLINE_METRICS_LISTEN: cannot listen on {settings.metrics_listen}: {reason}") from error
-        _log.info("metrics on %s, port %d", settings.metrics_listen, measuring.port)
-        return measuring
+        _log.info("metrics on %s, port %d", settings.metrics_listen, metrics.port)
+        return metrics
 
     @cached_property
     def work(self) -> WorkMetrics:
-        """The metrics of the worker's part; asking for them says that this process does it."""
+        """The metrics of a worker; the first use registers them, which says that this process works."""
         return WorkMetrics(self._metrics)
 
     @property
     def port(self) -> int:
-        """Where the page is."""
-        return self._page.port
+        """The port that shows the metrics."""
+        return self._metrics_port.port
 
-    def watch(self, lanes: LocalCommandBus, is_available: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
-        """From now on, shows these lanes, whether the database is available, and whether the process is ready."""
+    def watch(self, bus: LocalCommandBus, is_available: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
+        """Show the load of the bus, whether the database is available, and whether the process is ready, from now on."""
         self._is_ready = is_ready
-        unreadable_records.watch(self._count_unreadable)
-        self._is_watching = True
         self._available.set_function(lambda: float(is_available()))
-        self._task = asyncio.create_task(self._sample_loop(lanes), name="look at the event loop")
+        unreadable_records.watch(self._count_unreadable)
+        self._loop_sampling = BackgroundTask("sample the event loop", lambda: self._sample_loop(bus))
+        self._loop_sampling.start()
 
     def observe_provider(self, provider: Provider) -> Provider:
-        """The payment provider, measured."""
+        """Return the payment provider, with its requests measured."""
         return ObservedProvider(provider, self._payments)
 
     async def stop(self) -> None:
-        """Shows nothing any more."""
-        if self._is_watching:
-            self._is_watching = False
+        """Stop measuring, and close the port."""
+        if self._loop_sampling is not None:
             unreadable_records.unwatch(self._count_unreadable)
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        await self._page.stop()
+            await self._loop_sampling.stop()
+            self._loop_sampling = None
+        await self._metrics_port.stop()
 
     def _count_unreadable(self, collection: str) -> None:
         self._unreadable[collection].inc()
 
-    async def _sample_loop(self, lanes: LocalCommandBus) -> None:
+    async def _sample_loop(self, bus: LocalCommandBus) -> None:
         loop = asyncio.get_running_loop()
         while True:
             begin = loop.time()
             await asyncio.sleep(_LOOP_SAMPLE_SECONDS)
             self._delay_seconds.observe(max(0.0, loop.time() - begin - _LOOP_SAMPLE_SECONDS))
-            self.lanes.show_load(*lanes.load())
+            self.lanes.show_load(*bus.load())
 
 
 def _version() -> str:

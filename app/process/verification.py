@@ -5,11 +5,12 @@ Belongs here: what is built from what. Does not: what is looked at (`app/usecase
 """
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from app.config import Settings
 from app.domain.refusals import Refusal
+from app.process.clock import utc_now
 from app.store.driver import ConnectionStringError, connect
 from app.usecases.verification.report import Progress, Scope
 from app.usecases.verification.runs import Verification, audit_sources
@@ -50,7 +51,7 @@ async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progre
     except ConnectionStringError as error:
         raise VerificationError(f"SEATLINE_MONGODB_URI: {error}") from error
     try:
-        sources = audit_sources(client[settings.mongodb_database], _utc_now)
+        sources = audit_sources(client[settings.mongodb_database], utc_now)
         report = await Verification(sources, tolerance, scope, progress).verify()
     except Refusal:
         raise
@@ -59,7 +60,3 @@ async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progre
     finally:
         client.close()
     return report.document
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

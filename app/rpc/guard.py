@@ -14,7 +14,7 @@ request has arrived, for which nobody would look.
 
 A call that has ended leaves nothing behind. An exception knows the frames that it went through and a frame what it worked on,
 so that whoever keeps an exception keeps the request; where both know each other, they stay until the garbage collector looks,
-which is rarely (`app.process.server.tune_interpreter`).
+which is rarely (`app.process.interpreter.tune_interpreter`).
 """
 
 import asyncio

@@ -13,7 +13,8 @@ import signal
 import sys
 
 from app.config import load_settings
-from app.process.server import Server, tune_interpreter
+from app.process.bootstrap import start_server
+from app.process.interpreter import tune_interpreter
 from tests.bench.echo import start_echo
 from tests.bench.naive import start_naive
 
@@ -25,7 +26,7 @@ async def serve() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     loop.add_reader(sys.stdin, stopped.set)
-    server = await Server.start(load_settings())
+    server = await start_server(load_settings())
     tune_interpreter()
     echo, echo_port = await start_echo()
     naive, naive_port = await start_naive(server.database)

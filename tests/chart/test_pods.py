@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
-from app.process import server
+from app.process.bootstrap import build_worker_process
+from app.process.server import disconnect_seconds_max
 from app.store.driver import connect_in_memory
 from tests.chart.rendering import (
     CHART,
@@ -90,8 +91,7 @@ def test_pods_have_the_time_that_going_away_takes(shutdown: dict[str, int], monk
     pods = pod_templates(found)
     sleep_seconds = container(pods["api"])["lifecycle"]["preStop"]["sleep"]["seconds"]
     settings = loaded(found, "api", monkeypatch)
-    age = settings.connection_seconds_max
-    leaving_seconds = age * server._AGE_SPREAD + server._DISCONNECT_SECONDS if age else 0
+    leaving_seconds = disconnect_seconds_max(settings)
     needed_seconds = sleep_seconds + settings.drain_delay_seconds + leaving_seconds + settings.drain_seconds
     given_seconds = pods["api"]["spec"]["terminationGracePeriodSeconds"]
     assert needed_seconds + CLOSING_SECONDS_MIN <= given_seconds
@@ -199,7 +199,7 @@ async def test_the_servers_probes_ask_for_what_the_server_knows() -> None:
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{world.server.metrics_port}") as browser,
     ):
         assert {await health(world.channel, name) for name in asked.values()} == {"SERVING"}
-        await world.server._health.drain()
+        await world.server.health.drain()
         assert await health(world.channel, asked["readinessProbe"]) == "NOT_SERVING"
         assert await health(world.channel, asked["startupProbe"]) == "SERVING"
         assert (await browser.get(alive["path"])).status_code == 200
@@ -221,15 +221,15 @@ def test_a_crowd_at_the_servers_port_does_not_restart_it() -> None:
 async def test_the_workers_probes_ask_for_pages_that_the_worker_has() -> None:
     asked = {name: probe["httpGet"] for name, probe in probes("worker").items()}
     assert {each["port"] for each in asked.values()} == {"metrics"}
-    worker = await server.Server.open(settings_for(metrics_listen="127.0.0.1:0"), connect_in_memory())
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{worker.metrics_port}") as browser:
+    worker = await build_worker_process(settings_for(metrics_listen="127.0.0.1:0"), connect_in_memory())
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{worker.application.metrics_port}") as browser:
         assert (await browser.get(asked["readinessProbe"]["path"])).status_code == 503
         assert (await browser.get(asked["startupProbe"]["path"])).status_code == 200
-        await worker.start_work_alone()
+        await worker.start()
         for each in asked.values():
             assert (await browser.get(each["path"])).status_code == 200
         assert (await browser.get("/nothing")).status_code == 404
-    await worker.end_work()
+    await worker.stop()
 
 
 def test_a_probe_gives_up_before_the_next_one() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from app.domain.jobs import Job
 from app.embedded.mongod import EmbeddedMongod
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from app.store.driver import Client, Database, connect
 from app.store.jobs import Jobs, make_job_indexes
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from app.domain.jobs import Job
 from app.jobs.worker import JobWorker, JobWorkerBounds
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from app.store.driver import connect
 from app.store.jobs import Jobs
 

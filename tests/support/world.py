@@ -20,6 +20,7 @@ from google.type import money_pb2
 
 from app.config import Settings
 from app.pb.seatline.v1 import operator_pb2
+from app.process.bootstrap import start_server
 from app.process.server import Server
 from app.store.driver import Client, Database
 from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, ApiClient, Run
@@ -146,7 +147,7 @@ def settings_for(uri: str = "", database: str = "", **chosen: Any) -> Settings:
 @asynccontextmanager
 async def running_server(settings: Settings, client: Client | None = None) -> AsyncIterator[World]:
     """A server with these settings until the block ends; what it kept stays in the database."""
-    server = await Server.start(settings, client)
+    server = await start_server(settings, client)
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             yield World(server, channel)

@@ -62,7 +62,7 @@ async def test_health_is_told_for_the_server_and_for_each_name(seatline: Seatlin
 
 
 async def test_a_server_that_goes_away_is_alive_and_not_serving(server: World, seatline: Seatline) -> None:
-    await server.server._health.drain()
+    await server.server.health.drain()
     result = await seatline("health")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "is NOT_SERVING" in result.stderr

@@ -17,7 +17,7 @@ from app.domain.jobs import Job, JobState, after_success
 from app.domain.refusals import Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod
 from app.jobs.worker import JobWorker, JobWorkerBounds
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from app.store.driver import Database, connect
 from app.store.jobs import PURGE_INDEX, READY_INDEX, STATE_INDEX, Jobs, make_job_indexes
 from tests.support.job_databases import DATABASE, KEPT_SECONDS, LEASE, NOW, a_client, a_real_database, ids, lease_due, some_jobs

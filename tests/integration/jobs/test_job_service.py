@@ -13,7 +13,7 @@ import pytest
 from app.domain.jobs import Job, JobState
 from app.jobs.handlers import PeriodicTask
 from app.pb.seatline.v1 import job_pb2
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from tests.support.clients import ApiClient, refusal
 from tests.support.world import World
 

@@ -22,7 +22,7 @@ from app.domain.jobs import (
 )
 from app.jobs.handlers import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from app.store.driver import connect_in_memory
 from app.store.jobs import PURGE_INDEX, Jobs, job_key
 from tests.support.job_databases import (

@@ -168,7 +168,7 @@ async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(c
     assert (await refusal(jane.book(run, payment_token="tok_of_a_late_buyer"))).reason == "SECTION_FULL"
     assert await _entries(world) == [("AUTHORIZED", 0)]
     clock.ahead += timedelta(seconds=VOID_AFTER_SECONDS + 1)
-    await world.server.paying.void_abandoned()
+    await world.server.payments.void_abandoned()
     assert await _entries(world) == [("VOIDED", 0)]
 
 
@@ -179,7 +179,7 @@ async def test_a_request_that_was_authorized_and_let_go_too_often_is_told_so_for
     for _ in range(5):
         assert (await refusal(jane.send(request))).reason == "SECTION_FULL"
         clock.ahead += timedelta(seconds=VOID_AFTER_SECONDS + 1)
-        await world.server.paying.void_abandoned()
+        await world.server.payments.void_abandoned()
     refused = await refusal(jane.send(request))
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_REJECTED")
     assert {state for state, _ in await _entries(world)} == {"VOIDED"}
@@ -197,7 +197,7 @@ async def test_money_set_aside_where_nothing_was_sold_pays_when_the_same_request
     await _paid(jane, booking.reference)
     assert (await jane.send(request)).reference == booking.reference
     clock.ahead = timedelta(seconds=VOID_AFTER_SECONDS + 1)
-    await working.server.paying.void_abandoned()
+    await working.server.payments.void_abandoned()
     assert (await jane.booking(booking.reference)).payment.state == CAPTURED
 
 

@@ -181,7 +181,7 @@ async def test_an_authorization_whose_sale_was_refused_is_voided(clock: Clock, w
     assert refused.reason == "SECTION_FULL"
     assert states(stripe) == ["requires_capture", "requires_capture"]
     clock.ahead = timedelta(seconds=VOID_AFTER_SECONDS + 1)
-    await world.server.paying.void_abandoned()
+    await world.server.payments.void_abandoned()
     assert sorted(states(stripe)) == ["canceled", "succeeded"]
 
 
@@ -195,7 +195,7 @@ async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voide
             await world.api_client("jane").send(booking_request(run, "jane", payment_token=PAYS))
     assert states(stripe) == ["requires_capture"]
     clock.ahead = timedelta(seconds=VOID_AFTER_SECONDS + 1)
-    await world.server.paying.void_abandoned()
+    await world.server.payments.void_abandoned()
     assert states(stripe) == ["canceled"]
 
 

@@ -13,8 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from app.embedded.mongod import EmbeddedMongod
-from app.process.bootstrap import StartError
+from app.process.bootstrap import start_server
 from app.process.server import Server
+from app.process.start_error import StartError
 from app.store.driver import connect_in_memory
 from tests.support.clients import people, seats_of
 from tests.support.health_checks import LIVENESS, SERVICES, all_health, calls_under_way, health, slow_commits
@@ -38,7 +39,7 @@ async def test_reflection_lists_the_services(world: World) -> None:
 async def test_while_draining_a_server_says_so_and_still_answers(real_world: World, mongod: EmbeddedMongod) -> None:
     run = await real_world.run()
     settings = settings_for(mongod.uri, real_world.database.name, drain_delay_seconds=2.0, health_interval_seconds=0.1)
-    server = await Server.start(settings)
+    server = await start_server(settings)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         draining = World(server, channel)
         assert await all_health(channel) == {"SERVING"}
@@ -56,7 +57,7 @@ async def _says(channel: grpc.aio.Channel, status: str) -> bool:
 
 
 async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end() -> None:
-    server = await Server.start(settings_for(drain_seconds=6.0), connect_in_memory())
+    server = await start_server(settings_for(drain_seconds=6.0), connect_in_memory())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -71,12 +72,12 @@ async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end(
 async def test_a_second_server_on_the_same_port_is_refused_and_the_first_lives_on(world: World) -> None:
     taken = f"127.0.0.1:{world.server.port}"
     with pytest.raises(StartError, match=taken):
-        await Server.start(settings_for(listen=taken), connect_in_memory())
+        await start_server(settings_for(listen=taken), connect_in_memory())
     assert await health(world.channel) == "SERVING"
 
 
 async def test_a_server_that_was_stopped_leaves_its_port_to_the_next() -> None:
-    first = await Server.start(settings_for(), connect_in_memory())
+    first = await start_server(settings_for(), connect_in_memory())
     await first.stop()
     async with running_server(settings_for(listen=f"127.0.0.1:{first.port}"), connect_in_memory()) as second:
         assert await health(second.channel) == "SERVING"
@@ -86,7 +87,7 @@ async def test_calls_under_way_when_a_server_stops_finish(
     real_world: World, mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A50")
-    server = await Server.start(settings_for(mongod.uri, real_world.database.name, calls_in_flight_max=40))
+    server = await start_server(settings_for(mongod.uri, real_world.database.name, calls_in_flight_max=40))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         world = World(server, channel)
         async with slow_commits(server, monkeypatch) as (_, go_on):

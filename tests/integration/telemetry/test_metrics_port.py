@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry, Counter
 
-from app.process.bootstrap import StartError
-from app.process.server import Server
+from app.process.bootstrap import start_server
+from app.process.start_error import StartError
 from app.store.driver import connect_in_memory
 from app.telemetry.metrics.port import CONNECTIONS_MAX, REQUEST_BYTES_MAX, MetricsPort
 from tests.support.metrics_scrapes import OPEN_METRICS, get
@@ -120,7 +120,7 @@ async def test_a_port_in_use_stops_the_start_with_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StartError) as raised:
-            await Server.start(settings_for(metrics_listen=address), connect_in_memory())
+            await start_server(settings_for(metrics_listen=address), connect_in_memory())
     assert str(raised.value).startswith(f"SEATLINE_METRICS_LISTEN: cannot listen on {address}: ")
     assert "\n" not in str(raised.value)
 

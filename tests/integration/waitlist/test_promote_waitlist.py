@@ -77,7 +77,7 @@ class Office:
         self.servers, self.clock, self.database = (first, second), clock, first.database
         self.store = third.server.store
         self._relay = OutboxRelay(
-            self.store, third.server.bus, third.server.paying, _nobody_listens, lambda: None, clock.now, time.monotonic
+            self.store, third.server.bus, third.server.payments, _nobody_listens, lambda: None, clock.now, time.monotonic
         )
         third.server.start_worker()
 

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook as Verifier
 from app.domain.events import EventType
 from app.notifications.webhook import WebhookSender
 from app.pb.seatline.v1 import webhook_pb2
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from app.store.store import open_store
 from app.usecases.deliveries import CLAIM_SECONDS, DeliveryEngine
 from tests.support.job_worlds import Clock

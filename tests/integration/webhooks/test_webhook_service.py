@@ -12,7 +12,7 @@ import pytest
 from app.domain.webhooks import WEBHOOKS_MAX, OutcomeKind, SendOutcome, after_attempt, make_deliveries, make_webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import webhook_pb2
-from app.process.server import utc_now
+from app.process.clock import utc_now
 from tests.support.clients import refusal
 from tests.support.webhook_desk import URL, WebhookClient, an_event, webhook_client
 from tests.support.world import World, running_server, settings_for

@@ -9,7 +9,6 @@ import pytest
 
 from app.ports.background_task import BackgroundTask, repeat
 
-
 # Turns of the event loop: the coroutine fails in the first, its callback runs in the second.
 TURNS_UNTIL_LOGGED = 3
 

@@ -31,7 +31,7 @@ def test_a_process_is_traced_that_has_a_collector(environment: dict[str, str], e
 
 def test_a_process_without_a_collector_loads_nothing_of_the_sdk() -> None:
     program = (
-        "import sys, app.process.server, app.process.worker\n"
+        "import sys, app.process.run, app.process.worker\n"
         "from app.telemetry.tracing.setup import open_tracing\n"
         "assert open_tracing('seatline') is None\n"
         "loaded = [name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))]\n"
