@@ -1,31 +1,31 @@
-# What a person or a machine does with this project. Everything is installed into .venv from the lock files.
+# Commands for developers and CI. Everything is installed into .venv from the lock files.
 PYTHON ?= python3
 BIN := .venv/bin
 PROTO_IMAGE := build/seatline.binpb
 
 .PHONY: run test test-long test-fast simulate check bench proto proto-release observability lock clean
 
-# Starts the service with its own MongoDB, loads the sample train, sells a first ticket, and serves until Ctrl-C. It listens where
-# SEATLINE_LISTEN says, and sells on the server that it started and on no other.
+# Start the service with its own MongoDB, create the sample train, book a first ticket, and serve until Ctrl-C. The address is
+# SEATLINE_LISTEN.
 run: .venv/run-installed
 	@$(BIN)/seatline quickstart --own-terminal
 
-# Tests wait for processes and databases more than they compute, so a few run beside each other. Those of one file share what they
-# set up; those that take longest come first.
+# Tests wait for processes and databases more than they compute, so several run in parallel. Tests of one file share their fixtures;
+# the longest tests come first.
 TEST_PROCESSES := 3
 test: .venv/dev-installed
 	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# The same tests with full counts and real waits (tests/support/long_mode.py): takes an hour or more. TESTS narrows it down to a file or folder.
+# The same tests with full counts and real waits (tests/support/long_mode.py): takes an hour or more. TESTS selects a file or folder.
 TESTS := tests
 test-long: .venv/dev-installed
 	SEATLINE_TEST_LONG=1 $(BIN)/pytest $(TESTS)
 
-# Without whatever starts a real mongod or a process.
+# Only tests that start no mongod and no process.
 test-fast: .venv/dev-installed
 	$(BIN)/pytest tests/unit tests/test_layers.py
 
-# A hundred thousand histories of servers, workers and passengers, each from a seed, with every fault in between.
+# Simulate a hundred thousand histories of servers, workers and passengers, each from a seed, with injected faults.
 simulate: .venv/dev-installed
 	$(BIN)/python -m tests.simulation.run --count 100000
 
@@ -47,20 +47,20 @@ check: .venv/dev-installed .venv-scan/installed
 bench: .venv/dev-installed
 	$(BIN)/python -m tests.bench.run
 
-# After a change of the contract: the Python stubs under app/pb.
+# Generate the Python stubs under app/pb; after a change of proto/.
 proto: .venv/dev-installed
 	$(BIN)/python proto/generate.py
 
-# After a change of the dashboard's or the alerts' description: what Grafana and Prometheus read.
+# Generate the dashboard and the alerts; after a change of deploy/observability.
 observability: .venv/dev-installed
 	$(BIN)/python -m deploy.observability.generate
 
-# After a release: what later versions of the contract are held against.
+# Record the released contract; after a release. `make check` compares later versions with it.
 proto-release: .venv/dev-installed
 	$(BIN)/python proto/generate.py --image proto/released.binpb
 
-# After a change of dependencies in pyproject.toml. `uv` is needed only here.
-# The image runs what the tests ran, by the constraint, without the database that is for trying. The scanner shares nothing.
+# Write the lock files; after a change of dependencies in pyproject.toml. Only this target needs `uv`. The constraint gives the image
+# the versions that the tests ran on, without the trial's mongod. The scanner's lock file is independent.
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 lock:
 	$(UV_COMPILE) pyproject.toml --extra trial --extra dev --group package --output-file requirements-dev.lock
@@ -76,11 +76,11 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
-# Installs what a lock file names, and this package without its dependencies. The target keeps what was installed from, so that a
-# file whose time alone has changed installs nothing. The build takes the locked setuptools; nothing but the lock file is fetched.
+# Install the packages of a lock file, and this package without its dependencies. The target file stores checksums of its sources, so
+# that a change of a file's time alone installs nothing. The build uses the locked setuptools; only locked packages are fetched.
 define INSTALL
 	@if sha256sum --check --status $@ 2>/dev/null; then touch $@; else \
-	echo "Installing what $< names into .venv; the first time this takes a minute or two." && \
+	echo "Installing the packages of $< into .venv. The first time takes a minute or two." && \
 	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $< && \
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable . && \
 	sha256sum $^ > $@; fi
@@ -92,7 +92,7 @@ endef
 .venv/dev-installed: requirements-dev.lock pyproject.toml | .venv/bin/python
 	$(INSTALL)
 
-# The scanner of what is deployed, in an environment of its own: it pins versions that are older than ours.
+# The scanner of Dockerfile and chart, in its own environment: it pins older versions than ours.
 .venv-scan/installed: requirements-scan.lock
 	$(PYTHON) -m venv .venv-scan
 	.venv-scan/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scan.lock

@@ -1,7 +1,7 @@
-"""The chart as Helm renders it, without a cluster.
+"""Rendering of the chart by Helm, without a cluster.
 
-Belongs here: rendering, and finding objects and what they hold. `python -m tests.chart.rendering FOLDER` writes the objects of
-every values file into the folder, for programs that read files. Not here: any assertion.
+Belongs here: rendering, and finding objects and their fields. `python -m tests.chart.rendering FOLDER` writes the objects of
+every values file to the folder, for scanners. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ Values = dict[str, Any]
 
 
 def values_files() -> list[str]:
-    """The names of the values files that the chart is checked with, such as "full"."""
+    """List the names of the chart's example values files, such as "full"."""
     return sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
 
 
 def values_of(name: str, **more: Any) -> Values:
-    """The values of a file, with `more` over them; a dotted name goes into the depth."""
+    """Return the values of a file, overridden by `more`; dotted names reach nested values."""
     values: Values = copy.deepcopy(yaml.safe_load((CHART / "ci" / f"{name}-values.yaml").read_text(encoding="utf-8")))
     return with_values(values, more)
 
 
 def with_values(values: Values, more: Mapping[str, Any]) -> Values:
-    """`values` with others over them; a dotted name goes into the depth."""
+    """Override `values` in place and return them; dotted names reach nested values."""
     for dotted, value in more.items():
         *above, last = dotted.split(".")
         at = values
@@ -53,35 +53,35 @@ def _chart() -> helm.Chart:
 
 
 def rendered(values: Values, *, release: str = RELEASE, namespace: str = NAMESPACE) -> dict[str, str]:
-    """What each template makes of the values, by its path. Raises HelmError where the chart refuses them."""
+    """Render the chart: text by template path. Raises HelmError if the chart refuses the values."""
     return _chart().render(values, name=release, namespace=namespace)
 
 
 def default_values() -> Values:
-    """The chart's own values."""
+    """Return the chart's default values."""
     return _chart().values
 
 
 def objects(values: Values, *, release: str = RELEASE, namespace: str = NAMESPACE) -> list[KubernetesObject]:
-    """All objects of a release, the test's pod among them. Each caller has its own."""
+    """Return a fresh copy of all objects of a release, including the test pod."""
     return copy.deepcopy(_objects(json.dumps(values), release, namespace))
 
 
-@cache  # reading the dashboard and the alerts takes longer than anything else here
+@cache  # parsing the dashboard and the alerts is the slowest part
 def _objects(values: str, release: str, namespace: str) -> list[KubernetesObject]:
     texts = rendered(json.loads(values), release=release, namespace=namespace)
     found = (yaml.load(text, Loader=yaml.CSafeLoader) for path, text in texts.items() if path != NOTES)
-    return [one for one in found if one]
+    return [document for document in found if document]
 
 
 def only(found: list[KubernetesObject], kind: str, ending: str = "") -> KubernetesObject:
-    """The one object of that kind whose name ends so."""
-    (one,) = [each for each in found if each["kind"] == kind and each["metadata"]["name"].endswith(ending)]
-    return one
+    """Return the only object of that kind whose name has that ending."""
+    (match,) = [each for each in found if each["kind"] == kind and each["metadata"]["name"].endswith(ending)]
+    return match
 
 
 def pod_templates(found: list[KubernetesObject]) -> dict[str, KubernetesObject]:
-    """Metadata and spec of all pods, by the component that they are."""
+    """Return metadata and spec of all pods, by component."""
     pods = [each if each["kind"] == "Pod" else each["spec"]["template"] for each in found if _has_pods(each)]
     return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in pods}
 
@@ -91,13 +91,13 @@ def _has_pods(found: KubernetesObject) -> bool:
 
 
 def container(pod: KubernetesObject) -> KubernetesObject:
-    """The only container of a pod."""
-    (one,) = pod["spec"]["containers"]
-    return dict(one)
+    """Return the only container of a pod."""
+    (only_container,) = pod["spec"]["containers"]
+    return dict(only_container)
 
 
 def values_at(found: object, key: str) -> Iterator[Any]:
-    """Everything that stands under `key`, at any depth."""
+    """Yield every value under `key`, at any depth."""
     if isinstance(found, dict):
         for name, value in found.items():
             if name == key:
@@ -109,7 +109,7 @@ def values_at(found: object, key: str) -> Iterator[Any]:
 
 
 def write(folder: Path) -> None:
-    """Writes each object of each values file into a file of its own."""
+    """Write each object of each values file to a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.yaml"):
         stale.unlink()

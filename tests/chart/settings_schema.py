@@ -1,7 +1,7 @@
-"""The part of the chart's schema that follows from the server's settings: which names `settings` may have, and their values.
+"""Generator of the part of the chart's schema that follows from the server's settings.
 
-Belongs here: making it, and writing it into values.schema.json (`python -m tests.chart.settings_schema`). Not here: looking
-whether it stands there (`test_values.py`).
+Belongs here: generating it and writing it to values.schema.json (`python -m tests.chart.settings_schema`). Does not belong
+here: checking that the file is current (`test_values.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from app.config import ENVIRONMENT_PREFIX, Settings
 from tests.chart.rendering import CHART
 
 SCHEMA = CHART / "values.schema.json"
-# What the chart sets itself, out of values that have names of their own; a pod has no place for data, and one part.
+# Settings that the chart derives from other values, and settings that make no sense in a pod (no data directory, one role).
 SET_BY_THE_CHART = {
     "listen",
     "metrics_listen",
@@ -41,18 +41,18 @@ _COPIED_KEYWORDS = (
 
 
 def settings_schema() -> dict[str, Any]:
-    """The schema of the value `settings`."""
+    """Return the schema of the value `settings`."""
     described = Settings.model_json_schema()["properties"]
     properties = {
-        f"{ENVIRONMENT_PREFIX}{name.upper()}": {key: one[key] for key in _COPIED_KEYWORDS if key in one}
-        for name, one in described.items()
+        f"{ENVIRONMENT_PREFIX}{name.upper()}": {key: schema[key] for key in _COPIED_KEYWORDS if key in schema}
+        for name, schema in described.items()
         if name not in SET_BY_THE_CHART | NOT_FOR_PODS
     }
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def write() -> None:
-    """Puts it into the chart's schema."""
+    """Write the generated part to the chart's schema."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     schema["properties"]["settings"] = settings_schema()
     SCHEMA.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

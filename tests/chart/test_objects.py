@@ -1,6 +1,6 @@
-"""What the chart makes of its values: good objects for every version of Kubernetes that it is for, which find each other.
+"""The chart renders valid objects for every supported Kubernetes version, and the objects refer to each other correctly.
 
-Belongs here: objects and how they refer to each other. Not here: the values (`test_values.py`), and what goes on in pods
+Belongs here: objects and their references. Does not belong here: the values (`test_values.py`), and the contents of pods
 (`test_pods.py`).
 """
 
@@ -37,7 +37,7 @@ from tests.chart.rendering import (
 SCHEMAS = Path(__file__).parent / "schemas"
 KUBERNETES = ("1.30", "1.33", kubernetes_validate.utils.major_minor(kubernetes_validate.latest_version()))
 LINT_WARNING = 2
-# Kubernetes' bound for names of Services and labels; Helm's for names of releases.
+# Kubernetes' limit for names of Services and labels; Helm's limit for names of releases.
 NAME_LENGTH_MAX, RELEASE_LENGTH_MAX = 63, 53
 
 Labels = dict[str, str]
@@ -45,7 +45,7 @@ Labels = dict[str, str]
 
 @pytest.fixture(scope="module", autouse=True)
 def _schemas_are_read_once() -> Iterator[None]:
-    """They have a megabyte for each version, and would be read again for each object."""
+    """Cache the Kubernetes schemas: each version has a megabyte, and would be read again for each object."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kubernetes_validate.utils.schema_contents", cache(kubernetes_validate.utils.schema_contents))
         yield
@@ -53,12 +53,12 @@ def _schemas_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(params=values_files())
 def values(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The values of each file in turn."""
+    """Each values file of the chart in turn."""
     return values_of(request.param)
 
 
 def check(found: KubernetesObject, version: str) -> None:
-    """Raises where the object is not one that this version of Kubernetes, or the Prometheus operator, takes as it is."""
+    """Raise ValidationError unless this version of Kubernetes, or the Prometheus operator, accepts the object."""
     if found["apiVersion"].startswith("monitoring.coreos.com/"):
         schema = json.loads((SCHEMAS / f"{found['kind'].lower()}.json").read_text(encoding="utf-8"))
         jsonschema.validate(found, schema)
@@ -70,21 +70,21 @@ def selects(selector: Labels, labels: Labels) -> bool:
     return selector.items() <= labels.items()
 
 
-def test_helm_finds_nothing_to_say_of_the_chart(values: dict[str, Any]) -> None:
+def test_helm_lint_reports_nothing(values: dict[str, Any]) -> None:
     for version in KUBERNETES:
         report = helm.lint(CHART, values, strict=True, kube_version=f"v{version}.0")
         assert report["errors"] == []
-        assert [told for told in report["messages"] if told["severity"] >= LINT_WARNING] == []
+        assert [message for message in report["messages"] if message["severity"] >= LINT_WARNING] == []
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-def test_every_object_is_one_that_kubernetes_takes(values: dict[str, Any], version: str) -> None:
+def test_kubernetes_accepts_every_object(values: dict[str, Any], version: str) -> None:
     for found in objects(values):
         check(found, version)
 
 
 @pytest.mark.parametrize(
-    ("kind", "path", "slip"),
+    ("kind", "path", "wrong_name"),
     [
         ("Deployment", ("spec", "template", "spec"), "terminationGraceSeconds"),
         ("Service", ("spec",), "port"),
@@ -92,17 +92,17 @@ def test_every_object_is_one_that_kubernetes_takes(values: dict[str, Any], versi
         ("PrometheusRule", ("spec", "groups", 0, "rules", 0), "expression"),
     ],
 )
-def test_a_slip_in_an_object_would_be_noticed(kind: str, path: tuple[str | int, ...], slip: str) -> None:
+def test_the_schemas_reject_a_misspelled_field(kind: str, path: tuple[str | int, ...], wrong_name: str) -> None:
     found: Any = next(each for each in objects(values_of("full")) if each["kind"] == kind)
     at = found
     for step in path:
         at = at[step]
-    at[slip] = 1
+    at[wrong_name] = 1
     with pytest.raises(jsonschema.ValidationError):
         check(found, KUBERNETES[0])
 
 
-def test_what_is_switched_on_is_there() -> None:
+def test_each_enabled_part_is_rendered() -> None:
     kinds = [found["kind"] for found in objects(values_of("full"))]
     assert sorted(kinds) == sorted(
         [
@@ -125,13 +125,13 @@ def test_what_is_switched_on_is_there() -> None:
     assert plain == {"ConfigMap", "Secret", "Deployment", "Service", "Pod"}
 
 
-def test_each_template_makes_one_object_at_most(values: dict[str, Any]) -> None:
+def test_each_template_renders_at_most_one_object(values: dict[str, Any]) -> None:
     for path, text in rendered(values).items():
         if path != NOTES:
-            assert len([one for one in yaml.safe_load_all(text) if one]) <= 1, path
+            assert len([document for document in yaml.safe_load_all(text) if document]) <= 1, path
 
 
-def test_no_two_objects_have_one_name_and_all_are_in_the_release(values: dict[str, Any]) -> None:
+def test_objects_have_unique_names_and_the_labels_of_the_release(values: dict[str, Any]) -> None:
     found = objects(values)
     assert len({(each["kind"], each["metadata"]["name"]) for each in found}) == len(found)
     for each in found:
@@ -140,7 +140,7 @@ def test_no_two_objects_have_one_name_and_all_are_in_the_release(values: dict[st
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "seatline"
 
 
-def test_names_fit_also_with_the_longest_name_of_a_release() -> None:
+def test_names_fit_with_the_longest_release_name() -> None:
     release = "r" * RELEASE_LENGTH_MAX
     for found in objects(values_of("trial"), release=release):
         assert len(found["metadata"]["name"]) <= NAME_LENGTH_MAX
@@ -148,7 +148,7 @@ def test_names_fit_also_with_the_longest_name_of_a_release() -> None:
             assert all(len(value) <= NAME_LENGTH_MAX for value in label.values())
 
 
-def test_what_selects_pods_finds_those_it_is_for(values: dict[str, Any]) -> None:
+def test_selectors_match_exactly_their_components(values: dict[str, Any]) -> None:
     found = objects(values)
     pods = {component: pod["metadata"]["labels"] for component, pod in pod_templates(found).items()}
 
@@ -166,14 +166,14 @@ def test_what_selects_pods_finds_those_it_is_for(values: dict[str, Any]) -> None
             assert selected(each["spec"]["selector"]) == is_for
 
 
-def test_every_pod_of_the_release_has_a_policy() -> None:
+def test_every_pod_of_the_release_has_a_network_policy() -> None:
     found = objects(values_of("trial"))
     policies = [each["spec"]["podSelector"]["matchLabels"] for each in found if each["kind"] == "NetworkPolicy"]
     for component, pod in pod_templates(found).items():
         assert any(selects(policy, pod["metadata"]["labels"]) for policy in policies), component
 
 
-def test_services_lead_to_ports_that_their_pods_have(values: dict[str, Any]) -> None:
+def test_services_target_ports_of_their_pods(values: dict[str, Any]) -> None:
     found = objects(values)
     for service in (each for each in found if each["kind"] == "Service"):
         for pod in pod_templates(found).values():
@@ -182,7 +182,7 @@ def test_services_lead_to_ports_that_their_pods_have(values: dict[str, Any]) -> 
                 assert {port["targetPort"] for port in service["spec"]["ports"]} <= named
 
 
-def test_prometheus_finds_the_service_of_the_metrics() -> None:
+def test_the_service_monitor_selects_only_the_metrics_service() -> None:
     found = objects(values_of("full"))
     monitor, service = only(found, "ServiceMonitor"), only(found, "Service", "-metrics")
     assert selects(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"])
@@ -191,30 +191,30 @@ def test_prometheus_finds_the_service_of_the_metrics() -> None:
     assert not any(selects(monitor["spec"]["selector"]["matchLabels"], each["metadata"]["labels"]) for each in others)
 
 
-def test_every_configmap_secret_and_account_that_is_named_is_made_or_brought_along(values: dict[str, Any]) -> None:
+def test_every_referenced_configmap_secret_and_account_exists(values: dict[str, Any]) -> None:
     found = objects(values)
     made = {(each["kind"], each["metadata"]["name"]) for each in found}
     secrets = values.get("secrets", {})
     brought = {("Secret", secrets.get(key)) for key in ("existingSecret", "filesSecret")} | {("ServiceAccount", "default")}
     for pod in pod_templates(found).values():
-        named = {("ConfigMap", one["name"]) for one in values_at(pod, "configMapRef")}
-        named |= {("Secret", one["name"]) for one in values_at(pod, "secretKeyRef")}
+        named = {("ConfigMap", reference["name"]) for reference in values_at(pod, "configMapRef")}
+        named |= {("Secret", reference["name"]) for reference in values_at(pod, "secretKeyRef")}
         named |= {("Secret", name) for name in values_at(pod, "secretName")}
         named |= {("ServiceAccount", name) for name in values_at(pod, "serviceAccountName")}
         assert named <= made | brought
 
 
-def test_the_keys_that_pods_read_are_in_the_secret_that_the_chart_makes() -> None:
+def test_the_charts_secret_has_the_keys_that_pods_read() -> None:
     found = objects(values_of("plain", **{"secrets.mongodbUriKey": "uri", "secrets.stripeKeyKey": "stripe"}))
     secret = only(found, "Secret")["stringData"]
     assert secret["uri"].startswith("mongodb://seatline:s3cret@db-0.db")
     assert secret["stripe"] == "sk_test_0123456789"
     api = pod_templates(found)["api"]
-    assert {one["key"] for one in values_at(api, "secretKeyRef")} == {"uri"}
+    assert {reference["key"] for reference in values_at(api, "secretKeyRef")} == {"uri"}
     assert [item["key"] for items in values_at(api, "items") for item in items] == ["stripe"]
 
 
-def test_the_trial_is_reached_under_the_name_that_its_replica_set_has() -> None:
+def test_the_trials_host_name_is_the_one_of_its_replica_set() -> None:
     found = objects(values_of("trial"))
     mongodb, service = only(found, "StatefulSet"), only(found, "Service", "-mongodb")
     host = f"{mongodb['metadata']['name']}-0.{service['metadata']['name']}.tickets.svc:27017"
@@ -223,7 +223,7 @@ def test_the_trial_is_reached_under_the_name_that_its_replica_set_has() -> None:
     assert f'"{host}"' in container(pod_templates(found)["mongodb"])["lifecycle"]["postStart"]["exec"]["command"][-1]
 
 
-def test_only_named_peers_may_call_and_scrape() -> None:
+def test_only_listed_peers_may_call_and_scrape() -> None:
     def peers(name: str, port: int, component: str = "-api") -> list[Any]:
         policy = only(objects(values_of(name)), "NetworkPolicy", component)
         rules = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == port]
@@ -240,14 +240,14 @@ def test_only_named_peers_may_call_and_scrape() -> None:
     assert peers("full", 50051, "-worker") == []
 
 
-def test_no_policy_opens_anything_to_everybody_on_every_port(values: dict[str, Any]) -> None:
+def test_no_network_policy_allows_all_ports(values: dict[str, Any]) -> None:
     for policy in (each for each in objects(values) if each["kind"] == "NetworkPolicy"):
         for rule in policy["spec"].get("egress", []):
             assert rule["ports"]
         assert "Ingress" in policy["spec"]["policyTypes"]
 
 
-def test_autoscaling_decides_alone_how_many_servers_there_are() -> None:
+def test_with_autoscaling_the_deployment_sets_no_replicas() -> None:
     scaled, fixed = objects(values_of("full")), objects(values_of("minimal"))
     assert "replicas" not in only(scaled, "Deployment", "-api")["spec"]
     scaler = only(scaled, "HorizontalPodAutoscaler")["spec"]
@@ -256,12 +256,12 @@ def test_autoscaling_decides_alone_how_many_servers_there_are() -> None:
     assert only(fixed, "Deployment", "-api")["spec"]["replicas"] == 2
 
 
-def test_budgets_let_one_pod_go_at_a_time() -> None:
+def test_disruption_budgets_allow_one_unavailable_pod() -> None:
     budgets = [each for each in objects(values_of("minimal")) if each["kind"] == "PodDisruptionBudget"]
     assert [budget["spec"]["maxUnavailable"] for budget in budgets] == [1, 1]
 
 
-def test_dashboard_and_alerts_come_as_they_stand_in_their_files() -> None:
+def test_dashboard_and_alerts_are_rendered_unchanged() -> None:
     found = objects(values_of("full"))
     shown = json.loads(only(found, "ConfigMap", "-dashboard")["data"]["seatline.json"])
     assert shown == json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
@@ -269,14 +269,14 @@ def test_dashboard_and_alerts_come_as_they_stand_in_their_files() -> None:
     assert rules == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
 
 
-def test_a_package_of_the_chart_makes_the_same(tmp_path: Path) -> None:
+def test_a_packaged_chart_renders_the_same_objects(tmp_path: Path) -> None:
     archive = Path(helm.package(CHART, destination=tmp_path))
     with helm.Chart.load_archive(archive.read_bytes()) as packed:
         assert packed.render(values_of("full"), name=RELEASE, namespace=NAMESPACE) == rendered(values_of("full"))
-        assert not [one["name"] for one in packed.files if one["name"].startswith("ci/")]
+        assert not [file["name"] for file in packed.files if file["name"].startswith("ci/")]
 
 
-def test_the_chart_is_for_the_version_that_it_lies_beside() -> None:
+def test_the_charts_app_version_is_the_projects_version() -> None:
     project = (CHART.parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
     assert f'\nversion = "{version}"\n' in project
@@ -285,29 +285,29 @@ def test_the_chart_is_for_the_version_that_it_lies_beside() -> None:
 @pytest.mark.parametrize(
     ("name", "warning"),
     [
-        ("minimal", "CALLERS NAME THEMSELVES"),
-        ("minimal", "so nobody but the test may connect"),
+        ("minimal", "SEATLINE DOES NOT VERIFY CALLERS"),
+        ("minimal", "so only the test pod may connect"),
         ("minimal", "NOBODY IS CHARGED"),
-        ("minimal", "nobody is told when something goes wrong"),
+        ("minimal", "no alert tells you when something fails"),
         ("minimal", "dns:///sales-seatline-headless.tickets.svc.cluster.local:50051"),
         ("minimal", "round_robin"),
-        ("plain", "EVERYBODY IN THE CLUSTER MAY DO THAT"),
-        ("plain", "lies in Helm's record"),
+        ("plain", "EVERYBODY IN THE CLUSTER CAN CONNECT"),
+        ("plain", "Helm's record of this release contains"),
         ("trial", "ONE NODE WITHOUT REPLICA, BACKUP OR PASSWORD"),
-        ("minimal", "A pod that goes serves on for 75 s"),
-        ("minimal", "may be kept on the way for 30 s"),
-        ("full", "UPDATES AND DRAINED NODES FAIL CALLS"),  # preStopSeconds is 10 there
+        ("minimal", "A pod that shuts down keeps serving for 75 s"),
+        ("minimal", "caches may keep an answer for 30 s"),
+        ("full", "CALLS FAIL DURING UPDATES AND NODE DRAINS"),  # preStopSeconds is 10 there
     ],
 )
 def test_the_notes_warn(name: str, warning: str) -> None:
     assert warning in rendered(values_of(name))[NOTES]
 
 
-def test_the_notes_do_not_warn_of_failing_updates_where_pods_wait_long_enough() -> None:
-    assert "FAIL CALLS" not in rendered(values_of("minimal"))[NOTES]
+def test_the_notes_do_not_warn_of_failing_updates_if_pods_wait_long_enough() -> None:
+    assert "CALLS FAIL" not in rendered(values_of("minimal"))[NOTES]
 
 
-def test_the_notes_do_not_warn_of_what_is_not_so() -> None:
+def test_the_notes_warn_only_of_what_applies() -> None:
     notes = rendered(values_of("full"))[NOTES]
-    for warning in ("nobody but the test", "NOBODY IS CHARGED", "nobody is told", "ONE NODE", "EVERYBODY", "record of"):
+    for warning in ("only the test pod", "NOBODY IS CHARGED", "no alert tells", "ONE NODE", "EVERYBODY", "record of"):
         assert warning not in notes

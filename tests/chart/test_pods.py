@@ -1,6 +1,6 @@
-"""What goes on in the pods: their last moments, their environment, their probes and their rights, held against the real server.
+"""The pods fit the real server: shutdown, environment, probes and permissions.
 
-Belongs here: pods. Not here: the objects around them (`test_objects.py`).
+Belongs here: the contents of pods. Does not belong here: the objects around them (`test_objects.py`).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from tests.chart.settings_schema import SET_BY_THE_CHART
 from tests.support.health_checks import health
 from tests.support.world import running_server, settings_for
 
-CLOSING_SECONDS_MIN = 6  # what a worker cuts off has five seconds to end (app/jobs/worker.py)
-# Read by OpenTelemetry, or put together to what it reads.
+CLOSING_SECONDS_MIN = 6  # a worker gives cancelled jobs five seconds to end (app/jobs/worker.py)
+# Variables that OpenTelemetry reads, or that are part of one.
 THIRD_PARTY = {
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_TRACES_SAMPLER",
@@ -45,28 +45,28 @@ THIRD_PARTY = {
     "POD_NAME",
 }
 STRIPE_KEY_FILE = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"
-LIVENESS_SECONDS_MIN = 60  # a minute of answering nobody is no burst of work any more
+LIVENESS_SECONDS_MIN = 60  # a process that answers nothing for a minute is not merely busy
 OURS = ("api", "worker")
 
 
 @pytest.fixture(params=values_files())
 def values(request: pytest.FixtureRequest) -> Values:
-    """The values of each file in turn."""
+    """Each values file of the chart in turn."""
     return values_of(request.param)
 
 
 def environment(found: list[KubernetesObject], component: str) -> dict[str, str]:
-    """What a component's process finds in its environment; what is secret is a connection string."""
-    one = container(pod_templates(found)[component])
+    """Return the environment of a component's process. Each secret is a placeholder connection string."""
+    spec = container(pod_templates(found)[component])
     data: dict[str, str] = {}
-    for source in one.get("envFrom", []):
+    for source in spec.get("envFrom", []):
         name = source["configMapRef"]["name"]
         data |= next(each["data"] for each in found if (each["kind"], each["metadata"]["name"]) == ("ConfigMap", name))
-    return data | {each["name"]: each.get("value", "mongodb://db/?replicaSet=rs0") for each in one.get("env", [])}
+    return data | {each["name"]: each.get("value", "mongodb://db/?replicaSet=rs0") for each in spec.get("env", [])}
 
 
 def loaded(found: list[KubernetesObject], component: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings as the component's process reads them."""
+    """Load the settings as the component's process does."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"{ENVIRONMENT_PREFIX}{name.upper()}", raising=False)
     for name, value in environment(found, component).items():
@@ -74,7 +74,7 @@ def loaded(found: list[KubernetesObject], component: str, monkeypatch: pytest.Mo
     return load_settings()
 
 
-# -- going away
+# -- shutdown
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def loaded(found: list[KubernetesObject], component: str, monkeypatch: pytest.Mo
         {"connectionSeconds": 60},
     ],
 )
-def test_pods_have_the_time_that_going_away_takes(shutdown: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grace_period_covers_the_whole_shutdown(shutdown: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     found = objects(values_of("minimal", shutdown=shutdown))
     pods = pod_templates(found)
     sleep_seconds = container(pods["api"])["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -102,12 +102,12 @@ def test_pods_have_the_time_that_going_away_takes(shutdown: dict[str, int], monk
     assert pods["worker"]["spec"]["terminationGracePeriodSeconds"] >= worker.drain_seconds + CLOSING_SECONDS_MIN
 
 
-def test_a_call_may_take_as_long_while_its_server_goes_away_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_keep_their_full_time_limit_while_a_server_drains(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(objects(values_of("minimal")), "api", monkeypatch)
     assert settings.drain_seconds >= settings.call_seconds_max
 
 
-def test_an_update_takes_no_server_away_before_the_new_one_is_ready() -> None:
+def test_an_update_removes_no_server_before_its_replacement_is_ready() -> None:
     for component in OURS:
         strategy = only(objects(values_of("minimal")), "Deployment", f"-{component}")["spec"]["strategy"]
         assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
@@ -116,14 +116,14 @@ def test_an_update_takes_no_server_away_before_the_new_one_is_ready() -> None:
 # -- environment
 
 
-def test_the_server_reads_every_name_that_its_pods_set(values: Values) -> None:
+def test_the_server_knows_every_variable_that_its_pods_set(values: Values) -> None:
     known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields} | THIRD_PARTY
     for component in OURS:
         assert set(environment(objects(values), component)) <= known
 
 
 @pytest.mark.parametrize("component", OURS)
-def test_the_server_takes_every_value_that_its_pods_set(
+def test_the_server_accepts_every_value_that_its_pods_set(
     values: Values, component: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = objects(values)
@@ -139,27 +139,27 @@ def test_the_server_takes_every_value_that_its_pods_set(
     assert settings.payments_provider == values.get("payments", {}).get("provider", "ledger")
 
 
-def test_the_key_of_stripe_lies_where_the_server_looks_for_it() -> None:
+def test_stripes_key_is_mounted_where_the_server_reads_it() -> None:
     for component in OURS:
         found = objects(values_of("full"))
         pod = pod_templates(found)[component]
-        (mount,) = [one for one in container(pod)["volumeMounts"] if one["name"] == "stripe"]
-        (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == "stripe"]
+        (mount,) = [each for each in container(pod)["volumeMounts"] if each["name"] == "stripe"]
+        (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "stripe"]
         (item,) = volume["secret"]["items"]
         assert f"{mount['mountPath']}/{item['path']}" == environment(found, component)[STRIPE_KEY_FILE]
         assert item["key"] == "stripe-key"
 
 
-def test_what_the_chart_sets_itself_are_settings_of_the_server() -> None:
+def test_the_chart_sets_only_settings_that_the_server_has() -> None:
     assert set(Settings.model_fields) >= SET_BY_THE_CHART
 
 
-def test_services_put_nothing_into_the_environment() -> None:
+def test_services_add_nothing_to_the_environment() -> None:
     for pod in pod_templates(objects(values_of("trial"))).values():
         assert pod["spec"]["enableServiceLinks"] is False
 
 
-def test_pods_start_anew_when_what_they_read_has_changed() -> None:
+def test_pods_restart_when_their_settings_or_secrets_change() -> None:
     def checksums(**more: Any) -> set[str]:
         pods = pod_templates(objects(values_of("plain", **more)))
         return {str(sorted(pods[component]["metadata"]["annotations"].items())) for component in OURS}
@@ -172,7 +172,7 @@ def test_pods_start_anew_when_what_they_read_has_changed() -> None:
 # -- ports and probes
 
 
-def test_ports_are_those_that_the_server_listens_on(values: Values) -> None:
+def test_the_pods_ports_are_those_that_the_server_listens_on(values: Values) -> None:
     found = objects(values)
     env = environment(found, "api")
     listens = {"grpc": env["SEATLINE_LISTEN"], "metrics": env["SEATLINE_METRICS_LISTEN"]}
@@ -186,11 +186,11 @@ def test_ports_are_those_that_the_server_listens_on(values: Values) -> None:
 
 
 def probes(component: str) -> dict[str, dict[str, Any]]:
-    one = container(pod_templates(objects(values_of("minimal")))[component])
-    return {name: one[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    spec = container(pod_templates(objects(values_of("minimal")))[component])
+    return {name: spec[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
 
 
-async def test_the_servers_probes_ask_for_what_the_server_knows() -> None:
+async def test_the_server_answers_its_probes() -> None:
     found = probes("api")
     asked = {name: found[name]["grpc"]["service"] for name in ("startupProbe", "readinessProbe")}
     alive = found["livenessProbe"]["httpGet"]
@@ -206,19 +206,19 @@ async def test_the_servers_probes_ask_for_what_the_server_knows() -> None:
         assert await health(world.channel, "seatline.v1.Bookings") == "SERVICE_UNKNOWN"
 
 
-def test_the_servers_probes_ask_at_its_ports() -> None:
+def test_the_servers_probes_use_its_ports() -> None:
     api = container(pod_templates(objects(values_of("minimal")))["api"])
     port = next(each["containerPort"] for each in api["ports"] if each["name"] == "grpc")
     found = probes("api")
     assert {found[name]["grpc"]["port"] for name in ("startupProbe", "readinessProbe")} == {port}
 
 
-def test_a_crowd_at_the_servers_port_does_not_restart_it() -> None:
-    """The server bounds its connections at the port for calls; the one for metrics has its own."""
+def test_many_connections_at_the_grpc_port_do_not_restart_the_server() -> None:
+    """The server limits connections at the gRPC port; the metrics port has a limit of its own."""
     assert probes("api")["livenessProbe"]["httpGet"]["port"] == "metrics"
 
 
-async def test_the_workers_probes_ask_for_pages_that_the_worker_has() -> None:
+async def test_the_worker_answers_its_probes() -> None:
     asked = {name: probe["httpGet"] for name, probe in probes("worker").items()}
     assert {each["port"] for each in asked.values()} == {"metrics"}
     worker = await build_worker_process(settings_for(metrics_listen="127.0.0.1:0"), connect_in_memory())
@@ -232,32 +232,35 @@ async def test_the_workers_probes_ask_for_pages_that_the_worker_has() -> None:
     await worker.stop()
 
 
-def test_a_probe_gives_up_before_the_next_one() -> None:
+def test_a_probe_times_out_before_the_next_one() -> None:
     for component in OURS:
         for probe in probes(component).values():
             assert probe["timeoutSeconds"] <= probe["periodSeconds"]
 
 
-def test_a_busy_process_is_not_taken_for_a_dead_one() -> None:
+def test_a_process_that_is_busy_for_a_minute_is_not_restarted() -> None:
     for component in OURS:
         probe = probes(component)["livenessProbe"]
         assert probe["periodSeconds"] * probe["failureThreshold"] >= LIVENESS_SECONDS_MIN
 
 
-# -- what is run
+# -- commands
 
 
 @pytest.mark.parametrize("component", [*OURS, "test"])
 @pytest.mark.parametrize("name", values_files())
-def test_the_command_line_has_what_the_pods_run(name: str, component: str) -> None:
+def test_the_command_line_knows_the_pods_commands(name: str, component: str) -> None:
     arguments = container(pod_templates(objects(values_of(name)))[component])["args"]
     assert CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["trial", "full"])
-async def test_the_test_of_a_release_passes_on_a_server_again_and_again(name: str) -> None:
+async def test_helm_test_passes_on_a_real_server_and_can_be_repeated(name: str) -> None:
     test = container(pod_templates(objects(values_of(name)))["test"])
-    arguments, (target,) = test["args"], [one["value"] for one in test["env"] if one["name"] == "SEATLINE_TARGET"]
+    arguments, (target,) = (
+        test["args"],
+        [variable["value"] for variable in test["env"] if variable["name"] == "SEATLINE_TARGET"],
+    )
     service = only(objects(values_of(name)), "Service", "seatline")
     assert target == f"{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
     async with running_server(settings_for(), connect_in_memory()) as world:
@@ -270,36 +273,36 @@ async def test_the_test_of_a_release_passes_on_a_server_again_and_again(name: st
     assert trains == ({"helm-test"} if name == "trial" else set())
 
 
-# -- rights
+# -- permissions
 
 
-def test_pods_keep_to_the_restricted_standard(values: Values) -> None:
+def test_pods_meet_the_restricted_pod_security_standard(values: Values) -> None:
     for component, pod in pod_templates(objects(values)).items():
-        spec, one = pod["spec"], container(pod)
+        spec, main = pod["spec"], container(pod)
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, component
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["runAsUser"] > 0
-        assert one["securityContext"]["allowPrivilegeEscalation"] is False
-        assert one["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert main["securityContext"]["allowPrivilegeEscalation"] is False
+        assert main["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & spec.keys()
         assert not list(values_at(spec, "hostPort"))
         for volume in spec["volumes"]:
             assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap"}
 
 
-def test_pods_have_no_more_than_they_need(values: Values) -> None:
+def test_pods_have_no_token_a_read_only_root_and_bounded_resources(values: Values) -> None:
     found = objects(values)
     for component, pod in pod_templates(found).items():
-        spec, one = pod["spec"], container(pod)
+        spec, main = pod["spec"], container(pod)
         assert spec["automountServiceAccountToken"] is False, component
-        assert one["securityContext"]["readOnlyRootFilesystem"] is True
-        assert one["resources"]["limits"].keys() >= {"cpu", "memory"}
-        assert one["resources"]["requests"].keys() >= {"cpu", "memory"}
+        assert main["securityContext"]["readOnlyRootFilesystem"] is True
+        assert main["resources"]["limits"].keys() >= {"cpu", "memory"}
+        assert main["resources"]["requests"].keys() >= {"cpu", "memory"}
     for account in (each for each in found if each["kind"] == "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
 
 
-def test_pods_run_as_the_user_that_the_image_was_made_for() -> None:
+def test_pods_run_as_the_images_user() -> None:
     image = (CHART.parents[2] / "Dockerfile").read_text(encoding="utf-8").splitlines()
     assert 'ENTRYPOINT ["seatline"]' in image
     for component in (*OURS, "test"):
@@ -307,7 +310,7 @@ def test_pods_run_as_the_user_that_the_image_was_made_for() -> None:
         assert f"USER {security['runAsUser']}:{security['runAsGroup']}" in image
 
 
-def test_an_image_is_named_by_its_digest_where_there_is_one() -> None:
+def test_a_digest_takes_precedence_over_the_tag() -> None:
     def images(name: str) -> set[str]:
         return {container(pod)["image"] for pod in pod_templates(objects(values_of(name))).values()}
 
@@ -315,15 +318,15 @@ def test_an_image_is_named_by_its_digest_where_there_is_one() -> None:
     assert images("trial") == {"seatline:0.1.0", "docker.io/library/mongo:8.0"}
 
 
-def test_pods_are_spread_by_what_is_their_own() -> None:
+def test_pods_are_spread_by_their_own_labels() -> None:
     pods = pod_templates(objects(values_of("full")))
     for component in OURS:
         spread = pods[component]["spec"]["topologySpreadConstraints"]
-        assert {(one["topologyKey"], one["whenUnsatisfiable"]) for one in spread} == {
+        assert {(constraint["topologyKey"], constraint["whenUnsatisfiable"]) for constraint in spread} == {
             ("topology.kubernetes.io/zone", "DoNotSchedule"),
             ("kubernetes.io/hostname", "ScheduleAnyway"),
         }
-        for one in spread:
-            assert one["labelSelector"]["matchLabels"].items() <= pods[component]["metadata"]["labels"].items()
-            assert one["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
+        for constraint in spread:
+            assert constraint["labelSelector"]["matchLabels"].items() <= pods[component]["metadata"]["labels"].items()
+            assert constraint["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
     assert "topologySpreadConstraints" not in pod_templates(objects(values_of("plain")))["api"]["spec"]

@@ -1,6 +1,6 @@
-"""The chart's values: each has a comment and a schema, what is wrong is refused, and what contradicts itself as well.
+"""The chart documents its values, and refuses wrong and contradictory ones.
 
-Belongs here: values and their schema. Not here: what the chart makes of them.
+Belongs here: values and their schema. Does not belong here: the objects that the chart renders from them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.chart.settings_schema import SCHEMA, settings_schema
 _SCHEMA: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
 _HELM_RESERVED = "global"
 
-# Values that a slip of the hand may leave, by the values that must refuse them.
+# Typing mistakes that the schema must refuse, by the pattern of the values' names.
 BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("nameOverride", ["Seatline", "-a", "a" * 49, 1]),
     ("fullnameOverride", ["a_b", "1a", "a" * 49]),
@@ -86,7 +86,7 @@ BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("mongodb.storage.size", ["8", "8GB", 8]),
     ("mongodb.storage.className", ["Fast SSD"]),
 ]
-# A few of the settings; that all have the bounds of the server is another test's.
+# Examples; another test checks that all settings have the server's bounds.
 BAD_SETTINGS = [
     ("SEATLINE_LANE_BATCH_MAX", 0),
     ("SEATLINE_LANE_BATCH_MAX", "256"),
@@ -97,33 +97,37 @@ BAD_SETTINGS = [
     ("SEATLINE_MONGODB_URI", "mongodb://db"),
     ("SEATLINE_WITH_WORKER", True),
 ]
-# What each value may be is right; together they are not.
+# Values that are valid alone and contradict each other.
 CONTRADICTIONS = [
-    ("minimal", {"callers.trustMetadata": False}, "callers.trustMetadata: callers name themselves without proof"),
-    ("minimal", {"secrets.existingSecret": ""}, "secrets: name an existingSecret or a mongodbUri"),
-    ("minimal", {"secrets.mongodbUri": "mongodb://db"}, "secrets: mongodbUri and stripeKey belong into the existingSecret"),
-    ("minimal", {"mongodb.enabled": True}, "mongodb.enabled: there is a database already"),
-    ("trial", {"secrets.mongodbUri": "mongodb://db"}, "mongodb.enabled: there is a database already"),
+    ("minimal", {"callers.trustMetadata": False}, "callers.trustMetadata: Seatline does not verify callers"),
+    ("minimal", {"secrets.existingSecret": ""}, "secrets: set existingSecret or mongodbUri"),
+    (
+        "minimal",
+        {"secrets.mongodbUri": "mongodb://db"},
+        "secrets: existingSecret is set, so put mongodbUri and stripeKey into that Secret",
+    ),
+    ("minimal", {"mongodb.enabled": True}, "mongodb.enabled: secrets already name another database"),
+    ("trial", {"secrets.mongodbUri": "mongodb://db"}, "mongodb.enabled: secrets already name another database"),
     ("trial", {"payments.provider": "stripe"}, "payments.provider: stripe needs"),
-    ("trial", {"secrets.stripeKey": "sk_test_1"}, "secrets.stripeKey: there is a key, but"),
-    ("minimal", {"serviceMonitor.enabled": True}, "serviceMonitor.enabled: networkPolicy.scrapers names nobody"),
-    ("full", {"networkPolicy.scrapers": []}, "serviceMonitor.enabled: networkPolicy.scrapers names nobody"),
-    ("full", {"api.autoscaling.minReplicas": 21}, "api.autoscaling: minReplicas is above maxReplicas"),
+    ("trial", {"secrets.stripeKey": "sk_test_1"}, "secrets.stripeKey: a key is set, but"),
+    ("minimal", {"serviceMonitor.enabled": True}, "serviceMonitor.enabled: networkPolicy.scrapers is empty"),
+    ("full", {"networkPolicy.scrapers": []}, "serviceMonitor.enabled: networkPolicy.scrapers is empty"),
+    ("full", {"api.autoscaling.minReplicas": 21}, "api.autoscaling: minReplicas is greater than maxReplicas"),
 ]
 
 
 def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema that is meant where it only refers to another."""
+    """Follow the schema's `$ref`, if it has one."""
     reference = schema.get("$ref", "")
     return _SCHEMA["definitions"][reference.removeprefix("#/definitions/")] if reference else schema
 
 
 def entries(schema: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every value that the schema knows by name, with its own schema; its names are dotted."""
-    for name, one in schema.get("properties", {}).items():
+    """Yield every named value of the schema: its dotted path and its schema."""
+    for name, value in schema.get("properties", {}).items():
         path = f"{above}{name}"
-        yield path, resolved(one)
-        yield from entries(resolved(one), f"{path}.")
+        yield path, resolved(value)
+        yield from entries(resolved(value), f"{path}.")
 
 
 def is_group(schema: dict[str, Any]) -> bool:
@@ -140,7 +144,7 @@ GROUPS = ["", *(f"{path}." for path, schema in ENTRIES.items() if is_group(schem
 
 
 def keys_with_comments(node: yaml.Node, lines: list[str], above: str = "") -> Iterator[tuple[str, bool]]:
-    """Every name in values.yaml, and whether the line before it is a comment."""
+    """Yield every dotted name in values.yaml, and whether the line before it is a comment."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:
@@ -161,21 +165,21 @@ def test_every_value_has_a_comment() -> None:
     assert [path for path, has_one in commented().items() if not has_one] == []
 
 
-def test_values_and_schema_name_the_same() -> None:
+def test_values_and_schema_have_the_same_names() -> None:
     known = {path for path in ENTRIES if not path.startswith("settings.")}
     assert set(commented()) == known
 
 
-def test_no_group_of_values_takes_a_name_that_it_does_not_know() -> None:
+def test_the_schema_allows_no_unknown_names() -> None:
     def objects_in(schema: Any) -> Iterator[dict[str, Any]]:
         if isinstance(schema, dict):
             if schema.get("type") == "object":
                 yield schema
-            for one in schema.values():
-                yield from objects_in(one)
+            for nested in schema.values():
+                yield from objects_in(nested)
         elif isinstance(schema, list):
-            for one in schema:
-                yield from objects_in(one)
+            for nested in schema:
+                yield from objects_in(nested)
 
     parents_own = _SCHEMA["properties"][_HELM_RESERVED]
     for schema in objects_in(_SCHEMA):
@@ -191,52 +195,52 @@ def test_a_typo_is_an_error(group: str) -> None:
 
 
 @pytest.mark.parametrize(("pattern", "bad"), BAD_VALUES, ids=[pattern for pattern, _ in BAD_VALUES])
-def test_a_bad_value_is_refused_by_name(pattern: str, bad: list[Any]) -> None:
+def test_a_bad_value_is_refused_with_its_name(pattern: str, bad: list[Any]) -> None:
     matched = [path for path in LEAVES if fnmatch(path, pattern)]
     assert matched
     for path in matched:
         for value in bad:
             if value == "" and path == "image.tag":
-                continue  # stands for the chart's appVersion there
+                continue  # means the chart's appVersion
             with pytest.raises(helm.HelmError, match="specifications of the schema") as raised:
                 rendered(with_values(values_of("minimal"), {path: value}))
-            # Helm takes null for "as if this value were not there".
+            # Helm treats null as a missing value.
             above, _, name = path.rpartition(".")
             said = f"missing property '{name}'" if value is None else f"at '/{path.replace('.', '/')}"
             assert said in str(raised.value), (path, value)
             assert f"at '/{above.replace('.', '/')}" in str(raised.value)
 
 
-def test_every_value_is_tried_with_a_bad_one() -> None:
+def test_every_value_has_a_bad_example() -> None:
     assert [path for path in LEAVES if not any(fnmatch(path, pattern) for pattern, _ in BAD_VALUES)] == []
 
 
-def test_the_chart_s_own_values_are_fine_but_for_what_has_to_be_said() -> None:
-    with pytest.raises(helm.HelmError, match=r"callers\.trustMetadata: callers name themselves"):
+def test_the_default_values_lack_only_the_required_ones() -> None:
+    with pytest.raises(helm.HelmError, match=r"callers\.trustMetadata: Seatline does not verify callers"):
         rendered({})
     assert default_values()["callers"] == {"trustMetadata": False}
 
 
 @pytest.mark.parametrize(("name", "more", "complaint"), CONTRADICTIONS)
-def test_values_that_contradict_each_other_are_refused_with_a_sentence(name: str, more: Values, complaint: str) -> None:
+def test_contradictory_values_are_refused_with_a_message(name: str, more: Values, complaint: str) -> None:
     rendered(values_of(name))
     with pytest.raises(helm.HelmError) as raised:
         rendered(values_of(name, **more))
     assert complaint in str(raised.value)
 
 
-def test_without_policies_prometheus_needs_no_permission() -> None:
+def test_without_network_policies_a_service_monitor_needs_no_scrapers() -> None:
     made = objects(values_of("plain", **{"serviceMonitor.enabled": True}))
     assert only(made, "ServiceMonitor")["metadata"]["name"] == "tickets"
 
 
 @pytest.mark.parametrize(("setting", "value"), BAD_SETTINGS)
-def test_a_setting_that_the_server_would_refuse_is_refused(setting: str, value: Any) -> None:
+def test_the_chart_refuses_a_setting_that_the_server_would_refuse(setting: str, value: Any) -> None:
     with pytest.raises(helm.HelmError, match=setting):
         rendered(values_of("minimal", settings={setting: value}))
 
 
-def test_the_settings_are_those_of_the_server_with_its_bounds() -> None:
+def test_the_settings_schema_matches_the_servers_settings() -> None:
     if _SCHEMA["properties"]["settings"] != settings_schema():
         pytest.fail("run `python -m tests.chart.settings_schema`: the server's settings have changed", pytrace=False)
 
@@ -244,12 +248,12 @@ def test_the_settings_are_those_of_the_server_with_its_bounds() -> None:
 @pytest.mark.parametrize(
     ("value", "shown"), [(2_097_152, "2097152"), (16_384, "16384"), (10_000_000, "10000000"), (1_048_576.0, "1048576")]
 )
-def test_large_numbers_are_written_out(value: float, shown: str) -> None:
+def test_large_numbers_are_written_without_an_exponent(value: float, shown: str) -> None:
     made = objects(values_of("minimal", settings={"SEATLINE_MESSAGE_BYTES_MAX": value}))
     assert only(made, "ConfigMap")["data"]["SEATLINE_MESSAGE_BYTES_MAX"] == shown
 
 
-def test_names_of_one_s_own_are_taken() -> None:
+def test_custom_names_are_used() -> None:
     assert only(objects(values_of("plain")), "Deployment", "-api")["metadata"]["name"] == "tickets-api"
     named = objects(values_of("minimal", nameOverride="rail"))
     assert only(named, "Deployment", "-api")["metadata"]["name"] == "sales-rail-api"

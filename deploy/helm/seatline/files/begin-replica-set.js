@@ -1,6 +1,6 @@
-// Begins the replica set of the trial's MongoDB where there is none; safe to repeat. Run by mongosh when the container starts.
+// Initiates the replica set of the trial's MongoDB if there is none; safe to repeat. mongosh runs it when the container starts.
 const host = "{{ include "seatline.mongodbHost" . }}";
-const attemptsMax = 60; // a second each: mongod listens within seconds, and its name is known a little later
+const attemptsMax = 60; // one per second: mongod listens within seconds, and its host name resolves a little later
 const notYetInitialized = 94, alreadyInitialized = 23;
 let failure;
 for (let attempt = 0; attempt < attemptsMax; attempt += 1) {

@@ -1,10 +1,10 @@
-{{/* Names and labels of the objects. Not here: anything inside of pods. */}}
+{{/* Names and labels of objects. Does not belong here: the contents of pods (_pods.tpl). */}}
 
 {{- define "seatline.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 48 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What all names begin with. Names of Services have at most 63 characters; the longest ending takes 9 of them. */}}
+{{/* Prefix of all names. A Service's name has at most 63 characters, and the longest suffix takes 9 of them. */}}
 {{- define "seatline.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 48 | trimSuffix "-" }}
@@ -23,7 +23,7 @@
 {{- default (include "seatline.fullname" .) .Values.secrets.existingSecret }}
 {{- end }}
 
-{{/* Takes (list context component). What finds the pods of a component: never changes, since Deployments forbid it. */}}
+{{/* Selector of a component's pods. Takes (list context component). Never changes: a Deployment's selector is immutable. */}}
 {{- define "seatline.selector" -}}
 {{- $context := index . 0 -}}
 app.kubernetes.io/name: {{ include "seatline.name" $context }}
@@ -31,7 +31,7 @@ app.kubernetes.io/instance: {{ $context.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* Takes (list context component). */}}
+{{/* Labels of a component's objects. Takes (list context component). */}}
 {{- define "seatline.labels" -}}
 {{- $context := index . 0 -}}
 {{ include "seatline.selector" . }}
@@ -41,7 +41,7 @@ app.kubernetes.io/managed-by: {{ $context.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $context.Chart.Name $context.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Takes (dict "image" values "tag" what stands for an empty one). */}}
+{{/* Image reference. Takes (dict "image" values "tag" default-tag). */}}
 {{- define "seatline.image" -}}
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
@@ -54,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" $context.Chart.Name $context.Chart.Version | re
 {{ include "seatline.fullname" . }}-mongodb
 {{- end }}
 
-{{/* The trial's MongoDB by the name that its pod has for good. */}}
+{{/* Stable host name of the trial's MongoDB pod. */}}
 {{- define "seatline.mongodbHost" -}}
 {{- $name := include "seatline.mongodbName" . -}}
 {{ $name }}-0.{{ $name }}.{{ .Release.Namespace }}.svc:27017

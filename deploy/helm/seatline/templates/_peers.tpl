@@ -1,4 +1,4 @@
-{{/* Parts of NetworkPolicies: where pods may connect to. Not here: who may connect to them. */}}
+{{/* Egress rules of NetworkPolicies. Does not belong here: ingress rules. */}}
 
 {{- define "seatline.egress.dns" -}}
 - ports:
@@ -8,7 +8,7 @@
       protocol: TCP
 {{- end }}
 
-{{/* Takes (dict "ports" numbers "peers" peers, none for everywhere). */}}
+{{/* Takes (dict "ports" numbers "peers" peers). Without peers the rule allows any address. */}}
 {{- define "seatline.egress.to" -}}
 - ports:
     {{- range .ports }}
@@ -39,7 +39,7 @@
 {{ include "seatline.egress.to" (dict "ports" .Values.networkPolicy.egress.tracingPorts "peers" .Values.networkPolicy.egress.tracingPeers) }}
 {{- end }}
 
-{{/* Public addresses alone: what the cluster has inside is nobody's webhook. */}}
+{{/* Public addresses only: a webhook must not reach into the cluster. */}}
 {{- define "seatline.egress.public" -}}
 - ports:
     {{- range .Values.networkPolicy.egress.publicPorts }}

@@ -1,20 +1,20 @@
-{{/* What the pods of servers, workers and the test have alike. Not here: what makes them different. */}}
+{{/* Parts that the pods of servers, workers and the test share. Does not belong here: what only one of them has. */}}
 
 {{- define "seatline.ports.grpc" -}}50051{{- end }}
 {{- define "seatline.ports.metrics" -}}9464{{- end }}
 
-{{/* The last moments of a worker: its jobs, then closing. */}}
+{{/* Shutdown time of a worker: its jobs finish, then it closes its connections. */}}
 {{- define "seatline.graceSeconds.worker" -}}
 {{- add .Values.shutdown.drainSeconds .Values.shutdown.marginSeconds }}
 {{- end }}
 
-{{/* How long a server waits for its clients to leave: a tenth and a second longer than a connection gets old. */}}
+{{/* Time for which a server waits for its clients to leave: the maximum age of a connection plus a tenth and one second. */}}
 {{- define "seatline.leavingSeconds" -}}
 {{- $age := int .Values.shutdown.connectionSeconds }}
 {{- if $age }}{{ add (div (add (mul $age 11) 9) 10) 1 }}{{ else }}0{{ end }}
 {{- end }}
 
-{{/* The last moments of a server: everybody hears of it, health says so, clients leave, calls finish, then closing. */}}
+{{/* Shutdown time of a server: endpoints propagate, health reports it, clients leave, calls finish, connections close. */}}
 {{- define "seatline.graceSeconds.api" -}}
 {{- $leaving := include "seatline.leavingSeconds" . }}
 {{- with .Values.shutdown }}
@@ -40,7 +40,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* Takes (list context values-of-the-component). Where pods may run, and as whom. */}}
+{{/* Image pull secrets, node selector, tolerations and priority. Takes (list context component-values). */}}
 {{- define "seatline.placement" -}}
 {{- $context := index . 0 }}
 {{- with $context.Values.image.pullSecrets }}
@@ -64,7 +64,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Takes (list context component). Counts only pods of the same revision, or an update would crowd the new ones. */}}
+{{/* Takes (list context component). Counts only pods of one revision; otherwise an update would pile up the new pods. */}}
 {{- define "seatline.spread" -}}
 {{- $spread := (index . 0).Values.topologySpread }}
 {{- $labels := include "seatline.selector" . }}
@@ -84,7 +84,7 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* What is read from the environment: the ConfigMap, and what differs or is secret. */}}
+{{/* Environment: the ConfigMap, and what differs per pod or is secret. */}}
 {{- define "seatline.environment" -}}
 envFrom:
   - configMapRef:
@@ -141,7 +141,7 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* Restarts pods when what they read at their start has changed. */}}
+{{/* Annotations that change with the settings and secrets, so that the pods restart and read them again. */}}
 {{- define "seatline.checksums" -}}
 checksum/settings: {{ include (print $.Template.BasePath "/configmap.yaml") . | sha256sum }}
 {{- if not .Values.secrets.existingSecret }}

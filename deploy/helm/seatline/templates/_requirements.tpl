@@ -1,30 +1,30 @@
-{{/* What has to be said, and what contradicts itself: ends the installation with a sentence. Single values are the schema's. */}}
+{{/* Required values and contradictions between values; fails the installation with a message. The schema checks single values. */}}
 {{- define "seatline.requirements" -}}
 {{- $secrets := .Values.secrets }}
 {{- if not .Values.callers.trustMetadata }}
-{{- fail "callers.trustMetadata: callers name themselves without proof, so whoever can connect may do everything; set it to true once networkPolicy.callers names those you trust" }}
+{{- fail "callers.trustMetadata: Seatline does not verify callers, so anybody who can connect can do everything; set it to true once networkPolicy.callers lists only programs that you trust" }}
 {{- end }}
 {{- if and $secrets.existingSecret (or $secrets.mongodbUri $secrets.stripeKey) }}
-{{- fail "secrets: mongodbUri and stripeKey belong into the existingSecret that is named" }}
+{{- fail "secrets: existingSecret is set, so put mongodbUri and stripeKey into that Secret and not into the values" }}
 {{- end }}
 {{- if and .Values.mongodb.enabled (or $secrets.existingSecret $secrets.mongodbUri) }}
-{{- fail "mongodb.enabled: there is a database already, in secrets" }}
+{{- fail "mongodb.enabled: secrets already name another database; remove one of the two" }}
 {{- end }}
 {{- if not (or .Values.mongodb.enabled $secrets.existingSecret $secrets.mongodbUri) }}
-{{- fail "secrets: name an existingSecret or a mongodbUri; or, for a trial, set mongodb.enabled" }}
+{{- fail "secrets: set existingSecret or mongodbUri; or, for a trial, set mongodb.enabled" }}
 {{- end }}
 {{- if and (eq .Values.payments.provider "stripe") (not (or $secrets.existingSecret $secrets.stripeKey)) }}
 {{- fail "payments.provider: stripe needs secrets.existingSecret or secrets.stripeKey" }}
 {{- end }}
 {{- if and $secrets.stripeKey (ne .Values.payments.provider "stripe") }}
-{{- fail "secrets.stripeKey: there is a key, but payments.provider is not stripe" }}
+{{- fail "secrets.stripeKey: a key is set, but payments.provider is not stripe" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.scrapers) }}
-{{- fail "serviceMonitor.enabled: networkPolicy.scrapers names nobody, so the release's own policy keeps Prometheus away from the metrics port; name Prometheus's pods there" }}
+{{- fail "serviceMonitor.enabled: networkPolicy.scrapers is empty, so the network policy blocks Prometheus from the metrics port; list Prometheus's pods there" }}
 {{- end }}
 {{- with .Values.api.autoscaling }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
-{{- fail "api.autoscaling: minReplicas is above maxReplicas" }}
+{{- fail "api.autoscaling: minReplicas is greater than maxReplicas" }}
 {{- end }}
 {{- end }}
 {{- end }}
