@@ -17,7 +17,7 @@ from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 
 if TYPE_CHECKING:
-    from app.pb.seatline.v1 import booking_pb2, seat_pb2
+    from app.pb.seatline.v1 import booking_pb2, passenger_pb2
 
 ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six or eight letters and digits.")]
 TrainArgument = Annotated[str, typer.Argument(metavar="TRAIN", help="The train, such as es9014.")]
@@ -69,7 +69,7 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
     """Buy seats on a train, or a place on its waiting list."""
     from app.cli.calls import Calls
     from app.cli.render.answers import show_new_booking
-    from app.pb.seatline.v1 import booking_pb2, seat_pb2
+    from app.pb.seatline.v1 import booking_pb2, passenger_pb2
 
     section_name, seat_numbers = parse_seats(seat or [], section)
     request = booking_pb2.CreateBookingRequest(
@@ -79,7 +79,7 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
         origin=origin,
         destination=destination,
         section=section_name,
-        passengers=[seat_pb2.Passenger(**typed._asdict()) for typed in parse_passengers(passenger)],
+        passengers=[passenger_pb2.Passenger(**typed._asdict()) for typed in parse_passengers(passenger)],
         seat_numbers=seat_numbers,
         if_full=booking_pb2.IF_FULL_REJECT if if_full == "reject" else booking_pb2.IF_FULL_WAITLIST,
         hold_id=hold_id,
@@ -197,7 +197,7 @@ def _update_request(booking: booking_pb2.Booking, named: str, changes: dict[str,
     return request
 
 
-def _find_passenger(booking: booking_pb2.Booking, named: str) -> seat_pb2.Passenger:
+def _find_passenger(booking: booking_pb2.Booking, named: str) -> passenger_pb2.Passenger:
     """The passenger with that number or address, as long as it is one; the booker's address stands for an empty one."""
     numbers, _ = parse_passenger_selectors([named])
     addresses = [person.email or booking.user.email for person in booking.passengers]

@@ -16,7 +16,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from app.cli.failures import CallError, Failure
 from app.cli.options import CallerOptions
 from app.cli.status_details import ADVICE_WHEN_AWAY, failure_of_call
-from app.pb.seatline.v1 import booking_pb2_grpc, operator_pb2_grpc, train_pb2_grpc, user_pb2_grpc
+from app.pb.seatline.v1 import (
+    booking_pb2_grpc,
+    hold_pb2_grpc,
+    job_pb2_grpc,
+    train_pb2_grpc,
+    train_run_pb2_grpc,
+    user_pb2_grpc,
+    webhook_pb2_grpc,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -41,8 +49,11 @@ class Calls:
         self._channel = grpc.insecure_channel(options.target, options=_channel_options(options.target))
         self.bookings = booking_pb2_grpc.BookingServiceStub(self._channel)
         self.trains = train_pb2_grpc.TrainServiceStub(self._channel)
-        self.operators = operator_pb2_grpc.OperatorServiceStub(self._channel)
         self.users = user_pb2_grpc.UserServiceStub(self._channel)
+        self.train_runs = train_run_pb2_grpc.RunServiceStub(self._channel)
+        self.holds = hold_pb2_grpc.HoldServiceStub(self._channel)
+        self.webhooks = webhook_pb2_grpc.WebhookServiceStub(self._channel)
+        self.jobs = job_pb2_grpc.JobServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         return self

@@ -25,7 +25,7 @@ from app.cli.render.answers import show_receipt
 from app.cli.render.screen import print_text
 from app.cli.render.text import date_text, zone_by_name
 from app.cli.timetable import parse_train, request_id_for
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,33 +68,33 @@ def _print(options: CallerOptions, text: str) -> None:
         print_text(text)
 
 
-def _find_or_create_train(calls: Calls) -> operator_pb2.Train:
+def _find_or_create_train(calls: Calls) -> train_pb2.Train:
     """The sample train as the service has it; made when it is not there."""
 
     text = resources.files("app.cli").joinpath(SAMPLE).read_text(encoding="utf-8")
     sample = parse_train(text, source=SAMPLE)
     try:
-        train = calls.call(calls.operators.GetTrain, operator_pb2.GetTrainRequest(train_id=sample.train_id))
+        train = calls.call(calls.trains.GetTrain, train_pb2.GetTrainRequest(train_id=sample.train_id))
     except CallError as failed:
         if failed.failure.code != "NOT_FOUND":
             raise
     else:
         _print(calls.options, f"Train {train.train_id} ({train.number}) is there already.")
         return train
-    request = operator_pb2.CreateTrainRequest(request_id=request_id_for(sample), train=sample)
-    train = calls.call(calls.operators.CreateTrain, request)
+    request = train_pb2.CreateTrainRequest(request_id=request_id_for(sample), train=sample)
+    train = calls.call(calls.trains.CreateTrain, request)
     seat_count = sum(coach.seat_count for coach in train.coaches)
     _print(calls.options, f"Created train {train.train_id} ({train.number}) with {seat_count:,} seats.")
     return train
 
 
-def _schedule_dates(calls: Calls, train: operator_pb2.Train) -> list[str]:
+def _schedule_dates(calls: Calls, train: train_pb2.Train) -> list[str]:
     """The travel dates of the next days, tomorrow first on the clock of the train's first stop, all scheduled."""
 
     today = datetime.datetime.now(tz=zone_by_name(train.stops[0].time_zone)).date()
     first, last = (str(today + datetime.timedelta(days=days)) for days in (1, DAYS_SCHEDULED))
-    request = operator_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=first, last_date=last)
-    answer = calls.call(calls.operators.ScheduleTrainRuns, request)
+    request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=first, last_date=last)
+    answer = calls.call(calls.train_runs.ScheduleTrainRuns, request)
     made = f"{answer.created_count} of them new" if answer.created_count else "all of them were there"
     _print(calls.options, f"It runs on {len(answer.train_runs)} dates, {date_text(first)} to {date_text(last)}; {made}.")
     return [run.travel_date for run in answer.train_runs]
@@ -112,7 +112,7 @@ def _find_earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | Non
     return receipts[-1] if receipts else None
 
 
-def _book_first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
+def _book_first_ticket(calls: Calls, train: train_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
     """A booking for the whole way on the first date with a free seat. Raises `CommandError` when no date has one."""
 
     request = booking_pb2.CreateBookingRequest(
@@ -121,7 +121,7 @@ def _book_first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str]
         destination=train.stops[-1].name,
         if_full=booking_pb2.IF_FULL_REJECT,  # the next date may have what this one has not
     )
-    request.passengers.append(seat_pb2.Passenger(first_name="Jane", last_name="Doe", email=email))
+    request.passengers.append(passenger_pb2.Passenger(first_name="Jane", last_name="Doe", email=email))
     full_runs_tried = 0
     for date in _dates_with_free_seats(calls, train.train_id, dates):
         request.travel_date, request.request_id = date, str(uuid.uuid4())
@@ -138,7 +138,7 @@ def _book_first_ticket(calls: Calls, train: operator_pb2.Train, dates: list[str]
 def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Iterator[str]:
 
     for date in dates:
-        run = calls.call(calls.trains.GetTrainRun, train_pb2.GetTrainRunRequest(train_id=train_id, travel_date=date))
+        run = calls.call(calls.train_runs.GetTrainRun, train_run_pb2.GetTrainRunRequest(train_id=train_id, travel_date=date))
         if any(section.free_seat_count for section in run.sections):
             yield date
 

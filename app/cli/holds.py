@@ -53,12 +53,12 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
 
     from app.cli.calls import Calls
     from app.cli.render.answers import show_hold
-    from app.pb.seatline.v1 import booking_pb2
+    from app.pb.seatline.v1 import hold_pb2
 
     if seats and seat:
         raise UsageError("--seats: counts the next free seats; leave it out where --seat chooses them")
     section_name, seat_numbers = parse_seats(seat or [], section)
-    request = booking_pb2.HoldSeatsRequest(
+    request = hold_pb2.HoldSeatsRequest(
         request_id=request_id or str(uuid.uuid4()),
         train_id=train,
         travel_date=date,
@@ -71,7 +71,7 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
     )
     in_doubt = f"The seats may be held: repeat with --request-id {request.request_id} to find out."
     with Calls(options) as calls:
-        show_hold(calls, calls.call(calls.bookings.HoldSeats, request, in_doubt), origin, destination)
+        show_hold(calls, calls.call(calls.holds.HoldSeats, request, in_doubt), origin, destination)
 
 
 def release(
@@ -81,11 +81,11 @@ def release(
     """Give held seats back before their time. A hold that is over already is no error."""
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_text
-    from app.pb.seatline.v1 import booking_pb2
+    from app.pb.seatline.v1 import hold_pb2
 
     with Calls(options) as calls:
-        request = booking_pb2.ReleaseHoldRequest(hold_id=hold_id)
-        answer = calls.call(calls.bookings.ReleaseHold, request, "Repeating it does no harm.")
+        request = hold_pb2.ReleaseHoldRequest(hold_id=hold_id)
+        answer = calls.call(calls.holds.ReleaseHold, request, "Repeating it does no harm.")
     if options.as_json:
         print_json(answer)
         return

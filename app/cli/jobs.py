@@ -36,7 +36,7 @@ def list_all(
 
     request = job_pb2.ListJobsRequest(state=job_pb2.JobState.Value(f"JOB_STATE_{state.upper()}"), kind=kind)
     with Calls(options) as calls:
-        answer = calls.pages(calls.operators.ListJobs, request, page_size, page_token)
+        answer = calls.pages(calls.jobs.ListJobs, request, page_size, page_token)
     if options.as_json:
         print_json(answer)
         return
@@ -57,7 +57,7 @@ def retry(
         raise UsageError("name one job, or all of a kind with --kind")
     in_doubt = "It may have been done: see 'seatline job list'. Repeating it does no harm."
     with Calls(options) as calls:
-        answer = calls.call(calls.operators.RetryJobs, job_pb2.RetryJobsRequest(job_id=job, kind=kind), in_doubt)
+        answer = calls.call(calls.jobs.RetryJobs, job_pb2.RetryJobsRequest(job_id=job, kind=kind), in_doubt)
     if options.as_json:
         print_json(answer)
         return

@@ -19,7 +19,7 @@ from app.cli.options import CallerOptions
 from app.cli.render.screen import print_json, print_text
 from app.cli.render.text import date_text, money_text, seats_text
 from app.cli.timetable import request_id_for
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2
 
 OPERATOR = "probe@example.com"
 # Any token that begins with a letter pays at the ledger. A real provider knows none of this name, and takes no money.
@@ -50,33 +50,31 @@ def run_probe(options: CallerOptions, train_id: str, wait_seconds: float) -> Non
         print_json(cancelled)
 
 
-def _train(calls: Calls, train_id: str) -> operator_pb2.Train:
+def _train(calls: Calls, train_id: str) -> train_pb2.Train:
     """The train of that name; made where it is not there."""
     try:
-        return calls.call(calls.operators.GetTrain, operator_pb2.GetTrainRequest(train_id=train_id))
+        return calls.call(calls.trains.GetTrain, train_pb2.GetTrainRequest(train_id=train_id))
     except CallError as failed:
         if failed.failure.code != "NOT_FOUND":
             raise
-    train = operator_pb2.Train(
+    train = train_pb2.Train(
         train_id=train_id,
         number="PROBE",
         stops=[
-            operator_pb2.TrainStop(name=_ORIGIN, time_zone="UTC", depart_time="12:00"),
-            operator_pb2.TrainStop(name=_DESTINATION, time_zone="UTC", arrive_time="13:00"),
+            train_pb2.TrainStop(name=_ORIGIN, time_zone="UTC", depart_time="12:00"),
+            train_pb2.TrainStop(name=_DESTINATION, time_zone="UTC", arrive_time="13:00"),
         ],
-        sections=[operator_pb2.Section(name="A", fare=Money(currency_code="EUR", units=1))],
-        coaches=[operator_pb2.Coach(name="1", section="A", seat_count=SEATS)],
+        sections=[train_pb2.Section(name="A", fare=Money(currency_code="EUR", units=1))],
+        coaches=[train_pb2.Coach(name="1", section="A", seat_count=SEATS)],
     )
-    return calls.call(
-        calls.operators.CreateTrain, operator_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train)
-    )
+    return calls.call(calls.trains.CreateTrain, train_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train))
 
 
-def _schedule(calls: Calls, train: operator_pb2.Train) -> str:
+def _schedule(calls: Calls, train: train_pb2.Train) -> str:
     """The day after tomorrow, on which the train runs then: it has not left yet on any clock of the world."""
     date = str(datetime.datetime.now(tz=datetime.UTC).date() + datetime.timedelta(days=2))
-    request = operator_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=date, last_date=date)
-    calls.call(calls.operators.ScheduleTrainRuns, request)
+    request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=date, last_date=date)
+    calls.call(calls.train_runs.ScheduleTrainRuns, request)
     _print(calls.options, f"Train {train.train_id} runs on {date_text(date)}.")
     return date
 
@@ -88,7 +86,7 @@ def _book(calls: Calls, train_id: str, date: str, email: str) -> booking_pb2.Boo
         travel_date=date,
         origin=_ORIGIN,
         destination=_DESTINATION,
-        passengers=[seat_pb2.Passenger(first_name="Test", last_name="Passenger", email=email)],
+        passengers=[passenger_pb2.Passenger(first_name="Test", last_name="Passenger", email=email)],
         if_full=booking_pb2.IF_FULL_REJECT,
         payment_token=PAYMENT_TOKEN,
     )

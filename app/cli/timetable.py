@@ -37,7 +37,7 @@ from google.type.money_pb2 import Money
 
 from app.cli.failures import FieldProblem, UsageError, printable
 from app.cli.render.text import NANOS_PER_UNIT
-from app.pb.seatline.v1 import operator_pb2
+from app.pb.seatline.v1 import train_pb2
 
 # The largest train the contract allows takes about 15 KB; YAML of this size is still read in a second or two.
 FILE_BYTES_MAX = 100_000
@@ -78,7 +78,7 @@ class _TextLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def read_train_file(path: Path) -> operator_pb2.Train:
+def read_train_file(path: Path) -> train_pb2.Train:
     """The train in the file at `path`. Raises `UsageError` that names every field that cannot be read."""
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
@@ -91,7 +91,7 @@ def read_train_file(path: Path) -> operator_pb2.Train:
     return parse_train(text, source=str(path))
 
 
-def parse_train(text: str, source: str) -> operator_pb2.Train:
+def parse_train(text: str, source: str) -> train_pb2.Train:
     """The train in the YAML `text`; `source` names it in messages. Raises `UsageError` as `read_train_file` does."""
     try:
         document = yaml.load(text, Loader=_TextLoader)  # noqa: S506  a BaseLoader makes nothing but text, lists and mappings
@@ -111,7 +111,7 @@ def parse_train(text: str, source: str) -> operator_pb2.Train:
     return train
 
 
-def request_id_for(train: operator_pb2.Train) -> str:
+def request_id_for(train: train_pb2.Train) -> str:
     """A request_id that is the same for the same train and another for any other, so that a repeated creation is one."""
     content = json.dumps(json_format.MessageToDict(train), sort_keys=True)
     return "train-" + hashlib.sha256(content.encode()).hexdigest()[:40]
@@ -129,11 +129,11 @@ class _TimetableParser:
     def __init__(self) -> None:
         self.problems: list[FieldProblem] = []
 
-    def train(self, document: object) -> operator_pb2.Train:
+    def train(self, document: object) -> train_pb2.Train:
         known = ("train_id", "number", "stops", "sections", "coaches")
         optional = ("refund_tiers", "waitlist_closes_before", "waitlist_max", "hold_percent_max", "passengers_per_booker_max")
         top = self._mapping("train", document, known, optional)
-        return operator_pb2.Train(
+        return train_pb2.Train(
             train_id=self._text("", top, "train_id"),
             number=self._text("", top, "number"),
             stops=self._list(top, "stops", self._stop),
@@ -149,10 +149,10 @@ class _TimetableParser:
     def _optional_number(self, top: dict[str, object] | None, key: str) -> int | None:
         return self._whole_number("", top, key, needed=False) if self._states(top, key) else None
 
-    def _stop(self, path: str, item: object) -> operator_pb2.TrainStop:
+    def _stop(self, path: str, item: object) -> train_pb2.TrainStop:
         known = ("name", "code", "time_zone", "arrive", "depart", "arrive_day", "depart_day")
         stop = self._mapping(path, item, known)
-        return operator_pb2.TrainStop(
+        return train_pb2.TrainStop(
             name=self._text(path, stop, "name"),
             code=self._text(path, stop, "code", needed=False),
             time_zone=self._text(path, stop, "time_zone"),
@@ -162,21 +162,21 @@ class _TimetableParser:
             depart_day_offset=self._whole_number(path, stop, "depart_day", needed=False),
         )
 
-    def _section(self, path: str, item: object) -> operator_pb2.Section:
+    def _section(self, path: str, item: object) -> train_pb2.Section:
         section = self._mapping(path, item, ("name", "fare"))
-        return operator_pb2.Section(name=self._text(path, section, "name"), fare=self._fare(path, section))
+        return train_pb2.Section(name=self._text(path, section, "name"), fare=self._fare(path, section))
 
-    def _coach(self, path: str, item: object) -> operator_pb2.Coach:
+    def _coach(self, path: str, item: object) -> train_pb2.Coach:
         coach = self._mapping(path, item, ("name", "section", "seats"))
-        return operator_pb2.Coach(
+        return train_pb2.Coach(
             name=self._text(path, coach, "name"),
             section=self._text(path, coach, "section"),
             seat_count=self._whole_number(path, coach, "seats"),
         )
 
-    def _refund_tier(self, path: str, item: object) -> operator_pb2.RefundTier:
+    def _refund_tier(self, path: str, item: object) -> train_pb2.RefundTier:
         tier = self._mapping(path, item, ("hours_before", "percent"))
-        return operator_pb2.RefundTier(
+        return train_pb2.RefundTier(
             hours_before=self._whole_number(path, tier, "hours_before"), percent=self._whole_number(path, tier, "percent")
         )
 

@@ -24,7 +24,7 @@ from app.cli.options import CallerOptions
 if TYPE_CHECKING:
     from app.cli.calls import Calls
     from app.cli.render.seat_map import SeatKey
-    from app.pb.seatline.v1 import booking_pb2, train_pb2
+    from app.pb.seatline.v1 import booking_pb2, train_run_pb2
 
 
 def runs(
@@ -39,11 +39,11 @@ def runs(
     from app.cli.calls import Calls
     from app.cli.render.bookings import runs_table
     from app.cli.render.screen import print_json, print_list
-    from app.pb.seatline.v1 import train_pb2
+    from app.pb.seatline.v1 import train_run_pb2
 
-    request = train_pb2.ListTrainRunsRequest(origin=origin, destination=destination, travel_date=date)
+    request = train_run_pb2.ListTrainRunsRequest(origin=origin, destination=destination, travel_date=date)
     with Calls(options) as calls:
-        answer = calls.pages(calls.trains.ListTrainRuns, request, page_size, page_token)
+        answer = calls.pages(calls.train_runs.ListTrainRuns, request, page_size, page_token)
     if options.as_json:
         print_json(answer)
         return
@@ -57,21 +57,21 @@ def map_seats(
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_page, stdout_console
     from app.cli.render.seat_map import seat_map_page
-    from app.pb.seatline.v1 import train_pb2
+    from app.pb.seatline.v1 import train_run_pb2
 
-    request = train_pb2.GetSeatMapRequest(train_id=train, travel_date=date, origin=origin, destination=destination)
+    request = train_run_pb2.GetSeatMapRequest(train_id=train, travel_date=date, origin=origin, destination=destination)
     with Calls(options) as calls:
-        answer = calls.call(calls.trains.GetSeatMap, request)
+        answer = calls.call(calls.train_runs.GetSeatMap, request)
         if options.as_json:
             print_json(answer)
             return
-        run = calls.call(calls.trains.GetTrainRun, train_pb2.GetTrainRunRequest(train_id=train, travel_date=date))
+        run = calls.call(calls.train_runs.GetTrainRun, train_run_pb2.GetTrainRunRequest(train_id=train, travel_date=date))
         mine = _own_seats(calls, answer, [stop.name for stop in run.stops])
     heading = f"{printable(run.number)} ({printable(run.train_id)})"
     print_page(seat_map_page(answer, mine, heading, stdout_console()))
 
 
-def _own_seats(calls: Calls, seat_map: train_pb2.SeatMap, stops: list[str]) -> frozenset[SeatKey]:
+def _own_seats(calls: Calls, seat_map: train_run_pb2.SeatMap, stops: list[str]) -> frozenset[SeatKey]:
     """The seats of the caller's confirmed bookings that are taken on a part of the drawn journey.
 
     Empty without a caller, and for one whom the service does not know or does not show receipts to.
@@ -97,7 +97,7 @@ def _own_seats(calls: Calls, seat_map: train_pb2.SeatMap, stops: list[str]) -> f
     )
 
 
-def _journeys_overlap(receipt: booking_pb2.Receipt, seat_map: train_pb2.SeatMap, stops: list[str]) -> bool:
+def _journeys_overlap(receipt: booking_pb2.Receipt, seat_map: train_run_pb2.SeatMap, stops: list[str]) -> bool:
     """Whether the booked journey and the drawn one overlap; one with a stop that the run no longer has does not."""
     place = {name: index for index, name in enumerate(stops)}
     ends = (receipt.origin, receipt.destination, seat_map.origin, seat_map.destination)

@@ -28,13 +28,13 @@ def train_create(
     from app.cli.render.screen import print_json, print_text
     from app.cli.render.text import dry_run_text, hold_terms_text, refund_terms_text, waitlist_terms_text
     from app.cli.timetable import file_path_of_field, read_train_file, request_id_for
-    from app.pb.seatline.v1 import operator_pb2
+    from app.pb.seatline.v1 import train_pb2
 
     train = read_train_file(file)
-    request = operator_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train, validate_only=dry_run)
+    request = train_pb2.CreateTrainRequest(request_id=request_id_for(train), train=train, validate_only=dry_run)
     with Calls(options) as calls:
         try:
-            answer = calls.call(calls.operators.CreateTrain, request, "Repeating it does no harm.")
+            answer = calls.call(calls.trains.CreateTrain, request, "Repeating it does no harm.")
         except CallError as failed:
             fields = [FieldProblem(f"{file}: {file_path_of_field(f.path)}", f.description) for f in failed.failure.fields]
             raise CallError(replace(failed.failure, fields=tuple(fields))) from failed
@@ -62,10 +62,10 @@ def train_list(options: CallerOptions, page_size: PageSizeOption = 0, page_token
     from app.cli.calls import Calls
     from app.cli.render.bookings import trains_table
     from app.cli.render.screen import print_json, print_list
-    from app.pb.seatline.v1 import operator_pb2
+    from app.pb.seatline.v1 import train_pb2
 
     with Calls(options) as calls:
-        answer = calls.pages(calls.operators.ListTrains, operator_pb2.ListTrainsRequest(), page_size, page_token)
+        answer = calls.pages(calls.trains.ListTrains, train_pb2.ListTrainsRequest(), page_size, page_token)
     if options.as_json:
         print_json(answer)
         return
@@ -82,11 +82,11 @@ def schedule(
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_text
     from app.cli.render.text import date_text
-    from app.pb.seatline.v1 import operator_pb2
+    from app.pb.seatline.v1 import train_run_pb2
 
-    request = operator_pb2.ScheduleTrainRunsRequest(train_id=train, first_date=first_date, last_date=last_date or first_date)
+    request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train, first_date=first_date, last_date=last_date or first_date)
     with Calls(options) as calls:
-        answer = calls.call(calls.operators.ScheduleTrainRuns, request, "Repeating it does no harm.")
+        answer = calls.call(calls.train_runs.ScheduleTrainRuns, request, "Repeating it does no harm.")
     if options.as_json:
         print_json(answer)
         return
@@ -108,11 +108,11 @@ def section(
     from app.cli.calls import Calls
     from app.cli.render.bookings import section_table
     from app.cli.render.screen import print_json, print_list
-    from app.pb.seatline.v1 import operator_pb2
+    from app.pb.seatline.v1 import booking_pb2
 
-    request = operator_pb2.ListSectionBookingsRequest(train_id=train, travel_date=date, section=section.upper())
+    request = booking_pb2.ListSectionBookingsRequest(train_id=train, travel_date=date, section=section.upper())
     with Calls(options) as calls:
-        answer = calls.pages(calls.operators.ListSectionBookings, request, page_size, page_token)
+        answer = calls.pages(calls.bookings.ListSectionBookings, request, page_size, page_token)
     if options.as_json:
         print_json(answer)
         return
@@ -123,11 +123,11 @@ def promote(options: CallerOptions, train: TrainArgument, date: DateArgument) ->
     """Give free seats to those who wait for a train. It does so by itself; this is for after a correction."""
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_text
-    from app.pb.seatline.v1 import operator_pb2
+    from app.pb.seatline.v1 import train_run_pb2
 
-    request = operator_pb2.PromoteWaitlistRequest(train_id=train, travel_date=date)
+    request = train_run_pb2.PromoteWaitlistRequest(train_id=train, travel_date=date)
     with Calls(options) as calls:
-        answer = calls.call(calls.operators.PromoteWaitlist, request, "Repeating it does no harm.")
+        answer = calls.call(calls.train_runs.PromoteWaitlist, request, "Repeating it does no harm.")
     if options.as_json:
         print_json(answer)
         return

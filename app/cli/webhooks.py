@@ -49,7 +49,7 @@ def create(
     )
     in_doubt = "" if dry_run else f"It may be there: repeat with --request-id {request.request_id} to find out."
     with Calls(options) as calls:
-        answer = calls.call(calls.operators.CreateWebhook, request, in_doubt)
+        answer = calls.call(calls.webhooks.CreateWebhook, request, in_doubt)
     _show(options, answer)
     if dry_run and not options.as_json:
         print_text(dry_run_text("webhook", was_there=bool(answer.etag)))
@@ -63,7 +63,7 @@ def list_all(options: CallerOptions, page_size: PageSizeOption = 0, page_token: 
     from app.pb.seatline.v1 import webhook_pb2
 
     with Calls(options) as calls:
-        answer = calls.pages(calls.operators.ListWebhooks, webhook_pb2.ListWebhooksRequest(), page_size, page_token)
+        answer = calls.pages(calls.webhooks.ListWebhooks, webhook_pb2.ListWebhooksRequest(), page_size, page_token)
     if options.as_json:
         print_json(answer)
         return
@@ -76,7 +76,7 @@ def show(options: CallerOptions, webhook: WebhookArgument) -> None:
     from app.pb.seatline.v1 import webhook_pb2
 
     with Calls(options) as calls:
-        _show(options, calls.call(calls.operators.GetWebhook, webhook_pb2.GetWebhookRequest(webhook_id=webhook)))
+        _show(options, calls.call(calls.webhooks.GetWebhook, webhook_pb2.GetWebhookRequest(webhook_id=webhook)))
 
 
 def update(
@@ -107,7 +107,7 @@ def update(
     if not request.update_mask.paths:
         raise UsageError("nothing to change: give --url, --type, --all-types, --enable or --disable")
     with Calls(options) as calls:
-        _show(options, calls.call(calls.operators.UpdateWebhook, request, "Repeating it does no harm."))
+        _show(options, calls.call(calls.webhooks.UpdateWebhook, request, "Repeating it does no harm."))
 
 
 def delete(options: CallerOptions, webhook: WebhookArgument, etag: EtagOption = "") -> None:
@@ -118,7 +118,7 @@ def delete(options: CallerOptions, webhook: WebhookArgument, etag: EtagOption = 
 
     request = webhook_pb2.DeleteWebhookRequest(webhook_id=webhook, etag=etag)
     with Calls(options) as calls:
-        answer = calls.call(calls.operators.DeleteWebhook, request, "It may be gone: see 'seatline webhook list'.")
+        answer = calls.call(calls.webhooks.DeleteWebhook, request, "It may be gone: see 'seatline webhook list'.")
     if options.as_json:
         print_json(answer)
         return
@@ -133,7 +133,7 @@ def rotate_secret(options: CallerOptions, webhook: WebhookArgument, etag: EtagOp
     request = webhook_pb2.RotateWebhookSecretRequest(webhook_id=webhook, etag=etag)
     in_doubt = f"It may have been done: see 'seatline webhook show {printable(webhook)}' before trying again."
     with Calls(options) as calls:
-        _show(options, calls.call(calls.operators.RotateWebhookSecret, request, in_doubt))
+        _show(options, calls.call(calls.webhooks.RotateWebhookSecret, request, in_doubt))
 
 
 def deliveries(
@@ -147,7 +147,7 @@ def deliveries(
 
     request = webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=webhook)
     with Calls(options) as calls:
-        answer = calls.pages(calls.operators.ListWebhookDeliveries, request, page_size, page_token)
+        answer = calls.pages(calls.webhooks.ListWebhookDeliveries, request, page_size, page_token)
     if options.as_json:
         print_json(answer)
         return

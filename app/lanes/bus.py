@@ -20,6 +20,6 @@ class CommandBus(Protocol):
         """Queue a command at once. Its result can be awaited once it is committed.
 
         `deadline` is in `time.monotonic` seconds; a command that is not decided by then is dropped. Raises the rule's Refusal,
-        LANE_FULL, DEADLINE_EXCEEDED, COMMIT_ATTEMPTS_SPENT or DATABASE_UNAVAILABLE. After DATABASE_UNAVAILABLE the command may
+        RUN_BUSY, DEADLINE_EXCEEDED, COMMIT_ATTEMPTS_SPENT or DATABASE_UNAVAILABLE. After DATABASE_UNAVAILABLE the command may
         have been committed: only the same request_id tells.
         """

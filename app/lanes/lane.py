@@ -115,11 +115,11 @@ class Lane:
     def submit(self, command: Command, deadline: float) -> asyncio.Future[Outcome]:
         """Has the command decided; the future gives what it came to once that is committed.
 
-        `deadline` is in `time.monotonic` seconds. Refuses LANE_FULL at once; the future raises the decision's Refusal,
+        `deadline` is in `time.monotonic` seconds. Refuses RUN_BUSY at once; the future raises the decision's Refusal,
         COMMIT_ATTEMPTS_SPENT or DATABASE_UNAVAILABLE; after the last one, only the same request_id tells what happened.
         """
         if len(self._queue) >= self._bounds.queue_max:
-            raise Refusal(Reason.LANE_FULL, "too many callers wait for this train; try again in a moment")
+            raise Refusal(Reason.RUN_BUSY, "too many callers wait for this train; try again in a moment")
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         queued = QueuedCommand(command, answer, deadline, time.monotonic(), self._parts.observer.caller_queued())
         self._queue.append(queued)

@@ -1,11 +1,11 @@
-"""The calls around jobs of the operators' service.
+"""The calls around jobs of JobService.
 
 Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not: what the messages mean
-(`jobs.py`), nor the other calls of operators (`servicers.py`).
+(`jobs.py`), nor the other calls (`servicers.py`).
 """
 
 from app.domain.people import require_operator
-from app.pb.seatline.v1 import job_pb2, operator_pb2_grpc
+from app.pb.seatline.v1 import job_pb2, job_pb2_grpc
 from app.ports.call_observer import Context
 from app.rpc import fields, jobs, page_filling, paging
 from app.rpc.context import caller_of
@@ -16,7 +16,7 @@ PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200  # a job is about 2 kB at most
 
 
-class JobCalls(operator_pb2_grpc.OperatorServiceServicer):
+class JobServicer(job_pb2_grpc.JobServiceServicer):
     """What operators do with jobs."""
 
     def __init__(self, use_cases: JobUseCases) -> None:

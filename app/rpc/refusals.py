@@ -51,7 +51,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.BOOKING_CANCELLED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.TIMETABLE_IMPOSSIBLE: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.WEBHOOKS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    Reason.LANE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.RUN_BUSY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_CALLS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_REFUSALS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
@@ -67,7 +67,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
 # After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds, a
 # buyer or an operator some minutes.
 RETRY_SECONDS: dict[Reason, float] = {
-    Reason.LANE_FULL: 0.2,
+    Reason.RUN_BUSY: 0.2,
     Reason.TOO_MANY_CALLS: 0.2,
     Reason.COMMIT_ATTEMPTS_SPENT: 0.2,
     Reason.DATABASE_UNAVAILABLE: 1.0,

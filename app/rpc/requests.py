@@ -26,7 +26,7 @@ from app.domain.run.hold import split_hold_id
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, train_pb2, train_run_pb2
 from app.rpc import fields
 
 _PASSENGER_FIELDS = frozenset(("first_name", "last_name", "email"))
@@ -66,7 +66,7 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
     )
 
 
-def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSeats:
+def hold_seats(caller: Caller, request: hold_pb2.HoldSeatsRequest) -> HoldSeats:
     """Refuses what is missing, malformed or contradicts itself."""
     require_identified(caller)
     numbers = tuple(request.seat_numbers)
@@ -92,7 +92,7 @@ def hold_seats(caller: Caller, request: booking_pb2.HoldSeatsRequest) -> HoldSea
     )
 
 
-def release_hold(caller: Caller, request: booking_pb2.ReleaseHoldRequest) -> ReleaseHold:
+def release_hold(caller: Caller, request: hold_pb2.ReleaseHoldRequest) -> ReleaseHold:
     """Refuses what cannot be the name of a hold."""
     require_identified(caller)
     return ReleaseHold(caller, hold_id(request.hold_id))
@@ -175,14 +175,14 @@ def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) ->
     )
 
 
-def promote_waitlist(caller: Caller, request: operator_pb2.PromoteWaitlistRequest) -> PromoteWaitlist:
+def promote_waitlist(caller: Caller, request: train_run_pb2.PromoteWaitlistRequest) -> PromoteWaitlist:
     """Names a run."""
     require_operator(caller)
     date = fields.iso_date(request.travel_date, "travel_date")
     return PromoteWaitlist(caller, fields.train_id(request.train_id), date.isoformat())
 
 
-def train(message: operator_pb2.Train) -> Train:
+def train(message: train_pb2.Train) -> Train:
     """A train as the operator describes it; `app.domain.train.check_train` judges it."""
     return Train(
         train_id=message.train_id,
@@ -197,7 +197,7 @@ def train(message: operator_pb2.Train) -> Train:
     )
 
 
-def _terms(message: operator_pb2.Train) -> SalesTerms:
+def _terms(message: train_pb2.Train) -> SalesTerms:
     """The terms that a train states; for what it leaves out, those that all trains have."""
     tiers = tuple(RefundTier(one.hours_before, one.percent) for one in message.refund_tiers)
     minutes = DEFAULT_TERMS.waitlist_closes_minutes_before
@@ -213,7 +213,7 @@ def _terms(message: operator_pb2.Train) -> SalesTerms:
     return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max, hold_percent_max, booker_max)
 
 
-def _timetable_stop(message: operator_pb2.TrainStop, field: str) -> TimetableStop:
+def _timetable_stop(message: train_pb2.TrainStop, field: str) -> TimetableStop:
     return TimetableStop(
         name=message.name,
         code=message.code,
@@ -236,7 +236,7 @@ def _call(text: str, day_offset: int, field: str) -> Call | None:
         raise InvalidField(f"{field}_time", f"{text!r} is no local time in the form HH:MM") from None
 
 
-def _passengers(messages: Sequence[seat_pb2.Passenger], booker: str) -> tuple[Person, ...]:
+def _passengers(messages: Sequence[passenger_pb2.Passenger], booker: str) -> tuple[Person, ...]:
     _require_passenger_count(len(messages))
     people = tuple(
         [
@@ -250,7 +250,7 @@ def _passengers(messages: Sequence[seat_pb2.Passenger], booker: str) -> tuple[Pe
     return people
 
 
-def _full_person(message: seat_pb2.Passenger, index: int) -> Person:
+def _full_person(message: passenger_pb2.Passenger, index: int) -> Person:
     """A passenger with unusual names, an unusual address, or none: the booker's stands for it, but not for the first one's."""
     field = f"passengers[{index}]"
     if index and not message.email.strip():
@@ -318,7 +318,7 @@ def _optional_hold_id(text: str) -> str:
     return hold_id(text) if text else text
 
 
-def _hold_seconds(request: booking_pb2.HoldSeatsRequest) -> int:
+def _hold_seconds(request: hold_pb2.HoldSeatsRequest) -> int:
     if not request.HasField("ttl"):
         return limits.HOLD_SECONDS_DEFAULT
     if request.ttl.nanos or not 1 <= request.ttl.seconds <= limits.HOLD_SECONDS_MAX:
@@ -338,7 +338,7 @@ def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:
     return frozenset(masked)
 
 
-def _numbers(passengers: Sequence[seat_pb2.Passenger]) -> tuple[int, ...]:
+def _numbers(passengers: Sequence[passenger_pb2.Passenger]) -> tuple[int, ...]:
     """The passengers' numbers: one for each, or none at all. Refuses a mixture, and a number twice."""
     numbers = tuple(passenger.number for passenger in passengers)
     if not any(numbers):
@@ -358,7 +358,7 @@ def _check_passenger_number(number: int, field: str) -> None:
         raise InvalidField(field, f"needs 1 to {limits.PASSENGERS_PER_BOOKING_MAX}")
 
 
-def _masked_person(message: seat_pb2.Passenger, masked: frozenset[str], field: str) -> Person:
+def _masked_person(message: passenger_pb2.Passenger, masked: frozenset[str], field: str) -> Person:
     return Person(
         fields.name(message.first_name, f"{field}.first_name") if "first_name" in masked else "",
         fields.name(message.last_name, f"{field}.last_name") if "last_name" in masked else "",

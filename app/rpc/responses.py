@@ -21,7 +21,7 @@ from app.domain.run.hold import Hold, hold_id
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Call, Journey, RunState, TimetableStop
 from app.domain.train import StoredTrain
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, payment_pb2, seat_pb2, train_pb2, train_run_pb2, user_pb2
 from app.usecases.bookings import BookingView, CancellationView
 from app.usecases.trains import RunView
 
@@ -35,28 +35,28 @@ _BOOKING_STATES = {
     BookingState.EXPIRED: booking_pb2.BOOKING_STATE_EXPIRED,
 }
 _PAYMENT_STATES = {
-    PaymentState.AUTHORIZING: booking_pb2.PAYMENT_STATE_AUTHORIZED,
-    PaymentState.AUTHORIZED: booking_pb2.PAYMENT_STATE_AUTHORIZED,
-    PaymentState.CAPTURED: booking_pb2.PAYMENT_STATE_CAPTURED,
-    PaymentState.VOIDED: booking_pb2.PAYMENT_STATE_VOIDED,
-    PaymentState.DECLINED: booking_pb2.PAYMENT_STATE_DECLINED,
+    PaymentState.AUTHORIZING: payment_pb2.PAYMENT_STATE_AUTHORIZED,
+    PaymentState.AUTHORIZED: payment_pb2.PAYMENT_STATE_AUTHORIZED,
+    PaymentState.CAPTURED: payment_pb2.PAYMENT_STATE_CAPTURED,
+    PaymentState.VOIDED: payment_pb2.PAYMENT_STATE_VOIDED,
+    PaymentState.DECLINED: payment_pb2.PAYMENT_STATE_DECLINED,
 }
 _ATTEMPT_KINDS = {
-    AttemptKind.AUTHORIZE: booking_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE,
-    AttemptKind.CAPTURE: booking_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE,
-    AttemptKind.VOID: booking_pb2.PAYMENT_ATTEMPT_KIND_VOID,
-    AttemptKind.REFUND: booking_pb2.PAYMENT_ATTEMPT_KIND_REFUND,
+    AttemptKind.AUTHORIZE: payment_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE,
+    AttemptKind.CAPTURE: payment_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE,
+    AttemptKind.VOID: payment_pb2.PAYMENT_ATTEMPT_KIND_VOID,
+    AttemptKind.REFUND: payment_pb2.PAYMENT_ATTEMPT_KIND_REFUND,
 }
 _ATTEMPT_OUTCOMES = {
-    AttemptOutcome.DONE: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE,
-    AttemptOutcome.DECLINED: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_DECLINED,
-    AttemptOutcome.FAILED: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED,
-    AttemptOutcome.REJECTED: booking_pb2.PAYMENT_ATTEMPT_OUTCOME_REJECTED,
+    AttemptOutcome.DONE: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE,
+    AttemptOutcome.DECLINED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_DECLINED,
+    AttemptOutcome.FAILED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED,
+    AttemptOutcome.REJECTED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_REJECTED,
 }
 _RUN_STATES = {
-    RunState.SCHEDULED: train_pb2.RUN_STATE_SCHEDULED,
-    RunState.DEPARTED: train_pb2.RUN_STATE_DEPARTED,
-    RunState.COMPLETED: train_pb2.RUN_STATE_COMPLETED,
+    RunState.SCHEDULED: train_run_pb2.RUN_STATE_SCHEDULED,
+    RunState.DEPARTED: train_run_pb2.RUN_STATE_DEPARTED,
+    RunState.COMPLETED: train_run_pb2.RUN_STATE_COMPLETED,
 }
 
 
@@ -79,9 +79,9 @@ def money(amount: Money) -> MoneyMessage:
     return MoneyMessage(currency_code=amount.currency, units=whole, nanos=part * (10**9 // scale))
 
 
-def user(person: Person) -> seat_pb2.User:
+def user(person: Person) -> user_pb2.User:
     """A person as known to the service."""
-    return seat_pb2.User(first_name=person.first_name, last_name=person.last_name, email=person.email)
+    return user_pb2.User(first_name=person.first_name, last_name=person.last_name, email=person.email)
 
 
 def seat(place: Seat) -> seat_pb2.Seat:
@@ -89,15 +89,15 @@ def seat(place: Seat) -> seat_pb2.Seat:
     return seat_pb2.Seat(section=place.section, coach=place.coach, number=place.number, label=place.label)
 
 
-def passenger(one: Passenger) -> seat_pb2.Passenger:
+def passenger(one: Passenger) -> passenger_pb2.Passenger:
     """Somebody who travels, with the seat."""
-    message = seat_pb2.Passenger()
+    message = passenger_pb2.Passenger()
     _fill_passenger(message, one)
     return message
 
 
 # Filling a part of an answer in place takes half the time of making it by itself and having it copied.
-def _fill_passenger(message: seat_pb2.Passenger, one: Passenger) -> None:
+def _fill_passenger(message: passenger_pb2.Passenger, one: Passenger) -> None:
     person, place = one.person, one.seat
     message.first_name = person.first_name
     message.last_name = person.last_name
@@ -126,7 +126,7 @@ def _frame(journey: Journey, state: BookingState, minor: int, currency: str, cha
         price=money(Money(minor, currency)),
     )
     if charged_minor:
-        frame.payment.state = booking_pb2.PAYMENT_STATE_AUTHORIZED
+        frame.payment.state = payment_pb2.PAYMENT_STATE_AUTHORIZED
         frame.payment.amount.CopyFrom(money(Money(charged_minor, currency)))
     return frame.SerializeToString()
 
@@ -187,18 +187,18 @@ def _own_part(value: Booking, own: Iterable[Passenger]) -> booking_pb2.Booking:
     )
 
 
-def _fill_payment(message: booking_pb2.Payment, view: BookingView) -> None:
+def _fill_payment(message: payment_pb2.Payment, view: BookingView) -> None:
     value, paid = view.booking, view.payment
     message.payment_id = value.payment_id
     message.amount.CopyFrom(money(Money(value.charged_minor, value.currency)))
-    message.state = booking_pb2.PAYMENT_STATE_AUTHORIZED if paid is None else _PAYMENT_STATES[paid.state]
+    message.state = payment_pb2.PAYMENT_STATE_AUTHORIZED if paid is None else _PAYMENT_STATES[paid.state]
     if paid is not None:
         message.attempt_count = len(paid.attempts)
         message.attempts.extend(map(_attempt, paid.attempts))
 
 
-def _attempt(value: ProviderAttempt) -> booking_pb2.PaymentAttempt:
-    return booking_pb2.PaymentAttempt(
+def _attempt(value: ProviderAttempt) -> payment_pb2.PaymentAttempt:
+    return payment_pb2.PaymentAttempt(
         kind=_ATTEMPT_KINDS[value.kind],
         outcome=_ATTEMPT_OUTCOMES[value.outcome],
         amount=money(value.amount),
@@ -206,12 +206,12 @@ def _attempt(value: ProviderAttempt) -> booking_pb2.PaymentAttempt:
     )
 
 
-def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
+def _refunds(view: BookingView) -> Iterable[payment_pb2.Refund]:
     """What is owed, and how far that has come: it is PENDING until the provider has said something final."""
     asked = {refund.refund_id: refund for refund in view.payment.refunds} if view.payment else {}
     for due in view.booking.refunds:
         refund = asked.get(due.refund_id)
-        yield booking_pb2.Refund(
+        yield payment_pb2.Refund(
             refund_id=due.refund_id,
             state=_refund_state(refund),
             amount=money(Money(due.minor, view.booking.currency)),
@@ -221,12 +221,12 @@ def _refunds(view: BookingView) -> Iterable[booking_pb2.Refund]:
         )
 
 
-def _refund_state(refund: Refund | None) -> booking_pb2.RefundState.ValueType:
+def _refund_state(refund: Refund | None) -> payment_pb2.RefundState.ValueType:
     if refund is None:
-        return booking_pb2.REFUND_STATE_PENDING
+        return payment_pb2.REFUND_STATE_PENDING
     if refund.state is RefundState.DONE:
-        return booking_pb2.REFUND_STATE_DONE
-    return booking_pb2.REFUND_STATE_FAILED if refund.is_refused else booking_pb2.REFUND_STATE_PENDING
+        return payment_pb2.REFUND_STATE_DONE
+    return payment_pb2.REFUND_STATE_FAILED if refund.is_refused else payment_pb2.REFUND_STATE_PENDING
 
 
 def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
@@ -238,10 +238,10 @@ def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
     return answer
 
 
-def hold(run_key: tuple[str, str], value: Hold) -> booking_pb2.Hold:
+def hold(run_key: tuple[str, str], value: Hold) -> hold_pb2.Hold:
     """A hold on a run."""
     train_id, travel_date = run_key
-    return booking_pb2.Hold(
+    return hold_pb2.Hold(
         hold_id=hold_id(train_id, travel_date, value.key),
         train_id=train_id,
         travel_date=travel_date,
@@ -277,18 +277,18 @@ def receipt(view: BookingView) -> booking_pb2.Receipt:
     return answer
 
 
-def train_run(view: RunView) -> train_pb2.TrainRun:
+def train_run(view: RunView) -> train_run_pb2.TrainRun:
     """A run with what is free on the journey it is looked at for."""
     run = view.run
     waiting = Counter([place.section for place in run.waiting.values()])  # "" for bookings that take any section
-    return train_pb2.TrainRun(
+    return train_run_pb2.TrainRun(
         train_id=run.train_id,
         travel_date=run.travel_date,
         number=run.number,
         state=_RUN_STATES[view.state],
         stops=_run_stops(run),
         sections=[
-            train_pb2.SectionAvailability(
+            train_run_pb2.SectionAvailability(
                 section=section.name,
                 fare=money(section.fare),
                 seat_count=section.size,
@@ -301,9 +301,9 @@ def train_run(view: RunView) -> train_pb2.TrainRun:
     )
 
 
-def _run_stops(run: TrainRun) -> Iterable[train_pb2.RunStop]:
+def _run_stops(run: TrainRun) -> Iterable[train_run_pb2.RunStop]:
     for stop in run.stops:
-        yield train_pb2.RunStop(
+        yield train_run_pb2.RunStop(
             name=stop.name,
             code=stop.code,
             time_zone=stop.time_zone,
@@ -312,10 +312,10 @@ def _run_stops(run: TrainRun) -> Iterable[train_pb2.RunStop]:
         )
 
 
-def seat_map(view: RunView) -> train_pb2.SeatMap:
+def seat_map(view: RunView) -> train_run_pb2.SeatMap:
     """Every seat with its state on the journey."""
     run, journey = view.run, view.journey
-    answer = train_pb2.SeatMap(
+    answer = train_run_pb2.SeatMap(
         train_id=run.train_id, travel_date=run.travel_date, origin=journey.origin, destination=journey.destination
     )
     held = {(one.section, one.number) for kept in run.holds.values() if kept.legs & journey.legs for one in kept.seats}
@@ -328,20 +328,20 @@ def seat_map(view: RunView) -> train_pb2.SeatMap:
                 place.section, place.coach, place.number = name, coach.name, number
                 place.label = f"{name}-{number}"  # as `Seat.label`
                 is_held = (name, number) in held
-                entry.state = train_pb2.SEAT_STATE_HELD if is_held else _seat_state(sold_legs[number - 1], journey.legs)
+                entry.state = train_run_pb2.SEAT_STATE_HELD if is_held else _seat_state(sold_legs[number - 1], journey.legs)
     return answer
 
 
-def _seat_state(sold: int, legs: int) -> train_pb2.SeatState.ValueType:
+def _seat_state(sold: int, legs: int) -> train_run_pb2.SeatState.ValueType:
     if not sold & legs:
-        return train_pb2.SEAT_STATE_FREE
-    return train_pb2.SEAT_STATE_SOLD if sold & legs == legs else train_pb2.SEAT_STATE_PARTLY_SOLD
+        return train_run_pb2.SEAT_STATE_FREE
+    return train_run_pb2.SEAT_STATE_SOLD if sold & legs == legs else train_run_pb2.SEAT_STATE_PARTLY_SOLD
 
 
-def section_booking(row: tuple[Booking, Passenger]) -> operator_pb2.SectionBooking:
+def section_booking(row: tuple[Booking, Passenger]) -> booking_pb2.SectionBooking:
     """A passenger on a seat."""
     value, one = row
-    return operator_pb2.SectionBooking(
+    return booking_pb2.SectionBooking(
         user=user(value.user),
         passenger=passenger(one),
         seat=seat(one.place),
@@ -352,21 +352,21 @@ def section_booking(row: tuple[Booking, Passenger]) -> operator_pb2.SectionBooki
     )
 
 
-def train(kept: StoredTrain, *, validate_only: bool = False) -> operator_pb2.Train:
+def train(kept: StoredTrain, *, validate_only: bool = False) -> train_pb2.Train:
     """A train; version 0 is one that a dry run would make."""
     value, is_stored = kept.train, kept.version > 0
-    return operator_pb2.Train(
+    return train_pb2.Train(
         train_id=value.train_id,
         number=value.number,
         stops=[_train_stop(stop) for stop in value.stops],
-        sections=[operator_pb2.Section(name=section.name, fare=money(section.fare)) for section in value.sections],
+        sections=[train_pb2.Section(name=section.name, fare=money(section.fare)) for section in value.sections],
         coaches=[
-            operator_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
+            train_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
         ],
         create_time=timestamp(kept.create_time) if is_stored else None,
         etag=str(kept.version) if is_stored else "",
         refund_tiers=[
-            operator_pb2.RefundTier(hours_before=tier.hours_before, percent=tier.percent) for tier in value.terms.refund_tiers
+            train_pb2.RefundTier(hours_before=tier.hours_before, percent=tier.percent) for tier in value.terms.refund_tiers
         ],
         waitlist_closes_before=Duration(seconds=60 * value.terms.waitlist_closes_minutes_before),
         waitlist_max=value.terms.waitlist_max,
@@ -376,8 +376,8 @@ def train(kept: StoredTrain, *, validate_only: bool = False) -> operator_pb2.Tra
     )
 
 
-def _train_stop(stop: TimetableStop) -> operator_pb2.TrainStop:
-    return operator_pb2.TrainStop(
+def _train_stop(stop: TimetableStop) -> train_pb2.TrainStop:
+    return train_pb2.TrainStop(
         name=stop.name,
         code=stop.code,
         time_zone=stop.time_zone,

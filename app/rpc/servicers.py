@@ -13,20 +13,26 @@ from app.domain.run.train_run import run_id
 from app.pb.seatline.v1 import (
     booking_pb2,
     booking_pb2_grpc,
-    operator_pb2,
-    operator_pb2_grpc,
+    hold_pb2,
+    hold_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
     train_pb2,
     train_pb2_grpc,
+    train_run_pb2,
+    train_run_pb2_grpc,
     user_pb2,
     user_pb2_grpc,
+    webhook_pb2,
+    webhook_pb2_grpc,
 )
 from app.ports.call_observer import Context
 from app.rpc import fields, page_filling, paging, requests, responses
 from app.rpc.context import caller_of, deadline_of
 from app.rpc.guard import GuardedServer
-from app.rpc.job_calls import JobCalls
+from app.rpc.job_calls import JobServicer
 from app.rpc.user_calls import UserServicer
-from app.rpc.webhook_calls import WebhookCalls
+from app.rpc.webhook_calls import WebhookServicer
 from app.store.bookings import receipt_key, row_key
 from app.store.run_lists import run_key
 from app.usecases.bookings import BookingUseCases
@@ -44,8 +50,8 @@ ROWS_PAGE_SIZE_MAX = 1_000  # rows of a section: a few hundred bytes each
 class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     """Buying, looking at, changing and giving back seats. A call may take `call_seconds_max`."""
 
-    def __init__(self, bookings: BookingUseCases, call_seconds_max: float) -> None:
-        self._bookings = bookings
+    def __init__(self, bookings: BookingUseCases, trains: TrainUseCases, call_seconds_max: float) -> None:
+        self._bookings, self._trains = bookings, trains
         self._call_seconds_max = call_seconds_max
 
     async def CreateBooking(self, request: booking_pb2.CreateBookingRequest, context: Context) -> booking_pb2.Booking:
@@ -87,6 +93,25 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         )
         return booking_pb2.ListReceiptsResponse(receipts=receipts, next_page_token=paging.RECEIPTS.encode(after, *question))
 
+    async def ListSectionBookings(
+        self, request: booking_pb2.ListSectionBookingsRequest, context: Context
+    ) -> booking_pb2.ListSectionBookingsResponse:
+        """Who sits in a section."""
+        caller = caller_of(context)
+        require_operator(caller)
+        train_id = fields.train_id(request.train_id)
+        date = fields.iso_date(request.travel_date, "travel_date").isoformat()
+        section = fields.required(fields.section(request.section), "section")
+        question = (run_id(train_id, date), section)
+        rows, after = await page_filling.fill_page(
+            lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),
+            responses.section_booking,
+            row_key,
+            after=paging.SECTION_ROWS.decode(request.page_token, *question),
+            count_max=fields.page_size(request.page_size, default=ROWS_PAGE_SIZE_DEFAULT, most=ROWS_PAGE_SIZE_MAX),
+        )
+        return booking_pb2.ListSectionBookingsResponse(rows=rows, next_page_token=paging.SECTION_ROWS.encode(after, *question))
+
     async def UpdateBooking(self, request: booking_pb2.UpdateBookingRequest, context: Context) -> booking_pb2.Booking:
         """Changes the passengers' own fields."""
         command = requests.update_booking(caller_of(context), request)
@@ -104,26 +129,37 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         command = requests.cancel_booking(caller_of(context), request)
         return responses.cancellation(await self._bookings.cancel(command, deadline_of(context, self._call_seconds_max)))
 
-    async def HoldSeats(self, request: booking_pb2.HoldSeatsRequest, context: Context) -> booking_pb2.Hold:
+
+class HoldServicer(hold_pb2_grpc.HoldServiceServicer):
+    """Holds. A call may take `call_seconds_max`."""
+
+    def __init__(self, bookings: BookingUseCases, call_seconds_max: float) -> None:
+        self._bookings = bookings
+        self._call_seconds_max = call_seconds_max
+
+    async def HoldSeats(self, request: hold_pb2.HoldSeatsRequest, context: Context) -> hold_pb2.Hold:
         """Keeps seats for a while."""
         command = requests.hold_seats(caller_of(context), request)
         hold = await self._bookings.hold(command, deadline_of(context, self._call_seconds_max))
         return responses.hold((command.train_id, command.travel_date), hold)
 
-    async def ReleaseHold(self, request: booking_pb2.ReleaseHoldRequest, context: Context) -> booking_pb2.ReleaseHoldResponse:
+    async def ReleaseHold(self, request: hold_pb2.ReleaseHoldRequest, context: Context) -> hold_pb2.ReleaseHoldResponse:
         """Gives them back."""
         command = requests.release_hold(caller_of(context), request)
         await self._bookings.release(command, deadline_of(context, self._call_seconds_max))
-        return booking_pb2.ReleaseHoldResponse()
+        return hold_pb2.ReleaseHoldResponse()
 
 
-class TrainServicer(train_pb2_grpc.TrainServiceServicer):
-    """What anyone may look at; who says who it is has to say it well all the same."""
+class RunServicer(train_run_pb2_grpc.RunServiceServicer):
+    """Train runs. Anyone may look at them. A call that changes one may take `call_seconds_max`."""
 
-    def __init__(self, trains: TrainUseCases) -> None:
+    def __init__(self, trains: TrainUseCases, call_seconds_max: float) -> None:
         self._trains = trains
+        self._call_seconds_max = call_seconds_max
 
-    async def ListTrainRuns(self, request: train_pb2.ListTrainRunsRequest, context: Context) -> train_pb2.ListTrainRunsResponse:
+    async def ListTrainRuns(
+        self, request: train_run_pb2.ListTrainRunsRequest, context: Context
+    ) -> train_run_pb2.ListTrainRunsResponse:
         """Runs by date."""
         caller_of(context)
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
@@ -139,17 +175,19 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
             read_max=page_filling.LARGE_ITEMS_READ_MAX,
         )
-        return train_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *question))
+        return train_run_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *question))
 
-    async def GetTrainRun(self, request: train_pb2.GetTrainRunRequest, context: Context) -> train_pb2.TrainRun:
+    async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: Context) -> train_run_pb2.TrainRun:
         """One run."""
         return responses.train_run(await self._view(request, context))
 
-    async def GetSeatMap(self, request: train_pb2.GetSeatMapRequest, context: Context) -> train_pb2.SeatMap:
+    async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: Context) -> train_run_pb2.SeatMap:
         """Every seat of a run."""
         return responses.seat_map(await self._view(request, context))
 
-    async def _view(self, request: train_pb2.GetTrainRunRequest | train_pb2.GetSeatMapRequest, context: Context) -> RunView:
+    async def _view(
+        self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest, context: Context
+    ) -> RunView:
         caller_of(context)
         return await self._trains.get_run(
             fields.train_id(request.train_id),
@@ -158,17 +196,38 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
             fields.stop(request.destination, "destination"),
         )
 
+    async def ScheduleTrainRuns(
+        self, request: train_run_pb2.ScheduleTrainRunsRequest, context: Context
+    ) -> train_run_pb2.ScheduleTrainRunsResponse:
+        """Makes the runs of a range of dates."""
+        caller = caller_of(context)
+        require_operator(caller)
+        train_id = fields.train_id(request.train_id)
+        dates, created = await self._trains.schedule(
+            caller,
+            train_id,
+            fields.iso_date(request.first_date, "first_date"),
+            fields.iso_date(request.last_date, "last_date"),
+        )
+        keys = [train_run_pb2.TrainRunKey(train_id=train_id, travel_date=travel_date.isoformat()) for travel_date in dates]
+        return train_run_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=created)
 
-class OperatorServicer(WebhookCalls, JobCalls):
-    """What operators do. A call that changes a run may take `call_seconds_max`."""
+    async def PromoteWaitlist(
+        self, request: train_run_pb2.PromoteWaitlistRequest, context: Context
+    ) -> train_run_pb2.PromoteWaitlistResponse:
+        """Gives free seats to who waits."""
+        command = requests.promote_waitlist(caller_of(context), request)
+        found = await self._trains.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
+        return train_run_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)
 
-    def __init__(self, trains: TrainUseCases, webhooks: WebhookUseCases, jobs: JobUseCases, call_seconds_max: float) -> None:
-        WebhookCalls.__init__(self, webhooks)
-        JobCalls.__init__(self, jobs)
+
+class TrainServicer(train_pb2_grpc.TrainServiceServicer):
+    """Trains."""
+
+    def __init__(self, trains: TrainUseCases) -> None:
         self._trains = trains
-        self._call_seconds_max = call_seconds_max
 
-    async def CreateTrain(self, request: operator_pb2.CreateTrainRequest, context: Context) -> operator_pb2.Train:
+    async def CreateTrain(self, request: train_pb2.CreateTrainRequest, context: Context) -> train_pb2.Train:
         """Makes a train."""
         caller = caller_of(context)
         require_operator(caller)
@@ -180,13 +239,13 @@ class OperatorServicer(WebhookCalls, JobCalls):
         )
         return responses.train(kept, validate_only=request.validate_only)
 
-    async def GetTrain(self, request: operator_pb2.GetTrainRequest, context: Context) -> operator_pb2.Train:
+    async def GetTrain(self, request: train_pb2.GetTrainRequest, context: Context) -> train_pb2.Train:
         """One train."""
         caller = caller_of(context)
         require_operator(caller)
         return responses.train(await self._trains.get_train(caller, fields.train_id(request.train_id)))
 
-    async def ListTrains(self, request: operator_pb2.ListTrainsRequest, context: Context) -> operator_pb2.ListTrainsResponse:
+    async def ListTrains(self, request: train_pb2.ListTrainsRequest, context: Context) -> train_pb2.ListTrainsResponse:
         """All trains."""
         caller = caller_of(context)
         require_operator(caller)
@@ -198,50 +257,7 @@ class OperatorServicer(WebhookCalls, JobCalls):
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
             read_max=page_filling.LARGE_ITEMS_READ_MAX,
         )
-        return operator_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
-
-    async def ScheduleTrainRuns(
-        self, request: operator_pb2.ScheduleTrainRunsRequest, context: Context
-    ) -> operator_pb2.ScheduleTrainRunsResponse:
-        """Makes the runs of a range of dates."""
-        caller = caller_of(context)
-        require_operator(caller)
-        train_id = fields.train_id(request.train_id)
-        dates, created = await self._trains.schedule(
-            caller,
-            train_id,
-            fields.iso_date(request.first_date, "first_date"),
-            fields.iso_date(request.last_date, "last_date"),
-        )
-        keys = [operator_pb2.TrainRunKey(train_id=train_id, travel_date=travel_date.isoformat()) for travel_date in dates]
-        return operator_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=created)
-
-    async def ListSectionBookings(
-        self, request: operator_pb2.ListSectionBookingsRequest, context: Context
-    ) -> operator_pb2.ListSectionBookingsResponse:
-        """Who sits in a section."""
-        caller = caller_of(context)
-        require_operator(caller)
-        train_id = fields.train_id(request.train_id)
-        date = fields.iso_date(request.travel_date, "travel_date").isoformat()
-        section = fields.required(fields.section(request.section), "section")
-        question = (run_id(train_id, date), section)
-        rows, after = await page_filling.fill_page(
-            lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),
-            responses.section_booking,
-            row_key,
-            after=paging.SECTION_ROWS.decode(request.page_token, *question),
-            count_max=fields.page_size(request.page_size, default=ROWS_PAGE_SIZE_DEFAULT, most=ROWS_PAGE_SIZE_MAX),
-        )
-        return operator_pb2.ListSectionBookingsResponse(rows=rows, next_page_token=paging.SECTION_ROWS.encode(after, *question))
-
-    async def PromoteWaitlist(
-        self, request: operator_pb2.PromoteWaitlistRequest, context: Context
-    ) -> operator_pb2.PromoteWaitlistResponse:
-        """Gives free seats to who waits."""
-        command = requests.promote_waitlist(caller_of(context), request)
-        found = await self._trains.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
-        return operator_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)
+        return train_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
 
 
 def add_services(
@@ -255,12 +271,13 @@ def add_services(
 ) -> tuple[str, ...]:
     """Adds all services to a server; gives their full names."""
     servicers: Any = server  # the generated functions are typed for the servers of the library
-    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, call_seconds_max), servicers)
+    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, trains, call_seconds_max), servicers)
+    hold_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(bookings, call_seconds_max), servicers)
+    train_run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(trains, call_seconds_max), servicers)
     train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
-    operator_pb2_grpc.add_OperatorServiceServicer_to_server(
-        OperatorServicer(trains, webhooks, jobs, call_seconds_max), servicers
-    )
     user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
+    webhook_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(webhooks), servicers)
+    job_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(jobs), servicers)
     return tuple(service.full_name for service in _services())
 
 
@@ -280,5 +297,5 @@ def methods_with_field(field: str) -> tuple[str, ...]:
 
 
 def _services() -> list[ServiceDescriptor]:
-    files = (booking_pb2, train_pb2, operator_pb2, user_pb2)
+    files = (booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
     return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]

@@ -5,7 +5,7 @@ Belongs here: for each call, request to values, use case, answer to message. Doe
 
 from app.domain.people import Person, StoredUser, require_identified
 from app.domain.refusals import InvalidField
-from app.pb.seatline.v1 import seat_pb2, user_pb2, user_pb2_grpc
+from app.pb.seatline.v1 import user_pb2, user_pb2_grpc
 from app.ports.call_observer import Context
 from app.rpc import fields
 from app.rpc.context import caller_of
@@ -20,7 +20,7 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
     def __init__(self, users: UserUseCases) -> None:
         self._users = users
 
-    async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: Context) -> seat_pb2.User:
+    async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: Context) -> user_pb2.User:
         """Makes a person known."""
         caller = caller_of(context)
         require_identified(caller)
@@ -28,13 +28,13 @@ class UserServicer(user_pb2_grpc.UserServiceServicer):
         person = fields.person(request.first_name, request.last_name, request.email)
         return _user(await self._users.register(caller, person))
 
-    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> seat_pb2.User:
+    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> user_pb2.User:
         """One person."""
         caller = caller_of(context)
         require_identified(caller)
         return _user(await self._users.get(caller, fields.email(request.email, "email")))
 
-    async def UpdateUser(self, request: user_pb2.UpdateUserRequest, context: Context) -> seat_pb2.User:
+    async def UpdateUser(self, request: user_pb2.UpdateUserRequest, context: Context) -> user_pb2.User:
         """Corrects a person's name."""
         caller = caller_of(context)
         require_identified(caller)
@@ -57,6 +57,6 @@ def _masked(request: user_pb2.UpdateUserRequest) -> frozenset[str]:
     return frozenset(request.update_mask.paths or _CHANGEABLE)
 
 
-def _user(user: StoredUser) -> seat_pb2.User:
+def _user(user: StoredUser) -> user_pb2.User:
     person = user.person
-    return seat_pb2.User(first_name=person.first_name, last_name=person.last_name, email=person.email, etag=user.etag)
+    return user_pb2.User(first_name=person.first_name, last_name=person.last_name, email=person.email, etag=user.etag)

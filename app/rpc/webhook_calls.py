@@ -1,11 +1,11 @@
-"""The calls around webhooks of the operators' service.
+"""The calls around webhooks of WebhookService.
 
 Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not: what the messages mean
-(`webhooks.py`), nor the other calls of operators (`servicers.py`).
+(`webhooks.py`), nor the other calls (`servicers.py`).
 """
 
 from app.domain.people import require_operator
-from app.pb.seatline.v1 import operator_pb2_grpc, webhook_pb2
+from app.pb.seatline.v1 import webhook_pb2, webhook_pb2_grpc
 from app.ports.call_observer import Context
 from app.rpc import fields, page_filling, paging, webhooks
 from app.rpc.context import caller_of
@@ -17,7 +17,7 @@ PAGE_SIZE_MAX = 200
 DELIVERIES_PAGE_SIZE_MAX = 100  # with up to 18 attempts each, of 300 characters of any script
 
 
-class WebhookCalls(operator_pb2_grpc.OperatorServiceServicer):
+class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
     """What operators do with webhooks."""
 
     def __init__(self, use_cases: WebhookUseCases) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
-from app.pb.seatline.v1 import booking_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, seat_pb2, user_pb2
 from tests.bench.requests import ECHO
 
 
@@ -35,10 +35,10 @@ def ordinary_booking() -> booking_pb2.Booking:
         destination="Paris Gare du Nord",
         depart_time=timetabled,
         arrive_time=timetabled,
-        passengers=[seat_pb2.Passenger(seat=seat, number=1, **person)],
+        passengers=[passenger_pb2.Passenger(seat=seat, number=1, **person)],
         price=Money(currency_code="USD", units=20),
         seats_together=True,
-        user=seat_pb2.User(**person),
+        user=user_pb2.User(**person),
         create_time=moment,
         update_time=moment,
         etag="1234",

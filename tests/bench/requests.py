@@ -12,7 +12,7 @@ from google.type.money_pb2 import Money
 
 from app.domain import limits
 from app.domain.run.hold import hold_key
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, train_pb2, train_run_pb2
 from tests.bench.load.calls import Call
 from tests.bench.load.headers import encode_headers, encode_request_headers
 
@@ -24,11 +24,11 @@ OPERATOR = {"x-seatline-user": "operator@bench.example", "x-seatline-roles": "op
 ECHO = "/seatline.bench.Echo/CreateBooking"
 NAIVE = "/seatline.bench.Naive/CreateBooking"
 CREATE_BOOKING = "/seatline.v1.BookingService/CreateBooking"
-HOLD_SEATS = "/seatline.v1.BookingService/HoldSeats"
+HOLD_SEATS = "/seatline.v1.HoldService/HoldSeats"
 CANCEL_BOOKING = "/seatline.v1.BookingService/CancelBooking"
 GET_RECEIPT = "/seatline.v1.BookingService/GetReceipt"
-GET_SEAT_MAP = "/seatline.v1.TrainService/GetSeatMap"
-LIST_SECTION_BOOKINGS = "/seatline.v1.OperatorService/ListSectionBookings"
+GET_SEAT_MAP = "/seatline.v1.RunService/GetSeatMap"
+LIST_SECTION_BOOKINGS = "/seatline.v1.BookingService/ListSectionBookings"
 
 RunKey = tuple[str, str]
 """Train and date."""
@@ -37,22 +37,22 @@ _passengers: Iterator[int] = count(1)
 """Nobody books twice in one run of the benchmark."""
 
 
-def bench_train(train_id: str, seats: int) -> operator_pb2.Train:
+def bench_train(train_id: str, seats: int) -> train_pb2.Train:
     """A train with that many seats in sections A and B."""
     stops = [
-        operator_pb2.TrainStop(name=ORIGIN, time_zone="Europe/London", depart_time="09:31"),
-        operator_pb2.TrainStop(name="Ashford", time_zone="Europe/London", arrive_time="10:02", depart_time="10:05"),
-        operator_pb2.TrainStop(name="Lille Europe", time_zone="Europe/Paris", arrive_time="12:01", depart_time="12:05"),
-        operator_pb2.TrainStop(name=DESTINATION, time_zone="Europe/Paris", arrive_time="13:05"),
+        train_pb2.TrainStop(name=ORIGIN, time_zone="Europe/London", depart_time="09:31"),
+        train_pb2.TrainStop(name="Ashford", time_zone="Europe/London", arrive_time="10:02", depart_time="10:05"),
+        train_pb2.TrainStop(name="Lille Europe", time_zone="Europe/Paris", arrive_time="12:01", depart_time="12:05"),
+        train_pb2.TrainStop(name=DESTINATION, time_zone="Europe/Paris", arrive_time="13:05"),
     ]
     fare = Money(currency_code="USD", units=20)
-    coaches: list[operator_pb2.Coach] = []
+    coaches: list[train_pb2.Coach] = []
     for section, section_seats in (("A", seats - seats // 2), ("B", seats // 2)):
         for first in range(0, section_seats, COACH_SEATS_MAX):
             name, size = str(len(coaches) + 1), min(COACH_SEATS_MAX, section_seats - first)
-            coaches.append(operator_pb2.Coach(name=name, section=section, seat_count=size))
-    sections = [operator_pb2.Section(name=name, fare=fare) for name in ("A", "B")]
-    return operator_pb2.Train(
+            coaches.append(train_pb2.Coach(name=name, section=section, seat_count=size))
+    sections = [train_pb2.Section(name=name, fare=fare) for name in ("A", "B")]
+    return train_pb2.Train(
         train_id=train_id,
         number=train_id.upper(),
         stops=stops,
@@ -83,7 +83,7 @@ def hold_calls(run: RunKey, people: Sequence[int]) -> list[Call]:
     return [
         Call(
             shared + encode_headers([("x-seatline-user", _email(number))]),
-            booking_pb2.HoldSeatsRequest(
+            hold_pb2.HoldSeatsRequest(
                 request_id=f"hold-{number:07}",
                 train_id=run[0],
                 travel_date=run[1],
@@ -127,7 +127,7 @@ def _booking_request(run: RunKey, number: int) -> booking_pb2.CreateBookingReque
         travel_date=run[1],
         origin=ORIGIN,
         destination=DESTINATION,
-        passengers=[seat_pb2.Passenger(first_name="Passenger", last_name=f"Number-{number:07}", email=_email(number))],
+        passengers=[passenger_pb2.Passenger(first_name="Passenger", last_name=f"Number-{number:07}", email=_email(number))],
     )
 
 
@@ -139,12 +139,12 @@ def receipt_calls(references: Sequence[str]) -> list[Call]:
 
 def seat_map_calls(run: RunKey, calls_count: int) -> list[Call]:
     """GetSeatMap of one run, again and again."""
-    request = train_pb2.GetSeatMapRequest(train_id=run[0], travel_date=run[1])
+    request = train_run_pb2.GetSeatMapRequest(train_id=run[0], travel_date=run[1])
     return [Call(encode_request_headers(AUTHORITY, GET_SEAT_MAP, {}), request.SerializeToString())] * calls_count
 
 
 def section_calls(run: RunKey, calls_count: int) -> list[Call]:
     """ListSectionBookings of section A, first page of 200, again and again."""
-    request = operator_pb2.ListSectionBookingsRequest(train_id=run[0], travel_date=run[1], section="A", page_size=200)
+    request = booking_pb2.ListSectionBookingsRequest(train_id=run[0], travel_date=run[1], section="A", page_size=200)
     block = encode_request_headers(AUTHORITY, LIST_SECTION_BOOKINGS, OPERATOR)
     return [Call(block, request.SerializeToString())] * calls_count

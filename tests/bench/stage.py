@@ -20,7 +20,7 @@ import grpc
 from pymongo import MongoClient
 
 from app.embedded.mongod import start_embedded_mongod
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, operator_pb2_grpc
+from app.pb.seatline.v1 import booking_pb2, train_pb2, train_pb2_grpc, train_run_pb2, train_run_pb2_grpc
 from tests.bench import requests
 from tests.bench.audit import Sold, count_sold, disagreements, with_bookings
 from tests.bench.figures import Volley, volley_of
@@ -88,11 +88,11 @@ class Stage:
         """Runs with that many seats each, on which nothing is sold. Made over the API, outside of any measurement."""
         keys: list[RunKey] = []
         with grpc.insecure_channel(f"127.0.0.1:{self.host.service}") as channel:
-            operator = operator_pb2_grpc.OperatorServiceStub(channel)
+            trains, train_runs = train_pb2_grpc.TrainServiceStub(channel), train_run_pb2_grpc.RunServiceStub(channel)
             while len(keys) < count:
                 series, offset = divmod(self._run_counts[seats], DATES_PER_TRAIN)
                 dates = min(count - len(keys), DATES_PER_TRAIN - offset)
-                keys += _schedule(operator, f"bench-{seats}-{series}", seats, offset, dates)
+                keys += _schedule(trains, train_runs, f"bench-{seats}-{series}", seats, offset, dates)
                 self._run_counts[seats] += dates
         return keys
 
@@ -169,16 +169,21 @@ def document_id(run: RunKey) -> str:
 
 
 def _schedule(
-    operator: operator_pb2_grpc.OperatorServiceStub, train_id: str, seats: int, offset: int, dates: int
+    trains: train_pb2_grpc.TrainServiceStub,
+    train_runs: train_run_pb2_grpc.RunServiceStub,
+    train_id: str,
+    seats: int,
+    offset: int,
+    dates: int,
 ) -> list[RunKey]:
     metadata = tuple(requests.OPERATOR.items())
     train = requests.bench_train(train_id, seats)
-    operator.CreateTrain(
-        operator_pb2.CreateTrainRequest(request_id=train_id, train=train), metadata=metadata, timeout=SETUP_SECONDS_MAX
+    trains.CreateTrain(
+        train_pb2.CreateTrainRequest(request_id=train_id, train=train), metadata=metadata, timeout=SETUP_SECONDS_MAX
     )
     first = FIRST_DATE + timedelta(days=offset)
-    request = operator_pb2.ScheduleTrainRunsRequest(
+    request = train_run_pb2.ScheduleTrainRunsRequest(
         train_id=train_id, first_date=first.isoformat(), last_date=(first + timedelta(days=dates - 1)).isoformat()
     )
-    made = operator.ScheduleTrainRuns(request, metadata=metadata, timeout=SETUP_SECONDS_MAX)
+    made = train_runs.ScheduleTrainRuns(request, metadata=metadata, timeout=SETUP_SECONDS_MAX)
     return [(key.train_id, key.travel_date) for key in made.train_runs]

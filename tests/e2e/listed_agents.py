@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from app.pb.seatline.v1 import booking_pb2, operator_pb2
+from app.pb.seatline.v1 import booking_pb2
 from tests.e2e.crowd import retry_until_answered
 from tests.e2e.histories import Answer, History, Listed, State, ask
 from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, ApiClient, Run, address, booking_request, decoded, person
@@ -255,7 +255,7 @@ def _seats_in(state: State, section: str, after: tuple[int, str], size: int) -> 
     return tuple(behind[:size]), len(behind) > size
 
 
-def _seats_shown(page: operator_pb2.ListSectionBookingsResponse) -> Listed:
+def _seats_shown(page: booking_pb2.ListSectionBookingsResponse) -> Listed:
     rows = tuple((row.seat.number, row.reference, row.passenger.email) for row in page.rows)
     return rows, bool(page.next_page_token)
 
@@ -277,5 +277,5 @@ async def read_section(servers: Servers, agent: Agent) -> list[Answer]:
     return answers
 
 
-async def _section_page(servers: Servers, run: Run, section: str, **asked: Any) -> operator_pb2.ListSectionBookingsResponse:
+async def _section_page(servers: Servers, run: Run, section: str, **asked: Any) -> booking_pb2.ListSectionBookingsResponse:
     return await retry_until_answered(lambda: servers.desk.section_page(run, section, **asked))

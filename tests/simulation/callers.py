@@ -42,7 +42,7 @@ _ASK_AGAIN = {
     Reason.PAYMENT_UNAVAILABLE,
     Reason.PAYMENT_STALE,
     Reason.DEADLINE_EXCEEDED,
-    Reason.LANE_FULL,
+    Reason.RUN_BUSY,
 }
 # What no rule of the service ever answers to these commands.
 _NEVER = {Reason.INTERNAL, Reason.CREDENTIALS_MISSING, Reason.TRAIN_RUN_NOT_FOUND, Reason.TRAIN_NOT_FOUND}

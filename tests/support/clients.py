@@ -20,20 +20,24 @@ from google.rpc import error_details_pb2, status_pb2
 from app.pb.seatline.v1 import (
     booking_pb2,
     booking_pb2_grpc,
-    operator_pb2,
-    operator_pb2_grpc,
-    seat_pb2,
+    hold_pb2,
+    hold_pb2_grpc,
+    job_pb2_grpc,
+    passenger_pb2,
     train_pb2,
     train_pb2_grpc,
+    train_run_pb2,
+    train_run_pb2_grpc,
     user_pb2,
     user_pb2_grpc,
+    webhook_pb2_grpc,
 )
 
 LONDON, ASHFORD, LILLE, PARIS = "London St Pancras", "Ashford", "Lille", "Paris Gare du Nord"
 CALL_SECONDS_MAX = 20.0  # a busy machine; calls take milliseconds
 
-Run = operator_pb2.TrainRunKey
-Person = seat_pb2.Passenger
+Run = train_run_pb2.TrainRunKey
+Person = passenger_pb2.Passenger
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def people(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number}" for number in range(1, count + 1)]
 
 
-def held_seats(hold: booking_pb2.Hold) -> list[str]:
+def held_seats(hold: hold_pb2.Hold) -> list[str]:
     """The labels of the seats, in the order of the request."""
     return [seat.label for seat in hold.seats]
 
@@ -129,8 +133,11 @@ class ApiClient:
         }
         self.bookings = booking_pb2_grpc.BookingServiceStub(channel)
         self.trains = train_pb2_grpc.TrainServiceStub(channel)
-        self.operators = operator_pb2_grpc.OperatorServiceStub(channel)
         self.users = user_pb2_grpc.UserServiceStub(channel)
+        self.train_runs = train_run_pb2_grpc.RunServiceStub(channel)
+        self.holds = hold_pb2_grpc.HoldServiceStub(channel)
+        self.webhooks = webhook_pb2_grpc.WebhookServiceStub(channel)
+        self.jobs = job_pb2_grpc.JobServiceStub(channel)
 
     async def book(
         self, run: Run, *travellers: str | Person, seconds: float | None = None, **asked: Any
@@ -158,10 +165,10 @@ class ApiClient:
         request_id: str = "",
         seconds: float = 0,
         **asked: Any,
-    ) -> booking_pb2.Hold:
+    ) -> hold_pb2.Hold:
         """Holds these seats, or the next `count`, or the next one; for `seconds`, or as long as the service likes."""
         numbers = list(seats)
-        request = booking_pb2.HoldSeatsRequest(
+        request = hold_pb2.HoldSeatsRequest(
             request_id=request_id or str(uuid.uuid4()),
             train_id=run.train_id,
             travel_date=run.travel_date,
@@ -175,12 +182,12 @@ class ApiClient:
             request.ttl.FromTimedelta(timedelta(seconds=seconds))
         return await self.send_hold(request)
 
-    async def send_hold(self, request: booking_pb2.HoldSeatsRequest) -> booking_pb2.Hold:
+    async def send_hold(self, request: hold_pb2.HoldSeatsRequest) -> hold_pb2.Hold:
         """Sends a request just as it is."""
-        return await self.bookings.HoldSeats(request, **self._options)
+        return await self.holds.HoldSeats(request, **self._options)
 
     async def release(self, hold_id: str) -> None:
-        await self.bookings.ReleaseHold(booking_pb2.ReleaseHoldRequest(hold_id=hold_id), **self._options)
+        await self.holds.ReleaseHold(hold_pb2.ReleaseHoldRequest(hold_id=hold_id), **self._options)
 
     async def send(self, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
         """Sends a request just as it is."""
@@ -233,9 +240,9 @@ class ApiClient:
         )
         return await self.bookings.CancelBooking(request, **self._options)
 
-    async def run_of(self, run: Run, **asked: Any) -> train_pb2.TrainRun:
-        request = train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
-        return await self.trains.GetTrainRun(request, **self._options)
+    async def run_of(self, run: Run, **asked: Any) -> train_run_pb2.TrainRun:
+        request = train_run_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
+        return await self.train_runs.GetTrainRun(request, **self._options)
 
     async def free(self, run: Run, **asked: Any) -> dict[str, int]:
         """How many seats are free in each section."""
@@ -243,26 +250,26 @@ class ApiClient:
 
     async def seat_map(self, run: Run, **asked: Any) -> dict[str, str]:
         """Every seat's label with FREE, SOLD, PARTLY_SOLD or HELD."""
-        request = train_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
-        seats = (await self.trains.GetSeatMap(request, **self._options)).seats
-        return {one.seat.label: train_pb2.SeatState.Name(one.state).removeprefix("SEAT_STATE_") for one in seats}
+        request = train_run_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
+        seats = (await self.train_runs.GetSeatMap(request, **self._options)).seats
+        return {one.seat.label: train_run_pb2.SeatState.Name(one.state).removeprefix("SEAT_STATE_") for one in seats}
 
-    async def list_runs(self, **asked: Any) -> train_pb2.ListTrainRunsResponse:
-        return await self.trains.ListTrainRuns(train_pb2.ListTrainRunsRequest(**asked), **self._options)
+    async def list_runs(self, **asked: Any) -> train_run_pb2.ListTrainRunsResponse:
+        return await self.train_runs.ListTrainRuns(train_run_pb2.ListTrainRunsRequest(**asked), **self._options)
 
-    async def register(self, first_name: str, last_name: str, name: str = "") -> seat_pb2.User:
+    async def register(self, first_name: str, last_name: str, name: str = "") -> user_pb2.User:
         request = user_pb2.RegisterUserRequest(
             request_id=str(uuid.uuid4()), first_name=first_name, last_name=last_name, email=address(name or self.name)
         )
         return await self.users.RegisterUser(request, **self._options)
 
-    async def user(self, name: str = "") -> seat_pb2.User:
+    async def user(self, name: str = "") -> user_pb2.User:
         return await self.users.GetUser(user_pb2.GetUserRequest(email=address(name or self.name)), **self._options)
 
-    async def rename(self, name: str = "", *, mask: Sequence[str] = (), etag: str = "", **names: str) -> seat_pb2.User:
+    async def rename(self, name: str = "", *, mask: Sequence[str] = (), etag: str = "", **names: str) -> user_pb2.User:
         request = user_pb2.UpdateUserRequest(
             email=address(name or self.name),
-            user=seat_pb2.User(**names),
+            user=user_pb2.User(**names),
             update_mask=field_mask_pb2.FieldMask(paths=mask),
             etag=etag,
         )
@@ -270,29 +277,29 @@ class ApiClient:
 
     # -- what only operators may do; a phone can ask for it all the same
 
-    async def create_train(self, train: operator_pb2.Train, request_id: str = "", **asked: Any) -> operator_pb2.Train:
-        request = operator_pb2.CreateTrainRequest(request_id=request_id or str(uuid.uuid4()), train=train, **asked)
-        return await self.operators.CreateTrain(request, **self._options)
+    async def create_train(self, train: train_pb2.Train, request_id: str = "", **asked: Any) -> train_pb2.Train:
+        request = train_pb2.CreateTrainRequest(request_id=request_id or str(uuid.uuid4()), train=train, **asked)
+        return await self.trains.CreateTrain(request, **self._options)
 
-    async def train(self, train_id: str) -> operator_pb2.Train:
-        return await self.operators.GetTrain(operator_pb2.GetTrainRequest(train_id=train_id), **self._options)
+    async def train(self, train_id: str) -> train_pb2.Train:
+        return await self.trains.GetTrain(train_pb2.GetTrainRequest(train_id=train_id), **self._options)
 
-    async def list_trains(self, **asked: Any) -> operator_pb2.ListTrainsResponse:
-        return await self.operators.ListTrains(operator_pb2.ListTrainsRequest(**asked), **self._options)
+    async def list_trains(self, **asked: Any) -> train_pb2.ListTrainsResponse:
+        return await self.trains.ListTrains(train_pb2.ListTrainsRequest(**asked), **self._options)
 
-    async def schedule(self, train_id: str, first: str, last: str = "") -> operator_pb2.ScheduleTrainRunsResponse:
-        request = operator_pb2.ScheduleTrainRunsRequest(train_id=train_id, first_date=first, last_date=last or first)
-        return await self.operators.ScheduleTrainRuns(request, **self._options)
+    async def schedule(self, train_id: str, first: str, last: str = "") -> train_run_pb2.ScheduleTrainRunsResponse:
+        request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train_id, first_date=first, last_date=last or first)
+        return await self.train_runs.ScheduleTrainRuns(request, **self._options)
 
-    async def section_page(self, run: Run, section: str, **asked: Any) -> operator_pb2.ListSectionBookingsResponse:
-        request = operator_pb2.ListSectionBookingsRequest(
+    async def section_page(self, run: Run, section: str, **asked: Any) -> booking_pb2.ListSectionBookingsResponse:
+        request = booking_pb2.ListSectionBookingsRequest(
             train_id=run.train_id, travel_date=run.travel_date, section=section, **asked
         )
-        return await self.operators.ListSectionBookings(request, **self._options)
+        return await self.bookings.ListSectionBookings(request, **self._options)
 
-    async def promote(self, run: Run) -> operator_pb2.PromoteWaitlistResponse:
-        request = operator_pb2.PromoteWaitlistRequest(train_id=run.train_id, travel_date=run.travel_date)
-        return await self.operators.PromoteWaitlist(request, **self._options)
+    async def promote(self, run: Run) -> train_run_pb2.PromoteWaitlistResponse:
+        request = train_run_pb2.PromoteWaitlistRequest(train_id=run.train_id, travel_date=run.travel_date)
+        return await self.train_runs.PromoteWaitlist(request, **self._options)
 
     async def section(self, run: Run, section: str, **asked: Any) -> list[tuple[str, str]]:
         """Who sits where: (seat, address of the passenger), by seat."""

@@ -18,7 +18,7 @@ from tests.support.clients import CALL_SECONDS_MAX, ApiClient, decoded, refusal
 from tests.support.world import eventually
 
 LIVENESS = "liveness"
-SERVICES = tuple(f"seatline.v1.{name}Service" for name in ("Booking", "Operator", "Train", "User"))
+SERVICES = tuple(f"seatline.v1.{name}Service" for name in ("Booking", "Hold", "Job", "Run", "Train", "User", "Webhook"))
 
 
 async def health(channel: grpc.aio.Channel, name: str = "") -> str:

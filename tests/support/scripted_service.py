@@ -17,11 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from google.type.money_pb2 import Money
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from app.pb.seatline.v1 import (
-    booking_pb2,
-    seat_pb2,
-    train_pb2,
-)
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, seat_pb2, train_run_pb2, user_pb2
 
 STOP_SECONDS_MAX = 10.0
 FARE = Money(currency_code="USD", units=20)
@@ -96,9 +92,9 @@ def at(text: str) -> timestamp_pb2.Timestamp:
     return stamp
 
 
-def ann(seat: int = 1, section: str = "A") -> seat_pb2.Passenger:
+def ann(seat: int = 1, section: str = "A") -> passenger_pb2.Passenger:
     place = seat_pb2.Seat(section=section, coach="1", number=seat, label=f"{section}-{seat}")
-    return seat_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com", seat=place)
+    return passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com", seat=place)
 
 
 JOURNEY: dict[str, Any] = {
@@ -109,10 +105,10 @@ JOURNEY: dict[str, Any] = {
     "depart_time": at("2030-07-01T09:24:00Z"),
     "arrive_time": at("2030-07-01T11:56:00Z"),
 }
-USER = seat_pb2.User(first_name="Ann", last_name="Lee", email="ann@example.com")
+USER = user_pb2.User(first_name="Ann", last_name="Lee", email="ann@example.com")
 
 
-def booking_of(*people: seat_pb2.Passenger) -> booking_pb2.Booking:
+def booking_of(*people: passenger_pb2.Passenger) -> booking_pb2.Booking:
     return booking_pb2.Booking(
         reference="7K2M9Q",
         state=booking_pb2.BOOKING_STATE_CONFIRMED,
@@ -124,7 +120,7 @@ def booking_of(*people: seat_pb2.Passenger) -> booking_pb2.Booking:
     )
 
 
-def receipt_of(*people: seat_pb2.Passenger, reference: str = "7K2M9Q") -> booking_pb2.Receipt:
+def receipt_of(*people: passenger_pb2.Passenger, reference: str = "7K2M9Q") -> booking_pb2.Receipt:
     return booking_pb2.Receipt(
         reference=reference,
         state=booking_pb2.BOOKING_STATE_CONFIRMED,
@@ -138,17 +134,19 @@ def receipt_of(*people: seat_pb2.Passenger, reference: str = "7K2M9Q") -> bookin
     )
 
 
-def run_of(free_seat_count: int = 8) -> train_pb2.TrainRun:
-    first = train_pb2.RunStop(name=JOURNEY["origin"], code="STP", time_zone="Europe/London", depart_time=JOURNEY["depart_time"])
-    last = train_pb2.RunStop(
+def run_of(free_seat_count: int = 8) -> train_run_pb2.TrainRun:
+    first = train_run_pb2.RunStop(
+        name=JOURNEY["origin"], code="STP", time_zone="Europe/London", depart_time=JOURNEY["depart_time"]
+    )
+    last = train_run_pb2.RunStop(
         name=JOURNEY["destination"], code="PNO", time_zone="Europe/Paris", arrive_time=JOURNEY["arrive_time"]
     )
-    left = train_pb2.SectionAvailability(section="A", fare=FARE, seat_count=8, free_seat_count=free_seat_count)
-    return train_pb2.TrainRun(
+    left = train_run_pb2.SectionAvailability(section="A", fare=FARE, seat_count=8, free_seat_count=free_seat_count)
+    return train_run_pb2.TrainRun(
         train_id="es9014",
         travel_date="2030-07-01",
         number="ES 9014",
-        state=train_pb2.RUN_STATE_SCHEDULED,
+        state=train_run_pb2.RUN_STATE_SCHEDULED,
         stops=[first, last],
         sections=[left],
     )

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from app.domain.payments import PaymentState
-from app.pb.seatline.v1 import booking_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2
 from app.store.driver import Database
 from app.usecases.verification.report import Report, Scope
 from app.usecases.verification.runs import Verification, audit_sources
@@ -37,9 +37,9 @@ async def verify(database: Database, *, tolerance_seconds: float = 0.0, scope: S
     return await Verification(audit_sources(database, now), timedelta(seconds=tolerance_seconds), scope).verify()
 
 
-async def hold(world: World, run: Run, who: str) -> booking_pb2.Hold:
+async def hold(world: World, run: Run, who: str) -> hold_pb2.Hold:
     """Holds one seat of section A."""
-    request = booking_pb2.HoldSeatsRequest(
+    request = hold_pb2.HoldSeatsRequest(
         request_id=str(uuid.uuid4()),
         train_id=run.train_id,
         travel_date=run.travel_date,
@@ -48,7 +48,7 @@ async def hold(world: World, run: Run, who: str) -> booking_pb2.Hold:
         section="A",
         seat_count=1,
     )
-    return await world.api_client(who).bookings.HoldSeats(request, metadata=(("x-seatline-user", f"{who}@example.com"),))
+    return await world.api_client(who).holds.HoldSeats(request, metadata=(("x-seatline-user", f"{who}@example.com"),))
 
 
 async def fill(world: World) -> None:

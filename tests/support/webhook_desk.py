@@ -34,13 +34,13 @@ class WebhookClient(ApiClient):
     async def create_as(self, wanted: webhook_pb2.Webhook, request_id: str = "", **asked: Any) -> webhook_pb2.Webhook:
         """Sends a webhook just as it is."""
         request = webhook_pb2.CreateWebhookRequest(request_id=request_id or str(uuid.uuid4()), webhook=wanted, **asked)
-        return await self.operators.CreateWebhook(request, **self._options)
+        return await self.webhooks.CreateWebhook(request, **self._options)
 
     async def get(self, webhook_id: str) -> webhook_pb2.Webhook:
-        return await self.operators.GetWebhook(webhook_pb2.GetWebhookRequest(webhook_id=webhook_id), **self._options)
+        return await self.webhooks.GetWebhook(webhook_pb2.GetWebhookRequest(webhook_id=webhook_id), **self._options)
 
     async def list_page(self, **asked: Any) -> webhook_pb2.ListWebhooksResponse:
-        return await self.operators.ListWebhooks(webhook_pb2.ListWebhooksRequest(**asked), **self._options)
+        return await self.webhooks.ListWebhooks(webhook_pb2.ListWebhooksRequest(**asked), **self._options)
 
     async def change(self, webhook_id: str, *, mask: Sequence[str] = (), etag: str = "", **values: Any) -> webhook_pb2.Webhook:
         request = webhook_pb2.UpdateWebhookRequest(
@@ -49,19 +49,19 @@ class WebhookClient(ApiClient):
             update_mask=field_mask_pb2.FieldMask(paths=mask),
             etag=etag,
         )
-        return await self.operators.UpdateWebhook(request, **self._options)
+        return await self.webhooks.UpdateWebhook(request, **self._options)
 
     async def delete(self, webhook_id: str, etag: str = "") -> webhook_pb2.DeleteWebhookResponse:
         request = webhook_pb2.DeleteWebhookRequest(webhook_id=webhook_id, etag=etag)
-        return await self.operators.DeleteWebhook(request, **self._options)
+        return await self.webhooks.DeleteWebhook(request, **self._options)
 
     async def rotate(self, webhook_id: str, etag: str = "") -> webhook_pb2.Webhook:
         request = webhook_pb2.RotateWebhookSecretRequest(webhook_id=webhook_id, etag=etag)
-        return await self.operators.RotateWebhookSecret(request, **self._options)
+        return await self.webhooks.RotateWebhookSecret(request, **self._options)
 
     async def deliveries_page(self, webhook_id: str, **asked: Any) -> webhook_pb2.ListWebhookDeliveriesResponse:
         request = webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=webhook_id, **asked)
-        return await self.operators.ListWebhookDeliveries(request, **self._options)
+        return await self.webhooks.ListWebhookDeliveries(request, **self._options)
 
     async def deliveries(self, webhook_id: str) -> list[webhook_pb2.WebhookDelivery]:
         """Those of the first page."""

@@ -19,7 +19,7 @@ import grpc
 from google.type import money_pb2
 
 from app.config import Settings
-from app.pb.seatline.v1 import operator_pb2
+from app.pb.seatline.v1 import train_pb2
 from app.process.bootstrap import start_server
 from app.process.server import Server
 from app.store.driver import Client, Database
@@ -44,14 +44,14 @@ def usd(units: int, cents: int = 0) -> money_pb2.Money:
     return money_pb2.Money(currency_code="USD", units=units, nanos=cents * 10**7)
 
 
-def london_to_paris() -> list[operator_pb2.TrainStop]:
+def london_to_paris() -> list[train_pb2.TrainStop]:
     """London, Ashford, Lille, Paris: three legs across a border."""
     britain, france = "Europe/London", "Europe/Paris"
     return [
-        operator_pb2.TrainStop(name=LONDON, code="STP", time_zone=britain, depart_time="10:24"),
-        operator_pb2.TrainStop(name=ASHFORD, code="AFK", time_zone=britain, arrive_time="10:55", depart_time="10:58"),
-        operator_pb2.TrainStop(name=LILLE, code="LIL", time_zone=france, arrive_time="12:48", depart_time="12:52"),
-        operator_pb2.TrainStop(name=PARIS, code="PNO", time_zone=france, arrive_time="13:56"),
+        train_pb2.TrainStop(name=LONDON, code="STP", time_zone=britain, depart_time="10:24"),
+        train_pb2.TrainStop(name=ASHFORD, code="AFK", time_zone=britain, arrive_time="10:55", depart_time="10:58"),
+        train_pb2.TrainStop(name=LILLE, code="LIL", time_zone=france, arrive_time="12:48", depart_time="12:52"),
+        train_pb2.TrainStop(name=PARIS, code="PNO", time_zone=france, arrive_time="13:56"),
     ]
 
 
@@ -60,21 +60,21 @@ def a_train(
     *,
     train_id: str = "es9014",
     empty_sections: Sequence[str] = (),
-    stops: Sequence[operator_pb2.TrainStop] = (),
+    stops: Sequence[train_pb2.TrainStop] = (),
     fares: dict[str, money_pb2.Money] | None = None,
     **terms: Any,
-) -> operator_pb2.Train:
+) -> train_pb2.Train:
     """A train; a seat costs USD 20.00 where `fares` says nothing else, and its terms are the usual ones."""
     coaches = [
-        operator_pb2.Coach(name=str(number), section=word[0], seat_count=int(word[1:]))
+        train_pb2.Coach(name=str(number), section=word[0], seat_count=int(word[1:]))
         for number, word in enumerate(layout.split(), 1)
     ]
     sections = [*dict.fromkeys(coach.section for coach in coaches), *empty_sections]
-    return operator_pb2.Train(
+    return train_pb2.Train(
         train_id=train_id,
         number="ES 9014",
         stops=stops or london_to_paris(),
-        sections=[operator_pb2.Section(name=name, fare=(fares or {}).get(name, usd(20))) for name in sections],
+        sections=[train_pb2.Section(name=name, fare=(fares or {}).get(name, usd(20))) for name in sections],
         coaches=coaches,
         **terms,
     )

@@ -16,7 +16,7 @@ from app.cli.render.bookings import booking_page, hold_page, quote_page, receipt
 from app.cli.render.screen import print_json, print_page, print_text
 from app.cli.render.station_clocks import StationClocks
 from app.cli.render.text import instant_text, money_text, zone_by_name
-from app.pb.seatline.v1 import booking_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, train_run_pb2
 
 # A person waits for few trains at a time; past this many the place is left out rather than asked for one by one.
 POSITIONS_REQUESTED_MAX = 20
@@ -45,9 +45,9 @@ def show_new_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
 
 def _closing_text(calls: Calls, booking: booking_pb2.Booking) -> str:
     """When the waiting list closes, on the clock of the train's first stop; empty where that cannot be found."""
-    request = train_pb2.GetTrainRunRequest(train_id=booking.train_id, travel_date=booking.travel_date)
+    request = train_run_pb2.GetTrainRunRequest(train_id=booking.train_id, travel_date=booking.travel_date)
     try:
-        run = calls.call(calls.trains.GetTrainRun, request)
+        run = calls.call(calls.train_runs.GetTrainRun, request)
     except CallError:
         return ""
     if not run.stops or not run.HasField("waitlist_close_time"):
@@ -78,7 +78,7 @@ def show_cancellation(calls: Calls, answer: booking_pb2.CancelBookingResponse, i
     print_text(f"{amount} comes back." if amount else "This gives nothing back.")
 
 
-def show_hold(calls: Calls, hold: booking_pb2.Hold, origin: str, destination: str) -> None:
+def show_hold(calls: Calls, hold: hold_pb2.Hold, origin: str, destination: str) -> None:
     """Prints a hold of seats for the journey between stops as the caller named them, and how to book with it."""
     if calls.options.as_json:
         print_json(hold)

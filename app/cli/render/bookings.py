@@ -37,7 +37,7 @@ from app.cli.render.text import (
     waitlist_terms_text,
     zone_by_name,
 )
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, seat_pb2, train_pb2, train_run_pb2
 
 # Wide enough for two long station names with their times, and inside 80 columns.
 PAGE_WIDTH_COLUMNS = 78
@@ -99,7 +99,7 @@ def quote_page(answer: booking_pb2.CancelBookingResponse, clocks: StationClocks)
     return _page(f"Quote, nothing was changed: booking {printable(then.reference)}", grid)
 
 
-def hold_page(hold: booking_pb2.Hold, origin: str, destination: str, zone: datetime.tzinfo) -> Panel:
+def hold_page(hold: hold_pb2.Hold, origin: str, destination: str, zone: datetime.tzinfo) -> Panel:
     """A hold: seats, price, until when on a clock in `zone`. The stops are as the caller named them."""
     grid = _grid()
     grid.add_row("Train", f"{printable(hold.train_id)}, {date_text(hold.travel_date)}")
@@ -142,7 +142,7 @@ def _seat_heading(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
     return _SEAT_HEADINGS.get(journey.state, "Seat")
 
 
-def _add_passengers(grid: Table, heading: str, people: Iterable[seat_pb2.Passenger]) -> None:
+def _add_passengers(grid: Table, heading: str, people: Iterable[passenger_pb2.Passenger]) -> None:
     for person in people:
         number = f"{person.number}. " if person.number else ""  # servers of before send none
         place = f"{_seat_and_coach_text(person.seat)}: " if person.seat.number else ""  # who waits has none
@@ -187,7 +187,7 @@ def receipts_table(
     return table
 
 
-def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str) -> Table:
+def runs_table(runs: Iterable[train_run_pb2.TrainRun], origin: str, destination: str) -> Table:
     """One row for each run, with the journey from `origin` to `destination` (names or codes; empty: the whole way)."""
     table = empty_table("Date and train", "Journey", "Free seats", "Fare")
     for run in runs:
@@ -206,12 +206,12 @@ def runs_table(runs: Iterable[train_pb2.TrainRun], origin: str, destination: str
     return table
 
 
-def _free_seats_text(part: train_pb2.SectionAvailability) -> str:
+def _free_seats_text(part: train_run_pb2.SectionAvailability) -> str:
     waiting = f", {part.waiting_count:,} wait{'s' if part.waiting_count == 1 else ''}" if part.waiting_count else ""
     return f"{printable(part.section)} {part.free_seat_count}/{part.seat_count}{waiting}"
 
 
-def _find_stop(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | None:
+def _find_stop(run: train_run_pb2.TrainRun, called: str) -> train_run_pb2.RunStop | None:
     """The stop with that name or code, as the contract compares them: in any case."""
     wanted = comparison_key(called)
     return next(
@@ -219,7 +219,7 @@ def _find_stop(run: train_pb2.TrainRun, called: str) -> train_pb2.RunStop | None
     )
 
 
-def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Table:
+def trains_table(trains: Iterable[train_pb2.Train], console: Console) -> Table:
     """One row for each train."""
     table = empty_table("Train", "Way", "Sections")
     for train in trains:
@@ -238,7 +238,7 @@ def trains_table(trains: Iterable[operator_pb2.Train], console: Console) -> Tabl
     return table
 
 
-def section_table(rows: Iterable[operator_pb2.SectionBooking], console: Console) -> Table:
+def section_table(rows: Iterable[booking_pb2.SectionBooking], console: Console) -> Table:
     """One row for each passenger of a section."""
     table = empty_table("Seat", "Coach", "Passenger", "Journey", "Reference")
     for row in rows:

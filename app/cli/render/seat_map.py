@@ -16,7 +16,7 @@ from rich.text import Text
 from app.cli.failures import printable
 from app.cli.render.screen import arrow, is_unicode
 from app.cli.render.text import date_text
-from app.pb.seatline.v1 import seat_pb2, train_pb2
+from app.pb.seatline.v1 import seat_pb2, train_run_pb2
 
 SEATS_ACROSS = 4
 AISLE_AFTER = 2
@@ -28,10 +28,10 @@ _WALLS, _WALLS_ASCII = tuple("╭╮╰╯─│"), tuple("++++-|")
 
 FREE, SOLD, PARTLY_SOLD, HELD, MINE, UNKNOWN = "free", "sold", "partly sold", "held", "mine", "unknown"
 _STATES = {
-    train_pb2.SEAT_STATE_FREE: FREE,
-    train_pb2.SEAT_STATE_SOLD: SOLD,
-    train_pb2.SEAT_STATE_PARTLY_SOLD: PARTLY_SOLD,
-    train_pb2.SEAT_STATE_HELD: HELD,
+    train_run_pb2.SEAT_STATE_FREE: FREE,
+    train_run_pb2.SEAT_STATE_SOLD: SOLD,
+    train_run_pb2.SEAT_STATE_PARTLY_SOLD: PARTLY_SOLD,
+    train_run_pb2.SEAT_STATE_HELD: HELD,
 }
 _SIGNS = {FREE: "○", SOLD: "●", PARTLY_SOLD: "◐", HELD: "h", MINE: "★", UNKNOWN: "?"}
 _SIGNS_ASCII = {FREE: ".", SOLD: "x", PARTLY_SOLD: "/", HELD: "h", MINE: "*", UNKNOWN: "?"}
@@ -56,7 +56,7 @@ _MEANINGS = {
 SeatKey = tuple[str, int]
 
 
-def seat_map_page(seat_map: train_pb2.SeatMap, mine: frozenset[SeatKey], heading: str, console: Console) -> RenderableType:
+def seat_map_page(seat_map: train_run_pb2.SeatMap, mine: frozenset[SeatKey], heading: str, console: Console) -> RenderableType:
     """The whole map: `heading`, legend with counts, then every coach. `mine` are the reader's seats by section and number."""
     states = {_key(entry.seat): _state(entry, mine) for entry in seat_map.seats}
     digits = len(str(max((entry.seat.number for entry in seat_map.seats), default=0)))
@@ -78,7 +78,7 @@ def _key(seat: seat_pb2.Seat) -> SeatKey:
     return seat.section, seat.number
 
 
-def _state(entry: train_pb2.SeatMapEntry, mine: frozenset[SeatKey]) -> str:
+def _state(entry: train_run_pb2.SeatMapEntry, mine: frozenset[SeatKey]) -> str:
     return MINE if _key(entry.seat) in mine else _STATES.get(entry.state, UNKNOWN)
 
 

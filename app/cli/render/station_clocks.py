@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.cli.arguments import comparison_key
 from app.cli.failures import EXIT_REFUSED, CallError
 from app.cli.render.text import zone_by_name
-from app.pb.seatline.v1 import train_pb2
+from app.pb.seatline.v1 import train_run_pb2
 
 if TYPE_CHECKING:
     from app.cli.calls import Calls
@@ -37,9 +37,9 @@ class StationClocks:
         return self._zones.get(train_id, {}).get(comparison_key(stop), datetime.UTC)
 
     def _fetch_zones(self, train_id: str, travel_date: str) -> dict[str, datetime.tzinfo]:
-        request = train_pb2.GetTrainRunRequest(train_id=train_id, travel_date=travel_date)
+        request = train_run_pb2.GetTrainRunRequest(train_id=train_id, travel_date=travel_date)
         try:
-            run = self._calls.call(self._calls.trains.GetTrainRun, request)
+            run = self._calls.call(self._calls.train_runs.GetTrainRun, request)
         except CallError as failed:
             if failed.failure.exit_code != EXIT_REFUSED:
                 self._requests_left = 0  # the service has gone away; do not wait for it once for every train

@@ -13,17 +13,26 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from app.cli.failures import printable
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2, webhook_pb2
+from app.pb.seatline.v1 import (
+    booking_pb2,
+    passenger_pb2,
+    payment_pb2,
+    seat_pb2,
+    train_pb2,
+    train_run_pb2,
+    user_pb2,
+    webhook_pb2,
+)
 
 NANOS_PER_UNIT = 10**9
 # ISO 4217 currencies whose amounts are not written with two decimals.
 _DECIMALS = {"CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
 _DECIMALS_USUAL = 2
 _PAYMENT_STATES: dict[int, str] = {
-    booking_pb2.PAYMENT_STATE_AUTHORIZED: "set aside, about to be taken",
-    booking_pb2.PAYMENT_STATE_CAPTURED: "taken",
-    booking_pb2.PAYMENT_STATE_VOIDED: "let go, there was nothing to pay for",
-    booking_pb2.PAYMENT_STATE_DECLINED: "declined, the booking is being cancelled",
+    payment_pb2.PAYMENT_STATE_AUTHORIZED: "set aside, about to be taken",
+    payment_pb2.PAYMENT_STATE_CAPTURED: "taken",
+    payment_pb2.PAYMENT_STATE_VOIDED: "let go, there was nothing to pay for",
+    payment_pb2.PAYMENT_STATE_DECLINED: "declined, the booking is being cancelled",
 }
 _MINUTES_PER_HOUR = 60
 
@@ -107,38 +116,38 @@ def dry_run_text(thing: str, *, was_there: bool) -> str:
     )
 
 
-def payment_text(payment: booking_pb2.Payment) -> str:
+def payment_text(payment: payment_pb2.Payment) -> str:
     """Such as "USD 20.00, taken"; a state newer than this program by its number."""
-    if payment.state == booking_pb2.PAYMENT_STATE_UNSPECIFIED:
+    if payment.state == payment_pb2.PAYMENT_STATE_UNSPECIFIED:
         return "nothing had to be paid"
     return f"{money_text(payment.amount)}, {_PAYMENT_STATES.get(payment.state, f'state {payment.state}')}"
 
 
-def refund_text(refund: booking_pb2.Refund) -> str:
+def refund_text(refund: payment_pb2.Refund) -> str:
     """Such as "USD 10.00, pending since Fri 12 Dec 2025 10:24 UTC"."""
-    since = f" since {instant_text(refund.create_time)}" if refund.state == booking_pb2.REFUND_STATE_PENDING else ""
+    since = f" since {instant_text(refund.create_time)}" if refund.state == payment_pb2.REFUND_STATE_PENDING else ""
     return f"{money_text(refund.amount)}, {refund_state_text(refund.state)}{since}"
 
 
-def refunds_text(refunds: Sequence[booking_pb2.Refund]) -> str:
+def refunds_text(refunds: Sequence[payment_pb2.Refund]) -> str:
     """All refunds in one, such as "USD 10.00 back, pending"; empty without any. Done only when each of them is."""
     if not refunds:
         return ""
     states = {refund.state for refund in refunds}
-    state = "done" if states == {booking_pb2.REFUND_STATE_DONE} else "pending"
-    if booking_pb2.REFUND_STATE_FAILED in states:
+    state = "done" if states == {payment_pb2.REFUND_STATE_DONE} else "pending"
+    if payment_pb2.REFUND_STATE_FAILED in states:
         state = "failed" if len(states) == 1 else "failed in part"
     return f"{money_text(money_sum(refund.amount for refund in refunds))} back, {state}"
 
 
 def refund_state_text(state: int) -> str:
     """Such as "pending"; a state newer than this program by its number."""
-    return _enum_text(booking_pb2.RefundState, "REFUND_STATE_", state)
+    return _enum_text(payment_pb2.RefundState, "REFUND_STATE_", state)
 
 
 def run_state_text(state: int) -> str:
     """Such as "scheduled"; a state newer than this program by its number."""
-    return _enum_text(train_pb2.RunState, "RUN_STATE_", state)
+    return _enum_text(train_run_pb2.RunState, "RUN_STATE_", state)
 
 
 def webhook_state_text(state: int) -> str:
@@ -159,14 +168,14 @@ def _enum_text(kind: object, prefix: str, value: int) -> str:
     return name.removeprefix(prefix).lower().replace("_", " ")
 
 
-def refund_terms_text(tiers: Iterable[operator_pb2.RefundTier]) -> str:
+def refund_terms_text(tiers: Iterable[train_pb2.RefundTier]) -> str:
     """Such as "100 % up to 24 h before departure, 50 % up to departure"."""
     return ", ".join(
         f"{tier.percent} % up to {f'{tier.hours_before:,} h before ' if tier.hours_before else ''}departure" for tier in tiers
     )
 
 
-def waitlist_terms_text(train: operator_pb2.Train) -> str:
+def waitlist_terms_text(train: train_pb2.Train) -> str:
     """Such as "500 may wait, until 4 h before departure"; what the train does not state is left out."""
     said = [f"{train.waitlist_max:,} may wait"] if train.HasField("waitlist_max") else []
     if train.HasField("waitlist_closes_before"):
@@ -175,7 +184,7 @@ def waitlist_terms_text(train: operator_pb2.Train) -> str:
     return ", ".join(said)
 
 
-def hold_terms_text(train: operator_pb2.Train) -> str:
+def hold_terms_text(train: train_pb2.Train) -> str:
     """Such as "25 % of the seats at a time"; empty where the train does not state it."""
     return f"{train.hold_percent_max} % of the seats at a time" if train.HasField("hold_percent_max") else ""
 
@@ -197,12 +206,12 @@ def seats_text(seats: Iterable[seat_pb2.Seat]) -> str:
     return ", ".join(seat_text(seat) for seat in seats)
 
 
-def person_text(person: seat_pb2.User | seat_pb2.Passenger) -> str:
+def person_text(person: user_pb2.User | passenger_pb2.Passenger) -> str:
     """Such as "Ann Lee <ann@example.com>"; the address alone where no name is known."""
     name, address = person_name(person), printable(person.email)
     return f"{name} <{address}>" if name and address else name or address
 
 
-def person_name(person: seat_pb2.User | seat_pb2.Passenger) -> str:
+def person_name(person: user_pb2.User | passenger_pb2.Passenger) -> str:
     """Such as "Ann Lee"."""
     return printable(f"{person.first_name} {person.last_name}".strip())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from app.pb.seatline.v1 import booking_pb2
+from app.pb.seatline.v1 import hold_pb2
 from tests.bench import requests
 from tests.bench.figures import Volley, median_ratio
 from tests.bench.stage import Stage
@@ -46,7 +46,7 @@ def _hold_and_book(stage: Stage, buyers: int) -> tuple[Volley, Volley]:
     people = requests.new_people(buyers)
     answers: list[bytes] = []
     held = stage.fire([stage.host.service], requests.hold_calls(run, people), CALLERS, keep=answers)
-    holds = [booking_pb2.Hold.FromString(answer).hold_id for answer in answers]
+    holds = [hold_pb2.Hold.FromString(answer).hold_id for answer in answers]
     calls = requests.held_booking_calls(run, people, holds)
     booked = stage.fire([stage.host.service], calls, CALLERS)
     if booked.ok_count != buyers:

@@ -11,13 +11,13 @@ import grpc
 import pytest
 from pymongo.errors import OperationFailure
 
-from app.pb.seatline.v1 import booking_pb2
+from app.pb.seatline.v1 import booking_pb2, payment_pb2
 from app.store.snapshots import Snapshots
 from tests.support.clients import Run, decoded, refusal
 from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.world import World, eventually
 
-CAPTURED = booking_pb2.PAYMENT_STATE_CAPTURED
+CAPTURED = payment_pb2.PAYMENT_STATE_CAPTURED
 TOO_OLD, UNAVAILABLE = 239, 246
 
 
@@ -71,7 +71,7 @@ async def test_a_booking_has_the_payment_that_it_had(real_world: World, call: st
             shown = await jane.receipt(reference)
         case _:
             (shown,) = (await jane.receipts_page()).receipts
-    kinds = [booking_pb2.PaymentAttemptKind.Name(attempt.kind) for attempt in shown.payment.attempts]
+    kinds = [payment_pb2.PaymentAttemptKind.Name(attempt.kind) for attempt in shown.payment.attempts]
     assert (shown.state, list(shown.refunds)) == (booking_pb2.BOOKING_STATE_CONFIRMED, [])
     assert "PAYMENT_ATTEMPT_KIND_REFUND" not in kinds
     assert shown.payment.state == CAPTURED

@@ -19,7 +19,7 @@ from google.type import money_pb2
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2, user_pb2
 from tests.support.scripted_service import JOURNEY, Refusal, ScriptedService, ann, booking_of, receipt_of, scripted_service
 
 
@@ -179,7 +179,7 @@ def test_lists_go_through_all_pages_unless_one_is_asked_for(service: ScriptedSer
 
 
 def test_a_list_whose_pages_never_end_stops(service: ScriptedService, seatline: Any) -> None:
-    service.answers["ListTrains"] = operator_pb2.ListTrainsResponse(next_page_token="again")
+    service.answers["ListTrains"] = train_pb2.ListTrainsResponse(next_page_token="again")
     result = seatline("train", "list")
     assert result.exit_code == 0
     assert "--page-token again" in result.stderr
@@ -187,7 +187,7 @@ def test_a_list_whose_pages_never_end_stops(service: ScriptedService, seatline: 
 
 
 def test_update_sends_one_change_with_its_mask_and_etag(service: ScriptedService, seatline: Any) -> None:
-    bob = seat_pb2.Passenger(first_name="Bob", last_name="Ray", email="Bob@example.com", seat=ann(2).seat)
+    bob = passenger_pb2.Passenger(first_name="Bob", last_name="Ray", email="Bob@example.com", seat=ann(2).seat)
     service.answers.update(GetBooking=booking_of(ann(), bob), UpdateBooking=booking_of(ann(), bob))
     result = seatline("update", "7k2m9q", "--passenger", "bob@EXAMPLE.com", "--email", "rob@example.com", "--last-name", "Roy")
     assert result.exit_code == 0, result.stderr
@@ -217,8 +217,8 @@ def test_change_seat_and_cancel_send_what_was_typed(service: ScriptedService, se
 
 def _family() -> booking_pb2.Booking:
     """Ann, Tom, who has no address, and Ben, who has another than Ann, who booked."""
-    tom = seat_pb2.Passenger(first_name="Tom", last_name="Lee", number=2, seat=ann(2).seat)
-    ben = seat_pb2.Passenger(first_name="Ben", last_name="Lee", email="ben@example.com", number=3, seat=ann(3).seat)
+    tom = passenger_pb2.Passenger(first_name="Tom", last_name="Lee", number=2, seat=ann(2).seat)
+    ben = passenger_pb2.Passenger(first_name="Ben", last_name="Lee", email="ben@example.com", number=3, seat=ann(3).seat)
     first = ann(1)
     first.number = 1
     return booking_of(first, tom, ben)
@@ -276,13 +276,13 @@ def test_who_has_left_is_shown_what_was_its_own_and_no_price(service: ScriptedSe
 
 def test_map_marks_the_callers_own_seats_on_the_drawn_journey_only(service: ScriptedService, seatline: Any) -> None:
     entries = [
-        train_pb2.SeatMapEntry(
-            seat=ann(number).seat, state=train_pb2.SEAT_STATE_SOLD if number < 3 else train_pb2.SEAT_STATE_FREE
+        train_run_pb2.SeatMapEntry(
+            seat=ann(number).seat, state=train_run_pb2.SEAT_STATE_SOLD if number < 3 else train_run_pb2.SEAT_STATE_FREE
         )
         for number in range(1, 9)
     ]
     whole_way = {key: JOURNEY[key] for key in ("train_id", "travel_date", "origin", "destination")}
-    service.answers["GetSeatMap"] = train_pb2.SeatMap(seats=entries, **whole_way)
+    service.answers["GetSeatMap"] = train_run_pb2.SeatMap(seats=entries, **whole_way)
     elsewhere = receipt_of(ann(2))
     elsewhere.train_id = "es9999"
     service.answers["ListReceipts"] = booking_pb2.ListReceiptsResponse(receipts=[receipt_of(ann(1)), elsewhere])
@@ -311,7 +311,7 @@ def test_a_caller_that_nobody_could_type_is_refused_before_the_call(seatline: An
 
 
 def test_a_name_is_corrected_in_the_fields_that_were_given(service: ScriptedService, seatline: Any) -> None:
-    service.answers["UpdateUser"] = seat_pb2.User(first_name="Ann", last_name="Lee", email="ann@example.com", etag="2")
+    service.answers["UpdateUser"] = user_pb2.User(first_name="Ann", last_name="Lee", email="ann@example.com", etag="2")
     result = seatline("rename", "--last-name", "Lee", "--user", "ann@example.com", "--etag", "1")
     assert (result.exit_code, result.stdout) == (0, "Registered as Ann Lee <ann@example.com>.\n")
     request = service.requests("UpdateUser")[0]

@@ -15,7 +15,7 @@ from app.cli import app
 from app.cli.health import PROBE_TRAIN
 from app.cli.options import CallerOptions
 from app.cli.probe import run_probe
-from app.pb.seatline.v1 import booking_pb2, operator_pb2
+from app.pb.seatline.v1 import booking_pb2, train_pb2, train_run_pb2
 from app.store.driver import connect_in_memory
 from tests.support.scripted_service import Refusal, ScriptedService, ann, booking_of, receipt_of, scripted_service
 from tests.support.world import World, running_server, settings_for
@@ -100,8 +100,8 @@ def liar() -> Iterator[ScriptedService]:
     """Answers of a service that books and cancels; a test makes one of them wrong."""
     with scripted_service() as scripted:
         scripted.answers.update(
-            GetTrain=lambda request: operator_pb2.Train(train_id=request.train_id),
-            ScheduleTrainRuns=operator_pb2.ScheduleTrainRunsResponse(),
+            GetTrain=lambda request: train_pb2.Train(train_id=request.train_id),
+            ScheduleTrainRuns=train_run_pb2.ScheduleTrainRunsResponse(),
             CreateBooking=booking_of(ann(1)),
             GetReceipt=receipt_of(ann(1)),
             CancelBooking=_cancelled(booking_pb2.BOOKING_STATE_CANCELLED),

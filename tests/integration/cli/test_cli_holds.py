@@ -18,7 +18,7 @@ from google.type.money_pb2 import Money
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.pb.seatline.v1 import booking_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, payment_pb2, seat_pb2
 from tests.support.scripted_service import (
     FARE,
     Refusal,
@@ -54,8 +54,8 @@ def seatline(service: ScriptedService) -> Callable[..., Result]:
     return run
 
 
-def hold_of(*seats: seat_pb2.Seat) -> booking_pb2.Hold:
-    return booking_pb2.Hold(
+def hold_of(*seats: seat_pb2.Seat) -> hold_pb2.Hold:
+    return hold_pb2.Hold(
         hold_id=HOLD_ID,
         train_id="es9014",
         travel_date="2030-07-01",
@@ -66,14 +66,14 @@ def hold_of(*seats: seat_pb2.Seat) -> booking_pb2.Hold:
 
 
 def waiting(place: int = 2) -> booking_pb2.Booking:
-    booking = booking_of(seat_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
+    booking = booking_of(passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
     booking.state, booking.waitlist_position = WAITLISTED, place
     return booking
 
 
-def refund(state: Any, units: int = 10) -> booking_pb2.Refund:
+def refund(state: Any, units: int = 10) -> payment_pb2.Refund:
     amount = Money(currency_code="USD", units=units)
-    return booking_pb2.Refund(refund_id="7K2M9Q-1", state=state, amount=amount, create_time=at("2030-06-02T08:00:00Z"))
+    return payment_pb2.Refund(refund_id="7K2M9Q-1", state=state, amount=amount, create_time=at("2030-06-02T08:00:00Z"))
 
 
 # -- holds
@@ -124,7 +124,7 @@ def test_a_doubtful_hold_says_how_to_find_out(service: ScriptedService, seatline
 
 
 def test_release_names_the_hold_and_says_that_it_is_over(service: ScriptedService, seatline: Any) -> None:
-    service.answers["ReleaseHold"] = booking_pb2.ReleaseHoldResponse()
+    service.answers["ReleaseHold"] = hold_pb2.ReleaseHoldResponse()
     assert seatline("release", HOLD_ID).stdout == f"The hold {HOLD_ID} is over; it keeps no seats any more.\n"
     assert json.loads(seatline("release", HOLD_ID, "--json").stdout) == {}
     assert service.requests("ReleaseHold")[0].hold_id == HOLD_ID
@@ -179,7 +179,7 @@ def test_a_refused_payment_and_a_hold_that_is_over_say_what_to_do(service: Scrip
 def test_a_quote_says_what_would_come_back_and_a_cancellation_what_does(service: ScriptedService, seatline: Any) -> None:
     left = booking_of(ann())
     left.state = booking_pb2.BOOKING_STATE_CANCELLED
-    left.refunds.append(refund(booking_pb2.REFUND_STATE_PENDING))
+    left.refunds.append(refund(payment_pb2.REFUND_STATE_PENDING))
     ten_dollars = Money(currency_code="USD", units=10)
     service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=left, refund=ten_dollars)
     assert "A quote: USD 10.00 would come back; nothing was changed." in seatline("cancel", "7K2M9Q", "--quote").stdout
@@ -194,7 +194,7 @@ def test_a_quote_says_what_would_come_back_and_a_cancellation_what_does(service:
 def test_a_quote_cannot_be_taken_for_a_cancellation(service: ScriptedService, seatline: Any) -> None:
     left = booking_of(ann())
     left.state = booking_pb2.BOOKING_STATE_CANCELLED
-    left.refunds.append(refund(booking_pb2.REFUND_STATE_PENDING))
+    left.refunds.append(refund(payment_pb2.REFUND_STATE_PENDING))
     service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(
         booking=left, refund=Money(currency_code="USD", units=10), validate_only=True, current_booking=booking_of(ann())
     )
@@ -216,10 +216,10 @@ def test_a_cancellation_that_gives_nothing_back_says_so(service: ScriptedService
 
 
 def test_a_receipt_shows_the_payment_each_refund_and_the_place_in_the_line(service: ScriptedService, seatline: Any) -> None:
-    receipt = receipt_of(seat_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
+    receipt = receipt_of(passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
     receipt.state = WAITLISTED
-    receipt.payment.CopyFrom(booking_pb2.Payment(state=booking_pb2.PAYMENT_STATE_CAPTURED, amount=FARE))
-    receipt.refunds.extend([refund(booking_pb2.REFUND_STATE_DONE), refund(booking_pb2.REFUND_STATE_PENDING, 5)])
+    receipt.payment.CopyFrom(payment_pb2.Payment(state=payment_pb2.PAYMENT_STATE_CAPTURED, amount=FARE))
+    receipt.refunds.extend([refund(payment_pb2.REFUND_STATE_DONE), refund(payment_pb2.REFUND_STATE_PENDING, 5)])
     service.answers.update(GetReceipt=receipt, GetBooking=waiting(3))
     shown = seatline("receipt", "7K2M9Q").stdout
     for text in ("waitlisted, place 3 in the line", "USD 20.00, taken", "USD 10.00, done", "USD 5.00, pending since"):
@@ -234,9 +234,9 @@ def test_a_receipt_shows_the_payment_each_refund_and_the_place_in_the_line(servi
 
 
 def test_a_booking_that_waited_in_vain_shows_no_seat_and_its_refund(service: ScriptedService, seatline: Any) -> None:
-    receipt = receipt_of(seat_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
+    receipt = receipt_of(passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
     receipt.state = booking_pb2.BOOKING_STATE_EXPIRED
-    receipt.refunds.append(refund(booking_pb2.REFUND_STATE_DONE, 20))
+    receipt.refunds.append(refund(payment_pb2.REFUND_STATE_DONE, 20))
     service.answers["GetReceipt"] = receipt
     shown = seatline("receipt", "7K2M9Q").stdout
     for text in ("expired", "Waited", "USD 20.00, done"):

@@ -23,7 +23,7 @@ from google.rpc import error_details_pb2
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2
 from tests.support.scripted_service import (
     FARE,
     JOURNEY,
@@ -73,7 +73,7 @@ def test_train_create_sends_the_file_under_the_same_request_id_every_time(servic
 
 
 def test_a_dry_run_of_a_train_is_asked_for_and_says_so(service: ScriptedService, seatline: Any) -> None:
-    service.answers["CreateTrain"] = lambda request: operator_pb2.Train(train_id="es9014", validate_only=request.validate_only)
+    service.answers["CreateTrain"] = lambda request: train_pb2.Train(train_id="es9014", validate_only=request.validate_only)
     assert "A dry run: nothing was made." in seatline("train", "create", str(SAMPLE), "--dry-run").stdout
     assert json.loads(seatline("train", "create", str(SAMPLE), "--dry-run", "--json").stdout)["validate_only"] is True
     assert "dry run" not in seatline("train", "create", str(SAMPLE)).stdout
@@ -101,15 +101,15 @@ def test_a_timetable_that_cannot_be_read_is_told_by_path_before_any_call(
 
 
 def test_train_list_and_runs_show_a_row_each(service: ScriptedService, seatline: Any) -> None:
-    train = operator_pb2.Train(train_id="es9014", number="ES 9014", sections=[operator_pb2.Section(name="A", fare=FARE)])
+    train = train_pb2.Train(train_id="es9014", number="ES 9014", sections=[train_pb2.Section(name="A", fare=FARE)])
     train.coaches.add(name="1", section="A", seat_count=56)
     train.refund_tiers.add(hours_before=48, percent=75)
-    service.answers["ListTrains"] = operator_pb2.ListTrainsResponse(trains=[train])
+    service.answers["ListTrains"] = train_pb2.ListTrainsResponse(trains=[train])
     for text in ("A: 56 seats, USD 20.00", "refunds 75 % up to 48 h before departure"):
         assert text in seatline("train", "list").stdout
     run = run_of(free_seat_count=3)
     run.sections.add(section="B", fare=FARE, seat_count=8, waiting_count=2)
-    service.answers["ListTrainRuns"] = train_pb2.ListTrainRunsResponse(train_runs=[run])
+    service.answers["ListTrainRuns"] = train_run_pb2.ListTrainRunsResponse(train_runs=[run])
     shown = seatline("runs", "--from", "stp", "--to", "PNO", "--date", "2030-07-01").stdout
     for text in ("Mon 01 Jul 2030", "10:24 BST", "13:56 CEST", "A 3/8", "B 0/8, 2 wait", "USD 20.00", "scheduled", "1 run."):
         assert text in shown
@@ -118,15 +118,15 @@ def test_train_list_and_runs_show_a_row_each(service: ScriptedService, seatline:
 
 
 def test_an_empty_list_says_so(service: ScriptedService, seatline: Any) -> None:
-    service.answers["ListSectionBookings"] = operator_pb2.ListSectionBookingsResponse()
+    service.answers["ListSectionBookings"] = booking_pb2.ListSectionBookingsResponse()
     assert seatline("section", "es9014", "2030-07-01", "a").stdout == "No passengers.\n"
     assert service.requests("ListSectionBookings")[0].section == "A"
     assert json.loads(seatline("section", "es9014", "2030-07-01", "A", "--json").stdout)["rows"] == []
 
 
 def test_section_shows_names_of_any_script_and_no_markup_of_theirs_works(service: ScriptedService, seatline: Any) -> None:
-    guest = seat_pb2.Passenger(first_name="[red]李", last_name="\x1b[31m雷", email="li@example.com", seat=ann(3).seat)
-    row = operator_pb2.SectionBooking(
+    guest = passenger_pb2.Passenger(first_name="[red]李", last_name="\x1b[31m雷", email="li@example.com", seat=ann(3).seat)
+    row = booking_pb2.SectionBooking(
         user=USER,
         passenger=guest,
         seat=guest.seat,
@@ -134,7 +134,7 @@ def test_section_shows_names_of_any_script_and_no_markup_of_theirs_works(service
         origin=JOURNEY["origin"],
         destination=JOURNEY["destination"],
     )
-    service.answers["ListSectionBookings"] = operator_pb2.ListSectionBookingsResponse(rows=[row])
+    service.answers["ListSectionBookings"] = booking_pb2.ListSectionBookingsResponse(rows=[row])
     shown = seatline("section", "es9014", "2030-07-01", "A").stdout
     assert "[red]李" in shown
     assert "\x1b" not in shown
@@ -142,15 +142,15 @@ def test_section_shows_names_of_any_script_and_no_markup_of_theirs_works(service
 
 
 def test_schedule_of_one_date_sends_it_as_first_and_last(service: ScriptedService, seatline: Any) -> None:
-    key = operator_pb2.TrainRunKey(train_id="es9014", travel_date="2030-07-01")
-    service.answers["ScheduleTrainRuns"] = operator_pb2.ScheduleTrainRunsResponse(train_runs=[key], created_count=1)
+    key = train_run_pb2.TrainRunKey(train_id="es9014", travel_date="2030-07-01")
+    service.answers["ScheduleTrainRuns"] = train_run_pb2.ScheduleTrainRunsResponse(train_runs=[key], created_count=1)
     assert "runs on 1 date, Mon 01 Jul 2030; 1 new." in seatline("schedule", "es9014", "2030-07-01").stdout
     asked = service.requests("ScheduleTrainRuns")[0]
     assert (asked.first_date, asked.last_date) == ("2030-07-01", "2030-07-01")
 
 
 def test_promote_names_who_got_seats_and_says_how_many_still_wait(service: ScriptedService, seatline: Any) -> None:
-    service.answers["PromoteWaitlist"] = operator_pb2.PromoteWaitlistResponse(
+    service.answers["PromoteWaitlist"] = train_run_pb2.PromoteWaitlistResponse(
         promoted_references=["7K2M9Q", "3XW0TT"], waiting_count=1
     )
     shown = seatline("promote", "es9014", "2030-07-01").stdout
@@ -158,7 +158,7 @@ def test_promote_names_who_got_seats_and_says_how_many_still_wait(service: Scrip
     asked = service.requests("PromoteWaitlist")[0]
     assert (asked.train_id, asked.travel_date) == ("es9014", "2030-07-01")
     assert json.loads(seatline("promote", "es9014", "2030-07-01", "--json").stdout)["waiting_count"] == 1
-    service.answers["PromoteWaitlist"] = operator_pb2.PromoteWaitlistResponse()
+    service.answers["PromoteWaitlist"] = train_run_pb2.PromoteWaitlistResponse()
     assert seatline("promote", "es9014", "2030-07-01").stdout.splitlines() == ["0 bookings promoted.", "Nobody waits."]
 
 
@@ -172,12 +172,12 @@ def script_demo(service: ScriptedService, free_seat_counts: list[int]) -> None:
     """A service that has not yet seen the sample train and whose next runs have that many free seats."""
     counts = iter(free_seat_counts)
     run_keys = [
-        operator_pb2.TrainRunKey(train_id="es9014", travel_date=f"2030-07-0{day + 1}") for day in range(len(free_seat_counts))
+        train_run_pb2.TrainRunKey(train_id="es9014", travel_date=f"2030-07-0{day + 1}") for day in range(len(free_seat_counts))
     ]
     service.answers.update(
         GetTrain=Refusal(grpc.StatusCode.NOT_FOUND, "TRAIN_NOT_FOUND"),
         CreateTrain=lambda request: request.train,
-        ScheduleTrainRuns=operator_pb2.ScheduleTrainRunsResponse(train_runs=run_keys, created_count=len(run_keys)),
+        ScheduleTrainRuns=train_run_pb2.ScheduleTrainRunsResponse(train_runs=run_keys, created_count=len(run_keys)),
         GetTrainRun=lambda request: run_of(free_seat_count=next(counts, 8)),
         CreateBooking=booking_of(ann()),
         GetReceipt=receipt_of(ann()),
@@ -242,8 +242,8 @@ def test_the_program_reads_its_environment_and_writes_plain_text_into_a_pipe(ser
 
 
 def test_the_program_writes_ascii_where_nothing_else_can_be_shown(service: ScriptedService) -> None:
-    entry = train_pb2.SeatMapEntry(seat=ann(1).seat, state=train_pb2.SEAT_STATE_FREE)
-    service.answers["GetSeatMap"] = train_pb2.SeatMap(
+    entry = train_run_pb2.SeatMapEntry(seat=ann(1).seat, state=train_run_pb2.SEAT_STATE_FREE)
+    service.answers["GetSeatMap"] = train_run_pb2.SeatMap(
         seats=[entry], travel_date="2030-07-01", origin="Zürich", destination="東京"
     )
     done = run_process("map", "es9014", "2030-07-01", SEATLINE_TARGET=service.target, PYTHONIOENCODING="ascii")
@@ -262,10 +262,10 @@ def test_serve_says_which_setting_is_wrong_and_exits_with_2() -> None:
 def test_ctrl_c_ends_a_waiting_program_without_a_traceback(service: ScriptedService) -> None:
     asked, released = threading.Event(), threading.Event()
 
-    def wait(_: Any) -> train_pb2.ListTrainRunsResponse:
+    def wait(_: Any) -> train_run_pb2.ListTrainRunsResponse:
         asked.set()
         released.wait(PROCESS_SECONDS_MAX)
-        return train_pb2.ListTrainRunsResponse()
+        return train_run_pb2.ListTrainRunsResponse()
 
     service.answers["ListTrainRuns"] = wait
     command = [sys.executable, "-m", "app", "runs", "--target", service.target, "--timeout", str(PROCESS_SECONDS_MAX)]

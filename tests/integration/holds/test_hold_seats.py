@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from app.pb.seatline.v1 import booking_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2
 from tests.support.clients import ASHFORD, LILLE, address, held_seats, people, refusal, seats_of
 from tests.support.world import TRAVEL_DATE, Clock, World, eventually, outcomes, usd
 
@@ -155,8 +155,8 @@ async def test_a_request_to_hold_that_contradicts_itself_is_refused_under_its_fi
     ):
         refused = await refusal(jane.hold(run, **asked))
         assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, (field,))
-    both = booking_pb2.HoldSeatsRequest(seat_count=1, seat_numbers=[1])
-    for request in (both, booking_pb2.HoldSeatsRequest()):
+    both = hold_pb2.HoldSeatsRequest(seat_count=1, seat_numbers=[1])
+    for request in (both, hold_pb2.HoldSeatsRequest()):
         assert (await refusal(jane.send_hold(request))).fields == ("seat_count",)
     assert (await world.run_document(run))["holds"] == {}
 
@@ -200,7 +200,7 @@ async def test_seats_whose_hold_is_over_go_to_those_who_wait_before_anybody_new(
 async def test_a_crowd_holds_each_seat_once_and_all_buyers_get_theirs(real_world: World) -> None:
     run = await real_world.run("A30", hold_percent_max=100)
     found = await outcomes([real_world.api_client(name).hold(run) for name in people("p", 40)])
-    holds = {name: one for name, one in zip(people("p", 40), found, strict=True) if isinstance(one, booking_pb2.Hold)}
+    holds = {name: one for name, one in zip(people("p", 40), found, strict=True) if isinstance(one, hold_pb2.Hold)}
     assert sorted(held_seats(one)[0] for one in holds.values()) == sorted(f"A-{number}" for number in range(1, 31))
     bought = await asyncio.gather(*(real_world.api_client(name).book(run, hold_id=one.hold_id) for name, one in holds.items()))
     assert [seats_of(one) for one in bought] == [held_seats(one) for one in holds.values()]

@@ -30,7 +30,7 @@ class JobClient(ApiClient):
     """What operators do with jobs. Anybody can ask for it all the same."""
 
     async def page(self, **asked: Any) -> job_pb2.ListJobsResponse:
-        return await self.operators.ListJobs(job_pb2.ListJobsRequest(**asked), **self._options)
+        return await self.jobs.ListJobs(job_pb2.ListJobsRequest(**asked), **self._options)
 
     async def listed(self, **asked: Any) -> list[str]:
         """The names of the jobs on the first page."""
@@ -38,7 +38,7 @@ class JobClient(ApiClient):
 
     async def retry(self, **asked: Any) -> int:
         """How many are tried again."""
-        return (await self.operators.RetryJobs(job_pb2.RetryJobsRequest(**asked), **self._options)).retried_count
+        return (await self.jobs.RetryJobs(job_pb2.RetryJobsRequest(**asked), **self._options)).retried_count
 
 
 def webhook_client(world: World) -> JobClient:

@@ -7,14 +7,14 @@ from datetime import timedelta
 import grpc
 import pytest_asyncio
 
-from app.pb.seatline.v1 import booking_pb2
+from app.pb.seatline.v1 import booking_pb2, payment_pb2
 from app.usecases.payments import VOID_AFTER_SECONDS
 from tests.support.clients import ApiClient, booking_request, people, refusal
 from tests.support.world import Clock, World, eventually, let_waitlist_close, usd
 
 WAIT = booking_pb2.IF_FULL_WAITLIST
-AUTHORIZED, CAPTURED = booking_pb2.PAYMENT_STATE_AUTHORIZED, booking_pb2.PAYMENT_STATE_CAPTURED
-DONE, PENDING = booking_pb2.REFUND_STATE_DONE, booking_pb2.REFUND_STATE_PENDING
+AUTHORIZED, CAPTURED = payment_pb2.PAYMENT_STATE_AUTHORIZED, payment_pb2.PAYMENT_STATE_CAPTURED
+DONE, PENDING = payment_pb2.REFUND_STATE_DONE, payment_pb2.REFUND_STATE_PENDING
 
 
 @pytest_asyncio.fixture
@@ -130,8 +130,8 @@ async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World
     booking = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails_once"))
     failed = await _attempted(jane, booking.reference, 2)
     assert [(one.kind, one.outcome, one.amount) for one in failed.payment.attempts[:2]] == [
-        (booking_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE, booking_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE, usd(20)),
-        (booking_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE, booking_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED, usd(20)),
+        (payment_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE, payment_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE, usd(20)),
+        (payment_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE, payment_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED, usd(20)),
     ]
     paid = await _paid(jane, booking.reference)
     assert (await jane.receipt(booking.reference)).payment == paid.payment

@@ -12,7 +12,7 @@ import pytest_asyncio
 from google.type import money_pb2
 from pydantic import SecretStr
 
-from app.pb.seatline.v1 import booking_pb2, operator_pb2
+from app.pb.seatline.v1 import payment_pb2, train_pb2
 from app.store.driver import connect_in_memory
 from app.usecases.payments import VOID_AFTER_SECONDS
 from tests.support.clients import Run, booking_request, people, refusal
@@ -118,7 +118,7 @@ async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_fa
 
     async def is_failed() -> bool:
         found = (await jane.booking(booking.reference)).refunds
-        return [refund.state for refund in found] == [booking_pb2.REFUND_STATE_FAILED]
+        return [refund.state for refund in found] == [payment_pb2.REFUND_STATE_FAILED]
 
     await eventually(is_failed)
     [dead] = await world.database["jobs"].find({"state": "DEAD"}).to_list(10)
@@ -129,7 +129,7 @@ async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_fa
 
     async def is_done_in_part() -> bool:
         found = (await jane.booking(booking.reference)).refunds
-        return [refund.state for refund in found] == [booking_pb2.REFUND_STATE_FAILED, booking_pb2.REFUND_STATE_DONE]
+        return [refund.state for refund in found] == [payment_pb2.REFUND_STATE_FAILED, payment_pb2.REFUND_STATE_DONE]
 
     await eventually(is_done_in_part)
     assert [refund["amount"] for refund in stripe.refunds.values()] == [2_000]
@@ -141,7 +141,7 @@ async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_fa
 async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_gives_back(
     world: World, stripe: StripeServer
 ) -> None:
-    half = [operator_pb2.RefundTier(hours_before=0, percent=50)]
+    half = [train_pb2.RefundTier(hours_before=0, percent=50)]
     run = await run_at(world, "KWD 5.010", refund_tiers=half)
     world.server.start_worker()
     jane = world.api_client("jane")

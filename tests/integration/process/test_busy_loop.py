@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, train_pb2, train_run_pb2
 from tests.support.clients import Run, booking_request, people
 from tests.support.health_checks import all_health
 from tests.support.loop_turns import measured_turns
@@ -26,16 +26,16 @@ PASSENGERS = 9
 LARGE_LAYOUT = " ".join(["A250"] * COACHES)
 
 
-def _stops() -> list[operator_pb2.TrainStop]:
+def _stops() -> list[train_pb2.TrainStop]:
     """As many as a train may have, with the longest names."""
 
-    def stop(number: int) -> operator_pb2.TrainStop:
+    def stop(number: int) -> train_pb2.TrainStop:
         hours, minutes = divmod(20 * number, 60)
         call: dict[str, Any] = {"time": f"{hours % 24:02}:{minutes:02}", "day_offset": hours // 24}
         arrive: dict[str, Any] = {f"arrive_{key}": value for key, value in call.items()} if number else {}
         depart: dict[str, Any] = {f"depart_{key}": value for key, value in call.items()} if number < STOPS - 1 else {}
         name = f"{number:03} ".ljust(100, "x")
-        return operator_pb2.TrainStop(name=name, code=f"S{number}", time_zone="Europe/Paris", **arrive, **depart)
+        return train_pb2.TrainStop(name=name, code=f"S{number}", time_zone="Europe/Paris", **arrive, **depart)
 
     return [stop(number) for number in range(STOPS)]
 
@@ -70,20 +70,20 @@ def _operator(world: World) -> dict[str, Any]:
 
 
 CALLS: dict[str, Call] = {
-    "a section of 5,000 seats": lambda world, run: world.desk.operators.ListSectionBookings(
-        operator_pb2.ListSectionBookingsRequest(
+    "a section of 5,000 seats": lambda world, run: world.desk.bookings.ListSectionBookings(
+        booking_pb2.ListSectionBookingsRequest(
             train_id=run.train_id, travel_date=run.travel_date, section="A", page_size=1_000
         ),
         **_operator(world),
     ),
-    "a map of 5,000 seats": lambda world, run: world.api_client().trains.GetSeatMap(
-        train_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
+    "a map of 5,000 seats": lambda world, run: world.api_client().train_runs.GetSeatMap(
+        train_run_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
     ),
-    "200 runs of 60 stops": lambda world, run: world.api_client().trains.ListTrainRuns(
-        train_pb2.ListTrainRunsRequest(page_size=200), timeout=60
+    "200 runs of 60 stops": lambda world, run: world.api_client().train_runs.ListTrainRuns(
+        train_run_pb2.ListTrainRunsRequest(page_size=200), timeout=60
     ),
-    "one run": lambda world, run: world.api_client().trains.GetTrainRun(
-        train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
+    "one run": lambda world, run: world.api_client().train_runs.GetTrainRun(
+        train_run_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date), timeout=60
     ),
     "200 receipts of 9 passengers": lambda world, run: world.api_client("jane").bookings.ListReceipts(
         booking_pb2.ListReceiptsRequest(email="jane@example.com", page_size=200),

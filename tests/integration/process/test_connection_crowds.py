@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from app.embedded.mongod import EmbeddedMongod
-from app.pb.seatline.v1 import train_pb2
+from app.pb.seatline.v1 import train_run_pb2
 from tests.bench.load import frames
 from tests.support.clients import ApiClient, Run, decoded
 from tests.support.health_checks import LIVENESS, health
@@ -56,11 +56,11 @@ async def _channels(server: ServerProcess, count: int) -> AsyncIterator[list[grp
 async def _ends(channels: list[grpc.aio.Channel], run: Run, count: int) -> Counter[str]:
     """How so many calls end that are made at once."""
 
-    request = train_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date)
+    request = train_run_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date)
 
     async def end(channel: grpc.aio.Channel) -> str:
         try:
-            await ApiClient(channel).trains.GetTrainRun(request, timeout=CALL_SECONDS_MAX)
+            await ApiClient(channel).train_runs.GetTrainRun(request, timeout=CALL_SECONDS_MAX)
         except grpc.aio.AioRpcError as error:
             refused = decoded(error)
             return f"{refused.code.name} {refused.reason} {'and when to retry' if refused.retry_seconds else refused.message}"

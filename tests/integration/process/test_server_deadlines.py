@@ -117,6 +117,6 @@ async def test_too_many_callers_for_one_train_are_told_when_to_come_again(
         assert sorted(seats_of(one)[0] for one in booked) == ["A-1", "A-2", "A-3", "A-4"]
         for call in refused:
             error = await refusal(call)
-            assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "LANE_FULL")
+            assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RUN_BUSY")
             assert error.retry_seconds > 0
         await world.database.client.drop_database(world.database.name)

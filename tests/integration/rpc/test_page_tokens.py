@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from app.pb.seatline.v1 import booking_pb2, job_pb2, operator_pb2, train_pb2, webhook_pb2
+from app.pb.seatline.v1 import booking_pb2, job_pb2, train_pb2, train_run_pb2, webhook_pb2
 from app.rpc.servicers import methods_with_field
 from tests.support.clients import ApiClient, refusal
 from tests.support.world import TRAVEL_DATE, World
@@ -19,14 +19,14 @@ WEBHOOK = "0123456789abcdef"
 # What each list needs besides a token.
 LISTS: dict[str, Message] = {
     "/seatline.v1.BookingService/ListReceipts": booking_pb2.ListReceiptsRequest(email="desk@example.com"),
-    "/seatline.v1.TrainService/ListTrainRuns": train_pb2.ListTrainRunsRequest(),
-    "/seatline.v1.OperatorService/ListTrains": operator_pb2.ListTrainsRequest(),
-    "/seatline.v1.OperatorService/ListSectionBookings": operator_pb2.ListSectionBookingsRequest(
+    "/seatline.v1.RunService/ListTrainRuns": train_run_pb2.ListTrainRunsRequest(),
+    "/seatline.v1.TrainService/ListTrains": train_pb2.ListTrainsRequest(),
+    "/seatline.v1.BookingService/ListSectionBookings": booking_pb2.ListSectionBookingsRequest(
         train_id="es9014", travel_date=TRAVEL_DATE, section="A"
     ),
-    "/seatline.v1.OperatorService/ListJobs": job_pb2.ListJobsRequest(),
-    "/seatline.v1.OperatorService/ListWebhooks": webhook_pb2.ListWebhooksRequest(),
-    "/seatline.v1.OperatorService/ListWebhookDeliveries": webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=WEBHOOK),
+    "/seatline.v1.JobService/ListJobs": job_pb2.ListJobsRequest(),
+    "/seatline.v1.WebhookService/ListWebhooks": webhook_pb2.ListWebhooksRequest(),
+    "/seatline.v1.WebhookService/ListWebhookDeliveries": webhook_pb2.ListWebhookDeliveriesRequest(webhook_id=WEBHOOK),
 }
 
 
@@ -80,5 +80,12 @@ async def test_a_token_does_not_pass_from_one_question_to_another(world: World) 
 def call(desk: ApiClient, method: str, request: Message) -> Any:
     """Sends a request to a method by its full name."""
     service, name = method.removeprefix("/seatline.v1.").split("/")
-    stub = {"BookingService": desk.bookings, "TrainService": desk.trains, "OperatorService": desk.operators}[service]
+    stub = {
+        "BookingService": desk.bookings,
+        "TrainService": desk.trains,
+        "HoldService": desk.holds,
+        "RunService": desk.train_runs,
+        "JobService": desk.jobs,
+        "WebhookService": desk.webhooks,
+    }[service]
     return getattr(stub, name)(request, **desk._options)

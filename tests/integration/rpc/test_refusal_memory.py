@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
 from tests.support.clients import refusal
 from tests.support.long_mode import full
 from tests.support.server_processes import ServerProcess, server_process
@@ -24,7 +24,7 @@ AT_ONCE = 10
 # What the largest requests may take: those that are under way at a time, and what the allocators keep of it.
 GROWTH_BYTES_MAX = 20_000_000
 CREATE = "/seatline.v1.BookingService/CreateBooking"
-TRAIN = "/seatline.v1.OperatorService/CreateTrain"
+TRAIN = "/seatline.v1.TrainService/CreateTrain"
 BOOKING = booking_pb2.CreateBookingRequest
 
 
@@ -47,14 +47,14 @@ KINDS = {
     "an unknown field, and no caller": (CREATE, b"\xfa\x7f\xff\xf0\x03" + bytes(63_615), (), "CREDENTIALS_MISSING"),
     "long names": (
         CREATE,
-        BOOKING(request_id="r", passengers=[seat_pb2.Passenger(first_name="x" * 64_000)]).SerializeToString(),
+        BOOKING(request_id="r", passengers=[passenger_pb2.Passenger(first_name="x" * 64_000)]).SerializeToString(),
         CALLER,
         "INVALID_FIELD",
     ),
     "many stops": (
         TRAIN,
-        operator_pb2.CreateTrainRequest(
-            train=operator_pb2.Train.FromString(_filled(a_train(), "stops", 62_000)), request_id="r"
+        train_pb2.CreateTrainRequest(
+            train=train_pb2.Train.FromString(_filled(a_train(), "stops", 62_000)), request_id="r"
         ).SerializeToString(),
         CALLER,
         "INVALID_FIELD",

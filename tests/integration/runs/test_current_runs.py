@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.embedded.mongod import EmbeddedMongod
-from app.pb.seatline.v1 import operator_pb2, train_pb2
+from app.pb.seatline.v1 import train_pb2, train_run_pb2
 from app.store.run_lists import UNDER_WAY_INDEX, under_way_query
 from tests.support.world import Clock, World, on_day, running_server, settings_for
 
@@ -18,11 +18,11 @@ A_MINUTE = timedelta(minutes=1)
 
 def a_journey(
     days: int, begin: str = "Europe/Moscow", end: str = "Asia/Vladivostok", arrive_time: str = "23:59"
-) -> list[operator_pb2.TrainStop]:
+) -> list[train_pb2.TrainStop]:
     """From midnight to the last minute of a day, so many days later."""
     return [
-        operator_pb2.TrainStop(name="Here", time_zone=begin, depart_time="00:00"),
-        operator_pb2.TrainStop(name="There", time_zone=end, arrive_time=arrive_time, arrive_day_offset=days),
+        train_pb2.TrainStop(name="Here", time_zone=begin, depart_time="00:00"),
+        train_pb2.TrainStop(name="There", time_zone=end, arrive_time=arrive_time, arrive_day_offset=days),
     ]
 
 
@@ -52,18 +52,18 @@ async def test_a_run_is_listed_until_it_has_arrived(clock: Clock, world: World, 
 
 async def test_a_train_of_two_nights_is_listed_while_it_is_sold(clock: Clock, world: World) -> None:
     stops = [
-        operator_pb2.TrainStop(name="Here", time_zone="UTC", depart_time="06:00"),
-        operator_pb2.TrainStop(
+        train_pb2.TrainStop(name="Here", time_zone="UTC", depart_time="06:00"),
+        train_pb2.TrainStop(
             name="Half Way", time_zone="UTC", arrive_time="23:00", arrive_day_offset=2, depart_time="23:30", depart_day_offset=2
         ),
-        operator_pb2.TrainStop(name="There", time_zone="UTC", arrive_time="09:00", arrive_day_offset=3),
+        train_pb2.TrainStop(name="There", time_zone="UTC", arrive_time="09:00", arrive_day_offset=3),
     ]
     run = await world.run("A2", date=on_day(FIRST_DAY), stops=stops)
     put(clock, datetime.fromisoformat(f"{on_day(FIRST_DAY + 2)}T22:00Z"))
     booked = await world.api_client("jane").book(run, origin="Half Way", destination="There")
     assert booked.reference
     (found,) = (await world.api_client().list_runs(origin="half way", destination="there")).train_runs
-    assert (found.travel_date, found.state) == (run.travel_date, train_pb2.RUN_STATE_DEPARTED)
+    assert (found.travel_date, found.state) == (run.travel_date, train_run_pb2.RUN_STATE_DEPARTED)
     assert await listed(world, origin="There") == []
 
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, train_pb2, train_run_pb2
 from app.rpc.servicers import methods_with_field
 from tests.integration.rpc.test_page_tokens import call
 from tests.support.clients import Run, person, refusal
@@ -19,23 +19,23 @@ DATES: dict[tuple[str, str], Message] = {
     ("/seatline.v1.BookingService/CreateBooking", "travel_date"): booking_pb2.CreateBookingRequest(
         request_id="r", train_id="t", origin="x", destination="y", passengers=[person("jane")]
     ),
-    ("/seatline.v1.BookingService/HoldSeats", "travel_date"): booking_pb2.HoldSeatsRequest(
+    ("/seatline.v1.HoldService/HoldSeats", "travel_date"): hold_pb2.HoldSeatsRequest(
         request_id="r", train_id="t", origin="x", destination="y", seat_count=1
     ),
     ("/seatline.v1.BookingService/ListReceipts", "travel_date"): booking_pb2.ListReceiptsRequest(email="desk@example.com"),
-    ("/seatline.v1.TrainService/ListTrainRuns", "travel_date"): train_pb2.ListTrainRunsRequest(),
-    ("/seatline.v1.TrainService/GetTrainRun", "travel_date"): train_pb2.GetTrainRunRequest(train_id="t"),
-    ("/seatline.v1.TrainService/GetSeatMap", "travel_date"): train_pb2.GetSeatMapRequest(train_id="t"),
-    ("/seatline.v1.OperatorService/ScheduleTrainRuns", "first_date"): operator_pb2.ScheduleTrainRunsRequest(
+    ("/seatline.v1.RunService/ListTrainRuns", "travel_date"): train_run_pb2.ListTrainRunsRequest(),
+    ("/seatline.v1.RunService/GetTrainRun", "travel_date"): train_run_pb2.GetTrainRunRequest(train_id="t"),
+    ("/seatline.v1.RunService/GetSeatMap", "travel_date"): train_run_pb2.GetSeatMapRequest(train_id="t"),
+    ("/seatline.v1.RunService/ScheduleTrainRuns", "first_date"): train_run_pb2.ScheduleTrainRunsRequest(
         train_id="es9014", last_date="2199-12-31"
     ),
-    ("/seatline.v1.OperatorService/ScheduleTrainRuns", "last_date"): operator_pb2.ScheduleTrainRunsRequest(
+    ("/seatline.v1.RunService/ScheduleTrainRuns", "last_date"): train_run_pb2.ScheduleTrainRunsRequest(
         train_id="es9014", first_date="1970-01-01"
     ),
-    ("/seatline.v1.OperatorService/ListSectionBookings", "travel_date"): operator_pb2.ListSectionBookingsRequest(
+    ("/seatline.v1.BookingService/ListSectionBookings", "travel_date"): booking_pb2.ListSectionBookingsRequest(
         train_id="t", section="A"
     ),
-    ("/seatline.v1.OperatorService/PromoteWaitlist", "travel_date"): operator_pb2.PromoteWaitlistRequest(train_id="t"),
+    ("/seatline.v1.RunService/PromoteWaitlist", "travel_date"): train_run_pb2.PromoteWaitlistRequest(train_id="t"),
 }
 NO_TRAVEL_DATES = ["0001-01-01", "0001-01-08", "1969-12-31", "2200-01-01", "9999-12-24", "9999-12-31", "10000-01-01"]
 
@@ -68,8 +68,8 @@ async def test_the_first_and_the_last_date_are_scheduled_listed_and_looked_at(wo
 
 async def test_a_train_is_scheduled_on_the_dates_on_which_its_clocks_are_far_enough_apart(world: World) -> None:
     arizona_to_california = [
-        operator_pb2.TrainStop(name="Kingman", time_zone="America/Phoenix", depart_time="00:28"),
-        operator_pb2.TrainStop(name="Needles", time_zone="America/Los_Angeles", arrive_time="00:26"),
+        train_pb2.TrainStop(name="Kingman", time_zone="America/Phoenix", depart_time="00:28"),
+        train_pb2.TrainStop(name="Needles", time_zone="America/Los_Angeles", arrive_time="00:26"),
     ]
     made = await world.desk.create_train(a_train("A1", stops=arizona_to_california))
     winter = await world.desk.schedule(made.train_id, "2031-01-01", "2031-03-09")
@@ -84,9 +84,9 @@ async def test_a_train_is_scheduled_on_the_dates_on_which_its_clocks_are_far_eno
 
 async def test_a_year_of_a_night_train_is_scheduled_with_both_nights_on_which_clocks_change(world: World) -> None:
     night_train = [
-        operator_pb2.TrainStop(name="Lyon", time_zone="Europe/Paris", depart_time="01:30"),
-        operator_pb2.TrainStop(name="Dijon", time_zone="Europe/Paris", arrive_time="02:30", depart_time="02:40"),
-        operator_pb2.TrainStop(name="Paris", time_zone="Europe/Paris", arrive_time="03:10"),
+        train_pb2.TrainStop(name="Lyon", time_zone="Europe/Paris", depart_time="01:30"),
+        train_pb2.TrainStop(name="Dijon", time_zone="Europe/Paris", arrive_time="02:30", depart_time="02:40"),
+        train_pb2.TrainStop(name="Paris", time_zone="Europe/Paris", arrive_time="03:10"),
     ]
     await world.desk.create_train(a_train("A1", stops=night_train))
     made = await world.desk.schedule("es9014", "2031-01-01", "2031-12-31")

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from app.pb.seatline.v1 import operator_pb2
+from app.pb.seatline.v1 import train_pb2
 from tests.support.clients import Run
 from tests.support.world import TRAVEL_DATE, World, a_train
 
 ZONE = "Europe/Zurich"
 
 
-def stops(first: str, last: str, code: str = "") -> list[operator_pb2.TrainStop]:
+def stops(first: str, last: str, code: str = "") -> list[train_pb2.TrainStop]:
     return [
-        operator_pb2.TrainStop(name=first, code=code, time_zone=ZONE, depart_time="10:24"),
-        operator_pb2.TrainStop(name=last, time_zone=ZONE, arrive_time="13:56"),
+        train_pb2.TrainStop(name=first, code=code, time_zone=ZONE, depart_time="10:24"),
+        train_pb2.TrainStop(name=last, time_zone=ZONE, arrive_time="13:56"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from app.pb.seatline.v1 import operator_pb2, train_pb2
+from app.pb.seatline.v1 import train_pb2, train_run_pb2
 from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Run, refusal
 from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, a_train, on_day, usd
 
@@ -13,7 +13,7 @@ from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, a_tra
 async def test_a_train_comes_back_as_it_was_made(world: World) -> None:
     sent = a_train("A4 B4 A2", fares={"A": usd(20), "B": usd(35, 50)})
     sent.refund_tiers.extend(
-        [operator_pb2.RefundTier(hours_before=72, percent=90), operator_pb2.RefundTier(hours_before=1, percent=10)]
+        [train_pb2.RefundTier(hours_before=72, percent=90), train_pb2.RefundTier(hours_before=1, percent=10)]
     )
     sent.waitlist_closes_before.FromSeconds(90 * 60)
     sent.waitlist_max = 0
@@ -67,18 +67,16 @@ async def test_a_dry_run_of_a_train_that_is_there_shows_it_and_is_marked_as_such
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("train.train_id", operator_pb2.Train(train_id="ES 9014")),
-        ("train.number", operator_pb2.Train(number=" ")),
-        ("train.stops[0].time_zone", operator_pb2.Train(stops=[operator_pb2.TrainStop(time_zone="Europe/Atlantis")])),
-        ("train.stops[0].depart_time", operator_pb2.Train(stops=[operator_pb2.TrainStop(depart_time="25:00")])),
-        ("train.sections[0].fare", operator_pb2.Train(sections=[operator_pb2.Section(fare=usd(-1))])),
-        ("train.coaches[0].section", operator_pb2.Train(coaches=[operator_pb2.Coach(section="Z")])),
-        ("train.coaches[0].seat_count", operator_pb2.Train(coaches=[operator_pb2.Coach(seat_count=401)])),
+        ("train.train_id", train_pb2.Train(train_id="ES 9014")),
+        ("train.number", train_pb2.Train(number=" ")),
+        ("train.stops[0].time_zone", train_pb2.Train(stops=[train_pb2.TrainStop(time_zone="Europe/Atlantis")])),
+        ("train.stops[0].depart_time", train_pb2.Train(stops=[train_pb2.TrainStop(depart_time="25:00")])),
+        ("train.sections[0].fare", train_pb2.Train(sections=[train_pb2.Section(fare=usd(-1))])),
+        ("train.coaches[0].section", train_pb2.Train(coaches=[train_pb2.Coach(section="Z")])),
+        ("train.coaches[0].seat_count", train_pb2.Train(coaches=[train_pb2.Coach(seat_count=401)])),
     ],
 )
-async def test_a_train_that_makes_no_sense_is_refused_under_its_field(
-    world: World, field: str, value: operator_pb2.Train
-) -> None:
+async def test_a_train_that_makes_no_sense_is_refused_under_its_field(world: World, field: str, value: train_pb2.Train) -> None:
     train = a_train("A4")
     for descriptor, sent in value.ListFields():
         if isinstance(sent, str):
@@ -123,7 +121,7 @@ async def test_dates_that_make_no_range_are_refused(world: World) -> None:
 
 async def test_runs_made_for_past_dates_are_over_and_sell_nothing(world: World) -> None:
     run = await world.run(date=on_day(-40))
-    assert (await world.api_client().run_of(run)).state == train_pb2.RUN_STATE_COMPLETED
+    assert (await world.api_client().run_of(run)).state == train_run_pb2.RUN_STATE_COMPLETED
     assert (await refusal(world.api_client("jane").book(run))).reason == "RUN_DEPARTED"
     assert (await world.api_client().list_runs()).train_runs == []
     assert len((await world.api_client().list_runs(travel_date=on_day(-40))).train_runs) == 1
@@ -133,7 +131,7 @@ async def test_a_run_says_its_stops_state_fares_and_free_seats(world: World) -> 
     run = await world.run("A4 B2", fares={"B": usd(35)})
     await world.api_client("jane").book(run, origin=LONDON, destination=ASHFORD)
     found = await world.api_client().run_of(run)
-    assert found.state == train_pb2.RUN_STATE_SCHEDULED
+    assert found.state == train_run_pb2.RUN_STATE_SCHEDULED
     assert [stop.name for stop in found.stops] == [LONDON, ASHFORD, LILLE, PARIS]
     assert [(one.section, one.fare, one.seat_count, one.free_seat_count) for one in found.sections] == [
         ("A", usd(20), 4, 3),
@@ -162,8 +160,8 @@ async def test_a_journey_that_is_none_has_no_seat_map(world: World) -> None:
 async def test_runs_are_listed_by_date_origin_and_destination(world: World) -> None:
     await world.runs("A1", TRAVEL_DATE, NEXT_DATE)
     local = [
-        operator_pb2.TrainStop(name=LILLE, code="LIL", time_zone="Europe/Paris", depart_time="07:00"),
-        operator_pb2.TrainStop(name=LONDON, code="STP", time_zone="Europe/London", arrive_time="07:30"),
+        train_pb2.TrainStop(name=LILLE, code="LIL", time_zone="Europe/Paris", depart_time="07:00"),
+        train_pb2.TrainStop(name=LONDON, code="STP", time_zone="Europe/London", arrive_time="07:30"),
     ]
     await world.run("A1", train_id="back", stops=local)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from app.pb.seatline.v1 import booking_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, train_run_pb2
 from tests.support.clients import Person, refusal
 from tests.support.world import TRAVEL_DATE, World
 
@@ -91,10 +91,13 @@ async def test_a_call_that_names_two_callers_or_none_that_could_travel_is_refuse
 ) -> None:
     nobody = world.api_client()
     receipts = booking_pb2.ListReceiptsRequest(email="jane@example.com")
-    runs, run = train_pb2.ListTrainRunsRequest(), train_pb2.GetTrainRunRequest(train_id="es9014", travel_date=TRAVEL_DATE)
+    runs, run = (
+        train_run_pb2.ListTrainRunsRequest(),
+        train_run_pb2.GetTrainRunRequest(train_id="es9014", travel_date=TRAVEL_DATE),
+    )
     for call in (
         nobody.bookings.ListReceipts(receipts, metadata=metadata, timeout=10),
-        nobody.trains.ListTrainRuns(runs, metadata=metadata, timeout=10),
-        nobody.trains.GetTrainRun(run, metadata=metadata, timeout=10),
+        nobody.train_runs.ListTrainRuns(runs, metadata=metadata, timeout=10),
+        nobody.train_runs.GetTrainRun(run, metadata=metadata, timeout=10),
     ):
         assert (await refusal(call)).says == UNNAMED

@@ -21,7 +21,7 @@ from app.cli.render.text import (
     seat_text,
     zone_by_name,
 )
-from app.pb.seatline.v1 import booking_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, seat_pb2, user_pb2
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_values_of_a_newer_service_are_still_shown() -> None:
 
 
 def test_people_and_seats_are_written_with_what_is_known() -> None:
-    assert person_text(seat_pb2.User(first_name="Ann", last_name="Lee", email="a@b.c")) == "Ann Lee <a@b.c>"
-    assert person_text(seat_pb2.User(email="a@b.c")) == "a@b.c"
+    assert person_text(user_pb2.User(first_name="Ann", last_name="Lee", email="a@b.c")) == "Ann Lee <a@b.c>"
+    assert person_text(user_pb2.User(email="a@b.c")) == "a@b.c"
     assert seat_text(seat_pb2.Seat(section="A", number=17)) == "A-17"
     assert seat_text(seat_pb2.Seat()) == "no seat"
 

@@ -80,9 +80,9 @@ def test_reason_and_fields_and_delay_are_read_from_the_rich_status() -> None:
 
 def test_a_refusal_that_may_be_tried_again_says_when_and_exits_with_3() -> None:
     retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1, nanos=500_000_000))
-    reason = error_details_pb2.ErrorInfo(reason="LANE_FULL")
+    reason = error_details_pb2.ErrorInfo(reason="RUN_BUSY")
     failure = failure_with(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many wait", reason, retry)
-    assert failure.line() == "too many wait (LANE_FULL); try again in 1.5 s"
+    assert failure.line() == "too many wait (RUN_BUSY); try again in 1.5 s"
     assert failure.exit_code == 3
 
 

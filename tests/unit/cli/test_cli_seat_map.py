@@ -11,18 +11,18 @@ from rich.console import Console
 
 from app.cli.render.screen import console_for
 from app.cli.render.seat_map import seat_map_page
-from app.pb.seatline.v1 import seat_pb2, train_pb2
+from app.pb.seatline.v1 import seat_pb2, train_run_pb2
 
-FREE, SOLD, PARTLY = train_pb2.SEAT_STATE_FREE, train_pb2.SEAT_STATE_SOLD, train_pb2.SEAT_STATE_PARTLY_SOLD
-HELD = train_pb2.SEAT_STATE_HELD
+FREE, SOLD, PARTLY = train_run_pb2.SEAT_STATE_FREE, train_run_pb2.SEAT_STATE_SOLD, train_run_pb2.SEAT_STATE_PARTLY_SOLD
+HELD = train_run_pb2.SEAT_STATE_HELD
 
 
 class AsciiStream(io.StringIO):
     encoding = "ascii"
 
 
-def seat_map(seat_count: int, states: dict[int, Any] | None = None) -> train_pb2.SeatMap:
-    drawn = train_pb2.SeatMap(train_id="es9014", travel_date="2025-12-12", origin="London", destination="Paris")
+def seat_map(seat_count: int, states: dict[int, Any] | None = None) -> train_run_pb2.SeatMap:
+    drawn = train_run_pb2.SeatMap(train_id="es9014", travel_date="2025-12-12", origin="London", destination="Paris")
     for number in range(1, seat_count + 1):
         seat = seat_pb2.Seat(section="A", coach="1", number=number, label=f"A-{number}")
         drawn.seats.add(seat=seat, state=(states or {}).get(number, FREE))
@@ -30,7 +30,10 @@ def seat_map(seat_count: int, states: dict[int, Any] | None = None) -> train_pb2
 
 
 def drawn(
-    seats: train_pb2.SeatMap, mine: frozenset[tuple[str, int]] = frozenset(), width: int = 80, stream: io.StringIO | None = None
+    seats: train_run_pb2.SeatMap,
+    mine: frozenset[tuple[str, int]] = frozenset(),
+    width: int = 80,
+    stream: io.StringIO | None = None,
 ) -> list[str]:
     console = Console(file=stream or io.StringIO(), width=width, color_system=None, record=True)
     console.print(seat_map_page(seats, mine, "ES 9014", console))

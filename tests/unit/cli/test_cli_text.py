@@ -22,10 +22,10 @@ from app.cli.render.text import (
     state_and_position_text,
     waitlist_terms_text,
 )
-from app.pb.seatline.v1 import booking_pb2, operator_pb2
+from app.pb.seatline.v1 import booking_pb2, payment_pb2, train_pb2
 
-PENDING, DONE = booking_pb2.REFUND_STATE_PENDING, booking_pb2.REFUND_STATE_DONE
-FAILED = booking_pb2.REFUND_STATE_FAILED
+PENDING, DONE = payment_pb2.REFUND_STATE_PENDING, payment_pb2.REFUND_STATE_DONE
+FAILED = payment_pb2.REFUND_STATE_FAILED
 INSTANT = Timestamp(seconds=1765535077)
 
 
@@ -33,8 +33,8 @@ def usd(units: int, nanos: int = 0) -> Money:
     return Money(currency_code="USD", units=units, nanos=nanos)
 
 
-def refund(state: Any, units: int = 10) -> booking_pb2.Refund:
-    return booking_pb2.Refund(state=state, amount=usd(units), create_time=INSTANT)
+def refund(state: Any, units: int = 10) -> payment_pb2.Refund:
+    return payment_pb2.Refund(state=state, amount=usd(units), create_time=INSTANT)
 
 
 def test_a_waiting_booking_says_its_place_and_another_only_its_state() -> None:
@@ -46,16 +46,16 @@ def test_a_waiting_booking_says_its_place_and_another_only_its_state() -> None:
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        (booking_pb2.PAYMENT_STATE_AUTHORIZED, "USD 20.00, set aside, about to be taken"),
-        (booking_pb2.PAYMENT_STATE_CAPTURED, "USD 20.00, taken"),
-        (booking_pb2.PAYMENT_STATE_VOIDED, "USD 20.00, let go, there was nothing to pay for"),
-        (booking_pb2.PAYMENT_STATE_DECLINED, "USD 20.00, declined, the booking is being cancelled"),
-        (booking_pb2.PAYMENT_STATE_UNSPECIFIED, "nothing had to be paid"),
+        (payment_pb2.PAYMENT_STATE_AUTHORIZED, "USD 20.00, set aside, about to be taken"),
+        (payment_pb2.PAYMENT_STATE_CAPTURED, "USD 20.00, taken"),
+        (payment_pb2.PAYMENT_STATE_VOIDED, "USD 20.00, let go, there was nothing to pay for"),
+        (payment_pb2.PAYMENT_STATE_DECLINED, "USD 20.00, declined, the booking is being cancelled"),
+        (payment_pb2.PAYMENT_STATE_UNSPECIFIED, "nothing had to be paid"),
         (99, "USD 20.00, state 99"),
     ],
 )
 def test_a_payment_says_how_far_it_has_come(state: Any, text: str) -> None:
-    assert payment_text(booking_pb2.Payment(state=state, amount=usd(20))) == text
+    assert payment_text(payment_pb2.Payment(state=state, amount=usd(20))) == text
 
 
 def test_a_refund_says_whether_it_is_done_or_since_when_it_is_owed() -> None:
@@ -87,9 +87,9 @@ def test_spans_of_time_leave_out_what_is_zero() -> None:
 
 
 def test_the_terms_of_a_train_are_sentences_and_what_it_does_not_state_is_left_out() -> None:
-    tiers = [operator_pb2.RefundTier(hours_before=24, percent=100), operator_pb2.RefundTier(percent=50)]
+    tiers = [train_pb2.RefundTier(hours_before=24, percent=100), train_pb2.RefundTier(percent=50)]
     assert refund_terms_text(tiers) == "100 % up to 24 h before departure, 50 % up to departure"
-    stated = operator_pb2.Train(waitlist_max=0, waitlist_closes_before=Duration(seconds=14_400))
+    stated = train_pb2.Train(waitlist_max=0, waitlist_closes_before=Duration(seconds=14_400))
     assert waitlist_terms_text(stated) == "0 may wait, until 4 h before departure"
-    assert waitlist_terms_text(operator_pb2.Train(waitlist_closes_before=Duration())) == "until departure"
-    assert refund_terms_text([]) == waitlist_terms_text(operator_pb2.Train()) == ""
+    assert waitlist_terms_text(train_pb2.Train(waitlist_closes_before=Duration())) == "until departure"
+    assert refund_terms_text([]) == waitlist_terms_text(train_pb2.Train()) == ""

@@ -14,7 +14,7 @@ from app.domain import limits
 from app.domain.timetable import RunState
 from app.domain.train import StoredTrain
 from app.domain.webhooks import URL_LENGTH_MAX, Webhook
-from app.pb.seatline.v1 import operator_pb2
+from app.pb.seatline.v1 import train_run_pb2
 from app.rpc import jobs, responses, webhooks
 from app.rpc.page_filling import PAGE_BYTES_MAX
 from app.usecases.trains import RunView
@@ -48,13 +48,13 @@ def section_row() -> Message:
 
 def scheduled_runs() -> Message:
     dates = [date(2199, 1, 1) + timedelta(days=days) for days in range(limits.SCHEDULE_DAYS_MAX)]
-    keys = [operator_pb2.TrainRunKey(train_id="z" * limits.TRAIN_ID_LENGTH_MAX, travel_date=str(day)) for day in dates]
-    return operator_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=len(keys))
+    keys = [train_run_pb2.TrainRunKey(train_id="z" * limits.TRAIN_ID_LENGTH_MAX, travel_date=str(day)) for day in dates]
+    return train_run_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=len(keys))
 
 
 def promoted() -> Message:
     references = ["ZZZZZZZZ"] * limits.WAITLIST_MAX
-    return operator_pb2.PromoteWaitlistResponse(promoted_references=references, waiting_count=limits.WAITLIST_MAX)
+    return train_run_pb2.PromoteWaitlistResponse(promoted_references=references, waiting_count=limits.WAITLIST_MAX)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from app.domain.events import PLANNED_EVENT_TYPES, EventType
 from app.domain.refusals import Reason
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2, user_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2
 from app.rpc.authentication import ROLES_METADATA, USER_METADATA
 
 ROOT = Path(__file__).parents[3]
@@ -61,7 +61,7 @@ def errors_of(comment: str) -> str:
 
 def methods() -> list[MethodDescriptor]:
     """Each call of the contract."""
-    files = (booking_pb2, operator_pb2, train_pb2, user_pb2)
+    files = (booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return [method for service in services for method in service.methods]
 
@@ -119,5 +119,5 @@ def test_the_contract_says_how_a_caller_names_itself() -> None:
     said = comments_of((CONTRACT / "errors.proto").read_text())
     assert f"{USER_METADATA}: " in said
     assert f"{ROLES_METADATA}: " in said
-    for service in ("booking", "operator", "user"):
+    for service in ("booking", "hold", "job", "train", "train_run", "user", "webhook"):
         assert USER_METADATA in (CONTRACT / f"{service}.proto").read_text()

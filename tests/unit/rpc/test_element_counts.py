@@ -9,12 +9,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from app.domain.refusals import InvalidField
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, train_pb2, user_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2
 from app.rpc.element_counts import check_element_counts, repeated_fields
 
 METHODS: list[MethodDescriptor] = [
     method
-    for file in (booking_pb2, operator_pb2, train_pb2, user_pb2)
+    for file in (booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]

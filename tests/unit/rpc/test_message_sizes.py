@@ -12,7 +12,7 @@ from google.type.money_pb2 import Money
 from app.config import Settings
 from app.domain import limits
 from app.domain.refusals import InvalidField
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
 from app.rpc import requests
 from app.rpc.messages import parse_request
 
@@ -24,8 +24,8 @@ SHORT_NAME = "W" * limits.SHORT_NAME_LENGTH_MAX
 REFUSED_SECONDS_MAX = 0.010
 
 
-def _train() -> operator_pb2.Train:
-    stop = operator_pb2.TrainStop(
+def _train() -> train_pb2.Train:
+    stop = train_pb2.TrainStop(
         name=NAME,
         code=WIDEST * limits.STOP_CODE_LENGTH_MAX,
         time_zone="America/Argentina/ComodRivadavia",  # the longest
@@ -35,13 +35,13 @@ def _train() -> operator_pb2.Train:
         depart_day_offset=limits.DAY_OFFSET_MAX,
     )
     fare = Money(currency_code="USD", units=limits.FARE_MINOR_MAX // 100, nanos=990_000_000)
-    return operator_pb2.Train(
+    return train_pb2.Train(
         train_id="t" * limits.TRAIN_ID_LENGTH_MAX,
         number=WIDEST * limits.TRAIN_NUMBER_LENGTH_MAX,
         stops=[stop] * limits.STOPS_PER_TRAIN_MAX,
-        sections=[operator_pb2.Section(name=SHORT_NAME, fare=fare)] * limits.SECTIONS_PER_TRAIN_MAX,
-        coaches=[operator_pb2.Coach(name=SHORT_NAME, section=SHORT_NAME, seat_count=400)] * limits.COACHES_PER_TRAIN_MAX,
-        refund_tiers=[operator_pb2.RefundTier(hours_before=8_784, percent=100)] * limits.REFUND_TIERS_MAX,
+        sections=[train_pb2.Section(name=SHORT_NAME, fare=fare)] * limits.SECTIONS_PER_TRAIN_MAX,
+        coaches=[train_pb2.Coach(name=SHORT_NAME, section=SHORT_NAME, seat_count=400)] * limits.COACHES_PER_TRAIN_MAX,
+        refund_tiers=[train_pb2.RefundTier(hours_before=8_784, percent=100)] * limits.REFUND_TIERS_MAX,
         waitlist_closes_before=Duration(seconds=limits.WAITLIST_CLOSES_MINUTES_MAX * 60),
         waitlist_max=limits.WAITLIST_MAX,
     )
@@ -55,7 +55,7 @@ def _booking() -> booking_pb2.CreateBookingRequest:
         origin=NAME,
         destination=NAME,
         section=SHORT_NAME,
-        passengers=[seat_pb2.Passenger(first_name=NAME, last_name=NAME, email=EMAIL)] * limits.PASSENGERS_PER_BOOKING_MAX,
+        passengers=[passenger_pb2.Passenger(first_name=NAME, last_name=NAME, email=EMAIL)] * limits.PASSENGERS_PER_BOOKING_MAX,
         seat_numbers=[limits.SEATS_PER_TRAIN_MAX] * limits.PASSENGERS_PER_BOOKING_MAX,
         payment_token="t" * 255,
     )
@@ -63,7 +63,7 @@ def _booking() -> booking_pb2.CreateBookingRequest:
 
 @pytest.mark.parametrize(
     "request_",
-    [operator_pb2.CreateTrainRequest(train=_train(), request_id="r" * limits.REQUEST_ID_LENGTH_MAX), _booking()],
+    [train_pb2.CreateTrainRequest(train=_train(), request_id="r" * limits.REQUEST_ID_LENGTH_MAX), _booking()],
     ids=["the largest train", "the largest booking"],
 )
 def test_the_largest_requests_of_the_contract_fit_into_a_message_with_room_to_spare(request_: Message) -> None:
@@ -71,7 +71,7 @@ def test_the_largest_requests_of_the_contract_fit_into_a_message_with_room_to_sp
 
 
 def test_20_000_empty_stops_are_refused_within_10_milliseconds() -> None:
-    request = operator_pb2.CreateTrainRequest(request_id="r")
+    request = train_pb2.CreateTrainRequest(request_id="r")
     for _ in range(20_000):
         request.train.stops.add()
     data = request.SerializeToString()
@@ -80,7 +80,7 @@ def test_20_000_empty_stops_are_refused_within_10_milliseconds() -> None:
     def seconds() -> float:
         begin = time.thread_time()  # what it takes of the processor: others use the machine, too
         with pytest.raises(InvalidField) as refused:
-            requests.train(parse_request(data, operator_pb2.CreateTrainRequest.FromString).train)
+            requests.train(parse_request(data, train_pb2.CreateTrainRequest.FromString).train)
         assert refused.value.field == "train.stops"
         return time.thread_time() - begin
 
@@ -89,7 +89,7 @@ def test_20_000_empty_stops_are_refused_within_10_milliseconds() -> None:
 
 @pytest.mark.parametrize("count", [10, 30_000])
 def test_elements_are_counted_however_many_there_are(count: int) -> None:
-    request = booking_pb2.CreateBookingRequest(passengers=[seat_pb2.Passenger()] * count)
+    request = booking_pb2.CreateBookingRequest(passengers=[passenger_pb2.Passenger()] * count)
     data, jane = request.SerializeToString(), "jane@example.com"
     with pytest.raises(InvalidField) as refused:
         requests._passengers(parse_request(data, booking_pb2.CreateBookingRequest.FromString).passengers, jane)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.pb.seatline.v1 import operator_pb2
+from app.pb.seatline.v1 import train_pb2
 from app.rpc import page_filling
 from app.rpc.page_filling import PAGE_BYTES_MAX
 
@@ -26,8 +26,8 @@ class Shelf:
         page = behind[:limit]
         return [number for number in page if number not in self.hidden], page[-1] if len(behind) > limit else None
 
-    def message(self, number: int) -> operator_pb2.Train:
-        return operator_pb2.Train(train_id=str(number), number="x" * KILOBYTE * self.kilobytes[number])
+    def message(self, number: int) -> train_pb2.Train:
+        return train_pb2.Train(train_id=str(number), number="x" * KILOBYTE * self.kilobytes[number])
 
     async def page(
         self, after: int | None = None, count_max: int = 200, read_max: int | None = None
@@ -36,7 +36,7 @@ class Shelf:
         messages, rest = await page_filling.fill_page(
             self.read, self.message, lambda number: number, after=after, count_max=count_max, read_max=read_max
         )
-        answer = operator_pb2.ListTrainsResponse(trains=messages, next_page_token="x" * 2_048)
+        answer = train_pb2.ListTrainsResponse(trains=messages, next_page_token="x" * 2_048)
         assert len(messages) <= 1 or answer.ByteSize() <= 4 * 2**20
         return [int(message.train_id) for message in messages], rest
 
@@ -62,7 +62,7 @@ async def test_a_page_is_full_to_the_last_byte_that_fits() -> None:
     shelf = Shelf(1_000, 1_000)
     messages = [shelf.message(number) for number in (1, 2)]
     room = PAGE_BYTES_MAX - sum(message.ByteSize() + 5 for message in messages)
-    third = operator_pb2.Train(train_id="3", number="")
+    third = train_pb2.Train(train_id="3", number="")
     third.number = "x" * (room - 5 - third.ByteSize() - 5)  # five bytes around the text as around the item
     assert PAGE_BYTES_MAX - 8 <= sum(message.ByteSize() + 5 for message in (*messages, third)) <= PAGE_BYTES_MAX
     shelf.kilobytes[3] = 0
@@ -116,7 +116,7 @@ async def test_other_calls_have_their_turn_while_a_long_page_is_made() -> None:
     pages_of_large_items = Shelf(*[40] * 100)
     plain = pages_of_large_items.message
 
-    def slowly(number: int) -> operator_pb2.Train:
+    def slowly(number: int) -> train_pb2.Train:
         ends = asyncio.get_running_loop().time() + 0.006
         while asyncio.get_running_loop().time() < ends:
             pass

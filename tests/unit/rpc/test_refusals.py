@@ -107,7 +107,7 @@ def test_who_is_told_to_come_back_is_told_when(code: grpc.StatusCode) -> None:
 
 
 def test_what_is_sent_is_the_code_the_text_and_the_whole_status() -> None:
-    refusal = Refusal(Reason.LANE_FULL, "too many wait")
+    refusal = Refusal(Reason.RUN_BUSY, "too many wait")
     code, text, [(key, details)] = abort_arguments(refusal)
     assert (code, text, key) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many wait", "grpc-status-details-bin")
     assert Status.FromString(details) == status_of(refusal)

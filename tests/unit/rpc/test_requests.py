@@ -13,7 +13,7 @@ from app.domain.people import Caller, Person
 from app.domain.refusals import Reason
 from app.domain.timetable import Call
 from app.domain.train import Coach, Section, check_train
-from app.pb.seatline.v1 import booking_pb2, operator_pb2, seat_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
 from app.rpc import fields, requests
 from tests.support.builders import a_caller
 from tests.support.run_snapshots import invalid, refused
@@ -21,14 +21,14 @@ from tests.support.run_snapshots import invalid, refused
 JANE = a_caller("jane")
 
 
-def a_passenger(who: str = "jane", **changes: str) -> seat_pb2.Passenger:
-    passenger = seat_pb2.Passenger(first_name=who.capitalize(), last_name="Doe", email=f"{who}@example.com")
+def a_passenger(who: str = "jane", **changes: str) -> passenger_pb2.Passenger:
+    passenger = passenger_pb2.Passenger(first_name=who.capitalize(), last_name="Doe", email=f"{who}@example.com")
     for field, value in changes.items():
         setattr(passenger, field, value)
     return passenger
 
 
-def create_request(*passengers: seat_pb2.Passenger, **changes: object) -> booking_pb2.CreateBookingRequest:
+def create_request(*passengers: passenger_pb2.Passenger, **changes: object) -> booking_pb2.CreateBookingRequest:
     request = booking_pb2.CreateBookingRequest(
         request_id="click",
         train_id="es9014",
@@ -45,7 +45,7 @@ def create(request: booking_pb2.CreateBookingRequest, caller: Caller = JANE) -> 
     return requests.create_booking(caller, request)
 
 
-def update_request(*passengers: seat_pb2.Passenger, mask: tuple[str, ...] = ()) -> booking_pb2.UpdateBookingRequest:
+def update_request(*passengers: passenger_pb2.Passenger, mask: tuple[str, ...] = ()) -> booking_pb2.UpdateBookingRequest:
     return booking_pb2.UpdateBookingRequest(
         reference="7k2mpq", passengers=passengers, update_mask=FieldMask(paths=mask), etag="3"
     )
@@ -120,7 +120,7 @@ def test_a_field_that_is_missing_is_refused_under_its_path(field: str) -> None:
         (a_passenger(first_name=" jANE", last_name="DOE ", email=""), "passengers[1].email"),
     ],
 )
-def test_what_is_wrong_with_a_passenger_is_refused_under_its_path(second: seat_pb2.Passenger, field: str) -> None:
+def test_what_is_wrong_with_a_passenger_is_refused_under_its_path(second: passenger_pb2.Passenger, field: str) -> None:
     with invalid(field):
         create(create_request(a_passenger(), second))
 
@@ -177,7 +177,7 @@ def test_a_mask_with_a_field_that_does_not_change_is_refused(path: str) -> None:
 
 
 def test_fields_outside_the_mask_are_not_read() -> None:
-    sent = seat_pb2.Passenger(first_name="\n", last_name="", email="ann@example.com")
+    sent = passenger_pb2.Passenger(first_name="\n", last_name="", email="ann@example.com")
     command = requests.update_booking(JANE, update_request(sent, mask=("passengers.email",)))
     assert command.passengers == (Person("", "", "ann@example.com"),)
 
@@ -258,16 +258,16 @@ def test_a_caller_without_a_name_is_told_so_before_anything_else(read: Callable[
 # -- trains
 
 
-def a_train_message() -> operator_pb2.Train:
-    return operator_pb2.Train(
+def a_train_message() -> train_pb2.Train:
+    return train_pb2.Train(
         train_id="es9014",
         number="ES 9014",
         stops=[
-            operator_pb2.TrainStop(name="London", code="STP", time_zone="Europe/London", depart_time="22:24"),
-            operator_pb2.TrainStop(name="Paris", time_zone="Europe/Paris", arrive_time="01:56", arrive_day_offset=1),
+            train_pb2.TrainStop(name="London", code="STP", time_zone="Europe/London", depart_time="22:24"),
+            train_pb2.TrainStop(name="Paris", time_zone="Europe/Paris", arrive_time="01:56", arrive_day_offset=1),
         ],
-        sections=[operator_pb2.Section(name="A", fare=MoneyMessage(currency_code="USD", units=20))],
-        coaches=[operator_pb2.Coach(name="1", section="A", seat_count=56)],
+        sections=[train_pb2.Section(name="A", fare=MoneyMessage(currency_code="USD", units=20))],
+        coaches=[train_pb2.Coach(name="1", section="A", seat_count=56)],
     )
 
 
@@ -300,7 +300,7 @@ def test_a_fare_that_nobody_can_pay_is_refused_under_its_path() -> None:
 
 def test_an_empty_train_is_read_and_then_refused() -> None:
     with invalid("train.train_id"):
-        check_train(requests.train(operator_pb2.Train()))
+        check_train(requests.train(train_pb2.Train()))
 
 
 @pytest.mark.parametrize("text", ["", " Lille ", "x" * 100])

@@ -22,68 +22,54 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
+from app.pb.seatline.v1 import passenger_pb2 as seatline_dot_v1_dot_passenger__pb2
+from app.pb.seatline.v1 import payment_pb2 as seatline_dot_v1_dot_payment__pb2
 from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
+from app.pb.seatline.v1 import user_pb2 as seatline_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/booking.proto\x12\x0bseatline.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x16seatline/v1/seat.proto\"\x8a\x05\n\x07\x42ooking\x12\x11\n\treference\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\x03 \x01(\t\x12\x13\n\x0btravel_date\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\npassengers\x18\t \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x34\n\x14\x63\x61ncelled_passengers\x18\n \x03(\x0b\x32\x16.seatline.v1.Passenger\x12!\n\x05price\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0eseats_together\x18\x0c \x01(\x08\x12\x1f\n\x04user\x18\r \x01(\x0b\x32\x11.seatline.v1.User\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\t\x12\x19\n\x11waitlist_position\x18\x11 \x01(\x05\x12%\n\x07payment\x18\x12 \x01(\x0b\x32\x14.seatline.v1.Payment\x12$\n\x07refunds\x18\x13 \x03(\x0b\x32\x13.seatline.v1.Refund\"\xb1\x01\n\x07Payment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.PaymentState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rattempt_count\x18\x04 \x01(\x05\x12-\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32\x1b.seatline.v1.PaymentAttempt\"\xc2\x01\n\x0ePaymentAttempt\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.seatline.v1.PaymentAttemptKind\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".seatline.v1.PaymentAttemptOutcome\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x01\n\x06Refund\x12\x11\n\trefund_id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.seatline.v1.RefundState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x05 \x01(\x05\x12-\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\x1b.seatline.v1.PaymentAttempt\"\xb4\x01\n\x04Hold\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12 \n\x05seats\x18\x04 \x03(\x0b\x32\x11.seatline.v1.Seat\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05price\x18\x06 \x01(\x0b\x32\x12.google.type.Money\"\x9e\x04\n\x07Receipt\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\x12\x1f\n\x04user\x18\x04 \x01(\x0b\x32\x11.seatline.v1.User\x12*\n\npassengers\x18\x05 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12&\n\nprice_paid\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12 \n\x05seats\x18\x07 \x03(\x0b\x32\x11.seatline.v1.Seat\x12(\n\x05state\x18\x08 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\t \x01(\t\x12\x13\n\x0btravel_date\x18\n \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrain_number\x18\x0e \x01(\t\x12%\n\x07payment\x18\x0f \x01(\x0b\x32\x14.seatline.v1.Payment\x12$\n\x07refunds\x18\x10 \x03(\x0b\x32\x13.seatline.v1.Refund\"\x97\x02\n\x14\x43reateBookingRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0f\n\x07section\x18\x06 \x01(\t\x12*\n\npassengers\x18\x07 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x14\n\x0cseat_numbers\x18\x08 \x03(\x05\x12$\n\x07if_full\x18\t \x01(\x0e\x32\x13.seatline.v1.IfFull\x12\x0f\n\x07hold_id\x18\n \x01(\t\x12\x15\n\rpayment_token\x18\x0b \x01(\t\"\xd5\x01\n\x10HoldSeatsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0f\n\x07section\x18\x06 \x01(\t\x12\x14\n\x0cseat_numbers\x18\x07 \x03(\x05\x12\x12\n\nseat_count\x18\x08 \x01(\x05\x12&\n\x03ttl\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x12ReleaseHoldRequest\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\"\x15\n\x13ReleaseHoldResponse\"&\n\x11GetBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\"&\n\x11GetReceiptRequest\x12\x11\n\treference\x18\x01 \x01(\t\"\x85\x01\n\x13ListReceiptsRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"W\n\x14ListReceiptsResponse\x12&\n\x08receipts\x18\x01 \x03(\x0b\x32\x14.seatline.v1.Receipt\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x14UpdateBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12*\n\npassengers\x18\x02 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x8d\x01\n\x11\x43hangeSeatRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x17\n\x0fpassenger_email\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x13\n\x0bseat_number\x18\x04 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x18\n\x10passenger_number\x18\x06 \x01(\x05\"\x83\x01\n\x14\x43\x61ncelBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x18\n\x10passenger_emails\x18\x02 \x03(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x19\n\x11passenger_numbers\x18\x05 \x03(\x05\"\xa8\x01\n\x15\x43\x61ncelBookingResponse\x12%\n\x07\x62ooking\x18\x01 \x01(\x0b\x32\x14.seatline.v1.Booking\x12\"\n\x06refund\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12-\n\x0f\x63urrent_booking\x18\x04 \x01(\x0b\x32\x14.seatline.v1.Booking*\xa0\x01\n\x0c\x42ookingState\x12\x1d\n\x19\x42OOKING_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42OOKING_STATE_CONFIRMED\x10\x01\x12\x1b\n\x17\x42OOKING_STATE_CANCELLED\x10\x02\x12\x1c\n\x18\x42OOKING_STATE_WAITLISTED\x10\x03\x12\x19\n\x15\x42OOKING_STATE_EXPIRED\x10\x04*K\n\x06IfFull\x12\x17\n\x13IF_FULL_UNSPECIFIED\x10\x00\x12\x14\n\x10IF_FULL_WAITLIST\x10\x01\x12\x12\n\x0eIF_FULL_REJECT\x10\x02*\x9d\x01\n\x0cPaymentState\x12\x1d\n\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_STATE_AUTHORIZED\x10\x01\x12\x1a\n\x16PAYMENT_STATE_CAPTURED\x10\x02\x12\x18\n\x14PAYMENT_STATE_VOIDED\x10\x03\x12\x1a\n\x16PAYMENT_STATE_DECLINED\x10\x04*u\n\x0bRefundState\x12\x1c\n\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUND_STATE_PENDING\x10\x01\x12\x15\n\x11REFUND_STATE_DONE\x10\x02\x12\x17\n\x13REFUND_STATE_FAILED\x10\x03*\xc0\x01\n\x12PaymentAttemptKind\x12$\n PAYMENT_ATTEMPT_KIND_UNSPECIFIED\x10\x00\x12\"\n\x1ePAYMENT_ATTEMPT_KIND_AUTHORIZE\x10\x01\x12 \n\x1cPAYMENT_ATTEMPT_KIND_CAPTURE\x10\x02\x12\x1d\n\x19PAYMENT_ATTEMPT_KIND_VOID\x10\x03\x12\x1f\n\x1bPAYMENT_ATTEMPT_KIND_REFUND\x10\x04*\xd2\x01\n\x15PaymentAttemptOutcome\x12\'\n#PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12 \n\x1cPAYMENT_ATTEMPT_OUTCOME_DONE\x10\x01\x12$\n PAYMENT_ATTEMPT_OUTCOME_DECLINED\x10\x02\x12\"\n\x1ePAYMENT_ATTEMPT_OUTCOME_FAILED\x10\x03\x12$\n PAYMENT_ATTEMPT_OUTCOME_REJECTED\x10\x04\x32\xae\x05\n\x0e\x42ookingService\x12H\n\rCreateBooking\x12!.seatline.v1.CreateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetBooking\x12\x1e.seatline.v1.GetBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetReceipt\x12\x1e.seatline.v1.GetReceiptRequest\x1a\x14.seatline.v1.Receipt\x12S\n\x0cListReceipts\x12 .seatline.v1.ListReceiptsRequest\x1a!.seatline.v1.ListReceiptsResponse\x12H\n\rUpdateBooking\x12!.seatline.v1.UpdateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nChangeSeat\x12\x1e.seatline.v1.ChangeSeatRequest\x1a\x14.seatline.v1.Booking\x12V\n\rCancelBooking\x12!.seatline.v1.CancelBookingRequest\x1a\".seatline.v1.CancelBookingResponse\x12=\n\tHoldSeats\x12\x1d.seatline.v1.HoldSeatsRequest\x1a\x11.seatline.v1.Hold\x12P\n\x0bReleaseHold\x12\x1f.seatline.v1.ReleaseHoldRequest\x1a .seatline.v1.ReleaseHoldResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/booking.proto\x12\x0bseatline.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1bseatline/v1/passenger.proto\x1a\x19seatline/v1/payment.proto\x1a\x16seatline/v1/seat.proto\x1a\x16seatline/v1/user.proto\"\x8a\x05\n\x07\x42ooking\x12\x11\n\treference\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\x03 \x01(\t\x12\x13\n\x0btravel_date\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\npassengers\x18\t \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x34\n\x14\x63\x61ncelled_passengers\x18\n \x03(\x0b\x32\x16.seatline.v1.Passenger\x12!\n\x05price\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0eseats_together\x18\x0c \x01(\x08\x12\x1f\n\x04user\x18\r \x01(\x0b\x32\x11.seatline.v1.User\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\t\x12\x19\n\x11waitlist_position\x18\x11 \x01(\x05\x12%\n\x07payment\x18\x12 \x01(\x0b\x32\x14.seatline.v1.Payment\x12$\n\x07refunds\x18\x13 \x03(\x0b\x32\x13.seatline.v1.Refund\"\x9e\x04\n\x07Receipt\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\x12\x1f\n\x04user\x18\x04 \x01(\x0b\x32\x11.seatline.v1.User\x12*\n\npassengers\x18\x05 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12&\n\nprice_paid\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12 \n\x05seats\x18\x07 \x03(\x0b\x32\x11.seatline.v1.Seat\x12(\n\x05state\x18\x08 \x01(\x0e\x32\x19.seatline.v1.BookingState\x12\x10\n\x08train_id\x18\t \x01(\t\x12\x13\n\x0btravel_date\x18\n \x01(\t\x12/\n\x0b\x64\x65part_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61rrive_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nissue_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrain_number\x18\x0e \x01(\t\x12%\n\x07payment\x18\x0f \x01(\x0b\x32\x14.seatline.v1.Payment\x12$\n\x07refunds\x18\x10 \x03(\x0b\x32\x13.seatline.v1.Refund\"\xdf\x01\n\x0eSectionBooking\x12\x1f\n\x04user\x18\x01 \x01(\x0b\x32\x11.seatline.v1.User\x12)\n\tpassenger\x18\x02 \x01(\x0b\x32\x16.seatline.v1.Passenger\x12\x1f\n\x04seat\x18\x03 \x01(\x0b\x32\x11.seatline.v1.Seat\x12\x11\n\treference\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12(\n\x05state\x18\x07 \x01(\x0e\x32\x19.seatline.v1.BookingState\"\x97\x02\n\x14\x43reateBookingRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08train_id\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0f\n\x07section\x18\x06 \x01(\t\x12*\n\npassengers\x18\x07 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12\x14\n\x0cseat_numbers\x18\x08 \x03(\x05\x12$\n\x07if_full\x18\t \x01(\x0e\x32\x13.seatline.v1.IfFull\x12\x0f\n\x07hold_id\x18\n \x01(\t\x12\x15\n\rpayment_token\x18\x0b \x01(\t\"&\n\x11GetBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\"&\n\x11GetReceiptRequest\x12\x11\n\treference\x18\x01 \x01(\t\"\x85\x01\n\x13ListReceiptsRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"W\n\x14ListReceiptsResponse\x12&\n\x08receipts\x18\x01 \x03(\x0b\x32\x14.seatline.v1.Receipt\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x1aListSectionBookingsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"a\n\x1bListSectionBookingsResponse\x12)\n\x04rows\x18\x01 \x03(\x0b\x32\x1b.seatline.v1.SectionBooking\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x14UpdateBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12*\n\npassengers\x18\x02 \x03(\x0b\x32\x16.seatline.v1.Passenger\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x8d\x01\n\x11\x43hangeSeatRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x17\n\x0fpassenger_email\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12\x13\n\x0bseat_number\x18\x04 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x18\n\x10passenger_number\x18\x06 \x01(\x05\"\x83\x01\n\x14\x43\x61ncelBookingRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x18\n\x10passenger_emails\x18\x02 \x03(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x19\n\x11passenger_numbers\x18\x05 \x03(\x05\"\xa8\x01\n\x15\x43\x61ncelBookingResponse\x12%\n\x07\x62ooking\x18\x01 \x01(\x0b\x32\x14.seatline.v1.Booking\x12\"\n\x06refund\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12-\n\x0f\x63urrent_booking\x18\x04 \x01(\x0b\x32\x14.seatline.v1.Booking*\xa0\x01\n\x0c\x42ookingState\x12\x1d\n\x19\x42OOKING_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42OOKING_STATE_CONFIRMED\x10\x01\x12\x1b\n\x17\x42OOKING_STATE_CANCELLED\x10\x02\x12\x1c\n\x18\x42OOKING_STATE_WAITLISTED\x10\x03\x12\x19\n\x15\x42OOKING_STATE_EXPIRED\x10\x04*K\n\x06IfFull\x12\x17\n\x13IF_FULL_UNSPECIFIED\x10\x00\x12\x14\n\x10IF_FULL_WAITLIST\x10\x01\x12\x12\n\x0eIF_FULL_REJECT\x10\x02\x32\x87\x05\n\x0e\x42ookingService\x12H\n\rCreateBooking\x12!.seatline.v1.CreateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetBooking\x12\x1e.seatline.v1.GetBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nGetReceipt\x12\x1e.seatline.v1.GetReceiptRequest\x1a\x14.seatline.v1.Receipt\x12S\n\x0cListReceipts\x12 .seatline.v1.ListReceiptsRequest\x1a!.seatline.v1.ListReceiptsResponse\x12h\n\x13ListSectionBookings\x12\'.seatline.v1.ListSectionBookingsRequest\x1a(.seatline.v1.ListSectionBookingsResponse\x12H\n\rUpdateBooking\x12!.seatline.v1.UpdateBookingRequest\x1a\x14.seatline.v1.Booking\x12\x42\n\nChangeSeat\x12\x1e.seatline.v1.ChangeSeatRequest\x1a\x14.seatline.v1.Booking\x12V\n\rCancelBooking\x12!.seatline.v1.CancelBookingRequest\x1a\".seatline.v1.CancelBookingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.booking_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BOOKINGSTATE']._serialized_start=3640
-  _globals['_BOOKINGSTATE']._serialized_end=3800
-  _globals['_IFFULL']._serialized_start=3802
-  _globals['_IFFULL']._serialized_end=3877
-  _globals['_PAYMENTSTATE']._serialized_start=3880
-  _globals['_PAYMENTSTATE']._serialized_end=4037
-  _globals['_REFUNDSTATE']._serialized_start=4039
-  _globals['_REFUNDSTATE']._serialized_end=4156
-  _globals['_PAYMENTATTEMPTKIND']._serialized_start=4159
-  _globals['_PAYMENTATTEMPTKIND']._serialized_end=4351
-  _globals['_PAYMENTATTEMPTOUTCOME']._serialized_start=4354
-  _globals['_PAYMENTATTEMPTOUTCOME']._serialized_end=4564
-  _globals['_BOOKING']._serialized_start=191
-  _globals['_BOOKING']._serialized_end=841
-  _globals['_PAYMENT']._serialized_start=844
-  _globals['_PAYMENT']._serialized_end=1021
-  _globals['_PAYMENTATTEMPT']._serialized_start=1024
-  _globals['_PAYMENTATTEMPT']._serialized_end=1218
-  _globals['_REFUND']._serialized_start=1221
-  _globals['_REFUND']._serialized_end=1444
-  _globals['_HOLD']._serialized_start=1447
-  _globals['_HOLD']._serialized_end=1627
-  _globals['_RECEIPT']._serialized_start=1630
-  _globals['_RECEIPT']._serialized_end=2172
-  _globals['_CREATEBOOKINGREQUEST']._serialized_start=2175
-  _globals['_CREATEBOOKINGREQUEST']._serialized_end=2454
-  _globals['_HOLDSEATSREQUEST']._serialized_start=2457
-  _globals['_HOLDSEATSREQUEST']._serialized_end=2670
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=2672
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=2709
-  _globals['_RELEASEHOLDRESPONSE']._serialized_start=2711
-  _globals['_RELEASEHOLDRESPONSE']._serialized_end=2732
-  _globals['_GETBOOKINGREQUEST']._serialized_start=2734
-  _globals['_GETBOOKINGREQUEST']._serialized_end=2772
-  _globals['_GETRECEIPTREQUEST']._serialized_start=2774
-  _globals['_GETRECEIPTREQUEST']._serialized_end=2812
-  _globals['_LISTRECEIPTSREQUEST']._serialized_start=2815
-  _globals['_LISTRECEIPTSREQUEST']._serialized_end=2948
-  _globals['_LISTRECEIPTSRESPONSE']._serialized_start=2950
-  _globals['_LISTRECEIPTSRESPONSE']._serialized_end=3037
-  _globals['_UPDATEBOOKINGREQUEST']._serialized_start=3040
-  _globals['_UPDATEBOOKINGREQUEST']._serialized_end=3188
-  _globals['_CHANGESEATREQUEST']._serialized_start=3191
-  _globals['_CHANGESEATREQUEST']._serialized_end=3332
-  _globals['_CANCELBOOKINGREQUEST']._serialized_start=3335
-  _globals['_CANCELBOOKINGREQUEST']._serialized_end=3466
-  _globals['_CANCELBOOKINGRESPONSE']._serialized_start=3469
-  _globals['_CANCELBOOKINGRESPONSE']._serialized_end=3637
-  _globals['_BOOKINGSERVICE']._serialized_start=4567
-  _globals['_BOOKINGSERVICE']._serialized_end=5253
+  _globals['_BOOKINGSTATE']._serialized_start=3074
+  _globals['_BOOKINGSTATE']._serialized_end=3234
+  _globals['_IFFULL']._serialized_start=3236
+  _globals['_IFFULL']._serialized_end=3311
+  _globals['_BOOKING']._serialized_start=239
+  _globals['_BOOKING']._serialized_end=889
+  _globals['_RECEIPT']._serialized_start=892
+  _globals['_RECEIPT']._serialized_end=1434
+  _globals['_SECTIONBOOKING']._serialized_start=1437
+  _globals['_SECTIONBOOKING']._serialized_end=1660
+  _globals['_CREATEBOOKINGREQUEST']._serialized_start=1663
+  _globals['_CREATEBOOKINGREQUEST']._serialized_end=1942
+  _globals['_GETBOOKINGREQUEST']._serialized_start=1944
+  _globals['_GETBOOKINGREQUEST']._serialized_end=1982
+  _globals['_GETRECEIPTREQUEST']._serialized_start=1984
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2022
+  _globals['_LISTRECEIPTSREQUEST']._serialized_start=2025
+  _globals['_LISTRECEIPTSREQUEST']._serialized_end=2158
+  _globals['_LISTRECEIPTSRESPONSE']._serialized_start=2160
+  _globals['_LISTRECEIPTSRESPONSE']._serialized_end=2247
+  _globals['_LISTSECTIONBOOKINGSREQUEST']._serialized_start=2249
+  _globals['_LISTSECTIONBOOKINGSREQUEST']._serialized_end=2372
+  _globals['_LISTSECTIONBOOKINGSRESPONSE']._serialized_start=2374
+  _globals['_LISTSECTIONBOOKINGSRESPONSE']._serialized_end=2471
+  _globals['_UPDATEBOOKINGREQUEST']._serialized_start=2474
+  _globals['_UPDATEBOOKINGREQUEST']._serialized_end=2622
+  _globals['_CHANGESEATREQUEST']._serialized_start=2625
+  _globals['_CHANGESEATREQUEST']._serialized_end=2766
+  _globals['_CANCELBOOKINGREQUEST']._serialized_start=2769
+  _globals['_CANCELBOOKINGREQUEST']._serialized_end=2900
+  _globals['_CANCELBOOKINGRESPONSE']._serialized_start=2903
+  _globals['_CANCELBOOKINGRESPONSE']._serialized_end=3071
+  _globals['_BOOKINGSERVICE']._serialized_start=3314
+  _globals['_BOOKINGSERVICE']._serialized_end=3961
 # @@protoc_insertion_point(module_scope)

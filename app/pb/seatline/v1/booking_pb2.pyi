@@ -5,14 +5,16 @@ What passengers do: buy seats, look at them, change them, give them back."""
 
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
-from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from google.type import money_pb2 as money_pb2
+from app.pb.seatline.v1 import passenger_pb2 as passenger_pb2
+from app.pb.seatline.v1 import payment_pb2 as payment_pb2
 from app.pb.seatline.v1 import seat_pb2 as seat_pb2
+from app.pb.seatline.v1 import user_pb2 as user_pb2
 import builtins as builtins
 import sys
 import typing as typing
@@ -78,126 +80,6 @@ IF_FULL_WAITLIST: IfFull.ValueType  # 1
 IF_FULL_REJECT: IfFull.ValueType  # 2
 """Refuse (FAILED_PRECONDITION, SECTION_FULL)."""
 
-class _PaymentState:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _PaymentStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PaymentState.ValueType], builtins.type):
-    DESCRIPTOR: descriptor.EnumDescriptor
-    PAYMENT_STATE_UNSPECIFIED: _PaymentState.ValueType  # 0
-    """Nothing had to be paid."""
-    PAYMENT_STATE_AUTHORIZED: _PaymentState.ValueType  # 1
-    """The money is set aside and about to be taken."""
-    PAYMENT_STATE_CAPTURED: _PaymentState.ValueType  # 2
-    """The money was taken."""
-    PAYMENT_STATE_VOIDED: _PaymentState.ValueType  # 3
-    """The money was let go: there was nothing to pay for."""
-    PAYMENT_STATE_DECLINED: _PaymentState.ValueType  # 4
-    """The money cannot be had; the booking is being cancelled."""
-
-class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper):
-    """How far the payment of a booking has come."""
-
-PAYMENT_STATE_UNSPECIFIED: PaymentState.ValueType  # 0
-"""Nothing had to be paid."""
-PAYMENT_STATE_AUTHORIZED: PaymentState.ValueType  # 1
-"""The money is set aside and about to be taken."""
-PAYMENT_STATE_CAPTURED: PaymentState.ValueType  # 2
-"""The money was taken."""
-PAYMENT_STATE_VOIDED: PaymentState.ValueType  # 3
-"""The money was let go: there was nothing to pay for."""
-PAYMENT_STATE_DECLINED: PaymentState.ValueType  # 4
-"""The money cannot be had; the booking is being cancelled."""
-
-class _RefundState:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _RefundStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RefundState.ValueType], builtins.type):
-    DESCRIPTOR: descriptor.EnumDescriptor
-    REFUND_STATE_UNSPECIFIED: _RefundState.ValueType  # 0
-    """Never sent."""
-    REFUND_STATE_PENDING: _RefundState.ValueType  # 1
-    """Owed. It is tried until it is done."""
-    REFUND_STATE_DONE: _RefundState.ValueType  # 2
-    """Given back."""
-    REFUND_STATE_FAILED: _RefundState.ValueType  # 3
-    """The payment provider will not give it back. It is still owed: an operator has to see to it."""
-
-class RefundState(_RefundState, metaclass=_RefundStateEnumTypeWrapper):
-    """How far a refund has come."""
-
-REFUND_STATE_UNSPECIFIED: RefundState.ValueType  # 0
-"""Never sent."""
-REFUND_STATE_PENDING: RefundState.ValueType  # 1
-"""Owed. It is tried until it is done."""
-REFUND_STATE_DONE: RefundState.ValueType  # 2
-"""Given back."""
-REFUND_STATE_FAILED: RefundState.ValueType  # 3
-"""The payment provider will not give it back. It is still owed: an operator has to see to it."""
-
-class _PaymentAttemptKind:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _PaymentAttemptKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PaymentAttemptKind.ValueType], builtins.type):
-    DESCRIPTOR: descriptor.EnumDescriptor
-    PAYMENT_ATTEMPT_KIND_UNSPECIFIED: _PaymentAttemptKind.ValueType  # 0
-    """Never sent."""
-    PAYMENT_ATTEMPT_KIND_AUTHORIZE: _PaymentAttemptKind.ValueType  # 1
-    """To set money aside."""
-    PAYMENT_ATTEMPT_KIND_CAPTURE: _PaymentAttemptKind.ValueType  # 2
-    """To take it."""
-    PAYMENT_ATTEMPT_KIND_VOID: _PaymentAttemptKind.ValueType  # 3
-    """To let go of it."""
-    PAYMENT_ATTEMPT_KIND_REFUND: _PaymentAttemptKind.ValueType  # 4
-    """To give some of it back."""
-
-class PaymentAttemptKind(_PaymentAttemptKind, metaclass=_PaymentAttemptKindEnumTypeWrapper):
-    """What the provider was asked for."""
-
-PAYMENT_ATTEMPT_KIND_UNSPECIFIED: PaymentAttemptKind.ValueType  # 0
-"""Never sent."""
-PAYMENT_ATTEMPT_KIND_AUTHORIZE: PaymentAttemptKind.ValueType  # 1
-"""To set money aside."""
-PAYMENT_ATTEMPT_KIND_CAPTURE: PaymentAttemptKind.ValueType  # 2
-"""To take it."""
-PAYMENT_ATTEMPT_KIND_VOID: PaymentAttemptKind.ValueType  # 3
-"""To let go of it."""
-PAYMENT_ATTEMPT_KIND_REFUND: PaymentAttemptKind.ValueType  # 4
-"""To give some of it back."""
-
-class _PaymentAttemptOutcome:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _PaymentAttemptOutcomeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PaymentAttemptOutcome.ValueType], builtins.type):
-    DESCRIPTOR: descriptor.EnumDescriptor
-    PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED: _PaymentAttemptOutcome.ValueType  # 0
-    """Never sent."""
-    PAYMENT_ATTEMPT_OUTCOME_DONE: _PaymentAttemptOutcome.ValueType  # 1
-    """It is done."""
-    PAYMENT_ATTEMPT_OUTCOME_DECLINED: _PaymentAttemptOutcome.ValueType  # 2
-    """The card says no. Final."""
-    PAYMENT_ATTEMPT_OUTCOME_FAILED: _PaymentAttemptOutcome.ValueType  # 3
-    """No answer, or none yet; asked again until there is one."""
-    PAYMENT_ATTEMPT_OUTCOME_REJECTED: _PaymentAttemptOutcome.ValueType  # 4
-    """The provider says that this cannot be asked. Final."""
-
-class PaymentAttemptOutcome(_PaymentAttemptOutcome, metaclass=_PaymentAttemptOutcomeEnumTypeWrapper):
-    """What the provider answered."""
-
-PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED: PaymentAttemptOutcome.ValueType  # 0
-"""Never sent."""
-PAYMENT_ATTEMPT_OUTCOME_DONE: PaymentAttemptOutcome.ValueType  # 1
-"""It is done."""
-PAYMENT_ATTEMPT_OUTCOME_DECLINED: PaymentAttemptOutcome.ValueType  # 2
-"""The card says no. Final."""
-PAYMENT_ATTEMPT_OUTCOME_FAILED: PaymentAttemptOutcome.ValueType  # 3
-"""No answer, or none yet; asked again until there is one."""
-PAYMENT_ATTEMPT_OUTCOME_REJECTED: PaymentAttemptOutcome.ValueType  # 4
-"""The provider says that this cannot be asked. Final."""
-
 @typing.final
 class Booking(message.Message):
     """The commitment to carry 1 to 9 passengers."""
@@ -250,11 +132,11 @@ class Booking(message.Message):
         """When the train arrives at the destination."""
 
     @builtins.property
-    def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
+    def passengers(self) -> containers.RepeatedCompositeFieldContainer[passenger_pb2.Passenger]:
         """Who travels, each with a seat, by number. A CANCELLED booking keeps those it had last."""
 
     @builtins.property
-    def cancelled_passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
+    def cancelled_passengers(self) -> containers.RepeatedCompositeFieldContainer[passenger_pb2.Passenger]:
         """Who was taken off a booking that others still travel on, each with the seat given back."""
 
     @builtins.property
@@ -262,7 +144,7 @@ class Booking(message.Message):
         """The fares of all passengers together."""
 
     @builtins.property
-    def user(self) -> seat_pb2.User:
+    def user(self) -> user_pb2.User:
         """Who booked."""
 
     @builtins.property
@@ -274,11 +156,11 @@ class Booking(message.Message):
         """When it last changed."""
 
     @builtins.property
-    def payment(self) -> Payment:
+    def payment(self) -> payment_pb2.Payment:
         """How it was paid."""
 
     @builtins.property
-    def refunds(self) -> containers.RepeatedCompositeFieldContainer[Refund]:
+    def refunds(self) -> containers.RepeatedCompositeFieldContainer[payment_pb2.Refund]:
         """What is given back, in the order of its causes."""
 
     def __init__(
@@ -292,189 +174,21 @@ class Booking(message.Message):
         destination: builtins.str = ...,
         depart_time: timestamp_pb2.Timestamp | None = ...,
         arrive_time: timestamp_pb2.Timestamp | None = ...,
-        passengers: abc.Iterable[seat_pb2.Passenger] | None = ...,
-        cancelled_passengers: abc.Iterable[seat_pb2.Passenger] | None = ...,
+        passengers: abc.Iterable[passenger_pb2.Passenger] | None = ...,
+        cancelled_passengers: abc.Iterable[passenger_pb2.Passenger] | None = ...,
         price: money_pb2.Money | None = ...,
         seats_together: builtins.bool = ...,
-        user: seat_pb2.User | None = ...,
+        user: user_pb2.User | None = ...,
         create_time: timestamp_pb2.Timestamp | None = ...,
         update_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
         waitlist_position: builtins.int = ...,
-        payment: Payment | None = ...,
-        refunds: abc.Iterable[Refund] | None = ...,
+        payment: payment_pb2.Payment | None = ...,
+        refunds: abc.Iterable[payment_pb2.Refund] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "create_time", b"create_time", "depart_time", b"depart_time", "payment", b"payment", "price", b"price", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price", b"price", "reference", b"reference", "refunds", b"refunds", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user", "waitlist_position", b"waitlist_position"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class Payment(message.Message):
-    """The payment of a booking."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    PAYMENT_ID_FIELD_NUMBER: builtins.int
-    STATE_FIELD_NUMBER: builtins.int
-    AMOUNT_FIELD_NUMBER: builtins.int
-    ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
-    ATTEMPTS_FIELD_NUMBER: builtins.int
-    payment_id: builtins.str
-    """The service's name for it."""
-    state: PaymentState.ValueType
-    """How far it has come."""
-    attempt_count: builtins.int
-    """How often the provider was asked for anything but refunds, as far as is kept: the last 20 times."""
-    @builtins.property
-    def amount(self) -> money_pb2.Money:
-        """What was taken, or is about to be."""
-
-    @builtins.property
-    def attempts(self) -> containers.RepeatedCompositeFieldContainer[PaymentAttempt]:
-        """What it was asked and what it answered, oldest first."""
-
-    def __init__(
-        self,
-        *,
-        payment_id: builtins.str = ...,
-        state: PaymentState.ValueType = ...,
-        amount: money_pb2.Money | None = ...,
-        attempt_count: builtins.int = ...,
-        attempts: abc.Iterable[PaymentAttempt] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "attempts", b"attempts", "payment_id", b"payment_id", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class PaymentAttempt(message.Message):
-    """Something that the provider was asked for, and its answer."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    KIND_FIELD_NUMBER: builtins.int
-    OUTCOME_FIELD_NUMBER: builtins.int
-    AMOUNT_FIELD_NUMBER: builtins.int
-    TIME_FIELD_NUMBER: builtins.int
-    kind: PaymentAttemptKind.ValueType
-    """What for."""
-    outcome: PaymentAttemptOutcome.ValueType
-    """The answer."""
-    @builtins.property
-    def amount(self) -> money_pb2.Money:
-        """How much."""
-
-    @builtins.property
-    def time(self) -> timestamp_pb2.Timestamp:
-        """When it was answered."""
-
-    def __init__(
-        self,
-        *,
-        kind: PaymentAttemptKind.ValueType = ...,
-        outcome: PaymentAttemptOutcome.ValueType = ...,
-        amount: money_pb2.Money | None = ...,
-        time: timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "time", b"time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "kind", b"kind", "outcome", b"outcome", "time", b"time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class Refund(message.Message):
-    """Money given back."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    REFUND_ID_FIELD_NUMBER: builtins.int
-    STATE_FIELD_NUMBER: builtins.int
-    AMOUNT_FIELD_NUMBER: builtins.int
-    CREATE_TIME_FIELD_NUMBER: builtins.int
-    ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
-    ATTEMPTS_FIELD_NUMBER: builtins.int
-    refund_id: builtins.str
-    """The service's name for it."""
-    state: RefundState.ValueType
-    """How far it has come."""
-    attempt_count: builtins.int
-    """How often the provider was asked for it, as far as is kept: the last 20 times."""
-    @builtins.property
-    def amount(self) -> money_pb2.Money:
-        """How much."""
-
-    @builtins.property
-    def create_time(self) -> timestamp_pb2.Timestamp:
-        """When it became due."""
-
-    @builtins.property
-    def attempts(self) -> containers.RepeatedCompositeFieldContainer[PaymentAttempt]:
-        """What it answered, oldest first."""
-
-    def __init__(
-        self,
-        *,
-        refund_id: builtins.str = ...,
-        state: RefundState.ValueType = ...,
-        amount: money_pb2.Money | None = ...,
-        create_time: timestamp_pb2.Timestamp | None = ...,
-        attempt_count: builtins.int = ...,
-        attempts: abc.Iterable[PaymentAttempt] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "attempts", b"attempts", "create_time", b"create_time", "refund_id", b"refund_id", "state", b"state"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class Hold(message.Message):
-    """Seats kept for a buyer."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    HOLD_ID_FIELD_NUMBER: builtins.int
-    TRAIN_ID_FIELD_NUMBER: builtins.int
-    TRAVEL_DATE_FIELD_NUMBER: builtins.int
-    SEATS_FIELD_NUMBER: builtins.int
-    EXPIRE_TIME_FIELD_NUMBER: builtins.int
-    PRICE_FIELD_NUMBER: builtins.int
-    hold_id: builtins.str
-    """Leads CreateBooking to the seats."""
-    train_id: builtins.str
-    """The train."""
-    travel_date: builtins.str
-    """YYYY-MM-DD, local to the train's first stop."""
-    @builtins.property
-    def seats(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Seat]:
-        """The seats."""
-
-    @builtins.property
-    def expire_time(self) -> timestamp_pb2.Timestamp:
-        """From then on it is no hold."""
-
-    @builtins.property
-    def price(self) -> money_pb2.Money:
-        """What a booking of these seats costs, also if fares change in the meantime."""
-
-    def __init__(
-        self,
-        *,
-        hold_id: builtins.str = ...,
-        train_id: builtins.str = ...,
-        travel_date: builtins.str = ...,
-        seats: abc.Iterable[seat_pb2.Seat] | None = ...,
-        expire_time: timestamp_pb2.Timestamp | None = ...,
-        price: money_pb2.Money | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time", "price", b"price"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time", "hold_id", b"hold_id", "price", b"price", "seats", b"seats", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -515,11 +229,11 @@ class Receipt(message.Message):
     train_number: builtins.str
     """The train's public number, such as "ES 9014"."""
     @builtins.property
-    def user(self) -> seat_pb2.User:
+    def user(self) -> user_pb2.User:
         """Who booked."""
 
     @builtins.property
-    def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
+    def passengers(self) -> containers.RepeatedCompositeFieldContainer[passenger_pb2.Passenger]:
         """Who travels, each with a seat."""
 
     @builtins.property
@@ -543,11 +257,11 @@ class Receipt(message.Message):
         """When the booking took the form this receipt states."""
 
     @builtins.property
-    def payment(self) -> Payment:
+    def payment(self) -> payment_pb2.Payment:
         """How it was paid."""
 
     @builtins.property
-    def refunds(self) -> containers.RepeatedCompositeFieldContainer[Refund]:
+    def refunds(self) -> containers.RepeatedCompositeFieldContainer[payment_pb2.Refund]:
         """What is given back."""
 
     def __init__(
@@ -556,8 +270,8 @@ class Receipt(message.Message):
         reference: builtins.str = ...,
         origin: builtins.str = ...,
         destination: builtins.str = ...,
-        user: seat_pb2.User | None = ...,
-        passengers: abc.Iterable[seat_pb2.Passenger] | None = ...,
+        user: user_pb2.User | None = ...,
+        passengers: abc.Iterable[passenger_pb2.Passenger] | None = ...,
         price_paid: money_pb2.Money | None = ...,
         seats: abc.Iterable[seat_pb2.Seat] | None = ...,
         state: BookingState.ValueType = ...,
@@ -567,12 +281,62 @@ class Receipt(message.Message):
         arrive_time: timestamp_pb2.Timestamp | None = ...,
         issue_time: timestamp_pb2.Timestamp | None = ...,
         train_number: builtins.str = ...,
-        payment: Payment | None = ...,
-        refunds: abc.Iterable[Refund] | None = ...,
+        payment: payment_pb2.Payment | None = ...,
+        refunds: abc.Iterable[payment_pb2.Refund] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "issue_time", b"issue_time", "payment", b"payment", "price_paid", b"price_paid", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "destination", b"destination", "issue_time", b"issue_time", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price_paid", b"price_paid", "reference", b"reference", "refunds", b"refunds", "seats", b"seats", "state", b"state", "train_id", b"train_id", "train_number", b"train_number", "travel_date", b"travel_date", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SectionBooking(message.Message):
+    """A passenger on a seat."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    USER_FIELD_NUMBER: builtins.int
+    PASSENGER_FIELD_NUMBER: builtins.int
+    SEAT_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    DESTINATION_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    reference: builtins.str
+    """The booking's reference."""
+    origin: builtins.str
+    """Name of the stop where the journey begins."""
+    destination: builtins.str
+    """Name of the stop where the journey ends."""
+    state: BookingState.ValueType
+    """Where the booking stands."""
+    @builtins.property
+    def user(self) -> user_pb2.User:
+        """Who booked."""
+
+    @builtins.property
+    def passenger(self) -> passenger_pb2.Passenger:
+        """Who sits there."""
+
+    @builtins.property
+    def seat(self) -> seat_pb2.Seat:
+        """Where."""
+
+    def __init__(
+        self,
+        *,
+        user: user_pb2.User | None = ...,
+        passenger: passenger_pb2.Passenger | None = ...,
+        seat: seat_pb2.Seat | None = ...,
+        reference: builtins.str = ...,
+        origin: builtins.str = ...,
+        destination: builtins.str = ...,
+        state: BookingState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["passenger", b"passenger", "seat", b"seat", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["destination", b"destination", "origin", b"origin", "passenger", b"passenger", "reference", b"reference", "seat", b"seat", "state", b"state", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -612,7 +376,7 @@ class CreateBookingRequest(message.Message):
     payment_token: builtins.str
     """What the payment provider gave the client for a means of payment. May be empty with the built-in ledger."""
     @builtins.property
-    def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
+    def passengers(self) -> containers.RepeatedCompositeFieldContainer[passenger_pb2.Passenger]:
         """Required. 1 to 9 people, none of them twice: address and name together tell them apart. The first needs an address. A booker
         may have 9 passengers on a run unless the train says otherwise (passengers_per_booker_max; RESOURCE_EXHAUSTED, BOOKER_LIMIT).
         """
@@ -630,7 +394,7 @@ class CreateBookingRequest(message.Message):
         origin: builtins.str = ...,
         destination: builtins.str = ...,
         section: builtins.str = ...,
-        passengers: abc.Iterable[seat_pb2.Passenger] | None = ...,
+        passengers: abc.Iterable[passenger_pb2.Passenger] | None = ...,
         seat_numbers: abc.Iterable[builtins.int] | None = ...,
         if_full: IfFull.ValueType = ...,
         hold_id: builtins.str = ...,
@@ -639,97 +403,6 @@ class CreateBookingRequest(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["destination", b"destination", "hold_id", b"hold_id", "if_full", b"if_full", "origin", b"origin", "passengers", b"passengers", "payment_token", b"payment_token", "request_id", b"request_id", "seat_numbers", b"seat_numbers", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class HoldSeatsRequest(message.Message):
-    """Keeps seats."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    REQUEST_ID_FIELD_NUMBER: builtins.int
-    TRAIN_ID_FIELD_NUMBER: builtins.int
-    TRAVEL_DATE_FIELD_NUMBER: builtins.int
-    ORIGIN_FIELD_NUMBER: builtins.int
-    DESTINATION_FIELD_NUMBER: builtins.int
-    SECTION_FIELD_NUMBER: builtins.int
-    SEAT_NUMBERS_FIELD_NUMBER: builtins.int
-    SEAT_COUNT_FIELD_NUMBER: builtins.int
-    TTL_FIELD_NUMBER: builtins.int
-    request_id: builtins.str
-    """Required, 1 to 64 printable ASCII characters chosen by the client."""
-    train_id: builtins.str
-    """Required. The train."""
-    travel_date: builtins.str
-    """Required. YYYY-MM-DD, local to the train's first stop."""
-    origin: builtins.str
-    """Required. Name or code of the stop where the journey begins, in any case."""
-    destination: builtins.str
-    """Required. Name or code of a later stop."""
-    section: builtins.str
-    """The section to sit in. Without it: the first section in which all find a seat."""
-    seat_count: builtins.int
-    """How many of the next seats, 1 to 9. Either this or seat_numbers."""
-    @builtins.property
-    def seat_numbers(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Chosen seats of the section, 1 to 9. Needs section."""
-
-    @builtins.property
-    def ttl(self) -> duration_pb2.Duration:
-        """For how long at most, 1 second to 15 minutes. Without it: 5 minutes."""
-
-    def __init__(
-        self,
-        *,
-        request_id: builtins.str = ...,
-        train_id: builtins.str = ...,
-        travel_date: builtins.str = ...,
-        origin: builtins.str = ...,
-        destination: builtins.str = ...,
-        section: builtins.str = ...,
-        seat_numbers: abc.Iterable[builtins.int] | None = ...,
-        seat_count: builtins.int = ...,
-        ttl: duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["ttl", b"ttl"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["destination", b"destination", "origin", b"origin", "request_id", b"request_id", "seat_count", b"seat_count", "seat_numbers", b"seat_numbers", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date", "ttl", b"ttl"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class ReleaseHoldRequest(message.Message):
-    """Names a hold."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    HOLD_ID_FIELD_NUMBER: builtins.int
-    hold_id: builtins.str
-    """Required."""
-    def __init__(
-        self,
-        *,
-        hold_id: builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["hold_id", b"hold_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-@typing.final
-class ReleaseHoldResponse(message.Message):
-    """Nothing more to say."""
-
-    DESCRIPTOR: descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -840,6 +513,68 @@ class ListReceiptsResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class ListSectionBookingsRequest(message.Message):
+    """Names a section of a run."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    SECTION_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    section: builtins.str
+    """Required. The section's name."""
+    page_size: builtins.int
+    """At most this many, 1 to 1,000; 0 stands for 200 and larger ones for 1,000."""
+    page_token: builtins.str
+    """next_page_token of the page before, with all else the same."""
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        section: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["page_size", b"page_size", "page_token", b"page_token", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListSectionBookingsResponse(message.Message):
+    """A page of a section."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
+    @builtins.property
+    def rows(self) -> containers.RepeatedCompositeFieldContainer[SectionBooking]:
+        """By seat number, then by journey."""
+
+    def __init__(
+        self,
+        *,
+        rows: abc.Iterable[SectionBooking] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class UpdateBookingRequest(message.Message):
     """New values for the passengers' own fields."""
 
@@ -854,7 +589,7 @@ class UpdateBookingRequest(message.Message):
     etag: builtins.str
     """When set, refuses (ABORTED) unless it is the booking's newest."""
     @builtins.property
-    def passengers(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Passenger]:
+    def passengers(self) -> containers.RepeatedCompositeFieldContainer[passenger_pb2.Passenger]:
         """Required. Either each with its number: then those passengers change and all others stay as they are. Or none with a number:
         then as many as travel on the booking, in its order. Only the fields in update_mask are read. Passenger 1 needs an address.
         """
@@ -869,7 +604,7 @@ class UpdateBookingRequest(message.Message):
         self,
         *,
         reference: builtins.str = ...,
-        passengers: abc.Iterable[seat_pb2.Passenger] | None = ...,
+        passengers: abc.Iterable[passenger_pb2.Passenger] | None = ...,
         update_mask: field_mask_pb2.FieldMask | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...

@@ -30,6 +30,7 @@ class BookingServiceStub:
     booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
     somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
+    ListSectionBookings needs the role "operator" (x-seatline-roles).
     """
 
     def __init__(self, channel):
@@ -58,6 +59,11 @@ class BookingServiceStub:
                 request_serializer=seatline_dot_v1_dot_booking__pb2.ListReceiptsRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_booking__pb2.ListReceiptsResponse.FromString,
                 _registered_method=True)
+        self.ListSectionBookings = channel.unary_unary(
+                '/seatline.v1.BookingService/ListSectionBookings',
+                request_serializer=seatline_dot_v1_dot_booking__pb2.ListSectionBookingsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_booking__pb2.ListSectionBookingsResponse.FromString,
+                _registered_method=True)
         self.UpdateBooking = channel.unary_unary(
                 '/seatline.v1.BookingService/UpdateBooking',
                 request_serializer=seatline_dot_v1_dot_booking__pb2.UpdateBookingRequest.SerializeToString,
@@ -73,16 +79,6 @@ class BookingServiceStub:
                 request_serializer=seatline_dot_v1_dot_booking__pb2.CancelBookingRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_booking__pb2.CancelBookingResponse.FromString,
                 _registered_method=True)
-        self.HoldSeats = channel.unary_unary(
-                '/seatline.v1.BookingService/HoldSeats',
-                request_serializer=seatline_dot_v1_dot_booking__pb2.HoldSeatsRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_booking__pb2.Hold.FromString,
-                _registered_method=True)
-        self.ReleaseHold = channel.unary_unary(
-                '/seatline.v1.BookingService/ReleaseHold',
-                request_serializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldResponse.FromString,
-                _registered_method=True)
 
 
 class BookingServiceServicer:
@@ -90,6 +86,7 @@ class BookingServiceServicer:
     booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
     somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
+    ListSectionBookings needs the role "operator" (x-seatline-roles).
     """
 
     def CreateBooking(self, request, context):
@@ -131,6 +128,14 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSectionBookings(self, request, context):
+        """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+        neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateBooking(self, request, context):
         """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
         name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
@@ -163,27 +168,6 @@ class BookingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def HoldSeats(self, request, context):
-        """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-        gives the same hold while it lasts, and none once a booking has used it.
-        At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
-        holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
-        not wait.
-        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ReleaseHold(self, request, context):
-        """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
-        Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_BookingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -207,6 +191,11 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     request_deserializer=seatline_dot_v1_dot_booking__pb2.ListReceiptsRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_booking__pb2.ListReceiptsResponse.SerializeToString,
             ),
+            'ListSectionBookings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSectionBookings,
+                    request_deserializer=seatline_dot_v1_dot_booking__pb2.ListSectionBookingsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_booking__pb2.ListSectionBookingsResponse.SerializeToString,
+            ),
             'UpdateBooking': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateBooking,
                     request_deserializer=seatline_dot_v1_dot_booking__pb2.UpdateBookingRequest.FromString,
@@ -222,16 +211,6 @@ def add_BookingServiceServicer_to_server(servicer, server):
                     request_deserializer=seatline_dot_v1_dot_booking__pb2.CancelBookingRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_booking__pb2.CancelBookingResponse.SerializeToString,
             ),
-            'HoldSeats': grpc.unary_unary_rpc_method_handler(
-                    servicer.HoldSeats,
-                    request_deserializer=seatline_dot_v1_dot_booking__pb2.HoldSeatsRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_booking__pb2.Hold.SerializeToString,
-            ),
-            'ReleaseHold': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReleaseHold,
-                    request_deserializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_booking__pb2.ReleaseHoldResponse.SerializeToString,
-            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'seatline.v1.BookingService', rpc_method_handlers)
@@ -245,6 +224,7 @@ class BookingService:
     booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
     somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
+    ListSectionBookings needs the role "operator" (x-seatline-roles).
     """
 
     @staticmethod
@@ -356,6 +336,33 @@ class BookingService:
             _registered_method=True)
 
     @staticmethod
+    def ListSectionBookings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.BookingService/ListSectionBookings',
+            seatline_dot_v1_dot_booking__pb2.ListSectionBookingsRequest.SerializeToString,
+            seatline_dot_v1_dot_booking__pb2.ListSectionBookingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdateBooking(request,
             target,
             options=(),
@@ -426,60 +433,6 @@ class BookingService:
             '/seatline.v1.BookingService/CancelBooking',
             seatline_dot_v1_dot_booking__pb2.CancelBookingRequest.SerializeToString,
             seatline_dot_v1_dot_booking__pb2.CancelBookingResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def HoldSeats(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/seatline.v1.BookingService/HoldSeats',
-            seatline_dot_v1_dot_booking__pb2.HoldSeatsRequest.SerializeToString,
-            seatline_dot_v1_dot_booking__pb2.Hold.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ReleaseHold(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/seatline.v1.BookingService/ReleaseHold',
-            seatline_dot_v1_dot_booking__pb2.ReleaseHoldRequest.SerializeToString,
-            seatline_dot_v1_dot_booking__pb2.ReleaseHoldResponse.FromString,
             options,
             channel_credentials,
             insecure,

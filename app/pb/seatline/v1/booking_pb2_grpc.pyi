@@ -31,6 +31,7 @@ class BookingServiceStub:
     booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
     somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
+    ListSectionBookings needs the role "operator" (x-seatline-roles).
     """
 
     @typing.overload
@@ -58,6 +59,10 @@ class BookingServiceStub:
     a later moment; no booking is on two pages, and none is left out that is the person's all the while.
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
     """
+    ListSectionBookings: grpc.UnaryUnaryMultiCallable[booking_pb2.ListSectionBookingsRequest, booking_pb2.ListSectionBookingsResponse]
+    """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+    neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+    """
     UpdateBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]
     """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
     name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
@@ -78,19 +83,6 @@ class BookingServiceStub:
     Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
     (departed), ABORTED (stale etag).
     """
-    HoldSeats: grpc.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]
-    """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-    gives the same hold while it lasts, and none once a booking has used it.
-    At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
-    holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
-    not wait.
-    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
-    """
-    ReleaseHold: grpc.UnaryUnaryMultiCallable[booking_pb2.ReleaseHoldRequest, booking_pb2.ReleaseHoldResponse]
-    """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
-    Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
-    """
 
 @typing.type_check_only
 class BookingServiceAsyncStub(BookingServiceStub):
@@ -98,6 +90,7 @@ class BookingServiceAsyncStub(BookingServiceStub):
     booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
     somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
+    ListSectionBookings needs the role "operator" (x-seatline-roles).
     """
 
     def __init__(self, channel: aio.Channel) -> None: ...
@@ -122,6 +115,10 @@ class BookingServiceAsyncStub(BookingServiceStub):
     a later moment; no booking is on two pages, and none is left out that is the person's all the while.
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
     """
+    ListSectionBookings: aio.UnaryUnaryMultiCallable[booking_pb2.ListSectionBookingsRequest, booking_pb2.ListSectionBookingsResponse]  # type: ignore[assignment]
+    """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+    neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+    """
     UpdateBooking: aio.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
     name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
@@ -142,25 +139,13 @@ class BookingServiceAsyncStub(BookingServiceStub):
     Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
     (departed), ABORTED (stale etag).
     """
-    HoldSeats: aio.UnaryUnaryMultiCallable[booking_pb2.HoldSeatsRequest, booking_pb2.Hold]  # type: ignore[assignment]
-    """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-    gives the same hold while it lasts, and none once a booking has used it.
-    At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
-    holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
-    not wait.
-    Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-    taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
-    """
-    ReleaseHold: aio.UnaryUnaryMultiCallable[booking_pb2.ReleaseHoldRequest, booking_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
-    """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
-    Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
-    """
 
 class BookingServiceServicer(metaclass=abc_1.ABCMeta):
     """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
     booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
     somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
     PERMISSION_DENIED, whether or not it exists.
+    ListSectionBookings needs the role "operator" (x-seatline-roles).
     """
 
     @abc_1.abstractmethod
@@ -209,6 +194,16 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         """
 
     @abc_1.abstractmethod
+    def ListSectionBookings(
+        self,
+        request: booking_pb2.ListSectionBookingsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[booking_pb2.ListSectionBookingsResponse, abc.Awaitable[booking_pb2.ListSectionBookingsResponse]]:
+        """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
+        neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """
+
+    @abc_1.abstractmethod
     def UpdateBooking(
         self,
         request: booking_pb2.UpdateBookingRequest,
@@ -244,31 +239,6 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         is CANCELLED. Asking again is answered as before, without a refund.
         Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
         (departed), ABORTED (stale etag).
-        """
-
-    @abc_1.abstractmethod
-    def HoldSeats(
-        self,
-        request: booking_pb2.HoldSeatsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[booking_pb2.Hold, abc.Awaitable[booking_pb2.Hold]]:
-        """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-        gives the same hold while it lasts, and none once a booking has used it.
-        At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
-        holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
-        not wait.
-        Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
-        """
-
-    @abc_1.abstractmethod
-    def ReleaseHold(
-        self,
-        request: booking_pb2.ReleaseHoldRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[booking_pb2.ReleaseHoldResponse, abc.Awaitable[booking_pb2.ReleaseHoldResponse]]:
-        """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
-        Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
         """
 
 def add_BookingServiceServicer_to_server(servicer: BookingServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -75,7 +75,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """FAILED_PRECONDITION: the booking is cancelled and cannot change any more."""
     ERROR_REASON_TIMETABLE_IMPOSSIBLE: _ErrorReason.ValueType  # 16
     """FAILED_PRECONDITION: on that date, the clocks of the stops stand so that the timetable would run backwards."""
-    ERROR_REASON_LANE_FULL: _ErrorReason.ValueType  # 17
+    ERROR_REASON_RUN_BUSY: _ErrorReason.ValueType  # 17
     """RESOURCE_EXHAUSTED, with RetryInfo: too many callers wait for this train run."""
     ERROR_REASON_TOO_MANY_CALLS: _ErrorReason.ValueType  # 18
     """RESOURCE_EXHAUSTED, with RetryInfo: the server answers as many calls as it may."""
@@ -167,7 +167,7 @@ ERROR_REASON_BOOKING_CANCELLED: ErrorReason.ValueType  # 15
 """FAILED_PRECONDITION: the booking is cancelled and cannot change any more."""
 ERROR_REASON_TIMETABLE_IMPOSSIBLE: ErrorReason.ValueType  # 16
 """FAILED_PRECONDITION: on that date, the clocks of the stops stand so that the timetable would run backwards."""
-ERROR_REASON_LANE_FULL: ErrorReason.ValueType  # 17
+ERROR_REASON_RUN_BUSY: ErrorReason.ValueType  # 17
 """RESOURCE_EXHAUSTED, with RetryInfo: too many callers wait for this train run."""
 ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 18
 """RESOURCE_EXHAUSTED, with RetryInfo: the server answers as many calls as it may."""

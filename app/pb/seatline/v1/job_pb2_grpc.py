@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from app.pb.seatline.v1 import job_pb2 as seatline_dot_v1_dot_job__pb2
 
 GRPC_GENERATED_VERSION = '1.83.2'
 GRPC_VERSION = grpc.__version__
@@ -22,3 +23,128 @@ if _version_not_supported:
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
+
+
+class JobServiceStub:
+    """Shows jobs, and retries those that are DEAD. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListJobs = channel.unary_unary(
+                '/seatline.v1.JobService/ListJobs',
+                request_serializer=seatline_dot_v1_dot_job__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_job__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
+        self.RetryJobs = channel.unary_unary(
+                '/seatline.v1.JobService/RetryJobs',
+                request_serializer=seatline_dot_v1_dot_job__pb2.RetryJobsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_job__pb2.RetryJobsResponse.FromString,
+                _registered_method=True)
+
+
+class JobServiceServicer:
+    """Shows jobs, and retries those that are DEAD. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """
+
+    def ListJobs(self, request, context):
+        """Jobs in one state, the dead ones unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJobs(self, request, context):
+        """Has a dead job, or all dead jobs of a kind, tried again. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been;
+        sending it again does the rest. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (there is no such job,
+        or it is not dead, as after it was retried).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_JobServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=seatline_dot_v1_dot_job__pb2.ListJobsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_job__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'RetryJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJobs,
+                    request_deserializer=seatline_dot_v1_dot_job__pb2.RetryJobsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_job__pb2.RetryJobsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'seatline.v1.JobService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('seatline.v1.JobService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class JobService:
+    """Shows jobs, and retries those that are DEAD. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.JobService/ListJobs',
+            seatline_dot_v1_dot_job__pb2.ListJobsRequest.SerializeToString,
+            seatline_dot_v1_dot_job__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.JobService/RetryJobs',
+            seatline_dot_v1_dot_job__pb2.RetryJobsRequest.SerializeToString,
+            seatline_dot_v1_dot_job__pb2.RetryJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

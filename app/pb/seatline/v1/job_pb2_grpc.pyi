@@ -11,9 +11,16 @@ What comes round, such as the tidying of runs, is a job as well: its kind is "sw
 
 from collections import abc as abc
 from grpc import aio as aio
+from app.pb.seatline.v1 import job_pb2 as job_pb2
 import abc as abc_1
 import grpc as grpc
+import sys
 import typing as typing
+
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
 
 _T = typing.TypeVar("_T")
 
@@ -24,3 +31,61 @@ class _ServicerContext(grpc.ServicerContext, aio.ServicerContext):  # type: igno
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
+
+class JobServiceStub:
+    """Shows jobs, and retries those that are DEAD. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """
+
+    @typing.overload
+    def __new__(cls, channel: grpc.Channel) -> _Self: ...
+    @typing.overload
+    def __new__(cls, channel: aio.Channel) -> JobServiceAsyncStub: ...
+    ListJobs: grpc.UnaryUnaryMultiCallable[job_pb2.ListJobsRequest, job_pb2.ListJobsResponse]
+    """Jobs in one state, the dead ones unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT."""
+    RetryJobs: grpc.UnaryUnaryMultiCallable[job_pb2.RetryJobsRequest, job_pb2.RetryJobsResponse]
+    """Has a dead job, or all dead jobs of a kind, tried again. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been;
+    sending it again does the rest. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (there is no such job,
+    or it is not dead, as after it was retried).
+    """
+
+@typing.type_check_only
+class JobServiceAsyncStub(JobServiceStub):
+    """Shows jobs, and retries those that are DEAD. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """
+
+    def __init__(self, channel: aio.Channel) -> None: ...
+    ListJobs: aio.UnaryUnaryMultiCallable[job_pb2.ListJobsRequest, job_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """Jobs in one state, the dead ones unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT."""
+    RetryJobs: aio.UnaryUnaryMultiCallable[job_pb2.RetryJobsRequest, job_pb2.RetryJobsResponse]  # type: ignore[assignment]
+    """Has a dead job, or all dead jobs of a kind, tried again. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been;
+    sending it again does the rest. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (there is no such job,
+    or it is not dead, as after it was retried).
+    """
+
+class JobServiceServicer(metaclass=abc_1.ABCMeta):
+    """Shows jobs, and retries those that are DEAD. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """
+
+    @abc_1.abstractmethod
+    def ListJobs(
+        self,
+        request: job_pb2.ListJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[job_pb2.ListJobsResponse, abc.Awaitable[job_pb2.ListJobsResponse]]:
+        """Jobs in one state, the dead ones unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT."""
+
+    @abc_1.abstractmethod
+    def RetryJobs(
+        self,
+        request: job_pb2.RetryJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[job_pb2.RetryJobsResponse, abc.Awaitable[job_pb2.RetryJobsResponse]]:
+        """Has a dead job, or all dead jobs of a kind, tried again. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been;
+        sending it again does the rest. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (there is no such job,
+        or it is not dead, as after it was retried).
+        """
+
+def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16seatline/v1/seat.proto\x12\x0bseatline.v1\"E\n\x04Seat\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\r\n\x05\x63oach\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\r\n\x05label\x18\x04 \x01(\t\"J\n\x04User\x12\x12\n\nfirst_name\x18\x01 \x01(\t\x12\x11\n\tlast_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"r\n\tPassenger\x12\x12\n\nfirst_name\x18\x01 \x01(\t\x12\x11\n\tlast_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x1f\n\x04seat\x18\x04 \x01(\x0b\x32\x11.seatline.v1.Seat\x12\x0e\n\x06number\x18\x05 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16seatline/v1/seat.proto\x12\x0bseatline.v1\"E\n\x04Seat\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\r\n\x05\x63oach\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\r\n\x05label\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,4 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEAT']._serialized_start=39
   _globals['_SEAT']._serialized_end=108
-  _globals['_USER']._serialized_start=110
-  _globals['_USER']._serialized_end=184
-  _globals['_PASSENGER']._serialized_start=186
-  _globals['_PASSENGER']._serialized_end=300
 # @@protoc_insertion_point(module_scope)

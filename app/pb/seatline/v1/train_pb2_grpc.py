@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class TrainServiceStub:
-    """Shows train runs. No caller is needed and no personal data is shown.
+    """Makes and shows trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
     def __init__(self, channel):
@@ -35,43 +36,45 @@ class TrainServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.ListTrainRuns = channel.unary_unary(
-                '/seatline.v1.TrainService/ListTrainRuns',
-                request_serializer=seatline_dot_v1_dot_train__pb2.ListTrainRunsRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_train__pb2.ListTrainRunsResponse.FromString,
+        self.CreateTrain = channel.unary_unary(
+                '/seatline.v1.TrainService/CreateTrain',
+                request_serializer=seatline_dot_v1_dot_train__pb2.CreateTrainRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__pb2.Train.FromString,
                 _registered_method=True)
-        self.GetTrainRun = channel.unary_unary(
-                '/seatline.v1.TrainService/GetTrainRun',
-                request_serializer=seatline_dot_v1_dot_train__pb2.GetTrainRunRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_train__pb2.TrainRun.FromString,
+        self.GetTrain = channel.unary_unary(
+                '/seatline.v1.TrainService/GetTrain',
+                request_serializer=seatline_dot_v1_dot_train__pb2.GetTrainRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__pb2.Train.FromString,
                 _registered_method=True)
-        self.GetSeatMap = channel.unary_unary(
-                '/seatline.v1.TrainService/GetSeatMap',
-                request_serializer=seatline_dot_v1_dot_train__pb2.GetSeatMapRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_train__pb2.SeatMap.FromString,
+        self.ListTrains = channel.unary_unary(
+                '/seatline.v1.TrainService/ListTrains',
+                request_serializer=seatline_dot_v1_dot_train__pb2.ListTrainsRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__pb2.ListTrainsResponse.FromString,
                 _registered_method=True)
 
 
 class TrainServiceServicer:
-    """Shows train runs. No caller is needed and no personal data is shown.
+    """Makes and shows trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
-    def ListTrainRuns(self, request, context):
-        """Runs by date, each with free seats and fares for the asked journey. Errors: INVALID_ARGUMENT.
+    def CreateTrain(self, request, context):
+        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT,
+        also for a fare that the payment provider cannot take; ALREADY_EXISTS (train_id taken, or request_id with another body).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetTrainRun(self, request, context):
-        """One run, with free seats for its whole way or the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND.
+    def GetTrain(self, request, context):
+        """One train. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetSeatMap(self, request, context):
-        """Every seat of a run with its state on the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND.
+    def ListTrains(self, request, context):
+        """All trains by train_id. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,20 +83,20 @@ class TrainServiceServicer:
 
 def add_TrainServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ListTrainRuns': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListTrainRuns,
-                    request_deserializer=seatline_dot_v1_dot_train__pb2.ListTrainRunsRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_train__pb2.ListTrainRunsResponse.SerializeToString,
+            'CreateTrain': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrain,
+                    request_deserializer=seatline_dot_v1_dot_train__pb2.CreateTrainRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__pb2.Train.SerializeToString,
             ),
-            'GetTrainRun': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetTrainRun,
-                    request_deserializer=seatline_dot_v1_dot_train__pb2.GetTrainRunRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_train__pb2.TrainRun.SerializeToString,
+            'GetTrain': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrain,
+                    request_deserializer=seatline_dot_v1_dot_train__pb2.GetTrainRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__pb2.Train.SerializeToString,
             ),
-            'GetSeatMap': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetSeatMap,
-                    request_deserializer=seatline_dot_v1_dot_train__pb2.GetSeatMapRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_train__pb2.SeatMap.SerializeToString,
+            'ListTrains': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrains,
+                    request_deserializer=seatline_dot_v1_dot_train__pb2.ListTrainsRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__pb2.ListTrainsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -104,11 +107,12 @@ def add_TrainServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrainService:
-    """Shows train runs. No caller is needed and no personal data is shown.
+    """Makes and shows trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
     @staticmethod
-    def ListTrainRuns(request,
+    def CreateTrain(request,
             target,
             options=(),
             channel_credentials=None,
@@ -121,9 +125,9 @@ class TrainService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/seatline.v1.TrainService/ListTrainRuns',
-            seatline_dot_v1_dot_train__pb2.ListTrainRunsRequest.SerializeToString,
-            seatline_dot_v1_dot_train__pb2.ListTrainRunsResponse.FromString,
+            '/seatline.v1.TrainService/CreateTrain',
+            seatline_dot_v1_dot_train__pb2.CreateTrainRequest.SerializeToString,
+            seatline_dot_v1_dot_train__pb2.Train.FromString,
             options,
             channel_credentials,
             insecure,
@@ -135,7 +139,7 @@ class TrainService:
             _registered_method=True)
 
     @staticmethod
-    def GetTrainRun(request,
+    def GetTrain(request,
             target,
             options=(),
             channel_credentials=None,
@@ -148,9 +152,9 @@ class TrainService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/seatline.v1.TrainService/GetTrainRun',
-            seatline_dot_v1_dot_train__pb2.GetTrainRunRequest.SerializeToString,
-            seatline_dot_v1_dot_train__pb2.TrainRun.FromString,
+            '/seatline.v1.TrainService/GetTrain',
+            seatline_dot_v1_dot_train__pb2.GetTrainRequest.SerializeToString,
+            seatline_dot_v1_dot_train__pb2.Train.FromString,
             options,
             channel_credentials,
             insecure,
@@ -162,7 +166,7 @@ class TrainService:
             _registered_method=True)
 
     @staticmethod
-    def GetSeatMap(request,
+    def ListTrains(request,
             target,
             options=(),
             channel_credentials=None,
@@ -175,9 +179,9 @@ class TrainService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/seatline.v1.TrainService/GetSeatMap',
-            seatline_dot_v1_dot_train__pb2.GetSeatMapRequest.SerializeToString,
-            seatline_dot_v1_dot_train__pb2.SeatMap.FromString,
+            '/seatline.v1.TrainService/ListTrains',
+            seatline_dot_v1_dot_train__pb2.ListTrainsRequest.SerializeToString,
+            seatline_dot_v1_dot_train__pb2.ListTrainsResponse.FromString,
             options,
             channel_credentials,
             insecure,

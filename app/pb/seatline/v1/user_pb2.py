@@ -23,22 +23,23 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
-from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16seatline/v1/user.proto\x12\x0bseatline.v1\x1a google/protobuf/field_mask.proto\x1a\x16seatline/v1/seat.proto\"_\n\x13RegisterUserRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nfirst_name\x18\x02 \x01(\t\x12\x11\n\tlast_name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\"\x1f\n\x0eGetUserRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\"\x82\x01\n\x11UpdateUserRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x1f\n\x04user\x18\x02 \x01(\x0b\x32\x11.seatline.v1.User\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t2\xce\x01\n\x0bUserService\x12\x43\n\x0cRegisterUser\x12 .seatline.v1.RegisterUserRequest\x1a\x11.seatline.v1.User\x12\x39\n\x07GetUser\x12\x1b.seatline.v1.GetUserRequest\x1a\x11.seatline.v1.User\x12?\n\nUpdateUser\x12\x1e.seatline.v1.UpdateUserRequest\x1a\x11.seatline.v1.Userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16seatline/v1/user.proto\x12\x0bseatline.v1\x1a google/protobuf/field_mask.proto\"J\n\x04User\x12\x12\n\nfirst_name\x18\x01 \x01(\t\x12\x11\n\tlast_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"_\n\x13RegisterUserRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nfirst_name\x18\x02 \x01(\t\x12\x11\n\tlast_name\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\"\x1f\n\x0eGetUserRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\"\x82\x01\n\x11UpdateUserRequest\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x1f\n\x04user\x18\x02 \x01(\x0b\x32\x11.seatline.v1.User\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t2\xce\x01\n\x0bUserService\x12\x43\n\x0cRegisterUser\x12 .seatline.v1.RegisterUserRequest\x1a\x11.seatline.v1.User\x12\x39\n\x07GetUser\x12\x1b.seatline.v1.GetUserRequest\x1a\x11.seatline.v1.User\x12?\n\nUpdateUser\x12\x1e.seatline.v1.UpdateUserRequest\x1a\x11.seatline.v1.Userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTERUSERREQUEST']._serialized_start=97
-  _globals['_REGISTERUSERREQUEST']._serialized_end=192
-  _globals['_GETUSERREQUEST']._serialized_start=194
-  _globals['_GETUSERREQUEST']._serialized_end=225
-  _globals['_UPDATEUSERREQUEST']._serialized_start=228
-  _globals['_UPDATEUSERREQUEST']._serialized_end=358
-  _globals['_USERSERVICE']._serialized_start=361
-  _globals['_USERSERVICE']._serialized_end=567
+  _globals['_USER']._serialized_start=73
+  _globals['_USER']._serialized_end=147
+  _globals['_REGISTERUSERREQUEST']._serialized_start=149
+  _globals['_REGISTERUSERREQUEST']._serialized_end=244
+  _globals['_GETUSERREQUEST']._serialized_start=246
+  _globals['_GETUSERREQUEST']._serialized_end=277
+  _globals['_UPDATEUSERREQUEST']._serialized_start=280
+  _globals['_UPDATEUSERREQUEST']._serialized_end=410
+  _globals['_USERSERVICE']._serialized_start=413
+  _globals['_USERSERVICE']._serialized_end=619
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,6 @@ People as known to the service."""
 from google.protobuf import descriptor as descriptor
 from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
-from app.pb.seatline.v1 import seat_pb2 as seat_pb2
 import builtins as builtins
 import sys
 import typing as typing
@@ -17,6 +16,40 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: descriptor.FileDescriptor
+
+@typing.final
+class User(message.Message):
+    """A person as known to the service."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    FIRST_NAME_FIELD_NUMBER: builtins.int
+    LAST_NAME_FIELD_NUMBER: builtins.int
+    EMAIL_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    first_name: builtins.str
+    """Given name, 1 to 100 characters of any script, as in Passenger. Empty for a caller who books for others and never registered."""
+    last_name: builtins.str
+    """Family name, 1 to 100 characters of any script. Empty as above."""
+    email: builtins.str
+    """Address, at most 254 characters. Compared by Unicode's simple case folding, and its domain by IDNA 2008:
+    "a@bücher.example", "A@BÜCHER.example" and "a@xn--bcher-kva.example" are one person. "+" and "." in it count.
+    """
+    etag: builtins.str
+    """Changes with every change of a registered person. Output only, in answers of UserService; empty elsewhere."""
+    def __init__(
+        self,
+        *,
+        first_name: builtins.str = ...,
+        last_name: builtins.str = ...,
+        email: builtins.str = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["email", b"email", "etag", b"etag", "first_name", b"first_name", "last_name", b"last_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class RegisterUserRequest(message.Message):
@@ -85,7 +118,7 @@ class UpdateUserRequest(message.Message):
     etag: builtins.str
     """When set, refuses (ABORTED) unless it is the person's newest."""
     @builtins.property
-    def user(self) -> seat_pb2.User:
+    def user(self) -> User:
         """Required. Only the fields in update_mask are read."""
 
     @builtins.property
@@ -96,7 +129,7 @@ class UpdateUserRequest(message.Message):
         self,
         *,
         email: builtins.str = ...,
-        user: seat_pb2.User | None = ...,
+        user: User | None = ...,
         update_mask: field_mask_pb2.FieldMask | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...

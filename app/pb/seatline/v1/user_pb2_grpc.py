@@ -3,7 +3,6 @@
 import grpc
 import warnings
 
-from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
 from app.pb.seatline.v1 import user_pb2 as seatline_dot_v1_dot_user__pb2
 
 GRPC_GENERATED_VERSION = '1.83.2'
@@ -39,17 +38,17 @@ class UserServiceStub:
         self.RegisterUser = channel.unary_unary(
                 '/seatline.v1.UserService/RegisterUser',
                 request_serializer=seatline_dot_v1_dot_user__pb2.RegisterUserRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_seat__pb2.User.FromString,
+                response_deserializer=seatline_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
         self.GetUser = channel.unary_unary(
                 '/seatline.v1.UserService/GetUser',
                 request_serializer=seatline_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_seat__pb2.User.FromString,
+                response_deserializer=seatline_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
         self.UpdateUser = channel.unary_unary(
                 '/seatline.v1.UserService/UpdateUser',
                 request_serializer=seatline_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
-                response_deserializer=seatline_dot_v1_dot_seat__pb2.User.FromString,
+                response_deserializer=seatline_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
 
 
@@ -87,17 +86,17 @@ def add_UserServiceServicer_to_server(servicer, server):
             'RegisterUser': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterUser,
                     request_deserializer=seatline_dot_v1_dot_user__pb2.RegisterUserRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_seat__pb2.User.SerializeToString,
+                    response_serializer=seatline_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
             'GetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUser,
                     request_deserializer=seatline_dot_v1_dot_user__pb2.GetUserRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_seat__pb2.User.SerializeToString,
+                    response_serializer=seatline_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
             'UpdateUser': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateUser,
                     request_deserializer=seatline_dot_v1_dot_user__pb2.UpdateUserRequest.FromString,
-                    response_serializer=seatline_dot_v1_dot_seat__pb2.User.SerializeToString,
+                    response_serializer=seatline_dot_v1_dot_user__pb2.User.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -127,7 +126,7 @@ class UserService:
             target,
             '/seatline.v1.UserService/RegisterUser',
             seatline_dot_v1_dot_user__pb2.RegisterUserRequest.SerializeToString,
-            seatline_dot_v1_dot_seat__pb2.User.FromString,
+            seatline_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,
             insecure,
@@ -154,7 +153,7 @@ class UserService:
             target,
             '/seatline.v1.UserService/GetUser',
             seatline_dot_v1_dot_user__pb2.GetUserRequest.SerializeToString,
-            seatline_dot_v1_dot_seat__pb2.User.FromString,
+            seatline_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,
             insecure,
@@ -181,7 +180,7 @@ class UserService:
             target,
             '/seatline.v1.UserService/UpdateUser',
             seatline_dot_v1_dot_user__pb2.UpdateUserRequest.SerializeToString,
-            seatline_dot_v1_dot_seat__pb2.User.FromString,
+            seatline_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,
             insecure,

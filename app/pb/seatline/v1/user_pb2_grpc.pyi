@@ -5,7 +5,6 @@ People as known to the service."""
 
 from collections import abc as abc
 from grpc import aio as aio
-from app.pb.seatline.v1 import seat_pb2 as seat_pb2
 from app.pb.seatline.v1 import user_pb2 as user_pb2
 import abc as abc_1
 import grpc as grpc
@@ -34,14 +33,14 @@ class UserServiceStub:
     def __new__(cls, channel: grpc.Channel) -> _Self: ...
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> UserServiceAsyncStub: ...
-    RegisterUser: grpc.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, seat_pb2.User]
+    RegisterUser: grpc.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, user_pb2.User]
     """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
     PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
     differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
     """
-    GetUser: grpc.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, seat_pb2.User]
+    GetUser: grpc.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, user_pb2.User]
     """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
-    UpdateUser: grpc.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, seat_pb2.User]
+    UpdateUser: grpc.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, user_pb2.User]
     """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
     those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
     """
@@ -51,14 +50,14 @@ class UserServiceAsyncStub(UserServiceStub):
     """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
 
     def __init__(self, channel: aio.Channel) -> None: ...
-    RegisterUser: aio.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, seat_pb2.User]  # type: ignore[assignment]
+    RegisterUser: aio.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, user_pb2.User]  # type: ignore[assignment]
     """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
     PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
     differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
     """
-    GetUser: aio.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, seat_pb2.User]  # type: ignore[assignment]
+    GetUser: aio.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, user_pb2.User]  # type: ignore[assignment]
     """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
-    UpdateUser: aio.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, seat_pb2.User]  # type: ignore[assignment]
+    UpdateUser: aio.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, user_pb2.User]  # type: ignore[assignment]
     """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
     those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
     """
@@ -71,7 +70,7 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         self,
         request: user_pb2.RegisterUserRequest,
         context: _ServicerContext,
-    ) -> typing.Union[seat_pb2.User, abc.Awaitable[seat_pb2.User]]:
+    ) -> typing.Union[user_pb2.User, abc.Awaitable[user_pb2.User]]:
         """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
         PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
         differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
@@ -82,7 +81,7 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         self,
         request: user_pb2.GetUserRequest,
         context: _ServicerContext,
-    ) -> typing.Union[seat_pb2.User, abc.Awaitable[seat_pb2.User]]:
+    ) -> typing.Union[user_pb2.User, abc.Awaitable[user_pb2.User]]:
         """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
 
     @abc_1.abstractmethod
@@ -90,7 +89,7 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         self,
         request: user_pb2.UpdateUserRequest,
         context: _ServicerContext,
-    ) -> typing.Union[seat_pb2.User, abc.Awaitable[seat_pb2.User]]:
+    ) -> typing.Union[user_pb2.User, abc.Awaitable[user_pb2.User]]:
         """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
         those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
         """

@@ -13,9 +13,16 @@ attribute "sequence" grows.
 
 from collections import abc as abc
 from grpc import aio as aio
+from app.pb.seatline.v1 import webhook_pb2 as webhook_pb2
 import abc as abc_1
 import grpc as grpc
+import sys
 import typing as typing
+
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
 
 _T = typing.TypeVar("_T")
 
@@ -26,3 +33,130 @@ class _ServicerContext(grpc.ServicerContext, aio.ServicerContext):  # type: igno
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
+
+class WebhookServiceStub:
+    """Keeps webhooks. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
+    """
+
+    @typing.overload
+    def __new__(cls, channel: grpc.Channel) -> _Self: ...
+    @typing.overload
+    def __new__(cls, channel: aio.Channel) -> WebhookServiceAsyncStub: ...
+    CreateWebhook: grpc.UnaryUnaryMultiCallable[webhook_pb2.CreateWebhookRequest, webhook_pb2.Webhook]
+    """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
+    the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
+    """
+    GetWebhook: grpc.UnaryUnaryMultiCallable[webhook_pb2.GetWebhookRequest, webhook_pb2.Webhook]
+    """One webhook, without its secret. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    ListWebhooks: grpc.UnaryUnaryMultiCallable[webhook_pb2.ListWebhooksRequest, webhook_pb2.ListWebhooksResponse]
+    """All webhooks by webhook_id, without their secrets. Errors: INVALID_ARGUMENT."""
+    UpdateWebhook: grpc.UnaryUnaryMultiCallable[webhook_pb2.UpdateWebhookRequest, webhook_pb2.Webhook]
+    """Changes where a webhook leads, what it is told of, or whether it is. Events under way go to the new address.
+    Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """
+    DeleteWebhook: grpc.UnaryUnaryMultiCallable[webhook_pb2.DeleteWebhookRequest, webhook_pb2.DeleteWebhookResponse]
+    """Forgets a webhook; what was still to be delivered is not. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag)."""
+    RotateWebhookSecret: grpc.UnaryUnaryMultiCallable[webhook_pb2.RotateWebhookSecretRequest, webhook_pb2.Webhook]
+    """Gives a webhook a new secret, which the answer holds. The one before signs as well for 24 hours; one before that ends at once.
+    Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """
+    ListWebhookDeliveries: grpc.UnaryUnaryMultiCallable[webhook_pb2.ListWebhookDeliveriesRequest, webhook_pb2.ListWebhookDeliveriesResponse]
+    """What became of the events for a webhook, the newest first. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+
+@typing.type_check_only
+class WebhookServiceAsyncStub(WebhookServiceStub):
+    """Keeps webhooks. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
+    """
+
+    def __init__(self, channel: aio.Channel) -> None: ...
+    CreateWebhook: aio.UnaryUnaryMultiCallable[webhook_pb2.CreateWebhookRequest, webhook_pb2.Webhook]  # type: ignore[assignment]
+    """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
+    the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
+    """
+    GetWebhook: aio.UnaryUnaryMultiCallable[webhook_pb2.GetWebhookRequest, webhook_pb2.Webhook]  # type: ignore[assignment]
+    """One webhook, without its secret. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    ListWebhooks: aio.UnaryUnaryMultiCallable[webhook_pb2.ListWebhooksRequest, webhook_pb2.ListWebhooksResponse]  # type: ignore[assignment]
+    """All webhooks by webhook_id, without their secrets. Errors: INVALID_ARGUMENT."""
+    UpdateWebhook: aio.UnaryUnaryMultiCallable[webhook_pb2.UpdateWebhookRequest, webhook_pb2.Webhook]  # type: ignore[assignment]
+    """Changes where a webhook leads, what it is told of, or whether it is. Events under way go to the new address.
+    Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """
+    DeleteWebhook: aio.UnaryUnaryMultiCallable[webhook_pb2.DeleteWebhookRequest, webhook_pb2.DeleteWebhookResponse]  # type: ignore[assignment]
+    """Forgets a webhook; what was still to be delivered is not. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag)."""
+    RotateWebhookSecret: aio.UnaryUnaryMultiCallable[webhook_pb2.RotateWebhookSecretRequest, webhook_pb2.Webhook]  # type: ignore[assignment]
+    """Gives a webhook a new secret, which the answer holds. The one before signs as well for 24 hours; one before that ends at once.
+    Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """
+    ListWebhookDeliveries: aio.UnaryUnaryMultiCallable[webhook_pb2.ListWebhookDeliveriesRequest, webhook_pb2.ListWebhookDeliveriesResponse]  # type: ignore[assignment]
+    """What became of the events for a webhook, the newest first. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+
+class WebhookServiceServicer(metaclass=abc_1.ABCMeta):
+    """Keeps webhooks. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
+    errors.proto); others get PERMISSION_DENIED.
+    """
+
+    @abc_1.abstractmethod
+    def CreateWebhook(
+        self,
+        request: webhook_pb2.CreateWebhookRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.Webhook, abc.Awaitable[webhook_pb2.Webhook]]:
+        """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
+        the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
+        """
+
+    @abc_1.abstractmethod
+    def GetWebhook(
+        self,
+        request: webhook_pb2.GetWebhookRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.Webhook, abc.Awaitable[webhook_pb2.Webhook]]:
+        """One webhook, without its secret. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+
+    @abc_1.abstractmethod
+    def ListWebhooks(
+        self,
+        request: webhook_pb2.ListWebhooksRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.ListWebhooksResponse, abc.Awaitable[webhook_pb2.ListWebhooksResponse]]:
+        """All webhooks by webhook_id, without their secrets. Errors: INVALID_ARGUMENT."""
+
+    @abc_1.abstractmethod
+    def UpdateWebhook(
+        self,
+        request: webhook_pb2.UpdateWebhookRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.Webhook, abc.Awaitable[webhook_pb2.Webhook]]:
+        """Changes where a webhook leads, what it is told of, or whether it is. Events under way go to the new address.
+        Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
+
+    @abc_1.abstractmethod
+    def DeleteWebhook(
+        self,
+        request: webhook_pb2.DeleteWebhookRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.DeleteWebhookResponse, abc.Awaitable[webhook_pb2.DeleteWebhookResponse]]:
+        """Forgets a webhook; what was still to be delivered is not. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag)."""
+
+    @abc_1.abstractmethod
+    def RotateWebhookSecret(
+        self,
+        request: webhook_pb2.RotateWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.Webhook, abc.Awaitable[webhook_pb2.Webhook]]:
+        """Gives a webhook a new secret, which the answer holds. The one before signs as well for 24 hours; one before that ends at once.
+        Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
+
+    @abc_1.abstractmethod
+    def ListWebhookDeliveries(
+        self,
+        request: webhook_pb2.ListWebhookDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[webhook_pb2.ListWebhookDeliveriesResponse, abc.Awaitable[webhook_pb2.ListWebhookDeliveriesResponse]]:
+        """What became of the events for a webhook, the newest first. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+
+def add_WebhookServiceServicer_to_server(servicer: WebhookServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
