@@ -67,8 +67,8 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
     request_id: RequestIdOption = "",
 ) -> None:
     """Buy seats on a train, or a place on its waiting list."""
+    from app.cli.answers import show_new_booking
     from app.cli.calls import Calls
-    from app.cli.render.answers import show_new_booking
     from app.pb.seatline.v1 import booking_pb2, passenger_pb2
 
     section_name, seat_numbers = parse_seats(seat or [], section)
@@ -92,8 +92,8 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
 
 def receipt(options: CallerOptions, reference: ReferenceArgument) -> None:
     """Show the receipt of a booking."""
+    from app.cli.answers import show_receipt
     from app.cli.calls import Calls
-    from app.cli.render.answers import show_receipt
     from app.pb.seatline.v1 import booking_pb2
 
     with Calls(options) as calls:
@@ -111,11 +111,11 @@ def receipts(
     page_token: PageTokenOption = "",
 ) -> None:
     """List a person's receipts."""
+    from app.cli.answers import waitlist_positions
     from app.cli.calls import Calls
-    from app.cli.render.answers import waitlist_positions
     from app.cli.render.bookings import receipts_table
     from app.cli.render.screen import print_json, print_list
-    from app.cli.render.station_clocks import StationClocks
+    from app.cli.station_clocks import StationClocks
     from app.pb.seatline.v1 import booking_pb2
 
     request = booking_pb2.ListReceiptsRequest(email=email, travel_date=date, origin=origin, destination=destination)
@@ -138,8 +138,8 @@ def change_seat(
     seat: Annotated[str, typer.Option("--seat", metavar="SEAT", help="17 or A-17; without it the next free one.")] = "",
 ) -> None:
     """Move one passenger to another seat. Where the fare is lower, the difference is given back."""
+    from app.cli.answers import show_booking
     from app.cli.calls import Calls
-    from app.cli.render.answers import show_booking
     from app.pb.seatline.v1 import booking_pb2
 
     section_name, seat_numbers = parse_seats([seat] if seat else [], section)
@@ -166,8 +166,8 @@ def update(
     email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new address.")] = None,
 ) -> None:
     """Correct a passenger's name or address."""
+    from app.cli.answers import show_booking
     from app.cli.calls import Calls
-    from app.cli.render.answers import show_booking
     from app.pb.seatline.v1 import booking_pb2
 
     changes = {"first_name": first_name, "last_name": last_name, "email": email}
@@ -230,8 +230,8 @@ def cancel(
 
     A passenger of somebody else's booking can take itself off it, and sees it no more.
     """
+    from app.cli.answers import show_cancellation
     from app.cli.calls import Calls
-    from app.cli.render.answers import show_cancellation
     from app.pb.seatline.v1 import booking_pb2
 
     numbers, emails = parse_passenger_selectors(passenger or [])

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from app.cli.call_failures import ADVICE_WHEN_AWAY, failure_of_call
 from app.cli.failures import CallError, Failure
 from app.cli.options import CallerOptions
-from app.cli.status_details import ADVICE_WHEN_AWAY, failure_of_call
 from app.pb.seatline.v1 import (
     booking_pb2_grpc,
     hold_pb2_grpc,

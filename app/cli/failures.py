@@ -1,6 +1,6 @@
 """What goes wrong on the way to the service and how it is told: one line, or one JSON object, and an exit code.
 
-Here belong the words for a failure and the exit codes. Not here: decoding a failed call (`app.cli.status_details`), catching
+Here belong the words for a failure and the exit codes. Not here: decoding a failed call (`app.cli.call_failures`), catching
 what
 ends a command (`app.cli.shell`), and deciding whether something is allowed, which is the service's business.
 

@@ -1,6 +1,6 @@
 """The commands that tell whether a running service does its work: ask its health, sell and cancel a seat on a train for that.
 
-They read what was typed and show the answer. Not here: what the second one does step by step (`app.cli.probe`). gRPC is
+They read what was typed and show the answer. Not here: what the second one does step by step (`app.cli.probe_steps`). gRPC is
 imported inside the commands, so that `--help` does not wait for it.
 """
 
@@ -48,6 +48,6 @@ def health(options: CallerOptions, service: ServiceOption = "", wait_seconds: Wa
 
 def probe(options: CallerOptions, train: ProbeTrainOption = PROBE_TRAIN, wait_seconds: WaitOption = 0.0) -> None:
     """Sell a seat on a train made for that, look at its receipt, and cancel it. Real trains stay as they are."""
-    from app.cli.probe import run_probe
+    from app.cli.probe_steps import run_probe
 
     run_probe(options, train, wait_seconds)

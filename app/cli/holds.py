@@ -51,8 +51,8 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
     """Keep seats for some minutes, at the present fare, to book them with 'book --hold'."""
     from google.protobuf.duration_pb2 import Duration
 
+    from app.cli.answers import show_hold
     from app.cli.calls import Calls
-    from app.cli.render.answers import show_hold
     from app.pb.seatline.v1 import hold_pb2
 
     if seats and seat:

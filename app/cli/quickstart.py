@@ -1,7 +1,7 @@
 """The first minutes: a server of one's own, the sample train, a first ticket, and what to do next.
 
 It sells on the server that it started itself, wherever the settings say that it listens, and on no other. Not here: what is
-sold (`app.cli.demo`), and serving (`app.process.run`).
+sold (`app.cli.demo_steps`), and serving (`app.process.run`).
 """
 
 # ruff: noqa: PLC0415  imports inside the functions: what is wrong with the settings or the port shall show at once
@@ -99,7 +99,7 @@ def _print_start(settings: _Settings) -> None:
 
 
 def _when_serving(settings: _Settings, port: int, embedded_uri: str | None) -> None:
-    from app.cli.demo import program_name, run_demo
+    from app.cli.demo_steps import program_name, run_demo
 
     target = settings.listen if settings.listen_port is None else _with_port(settings.listen_host, port)
     run_demo(CallerOptions(target), _WAIT_SECONDS, once_for=FIRST_PASSENGER)

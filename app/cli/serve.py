@@ -55,6 +55,6 @@ def _start(*, serves: bool, with_worker: bool) -> None:
 
 def demo(options: CallerOptions, wait_seconds: WaitOption = 0.0) -> None:
     """Create the sample train, schedule 30 days, book a ticket London to Paris and show its receipt."""
-    from app.cli.demo import run_demo
+    from app.cli.demo_steps import run_demo
 
     run_demo(options, wait_seconds)

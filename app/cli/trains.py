@@ -27,7 +27,7 @@ def train_create(
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_text
     from app.cli.render.text import dry_run_text, hold_terms_text, refund_terms_text, waitlist_terms_text
-    from app.cli.timetable import file_path_of_field, read_train_file, request_id_for
+    from app.cli.timetable_file import file_path_of_field, read_train_file, request_id_for
     from app.pb.seatline.v1 import train_pb2
 
     train = read_train_file(file)

@@ -17,7 +17,6 @@ from rich.text import Text
 from app.cli.arguments import comparison_key
 from app.cli.failures import printable
 from app.cli.render.screen import arrow, empty_table
-from app.cli.render.station_clocks import StationClocks
 from app.cli.render.text import (
     date_text,
     instant_text,
@@ -37,6 +36,7 @@ from app.cli.render.text import (
     waitlist_terms_text,
     zone_by_name,
 )
+from app.cli.station_clocks import StationClocks
 from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, seat_pb2, train_pb2, train_run_pb2
 
 # Wide enough for two long station names with their times, and inside 80 columns.

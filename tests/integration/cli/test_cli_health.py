@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from app.cli import app
 from app.cli.health import PROBE_TRAIN
 from app.cli.options import CallerOptions
-from app.cli.probe import run_probe
+from app.cli.probe_steps import run_probe
 from app.pb.seatline.v1 import booking_pb2, train_pb2, train_run_pb2
 from app.store.driver import connect_in_memory
 from tests.support.scripted_service import Refusal, ScriptedService, ann, booking_of, receipt_of, scripted_service

@@ -11,8 +11,8 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from app.cli.call_failures import failure_of_call
 from app.cli.failures import Failure, FieldProblem
-from app.cli.status_details import failure_of_call
 
 TARGET = "127.0.0.1:50051"
 

@@ -18,13 +18,13 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.cli.answers import show_receipt
 from app.cli.calls import Calls
 from app.cli.failures import CallError, CommandError, Failure
 from app.cli.options import DEFAULT_TARGET, CallerOptions
-from app.cli.render.answers import show_receipt
 from app.cli.render.screen import print_text
 from app.cli.render.text import date_text, zone_by_name
-from app.cli.timetable import parse_train, request_id_for
+from app.cli.timetable_file import parse_train, request_id_for
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2
 
 if TYPE_CHECKING:

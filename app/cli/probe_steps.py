@@ -18,7 +18,7 @@ from app.cli.failures import CallError, CommandError, Failure
 from app.cli.options import CallerOptions
 from app.cli.render.screen import print_json, print_text
 from app.cli.render.text import date_text, money_text, seats_text
-from app.cli.timetable import request_id_for
+from app.cli.timetable_file import request_id_for
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2
 
 OPERATOR = "probe@example.com"

@@ -14,8 +14,8 @@ from app.cli.calls import Calls
 from app.cli.failures import CallError, printable
 from app.cli.render.bookings import booking_page, hold_page, quote_page, receipt_page
 from app.cli.render.screen import print_json, print_page, print_text
-from app.cli.render.station_clocks import StationClocks
 from app.cli.render.text import instant_text, money_text, zone_by_name
+from app.cli.station_clocks import StationClocks
 from app.pb.seatline.v1 import booking_pb2, hold_pb2, train_run_pb2
 
 # A person waits for few trains at a time; past this many the place is left out rather than asked for one by one.

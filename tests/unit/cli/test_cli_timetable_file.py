@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import timetable
+from app.cli import timetable_file
 from app.cli.failures import UsageError
-from app.cli.timetable import file_path_of_field, parse_train, read_train_file, request_id_for
+from app.cli.timetable_file import file_path_of_field, parse_train, read_train_file, request_id_for
 
-SAMPLE = Path(timetable.__file__).with_name("sample") / "es9014.yaml"
+SAMPLE = Path(timetable_file.__file__).with_name("sample") / "es9014.yaml"
 
 GOOD = """
 train_id: es9014
@@ -182,7 +182,7 @@ def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
 
 def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"train_id: \xff")
-    (tmp_path / "large").write_bytes(b"#" * (timetable.FILE_BYTES_MAX + 1))
+    (tmp_path / "large").write_bytes(b"#" * (timetable_file.FILE_BYTES_MAX + 1))
     for name, told in (("none", "No such file"), ("latin", "not UTF-8"), ("large", "this is no timetable"), (".", "directory")):
         with pytest.raises(UsageError, match=told):
             read_train_file(tmp_path / name)
