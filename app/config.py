@@ -9,13 +9,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SEATLINE_"
 _PORT_MAX = 65_535
-# Secret and restricted keys, for real money or tests. A publishable key (pk_…) may ask for nothing that is needed here.
-_STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]+")
 _LISTEN = re.compile(r"unix:.+|(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
 
 
@@ -162,15 +160,8 @@ class Settings(BaseSettings):
         description="Webhooks may lead to addresses that are not public. Whoever makes one could then reach into this network.",
     )
 
-    payments_provider: Literal["ledger", "stripe"] = Field(
-        "ledger", description="Who takes the money: a ledger of our own, for trials, or Stripe."
-    )
-    payments_stripe_key: SecretStr = Field(
-        SecretStr(""), repr=False, description="Stripe's secret key, sk_… or rk_…; needed with stripe. Never logged."
-    )
-    payments_stripe_key_file: str = Field("", description="A file that holds the key instead, as secrets are mounted.")
-    payments_stripe_api_base: str = Field(
-        "https://api.stripe.com", description="Where Stripe is asked; another one is for tests."
+    payments_provider: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")] = Field(
+        "ledger", description="The payment provider: `ledger` (our own, for trials; nobody is charged) or `stripe`."
     )
     payments_timeout_seconds: float = Field(
         8.0, gt=0, le=60, description="The longest one try at the provider may take; card networks usually take one or two."
@@ -268,33 +259,12 @@ def load_settings() -> Settings:
             f"SEATLINE_LISTEN: {settings.listen} is open to other machines, and callers name themselves without proof; "
             "set SEATLINE_TRUST_CALLER_METADATA=true only where everybody who can connect may do everything"
         )
-    if settings.payments_provider == "stripe":
-        return _with_stripe_key(settings)
     return settings
-
-
-def _with_stripe_key(settings: Settings) -> Settings:
-    """The settings with the key from the environment or its file. What is no key is refused, and never repeated."""
-    name, key = "SEATLINE_PAYMENTS_STRIPE_KEY", settings.payments_stripe_key.get_secret_value().strip()
-    if not key:
-        if not settings.payments_stripe_key_file:
-            raise SettingsError(f"{name}: is needed, or SEATLINE_PAYMENTS_STRIPE_KEY_FILE, with stripe")
-        name = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"
-        try:
-            key = Path(settings.payments_stripe_key_file).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"{name}: cannot be read: {error}") from None
-        except UnicodeDecodeError:  # its text would repeat a byte of the file
-            raise SettingsError(f"{name}: holds no text") from None
-    if not _STRIPE_KEY.fullmatch(key):
-        what = "a publishable key, which may take no payments" if key.startswith("pk_") else "no key of Stripe"
-        raise SettingsError(f"{name}: holds {what}; needs a secret key: sk_test_…, sk_live_…, rk_test_… or rk_live_…")
-    return settings.model_copy(update={"payments_stripe_key": SecretStr(key)})
 
 
 def _line(error: dict[str, object]) -> str:
     """A bad value in one line. What may hold a password is not repeated."""
     location = error["loc"]
     name = str(location[0] if isinstance(location, tuple) and location else "")
-    value = "" if name in ("mongodb_uri", "payments_stripe_key") else f" {error['input']!r}"
+    value = "" if name == "mongodb_uri" else f" {error['input']!r}"
     return f"{ENVIRONMENT_PREFIX}{name.upper()}:{value} {error['msg']}"

@@ -74,6 +74,8 @@ def _start() -> None:
     settings = settings.model_copy(update={"with_worker": True})
     try:
         run_server(settings, lambda port, embedded_uri: _when_serving(settings, port, embedded_uri))
+    except SettingsError as error:  # of the payment provider
+        raise UsageError(str(error)) from error
     except (OSError, StartError) as error:
         raise CommandError(Failure("START_FAILED", str(error))) from error
     typer.echo("Stopped.")

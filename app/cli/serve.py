@@ -49,6 +49,8 @@ def _start(*, serves: bool, with_worker: bool) -> None:
 
     try:
         (run_server if serves else run_worker)(settings)
+    except SettingsError as error:  # of the payment provider
+        raise UsageError(str(error)) from error
     except (OSError, StartError) as error:  # the port is taken, the data directory is in use or cannot be written
         raise CommandError(Failure("START_FAILED", str(error))) from error
 

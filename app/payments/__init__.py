@@ -1,5 +1,5 @@
-"""Payment providers: who holds, takes and gives back money.
+"""Payment providers: who holds, captures and refunds money.
 
-One module for each provider, what they have in common, and the bounds on calling any of them. Bookings belong elsewhere: a
-provider knows keys, amounts and tokens.
+Belongs here: one module or folder for each provider, the registry of providers, and the decorators around any of them (retry
+bounds, observation). Does not belong here: bookings. A provider knows keys, amounts and tokens.
 """

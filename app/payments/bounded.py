@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from app.domain.amounts import AmountRules
 from app.domain.money import Money
-from app.payments.provider import Provider, ProviderUnavailable
+from app.ports.payment_provider import Provider, ProviderUnavailable
 
 Answer = TypeVar("Answer")
 

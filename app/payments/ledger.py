@@ -1,11 +1,11 @@
-"""The default provider: money is held, taken and given back in Seatline's own ledger, and no outside service is asked.
+"""The default provider: it holds, captures and refunds money in Seatline's own ledger and calls no outside service.
 
-Belongs here: what the ledger answers, and the tokens that make it say no. Does not: where entries are kept (`LedgerStore` says
-what it takes; `app/store/ledger.py` is one).
+Belongs here: what the ledger answers, the tokens that make it fail, and its entry in the registry. Does not belong here: where
+entries are stored (`app/store/ledger.py` implements the port `LedgerStore`).
 
-A token is not needed: any that begins with a letter and goes on with letters, digits, "-" and "_" pays, and so does none. What
-else is sent as a token, such as the number of a card, is declined and not recorded. These are for trials, and stand for the
-ways in which an outside provider fails:
+No token is needed: an empty one pays, and so does any that begins with a letter and continues with letters, digits, "-" and
+"_". Any other text, such as a card number, is declined and not recorded. These tokens are for trials; they imitate the ways in
+which an outside provider fails:
 
     token                    what happens
     -----------------------  -----------------------------------------------------------------------------
@@ -22,13 +22,15 @@ ways in which an outside provider fails:
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 from app.domain.amounts import ANY_AMOUNT
 from app.domain.ledger import EntryFault, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal
-from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_valid_request
+from app.payments.registry import ProviderEntry, ProviderParts, ProviderSettings
+from app.payments.request_check import require_valid_request
+from app.ports.ledger_store import LedgerStore
+from app.ports.payment_provider import Declined, ProviderUnavailable, Rejected
 
 NAME = "ledger"
 
@@ -41,7 +43,7 @@ CAPTURE_FAILS = "tok_capture_fails"
 REFUND_FAILS_ONCE = "tok_refund_fails_once"
 REFUND_FAILS = "tok_refund_fails"
 
-# As long as the longest ids that payment providers hand out.
+# As long as the longest ids of payment providers.
 _TOKEN = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,254})?")
 _FAULTS: Mapping[str, tuple[EntryFault, ...]] = {
     FAILS_ONCE: (EntryFault.CAPTURE_ONCE, EntryFault.VOID_ONCE, EntryFault.REFUND_ONCE),
@@ -53,45 +55,8 @@ _FAULTS: Mapping[str, tuple[EntryFault, ...]] = {
 _FIRST_STATES: Mapping[str, EntryState] = {DECLINES: EntryState.DECLINED, FAILS_ONCE: EntryState.UNANSWERED}
 
 
-class LedgerStore(Protocol):
-    """Where entries are kept. Each change is one atomic step, and safe to repeat.
-
-    While the book cannot be reached, each refuses DATABASE_UNAVAILABLE; then the change may have been made or not.
-    """
-
-    async def add(self, entry: LedgerEntry) -> LedgerEntry | None:
-        """Records an entry. Gives the one that was there before under its key, None where there was none."""
-
-    async def find(self, key: str) -> LedgerEntry | None:
-        """The entry with that key."""
-
-    async def answer(self, key: str) -> None:
-        """Makes an UNANSWERED entry AUTHORIZED."""
-
-    async def capture(self, key: str, amount: Money) -> bool:
-        """Makes an AUTHORIZED entry of at least that amount CAPTURED, unless a fault of captures is to happen.
-
-        Whether it is captured with that amount now.
-        """
-
-    async def void(self, key: str) -> bool:
-        """Makes an AUTHORIZED entry VOIDED, unless a fault of voids is to happen. Whether it is voided now."""
-
-    async def refund(self, key: str, refund_key: str, amount: Money) -> bool:
-        """Adds a refund to a CAPTURED entry with that much left, unless it has one with that key or a fault is to happen.
-
-        Whether it was added.
-        """
-
-    async def take_fault(self, key: str, fault: EntryFault) -> bool:
-        """Takes a fault off an entry. Whether it was there."""
-
-    async def join(self) -> None:
-        """Waits until nothing is under way."""
-
-
 class LedgerProvider:
-    """The provider over a book of entries. The id of an authorization or a refund is the key that asked for it."""
+    """The provider over a store of entries. The id of an authorization or a refund is the key of its request."""
 
     name = NAME
     needs_token = False
@@ -101,11 +66,11 @@ class LedgerProvider:
         self._ledger_store = ledger_store
 
     def can_defer(self, token: str) -> bool:
-        """Without a token there is nothing that could fail: nobody outside is asked."""
+        """Allow it without a token: then no call can fail, since no outside service is involved."""
         return not token
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
-        """Records that the amount is held. Metadata is not kept: here the entry's key leads to all there is to know."""
+        """Record that the amount is held. Metadata is not stored: the key of the entry leads to the booking."""
         require_valid_request(key, amount)
         if _TOKEN.fullmatch(token) is None:
             raise Declined("no means of payment has such a token")
@@ -126,21 +91,21 @@ class LedgerProvider:
         return key
 
     async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
-        """Records that the amount was taken. Asked for again under any key, the same capture is done already."""
+        """Record that the amount was captured. The same capture is done already if it is repeated under any key."""
         require_valid_request(key, amount)
         with _translate_outages():
             if await self._ledger_store.capture(authorization_id, amount):
                 return
             entry = await self._fail_once(authorization_id, EntryFault.CAPTURE_ONCE)
         if entry.state is EntryState.CAPTURED and Money(entry.captured_minor, entry.amount.currency) == amount:
-            return  # by another call, after this one had found the fault that is gone now
+            return  # by another call, after this one found the fault that is gone now
         allowed = entry.state is EntryState.AUTHORIZED and _fits(amount, entry.amount)
         if allowed and EntryFault.CAPTURE_ALWAYS not in entry.faults:
             raise _changed_meanwhile(entry)
         raise Rejected(f"{amount} of {entry.amount} cannot be captured: the authorization is {entry.state}")
 
     async def void(self, key: str, authorization_id: str) -> None:
-        """Records that nothing is held any more."""
+        """Record that the amount was released."""
         require_valid_request(key)
         with _translate_outages():
             if await self._ledger_store.void(authorization_id):
@@ -150,10 +115,10 @@ class LedgerProvider:
             return
         if entry.state is EntryState.AUTHORIZED:
             raise _changed_meanwhile(entry)
-        raise Rejected(f"nothing is held that could be let go: the authorization is {entry.state}")
+        raise Rejected(f"nothing can be voided: the authorization is {entry.state}")
 
     async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
-        """Records that the amount was given back."""
+        """Record that the amount was refunded."""
         require_valid_request(key, amount)
         with _translate_outages():
             if await self._ledger_store.refund(authorization_id, key, amount):
@@ -170,11 +135,11 @@ class LedgerProvider:
         raise Rejected(f"{amount} of {left} left cannot be refunded: the authorization is {entry.state}")
 
     async def close(self) -> None:
-        """Waits until nothing is under way."""
+        """Wait until no statement is under way."""
         await self._ledger_store.join()
 
     async def _fail_once(self, authorization_id: str, fault: EntryFault) -> LedgerEntry:
-        """The entry, unless the fault was to happen: then it happens now."""
+        """Return the entry, or fail once if the fault is set."""
         if await self._ledger_store.take_fault(authorization_id, fault):
             raise ProviderUnavailable("the ledger was told to give no answer once")
         entry = await self._ledger_store.find(authorization_id)
@@ -188,8 +153,8 @@ def _fits(amount: Money, most: Money) -> bool:
 
 
 def _changed_meanwhile(entry: LedgerEntry) -> ProviderUnavailable:
-    """For an entry that allows now what it did not allow a moment ago: another call has changed it in between."""
-    return ProviderUnavailable(f"{entry.key} was changed by another call in between")
+    """Make the error for an entry that allows the operation now but did not a moment ago: another call changed it meanwhile."""
+    return ProviderUnavailable(f"{entry.key} was changed by another call meanwhile")
 
 
 @contextmanager
@@ -200,3 +165,11 @@ def _translate_outages() -> Iterator[None]:
         if refusal.reason is not Reason.DATABASE_UNAVAILABLE:
             raise
         raise ProviderUnavailable("the ledger's database does not answer") from refusal
+
+
+def make_ledger(settings: ProviderSettings, parts: ProviderParts) -> LedgerProvider:
+    """Make the provider. It is not wrapped in retries: its only outside service is the database, whose client has its own."""
+    return LedgerProvider(parts.ledger_store)
+
+
+LEDGER = ProviderEntry(NAME, ProviderSettings, make_ledger)

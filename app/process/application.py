@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod
 from app.lanes.local_bus import LocalCommandBus
-from app.payments.provider import Provider
+from app.ports.payment_provider import Provider
 from app.process.database_monitor import DatabaseMonitor
 from app.process.metrics import ProcessMetrics
 from app.store.driver import Database

@@ -12,14 +12,23 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import grpc
+from pydantic.fields import FieldInfo
 
-from app.config import Settings
+from app.config import Settings, SettingsError
 from app.lanes.bounds import LaneBounds
 from app.lanes.local_bus import LocalCommandBus, open_command_bus
 from app.payments.bounded import RetryBounds
-from app.payments.provider import Provider
-from app.payments.registry import ProviderNotInstalledError, make_provider
+from app.payments.ledger import LEDGER
+from app.payments.registry import (
+    ProviderNotInstalledError,
+    ProviderParts,
+    ProviderRegistry,
+    ProviderSettings,
+    ProviderSettingsError,
+)
+from app.payments.stripe.entry import STRIPE
 from app.ports.call_observer import CallObserver
+from app.ports.payment_provider import Provider
 from app.process.application import Application
 from app.process.clock import utc_now
 from app.process.connections import limit_connections
@@ -50,6 +59,18 @@ from app.usecases.webhooks import WebhookUseCases
 if TYPE_CHECKING:
     from app.process.worker import BackgroundWork
     from app.telemetry.tracing.exporter import Tracing
+
+
+# The payment providers of this program. A new one is a module in `app/payments` and its entry here.
+PAYMENT_PROVIDERS = ProviderRegistry((LEDGER, STRIPE))
+
+
+def setting_fields() -> dict[str, FieldInfo]:
+    """Return every setting by field name: those of the process, then those of each payment provider.
+
+    The settings page and the chart's schema are made from them.
+    """
+    return {**Settings.model_fields, **PAYMENT_PROVIDERS.setting_fields}
 
 
 async def build_server(settings: Settings, client: Client | None = None) -> Server:
@@ -95,12 +116,13 @@ async def build_application(settings: Settings, client: Client | None, methods: 
 
 async def _open(settings: Settings, client: Client | None, methods: Sequence[str], resources: AsyncExitStack) -> Application:
     """Open every part, and register with `resources` how it is closed; what is opened last is closed first."""
+    provider_settings = load_provider_settings(settings)  # first: an error in them must not leave a database running
     metrics = await ProcessMetrics.start(settings, methods)
     if metrics is not None:
         resources.push_async_callback(metrics.stop)
     client, embedded = await _open_client(settings, client, metrics, resources)
     database = client[settings.mongodb_database]
-    provider = build_provider(settings, database, metrics)
+    provider = build_provider(settings, provider_settings, database, metrics)
     resources.push_async_callback(provider.close)
     tracing = build_tracing(settings)
     if tracing is not None:
@@ -150,7 +172,17 @@ def build_bus(settings: Settings, store: Store, tracing: "Tracing | None", metri
     return open_command_bus(store.runs, store.bookings, utc_now, bounds, observer)
 
 
-def build_provider(settings: Settings, database: Database, metrics: ProcessMetrics | None) -> Provider:
+def load_provider_settings(settings: Settings) -> ProviderSettings:
+    """Read the settings of the chosen payment provider from the environment. Raise SettingsError."""
+    try:
+        return PAYMENT_PROVIDERS.load_settings(settings.payments_provider)
+    except ProviderSettingsError as error:
+        raise SettingsError(str(error)) from None
+
+
+def build_provider(
+    settings: Settings, provider_settings: ProviderSettings, database: Database, metrics: ProcessMetrics | None
+) -> Provider:
     """Build the payment provider that the settings name, measured by `metrics`. Raise StartError."""
     bounds = RetryBounds(
         settings.payments_timeout_seconds,
@@ -158,14 +190,9 @@ def build_provider(settings: Settings, database: Database, metrics: ProcessMetri
         settings.payments_retry_seconds,
         settings.payments_retry_seconds_max,
     )
+    parts = ProviderParts(Ledger(database, utc_now), bounds)
     try:
-        provider = make_provider(
-            settings.payments_provider,
-            Ledger(database, utc_now),
-            bounds,
-            stripe_key=settings.payments_stripe_key,
-            stripe_api_base=settings.payments_stripe_api_base,
-        )
+        provider = PAYMENT_PROVIDERS.make(settings.payments_provider, provider_settings, parts)
     except (ProviderNotInstalledError, ValueError) as error:
         raise StartError(str(error)) from error
     return provider if metrics is None else metrics.observe_provider(provider)

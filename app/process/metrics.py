@@ -16,8 +16,8 @@ from typing import Self
 from app.config import Settings
 from app.lanes.local_bus import LocalCommandBus
 from app.payments.observed import ObservedProvider
-from app.payments.provider import Provider
 from app.ports.background_task import BackgroundTask
+from app.ports.payment_provider import Provider
 from app.process.start_error import StartError
 from app.store.unreadable import NOUNS, unreadable_records
 from app.telemetry.metrics.calls import CallMetrics

@@ -45,7 +45,7 @@ from app.domain.reconciliation import (
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.create_booking import request_references
 from app.lanes.bus import CommandBus
-from app.payments.provider import Declined, PaymentError, Provider, Rejected, attempt_outcome
+from app.ports.payment_provider import Declined, PaymentError, Provider, Rejected, attempt_outcome
 from app.store.payments import StoredPayment
 from app.store.store import Store
 from app.store.unreadable import record_unreadable

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from app.config import ENVIRONMENT_PREFIX, Settings
+from app.process.bootstrap import PAYMENT_PROVIDERS
 from tests.chart.rendering import CHART
 
 SCHEMA = CHART / "values.schema.json"
@@ -42,7 +43,7 @@ _COPIED_KEYWORDS = (
 
 def settings_schema() -> dict[str, Any]:
     """Return the schema of the value `settings`."""
-    described = Settings.model_json_schema()["properties"]
+    described = {**Settings.model_json_schema()["properties"], **PAYMENT_PROVIDERS.setting_schemas}
     properties = {
         f"{ENVIRONMENT_PREFIX}{name.upper()}": {key: schema[key] for key in _COPIED_KEYWORDS if key in schema}
         for name, schema in described.items()

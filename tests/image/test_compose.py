@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
+from app.process.bootstrap import setting_fields
 from tests.image.dockerfile import Instruction, parse_dockerfile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ def published(service: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("service", OURS)
 def test_every_variable_is_one_that_the_service_reads(service: str) -> None:
-    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in setting_fields()}
     names = image_environment().keys() | SERVICES[service]["environment"].keys()
     assert {name for name in names if not name.startswith("OTEL_")} <= known
 

@@ -1,7 +1,7 @@
 """A simulated payment provider, and the truth about the money.
 
-Belongs here: the contract of `app/payments/provider.py` with everything that it allows to go wrong: no answer though it was
-done, no answer and not done, a card that says no, a capture that is refused for good. Does not: when anything is asked.
+Belongs here: the contract of `app/ports/payment_provider.py` with everything that it allows to go wrong: no answer though it
+was done, no answer and not done, a card that says no, a capture that is refused for good. Does not: when anything is asked.
 
 What it remembers is what passengers would find on their statements; the service's own records are held against it.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
-from app.payments.provider import Declined, ProviderUnavailable, Rejected
+from app.ports.payment_provider import Declined, ProviderUnavailable, Rejected
 from tests.simulation.tasks import YIELD_POINT
 
 PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST = "pays", "declines", "capture_fails", "unknown_at_first"

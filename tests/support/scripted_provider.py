@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from app.domain.amounts import ANY_AMOUNT
 from app.domain.money import Money
-from app.payments.provider import PaymentError
+from app.ports.payment_provider import PaymentError
 
 
 class ScriptedProvider:

@@ -13,7 +13,7 @@ from app.domain.money import Money
 from app.embedded.mongod import EmbeddedMongod
 from app.payments import ledger
 from app.payments.ledger import LedgerProvider
-from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
+from app.ports.payment_provider import Declined, PaymentError, ProviderUnavailable, Rejected
 from app.store.driver import connect
 from app.store.ledger import Ledger
 from tests.support.provider_trials import LedgerTrial, MoneyMoved, clock, ledger_trial

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain.money import Money
-from app.payments.provider import Declined, Provider, ProviderUnavailable, Rejected
+from app.ports.payment_provider import Declined, Provider, ProviderUnavailable, Rejected
 from tests.support.provider_trials import MoneyMoved, ProviderTrial, ledger_trial, stripe_trial
 
 PRICE = Money(6_000, "EUR")

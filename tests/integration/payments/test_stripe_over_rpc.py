@@ -10,7 +10,6 @@ import grpc
 import pytest
 import pytest_asyncio
 from google.type import money_pb2
-from pydantic import SecretStr
 
 from app.pb.seatline.v1 import payment_pb2, train_pb2
 from app.store.driver import connect_in_memory
@@ -30,12 +29,11 @@ async def stripe() -> AsyncIterator[StripeServer]:
 
 
 @pytest_asyncio.fixture
-async def world(clock: Clock, stripe: StripeServer) -> AsyncIterator[World]:
-    """A server that asks this Stripe; the clock is one that a test may put forward."""
-    settings = settings_for(
-        payments_provider="stripe", payments_stripe_key=SecretStr(API_KEY), payments_stripe_api_base=stripe.url
-    )
-    async with running_server(settings, connect_in_memory()) as made:
+async def world(clock: Clock, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A server that is paid through this Stripe, with a clock that a test may set."""
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_KEY", API_KEY)
+    monkeypatch.setenv("SEATLINE_PAYMENTS_STRIPE_API_BASE", stripe.url)
+    async with running_server(settings_for(payments_provider="stripe"), connect_in_memory()) as made:
         yield made
 
 

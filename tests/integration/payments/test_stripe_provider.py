@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from app.domain.money import Money
 from app.payments.bounded import BoundedProvider, RetryBounds
-from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
-from app.payments.stripe import API_BASE, API_VERSION, StripeProvider
-from app.payments.stripe_amounts import stripe_amount
+from app.payments.stripe.amounts import stripe_amount
+from app.payments.stripe.provider import API_BASE, API_VERSION, StripeProvider
+from app.ports.payment_provider import Declined, PaymentError, ProviderUnavailable, Rejected
 from tests.support import stripe_server
 from tests.support.provider_trials import MoneyMoved, StripeTrial, stripe_trial
 from tests.support.stripe_server import API_KEY, LOST, PAYS, SILENT, Answer, InjectedFault, broken, limited

@@ -9,7 +9,7 @@ from app.domain.money import Money
 from app.domain.rules.change_booking import cancel_and_refund
 from app.domain.run.train_run import make_run
 from app.domain.terms import RefundTier, SalesTerms
-from app.payments.stripe_amounts import STRIPE_AMOUNTS, stripe_amount
+from app.payments.stripe.amounts import STRIPE_AMOUNTS, stripe_amount
 from tests.support.builders import NOW, TRAVEL_DATE, a_train, asks_to_cancel, book
 
 

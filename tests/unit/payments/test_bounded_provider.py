@@ -9,7 +9,7 @@ import pytest
 from app.domain.money import Money
 from app.domain.payments import AttemptOutcome
 from app.payments.bounded import BoundedProvider, RetryBounds, next_delay_seconds
-from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected, attempt_outcome
+from app.ports.payment_provider import Declined, PaymentError, ProviderUnavailable, Rejected, attempt_outcome
 from tests.support.scripted_provider import ScriptedProvider
 
 BOUNDS = RetryBounds(timeout_seconds=5.0, attempts_max=4, delay_seconds=0.25, delay_seconds_max=2.0)

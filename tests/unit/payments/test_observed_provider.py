@@ -9,7 +9,7 @@ import pytest
 from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.payments.observed import ObservedProvider
-from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
+from app.ports.payment_provider import Declined, PaymentError, ProviderUnavailable, Rejected
 from tests.support.scripted_provider import ScriptedProvider
 
 PRICE = Money(6_000, "EUR")

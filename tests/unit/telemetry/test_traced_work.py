@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from app.domain.events import Event, EventType
 from app.domain.webhooks import OutcomeKind, SendOutcome, make_webhook
-from app.payments.stripe_wire import HttpConnections
+from app.payments.stripe.sdk import HttpConnections
 from app.telemetry.tracing.context import child_span, continue_trace, current_trace_parent, format_trace_parent
 from app.telemetry.tracing.work import (
     event_processing_spans,

@@ -29,11 +29,12 @@ import stripe
 from pydantic import SecretStr
 
 from app.domain.money import Money
-from app.payments.provider import Declined, ProviderUnavailable, Rejected, require_valid_request
-from app.payments.stripe_amounts import STRIPE_AMOUNTS, stripe_amount
-from app.payments.stripe_wire import HttpConnections, SavedFault, WrongState, translate_errors
+from app.payments.request_check import require_valid_request
+from app.payments.stripe.amounts import STRIPE_AMOUNTS, stripe_amount
+from app.payments.stripe.entry import NAME
+from app.payments.stripe.sdk import HttpConnections, SavedFault, WrongState, translate_errors
+from app.ports.payment_provider import Declined, ProviderUnavailable, Rejected
 
-NAME = "stripe"
 # What parameters mean and how answers look changes with Stripe's version; the tests stand on this one.
 API_VERSION = "2026-10-28.endive"
 API_BASE = "https://api.stripe.com"

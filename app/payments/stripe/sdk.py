@@ -27,7 +27,7 @@ import aiohttp
 import stripe
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.payments.provider import Declined, PaymentError, ProviderUnavailable, Rejected
+from app.ports.payment_provider import Declined, PaymentError, ProviderUnavailable, Rejected
 
 _log = logging.getLogger(__name__)
 

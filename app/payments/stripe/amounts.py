@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
-from app.payments.provider import Rejected
+from app.ports.payment_provider import Rejected
 
 # The presentment currencies. An account may have fewer; that is known to Stripe alone, and comes as Rejected.
 _CURRENCIES = frozenset(
