@@ -4,14 +4,12 @@ Belongs here: the values. Does not: the decisions (`app/domain/rules/create_book
 nor where bookings are kept.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.money import Money
-from app.domain.people import Caller, Person
+from app.domain.people import Person
 from app.domain.timetable import Journey
 from app.domain.values import value
 
@@ -36,13 +34,6 @@ BOOKING_TRANSITIONS: Mapping[tuple[BookingState | None, BookingState], str] = {
 }
 
 LIVE_STATES = (BookingState.CONFIRMED, BookingState.WAITLISTED)
-
-
-class IfFull(StrEnum):
-    """What a buyer wants where no seat is free."""
-
-    WAITLIST = "WAITLIST"
-    REJECT = "REJECT"
 
 
 @value(frozen=True, slots=True)
@@ -176,190 +167,3 @@ class Booking:
         numbers = sorted(seat.number for seat in seats)
         one_coach = len({(seat.section, seat.coach) for seat in seats}) == 1
         return one_coach and numbers[-1] - numbers[0] == len(numbers) - 1
-
-
-@value(frozen=True, slots=True)
-class WaitlistedBooking:
-    """A booking that waits, and its place in the line, from 1."""
-
-    booking: Booking
-    position: int
-
-
-@value(frozen=True, slots=True)
-class Cancellation:
-    """A booking after a cancellation, or as it would be, what that cancellation gives back, and the booking before it."""
-
-    booking: Booking
-    refund: Money
-    before: Booking
-
-
-@value(frozen=True, slots=True)
-class CreateBooking:
-    """Asks for seats. `section` may be empty; `seat_numbers` is empty or has one number for each passenger."""
-
-    caller: Caller
-    user: Person
-    request_id: str
-    train_id: str
-    travel_date: str
-    origin: str
-    destination: str
-    section: str
-    passengers: tuple[Person, ...]
-    seat_numbers: tuple[int, ...] = ()
-    if_full: IfFull = IfFull.WAITLIST
-    hold_id: str = ""
-    payment: Authorization | None = None
-
-    def paid_by(self, payment: Authorization | None) -> "CreateBooking":
-        """The same request with money set aside for it. (`dataclasses.replace` takes six times as long.)"""
-        return CreateBooking(
-            self.caller,
-            self.user,
-            self.request_id,
-            self.train_id,
-            self.travel_date,
-            self.origin,
-            self.destination,
-            self.section,
-            self.passengers,
-            self.seat_numbers,
-            self.if_full,
-            self.hold_id,
-            payment,
-        )
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells two bodies under one request_id apart: 64 bits of all that was asked for. How it is paid may differ."""
-        asked = [
-            self.train_id,
-            self.travel_date,
-            self.origin,
-            self.destination,
-            self.section,
-            self.if_full._value_,
-            self.hold_id,
-            *map(str, self.seat_numbers),
-        ]
-        for person in self.passengers:
-            asked += person.first_name, person.last_name, person.email
-        # No text that a booking is made from has a control character in it.
-        return hashlib.blake2b("\x1f".join(asked).encode(), digest_size=8).hexdigest()
-
-
-@value(frozen=True, slots=True)
-class QuoteBooking:
-    """Asks for the most that a request can cost, before money is authorized for it; `amounts` is what the provider takes."""
-
-    request: CreateBooking
-    amounts: AmountRules
-
-
-@value(frozen=True, slots=True)
-class UpdateBooking:
-    """New values for the `fields` (of first_name, last_name, email) of passengers.
-
-    `numbers` says whose, one number for each of them; without any, they are all who travel, in the booking's order.
-    """
-
-    caller: Caller
-    reference: str
-    passengers: tuple[Person, ...]
-    fields: frozenset[str]
-    etag: str = ""
-    numbers: tuple[int, ...] = ()
-
-
-@value(frozen=True, slots=True)
-class ChangeSeat:
-    """Moves the passenger with that number or address.
-
-    An empty section stands for the present one, seat number 0 for the next seat.
-    """
-
-    caller: Caller
-    reference: str
-    passenger_email: str
-    section: str = ""
-    seat_number: int = 0
-    etag: str = ""
-    passenger_number: int = 0
-
-
-@value(frozen=True, slots=True)
-class CancelBooking:
-    """Takes the passengers with those numbers or addresses off; none named stands for all.
-
-    `amounts` is what can be given back.
-    """
-
-    caller: Caller
-    reference: str
-    passenger_emails: tuple[str, ...] = ()
-    validate_only: bool = False
-    etag: str = ""
-    amounts: AmountRules = ANY_AMOUNT
-    passenger_numbers: tuple[int, ...] = ()
-
-
-@value(frozen=True, slots=True)
-class HoldSeats:
-    """Asks for seats to be kept for a while. Either `seat_numbers`, of `section`, or `seat_count` of the next ones."""
-
-    caller: Caller
-    request_id: str
-    train_id: str
-    travel_date: str
-    origin: str
-    destination: str
-    section: str
-    seat_numbers: tuple[int, ...]
-    seat_count: int
-    seconds: int
-
-
-@value(frozen=True, slots=True)
-class ReleaseHold:
-    """Gives held seats back before their time."""
-
-    caller: Caller
-    hold_id: str
-
-
-@value(frozen=True, slots=True)
-class CancelUnpaid:
-    """Ends a booking whose money will never come. Only the service itself asks for it."""
-
-    caller: Caller
-    reference: str
-
-
-@value(frozen=True, slots=True)
-class ExpireDue:
-    """Asks for nothing but what is due on a run by now: holds to end, a waiting list to close."""
-
-    caller: Caller
-
-
-@value(frozen=True, slots=True)
-class PromoteWaitlist:
-    """Asks for what is due on a run by now, as `ExpireDue` does, and for a look at the whole line; says who got seats."""
-
-    caller: Caller
-    train_id: str
-    travel_date: str
-
-
-@value(frozen=True, slots=True)
-class Promotion:
-    """The bookings that got their seats in one step, in the order in which they got them, and how many still wait."""
-
-    references: tuple[str, ...]
-    still_waiting: int
-
-
-Change = UpdateBooking | ChangeSeat | CancelBooking
-Command = CreateBooking | QuoteBooking | Change | CancelUnpaid | HoldSeats | ReleaseHold | ExpireDue | PromoteWaitlist

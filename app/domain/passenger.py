@@ -12,7 +12,8 @@ that only one passenger of the booking has.
 
 from collections.abc import Sequence
 
-from app.domain.booking import Booking, CancelBooking, Passenger
+from app.domain.booking import Booking, Passenger
+from app.domain.commands import CancelBooking
 from app.domain.people import Person, email_key
 from app.domain.refusals import InvalidField
 from app.domain.text import comparison_form

@@ -9,14 +9,13 @@ class that holds a `CommandBus` and is one.
 from collections.abc import Awaitable
 from typing import Protocol
 
-from app.domain.booking import Command
-from app.domain.rules.decisions import Outcome
+from app.domain.commands import Command, ResultT
 
 
 class CommandBus(Protocol):
     """Decides commands on their runs and commits what they change."""
 
-    def submit(self, run_id: str, command: Command, deadline: float) -> Awaitable[Outcome]:
+    def submit(self, run_id: str, command: Command[ResultT], deadline: float) -> Awaitable[ResultT]:
         """Queue a command at once. Its result can be awaited once it is committed.
 
         `deadline` is in `time.monotonic` seconds; a command that is not decided by then is dropped. Raises the rule's Refusal,

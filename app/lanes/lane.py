@@ -20,11 +20,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from app.domain.booking import Booking, Command
+from app.domain.booking import Booking
+from app.domain.commands import Command, ResultT
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.decisions import (
-    Outcome,
     decide,
     expire_due,
     is_first_reference_taken,
@@ -48,8 +49,8 @@ _log = logging.getLogger(__name__)
 class QueuedCommand:
     """A caller who waits: `deadline` is the loop's time after which nobody listens any more, `caller` the observer's word."""
 
-    command: Command
-    answer: asyncio.Future[Outcome]
+    command: Command[Any]
+    answer: asyncio.Future[Any]
     deadline: float
     queued_at: float
     caller: object
@@ -112,7 +113,7 @@ class Lane:
         """Whether nobody waits and nothing is under way."""
         return self._task is None
 
-    def submit(self, command: Command, deadline: float) -> asyncio.Future[Outcome]:
+    def submit(self, command: Command[ResultT], deadline: float) -> asyncio.Future[ResultT]:
         """Has the command decided; the future gives what it came to once that is committed.
 
         `deadline` is in `time.monotonic` seconds. Refuses RUN_BUSY at once; the future raises the decision's Refusal,
@@ -120,7 +121,7 @@ class Lane:
         """
         if len(self._queue) >= self._bounds.queue_max:
             raise Refusal(Reason.RUN_BUSY, "too many callers wait for this train; try again in a moment")
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         queued = QueuedCommand(command, answer, deadline, time.monotonic(), self._parts.observer.caller_queued())
         self._queue.append(queued)
         if self._task is None:
@@ -271,11 +272,11 @@ class Lane:
 
     def _fold(
         self, run: TrainRun, batch: list[QueuedCommand], bookings_of_other_runs: dict[str, Booking]
-    ) -> list[tuple[QueuedCommand, Outcome | Refusal]]:
+    ) -> list[tuple[QueuedCommand, object]]:
         """Decides everyone who still waits, in order."""
         now, now_seconds = self._parts.clock(), time.monotonic()
         expire_due(run, now)
-        answers: list[tuple[QueuedCommand, Outcome | Refusal]] = []
+        answers: list[tuple[QueuedCommand, object]] = []
         for queued in batch:
             if not queued.is_waiting(now_seconds):
                 continue
@@ -312,7 +313,7 @@ def _moving_average(average: float, latest: float) -> float:
     return 0.8 * average + 0.2 * latest
 
 
-def _answer(answers: list[tuple[QueuedCommand, Outcome | Refusal]]) -> None:
+def _answer(answers: list[tuple[QueuedCommand, object]]) -> None:
     for queued, outcome in answers:
         if queued.answer.done():
             continue

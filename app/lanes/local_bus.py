@@ -8,8 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 
-from app.domain.booking import Command
-from app.domain.rules.decisions import Outcome
+from app.domain.commands import Command, ResultT
 from app.lanes.archive import ArchiveQueue, BookingLookups, RunCommits
 from app.lanes.bounds import LaneBounds
 from app.lanes.lane import Lane, LaneResources
@@ -49,7 +48,7 @@ class LocalCommandBus:
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
         self._cached_passengers = 0
 
-    def submit(self, run_id: str, command: Command, deadline: float) -> asyncio.Future[Outcome]:
+    def submit(self, run_id: str, command: Command[ResultT], deadline: float) -> asyncio.Future[ResultT]:
         """Has the command decided in the lane of its run; see `Lane.submit`."""
         lane = self._lanes.get(run_id)
         if lane is None:

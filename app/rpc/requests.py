@@ -9,7 +9,7 @@ from datetime import time
 from functools import lru_cache
 
 from app.domain import limits
-from app.domain.booking import (
+from app.domain.commands import (
     CancelBooking,
     ChangeSeat,
     CreateBooking,

@@ -7,30 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from app.domain.booking import (
-    Booking,
-    BookingState,
+from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.commands import (
+    BookingResult,
     CancelBooking,
-    Cancellation,
     Change,
     ChangeSeat,
+    Command,
     CreateBooking,
     HoldSeats,
-    Passenger,
     QuoteBooking,
     ReleaseHold,
+    ResultT,
     UpdateBooking,
-    WaitlistedBooking,
 )
 from app.domain.money import Money
 from app.domain.payments import Payment
 from app.domain.people import Caller, require_self_or_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.access import can_see, own_passengers, require_cancellable, require_changeable, require_visible
-from app.domain.rules.change_booking import decide_cancelled
-from app.domain.rules.decisions import Outcome
-from app.domain.run.hold import Hold, split_hold_id
-from app.domain.run.train_run import run_id
+from app.domain.rules.change_booking import cancel_again, refuse_change_of_cancelled
+from app.domain.run.hold import Hold
 from app.lanes.bus import CommandBus
 from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
 from app.store.snapshots import Snapshot
@@ -78,32 +75,33 @@ class BookingUseCases:
         if not command.user.first_name:  # somebody who books for others: as registered, where they are
             known = await self._store.users.names(command.user.email)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
-        run = run_id(command.train_id, command.travel_date)
+        run = command.run_id
         payment = self._paying.deferred_authorization(payment_token)
         begin = self._clock()
         must_wait = self._duplicate_refusals.refusal_for(command.caller, begin)
         if payment is None or must_wait is not None:
             quote = await self._bus.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
-            if not isinstance(quote, Money):  # a repeated request, whose booking exists
-                return await self._sold(quote)
+            if quote.existing is not None:  # a repeated request
+                return await self._created(quote.existing)
             if must_wait is not None:
                 raise must_wait
-            payment = await self._paying.authorize_booking(command, payment_token, quote)
+            payment = await self._paying.authorize_booking(command, payment_token, quote.price)
             begin = self._clock()
         try:
-            outcome = await self._bus.submit(run, command.paid_by(payment), deadline)
+            result = await self._bus.submit(run, command.paid_by(payment), deadline)
         except Refusal as refusal:
             self._duplicate_refusals.record(command.caller, refusal, self._clock())
             raise
-        if isinstance(outcome, Booking) and outcome.update_time >= begin and outcome.state is BookingState.CONFIRMED:
-            return BookingView(outcome)  # which is new: nothing can be known of its payment yet
-        return await self._sold(outcome)
+        booking = result.booking
+        if booking.state is BookingState.CONFIRMED and booking.update_time >= begin:
+            return BookingView(booking)  # which is new: nothing can be known of its payment yet
+        return await self._created(result)
 
-    async def _sold(self, outcome: Outcome) -> BookingView:
-        """A booking as its request gives it: in the line, with its place there; else with its payment."""
-        if isinstance(outcome, WaitlistedBooking):
-            return BookingView(outcome.booking, outcome.position)
-        return await self._view(_booking(outcome))
+    async def _created(self, result: BookingResult) -> BookingView:
+        """Return a booking as its request gets it: with its waitlist position, or with its payment."""
+        if result.waitlist_position:
+            return BookingView(result.booking, result.waitlist_position)
+        return await self._view(result.booking)
 
     async def get(self, caller: Caller, reference: str) -> BookingView:
         """A booking, for those who may see it, with its payment as both were at one moment."""
@@ -124,7 +122,11 @@ class BookingUseCases:
         if must_wait is not None and isinstance(command, UpdateBooking):
             raise must_wait
         try:
-            return await self._view(_booking(await self._change(command, booking, deadline)))
+            changed = await self._submit_change(command, booking, deadline)
+            if changed is None:
+                cancelled = await self._find_changeable(command) if booking.is_live else booking
+                refuse_change_of_cancelled(cancelled, command, self._clock())
+            return await self._view(changed)
         except Refusal as refusal:
             self._duplicate_refusals.record(command.caller, refusal, self._clock())
             raise
@@ -132,27 +134,24 @@ class BookingUseCases:
     async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
         """Cancel, or with `validate_only` say what a cancellation would leave and give back, and change nothing."""
         command = replace(command, amounts=self._paying.amounts)
-        outcome = await self._change(command, await self._find_changeable(command), deadline)
-        if not isinstance(outcome, Cancellation):
-            booking = _booking(outcome)  # it was cancelled before
-            outcome = Cancellation(booking, Money(0, booking.currency), booking)
-        after = await self._view_for(command.caller, outcome.booking)
-        before = await self._view_for(command.caller, outcome.before) if command.validate_only else None
-        return CancellationView(after, outcome.refund, before)
+        booking = await self._find_changeable(command)
+        cancellation = await self._submit_change(command, booking, deadline)
+        if cancellation is None:
+            cancelled = await self._find_changeable(command) if booking.is_live else booking
+            cancellation = cancel_again(cancelled, command, self._clock())
+        after = await self._view_for(command.caller, cancellation.booking)
+        before = await self._view_for(command.caller, cancellation.before) if command.validate_only else None
+        return CancellationView(after, cancellation.refund, before)
 
     async def hold(self, command: HoldSeats, deadline: float) -> Hold:
         """Keeps seats for a while; see `app.domain.rules.hold_seats`."""
-        outcome = await self._bus.submit(run_id(command.train_id, command.travel_date), command, deadline)
-        if not isinstance(outcome, Hold):
-            raise TypeError("holding seats gives a hold")
-        return outcome
+        return await self._bus.submit(command.run_id, command, deadline)
 
     async def release(self, command: ReleaseHold, deadline: float) -> None:
         """Gives held seats back; see `app.domain.rules.hold_seats`."""
-        parts = split_hold_id(command.hold_id)
-        if parts is None:
-            raise InvalidField("hold_id", "is no name of a hold")
-        await self._bus.submit(run_id(parts[0], parts[1]), command, deadline)
+        if not command.run_id:
+            raise InvalidField("hold_id", "is not the id of a hold")
+        await self._bus.submit(command.run_id, command, deadline)
 
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
         """A booking as this caller, who may have been its passenger, is to see it."""
@@ -174,17 +173,17 @@ class BookingUseCases:
             payment = kept[booking.payment_id].payment if kept else None
         return BookingView(booking, position, payment)
 
-    async def _change(self, command: Change, booking: Booking, deadline: float) -> Outcome:
-        if booking.is_live:
-            key = booking.journey.run_id
-            try:
-                return await self._bus.submit(key, command, deadline)
-            except Refusal as refusal:
-                # It was there and the caller's a moment ago; a run forgets only what is cancelled.
-                if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):
-                    raise
-            booking = await self._find_changeable(command)
-        return decide_cancelled(booking, command, self._clock())
+    async def _submit_change(self, command: Command[ResultT], booking: Booking, deadline: float) -> ResultT | None:
+        """Have the run decide a change of a booking. None where the run does not know the booking, which is cancelled then."""
+        if not booking.is_live:
+            return None
+        try:
+            return await self._bus.submit(booking.journey.run_id, command, deadline)
+        except Refusal as refusal:
+            # The booking was there and the caller's a moment ago; a run forgets only cancelled bookings.
+            if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):
+                raise
+        return None
 
     async def _find_changeable(self, command: Change) -> Booking:
         reference = command.reference
@@ -235,9 +234,3 @@ class BookingUseCases:
 
     async def _is_known(self, snapshot: Snapshot, email: str) -> bool:
         return await self._store.users.find(email) is not None or await self._store.bookings.knows(snapshot, email)
-
-
-def _booking(outcome: Outcome) -> Booking:
-    if not isinstance(outcome, Booking):
-        raise TypeError("this command gives a booking")
-    return outcome

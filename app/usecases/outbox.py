@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from app.domain.booking import ExpireDue
+from app.domain.commands import ExpireDue
 from app.domain.events import Event
 from app.domain.jobs import Job, PermanentJobError
 from app.domain.people import Caller

@@ -19,7 +19,8 @@ from opentelemetry.trace import SpanKind
 
 from app.domain import limits
 from app.domain.amounts import AmountRules
-from app.domain.booking import DEFERRED_AUTHORIZATION, Authorization, Booking, CancelUnpaid, CreateBooking
+from app.domain.booking import DEFERRED_AUTHORIZATION, Authorization, Booking
+from app.domain.commands import CancelUnpaid, CreateBooking
 from app.domain.jobs import PermanentJobError
 from app.domain.money import Money
 from app.domain.payments import (

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules
-from app.domain.booking import Booking, Passenger, PromoteWaitlist, Promotion
+from app.domain.booking import Booking, Passenger
+from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.people import Caller, require_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.hold_seats import expire_holds
@@ -157,10 +158,7 @@ class TrainUseCases:
         `deadline` is in `time.monotonic` seconds.
         """
         require_operator(command.caller)
-        outcome = await self._bus.submit(run_id(command.train_id, command.travel_date), command, deadline)
-        if not isinstance(outcome, Promotion):
-            raise TypeError("looking over a waiting list says who was promoted")
-        return outcome
+        return await self._bus.submit(command.run_id, command, deadline)
 
 
 def _require_same_request(other: StoredTrain, wanted: StoredTrain) -> StoredTrain:

@@ -10,7 +10,8 @@ from enum import StrEnum
 from functools import partial
 from itertools import pairwise
 
-from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState, CancelUnpaid
+from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState
+from app.domain.commands import CancelUnpaid
 from app.domain.jobs import (
     JOB_TRANSITIONS,
     Job,

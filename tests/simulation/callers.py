@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from app.domain.booking import (
-    Booking,
+from app.domain.booking import Booking
+from app.domain.commands import (
     CancelBooking,
     ChangeSeat,
     CreateBooking,

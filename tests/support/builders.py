@@ -13,9 +13,8 @@ from datetime import UTC, date, datetime, time
 from itertools import count
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules
-from app.domain.booking import (
-    Authorization,
-    Booking,
+from app.domain.booking import Authorization, Booking
+from app.domain.commands import (
     CancelBooking,
     ChangeSeat,
     CreateBooking,

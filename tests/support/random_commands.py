@@ -6,8 +6,10 @@ Belongs here: chance that makes commands on a run. Does not: what has to hold af
 import random
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
-from app.domain.booking import Booking, Command, CreateBooking, HoldSeats, IfFull, UpdateBooking
+from app.domain.booking import Booking
+from app.domain.commands import Command, CreateBooking, HoldSeats, IfFull, UpdateBooking
 from app.domain.refusals import Refusal
 from app.domain.rules.decisions import decide, expire_due
 from app.domain.run.train_run import TrainRun
@@ -34,7 +36,7 @@ TOWN = [f"p{number}" for number in range(20)]
 PEOPLE = [*map(a_person, TOWN), *relatives("p0@example.com", "Ann", "Ben", "Cem", "Dan")]
 
 
-def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command]:
+def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command[Any]]:
     """Commands without end; each is made from the run as it then is."""
     while True:
         kind = chance.choice(
@@ -88,7 +90,7 @@ def _a_hold(chance: random.Random) -> HoldSeats:
     )
 
 
-def _a_change(booking: Booking, kind: str, chance: random.Random) -> Command:
+def _a_change(booking: Booking, kind: str, chance: random.Random) -> Command[Any]:
     who = [passenger.email_key for passenger in booking.passengers]
     if kind == "cancel":
         numbers = [passenger.number for passenger in booking.passengers]

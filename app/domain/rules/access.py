@@ -13,7 +13,8 @@ Somebody who may not see a booking is not told whether it exists. A passenger wh
 whole still sees it, unless its last passengers took themselves off: then only who booked and operators do.
 """
 
-from app.domain.booking import Booking, CancelBooking, Passenger
+from app.domain.booking import Booking, Passenger
+from app.domain.commands import CancelBooking
 from app.domain.passenger import all_passengers, named_numbers
 from app.domain.people import Caller, email_key, require_identified
 from app.domain.refusals import Reason, Refusal

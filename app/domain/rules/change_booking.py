@@ -6,18 +6,11 @@ Belongs here: UpdateBooking, ChangeSeat and CancelBooking on a train run. Does n
 
 from dataclasses import replace
 from datetime import datetime
+from typing import NoReturn
 
 from app.domain.amounts import AmountRules
-from app.domain.booking import (
-    Booking,
-    BookingState,
-    CancelBooking,
-    Cancellation,
-    CancelUnpaid,
-    ChangeSeat,
-    Passenger,
-    UpdateBooking,
-)
+from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.commands import CancelBooking, Cancellation, CancelUnpaid, Change, ChangeSeat, UpdateBooking
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.passenger import identity_of, named_numbers, named_position, numbered_position
@@ -188,15 +181,19 @@ def _release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ..
         run.replace_waitlist_entry(replace(place, count=place.count - len(leaving)))
 
 
-def decide_cancelled(booking: Booking, command: UpdateBooking | ChangeSeat | CancelBooking, now: datetime) -> Booking:
-    """The same decisions for a cancelled booking that its run has forgotten: nothing can change any more.
+def cancel_again(booking: Booking, command: CancelBooking, now: datetime) -> Cancellation:
+    """Decide a cancellation of a booking that its run has forgotten: one that was cancelled before stays as it is.
 
-    It may be cancelled again and stays as it is; everything else is refused, as it would be on the run.
+    Refuses what a cancellation refuses on the run.
     """
-    if isinstance(command, CancelBooking):
-        booking = require_cancellable(booking, command)
-        if not _leaving_passengers(booking, command):
-            return booking
+    booking = require_cancellable(booking, command)
+    if _leaving_passengers(booking, command):
+        refuse_change_of_cancelled(booking, command, now)
+    return Cancellation(booking, Money(0, booking.currency), booking)
+
+
+def refuse_change_of_cancelled(booking: Booking, command: Change, now: datetime) -> NoReturn:
+    """Refuse to change a booking that its run has forgotten, for the reason that its run would give."""
     booking = require_changeable(booking, command.caller, command.reference)
     _require_open(booking, command.etag, now)
     raise ValueError(f"booking {booking.reference} is live: its run decides")

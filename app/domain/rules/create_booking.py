@@ -31,16 +31,8 @@ from itertools import count
 
 from app.domain import limits
 from app.domain.amounts import AmountRules
-from app.domain.booking import (
-    Booking,
-    BookingState,
-    CreateBooking,
-    IfFull,
-    Passenger,
-    QuoteBooking,
-    Seat,
-    own_payment_id,
-)
+from app.domain.booking import Booking, BookingState, Passenger, Seat, own_payment_id
+from app.domain.commands import CreateBooking, IfFull, QuoteBooking
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.passenger import identity_of

@@ -1,17 +1,17 @@
-"""Which decision answers which command, which bookings it needs to know, and what is due before any of them.
+"""The table of rules: which rule decides which command.
 
-Belongs here: the dispatch from a command to its decision, and what has to be looked up for it. Does not: any rule.
+Belongs here: the table, the dispatch from a command to its rule, what has to be loaded for a batch, and what is due before any
+command. Does not belong here: any rule (one module of this folder for each thing a command does).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from app.domain.booking import (
-    Booking,
-    BookingState,
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import (
+    BookingResult,
     CancelBooking,
-    Cancellation,
     CancelUnpaid,
     ChangeSeat,
     Command,
@@ -19,91 +19,102 @@ from app.domain.booking import (
     ExpireDue,
     HoldSeats,
     PromoteWaitlist,
-    Promotion,
+    Quote,
     QuoteBooking,
     ReleaseHold,
     UpdateBooking,
-    WaitlistedBooking,
 )
 from app.domain.money import Money
 from app.domain.rules.change_booking import cancel_and_refund, cancel_unpaid, change_seat, update_booking
-from app.domain.rules.create_booking import (
-    BookingsOfOtherRuns,
-    create_booking,
-    first_reference,
-    quote_booking,
-    request_references,
-)
+from app.domain.rules.create_booking import BookingsOfOtherRuns, create_booking, quote_booking
 from app.domain.rules.hold_seats import expire_holds, hold_seats, release_hold
 from app.domain.rules.waitlist import close_waitlist, position_in_waitlist, promote, promote_waitlist
-from app.domain.run.hold import Hold
 from app.domain.run.train_run import TrainRun
 
-# What a command comes to: a booking, a place in the line, a price, a cancellation, a hold, who was promoted, or nothing.
-Outcome = Booking | WaitlistedBooking | Money | Cancellation | Hold | Promotion | None
+CommandT = TypeVar("CommandT", bound=Command[Any])
+ResultT = TypeVar("ResultT")
+
+# A rule changes the run and returns the result, or raises a Refusal and leaves the run as it was.
+Rule = Callable[[TrainRun, Any, datetime, BookingsOfOtherRuns], Any]
 
 
-_DECISIONS: dict[type[object], Callable[[TrainRun, Any, datetime], Outcome]] = {
-    UpdateBooking: update_booking,
-    ChangeSeat: change_seat,
-    CancelBooking: cancel_and_refund,
-    CancelUnpaid: cancel_unpaid,
-    HoldSeats: hold_seats,
-    ReleaseHold: release_hold,
-    PromoteWaitlist: promote_waitlist,
-    ExpireDue: lambda run, command, now: None,  # what is due comes before each batch
-}
+def _rule(
+    command: Callable[..., Command[ResultT]], rule: Callable[[TrainRun, CommandT, datetime], ResultT]
+) -> tuple[Any, Rule]:
+    """Register a rule that does not have to know bookings of other runs."""
+    return command, lambda run, asked, now, bookings_of_other_runs: rule(run, asked, now)
 
 
-# Commands about a booking that there is.
-_OF_A_BOOKING = (UpdateBooking, ChangeSeat, CancelBooking, CancelUnpaid)
+def _request_rule(
+    command: Callable[..., Command[ResultT]],
+    rule: Callable[[TrainRun, CommandT, datetime, BookingsOfOtherRuns], ResultT],
+) -> tuple[Any, Rule]:
+    """Register a rule that has to know bookings of other runs under the references of its command."""
+    return command, rule
 
 
-def decide(run: TrainRun, command: Command, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> Outcome:
-    """Changes `run` as the command asks and gives what it made or changed, or raises a Refusal and leaves the run as it was."""
-    if isinstance(command, CreateBooking):
-        return _placed(run, create_booking(run, command, now, bookings_of_other_runs))
-    if isinstance(command, QuoteBooking):
-        quote = quote_booking(run, command, now, bookings_of_other_runs)
-        return quote if isinstance(quote, Money) else _placed(run, quote)
-    return _DECISIONS[type(command)](run, command, now)
+def _create(run: TrainRun, command: CreateBooking, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> BookingResult:
+    return _with_position(run, create_booking(run, command, now, bookings_of_other_runs))
 
 
-def required_references(command: Command) -> list[str]:
-    """The booking that a command is about, or under which its request would have made one before."""
-    request = _request_of(command)
-    if request is not None:
-        return [first_reference(request.user.email, request.request_id)]
-    return [command.reference] if isinstance(command, _OF_A_BOOKING) else []
+def _quote(run: TrainRun, command: QuoteBooking, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> Quote:
+    quote = quote_booking(run, command, now, bookings_of_other_runs)
+    return Quote(quote) if isinstance(quote, Money) else Quote(quote.price, _with_position(run, quote))
 
 
-def is_first_reference_taken(command: Command, run: TrainRun, found: Mapping[str, Booking]) -> bool:
-    """Whether the booking under a request's first reference, on the run or among those `found`, is that of another request."""
-    request = _request_of(command)
-    if request is None:
-        return False
-    reference = first_reference(request.user.email, request.request_id)
-    booking = run.find(reference) or found.get(reference)
-    return booking is not None and (booking.request_id, booking.user_key) != (request.request_id, request.user.key)
+def _with_position(run: TrainRun, booking: Booking) -> BookingResult:
+    if booking.state is not BookingState.WAITLISTED:
+        return BookingResult(booking)
+    return BookingResult(booking, position_in_waitlist(run, booking))
 
 
-def references_of_requests(commands: Sequence[Command]) -> list[str]:
-    """Every reference under which the requests among these commands may have made their bookings."""
-    requests = [request for request in map(_request_of, commands) if request is not None]
-    return [one for request in requests for one in request_references(request.user.email, request.request_id)]
+def _nothing_more(run: TrainRun, command: ExpireDue, now: datetime) -> None:
+    """Do nothing: `expire_due` comes before each batch."""
 
 
-def _request_of(command: Command) -> CreateBooking | None:
-    """The request for a booking that a command makes, or asks the price of."""
-    if isinstance(command, CreateBooking):
-        return command
-    return command.request if isinstance(command, QuoteBooking) else None
+# The rule of each command. A new command has a row here.
+RULES: Mapping[type[Command[Any]], Rule] = dict(
+    [
+        _request_rule(CreateBooking, _create),
+        _request_rule(QuoteBooking, _quote),
+        _rule(UpdateBooking, update_booking),
+        _rule(ChangeSeat, change_seat),
+        _rule(CancelBooking, cancel_and_refund),
+        _rule(CancelUnpaid, cancel_unpaid),
+        _rule(HoldSeats, hold_seats),
+        _rule(ReleaseHold, release_hold),
+        _rule(PromoteWaitlist, promote_waitlist),
+        _rule(ExpireDue, _nothing_more),
+    ]
+)
 
 
-def _placed(run: TrainRun, booking: Booking) -> Booking | WaitlistedBooking:
-    return (
-        WaitlistedBooking(booking, position_in_waitlist(run, booking)) if booking.state is BookingState.WAITLISTED else booking
-    )
+def decide(run: TrainRun, command: Command[ResultT], now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> ResultT:
+    """Change `run` as the command asks and return the command's result.
+
+    `bookings_of_other_runs` are those under references that the command may use. Raises a Refusal; then the run is unchanged.
+    """
+    result: ResultT = RULES[type(command)](run, command, now, bookings_of_other_runs)
+    return result
+
+
+def required_references(command: Command[Any]) -> Sequence[str]:
+    """Return the references of the bookings that have to be loaded before the command is decided."""
+    return command.required_references()
+
+
+def is_first_reference_taken(command: Command[Any], run: TrainRun, found: Mapping[str, Booking]) -> bool:
+    """Whether a required reference, on the run or among those `found`, is the booking of another request."""
+    for reference in command.required_references():
+        booking = run.find(reference) or found.get(reference)
+        if booking is not None and not command.is_about(booking):
+            return True
+    return False
+
+
+def references_of_requests(commands: Sequence[Command[Any]]) -> list[str]:
+    """Return all references under which the requests among these commands may have made their bookings."""
+    return [reference for command in commands for reference in command.fallback_references()]
 
 
 def expire_due(run: TrainRun, now: datetime) -> None:

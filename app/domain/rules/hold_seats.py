@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain import limits
-from app.domain.booking import CreateBooking, HoldSeats, ReleaseHold
+from app.domain.commands import CreateBooking, HoldSeats, ReleaseHold
 from app.domain.events import EventType, Json
 from app.domain.people import Caller, require_identified
 from app.domain.refusals import InvalidField, Reason, Refusal

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, CreateBooking, PromoteWaitlist, Promotion, RefundDue
+from app.domain.booking import Booking, BookingState, RefundDue
+from app.domain.commands import CreateBooking, PromoteWaitlist, Promotion
 from app.domain.events import EventType, Json
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.domain.audit.seats import Check, check_outbox, check_references, check_run
-from app.domain.booking import Booking, BookingState, HoldSeats, IfFull
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import HoldSeats, IfFull
 from app.domain.events import Event, EventType
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.waitlist import waitlist_closing_time

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.booking import Booking, Cancellation
+from app.domain.booking import Booking
+from app.domain.commands import Cancellation
 from app.domain.people import Caller, Role, require_identified, require_operator, require_self_or_operator
 from app.domain.refusals import Reason
 from app.domain.rules.access import require_changeable, require_visible
-from app.domain.rules.change_booking import decide_cancelled, update_booking
+from app.domain.rules.change_booking import cancel_again, refuse_change_of_cancelled, update_booking
 from app.domain.rules.decisions import decide
 from tests.support.builders import (
     DEPARTS_LILLE,
@@ -285,27 +286,28 @@ def test_nothing_changes_once_the_train_has_left_the_journeys_origin() -> None:
 def test_a_forgotten_cancelled_booking_may_be_cancelled_again_and_nothing_else() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann", "ben"))
-    assert decide_cancelled(booking, asks_to_cancel(booking), AFTER_ALL) is booking
-    assert decide_cancelled(booking, asks_to_cancel(booking, "ben"), AFTER_ALL) is booking
+    assert cancel_again(booking, asks_to_cancel(booking), AFTER_ALL).booking is booking
+    assert cancel_again(booking, asks_to_cancel(booking, "ben"), AFTER_ALL).booking is booking
     with invalid("passenger_emails[0]"):
-        decide_cancelled(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
+        cancel_again(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
     for command in (asks_for_new_fields(booking, a_person("eve")), asks_for_another_seat(booking, number=4)):
         with refused(Reason.BOOKING_CANCELLED):
-            decide_cancelled(booking, command, AFTER_ALL)
+            refuse_change_of_cancelled(booking, command, AFTER_ALL)
         with refused(Reason.ETAG_STALE):
-            decide_cancelled(booking, replace(command, etag="0"), AFTER_ALL)
+            refuse_change_of_cancelled(booking, replace(command, etag="0"), AFTER_ALL)
 
 
 def test_a_forgotten_booking_is_refused_to_strangers_first() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann"))
     mallory = a_caller("mallory")
-    for command in (asks_to_cancel(booking, by=mallory), asks_for_another_seat(booking, number=4, etag="0", by=mallory)):
-        with refused(Reason.NOT_PERMITTED):
-            decide_cancelled(booking, command, NOW)
+    with refused(Reason.NOT_PERMITTED):
+        cancel_again(booking, asks_to_cancel(booking, by=mallory), NOW)
+    with refused(Reason.NOT_PERMITTED):
+        refuse_change_of_cancelled(booking, asks_for_another_seat(booking, number=4, etag="0", by=mallory), NOW)
 
 
 def test_only_its_run_decides_about_a_live_booking() -> None:
     booking = book(a_run(), "ann")
     with pytest.raises(ValueError, match="live"):
-        decide_cancelled(booking, asks_to_cancel(booking), NOW)
+        cancel_again(booking, asks_to_cancel(booking), NOW)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.booking import Booking, BookingState, CreateBooking
+from app.domain.booking import BookingState
+from app.domain.commands import CreateBooking
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import create_booking
@@ -84,8 +85,7 @@ def test_without_a_section_a_group_goes_where_all_of_it_finds_seats() -> None:
 
 def test_the_decision_is_found_by_the_kind_of_command() -> None:
     run = a_run()
-    booking = decide(run, asks_for_seats(), NOW, {})
-    assert isinstance(booking, Booking)
+    booking = decide(run, asks_for_seats(), NOW, {}).booking
     assert run.find(booking.reference) == booking
 
 

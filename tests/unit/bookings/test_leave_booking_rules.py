@@ -6,7 +6,7 @@ from app.domain.booking import Booking, BookingState
 from app.domain.people import Person
 from app.domain.refusals import Reason
 from app.domain.rules.access import is_visible_to, require_cancellable, require_visible
-from app.domain.rules.change_booking import cancel_and_refund, cancel_booking, decide_cancelled
+from app.domain.rules.change_booking import cancel_again, cancel_and_refund, cancel_booking
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     FARE_MINOR,
@@ -124,7 +124,7 @@ def test_leaving_again_changes_nothing_whatever_has_become_of_the_booking() -> N
     for named in ("ann", 1):
         again = asks_to_cancel(ended, named, by=ANN)
         assert cancel_and_refund(run, again, NOW).refund.minor == 0
-        assert decide_cancelled(ended, again, NOW) is ended
+        assert cancel_again(ended, again, NOW).booking is ended
     assert not run.change_set
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules, CurrencyRule
-from app.domain.booking import CreateBooking
+from app.domain.commands import CreateBooking
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import CHECKS, SaleCheck, create_booking
 from app.domain.run.train_run import TrainRun

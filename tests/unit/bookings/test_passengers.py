@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.booking import Booking, BookingState, ChangeSeat
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import ChangeSeat
 from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person
 from app.domain.refusals import Reason

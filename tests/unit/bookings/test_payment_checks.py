@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.domain import limits
-from app.domain.booking import Authorization, BookingState, CreateBooking, IfFull
+from app.domain.booking import Authorization, BookingState
+from app.domain.commands import CreateBooking, IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.change_booking import cancel_booking

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.domain.booking import Booking, BookingState, CancelUnpaid
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import CancelUnpaid
 from app.domain.events import EventType
 from app.domain.people import Caller
 from app.domain.rules.change_booking import cancel_unpaid

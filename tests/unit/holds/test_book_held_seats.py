@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.booking import IfFull
+from app.domain.commands import IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import create_booking

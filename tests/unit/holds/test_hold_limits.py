@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain import limits
-from app.domain.booking import HoldSeats
+from app.domain.commands import HoldSeats
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.hold_seats import hold_seats, release_hold

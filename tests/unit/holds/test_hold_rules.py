@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from app.domain import limits
-from app.domain.booking import BookingState, HoldSeats, ReleaseHold
+from app.domain.booking import BookingState
+from app.domain.commands import HoldSeats, ReleaseHold
 from app.domain.money import Money
 from app.domain.people import Caller
 from app.domain.refusals import Reason

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.booking import Booking, CancelBooking, IfFull
+from app.domain.booking import Booking
+from app.domain.commands import CancelBooking, IfFull
 from app.domain.events import Event, EventType
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from app.domain.booking import Authorization, Booking, BookingState, CancelUnpaid
+from app.domain.booking import Authorization, Booking, BookingState
+from app.domain.commands import CancelUnpaid
 from app.domain.money import Money
 from app.domain.payments import (
     AttemptKind,

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.money_pb2 import Money as MoneyMessage
 
-from app.domain.booking import CreateBooking
+from app.domain.commands import CreateBooking
 from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.refusals import Reason

@@ -7,7 +7,8 @@ from typing import Any
 import bson
 import pytest
 
-from app.domain.booking import Booking, IfFull
+from app.domain.booking import Booking
+from app.domain.commands import IfFull
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.decisions import expire_due

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, Cancellation
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import Cancellation
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.refusals import Reason

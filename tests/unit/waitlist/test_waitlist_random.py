@@ -4,12 +4,14 @@ and trains that get longer.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import bson
 import pytest
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, CreateBooking, Promotion
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import Command, CreateBooking, Promotion
 from app.domain.refusals import Refusal
 from app.domain.rules.change_booking import cancel_booking
 from app.domain.rules.decisions import decide, expire_due
@@ -129,16 +131,18 @@ def test_nobody_ever_waits_who_fits_and_nobody_new_gets_a_seat_that_fits_who_wai
     assert waited > 100, "hardly anybody waited; this proves little"
 
 
-def decide_one(run: TrainRun, command: object, now: datetime) -> None:
-    before = [one for one in run.bookings.values() if one.state is BookingState.WAITLISTED]
+def decide_one(run: TrainRun, command: Command[Any], now: datetime) -> None:
+    before = [booking for booking in run.bookings.values() if booking.state is BookingState.WAITLISTED]
     known = set(run.bookings)
     try:
-        outcome = decide(run, command, now, {})  # type: ignore[arg-type]  # whatever the commands are
+        result = decide(run, command, now, {})
     except Refusal:
         return
-    is_new = isinstance(outcome, Booking) and outcome.reference not in known and outcome.state is BookingState.CONFIRMED
-    if is_new and isinstance(outcome, Booking) and isinstance(command, CreateBooking) and not command.hold_id:
-        require_nobody_passed(before, run, outcome)
+    if not isinstance(command, CreateBooking) or command.hold_id:
+        return
+    booking = result.booking
+    if booking.reference not in known and booking.state is BookingState.CONFIRMED:
+        require_nobody_passed(before, run, booking)
 
 
 # -- a train that gets longer

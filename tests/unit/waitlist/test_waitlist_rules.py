@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.booking import Booking, BookingState, IfFull
+from app.domain.booking import Booking, BookingState
+from app.domain.commands import IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
