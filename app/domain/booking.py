@@ -113,7 +113,7 @@ class Booking:
 
     `revision` is the version of the train run whose commit last changed it. A CANCELLED booking keeps the passengers it had
     last; `cancelled_passengers` are those who left while others stayed. `wanted_section` is what was asked for, empty for any;
-    `waiting_number` is the place that a WAITLISTED one has in its run's line. `charged_minor` is what was taken for it, and
+    `ticket_number` is the place that a WAITLISTED one has in its run's line. `charged_minor` is what was taken for it, and
     `refunds` what is given back of that. `payment_id` is empty where nothing had to be paid. `changes_before` is how many other
     changes the same commit had made to it before this one. `is_vacated` says of a CANCELLED one that its last passengers took
     themselves off.
@@ -133,7 +133,7 @@ class Booking:
     update_time: datetime
     revision: int
     wanted_section: str = ""
-    waiting_number: int = 0
+    ticket_number: int = 0
     payment_id: str = ""
     authorization_id: str = ""
     charged_minor: int = 0

@@ -280,7 +280,7 @@ def receipt(view: BookingView) -> booking_pb2.Receipt:
 def train_run(view: RunView) -> train_run_pb2.TrainRun:
     """A run with what is free on the journey it is looked at for."""
     run = view.run
-    waiting = Counter([place.section for place in run.waiting.values()])  # "" for bookings that take any section
+    waiting = Counter([place.section for place in run.waitlist.values()])  # "" for bookings that take any section
     return train_run_pb2.TrainRun(
         train_id=run.train_id,
         travel_date=run.travel_date,

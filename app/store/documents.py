@@ -118,8 +118,8 @@ def _optional_booking_fields(booking: Booking) -> Document:
     few: Document = {}
     if booking.wanted_section:
         few["wanted_section"] = booking.wanted_section
-    if booking.waiting_number:
-        few["waiting_number"] = booking.waiting_number
+    if booking.ticket_number:
+        few["waiting_number"] = booking.ticket_number
     if booking.payment_id:
         few["payment_id"] = booking.payment_id
     if booking.authorization_id:
@@ -186,7 +186,7 @@ def booking_from(document: Document) -> Booking:
         update_time=document["update_time"],
         revision=document["revision"],
         wanted_section=document.get("wanted_section", ""),
-        waiting_number=document.get("waiting_number", 0),
+        ticket_number=document.get("waiting_number", 0),
         payment_id=document.get("payment_id", ""),
         authorization_id=document.get("authorization_id", ""),
         charged_minor=document["charged_minor"],
@@ -217,7 +217,7 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "holds": {},
         "ended_holds": {},
         "waiting": {},
-        "waiting_number": run.waiting_number,
+        "waiting_number": run.last_ticket_number,
         "recent": [],
         "outbox": [],
         "create_time": create_time,
@@ -240,8 +240,8 @@ def run_from(document: Document) -> TrainRun:
         freed_sequence=document["freed_sequence"],
         terms=terms_from(document["terms"]),
         holds={key: hold_from(key, one) for key, one in document["holds"].items()},
-        waiting={int(number): _waitlist_entry_from(int(number), one) for number, one in document["waiting"].items()},
-        waiting_number=document["waiting_number"],
+        waitlist={int(number): _waitlist_entry_from(int(number), one) for number, one in document["waiting"].items()},
+        last_ticket_number=document["waiting_number"],
         # Which older documents do not have.
         ended_holds={key: _ended_hold_from(key, one) for key, one in document.get("ended_holds", {}).items()},
     )

@@ -18,7 +18,7 @@ def run_update(run: TrainRun, recent: list[Document], outbox: list[Document]) ->
     values: Document = {"version": run.version + 1, "recent": recent, "outbox": outbox}
     gone: Document = {}
     _write_seats(run, values, gone)
-    if run.change_set.holds or run.change_set.waiting:
+    if run.change_set.holds or run.change_set.waitlist:
         _write_holds_and_waitlist(run, values, gone)
         due = next_due(run)
         if due is None:
@@ -33,7 +33,7 @@ def run_update(run: TrainRun, recent: list[Document], outbox: list[Document]) ->
 def next_due(run: TrainRun) -> datetime | None:
     """When something is due on the run without anybody asking: a hold ends, or the line closes."""
     moments = [hold.expire_time for hold in run.holds.values()]
-    if run.waiting:
+    if run.waitlist:
         moments.append(waitlist_closing_time(run))
     return min(moments, default=None)
 
@@ -68,11 +68,11 @@ def _write_holds_and_waitlist(run: TrainRun, values: Document, gone: Document) -
             gone[f"ended_holds.{key}"] = ""
         else:
             values[f"ended_holds.{key}"] = ended_hold_document(ended)
-    for number in run.change_set.waiting:
-        place = run.waiting.get(number)
+    for number in run.change_set.waitlist:
+        place = run.waitlist.get(number)
         if place is None:
             gone[f"waiting.{number}"] = ""
         else:
             values[f"waiting.{number}"] = waitlist_entry_document(place)
-    if run.change_set.waiting_number is not None:
-        values["waiting_number"] = run.waiting_number
+    if run.change_set.last_ticket_number is not None:
+        values["waiting_number"] = run.last_ticket_number

@@ -112,8 +112,8 @@ class TrainRuns:
                 run = run_from(document)
                 RUN_QUEUES.check(document)
             archived_revisions = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
-            if run.waiting:
-                references = [place.reference for place in run.waiting.values()]
+            if run.waitlist:
+                references = [place.reference for place in run.waitlist.values()]
                 waiting = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
         with reading("train_runs", run_id):
             run.apply_newer(map(booking_from, waiting))

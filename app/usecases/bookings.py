@@ -167,7 +167,7 @@ class BookingUseCases:
         """A booking as its buyer is to see it, with what the snapshot says of it elsewhere."""
         position, payment = 0, None
         if booking.state is BookingState.WAITLISTED:
-            position = await self._store.runs.find_waitlist_position(snapshot, booking.journey.run_id, booking.waiting_number)
+            position = await self._store.runs.find_waitlist_position(snapshot, booking.journey.run_id, booking.ticket_number)
         if booking.payment_id:
             kept = await self._store.payments.find([booking.payment_id], snapshot)
             payment = kept[booking.payment_id].payment if kept else None

@@ -108,8 +108,8 @@ def wrong_states(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Bookings whose fields cannot be together in their state."""
     for booking in bookings.values():
         subject, is_waiting = f"booking {booking.reference}", booking.state is BookingState.WAITLISTED
-        if is_waiting != (booking.waiting_number > 0):
-            yield f"{subject} is {booking.state}, and has place {booking.waiting_number} in the line"
+        if is_waiting != (booking.ticket_number > 0):
+            yield f"{subject} is {booking.state}, and has place {booking.ticket_number} in the line"
         if not 1 <= len(booking.passengers) <= limits.PASSENGERS_PER_BOOKING_MAX:
             yield f"{subject} has {len(booking.passengers)} passengers"
         if booking.is_vacated and booking.state is not BookingState.CANCELLED:

@@ -59,7 +59,7 @@ def _wrong_moments(run: TrainRun, train: StoredTrain | None, moments: RunMoments
         yield f"carries events until {moments.last_event_time}, and says {moments.unsettled_since}"
     if train is not None and moments.create_time < train.create_time:
         yield "was made before its train"
-    if run.version < 1 or run.freed_sequence < 0 or run.waiting_number < 0:
+    if run.version < 1 or run.freed_sequence < 0 or run.last_ticket_number < 0:
         yield "counts below nothing"
 
 

@@ -183,10 +183,10 @@ def wrong_passenger_numbers(run: TrainRun, bookings: Bookings) -> Iterator[str]:
 
 def wrong_waitlist(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Places in the line that no booking waits at, and bookings that wait at no place, or at another than theirs."""
-    waiting = {one.waiting_number: one for one in bookings.values() if one.state is BookingState.WAITLISTED}
-    for number, place in sorted(run.waiting.items()):
-        if number > run.waiting_number:
-            yield f"place {number} of the line is above the last one given out, {run.waiting_number}"
+    waiting = {one.ticket_number: one for one in bookings.values() if one.state is BookingState.WAITLISTED}
+    for number, place in sorted(run.waitlist.items()):
+        if number > run.last_ticket_number:
+            yield f"place {number} of the line is above the last one given out, {run.last_ticket_number}"
         booking = waiting.get(number)
         if booking is None or booking.reference != place.reference:
             yield f"place {number} of the line is that of booking {place.reference}, which does not wait there"
@@ -197,9 +197,9 @@ def wrong_waitlist(run: TrainRun, bookings: Bookings) -> Iterator[str]:
             has, wants = _demand(*kept), _demand(*wanted)
             yield f"place {number} of the line is for {has}; booking {booking.reference} waits for {wants}"
     for booking in bookings.values():
-        is_waiting, place_kept = booking.state is BookingState.WAITLISTED, run.waiting.get(booking.waiting_number)
+        is_waiting, place_kept = booking.state is BookingState.WAITLISTED, run.waitlist.get(booking.ticket_number)
         if is_waiting and (place_kept is None or place_kept.reference != booking.reference):
-            yield f"booking {booking.reference} waits at place {booking.waiting_number}, which is not its own"
+            yield f"booking {booking.reference} waits at place {booking.ticket_number}, which is not its own"
         if is_waiting and any(one.seat is not None for one in booking.passengers):
             yield f"booking {booking.reference} waits, and has a seat"
 
@@ -208,7 +208,7 @@ def promotable_bookings(run: TrainRun, bookings: Bookings) -> Iterator[str]:
     """Bookings for which there are seats, and which still wait. Of an open line only."""
     found: dict[tuple[str, int, int], bool] = {}
     names = {section.name for section in run.sections}
-    for number, place in sorted(run.waiting.items()):
+    for number, place in sorted(run.waitlist.items()):
         demand = (place.section, place.legs, place.count)
         if demand not in found:
             is_known = not place.section or place.section in names
@@ -229,8 +229,8 @@ def overdue(run: TrainRun, before: datetime) -> Iterator[str]:
     held = sum(1 for hold in run.holds.values() if hold.expire_time < before)
     if held:
         yield f"{held} expired holds still have their seats; is a worker running?"
-    if run.waiting and waitlist_closing_time(run) < before:
-        yield f"the line is closed, and {len(run.waiting)} bookings still wait in it; is a worker running?"
+    if run.waitlist and waitlist_closing_time(run) < before:
+        yield f"the line is closed, and {len(run.waitlist)} bookings still wait in it; is a worker running?"
 
 
 def check_references(run_id: str, duplicated: Sequence[str], bookings_of_other_runs: Mapping[str, str]) -> list[Finding]:

@@ -143,7 +143,7 @@ def cancel_unpaid(run: TrainRun, command: CancelUnpaid, now: datetime) -> Bookin
     if not booking.is_live:
         return record_change(run, unpaid, EventType.BOOKING_CHANGED, now)
     _release_seats(run, booking, booking.passengers)
-    kept = record_change(run, replace(unpaid, state=BookingState.CANCELLED, waiting_number=0), EventType.BOOKING_CANCELLED, now)
+    kept = record_change(run, replace(unpaid, state=BookingState.CANCELLED, ticket_number=0), EventType.BOOKING_CANCELLED, now)
     promote(run, now)
     return kept
 
@@ -157,7 +157,7 @@ def _without_passengers(
         gone = (*booking.cancelled_passengers, *leaving)
         changed = replace(booking, passengers=staying, cancelled_passengers=gone)
     else:
-        changed = replace(booking, state=BookingState.CANCELLED, waiting_number=0)
+        changed = replace(booking, state=BookingState.CANCELLED, ticket_number=0)
     depart, is_waiting = booking.journey.depart, booking.state is BookingState.WAITLISTED
     fares = [passenger.fare_minor for passenger in leaving]
     if not is_waiting:
@@ -172,7 +172,7 @@ def _release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ..
         for passenger in leaving:
             run.release(passenger.place, booking.journey.legs)
         return
-    place = run.waiting.get(booking.waiting_number)
+    place = run.waitlist.get(booking.ticket_number)
     if place is None:
         return  # the booking is newer than this run, which cannot be committed any more: it will be read and decided again
     if len(leaving) == place.count:

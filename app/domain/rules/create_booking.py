@@ -246,7 +246,7 @@ def _join_waitlist(sale: _Sale) -> Booking:
     return _record_sale(sale, booking, EventType.BOOKING_WAITLISTED)
 
 
-def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], fare: Money, waiting_number: int = 0) -> Booking:
+def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], fare: Money, ticket_number: int = 0) -> Booking:
     command, reference, fingerprint, now = sale.command, sale.reference, sale.fingerprint, sale.now
     payment, fare_minor = command.payment, fare.minor
     return Booking(
@@ -271,7 +271,7 @@ def _booking(sale: _Sale, state: BookingState, seats: list[Seat] | list[None], f
         now,
         sale.run.version + 1,
         command.section,
-        waiting_number,
+        ticket_number,
         (payment.payment_id or own_payment_id(reference, fingerprint)) if payment else "",
         payment.authorization_id if payment else "",
         fare_minor * len(seats),

@@ -121,5 +121,5 @@ def expire_due(run: TrainRun, now: datetime) -> None:
     """Does what is due by now, whatever is asked for: expired holds are none, a closed line ends. Comes before each batch."""
     if run.holds and expire_holds(run, now):
         promote(run, now)
-    if run.waiting:
+    if run.waitlist:
         close_waitlist(run, now)

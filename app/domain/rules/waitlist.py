@@ -37,9 +37,9 @@ def waitlist_closing_time(run: TrainRun) -> datetime:
 
 def position_in_waitlist(run: TrainRun, booking: Booking) -> int:
     """The place in the line, from 1. Who has come last has as many before as the line has other places."""
-    if booking.waiting_number == run.waiting_number:
-        return len(run.waiting)
-    return run.waitlist_index.position(booking.waiting_number)
+    if booking.ticket_number == run.last_ticket_number:
+        return len(run.waitlist)
+    return run.waitlist_index.position(booking.ticket_number)
 
 
 def waitlist_fare(run: TrainRun, section: str) -> Money:
@@ -55,8 +55,8 @@ def require_waitlist_room(run: TrainRun, command: CreateBooking, user_key: str, 
     """
     if now >= waitlist_closing_time(run):
         raise Refusal(Reason.WAITLIST_CLOSED, "no seat is free, and the waiting list of this train is closed")
-    if len(run.waiting) >= run.terms.waitlist_max:
-        raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {len(run.waiting)} bookings wait already")
+    if len(run.waitlist) >= run.terms.waitlist_max:
+        raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {len(run.waitlist)} bookings wait already")
     own = run.waitlisted_count(user_key)
     if own >= limits.WAITLISTED_PER_USER_MAX:
         raise Refusal(Reason.WAITLIST_FULL, f"no seat is free, and {own} bookings of yours wait for this train already")
@@ -67,7 +67,7 @@ def require_waitlist_room(run: TrainRun, command: CreateBooking, user_key: str, 
 
 def promote(run: TrainRun, now: datetime) -> None:
     """Gives free seats to those who wait, in order, as far as they fit."""
-    if not run.waiting or now >= waitlist_closing_time(run):
+    if not run.waitlist or now >= waitlist_closing_time(run):
         return
     fronts = run.waitlist_index.fronts()
     while fronts:
@@ -75,7 +75,7 @@ def promote(run: TrainRun, now: datetime) -> None:
         found = next_free_seats(run, *demand) if _fits(run, demand) else None
         if found is None:
             continue  # seats only get fewer on the way through the line: nobody behind who wants the same finds any
-        _seat(run, run.waiting[number], *found, now)
+        _seat(run, run.waitlist[number], *found, now)
         behind = run.waitlist_index.first(demand)
         if behind is not None:
             heappush(fronts, (behind, demand))
@@ -88,23 +88,23 @@ def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> 
     """
     promote(run, now)
     promoted = [event.subject for event in run.change_set.events if event.event_type is EventType.BOOKING_PROMOTED]
-    return Promotion(tuple(promoted), len(run.waiting))
+    return Promotion(tuple(promoted), len(run.waitlist))
 
 
 def close_waitlist(run: TrainRun, now: datetime) -> None:
     """Once the line is closed, ends bookings that still wait, the first ones first, some hundred at a time."""
-    if not run.waiting or now < waitlist_closing_time(run):
+    if not run.waitlist or now < waitlist_closing_time(run):
         return
-    for number in sorted(run.waiting)[: limits.WAITLIST_EXPIRED_PER_DECISION]:
-        booking = run.bookings[run.waiting[number].reference]
+    for number in sorted(run.waitlist)[: limits.WAITLIST_EXPIRED_PER_DECISION]:
+        booking = run.bookings[run.waitlist[number].reference]
         run.leave_waitlist(number)
-        expired = with_refund_due(replace(booking, state=BookingState.EXPIRED, waiting_number=0), booking.price.minor, now)
+        expired = with_refund_due(replace(booking, state=BookingState.EXPIRED, ticket_number=0), booking.price.minor, now)
         record_change(run, expired, EventType.BOOKING_EXPIRED, now)
 
 
 def has_expired_waitlist(run: TrainRun, now: datetime) -> bool:
     """Whether the line is closed and not yet empty."""
-    return bool(run.waiting) and now >= waitlist_closing_time(run)
+    return bool(run.waitlist) and now >= waitlist_closing_time(run)
 
 
 def with_refund_due(booking: Booking, minor: int, now: datetime) -> Booking:
@@ -168,5 +168,5 @@ def _seat(run: TrainRun, place: WaitlistEntry, section: int, numbers: list[int],
         )
         for passenger, number in zip(booking.passengers, numbers, strict=True)
     )
-    promoted = replace(booking, state=BookingState.CONFIRMED, passengers=seated, waiting_number=0)
+    promoted = replace(booking, state=BookingState.CONFIRMED, passengers=seated, ticket_number=0)
     record_change(run, with_refund_due(promoted, paid - promoted.price.minor, now), EventType.BOOKING_PROMOTED, now)

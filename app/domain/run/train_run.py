@@ -57,8 +57,8 @@ class ChangeSet:
     freed_sequence: int | None = None
     holds: dict[str, Hold | None] = field(default_factory=dict)
     ended_holds: dict[str, EndedHold | None] = field(default_factory=dict)
-    waiting: dict[int, WaitlistEntry | None] = field(default_factory=dict)
-    waiting_number: int | None = None
+    waitlist: dict[int, WaitlistEntry | None] = field(default_factory=dict)
+    last_ticket_number: int | None = None
     holds_used: int = 0
     events: list[Event] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class TrainRun:
 
     `bookings` are not all bookings of the run, only those that decisions may need: what was committed lately, what was looked
     up for a command, and all that wait. Of the others, the run knows who travels (`passenger_index`). `waiting` is the line, by
-    number in the order of coming; `waiting_number` is the one given out last. `waitlist_index` has the same numbers by what is
+    number in the order of coming; `last_ticket_number` is the one given out last. `waitlist_index` has the same numbers by what is
     waited
     for. `_evictable` are the bookings at hand that do not wait, and so may be let go of again.
     """
@@ -88,8 +88,8 @@ class TrainRun:
     freed_sequence: int = 0
     terms: SalesTerms = DEFAULT_TERMS
     holds: dict[str, Hold] = field(default_factory=dict)
-    waiting: dict[int, WaitlistEntry] = field(default_factory=dict)
-    waiting_number: int = 0
+    waitlist: dict[int, WaitlistEntry] = field(default_factory=dict)
+    last_ticket_number: int = 0
     ended_holds: dict[str, EndedHold] = field(default_factory=dict)
     run_id: str = field(init=False)
     change_set: ChangeSet = field(init=False, default_factory=ChangeSet)
@@ -104,7 +104,7 @@ class TrainRun:
     def __post_init__(self) -> None:
         self.hold_index = HoldIndex(self.holds.values(), self.ended_holds.values())
         self.run_id = run_id(self.train_id, self.travel_date)
-        for place in self.waiting.values():
+        for place in self.waitlist.values():
             self.waitlist_index.add(place.demand, place.number, place.reference)
         for booking in self.bookings.values():
             self._index_booking(booking)
@@ -156,7 +156,11 @@ class TrainRun:
         self.stops, self.sections = newer.stops, newer.sections
         self.version, self.freed_sequence = newer.version, newer.freed_sequence
         self.holds, self.ended_holds, self.hold_index = newer.holds, newer.ended_holds, newer.hold_index
-        self.waiting, self.waiting_number, self.waitlist_index = newer.waiting, newer.waiting_number, newer.waitlist_index
+        self.waitlist, self.last_ticket_number, self.waitlist_index = (
+            newer.waitlist,
+            newer.last_ticket_number,
+            newer.waitlist_index,
+        )
         self._journeys.clear()
         self._named_journeys.clear()
 
@@ -242,10 +246,10 @@ class TrainRun:
 
     def join_waitlist(self, reference: str, section: str, legs: int, count: int) -> WaitlistEntry:
         """Gives a booking the last place in the line."""
-        if self.change_set.waiting_number is None:
-            self.change_set.waiting_number = self.waiting_number
-        self.waiting_number += 1
-        place = WaitlistEntry(self.waiting_number, reference, section, legs, count)
+        if self.change_set.last_ticket_number is None:
+            self.change_set.last_ticket_number = self.last_ticket_number
+        self.last_ticket_number += 1
+        place = WaitlistEntry(self.last_ticket_number, reference, section, legs, count)
         self._set_waitlist_entry(place.number, place)
         return place
 
@@ -283,12 +287,12 @@ class TrainRun:
             self._set_hold(key, hold)
         for key, ended in change_set.ended_holds.items():
             self.set_ended_hold(key, ended)
-        for number, place in change_set.waiting.items():
+        for number, place in change_set.waitlist.items():
             self._set_waitlist_entry(number, place)
         if change_set.freed_sequence is not None:
             self.freed_sequence = change_set.freed_sequence
-        if change_set.waiting_number is not None:
-            self.waiting_number = change_set.waiting_number
+        if change_set.last_ticket_number is not None:
+            self.last_ticket_number = change_set.last_ticket_number
         self.change_set = ChangeSet()
 
     # -- what notes the old value and sets the new one
@@ -318,14 +322,14 @@ class TrainRun:
             self.holds[key] = hold
 
     def _set_waitlist_entry(self, number: int, place: WaitlistEntry | None) -> None:
-        before = self.waiting.get(number)
-        self.change_set.waiting.setdefault(number, before)
+        before = self.waitlist.get(number)
+        self.change_set.waitlist.setdefault(number, before)
         if before is not None:
             self.waitlist_index.remove(before.demand, number, before.reference)
         if place is None:
-            self.waiting.pop(number, None)
+            self.waitlist.pop(number, None)
         else:
-            self.waiting[number] = place
+            self.waitlist[number] = place
             self.waitlist_index.add(place.demand, number, place.reference)
 
     def _next_sequence(self) -> int:

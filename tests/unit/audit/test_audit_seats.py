@@ -175,7 +175,7 @@ def numbers_bea_as_bob(run: TrainRun) -> None:
 
 
 def loses_dans_place(run: TrainRun) -> None:
-    run.waiting.clear()
+    run.waitlist.clear()
 
 
 def loses_dans_booking(run: TrainRun) -> None:
@@ -183,23 +183,23 @@ def loses_dans_booking(run: TrainRun) -> None:
 
 
 def gives_dans_place_to_another(run: TrainRun) -> None:
-    run.waiting[1] = replace(run.waiting[1], reference=of(run, "fay").reference)
+    run.waitlist[1] = replace(run.waitlist[1], reference=of(run, "fay").reference)
 
 
 def has_dan_wait_for_more_people(run: TrainRun) -> None:
-    run.waiting[1] = replace(run.waiting[1], count=2)
+    run.waitlist[1] = replace(run.waitlist[1], count=2)
 
 
 def has_dan_wait_for_other_legs(run: TrainRun) -> None:
-    run.waiting[1] = replace(run.waiting[1], legs=0b1)
+    run.waitlist[1] = replace(run.waitlist[1], legs=0b1)
 
 
 def has_dan_wait_for_a_section_that_is_not_there(run: TrainRun) -> None:
-    run.waiting[1] = replace(run.waiting[1], section="Z")
+    run.waitlist[1] = replace(run.waitlist[1], section="Z")
 
 
 def gives_dans_place_a_later_number(run: TrainRun) -> None:
-    run.waiting_number = 0
+    run.last_ticket_number = 0
 
 
 def seats_dan_while_he_waits(run: TrainRun) -> None:
@@ -328,7 +328,7 @@ def test_a_reference_that_stands_for_two_bookings_is_named_with_the_other_run() 
 
 def test_who_waits_for_several_seats_is_asked_about_as_a_group() -> None:
     run = a_busy_run()
-    run.waiting[2] = WaitlistEntry(2, of(run, "dan").reference, "A", 0b111, 2)
+    run.waitlist[2] = WaitlistEntry(2, of(run, "dan").reference, "A", 0b111, 2)
     assert (Check.WAITLIST_PROMOTED in {check for check, _ in found_in(run)}) is False
-    run.waiting[2] = replace(run.waiting[2], count=1)
+    run.waitlist[2] = replace(run.waitlist[2], count=1)
     assert (Check.WAITLIST_PROMOTED in {check for check, _ in found_in(run)}) is True

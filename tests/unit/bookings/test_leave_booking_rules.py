@@ -153,7 +153,7 @@ def test_a_passenger_leaves_a_waiting_list_and_all_comes_back() -> None:
     book(run, "eve")
     waiting = book_waitlisted(run, "ann", by="bob")
     outcome = cancel_and_refund(run, asks_to_cancel(waiting, "ann", by=ANN), NOW)
-    assert (outcome.booking.state, outcome.refund.minor, run.waiting) == (BookingState.CANCELLED, FARE_MINOR, {})
+    assert (outcome.booking.state, outcome.refund.minor, run.waitlist) == (BookingState.CANCELLED, FARE_MINOR, {})
 
 
 def test_who_booked_and_travels_stays_the_one_who_booked() -> None:

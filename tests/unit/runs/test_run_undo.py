@@ -55,12 +55,12 @@ def test_undo_restores_the_run_after_any_batch_of_decisions(seed: int) -> None:
 def test_undo_restores_a_line_that_closes_and_holds_that_expire(seed: int) -> None:
     chance = seeded_random(seed)
     run = a_run("A3 B2")
-    while len(run.waiting) < 4 or not run.holds:
+    while len(run.waitlist) < 4 or not run.holds:
         decide_some(run, chance, 4)
         run.committed()
     before = snapshot(run)
     expire_due(run, waitlist_closing_time(run))
-    assert not run.waiting
+    assert not run.waitlist
     assert not run.holds
     run.undo()
     assert snapshot(run) == before

@@ -57,8 +57,8 @@ def read_again(run: TrainRun) -> TrainRun:
         sections,
         version=run.version,
         freed_sequence=run.freed_sequence,
-        waiting=dict(run.waiting),
-        waiting_number=run.waiting_number,
+        waitlist=dict(run.waitlist),
+        last_ticket_number=run.last_ticket_number,
     )
 
 

@@ -199,7 +199,7 @@ def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(se
         decide_some(run, chance, 5, now)
         if not run.change_set:
             continue
-        held, waited = held + bool(run.change_set.holds), waited + bool(run.change_set.waiting)
+        held, waited = held + bool(run.change_set.holds), waited + bool(run.change_set.waitlist)
         document = bson.decode(bson.encode(applied(document, update_of(run))), DECODING)
         run.committed()
         kept = run_from(document)
@@ -216,7 +216,7 @@ def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
         create_booking(run, asks_for_seats(who, section="A", if_full=IfFull.WAITLIST), NOW, {})
     document = applied(document, update_of(run))
     run.committed()
-    assert run_from(document).waiting == run.waiting != {}
+    assert run_from(document).waitlist == run.waitlist != {}
     expire_due(run, waitlist_closing_time(run))
     document = applied(document, update_of(run))
     assert (document["waiting"], document["waiting_number"]) == ({}, 2)

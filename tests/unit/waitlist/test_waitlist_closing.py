@@ -48,9 +48,9 @@ def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
     fill(run)
     waiting = book_waitlisted(run, "ann", "ben")
     left = cancel(run, waiting, now=DEPARTS_LONDON - A_MOMENT)
-    assert (left.state, left.waiting_number) == (CANCELLED, 0)
+    assert (left.state, left.ticket_number) == (CANCELLED, 0)
     assert [refund.minor for refund in left.refunds] == [left.charged_minor]
-    assert (run.waiting, run.live_reference(key_of("ann"))) == ({}, None)
+    assert (run.waitlist, run.live_reference(key_of("ann"))) == ({}, None)
 
 
 def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_its_place() -> None:
@@ -58,12 +58,12 @@ def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_it
     fill(run)
     group, behind = book_waitlisted(run, "ann", "ben", "cem"), book_waitlisted(run, "dot")
     fewer = cancel(run, group, "ben")
-    assert (fewer.state, fewer.waiting_number, fewer.price) == (WAITLISTED, group.waiting_number, Money(4_000, "USD"))
+    assert (fewer.state, fewer.ticket_number, fewer.price) == (WAITLISTED, group.ticket_number, Money(4_000, "USD"))
     assert [refund.minor for refund in fewer.refunds] == [2_000]
     assert [passenger.seat for passenger in fewer.cancelled_passengers] == [None]
-    assert [(place.number, place.count) for place in run.waiting.values()] == [
-        (group.waiting_number, 2),
-        (behind.waiting_number, 1),
+    assert [(place.number, place.count) for place in run.waitlist.values()] == [
+        (group.ticket_number, 2),
+        (behind.ticket_number, 1),
     ]
 
 
@@ -74,9 +74,9 @@ def test_a_group_that_got_smaller_may_fit_now_and_the_answer_says_so() -> None:
     cancel(run, sold[1])
     assert current_booking(run, group).state is WAITLISTED
     answer = cancel(run, group, "ann")
-    assert (answer.state, seat_labels(answer), answer.waiting_number) == (CONFIRMED, ["A-2"], 0)
+    assert (answer.state, seat_labels(answer), answer.ticket_number) == (CONFIRMED, ["A-2"], 0)
     assert answer == current_booking(run, group)
-    assert run.waiting == {}
+    assert run.waitlist == {}
     assert [refund.minor for refund in answer.refunds] == [2_000]
 
 
@@ -85,7 +85,7 @@ def test_the_last_of_a_group_leaves_the_line_with_everything_back() -> None:
     fill(run)
     group = book_waitlisted(run, "ann", "ben")
     left = cancel(run, cancel(run, group, "ann"), "ben")
-    assert (left.state, run.waiting) == (CANCELLED, {})
+    assert (left.state, run.waitlist) == (CANCELLED, {})
     assert [(refund.refund_id, refund.minor) for refund in left.refunds] == [
         (f"{group.reference}-1", 2_000),
         (f"{group.reference}-2", 2_000),
@@ -192,10 +192,10 @@ def test_at_the_instant_at_which_the_line_closes_who_waits_gets_everything_back(
     assert not run.change_set
     expire_due(run, CLOSES)
     expired = current_booking(run, waiting)
-    assert (expired.state, expired.is_live, expired.waiting_number) == (EXPIRED, False, 0)
+    assert (expired.state, expired.is_live, expired.ticket_number) == (EXPIRED, False, 0)
     assert [(refund.minor, refund.time) for refund in expired.refunds] == [(expired.charged_minor, CLOSES)]
     assert (expired.update_time, expired.revision) == (CLOSES, run.version + 1)
-    assert (run.waiting, run.live_reference(key_of("ben"))) == ({}, None)
+    assert (run.waitlist, run.live_reference(key_of("ben"))) == ({}, None)
     assert [(event.event_type, event.subject) for event in run.change_set.events] == [
         (EventType.BOOKING_EXPIRED, waiting.reference)
     ]
@@ -221,7 +221,7 @@ def test_a_long_line_ends_some_hundred_at_a_time_from_the_front() -> None:
         expire_due(run, CLOSES)
         assert len(run.change_set.events) == len(run.change_set.bookings) <= at_once
         run.committed()
-        ended.append(states(run, waiting).index(WAITLISTED) if run.waiting else len(waiting))
+        ended.append(states(run, waiting).index(WAITLISTED) if run.waitlist else len(waiting))
     assert ended == [at_once, 2 * at_once, len(waiting)]
     assert states(run, waiting) == [EXPIRED] * len(waiting)
     assert all(sum(one.minor for one in current_booking(run, booking).refunds) == booking.charged_minor for booking in waiting)

@@ -73,11 +73,11 @@ def fits(run: TrainRun, booking: Booking) -> bool:
 
 def require_sound(run: TrainRun) -> None:
     """What holds after every step: nobody waits who fits, and every booking has paid what it costs."""
-    waiting = {one.waiting_number: one for one in run.bookings.values() if one.state is BookingState.WAITLISTED}
+    waiting = {one.ticket_number: one for one in run.bookings.values() if one.state is BookingState.WAITLISTED}
     assert not [one.reference for one in waiting.values() if fits(run, one)], "somebody waits while seats fit"
     assert {
         number: (one.reference, one.wanted_section, one.journey.legs, len(one.passengers)) for number, one in waiting.items()
-    } == {number: (one.reference, one.section, one.legs, one.count) for number, one in run.waiting.items()}
+    } == {number: (one.reference, one.section, one.legs, one.count) for number, one in run.waitlist.items()}
     for one in run.bookings.values():
         kept = one.charged_minor - sum(refund.minor for refund in one.refunds)
         assert kept == (one.price.minor if one.is_live else 0)
@@ -96,8 +96,8 @@ def require_counted(run: TrainRun) -> None:
             free = section.free_count(legs)
             assert section.has_free(legs, free)
             assert not section.has_free(legs, free + 1)
-    for number, place in run.waiting.items():
-        assert run.waitlist_index.position(number) == sum(1 for other in run.waiting if other <= number)
+    for number, place in run.waitlist.items():
+        assert run.waitlist_index.position(number) == sum(1 for other in run.waitlist if other <= number)
         assert (run.waitlist_index.first(place.demand) or number) <= number
 
 
@@ -122,7 +122,7 @@ def test_nobody_ever_waits_who_fits_and_nobody_new_gets_a_seat_that_fits_who_wai
             require_sound(run)
         decide_one(run, next(commands), now)
         require_sound(run)
-        waited += bool(run.waiting)
+        waited += bool(run.waitlist)
         if chance.random() < 0.3:
             run.undo()
             require_sound(run)
@@ -205,7 +205,7 @@ def with_a_line_of(run: TrainRun, count: int) -> list[str]:
     for number, reference in enumerate(references):
         place = run.join_waitlist(reference, "A" if number % 2 else "", 0b111, 1)
         one = replace(like.passengers[0], key=f"w{number}@example.com")
-        run.put_booking(replace(like, reference=reference, waiting_number=place.number, passengers=(one,)))
+        run.put_booking(replace(like, reference=reference, ticket_number=place.number, passengers=(one,)))
     return references
 
 
@@ -222,15 +222,15 @@ def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() ->
     references = with_a_line_of(run, limits.WAITLIST_MAX)
     document = applied(document, run_update(run, [], []))
     run.committed()
-    assert len(run.waiting) == len(document["waiting"]) == limits.WAITLIST_MAX
+    assert len(run.waitlist) == len(document["waiting"]) == limits.WAITLIST_MAX
     assert len(bson.encode(document)) < 2_000_000
 
     cancel_booking(run, asks_to_cancel(group), NOW)
     assert [reference for reference in run.change_set.bookings if reference != group.reference] == references[:9]
-    assert sorted(run.change_set.waiting) == list(range(2, 11))
+    assert sorted(run.change_set.waitlist) == list(range(2, 11))
     assert len(bson.encode(update_of(run))) < 9 * 2_000 + 10_000
     run.committed()
 
     expire_due(run, waitlist_closing_time(run))
-    assert len(run.change_set.waiting) == limits.WAITLIST_EXPIRED_PER_DECISION
+    assert len(run.change_set.waitlist) == limits.WAITLIST_EXPIRED_PER_DECISION
     assert len(bson.encode(update_of(run))) < limits.WAITLIST_EXPIRED_PER_DECISION * 2_000

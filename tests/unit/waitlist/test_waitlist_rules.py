@@ -50,7 +50,7 @@ def seats_now(run: TrainRun, *bookings: Booking) -> list[list[str]]:
 
 def in_line(run: TrainRun) -> list[str]:
     """Who waits, from the front: the first passenger of each booking."""
-    return [run.bookings[run.waiting[number].reference].passengers[0].person.first_name for number in sorted(run.waiting)]
+    return [run.bookings[run.waitlist[number].reference].passengers[0].person.first_name for number in sorted(run.waitlist)]
 
 
 # -- joining
@@ -60,12 +60,12 @@ def test_who_finds_no_seat_waits_behind_those_who_came_before() -> None:
     run = a_run("A2")
     fill(run)
     first, second = book_waitlisted(run, "ann"), book_waitlisted(run, "ben", "cem", section="", origin=LILLE)
-    assert [(one.state, one.is_live, one.waiting_number) for one in (first, second)] == [
+    assert [(one.state, one.is_live, one.ticket_number) for one in (first, second)] == [
         (WAITLISTED, True, 1),
         (WAITLISTED, True, 2),
     ]
     assert [passenger.seat for one in (first, second) for passenger in one.passengers] == [None] * 3
-    assert run.waiting == {
+    assert run.waitlist == {
         1: WaitlistEntry(1, first.reference, "A", 0b111, 1),
         2: WaitlistEntry(2, second.reference, "", 0b100, 2),
     }
@@ -78,14 +78,14 @@ def test_numbers_are_not_given_out_again_when_those_in_front_have_gone() -> None
     fill(run)
     for who in ("ann", "ben"):
         cancel(run, book_waitlisted(run, who))
-    assert book_waitlisted(run, "cem").waiting_number == 3
+    assert book_waitlisted(run, "cem").ticket_number == 3
 
 
 def test_who_may_wait_and_finds_a_seat_does_not_wait() -> None:
     run = a_run("A1 B1")
     assert book_waitlisted(run, "ann").state is CONFIRMED
     assert seat_labels(book_waitlisted(run, "ben", section="")) == ["B-1"]
-    assert not run.waiting
+    assert not run.waitlist
 
 
 def test_a_group_waits_where_only_some_of_it_find_seats() -> None:
@@ -161,7 +161,7 @@ def test_a_passenger_who_waits_may_get_another_name_and_keeps_the_place() -> Non
     waiting = book_waitlisted(run, "ann")
     changed = update_booking(run, asks_for_new_fields(waiting, a_person("eve")), LATER)
     run.committed()
-    assert (changed.state, changed.waiting_number) == (WAITLISTED, waiting.waiting_number)
+    assert (changed.state, changed.ticket_number) == (WAITLISTED, waiting.ticket_number)
     cancel(run, sold)
     assert run.live_reference(key_of("eve")) == waiting.reference
     assert seats_now(run, waiting) == [["A-1"]]
@@ -176,11 +176,11 @@ def test_a_seat_that_comes_free_goes_to_the_first_who_waits_in_the_same_commit()
     first, second = book_waitlisted(run, "ann"), book_waitlisted(run, "ben")
     cancel_booking(run, asks_to_cancel(sold), LATER)
     promoted = current_booking(run, first)
-    assert (promoted.state, seat_labels(promoted), promoted.waiting_number) == (CONFIRMED, ["A-1"], 0)
+    assert (promoted.state, seat_labels(promoted), promoted.ticket_number) == (CONFIRMED, ["A-1"], 0)
     assert (promoted.update_time, promoted.revision) == (LATER, run.version + 1)
     assert current_booking(run, second) == second
     assert run.sections[0].sold_legs == [0b111]
-    assert list(run.waiting) == [second.waiting_number]
+    assert list(run.waitlist) == [second.ticket_number]
 
 
 def test_those_who_wait_get_seats_in_the_order_in_which_they_came() -> None:
@@ -221,7 +221,7 @@ def test_a_group_waits_as_a_whole_and_those_behind_it_may_fit_first() -> None:
     assert seats_now(run, group) == [[]]
     cancel(run, sold[1])
     assert seats_now(run, group) == [["A-2", "A-3"]]
-    assert run.waiting == {}
+    assert run.waitlist == {}
 
 
 def test_a_group_that_cancels_makes_room_for_as_many_as_fit() -> None:
