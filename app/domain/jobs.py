@@ -1,14 +1,14 @@
-"""Jobs: work that is owed, and that outlasts the process that owes it.
+"""Jobs: work that must be done even if the process that asked for it ends.
 
-Belongs here: what a job is, when it is due, when to try again, and when to give up. Does not: keeping jobs
-(`app/store/jobs.py`), nor doing them (`app/jobs/worker.py`).
+Belongs here: what a job is, when it is due, when it is tried again, and when it is given up. Does not belong here: statements
+(`app/store/jobs.py`), nor running jobs (`app/jobs`).
 
-A job is done at least once: whoever takes it holds it on a lease, and a lease that has run out passes on. So whatever does a
-job has to bear doing it again. Whether a lease has run out is judged by the time at hand, never by a timer that went off.
+A job runs at least once. A worker takes it under a lease; when the lease expires, another worker may take it. So every handler
+must be safe to run again. Whether a lease has expired is judged against `now` in each decision, never by a timer.
 
-    PENDING ──taken, done───> DONE
-       ^ └────taken, failed─> PENDING, later; after too many attempts, or a hopeless one: DEAD
-       └──────retried by an operator───────────────────────────────────────────────────────┘
+    PENDING ──taken, succeeded───> DONE
+       ^ └────taken, failed──────> PENDING, due later; after the last attempt or a PermanentJobError: DEAD
+       └──────retried by an operator──────────────────────────────────────────────────────────────┘
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,17 +17,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from app.domain.retry import RetrySchedule
 from app.domain.values import value
 
-FIRST_PAUSE_SECONDS = 1.0  # after a first failure; what passes by itself, such as a lost connection, mostly has by then
+FIRST_PAUSE_SECONDS = 1.0  # after a first failure; most transient faults, such as a lost connection, are over by then
 PAUSE_SECONDS_MAX = 900.0  # after an outage of any length, work goes on within a quarter of an hour
 ERROR_LENGTH_MAX = 300  # characters; enough to tell one failure from another
-PERIODIC_TASK_PREFIX = "sweep "  # of the kinds of jobs that come round for ever
-_DOUBLINGS_MAX = 20  # a million times the first pause, past any cap; numbers stay small
+PERIODIC_TASK_PREFIX = "sweep "  # of the kinds of periodic jobs, as stored
+_DOUBLINGS_MAX = 10  # a thousand times the first pause, past the longest one
 
 
 class JobState(StrEnum):
-    """What is still to come of a job. One that somebody holds is PENDING, with a lease."""
+    """The state of a job. A job that a worker holds is PENDING, with a lease."""
 
     PENDING = "PENDING"
     DONE = "DONE"
@@ -45,16 +46,16 @@ JOB_TRANSITIONS: Mapping[tuple[JobState | None, JobState], str] = {
 
 
 class PermanentJobError(Exception):
-    """What a job asks for will never work, so that trying again is no use. The text says why."""
+    """A job failed for a reason that no further attempt can change. The text gives the reason."""
 
 
 @value(frozen=True, slots=True)
 class Job:
-    """Work that is owed.
+    """Work to be done.
 
-    `job_id` follows from what is owed, so that making a job twice makes it once. `payload` holds what JSON can hold. `attempts`
-    counts how often it was begun. `lease_owner` is whoever holds it until `lease_until`. `runs_alone` says that it shares no
-    batch any more, because one that it was in came to no good.
+    `job_id` follows from the work, so that inserting a job twice inserts it once. `kind` names the handler. `payload` holds
+    JSON values. `attempts` counts how often the job was started. `lease_owner` holds it until `lease_until`. `runs_alone` keeps
+    the job in a batch of its own, since a batch with it failed as a whole.
     """
 
     job_id: str
@@ -72,66 +73,72 @@ class Job:
 
     @property
     def ready_time(self) -> datetime:
-        """The earliest moment at which somebody may take it, if it is pending."""
+        """The earliest time at which a worker may take the job, if it is PENDING."""
         return self.due_time if self.lease_until is None else max(self.due_time, self.lease_until)
 
 
+def job_retries(attempts_max: int | None) -> RetrySchedule:
+    """Return the retry schedule of jobs: pauses double up to the longest one, and jitter shortens them by up to a half."""
+    pauses = tuple(min(FIRST_PAUSE_SECONDS * 2**doublings, PAUSE_SECONDS_MAX) for doublings in range(_DOUBLINGS_MAX + 1))
+    return RetrySchedule(pauses, jitter_factors=(0.5, 1.0), attempts_max=attempts_max)
+
+
+# A periodic job is never given up.
+PERIODIC_RETRIES = job_retries(None)
+
+
 def is_due(job: Job, now: datetime) -> bool:
-    """Whether somebody may take the job: it is pending, its time has come, and nobody's lease on it still runs."""
+    """Whether a worker may take the job: it is PENDING, its due time has come, and no lease on it is in force."""
     return job.state is JobState.PENDING and job.ready_time <= now
 
 
-def is_exhausted(job: Job, attempts_max: int) -> bool:
-    """Whether a job that was just taken is not to be begun again: each attempt it may have has ended without a word."""
-    return job.attempts > attempts_max
-
-
-def next_due_time(attempts: int, now: datetime, jitter: float) -> datetime:
-    """When to try again after so many attempts: pauses double up to a cap.
-
-    `jitter` from 0 to 1 stretches a pause from half its length to all of it, so that what failed together does not come back
-    together.
-    """
-    doublings = min(max(attempts - 1, 0), _DOUBLINGS_MAX)
-    pause_seconds = min(FIRST_PAUSE_SECONDS * 2**doublings, PAUSE_SECONDS_MAX) * (1 + jitter) / 2
-    return now + timedelta(milliseconds=round(pause_seconds * 1000))
+def is_exhausted(job: Job, retries: RetrySchedule) -> bool:
+    """Whether a job that was just taken must not start again: all its attempts have ended without an outcome."""
+    return retries.attempts_max is not None and job.attempts > retries.attempts_max
 
 
 def after_success(job: Job, now: datetime) -> Job:
-    """A job that was taken, as it is once it is done."""
+    """Return a taken job as DONE."""
     return replace(_without_lease(job), state=JobState.DONE, last_error="", done_time=now)
 
 
-def after_failure(job: Job, error: Exception, now: datetime, jitter: float, attempts_max: int) -> Job:
-    """A job that was taken, as it is after `error`: due again later, or dead after its last attempt or a hopeless one."""
+def after_failure(job: Job, error: Exception, now: datetime, jitter: float, retries: RetrySchedule) -> Job:
+    """Return a taken job after `error`: due later, or DEAD after its last attempt or a PermanentJobError.
+
+    `jitter` is a random number in [0, 1].
+    """
     job = replace(_without_lease(job), last_error=error_text(error))
-    if isinstance(error, PermanentJobError) or job.attempts >= attempts_max:
-        return replace(job, state=JobState.DEAD)
-    return replace(job, due_time=next_due_time(job.attempts, now, jitter))
+    due_time = None
+    if not isinstance(error, PermanentJobError):
+        due_time = retries.next_attempt_time(job.attempts, job.create_time, now, jitter)
+    return replace(job, state=JobState.DEAD) if due_time is None else replace(job, due_time=due_time)
 
 
 def after_operator_retry(job: Job, now: datetime) -> Job:
-    """A dead job that an operator wants tried again, with all its attempts anew. Any other stays as it is."""
+    """Return a DEAD job as PENDING, due now with all its attempts left. Any other job stays as it is."""
     if job.state is not JobState.DEAD:
         return job
     return replace(_without_lease(job), state=JobState.PENDING, attempts=0, due_time=now, runs_alone=False)
 
 
 def after_periodic_success(job: Job, now: datetime, interval_seconds: float) -> Job:
-    """A job that comes round, as it is after it was done: due at the next of its times. Times that were missed are left out."""
+    """Return a periodic job after it succeeded: due at its next time after `now`. Missed times are skipped."""
     period = timedelta(seconds=interval_seconds)
     missed = max((now - job.due_time) // period, 0)
     return replace(_without_lease(job), attempts=0, last_error="", due_time=job.due_time + (missed + 1) * period)
 
 
 def after_periodic_failure(job: Job, error: Exception, now: datetime, jitter: float, interval_seconds: float) -> Job:
-    """A job that comes round, as it is after `error`: due again soon, and never later than it would come round."""
-    due_time = min(next_due_time(job.attempts, now, jitter), now + timedelta(seconds=interval_seconds))
+    """Return a periodic job after `error`: due after the retry pause, and at most one interval from `now`."""
+    due_time = now + timedelta(seconds=interval_seconds)
+    retry_time = PERIODIC_RETRIES.next_attempt_time(job.attempts, job.create_time, now, jitter)
+    if retry_time is not None:
+        due_time = min(retry_time, due_time)
     return replace(_without_lease(job), last_error=error_text(error), due_time=due_time)
 
 
 def error_text(error: Exception) -> str:
-    """What an operator reads of a failure."""
+    """Return the type and text of an error, shortened, for operators."""
     text = f"{type(error).__name__}: {error}"
     return text if len(text) <= ERROR_LENGTH_MAX else f"{text[: ERROR_LENGTH_MAX - 1]}…"
 
@@ -141,7 +148,7 @@ def _without_lease(job: Job) -> Job:
 
 
 def in_batches(jobs: Iterable[Job], jobs_max: int) -> list[list[Job]]:
-    """The jobs in batches of one kind and at most `jobs_max`, in order; whoever runs alone has one to itself."""
+    """Group jobs by kind into batches of at most `jobs_max`, in order. A job that runs alone gets a batch of its own."""
     alone: list[list[Job]] = []
     together: dict[str, list[Job]] = {}
     for job in jobs:

@@ -1,25 +1,21 @@
-"""Webhooks: addresses of other programs that are told of events, and how often each telling is tried.
+"""Webhooks: addresses of other programs that receive events.
 
-Belongs here: the values, what a webhook may ask for, and when a delivery is tried again or given up. Does not: HTTP
-(`app/notifications/webhook.py`), nor where webhooks and deliveries are kept (`app/store/webhooks.py`).
-
-    Delivery   PENDING ──► DELIVERED    the receiver said so
-                  │  ▲
-                  │  └── tried again, after ever longer pauses
-                  └────► FAILED         the receiver is gone, or three days have passed since the first attempt
+Belongs here: the value, its changes, which events a webhook receives, and when failed deliveries to it are tried again. Does
+not belong here: the state of a delivery (`deliveries.py`), HTTP (`app/notifications/webhook_sender.py`), nor statements
+(`app/store/webhooks.py`).
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import field as data_field
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from app.domain.events import Event, EventType
 from app.domain.hosts import unreachable_reason
 from app.domain.refusals import InvalidField
+from app.domain.retry import RetrySchedule
 from app.domain.values import value
 
 WEBHOOKS_MAX = 100  # every event may become as many deliveries
@@ -30,13 +26,13 @@ _HOST_LENGTH_MAX = 253  # characters, RFC 1035 section 2.3.4
 # Both secrets sign for as long as receivers usually take to roll out a new one.
 PREVIOUS_SECRET_LIFETIME = timedelta(hours=24)
 
-# The pause behind each attempt: short while a receiver restarts, long while somebody has to be woken up.
-_PAUSES_SECONDS = (5, 30, 120, 600, 1_800, 7_200)
-_LAST_PAUSE_SECONDS = 21_600
-# A weekend and a day to notice and mend. With these pauses a delivery is tried at most eighteen times.
-RETRY_LIFETIME = timedelta(days=3)
-# A pause may come out longer by this share, so that what failed together does not come back in the same second.
-_JITTER_SHARE = 0.25
+WEBHOOK_RETRIES = RetrySchedule(
+    # Short while a receiver restarts, long while somebody has to be woken up.
+    pauses_seconds=(5, 30, 120, 600, 1_800, 7_200, 21_600),
+    jitter_factors=(1.0, 1.25),
+    # A weekend and a day to notice and mend. With these pauses a delivery is tried at most eighteen times.
+    lifetime=timedelta(days=3),
+)
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # RFC 3986 without user names, fragments, and the dot at a host's end, which certificates do not have.
@@ -50,12 +46,12 @@ _PATTERNS = frozenset({*EventType, *(f"{event_type.group}.*" for event_type in E
 
 @value(frozen=True, slots=True)
 class Webhook:
-    """An address that is told of events, and the secret by which it knows that they are ours.
+    """An address that receives events, and the secret that signs them.
 
-    It is told of what happens from `active_since` on, or where that is None, from `create_time` on.
+    It receives the events from `active_since` on, or where that is None, from `create_time` on.
 
-    `event_types` are exact ones or families such as `booking.*`; none stands for all. `fingerprint` is of what the webhook was
-    made from, whatever it was changed to. `previous_secret` also signs, until `previous_secret_expire_time`.
+    `event_types` are exact types or families such as `booking.*`; none stands for all. `fingerprint` is the hash of the request
+    that created the webhook; later changes do not change it. `previous_secret` also signs, until `previous_secret_expire_time`.
     """
 
     webhook_id: str
@@ -73,77 +69,12 @@ class Webhook:
 
     @property
     def etag(self) -> str:
-        """Changes with every change."""
+        """The version, which every change raises."""
         return str(self.version)
 
 
-class OutcomeKind(StrEnum):
-    """How an attempt ended: said yes; told never to come again; anything else, which may be tried again."""
-
-    DELIVERED = "DELIVERED"
-    GONE = "GONE"
-    FAILED = "FAILED"
-
-
-@value(frozen=True, slots=True)
-class SendOutcome:
-    """What came of sending once: the HTTP `status`, 0 without an answer, and in `detail` what people should know of it.
-
-    `retry_after_seconds` is how long the receiver asked to be left alone, 0 for not at all.
-    """
-
-    kind: OutcomeKind
-    status: int = 0
-    detail: str = ""
-    retry_after_seconds: float = 0.0
-
-
-@value(frozen=True, slots=True)
-class Attempt:
-    """One try, as it is kept."""
-
-    time: datetime
-    outcome: OutcomeKind
-    status: int
-    detail: str
-
-
-class DeliveryState(StrEnum):
-    """Where a delivery stands. DELIVERED and FAILED are final."""
-
-    PENDING = "PENDING"
-    DELIVERED = "DELIVERED"
-    FAILED = "FAILED"
-
-
-# Every change of state of a delivery, with its cause; from None, the delivery is new. `docs/states.md` is drawn from it.
-DELIVERY_TRANSITIONS: Mapping[tuple[DeliveryState | None, DeliveryState], str] = {
-    (None, DeliveryState.PENDING): "an event that the webhook subscribes to",
-    (DeliveryState.PENDING, DeliveryState.DELIVERED): "the receiver answers 2xx",
-    (DeliveryState.PENDING, DeliveryState.PENDING): "any other answer or none, due again later",
-    (DeliveryState.PENDING, DeliveryState.FAILED): "the receiver answers 410, or three days have passed",
-}
-
-
-@value(frozen=True, slots=True)
-class Delivery:
-    """One event on its way to one webhook. `next_attempt_time` is None once the state is final."""
-
-    delivery_id: str
-    event_id: str
-    webhook_id: str
-    event_type: str
-    event_time: datetime
-    state: DeliveryState
-    attempts: tuple[Attempt, ...]
-    next_attempt_time: datetime | None
-
-
-# -- webhooks
-
-
 def check_url(url: str, field: str) -> str:
-    """The address of a receiver, as given. Refuses with `field` what is no plain absolute http or https URL in ASCII."""
+    """Return the URL as given. Refuses INVALID_FIELD what is no plain absolute http or https URL in ASCII."""
     if not url:
         raise InvalidField(field, "is required")
     if len(url) > URL_LENGTH_MAX:
@@ -161,9 +92,9 @@ def check_url(url: str, field: str) -> str:
 
 
 def check_reachable(url: str, field: str, *, allow_private: bool) -> str:
-    """The checked URL of a receiver, as given. Refuses with `field` a host that nothing can ever be sent to.
+    """Return a URL that `check_url` accepted, as given. Refuses INVALID_FIELD a host that nothing can ever be sent to.
 
-    `allow_private` says whether this service sends to addresses that are not public.
+    `allow_private` says whether this service sends to addresses that are not public. Raises ValueError for any other URL.
     """
     match = _URL.fullmatch(url)
     if match is None:
@@ -175,24 +106,24 @@ def check_reachable(url: str, field: str, *, allow_private: bool) -> str:
 
 
 def check_event_types(event_types: Sequence[str], field: str) -> tuple[str, ...]:
-    """What a webhook asks for: event types, and families such as `booking.*`. Refuses others, and one that stands twice."""
+    """Return event types and families such as `booking.*` as given. Refuses INVALID_FIELD others, and duplicates."""
     seen: set[str] = set()
-    for index, one in enumerate(event_types):
-        if one not in _PATTERNS:
-            raise InvalidField(f"{field}[{index}]", f"{one!r} is no event type, nor a family of them such as booking.*")
-        if one in seen:
-            raise InvalidField(f"{field}[{index}]", f"{one!r} stands twice")
-        seen.add(one)
+    for index, event_type in enumerate(event_types):
+        if event_type not in _PATTERNS:
+            raise InvalidField(f"{field}[{index}]", f"{event_type!r} is no event type, nor a family of them such as booking.*")
+        if event_type in seen:
+            raise InvalidField(f"{field}[{index}]", f"{event_type!r} is given twice")
+        seen.add(event_type)
     return tuple(event_types)
 
 
 def webhook_id_for(caller_key: str, request_id: str) -> str:
-    """The id of the webhook that this caller makes with this request; a request that is sent again finds the same one."""
+    """Return the id of the webhook that this caller creates with this request; a repeated request gives the same id."""
     return hashlib.blake2b(f"webhook\n{caller_key}\n{request_id}".encode(), digest_size=8).hexdigest()
 
 
 def make_webhook(webhook_id: str, url: str, event_types: tuple[str, ...], secret: str, now: datetime) -> Webhook:
-    """A new, active webhook; `url` and `event_types` are checked, `secret` is `whsec_` and base 64, `now` in milliseconds."""
+    """Return a new, active webhook. `url` and `event_types` are checked, `secret` is `whsec_` and base 64."""
     fingerprint = hashlib.blake2b(repr((url, event_types)).encode(), digest_size=8).hexdigest()
     return Webhook(
         webhook_id, url, event_types, secret, is_active=True, create_time=now, update_time=now, fingerprint=fingerprint
@@ -207,7 +138,7 @@ def with_changes(
     event_types: tuple[str, ...] | None = None,
     is_active: bool | None = None,
 ) -> Webhook:
-    """The webhook with new values, checked by the caller; None leaves one as it is. Nothing to change is no change."""
+    """Return the webhook with new, checked values; None keeps a value. Where nothing changes, the version stays."""
     new = replace(
         webhook,
         url=webhook.url if url is None else url,
@@ -222,7 +153,7 @@ def with_changes(
 
 
 def with_new_secret(webhook: Webhook, secret: str, now: datetime) -> Webhook:
-    """The webhook with a new secret. The one before goes on signing for a day; one before that ends at once."""
+    """Return the webhook with a new secret. The previous one goes on signing for a day; one before that ends at once."""
     return replace(
         webhook,
         secret=secret,
@@ -234,13 +165,13 @@ def with_new_secret(webhook: Webhook, secret: str, now: datetime) -> Webhook:
 
 
 def signing_secrets(webhook: Webhook, now: datetime) -> tuple[str, ...]:
-    """The secrets that sign at this moment, the newest first."""
+    """Return the secrets that sign at `now`, the newest first."""
     until = webhook.previous_secret_expire_time
     return (webhook.secret, webhook.previous_secret) if until is not None and now < until else (webhook.secret,)
 
 
 def is_subscribed(webhook: Webhook, event: Event) -> bool:
-    """Whether the webhook is told of the event: it is active, has been since before this event, and asks for such events."""
+    """Whether the webhook receives the event: it is active, has been since before the event, and asks for its type."""
     if not webhook.is_active or event.time < (webhook.active_since or webhook.create_time):
         return False
     return not webhook.event_types or any(_matches(pattern, event.event_type) for pattern in webhook.event_types)
@@ -248,56 +179,3 @@ def is_subscribed(webhook: Webhook, event: Event) -> bool:
 
 def _matches(pattern: str, event_type: str) -> bool:
     return event_type.startswith(pattern[:-1]) if pattern.endswith(".*") else event_type == pattern
-
-
-# -- deliveries
-
-
-def make_deliveries(event: Event, webhooks: Iterable[Webhook]) -> tuple[Delivery, ...]:
-    """A delivery to each webhook that wants the event, due at once. Those of the same event are the same every time."""
-    return tuple(
-        Delivery(
-            delivery_id=f"{event.event_id}:{webhook.webhook_id}",
-            event_id=event.event_id,
-            webhook_id=webhook.webhook_id,
-            event_type=event.event_type.value,
-            event_time=event.time,
-            state=DeliveryState.PENDING,
-            attempts=(),
-            next_attempt_time=event.time,
-        )
-        for webhook in webhooks
-        if is_subscribed(webhook, event)
-    )
-
-
-def next_attempt_time(first_time: datetime, attempts: int, jitter: float, now: datetime) -> datetime | None:
-    """When a delivery is tried again after `attempts` (1 or more) failed, in whole milliseconds; None when it is given up.
-
-    `first_time` is that of the first attempt, `jitter` a chance in [0, 1). The pause runs from `now`: a server that was down
-    for an hour does not make up for the attempts it missed.
-    """
-    pause = _PAUSES_SECONDS[attempts - 1] if attempts <= len(_PAUSES_SECONDS) else _LAST_PAUSE_SECONDS
-    due = now + timedelta(milliseconds=round(pause * 1_000 * (1 + _JITTER_SHARE * jitter)))
-    return due if due <= first_time + RETRY_LIFETIME else None
-
-
-def after_attempt(delivery: Delivery, outcome: SendOutcome, now: datetime, jitter: float) -> Delivery:
-    """The delivery after one more attempt, which ended at `now`. `jitter` is a chance in [0, 1).
-
-    A receiver that asked to be left alone is left alone for at least as long, but not beyond the end of all attempts: then it
-    is asked a last time there. Raises ValueError for a delivery whose state is final.
-    """
-    if delivery.state is not DeliveryState.PENDING:
-        raise ValueError(f"the delivery {delivery.delivery_id} is {delivery.state}")
-    attempts = (*delivery.attempts, Attempt(now, outcome.kind, outcome.status, outcome.detail))
-    if outcome.kind is OutcomeKind.DELIVERED:
-        return replace(delivery, state=DeliveryState.DELIVERED, attempts=attempts, next_attempt_time=None)
-    due = None
-    if outcome.kind is OutcomeKind.FAILED:
-        due = next_attempt_time(attempts[0].time, len(attempts), jitter, now)
-    if due is None:
-        return replace(delivery, state=DeliveryState.FAILED, attempts=attempts, next_attempt_time=None)
-    asked = now + timedelta(milliseconds=round(outcome.retry_after_seconds * 1_000))
-    due = max(due, min(asked, attempts[0].time + RETRY_LIFETIME))
-    return replace(delivery, attempts=attempts, next_attempt_time=due)

@@ -1,64 +1,52 @@
-"""The worker: takes jobs that are due, has them done, and writes what came of them.
+"""The job worker: takes due jobs, has them run, and records their outcomes.
 
-Belongs here: when to take and how much, leases, waiting, outages, the end. Does not: what is done (`handlers.py`), what becomes
-of a job then (`attempts.py`, `app/domain/jobs.py`), statements (`app/store/jobs.py`).
+Belongs here: when to take jobs and how many, leases, outages, shutting down. Does not belong here: running a batch
+(`runner.py`), the state of a job after an attempt (`app/domain/jobs.py`), nor statements (`app/store/jobs.py`).
 
-Any number of workers, in any number of processes, may share one store. A worker that ends without a word loses its leases with
-time; others then do again what it did not write down. Each kind has slots of its own, so that one whose handler hangs keeps no
-other waiting. Nothing is taken that finds no slot.
+Any number of workers, in any number of processes, may share one store. When a worker dies its leases expire, and other workers
+run again the jobs whose outcome it did not record. Each kind of job has slots of its own, so that a handler that hangs holds up
+no other kind. Only jobs of kinds with a free slot are taken.
 """
 
 import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from app.domain.jobs import Job, in_batches
+from app.domain.jobs import PERIODIC_RETRIES, Job, in_batches, job_retries
 from app.domain.refusals import Refusal
-from app.jobs.attempts import JobRunner
-from app.jobs.handlers import JobHandler, PeriodicTask
+from app.jobs.handlers import JobHandler
+from app.jobs.leases import Lease, Leases
+from app.jobs.periodic_tasks import PeriodicTask
+from app.jobs.runner import JobRunner
+from app.ports.background_task import BackgroundTask, repeat
+from app.ports.jobs import JobStore
 
 _log = logging.getLogger(__name__)
 
-# Leases are looked at three times in their length, so that one renewal may fail; what was leased just before can wait.
+# One renewal in a lease's length may fail, and the next one still comes in time.
 _RENEWALS_PER_LEASE = 3
-_RENEW_BELOW = 0.7  # of a lease's length
-# Something was ready and another worker was first. Its statement takes a few milliseconds.
+# A job was ready and another worker took it first. Its statement takes a few milliseconds.
 _LOST_RACE_SECONDS = 0.02
 _FIRST_OUTAGE_PAUSE_SECONDS = 0.1
 _DOUBLINGS_MAX = 10
-# With the longest pauses these are ten minutes: an outage worth waiting out, since the work would be done again otherwise.
+# With the longest pauses these are ten minutes: an outage worth waiting out, since the work would have to be done again.
 _RECORD_ATTEMPTS_MAX = 120
-# A handler that is cut off has its connections to close, and its jobs to be given back with one statement.
+# A cancelled handler closes its connections, and its jobs are given back with one statement.
 _CANCEL_SECONDS_MAX = 5.0
-
-
-class JobStore(Protocol):
-    """What a worker needs of `app.store.jobs.Jobs`, which says what each does. All may refuse DATABASE_UNAVAILABLE."""
-
-    async def insert_if_absent(self, jobs: Sequence[Job]) -> int: ...  # noqa: D102
-    async def bring_forward(self, job_id: str, due_time: datetime) -> None: ...  # noqa: D102
-    async def lease_due(  # noqa: D102
-        self, kinds: Collection[str], now: datetime, lease_seconds: float, owner: str, limit: int
-    ) -> list[Job]: ...
-    async def renew(self, job_ids: Sequence[str], lease_owner: str, lease_until: datetime) -> int: ...  # noqa: D102
-    async def release(self, job_ids: Sequence[str], lease_owner: str, now: datetime) -> int: ...  # noqa: D102
-    async def record_outcomes(self, jobs: Sequence[Job], lease_owner: str) -> int: ...  # noqa: D102
-    async def next_ready_time(self, kinds: Collection[str]) -> datetime | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class JobWorkerBounds:
     """What a worker may hold and how long it may wait; `app/config.py` gives the values and their reasons.
 
-    `batch_max` jobs go to a handler at a time, in at most `batches_max` calls at a time for each kind. A call takes at most
-    `run_seconds_max`. `poll_seconds` is how long a job that another process made may go unnoticed. `grace_seconds` is how long
-    what runs at the end may take to finish.
+    `batch_max` jobs go to a handler at a time, in at most `batches_max` concurrent calls for each kind. A call takes at most
+    `run_seconds_max`. `poll_seconds` is how long a job that another process inserted may go unnoticed. `grace_seconds` is how
+    long running jobs may take to finish when the worker stops.
     """
 
     batch_max: int = 100
@@ -71,19 +59,10 @@ class JobWorkerBounds:
     outage_pause_seconds_max: float = 5.0
 
 
-@dataclass(slots=True)
-class _Lease:
-    """What was taken at once: until when it is held, and the jobs of which nothing is written yet."""
-
-    owner: str
-    until: datetime
-    job_ids: set[str]
-
-
 @dataclass(frozen=True, slots=True)
 class _Batch:
     jobs: list[Job]
-    lease: _Lease
+    lease: Lease
 
     @property
     def job_ids(self) -> list[str]:
@@ -92,42 +71,44 @@ class _Batch:
 
 @dataclass(slots=True)
 class _KindQueue:
-    """One kind: what was taken and not begun, and what runs."""
+    """The batches of one kind: taken and not started, and running."""
 
-    attempts: JobRunner
+    runner: JobRunner
     batches_max: int
     waiting: deque[_Batch] = field(default_factory=deque)
     running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
-    def has_room(self) -> bool:
+    def has_slot(self) -> bool:
         return len(self.running) < self.batches_max
 
 
 class _Outage:
-    """Tells once that the jobs cannot be reached, and once that they can."""
+    """Logs once when the store cannot be reached, and once when it can be reached again."""
 
     def __init__(self) -> None:
         self._is_on = False
 
-    def note(self, error: Exception) -> None:
+    def begin(self, error: Exception) -> None:
         if not self._is_on:
-            # A refusal says all there is to say; anything else is a fault of ours, whose text may quote a document.
+            # A refusal's text is safe to log; any other error is a fault of ours, whose text may quote a document.
             is_refusal = isinstance(error, Refusal)
-            _log.warning("jobs wait: %s", error if is_refusal else type(error).__name__, exc_info=None if is_refusal else error)
+            _log.warning(
+                "jobs are paused: %s", error if is_refusal else type(error).__name__, exc_info=None if is_refusal else error
+            )
         self._is_on = True
 
-    def over(self) -> None:
+    def end(self) -> None:
         if self._is_on:
-            _log.info("jobs go on")
+            _log.info("jobs are running again")
         self._is_on = False
 
 
 class JobWorker:
-    """Does jobs from `start` until `stop`.
+    """Runs jobs from `start` until `stop`.
 
-    `owner` names this worker in leases, for people. `clock` gives the present moment in UTC; `jitter` a number from 0 to 1.
-    Clocks of workers that share a store may differ by much less than a lease.
+    `handlers` are by kind of job. `owner` names this worker in leases, for people. `clock` returns the present moment in UTC;
+    `jitter` a random number in [0, 1]. Clocks of workers that share a store may differ by much less than a lease.
     """
 
     def __init__(
@@ -142,186 +123,175 @@ class JobWorker:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._jobs, self._clock, self._bounds, self._owner, self._jitter = jobs, clock, bounds, owner, jitter
-        self._queues = {kind: _KindQueue(self._attempts(handler), bounds.batches_max) for kind, handler in handlers.items()}
-        self._queues |= {one.job_id: _KindQueue(self._attempts(one.handle, one.interval_seconds), 1) for one in periodic_tasks}
-        self._sweeps = periodic_tasks
-        self._has_periodic_tasks = not periodic_tasks
-        self._lease_length = timedelta(seconds=bounds.lease_seconds)
-        self._leases: dict[str, _Lease] = {}
+        self._queues = {kind: _KindQueue(self._runner(handler), bounds.batches_max) for kind, handler in handlers.items()}
+        self._queues |= {task.job_id: _KindQueue(self._periodic_runner(task), 1) for task in periodic_tasks}
+        self._periodic_tasks = periodic_tasks
+        self._has_periodic_jobs = not periodic_tasks
+        self._leases = Leases(jobs, clock, timedelta(seconds=bounds.lease_seconds))
         self._outage = _Outage()
         self._woken, self._stopping = asyncio.Event(), asyncio.Event()
         self._is_cancelled = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._work_task: asyncio.Task[None] | None = None
+        self._lease_task = BackgroundTask(f"leases of {owner}", self._keep_leases)
 
-    def _attempts(self, handler: JobHandler, interval_seconds: float | None = None) -> JobRunner:
-        bounds = self._bounds
+    def _runner(self, handler: JobHandler) -> JobRunner:
+        retries = job_retries(self._bounds.attempts_max)
+        seconds_max = self._bounds.run_seconds_max
+        return JobRunner(handler, self._clock, self._jitter, run_seconds_max=seconds_max, retries=retries)
+
+    def _periodic_runner(self, task: PeriodicTask) -> JobRunner:
         return JobRunner(
-            handler,
+            task.handle,
             self._clock,
             self._jitter,
-            run_seconds_max=bounds.run_seconds_max,
-            attempts_max=bounds.attempts_max,
-            interval_seconds=interval_seconds,
+            run_seconds_max=self._bounds.run_seconds_max,
+            retries=PERIODIC_RETRIES,
+            interval_seconds=task.interval_seconds,
         )
 
     def start(self) -> None:
-        """Begins to work, in tasks of the running event loop. A worker is started once."""
-        self._tasks = [
-            asyncio.create_task(self._work(), name=f"jobs of {self._owner}"),
-            asyncio.create_task(self._keep_leases(), name=f"leases of {self._owner}"),
-        ]
+        """Start working, in tasks of the running event loop. A worker is started once."""
+        self._work_task = asyncio.create_task(self._work(), name=f"jobs of {self._owner}")
+        self._lease_task.start()
 
     def wake(self) -> None:
-        """Has it look for jobs at once; for whoever has just made some."""
+        """Look for due jobs at once; for code that has just inserted some."""
         self._woken.set()
 
     async def stop(self) -> None:
-        """Takes no more, gives back what was not begun, and finishes what runs; what outlasts the grace period is cut off."""
+        """Take no more jobs, give back those not started, and finish those running; cancel them after the grace period."""
         deadline = asyncio.get_running_loop().time() + self._bounds.grace_seconds
         self._stopping.set()
         self.wake()
-        if self._tasks:
-            await asyncio.wait(self._tasks[:1], timeout=self._bounds.grace_seconds)
+        if self._work_task is not None:
+            await asyncio.wait([self._work_task], timeout=self._bounds.grace_seconds)
         await self._release_waiting()
-        running = {task for line in self._queues.values() for task in line.running}
+        running = {task for queue in self._queues.values() for task in queue.running}
         if running:
             await asyncio.wait(running, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
         self._is_cancelled = True
-        late = [task for task in running if not task.done()]
-        for task in (*late, *self._tasks):
+        late = [task for task in (*running, self._work_task) if task is not None and not task.done()]
+        for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=_CANCEL_SECONDS_MAX)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._lease_task.stop()
 
-    # -- taking
+    # -- taking jobs
 
     async def _work(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             self._woken.clear()
             try:
-                if failures:  # what came of them is still to be written; nobody else was able to take them either
-                    await self._renew_leases()
+                if failures:  # outcomes are still to be recorded; no other worker could take the jobs either
+                    await self._leases.renew()
                 wait_seconds = await self._poll()
-            except Exception as error:  # whatever it is, there will be jobs to do after it
-                self._outage.note(error)
+            except Exception as error:  # whatever it is, there will be jobs to run after it
+                self._outage.begin(error)
                 await _wait(self._stopping, self._outage_pause_seconds(failures))
                 failures += 1
                 continue
-            self._outage.over()
+            self._outage.end()
             failures = 0
             await _wait(self._woken, wait_seconds)
 
     async def _poll(self) -> float:
-        """Takes what is due and finds a slot; gives how many seconds to wait for more."""
-        await self._insert_periodic_tasks()
+        """Take due jobs of kinds with a free slot; return how many seconds to wait before the next poll."""
+        await self._insert_periodic_jobs()
         limit = self._bounds.batch_max
-        kinds = self._kinds_with_room()
+        kinds = self._kinds_with_slot()
         if kinds:
             now = self._clock()
             jobs = await self._jobs.lease_due(kinds, now, self._bounds.lease_seconds, self._owner, limit)
             if jobs:
-                self._enqueue(jobs, now + self._lease_length)
+                self._enqueue(jobs, now)
             if len(jobs) == limit:
                 return 0
-            kinds = self._kinds_with_room()
+            kinds = self._kinds_with_slot()
         ready_time = await self._jobs.next_ready_time(kinds) if kinds else None
-        if ready_time is None:  # whatever makes room wakes
+        if ready_time is None:  # a slot that comes free wakes the worker
             return self._bounds.poll_seconds
         seconds = (ready_time - self._clock()).total_seconds()
         return min(max(seconds, _LOST_RACE_SECONDS), self._bounds.poll_seconds)
 
-    def _kinds_with_room(self) -> list[str]:
-        return [kind for kind, line in self._queues.items() if line.has_room]
+    def _kinds_with_slot(self) -> list[str]:
+        return [kind for kind, queue in self._queues.items() if queue.has_slot]
 
-    async def _insert_periodic_tasks(self) -> None:
-        if self._has_periodic_tasks:
+    async def _insert_periodic_jobs(self) -> None:
+        if self._has_periodic_jobs:
             return
         now = self._clock()
-        await self._jobs.insert_if_absent([Job(one.job_id, one.job_id, {}, now, now) for one in self._sweeps])
-        for one in self._sweeps:  # which may have come round less often until now
-            await self._jobs.bring_forward(one.job_id, now + timedelta(seconds=one.interval_seconds))
-        self._has_periodic_tasks = True
+        await self._jobs.insert_if_absent([Job(task.job_id, task.job_id, {}, now, now) for task in self._periodic_tasks])
+        for task in self._periodic_tasks:  # the stored job may have been left by a version with a longer interval
+            await self._jobs.bring_forward(task.job_id, now + timedelta(seconds=task.interval_seconds))
+        self._has_periodic_jobs = True
 
-    def _enqueue(self, jobs: Sequence[Job], until: datetime) -> None:
-        lease = _Lease(jobs[0].lease_owner, until, {job.job_id for job in jobs})
-        self._leases[lease.owner] = lease
+    def _enqueue(self, jobs: Sequence[Job], taken_at: datetime) -> None:
+        lease = self._leases.add(jobs, taken_at)
         for batch in in_batches(jobs, self._bounds.batch_max):
             self._queues[batch[0].kind].waiting.append(_Batch(batch, lease))
         for kind in {job.kind for job in jobs}:
             self._start_waiting(self._queues[kind])
 
-    def _start_waiting(self, line: _KindQueue) -> None:
-        while line.waiting and len(line.running) < line.batches_max and not self._stopping.is_set():
-            batch = line.waiting.popleft()
-            line.running.add(asyncio.create_task(self._run_batch(line, batch), name=f"jobs {batch.jobs[0].kind}"))
+    def _start_waiting(self, queue: _KindQueue) -> None:
+        while queue.waiting and queue.has_slot and not self._stopping.is_set():
+            batch = queue.waiting.popleft()
+            queue.running.add(asyncio.create_task(self._run_batch(queue, batch), name=f"jobs {batch.jobs[0].kind}"))
 
-    # -- doing
+    # -- running jobs
 
-    async def _run_batch(self, line: _KindQueue, batch: _Batch) -> None:
-        """Does a batch and writes what came of it, whatever happens."""
+    async def _run_batch(self, queue: _KindQueue, batch: _Batch) -> None:
+        """Run a batch and record its outcomes, whatever happens."""
         try:
             if batch.lease.until > self._clock():
-                await self._record_outcomes(await line.attempts.attempt(batch.jobs), batch.lease)
-            else:  # it waited here through an outage; whoever takes the jobs now begins them
-                _log.warning("a lease on %d jobs ran out before they were begun", len(batch.jobs))
-        except Exception:  # the lease will run out
-            _log.exception("what came of %d jobs is not written", len(batch.jobs))
+                await self._record_outcomes(await queue.runner.run(batch.jobs), batch.lease)
+            else:  # it waited here through an outage; whoever takes the jobs now starts them
+                _log.warning("the lease on %d jobs expired before they were started", len(batch.jobs))
+        except Exception:  # the lease will expire
+            _log.exception("the outcomes of %d jobs are not recorded", len(batch.jobs))
         finally:
-            self._forget_lease(batch)
-            line.running.discard(asyncio.current_task())
-            self._start_waiting(line)
+            self._leases.forget(batch.lease, batch.job_ids)
+            queue.running.discard(asyncio.current_task())
+            self._start_waiting(queue)
             self.wake()
 
-    def _forget_lease(self, batch: _Batch) -> None:
-        batch.lease.job_ids.difference_update(batch.job_ids)
-        if not batch.lease.job_ids:
-            self._leases.pop(batch.lease.owner, None)
-
-    async def _record_outcomes(self, jobs: list[Job], lease: _Lease) -> None:
-        """Writes what came of a batch, also after an outage."""
+    async def _record_outcomes(self, jobs: list[Job], lease: Lease) -> None:
+        """Record the outcomes of a batch; wait for an outage to end."""
         for attempt in range(_RECORD_ATTEMPTS_MAX):
             try:
                 held = await self._jobs.record_outcomes(jobs, lease.owner)
             except Refusal as refusal:
-                self._outage.note(refusal)
+                self._outage.begin(refusal)
                 if self._is_cancelled:
                     break
                 await asyncio.sleep(self._outage_pause_seconds(attempt))
                 continue
-            if held < len(jobs) and attempt == 0:  # in a further attempt, part of it may be written already
-                _log.warning("of %d jobs, %d have passed on before they were done", len(jobs), len(jobs) - held)
+            if held < len(jobs) and attempt == 0:  # in a later attempt, part of it may be recorded already
+                _log.warning("the lease on %d of %d jobs was lost before they were done", len(jobs) - held, len(jobs))
             return
-        _log.error("what came of %d jobs cannot be written; they will be done again", len(jobs))
+        _log.error("the outcomes of %d jobs cannot be recorded; they will run again", len(jobs))
 
-    # -- holding
+    # -- leases
 
     async def _keep_leases(self) -> None:
-        while True:
-            await asyncio.sleep(self._bounds.lease_seconds / _RENEWALS_PER_LEASE)
-            try:
-                await self._renew_leases()
-            except Exception as error:  # tried again soon; whoever loses a lease finds out when it writes
-                self._outage.note(error)
+        await repeat(self._bounds.lease_seconds / _RENEWALS_PER_LEASE, self._renew_leases)
 
     async def _renew_leases(self) -> None:
-        for lease in list(self._leases.values()):
-            now = self._clock()
-            if lease.job_ids and lease.until - now < _RENEW_BELOW * self._lease_length:
-                until = now + self._lease_length
-                if await self._jobs.renew(list(lease.job_ids), lease.owner, until):
-                    lease.until = until
+        try:
+            await self._leases.renew()
+        except Exception as error:  # the next renewal comes soon; a lost lease is noticed when outcomes are recorded
+            self._outage.begin(error)
 
     async def _release_waiting(self) -> None:
-        for line in self._queues.values():
-            for batch in line.waiting:
-                self._forget_lease(batch)
+        for queue in self._queues.values():
+            for batch in queue.waiting:
+                self._leases.forget(batch.lease, batch.job_ids)
                 try:
                     await self._jobs.release(batch.job_ids, batch.lease.owner, self._clock())
-                except Exception as error:  # then the lease runs out
-                    self._outage.note(error)
-            line.waiting.clear()
+                except Exception as error:  # then the lease expires
+                    self._outage.begin(error)
+            queue.waiting.clear()
 
     def _outage_pause_seconds(self, failures: int) -> float:
         pause_seconds = _FIRST_OUTAGE_PAUSE_SECONDS * 2.0 ** min(failures, _DOUBLINGS_MAX)
@@ -329,7 +299,7 @@ class JobWorker:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Waits until the event is set, and at most so long. Always lets others have a turn: the database in memory never does."""
+    """Wait until the event is set, at most `seconds`. Always yields to the event loop: the in-memory database never does."""
     await asyncio.sleep(0)
     if seconds <= 0 or event.is_set():
         return

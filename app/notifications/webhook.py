@@ -22,7 +22,8 @@ import httpx
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from standardwebhooks import Webhook as Signer
 
-from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook, signing_secrets
+from app.domain.deliveries import OutcomeKind, SendOutcome
+from app.domain.webhooks import Webhook, signing_secrets
 from app.notifications.addresses import Resolve, SystemResolver
 from app.notifications.cloud_events import CONTENT_TYPE
 from app.notifications.http_transport import FAILURES, CheckedConnections, CheckedTransport, failure_text

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Protocol
 
 from app.config import Settings
+from app.domain.deliveries import DeliveryState
 from app.domain.statistics import Statistics
-from app.domain.webhooks import DeliveryState
-from app.jobs.handlers import PeriodicTask
+from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
 from app.lanes.bus import CommandBus
 from app.notifications.webhook import WebhookSender

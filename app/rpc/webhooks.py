@@ -6,8 +6,9 @@ ask for (`app/domain/webhooks.py`).
 
 import re
 
+from app.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState, OutcomeKind
 from app.domain.refusals import InvalidField
-from app.domain.webhooks import Attempt, Delivery, DeliveryState, OutcomeKind, Webhook, check_event_types, check_url
+from app.domain.webhooks import Webhook, check_event_types, check_url
 from app.pb.seatline.v1 import webhook_pb2
 from app.rpc import fields
 from app.rpc.responses import timestamp
@@ -93,7 +94,7 @@ def delivery(value: Delivery) -> webhook_pb2.WebhookDelivery:
     due = value.next_attempt_time
     return webhook_pb2.WebhookDelivery(
         delivery_id=value.delivery_id,
-        webhook_id=value.webhook_id,
+        webhook_id=value.receiver_id,
         event_id=value.event_id,
         event_type=value.event_type,
         event_time=timestamp(value.event_time),
@@ -103,7 +104,7 @@ def delivery(value: Delivery) -> webhook_pb2.WebhookDelivery:
     )
 
 
-def _attempt(value: Attempt) -> webhook_pb2.WebhookAttempt:
+def _attempt(value: DeliveryAttempt) -> webhook_pb2.WebhookAttempt:
     return webhook_pb2.WebhookAttempt(
         time=timestamp(value.time), outcome=_OUTCOMES[value.outcome], http_status=value.status, detail=value.detail
     )

@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zlib import crc32
 
-from app.domain.webhooks import WEBHOOKS_MAX, Attempt, Delivery, DeliveryState, OutcomeKind, Webhook
+from app.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState, OutcomeKind
+from app.domain.webhooks import WEBHOOKS_MAX, Webhook
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, insert_absent, translate_outages
 from app.store.shapes import NULLABLE_TIME, ListOf, OneOf, Shape
 from app.store.unreadable import decode_all, decode_one, read_page
@@ -322,7 +323,7 @@ def _delivery_document(delivery: Delivery) -> Document:
     document: Document = {
         "_id": delivery.delivery_id,
         "event_id": delivery.event_id,
-        "webhook_id": delivery.webhook_id,
+        "webhook_id": delivery.receiver_id,
         "event_type": delivery.event_type,
         "event_time": delivery.event_time,
         "state": delivery.state.value,
@@ -339,17 +340,17 @@ def delivery_from(document: Document) -> Delivery:
     return Delivery(
         delivery_id=document["_id"],
         event_id=document["event_id"],
-        webhook_id=document["webhook_id"],
+        receiver_id=document["webhook_id"],
         event_type=document["event_type"],
         event_time=document["event_time"],
         state=DeliveryState(document["state"]),
         attempts=tuple(
-            Attempt(attempt["time"], OutcomeKind(attempt["outcome"]), attempt["status"], attempt["detail"])
+            DeliveryAttempt(attempt["time"], OutcomeKind(attempt["outcome"]), attempt["status"], attempt["detail"])
             for attempt in document["attempts"]
         ),
         next_attempt_time=document.get("next_attempt_time"),
     )
 
 
-def _attempt_document(attempt: Attempt) -> Document:
+def _attempt_document(attempt: DeliveryAttempt) -> Document:
     return {"time": attempt.time, "outcome": attempt.outcome.value, "status": attempt.status, "detail": attempt.detail}

@@ -20,17 +20,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt, make_delivery
 from app.domain.events import Event
-from app.domain.webhooks import (
-    Delivery,
-    DeliveryState,
-    OutcomeKind,
-    SendOutcome,
-    Webhook,
-    after_attempt,
-    make_deliveries,
-    with_changes,
-)
+from app.domain.webhooks import WEBHOOK_RETRIES, Webhook, is_subscribed, with_changes
 from app.notifications.cloud_events import encode
 from app.store.store import Store
 from app.telemetry.tracing.work import record_delivery_outcome, webhook_delivery_span
@@ -94,7 +86,11 @@ class DeliveryEngine:
         Refuses DATABASE_UNAVAILABLE; then some may be made.
         """
         webhooks = await self._webhooks.list_active()
-        deliveries = [delivery for event in events for delivery in make_deliveries(event, webhooks)]
+        deliveries = [
+            delivery
+            for event in events
+            for delivery in (make_delivery(event, one.webhook_id) for one in webhooks if is_subscribed(one, event))
+        ]
         made = 0
         for start in range(0, len(deliveries), INSERT_BATCH):
             made += await self._deliveries.insert_if_absent(deliveries[start : start + INSERT_BATCH])
@@ -175,7 +171,7 @@ class DeliveryEngine:
         if claimed is None:
             return
         outcome = _NOT_KEPT if event is None else await self._send(webhook, event)
-        tried = after_attempt(claimed, outcome, self._clock(), self._jitter())
+        tried = after_attempt(claimed, outcome, self._clock(), self._jitter(), WEBHOOK_RETRIES)
         if await self._deliveries.record(tried):
             self._attempted(tried.state)
         else:

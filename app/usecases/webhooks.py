@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from app.domain.deliveries import Delivery
 from app.domain.people import Caller, email_key, require_identified, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import (
     WEBHOOKS_MAX,
-    Delivery,
     Webhook,
     check_reachable,
     make_webhook,

@@ -12,6 +12,8 @@ from itertools import pairwise
 
 from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState
 from app.domain.commands import CancelUnpaid
+from app.domain.deliveries import DELIVERY_TRANSITIONS, Delivery, DeliveryState, OutcomeKind, SendOutcome
+from app.domain.deliveries import after_attempt as after_delivery_attempt
 from app.domain.jobs import (
     JOB_TRANSITIONS,
     Job,
@@ -21,6 +23,7 @@ from app.domain.jobs import (
     after_periodic_failure,
     after_periodic_success,
     after_success,
+    job_retries,
 )
 from app.domain.money import Money
 from app.domain.payments import (
@@ -42,8 +45,7 @@ from app.domain.rules.change_booking import cancel_unpaid
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RUN_TRANSITIONS, RunState, state_at
-from app.domain.webhooks import DELIVERY_TRANSITIONS, Delivery, DeliveryState, OutcomeKind, SendOutcome
-from app.domain.webhooks import after_attempt as after_delivery_attempt
+from app.domain.webhooks import WEBHOOK_RETRIES
 from tests.support.builders import NOW, a_run, seeded_random
 from tests.support.random_commands import decide_some
 
@@ -97,12 +99,12 @@ def test_runs_change_their_state_as_the_table_says() -> None:
 def test_jobs_change_their_state_as_the_table_says() -> None:
     attempted = replace(JOB, attempts=1, lease_owner="worker/1", lease_until=NOW)
     error = RuntimeError("no answer")
-    dead = after_failure(attempted, error, NOW, 0.5, attempts_max=1)
+    dead = after_failure(attempted, error, NOW, 0.5, job_retries(1))
     made = [
         (attempted, after_success(attempted, NOW)),
-        (attempted, after_failure(attempted, error, NOW, 0.5, attempts_max=2)),
+        (attempted, after_failure(attempted, error, NOW, 0.5, job_retries(2))),
         (attempted, dead),
-        (attempted, after_failure(attempted, PermanentJobError("no"), NOW, 0.5, attempts_max=2)),
+        (attempted, after_failure(attempted, PermanentJobError("no"), NOW, 0.5, job_retries(2))),
         (attempted, after_periodic_success(attempted, NOW, 1.0)),
         (attempted, after_periodic_failure(attempted, error, NOW, 0.5, 1.0)),
         (dead, after_operator_retry(dead, NOW)),
@@ -113,12 +115,14 @@ def test_jobs_change_their_state_as_the_table_says() -> None:
 
 def test_deliveries_change_their_state_as_the_table_says() -> None:
     late = NOW + timedelta(days=4)
-    tried = replace(DELIVERY, attempts=after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.FAILED), NOW, 0.0).attempts)
+    tried = replace(
+        DELIVERY, attempts=after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.FAILED), NOW, 0.0, WEBHOOK_RETRIES).attempts
+    )
     made = [
-        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.DELIVERED, 204), NOW, 0.0),
-        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.GONE, 410), NOW, 0.0),
-        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.FAILED, 503), NOW, 0.0),
-        after_delivery_attempt(tried, SendOutcome(OutcomeKind.FAILED, 503), late, 0.0),
+        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.DELIVERED, 204), NOW, 0.0, WEBHOOK_RETRIES),
+        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.GONE, 410), NOW, 0.0, WEBHOOK_RETRIES),
+        after_delivery_attempt(DELIVERY, SendOutcome(OutcomeKind.FAILED, 503), NOW, 0.0, WEBHOOK_RETRIES),
+        after_delivery_attempt(tried, SendOutcome(OutcomeKind.FAILED, 503), late, 0.0, WEBHOOK_RETRIES),
     ]
     seen = {(DeliveryState.PENDING, delivery.state) for delivery in made}
     assert {(None, DeliveryState.PENDING), *seen} == set(DELIVERY_TRANSITIONS)

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from app.domain.jobs import in_batches
+from app.domain.jobs import in_batches, job_retries
 from app.domain.refusals import Refusal
-from app.jobs.attempts import JobRunner
+from app.jobs.runner import JobRunner
 from app.lanes.bounds import LaneBounds
 from app.lanes.local_bus import open_command_bus
 from app.store.driver import Database
@@ -91,8 +91,8 @@ class WorkerProcess(Process):
         super().begin()
         environment = self._environment
         self.relay = self.make_relay()
-        self.attempts = JobRunner(
-            self.relay.settle_payments, environment.now, environment.jitter, run_seconds_max=_NEVER, attempts_max=_NEVER
+        self.runner = JobRunner(
+            self.relay.settle_payments, environment.now, environment.jitter, run_seconds_max=_NEVER, retries=job_retries(None)
         )
         self.turns: dict[str, Callable[[], Awaitable[None]]] = {
             "follow up": self.relay.process,
@@ -120,5 +120,5 @@ class WorkerProcess(Process):
         jobs = self.store.jobs
         taken = await jobs.lease_due([SETTLE_PAYMENT], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
         for batch in in_batches(taken, _JOBS_AT_ONCE):
-            outcomes = await self.attempts.attempt(batch)
+            outcomes = await self.runner.run(batch)
             await jobs.record_outcomes(outcomes, batch[0].lease_owner)

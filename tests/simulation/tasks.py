@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar
 
-import app.jobs.attempts
+import app.jobs.runner
 import app.lanes.archive
 import app.lanes.lane
 import app.lanes.local_bus
@@ -28,7 +28,7 @@ _KNOW_ASYNCIO = (
     app.lanes.lane,
     app.lanes.local_bus,
     app.store.shared_statement,
-    app.jobs.attempts,
+    app.jobs.runner,
     app.usecases.payments,
 )
 _KNOW_TIME = (app.lanes.lane, app.store.users)

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain.deliveries import Delivery, OutcomeKind, SendOutcome
 from app.domain.events import Event, EventType, event_id, sequence_of
-from app.domain.webhooks import Delivery, OutcomeKind, SendOutcome, Webhook, make_webhook, with_changes
+from app.domain.webhooks import Webhook, make_webhook, with_changes
 from app.store.documents import event_batch_document
 from app.store.driver import connect_in_memory
 from app.store.store import Store, open_store

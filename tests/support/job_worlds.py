@@ -14,7 +14,8 @@ from itertools import count
 
 from app.domain.jobs import Job, JobState, is_due
 from app.domain.refusals import Reason, Refusal
-from app.jobs.handlers import JobHandler, PeriodicTask
+from app.jobs.handlers import JobHandler
+from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
 
 WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once

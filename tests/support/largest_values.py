@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time
 
 from app.domain import limits
 from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState, OutcomeKind
 from app.domain.jobs import ERROR_LENGTH_MAX, Job, JobState
 from app.domain.money import Money
 from app.domain.payments import (
@@ -25,8 +26,6 @@ from app.domain.people import Person
 from app.domain.run.train_run import TrainRun, make_run
 from app.domain.timetable import Call, Journey, TimetableStop
 from app.domain.train import Coach, Section, Train, check_train
-from app.domain.webhooks import Attempt as DeliveryAttempt
-from app.domain.webhooks import Delivery, DeliveryState, OutcomeKind
 from app.usecases.bookings import BookingView
 
 LETTER = "\U0001f682"  # four bytes in UTF-8
@@ -119,7 +118,7 @@ def largest_delivery() -> Delivery:
     return Delivery(
         delivery_id=f"{name}:{'f' * 16}",
         event_id=name,
-        webhook_id="f" * 16,
+        receiver_id="f" * 16,
         event_type="booking.passengers_cancelled",
         event_time=NOW,
         state=DeliveryState.PENDING,

@@ -11,20 +11,12 @@ from datetime import datetime, timedelta
 
 from app.domain.audit.seats import Check, Finding
 from app.domain.booking import BookingState
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind
 from app.domain.events import Event, EventType, commit_id, version_of
 from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
 from app.domain.refusals import InvalidField
 from app.domain.values import value
-from app.domain.webhooks import (
-    PREVIOUS_SECRET_LIFETIME,
-    Delivery,
-    DeliveryState,
-    OutcomeKind,
-    Webhook,
-    check_event_types,
-    check_url,
-    make_webhook,
-)
+from app.domain.webhooks import PREVIOUS_SECRET_LIFETIME, Webhook, check_event_types, check_url, make_webhook
 
 _TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _PREFIX_OF_SECRETS = "whsec_"
@@ -217,7 +209,7 @@ def _is_secret(secret: str) -> bool:
 def check_delivery(delivery: Delivery, event: Event | None, webhook: Webhook | None) -> list[Finding]:
     """What is wrong with a delivery as such, and against its event and webhook, where these are kept."""
     texts = [*_wrong_attempts(delivery)]
-    if delivery.delivery_id != f"{delivery.event_id}:{delivery.webhook_id}":
+    if delivery.delivery_id != f"{delivery.event_id}:{delivery.receiver_id}":
         texts.append("is named after another event or webhook")
     if event is not None and (event.event_type.value, event.time) != (delivery.event_type, delivery.event_time):
         texts.append("says another type or time than its event")

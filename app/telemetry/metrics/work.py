@@ -4,9 +4,9 @@ Belongs here: what is counted of payments and webhooks, and what a survey found,
 (`app/usecases/statistics.py`), nor which families there are (`families.py`).
 """
 
+from app.domain.deliveries import DeliveryState
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.statistics import Statistics
-from app.domain.webhooks import DeliveryState
 from app.telemetry.metrics.families import Metrics
 
 # FAILED is no answer: what was asked may have happened, and is asked again.

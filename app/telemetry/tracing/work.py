@@ -13,8 +13,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind
 
+from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.events import Event
-from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook
+from app.domain.webhooks import Webhook
 from app.telemetry.tracing.context import (
     child_span,
     continue_trace,

@@ -133,10 +133,10 @@ async def _verify_deliveries(audit: AuditContext) -> None:
     while documents := await audit.records.list_documents("webhook_deliveries", after, PAGE, match):
         page = audit.report.readable("webhook_deliveries", documents, delivery_from)
         events = await audit.records.find_events(delivery.event_id for _, delivery in page)
-        webhook_ids = sorted({delivery.webhook_id for _, delivery in page})
+        webhook_ids = sorted({delivery.receiver_id for _, delivery in page})
         webhooks = await audit.records.find("webhooks", webhook_ids, webhook_from)
         for _, delivery in page:
-            found = check_delivery(delivery, events.get(delivery.event_id), webhooks.get(delivery.webhook_id))
+            found = check_delivery(delivery, events.get(delivery.event_id), webhooks.get(delivery.receiver_id))
             audit.report.add(found)
         after, done = documents[-1]["_id"], done + len(documents)
         audit.progress("webhook_deliveries", done)

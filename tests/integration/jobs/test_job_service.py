@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from app.domain.jobs import Job, JobState
-from app.jobs.handlers import PeriodicTask
+from app.jobs.periodic_tasks import PeriodicTask
 from app.pb.seatline.v1 import job_pb2
 from app.process.clock import utc_now
 from tests.support.clients import ApiClient, refusal

@@ -19,8 +19,9 @@ from app.domain.jobs import (
     after_periodic_success,
     after_success,
     is_due,
+    job_retries,
 )
-from app.jobs.handlers import PeriodicTask
+from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
 from app.process.clock import utc_now
 from app.store.driver import connect_in_memory
@@ -168,7 +169,7 @@ async def test_each_job_of_a_batch_has_its_own_outcome(jobs: Jobs) -> None:
     found = await lease_due(jobs)
     errors = [None, ConnectionError("gone"), ConnectionError("gone"), PermanentJobError("closed"), None]
     outcomes = [
-        after_success(job, NOW) if error is None else after_failure(job, error, NOW, 1.0, attempts_max=5)
+        after_success(job, NOW) if error is None else after_failure(job, error, NOW, 1.0, job_retries(5))
         for job, error in zip(found, errors, strict=True)
     ]
     assert await jobs.record_outcomes(outcomes, found[0].lease_owner) == 5
@@ -197,7 +198,7 @@ async def test_a_late_worker_cannot_mark_what_has_passed_on(jobs: Jobs) -> None:
     theirs = await lease_due(jobs, NOW + LEASE, limit=3)
     late = mine[0].lease_owner
     assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in mine], late) == 1
-    assert await jobs.record_outcomes([after_failure(job, ValueError(), NOW, 1.0, 1) for job in mine], late) == 0
+    assert await jobs.record_outcomes([after_failure(job, ValueError(), NOW, 1.0, job_retries(1)) for job in mine], late) == 0
     assert await jobs.release(ids(mine), late, NOW) == 0
     assert [(await kept(jobs, job.job_id)) for job in theirs] == [replace(job, runs_alone=False) for job in theirs]
     assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in theirs], theirs[0].lease_owner) == 3
@@ -207,7 +208,7 @@ async def test_a_worker_that_takes_a_job_again_is_not_mistaken_for_itself_in_its
     await jobs.insert_if_absent(some_jobs(1))
     (first,) = await lease_due(jobs, owner="worker")
     (second,) = await lease_due(jobs, NOW + LEASE, owner="worker")
-    assert await jobs.record_outcomes([after_failure(first, ValueError(), NOW, 1.0, 1)], first.lease_owner) == 0
+    assert await jobs.record_outcomes([after_failure(first, ValueError(), NOW, 1.0, job_retries(1))], first.lease_owner) == 0
     assert (await kept(jobs, second.job_id)).state is JobState.PENDING
 
 
@@ -215,7 +216,7 @@ async def test_what_is_done_goes_when_it_was_kept_long_enough_and_what_is_dead_s
     done, dead = some_jobs(2)
     await jobs.insert_if_absent([done, dead])
     found = await lease_due(jobs)
-    outcomes = [after_success(found[0], NOW), after_failure(found[1], PermanentJobError("no"), NOW, 1.0, 1)]
+    outcomes = [after_success(found[0], NOW), after_failure(found[1], PermanentJobError("no"), NOW, 1.0, job_retries(1))]
     await jobs.record_outcomes(outcomes, found[0].lease_owner)
     documents = {one["_id"]: one async for one in jobs._jobs.find({})}
     assert documents[done.job_id]["purge_time"] == NOW + timedelta(seconds=KEPT_SECONDS)
@@ -231,7 +232,7 @@ async def dead_jobs(jobs: Jobs, count: int, kind: str = "refund") -> list[Job]:
     made = [replace(job, job_id=f"{job.job_id.removeprefix(kind)} {kind}") for job in some_jobs(count, kind)]
     await jobs.insert_if_absent(made)
     found = await jobs.lease_due([kind], NOW, LEASE_SECONDS, "worker", count)
-    dead = [after_failure(job, ConnectionError("gone"), NOW, 1.0, attempts_max=1) for job in found]
+    dead = [after_failure(job, ConnectionError("gone"), NOW, 1.0, job_retries(1)) for job in found]
     await jobs.record_outcomes(dead, found[0].lease_owner)
     return dead
 

@@ -108,7 +108,7 @@ async def test_the_longest_deliveries_come_in_pages_that_a_client_takes(real_wor
     desk, largest = webhook_client(real_world), largest_delivery()
     webhook_id = (await desk.create()).webhook_id
     deliveries = [
-        replace(largest, delivery_id=f"{number:06}:{webhook_id}", webhook_id=webhook_id) for number in range(DELIVERIES)
+        replace(largest, delivery_id=f"{number:06}:{webhook_id}", receiver_id=webhook_id) for number in range(DELIVERIES)
     ]
     await real_world.server.store.deliveries.insert_if_absent(deliveries)
     found, _ = await all_pages(

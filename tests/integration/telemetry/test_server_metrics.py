@@ -14,7 +14,8 @@ from opentelemetry import trace
 from opentelemetry.context import attach
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
-from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook
+from app.domain.deliveries import OutcomeKind, SendOutcome
+from app.domain.webhooks import Webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.store.driver import connect_in_memory
 from app.telemetry.metrics.families import metric_names

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from standardwebhooks import Webhook as Verifier
 
+from app.domain.deliveries import Delivery, DeliveryState, after_attempt, make_delivery
 from app.domain.events import Event, EventType, event_id
-from app.domain.webhooks import Delivery, DeliveryState, after_attempt, check_url, make_deliveries, make_webhook
+from app.domain.webhooks import WEBHOOK_RETRIES, check_url, make_webhook
 from app.notifications.cloud_events import encode
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import WebhookSender
@@ -40,17 +41,19 @@ async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_sa
         (due,) = await deliveries.due("w1", moment, 10)
         claimed = await deliveries.claim(due, moment + timedelta(seconds=30))
         assert claimed is not None
-        webhook = await webhooks.get(claimed.webhook_id)
+        webhook = await webhooks.get(claimed.receiver_id)
         assert webhook is not None
         outcome = await sender.send(webhook, event.event_id, encode(event), _now())
-        after = after_attempt(claimed, outcome, moment, 0.5)
+        after = after_attempt(claimed, outcome, moment, 0.5, WEBHOOK_RETRIES)
         assert await deliveries.record(after)
         return after
 
     async with running_receiver(answer) as receiver, WebhookSender(allow_private_addresses=True) as sender:
         url = check_url(f"http://{LOOPBACK}:{receiver.port}/hook", "webhook.url")
         await webhooks.create(make_webhook("w1", url, ("booking.*",), SECRET, now))
-        await deliveries.insert_if_absent(make_deliveries(event, await webhooks.list_active()))
+        await deliveries.insert_if_absent(
+            [make_delivery(event, webhook.webhook_id) for webhook in await webhooks.list_active()]
+        )
         failed = await deliver(now)
         assert failed.state is DeliveryState.PENDING
         assert failed.next_attempt_time is not None

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from app.domain.webhooks import OutcomeKind, SendOutcome, make_webhook
+from app.domain.deliveries import OutcomeKind, SendOutcome
+from app.domain.webhooks import make_webhook
 from app.notifications.addresses import SystemResolver
 from app.notifications.http_transport import ADDRESSES_TRIED_MAX
 from app.notifications.secrets import make_secret

@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from app.domain.webhooks import WEBHOOKS_MAX, OutcomeKind, SendOutcome, after_attempt, make_deliveries, make_webhook
+from app.domain.deliveries import OutcomeKind, SendOutcome, after_attempt, make_delivery
+from app.domain.webhooks import WEBHOOK_RETRIES, WEBHOOKS_MAX, make_webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import webhook_pb2
 from app.process.clock import utc_now
@@ -318,7 +319,7 @@ async def _with_deliveries(world: World, count: int) -> str:
     assert webhook is not None
     moment = utc_now() + timedelta(seconds=count)
     events = [an_event(number, time=moment - timedelta(seconds=number)) for number in range(count)]
-    await world.server.store.deliveries.insert_if_absent([one for event in events for one in make_deliveries(event, [webhook])])
+    await world.server.store.deliveries.insert_if_absent([make_delivery(event, webhook.webhook_id) for event in events])
     return made.webhook_id
 
 
@@ -341,9 +342,9 @@ async def test_a_delivery_tells_of_all_its_attempts(world: World) -> None:
     store, now = world.server.store.deliveries, utc_now()
     delivery = await store.get(waiting.delivery_id)
     assert delivery is not None
-    failed = after_attempt(delivery, SendOutcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0)
+    failed = after_attempt(delivery, SendOutcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0, WEBHOOK_RETRIES)
     await store.record(failed)
-    await store.record(after_attempt(failed, SendOutcome(OutcomeKind.GONE, 410), now, 0.0))
+    await store.record(after_attempt(failed, SendOutcome(OutcomeKind.GONE, 410), now, 0.0, WEBHOOK_RETRIES))
     (ended,) = await desk.deliveries(webhook_id)
     assert ended.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_FAILED
     assert not ended.HasField("next_attempt_time")

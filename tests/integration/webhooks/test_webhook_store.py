@@ -13,20 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from app.domain.deliveries import Delivery, OutcomeKind, SendOutcome, after_attempt, make_delivery
 from app.domain.events import Event, EventType, event_id
 from app.domain.refusals import Reason, Refusal
-from app.domain.webhooks import (
-    WEBHOOKS_MAX,
-    Delivery,
-    OutcomeKind,
-    SendOutcome,
-    Webhook,
-    after_attempt,
-    make_deliveries,
-    make_webhook,
-    with_changes,
-    with_new_secret,
-)
+from app.domain.webhooks import WEBHOOK_RETRIES, WEBHOOKS_MAX, Webhook, make_webhook, with_changes, with_new_secret
 from app.embedded.mongod import EmbeddedMongod
 from app.store.driver import Database, connect, connect_in_memory
 from app.store.webhooks import (
@@ -100,8 +90,7 @@ def later(**time: float) -> datetime:
 def made(index: int, webhook_id: str = "w1", moment: datetime = NOW) -> Delivery:
     """The delivery to that webhook of the event at `index` of a commit."""
     event = Event(event_id(RUN, 3, index), EventType.BOOKING_CONFIRMED, RUN, index, moment, "7QK2MZ", {})
-    (delivery,) = make_deliveries(event, [replace(a_webhook(webhook_id), create_time=min(moment, NOW))])
-    return delivery
+    return make_delivery(event, webhook_id)
 
 
 def ids(found: list[Delivery]) -> list[str]:
@@ -210,7 +199,7 @@ async def test_a_delivery_is_kept_once_however_often_its_event_is_told(deliverie
 
 async def test_an_event_told_again_does_not_undo_its_delivery(deliveries: WebhookDeliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
-    delivered = after_attempt(made(0), DELIVERED, NOW, 0.0)
+    delivered = after_attempt(made(0), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES)
     assert await deliveries.record(delivered)
     assert await deliveries.insert_if_absent([made(0)]) == 0
     assert await deliveries.get(delivered.delivery_id) == delivered
@@ -246,19 +235,19 @@ async def test_it_is_known_when_the_next_delivery_is_due(deliveries: WebhookDeli
     taken = await deliveries.claim(made(1, moment=later(seconds=7)), later(seconds=60))
     assert taken is not None
     assert await deliveries.next_due_time("w1") == later(seconds=9)
-    await deliveries.record(after_attempt(taken, DELIVERED, later(seconds=8), 0.0))
-    await deliveries.record(after_attempt(made(0, moment=later(seconds=9)), DELIVERED, later(seconds=9), 0.0))
+    await deliveries.record(after_attempt(taken, DELIVERED, later(seconds=8), 0.0, WEBHOOK_RETRIES))
+    await deliveries.record(after_attempt(made(0, moment=later(seconds=9)), DELIVERED, later(seconds=9), 0.0, WEBHOOK_RETRIES))
     assert await deliveries.next_due_time("w1") is None
 
 
 async def test_a_delivery_is_due_again_after_its_pause_and_never_after_its_end(deliveries: WebhookDeliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
-    failed = after_attempt(made(0), FAILED, NOW, 0.1)
+    failed = after_attempt(made(0), FAILED, NOW, 0.1, WEBHOOK_RETRIES)
     assert failed.next_attempt_time is not None
     assert await deliveries.record(failed)
     assert await deliveries.due("w1", later(seconds=5), 10) == []
     assert await deliveries.due("w1", failed.next_attempt_time, 10) == [failed]
-    delivered = after_attempt(failed, DELIVERED, later(seconds=7), 0.1)
+    delivered = after_attempt(failed, DELIVERED, later(seconds=7), 0.1, WEBHOOK_RETRIES)
     assert await deliveries.record(delivered)
     assert await deliveries.due("w1", later(days=10), 10) == []
     assert await deliveries.get(failed.delivery_id) == delivered
@@ -284,7 +273,10 @@ async def test_servers_that_reach_for_a_delivery_at_once_do_not_both_get_it(real
 @pytest.mark.parametrize("outcome", [DELIVERED, FAILED], ids=["delivered", "failed"])
 async def test_an_attempt_is_kept_unless_another_came_first(deliveries: WebhookDeliveries, outcome: SendOutcome) -> None:
     await deliveries.insert_if_absent([made(0)])
-    mine, other = after_attempt(made(0), outcome, NOW, 0.0), after_attempt(made(0), FAILED, later(seconds=1), 0.0)
+    mine, other = (
+        after_attempt(made(0), outcome, NOW, 0.0, WEBHOOK_RETRIES),
+        after_attempt(made(0), FAILED, later(seconds=1), 0.0, WEBHOOK_RETRIES),
+    )
     assert await deliveries.record(mine)
     assert not await deliveries.record(other)
     assert await deliveries.record(mine)  # as after an answer that was lost
@@ -292,7 +284,7 @@ async def test_an_attempt_is_kept_unless_another_came_first(deliveries: WebhookD
 
 
 async def test_an_attempt_for_a_delivery_that_is_not_there_is_not_kept(deliveries: WebhookDeliveries) -> None:
-    assert not await deliveries.record(after_attempt(made(0), FAILED, NOW, 0.0))
+    assert not await deliveries.record(after_attempt(made(0), FAILED, NOW, 0.0, WEBHOOK_RETRIES))
     assert await deliveries.get(made(0).delivery_id) is None
 
 
@@ -336,7 +328,7 @@ async def test_deliveries_are_read_by_index_in_their_order(
 async def test_what_is_final_takes_no_room_among_what_is_due(real_database: Database) -> None:
     deliveries = WebhookDeliveries(real_database)
     await deliveries.insert_if_absent([made(number) for number in range(3)])
-    await deliveries.record(after_attempt(made(0), DELIVERED, NOW, 0.0))
+    await deliveries.record(after_attempt(made(0), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES))
     validated = await real_database.command("validate", "webhook_deliveries")
     assert validated["keysPerIndex"][DUE_INDEX] == 2
 
@@ -360,7 +352,7 @@ async def test_indexes_may_be_made_again_and_forget_deliveries_after_a_month(rea
         lambda database: WebhookDeliveries(database).due("w1", NOW, 10),
         lambda database: WebhookDeliveries(database).next_due_time("w1"),
         lambda database: WebhookDeliveries(database).claim(made(0), NOW),
-        lambda database: WebhookDeliveries(database).record(after_attempt(made(0), FAILED, NOW, 0.0)),
+        lambda database: WebhookDeliveries(database).record(after_attempt(made(0), FAILED, NOW, 0.0, WEBHOOK_RETRIES)),
     ],
 )
 async def test_a_database_that_is_away_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:

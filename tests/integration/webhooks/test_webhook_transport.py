@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook as Verifier
 
-from app.domain.webhooks import OutcomeKind, SendOutcome, Webhook, make_webhook
+from app.domain.deliveries import OutcomeKind, SendOutcome
+from app.domain.webhooks import Webhook, make_webhook
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import DETAIL_LENGTH_MAX, WebhookSender
 from tests.support.webhook_receiver import (

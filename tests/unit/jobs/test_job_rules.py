@@ -22,11 +22,12 @@ from app.domain.jobs import (
     in_batches,
     is_due,
     is_exhausted,
-    next_due_time,
+    job_retries,
 )
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+RETRIES = job_retries(5)
 
 
 def a_job(job_id: str = "refund 1", kind: str = "refund") -> Job:
@@ -65,23 +66,29 @@ def test_what_is_done_or_dead_is_never_due(state: JobState) -> None:
 # -- trying again
 
 
-def test_pauses_double_until_they_reach_the_cap() -> None:
-    pauses = [(next_due_time(attempts, NOW, 1) - NOW).total_seconds() for attempts in range(1, 15)]
-    assert pauses[:4] == [FIRST_PAUSE_SECONDS * factor for factor in (1, 2, 4, 8)]
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == PAUSE_SECONDS_MAX
+def pause_seconds(attempts: int, jitter: float = 1.0) -> float:
+    """The pause after so many failed attempts at a job that is never given up."""
+    due_time = job_retries(None).next_attempt_time(attempts, NOW, NOW, jitter)
+    assert due_time is not None
+    return (due_time - NOW).total_seconds()
 
 
-def test_a_pause_after_very_many_attempts_is_the_cap() -> None:
-    assert next_due_time(10**9, NOW, 1) == NOW + timedelta(seconds=PAUSE_SECONDS_MAX)
+def test_pauses_double_until_they_reach_the_longest_one() -> None:
+    pauses = [pause_seconds(attempts) for attempts in range(1, 15)]
+    assert pauses[:10] == [FIRST_PAUSE_SECONDS * 2**doublings for doublings in range(10)]
+    assert pauses[10:] == [PAUSE_SECONDS_MAX] * 4
 
 
-def test_jitter_stretches_a_pause_from_half_of_it_to_all() -> None:
-    assert [(next_due_time(4, NOW, jitter) - NOW).total_seconds() for jitter in (0, 0.5, 1)] == [4, 6, 8]
+def test_a_pause_after_very_many_attempts_is_the_longest_one() -> None:
+    assert pause_seconds(10**9) == PAUSE_SECONDS_MAX
 
 
-def test_times_are_whole_milliseconds_which_is_what_is_kept() -> None:
-    assert next_due_time(1, NOW, 0.123456789).microsecond % 1000 == 0
+def test_jitter_shortens_a_pause_by_at_most_a_half() -> None:
+    assert [pause_seconds(4, jitter) for jitter in (0, 0.5, 1)] == [4, 6, 8]
+
+
+def test_due_times_are_whole_milliseconds_as_they_are_stored() -> None:
+    assert pause_seconds(1, 0.123456789) == 0.562
 
 
 # -- outcomes
@@ -94,31 +101,31 @@ def test_what_is_done_is_held_by_nobody_and_says_when() -> None:
 
 
 def test_what_failed_is_due_later_and_says_why() -> None:
-    failed = after_failure(a_taken_job(attempts=3), ConnectionError("gone"), NOW, 1, attempts_max=5)
+    failed = after_failure(a_taken_job(attempts=3), ConnectionError("gone"), NOW, 1, RETRIES)
     assert (failed.state, failed.attempts, failed.last_error) == (JobState.PENDING, 3, "ConnectionError: gone")
-    assert failed.due_time == next_due_time(3, NOW, 1)
+    assert failed.due_time == NOW + 4 * SECOND
     assert (failed.lease_owner, failed.lease_until) == ("", None)
 
 
 def test_the_last_attempt_that_fails_is_the_end_of_it() -> None:
-    failed = after_failure(a_taken_job(attempts=5), ConnectionError("gone"), NOW, 1, attempts_max=5)
+    failed = after_failure(a_taken_job(attempts=5), ConnectionError("gone"), NOW, 1, RETRIES)
     assert (failed.state, failed.lease_until, failed.last_error) == (JobState.DEAD, None, "ConnectionError: gone")
 
 
 def test_what_is_hopeless_is_not_tried_again() -> None:
-    failed = after_failure(a_taken_job(attempts=1), PermanentJobError("the card is closed"), NOW, 1, attempts_max=5)
+    failed = after_failure(a_taken_job(attempts=1), PermanentJobError("the card is closed"), NOW, 1, RETRIES)
     assert failed.state is JobState.DEAD
 
 
 def test_a_long_error_is_kept_in_part() -> None:
-    failed = after_failure(a_taken_job(), ValueError("x" * 10_000), NOW, 1, attempts_max=5)
+    failed = after_failure(a_taken_job(), ValueError("x" * 10_000), NOW, 1, RETRIES)
     assert len(failed.last_error) == ERROR_LENGTH_MAX
     assert failed.last_error.endswith("…")
 
 
 def test_a_job_whose_every_attempt_ended_without_a_word_is_not_begun_again() -> None:
-    assert not is_exhausted(a_taken_job(attempts=5), attempts_max=5)
-    assert is_exhausted(a_taken_job(attempts=6), attempts_max=5)
+    assert not is_exhausted(a_taken_job(attempts=5), RETRIES)
+    assert is_exhausted(a_taken_job(attempts=6), RETRIES)
 
 
 def test_a_retried_job_is_due_now_with_all_its_attempts() -> None:

@@ -242,7 +242,7 @@ async def test_a_worker_whose_lease_passed_on_writes_nothing(caplog: pytest.LogC
             assert jobs.kept["fought for"].state is JobState.PENDING
             rival.may_end.set()
             await jobs.until(lambda: jobs.are_done("fought for"))
-    assert "1 have passed on" in caplog.text
+    assert "the lease on 1 of" in caplog.text
 
 
 async def test_what_waited_for_its_turn_until_its_lease_ran_out_is_not_begun_on_it() -> None:
@@ -319,7 +319,10 @@ async def test_an_outage_is_survived_and_told_once(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO, "app.jobs.worker"):
         async with working(jobs, {"refund": desk}, clock):
             await jobs.until(lambda: jobs.are_done("patient"))
-    assert [record.getMessage() for record in caplog.records] == ["jobs wait: the database does not answer", "jobs go on"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "jobs are paused: the database does not answer",
+        "jobs are running again",
+    ]
 
 
 async def test_what_was_done_in_an_outage_is_written_after_it_and_not_done_again() -> None:

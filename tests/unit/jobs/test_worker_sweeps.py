@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.jobs import JobState
-from app.jobs.handlers import PeriodicTask
+from app.jobs.periodic_tasks import PeriodicTask
 from tests.support.job_worlds import BOUNDS, Clock, JobsInMemory, Watched, working
 
 

@@ -12,11 +12,11 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
+from app.domain.deliveries import DeliveryState
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.refusals import Reason
 from app.domain.statistics import Backlog, Statistics
 from app.domain.timetable import RunState
-from app.domain.webhooks import DeliveryState
 from app.ports.observers import LaneBatch
 from app.rpc.servicers import method_names
 from app.telemetry.metrics.calls import CallMetrics, code_name

@@ -11,8 +11,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
+from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.events import Event, EventType
-from app.domain.webhooks import OutcomeKind, SendOutcome, make_webhook
+from app.domain.webhooks import make_webhook
 from app.payments.stripe.sdk import HttpConnections
 from app.telemetry.tracing.context import child_span, continue_trace, current_trace_parent, format_trace_parent
 from app.telemetry.tracing.work import (

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from app.domain.webhooks import OutcomeKind, make_webhook, with_new_secret
+from app.domain.deliveries import OutcomeKind
+from app.domain.webhooks import make_webhook, with_new_secret
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import (
     ANSWER_BYTES_MAX,

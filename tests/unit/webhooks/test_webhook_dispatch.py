@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt
 from app.domain.events import EventType, commit_of
-from app.domain.webhooks import Delivery, DeliveryState, OutcomeKind, SendOutcome, Webhook, after_attempt, with_changes
-from app.jobs.handlers import PeriodicTask
+from app.domain.webhooks import WEBHOOK_RETRIES, Webhook, with_changes
+from app.jobs.periodic_tasks import PeriodicTask
 from app.usecases import deliveries
 from app.usecases.deliveries import CLAIM_SECONDS, IDLE_SECONDS_MAX
 from tests.support.dispatch_worlds import DELIVERED, FAILED, GONE, NOW, DispatchWorld, an_event
@@ -283,7 +284,7 @@ async def test_what_goes_wrong_with_one_webhook_is_raised_when_the_others_are_se
     claim = world.store.deliveries.claim
 
     async def fail_for_broken(delivery: Delivery, until: datetime) -> Delivery | None:
-        if delivery.webhook_id == "broken":
+        if delivery.receiver_id == "broken":
             raise ValueError("a fault")
         return await claim(delivery, until)
 
@@ -363,7 +364,7 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_kept(
     async def overtaken(_: Webhook) -> None:
         world.receivers.during = None
         delivery = (await world.deliveries("w1"))[event.event_id]
-        assert await world.store.deliveries.record(after_attempt(delivery, other, NOW, 0.0))
+        assert await world.store.deliveries.record(after_attempt(delivery, other, NOW, 0.0, WEBHOOK_RETRIES))
 
     world.receivers.during = overtaken
     with caplog.at_level(logging.WARNING):

@@ -8,23 +8,17 @@ from itertools import pairwise
 
 import pytest
 
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt, make_delivery
 from app.domain.events import Event, EventType
 from app.domain.webhooks import (
-    RETRY_LIFETIME,
     URL_LENGTH_MAX,
-    Delivery,
-    DeliveryState,
-    OutcomeKind,
-    SendOutcome,
+    WEBHOOK_RETRIES,
     Webhook,
-    after_attempt,
     check_event_types,
     check_reachable,
     check_url,
     is_subscribed,
-    make_deliveries,
     make_webhook,
-    next_attempt_time,
     signing_secrets,
     webhook_id_for,
     with_changes,
@@ -33,6 +27,7 @@ from app.domain.webhooks import (
 from tests.support.run_snapshots import invalid
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
+THREE_DAYS = timedelta(days=3)
 URL = "https://hooks.example.com/seatline"
 DELIVERED = SendOutcome(OutcomeKind.DELIVERED, 204)
 GONE = SendOutcome(OutcomeKind.GONE, 410, "no longer here")
@@ -48,15 +43,14 @@ def an_event(time: datetime = NOW) -> Event:
 
 
 def a_delivery() -> Delivery:
-    (delivery,) = make_deliveries(an_event(), [a_webhook()])
-    return delivery
+    return make_delivery(an_event(), "w1")
 
 
 def tried(outcome: SendOutcome, *, jitter: float = 0.0) -> list[Delivery]:
     """The delivery after each attempt, all ending in this way and each made just when it is due, until no more is due."""
     found = [a_delivery()]
     while (due := found[-1].next_attempt_time) is not None:
-        found.append(after_attempt(found[-1], outcome, due, jitter))
+        found.append(after_attempt(found[-1], outcome, due, jitter, WEBHOOK_RETRIES))
     return found[1:]
 
 
@@ -263,21 +257,21 @@ def test_a_secret_is_not_shown_with_the_webhook() -> None:
 
 def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it_due_at_once() -> None:
     webhooks = [a_webhook(), a_webhook("hold.*", webhook_id="w2"), a_webhook("booking.*", webhook_id="w3")]
-    found = make_deliveries(an_event(), webhooks)
+    found = [make_delivery(an_event(), one.webhook_id) for one in webhooks if is_subscribed(one, an_event())]
     assert [one.delivery_id for one in found] == ["es1:2026-09-01:3:0:w1", "es1:2026-09-01:3:0:w3"]
     assert {(one.state, one.next_attempt_time, one.attempts) for one in found} == {(DeliveryState.PENDING, NOW, ())}
-    assert make_deliveries(an_event(), webhooks) == found
+    assert make_delivery(an_event(), "w1") == found[0]
 
 
 def test_a_delivery_that_is_taken_is_delivered() -> None:
-    delivery = after_attempt(a_delivery(), DELIVERED, NOW, 0.5)
+    delivery = after_attempt(a_delivery(), DELIVERED, NOW, 0.5, WEBHOOK_RETRIES)
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.DELIVERED, None)
     (attempt,) = delivery.attempts
     assert (attempt.time, attempt.outcome, attempt.status) == (NOW, OutcomeKind.DELIVERED, 204)
 
 
 def test_a_receiver_that_is_gone_is_not_asked_again() -> None:
-    delivery = after_attempt(a_delivery(), GONE, NOW, 0.5)
+    delivery = after_attempt(a_delivery(), GONE, NOW, 0.5, WEBHOOK_RETRIES)
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.FAILED, None)
     assert delivery.attempts[0].detail == "no longer here"
 
@@ -293,11 +287,11 @@ def test_a_delivery_is_given_up_after_three_days_and_eighteen_attempts_at_most(j
     found = tried(FAILED, jitter=jitter)
     assert [one.state for one in found] == [DeliveryState.PENDING] * (len(found) - 1) + [DeliveryState.FAILED]
     assert len(found) <= 18
-    assert timedelta(days=2.5) < found[-1].attempts[-1].time - NOW <= RETRY_LIFETIME
+    assert timedelta(days=2.5) < found[-1].attempts[-1].time - NOW <= THREE_DAYS
 
 
 def test_chance_makes_a_pause_longer_by_at_most_a_quarter_in_whole_milliseconds() -> None:
-    found = {next_attempt_time(NOW, 1, jitter / 997, NOW) for jitter in range(997)}
+    found = {WEBHOOK_RETRIES.next_attempt_time(1, NOW, NOW, jitter / 997) for jitter in range(997)}
     assert min(filter(None, found)) == later(seconds=5)
     assert later(seconds=6.2) < max(filter(None, found)) < later(seconds=6.25)
     assert len(found) > 500
@@ -305,32 +299,34 @@ def test_chance_makes_a_pause_longer_by_at_most_a_quarter_in_whole_milliseconds(
 
 
 def test_a_server_that_was_down_does_not_make_up_for_attempts_it_missed() -> None:
-    once = after_attempt(a_delivery(), FAILED, NOW, 0.0)
-    twice = after_attempt(once, FAILED, later(hours=5), 0.0)
+    once = after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES)
+    twice = after_attempt(once, FAILED, later(hours=5), 0.0, WEBHOOK_RETRIES)
     assert twice.next_attempt_time == later(hours=5, seconds=30)
 
 
 def test_three_days_count_from_the_first_attempt_and_not_from_the_event() -> None:
-    once = after_attempt(a_delivery(), FAILED, later(days=10), 0.0)
+    once = after_attempt(a_delivery(), FAILED, later(days=10), 0.0, WEBHOOK_RETRIES)
     assert once.next_attempt_time == later(days=10, seconds=5)
 
 
 def test_a_receiver_is_left_alone_for_as_long_as_it_asked() -> None:
     asked = replace(FAILED, retry_after_seconds=3_600.0)
-    assert after_attempt(a_delivery(), asked, NOW, 0.0).next_attempt_time == later(hours=1)
+    assert after_attempt(a_delivery(), asked, NOW, 0.0, WEBHOOK_RETRIES).next_attempt_time == later(hours=1)
     soon = replace(FAILED, retry_after_seconds=1.0)
-    assert after_attempt(a_delivery(), soon, NOW, 0.0).next_attempt_time == later(seconds=5)
+    assert after_attempt(a_delivery(), soon, NOW, 0.0, WEBHOOK_RETRIES).next_attempt_time == later(seconds=5)
 
 
 def test_a_receiver_that_asks_for_more_than_is_left_is_asked_a_last_time_at_the_end() -> None:
     asked = replace(FAILED, retry_after_seconds=10 * 86_400.0)
     first, last = tried(asked)
-    assert first.next_attempt_time == NOW + RETRY_LIFETIME
+    assert first.next_attempt_time == NOW + THREE_DAYS
     assert last.state is DeliveryState.FAILED
 
 
 def test_attempts_are_kept_in_their_order() -> None:
-    delivery = after_attempt(after_attempt(a_delivery(), FAILED, NOW, 0.0), DELIVERED, later(seconds=7), 0.0)
+    delivery = after_attempt(
+        after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, later(seconds=7), 0.0, WEBHOOK_RETRIES
+    )
     assert [(one.time, one.outcome, one.status) for one in delivery.attempts] == [
         (NOW, OutcomeKind.FAILED, 503),
         (later(seconds=7), OutcomeKind.DELIVERED, 204),
@@ -340,4 +336,4 @@ def test_attempts_are_kept_in_their_order() -> None:
 @pytest.mark.parametrize("outcome", [DELIVERED, GONE])
 def test_nothing_is_tried_after_the_end(outcome: SendOutcome) -> None:
     with pytest.raises(ValueError, match="es1:2026-09-01:3:0:w1"):
-        after_attempt(after_attempt(a_delivery(), outcome, NOW, 0.0), DELIVERED, NOW, 0.0)
+        after_attempt(after_attempt(a_delivery(), outcome, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES)
