@@ -42,7 +42,7 @@ from app.process.start_error import StartError
 from app.process.worker_process import WorkerProcess
 from app.rpc.guard import Guard, GuardedServer
 from app.rpc.open_services import OpenGuard, add_open_services
-from app.rpc.servicers import add_services, method_names
+from app.rpc.servicers import UseCases, add_services, method_names
 from app.store.driver import Client, Database
 from app.store.ledger import Ledger
 from app.store.store import Store, open_store
@@ -50,8 +50,10 @@ from app.telemetry.logs.calls import CallLogger
 from app.telemetry.observers import combine_call_observers, combine_lane_observers
 from app.telemetry.tracing.setup import TracingUnusableError, open_tracing
 from app.usecases.bookings import BookingUseCases
+from app.usecases.holds import HoldUseCases
 from app.usecases.jobs import JobUseCases
 from app.usecases.payments import BookingPayments
+from app.usecases.train_runs import TrainRunUseCases
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
 from app.usecases.webhooks import WebhookUseCases
@@ -235,15 +237,16 @@ def _add_services(server: GuardedServer, application: Application) -> tuple[str,
     """Add the services of the contract; return their full names."""
     settings, store, bus = application.settings, application.store, application.bus
     payments, clock = application.payments, application.clock
-    return add_services(
-        server,
-        BookingUseCases(store, bus, payments, clock),
-        TrainUseCases(store, bus, clock, payments.amounts),
-        UserUseCases(store, clock),
-        WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),
-        JobUseCases(store, clock),
-        settings.call_seconds_max,
+    use_cases = UseCases(
+        bookings=BookingUseCases(store, bus, payments, clock),
+        holds=HoldUseCases(bus),
+        trains=TrainUseCases(store, clock, payments.amounts),
+        train_runs=TrainRunUseCases(store, bus, clock),
+        users=UserUseCases(store, clock),
+        webhooks=WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),
+        jobs=JobUseCases(store, clock),
     )
+    return add_services(server, use_cases, settings.call_seconds_max)
 
 
 def build_worker(application: Application) -> "BackgroundWork":

@@ -23,7 +23,7 @@ from app.domain.timetable import Call, Journey, RunState, TimetableStop
 from app.domain.train import StoredTrain
 from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, payment_pb2, seat_pb2, train_pb2, train_run_pb2, user_pb2
 from app.usecases.bookings import BookingView, CancellationView
-from app.usecases.trains import RunView
+from app.usecases.train_runs import RunView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Departures, arrivals, fares, and the moments of a batch: a few hundred are in use at a time.

@@ -4,6 +4,7 @@ Belongs here: for each call the same few lines: request to command, use case, an
 calls around webhooks stand in `webhook_calls.py`, those around jobs in `job_calls.py`, those around people in `user_calls.py`.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -36,8 +37,10 @@ from app.rpc.webhook_calls import WebhookServicer
 from app.store.bookings import receipt_key, row_key
 from app.store.run_lists import run_key
 from app.usecases.bookings import BookingUseCases
+from app.usecases.holds import HoldUseCases
 from app.usecases.jobs import JobUseCases
-from app.usecases.trains import RunView, TrainUseCases
+from app.usecases.train_runs import RunView, TrainRunUseCases
+from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
 from app.usecases.webhooks import WebhookUseCases
 
@@ -50,8 +53,8 @@ ROWS_PAGE_SIZE_MAX = 1_000  # rows of a section: a few hundred bytes each
 class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
     """Buying, looking at, changing and giving back seats. A call may take `call_seconds_max`."""
 
-    def __init__(self, bookings: BookingUseCases, trains: TrainUseCases, call_seconds_max: float) -> None:
-        self._bookings, self._trains = bookings, trains
+    def __init__(self, bookings: BookingUseCases, call_seconds_max: float) -> None:
+        self._bookings = bookings
         self._call_seconds_max = call_seconds_max
 
     async def CreateBooking(self, request: booking_pb2.CreateBookingRequest, context: Context) -> booking_pb2.Booking:
@@ -104,7 +107,7 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
         section = fields.required(fields.section(request.section), "section")
         question = (run_id(train_id, date), section)
         rows, after = await page_filling.fill_page(
-            lambda after, limit: self._trains.list_section(caller, train_id, date, section, after, limit),
+            lambda after, limit: self._bookings.list_section(caller, train_id, date, section, after, limit),
             responses.section_booking,
             row_key,
             after=paging.SECTION_ROWS.decode(request.page_token, *question),
@@ -133,28 +136,28 @@ class BookingServicer(booking_pb2_grpc.BookingServiceServicer):
 class HoldServicer(hold_pb2_grpc.HoldServiceServicer):
     """Holds. A call may take `call_seconds_max`."""
 
-    def __init__(self, bookings: BookingUseCases, call_seconds_max: float) -> None:
-        self._bookings = bookings
+    def __init__(self, holds: HoldUseCases, call_seconds_max: float) -> None:
+        self._holds = holds
         self._call_seconds_max = call_seconds_max
 
     async def HoldSeats(self, request: hold_pb2.HoldSeatsRequest, context: Context) -> hold_pb2.Hold:
         """Keeps seats for a while."""
         command = requests.hold_seats(caller_of(context), request)
-        hold = await self._bookings.hold(command, deadline_of(context, self._call_seconds_max))
+        hold = await self._holds.hold_seats(command, deadline_of(context, self._call_seconds_max))
         return responses.hold((command.train_id, command.travel_date), hold)
 
     async def ReleaseHold(self, request: hold_pb2.ReleaseHoldRequest, context: Context) -> hold_pb2.ReleaseHoldResponse:
         """Gives them back."""
         command = requests.release_hold(caller_of(context), request)
-        await self._bookings.release(command, deadline_of(context, self._call_seconds_max))
+        await self._holds.release(command, deadline_of(context, self._call_seconds_max))
         return hold_pb2.ReleaseHoldResponse()
 
 
 class RunServicer(train_run_pb2_grpc.RunServiceServicer):
     """Train runs. Anyone may look at them. A call that changes one may take `call_seconds_max`."""
 
-    def __init__(self, trains: TrainUseCases, call_seconds_max: float) -> None:
-        self._trains = trains
+    def __init__(self, train_runs: TrainRunUseCases, call_seconds_max: float) -> None:
+        self._train_runs = train_runs
         self._call_seconds_max = call_seconds_max
 
     async def ListTrainRuns(
@@ -166,7 +169,7 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
         question = (request.origin, request.destination, date)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
         runs, after = await page_filling.fill_page(
-            lambda after, limit: self._trains.list_runs(
+            lambda after, limit: self._train_runs.list_page(
                 origin=origin, destination=destination, travel_date=date, after=after, limit=limit
             ),
             responses.train_run,
@@ -189,7 +192,7 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
         self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest, context: Context
     ) -> RunView:
         caller_of(context)
-        return await self._trains.get_run(
+        return await self._train_runs.get(
             fields.train_id(request.train_id),
             fields.iso_date(request.travel_date, "travel_date").isoformat(),
             fields.stop(request.origin, "origin"),
@@ -203,7 +206,7 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         train_id = fields.train_id(request.train_id)
-        dates, created = await self._trains.schedule(
+        dates, created = await self._train_runs.schedule(
             caller,
             train_id,
             fields.iso_date(request.first_date, "first_date"),
@@ -217,7 +220,7 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
     ) -> train_run_pb2.PromoteWaitlistResponse:
         """Gives free seats to who waits."""
         command = requests.promote_waitlist(caller_of(context), request)
-        found = await self._trains.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
+        found = await self._train_runs.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
         return train_run_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)
 
 
@@ -231,7 +234,7 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         """Makes a train."""
         caller = caller_of(context)
         require_operator(caller)
-        kept = await self._trains.create_train(
+        kept = await self._trains.create(
             caller,
             requests.train(request.train),
             fields.request_id(request.request_id),
@@ -243,14 +246,14 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         """One train."""
         caller = caller_of(context)
         require_operator(caller)
-        return responses.train(await self._trains.get_train(caller, fields.train_id(request.train_id)))
+        return responses.train(await self._trains.get(caller, fields.train_id(request.train_id)))
 
     async def ListTrains(self, request: train_pb2.ListTrainsRequest, context: Context) -> train_pb2.ListTrainsResponse:
         """All trains."""
         caller = caller_of(context)
         require_operator(caller)
         trains, after = await page_filling.fill_page(
-            lambda after, limit: self._trains.list_trains(caller, after, limit),
+            lambda after, limit: self._trains.list_page(caller, after, limit),
             responses.train,
             lambda kept: (kept.train.train_id,),
             after=paging.TRAINS.decode(request.page_token),
@@ -260,24 +263,29 @@ class TrainServicer(train_pb2_grpc.TrainServiceServicer):
         return train_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
 
 
-def add_services(
-    server: GuardedServer,
-    bookings: BookingUseCases,
-    trains: TrainUseCases,
-    users: UserUseCases,
-    webhooks: WebhookUseCases,
-    jobs: JobUseCases,
-    call_seconds_max: float,
-) -> tuple[str, ...]:
-    """Adds all services to a server; gives their full names."""
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The use cases that the services answer from, one object per resource."""
+
+    bookings: BookingUseCases
+    holds: HoldUseCases
+    trains: TrainUseCases
+    train_runs: TrainRunUseCases
+    users: UserUseCases
+    webhooks: WebhookUseCases
+    jobs: JobUseCases
+
+
+def add_services(server: GuardedServer, use_cases: UseCases, call_seconds_max: float) -> tuple[str, ...]:
+    """Add all services to a server; return their full names."""
     servicers: Any = server  # the generated functions are typed for the servers of the library
-    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(bookings, trains, call_seconds_max), servicers)
-    hold_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(bookings, call_seconds_max), servicers)
-    train_run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(trains, call_seconds_max), servicers)
-    train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(trains), servicers)
-    user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(users), servicers)
-    webhook_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(webhooks), servicers)
-    job_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(jobs), servicers)
+    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(use_cases.bookings, call_seconds_max), servicers)
+    hold_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(use_cases.holds, call_seconds_max), servicers)
+    train_run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(use_cases.train_runs, call_seconds_max), servicers)
+    train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(use_cases.trains), servicers)
+    user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(use_cases.users), servicers)
+    webhook_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(use_cases.webhooks), servicers)
+    job_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(use_cases.jobs), servicers)
     return tuple(service.full_name for service in _services())
 
 

@@ -1,6 +1,6 @@
-"""Buying, looking at, changing and giving back seats.
+"""Bookings: buying, looking at, changing and giving back seats.
 
-Belongs here: the use cases of passengers. Does not: what operators do (`trains.py`).
+Belongs here: the use cases around bookings. Does not belong here: holds (`holds.py`), what settles a payment (`payments.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,21 +15,19 @@ from app.domain.commands import (
     ChangeSeat,
     Command,
     CreateBooking,
-    HoldSeats,
     QuoteBooking,
-    ReleaseHold,
     ResultT,
     UpdateBooking,
 )
 from app.domain.money import Money
 from app.domain.payments import Payment
-from app.domain.people import Caller, require_self_or_operator
-from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.people import Caller, require_operator, require_self_or_operator
+from app.domain.refusals import Reason, Refusal
 from app.domain.rules.access import can_see, own_passengers, require_cancellable, require_changeable, require_visible
 from app.domain.rules.change_booking import cancel_again, refuse_change_of_cancelled
-from app.domain.run.hold import Hold
+from app.domain.run.train_run import run_id
 from app.lanes.bus import CommandBus
-from app.store.bookings import ReceiptKey, ReceiptQuery, receipt_key
+from app.store.bookings import ReceiptKey, ReceiptQuery, RowKey, receipt_key, row_key
 from app.store.snapshots import Snapshot
 from app.store.store import Store
 from app.usecases.duplicate_refusals import DuplicateRefusals
@@ -143,16 +141,6 @@ class BookingUseCases:
         before = await self._view_for(command.caller, cancellation.before) if command.validate_only else None
         return CancellationView(after, cancellation.refund, before)
 
-    async def hold(self, command: HoldSeats, deadline: float) -> Hold:
-        """Keeps seats for a while; see `app.domain.rules.hold_seats`."""
-        return await self._bus.submit(command.run_id, command, deadline)
-
-    async def release(self, command: ReleaseHold, deadline: float) -> None:
-        """Gives held seats back; see `app.domain.rules.hold_seats`."""
-        if not command.run_id:
-            raise InvalidField("hold_id", "is not the id of a hold")
-        await self._bus.submit(command.run_id, command, deadline)
-
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
         """A booking as this caller, who may have been its passenger, is to see it."""
         return (
@@ -225,6 +213,22 @@ class BookingUseCases:
             return await self._views_in(snapshot, page), receipt_key(page[-1]) if len(found) > limit else None
 
         return await self._store.snapshots.read(look)
+
+    async def list_section(
+        self, caller: Caller, train_id: str, travel_date: str, section: str, after: RowKey | None, limit: int
+    ) -> tuple[list[tuple[Booking, Passenger]], RowKey | None]:
+        """A page of who sits in a section as of one moment, by seat number, and where the next one begins.
+
+        Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD (no such section).
+        """
+        require_operator(caller)
+        run = await self._store.runs.get(run_id(train_id, travel_date))
+        run.section_index(section)
+        found = await self._store.snapshots.read(
+            lambda snapshot: self._store.bookings.list_section(snapshot, run.run_id, section, after, limit + 1)
+        )
+        page = found[:limit]
+        return page, row_key(page[-1]) if len(found) > limit else None
 
     async def _views_in(self, snapshot: Snapshot, bookings: Sequence[Booking]) -> list[BookingView]:
         paid = [booking.payment_id for booking in bookings if booking.payment_id]

@@ -264,7 +264,7 @@ class Callers:
 
     async def _hold_this(self, command: HoldSeats, count: int) -> None:
         text = f"hold {command.request_id} of {count}"
-        hold = await self._ask(text, lambda server: server.bookings.hold(command, self._deadline()))
+        hold = await self._ask(text, lambda server: server.holds.hold_seats(command, self._deadline()))
         if hold is not None:
             self._service.note(f"{text}: {[seat.label for seat in hold.seats]} until {hold.expire_time:%d %H:%M:%S}")
             if hold.key not in self._service.record.hold_ids:
@@ -274,7 +274,7 @@ class Callers:
     async def _release(self) -> None:
         command, _ = self._rng.choice(self._holds)
         release = ReleaseHold(command.caller, _hold_id(command))
-        await self._ask(f"release {command.request_id}", lambda server: server.bookings.release(release, self._deadline()))
+        await self._ask(f"release {command.request_id}", lambda server: server.holds.release(release, self._deadline()))
 
     # -- changing
 
@@ -350,7 +350,7 @@ class Callers:
         command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
         text = f"promote who waits for {run.run_id}"
         answer: Promotion | None = await self._ask(
-            text, lambda server: server.trains.promote_waitlist(command, self._deadline())
+            text, lambda server: server.train_runs.promote_waitlist(command, self._deadline())
         )
         if answer is not None:
             self._service.note(f"{text}: {answer}")

@@ -17,9 +17,10 @@ from app.lanes.local_bus import open_command_bus
 from app.store.driver import Database
 from app.store.store import open_store
 from app.usecases.bookings import BookingUseCases
+from app.usecases.holds import HoldUseCases
 from app.usecases.outbox import SETTLE_PAYMENT, OutboxRelay
 from app.usecases.payments import BookingPayments
-from app.usecases.trains import TrainUseCases
+from app.usecases.train_runs import TrainRunUseCases
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record
 from tests.simulation.tasks import Scheduler
@@ -72,7 +73,8 @@ class Process:
         self.bus = open_command_bus(self.store.runs, self.store.bookings, environment.now, BOUNDS)
         self.paying = BookingPayments(self.store, self.bus, environment.provider, environment.now, environment.seconds)
         self.bookings = BookingUseCases(self.store, self.bus, self.paying, environment.now)
-        self.trains = TrainUseCases(self.store, self.bus, environment.now)
+        self.holds = HoldUseCases(self.bus)
+        self.train_runs = TrainRunUseCases(self.store, self.bus, environment.now)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         self._environment.turns.spawn(coroutine, name, self.name)

@@ -17,7 +17,7 @@ from app.domain.webhooks import URL_LENGTH_MAX, Webhook
 from app.pb.seatline.v1 import train_run_pb2
 from app.rpc import jobs, responses, webhooks
 from app.rpc.page_filling import PAGE_BYTES_MAX
-from app.usecases.trains import RunView
+from app.usecases.train_runs import RunView
 from tests.support.largest_values import (
     NOW,
     largest_booking,
