@@ -192,6 +192,8 @@ def test_a_domain_that_is_pure_is_fine() -> None:
     ("path", "source"),
     [
         ("app/store/runs.py", "from motor.motor_asyncio import AsyncIOMotorClient"),
+        ("app/store/in_memory.py", "import motor"),
+        ("app/store/driver.py", "import mongomock_motor"),
         ("app/embedded/mongod.py", "def f():\n    import mongomock_motor"),
         ("app/process/server.py", "import motor"),
         ("app/usecases/trains.py", "from pymongo.errors import PyMongoError"),
@@ -203,7 +205,8 @@ def test_a_driver_in_the_wrong_place_is_noticed(path: str, source: str) -> None:
 
 
 def test_a_driver_in_its_place_is_fine() -> None:
-    assert check_drivers("app/store/driver.py", "import motor\nimport mongomock_motor\nimport pymongo") == []
+    assert check_drivers("app/store/driver.py", "import motor\nimport pymongo") == []
+    assert check_drivers("app/store/in_memory.py", "def f():\n    import mongomock_motor") == []
     assert check_drivers("app/embedded/mongod.py", "from pymongo import MongoClient") == []
 
 

@@ -12,7 +12,8 @@ from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
 from app.ports.observers import DriverObserver
 from app.process.start_error import StartError
-from app.store.driver import Client, ConnectionStringError, connect, connect_in_memory
+from app.store.driver import Client, ConnectionStringError, connect
+from app.store.in_memory import connect_in_memory
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from app.config import Settings
 from app.ports.background_task import BackgroundTask, repeat
+from app.store.adapter import adapter_of
 from app.store.driver import Database
 from app.store.indexes import make_indexes
-from app.store.ping import ping
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class DatabaseMonitor:
 
     async def _answers(self) -> bool:
         try:
-            answered_at = await ping(self._database, self._ping_seconds_max)
+            answered_at = await adapter_of(self._database).ping(self._database, self._ping_seconds_max)
         except Exception as error:  # whatever it is, the database cannot be used now
             _log.debug("database check failed: %s", type(error).__name__)
             return False

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from app.domain.audit.money import PaidBooking
 from app.domain.audit.work import BookingOutline
 from app.domain.events import Event, commit_of
+from app.store.adapter import adapter_of
 from app.store.bookings import recent_pipeline
 from app.store.documents import event_from
-from app.store.driver import Collection, Database, Document, find_in_one_batch, translate_outages
+from app.store.driver import Collection, Database, Document, translate_outages
 from app.store.sales_shapes import BOOKING_OUTLINE
 from app.store.unreadable import READ_ERRORS
 
@@ -28,6 +29,7 @@ class AuditRecords:
     """
 
     def __init__(self, database: Database) -> None:
+        self._adapter = adapter_of(database)
         self._database = database
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
@@ -44,7 +46,7 @@ class AuditRecords:
             return {}
         with translate_outages():
             query = {"_id": {"$in": list(ids)}}
-            found = await find_in_one_batch(self._database[collection], query, most=len(ids))
+            found = await self._adapter.find_in_one_batch(self._database[collection], query, most=len(ids))
         return _readable(found, decode)
 
     async def find_events(self, event_ids: Iterable[str]) -> dict[str, Event]:
@@ -54,7 +56,9 @@ class AuditRecords:
         if not commits:
             return {}
         with translate_outages():
-            found = await find_in_one_batch(self._database["events"], {"_id": {"$in": commits}}, most=len(commits))
+            found = await self._adapter.find_in_one_batch(
+                self._database["events"], {"_id": {"$in": commits}}, most=len(commits)
+            )
         events: dict[str, Event] = {}
         for commit in found:
             for index in range(len(commit["events"]) if isinstance(commit.get("events"), list) else 0):
@@ -67,7 +71,9 @@ class AuditRecords:
         """The versions of those of these runs that there are."""
         ids = sorted(set(run_ids))
         with translate_outages():
-            found = await find_in_one_batch(self._runs, {"_id": {"$in": ids}}, most=len(ids), projection={"version": 1})
+            found = await self._adapter.find_in_one_batch(
+                self._runs, {"_id": {"$in": ids}}, most=len(ids), projection={"version": 1}
+            )
         return {run["_id"]: run["version"] for run in found if isinstance(run.get("version"), int)}
 
     async def outlines(self, references: Iterable[str]) -> dict[str, BookingOutline | None]:
@@ -87,7 +93,7 @@ class AuditRecords:
         with translate_outages():
             pipeline = [*recent_pipeline(wanted), {"$project": _OUTLINE}]
             recent = await self._runs.aggregate(pipeline).to_list(len(references))
-            settled = await find_in_one_batch(self._bookings, wanted, most=len(references), projection=_OUTLINE)
+            settled = await self._adapter.find_in_one_batch(self._bookings, wanted, most=len(references), projection=_OUTLINE)
         newest = {booking["_id"]: booking for booking in recent}
         for booking in settled:  # which were read later, and may be newer
             there = newest.get(booking["_id"])

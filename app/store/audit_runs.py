@@ -20,12 +20,13 @@ from app.domain.booking import Booking
 from app.domain.events import Event, commit_id
 from app.domain.run.train_run import TrainRun
 from app.domain.train import StoredTrain
+from app.store.adapter import adapter_of
 from app.store.derived_fields import booking_differences, run_differences
 from app.store.documents import booking_from, events_from, run_from
 from app.store.driver import Collection, Database, Document, translate_outages
 from app.store.payments import StoredPayment, payment_from
 from app.store.sales_shapes import BOOKING, RUN_KEYS, RUN_QUEUES
-from app.store.snapshots import Snapshot, Snapshots
+from app.store.snapshots import Snapshot
 from app.store.train_documents import train_from
 from app.store.unreadable import READ_ERRORS, what_is_wrong
 
@@ -91,7 +92,7 @@ class AuditRuns:
         self._database = database
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
-        self._snapshots = Snapshots(database)
+        self._snapshots = adapter_of(database).snapshots(database)
         self._trains: dict[str, StoredTrain | None] = {}
 
     async def list_runs(self, after: str, limit: int, first_date: str = "") -> list[RunSize]:

@@ -17,16 +17,14 @@ from typing import Any
 from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.people import email_key, email_keys
 from app.domain.rules.access import is_visible_to
+from app.store.adapter import adapter_of
 from app.store.documents import booking_from
 from app.store.driver import (
     Collection,
     Database,
     Document,
     any_of,
-    causal_session,
-    find_in_one_batch,
     translate_outages,
-    with_majority_reads,
 )
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_all, decode_by_id, decode_one, read_page
@@ -64,8 +62,9 @@ class Bookings:
     """Bookings, in `recent` and at rest."""
 
     def __init__(self, database: Database) -> None:
+        self._adapter = adapter_of(database)
         self._runs: Collection = database["train_runs"]
-        self._durable_runs: Collection = with_majority_reads(self._runs)
+        self._durable_runs: Collection = self._adapter.with_majority_reads(self._runs)
         self._database = database
         self._bookings: Collection = database["bookings"]
 
@@ -83,14 +82,16 @@ class Bookings:
         if not references:
             return Records()
         with translate_outages():
-            found = await find_in_one_batch(self._bookings, {"_id": {"$in": list(references)}}, most=len(references))
+            found = await self._adapter.find_in_one_batch(
+                self._bookings, {"_id": {"$in": list(references)}}, most=len(references)
+            )
         return decode_by_id("bookings", found, booking_from)
 
     async def find_many(self, references: Sequence[str]) -> Records[Booking]:
         """The bookings, recent or at rest, that have these references. Money moves on the strength of it."""
         pipeline = recent_pipeline({"_id": {"$in": list(references)}})
         with translate_outages():
-            async with causal_session(self._database) as session:
+            async with self._adapter.causal_session(self._database) as session:
                 recent = await self._durable_runs.aggregate(pipeline, session=session).to_list(len(references))
         newer, settled = decode_by_id("bookings", recent, booking_from), await self.find_archived(references)
         readable = {reference: booking for reference, booking in settled.items() if reference not in newer.unreadable}

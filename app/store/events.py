@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from app.domain.events import Event, commit_of
+from app.store.adapter import adapter_of
 from app.store.documents import event_from, events_from
-from app.store.driver import Collection, Database, Document, translate_outages, watch_inserts
+from app.store.driver import Collection, Database, Document, translate_outages
 from app.store.sales_shapes import COMMIT
 from app.store.unreadable import READ_ERRORS, Records, decode_all, unreadable_records
 
@@ -55,6 +56,7 @@ class Events:
     """The collection `events`. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
+        self._adapter = adapter_of(database)
         self._events: Collection = database["events"]
 
     async def find(self, event_ids: Sequence[str]) -> Records[Event]:
@@ -91,7 +93,7 @@ class Events:
 
         One change is enough: whoever follows up finds all that is new.
         """
-        changes = watch_inserts(self._events)
+        changes = self._adapter.watch_inserts(self._events)
         if changes is None:
             return False
         async with changes:

@@ -23,12 +23,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.jobs import Job, JobState, after_operator_retry
+from app.store.adapter import adapter_of
 from app.store.driver import (
     Collection,
     Database,
     Document,
     StatementRefusedError,
-    find_in_one_batch,
     insert_absent,
     translate_outages,
 )
@@ -97,6 +97,7 @@ class Jobs:
     again."""
 
     def __init__(self, database: Database, retention_seconds: float) -> None:
+        self._adapter = adapter_of(database)
         self._jobs: Collection = database["jobs"]
         self._kept = timedelta(seconds=retention_seconds)
 
@@ -132,7 +133,7 @@ class Jobs:
                 if not await self._lease_readable(list(left_over), now, lease_until, lease_owner):
                     continue
                 stamped = {"_id": {"$in": list(left_over)}, "lease_owner": lease_owner}
-                found = await find_in_one_batch(self._jobs, stamped, most=len(left_over))
+                found = await self._adapter.find_in_one_batch(self._jobs, stamped, most=len(left_over))
                 taken = decode_all("jobs", found, job_from)
                 if taken.unreadable:
                     await self._postpone_unreadable(
@@ -152,7 +153,7 @@ class Jobs:
         try:
             return await self._lease(job_ids, now, lease_until, lease_owner)
         except StatementRefusedError:
-            found = await find_in_one_batch(self._jobs, {"_id": {"$in": job_ids}}, most=len(job_ids))
+            found = await self._adapter.find_in_one_batch(self._jobs, {"_id": {"$in": job_ids}}, most=len(job_ids))
             unreadable = decode_all("jobs", found, job_from).unreadable
             if not unreadable:
                 raise

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from app.domain.ledger import EntryFault, EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Refusal
-from app.store.driver import Collection, Database, Document, find_in_one_batch, insert_absent, translate_outages
+from app.store.adapter import adapter_of
+from app.store.driver import Collection, Database, Document, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
 from app.store.shared_statement import SharedStatement
 from app.store.unreadable import Records, decode_by_id, decode_one, record_unreadable
@@ -54,6 +55,7 @@ class Ledger:
     """The collection `ledger`. `clock` gives the present moment, in UTC and whole milliseconds."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._adapter = adapter_of(database)
         self._ledger: Collection = database["ledger"]
         self._clock = clock
         self._additions: SharedStatement[LedgerEntry, LedgerEntry | Refusal | None] = SharedStatement(
@@ -74,7 +76,7 @@ class Ledger:
     async def find(self, key: str) -> LedgerEntry | None:
         """The entry with that key. Refuses RECORD_UNREADABLE."""
         with translate_outages():
-            found = await find_in_one_batch(self._ledger, {"_id": key}, most=1)
+            found = await self._adapter.find_in_one_batch(self._ledger, {"_id": key}, most=1)
         return decode_one("ledger", found[0], entry_from) if found else None
 
     async def find_many(self, keys: Sequence[str]) -> Records[LedgerEntry]:
@@ -82,7 +84,7 @@ class Ledger:
         if not keys:
             return Records()
         with translate_outages():
-            found = await find_in_one_batch(self._ledger, {"_id": {"$in": list(keys)}}, most=len(keys))
+            found = await self._adapter.find_in_one_batch(self._ledger, {"_id": {"$in": list(keys)}}, most=len(keys))
         return decode_by_id("ledger", found, entry_from)
 
     async def answer(self, key: str) -> None:
@@ -144,7 +146,7 @@ class Ledger:
             if not there:
                 return [None] * len(entries)
             keys = [document["_id"] for document in there]
-            found = await find_in_one_batch(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
+            found = await self._adapter.find_in_one_batch(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
         known: dict[str, LedgerEntry | Refusal] = {}
         entries_there = decode_by_id("ledger", found, entry_from)
         known.update(entries_there)
@@ -174,7 +176,7 @@ class Ledger:
             )
             if result.matched_count == len(keys):
                 return keys
-            found = await find_in_one_batch(
+            found = await self._adapter.find_in_one_batch(
                 self._ledger, {"_id": {"$in": keys}, **settled}, most=len(keys), projection={"_id": 1}
             )
         return [document["_id"] for document in found]

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome, Payment, PaymentState, ProviderAttempt, Refund, RefundState
-from app.store.driver import Collection, Database, Document, find_in_one_batch, insert_absent, translate_outages
+from app.store.adapter import adapter_of
+from app.store.driver import Collection, Database, Document, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
 from app.store.shared_statement import SharedStatement
 from app.store.snapshots import Snapshot
@@ -93,6 +94,7 @@ class Payments:
     """The collection `payments`. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
+        self._adapter = adapter_of(database)
         self._payments: Collection = database["payments"]
         self._additions = SharedStatement("add payments", self._add, batch_max=_PAYMENTS_MAX)
 
@@ -103,7 +105,7 @@ class Payments:
         query, most = {"_id": {"$in": list(payment_ids)}}, len(payment_ids)
         with translate_outages():
             if snapshot is None:
-                found = await find_in_one_batch(self._payments, query, most=most)
+                found = await self._adapter.find_in_one_batch(self._payments, query, most=most)
             else:
                 found = await snapshot.find(self._payments, query, most=most)
         return decode_by_id("payments", found, payment_from)

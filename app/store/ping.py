@@ -9,19 +9,16 @@ import time
 from pymongo import MongoClient, timeout
 from pymongo.errors import AutoReconnect
 
-from app.store.driver import Database, Document, is_mock
+from app.store.driver import Database, Document
 
 
-async def ping(database: Database, seconds_max: float) -> float:
+async def ping_primary(database: Database, seconds_max: float) -> float:
     """When the primary answered, in `time.monotonic` seconds. Raises what the driver raises where it does not in time.
 
     Asked and judged in a thread of its own: neither a busy event loop nor a queue of statements before those threads of the
     driver that serve it says anything about the database. A connection that has broken while nobody used it says as little, so
     that another one is asked.
     """
-    if is_mock(database):
-        await database.command("ping")
-        return time.monotonic()
     client: MongoClient[Document] = database.client.delegate
     return await asyncio.to_thread(_ping, client, seconds_max)
 

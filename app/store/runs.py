@@ -28,6 +28,7 @@ from app.domain.people import Person, email_key
 from app.domain.refusals import Reason, Refusal
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
+from app.store.adapter import adapter_of
 from app.store.cached_run import CachedRun, PendingBooking
 from app.store.documents import (
     booking_document_without_journey,
@@ -38,17 +39,13 @@ from app.store.documents import (
     run_from,
 )
 from app.store.driver import (
-    BsonPacker,
     Collection,
     Database,
     Document,
     Swap,
     SwapOutcome,
     insert_absent,
-    replace_many,
-    swap_many,
     translate_outages,
-    with_majority_reads,
 )
 from app.store.run_updates import run_update
 from app.store.sales_shapes import RUN_QUEUES
@@ -84,12 +81,13 @@ class TrainRuns:
     """The collections `train_runs` and `bookings`, as far as selling needs them."""
 
     def __init__(self, database: Database) -> None:
+        self._adapter = adapter_of(database)
         self._runs: Collection = database["train_runs"]
-        self._durable_runs = with_majority_reads(self._runs)
+        self._durable_runs = self._adapter.with_majority_reads(self._runs)
         # As the primary has them: only what is durable is ever copied, and none that was copied may be missed.
         self._bookings: Collection = database["bookings"]
         self._events: Collection = database["events"]
-        self._packer = BsonPacker(database)
+        self._packer = self._adapter.packer
         self._journeys: dict[Journey, Document | bytes] = {}
         self._empty_part = self._packer.part({})
 
@@ -200,7 +198,7 @@ class TrainRuns:
         """
         prepared = [self._prepare(cached) for cached in batch]
         with translate_outages():
-            outcomes = await swap_many(self._runs, [one.swap for one in prepared])
+            outcomes = await self._adapter.swap_many(self._runs, [one.swap for one in prepared])
         for cached, one, outcome in zip(batch, prepared, outcomes, strict=True):
             if outcome is SwapOutcome.DONE:
                 _committed(cached, one)
@@ -282,7 +280,7 @@ class TrainRuns:
             for one in documents
             if one["_id"] in revisions and revisions[one["_id"]] < one["revision"]
         ]
-        await replace_many(self._bookings, older)
+        await self._adapter.replace_many(self._bookings, older)
         foreign = {(one["_id"], one["run_id"]) for one in documents if runs.get(one["_id"]) != one["run_id"]}
         for reference, run_id in foreign:
             _log.error("run %s: the reference %s rests with another run", run_id, reference)

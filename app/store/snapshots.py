@@ -23,7 +23,7 @@ from typing import Protocol, TypeVar
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from app.domain.refusals import Reason, Refusal
-from app.store.driver import Collection, Database, Document, current_primary, is_mock, translate_outages
+from app.store.driver import Collection, Database, Document, current_primary, translate_outages
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +51,21 @@ class Snapshot(Protocol):
         """At most `most` documents that the pipeline makes."""
 
 
-class Snapshots:
-    """Makes snapshots of a database. A database in memory is read plainly: nobody writes between two reads of it."""
+class Snapshots(Protocol):
+    """Makes snapshots of a database."""
+
+    async def read(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
+        """Return what `look` returns for a snapshot. Where the snapshot is lost, call `look` again with a newer one.
+
+        Refuses DATABASE_UNAVAILABLE in an outage. What `look` raises passes.
+        """
+
+
+class ServerSnapshots:
+    """Makes snapshots of a database on a server, which must be a replica set."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._is_mock = is_mock(database)
         self._proven_primary: object = None  # whose snapshots are known to have all that was acknowledged before its election
         self._has_logged = False
 
@@ -67,8 +76,6 @@ class Snapshots:
         which keeps no moments. What `look` raises passes.
         """
         with translate_outages():
-            if self._is_mock:
-                return await look(_PlainSnapshot())
             for attempt in range(_ATTEMPTS_MAX):
                 try:
                     return await self._look(look)
@@ -166,16 +173,3 @@ class _ServerSnapshot:
         cursor = await self._database.cursor_command({**command, "readConcern": concern}, codec_options=options)
         found: list[Document] = await cursor.to_list(most)
         return found
-
-
-class _PlainSnapshot:
-    """What stands for a snapshot where the database is in this process's memory, and no read waits."""
-
-    async def find(
-        self, collection: Collection, query: Document, *, most: int, projection: Document | None = None, sort: Sort = ()
-    ) -> list[Document]:
-        cursor = collection.find(query, projection)
-        return await (cursor.sort(list(sort)) if sort else cursor).limit(most).to_list(most)
-
-    async def aggregate(self, collection: Collection, pipeline: Sequence[Document], *, most: int) -> list[Document]:
-        return await collection.aggregate(list(pipeline)).to_list(most)

@@ -15,10 +15,11 @@ from app.domain.jobs import PERIODIC_TASK_PREFIX, JobState
 from app.domain.payments import PaymentState, RefundState
 from app.domain.statistics import Backlog, RunCounts
 from app.domain.timetable import earliest_date_under_way
+from app.store.adapter import adapter_of
 from app.store.documents import stops_from
 from app.store.driver import Collection, Database, Document, translate_outages
 from app.store.sales_shapes import SURVEYED_RUN
-from app.store.snapshots import Snapshot, Snapshots
+from app.store.snapshots import Snapshot
 from app.store.unreadable import decode_all
 
 # Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
@@ -40,7 +41,7 @@ class StatisticsQueries:
         self._events: Collection = database["events"]
         self._jobs: Collection = database["jobs"]
         self._payments: Collection = database["payments"]
-        self._snapshots = Snapshots(database)
+        self._snapshots = adapter_of(database).snapshots(database)
 
     async def versions(self, now: datetime) -> dict[str, int | None]:
         """The versions of the runs that may not have arrived by now, at most `RUNS_COUNTED_MAX` and the earliest first, by run.

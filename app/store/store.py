@@ -5,6 +5,7 @@ Belongs here: what is opened together. Does not: statements.
 
 from dataclasses import dataclass
 
+from app.store.adapter import adapter_of
 from app.store.bookings import Bookings
 from app.store.driver import Database
 from app.store.events import Events
@@ -40,7 +41,7 @@ class Store:
 def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
     """Make the store over a database. Finished jobs are kept for `jobs_kept_seconds`."""
     return Store(
-        snapshots=Snapshots(database),
+        snapshots=adapter_of(database).snapshots(database),
         runs=TrainRuns(database),
         run_lists=RunLists(database),
         bookings=Bookings(database),

@@ -19,7 +19,7 @@ from typing import Any
 from app.embedded.mongod import start_embedded_mongod
 from app.store.bookings import Bookings, ReceiptQuery
 from app.store.driver import Collection, Database, Document
-from app.store.snapshots import Snapshot, Snapshots
+from app.store.snapshots import ServerSnapshots, Snapshot
 from tests.support.clients import people
 from tests.support.world import World, running_server, settings_for
 
@@ -76,7 +76,7 @@ async def _milliseconds(call: Callable[[], Awaitable[Any]]) -> float:
 
 async def _measure(world: World) -> None:
     run_id, reference = await _sell(world)
-    bookings, snapshots, plain = Bookings(world.database), Snapshots(world.database), PlainCommands(world.database)
+    bookings, snapshots, plain = Bookings(world.database), ServerSnapshots(world.database), PlainCommands(world.database)
     receipts = ReceiptQuery("p7@example.com")
     reads: dict[str, Read] = {
         "list receipts": lambda snapshot: bookings.list_receipts(snapshot, receipts, None, 51),

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from tests.support.world import Clock, World, running_server, settings_for
 
 

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.store.driver import Database, Document
-from app.store.snapshots import Result, Snapshot, Snapshots
+from app.store.snapshots import Result, ServerSnapshots, Snapshot
 
 
-class InterruptedSnapshots(Snapshots):
+class InterruptedSnapshots(ServerSnapshots):
     """Snapshots that call `change` after each read, with the number of reads so far."""
 
     def __init__(self, database: Database, change: Callable[[int], Awaitable[None]]) -> None:

@@ -71,9 +71,13 @@ PURE_MODULES = {
 }
 IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "hash", "id", "exec", "eval", "__import__"}
 
-ASYNC_DRIVERS = {"motor", "mongomock_motor", "mongomock"}
+# The only module that may name each asynchronous driver.
+ASYNC_DRIVERS = {
+    "motor": "app/store/driver.py",
+    "mongomock_motor": "app/store/in_memory.py",
+    "mongomock": "app/store/in_memory.py",
+}
 DRIVERS = {*ASYNC_DRIVERS, "pymongo", "bson", "gridfs"}
-ONLY_DRIVER = "app/store/driver.py"
 # The embedded mongod is made a replica set by a plain client, before anything else may connect.
 MAY_USE_DRIVERS = ("app/store/", "app/embedded/")
 # The commands that do not go over gRPC, and what each may start.
@@ -179,12 +183,12 @@ def _last_name(node: ast.expr) -> str:
 
 
 def check_drivers(path: str, source: str) -> list[str]:
-    """One module names the asynchronous driver, one package the database's library."""
+    """One module names each asynchronous driver, one package the database's library."""
     wrong: list[str] = []
     for one in imports(path, source):
         library = one.module.split(".")[0]
-        if library in ASYNC_DRIVERS and path != ONLY_DRIVER:
-            wrong.append(f"{path}:{one.line} imports {one.module}; only {ONLY_DRIVER} may")
+        if ASYNC_DRIVERS.get(library, path) != path:
+            wrong.append(f"{path}:{one.line} imports {one.module}; only {ASYNC_DRIVERS[library]} may")
         elif library in DRIVERS and not path.startswith(MAY_USE_DRIVERS):
             wrong.append(f"{path}:{one.line} imports {one.module}; only app/store and app/embedded may")
     return wrong

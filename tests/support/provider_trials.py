@@ -20,7 +20,8 @@ from app.payments import ledger
 from app.payments.ledger import LedgerProvider
 from app.payments.stripe.provider import StripeProvider
 from app.ports.payment_provider import Provider
-from app.store.driver import Database, connect, connect_in_memory
+from app.store.driver import Database, connect
+from app.store.in_memory import connect_in_memory
 from app.store.ledger import Ledger
 from tests.support.stripe_server import API_KEY, DECLINED, LOST, PAYS, StripeServer, stripe_server
 

@@ -12,7 +12,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from app.pb.seatline.v1 import booking_pb2, payment_pb2
-from app.store.snapshots import Snapshots
+from app.store.snapshots import ServerSnapshots
 from tests.support.clients import Run, decoded, refusal
 from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.world import World, eventually
@@ -105,7 +105,7 @@ async def test_a_moment_that_is_lost_each_time_is_unavailable_with_a_time_to_try
         raise OperationFailure("the moment is lost", code)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Snapshots, "_look", lost)
+        patched.setattr(ServerSnapshots, "_look", lost)
         refused = await refusal(_reads_of("jane", reference, run, real_world)[call]())
     assert refused.says == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     assert refused.retry_seconds > 0
@@ -118,7 +118,7 @@ async def test_another_fault_of_the_database_is_no_lost_moment(real_world: World
         raise OperationFailure("no such stage", 40324)
 
     await real_world.run("A1")
-    monkeypatch.setattr(Snapshots, "_look", fails)
+    monkeypatch.setattr(ServerSnapshots, "_look", fails)
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await real_world.api_client("jane").receipts_page()
     assert decoded(error.value).says == (grpc.StatusCode.INTERNAL, "INTERNAL")

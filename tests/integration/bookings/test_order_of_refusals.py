@@ -12,7 +12,7 @@ from app.domain.rules.create_booking import SaleCheck
 from app.payments import ledger
 from app.payments.ledger import LedgerProvider
 from app.pb.seatline.v1.booking_pb2 import CreateBookingRequest
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from tests.support.clients import booking_request, refusal
 from tests.support.world import World, running_server, settings_for
 

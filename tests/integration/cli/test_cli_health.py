@@ -16,7 +16,7 @@ from app.cli.health import PROBE_TRAIN
 from app.cli.options import CallerOptions
 from app.cli.probe_steps import run_probe
 from app.pb.seatline.v1 import booking_pb2, train_pb2, train_run_pb2
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from tests.support.scripted_service import Refusal, ScriptedService, ann, booking_of, receipt_of, scripted_service
 from tests.support.world import World, running_server, settings_for
 

@@ -24,7 +24,7 @@ from app.domain.jobs import (
 from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
 from app.process.clock import utc_now
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from app.store.jobs import PURGE_INDEX, Jobs, job_key
 from tests.support.job_databases import (
     KEPT_SECONDS,

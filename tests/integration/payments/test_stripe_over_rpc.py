@@ -12,7 +12,7 @@ import pytest_asyncio
 from google.type import money_pb2
 
 from app.pb.seatline.v1 import payment_pb2, train_pb2
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from app.usecases.payments import VOID_AFTER_SECONDS
 from tests.support.clients import Run, booking_request, people, refusal
 from tests.support.stripe_server import API_KEY, PAYS, Answer, InjectedFault, StripeServer, stripe_server

@@ -16,7 +16,7 @@ from app.embedded.mongod import EmbeddedMongod
 from app.process.bootstrap import start_server
 from app.process.server import Server
 from app.process.start_error import StartError
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from tests.support.clients import people, seats_of
 from tests.support.health_checks import LIVENESS, SERVICES, all_health, calls_under_way, health, slow_commits
 from tests.support.world import World, eventually, running_server, settings_for

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import struct
 
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from tests.support.world import running_server, settings_for
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

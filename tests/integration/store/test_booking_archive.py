@@ -15,7 +15,7 @@ import pytest_asyncio
 from app.domain.refusals import Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import booking_pb2
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from app.store.runs import TrainRuns
 from app.store.unreadable import Records
 from tests.support.clients import booking_request, people, person, refusal, seats_of

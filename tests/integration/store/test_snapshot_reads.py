@@ -1,4 +1,4 @@
-"""Snapshots of a real server: several reads of one moment, and what is done where there is none."""
+"""ServerSnapshots of a real server: several reads of one moment, and what is done where there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pymongo import WriteConcern
 from app.domain.refusals import Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod, find_mongod
 from app.store.driver import Client, Database, connect
-from app.store.snapshots import Snapshot, Snapshots
+from app.store.snapshots import ServerSnapshots, Snapshot
 from tests.support.replica_set import free_ports
 
 MEGABYTE = 1_000_000
@@ -48,13 +48,13 @@ async def test_reads_of_one_snapshot_see_one_moment_whatever_is_written_between(
         right = await ids_in(snapshot, database, "right")
         return left, right, await snapshot.aggregate(database["left"], [{"$match": {}}], most=9)
 
-    snapshots = Snapshots(database)
+    snapshots = ServerSnapshots(database)
     assert await snapshots.read(look) == (["first"], ["first"], [{"_id": "first"}])
     assert await snapshots.read(lambda snapshot: ids_in(snapshot, database, "right")) == ["first", "moved"]
 
 
 async def test_what_was_acknowledged_is_in_the_next_snapshot(database: Database) -> None:
-    snapshots = Snapshots(database)
+    snapshots = ServerSnapshots(database)
     for number in range(200):
         await database["right"].insert_one({"_id": f"{number:03}"})
         found = await snapshots.read(lambda snapshot: ids_in(snapshot, database, "right"))
@@ -65,7 +65,7 @@ async def test_the_first_snapshot_of_a_primary_waits_for_all_that_it_has(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = database["right"].with_options(write_concern=WriteConcern(w=1))  # as before a majority has it
-    snapshots = Snapshots(database)
+    snapshots = ServerSnapshots(database)
     for election in range(10):
         monkeypatch.setattr("app.store.snapshots.current_primary", lambda _, number=election: number)
         await snapshots.read(_look_at_nothing)
@@ -95,14 +95,14 @@ class Losing:
 
 async def test_a_moment_that_is_lost_is_chosen_anew(database: Database) -> None:
     losing = Losing(database, times=2)
-    assert await Snapshots(database).read(losing.look) == ["there"]
+    assert await ServerSnapshots(database).read(losing.look) == ["there"]
     assert losing.calls == 3
 
 
 async def test_where_each_moment_is_lost_the_database_is_unavailable(database: Database) -> None:
     losing = Losing(database, times=1_000)
     with pytest.raises(Refusal) as refused:
-        await Snapshots(database).read(losing.look)
+        await ServerSnapshots(database).read(losing.look)
     assert refused.value.reason is Reason.DATABASE_UNAVAILABLE
     assert losing.calls == 5
 
@@ -116,7 +116,7 @@ async def test_what_is_larger_than_one_answer_of_the_database_is_read_as_of_the_
         await database["right"].delete_many({"_id": "39"})
         return await ids_in(snapshot, database, "right")
 
-    assert await Snapshots(database).read(look) == [*(document["_id"] for document in texts), "first"]
+    assert await ServerSnapshots(database).read(look) == [*(document["_id"] for document in texts), "first"]
 
 
 async def test_a_read_that_gets_as_much_as_it_asked_for_is_one_command_and_leaves_no_cursor_open(database: Database) -> None:
@@ -124,7 +124,7 @@ async def test_a_read_that_gets_as_much_as_it_asked_for_is_one_command_and_leave
         assert len(await snapshot.find(database["left"], {}, most=1)) == 1
         assert len(await snapshot.aggregate(database["right"], [{"$match": {}}], most=1)) == 1
 
-    snapshots = Snapshots(database)
+    snapshots = ServerSnapshots(database)
     await snapshots.read(look)  # the first one waits for the primary
     await database.command("profile", 2)
     await snapshots.read(look)
@@ -141,7 +141,7 @@ async def test_a_collection_that_is_not_there_yet_is_empty(database: Database, n
         await database["right"].insert_one({"_id": "later"})
         return [first, await ids_in(snapshot, database, names[1])]
 
-    assert await Snapshots(database).read(look) == [["first"] if name == "right" else [] for name in names]
+    assert await ServerSnapshots(database).read(look) == [["first"] if name == "right" else [] for name in names]
 
 
 async def test_a_refusal_of_who_looks_passes(database: Database) -> None:
@@ -149,7 +149,7 @@ async def test_a_refusal_of_who_looks_passes(database: Database) -> None:
         raise Refusal(Reason.TRAIN_NOT_FOUND, "there is no such train")
 
     with pytest.raises(Refusal, match="no such train"):
-        await Snapshots(database).read(look)
+        await ServerSnapshots(database).read(look)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def test_a_server_that_is_no_replica_set_is_unavailable_and_the_log_says_w
     client = a_client(standalone)
     database = client["test_standalone"]
     with pytest.raises(Refusal) as refused:
-        await Snapshots(database).read(lambda snapshot: ids_in(snapshot, database, "left"))
+        await ServerSnapshots(database).read(lambda snapshot: ids_in(snapshot, database, "left"))
     client.close()
     assert refused.value.reason is Reason.DATABASE_UNAVAILABLE
     assert "no replica set" in caplog.text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.store.driver import Database, Swap, SwapOutcome, swap_many
+from app.store.adapter import adapter_of
+from app.store.driver import Database, Swap, SwapOutcome
 from tests.support.world import World
 
 RUNS = "train_runs"
@@ -17,34 +18,42 @@ def _swap(key: str, version: int = 1, booking: str = "") -> Swap:
     return Swap({"_id": key, "version": version}, {"$set": {"version": version + 1, "recent": recent}})
 
 
+async def _make(database: Database, swaps: list[Swap]) -> list[SwapOutcome]:
+    return await adapter_of(database).swap_many(database[RUNS], swaps)
+
+
 async def _versions(database: Database) -> dict[str, int]:
     return {one["_id"]: one["version"] for one in await database[RUNS].find().to_list(100)}
 
 
 async def test_each_swap_that_can_be_made_is_made_and_the_others_say_that_they_lost(world: World) -> None:
     await _put(world.database, "a", "b", "c")
-    outcomes = await swap_many(world.database[RUNS], [_swap("a"), _swap("b", version=7), _swap("c")])
+    outcomes = await _make(world.database, [_swap("a"), _swap("b", version=7), _swap("c")])
     assert outcomes == [SwapOutcome.DONE, SwapOutcome.LOST, SwapOutcome.DONE]
     assert await _versions(world.database) == {"a": 2, "b": 1, "c": 2}
 
 
 async def test_a_swap_of_what_is_not_there_makes_nothing(world: World) -> None:
     await _put(world.database, "a")
-    outcomes = await swap_many(world.database[RUNS], [_swap("gone"), _swap("a"), _swap("gone too", version=3)])
+    outcomes = await adapter_of(world.database).swap_many(
+        world.database[RUNS], [_swap("gone"), _swap("a"), _swap("gone too", version=3)]
+    )
     assert outcomes == [SwapOutcome.LOST, SwapOutcome.DONE, SwapOutcome.LOST]
     assert await _versions(world.database) == {"a": 2}
 
 
 async def test_a_lone_swap_loses_like_one_of_many(world: World) -> None:
     await _put(world.database, "a")
-    assert await swap_many(world.database[RUNS], [_swap("a", version=2)]) == [SwapOutcome.LOST]
-    assert await swap_many(world.database[RUNS], [_swap("a")]) == [SwapOutcome.DONE]
+    assert await _make(world.database, [_swap("a", version=2)]) == [SwapOutcome.LOST]
+    assert await _make(world.database, [_swap("a")]) == [SwapOutcome.DONE]
 
 
 async def test_a_key_that_another_document_has_fails_only_its_own_swap(real_world: World) -> None:
     database = real_world.database
     await _put(database, "a", "b", "c")
-    outcomes = await swap_many(database[RUNS], [_swap("a"), _swap("b", booking="of c"), _swap("c", version=2)])
+    outcomes = await adapter_of(database).swap_many(
+        database[RUNS], [_swap("a"), _swap("b", booking="of c"), _swap("c", version=2)]
+    )
     assert outcomes == [SwapOutcome.DONE, SwapOutcome.DUPLICATE_KEY, SwapOutcome.LOST]
-    assert await swap_many(database[RUNS], [_swap("b", booking="of c")]) == [SwapOutcome.DUPLICATE_KEY]
+    assert await _make(database, [_swap("b", booking="of c")]) == [SwapOutcome.DUPLICATE_KEY]
     assert await _versions(database) == {"a": 2, "b": 1, "c": 1}

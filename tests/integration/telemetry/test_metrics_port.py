@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from app.process.bootstrap import start_server
 from app.process.start_error import StartError
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from app.telemetry.metrics.port import CONNECTIONS_MAX, REQUEST_BYTES_MAX, MetricsPort
 from tests.support.metrics_scrapes import OPEN_METRICS, get
 from tests.support.world import eventually, running_server, settings_for

@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.webhooks import Webhook
 from app.embedded.mongod import EmbeddedMongod
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from app.telemetry.metrics.families import metric_names
 from tests.support.clients import booking_request, people, refusal
 from tests.support.health_checks import calls_under_way, health, slow_commits

@@ -14,7 +14,7 @@ from app.domain.webhooks import WEBHOOK_RETRIES, check_url, make_webhook
 from app.notifications.cloud_events import encode
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import WebhookSender
-from app.store.driver import connect_in_memory
+from app.store.in_memory import connect_in_memory
 from app.store.webhooks import WebhookDeliveries, Webhooks, make_webhook_indexes
 from tests.support.webhook_receiver import LOOPBACK, answering, running_receiver
 

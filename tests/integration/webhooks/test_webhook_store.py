@@ -18,7 +18,8 @@ from app.domain.events import Event, EventType, event_id
 from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import WEBHOOK_RETRIES, WEBHOOKS_MAX, Webhook, make_webhook, with_changes, with_new_secret
 from app.embedded.mongod import EmbeddedMongod
-from app.store.driver import Database, connect, connect_in_memory
+from app.store.driver import Database, connect
+from app.store.in_memory import connect_in_memory
 from app.store.webhooks import (
     DELIVERIES_INDEX,
     DUE_INDEX,
