@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO_IMAGE := build/seatline.binpb
 
-.PHONY: run test test-long test-fast simulate check bench proto proto-release observability lock clean
+.PHONY: run test test-long test-fast simulate check bench proto proto-release docs observability lock clean
 
 # Start the service with its own MongoDB, create the sample train, book a first ticket, and serve until Ctrl-C. The address is
 # SEATLINE_LISTEN.
@@ -37,7 +37,8 @@ check: .venv/dev-installed .venv-scan/installed
 	cd proto && ../$(BIN)/buf format --diff --exit-code --exclude-path google .
 	$(BIN)/buf lint $(PROTO_IMAGE) --config proto/buf.yaml --exclude-path google
 	$(BIN)/buf breaking $(PROTO_IMAGE) --against proto/released.binpb --config proto/buf.yaml --exclude-path google
-	$(BIN)/pytest -q tests/test_layers.py tests/alerts tests/chart tests/e2e/test_prometheus.py
+	$(BIN)/python -m tests.phrases
+	$(BIN)/pytest -q tests/test_layers.py tests/docs tests/alerts tests/chart tests/e2e/test_prometheus.py
 	$(BIN)/python -m tests.chart.rendering build/chart
 	.venv-scan/bin/checkov --directory build/chart --config-file deploy/helm/checkov.yaml
 	$(BIN)/hadolint Dockerfile
@@ -50,6 +51,10 @@ bench: .venv/dev-installed
 # Generate the Python stubs under app/pb; after a change of proto/.
 proto: .venv/dev-installed
 	$(BIN)/python proto/generate.py
+
+# Write the generated parts of the documents; after a change of settings, metrics, alerts or states.
+docs: .venv/dev-installed
+	$(BIN)/python docs/generate.py
 
 # Generate the dashboard and the alerts; after a change of deploy/observability.
 observability: .venv/dev-installed

@@ -1,1 +1,1 @@
-"""Seatline sells train seats over gRPC. The floors of this package are drawn in README.md; imports only go down."""
+"""Seatline sells train seats over gRPC. docs/architecture.md draws the layers of this package; imports only go down."""

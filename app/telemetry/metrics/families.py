@@ -1,7 +1,7 @@
 """Metrics: which there are.
 
-Belongs here: each family with its name, its labels, its buckets and what it means; dashboards and the README are held against
-this list. Does not: what is counted when (`metrics_*.py`), nor how they are served (`port.py`).
+Belongs here: each family with its name, its labels, its buckets and what it means; tests hold dashboards and `docs/metrics.md`
+to this list. Does not: what is counted when (`metrics_*.py`), nor how they are served (`port.py`).
 
 Every label has few values, all known beforehand: none ever holds a train, a run, a user, or any word of a caller's.
 """
@@ -220,15 +220,6 @@ def metric_names() -> frozenset[str]:
     for family in metrics.registry.collect():
         names.update(family.name + suffix for suffix in _SUFFIXES.get(family.type, ("",)))
     return frozenset(names)
-
-
-def metrics_table() -> str:
-    """The table of all families that the README shows."""
-    rows = ["| metric | labels | what it is |", "|---|---|---|"]
-    for family in FAMILIES:
-        labels = ", ".join(f"`{one}`" for one in family.labels)
-        rows.append(f"| `{family.name}` ({family.kind}) | {labels} | {family.meaning} |")
-    return "\n".join(rows)
 
 
 def _make(family: Family, registry: CollectorRegistry | None) -> Counter | Gauge | Histogram | LoopFamily:

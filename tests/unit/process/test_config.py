@@ -8,9 +8,6 @@ from pydantic_core import PydanticUndefined
 from app.config import ENVIRONMENT_PREFIX, Settings, SettingsError, load_settings
 from app.process.bootstrap import setting_fields
 
-README = Path(__file__).parents[3] / "README.md"
-BEGIN, END = "<!-- settings -->", "<!-- /settings -->"
-
 BAD_VALUES = [
     ("SEATLINE_LISTEN", "50051"),
     ("SEATLINE_LISTEN", "127.0.0.1:"),
@@ -74,24 +71,6 @@ BAD_VALUES = [
 def _no_environment_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in setting_fields():
         monkeypatch.delenv(f"{ENVIRONMENT_PREFIX}{name.upper()}", raising=False)
-
-
-def settings_table() -> str:
-    """The table of all settings that the README shows."""
-    rows = ["| variable | default | what it is |", "|---|---|---|"]
-    for name, field in setting_fields().items():
-        shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-        rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {f'`{shown}`' if shown else 'empty'} | {field.description} |")
-    return "\n".join(rows)
-
-
-def test_the_readme_shows_every_setting_as_it_is() -> None:
-    expected = f"{BEGIN}\n{settings_table()}\n{END}"
-    text = README.read_text() if README.exists() else ""
-    begin, end = text.find(BEGIN), text.find(END)
-    shown = text[begin : end + len(END)] if 0 <= begin < end else ""
-    if shown != expected:
-        pytest.fail(f"README.md needs exactly this:\n\n{expected}\n", pytrace=False)
 
 
 @pytest.mark.parametrize("name", setting_fields())

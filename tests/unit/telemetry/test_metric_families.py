@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import grpc
 import pytest
@@ -21,13 +20,11 @@ from app.ports.observers import LaneBatch
 from app.rpc.servicers import method_names
 from app.telemetry.metrics.calls import CallMetrics, code_name
 from app.telemetry.metrics.database import DatabaseMetrics
-from app.telemetry.metrics.families import FAMILIES, Family, Kind, Metrics, metric_names, metrics_table
+from app.telemetry.metrics.families import FAMILIES, Family, Kind, Metrics, metric_names
 from app.telemetry.metrics.lanes import LaneMetrics
 from app.telemetry.metrics.work import PaymentMetrics, WorkMetrics
 from tests.support.metrics_scrapes import SERIES_MAX
 
-README = Path(__file__).parents[3] / "README.md"
-BEGIN, END = "<!-- metrics -->", "<!-- /metrics -->"
 BOOK = "/seatline.v1.BookingService/CreateBooking"
 OK = grpc.StatusCode.OK
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -88,15 +85,6 @@ def a_batch(**fields: object) -> LaneBatch:
 
 
 # -- which there are
-
-
-def test_the_readme_shows_every_metric_as_it_is() -> None:
-    expected = f"{BEGIN}\n{metrics_table()}\n{END}"
-    text = README.read_text()
-    begin, end = text.find(BEGIN), text.find(END)
-    shown = text[begin : end + len(END)] if 0 <= begin < end else ""
-    if shown != expected:
-        pytest.fail(f"README.md needs exactly this:\n\n{expected}\n", pytrace=False)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
