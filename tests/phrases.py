@@ -6,6 +6,7 @@ belong here: grammar, spelling, taste. CONTRIBUTING.md has the rules for sentenc
     python -m tests.phrases [FILE ...]    list what is wrong in these files, or in all; exit with 1 if there is anything
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -91,7 +92,9 @@ def problems(paths: Iterable[Path]) -> list[str]:
 
 def main() -> None:
     """Run the command line above."""
-    named = [Path(argument).resolve() for argument in sys.argv[1:]]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    named = [path.resolve() for path in parser.parse_args().files]
     found = problems(filter(is_checked, named) if named else checked_files())
     sys.exit("\n".join(found) if found else 0)
 
