@@ -1,7 +1,7 @@
-"""Bounds of the command bus.
+"""Limits of the command bus.
 
-Belongs here: what a lane and the cache of runs may hold, and how long they pause. Does not belong here: the settings that give
-the first ones (`app/config.py`).
+Belongs here: how much lanes hold, and how long they pause. Does not belong here: the settings of the same names, with their
+reasons (`app/config.py`).
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LaneBounds:
-    """What a lane may hold; `app/config.py` gives the first ones and their reasons.
+    """How much lanes hold, and how long they pause. The fields without a default are settings.
 
-    `pending_bookings_max` bounds the bookings in a run's document: 512 of nine passengers with the longest names take 6 MB of
-    the 16
-    that a document may have. Of `statements_max` statements that commit, MongoDB works on one while the next is gathered. The
-    pauses were measured with two servers on one run: shorter ones lose more swaps, longer ones idle.
+    batch_max: commands of one commit.
+    commits_max: lanes that commit at a time.
+    queue_max: commands that wait in one lane.
+    commit_attempts_max: decisions of one batch, each after another server has committed first.
+    cached_passengers_max: passengers on all runs in memory.
+    pending_bookings_max: bookings of one run's document that are not archived. 512 bookings of nine passengers with the longest
+        names take 6 MB of the 16 MB that a document may have.
+    statements_max: statements that commit at a time. MongoDB works on one while the commits of the next one are collected.
+    gather_from: a batch of so many commands or more makes its lane wait for the next crowd.
+    gather_commits: how long that wait is, in durations of a commit.
+    contention_memory_seconds: how long a run counts as contended after another server has committed on it.
+    contention_pause_turns: the pause for other servers on a contended run, in durations of a turn. Measured with two servers
+        on one run: shorter pauses lose more swaps, longer ones idle.
+    pause_seconds_max: the longest pause of either kind.
     """
 
     batch_max: int

@@ -1,6 +1,7 @@
 """The command bus of this server: a lane for each run that has commands.
 
-Belongs here: which lane gets a command, and which runs stay cached. Does not belong here: deciding and committing (`lane.py`).
+Belongs here: which lane gets a command, and which runs stay in memory. Does not belong here: deciding and committing
+(`lane.py`).
 """
 
 import asyncio
@@ -9,11 +10,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.commands import Command, ResultT
-from app.lanes.archive import ArchiveQueue, BookingLookups, RunCommits
+from app.lanes.archive import ArchiveQueue
 from app.lanes.bounds import LaneBounds
-from app.lanes.lane import Lane, LaneResources
+from app.lanes.lane import Lane
+from app.lanes.resources import LaneResources
+from app.lanes.statements import BookingLookups, RunCommits
 from app.ports.observers import LaneObserver, NullLaneObserver
 from app.store.bookings import Bookings
+from app.store.cached_run import CachedRun
 from app.store.runs import TrainRuns
 
 
@@ -41,53 +45,62 @@ def open_command_bus(
 
 
 class LocalCommandBus:
-    """All lanes of this server; those used longest ago give up their cached run when the cache is full."""
+    """Decides commands in the lanes of this server. When memory is full, the runs used longest ago are evicted."""
 
-    def __init__(self, parts: LaneResources) -> None:
-        self._parts = parts
+    def __init__(self, resources: LaneResources) -> None:
+        self._resources = resources
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        # What each lane's run takes of the memory for runs, in passengers, as counted when the lane was idle last.
+        self._passengers_of: dict[str, int] = {}
         self._cached_passengers = 0
 
-    def submit(self, run_id: str, command: Command[ResultT], deadline: float) -> asyncio.Future[ResultT]:
-        """Has the command decided in the lane of its run; see `Lane.submit`."""
+    def submit(self, command: Command[ResultT], deadline: float) -> asyncio.Future[ResultT]:
+        """Queue a command in the lane of its run; see `CommandBus.submit`."""
+        run_id = command.run_id
         lane = self._lanes.get(run_id)
         if lane is None:
-            lane = self._lanes[run_id] = Lane(run_id, self._parts, self._evict_idle)
+            lane = self._lanes[run_id] = Lane(run_id, self._resources, self._evict_idle)
         self._lanes.move_to_end(run_id)
         return lane.submit(command, deadline)
 
-    def load(self) -> tuple[int, int]:
-        """How many lanes there are, and how many callers wait in their queues."""
-        return len(self._lanes), sum(len(lane._queue) for lane in self._lanes.values())
+    def load_counts(self) -> tuple[int, int]:
+        """Return how many lanes there are, and how many callers wait in their queues."""
+        return len(self._lanes), sum(lane.queue_length for lane in self._lanes.values())
 
-    async def join(self) -> None:
-        """Waits until every lane is idle."""
+    async def wait_idle(self) -> None:
+        """Wait until every lane is idle and everything is archived."""
         for lane in list(self._lanes.values()):
-            await lane.join()
-        await self._parts.archive_queue.join()
+            await lane.wait_idle()
+        await self._resources.archive_queue.wait_idle()
 
     def _evict_idle(self, lane: Lane) -> None:
-        """Counts what a lane that has become idle keeps, and forgets idle lanes, oldest first, until all that is kept fits."""
-        self._set_cached_passengers(lane, _cached_passengers(lane))
+        """Count the memory of a lane that has become idle, and evict idle lanes, oldest first, until all runs fit."""
+        self._count(lane, cached_passengers(lane.cached))
         if lane.cached is None:
-            del self._lanes[lane.run_id]
-        if self._cached_passengers <= self._parts.bounds.cached_passengers_max:
+            self._remove(lane)
+        cached_max = self._resources.bounds.cached_passengers_max
+        if self._cached_passengers <= cached_max:
             return
-        for oldest in [one for one in self._lanes.values() if one.is_idle]:
-            self._set_cached_passengers(oldest, 0)
-            del self._lanes[oldest.run_id]
-            if self._cached_passengers <= self._parts.bounds.cached_passengers_max:
+        for oldest in [lane for lane in self._lanes.values() if lane.is_idle]:
+            self._remove(oldest)
+            if self._cached_passengers <= cached_max:
                 return
 
-    def _set_cached_passengers(self, lane: Lane, passengers: int) -> None:
-        self._cached_passengers += passengers - lane.cached_passengers
-        lane.cached_passengers = passengers
+    def _count(self, lane: Lane, passengers: int) -> None:
+        self._cached_passengers += passengers - self._passengers_of.get(lane.run_id, 0)
+        self._passengers_of[lane.run_id] = passengers
+
+    def _remove(self, lane: Lane) -> None:
+        del self._lanes[lane.run_id]
+        self._cached_passengers -= self._passengers_of.pop(lane.run_id, 0)
 
 
-def _cached_passengers(lane: Lane) -> int:
-    """How many passengers a cached run takes the memory of: seats take about a hundredth of one each, and the rest ten."""
-    if lane.cached is None:
+def cached_passengers(cached: CachedRun | None) -> int:
+    """Return how many passengers take as much memory as this run.
+
+    A seat takes a hundredth of a passenger's memory, and the rest of a run that of ten.
+    """
+    if cached is None:
         return 0
-    return (
-        len(lane.cached.run.passenger_index.references) + 10 + sum(section.size for section in lane.cached.run.sections) // 100
-    )
+    run = cached.run
+    return len(run.passenger_index.references) + 10 + sum(section.size for section in run.sections) // 100

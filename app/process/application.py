@@ -59,6 +59,6 @@ class Application:
     async def close(self) -> None:
         """Finish pending archiving, and close every connection."""
         await self.monitor.stop()
-        await self.bus.join()
+        await self.bus.wait_idle()
         self.call_logger.log_suppressed()
         await self.open_resources.aclose()

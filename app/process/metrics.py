@@ -105,7 +105,7 @@ class ProcessMetrics:
             begin = loop.time()
             await asyncio.sleep(_LOOP_SAMPLE_SECONDS)
             self._delay_seconds.observe(max(0.0, loop.time() - begin - _LOOP_SAMPLE_SECONDS))
-            self.lanes.show_load(*bus.load())
+            self.lanes.show_load(*bus.load_counts())
 
 
 def _version() -> str:

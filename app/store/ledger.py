@@ -130,8 +130,8 @@ class Ledger:
 
     async def join(self) -> None:
         """Waits until nothing is under way."""
-        await self._additions.join()
-        await self._settlements.join()
+        await self._additions.wait_idle()
+        await self._settlements.wait_idle()
 
     async def _change(self, guard: Document, change: Document) -> bool:
         with translate_outages():

@@ -46,7 +46,7 @@ class SharedStatement(Generic[ItemT, ResultT]):
             task.add_done_callback(self._tasks.discard)
         return await answer
 
-    async def join(self) -> None:
+    async def wait_idle(self) -> None:
         """Waits until nothing is under way."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))

@@ -73,12 +73,11 @@ class BookingUseCases:
         if not command.user.first_name:  # somebody who books for others: as registered, where they are
             known = await self._store.users.names(command.user.email)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
-        run = command.run_id
         payment = self._paying.deferred_authorization(payment_token)
         begin = self._clock()
         must_wait = self._duplicate_refusals.refusal_for(command.caller, begin)
         if payment is None or must_wait is not None:
-            quote = await self._bus.submit(run, QuoteBooking(command, self._paying.amounts), deadline)
+            quote = await self._bus.submit(QuoteBooking(command, self._paying.amounts), deadline)
             if quote.existing is not None:  # a repeated request
                 return await self._created(quote.existing)
             if must_wait is not None:
@@ -86,7 +85,7 @@ class BookingUseCases:
             payment = await self._paying.authorize_booking(command, payment_token, quote.price)
             begin = self._clock()
         try:
-            result = await self._bus.submit(run, command.paid_by(payment), deadline)
+            result = await self._bus.submit(command.paid_by(payment), deadline)
         except Refusal as refusal:
             self._duplicate_refusals.record(command.caller, refusal, self._clock())
             raise
@@ -120,7 +119,7 @@ class BookingUseCases:
         if must_wait is not None and isinstance(command, UpdateBooking):
             raise must_wait
         try:
-            changed = await self._submit_change(command, booking, deadline)
+            changed = await self._submit_change(replace(command, run_id=booking.journey.run_id), booking, deadline)
             if changed is None:
                 cancelled = await self._find_changeable(command) if booking.is_live else booking
                 refuse_change_of_cancelled(cancelled, command, self._clock())
@@ -131,8 +130,8 @@ class BookingUseCases:
 
     async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
         """Cancel, or with `validate_only` say what a cancellation would leave and give back, and change nothing."""
-        command = replace(command, amounts=self._paying.amounts)
         booking = await self._find_changeable(command)
+        command = replace(command, amounts=self._paying.amounts, run_id=booking.journey.run_id)
         cancellation = await self._submit_change(command, booking, deadline)
         if cancellation is None:
             cancelled = await self._find_changeable(command) if booking.is_live else booking
@@ -166,7 +165,7 @@ class BookingUseCases:
         if not booking.is_live:
             return None
         try:
-            return await self._bus.submit(booking.journey.run_id, command, deadline)
+            return await self._bus.submit(command, deadline)
         except Refusal as refusal:
             # The booking was there and the caller's a moment ago; a run forgets only cancelled bookings.
             if refusal.reason not in (Reason.BOOKING_NOT_FOUND, Reason.NOT_PERMITTED):

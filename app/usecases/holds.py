@@ -20,10 +20,10 @@ class HoldUseCases:
 
     async def hold_seats(self, command: HoldSeats, deadline: float) -> Hold:
         """Keeps seats for a while; see `app.domain.rules.hold_seats`."""
-        return await self._bus.submit(command.run_id, command, deadline)
+        return await self._bus.submit(command, deadline)
 
     async def release(self, command: ReleaseHold, deadline: float) -> None:
         """Gives held seats back; see `app.domain.rules.hold_seats`."""
         if not command.run_id:
             raise InvalidField("hold_id", "is not the id of a hold")
-        await self._bus.submit(command.run_id, command, deadline)
+        await self._bus.submit(command, deadline)

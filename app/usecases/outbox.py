@@ -110,7 +110,7 @@ class OutboxRelay:
     async def _expire_due_of(self, run_id: str) -> bool:
         """Whether the run is tidied. One that is not is left for the next sweep, and keeps no others from their turn."""
         try:
-            await self._bus.submit(run_id, ExpireDue(Caller()), self._monotonic() + _EXPIRE_SECONDS_MAX)
+            await self._bus.submit(ExpireDue(Caller(), run_id), self._monotonic() + _EXPIRE_SECONDS_MAX)
         except Refusal as refusal:
             if refusal.reason is not Reason.RECORD_UNREADABLE:  # which is logged where it was read, once in a while
                 _log.warning("run %s is not tidied: %s", run_id, refusal.reason.value)

@@ -221,9 +221,9 @@ class BookingPayments:
         raise UnsettledPaymentError(f"payment {payment.payment_id} takes more than {_STEPS_MAX} steps")
 
     async def _cancel_unpaid(self, booking: Booking) -> None:
-        command = CancelUnpaid(Caller(trace_parent=current_trace_parent()), booking.reference)
+        command = CancelUnpaid(Caller(trace_parent=current_trace_parent()), booking.reference, booking.journey.run_id)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
-        await self._bus.submit(booking.journey.run_id, command, deadline)
+        await self._bus.submit(command, deadline)
         _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
 
     # -- without a sale

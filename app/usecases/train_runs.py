@@ -89,4 +89,4 @@ class TrainRunUseCases:
         `deadline` is in `time.monotonic` seconds.
         """
         require_operator(command.caller)
-        return await self._bus.submit(command.run_id, command, deadline)
+        return await self._bus.submit(command, deadline)

@@ -26,7 +26,7 @@ from app.domain.booking import Booking
 from app.domain.money import Money
 from app.domain.run.train_run import ChangeSet, TrainRun
 from app.domain.run.waitlist_index import WaitlistIndex
-from app.lanes.lane import Lane
+from app.lanes.committer import BatchCommitter
 from app.store.cached_run import CachedRun
 from app.store.driver import Swap
 from app.store.runs import TrainRuns
@@ -136,11 +136,11 @@ def bookings_leave_the_document_before_they_are_archived() -> Iterator[None]:
 
 @contextmanager
 def archived_bookings_are_not_looked_up() -> Iterator[None]:
-    async def look_up(lane: Lane, cached: CachedRun, batch: Sequence[Any]) -> dict[str, Booking]:
+    async def load_nothing(committer: BatchCommitter, cached: CachedRun, batch: Sequence[Any]) -> dict[str, Booking]:
         cached.run.evict_except(cached.references_to_keep())
         return {}
 
-    with patch.object(Lane, "_load_wanted_bookings", look_up):
+    with patch.object(BatchCommitter, "_load_bookings", load_nothing):
         yield
 
 

@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 
 import app.jobs.runner
 import app.lanes.archive
+import app.lanes.committer
+import app.lanes.contention
 import app.lanes.lane
 import app.lanes.local_bus
 import app.store.shared_statement
@@ -31,7 +33,7 @@ _KNOW_ASYNCIO = (
     app.jobs.runner,
     app.usecases.payments,
 )
-_KNOW_TIME = (app.lanes.lane, app.store.users)
+_KNOW_TIME = (app.lanes.committer, app.lanes.contention, app.lanes.lane, app.store.users)
 
 
 class SimulatedFuture(Generic[Value]):

@@ -121,7 +121,7 @@ class World:
 
     async def settled(self) -> None:
         """Returns once all that was committed has got to where it rests."""
-        await self.server.bus.join()
+        await self.server.bus.wait_idle()
 
     async def events(self, run: Run) -> list[dict[str, Any]]:
         """The events of a run that have been told, in their order."""

@@ -266,7 +266,7 @@ async def test_a_run_that_changes_while_it_is_read_is_seen_as_it_was_at_one_mome
         await real_world.api_client("p0").move(first.reference, seat_number=60 - number)
         if number % 2:
             await real_world.api_client(f"p{number}").cancel(sold.reference)
-        await real_world.server.bus.join()  # all of it rests
+        await real_world.server.bus.wait_idle()  # all of it rests
 
     census = AuditRuns(real_world.database)
     interrupted = InterruptedSnapshots(real_world.database, sell_and_cancel)

@@ -48,7 +48,7 @@ async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
     async with running_server(settings_for(mongod.uri)) as world:
         run = await world.run("A2")
         await world.api_client("ann").book(run)
-        await world.server.bus.join()
+        await world.server.bus.wait_idle()
         documents = await everything_in(world.database)
         await client.drop_database(world.database.name)
     await make_copy(documents, client[DATABASE])

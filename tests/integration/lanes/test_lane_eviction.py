@@ -22,7 +22,7 @@ async def test_a_server_keeps_the_runs_sold_last_and_sells_on_the_others_from_th
             for run in runs:
                 await world.api_client(name).book(run)
         lanes = world.server.bus
-        await lanes.join()
+        await lanes.wait_idle()
         # A run counts for ten passengers, and those who travel on it.
         assert [run_id.split(":")[1] for run_id in lanes._lanes] == dates[4 - kept :]
         assert lanes._cached_passengers == kept * 12

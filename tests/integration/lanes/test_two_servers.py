@@ -173,7 +173,7 @@ async def test_both_servers_sell_many_runs_at_once_and_each_seat_is_sold_once(pa
 
 async def _lies_idle(world: World, run: Run) -> None:
     """What was sold is copied and taken out of the run's document, as a worker does once nobody asks for the train."""
-    await world.server.bus.join()
+    await world.server.bus.wait_idle()
     await world.server.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
     assert (await world.run_document(run))["recent"] == []
 

@@ -198,12 +198,12 @@ async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voide
 
 
 def _dies_with_the_sale(world: World) -> Any:
-    """Lanes of a server that ends between the authorization and the sale."""
+    """The bus of a server that ends between the authorization and the sale."""
     submit = world.server.bus.submit
 
-    def submit_or_die(run_id: str, command: Any, deadline: float) -> Any:
+    def submit_or_die(command: Any, deadline: float) -> Any:
         if getattr(command, "payment", None) is not None:
             raise RuntimeError("the server ended")
-        return submit(run_id, command, deadline)
+        return submit(command, deadline)
 
     return submit_or_die

@@ -45,7 +45,7 @@ async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[
 async def test_a_booking_that_is_copied_but_not_dropped_is_found_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A3")
     booking = await real_world.api_client("jane").book(run)
-    await real_world.server.bus.join()
+    await real_world.server.bus.wait_idle()
     assert [one["_id"] for one in (await real_world.run_document(run))["recent"]] == [booking.reference]
     assert await real_world.database["bookings"].count_documents({"_id": booking.reference}) == 1
     for world in (real_world, successor):
@@ -71,7 +71,7 @@ async def test_a_successor_goes_on_with_what_was_never_copied(unsettled: World, 
     assert await successor.api_client("jane").send(request) == booking
     assert (await refusal(successor.api_client("agent").book(run, "jane"))).reason == "PASSENGER_ALREADY_BOOKED"
     assert seats_of(await successor.api_client("joe").book(run)) == ["A-2"]
-    await successor.server.bus.join()
+    await successor.server.bus.wait_idle()
     assert await successor.database["bookings"].count_documents({"_id": booking.reference}) == 1
 
 
@@ -91,7 +91,7 @@ async def test_an_older_copy_at_rest_is_not_what_readers_see(
     run = await real_world.run("A3 B3")
     agent = real_world.api_client("agent")
     booking = await agent.book(run, "ann")
-    await real_world.server.bus.join()
+    await real_world.server.bus.wait_idle()
 
     monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
     await agent.update(booking.reference, person("bob"))
@@ -134,7 +134,7 @@ async def test_a_former_address_has_no_receipt_although_an_older_copy_rests_unde
     agent = real_world.api_client("agent")
     booking = await agent.book(run, "ann")
     await real_world.api_client("ann").register("Ann", "Doe")
-    await real_world.server.bus.join()
+    await real_world.server.bus.wait_idle()
     monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
     await agent.update(booking.reference, person("bob"))
     assert await real_world.api_client("ann").receipts() == []
@@ -150,7 +150,7 @@ async def test_cancelled_bookings_leave_the_runs_document_and_are_still_found(re
         await real_world.api_client(name).cancel(reference)
         cancelled[reference] = request
     await real_world.api_client("last").book(run)
-    await real_world.server.bus.join()
+    await real_world.server.bus.wait_idle()
     await real_world.api_client("very-last").book(run)
     recent = {one["_id"] for one in (await real_world.run_document(run))["recent"]}
     assert not recent & set(cancelled)
@@ -205,7 +205,7 @@ async def test_a_reference_that_rests_with_another_run_does_not_keep_the_lane_bu
     first, second = await real_world.runs("A5", TRAVEL_DATE, NEXT_DATE)
     jane = real_world.api_client("jane")
     await jane.book(first, request_id="r1")
-    await real_world.server.bus.join()
+    await real_world.server.bus.wait_idle()
     await real_world.api_client("joe").book(first)  # the first booking now rests, and only there
 
     async def too_early(_: object) -> Records[object]:
@@ -215,4 +215,4 @@ async def test_a_reference_that_rests_with_another_run_does_not_keep_the_lane_bu
         patched.setattr(real_world.server.store.bookings, "find_archived", too_early)
         await jane.book(second, request_id="r1")
     async with asyncio.timeout(10):
-        await real_world.server.bus.join()
+        await real_world.server.bus.wait_idle()

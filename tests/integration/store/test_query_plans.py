@@ -113,7 +113,7 @@ async def test_no_call_of_the_service_reads_a_whole_collection(own_database: Wor
     await desk.train("es9014")
     await jane.register("Jane", "Doe")
     await jane.user()
-    await world.server.bus.join()
+    await world.server.bus.wait_idle()
     await world.database.command("profile", 0)
     profiled = (
         await world.database["system.profile"].find({"ns": {"$ne": f"{world.database.name}.system.profile"}}).to_list(1_000)

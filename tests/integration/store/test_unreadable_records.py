@@ -96,7 +96,7 @@ async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_ke
     assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert (await world.api_client("bob").book(second)).reference
     assert (await world.api_client("ann").receipts()) == []
-    await world.server.bus.join()
+    await world.server.bus.wait_idle()
     assert (await world.run_document(first))["recent"] == kept
 
 

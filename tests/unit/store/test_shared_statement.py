@@ -80,6 +80,6 @@ async def test_joining_waits_until_all_are_answered(doubling: Doubling, shared: 
     waiting = [asyncio.ensure_future(shared.ask(number)) for number in range(5)]
     await doubling.was_asked.wait()
     doubling.may_answer.set()
-    await shared.join()
+    await shared.wait_idle()
     assert all(one.done() for one in waiting)
-    await shared.join()
+    await shared.wait_idle()
