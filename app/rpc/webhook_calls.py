@@ -9,7 +9,7 @@ from app.pb.seatline.v1 import webhook_pb2, webhook_pb2_grpc
 from app.ports.call_observer import Context
 from app.rpc import fields, page_filling, paging, webhooks
 from app.rpc.context import caller_of
-from app.store.webhooks import delivery_key
+from app.store.deliveries import delivery_key
 from app.usecases.webhooks import WebhookUseCases
 
 PAGE_SIZE_DEFAULT = 50

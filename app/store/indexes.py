@@ -4,6 +4,7 @@ Belongs here: every index, with the question it answers, but for those that stan
 own. Does not: anything that reads through them.
 """
 
+from app.store.deliveries import make_delivery_indexes
 from app.store.driver import Database, translate_outages
 from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
@@ -43,3 +44,4 @@ async def make_indexes(database: Database) -> None:
     await make_payment_indexes(database)
     await make_job_indexes(database)
     await make_webhook_indexes(database)
+    await make_delivery_indexes(database)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.store.adapter import adapter_of
 from app.store.bookings import Bookings
+from app.store.deliveries import Deliveries
 from app.store.driver import Database
 from app.store.events import Events
 from app.store.jobs import Jobs
@@ -17,7 +18,7 @@ from app.store.snapshots import Snapshots
 from app.store.statistics import StatisticsQueries
 from app.store.trains import Trains
 from app.store.users import Users
-from app.store.webhooks import WebhookDeliveries, Webhooks
+from app.store.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Store:
     jobs: Jobs
     events: Events
     webhooks: Webhooks
-    deliveries: WebhookDeliveries
+    deliveries: Deliveries
     surveys: StatisticsQueries
 
 
@@ -51,6 +52,6 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         jobs=Jobs(database, jobs_kept_seconds),
         events=Events(database),
         webhooks=Webhooks(database),
-        deliveries=WebhookDeliveries(database),
+        deliveries=Deliveries(database),
         surveys=StatisticsQueries(database),
     )

@@ -141,7 +141,7 @@ class DeliveryEngine:
                 return
             is_trial = webhook_id in self._failing
             limit = 1 if is_trial else PAGE
-            due = await self._deliveries.due(webhook_id, self._clock(), limit)
+            due = await self._deliveries.list_due(webhook_id, self._clock(), limit)
             if due:
                 await self._send_page(webhook, due, end, is_trial=is_trial)
             if len(due) < limit:

@@ -22,8 +22,8 @@ from app.domain.webhooks import (
     with_new_secret,
 )
 from app.notifications.secrets import make_secret
+from app.store.deliveries import DeliveryKey, delivery_key
 from app.store.store import Store
-from app.store.webhooks import DeliveryKey, delivery_key
 
 # As long as what HMAC-SHA256 makes of it; Standard Webhooks takes 24 to 64.
 _SECRET_BYTES = 32

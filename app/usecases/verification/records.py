@@ -15,12 +15,13 @@ from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
 from app.domain.timetable import stop_form, stop_forms
 from app.domain.train import StoredTrain
 from app.domain.webhooks import WEBHOOKS_MAX
+from app.store.deliveries import delivery_from
 from app.store.derived_fields import differing_fields
 from app.store.documents import events_from
 from app.store.jobs import job_from
 from app.store.train_documents import TRAIN, train_document, train_from
 from app.store.users import user_from
-from app.store.webhooks import delivery_from, webhook_from
+from app.store.webhooks import webhook_from
 from app.usecases.verification.report import PAGE, AuditContext
 
 Document = Mapping[str, Any]

@@ -14,8 +14,9 @@ from app.domain.webhooks import WEBHOOK_RETRIES, check_url, make_webhook
 from app.notifications.cloud_events import encode
 from app.notifications.secrets import make_secret
 from app.notifications.webhook import WebhookSender
+from app.store.deliveries import Deliveries, make_delivery_indexes
 from app.store.in_memory import connect_in_memory
-from app.store.webhooks import WebhookDeliveries, Webhooks, make_webhook_indexes
+from app.store.webhooks import Webhooks, make_webhook_indexes
 from tests.support.webhook_receiver import LOOPBACK, answering, running_receiver
 
 SECRET = make_secret(bytes(range(32)))
@@ -29,7 +30,8 @@ def _now() -> datetime:
 async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_same_id() -> None:
     database = connect_in_memory()["test"]
     await make_webhook_indexes(database)
-    webhooks, deliveries = Webhooks(database), WebhookDeliveries(database)
+    await make_delivery_indexes(database)
+    webhooks, deliveries = Webhooks(database), Deliveries(database)
     now = _now()
     event = Event(event_id(RUN, 3, 0), EventType.BOOKING_CONFIRMED, RUN, 3, now, "7QK2MZ", {"reference": "7QK2MZ"})
     answers = iter([answering(503, b"out of order"), answering(204)])
@@ -38,7 +40,7 @@ async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_sa
         await next(answers)(writer)
 
     async def deliver(moment: datetime) -> Delivery:
-        (due,) = await deliveries.due("w1", moment, 10)
+        (due,) = await deliveries.list_due("w1", moment, 10)
         claimed = await deliveries.claim(due, moment + timedelta(seconds=30))
         assert claimed is not None
         webhook = await webhooks.get(claimed.receiver_id)
