@@ -20,7 +20,7 @@ from app.domain.run.train_run import TrainRun
 from app.lanes.batch import BatchProgress, Decisions, QueuedCommand, answer_callers, refuse_unreadable
 from app.lanes.contention import Contention
 from app.lanes.resources import LaneResources
-from app.ports.observers import count_outcomes
+from app.ports.lane_observer import count_outcomes
 from app.store.cached_run import CachedRun
 from app.store.driver import SwapOutcome
 from app.store.runs import run_not_found

@@ -19,7 +19,7 @@ from app.lanes.batch import BatchProgress, QueuedCommand, fail_all
 from app.lanes.committer import BatchCommitter
 from app.lanes.contention import Contention
 from app.lanes.resources import LaneResources
-from app.ports.observers import LaneBatch
+from app.ports.lane_observer import LaneBatch
 from app.store.cached_run import CachedRun
 
 _log = logging.getLogger(__name__)
@@ -120,7 +120,6 @@ class Lane:
                 committed=progress.committed,
                 succeeded=succeeded,
                 swaps_lost=progress.swaps_lost,
-                still_waiting=len(self._queue),
                 outcomes=progress.outcomes,
             )
         )

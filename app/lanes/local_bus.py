@@ -15,7 +15,7 @@ from app.lanes.bounds import LaneBounds
 from app.lanes.lane import Lane
 from app.lanes.resources import LaneResources
 from app.lanes.statements import BookingLookups, RunCommits
-from app.ports.observers import LaneObserver, NullLaneObserver
+from app.ports.lane_observer import LaneObserver, NullLaneObserver
 from app.store.bookings import Bookings
 from app.store.cached_run import CachedRun
 from app.store.runs import TrainRuns

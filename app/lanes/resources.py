@@ -11,7 +11,7 @@ from datetime import datetime
 from app.lanes.archive import ArchiveQueue
 from app.lanes.bounds import LaneBounds
 from app.lanes.statements import BookingLookups, RunCommits
-from app.ports.observers import LaneObserver
+from app.ports.lane_observer import LaneObserver
 from app.store.bookings import Bookings
 from app.store.runs import TrainRuns
 

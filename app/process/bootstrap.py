@@ -27,7 +27,8 @@ from app.payments.registry import (
     ProviderSettingsError,
 )
 from app.payments.stripe.entry import STRIPE
-from app.ports.call_observer import CallObserver
+from app.ports.call_observer import CallObserver, combine_call_observers
+from app.ports.lane_observer import combine_lane_observers
 from app.ports.payment_provider import Provider
 from app.process.application import Application
 from app.process.clock import utc_now
@@ -47,7 +48,6 @@ from app.store.driver import Client, Database
 from app.store.ledger import Ledger
 from app.store.store import Store, open_store
 from app.telemetry.logs.calls import CallLogger
-from app.telemetry.observers import combine_call_observers, combine_lane_observers
 from app.telemetry.tracing.setup import TracingUnusableError, open_tracing
 from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
@@ -227,7 +227,7 @@ def build_edge(application: Application) -> Edge:
     return Edge(server, guard, health, connections_max)
 
 
-def _call_observer(application: Application) -> CallObserver | None:
+def _call_observer(application: Application) -> CallObserver:
     """Combine tracing, metrics and logs. The first begins first and ends last: the others run inside its span."""
     observed = [part.calls for part in (application.tracing, application.metrics) if part is not None]
     return combine_call_observers([*observed, application.call_logger])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
-from app.ports.observers import DriverObserver
+from app.ports.driver_observer import DriverObserver
 from app.process.start_error import StartError
 from app.store.driver import Client, ConnectionStringError, connect
 from app.store.in_memory import connect_in_memory

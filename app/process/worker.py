@@ -9,15 +9,13 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from app.config import Settings
-from app.domain.deliveries import DeliveryState
-from app.domain.statistics import Statistics
 from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
 from app.lanes.bus import CommandBus
 from app.notifications.webhook import WebhookSender
+from app.ports.work_observer import WorkObserver
 from app.store.store import Store
 from app.usecases.deliveries import DeliveryEngine
 from app.usecases.outbox import SETTLE_PAYMENT, OutboxRelay
@@ -33,16 +31,6 @@ _TIDY_SECONDS = 1.0
 _COPY_SECONDS = 5.0
 _LET_GO_SECONDS = 30.0
 _DISPATCH_SECONDS = 1.0
-
-
-class WorkObserver(Protocol):
-    """Looks on at the work. Neither of these may raise or wait."""
-
-    def delivery_attempted(self, state: DeliveryState) -> None:
-        """An attempt at telling a webhook of an event has left the delivery in that state."""
-
-    def surveyed(self, survey: Statistics) -> None:
-        """The database was surveyed."""
 
 
 class BackgroundWork:
@@ -91,7 +79,7 @@ class BackgroundWork:
         self._surveyor = None
         if observer is not None:
             self._surveyor = StatisticsTask(
-                StatisticsCollector(store.surveys, clock), observer.surveyed, settings.survey_seconds
+                StatisticsCollector(store.surveys, clock), observer.statistics_collected, settings.survey_seconds
             )
 
     def start(self) -> None:

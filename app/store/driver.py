@@ -23,7 +23,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, Ope
 from pymongo.topology_description import TopologyDescription
 
 from app.domain.refusals import Reason, Refusal
-from app.ports.observers import DriverObserver
+from app.ports.driver_observer import DriverObserver
 
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]

@@ -1,8 +1,7 @@
-"""The rules of the house as functions from a file's path and source to what is wrong with it.
+"""The rules of the repository, as functions from the path and source of a file to a list of complaints.
 
-Belongs here: the checks that `tests/test_layers.py` runs over the repository, and over small bad sources to prove that they
-can fail.
-Paths are relative to the repository's root, with forward slashes.
+Belongs here: the checks that `tests/test_layers.py` runs over the repository, and over small bad sources to prove that they can
+fail. Does not belong here: checks of style that ruff does. Paths are relative to the root, with forward slashes.
 
     layer 7   app.cli   app.__main__
     layer 6   app.process
@@ -13,6 +12,8 @@ Paths are relative to the repository's root, with forward slashes.
     layer 1   app.ports
     layer 0   app.domain
     generated app.pb, for rpc, process and cli only
+
+A room may import every room of a lower layer, and no other room.
 """
 
 import ast
@@ -39,12 +40,7 @@ LAYERS = {
 }
 GENERATED = "app.pb"
 MAY_IMPORT_GENERATED = {"app.rpc", "app.process", "app.cli"}
-# Imports that still go up or aside. Each is to be replaced by a protocol in `app/ports`; the set only shrinks.
-STARTS: set[tuple[str, str]] = {
-    ("app.jobs", "app.store"),
-}
-
-# What of the standard library a rule may rest on; nothing that knows the time, chance, the machine or other tasks.
+# The modules of the standard library that the domain may import: none knows the time, randomness, the machine or other tasks.
 PURE_MODULES = {
     "abc",
     "base64",
@@ -80,12 +76,9 @@ ASYNC_DRIVERS = {
 DRIVERS = {*ASYNC_DRIVERS, "pymongo", "bson", "gridfs"}
 # The embedded mongod is made a replica set by a plain client, before anything else may connect.
 MAY_USE_DRIVERS = ("app/store/", "app/embedded/")
-# The commands that do not go over gRPC, and what each may start.
-STARTED_BY = {
-    "app/cli/serve.py": ("app.config", "app.process"),
-    "app/cli/quickstart.py": ("app.config", "app.process"),
-    "app/cli/verify.py": ("app.config", "app.process"),
-}
+# The commands that start a process instead of calling one over gRPC, and the rooms that they may import when they are run.
+STARTING_COMMANDS = {"app/cli/serve.py", "app/cli/quickstart.py", "app/cli/verify.py"}
+STARTABLE = {"app.config", "app.process"}
 
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
@@ -95,7 +88,7 @@ EMPTY_WORDS = {"util", "utils", "utility", "utilities", "helper", "helpers", "co
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported module; lazy when it stands in a function."""
+    """One imported module; lazy when the import is inside a function."""
 
     module: str
     line: int
@@ -103,17 +96,17 @@ class Import:
 
 
 def module_of(path: str) -> str:
-    """`app.store.runs` for app/store/runs.py; a package's `__init__.py` is the package."""
+    """Return `app.store.runs` for app/store/runs.py; the `__init__.py` of a package is the package."""
     return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
 def part_of(module: str) -> str:
-    """The part of the application that a module belongs to: its first two names."""
+    """Return the room that a module belongs to: its first two names."""
     return ".".join(module.split(".")[:2])
 
 
 def imports(path: str, source: str) -> list[Import]:
-    """Everything that a module imports, also inside functions and behind conditions."""
+    """Return every import of a module, also inside functions and behind conditions."""
     return list(_imports(path, ast.parse(source), lazy=False))
 
 
@@ -139,34 +132,31 @@ def _absolute(path: str, node: ast.ImportFrom) -> str:
 
 
 def check_layers(path: str, source: str) -> list[str]:
-    """Imports go down, or stay within their part."""
+    """Imports go to a lower layer, or stay within their room."""
     part = part_of(module_of(path))
     if part == "app":
-        return [f"{path}:{one.line} the package itself imports nothing" for one in imports(path, source)]
+        return [f"{path}:{imported.line} the package itself imports nothing" for imported in imports(path, source)]
     if part not in LAYERS:
-        return [f"{path} stands on no layer"]
+        return [f"{path} is in no layer"]
     wrong: list[str] = []
-    for one in imports(path, source):
-        target = part_of(one.module)
-        if one.module.split(".")[0] not in ("app", "tests") or target == part:
+    for imported in imports(path, source):
+        target = part_of(imported.module)
+        if imported.module.split(".")[0] not in ("app", "tests") or target == part:
             continue
-        if target == GENERATED:
-            fine = part in MAY_IMPORT_GENERATED
-        else:
-            fine = target in LAYERS and (LAYERS[target] < LAYERS[part] or (part, target) in STARTS)
-        if not fine:
-            wrong.append(f"{path}:{one.line} imports {one.module}")
+        is_lower = target in LAYERS and LAYERS[target] < LAYERS[part]
+        if not is_lower and not (target == GENERATED and part in MAY_IMPORT_GENERATED):
+            wrong.append(f"{path}:{imported.line} imports {imported.module}")
     return wrong
 
 
 def check_pure(path: str, source: str) -> list[str]:
-    """The domain is pure: no I/O, no tasks, no clock, no chance, nothing installed."""
+    """The domain is pure: no I/O, no tasks, no clock, no randomness, nothing but the standard library."""
     if not path.startswith("app/domain/"):
         return []
     wrong = [
-        f"{path}:{one.line} imports {one.module}"
-        for one in imports(path, source)
-        if part_of(one.module) != "app.domain" and one.module.split(".")[0] not in PURE_MODULES
+        f"{path}:{imported.line} imports {imported.module}"
+        for imported in imports(path, source)
+        if part_of(imported.module) != "app.domain" and imported.module.split(".")[0] not in PURE_MODULES
     ]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
@@ -185,26 +175,26 @@ def _last_name(node: ast.expr) -> str:
 def check_drivers(path: str, source: str) -> list[str]:
     """One module names each asynchronous driver, one package the database's library."""
     wrong: list[str] = []
-    for one in imports(path, source):
-        library = one.module.split(".")[0]
+    for imported in imports(path, source):
+        library = imported.module.split(".")[0]
         if ASYNC_DRIVERS.get(library, path) != path:
-            wrong.append(f"{path}:{one.line} imports {one.module}; only {ASYNC_DRIVERS[library]} may")
+            wrong.append(f"{path}:{imported.line} imports {imported.module}; only {ASYNC_DRIVERS[library]} may")
         elif library in DRIVERS and not path.startswith(MAY_USE_DRIVERS):
-            wrong.append(f"{path}:{one.line} imports {one.module}; only app/store and app/embedded may")
+            wrong.append(f"{path}:{imported.line} imports {imported.module}; only app/store and app/embedded may")
     return wrong
 
 
 def check_cli(path: str, source: str) -> list[str]:
-    """The command line reaches the service over gRPC: of the application it knows the stubs, and what some commands start."""
+    """The command line is a client: it imports the stubs, and three commands import what they start."""
     if not path.startswith("app/cli/"):
         return []
     wrong: list[str] = []
-    for one in imports(path, source):
-        target = part_of(one.module)
-        if not one.module.startswith("app") or target in ("app.cli", GENERATED):
+    for imported in imports(path, source):
+        target = part_of(imported.module)
+        if not imported.module.startswith("app") or target in ("app.cli", GENERATED):
             continue
-        if not (one.lazy and target in STARTED_BY.get(path, ())):
-            wrong.append(f"{path}:{one.line} imports {one.module}")
+        if not (imported.lazy and path in STARTING_COMMANDS and target in STARTABLE):
+            wrong.append(f"{path}:{imported.line} imports {imported.module}")
     return wrong
 
 
@@ -218,7 +208,7 @@ def check_no_hidden_imports(path: str, source: str) -> list[str]:
 
 
 def check_sizes(path: str, source: str) -> list[str]:
-    """A function fits a screen, a file fits a head."""
+    """Functions and files are short."""
     lines = len(source.splitlines())
     wrong = [f"{path} has {lines} lines; at most {FILE_LINES_MAX}"] if lines > FILE_LINES_MAX else []
     for node in ast.walk(ast.parse(source)):
@@ -230,7 +220,7 @@ def check_sizes(path: str, source: str) -> list[str]:
 
 
 def check_docstring(path: str, source: str) -> list[str]:
-    """A module says what it is, and in a word or a paragraph what belongs in it; the root leaves that to its parts."""
+    """A module says what it is and what belongs in it. The root package does not need to."""
     text = ast.get_docstring(ast.parse(source))
     if not text:
         return [f"{path} has no docstring"]
@@ -240,7 +230,7 @@ def check_docstring(path: str, source: str) -> list[str]:
 
 
 def check_names(path: str, source: str) -> list[str]:
-    """Nothing is named after nothing: a name says what a thing does."""
+    """Names say what a thing does."""
     wrong = [f"{path} is named {word}" for word in _words(path) if word in EMPTY_WORDS]
     for line, name in _defined_names(path, source):
         wrong.extend(f"{path}:{line} {name} is named {word}" for word in _words(name) if word in EMPTY_WORDS)

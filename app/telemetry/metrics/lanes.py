@@ -7,12 +7,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from app.domain.events import EventType
+from app.ports.lane_observer import HOLD_USED, LaneBatch
 from app.telemetry.metrics.families import Metrics
 from app.telemetry.metrics.loop_counters import LoopCounter
-from app.telemetry.observers import Batch
 
-# What a commit says of a hold that a booking used up; the other outcomes are the events of the commit.
-HOLD_USED = "hold.used"
 _FAMILIES = {"booking": "seatline_bookings_total", "hold": "seatline_holds_total"}
 
 
@@ -35,7 +33,7 @@ class LaneMetrics:
     def caller_queued(self) -> None:
         """Nothing: a batch says when its callers came."""
 
-    def batch_ended(self, batch: Batch) -> None:
+    def batch_ended(self, batch: LaneBatch) -> None:
         """Counts a batch. What was done without anybody's asking is in `outcomes` as well."""
         self._count_waits(batch.queued_at, batch.begun_at)
         self._callers.observe(len(batch.queued_at))

@@ -55,23 +55,23 @@ class WorkMetrics:
         """An attempt at a delivery was made, which is in that state now."""
         self._deliveries[_DELIVERY_OUTCOMES[state]].inc()
 
-    def surveyed(self, survey: Statistics) -> None:
-        """The database was surveyed."""
+    def statistics_collected(self, statistics: Statistics) -> None:
+        """Show new statistics of the database."""
         gauge = self._gauges
-        for status, runs in survey.runs.items():
+        for status, runs in statistics.runs.items():
             gauge("seatline_train_runs").labels(status.value.lower()).set(runs)
         seats = gauge("seatline_seats")
-        seats.labels("scheduled", "sold").set(survey.seats_sold)
-        seats.labels("scheduled", "free").set(survey.seats_free)
-        gauge("seatline_waitlist_bookings").set(survey.waiting_bookings)
-        backlog = survey.backlog
+        seats.labels("scheduled", "sold").set(statistics.seats_sold)
+        seats.labels("scheduled", "free").set(statistics.seats_free)
+        gauge("seatline_waitlist_bookings").set(statistics.waiting_bookings)
+        backlog = statistics.backlog
         gauge("seatline_outbox_events").set(backlog.outbox_events)
-        gauge("seatline_outbox_age_seconds").set(survey.outbox_age_seconds)
+        gauge("seatline_outbox_age_seconds").set(statistics.outbox_age_seconds)
         jobs = gauge("seatline_jobs")
         jobs.labels("waiting").set(backlog.jobs_waiting)
         jobs.labels("running").set(backlog.jobs_running)
         jobs.labels("dead").set(backlog.jobs_dead)
         gauge("seatline_refunds_pending").set(backlog.refunds_pending)
-        gauge("seatline_refund_age_seconds").set(survey.refund_age_seconds)
+        gauge("seatline_refund_age_seconds").set(statistics.refund_age_seconds)
         gauge("seatline_captures_pending").set(backlog.captures_pending)
-        gauge("seatline_survey_last_success_timestamp_seconds").set(survey.time.timestamp())
+        gauge("seatline_survey_last_success_timestamp_seconds").set(statistics.time.timestamp())

@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Tracer
 
-from app.telemetry.observers import Batch
+from app.ports.lane_observer import LaneBatch
 from app.telemetry.tracing.context import EMPTY_CONTEXT, mark_failed
 from app.telemetry.tracing.conventions import (
     DB_COLLECTION_NAME,
@@ -49,7 +49,7 @@ class LaneTracer:
         span = trace.get_current_span()
         return span.get_span_context() if span.is_recording() else None
 
-    def batch_ended(self, batch: Batch) -> None:
+    def batch_ended(self, batch: LaneBatch) -> None:
         """Makes the spans of the batch, if any of its callers is sampled."""
         if not any(batch.callers):
             return
@@ -70,7 +70,7 @@ class LaneTracer:
             waited.end(begun)
             self._tracer.start_span("decide", parent, start_time=begun, links=links).end(decided)
 
-    def _commit(self, batch: Batch, parents: Sequence[Context], clock_ns: int) -> SpanContext:
+    def _commit(self, batch: LaneBatch, parents: Sequence[Context], clock_ns: int) -> SpanContext:
         attributes: dict[str, str | int] = {**self._attributes, RUN_ID: batch.run_id, SWAPS_LOST: batch.swaps_lost}
         if len(batch.callers) > 1:  # a batch of one is none, by the conventions
             attributes[DB_OPERATION_BATCH_SIZE] = len(batch.callers)

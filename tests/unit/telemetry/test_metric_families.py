@@ -16,7 +16,7 @@ from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.refusals import Reason
 from app.domain.statistics import Backlog, Statistics
 from app.domain.timetable import RunState
-from app.ports.observers import LaneBatch
+from app.ports.lane_observer import LaneBatch
 from app.rpc.servicers import method_names
 from app.telemetry.metrics.calls import CallMetrics, code_name
 from app.telemetry.metrics.database import DatabaseMetrics
@@ -79,7 +79,6 @@ def a_batch(**fields: object) -> LaneBatch:
         "committed": True,
         "succeeded": True,
         "swaps_lost": 0,
-        "still_waiting": 0,
     }
     return LaneBatch(**{**usual, **fields})  # type: ignore[arg-type]  # of any kind
 
@@ -240,7 +239,7 @@ def test_a_survey_is_shown_by_who_surveys_and_by_nobody_else(metrics: Metrics, s
     work = WorkMetrics(metrics)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == 0
     backlog = Backlog(7, NOW.replace(minute=0, hour=11), 3, 2, 1, 5, NOW.replace(hour=10), 4)
-    work.surveyed(Statistics(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog))
+    work.statistics_collected(Statistics(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog))
     assert shown.value("seatline_seats", run_status="scheduled", state="sold") == 30
     assert shown.value("seatline_seats", run_status="scheduled", state="free") == 70
     assert shown.value("seatline_train_runs", run_status="departed") == 1
@@ -273,7 +272,7 @@ def test_the_number_of_series_has_a_bound_whatever_happens(metrics: Metrics, sho
             payments.asked(kind, outcome, 0.1)
     for state in DeliveryState:
         work.delivery_attempted(state)
-    work.surveyed(Statistics(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
+    work.statistics_collected(Statistics(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
     most = shown.series
     assert most <= SERIES_MAX
     unknown = labels_of("/unknown/unknown")

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 
 from app.domain.refusals import Reason
-from app.ports.observers import LaneBatch
-from app.telemetry.observers import combine_call_observers, combine_lane_observers
+from app.ports.call_observer import NullCallObserver, combine_call_observers
+from app.ports.lane_observer import LaneBatch, NullLaneObserver, combine_lane_observers
 
 
 class Watching:
@@ -35,8 +35,8 @@ class Watching:
 def test_whoever_looks_on_first_hears_of_the_end_last() -> None:
     notes: list[tuple[object, ...]] = []
     both = combine_call_observers([Watching("one", notes), Watching("two", notes)])
-    assert both is not None
-    both.call_ended(both.call_started("/a/b", "context"), "/a/b", grpc.StatusCode.ABORTED, Reason.ETAG_STALE)
+    context: Any = "context"
+    both.call_ended(both.call_started("/a/b", context), "/a/b", grpc.StatusCode.ABORTED, Reason.ETAG_STALE)
     end = ("/a/b", grpc.StatusCode.ABORTED, Reason.ETAG_STALE)
     assert notes == [
         ("one", "began", "/a/b", "context"),
@@ -49,9 +49,8 @@ def test_whoever_looks_on_first_hears_of_the_end_last() -> None:
 def test_each_is_shown_a_batch_with_the_callers_as_it_knows_them() -> None:
     notes: list[tuple[object, ...]] = []
     both = combine_lane_observers([Watching("a", notes), Watching("b", notes)])
-    assert both is not None
     callers = [both.caller_queued(), both.caller_queued()]
-    both.batch_ended(LaneBatch("run", callers, [1.0, 1.0], 1.0, 2.0, 3.0, True, True, 0, 0))
+    both.batch_ended(LaneBatch("run", callers, [1.0, 1.0], 1.0, 2.0, 3.0, True, True, 0))
     assert notes == [("a", "run", ["a1", "a2"]), ("b", "run", ["b1", "b2"])]
 
 
@@ -59,5 +58,5 @@ def test_one_observer_needs_nobody_around_it_and_none_is_none() -> None:
     only = Watching("only", [])
     assert combine_call_observers([only]) is only
     assert combine_lane_observers([only]) is only
-    assert combine_call_observers([]) is None
-    assert combine_lane_observers([]) is None
+    assert isinstance(combine_call_observers([]), NullCallObserver)
+    assert isinstance(combine_lane_observers([]), NullLaneObserver)

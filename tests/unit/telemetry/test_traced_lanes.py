@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from app.ports.observers import LaneBatch
+from app.ports.lane_observer import LaneBatch
 from app.telemetry.tracing.lanes import LaneTracer
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -53,7 +53,6 @@ def _batch(*callers: object, committed: bool = True, succeeded: bool = True, dec
         committed=committed,
         succeeded=succeeded,
         swaps_lost=1,
-        still_waiting=0,
     )
 
 
