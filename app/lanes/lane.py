@@ -31,6 +31,7 @@ class Lane:
     def __init__(self, run_id: str, resources: LaneResources, on_idle: Callable[["Lane"], None]) -> None:
         self.run_id = run_id
         self._resources, self._on_idle = resources, on_idle
+        self._queue_max, self._caller_queued = resources.bounds.queue_max, resources.observer.caller_queued
         self._contention = Contention(resources.bounds)
         self._committer = BatchCommitter(run_id, resources, self._contention)
         self._queue: deque[QueuedCommand] = deque()
@@ -53,11 +54,10 @@ class Lane:
 
     def submit(self, command: Command[ResultT], deadline: float) -> asyncio.Future[ResultT]:
         """Queue a command; see `CommandBus.submit`."""
-        if len(self._queue) >= self._resources.bounds.queue_max:
+        if len(self._queue) >= self._queue_max:
             raise Refusal(Reason.RUN_BUSY, "too many callers wait for this train; try again in a moment")
         answer: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        caller = self._resources.observer.caller_queued()
-        self._queue.append(QueuedCommand(command, answer, deadline, time.monotonic(), caller))
+        self._queue.append(QueuedCommand(command, answer, deadline, time.monotonic(), self._caller_queued()))
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=f"lane {self.run_id}")
         return answer
