@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
-from app.domain.run.train_run import ChangeSet
+from app.domain.run.change_set import ChangeSet
 
 # The outcome of a hold that a booking used up. All other outcomes are the types of events.
 HOLD_USED = "hold.used"

@@ -12,8 +12,8 @@ from app.domain.audit.work import BookingOutline
 from app.domain.events import Event, commit_of
 from app.store.adapter import adapter_of
 from app.store.bookings import recent_pipeline
-from app.store.documents import event_from
 from app.store.driver import Collection, Database, Document, translate_outages
+from app.store.event_documents import event_from
 from app.store.sales_shapes import BOOKING_OUTLINE
 from app.store.unreadable import READ_ERRORS
 

@@ -21,10 +21,12 @@ from app.domain.events import Event, commit_id
 from app.domain.run.train_run import TrainRun
 from app.domain.train import StoredTrain
 from app.store.adapter import adapter_of
+from app.store.booking_documents import booking_from
 from app.store.derived_fields import booking_differences, run_differences
-from app.store.documents import booking_from, events_from, run_from
 from app.store.driver import Collection, Database, Document, translate_outages
+from app.store.event_documents import events_from
 from app.store.payments import StoredPayment, payment_from
+from app.store.run_documents import run_from
 from app.store.sales_shapes import BOOKING, RUN_KEYS, RUN_QUEUES
 from app.store.snapshots import Snapshot
 from app.store.train_documents import train_from

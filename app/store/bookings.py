@@ -18,7 +18,7 @@ from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.people import email_key, email_keys
 from app.domain.rules.access import is_visible_to
 from app.store.adapter import adapter_of
-from app.store.documents import booking_from
+from app.store.booking_documents import booking_from
 from app.store.driver import (
     Collection,
     Database,

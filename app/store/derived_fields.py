@@ -15,8 +15,9 @@ from app.domain.booking import Booking
 from app.domain.people import email_keys
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import stop_form, stop_forms
-from app.store.documents import SCHEMA_VERSION, booking_document
-from app.store.run_updates import next_due
+from app.store.booking_documents import booking_document
+from app.store.run_fields import next_due
+from app.store.sales_shapes import SCHEMA_VERSION
 from app.store.shapes import Shape
 
 Document = Mapping[str, Any]

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from app.domain.events import Event, commit_of
 from app.store.adapter import adapter_of
-from app.store.documents import event_from, events_from
 from app.store.driver import Collection, Database, Document, translate_outages
+from app.store.event_documents import event_from, events_from
 from app.store.sales_shapes import COMMIT
 from app.store.unreadable import READ_ERRORS, Records, decode_all, unreadable_records
 

@@ -15,8 +15,8 @@ from typing import Any
 from app.domain.limits import TRAVEL_DATE_MAX
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import earliest_date_under_way
-from app.store.documents import run_from
 from app.store.driver import Collection, Database, Document, any_of, translate_outages
+from app.store.run_documents import run_from
 from app.store.unreadable import read_page
 
 UNDER_WAY_INDEX = "runs_by_date_and_arrival"

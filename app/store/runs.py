@@ -29,15 +29,8 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
 from app.store.adapter import adapter_of
+from app.store.booking_documents import booking_document_without_journey, booking_from, journey_document
 from app.store.cached_run import CachedRun, PendingBooking
-from app.store.documents import (
-    booking_document_without_journey,
-    booking_from,
-    event_batch_document,
-    journey_document,
-    run_document,
-    run_from,
-)
 from app.store.driver import (
     Collection,
     Database,
@@ -47,6 +40,8 @@ from app.store.driver import (
     insert_absent,
     translate_outages,
 )
+from app.store.event_documents import event_batch_document
+from app.store.run_documents import run_document, run_from
 from app.store.run_updates import run_update
 from app.store.sales_shapes import RUN_QUEUES
 from app.store.shapes import UnreadableError

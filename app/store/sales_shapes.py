@@ -1,7 +1,7 @@
-"""Shapes of what is sold: bookings, runs and events.
+"""Shapes of the documents of bookings, events, and the parts of runs.
 
-Belongs here: which fields their documents have. Does not: encoding and decoding them (`documents.py`), nor what a shape is
-(`shapes.py`). A field that a document gets belongs here as well; the audit (`verify`) rests on it.
+Belongs here: which fields these documents have. Does not belong here: encoding and decoding (`booking_documents.py`,
+`run_fields.py`, `event_documents.py`), nor what a shape is (`shapes.py`). The audit (`verify`) checks documents against shapes.
 """
 
 from datetime import datetime
@@ -10,7 +10,9 @@ from app.domain.booking import BookingState
 from app.domain.events import EventType
 from app.store.shapes import ANYTHING, NULLABLE_TIME, ListOf, MapOf, OneOf, OneOfNumbers, Row, Shape
 
-# Of runs and bookings (`SCHEMA_VERSION` in `documents.py`); what a newer version wrote is unreadable.
+# Of the documents of runs and bookings. Version 2 numbers passengers; documents of version 1 do not name their version.
+SCHEMA_VERSION = 2
+# What a newer version wrote is unreadable.
 KNOWN_VERSION = OneOfNumbers(1, 2)
 
 PERSON = Shape({"first_name": str, "last_name": str, "email": str})
@@ -76,17 +78,6 @@ COMMIT = Shape(
 
 STOP = Shape({"name": str, "code": str, "time_zone": str, "arrive": NULLABLE_TIME, "depart": NULLABLE_TIME})
 COACH = Shape({"name": str, "first": int, "last": int})
-SECTION = Shape(
-    {
-        "name": str,
-        "fare_minor": int,
-        "currency": str,
-        "next_number": int,
-        "coaches": ListOf(COACH),
-        "sold_legs": ListOf(int),
-        "freed": MapOf(ListOf(Row(int, int)), has_numbers=True),
-    }
-)
 TERMS = Shape(
     {"waitlist_closes_minutes_before": int, "waitlist_max": int, "refund_tiers": ListOf(Row(int, int))},
     {"hold_percent_max": int, "passengers_per_booker_max": int},
@@ -102,25 +93,10 @@ HOLD = Shape(
         "seats": ListOf(Row(str, str, int)),
     }
 )
-# What a look at a run's seats reads.
-RUN_WITHOUT_BOOKINGS = Shape(
-    {
-        "_id": str,
-        "version": int,
-        "train_id": str,
-        "travel_date": str,
-        "number": str,
-        "freed_sequence": int,
-        "waiting_number": int,
-        "stops": ListOf(STOP),
-        "sections": ListOf(SECTION),
-        "terms": TERMS,
-        "holds": MapOf(HOLD),
-        "waiting": MapOf(Row(str, str, int, int), has_numbers=True),
-    },
-    # Owner, legs, places, end, and whether a booking used it. Runs of earlier versions have none.
-    {"schema_version": KNOWN_VERSION, "ended_holds": MapOf(Row(str, int, ListOf(Row(str, int)), datetime, bool))},
-)
+# Owner, legs, places, end, and whether a booking used it.
+ENDED_HOLD = Row(str, int, ListOf(Row(str, int)), datetime, bool)
+# Reference, section, legs, and for how many people.
+WAITLIST_ENTRY = Row(str, str, int, int)
 # What a commit needs besides: bookings and events are judged one by one.
 RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})
 # What only statements use.
@@ -129,7 +105,7 @@ RUN_KEYS = Shape(
     {"next_due": datetime, "unsettled_since": datetime, "arrive_time": datetime},
 )
 # What a survey counts.
-SURVEYED_RUN = Shape(
+STATISTICS_RUN = Shape(
     {
         "_id": str,
         "version": int,

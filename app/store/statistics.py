@@ -16,9 +16,9 @@ from app.domain.payments import PaymentState, RefundState
 from app.domain.statistics import Backlog, RunCounts
 from app.domain.timetable import earliest_date_under_way
 from app.store.adapter import adapter_of
-from app.store.documents import stops_from
 from app.store.driver import Collection, Database, Document, translate_outages
-from app.store.sales_shapes import SURVEYED_RUN
+from app.store.run_fields import stops_from
+from app.store.sales_shapes import STATISTICS_RUN
 from app.store.snapshots import Snapshot
 from app.store.unreadable import decode_all
 
@@ -137,12 +137,12 @@ async def _count(snapshot: Snapshot, collection: Collection, query: Document) ->
 
 
 def _count_of(document: Document) -> RunCounts:
-    SURVEYED_RUN.check(document)
+    STATISTICS_RUN.check(document)
     seats = [section["sold_legs"] for section in document["sections"]]
     return RunCounts(
         run_id=document["_id"],
         version=document["version"],
-        stops=stops_from(document),
+        stops=stops_from(document["stops"]),
         seats=sum(map(len, seats)),
         seats_sold=sum(len(one) - one.count(0) for one in seats),
         waiting_bookings=len(document["waiting"]),

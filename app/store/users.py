@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 
 from app.domain.people import Person, StoredUser, email_key, email_keys
-from app.store.documents import person_document, person_from
+from app.store.booking_documents import person_document, person_from
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, translate_outages
 from app.store.sales_shapes import USER
 from app.store.unreadable import decode_one

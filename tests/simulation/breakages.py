@@ -18,13 +18,14 @@ import app.domain.rules.create_booking
 import app.domain.rules.decisions
 import app.domain.rules.hold_seats
 import app.domain.run.train_run
-import app.store.documents
-import app.store.run_updates
+import app.store.event_documents
+import app.store.run_fields
 import app.usecases.payments
 from app.domain.amounts import AmountRules
 from app.domain.booking import Booking
 from app.domain.money import Money
-from app.domain.run.train_run import ChangeSet, TrainRun
+from app.domain.run.change_set import ChangeSet
+from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistIndex
 from app.lanes.committer import BatchCommitter
 from app.store.cached_run import CachedRun
@@ -57,7 +58,7 @@ def nobody_is_promoted() -> Iterator[None]:
 
 
 def the_waitlist_is_served_from_its_end() -> AbstractContextManager[Any]:
-    return patch.object(WaitlistIndex, "first", lambda line, demand: line.numbers.get(demand, [None])[-1])
+    return patch.object(WaitlistIndex, "first", lambda index, demand: index.ticket_numbers.get(demand, [None])[-1])
 
 
 def expired_holds_are_honoured() -> AbstractContextManager[Any]:
@@ -108,7 +109,7 @@ def refunds_are_not_rounded() -> AbstractContextManager[Any]:
 def freed_seats_are_forgotten() -> Iterator[None]:
     def forgetful(run: TrainRun, seat: Any, legs: int) -> None:
         section = run.section_index(seat.section)
-        run._set_sold(section, seat.number, run.sections[section].sold_legs[seat.number - 1] & ~legs)
+        run._set("sold_legs", (section, seat.number), run.sections[section].sold_legs[seat.number - 1] & ~legs)
 
     with patch.object(TrainRun, "release", forgetful):
         yield
@@ -117,7 +118,7 @@ def freed_seats_are_forgotten() -> Iterator[None]:
 @contextmanager
 def a_lost_swap_is_not_undone() -> Iterator[None]:
     def undo(run: TrainRun) -> None:
-        run.change_set = ChangeSet()
+        run.change_set = ChangeSet({name: {} for name in run.change_set.replaced})
 
     with patch.object(TrainRun, "undo", undo):
         yield
@@ -150,7 +151,7 @@ def each_attempt_has_its_own_reference() -> AbstractContextManager[Any]:
 
 
 def next_due_is_not_recorded() -> AbstractContextManager[Any]:
-    return patch.object(app.store.run_updates, "next_due", lambda run: None)
+    return patch.object(app.store.run_fields, "next_due", lambda run: None)
 
 
 @contextmanager
@@ -183,7 +184,7 @@ def authorizations_are_voided_while_a_sale_may_use_them() -> AbstractContextMana
 
 def event_ids_are_not_deterministic() -> AbstractContextManager[Any]:
     numbers = count(1)
-    return patch.object(app.store.documents, "commit_id", lambda run_id, version: f"{run_id}:{next(numbers)}")
+    return patch.object(app.store.event_documents, "commit_id", lambda run_id, version: f"{run_id}:{next(numbers)}")
 
 
 def closed_waitlists_stay_open() -> AbstractContextManager[Any]:

@@ -13,8 +13,8 @@ from app.domain.rules.decisions import expire_due
 from app.domain.rules.waitlist import promote
 from app.domain.run.seats import SectionSeats
 from app.store.cached_run import CachedRun
-from app.store.documents import section_document
 from app.store.driver import translate_outages
+from app.store.run_fields import section_document
 from tests.simulation.processes import Environment, Process
 
 

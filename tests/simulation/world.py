@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from app.domain.run.train_run import TrainRun, make_run
 from app.domain.terms import RefundTier, SalesTerms
-from app.store.documents import run_document
+from app.store.run_documents import run_document
 from tests.simulation.callers import Callers
 from tests.simulation.database import SimulatedDatabase, copied
 from tests.simulation.ending import finish_history

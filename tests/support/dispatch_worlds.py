@@ -13,7 +13,7 @@ from typing import Any
 from app.domain.deliveries import Delivery, OutcomeKind, SendOutcome
 from app.domain.events import Event, EventType, event_id, sequence_of
 from app.domain.webhooks import Webhook, make_webhook, with_changes
-from app.store.documents import event_batch_document
+from app.store.event_documents import event_batch_document
 from app.store.in_memory import connect_in_memory
 from app.store.store import Store, open_store
 from app.usecases.deliveries import DeliveryEngine

@@ -39,7 +39,7 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "ended_holds": dict(run.ended_holds),
         "waiting": dict(sorted(run.waitlist.items())),
         "waiting_number": run.last_ticket_number,
-        "line": {demand: tuple(numbers) for demand, numbers in run.waitlist_index.numbers.items()},
+        "line": {demand: tuple(numbers) for demand, numbers in run.waitlist_index.ticket_numbers.items()},
         "waiting_users": dict(run._waitlisted_per_user),
         "passing": set(run._evictable),
     }

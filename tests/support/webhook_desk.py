@@ -15,8 +15,8 @@ from google.protobuf import field_mask_pb2
 from app.domain.events import Event, EventType, event_id, sequence_of
 from app.pb.seatline.v1 import webhook_pb2
 from app.process.clock import utc_now
-from app.store.documents import event_batch_document
 from app.store.driver import Database
+from app.store.event_documents import event_batch_document
 from tests.support.clients import ApiClient
 from tests.support.world import World
 

@@ -172,13 +172,13 @@ def _release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ..
         for passenger in leaving:
             run.release(passenger.place, booking.journey.legs)
         return
-    place = run.waitlist.get(booking.ticket_number)
-    if place is None:
+    entry = run.waitlist.get(booking.ticket_number)
+    if entry is None:
         return  # the booking is newer than this run, which cannot be committed any more: it will be read and decided again
-    if len(leaving) == place.count:
-        run.leave_waitlist(place.number)
+    if len(leaving) == entry.count:
+        run.leave_waitlist(entry.ticket_number)
     else:
-        run.replace_waitlist_entry(replace(place, count=place.count - len(leaving)))
+        run.replace_waitlist_entry(replace(entry, count=entry.count - len(leaving)))
 
 
 def cancel_again(booking: Booking, command: CancelBooking, now: datetime) -> Cancellation:

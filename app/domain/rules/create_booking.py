@@ -240,9 +240,9 @@ def _sell_held(sale: _Sale, hold: Hold) -> Booking:
 
 def _join_waitlist(sale: _Sale) -> Booking:
     run, command, people = sale.run, sale.command, len(sale.identities)
-    place = run.join_waitlist(sale.reference, command.section, sale.journey.legs, people)
+    entry = run.join_waitlist(sale.reference, command.section, sale.journey.legs, people)
     fare = waitlist_fare(run, command.section)
-    booking = _booking(sale, BookingState.WAITLISTED, [None] * people, fare, place.number)
+    booking = _booking(sale, BookingState.WAITLISTED, [None] * people, fare, entry.ticket_number)
     return _record_sale(sale, booking, EventType.BOOKING_WAITLISTED)
 
 

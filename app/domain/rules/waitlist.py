@@ -23,8 +23,8 @@ from app.domain.events import EventType, Json
 from app.domain.money import Money
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.seating import next_free_seats, take_seats
-from app.domain.run.train_run import TrainRun, WaitlistEntry
-from app.domain.run.waitlist_index import WaitlistDemand
+from app.domain.run.train_run import TrainRun
+from app.domain.run.waitlist_index import WaitlistDemand, WaitlistEntry
 
 
 def waitlist_closing_time(run: TrainRun) -> datetime:
@@ -154,17 +154,17 @@ def _fits(run: TrainRun, demand: WaitlistDemand) -> bool:
     return any(one.has_free(legs, count) for one in sections)
 
 
-def _seat(run: TrainRun, place: WaitlistEntry, section: int, numbers: list[int], now: datetime) -> None:
-    booking = run.bookings[place.reference]
-    take_seats(run, section, numbers, place.legs, by_counter=True)
-    run.leave_waitlist(place.number)
+def _seat(run: TrainRun, entry: WaitlistEntry, section: int, numbers: list[int], now: datetime) -> None:
+    booking = run.bookings[entry.reference]
+    take_seats(run, section, numbers, entry.legs, by_counter=True)
+    run.leave_waitlist(entry.ticket_number)
     paid = booking.price.minor
     fare = run.sections[section].fare.minor
     seated = tuple(
         replace(
             passenger,
             seat=run.seat(section, number),
-            fare_minor=passenger.fare_minor if place.section else min(fare, passenger.fare_minor),
+            fare_minor=passenger.fare_minor if entry.section else min(fare, passenger.fare_minor),
         )
         for passenger, number in zip(booking.passengers, numbers, strict=True)
     )

@@ -17,8 +17,10 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from app.domain.money import Money
+from app.domain.run.change_set import OfSeats, OfSections
 
 # When (a rising sequence) and which legs of a seat came free.
 FreedEntry = tuple[int, int]
@@ -41,9 +43,17 @@ class SectionSeats:
     fare: Money
     coaches: tuple[CoachSeats, ...]
     all_legs: int
-    sold_legs: list[int]
-    next_number: int = 1
-    freed: dict[int, tuple[FreedEntry, ...]] = field(default_factory=dict)
+    sold_legs: Annotated[
+        list[int],
+        OfSeats(lambda seats, number: seats.sold_legs[number - 1], lambda seats, number, legs: seats.set_sold(number, legs)),
+    ]
+    next_number: Annotated[int, OfSections()] = 1
+    freed: Annotated[
+        dict[int, tuple[FreedEntry, ...]],
+        OfSeats(
+            lambda seats, number: seats.freed.get(number, ()), lambda seats, number, entries: seats.set_freed(number, entries)
+        ),
+    ] = field(default_factory=dict)
     _freed_order: list[tuple[int, int, int]] = field(init=False, repr=False)
     _coach_ends: list[int] = field(init=False, repr=False)
     _sold_counts: Counter[int] | None = field(init=False, repr=False, default=None)
@@ -53,6 +63,11 @@ class SectionSeats:
         self._freed_order = sorted(
             (sequence, number, legs) for number, entries in self.freed.items() for sequence, legs in entries
         )
+
+    def copy(self) -> "SectionSeats":
+        """Return a copy whose changes do not reach this section."""
+        sold_legs, freed = list(self.sold_legs), dict(self.freed)
+        return SectionSeats(self.name, self.fare, self.coaches, self.all_legs, sold_legs, self.next_number, freed)
 
     @property
     def size(self) -> int:

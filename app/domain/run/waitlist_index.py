@@ -1,54 +1,74 @@
-"""The line of those who wait, by what they wait for.
+"""The waitlist of a run, indexed by what its bookings wait for.
 
-Belongs here: who is first of those who wait for the same, without going through all ten thousand. Does not: the places
-themselves (`train_run.py`), nor who joins, leaves or is promoted (`app/domain/rules/waitlist.py`).
+Belongs here: an entry of the waitlist, and the index that finds the first entry of each demand without a scan of up to ten
+thousand. Does not belong here: who joins, leaves or is promoted (`app/domain/rules/`).
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-# What somebody waits for: a section (empty for any), the legs, and for how many people.
+from app.domain.values import value
+
+# What a booking waits for: a section (empty for any), the legs, and for how many people.
 WaitlistDemand = tuple[str, int, int]
 
 
-class WaitlistIndex:
-    """The numbers of those who wait, in order, by wish, and their bookings. Thousands who wait have few wishes
-    between them.
+@value(frozen=True, slots=True)
+class WaitlistEntry:
+    """A booking on the waitlist: `count` people wait for seats on `legs`, in `section` or, where it is empty, in any section.
+
+    Ticket numbers rise in the order of joining and are never reused.
     """
 
-    __slots__ = ("_numbers", "references")
-
-    def __init__(self) -> None:
-        self._numbers: dict[WaitlistDemand, list[int]] = {}
-        self.references: set[str] = set()
+    ticket_number: int
+    reference: str
+    section: str
+    legs: int
+    count: int
 
     @property
-    def numbers(self) -> Mapping[WaitlistDemand, list[int]]:
-        """All of it."""
-        return self._numbers
+    def demand(self) -> WaitlistDemand:
+        """What the booking waits for. Many entries share few demands."""
+        return self.section, self.legs, self.count
 
-    def add(self, demand: WaitlistDemand, number: int, reference: str) -> None:
-        """Has a booking wait under a number, mostly behind all others."""
-        self.references.add(reference)
-        insort(self._numbers.setdefault(demand, []), number)
 
-    def remove(self, demand: WaitlistDemand, number: int, reference: str) -> None:
-        """Has a booking that waits under a number wait no more."""
-        self.references.discard(reference)
-        numbers = self._numbers[demand]
-        del numbers[bisect_left(numbers, number)]
-        if not numbers:
-            del self._numbers[demand]
+class WaitlistIndex:
+    """The ticket numbers of the waitlist by demand, each list in rising order; and the references of all its bookings."""
+
+    __slots__ = ("_ticket_numbers", "references")
+
+    def __init__(self, entries: Iterable[WaitlistEntry] = ()) -> None:
+        self._ticket_numbers: dict[WaitlistDemand, list[int]] = {}
+        self.references: set[str] = set()
+        for entry in entries:
+            self.replace(None, entry)
+
+    @property
+    def ticket_numbers(self) -> Mapping[WaitlistDemand, list[int]]:
+        """All ticket numbers by demand."""
+        return self._ticket_numbers
+
+    def replace(self, before: WaitlistEntry | None, after: WaitlistEntry | None) -> None:
+        """Index `after` in place of `before`; None stands for no entry. A new entry mostly has the highest number."""
+        if before is not None:
+            self.references.discard(before.reference)
+            numbers = self._ticket_numbers[before.demand]
+            del numbers[bisect_left(numbers, before.ticket_number)]
+            if not numbers:
+                del self._ticket_numbers[before.demand]
+        if after is not None:
+            self.references.add(after.reference)
+            insort(self._ticket_numbers.setdefault(after.demand, []), after.ticket_number)
 
     def first(self, demand: WaitlistDemand) -> int | None:
-        """The first of those who wait for this; None where nobody does."""
-        numbers = self._numbers.get(demand)
+        """Return the lowest ticket number with this demand, None where nobody has it."""
+        numbers = self._ticket_numbers.get(demand)
         return numbers[0] if numbers else None
 
     def fronts(self) -> list[tuple[int, WaitlistDemand]]:
-        """The first number of each wish, in order."""
-        return sorted((number, demand) for demand in self._numbers if (number := self.first(demand)) is not None)
+        """Return the lowest ticket number of each demand, in rising order."""
+        return sorted((number, demand) for demand in self._ticket_numbers if (number := self.first(demand)) is not None)
 
-    def position(self, number: int) -> int:
-        """How many numbers are not above this one."""
-        return sum(bisect_right(numbers, number) for numbers in self._numbers.values())
+    def position(self, ticket_number: int) -> int:
+        """Return the position of a ticket number in the waitlist, from 1: how many numbers are not above it."""
+        return sum(bisect_right(numbers, ticket_number) for numbers in self._ticket_numbers.values())

@@ -17,7 +17,7 @@ from app.domain.train import StoredTrain
 from app.domain.webhooks import WEBHOOKS_MAX
 from app.store.deliveries import delivery_from
 from app.store.derived_fields import differing_fields
-from app.store.documents import events_from
+from app.store.event_documents import events_from
 from app.store.jobs import job_from
 from app.store.train_documents import TRAIN, train_document, train_from
 from app.store.users import user_from

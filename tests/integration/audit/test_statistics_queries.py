@@ -14,7 +14,7 @@ from app.domain.money import Money
 from app.domain.payments import Payment, PaymentState, Refund, RefundState, new_payment
 from app.domain.run.train_run import make_run
 from app.domain.statistics import Backlog
-from app.store.documents import event_batch_document
+from app.store.event_documents import event_batch_document
 from app.store.jobs import job_document
 from app.store.payments import StoredPayment
 from app.store.statistics import (

@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.people import Person
 from app.domain.run.train_run import make_run
 from app.domain.train import StoredTrain
-from app.store.documents import booking_document
+from app.store.booking_documents import booking_document
 from tests.integration.jobs.test_job_service import JobClient
 from tests.support.clients import Run
 from tests.support.largest_values import NAME, largest_booking, largest_delivery, largest_job, largest_train

@@ -14,7 +14,8 @@ from app.domain.commands import HoldSeats, IfFull
 from app.domain.events import Event, EventType
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.waitlist import waitlist_closing_time
-from app.domain.run.train_run import TrainRun, WaitlistEntry
+from app.domain.run.train_run import TrainRun
+from app.domain.run.waitlist_index import WaitlistEntry
 from tests.support.builders import (
     ASHFORD,
     LONDON,

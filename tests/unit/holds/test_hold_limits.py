@@ -14,7 +14,7 @@ from app.domain.rules.hold_seats import hold_seats, release_hold
 from app.domain.run.hold import Hold, HoldIndex
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
-from app.store.documents import run_document, run_from
+from app.store.run_documents import run_document, run_from
 from app.store.run_updates import run_update
 from tests.support.builders import (
     ASHFORD,

@@ -16,7 +16,7 @@ from app.domain.rules.decisions import decide, expire_due
 from app.domain.rules.hold_seats import hold_seats, release_hold
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.store.documents import event_batch_document, events_from
+from app.store.event_documents import event_batch_document, events_from
 from tests.support.builders import (
     NOW,
     a_caller,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import decode, encode
 
-from app.store.documents import booking_document, booking_document_without_journey, journey_document
+from app.store.booking_documents import booking_document, booking_document_without_journey, journey_document
 from app.store.packing import BsonPacker, PlainPacker
 from tests.support.builders import a_run, book
 

@@ -15,7 +15,9 @@ from app.domain.rules.decisions import expire_due
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.store.documents import booking_document, booking_from, event_batch_document, run_document, run_from
+from app.store.booking_documents import booking_document, booking_from
+from app.store.event_documents import event_batch_document
+from app.store.run_documents import run_document, run_from
 from app.store.run_updates import run_update
 from tests.support.applied_updates import applied
 from tests.support.builders import (
@@ -199,7 +201,7 @@ def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(se
         decide_some(run, chance, 5, now)
         if not run.change_set:
             continue
-        held, waited = held + bool(run.change_set.holds), waited + bool(run.change_set.waitlist)
+        held, waited = held + bool(run.change_set.replaced["holds"]), waited + bool(run.change_set.replaced["waitlist"])
         document = bson.decode(bson.encode(applied(document, update_of(run))), DECODING)
         run.committed()
         kept = run_from(document)

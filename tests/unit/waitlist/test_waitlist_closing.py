@@ -61,7 +61,7 @@ def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_it
     assert (fewer.state, fewer.ticket_number, fewer.price) == (WAITLISTED, group.ticket_number, Money(4_000, "USD"))
     assert [refund.minor for refund in fewer.refunds] == [2_000]
     assert [passenger.seat for passenger in fewer.cancelled_passengers] == [None]
-    assert [(place.number, place.count) for place in run.waitlist.values()] == [
+    assert [(entry.ticket_number, entry.count) for entry in run.waitlist.values()] == [
         (group.ticket_number, 2),
         (behind.ticket_number, 1),
     ]

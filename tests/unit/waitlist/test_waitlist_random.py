@@ -19,8 +19,10 @@ from app.domain.rules.waitlist import promote, waitlist_closing_time
 from app.domain.run.seats import CoachSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
-from app.store.documents import booking_document, event_batch_document, run_document
+from app.store.booking_documents import booking_document
 from app.store.driver import Document
+from app.store.event_documents import event_batch_document
+from app.store.run_documents import run_document
 from app.store.run_updates import run_update
 from tests.support.applied_updates import applied
 from tests.support.builders import (
@@ -88,7 +90,7 @@ def require_sound(run: TrainRun) -> None:
 def require_counted(run: TrainRun) -> None:
     """What the run keeps count of, so that nobody has to go through the whole line or train, is what there is."""
     again = replace(run)  # which counts anew
-    assert run.waitlist_index.numbers == again.waitlist_index.numbers
+    assert run.waitlist_index.ticket_numbers == again.waitlist_index.ticket_numbers
     users = {one.user_key for one in run.bookings.values()}
     assert {user: run.waitlisted_count(user) for user in users} == {user: again.waitlisted_count(user) for user in users}
     for section in run.sections:
@@ -205,7 +207,7 @@ def with_a_line_of(run: TrainRun, count: int) -> list[str]:
     for number, reference in enumerate(references):
         place = run.join_waitlist(reference, "A" if number % 2 else "", 0b111, 1)
         one = replace(like.passengers[0], key=f"w{number}@example.com")
-        run.put_booking(replace(like, reference=reference, ticket_number=place.number, passengers=(one,)))
+        run.put_booking(replace(like, reference=reference, ticket_number=place.ticket_number, passengers=(one,)))
     return references
 
 
@@ -227,10 +229,10 @@ def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() ->
 
     cancel_booking(run, asks_to_cancel(group), NOW)
     assert [reference for reference in run.change_set.bookings if reference != group.reference] == references[:9]
-    assert sorted(run.change_set.waitlist) == list(range(2, 11))
+    assert sorted(run.change_set.replaced["waitlist"]) == list(range(2, 11))
     assert len(bson.encode(update_of(run))) < 9 * 2_000 + 10_000
     run.committed()
 
     expire_due(run, waitlist_closing_time(run))
-    assert len(run.change_set.waitlist) == limits.WAITLIST_EXPIRED_PER_DECISION
+    assert len(run.change_set.replaced["waitlist"]) == limits.WAITLIST_EXPIRED_PER_DECISION
     assert len(bson.encode(update_of(run))) < limits.WAITLIST_EXPIRED_PER_DECISION * 2_000

@@ -11,7 +11,8 @@ from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
 from app.domain.rules.create_booking import create_booking
-from app.domain.run.train_run import TrainRun, WaitlistEntry
+from app.domain.run.train_run import TrainRun
+from app.domain.run.waitlist_index import WaitlistEntry
 from tests.support.builders import (
     ASHFORD,
     LILLE,

@@ -1,0 +1,333 @@
+"""How the fields of a run are stored: one row for each field that commands change.
+
+Belongs here: the kinds of stored fields, the table of them, and the fields that are derived for indexes. Does not belong here:
+which fields a run has (`app/domain/run/`), whole documents (`run_documents.py`), the update of a commit (`run_updates.py`).
+
+A row says how a field is encoded, decoded and written, and which shape it has. The names on disk do not change: where the name
+in the code is another one, the row has both. A new field of a run is a declaration in the domain and a row here; a test holds
+the two against each other.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.domain.booking import Seat
+from app.domain.money import Money
+from app.domain.people import email_key
+from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.run.hold import EndedHold, Hold
+from app.domain.run.seats import CoachSeats, FreedEntry, SectionSeats
+from app.domain.run.train_run import TrainRun
+from app.domain.run.waitlist_index import WaitlistEntry
+from app.domain.timetable import Stop, legs_between
+from app.store.driver import Document
+from app.store.sales_shapes import COACH, ENDED_HOLD, HOLD, STOP, WAITLIST_ENTRY
+from app.store.shapes import Kind, ListOf, MapOf, Row, Shape
+from app.store.train_documents import all_stop_forms
+
+
+@dataclass(slots=True)
+class Update:
+    """The paths that a commit sets, and those that it removes."""
+
+    values: Document = field(default_factory=dict)
+    gone: Document = field(default_factory=dict)
+
+    def put(self, path: str, value: Any) -> None:
+        """Set a path, or remove it where the value is None."""
+        if value is None:
+            self.gone[path] = ""
+        else:
+            self.values[path] = value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+class StoredField:
+    """A run field and how it is stored. `name` is the field's name in the domain, `path` the one on disk."""
+
+    is_optional = False
+
+    def __init__(self, name: str, shape: Kind | type, path: str = "") -> None:
+        self.name, self.shape, self.path = name, shape, path or name
+
+    def encode(self, run: TrainRun) -> Any:
+        """Encode the field for a whole document."""
+        raise NotImplementedError
+
+    def decode(self, document: Document) -> Any:
+        """Decode the field of a run's document, whose shape was checked."""
+        raise NotImplementedError
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Add what changed under these keys to the update."""
+        raise NotImplementedError
+
+
+class StoredWhole(StoredField):
+    """A field that is written as a whole."""
+
+    def __init__(
+        self,
+        name: str,
+        shape: Kind | type,
+        path: str = "",
+        encode: Callable[[Any], Any] = _as_it_is,
+        decode: Callable[[Any], Any] = _as_it_is,
+    ) -> None:
+        super().__init__(name, shape, path)
+        self._encode, self._decode = encode, decode
+
+    def encode(self, run: TrainRun) -> Any:
+        """Encode the attribute."""
+        return self._encode(getattr(run, self.name))
+
+    def decode(self, document: Document) -> Any:
+        """Decode the attribute."""
+        return self._decode(document[self.path])
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Write the attribute."""
+        update.put(self.path, self.encode(run))
+
+
+class StoredEntries(StoredField):
+    """A dictionary of which each entry is written by itself. `decode` gets the key and the stored entry."""
+
+    def __init__(
+        self,
+        name: str,
+        entry: Kind,
+        encode: Callable[[Any], Any],
+        decode: Callable[[Any, Any], Any],
+        *,
+        path: str = "",
+        has_numbers: bool = False,
+        is_optional: bool = False,
+    ) -> None:
+        super().__init__(name, MapOf(entry, has_numbers=has_numbers), path)
+        self._encode, self._decode = encode, decode
+        self._key: Callable[[str], Any] = int if has_numbers else str
+        self.is_optional = is_optional
+
+    def encode(self, run: TrainRun) -> Document:
+        """Encode all entries."""
+        return {str(key): self._encode(entry) for key, entry in getattr(run, self.name).items()}
+
+    def decode(self, document: Document) -> dict[Any, Any]:
+        """Decode all entries. Older documents may lack an optional field."""
+        stored = document.get(self.path, {}) if self.is_optional else document[self.path]
+        return {self._key(key): self._decode(self._key(key), entry) for key, entry in stored.items()}
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Write the entries that changed, and remove those that are gone."""
+        entries = getattr(run, self.name)
+        for key in keys:
+            entry = entries.get(key)
+            update.put(f"{self.path}.{key}", None if entry is None else self._encode(entry))
+
+
+# -- the sections
+
+
+class StoredSectionValue:
+    """A field of the sections that is written as a whole, for each section that changed."""
+
+    def __init__(self, name: str, shape: Kind | type) -> None:
+        self.name, self.shape = name, shape
+
+    def encode(self, section: SectionSeats) -> Any:
+        """Encode the attribute of a section."""
+        return getattr(section, self.name)
+
+    def decode(self, stored: Any) -> Any:
+        """Decode the attribute."""
+        return stored
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Write the attribute of the sections under these keys."""
+        for index in keys:
+            update.put(f"sections.{index}.{self.name}", self.encode(run.sections[index]))
+
+
+class StoredSoldLegs(StoredSectionValue):
+    """The sold legs: an integer for each seat, so that a sale writes one number at a known path on a train of any size."""
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Write the seats under these keys."""
+        values, sections = update.values, run.sections
+        for section, number in keys:
+            values[f"sections.{section}.sold_legs.{number - 1}"] = sections[section].sold_legs[number - 1]
+
+
+class StoredFreedLegs(StoredSectionValue):
+    """What is free on seats below the counter, by seat number."""
+
+    def encode(self, section: SectionSeats) -> Document:
+        """Encode the freed legs of a section."""
+        return {str(number): freed_document(entries) for number, entries in section.freed.items()}
+
+    def decode(self, stored: Document) -> dict[int, tuple[FreedEntry, ...]]:
+        """Decode the freed legs of a section."""
+        return {int(number): tuple((sequence, legs) for sequence, legs in entries) for number, entries in stored.items()}
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Write the seats under these keys."""
+        for section, number in keys:
+            entries = run.sections[section].freed.get(number)
+            update.put(f"sections.{section}.freed.{number}", freed_document(entries) if entries else None)
+
+
+SECTION_FIELDS: tuple[StoredSectionValue, ...] = (
+    StoredSectionValue("next_number", int),
+    StoredSoldLegs("sold_legs", ListOf(int)),
+    StoredFreedLegs("freed", MapOf(ListOf(Row(int, int)), has_numbers=True)),
+)
+_SECTION_PARTS: dict[str, Kind | type] = {"name": str, "fare_minor": int, "currency": str, "coaches": ListOf(COACH)}
+SECTION = Shape(_SECTION_PARTS | {section_field.name: section_field.shape for section_field in SECTION_FIELDS})
+
+
+class StoredSections(StoredField):
+    """All sections. A commit writes them as a whole only where the layout changed, and their fields by path else."""
+
+    def encode(self, run: TrainRun) -> list[Document]:
+        """Encode all sections."""
+        return [section_document(section) for section in run.sections]
+
+    def decode(self, document: Document) -> list[SectionSeats]:
+        """Decode all sections."""
+        all_legs = legs_between(0, len(document["stops"]) - 1)
+        return [_section_from(section, all_legs) for section in document["sections"]]
+
+    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
+        """Write all sections."""
+        update.put(self.path, self.encode(run))
+
+
+def section_document(section: SectionSeats) -> Document:
+    """Encode a section with its seats."""
+    return {
+        "name": section.name,
+        "fare_minor": section.fare.minor,
+        "currency": section.fare.currency,
+        "coaches": [{"name": coach.name, "first": coach.first, "last": coach.last} for coach in section.coaches],
+    } | {section_field.name: section_field.encode(section) for section_field in SECTION_FIELDS}
+
+
+def _section_from(document: Document, all_legs: int) -> SectionSeats:
+    return SectionSeats(
+        name=document["name"],
+        fare=Money(document["fare_minor"], document["currency"]),
+        coaches=tuple(CoachSeats(coach["name"], coach["first"], coach["last"]) for coach in document["coaches"]),
+        all_legs=all_legs,
+        **{section_field.name: section_field.decode(document[section_field.name]) for section_field in SECTION_FIELDS},
+    )
+
+
+def freed_document(entries: Iterable[FreedEntry]) -> list[list[int]]:
+    """Encode what is free on a seat below the counter: [sequence, legs] each."""
+    return [[sequence, legs] for sequence, legs in entries]
+
+
+# -- entries
+
+
+def _stop_documents(stops: Iterable[Stop]) -> list[Document]:
+    return [
+        {"name": stop.name, "code": stop.code, "time_zone": stop.time_zone, "arrive": stop.arrive, "depart": stop.depart}
+        for stop in stops
+    ]
+
+
+def stops_from(stored: Iterable[Mapping[str, Any]]) -> tuple[Stop, ...]:
+    """Decode the stops of a run's document."""
+    return tuple(Stop(stop["name"], stop["code"], stop["time_zone"], stop["arrive"], stop["depart"]) for stop in stored)
+
+
+def _hold_document(hold: Hold) -> Document:
+    return {
+        "owner_key": hold.owner_key,
+        "fingerprint": hold.fingerprint,
+        "legs": hold.legs,
+        "seats": [[seat.section, seat.coach, seat.number] for seat in hold.seats],
+        "fare_minor": hold.fare_minor,
+        "currency": hold.currency,
+        "expire_time": hold.expire_time,
+    }
+
+
+def _hold_from(key: str, document: Document) -> Hold:
+    return Hold(
+        key=key,
+        owner_key=email_key(document["owner_key"]),
+        fingerprint=document["fingerprint"],
+        legs=document["legs"],
+        seats=tuple(Seat(section, coach, number) for section, coach, number in document["seats"]),
+        fare_minor=document["fare_minor"],
+        currency=document["currency"],
+        expire_time=document["expire_time"],
+    )
+
+
+def _ended_hold_document(hold: EndedHold) -> list[Any]:
+    """Encode an ended hold as a list, since a run may remember hundreds."""
+    places = [[section, number] for section, number in hold.places]
+    return [hold.owner_key, hold.legs, places, hold.expire_time, hold.was_used]
+
+
+def _ended_hold_from(key: str, document: list[Any]) -> EndedHold:
+    owner_key, legs, places, expire_time, was_used = document
+    return EndedHold(key, owner_key, legs, tuple((section, number) for section, number in places), expire_time, was_used)
+
+
+def _waitlist_entry_document(entry: WaitlistEntry) -> list[str | int]:
+    """Encode a waitlist entry as a list, since a run may have ten thousand."""
+    return [entry.reference, entry.section, entry.legs, entry.count]
+
+
+def _waitlist_entry_from(ticket_number: int, document: list[Any]) -> WaitlistEntry:
+    reference, section, legs, count = document
+    return WaitlistEntry(ticket_number, reference, section, legs, count)
+
+
+# The stored fields of a run. Bookings are not among them: a commit writes those that changed to `recent`.
+RUN_FIELDS: tuple[StoredField, ...] = (
+    StoredWhole("stops", ListOf(STOP), encode=_stop_documents, decode=stops_from),
+    StoredSections("sections", ListOf(SECTION)),
+    StoredWhole("freed_sequence", int),
+    StoredEntries("holds", HOLD, _hold_document, _hold_from),
+    StoredEntries("ended_holds", ENDED_HOLD, _ended_hold_document, _ended_hold_from, is_optional=True),
+    StoredEntries("waitlist", WAITLIST_ENTRY, _waitlist_entry_document, _waitlist_entry_from, path="waiting", has_numbers=True),
+    StoredWhole("last_ticket_number", int, path="waiting_number"),
+)
+
+
+# -- derived fields
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedField:
+    """A field that follows from others, for indexes. None stands for a document without it."""
+
+    path: str
+    sources: tuple[str, ...]
+    value: Callable[[TrainRun], Any]
+
+
+def next_due(run: TrainRun) -> datetime | None:
+    """Return when something is due on the run by itself: a hold expires, or the waitlist closes. None where nothing is."""
+    times = [hold.expire_time for hold in run.holds.values()]
+    if run.waitlist:
+        times.append(waitlist_closing_time(run))
+    return min(times, default=None)
+
+
+DERIVED_FIELDS: tuple[DerivedField, ...] = (
+    DerivedField("next_due", ("holds", "waitlist", "stops"), lambda run: next_due(run)),  # noqa: PLW0108 - tests replace it
+    DerivedField("stop_forms", ("stops",), lambda run: all_stop_forms(run.stops)),
+    DerivedField("arrive_time", ("stops",), lambda run: run.stops[-1].arrive),
+)
