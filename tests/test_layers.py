@@ -194,7 +194,7 @@ def test_a_domain_that_is_pure_is_fine() -> None:
         ("app/store/runs.py", "from motor.motor_asyncio import AsyncIOMotorClient"),
         ("app/store/in_memory.py", "import motor"),
         ("app/store/driver.py", "import mongomock_motor"),
-        ("app/embedded/mongod.py", "def f():\n    import mongomock_motor"),
+        ("app/embedded/mongod.py", "def f():\n    import pymongo"),
         ("app/process/server.py", "import motor"),
         ("app/usecases/trains.py", "from pymongo.errors import PyMongoError"),
         ("app/domain/run/train_run.py", "import bson"),
@@ -207,7 +207,7 @@ def test_a_driver_in_the_wrong_place_is_noticed(path: str, source: str) -> None:
 def test_a_driver_in_its_place_is_fine() -> None:
     assert check_drivers("app/store/driver.py", "import motor\nimport pymongo") == []
     assert check_drivers("app/store/in_memory.py", "def f():\n    import mongomock_motor") == []
-    assert check_drivers("app/embedded/mongod.py", "from pymongo import MongoClient") == []
+    assert check_drivers("app/store/mongod_admin.py", "from pymongo import MongoClient") == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from app.ports.driver_observer import DriverObserver
 from app.process.start_error import StartError
 from app.store.driver import Client, ConnectionStringError, connect
 from app.store.in_memory import connect_in_memory
+from app.store.mongod_admin import connect_admin
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ async def open_database(settings: Settings, observer: DriverObserver | None = No
         )
         return OpenedDatabase(connect_in_memory(), None)
     try:
-        embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir)
+        embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir, connect_admin)
     except EmbeddedMongodError as error:
         raise StartError(str(error)) from error
     return OpenedDatabase(_connect(embedded.uri, settings, observer), embedded)

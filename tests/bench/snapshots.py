@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.embedded.mongod import start_embedded_mongod
 from app.store.bookings import Bookings, ReceiptQuery
 from app.store.driver import Collection, Database, Document
 from app.store.snapshots import ServerSnapshots, Snapshot
 from tests.support.clients import people
+from tests.support.own_mongod import start_mongod
 from tests.support.world import World, running_server, settings_for
 
 ROUNDS, READS_PER_ROUND = 10, 100
@@ -94,7 +94,7 @@ async def _measure(world: World) -> None:
 
 async def _run() -> None:
     with tempfile.TemporaryDirectory() as home:
-        mongod = await asyncio.to_thread(start_embedded_mongod, Path(home))
+        mongod = await asyncio.to_thread(start_mongod, Path(home))
         try:
             async with running_server(settings_for(mongod.uri)) as world:
                 await _measure(world)

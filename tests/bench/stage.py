@@ -19,7 +19,6 @@ from typing import Any, Self, TypeVar
 import grpc
 from pymongo import MongoClient
 
-from app.embedded.mongod import start_embedded_mongod
 from app.pb.seatline.v1 import booking_pb2, train_pb2, train_pb2_grpc, train_run_pb2, train_run_pb2_grpc
 from tests.bench import requests
 from tests.bench.audit import Sold, count_sold, disagreements, with_bookings
@@ -30,6 +29,7 @@ from tests.bench.load.fleet import Fleet
 from tests.bench.requests import RunKey
 from tests.bench.results import Results
 from tests.bench.scale import Scale
+from tests.support.own_mongod import start_mongod
 
 Document = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -53,7 +53,7 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             self.data_dir = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="seatline-bench-")))
-            self.mongod = start_embedded_mongod(self.data_dir)
+            self.mongod = start_mongod(self.data_dir)
             undo.callback(self.mongod.stop)
             self.client: MongoClient[Document] = undo.enter_context(MongoClient(self.mongod.uri, tz_aware=True))
             self._runner = undo.enter_context(asyncio.Runner())

@@ -11,9 +11,9 @@ from typing import Any
 import grpc
 from pymongo import MongoClient
 
-from app.embedded.mongod import start_embedded_mongod
 from app.pb.seatline.v1 import booking_pb2
 from tests.support.clients import ApiClient, Run, booking_request, seats_of
+from tests.support.own_mongod import start_mongod
 from tests.support.server_processes import ServerProcess, a_run, server_process
 
 BOOKINGS, CALLERS, KILLED_AFTER = 300, 40, 100
@@ -58,7 +58,7 @@ async def _everything_again(target: str, load: Load) -> dict[str, booking_pb2.Bo
 
 def _kept_bookings(data_dir: Path, run: Run) -> list[dict[str, Any]]:
     """Every booking in the database, each once, whether it is new or at rest."""
-    mongod = start_embedded_mongod(data_dir)
+    mongod = start_mongod(data_dir)
     try:
         with MongoClient[dict[str, Any]](mongod.uri) as client:
             database = client["seatline"]

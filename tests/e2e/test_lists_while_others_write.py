@@ -12,13 +12,13 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from app.embedded.mongod import start_embedded_mongod
 from app.store.driver import Database, connect
 from app.usecases.verification.report import Report
 from tests.e2e.histories import wrong
 from tests.e2e.listed_agents import LAYOUT, ListedCrowd, Servers, read_receipts, read_section
 from tests.support.clients import Run
 from tests.support.long_mode import full
+from tests.support.own_mongod import start_mongod
 from tests.support.server_processes import server_process, some_runs
 from tests.support.verified_worlds import verify
 
@@ -45,7 +45,7 @@ class Service:
 @pytest_asyncio.fixture(scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     home: Path = tmp_path_factory.mktemp("lists")
-    mongod = await asyncio.to_thread(start_embedded_mongod, home / "mongod")
+    mongod = await asyncio.to_thread(start_mongod, home / "mongod")
     settings = {"SEATLINE_MONGODB_URI": mongod.uri, "SEATLINE_MONGODB_DATABASE": "lists", "SEATLINE_TRUST_CALLER_METADATA": "1"}
     client = connect(mongod.uri, operation_seconds_max=10, selection_seconds_max=10, connections_max=4)
     async with AsyncExitStack() as stack:

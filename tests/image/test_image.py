@@ -15,12 +15,13 @@ import grpc
 import pytest
 import yaml
 
-from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
+from app.embedded.mongod import EmbeddedMongod
 from tests.image.container import Container, ServerContainer, WorkerContainer, read_only
 from tests.image.context import Context
 from tests.image.dockerfile import parse_dockerfile
 from tests.image.stages import BUILDER, Builder, Image
 from tests.support.clients import ApiClient, seats_of
+from tests.support.own_mongod import start_mongod
 from tests.support.server_processes import END_SECONDS_MAX, REPOSITORY, a_run, running
 from tests.support.world import eventually
 
@@ -47,7 +48,7 @@ def image() -> Iterator[Image]:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
-    mongod = start_embedded_mongod(tmp_path_factory.mktemp("mongod"))
+    mongod = start_mongod(tmp_path_factory.mktemp("mongod"))
     yield mongod
     mongod.stop()
 

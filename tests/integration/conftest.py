@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
+from app.embedded.mongod import EmbeddedMongod
 from app.store.in_memory import connect_in_memory
+from tests.support.own_mongod import start_mongod
 from tests.support.world import Clock, World, running_server, settings_for
 
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
     """A real server as a replica set of one."""
-    running = start_embedded_mongod(tmp_path_factory.mktemp("mongod"))
+    running = start_mongod(tmp_path_factory.mktemp("mongod"))
     yield running
     running.stop()
 

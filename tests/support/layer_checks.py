@@ -74,8 +74,6 @@ ASYNC_DRIVERS = {
     "mongomock": "app/store/in_memory.py",
 }
 DRIVERS = {*ASYNC_DRIVERS, "pymongo", "bson", "gridfs"}
-# The embedded mongod is made a replica set by a plain client, before anything else may connect.
-MAY_USE_DRIVERS = ("app/store/", "app/embedded/")
 # The commands that start a process instead of calling one over gRPC, and the rooms that they may import when they are run.
 STARTING_COMMANDS = {"app/cli/serve.py", "app/cli/quickstart.py", "app/cli/verify.py"}
 STARTABLE = {"app.config", "app.process"}
@@ -179,8 +177,8 @@ def check_drivers(path: str, source: str) -> list[str]:
         library = imported.module.split(".")[0]
         if ASYNC_DRIVERS.get(library, path) != path:
             wrong.append(f"{path}:{imported.line} imports {imported.module}; only {ASYNC_DRIVERS[library]} may")
-        elif library in DRIVERS and not path.startswith(MAY_USE_DRIVERS):
-            wrong.append(f"{path}:{imported.line} imports {imported.module}; only app/store and app/embedded may")
+        elif library in DRIVERS and not path.startswith("app/store/"):
+            wrong.append(f"{path}:{imported.line} imports {imported.module}; only app/store may")
     return wrong
 
 

@@ -25,7 +25,8 @@ import pytest
 from pymongo import MongoClient
 
 from app.embedded import mongod as mongod_module
-from app.embedded.mongod import EmbeddedMongod, EmbeddedMongodError, find_mongod, start_embedded_mongod
+from app.embedded.mongod import EmbeddedMongod, EmbeddedMongodError, find_mongod
+from tests.support.own_mongod import start_mongod
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 WAIT_SECONDS_MAX = 30.0  # a busy machine; the conditions usually hold within a second
@@ -35,8 +36,8 @@ PARENT = """
 import signal, sys
 from pathlib import Path
 from pymongo import MongoClient
-from app.embedded.mongod import start_embedded_mongod
-mongod = start_embedded_mongod(Path(sys.argv[1]))
+from tests.support.own_mongod import start_mongod
+mongod = start_mongod(Path(sys.argv[1]))
 with MongoClient(mongod.uri) as client:
     client.trial.notes.insert_one({"_id": "from the parent"})
 print(mongod.process_id, mongod._supervisor.pid, flush=True)
@@ -52,7 +53,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @contextmanager
 def running(data_dir: Path, binary: Path | None = None) -> Iterator[EmbeddedMongod]:
-    mongod = start_embedded_mongod(data_dir, mongod=binary)
+    mongod = start_mongod(data_dir, mongod=binary)
     try:
         yield mongod
     finally:
@@ -113,7 +114,7 @@ def test_data_survives_a_restart_on_another_port(data_dir: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", first.port))
-        second = start_embedded_mongod(data_dir)
+        second = start_mongod(data_dir)
     try:
         assert second.port != first.port
         assert notes(second) == ["kept"]
@@ -131,7 +132,7 @@ def test_the_uri_gives_retried_writes_to_a_majority_of_a_replica_set(data_dir: P
 
 
 def test_a_stop_is_clean_and_a_second_stop_says_the_same(data_dir: Path) -> None:
-    mongod = start_embedded_mongod(data_dir)
+    mongod = start_mongod(data_dir)
     assert mongod.is_running()
     assert psutil.pid_exists(mongod.process_id)
     assert mongod.stop() == 0
@@ -143,7 +144,7 @@ def test_a_stop_is_clean_and_a_second_stop_says_the_same(data_dir: Path) -> None
 
 def test_the_end_of_the_thread_that_started_it_does_not_end_the_mongod(data_dir: Path) -> None:
     started: list[EmbeddedMongod] = []
-    thread = threading.Thread(target=lambda: started.append(start_embedded_mongod(data_dir)))
+    thread = threading.Thread(target=lambda: started.append(start_mongod(data_dir)))
     thread.start()
     thread.join(WAIT_SECONDS_MAX)
     [mongod] = started
@@ -155,7 +156,7 @@ def test_the_end_of_the_thread_that_started_it_does_not_end_the_mongod(data_dir:
 
 
 def test_a_mongod_that_does_not_heed_sigterm_is_killed_and_its_data_is_there_again(data_dir: Path) -> None:
-    mongod = start_embedded_mongod(data_dir)
+    mongod = start_mongod(data_dir)
     write_note(mongod, "journalled")
     os.kill(mongod.process_id, signal.SIGSTOP)
     assert mongod.stop(stop_seconds_max=0.1) == 128 + signal.SIGKILL
@@ -164,7 +165,7 @@ def test_a_mongod_that_does_not_heed_sigterm_is_killed_and_its_data_is_there_aga
 
 
 def test_a_mongod_that_dies_is_seen(data_dir: Path) -> None:
-    mongod = start_embedded_mongod(data_dir)
+    mongod = start_mongod(data_dir)
     os.kill(mongod.process_id, signal.SIGKILL)
     wait_until(lambda: not mongod.is_running(), "the death of mongod is seen")
     assert mongod.stop() == 128 + signal.SIGKILL
@@ -194,7 +195,7 @@ def test_a_port_that_is_lost_only_when_mongod_listens_costs_one_more_attempt_too
 def test_a_second_start_on_one_directory_is_refused_in_one_clear_line(data_dir: Path) -> None:
     with running(data_dir) as first:
         with pytest.raises(EmbeddedMongodError) as refusal:
-            start_embedded_mongod(data_dir)
+            start_mongod(data_dir)
         assert first.is_running()
     text = str(refusal.value)
     assert "\n" not in text
@@ -204,7 +205,7 @@ def test_a_second_start_on_one_directory_is_refused_in_one_clear_line(data_dir: 
 
 def test_a_start_beside_another_process_is_refused(data_dir: Path) -> None:
     with parent_process(data_dir) as (parent, _, _), pytest.raises(EmbeddedMongodError, match=f"process {parent.pid}"):
-        start_embedded_mongod(data_dir)
+        start_mongod(data_dir)
 
 
 def test_kill_9_of_the_parent_leaves_no_mongod_behind_and_no_data_is_lost(data_dir: Path) -> None:
@@ -242,7 +243,7 @@ def test_an_orphan_that_will_not_end_is_named_and_left_alone(data_dir: Path) -> 
             parent.kill()
             parent.wait()
             with pytest.raises(EmbeddedMongodError, match=rf"process {mongod_id}\) still works"):
-                start_embedded_mongod(data_dir, orphan_seconds_max=0.2)
+                start_mongod(data_dir, orphan_seconds_max=0.2)
             assert mongod_id in mongods_on(data_dir)
         finally:
             os.kill(mongod_id, signal.SIGCONT)
@@ -256,7 +257,7 @@ def test_without_a_binary_none_is_found_and_a_start_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_mongod() is None
     with pytest.raises(EmbeddedMongodError, match="SEATLINE_MONGODB_URI"):
-        start_embedded_mongod(tmp_path / "data")
+        start_mongod(tmp_path / "data")
 
 
 def test_without_the_wheel_the_one_on_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +284,7 @@ def test_the_wheels_binary_gets_its_run_bit(tmp_path: Path, monkeypatch: pytest.
 def test_what_the_binary_said_before_it_failed_is_in_the_error(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "echo 'No space left on device' >&2; exit 14")
     with pytest.raises(EmbeddedMongodError, match=r"exit code 14\n  No space left on device"):
-        start_embedded_mongod(tmp_path / "data", mongod=fake)
+        start_mongod(tmp_path / "data", mongod=fake)
 
 
 def test_a_full_disk_is_told_in_the_storage_engines_words(tmp_path: Path) -> None:
@@ -293,7 +294,7 @@ def test_a_full_disk_is_told_in_the_storage_engines_words(tmp_path: Path) -> Non
         tmp_path / "mongod", f"echo '{json.dumps({'s': 'I', 'msg': 'noise'})}'; echo '{json.dumps(entry)}'; exit 14"
     )
     with pytest.raises(EmbeddedMongodError) as failure:
-        start_embedded_mongod(tmp_path / "data", mongod=fake)
+        start_mongod(tmp_path / "data", mongod=fake)
     assert "WiredTigerLog.1: handle-write" in str(failure.value)
     assert "No space left on device" in str(failure.value)
     assert "noise" not in str(failure.value)
@@ -304,7 +305,7 @@ def test_only_the_owner_can_look_into_the_directory_and_one_earlier_log_is_kept(
     data_dir = tmp_path / "deep" / "data"
     for _ in range(3):
         with pytest.raises(EmbeddedMongodError):
-            start_embedded_mongod(data_dir, mongod=fake)
+            start_mongod(data_dir, mongod=fake)
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
     assert stat.S_IMODE((data_dir / "mongod").stat().st_mode) == 0o700
     assert sorted(path.name for path in (data_dir / "mongod").glob("mongod.log*")) == ["mongod.log", "mongod.log.1"]
@@ -313,14 +314,14 @@ def test_only_the_owner_can_look_into_the_directory_and_one_earlier_log_is_kept(
 def test_a_port_race_that_never_ends_is_given_up(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "echo 'Address already in use'; exit 48")
     with pytest.raises(EmbeddedMongodError, match="5 times in a row"):
-        start_embedded_mongod(tmp_path / "data", mongod=fake)
+        start_mongod(tmp_path / "data", mongod=fake)
 
 
 def test_a_binary_that_never_listens_is_given_up_and_ended(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "exec sleep 600")
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(EmbeddedMongodError, match="does not listen"):
-        start_embedded_mongod(tmp_path / "data", mongod=fake, start_seconds_max=0.3)
+        start_mongod(tmp_path / "data", mongod=fake, start_seconds_max=0.3)
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
@@ -329,11 +330,11 @@ def test_damaged_files_are_refused_with_mongods_own_words(data_dir: Path) -> Non
     database.mkdir(parents=True)
     (database / "storage.bson").write_bytes(b"not a document")
     with pytest.raises(EmbeddedMongodError, match="Unable to read the storage engine metadata"):
-        start_embedded_mongod(data_dir)
+        start_mongod(data_dir)
     assert mongods_on(data_dir) == []
 
 
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddedMongodError, match="Not a directory"):
-        start_embedded_mongod(tmp_path / "file" / "data", mongod=Path("/bin/true"))
+        start_mongod(tmp_path / "file" / "data", mongod=Path("/bin/true"))

@@ -12,9 +12,10 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from app.embedded.mongod import EmbeddedMongod, start_embedded_mongod
+from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import booking_request, refusal, seats_of
 from tests.support.health_checks import LIVENESS, all_health, health
+from tests.support.own_mongod import start_mongod
 from tests.support.world import World, eventually, running_server, settings_for
 
 AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
@@ -26,7 +27,7 @@ AT_ONCE_SECONDS = 1.0  # on a busy machine; it takes a millisecond
 @pytest.fixture(scope="module")
 def frail_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
     """A server of these tests' own, which they may halt."""
-    running = start_embedded_mongod(tmp_path_factory.mktemp("frail"))
+    running = start_mongod(tmp_path_factory.mktemp("frail"))
     yield running
     running.stop()
 
