@@ -34,7 +34,7 @@ def email_key(email: str) -> str:
     """The form in which addresses are compared: the local part by `fold_case`, the domain as DNS has it ("xn--..." labels).
 
     "+" and "." count. RFC 5321 leaves case in the local part to the receiving host, but no host in use tells two people apart
-    by it. The domain is that of IDNA 2008 for every address that the edge takes (`app/rpc/fields_email.py` holds the two
+    by it. The domain is that of IDNA 2008 for every address that the edge takes (`app/rpc/email_field.py` holds the two
     against each other): "a@bücher.example" and "a@xn--bcher-kva.example" are one address, "ß" is not "ss".
     """
     return email.strip().lower() if email.isascii() else _international_key(email.strip())

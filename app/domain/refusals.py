@@ -1,6 +1,6 @@
 """Why something is refused.
 
-Belongs here: the reasons and the one exception that carries them. Does not: status codes (`app/rpc/refusals.py` has the table).
+Belongs here: the reasons and the one exception that carries them. Does not: status codes (`app/rpc/errors.py` has the table).
 
     Refusal                  a rule says no; `reason` is for programs, the text for people
     └── InvalidField         a field of the request is wrong; `field` is its path

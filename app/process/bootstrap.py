@@ -42,8 +42,8 @@ from app.process.server import Edge, Server
 from app.process.start_error import StartError
 from app.process.worker_process import WorkerProcess
 from app.rpc.guard import Guard, GuardedServer
-from app.rpc.open_services import OpenGuard, add_open_services
-from app.rpc.servicers import UseCases, add_services, method_names
+from app.rpc.public_services import PublicGuard, add_public_services
+from app.rpc.services import UseCases, add_services, method_names
 from app.store.driver import Client, Database
 from app.store.ledger import Ledger
 from app.store.store import Store, open_store
@@ -223,7 +223,7 @@ def build_edge(application: Application) -> Edge:
     server = grpc.aio.server(options=grpc_options(settings, connections_max))
     services = _add_services(GuardedServer(server, guard.around), application)
     health = Health(services)
-    add_open_services(server, OpenGuard(settings.request_seconds_max, logger), health.servicer, services)
+    add_public_services(server, PublicGuard(settings.request_seconds_max, logger), health.servicer, services)
     return Edge(server, guard, health, connections_max)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from app.domain.people import Caller, Role, email_key
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.rpc.fields_email import email, is_plain_email
+from app.rpc.email_field import email, is_plain_email
 
 USER_METADATA = "x-seatline-user"
 USER_BYTES_METADATA = "x-seatline-user-bin"

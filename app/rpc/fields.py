@@ -1,7 +1,8 @@
 """Checks of single fields.
 
-Belongs here: what a well-formed value of each kind is. Does not: which field of which request (`requests.py`), addresses
-(`fields_email.py`).
+Belongs here: what a well-formed value of each kind is. Does not: which field of which request (`<resource>/requests.py`),
+addresses
+(`email_field.py`).
 
 Each function gives the value in the form the domain takes, or refuses it under the field path it is told.
 """
@@ -17,16 +18,18 @@ from app.domain.money import Money, minor_digits
 from app.domain.people import Person
 from app.domain.reference import REFERENCE, REFERENCE_FORM
 from app.domain.refusals import InvalidField
+from app.domain.run.hold import split_hold_id
 from app.domain.text import fault_of, trimmed
 from app.domain.train import TRAIN_ID, check_travel_date
-from app.rpc.fields_email import email as email  # noqa: PLC0414 - requests find all fields here
-from app.rpc.fields_email import is_plain_email
+from app.rpc.email_field import email as email  # noqa: PLC0414 - requests find all fields here
+from app.rpc.email_field import is_plain_email
 
 _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
 _PAYMENT_TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NANOS = 10**9
 _CODE_POINTS_MAX = 4  # that one composed character has (Unicode annex 15, section 9.1)
+_JOURNEYS_MAX = 4_096  # journeys that are asked for again and again, each under a kilobyte
 _DATES_MAX = 1_024  # dates that are asked for again and again: those on which trains run
 
 
@@ -149,3 +152,34 @@ def page_size(asked: int, *, default: int, most: int) -> int:
     if asked < 0:
         raise InvalidField("page_size", "must not be negative")
     return min(asked, most) if asked else default
+
+
+@lru_cache(maxsize=_JOURNEYS_MAX)
+def journey(train: str, date_text: str, origin: str, destination: str) -> tuple[str, str, str, str]:
+    """Return the checked train_id, travel_date, origin and destination of a request. Cached: thousands ask for the same."""
+    return (
+        train_id(train),
+        iso_date(date_text, "travel_date").isoformat(),
+        required(stop(origin, "origin"), "origin"),
+        required(stop(destination, "destination"), "destination"),
+    )
+
+
+def hold_id(text: str) -> str:
+    """Return the id of a hold."""
+    required(text, "hold_id")
+    if split_hold_id(text) is None:
+        raise InvalidField("hold_id", "is no name of a hold")
+    return text
+
+
+def check_seat_numbers(numbers: tuple[int, ...], section: str) -> None:
+    """Check the chosen seats of a request; `section` is the section that the request names. Their number may be 0."""
+    if not numbers:
+        return
+    if not section:
+        raise InvalidField("section", "is required with seat_numbers, which count through one section")
+    if len(numbers) > limits.PASSENGERS_PER_BOOKING_MAX:
+        raise InvalidField("seat_numbers", f"has {len(numbers)} seats; at most {limits.PASSENGERS_PER_BOOKING_MAX}")
+    if len(set(numbers)) != len(numbers):
+        raise InvalidField("seat_numbers", "names a seat twice")

@@ -1,6 +1,7 @@
 """What happens around every call.
 
-Belongs here: the outermost guard. Does not: what calls do, nor the guard of health checks and reflection (`open_services.py`).
+Belongs here: the outermost guard. Does not: what calls do, nor the guard of health checks and reflection
+(`public_services.py`).
 
 The guard sees to it that every call ends with a status: a refusal becomes the one of the table, a fault INTERNAL without any of
 its text, and a cancellation that came from inside the service does not leave the client hanging. It reads the call's request
@@ -26,9 +27,9 @@ import grpc
 from app.domain.refusals import Reason, Refusal
 from app.ports.call_observer import CallObserver, Context, NullCallObserver
 from app.rpc.deadlines import Call, CallDeadlines
+from app.rpc.errors import STATUS_CODES, abort_arguments
 from app.rpc.faults import clear_tracebacks, internal_error
 from app.rpc.messages import Parse, Serialize, parse_request
-from app.rpc.refusals import STATUS_CODES, abort_arguments
 
 _Behavior = Callable[[Any, Context], Awaitable[Any]]
 _OK, _CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.CANCELLED

@@ -1,7 +1,7 @@
 """The messages of a call, as bytes.
 
 Belongs here: bytes to a request and an answer to bytes, and what is refused on that way. Does not: what the fields mean
-(`requests.py`), nor when a message is read (`guard.py`, `open_services.py`).
+(`requests.py`), nor when a message is read (`guard.py`, `public_services.py`).
 
 gRPC would do both itself, outside of the guard: bytes that are no message would end the call with UNKNOWN and the text of the
 library, uncounted, with a traceback in the log for each.

@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from app.rpc.servicers import method_names
+from app.rpc.services import method_names
 from app.telemetry.metrics.calls import CallMetrics
 from app.telemetry.metrics.families import Metrics
 from deploy.observability.objective import FAILURE_CODES

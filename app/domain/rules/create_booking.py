@@ -7,7 +7,7 @@ A request may have several faults; it gets the refusal of the first check that f
 
     check         refuses                                                             made by
     ------------  ------------------------------------------------------------------  -------------------------------
-    SHAPE         INVALID_FIELD: what is missing or malformed whatever the run        the edge, `app/rpc/requests.py`
+    SHAPE         INVALID_FIELD: what is missing or malformed whatever the run        the edge, `app/rpc/<resource>/requests.py`
     RUN_EXISTS    TRAIN_RUN_NOT_FOUND                                                 the run's lane
     SAME_REQUEST  REQUEST_ID_REUSED; a repeated request gets its booking as it is     here
     RUN           INVALID_FIELD (no such stop, section, seat), RUN_DEPARTED           here

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import Message
 
 from app.pb.seatline.v1 import booking_pb2, job_pb2, train_pb2, train_run_pb2, webhook_pb2
-from app.rpc.servicers import methods_with_field
+from app.rpc.services import methods_with_field
 from tests.support.clients import ApiClient, refusal
 from tests.support.world import TRAVEL_DATE, World
 

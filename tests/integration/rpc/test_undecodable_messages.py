@@ -15,8 +15,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from app.pb.seatline.v1 import booking_pb2
-from app.rpc.refusals import STATUS_CODES
-from app.rpc.servicers import method_names
+from app.rpc.errors import STATUS_CODES
+from app.rpc.services import method_names
 from app.store.in_memory import connect_in_memory
 from tests.support.clients import RefusedCall, refusal, seats_of
 from tests.support.health_checks import LIVENESS, health

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from app.pb.seatline.v1 import booking_pb2, hold_pb2, train_pb2, train_run_pb2
-from app.rpc.servicers import methods_with_field
+from app.rpc.services import methods_with_field
 from tests.integration.rpc.test_page_tokens import call
 from tests.support.clients import Run, person, refusal
 from tests.support.world import World, a_train

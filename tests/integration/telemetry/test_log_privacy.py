@@ -17,8 +17,8 @@ import pytest
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod
 from app.payments.ledger import DECLINES
+from app.rpc.errors import STATUS_CODES
 from app.rpc.guard import Guard
-from app.rpc.refusals import STATUS_CODES
 from app.telemetry.logs.calls import CallLogger
 from app.telemetry.logs.format import line_formatter
 from tests.support.clients import ApiClient, Person, RefusedCall, Run, booking_request, refusal

@@ -15,8 +15,12 @@ from app.domain.timetable import RunState
 from app.domain.train import StoredTrain
 from app.domain.webhooks import URL_LENGTH_MAX, Webhook
 from app.pb.seatline.v1 import train_run_pb2
-from app.rpc import jobs, responses, webhooks
+from app.rpc.bookings import answers as booking_answers
+from app.rpc.jobs import answers as job_answers
 from app.rpc.page_filling import PAGE_BYTES_MAX
+from app.rpc.train_runs import answers as train_run_answers
+from app.rpc.trains import answers as train_answers
+from app.rpc.webhooks import answers as webhook_answers
 from app.usecases.train_runs import RunView
 from tests.support.largest_values import (
     NOW,
@@ -43,7 +47,7 @@ def largest_webhook() -> Webhook:
 
 def section_row() -> Message:
     booking = largest_booking().booking
-    return responses.section_booking((booking, booking.passengers[0]))
+    return booking_answers.section_booking((booking, booking.passengers[0]))
 
 
 def scheduled_runs() -> Message:
@@ -60,13 +64,13 @@ def promoted() -> Message:
 @pytest.mark.parametrize(
     ("item", "kibibytes_max"),
     [
-        (lambda: responses.receipt(largest_booking()), 1_024),
-        (lambda: responses.train_run(a_view()), 64),
-        (lambda: responses.train(StoredTrain(largest_train(), "x" * 64, NOW, 2**31)), 64),
+        (lambda: booking_answers.receipt(largest_booking()), 1_024),
+        (lambda: train_run_answers.train_run(a_view()), 64),
+        (lambda: train_answers.train(StoredTrain(largest_train(), "x" * 64, NOW, 2**31)), 64),
         (section_row, 16),
-        (lambda: webhooks.webhook(largest_webhook()), 16),
-        (lambda: webhooks.delivery(largest_delivery()), 64),
-        (lambda: jobs.job(largest_job()), 8),
+        (lambda: webhook_answers.webhook(largest_webhook()), 16),
+        (lambda: webhook_answers.delivery(largest_delivery()), 64),
+        (lambda: job_answers.job(largest_job()), 8),
     ],
     ids=["receipt", "train run", "train", "section row", "webhook", "delivery", "job"],
 )
@@ -79,8 +83,8 @@ def test_the_largest_item_of_each_list_fits_many_times_into_a_page(item: Callabl
 @pytest.mark.parametrize(
     ("answer", "kibibytes_max"),
     [
-        (lambda: responses.booking(largest_booking()), 1_024),
-        (lambda: responses.seat_map(a_view()), 256),
+        (lambda: booking_answers.booking(largest_booking()), 1_024),
+        (lambda: train_run_answers.seat_map(a_view()), 256),
         (scheduled_runs, 32),
         (promoted, 128),
     ],

@@ -17,7 +17,7 @@ from app.rpc.authentication import ROLES_METADATA, USER_METADATA
 ROOT = Path(__file__).parents[3]
 CONTRACT = ROOT / "proto" / "seatline" / "v1"
 # Where reasons and event types are declared or translated, but not used.
-DECLARATIONS = {"app/domain/events.py", "app/domain/refusals.py", "app/rpc/refusals.py"}
+DECLARATIONS = {"app/domain/events.py", "app/domain/refusals.py", "app/rpc/errors.py"}
 STATUS_NAMES = {code.name for code in grpc.StatusCode}
 # What is written like a status code.
 _WORD = re.compile(r"\b[A-Z][A-Z]+(?:_[A-Z]+)*\b")

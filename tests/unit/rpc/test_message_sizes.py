@@ -13,8 +13,9 @@ from app.config import Settings
 from app.domain import limits
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
-from app.rpc import requests
+from app.rpc.bookings import requests as booking_requests
 from app.rpc.messages import parse_request
+from app.rpc.trains import requests as train_requests
 
 BYTES_MAX = Settings.model_fields["message_bytes_max"].default
 WIDEST = "\U0001f684"  # four bytes
@@ -80,7 +81,7 @@ def test_20_000_empty_stops_are_refused_within_10_milliseconds() -> None:
     def seconds() -> float:
         begin = time.thread_time()  # what it takes of the processor: others use the machine, too
         with pytest.raises(InvalidField) as refused:
-            requests.train(parse_request(data, train_pb2.CreateTrainRequest.FromString).train)
+            train_requests.train(parse_request(data, train_pb2.CreateTrainRequest.FromString).train)
         assert refused.value.field == "train.stops"
         return time.thread_time() - begin
 
@@ -92,5 +93,5 @@ def test_elements_are_counted_however_many_there_are(count: int) -> None:
     request = booking_pb2.CreateBookingRequest(passengers=[passenger_pb2.Passenger()] * count)
     data, jane = request.SerializeToString(), "jane@example.com"
     with pytest.raises(InvalidField) as refused:
-        requests._passengers(parse_request(data, booking_pb2.CreateBookingRequest.FromString).passengers, jane)
+        booking_requests._passengers(parse_request(data, booking_pb2.CreateBookingRequest.FromString).passengers, jane)
     assert refused.value.field == "passengers"

@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.pb.seatline.v1.errors_pb2 import ErrorReason
-from app.rpc.refusals import RETRY_SECONDS, STATUS_CODES, abort_arguments, status_of
+from app.rpc.errors import RETRY_SECONDS, STATUS_CODES, abort_arguments, status_of
 
 PREFIX = "ERROR_REASON_"
 ERRORS_PROTO = Path(__file__).parents[3] / "proto" / "seatline" / "v1" / "errors.proto"

@@ -14,7 +14,9 @@ from app.domain.refusals import Reason
 from app.domain.timetable import Call
 from app.domain.train import Coach, Section, check_train
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
-from app.rpc import fields, requests
+from app.rpc import fields
+from app.rpc.bookings import requests as booking_requests
+from app.rpc.trains import requests as train_requests
 from tests.support.builders import a_caller
 from tests.support.run_snapshots import invalid, refused
 
@@ -42,7 +44,7 @@ def create_request(*passengers: passenger_pb2.Passenger, **changes: object) -> b
 
 
 def create(request: booking_pb2.CreateBookingRequest, caller: Caller = JANE) -> CreateBooking:
-    return requests.create_booking(caller, request)
+    return booking_requests.create_booking(caller, request)
 
 
 def update_request(*passengers: passenger_pb2.Passenger, mask: tuple[str, ...] = ()) -> booking_pb2.UpdateBookingRequest:
@@ -149,7 +151,7 @@ def test_a_seat_named_twice_is_refused() -> None:
 
 
 def test_without_a_mask_all_fields_of_the_passengers_are_new() -> None:
-    command = requests.update_booking(JANE, update_request(a_passenger("ann"), a_passenger("bob")))
+    command = booking_requests.update_booking(JANE, update_request(a_passenger("ann"), a_passenger("bob")))
     assert command.fields == {"first_name", "last_name", "email"}
     assert (command.reference, command.etag) == ("7K2MPQ", "3")
     assert [person.first_name for person in command.passengers] == ["Ann", "Bob"]
@@ -165,7 +167,7 @@ def test_without_a_mask_all_fields_of_the_passengers_are_new() -> None:
     ],
 )
 def test_the_mask_says_which_fields_are_new(mask: tuple[str, ...], fields: set[str]) -> None:
-    assert requests.update_booking(JANE, update_request(a_passenger(), mask=mask)).fields == fields
+    assert booking_requests.update_booking(JANE, update_request(a_passenger(), mask=mask)).fields == fields
 
 
 @pytest.mark.parametrize(
@@ -173,24 +175,24 @@ def test_the_mask_says_which_fields_are_new(mask: tuple[str, ...], fields: set[s
 )
 def test_a_mask_with_a_field_that_does_not_change_is_refused(path: str) -> None:
     with invalid("update_mask.paths[1]"):
-        requests.update_booking(JANE, update_request(a_passenger(), mask=("passengers.email", path)))
+        booking_requests.update_booking(JANE, update_request(a_passenger(), mask=("passengers.email", path)))
 
 
 def test_fields_outside_the_mask_are_not_read() -> None:
     sent = passenger_pb2.Passenger(first_name="\n", last_name="", email="ann@example.com")
-    command = requests.update_booking(JANE, update_request(sent, mask=("passengers.email",)))
+    command = booking_requests.update_booking(JANE, update_request(sent, mask=("passengers.email",)))
     assert command.passengers == (Person("", "", "ann@example.com"),)
 
 
 def test_fields_inside_the_mask_are_checked_under_their_path() -> None:
     with invalid("passengers[1].first_name"):
-        requests.update_booking(JANE, update_request(a_passenger(), a_passenger("bob", first_name="")))
+        booking_requests.update_booking(JANE, update_request(a_passenger(), a_passenger("bob", first_name="")))
     with invalid("passengers[0].email"):
-        requests.update_booking(JANE, update_request(a_passenger(email="x"), mask=("passengers.email",)))
+        booking_requests.update_booking(JANE, update_request(a_passenger(email="x"), mask=("passengers.email",)))
     with invalid("passengers"):
-        requests.update_booking(JANE, update_request())
+        booking_requests.update_booking(JANE, update_request())
     with invalid("reference"):
-        requests.update_booking(JANE, booking_pb2.UpdateBookingRequest(passengers=[a_passenger()]))
+        booking_requests.update_booking(JANE, booking_pb2.UpdateBookingRequest(passengers=[a_passenger()]))
 
 
 # -- moving and cancelling
@@ -200,7 +202,7 @@ def test_a_request_for_another_seat_becomes_its_command() -> None:
     request = booking_pb2.ChangeSeatRequest(
         reference="7k2mpq", passenger_email="jane@example.com", section="B", seat_number=7, etag="3"
     )
-    command = requests.change_seat(JANE, request)
+    command = booking_requests.change_seat(JANE, request)
     assert (command.reference, command.passenger_email) == ("7K2MPQ", "jane@example.com")
     assert (command.section, command.seat_number, command.etag) == ("B", 7, "3")
 
@@ -216,14 +218,14 @@ def test_a_request_for_another_seat_becomes_its_command() -> None:
 )
 def test_a_malformed_request_for_another_seat_is_refused(request_: booking_pb2.ChangeSeatRequest, field: str) -> None:
     with invalid(field):
-        requests.change_seat(JANE, request_)
+        booking_requests.change_seat(JANE, request_)
 
 
 def test_a_request_to_cancel_becomes_its_command() -> None:
     request = booking_pb2.CancelBookingRequest(
         reference="7k2mpq", passenger_emails=["jane@example.com", "BOB@example.com"], validate_only=True, etag="3"
     )
-    command = requests.cancel_booking(JANE, request)
+    command = booking_requests.cancel_booking(JANE, request)
     assert command.passenger_emails == ("jane@example.com", "BOB@example.com")
     assert (command.reference, command.validate_only, command.etag) == ("7K2MPQ", True, "3")
 
@@ -231,11 +233,13 @@ def test_a_request_to_cancel_becomes_its_command() -> None:
 def test_a_malformed_request_to_cancel_is_refused() -> None:
     emails = [f"p{index}@example.com" for index in range(10)]
     with invalid("passenger_emails"):
-        requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MPQ", passenger_emails=emails))
+        booking_requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MPQ", passenger_emails=emails))
     with invalid("passenger_emails[1]"):
-        requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MPQ", passenger_emails=[emails[0], "x"]))
+        booking_requests.cancel_booking(
+            JANE, booking_pb2.CancelBookingRequest(reference="7K2MPQ", passenger_emails=[emails[0], "x"])
+        )
     with invalid("reference"):
-        requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MP"))
+        booking_requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MP"))
 
 
 # -- who calls
@@ -244,10 +248,10 @@ def test_a_malformed_request_to_cancel_is_refused() -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        lambda caller: requests.create_booking(caller, booking_pb2.CreateBookingRequest()),
-        lambda caller: requests.update_booking(caller, booking_pb2.UpdateBookingRequest()),
-        lambda caller: requests.change_seat(caller, booking_pb2.ChangeSeatRequest()),
-        lambda caller: requests.cancel_booking(caller, booking_pb2.CancelBookingRequest()),
+        lambda caller: booking_requests.create_booking(caller, booking_pb2.CreateBookingRequest()),
+        lambda caller: booking_requests.update_booking(caller, booking_pb2.UpdateBookingRequest()),
+        lambda caller: booking_requests.change_seat(caller, booking_pb2.ChangeSeatRequest()),
+        lambda caller: booking_requests.cancel_booking(caller, booking_pb2.CancelBookingRequest()),
     ],
 )
 def test_a_caller_without_a_name_is_told_so_before_anything_else(read: Callable[[Caller], object]) -> None:
@@ -272,7 +276,7 @@ def a_train_message() -> train_pb2.Train:
 
 
 def test_a_train_is_read_as_it_is_described() -> None:
-    train = requests.train(a_train_message())
+    train = train_requests.train(a_train_message())
     check_train(train)
     london, paris = train.stops
     assert (london.name, london.code, london.arrive, london.depart) == ("London", "STP", None, Call(time(22, 24)))
@@ -288,19 +292,19 @@ def test_what_is_no_local_time_is_refused_under_its_path(text: str) -> None:
     message = a_train_message()
     message.stops[1].arrive_time = text
     with invalid("train.stops[1].arrive_time"):
-        requests.train(message)
+        train_requests.train(message)
 
 
 def test_a_fare_that_nobody_can_pay_is_refused_under_its_path() -> None:
     message = a_train_message()
     message.sections[0].fare.nanos = 1
     with invalid("train.sections[0].fare.nanos"):
-        requests.train(message)
+        train_requests.train(message)
 
 
 def test_an_empty_train_is_read_and_then_refused() -> None:
     with invalid("train.train_id"):
-        check_train(requests.train(train_pb2.Train()))
+        check_train(train_requests.train(train_pb2.Train()))
 
 
 @pytest.mark.parametrize("text", ["", " Lille ", "x" * 100])

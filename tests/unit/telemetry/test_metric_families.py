@@ -17,7 +17,7 @@ from app.domain.refusals import Reason
 from app.domain.statistics import Backlog, Statistics
 from app.domain.timetable import RunState
 from app.ports.lane_observer import LaneBatch
-from app.rpc.servicers import method_names
+from app.rpc.services import method_names
 from app.telemetry.metrics.calls import CallMetrics, code_name
 from app.telemetry.metrics.database import DatabaseMetrics
 from app.telemetry.metrics.families import FAMILIES, Family, Kind, Metrics, metric_names

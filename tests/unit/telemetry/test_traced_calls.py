@@ -13,7 +13,7 @@ from opentelemetry.trace import StatusCode, get_current_span
 
 from app.domain.refusals import Reason
 from app.rpc.authentication import caller_from
-from app.rpc.refusals import STATUS_CODES
+from app.rpc.errors import STATUS_CODES
 from app.telemetry.tracing.calls import FAULTS, CallTracer, PresetTraceIds
 from app.telemetry.tracing.context import current_trace_parent
 from app.telemetry.tracing.exporter import make_sampler

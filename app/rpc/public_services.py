@@ -18,16 +18,16 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from app.domain.refusals import Reason, Refusal
 from app.ports.call_observer import CallObserver, Context
+from app.rpc.errors import STATUS_CODES, abort_arguments
 from app.rpc.faults import clear_tracebacks, internal_error
 from app.rpc.guard import GuardedServer, Handler
 from app.rpc.messages import Parse, parse_request
-from app.rpc.refusals import STATUS_CODES, abort_arguments
 
 # A client watches the health of each name that it uses, and asks for descriptions with one tool at a time.
 STREAMS_PER_CONNECTION_MAX = 16
 
 
-class OpenGuard:
+class PublicGuard:
     """Guards services of the library. A request may take `request_seconds_max` to arrive; `observer` is told of refusals."""
 
     def __init__(self, request_seconds_max: float, observer: CallObserver) -> None:
@@ -104,8 +104,8 @@ class OpenGuard:
             data = await context.read()
 
 
-def add_open_services(
-    server: grpc.aio.Server, guard: OpenGuard, servicer: health_pb2_grpc.HealthServicer, services: tuple[str, ...]
+def add_public_services(
+    server: grpc.aio.Server, guard: PublicGuard, servicer: health_pb2_grpc.HealthServicer, services: tuple[str, ...]
 ) -> None:
     """Adds health checks, answered by `servicer`, and reflection of these services to a server."""
     guarded: Any = GuardedServer(server, guard.around)  # the generated functions are typed for the servers of the library

@@ -1,14 +1,15 @@
-"""The calls around jobs of JobService.
+"""The calls of JobService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not: what the messages mean
-(`jobs.py`), nor the other calls (`servicers.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
+messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
 """
 
 from app.domain.people import require_operator
 from app.pb.seatline.v1 import job_pb2, job_pb2_grpc
 from app.ports.call_observer import Context
-from app.rpc import fields, jobs, page_filling, paging
+from app.rpc import fields, page_filling, paging
 from app.rpc.context import caller_of
+from app.rpc.jobs import answers, requests
 from app.store.jobs import job_key
 from app.usecases.jobs import JobUseCases
 
@@ -26,11 +27,11 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         """Jobs in a state."""
         caller = caller_of(context)
         require_operator(caller)
-        state, kind = jobs.job_state(request.state), jobs.job_kind(request.kind)
+        state, kind = requests.job_state(request.state), requests.job_kind(request.kind)
         question = (state.value, request.kind)
         found, after = await page_filling.fill_page(
             lambda after, limit: self._jobs.list_page(caller, state, kind, after, limit),
-            jobs.job,
+            answers.job,
             job_key,
             after=paging.JOBS.decode(request.page_token, *question),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
@@ -41,7 +42,7 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         """Has dead jobs tried again."""
         caller = caller_of(context)
         require_operator(caller)
-        job_id, kind = jobs.job_or_kind(request)
+        job_id, kind = requests.job_or_kind(request)
         if kind:
             return job_pb2.RetryJobsResponse(retried_count=await self._jobs.retry_all(caller, kind))
         await self._jobs.retry(caller, job_id)

@@ -1,14 +1,15 @@
-"""The calls around webhooks of WebhookService.
+"""The calls of WebhookService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not: what the messages mean
-(`webhooks.py`), nor the other calls (`servicers.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
+messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
 """
 
 from app.domain.people import require_operator
 from app.pb.seatline.v1 import webhook_pb2, webhook_pb2_grpc
 from app.ports.call_observer import Context
-from app.rpc import fields, page_filling, paging, webhooks
+from app.rpc import fields, page_filling, paging
 from app.rpc.context import caller_of
+from app.rpc.webhooks import answers, requests
 from app.store.deliveries import delivery_key
 from app.usecases.webhooks import WebhookUseCases
 
@@ -28,16 +29,16 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         caller = caller_of(context)
         require_operator(caller)
         request_id = fields.request_id(request.request_id)
-        url, event_types = webhooks.new_webhook(request.webhook)
+        url, event_types = requests.new_webhook(request.webhook)
         dry = request.validate_only
         made = await self._webhooks.create(caller, url, event_types, request_id, validate_only=dry)
-        return webhooks.webhook(made, with_secret=not dry, validate_only=dry)
+        return answers.webhook(made, with_secret=not dry, validate_only=dry)
 
     async def GetWebhook(self, request: webhook_pb2.GetWebhookRequest, context: Context) -> webhook_pb2.Webhook:
         """One webhook."""
         caller = caller_of(context)
         require_operator(caller)
-        return webhooks.webhook(await self._webhooks.get(caller, webhooks.webhook_id(request.webhook_id)))
+        return answers.webhook(await self._webhooks.get(caller, requests.webhook_id(request.webhook_id)))
 
     async def ListWebhooks(
         self, request: webhook_pb2.ListWebhooksRequest, context: Context
@@ -47,7 +48,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         require_operator(caller)
         found, after = await page_filling.fill_page(
             lambda after, limit: self._webhooks.list_page(caller, after, limit),
-            webhooks.webhook,
+            answers.webhook,
             lambda webhook: (webhook.webhook_id,),
             after=paging.WEBHOOKS.decode(request.page_token),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
@@ -58,8 +59,8 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         """Changes a webhook."""
         caller = caller_of(context)
         require_operator(caller)
-        webhook_id, change = webhooks.webhook_id(request.webhook_id), webhooks.webhook_change(request)
-        return webhooks.webhook(await self._webhooks.update(caller, webhook_id, change, request.etag))
+        webhook_id, change = requests.webhook_id(request.webhook_id), requests.webhook_change(request)
+        return answers.webhook(await self._webhooks.update(caller, webhook_id, change, request.etag))
 
     async def DeleteWebhook(
         self, request: webhook_pb2.DeleteWebhookRequest, context: Context
@@ -67,7 +68,7 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         """Forgets a webhook."""
         caller = caller_of(context)
         require_operator(caller)
-        await self._webhooks.delete(caller, webhooks.webhook_id(request.webhook_id), request.etag)
+        await self._webhooks.delete(caller, requests.webhook_id(request.webhook_id), request.etag)
         return webhook_pb2.DeleteWebhookResponse()
 
     async def RotateWebhookSecret(
@@ -76,8 +77,8 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         """Gives a webhook a new secret."""
         caller = caller_of(context)
         require_operator(caller)
-        webhook_id = webhooks.webhook_id(request.webhook_id)
-        return webhooks.webhook(await self._webhooks.rotate_secret(caller, webhook_id, request.etag), with_secret=True)
+        webhook_id = requests.webhook_id(request.webhook_id)
+        return answers.webhook(await self._webhooks.rotate_secret(caller, webhook_id, request.etag), with_secret=True)
 
     async def ListWebhookDeliveries(
         self, request: webhook_pb2.ListWebhookDeliveriesRequest, context: Context
@@ -85,10 +86,10 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         """What became of the events for a webhook."""
         caller = caller_of(context)
         require_operator(caller)
-        webhook_id = webhooks.webhook_id(request.webhook_id)
+        webhook_id = requests.webhook_id(request.webhook_id)
         found, after = await page_filling.fill_page(
             lambda after, limit: self._webhooks.list_deliveries(caller, webhook_id, after, limit),
-            webhooks.delivery,
+            answers.delivery,
             delivery_key,
             after=paging.DELIVERIES.decode(request.page_token, webhook_id),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=DELIVERIES_PAGE_SIZE_MAX),

@@ -1,30 +1,23 @@
-"""Jobs on the wire: their requests to values of the domain, and back.
+"""Requests around jobs: messages to values of the domain.
 
-Belongs here: the fields and messages around jobs. Does not: the calls (`job_calls.py`).
+Belongs here: states, kinds and ids. Does not belong here: what a job is (`app/domain/jobs.py`).
 """
 
 import re
 
-from app.domain.jobs import Job, JobState
+from app.domain.jobs import JobState
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import job_pb2
-from app.rpc.responses import timestamp
 
 NAME_LENGTH_MAX = 300
 # Refusals repeat a job's name, and only ASCII is as short in their trailers as it looks.
 _NAME = re.compile(rf"[\x20-\x7e]{{1,{NAME_LENGTH_MAX}}}")
-_STATES = {
-    JobState.PENDING: job_pb2.JOB_STATE_PENDING,
-    JobState.DONE: job_pb2.JOB_STATE_DONE,
-    JobState.DEAD: job_pb2.JOB_STATE_DEAD,
-}
 _ASKED_STATES = {
     job_pb2.JOB_STATE_UNSPECIFIED: JobState.DEAD,
-    **{message: state for state, message in _STATES.items()},
+    job_pb2.JOB_STATE_PENDING: JobState.PENDING,
+    job_pb2.JOB_STATE_DONE: JobState.DONE,
+    job_pb2.JOB_STATE_DEAD: JobState.DEAD,
 }
-
-
-# -- requests
 
 
 def job_state(message: job_pb2.JobState.ValueType) -> JobState:
@@ -53,20 +46,3 @@ def _name(text: str, field: str) -> str:
     if not _NAME.fullmatch(text):
         raise InvalidField(field, f"needs 1 to {NAME_LENGTH_MAX} printable ASCII characters")
     return text
-
-
-# -- answers
-
-
-def job(value: Job) -> job_pb2.Job:
-    """A job, without what it needs to know."""
-    return job_pb2.Job(
-        job_id=value.job_id,
-        kind=value.kind,
-        state=_STATES[value.state],
-        attempt_count=value.attempts,
-        due_time=timestamp(value.due_time),
-        create_time=timestamp(value.create_time),
-        last_error=value.last_error,
-        done_time=None if value.done_time is None else timestamp(value.done_time),
-    )

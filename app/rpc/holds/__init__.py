@@ -1,0 +1,4 @@
+"""Holds on the wire.
+
+Belongs here: requests (message to command), answers (domain to message) and the servicer. Does not belong here: rules.
+"""

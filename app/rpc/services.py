@@ -1,0 +1,88 @@
+"""The services of the contract.
+
+Belongs here: which servicer answers each service, and the names of all methods. Does not belong here: what a call does
+(`app/rpc/<resource>/servicer.py`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from app.pb.seatline.v1 import (
+    booking_pb2,
+    booking_pb2_grpc,
+    hold_pb2,
+    hold_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
+    train_pb2,
+    train_pb2_grpc,
+    train_run_pb2,
+    train_run_pb2_grpc,
+    user_pb2,
+    user_pb2_grpc,
+    webhook_pb2,
+    webhook_pb2_grpc,
+)
+from app.rpc.bookings.servicer import BookingServicer
+from app.rpc.guard import GuardedServer
+from app.rpc.holds.servicer import HoldServicer
+from app.rpc.jobs.servicer import JobServicer
+from app.rpc.train_runs.servicer import RunServicer
+from app.rpc.trains.servicer import TrainServicer
+from app.rpc.users.servicer import UserServicer
+from app.rpc.webhooks.servicer import WebhookServicer
+from app.usecases.bookings import BookingUseCases
+from app.usecases.holds import HoldUseCases
+from app.usecases.jobs import JobUseCases
+from app.usecases.train_runs import TrainRunUseCases
+from app.usecases.trains import TrainUseCases
+from app.usecases.users import UserUseCases
+from app.usecases.webhooks import WebhookUseCases
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """The use cases that the services answer from, one object per resource."""
+
+    bookings: BookingUseCases
+    holds: HoldUseCases
+    trains: TrainUseCases
+    train_runs: TrainRunUseCases
+    users: UserUseCases
+    webhooks: WebhookUseCases
+    jobs: JobUseCases
+
+
+def add_services(server: GuardedServer, use_cases: UseCases, call_seconds_max: float) -> tuple[str, ...]:
+    """Add all services to a server; return their full names."""
+    servicers: Any = server  # the generated functions are typed for the servers of the library
+    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(use_cases.bookings, call_seconds_max), servicers)
+    hold_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(use_cases.holds, call_seconds_max), servicers)
+    train_run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(use_cases.train_runs, call_seconds_max), servicers)
+    train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(use_cases.trains), servicers)
+    user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(use_cases.users), servicers)
+    webhook_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(use_cases.webhooks), servicers)
+    job_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(use_cases.jobs), servicers)
+    return tuple(service.full_name for service in _services())
+
+
+def method_names() -> tuple[str, ...]:
+    """The full names of all methods, as "/seatline.v1.BookingService/CreateBooking"."""
+    return tuple(f"/{service.full_name}/{method.name}" for service in _services() for method in service.methods)
+
+
+def methods_with_field(field: str) -> tuple[str, ...]:
+    """The full names of the methods whose request has a field of that name, as `page_token` has each list."""
+    methods = [method for service in _services() for method in service.methods]
+    return tuple(
+        f"/{method.containing_service.full_name}/{method.name}"
+        for method in methods
+        if field in method.input_type.fields_by_name
+    )
+
+
+def _services() -> list[ServiceDescriptor]:
+    files = (booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
+    return [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]

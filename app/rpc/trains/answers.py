@@ -1,0 +1,51 @@
+"""Answers around trains: values of the domain to messages.
+
+Belongs here: the message Train and its parts. Does not belong here: what decides anything.
+"""
+
+from google.protobuf.duration_pb2 import Duration
+
+from app.domain.timetable import Call, TimetableStop
+from app.domain.train import StoredTrain
+from app.pb.seatline.v1 import train_pb2
+from app.rpc.wire_values import money, timestamp
+
+
+def train(kept: StoredTrain, *, validate_only: bool = False) -> train_pb2.Train:
+    """A train; version 0 is one that a dry run would make."""
+    value, is_stored = kept.train, kept.version > 0
+    return train_pb2.Train(
+        train_id=value.train_id,
+        number=value.number,
+        stops=[_train_stop(stop) for stop in value.stops],
+        sections=[train_pb2.Section(name=section.name, fare=money(section.fare)) for section in value.sections],
+        coaches=[
+            train_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
+        ],
+        create_time=timestamp(kept.create_time) if is_stored else None,
+        etag=str(kept.version) if is_stored else "",
+        refund_tiers=[
+            train_pb2.RefundTier(hours_before=tier.hours_before, percent=tier.percent) for tier in value.terms.refund_tiers
+        ],
+        waitlist_closes_before=Duration(seconds=60 * value.terms.waitlist_closes_minutes_before),
+        waitlist_max=value.terms.waitlist_max,
+        hold_percent_max=value.terms.hold_percent_max,
+        passengers_per_booker_max=value.terms.passengers_per_booker_max,
+        validate_only=validate_only,
+    )
+
+
+def _train_stop(stop: TimetableStop) -> train_pb2.TrainStop:
+    return train_pb2.TrainStop(
+        name=stop.name,
+        code=stop.code,
+        time_zone=stop.time_zone,
+        arrive_time=_local_time(stop.arrive),
+        arrive_day_offset=stop.arrive.day_offset if stop.arrive else 0,
+        depart_time=_local_time(stop.depart),
+        depart_day_offset=stop.depart.day_offset if stop.depart else 0,
+    )
+
+
+def _local_time(call: Call | None) -> str:
+    return "" if call is None else f"{call.at:%H:%M}"

@@ -1,0 +1,71 @@
+"""Requests around trains: messages to values of the domain.
+
+Belongs here: the message Train and its parts. Does not belong here: whether a train is possible (`app/domain/train.py`), what
+a well-formed field is (`app/rpc/fields.py`).
+"""
+
+import re
+from datetime import time
+
+from app.domain.refusals import InvalidField
+from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
+from app.domain.timetable import Call, TimetableStop
+from app.domain.train import Coach, Section, Train
+from app.pb.seatline.v1 import train_pb2
+from app.rpc import fields
+
+_LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
+
+
+def train(message: train_pb2.Train) -> Train:
+    """A train as the operator describes it; `app.domain.train.check_train` judges it."""
+    return Train(
+        train_id=message.train_id,
+        number=message.number,
+        stops=tuple(_timetable_stop(one, f"train.stops[{index}]") for index, one in enumerate(message.stops)),
+        sections=tuple(
+            Section(one.name, fields.money(one.fare, f"train.sections[{index}].fare"))
+            for index, one in enumerate(message.sections)
+        ),
+        coaches=tuple(Coach(one.name, one.section, one.seat_count) for one in message.coaches),
+        terms=_terms(message),
+    )
+
+
+def _terms(message: train_pb2.Train) -> SalesTerms:
+    """The terms that a train states; for what it leaves out, those that all trains have."""
+    tiers = tuple(RefundTier(one.hours_before, one.percent) for one in message.refund_tiers)
+    minutes = DEFAULT_TERMS.waitlist_closes_minutes_before
+    if message.HasField("waitlist_closes_before"):
+        minutes, seconds = divmod(message.waitlist_closes_before.seconds, 60)
+        if seconds or message.waitlist_closes_before.nanos:
+            raise InvalidField("train.waitlist_closes_before", "must be whole minutes")
+    waitlist_max = message.waitlist_max if message.HasField("waitlist_max") else DEFAULT_TERMS.waitlist_max
+    hold_percent_max = message.hold_percent_max if message.HasField("hold_percent_max") else DEFAULT_TERMS.hold_percent_max
+    booker_max = DEFAULT_TERMS.passengers_per_booker_max
+    if message.HasField("passengers_per_booker_max"):
+        booker_max = message.passengers_per_booker_max
+    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max, hold_percent_max, booker_max)
+
+
+def _timetable_stop(message: train_pb2.TrainStop, field: str) -> TimetableStop:
+    return TimetableStop(
+        name=message.name,
+        code=message.code,
+        time_zone=message.time_zone,
+        arrive=_call(message.arrive_time, message.arrive_day_offset, f"{field}.arrive"),
+        depart=_call(message.depart_time, message.depart_day_offset, f"{field}.depart"),
+    )
+
+
+def _call(text: str, day_offset: int, field: str) -> Call | None:
+    if not text:
+        if day_offset:
+            raise InvalidField(f"{field}_day_offset", "must be 0 where there is no time")
+        return None
+    try:
+        if not _LOCAL_TIME.fullmatch(text):
+            raise ValueError
+        return Call(time.fromisoformat(text), day_offset)
+    except ValueError:
+        raise InvalidField(f"{field}_time", f"{text!r} is no local time in the form HH:MM") from None
