@@ -55,7 +55,7 @@ def metrics_table() -> str:
     for family in FAMILIES:
         labels = ", ".join(f"`{label}`" for label in family.labels)
         scope = ", *whole database*" if family.is_statistic else ""
-        rows.append(f"| `{family.name}` ({family.kind}{scope}) | {labels} | {family.meaning} |")
+        rows.append(f"| `{family.name}` ({family.kind}{scope}) | {labels} | {family.description} |")
     return "\n".join(rows)
 
 

@@ -1,5 +1,5 @@
-"""What this process tells of itself: metrics, traces and logs.
+"""What this process reports about itself: metrics, traces and logs.
 
-Belongs here: what is measured under which names, where spans and log lines go, and observers that are shown to the rest of the
-application. Does not: what is observed; nothing here is asked for by a decision.
+Belongs here: what is measured under which names, where spans and log lines go, and the observers that measure. Does not belong
+here: what is observed. No decision of the application depends on this package.
 """

@@ -1,10 +1,10 @@
-"""Lines about calls that were refused or failed.
+"""Log lines about calls that were refused or failed.
 
-Belongs here: one line for each such call, and how many of them there may be. Does not: the form of lines (`format.py`).
+Belongs here: one line for each such call, and the limit of lines. Does not belong here: the format of lines (`format.py`).
 
-A line has the method, the status, the documented reason and how long the call took; who called and what was sent stays out of
-it. A storm of refusals would cost more to tell than to refuse. So each method has so many lines a second, and what is beyond is
-counted in one.
+A line has the method, the status, the documented reason and the duration of the call. It never has the caller or the request.
+Logging a burst of refusals would cost more than refusing. So each method has a number of lines a second; the rest is counted in
+one line.
 """
 
 import asyncio
@@ -41,13 +41,13 @@ _incident: ContextVar[_Incident | None] = ContextVar("incident", default=None)
 
 
 def record_incident(number: str, error: BaseException) -> None:
-    """Tells of a fault in the call that we are in: its line will have the incident's number and the places of the error."""
+    """Note an unexpected error in the current call: its log line gets the incident number and the places of the error."""
     _incident.set(_Incident(number, error))
 
 
 @dataclass(slots=True)
 class LineBudget:
-    """How many lines there may be: `lines_max` in the second that began at `begun_at`. What is left out is counted by code."""
+    """Allows `lines_max` lines in the second that began at `begun_at`. Suppressed lines are counted by status."""
 
     lines_max: int
     begun_at: float = float("-inf")
@@ -55,7 +55,7 @@ class LineBudget:
     suppressed: Counter[str] = field(default_factory=Counter)
 
     def admits(self, now_seconds: float, code: str) -> bool:
-        """Whether there may be one more line."""
+        """Return whether one more line is allowed; count it as suppressed if not."""
         if now_seconds - self.begun_at >= _SECOND:
             self.begun_at, self.lines = now_seconds, 0
         self.lines += 1
@@ -65,13 +65,13 @@ class LineBudget:
         return False
 
     def take_suppressed(self) -> Counter[str]:
-        """What was left out since it was asked for last."""
+        """Return the suppressed lines by status, and reset them."""
         suppressed, self.suppressed = self.suppressed, Counter()
         return suppressed
 
 
 class CallLogger:
-    """Looks on at calls, as `app/ports/call_observer.py` has it. `lines_max` is for a second, a method and a level."""
+    """Logs calls that were refused or failed; a `CallObserver`. `lines_max` is per second, method and level."""
 
     def __init__(self, lines_max: int) -> None:
         self._lines_max = lines_max
@@ -79,11 +79,11 @@ class CallLogger:
         self._timer: asyncio.TimerHandle | None = None
 
     def call_started(self, method: str, context: "grpc.aio.ServicerContext[object, object]") -> float:
-        """When."""
+        """Return the time."""
         return time.monotonic()
 
     def call_ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
-        """Writes the line, if there is one to write."""
+        """Log the call, if it was refused or failed."""
         if code is _OK or not isinstance(begun, float):
             return
         level = _LEVELS.get(code, logging.INFO)
@@ -91,22 +91,22 @@ class CallLogger:
             return
         now_seconds = time.monotonic()
         budget = self._budgets.get((method, level))
-        if budget is None:  # methods are those of the contract, so that there are few
+        if budget is None:  # bounded: the methods are those of the contract
             budget = self._budgets[method, level] = LineBudget(self._lines_max)
         if not budget.admits(now_seconds, code.name):
             if self._timer is None:
-                # In a context of its own: the line is of many calls, and not of this one's trace.
+                # In a context of its own: the line is about many calls, and is no part of this call's trace.
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(_SECOND, self.log_suppressed, context=Context())
             return
-        told: dict[str, object] = {"method": method[1:], "code": code.name}
+        fields: dict[str, object] = {"method": method[1:], "code": code.name}
         if reason is not None:
-            told["reason"] = reason.value
-        told["milliseconds"] = round((now_seconds - begun) * 1000, 3)
-        _tell(level, "call left by its client" if code is _CANCELLED else "call failed", told)
+            fields["reason"] = reason.value
+        fields["milliseconds"] = round((now_seconds - begun) * 1000, 3)
+        _log_call(level, "call cancelled by its client" if code is _CANCELLED else "call failed", fields)
 
     def log_suppressed(self) -> None:
-        """Writes how many lines were left out; also for the end of the process."""
+        """Log the number of suppressed lines; also called when the process ends."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
@@ -120,12 +120,12 @@ class CallLogger:
                 )
 
 
-def _tell(level: int, event: str, told: dict[str, object]) -> None:
+def _log_call(level: int, event: str, fields: dict[str, object]) -> None:
     incident = _incident.get()
     if level < logging.WARNING and event == "call failed":
         event = "call refused"
     if incident is None:
-        _log.log(level, event, extra=told)
+        _log.log(level, event, extra=fields)
     else:
-        told["incident"] = incident.number
-        _log.log(level, "%s, incident %s", event, incident.number, extra=told, exc_info=incident.error)
+        fields["incident"] = incident.number
+        _log.log(level, "%s, incident %s", event, incident.number, extra=fields, exc_info=incident.error)

@@ -1,12 +1,12 @@
-"""Log lines: JSON for machines, colours for a terminal.
+"""The format of log lines: JSON for machines, colours for a terminal.
 
-Belongs here: the form of a line, and what is kept out of it. Does not: what is told (whoever tells it), nor calls
+Belongs here: the format, and what is kept out of lines. Does not belong here: what is logged, nor lines about calls
 (`calls.py`).
 
-The application logs with `logging`, as its libraries do; structlog gives all lines one form, with the trace they are part of.
-No line may hold what people sent. So the text of an exception, which may quote it, is left out: the line has its type, the code
-of a database error, and the places in our code. Of what a library says there is the first line, since the rest prints objects.
-Libraries also never log below WARNING: at DEBUG the database's driver would print whole statements.
+The application logs with `logging`, as its libraries do; structlog gives all lines one format, with the ids of their trace. No
+line may contain what people sent. So the text of an exception, which may quote it, is left out: the line has its type, the code
+of a database error, and the places in our code. Of a library's message only the first line is logged, since the rest prints
+objects. Libraries never log below WARNING: at DEBUG the database driver would print whole statements.
 """
 
 import logging
@@ -23,14 +23,14 @@ LogFormat = Literal["auto", "json", "console"]
 
 _FRAMES_MAX = 20
 _EXCEPTIONS_MAX = 5  # of a chain
-# They warn of whatever traceparent a stranger makes up, and of a malformed header for the collector, and quote them.
+# They warn of malformed trace headers, and quote them.
 _LOGGERS_THAT_QUOTE_INPUT = ("opentelemetry.trace", "opentelemetry.util")
 
 _stacks_of = ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES_MAX)
 
 
 def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None = None) -> None:
-    """Has everything that this process logs written to `stream`, stderr unless it is given."""
+    """Write everything that this process logs to `stream`, by default stderr."""
     stream = stream or sys.stderr
     as_json = log_format == "json" or (log_format == "auto" and not stream.isatty())
     handler = logging.StreamHandler(stream)
@@ -54,7 +54,7 @@ def configure_logging(level: str, log_format: LogFormat, stream: TextIO | None =
 
 
 def line_formatter(*, as_json: bool, has_colours: bool = False) -> logging.Formatter:
-    """The form of lines, for any handler."""
+    """Return the formatter of lines, for any handler."""
     form: list[Processor] = [exception_as_text, structlog.dev.ConsoleRenderer(colors=has_colours)]
     if as_json:
         form = [structlog.processors.JSONRenderer(ensure_ascii=False)]
@@ -64,7 +64,7 @@ def line_formatter(*, as_json: bool, has_colours: bool = False) -> logging.Forma
 
 
 def _processors() -> list[Processor]:
-    """What every line goes through, whoever tells it."""
+    """Return the processors of every line, from the application and its libraries."""
     return [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -77,7 +77,7 @@ def _processors() -> list[Processor]:
 
 
 def add_trace(_: object, __: str, line: EventDict) -> EventDict:
-    """Adds the ids of the span that the line was written in, if there is one."""
+    """Add the ids of the current span, if there is one."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         line["trace_id"] = trace.format_trace_id(context.trace_id)
@@ -86,14 +86,14 @@ def add_trace(_: object, __: str, line: EventDict) -> EventDict:
 
 
 def shorten_foreign(_: object, __: str, line: EventDict) -> EventDict:
-    """Leaves of what libraries say the first line."""
+    """Reduce the message of a library to its first line."""
     if str(line.get("logger", "")).partition(".")[0] != "app":
         line["event"] = str(line["event"]).partition("\n")[0]
     return line
 
 
 def describe_exception(_: object, __: str, line: EventDict) -> EventDict:
-    """Puts the types and places of an exception in its place."""
+    """Replace an exception by its types and places."""
     error = line.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()
@@ -105,7 +105,7 @@ def describe_exception(_: object, __: str, line: EventDict) -> EventDict:
 
 
 def describe_error(error: BaseException) -> list[dict[str, Any]]:
-    """An exception and those that it came from, the last one first: type, code where it is a number, and places."""
+    """Describe an exception and its causes, the exception first: type, code if it is a number, and places."""
     chain = [error]
     while len(chain) < _EXCEPTIONS_MAX:
         last = chain[-1]
@@ -113,21 +113,21 @@ def describe_error(error: BaseException) -> list[dict[str, Any]]:
         if earlier is None:
             break
         chain.append(earlier)
-    return [_describe_single_error(one) for one in chain]
+    return [_describe_single_error(cause) for cause in chain]
 
 
 def _describe_single_error(error: BaseException) -> dict[str, Any]:
     (stack, *_) = _stacks_of((type(error), error, error.__traceback__))
-    told: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}"}
+    described: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}"}
     code = getattr(error, "code", None)
     if isinstance(code, int):
-        told["code"] = code
-    told["frames"] = [f"{one['filename']}:{one['lineno']} in {one['name']}" for one in stack["frames"]]
-    return told
+        described["code"] = code
+    described["frames"] = [f"{frame['filename']}:{frame['lineno']} in {frame['name']}" for frame in stack["frames"]]
+    return described
 
 
 def exception_as_text(_: object, __: str, line: EventDict) -> EventDict:
-    """For people: a described exception in lines."""
+    """Turn a described exception into lines of text, for people."""
     if "exception" in line:
         line["exception"] = "\n".join(_lines_of(line["exception"]))
     return line
@@ -135,7 +135,10 @@ def exception_as_text(_: object, __: str, line: EventDict) -> EventDict:
 
 def _lines_of(exceptions: Sequence[dict[str, Any]]) -> list[str]:
     lines: list[str] = []
-    for one in exceptions:
-        code = f" (code {one['code']})" if "code" in one else ""
-        lines += [f"{'because of ' if lines else ''}{one['type']}{code}", *(f"    {place}" for place in one["frames"])]
+    for exception in exceptions:
+        code = f" (code {exception['code']})" if "code" in exception else ""
+        lines += [
+            f"{'because of ' if lines else ''}{exception['type']}{code}",
+            *(f"    {place}" for place in exception["frames"]),
+        ]
     return lines

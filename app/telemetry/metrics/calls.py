@@ -1,8 +1,8 @@
 """Metrics of calls.
 
-Belongs here: what is counted of a call as it begins and ends. Does not: which families there are (`families.py`).
+Belongs here: what is counted when a call starts and ends. Does not belong here: the families (`families.py`).
 
-All of it runs within every call: nothing is looked up twice, and nothing is called that need not be.
+This code runs within every call, so it looks up nothing twice and makes few function calls.
 """
 
 from bisect import bisect_left
@@ -20,12 +20,12 @@ from app.telemetry.metrics.loop_counters import LoopCounter, LoopHistogram
 
 UNARY = "unary"
 _OK = grpc.StatusCode.OK
-# A method that nobody has named beforehand.
+# Stands for every method that is not in the contract.
 _UNKNOWN = "/unknown/unknown"
 
 
 class _Method:
-    """The metrics of one method, or of all that are unknown.
+    """The metrics of one method, or of all unknown methods.
 
     Every series starts at 0 when the process starts. Prometheus takes the first sample of a series as its baseline: calls
     counted before that sample have no rate, so a burst of first failures would not reach the objective of CreateBooking.
@@ -46,16 +46,16 @@ class _Method:
 
     @property
     def in_flight(self) -> int:
-        """The calls of this method that have begun and not ended."""
-        # The ended calls are read first: a call that ends in between must not make the difference negative.
+        """The number of calls of this method in flight."""
+        # The ended calls are read first: a call that ends between the two reads must not make the difference negative.
         call_ended = sum(count.value for count in self.codes.values())
         return self.started.value - call_ended
 
 
 class CallMetrics:
-    """Counts and times calls. `methods` are the full names of all there are; any other one is counted as unknown.
+    """Counts and times calls. `methods` are the full names of the contract's methods; any other is counted as unknown.
 
-    A process without methods, such as a worker, shows no metrics of calls: by these, alerts tell servers from workers.
+    A process without methods, such as a worker, shows no metrics of calls: alerts tell servers from workers by them.
     """
 
     def __init__(self, metrics: Metrics, methods: Sequence[str]) -> None:
@@ -65,13 +65,13 @@ class CallMetrics:
         metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)
 
     def call_started(self, method: str, context: object) -> tuple[_Method, float]:
-        """A call begins; gives its method's metrics and when that was."""
+        """Count the start of a call; return the metrics of its method and the time."""
         counted = self._methods.get(method) or self._methods[_UNKNOWN]
         counted.started.value += 1
         return counted, perf_counter()
 
     def call_ended(self, begun: tuple[_Method, float], method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
-        """The call has ended. The trace that it belongs to is shown as an exemplar, if it is kept."""
+        """Count the end of a call. Its trace becomes an exemplar, if it is sampled."""
         counted, began_at = begun
         seconds = perf_counter() - began_at
         if code is _OK:
@@ -84,7 +84,7 @@ class CallMetrics:
         histogram.total += seconds
         if reason is not None:
             self._refusals[reason].value += 1
-        if get_current():  # where nothing is traced, it is empty
+        if get_current():  # empty in a process without tracing
             _keep_exemplar(histogram, bucket, seconds)
 
     def _in_flight(self) -> float:
@@ -92,7 +92,7 @@ class CallMetrics:
 
 
 def code_name(code: grpc.StatusCode) -> str:
-    """A status as it is called in metrics of gRPC everywhere: "OK", "InvalidArgument"; CANCELLED has one l."""
+    """Return the name of a status in gRPC metrics: "OK", "InvalidArgument"; CANCELLED is "Canceled", with one l."""
     if code is _OK:
         return "OK"
     return "Canceled" if code is grpc.StatusCode.CANCELLED else code.name.title().replace("_", "")

@@ -1,6 +1,6 @@
-"""Metrics of lanes, and of what they sell.
+"""Metrics of lanes and of what they commit.
 
-Belongs here: what is counted of each batch. Does not: which families there are (`families.py`).
+Belongs here: what is counted for each batch. Does not belong here: the families (`families.py`).
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ _FAMILIES = {"booking": "seatline_bookings_total", "hold": "seatline_holds_total
 
 
 class LaneMetrics:
-    """Counts what batches come to."""
+    """Counts batches, their waits and their outcomes."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._callers = metrics.loop_family("seatline_lane_batch_callers").histogram()
@@ -31,10 +31,10 @@ class LaneMetrics:
                 self._outcomes[str(name)] = metrics.loop_family(_FAMILIES[group]).count(outcome)
 
     def caller_queued(self) -> None:
-        """Nothing: a batch says when its callers came."""
+        """Do nothing: a batch says when its callers were queued."""
 
     def batch_ended(self, batch: LaneBatch) -> None:
-        """Counts a batch. What was done without anybody's asking is in `outcomes` as well."""
+        """Count a batch. Its outcomes include expired holds and promotions, which no caller asked for."""
         self._count_waits(batch.queued_at, batch.begun_at)
         self._callers.observe(len(batch.queued_at))
         self._swaps_lost.value += batch.swaps_lost
@@ -46,13 +46,13 @@ class LaneMetrics:
                     counter.value += count
 
     def _count_waits(self, queued_at: Sequence[float], begun_at: float) -> None:
-        """Counts how long each caller waited. As `observe` does, but for a crowd at once."""
+        """Count how long each caller waited; `observe` for many callers at once."""
         bounds, counts = self._wait_seconds.bounds, self._wait_seconds.counts
         for moment in queued_at:
             counts[bisect_left(bounds, begun_at - moment)] += 1
         self._wait_seconds.total += begun_at * len(queued_at) - sum(queued_at)
 
     def show_load(self, lanes: int, queue_callers: int) -> None:
-        """How many lanes there are at the moment, and how many callers wait in them."""
+        """Show the number of lanes, and of callers waiting in them."""
         self._lanes.set(lanes)
         self._queue.set(queue_callers)

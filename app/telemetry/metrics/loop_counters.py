@@ -1,12 +1,12 @@
-"""Counters and histograms that the event loop alone changes.
+"""Counters and histograms that only the event loop changes.
 
-Belongs here: counting at the cost of an addition, and showing it to Prometheus. Does not: which families there are
+Belongs here: counting at the cost of an addition, and showing the counts to Prometheus. Does not belong here: the families
 (`families.py`), nor what is counted.
 
-Those of the library take a lock and some function calls for each change, since any thread may change them. A hot server changes
-half a dozen of them for each booking, which took it three microseconds, and more where memory is not warm; here a change is an
-addition. A scrape reads them from another thread: each number is what it was at some moment, and a histogram's count is always
-the sum of its buckets.
+The counters of the library take a lock and some function calls for each change, since any thread may change them. A busy server
+changes half a dozen of them for each booking, which took three microseconds, and more with cold caches. Here a change is an
+addition. A scrape reads the counts from another thread: each number is what it was at some moment, and the count of a histogram
+is always the sum of its buckets.
 """
 
 from bisect import bisect_left
@@ -18,7 +18,7 @@ from prometheus_client.utils import floatToGoString
 
 
 class LoopCounter:
-    """A counter; whoever counts adds to its `value`."""
+    """A counter. To count, add to its `value`."""
 
     __slots__ = ("value",)
 
@@ -27,7 +27,7 @@ class LoopCounter:
 
 
 class LoopHistogram:
-    """A histogram; `counts` has one more for what is above all `bounds`. `exemplars` has the latest of each bucket."""
+    """A histogram. The last of `counts` is for values above all `bounds`; `exemplars` has the latest of each bucket."""
 
     __slots__ = ("bounds", "counts", "exemplars", "total")
 
@@ -38,7 +38,7 @@ class LoopHistogram:
         self.total = 0.0
 
     def observe(self, value: float) -> int:
-        """Counts a value; gives the number of its bucket."""
+        """Count a value; return the index of its bucket."""
         bucket = bisect_left(self.bounds, value)
         self.counts[bucket] += 1
         self.total += value
@@ -46,24 +46,29 @@ class LoopHistogram:
 
 
 class LoopFamily(Collector):
-    """All counters, or all histograms, of one name, by the values of their labels. Histograms have `bounds`."""
+    """All counters or histograms of one name, by the values of their labels. A family of histograms has `bounds`."""
 
-    def __init__(self, name: str, meaning: str, labels: Sequence[str], bounds: Sequence[float] = ()) -> None:
-        self._name, self._meaning, self._labels, self._bounds = name.removesuffix("_total"), meaning, tuple(labels), bounds
+    def __init__(self, name: str, description: str, labels: Sequence[str], bounds: Sequence[float] = ()) -> None:
+        self._name, self._description, self._labels, self._bounds = (
+            name.removesuffix("_total"),
+            description,
+            tuple(labels),
+            bounds,
+        )
         self._counts: dict[tuple[str, ...], LoopCounter] = {}
         self._histograms: dict[tuple[str, ...], LoopHistogram] = {}
 
     def count(self, *values: str) -> LoopCounter:
-        """The counter with these labels, which there is from now on."""
+        """Return the counter with these label values; it is shown from now on."""
         return self._counts.setdefault(self._checked(values), LoopCounter())
 
     def histogram(self, *values: str) -> LoopHistogram:
-        """The histogram with these labels, which there is from now on."""
+        """Return the histogram with these label values; it is shown from now on."""
         return self._histograms.setdefault(self._checked(values), LoopHistogram(self._bounds))
 
     def collect(self) -> Iterator[Metric]:
-        """What there is at the moment."""
-        metric = Metric(self._name, self._meaning, "histogram" if self._bounds else "counter")
+        """Yield the current values, for a scrape."""
+        metric = Metric(self._name, self._description, "histogram" if self._bounds else "counter")
         for values, count in list(self._counts.items()):
             metric.add_sample(f"{self._name}_total", dict(zip(self._labels, values, strict=True)), count.value)
         for values, histogram in list(self._histograms.items()):
@@ -82,9 +87,9 @@ class LoopFamily(Collector):
 
     def _checked(self, values: tuple[str, ...]) -> tuple[str, ...]:
         if len(values) != len(self._labels):
-            raise ValueError(f"{self._name} has the labels {self._labels}, and not as many as {values}")
+            raise ValueError(f"{self._name} has the labels {self._labels}, which differ in number from the values {values}")
         return values
 
 
 def _text(bound: float) -> str:
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]  # the library's own way to write it
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]  # the format of the library

@@ -1,13 +1,13 @@
-"""The page on which a process shows its metrics, and whether it lives and is ready.
+"""The HTTP port of a process: metrics, liveness and readiness.
 
-Belongs here: HTTP on a port of its own, as much of it as Prometheus and probes speak. Does not: what is shown (`families.py`).
+Belongs here: as much of HTTP as Prometheus and probes use. Does not belong here: what the metrics are (`families.py`).
 
-    GET /metrics  in Prometheus's text format, or as OpenMetrics, with exemplars, where that is asked for
-    GET /livez    200 as long as the event loop comes round: it is the loop itself that answers
-    GET /readyz   200 while whoever asks for anything else here would be answered, else 503
+    GET /metrics  in Prometheus's text format, or as OpenMetrics with exemplars where that is asked for
+    GET /livez    200 while the event loop runs: the loop itself answers
+    GET /readyz   200 while the process can serve calls or work, else 503
 
-Metrics are written out in a thread, one scrape at a time, so that the loop goes on meanwhile. Everything has a bound: how many
-connections there are, how long one may take in all, and how much it may say.
+Metrics are encoded in a thread, one scrape at a time, so that the loop goes on meanwhile. Everything is bounded: the number of
+connections, the time of one, and the size of its request.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-# Prometheus, twice for high availability, two probes and a person or two; more are sent away.
+# Two Prometheus servers for high availability, two probes, and some people. Further connections are closed.
 CONNECTIONS_MAX = 32
-# Probes give up after a second, Prometheus after ten.
+# A probe gives up after one second, Prometheus after ten.
 CONNECTION_SECONDS_MAX = 10.0
-# A request of Prometheus has half a kilobyte.
+# A request of Prometheus has about half a kilobyte.
 REQUEST_BYTES_MAX = 8_192
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -35,7 +35,7 @@ class _Answer(NamedTuple):
 
 
 class MetricsPort:
-    """The page, from `start` until `stop`; `port` is the one it listens on. `is_ready` is what `/readyz` says."""
+    """Serves the metrics from `start` until `stop` on `port`. `/readyz` answers what `is_ready` returns."""
 
     def __init__(self, registry: CollectorRegistry, is_ready: Callable[[], bool]) -> None:
         self._registry, self._is_ready = registry, is_ready
@@ -45,12 +45,12 @@ class MetricsPort:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Listens; port 0 takes a free one. Raises OSError where it cannot."""
+        """Listen; port 0 takes a free port. Raise OSError when it cannot."""
         self._server = await asyncio.start_server(self._connected, host, port, limit=REQUEST_BYTES_MAX, reuse_port=False)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Listens no more, and ends what is under way."""
+        """Stop listening, and end open connections."""
         if self._server is not None:
             self._server.close()
         for connection in self._connections:
@@ -61,12 +61,12 @@ class MetricsPort:
         if len(self._connections) >= CONNECTIONS_MAX:
             writer.transport.abort()
             return
-        connection = asyncio.create_task(self._serve(reader, writer), name="metrics page")
+        connection = asyncio.create_task(self._serve(reader, writer), name="metrics connection")
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request and its answer. Whoever takes too long or has gone is not waited for."""
+        """Answer one request. A client that takes too long or has gone is disconnected."""
         try:
             async with asyncio.timeout(CONNECTION_SECONDS_MAX):
                 answer = await self._answer_to(await _request_of(reader))
@@ -99,7 +99,7 @@ class MetricsPort:
 
 
 async def _request_of(reader: asyncio.StreamReader) -> tuple[str, str, str]:
-    """Method, path without its query, and what is accepted; all empty for what is no request of HTTP."""
+    """Return the method, the path without its query, and the Accept header; all empty for a malformed request."""
     head = b""
     with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,7 +1,7 @@
-"""Metrics of the worker's part and of payments.
+"""Metrics of the worker and of payments.
 
-Belongs here: what is counted of payments and webhooks, and what a survey found, as gauges. Does not: finding it
-(`app/usecases/statistics.py`), nor which families there are (`families.py`).
+Belongs here: what is counted for payments and webhooks, and statistics of the database as gauges. Does not belong here:
+collecting statistics (`app/usecases/statistics.py`), nor the families (`families.py`).
 """
 
 from app.domain.deliveries import DeliveryState
@@ -9,14 +9,14 @@ from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.statistics import Statistics
 from app.telemetry.metrics.families import Metrics
 
-# FAILED is no answer: what was asked may have happened, and is asked again.
+# FAILED means no answer: the operation may have happened, and is asked for again.
 _PAYMENT_OUTCOMES = {
     AttemptOutcome.DONE: "ok",
     AttemptOutcome.DECLINED: "declined",
     AttemptOutcome.FAILED: "unavailable",
     AttemptOutcome.REJECTED: "rejected",
 }
-# What an attempt leaves a delivery as, and what that is called.
+# The state that an attempt leaves a delivery in, and its label.
 _DELIVERY_OUTCOMES = {
     DeliveryState.DELIVERED: "delivered",
     DeliveryState.PENDING: "retried",
@@ -25,7 +25,7 @@ _DELIVERY_OUTCOMES = {
 
 
 class PaymentMetrics:
-    """Counts and times what the payment provider is asked."""
+    """Counts and times requests to the payment provider."""
 
     def __init__(self, metrics: Metrics) -> None:
         requests = metrics.counter("seatline_payment_requests_total")
@@ -38,13 +38,13 @@ class PaymentMetrics:
         self._seconds = {kind: seconds.labels(kind.value.lower()) for kind in AttemptKind}
 
     def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
-        """The provider has answered, or has not within its time."""
+        """Count and time a request that the provider has answered, or has not within its time."""
         self._requests[kind, outcome].inc()
         self._seconds[kind].observe(seconds)
 
 
 class WorkMetrics:
-    """Counts what a worker does, and shows what it finds. To be made once, by a process that does the worker's part."""
+    """Counts deliveries, and shows statistics. Made once, by a process that works."""
 
     def __init__(self, metrics: Metrics) -> None:
         metrics.register_statistics()
@@ -52,7 +52,7 @@ class WorkMetrics:
         self._gauges = metrics.gauge
 
     def delivery_attempted(self, state: DeliveryState) -> None:
-        """An attempt at a delivery was made, which is in that state now."""
+        """Count an attempt to deliver an event, by the state that it left the delivery in."""
         self._deliveries[_DELIVERY_OUTCOMES[state]].inc()
 
     def statistics_collected(self, statistics: Statistics) -> None:

@@ -1,9 +1,9 @@
 """Spans of calls.
 
-Belongs here: the span around each sampled call. Does not: where it goes (`exporter.py`).
+Belongs here: the span around each sampled call. Does not belong here: exporting it (`exporter.py`).
 
-Written by hand over the SDK: the instrumentation package for gRPC takes 65 to 100 microseconds of every call, and a booking
-takes 440 in all. Here it is decided first, and a call that is not sampled gets no span and no attributes.
+This uses the SDK directly: OpenTelemetry's instrumentation package for gRPC takes 65 to 100 microseconds of every call, and a
+booking takes 440 in all. Here the sampling decision comes first; a call that is not sampled gets no span and no attributes.
 """
 
 from contextvars import Token
@@ -27,7 +27,7 @@ from app.telemetry.tracing.conventions import (
 )
 from app.telemetry.tracing.sampling import Sampling
 
-# Which statuses are the server's fault; all others are the caller's, and no errors of a server's span.
+# The statuses that are errors of the server. All others are the caller's, and are no errors of a server span.
 FAULTS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
@@ -42,35 +42,35 @@ _TRACE_ID_BITS = 128
 
 
 class PresetTraceIds(RandomIdGenerator):
-    """Ids by chance, but for a trace id that was decided about before there was a span."""
+    """Random ids, except for a trace id that was chosen before its span was made."""
 
     def __init__(self) -> None:
         self.preset = 0
 
     def generate_trace_id(self) -> int:
-        """The chosen one, once."""
+        """Return the preset trace id once, and random ones otherwise."""
         preset, self.preset = self.preset, 0
         return preset or super().generate_trace_id()
 
 
 class CallTracer:
-    """Looks on at calls, as `app/ports/call_observer.py` has it. `tracer` samples as `sampling` says, with `ids`."""
+    """Makes a span for each sampled call; a `CallObserver`. `tracer` decides as `sampling` does, with ids from `ids`."""
 
     def __init__(self, tracer: Tracer, sampling: Sampling, ids: PresetTraceIds) -> None:
         self._tracer, self._sampling, self._ids = tracer, sampling, ids
         self._attributes: dict[str, str | int] = {RPC_SYSTEM_NAME: "grpc"}
 
     def set_server_address(self, address: str, port: int) -> None:
-        """Where calls arrive, once that is known: a host, or the path of a socket, which has no port."""
+        """Set the address that spans name: a host and its port, or the path of a socket, which has no port."""
         self._attributes |= {SERVER_ADDRESS: address, SERVER_PORT: port} if port else {SERVER_ADDRESS: address}
 
     def call_started(
         self, method: str, context: "grpc.aio.ServicerContext[object, object]"
     ) -> tuple[Span | None, Token[Context]] | None:
-        """Makes the call's span the current one; where the call is not sampled, the caller's context, if there is one."""
+        """Make the call's span the current one; for an unsampled call the caller's context, if it sent one."""
         trace_parent = trace_state = ""
         for key, value in context.invocation_metadata() or ():
-            # Headers that stand twice are one list (RFC 9110): of `tracestate` as good as one, of `traceparent` malformed.
+            # Repeated headers are one list (RFC 9110): `tracestate` is a list anyway, a list of `traceparent` is malformed.
             if key == "traceparent":
                 trace_parent = f"{trace_parent},{value!s}" if trace_parent else str(value)
             elif key == "tracestate":
@@ -90,7 +90,7 @@ class CallTracer:
         return span, attach(trace.set_span_in_context(span, parent))
 
     def call_ended(self, begun: object, method: str, code: grpc.StatusCode, reason: Reason | None) -> None:
-        """Ends it."""
+        """End the span."""
         if not isinstance(begun, tuple):
             return
         span, token = begun

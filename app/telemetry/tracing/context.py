@@ -1,10 +1,10 @@
-"""Traces that go on: from a caller, through an event or a job, to whoever is asked next.
+"""Trace contexts that are passed on: from a caller, through an event or a job, to the next service.
 
-Belongs here: W3C trace contexts as text, and spans below one. Does not: which spans there are (`calls.py`,
-`lanes.py`, `work.py`), where they go (`exporter.py`).
+Belongs here: W3C trace contexts as text, and spans below one. Does not belong here: the spans of calls, lanes and work
+(`calls.py`, `lanes.py`, `work.py`), nor exporting them (`exporter.py`).
 
-Only OpenTelemetry's API is used here. Without its SDK, which only a process with a collector loads, no spans come to be, but a
-caller's context still goes on to whoever is asked.
+This uses OpenTelemetry's API only. The SDK is loaded only by a process with a collector; without it no spans are made, but the
+context of a caller is still passed on.
 """
 
 import re
@@ -26,49 +26,49 @@ tracer = trace.get_tracer(SCOPE, schema_url=SCHEMA_URL)
 
 
 def parse_trace_parent(trace_parent: str, trace_state: str = "") -> Context | None:
-    """The context of a `traceparent` and its `tracestate`; None for one that is malformed."""
+    """Return the context of a `traceparent` and its `tracestate`; None for a malformed one."""
     match = None if trace_state else _PLAIN.fullmatch(trace_parent)
     if match is None:
         context = _W3C.extract({"traceparent": trace_parent, "tracestate": trace_state}, EMPTY_CONTEXT)
         return None if context is EMPTY_CONTEXT else context
-    # What nearly all callers send, in a third of the propagator's time.
+    # The form that nearly all callers send, parsed in a third of the propagator's time.
     trace_id, span_id, flags = (int(digits, 16) for digits in match.groups())
     span_context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
     return trace.set_span_in_context(NonRecordingSpan(span_context), EMPTY_CONTEXT) if span_context.is_valid else None
 
 
 def format_trace_parent(span: Span) -> str:
-    """The `traceparent` of a span, empty where it has none."""
+    """Return the `traceparent` of a span, empty when the span has no valid context."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, trace.set_span_in_context(span, EMPTY_CONTEXT))
     return carrier.get("traceparent", "")
 
 
 def current_trace_parent() -> str:
-    """The `traceparent` of the span that we are in, empty where that is none of ours or not sampled."""
+    """Return the `traceparent` of the current span, empty when there is none or it is not recorded."""
     span = trace.get_current_span()
     return format_trace_parent(span) if span.is_recording() else ""
 
 
 def is_sampled(trace_parent: str) -> bool:
-    """Whether whoever made this `traceparent` records the trace."""
+    """Return whether the sender of this `traceparent` samples the trace."""
     return trace_parent[-1:] in _SAMPLED_DIGITS
 
 
 def mark_failed(span: Span, error_type: str) -> None:
-    """The span's work has failed. Only the kind of failure is told: the text of an error may quote what people sent."""
+    """Mark a span as failed. It gets the type of the error only: the text may quote what people sent."""
     span.set_attribute(ERROR_TYPE, error_type)
     span.set_status(StatusCode.ERROR)
 
 
 @contextmanager
 def continue_trace(trace_parent: str, name: str, kind: SpanKind) -> Iterator[Span]:
-    """What runs inside is part of that trace, and below a span of that name if the trace is sampled."""
+    """Run the block as part of that trace, and inside a new span if the trace is sampled."""
     context = parse_trace_parent(trace_parent) if trace_parent else None
     if context is None:
         yield INVALID_SPAN
         return
-    # The SDK would give an unsampled span an id of its own, to which nothing leads.
+    # The SDK would give an unsampled span an id of its own, which no other span refers to.
     span = tracer.start_span(name, context, kind) if is_sampled(trace_parent) else trace.get_current_span(context)
     with _entered(span):
         yield span
@@ -76,7 +76,7 @@ def continue_trace(trace_parent: str, name: str, kind: SpanKind) -> Iterator[Spa
 
 @contextmanager
 def child_span(name: str, kind: SpanKind) -> Iterator[Span]:
-    """What runs inside is below a span of that name, if we are in a span that is recorded."""
+    """Run the block inside a new span, if the current span is recorded."""
     if not trace.get_current_span().is_recording():
         yield INVALID_SPAN
         return
@@ -86,7 +86,7 @@ def child_span(name: str, kind: SpanKind) -> Iterator[Span]:
 
 @contextmanager
 def _entered(span: Span) -> Iterator[Span]:
-    # The text of an exception stays out of spans, see `mark_failed`.
+    # The text of an exception stays out of spans; see `mark_failed`.
     with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
             yield span

@@ -1,9 +1,9 @@
-"""Names of attributes, as OpenTelemetry's semantic conventions have them.
+"""Names of span attributes, from OpenTelemetry's semantic conventions.
 
-Belongs here: the names and the version that they are from, and our own. Does not: who sets them.
+Belongs here: the names, the version that they are from, and our own names. Does not belong here: setting them.
 
-They stand here and are not imported: those of RPC live in a part of the package that may change with any release. A test holds
-each against the installed package.
+The names are written here instead of imported: those of RPC are in a part of the package that may change with any release. A
+test compares each with the installed package.
 """
 
 # The version of the conventions that all names below are from.

@@ -1,10 +1,10 @@
-"""Where spans go: to a collector, by OTLP over gRPC.
+"""Export of spans to a collector, by OTLP over gRPC.
 
-Belongs here: the SDK, its sampler and its exporter, what is said when the collector is away, and the end. Does not: which spans
-there are. Imported only by a process that has a collector (`setup.py`).
+Belongs here: the SDK, its sampler and exporter, what is logged when the collector is away, and closing. Does not belong here:
+the spans. Imported only by a process that has a collector (`setup.py`).
 
-A collector that is away costs nothing: spans wait in a queue of bounded length (OTEL_BSP_MAX_QUEUE_SIZE), from which the oldest
-drop out, and a thread of its own tries to send them.
+A collector that is away costs nothing: spans wait in a bounded queue (OTEL_BSP_MAX_QUEUE_SIZE), from which the oldest are
+dropped, and a thread of its own tries to send them.
 """
 
 import asyncio
@@ -28,23 +28,23 @@ from app.telemetry.tracing.sampling import Sampling, read_sampling
 
 _log = logging.getLogger(__name__)
 
-# A process that ends gives its last spans so long; a collector that takes them does so in milliseconds.
+# How long a process that ends waits for its last spans; a collector that answers takes milliseconds.
 _CLOSE_SECONDS_MAX = 1.0
-# What remains of the exporter's thread once its channel is closed.
+# How long the exporter's thread may take to end once its channel is closed.
 _CUT_OFF_SECONDS_MAX = 0.5
-# They tell of every failed batch and every dropped span; `CollectorExporter` tells of an outage once.
+# They log every failed batch and every dropped span; `CollectorExporter` logs an outage once.
 _REPETITIVE_LOGGERS = ("opentelemetry.exporter.otlp.proto.grpc", "opentelemetry.sdk._shared_internal")
 
 
 class CollectorExporter(SpanExporter):
-    """Sends spans by `inner`, and tells once when that begins to fail and once when it works again."""
+    """Sends spans by `inner`; logs once when that begins to fail, and once when it works again."""
 
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
         self._lost = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Sends them, or gives them up. Nothing is raised."""
+        """Send the spans, or drop them. Never raises."""
         try:
             result = self._inner.export(spans)
         except Exception as error:  # such as a span that cannot be encoded; the next batch may fare better
@@ -52,28 +52,28 @@ class CollectorExporter(SpanExporter):
             result = SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
             if self._lost:
-                _log.info("the trace collector takes spans again; %d were lost", self._lost)
+                _log.info("the trace collector accepts spans again; %d were lost", self._lost)
             self._lost = 0
         else:
             if not self._lost:
-                _log.warning("the trace collector does not take spans; they are lost until it does")
+                _log.warning("the trace collector does not accept spans; they are lost until it does")
             self._lost += len(spans)
         return result
 
     def shutdown(self) -> None:
-        """Cuts off what is being sent."""
+        """Abort what is being sent."""
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is kept here."""
+        """Flush the inner exporter; this one buffers nothing."""
         return self._inner.force_flush(timeout_millis)
 
 
 class Tracing:
-    """The tracing of this process: what looks on, and the way to the collector. `database` is the name of the one in use."""
+    """The tracing of this process: its observers, and its exporter. `database` is the name of the database in use."""
 
     def __init__(self, database: str) -> None:
-        """Configured by the standard's variables, OTEL_*. What the exporter does not like of them, it raises."""
+        """Configure from the standard variables OTEL_*. Raises what the exporter raises for bad ones."""
         sampling, ids = read_sampling(os.environ), PresetTraceIds()
         for name in _REPETITIVE_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -86,7 +86,7 @@ class Tracing:
         trace.set_tracer_provider(self._provider)
 
     async def close(self) -> None:
-        """Sends what is left, within a bound: a process that ends does not wait for a collector that is away."""
+        """Send the remaining spans within a bound: a process that ends does not wait for a collector that is away."""
         closing = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
         closing.start()
         await asyncio.to_thread(closing.join, _CLOSE_SECONDS_MAX)
@@ -96,7 +96,7 @@ class Tracing:
 
 
 def make_sampler(sampling: Sampling) -> Sampler:
-    """The SDK's sampler that decides alike."""
+    """Return the SDK's sampler that decides as `sampling` does."""
     by_chance = TraceIdRatioBased(sampling.share)
     return ParentBased(by_chance) if sampling.follows_parent else by_chance
 

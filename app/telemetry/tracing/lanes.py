@@ -1,10 +1,10 @@
 """Spans of lanes.
 
-Belongs here: what a sampled caller waited for in a lane, and the commit that many share. Does not: where it goes
-(`exporter.py`).
+Belongs here: the wait of a sampled caller in a lane, and the commit that many callers share. Does not belong here: exporting
+them (`exporter.py`).
 
-A batch is told after the fact, so its spans are made with the instants at which things were. The commit is one span for all: it
-stands below the first sampled caller's call, is linked with the call of each, and each caller's decision is linked with it.
+A batch is reported when it has ended, so its spans are made with past instants. The commit is one span for all callers: its
+parent is the first sampled call, it is linked with each sampled call, and each caller's decision is linked with it.
 """
 
 import time
@@ -28,12 +28,12 @@ from app.telemetry.tracing.conventions import (
 )
 
 _COLLECTION = "train_runs"
-# What MongoDB calls the command of a `find_one_and_update`.
+# MongoDB's command for `find_one_and_update`.
 _OPERATION = "findAndModify"
 
 
 class LaneTracer:
-    """Looks on at lanes, as `app/ports/observers.py` has it. `database` is the name of the one that runs are kept in."""
+    """Makes the spans of batches; a `LaneObserver`. `database` is the name of the database that stores the runs."""
 
     def __init__(self, tracer: Tracer, database: str) -> None:
         self._tracer = tracer
@@ -45,12 +45,12 @@ class LaneTracer:
         }
 
     def caller_queued(self) -> SpanContext | None:
-        """The caller's span, if it is recorded."""
+        """Return the caller's span, if it is recorded."""
         span = trace.get_current_span()
         return span.get_span_context() if span.is_recording() else None
 
     def batch_ended(self, batch: LaneBatch) -> None:
-        """Makes the spans of the batch, if any of its callers is sampled."""
+        """Make the spans of the batch, if any of its callers is sampled."""
         if not any(batch.callers):
             return
         clock_ns = time.time_ns() - time.monotonic_ns()
@@ -61,7 +61,7 @@ class LaneTracer:
         ]
         begun, decided = _instant(batch.begun_at, clock_ns), _instant(batch.decided_at, clock_ns)
         links: list[Link] = []
-        # A batch that was never decided for, such as one without its run, had nothing to commit either.
+        # A batch that was never decided, such as one whose run does not exist, had no commit.
         was_decided = batch.decided_at > batch.begun_at
         if batch.committed or (was_decided and not batch.succeeded):
             links = [Link(self._commit(batch, [parent for parent, _ in sampled], clock_ns))]
@@ -72,7 +72,7 @@ class LaneTracer:
 
     def _commit(self, batch: LaneBatch, parents: Sequence[Context], clock_ns: int) -> SpanContext:
         attributes: dict[str, str | int] = {**self._attributes, RUN_ID: batch.run_id, SWAPS_LOST: batch.swaps_lost}
-        if len(batch.callers) > 1:  # a batch of one is none, by the conventions
+        if len(batch.callers) > 1:  # the conventions do not count a single command as a batch
             attributes[DB_OPERATION_BATCH_SIZE] = len(batch.callers)
         span = self._tracer.start_span(
             f"{_OPERATION} {_COLLECTION}",
@@ -93,5 +93,5 @@ def _below(caller: SpanContext) -> Context:
 
 
 def _instant(monotonic_seconds: float, clock_ns: int) -> int:
-    """Nanoseconds since 1970, of an instant in `time.monotonic` seconds."""
+    """Convert an instant in `time.monotonic` seconds to nanoseconds since 1970."""
     return clock_ns + int(monotonic_seconds * 1e9)

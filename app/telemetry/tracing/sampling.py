@@ -1,8 +1,8 @@
-"""Which calls are sampled.
+"""The sampling decision.
 
-Belongs here: what the environment says of it, and the decision for a call before there is a span. Does not: spans.
+Belongs here: the environment's settings, and deciding about a call before it has a span. Does not belong here: spans.
 
-The SDK's samplers decide the same, but take some microseconds of every call to say no; a test holds the two together.
+The SDK's samplers decide the same, but take some microseconds of every call to say no; a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from dataclasses import dataclass, field
 
 DEFAULT_SAMPLER = "parentbased_traceidratio"
 DEFAULT_SHARE = 0.01
-# As OpenTelemetry has it: the lower half of a trace id stands for chance, so that all services decide alike.
-_CHANCE_BITS = 64
-_CHANCE_MASK = (1 << _CHANCE_BITS) - 1
+# OpenTelemetry's rule: the lower half of the trace id is the random number, so that all services decide alike.
+_RANDOM_BITS = 64
+_RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 _PARENT_BASED = "parentbased_"
 _FIXED_SHARES = {"always_on": 1.0, "always_off": 0.0}
 
 
 class SamplerUnknownError(ValueError):
-    """The environment names no sampler that there is; the text says what it may name."""
+    """The environment names an unknown sampler or ratio; the text says what it may name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Calls are sampled by chance, a `share` of them from 0 to 1; with `follows_parent`, traced callers decide instead.
+    """Samples a `share` of calls, from 0 to 1. With `follows_parent`, a call of a trace follows its caller instead.
 
-    Trace ids with a lower half below `bound` are sampled.
+    A trace id is sampled when its lower half is below `bound`.
     """
 
     share: float
@@ -33,23 +33,23 @@ class Sampling:
     bound: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bound", round(self.share * (1 << _CHANCE_BITS)))
+        object.__setattr__(self, "bound", round(self.share * (1 << _RANDOM_BITS)))
 
     def samples(self, trace_id: int, parent_is_sampled: bool | None) -> bool:
-        """Whether a call is sampled. `parent_is_sampled` is what its caller says, None where the trace begins here."""
+        """Return whether a call is sampled. `parent_is_sampled` is the caller's decision, None where the trace begins here."""
         if self.follows_parent and parent_is_sampled is not None:
             return parent_is_sampled
-        return trace_id & _CHANCE_MASK < self.bound
+        return trace_id & _RANDOM_MASK < self.bound
 
 
 def read_sampling(environment: Mapping[str, str]) -> Sampling:
-    """By OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Raises SamplerUnknownError."""
+    """Read OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Raise SamplerUnknownError."""
     asked = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
     name = asked or DEFAULT_SAMPLER
     kind = name.removeprefix(_PARENT_BASED)
     share = _FIXED_SHARES.get(kind)
     if kind == "traceidratio":
-        # Where a ratio is named without an argument, the standard takes all.
+        # A ratio without an argument is 1.0, by the standard.
         share = _share(environment.get("OTEL_TRACES_SAMPLER_ARG", "").strip(), 1.0 if asked else DEFAULT_SHARE)
     if share is None:
         raise SamplerUnknownError(f"OTEL_TRACES_SAMPLER: {name!r} is not always_on, always_off, traceidratio, or parentbased_…")

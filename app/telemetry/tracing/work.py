@@ -1,7 +1,7 @@
-"""Spans of work that goes on without callers.
+"""Spans of the worker and of requests to other services.
 
-Belongs here: following up events, asking a payment provider, sending to a webhook, each below the call that it comes from. Does
-not: the work (`app/usecases`).
+Belongs here: processing events, asking a payment provider, sending to a webhook, each below the call that caused it. Does not
+belong here: the work (`app/usecases`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @contextmanager
 def payment_request_span(provider: str, operation: str, payment_id: str) -> Iterator[None]:
-    """Asking the provider of payments for something."""
+    """Run a request to the payment provider inside a span."""
     with child_span(f"{operation} payment", SpanKind.CLIENT) as span:
         if span.is_recording():
             span.set_attributes({PAYMENT_PROVIDER: provider, PAYMENT_OPERATION: operation, PAYMENT_ID: payment_id})
@@ -53,11 +53,11 @@ def payment_request_span(provider: str, operation: str, payment_id: str) -> Iter
 
 @contextmanager
 def webhook_delivery_span(webhook: Webhook, event: Event) -> Iterator[Span]:
-    """Sending an event to a webhook; `record_delivery_outcome` is to be told of the outcome."""
+    """Run the delivery of an event to a webhook inside a span; pass its outcome to `record_delivery_outcome`."""
     with continue_trace(event.trace_parent, "POST webhook", SpanKind.CLIENT) as span:
         if span.is_recording():
             url = urlsplit(webhook.url)
-            told: dict[str, str | int] = {
+            attributes: dict[str, str | int] = {
                 HTTP_REQUEST_METHOD: "POST",
                 SERVER_ADDRESS: url.hostname or "",
                 SERVER_PORT: url.port or _PORTS.get(url.scheme, 0),
@@ -65,12 +65,12 @@ def webhook_delivery_span(webhook: Webhook, event: Event) -> Iterator[Span]:
                 CLOUDEVENTS_EVENT_ID: event.event_id,
                 CLOUDEVENTS_EVENT_TYPE: event.event_type.value,
             }
-            span.set_attributes(told)
+            span.set_attributes(attributes)
         yield span
 
 
 def record_delivery_outcome(span: Span, outcome: SendOutcome) -> None:
-    """What the receiver of a webhook answered."""
+    """Record the answer of a webhook's receiver."""
     if not span.is_recording():
         return
     if outcome.status:
@@ -81,12 +81,12 @@ def record_delivery_outcome(span: Span, outcome: SendOutcome) -> None:
 
 @contextmanager
 def event_processing_spans(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """The follow-up of events that are followed up together: a span below each whose trace is sampled, and, with several such,
-    one for all of them that is linked with each.
+    """Run the processing of events together: inside a span for each event whose trace is sampled.
 
-    Gives the events; those with a span have that span's context, for what follows from them.
+    With several such events, one more span stands for all of them, and is linked with each. Yield the events; those with a
+    span have the context of that span, for the jobs that they cause.
     """
-    contexts = {one.event_id: parse_trace_parent(one.trace_parent) for one in events if is_sampled(one.trace_parent)}
+    contexts = {event.event_id: parse_trace_parent(event.trace_parent) for event in events if is_sampled(event.trace_parent)}
     if not contexts:
         yield list(events)
         return
@@ -106,10 +106,10 @@ def event_processing_spans(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 def _links_of_batch(spans: ExitStack, count: int, contexts: Sequence[Context | None]) -> list[Link]:
-    """The link to a span for all events together, which is linked with each; none for a single one."""
+    """Return a link to a span for all events together, which is linked with each; none for a single event."""
     if len(contexts) == 1:
         return []
-    links = [Link(trace.get_current_span(one).get_span_context()) for one in contexts]
+    links = [Link(trace.get_current_span(context).get_span_context()) for context in contexts]
     attributes = {MESSAGING_BATCH_MESSAGE_COUNT: count}
     span = tracer.start_span("follow up events", contexts[0], SpanKind.CONSUMER, attributes, links)
     spans.enter_context(_ended(span))
@@ -118,7 +118,7 @@ def _links_of_batch(spans: ExitStack, count: int, contexts: Sequence[Context | N
 
 @contextmanager
 def _ended(span: Span) -> Iterator[None]:
-    """The span ends with the block, without being the current one."""
+    """End the span with the block, without making it the current one."""
     try:
         yield
     except Exception as error:

@@ -34,6 +34,6 @@ def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixtu
     results = [exporter.export(SPANS) for _ in range(6)]
     assert results == [taken, away, away, away, taken, taken]
     assert [record.getMessage() for record in caplog.records] == [
-        "the trace collector does not take spans; they are lost until it does",
-        "the trace collector takes spans again; 6 were lost",
+        "the trace collector does not accept spans; they are lost until it does",
+        "the trace collector accepts spans again; 6 were lost",
     ]

@@ -15,7 +15,7 @@ METHOD = "/seatline.v1.BookingService/CreateBooking"
 ENDS = [
     (grpc.StatusCode.NOT_FOUND, Reason.TRAIN_RUN_NOT_FOUND, "INFO", "call refused"),
     (grpc.StatusCode.INVALID_ARGUMENT, Reason.INVALID_FIELD, "INFO", "call refused"),
-    (grpc.StatusCode.CANCELLED, None, "INFO", "call left by its client"),
+    (grpc.StatusCode.CANCELLED, None, "INFO", "call cancelled by its client"),
     (grpc.StatusCode.UNAVAILABLE, Reason.DATABASE_UNAVAILABLE, "WARNING", "call failed"),
     (grpc.StatusCode.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, "WARNING", "call failed"),
     (grpc.StatusCode.INTERNAL, Reason.INTERNAL, "ERROR", "call failed"),

@@ -90,7 +90,7 @@ def a_batch(**fields: object) -> LaneBatch:
 def test_names_say_their_units_as_prometheus_asks(family: Family) -> None:
     assert re.fullmatch(r"(grpc_server|seatline)_[a-z_]+[a-z]", family.name)
     assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
-    assert family.meaning.endswith(".")
+    assert family.description.endswith(".")
     assert list(family.buckets) == sorted(set(family.buckets))
     assert bool(family.buckets) == (family.kind is Kind.HISTOGRAM)
 
