@@ -1,7 +1,7 @@
-"""Rules broken on purpose, to show that the simulation would notice.
+"""Rules that are broken on purpose, to prove that the simulation notices.
 
-Belongs here: for each of them, a part of the service put out of order until the block ends. Does not: looking for what comes of
-it (`test_breakages.py`).
+Belongs here: context managers that each replace a part of the service by a faulty one. Does not belong here: looking for the
+violations (`test_breakages.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -85,20 +85,20 @@ def bookers_have_no_limit() -> AbstractContextManager[Any]:
 def remaining_passengers_are_renumbered() -> Iterator[None]:
     without = app.domain.rules.change_booking._without_passengers
 
-    def numbered_anew(*asked: Any) -> Booking:
+    def renumbered(*asked: Any) -> Booking:
         booking = without(*asked)
-        staying = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
-        return replace(booking, passengers=tuple(staying))
+        remaining = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
+        return replace(booking, passengers=tuple(remaining))
 
-    with patch.object(app.domain.rules.change_booking, "_without_passengers", numbered_anew):
+    with patch.object(app.domain.rules.change_booking, "_without_passengers", renumbered):
         yield
 
 
 def refunds_are_always_full() -> AbstractContextManager[Any]:
-    def whole(paid_minor: int, *terms: object) -> int:
+    def full(paid_minor: int, *terms: object) -> int:
         return paid_minor
 
-    return patch.object(app.domain.rules.change_booking, "refund_minor", whole)
+    return patch.object(app.domain.rules.change_booking, "refund_minor", full)
 
 
 def refunds_are_not_rounded() -> AbstractContextManager[Any]:
@@ -107,11 +107,11 @@ def refunds_are_not_rounded() -> AbstractContextManager[Any]:
 
 @contextmanager
 def freed_seats_are_forgotten() -> Iterator[None]:
-    def forgetful(run: TrainRun, seat: Any, legs: int) -> None:
+    def release(run: TrainRun, seat: Any, legs: int) -> None:
         section = run.section_index(seat.section)
         run._set("sold_legs", (section, seat.number), run.sections[section].sold_legs[seat.number - 1] & ~legs)
 
-    with patch.object(TrainRun, "release", forgetful):
+    with patch.object(TrainRun, "release", release):
         yield
 
 
@@ -126,12 +126,12 @@ def a_lost_swap_is_not_undone() -> Iterator[None]:
 
 @contextmanager
 def bookings_leave_the_document_before_they_are_archived() -> Iterator[None]:
-    async def settle(runs: TrainRuns, todo: Sequence[Any]) -> None:
-        for cached, reference, one in todo:
+    async def drop_unarchived(runs: TrainRuns, todo: Sequence[Any]) -> None:
+        for cached, reference, booking in todo:
             del cached.pending_bookings[reference]
-            cached.archived_revisions[reference] = one.revision
+            cached.archived_revisions[reference] = booking.revision
 
-    with patch.object(TrainRuns, "_archive_bookings", settle):
+    with patch.object(TrainRuns, "_archive_bookings", drop_unarchived):
         yield
 
 
@@ -171,10 +171,10 @@ def events_are_marked_processed_before_the_jobs_are_written() -> Iterator[None]:
 def each_refund_attempt_has_its_own_key() -> Iterator[None]:
     refund, numbers = SimulatedProvider.refund, count(1)
 
-    async def under_a_new_key(provider: SimulatedProvider, key: str, authorization_id: str, amount: Money) -> str:
+    async def refund_under_new_key(provider: SimulatedProvider, key: str, authorization_id: str, amount: Money) -> str:
         return await refund(provider, f"{key}/{next(numbers)}", authorization_id, amount)
 
-    with patch.object(SimulatedProvider, "refund", under_a_new_key):
+    with patch.object(SimulatedProvider, "refund", refund_under_new_key):
         yield
 
 
@@ -191,7 +191,7 @@ def closed_waitlists_stay_open() -> AbstractContextManager[Any]:
     def close(run: TrainRun, now: datetime) -> None:
         return None
 
-    return patch.object(app.domain.rules.decisions, "close", close)
+    return patch.object(app.domain.rules.decisions, "close_waitlist", close)
 
 
 BREAKAGES: tuple[Breakage, ...] = (

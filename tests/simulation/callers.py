@@ -1,7 +1,7 @@
-"""Passengers, and an operator: what they ask for, how they ask again, and what they remember of the answers.
+"""Callers: passengers, and an operator.
 
-Belongs here: commands by chance, sensible or not, in a town in which everybody knows each other's bookings. Does not: what
-becomes of them.
+Belongs here: random commands, sensible or not, how callers repeat them, and the bookings that they know from the answers. All
+callers know each other's bookings. Does not belong here: what becomes of the commands.
 """
 
 import random
@@ -29,14 +29,14 @@ from app.usecases.bookings import BookingView, CancellationView
 from tests.simulation.processes import Process
 from tests.simulation.provider import TOKENS
 from tests.simulation.record import Record, Violation
-from tests.simulation.tasks import YIELD_POINT, Scheduler, SimulatedFuture
+from tests.simulation.scheduler import YIELD_POINT, Scheduler, SimulatedFuture
 
 CALL_SECONDS_MAX = 20.0
 _TRIES_MAX = 6
-_FIRST_NAMES = ("A", "B", "C", "D")  # as many as a family here has
+_FIRST_NAMES = ("A", "B", "C", "D")  # of the members of a family
 _OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
-# Where nobody knows what happened, or where asking again may help.
-_ASK_AGAIN = {
+# Refusals after which the command may have been committed, or may succeed later.
+_RETRIED = {
     Reason.DATABASE_UNAVAILABLE,
     Reason.COMMIT_ATTEMPTS_SPENT,
     Reason.PAYMENT_UNAVAILABLE,
@@ -44,29 +44,29 @@ _ASK_AGAIN = {
     Reason.DEADLINE_EXCEEDED,
     Reason.RUN_BUSY,
 }
-# What no rule of the service ever answers to these commands.
-_NEVER = {Reason.INTERNAL, Reason.CREDENTIALS_MISSING, Reason.TRAIN_RUN_NOT_FOUND, Reason.TRAIN_NOT_FOUND}
+# Refusals that no rule gives to these commands.
+_UNEXPECTED = {Reason.INTERNAL, Reason.CREDENTIALS_MISSING, Reason.TRAIN_RUN_NOT_FOUND, Reason.TRAIN_NOT_FOUND}
 
 
 class ConnectionLostError(Exception):
-    """The server ended while somebody waited for its answer."""
+    """The server ended before it answered."""
 
 
 class Service(Protocol):
-    """What passengers know of the world."""
+    """What callers see of the world."""
 
-    turns: Scheduler
+    scheduler: Scheduler
     record: Record
     runs: list[TrainRun]
 
-    def some_server(self) -> Process: ...
+    def random_server(self) -> Process: ...
     def seconds(self) -> float: ...
     def note(self, text: str) -> None: ...
 
 
 @dataclass
 class Purchase:
-    """A request that makes a booking: sent again, it may only ever give the same."""
+    """A request that creates a booking. Each repetition must return the same booking."""
 
     command: CreateBooking
     token: str
@@ -77,8 +77,9 @@ Call = Callable[[Process], Coroutine[Any, Any, Any]]
 
 
 class Callers:
-    """All passengers. `answers_lost` is the share of answers that get lost on the way, so that they ask again. Those who are
-    alike all want one seat all the way, in any section.
+    """All callers. `answers_lost` is the share of answers that are lost, so that the caller repeats the command.
+
+    Where they are uniform, each wants one seat for the whole journey, in any section.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Callers:
     # -- calling
 
     def start_random_call(self) -> None:
-        """Begins a call by chance."""
+        """Start a random call."""
         self.asked += 1
         kinds: list[tuple[Callable[[], Coroutine[Any, Any, None]], int]] = [
             (self._buy, 10),
@@ -109,17 +110,17 @@ class Callers:
             kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
         if self._holds:
             kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
-        kind = self._rng.choices([one for one, _ in kinds], [weight for _, weight in kinds])[0]
-        self._service.turns.spawn(kind(), "passenger", "passengers")
+        kind = self._rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
+        self._service.scheduler.spawn(kind(), "passenger", "passengers")
 
     def connection_lost(self, process: str) -> None:
-        """The process has ended: whoever waits for it hears so."""
+        """Tell all callers of a process that it has ended."""
         for answer, name in list(self._calls.items()):
             if name == process and not answer.done():
                 answer.set_exception(ConnectionLostError())
 
     async def _ask(self, text: str, call: Call, *, tries_max: int = _TRIES_MAX) -> Any:
-        """What comes of a call, asked again as often as it takes; None where it was refused or given up."""
+        """Call, and repeat the call after a lost answer. Return the result; None where it was refused or given up."""
         for tried in range(1, tries_max + 1):
             try:
                 outcome = await self._ask_once(call)
@@ -128,9 +129,9 @@ class Callers:
                 continue
             except Refusal as refusal:
                 self._service.note(f"{text}: {refusal.reason} {refusal.message}")
-                if refusal.reason in _NEVER:
+                if refusal.reason in _UNEXPECTED:
                     self._service.record.found.append(Violation(f"{text} was refused: {refusal.reason} {refusal.message}"))
-                if refusal.reason not in _ASK_AGAIN:
+                if refusal.reason not in _RETRIED:
                     return None
                 await YIELD_POINT
                 continue
@@ -141,8 +142,8 @@ class Callers:
         return None
 
     async def _ask_once(self, call: Call) -> Any:
-        server = self._service.some_server()
-        answer: SimulatedFuture[Any] = SimulatedFuture(self._service.turns)
+        server = self._service.random_server()
+        answer: SimulatedFuture[Any] = SimulatedFuture(self._service.scheduler)
         self._calls[answer] = server.name
 
         async def serve() -> None:
@@ -172,7 +173,7 @@ class Callers:
         seats: tuple[int, ...] = ()
         if section and rng.random() < 0.25:
             seats = tuple(rng.sample(range(1, 4), count))
-        await self._buy_this(
+        await self._send_purchase(
             CreateBooking(
                 caller=Caller(who := self._random_address()),
                 user=Person("Somebody", "Else", who),
@@ -192,7 +193,7 @@ class Callers:
         held, count = self._rng.choice(self._holds)
         name = _hold_id(held)
         who = held.caller.email or ""
-        await self._buy_this(
+        await self._send_purchase(
             CreateBooking(
                 caller=held.caller,
                 user=Person("Some", "Holder", who),
@@ -207,12 +208,12 @@ class Callers:
             )
         )
 
-    async def _buy_this(self, command: CreateBooking) -> None:
+    async def _send_purchase(self, command: CreateBooking) -> None:
         token = self._rng.choice(("", *TOKENS)) if self._rng.random() < 0.7 else ""
         purchase = Purchase(command, token)
         self.purchases.append(purchase)
-        if self._rng.random() < 0.1:  # an impatient one, who clicks twice
-            self._service.turns.spawn(self.send(purchase), "passenger", "passengers")
+        if self._rng.random() < 0.1:  # an impatient caller, who clicks twice
+            self._service.scheduler.spawn(self.send(purchase), "passenger", "passengers")
         await self.send(purchase, tries_max=1 if self._rng.random() < 0.1 else _TRIES_MAX)
 
     async def _buy_again(self) -> None:
@@ -235,7 +236,7 @@ class Callers:
         if purchase.reference not in ("", booking.reference) or booking.request_id != command.request_id:
             record.found.append(Violation(f"{text} gave {booking.reference}, and {purchase.reference} before"))
         purchase.reference = booking.reference
-        self._remember(booking)
+        self._learn(booking)
 
     # -- holding
 
@@ -255,14 +256,14 @@ class Callers:
             seat_count=count,
             seconds=rng.choice((60, 300)),
         )
-        await self._hold_this(command, count)
+        await self._send_hold(command, count)
 
     async def _hold_again(self) -> None:
         command, count = self._rng.choice(self._holds)
-        is_new = self._rng.random() < 0.5  # of the same person, for the same seats perhaps
-        await self._hold_this(replace(command, request_id=self._request_id()) if is_new else command, count)
+        is_new = self._rng.random() < 0.5  # by the same caller, perhaps for the same seats
+        await self._send_hold(replace(command, request_id=self._request_id()) if is_new else command, count)
 
-    async def _hold_this(self, command: HoldSeats, count: int) -> None:
+    async def _send_hold(self, command: HoldSeats, count: int) -> None:
         text = f"hold {command.request_id} of {count}"
         hold = await self._ask(text, lambda server: server.holds.hold_seats(command, self._deadline()))
         if hold is not None:
@@ -284,7 +285,7 @@ class Callers:
         by = self._rng.choice(("booker", "booker", "booker by address", "booker for all", "passenger"))
         is_quote = self._rng.random() < 0.1
         command = CancelBooking(
-            # A passenger who leaves may be the one who booked, and may name others, which is refused.
+            # A passenger who leaves may be the booker, and may name other passengers, which is refused.
             Caller(some[0].email_key if by == "passenger" else booking.user.email),
             booking.reference,
             tuple(passenger.person.email or booking.user.email for passenger in some) if by == "booker by address" else (),
@@ -341,14 +342,14 @@ class Callers:
     def _changed(self, text: str, booking: Booking, at_least: int) -> None:
         self._service.note(f"{text}: {booking.state} in revision {booking.revision}")
         self._service.record.answered(booking, at_least)
-        self._remember(booking)
+        self._learn(booking)
 
     # -- an operator
 
     async def _promote(self) -> None:
         run = self._rng.choice(self._service.runs)
         command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
-        text = f"promote who waits for {run.run_id}"
+        text = f"promote the waitlist of {run.run_id}"
         answer: Promotion | None = await self._ask(
             text, lambda server: server.train_runs.promote_waitlist(command, self._deadline())
         )
@@ -356,9 +357,9 @@ class Callers:
             self._service.note(f"{text}: {answer}")
             self._service.record.promoted(answer.references)
 
-    # -- by chance
+    # -- random values
 
-    def _remember(self, booking: Booking) -> None:
+    def _learn(self, booking: Booking) -> None:
         known = self.known.get(booking.reference)
         if known is None or known.revision <= booking.revision:
             self.known[booking.reference] = booking
@@ -376,13 +377,13 @@ class Callers:
         return self._rng.choice(self._addresses)
 
     def _random_people(self, count: int) -> tuple[Person, ...]:
-        """Neighbours, or a family with one address, which only the first of them may say."""
+        """Return unrelated people, or a family with one address, which only its first member gives."""
         if self._rng.random() < 0.3:
             first, *others = self._rng.sample(_FIRST_NAMES, count)
-            who = self._random_address()
-            shared = self._rng.choice((who, ""))
-            return Person(first, "Person", who), *(Person(name, "Person", shared) for name in others)
-        return tuple(Person("A", "Person", who) for who in self._rng.sample(self._addresses, count))
+            address = self._random_address()
+            shared = self._rng.choice((address, ""))
+            return Person(first, "Person", address), *(Person(name, "Person", shared) for name in others)
+        return tuple(Person("A", "Person", address) for address in self._rng.sample(self._addresses, count))
 
     def _request_id(self) -> str:
         self._numbers += 1

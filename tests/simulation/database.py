@@ -1,9 +1,9 @@
-"""A database in memory, for tasks without an event loop.
+"""A database in memory, for tasks of the simulation's scheduler.
 
-Belongs here: the statements that the service's store sends, each one step that nothing comes between, before and after which
-others have a turn; and outages, after which the statement was done or not. Does not: what is kept.
+Belongs here: the statements that the service's store sends, and outages. A statement is atomic, and other tasks may run before
+and after it. After an outage the statement was done or not. Does not belong here: what the documents mean.
 
-Documents go in and come out by way of BSON, so that what the service gets is what MongoDB would give it, and a copy.
+Documents pass through BSON on their way in and out, so that the service gets a copy, and exactly what MongoDB would return.
 """
 
 import operator
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from bson import CodecOptions, decode, encode
 from pymongo.errors import AutoReconnect, BulkWriteError
 
-from tests.simulation.tasks import YIELD_POINT
+from tests.simulation.scheduler import YIELD_POINT
 
 Document = dict[str, Any]
-# Whether the next statement fails: None, "before" it is done, or "after".
+# Whether the next statement fails: None, "before" it is done, or "after" it.
 Fault = Callable[[str], str | None]
-# Told of each change: the collection, what there was before (None if nothing), and what there is now.
+# Called for each change with the collection, the document before (None for a new one), and the document now.
 Watcher = Callable[[str, Document | None, Document], None]
 
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -55,50 +55,50 @@ class Cursor:
         await self._collection.before("read")
         found = list(self._found())
         if self._order:
-            found.sort(key=lambda one: tuple(one[path] for path, _ in self._order))
-        return [self._collection.read(one, self._projection) for one in found[: self._limit or length]]
+            found.sort(key=lambda document: tuple(document[path] for path, _ in self._order))
+        return [self._collection.read(document, self._projection) for document in found[: self._limit or length]]
 
 
 class SimulatedCollection:
-    """A collection. `watch` hears of changes within the step that makes them."""
+    """A collection. Calls `watch` for each change, in the step that makes it."""
 
     database = None
 
     def __init__(self, name: str, fault: Fault, watch: Watcher) -> None:
         self.name = name
-        self.kept: dict[str, Document] = {}
+        self.documents: dict[str, Document] = {}
         self._fault, self._watch = fault, watch
-        self._packed: dict[str, bytes] = {}  # as they were read last, until they change
+        self._encoded: dict[str, bytes] = {}  # encoded documents, until they change
 
     # -- one statement
 
-    async def before(self, what: str) -> str | None:
-        """The way to the database: others have a turn, and it may be cut."""
+    async def before(self, statement: str) -> str | None:
+        """Deliver a statement, or lose it: other tasks may run first."""
         await YIELD_POINT
-        fault = self._fault(f"{what} {self.name}")
-        if fault is None or (fault == "after" and what != "read"):
+        fault = self._fault(f"{statement} {self.name}")
+        if fault is None or (fault == "after" and statement != "read"):
             return fault
         raise AutoReconnect(f"the statement to {self.name} was not done")
 
     async def after(self, fault: str | None) -> None:
-        """The way back."""
+        """Deliver the answer, or lose it: other tasks may run first."""
         await YIELD_POINT
         if fault:
-            raise AutoReconnect(f"the statement to {self.name} was done, and nobody was told")
+            raise AutoReconnect(f"the statement to {self.name} was done, and its answer is lost")
 
     # -- reading
 
     async def find_one(self, query: Document, projection: Document | None = None) -> Document | None:
         await self.before("read")
-        return next((self.read(one, projection) for one in self.matching(query)), None)
+        return next((self.read(document, projection) for document in self.matching(query)), None)
 
     def read(self, document: Document, projection: Document | None) -> Document:
-        if projection or self.kept.get(document["_id"]) is not document:  # a part of one
+        if projection or self.documents.get(document["_id"]) is not document:  # a part of the document, or an older one
             return copied(shown(document, projection))
-        packed = self._packed.get(document["_id"])
-        if packed is None:
-            packed = self._packed[document["_id"]] = encode(document)
-        return decode(packed, _OPTIONS)
+        encoded = self._encoded.get(document["_id"])
+        if encoded is None:
+            encoded = self._encoded[document["_id"]] = encode(document)
+        return decode(encoded, _OPTIONS)
 
     def find(self, query: Document, projection: Document | None = None) -> Cursor:
         return Cursor(self, lambda: self.matching(query), projection)
@@ -107,20 +107,20 @@ class SimulatedCollection:
         return Cursor(self, lambda: self._through(pipeline))
 
     def _through(self, pipeline: Sequence[Document]) -> Iterator[Document]:
-        """The recent bookings of runs: the one pipeline that selling needs."""
+        """Run the one pipeline that selling needs: the recent bookings of runs."""
         *_, last = pipeline
         for run in self.matching(pipeline[0]["$match"]):
-            yield from (one for one in run["recent"] if matches(one, last["$match"]))
+            yield from (booking for booking in run["recent"] if matches(booking, last["$match"]))
 
     def matching(self, query: Document) -> Iterator[Document]:
         key = query.get("_id")
         if isinstance(key, str):
-            candidates: Iterable[Document] = [self.kept[key]] if key in self.kept else []
+            candidates: Iterable[Document] = [self.documents[key]] if key in self.documents else []
         elif isinstance(key, dict) and "$in" in key:
-            candidates = [self.kept[one] for one in dict.fromkeys(key["$in"]) if one in self.kept]
+            candidates = [self.documents[name] for name in dict.fromkeys(key["$in"]) if name in self.documents]
         else:
-            candidates = list(self.kept.values())
-        return (one for one in candidates if matches(one, query))
+            candidates = list(self.documents.values())
+        return (document for document in candidates if matches(document, query))
 
     # -- writing
 
@@ -128,7 +128,7 @@ class SimulatedCollection:
         fault = await self.before("insert")
         errors = []
         for index, document in enumerate(documents):
-            if document["_id"] in self.kept:
+            if document["_id"] in self.documents:
                 errors.append({"index": index, "code": _DUPLICATE_KEY})
             else:
                 self._put(None, copied(document))
@@ -149,27 +149,27 @@ class SimulatedCollection:
         fault = await self.before(what)
         found = list(self.matching(query))
         found = found[:limit] if limit else found
-        for one in found:
-            self._put(one, updated(one, update))
+        for document in found:
+            self._put(document, updated(document, update))
         await self.after(fault)
         return Written(len(found), len(found))
 
     async def replace_one(self, query: Document, document: Document) -> Written:
         fault = await self.before("replace")
         found = list(self.matching(query))[:1]
-        for one in found:
-            self._put(one, copied(document))
+        for before in found:
+            self._put(before, copied(document))
         await self.after(fault)
         return Written(len(found), len(found))
 
     def _put(self, before: Document | None, document: Document) -> None:
-        self.kept[document["_id"]] = document
-        self._packed.pop(document["_id"], None)
+        self.documents[document["_id"]] = document
+        self._encoded.pop(document["_id"], None)
         self._watch(self.name, before, document)
 
 
 class SimulatedDatabase:
-    """The collections, made as they are asked for. All servers and workers share them."""
+    """The collections, made when they are used first. All servers and workers share them."""
 
     def __init__(self, fault: Fault, watch: Watcher) -> None:
         self._fault, self._watch = fault, watch
@@ -182,25 +182,25 @@ class SimulatedDatabase:
 
 
 def updated(document: Document, update: Document) -> Document:
-    """The document after `$set`, `$unset` and `$inc` on dotted paths, as a new one."""
+    """Return a new document: this one after `$set`, `$unset` and `$inc` on dotted paths."""
     unknown = update.keys() - {"$set", "$unset", "$inc"}
     if unknown:
-        raise NotImplementedError(f"the simulated database knows no {unknown}")
+        raise NotImplementedError(f"the simulated database does not support {unknown}")
     newer = dict(document)
     for path, value in copied(update.get("$set", {})).items():
-        place, last = _place(newer, path)
-        place[last] = value
+        container, key = _container(newer, path)
+        container[key] = value
     for path in update.get("$unset", {}):
-        place, last = _place(newer, path)
-        place.pop(last, None)
+        container, key = _container(newer, path)
+        container.pop(key, None)
     for path, value in update.get("$inc", {}).items():
-        place, last = _place(newer, path)
-        place[last] += value
+        container, key = _container(newer, path)
+        container[key] += value
     return newer
 
 
-def _place(document: Document, path: str) -> tuple[Any, Any]:
-    """Where a path leads, by way of new lists and documents: the old ones stay as they are."""
+def _container(document: Document, path: str) -> tuple[Any, Any]:
+    """Return the container and key at a path. Copies every container on the way, so that the old document stays as it is."""
     *parents, last = path.split(".")
     place: Any = document
     for step in parents:
@@ -211,7 +211,7 @@ def _place(document: Document, path: str) -> tuple[Any, Any]:
 
 
 def shown(document: Document, projection: Document | None) -> Document:
-    """What a projection asks for; whole fields, but for the one member of a list that it names. No copy."""
+    """Return the fields of a projection, and of a list with `$elemMatch` its one member. Not a copy."""
     if not projection:
         return document
     if 0 in projection.values():
@@ -220,14 +220,14 @@ def shown(document: Document, projection: Document | None) -> Document:
     part = {field: document[field] for field in document if field in fields}
     for path, wanted in projection.items():
         if isinstance(wanted, dict):
-            part[path] = [one for one in part[path] if matches(one, wanted["$elemMatch"])][:1]
+            part[path] = [member for member in part[path] if matches(member, wanted["$elemMatch"])][:1]
     return part
 
 
 def matches(document: Document, query: Document) -> bool:
-    """Whether a document is what a query asks for."""
+    """Whether a document matches a query."""
     for path, wanted in query.items():
-        if type(wanted) is str and type(document.get(path)) is str:  # which most are
+        if type(wanted) is str and type(document.get(path)) is str:  # a short cut: most queries are of this kind
             if document[path] != wanted:
                 return False
         elif not _fits(_values(document, path.split(".")), wanted):
@@ -236,16 +236,16 @@ def matches(document: Document, query: Document) -> bool:
 
 
 def _values(place: Any, steps: list[str]) -> list[Any]:
-    """What stands at a path; of lists, what stands there in each of their members."""
+    """Return the values at a path; of a list, those of each of its members."""
     if not steps:
         return [place]
     if isinstance(place, list):
-        return [value for one in place for value in _values(one, steps)]
+        return [value for member in place for value in _values(member, steps)]
     return _values(place[steps[0]], steps[1:]) if isinstance(place, dict) and steps[0] in place else []
 
 
 def _fits(values: list[Any], wanted: Any) -> bool:
-    if not isinstance(wanted, dict):  # here, a document that is asked for is always one of operators
+    if not isinstance(wanted, dict):  # in these queries a document is always one of operators
         if wanted is None and not values:
             return True
         return any(value == wanted or (isinstance(value, list) and wanted in value) for value in values)
@@ -256,7 +256,7 @@ def _compares(value: Any, comparison: str, operand: Any) -> bool:
     if comparison in ("$in", "$nin"):
         return (value in operand) is (comparison == "$in")
     if comparison == "$elemMatch":
-        return any(matches(one, operand) for one in value)
+        return any(matches(member, operand) for member in value)
     if value is None or isinstance(value, list | dict):
         return False
     return bool(_COMPARISONS[comparison](value, operand))

@@ -1,8 +1,7 @@
 """Servers and workers: the service's own code over a simulated database and provider.
 
-Belongs here: putting a process together as `app/process/server.py` and `app/worker` do, what a worker does in which turn, and
-how a
-process ends. Does not: who asks for what (`callers.py`), nor when which process goes on (`world.py`).
+Belongs here: building a process as `app/process/bootstrap.py` does, the tasks of a worker, and how a process ends. Does not
+belong here: what callers ask for (`callers.py`), nor which process runs next (`world.py`).
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -23,12 +22,12 @@ from app.usecases.payments import BookingPayments
 from app.usecases.train_runs import TrainRunUseCases
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record
-from tests.simulation.tasks import Scheduler
+from tests.simulation.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from tests.simulation.database import SimulatedDatabase
 
-# Small, so that batches, queues and what is unsettled reach their bounds.
+# Small, so that batches, queues and pending bookings reach their limits.
 BOUNDS = LaneBounds(
     batch_max=4,
     commits_max=4,
@@ -44,9 +43,9 @@ _JOBS_AT_ONCE = 8
 
 
 class Environment(Protocol):
-    """What every process stands on."""
+    """What every process runs on."""
 
-    turns: Scheduler
+    scheduler: Scheduler
     database: "SimulatedDatabase"
     provider: SimulatedProvider
     record: Record
@@ -57,68 +56,67 @@ class Environment(Protocol):
 
 
 class Process:
-    """A server or a worker: what it keeps in memory is gone when it ends."""
+    """A server or a worker. What it keeps in memory is lost when it ends."""
 
     def __init__(self, name: str, environment: Environment) -> None:
         self.name = name
         self._environment = environment
-        self.ends = 0
-        self.begin()
+        self.start()
 
-    def begin(self) -> None:
-        """Starts anew, with nothing in memory."""
+    def start(self) -> None:
+        """Start with nothing in memory."""
         environment = self._environment
         database = cast("Database", environment.database)
         self.store = open_store(database, jobs_kept_seconds=_NEVER)
         self.bus = open_command_bus(self.store.runs, self.store.bookings, environment.now, BOUNDS)
-        self.paying = BookingPayments(self.store, self.bus, environment.provider, environment.now, environment.seconds)
-        self.bookings = BookingUseCases(self.store, self.bus, self.paying, environment.now)
+        self.payments = BookingPayments(self.store, self.bus, environment.provider, environment.now, environment.seconds)
+        self.bookings = BookingUseCases(self.store, self.bus, self.payments, environment.now)
         self.holds = HoldUseCases(self.bus)
         self.train_runs = TrainRunUseCases(self.store, self.bus, environment.now)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        self._environment.turns.spawn(coroutine, name, self.name)
+        """Start a task of this process."""
+        self._environment.scheduler.spawn(coroutine, name, self.name)
 
     def crash(self) -> None:
-        """Ends between two statements, and is started again."""
-        self.ends += 1
-        self._environment.turns.kill(self.name)
-        self.begin()
+        """End between two statements, and start again."""
+        self._environment.scheduler.kill(self.name)
+        self.start()
 
 
 class WorkerProcess(Process):
-    """A worker, whose turns are taken one at a time."""
+    """A worker. The world starts its tasks one at a time."""
 
-    def begin(self) -> None:
-        super().begin()
+    def start(self) -> None:
+        super().start()
         environment = self._environment
         self.relay = self.make_relay()
         self.runner = JobRunner(
             self.relay.settle_payments, environment.now, environment.jitter, run_seconds_max=_NEVER, retries=job_retries(None)
         )
-        self.turns: dict[str, Callable[[], Awaitable[None]]] = {
-            "follow up": self.relay.process,
-            "do jobs": self._do_jobs,
-            "let go": self.paying.void_abandoned,
-            "tidy": self.relay.expire_due,
-            "copy what was left": self.relay.archive_leftovers,
+        self.tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "process outbox": self.relay.process,
+            "run jobs": self._run_jobs,
+            "void abandoned payments": self.payments.void_abandoned,
+            "expire due": self.relay.expire_due,
+            "archive leftovers": self.relay.archive_leftovers,
         }
 
     def make_relay(self) -> OutboxRelay:
         environment = self._environment
         return OutboxRelay(
-            self.store, self.bus, self.paying, environment.record.fan_out, lambda: None, environment.now, environment.seconds
+            self.store, self.bus, self.payments, environment.record.fan_out, lambda: None, environment.now, environment.seconds
         )
 
-    async def take_turn(self, name: str) -> None:
-        """Does one of its turns; an outage ends it, as it ends a job, to be tried again."""
+    async def run_task(self, name: str) -> None:
+        """Run one task. An outage ends the task; a later one tries again."""
         try:
-            await self.turns[name]()
+            await self.tasks[name]()
         except Refusal:
             return
 
-    async def _do_jobs(self) -> None:
-        """Takes jobs, has them done, and writes what came of them; a lease that ran out meanwhile is noticed only then."""
+    async def _run_jobs(self) -> None:
+        """Lease jobs, run them, and record their outcomes. A lease that expired meanwhile is noticed only then."""
         jobs = self.store.jobs
         taken = await jobs.lease_due([SETTLE_PAYMENT], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
         for batch in in_batches(taken, _JOBS_AT_ONCE):

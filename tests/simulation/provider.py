@@ -1,9 +1,10 @@
-"""A simulated payment provider, and the truth about the money.
+"""A simulated payment provider, and the true state of the money.
 
-Belongs here: the contract of `app/ports/payment_provider.py` with everything that it allows to go wrong: no answer though it
-was done, no answer and not done, a card that says no, a capture that is refused for good. Does not: when anything is asked.
+Belongs here: the contract of `app/ports/payment_provider.py` with every failure that it allows: no answer though the request
+was done, no answer and not done, a declined card, a capture that is rejected for good. Does not belong here: when the service
+calls it.
 
-What it remembers is what passengers would find on their statements; the service's own records are held against it.
+Its accounts are what passengers would find on their statements. The service's own records are checked against them.
 """
 
 import random
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
 from app.ports.payment_provider import Declined, ProviderUnavailable, Rejected
-from tests.simulation.tasks import YIELD_POINT
+from tests.simulation.scheduler import YIELD_POINT
 
 PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST = "pays", "declines", "capture_fails", "unknown_at_first"
 TOKENS = (PAYS, PAYS, PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST)
@@ -21,7 +22,7 @@ TOKENS = (PAYS, PAYS, PAYS, DECLINES, CAPTURE_FAILS, UNKNOWN_AT_FIRST)
 
 @dataclass
 class Account:
-    """One authorization and what became of it."""
+    """One authorization, with its capture and refunds."""
 
     amount: Money
     token: str
@@ -35,15 +36,15 @@ class Account:
 
 
 class SimulatedProvider:
-    """Keeps the contract of providers. `faults` is the share of calls that get no answer; half of them are done.
+    """Keeps the contract of providers. `faults` is the share of calls that get no answer; half of these are done.
 
-    It moves multiples of `step_minor` only.
+    Amounts are multiples of `step_minor`. With `can_ever_defer`, requests without a token need no authorization.
     """
 
     def __init__(self, rng: random.Random, faults: float, *, can_ever_defer: bool, step_minor: int = 1) -> None:
         self._rng = rng
         self.faults = faults
-        self._is_ever_certain, self.step_minor = can_ever_defer, step_minor
+        self._can_ever_defer, self.step_minor = can_ever_defer, step_minor
         self.accounts: dict[str, Account] = {}
         self._declined: set[str] = set()
         self._seen: set[str] = set()
@@ -61,7 +62,7 @@ class SimulatedProvider:
         return AmountRules(CurrencyRule(self.step_minor, self.step_minor))
 
     def can_defer(self, token: str) -> bool:
-        return self._is_ever_certain and not token
+        return self._can_ever_defer and not token
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
         is_lost = await self._call()
@@ -122,14 +123,15 @@ class SimulatedProvider:
         return self.accounts[authorization_id]
 
     async def _call(self) -> bool:
-        """The way to the provider; whether the answer will be lost on the way back."""
+        """Deliver a request, or lose it. Return whether its answer is to be lost."""
         await YIELD_POINT
-        seeded_random = self._rng.random()
-        if seeded_random < self.faults / 2:
-            raise ProviderUnavailable("no answer, and nothing was done")
-        return seeded_random < self.faults
+        drawn = self._rng.random()
+        if drawn < self.faults / 2:
+            raise ProviderUnavailable("no answer; the request was not done")
+        return drawn < self.faults
 
     async def _answer(self, is_lost: bool) -> None:
+        """Deliver an answer, or lose it."""
         await YIELD_POINT
         if is_lost:
-            raise ProviderUnavailable("no answer, though it was done")
+            raise ProviderUnavailable("no answer; the request was done")

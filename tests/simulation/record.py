@@ -1,7 +1,7 @@
-"""The record of a history: what was committed, in which order, and what was told and answered.
+"""The record of a history: what was committed, in which order, which events were delivered, and which answers were given.
 
-Belongs here: watching the database, and holding each change against what has to hold at that moment. Does not: the rules
-themselves (`invariants.py`), nor what has to hold at the end (`ending.py`).
+Belongs here: watching the database, and checking each change against the invariants of that moment. Does not belong here: the
+invariants (`invariants.py`), nor those of a finished history (`final_state.py`).
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 
 from app.domain.booking import Booking
 from app.domain.events import Event
-from tests.simulation import invariants, passengers
+from tests.simulation import invariants, passenger_invariants
 from tests.simulation.database import SimulatedDatabase
 from tests.support.event_batches import events_of_batches
 
@@ -19,18 +19,18 @@ Document = dict[str, Any]
 
 
 class Violation(AssertionError):  # noqa: N818 - what the simulation looks for
-    """Something that has to hold does not."""
+    """An invariant does not hold."""
 
 
-def require(what: str, complaints: Iterable[str]) -> None:
-    """Raises Violation for the first complaints."""
+def require(subject: str, complaints: Iterable[str]) -> None:
+    """Raise Violation for the first complaints, if there are any."""
     found = list(complaints)
     if found:
-        raise Violation(f"{what}: " + "; ".join(found[:5]))
+        raise Violation(f"{subject}: " + "; ".join(found[:5]))
 
 
 class UnexpectedErrorLog(logging.Handler):
-    """Takes what the service logs as its own fault, which no history may bring about; the rest is not told."""
+    """Takes errors that the service logs for violations: no history may cause a bug. Other log lines are dropped."""
 
     def __init__(self, record: "Record") -> None:
         super().__init__(logging.ERROR)
@@ -55,14 +55,17 @@ class UnexpectedErrorLog(logging.Handler):
 
 
 class Record:
-    """`bookings` are the newest committed, by run and reference; `revisions` all that were ever committed."""
+    """`bookings` has the newest committed bookings by run and reference; `revisions` all that were ever committed.
+
+    `delivered` has the events that subscribers outside were sent.
+    """
 
     def __init__(self) -> None:
         self.runs: dict[str, Document] = {}
         self.bookings: dict[str, dict[str, Document]] = {}
         self.revisions: dict[tuple[str, int], Document] = {}
         self.events: dict[str, Document] = {}
-        self.told: dict[str, Event] = {}
+        self.delivered: dict[str, Event] = {}
         self.hold_ids: set[str] = set()
         self.commits = 0
         self.found: list[Violation] = []
@@ -70,138 +73,144 @@ class Record:
         self.database: SimulatedDatabase
 
     def watch(self, name: str, before: Document | None, document: Document) -> None:
-        """A change of the database, in the step that makes it. What is wrong is noted: who made it would catch it."""
+        """Check a change of the database, in the step that makes it. Violations are noted: the writer would catch them."""
         try:
-            self._changed(name, before, document)
+            self._check_change(name, before, document)
         except Violation as violation:
             self.found.append(violation)
 
-    def _changed(self, name: str, before: Document | None, document: Document) -> None:
+    def _check_change(self, name: str, before: Document | None, document: Document) -> None:
         if name == "train_runs" and before is not None:
             if document["version"] == before["version"]:
-                self._left_out(document)
+                self._check_archive_only(document)
             else:
-                self._committed(before, document)
+                self._check_commit(before, document)
         elif name == "bookings":
-            self._rests(before, document)
+            self._check_archived(before, document)
         elif name == "events":
-            self._kept(document)
+            self._check_stored_events(document)
 
     def begin(self, run: Document) -> None:
-        """A run that is there from the beginning."""
+        """Note a run that exists from the beginning."""
         self.runs[run["_id"]], self.bookings[run["_id"]] = run, {}
 
     # -- commits
 
-    def _committed(self, before: Document, run: Document) -> None:
+    def _check_commit(self, before: Document, run: Document) -> None:
         self.commits += 1
         name, version = run["_id"], run["version"]
         bookings = self.bookings[name]
-        changed = [one for one in run["recent"] if one["revision"] == version]
-        older = {one["_id"]: bookings.get(one["_id"]) for one in changed}
-        told = [event for event in events_of_batches(run["outbox"]) if event["_id"] not in self.events]
+        changed = [booking for booking in run["recent"] if booking["revision"] == version]
+        older = {booking["_id"]: bookings.get(booking["_id"]) for booking in changed}
+        emitted = [event for event in events_of_batches(run["outbox"]) if event["_id"] not in self.events]
         self.runs[name] = run
         for booking in changed:
             bookings[booking["_id"]] = self.revisions[booking["_id"], version] = booking
-        for event in told:
+        for event in emitted:
             self.events[event["_id"]] = event
         self.hold_ids.update(run["holds"])
-        decided_at: datetime = told[-1]["time"] if told else run["unsettled_since"]
+        decided_at: datetime = emitted[-1]["time"] if emitted else run["unsettled_since"]
         if version != before["version"] + 1:
             raise Violation(f"{name} went from version {before['version']} to {version}")
         require(f"commit {version} of {name}", self._run_complaints(run, decided_at))
         require(f"commit {version} of {name}", invariants.holds_are_not_renewed_without_end(before, run, decided_at))
         require(f"commit {version} of {name}", invariants.holds_that_end_are_remembered(before, run, decided_at))
-        require(f"commit {version} of {name}", invariants.events_match_the_commit(run, told))
-        require(f"commit {version} of {name}", invariants.changes_have_events(changed, told))
+        require(f"commit {version} of {name}", invariants.events_match_the_commit(run, emitted))
+        require(f"commit {version} of {name}", invariants.changes_have_events(changed, emitted))
         promoted = [
-            (waited, one)
-            for one in changed
-            if one["state"] == "CONFIRMED" and (waited := older[one["_id"]]) is not None and waited["state"] == "WAITLISTED"
+            (waited, booking)
+            for booking in changed
+            if booking["state"] == "CONFIRMED"
+            and (waited := older[booking["_id"]]) is not None
+            and waited["state"] == "WAITLISTED"
         ]
         require(f"commit {version} of {name}", invariants.nobody_is_overtaken(run, promoted))
         for booking in changed:
-            complaints = self._booking_complaints(run, older[booking["_id"]], booking, told, decided_at)
+            complaints = self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at)
             require(f"commit {version} of {name}", complaints)
 
     def _run_complaints(self, run: Document, decided_at: datetime) -> Iterator[str]:
         bookings = self.bookings[run["_id"]]
         yield from invariants.seats_are_sold_once(run, bookings)
         yield from invariants.counter_and_freed_seats_account_for_all(run)
-        yield from passengers.passengers_have_one_live_booking(bookings)
-        yield from passengers.bookers_stay_within_their_limit(run, bookings)
+        yield from passenger_invariants.passengers_have_one_live_booking(bookings)
+        yield from passenger_invariants.bookers_stay_within_their_limit(run, bookings)
         yield from invariants.waitlist_matches_bookings(run, bookings)
         yield from invariants.nobody_waits_for_free_seats(run, decided_at)
         yield from invariants.no_hold_is_expired(run, decided_at)
         yield from invariants.holds_stay_within_their_share(run)
         yield from invariants.next_due_is_recorded(run)
-        yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].kept)
+        yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].documents)
 
     def _booking_complaints(
-        self, run: Document, before: Document | None, booking: Document, told: Sequence[Document], decided_at: datetime
+        self, run: Document, before: Document | None, booking: Document, emitted: Sequence[Document], decided_at: datetime
     ) -> Iterator[str]:
         yield from invariants.booking_state_changes_are_allowed(before, booking)
-        yield from passengers.passenger_numbers_stay(before, booking)
+        yield from passenger_invariants.passenger_numbers_stay(before, booking)
         yield from invariants.booking_amounts_add_up(booking)
-        is_one_change = sum(1 for event in told if event["subject"] == booking["_id"]) == 1
+        is_one_change = sum(1 for event in emitted if event["subject"] == booking["_id"]) == 1
         if before is not None and is_one_change:
             yield from invariants.refund_matches_the_terms(run, before, booking, decided_at, self.step_minor)
 
-    def _left_out(self, run: Document) -> None:
-        """Somebody empties a run's document without a commit."""
+    def _check_archive_only(self, run: Document) -> None:
+        """Check a change that empties a run's document without a commit."""
         self.runs[run["_id"]] = run
-        at_rest = self.database["bookings"].kept
-        require(f"emptying {run['_id']}", invariants.nothing_is_lost(self.bookings[run["_id"]], run, at_rest))
+        archived = self.database["bookings"].documents
+        require(f"archiving {run['_id']}", invariants.nothing_is_lost(self.bookings[run["_id"]], run, archived))
 
-    # -- copies
+    # -- the archive
 
-    def _rests(self, before: Document | None, booking: Document) -> None:
+    def _check_archived(self, before: Document | None, booking: Document) -> None:
         committed = self.revisions.get((booking["_id"], booking["revision"]))
         if committed != booking:
-            raise Violation(f"{booking['_id']} rests in revision {booking['revision']}, which was never committed so")
+            raise Violation(f"{booking['_id']} is archived in revision {booking['revision']}, which was never committed so")
         if before is not None and before["revision"] >= booking["revision"]:
-            raise Violation(f"{booking['_id']} rested in revision {before['revision']}; {booking['revision']} replaces it")
+            raise Violation(
+                f"{booking['_id']} was archived in revision {before['revision']}; {booking['revision']} replaces it"
+            )
 
-    def _kept(self, news: Document) -> None:
-        for event in events_of_batches([news]):
+    def _check_stored_events(self, batch: Document) -> None:
+        for event in events_of_batches([batch]):
             committed = self.events.get(event["_id"])
             if committed is None or any(committed[key] != event[key] for key in event if key != "is_new"):
-                raise Violation(f"event {event['_id']} is kept, and was never committed so")
+                raise Violation(f"event {event['_id']} is stored, and was never committed so")
 
-    # -- what is told and answered
+    # -- events and answers that leave the service
 
     async def fan_out(self, events: Sequence[Event]) -> None:
-        """Those outside hear of events: again, it may be, but never of another one under the same name."""
+        """Deliver events. An event may be delivered again, but never another one under the same id."""
         for event in events:
-            known = self.told.setdefault(event.event_id, event)
+            known = self.delivered.setdefault(event.event_id, event)
             if known != event:
-                self.found.append(Violation(f"event {event.event_id} was told as {known}, and now as {event}"))
+                self.found.append(Violation(f"event {event.event_id} was delivered as {known}, and now as {event}"))
 
     def newest_revision(self, run_id: str, reference: str) -> int:
         booking = self.bookings[run_id].get(reference)
         return booking["revision"] if booking else 0
 
     def answered(self, booking: Booking, at_least: int) -> None:
-        """An answer is something that was committed, and no older than what was there when it was asked for."""
+        """Check that an answer was committed, and is no older than what was committed when the call started."""
         committed = self.revisions.get((booking.reference, booking.revision))
         if committed is None:
             raise Violation(f"{booking.reference} was answered in revision {booking.revision}, which was never committed")
-        seats = [one.seat.label for one in booking.passengers if one.seat]
-        sold = [f"{one['section']}-{one['number']}" for one in committed["passengers"] if "number" in one]
-        states = [(committed["state"], sold)]  # two changes of one commit are answered each as it was, and share a revision
-        states += [(one["state"], one["seats"]) for one in self._told_of(booking)]
+        seats = [passenger.seat.label for passenger in booking.passengers if passenger.seat]
+        sold = [
+            f"{passenger['section']}-{passenger['number']}" for passenger in committed["passengers"] if "number" in passenger
+        ]
+        states = [(committed["state"], sold)]  # two changes of one commit share a revision
+        states += [(data["state"], data["seats"]) for data in self._event_data(booking)]
         if (booking.state.value, seats) not in states:
             raise Violation(f"{booking.reference} was answered as {booking.state} {seats}; committed was {committed}")
         if booking.revision < at_least:
             raise Violation(f"{booking.reference} was answered in revision {booking.revision}; {at_least} was there before")
 
     def promoted(self, references: Iterable[str]) -> None:
-        """Whoever is said to have got a seat was promoted by a commit."""
-        told = {event["subject"] for event in self.events.values() if event["type"] == "booking.promoted"}
+        """Check that the bookings that an answer names were promoted by a commit."""
+        promoted = {event["subject"] for event in self.events.values() if event["type"] == "booking.promoted"}
         for reference in references:
-            if reference not in told:
-                raise Violation(f"{reference} was said to be promoted, and never was")
+            if reference not in promoted:
+                raise Violation(f"{reference} was answered as promoted, and never was")
 
-    def _told_of(self, booking: Booking) -> list[Document]:
-        told = [event for event in self.events.values() if event["subject"] == booking.reference]
-        return [event["data"] for event in told if event["sequence"] // 100_000 == booking.revision]
+    def _event_data(self, booking: Booking) -> list[Document]:
+        events = [event for event in self.events.values() if event["subject"] == booking.reference]
+        return [event["data"] for event in events if event["sequence"] // 100_000 == booking.revision]

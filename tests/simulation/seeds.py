@@ -1,7 +1,7 @@
 """Many histories, one after the other.
 
-Belongs here: running the histories of some seeds and telling what is wrong with each. Does not: what a history is (`world.py`),
-options (`run.py`).
+Belongs here: running the histories of some seeds, and what each of them violates. Does not belong here: what a history is
+(`world.py`), options (`run.py`).
 """
 
 import gc
@@ -13,7 +13,7 @@ from tests.simulation.world import World
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """A history is short and makes much that refers to itself; looking for that again and again takes a fifth longer."""
+    """Pause the garbage collector: a history is short and makes many reference cycles, which take a fifth longer to collect."""
     gc.disable()
     try:
         yield
@@ -22,21 +22,21 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def failure_of(seed: int) -> str:
-    """What is wrong with the history of a seed; empty where nothing is."""
+    """Return what the history of a seed violates; empty where it violates nothing."""
     try:
-        World(seed).live()
+        World(seed).run()
     except Exception as error:
         return f"seed {seed}: {type(error).__name__}: {error}"
     return ""
 
 
 def failures_of(seeds: Iterable[int]) -> list[str]:
-    """What is wrong with the histories of these seeds."""
+    """Return what the histories of these seeds violate."""
     with _garbage_collection_paused():
         return [failure for failure in map(failure_of, seeds) if failure]
 
 
 def first_failure_of(seeds: Iterable[int]) -> str:
-    """What is wrong with the first of these histories that something is wrong with; empty where nothing is."""
+    """Return the first violation in the histories of these seeds; empty where there is none."""
     with _garbage_collection_paused():
         return next((failure for failure in map(failure_of, seeds) if failure), "")

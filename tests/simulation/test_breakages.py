@@ -1,4 +1,4 @@
-"""The simulation finds what is broken on purpose, each within so many histories."""
+"""The simulation finds every rule that is broken on purpose, within some hundred histories."""
 
 import pytest
 
@@ -9,7 +9,7 @@ HISTORIES_MAX = 400
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.__name__)
-def test_it_is_found_within_some_hundred_histories_that(breakage: Breakage) -> None:
+def test_the_simulation_finds_within_some_hundred_histories_that(breakage: Breakage) -> None:
     with breakage():
         failure = first_failure_of(range(HISTORIES_MAX))
-    assert failure, f"{HISTORIES_MAX} histories show nothing of it"
+    assert failure, f"{HISTORIES_MAX} histories show no violation"

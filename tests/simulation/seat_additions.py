@@ -1,7 +1,8 @@
-"""A train that gets more seats while it is sold.
+"""Seats that are added to a run while it is on sale.
 
-Belongs here: one more seat at the end of a section, committed as any other change of a run is, with a promotion of those who
-wait. The service has no call for it yet; servers that have the run in memory have to bear it. Does not: when that happens.
+Belongs here: one more seat at the end of a section, committed like any other change of a run, with a promotion of the waitlist.
+The service has no call for this yet, but servers that have the run in memory must handle it. Does not belong here: when it
+happens (`world.py`).
 """
 
 from dataclasses import replace
@@ -18,14 +19,14 @@ from app.store.run_fields import section_document
 from tests.simulation.processes import Environment, Process
 
 
-async def grow(process: Process, environment: Environment, run_id: str, section: int) -> None:
-    """Adds a seat, unless somebody else commits first."""
+async def add_seat(process: Process, environment: Environment, run_id: str, section: int) -> None:
+    """Add a seat to a section. Do nothing where another process commits first."""
     try:
         cached = await process.store.runs.load(run_id)
         if cached is None:
             raise LookupError(run_id)
         run = cached.run
-        run.sections[section] = _with_a_seat_more(run.sections[section])
+        run.sections[section] = _with_one_more_seat(run.sections[section])
         expire_due(run, environment.now())
         promote(run, environment.now())
         run.emit(EventType.LAYOUT_CHANGED, run_id, {"section": run.sections[section].name}, environment.now())
@@ -36,7 +37,7 @@ async def grow(process: Process, environment: Environment, run_id: str, section:
         return
 
 
-def _with_a_seat_more(seats: SectionSeats) -> SectionSeats:
+def _with_one_more_seat(seats: SectionSeats) -> SectionSeats:
     *coaches, last = seats.coaches
     longer = (*coaches, replace(last, last=last.last + 1))
     sold, freed = [*seats.sold_legs, 0], dict(seats.freed)
@@ -44,7 +45,7 @@ def _with_a_seat_more(seats: SectionSeats) -> SectionSeats:
 
 
 def _swap(process: Process, cached: CachedRun, section: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The commit of what is in the journal, with the whole section in place of its single paths."""
+    """Return the commit of the change set, with the whole section in place of its single paths."""
     swap = process.store.runs._prepare(cached).swap
     place = f"sections.{section}"
     update = {

@@ -1,11 +1,10 @@
-"""Tasks without an event loop: coroutines that are advanced one statement at a time, in an order that chance decides.
+"""A scheduler in place of the event loop: it runs coroutines one statement at a time, in an order given by a seed.
 
-Belongs here: what the service takes of `asyncio`, done again so that a seed decides who goes on, a process can end between any
-two statements, and time passes only where the simulation says so. Does not: anything of trains or money.
+Belongs here: replacements for what the service uses of `asyncio` and `time`. A seed decides which task runs next, a process
+can end between any two statements, and time passes only where the simulation says so. Does not belong here: trains and money.
 
-A task goes on until it awaits something that is not there yet; then `Scheduler` chooses who is next. A process that ends takes
-its
-tasks with it, without a word to anybody.
+A task runs until it awaits something that is not there yet. Then the scheduler chooses the next task. A process that ends takes
+its tasks with it, and nobody is told.
 """
 
 import random
@@ -25,7 +24,7 @@ import app.usecases.payments
 
 Value = TypeVar("Value")
 
-_KNOW_ASYNCIO = (
+_USE_ASYNCIO = (
     app.lanes.archive,
     app.lanes.lane,
     app.lanes.local_bus,
@@ -33,14 +32,14 @@ _KNOW_ASYNCIO = (
     app.jobs.runner,
     app.usecases.payments,
 )
-_KNOW_TIME = (app.lanes.committer, app.lanes.contention, app.lanes.lane, app.store.users)
+_USE_TIME = (app.lanes.committer, app.lanes.contention, app.lanes.lane, app.store.users)
 
 
 class SimulatedFuture(Generic[Value]):
-    """What somebody waits for: a future."""
+    """Stands for `asyncio.Future`."""
 
-    def __init__(self, turns: "Scheduler") -> None:
-        self._turns = turns
+    def __init__(self, scheduler: "Scheduler") -> None:
+        self._scheduler = scheduler
         self._is_done = False
         self._result: Value | None = None
         self._error: BaseException | None = None
@@ -51,17 +50,17 @@ class SimulatedFuture(Generic[Value]):
 
     def set_result(self, result: Value) -> None:
         self._result = result
-        self._settle()
+        self._complete()
 
     def set_exception(self, error: BaseException) -> None:
         self._error = error
-        self._settle()
+        self._complete()
 
-    def _settle(self) -> None:
+    def _complete(self) -> None:
         if self._is_done:
-            raise RuntimeError("an answer is given once")
+            raise RuntimeError("a future is completed once")
         self._is_done = True
-        self._turns.ready.extend(task for task in self.waiting if not task.is_over)
+        self._scheduler.ready.extend(task for task in self.waiting if not task.is_over)
         self.waiting.clear()
 
     def __await__(self) -> Generator[Any, None, Value]:
@@ -69,11 +68,11 @@ class SimulatedFuture(Generic[Value]):
             yield self
         if self._error is not None:
             raise self._error
-        return self._result  # type: ignore[return-value]  # it was set, or is meant to be None
+        return self._result  # type: ignore[return-value]  # set_result was called, maybe with None
 
 
 class YieldPoint:
-    """A point at which others may have a turn."""
+    """A point at which other tasks may run."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield None
@@ -101,7 +100,7 @@ class Task:
 
 
 class Scheduler:
-    """Who goes on next. `stickiness` is how likely it is that whoever had the last turn has the next one, too."""
+    """Decides which task runs next. `stickiness` is the probability that the last task goes on, where it can."""
 
     def __init__(self, rng: random.Random, stickiness: float) -> None:
         self._rng, self._stickiness = rng, stickiness
@@ -110,14 +109,14 @@ class Scheduler:
         self.current: Task | None = None
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str = "", process: str = "") -> Task:
-        """Begins a task; without a process it belongs to the one that begins it."""
+        """Start a task. Without a process name it belongs to the process of the current task."""
         task = Task(coroutine, name, process or (self.current.process if self.current else ""))
         self.ready.append(task)
         self.under_way[task] = None
         return task
 
     def step(self, is_chosen: Callable[[Task], bool] | None = None) -> bool:
-        """Has one task go on; False where none can."""
+        """Run one task up to its next await. Return False where no task can run."""
         ready = self.ready if is_chosen is None else [task for task in self.ready if is_chosen(task)]
         if not ready:
             return False
@@ -150,42 +149,44 @@ class Scheduler:
         task.end()
 
     def kill(self, process: str) -> None:
-        """Ends a process: none of its tasks goes on."""
-        doomed = [task for task in self.under_way if task.process == process]
+        """End a process: none of its tasks runs any more."""
+        ended = [task for task in self.under_way if task.process == process]
         self.ready = [task for task in self.ready if task.process != process]
-        for task in doomed:
+        for task in ended:
             task.is_over = True
             del self.under_way[task]
-        for task in doomed:
+        for task in ended:
             task.coroutine.close()
 
     def is_idle(self, process: str) -> bool:
+        """Whether no task of the process is left."""
         return not any(task.process == process for task in self.under_way)
 
     def kill_all(self) -> None:
+        """End every process."""
         for process in {task.process: None for task in self.under_way}:
             self.kill(process)
 
 
 class _SimulatedEvent:
-    def __init__(self, turns: Scheduler) -> None:
-        self._turns = turns
-        self._answer: SimulatedFuture[None] = SimulatedFuture(turns)
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._future: SimulatedFuture[None] = SimulatedFuture(scheduler)
 
     def set(self) -> None:
-        if not self._answer.done():
-            self._answer.set_result(None)
+        if not self._future.done():
+            self._future.set_result(None)
 
     def clear(self) -> None:
-        if self._answer.done():
-            self._answer = SimulatedFuture(self._turns)
+        if self._future.done():
+            self._future = SimulatedFuture(self._scheduler)
 
     async def wait(self) -> None:
-        await self._answer
+        await self._future
 
 
 class _UnboundedSemaphore:
-    """A semaphore with room for all: how many commit at a time is no matter of being right."""
+    """A semaphore that never blocks: how many lanes commit at a time changes the speed, not the results."""
 
     async def __aenter__(self) -> None:
         return None
@@ -195,25 +196,25 @@ class _UnboundedSemaphore:
 
 
 class SimulatedAsyncio:
-    """What the service's modules use of `asyncio`."""
+    """Stands for the module `asyncio`, as far as the service uses it."""
 
     class CancelledError(BaseException):
-        """Nothing is ever cancelled here: processes end at once."""
+        """Never raised: processes end without cancelling their tasks."""
 
-    def __init__(self, turns: Scheduler) -> None:
-        self._turns = turns
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
 
     def get_running_loop(self) -> "SimulatedAsyncio":
         return self
 
     def create_future(self) -> SimulatedFuture[Any]:
-        return SimulatedFuture(self._turns)
+        return SimulatedFuture(self._scheduler)
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any], *, name: str = "") -> Task:
-        return self._turns.spawn(coroutine, name)
+        return self._scheduler.spawn(coroutine, name)
 
     def Event(self) -> _SimulatedEvent:  # noqa: N802 - as asyncio names it
-        return _SimulatedEvent(self._turns)
+        return _SimulatedEvent(self._scheduler)
 
     def Semaphore(self, value: int) -> _UnboundedSemaphore:  # noqa: N802 - as asyncio names it
         return _UnboundedSemaphore()
@@ -221,14 +222,13 @@ class SimulatedAsyncio:
     async def sleep(self, seconds: float) -> None:
         await YIELD_POINT
 
-    async def gather(self, *all_of: Awaitable[Value]) -> list[Value]:
-        begun = list(all_of)
+    async def gather(self, *awaitables: Awaitable[Value]) -> list[Value]:
         try:
-            return [await one for one in begun]
-        finally:  # a process that ends here never comes to the others
-            for one in begun:
-                if isinstance(one, Coroutine):
-                    one.close()
+            return [await awaitable for awaitable in awaitables]
+        finally:  # a process that ends here never awaits the rest
+            for awaitable in awaitables:
+                if isinstance(awaitable, Coroutine):
+                    awaitable.close()
 
     @asynccontextmanager
     async def timeout(self, seconds: float) -> Any:
@@ -241,16 +241,16 @@ class _Monotonic:
 
 
 @contextmanager
-def simulated(turns: Scheduler, monotonic: Callable[[], float]) -> Iterator[None]:
-    """Within it, the service's modules have `turns` for their event loop, and `monotonic` for their clock."""
-    stand_in, clock = SimulatedAsyncio(turns), _Monotonic(monotonic)
-    kept = [(module, "asyncio", module.asyncio) for module in _KNOW_ASYNCIO]
-    kept += [(module, "time", module.time) for module in _KNOW_TIME]
+def simulated(scheduler: Scheduler, monotonic: Callable[[], float]) -> Iterator[None]:
+    """Replace the event loop and the clock of the service's modules, until the block ends."""
+    loop, clock = SimulatedAsyncio(scheduler), _Monotonic(monotonic)
+    originals = [(module, "asyncio", module.asyncio) for module in _USE_ASYNCIO]
+    originals += [(module, "time", module.time) for module in _USE_TIME]
     try:
-        for module, name, _ in kept:
-            setattr(module, name, stand_in if name == "asyncio" else clock)
+        for module, name, _ in originals:
+            setattr(module, name, loop if name == "asyncio" else clock)
         yield
     finally:
-        for module, name, value in kept:
+        for module, name, value in originals:
             setattr(module, name, value)
-        turns.kill_all()
+        scheduler.kill_all()
