@@ -1,99 +1,124 @@
-"""The command line `seatline`: one sub-command for each thing a person does with the service, over its gRPC API.
+"""Command line `seatline`: a client of the gRPC API, and the commands that run the service.
 
-Here belongs the list of commands and nothing else; what they do stands in the modules named after who uses them. Nothing in
-this package decides what is allowed: it reads what was typed, calls, and shows the answer.
+Belongs here: the table of commands. Does not belong here: what a command does (a module per resource), and what is allowed,
+which the service decides. A new command is a function in its resource's module and a row in the table.
 
-Exit codes: 0 done; 1 refused by the service, or found wrong by `verify`; 2 the command line, or a file it names, cannot be
-read; 3 not reached, too slow or too busy, so that the same command may succeed later; 4 a fault of the service; 130 ended by
-Ctrl-C.
+Exit codes: 0 success; 1 refused by the service, or `verify` found something wrong; 2 invalid command line, or invalid file; 3
+not reached, too slow or too busy, so the same command may succeed later; 4 fault of the service; 130 interrupted by Ctrl-C.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import typer
 
-from app.cli import bookings, health, holds, jobs, quickstart, serve, train_runs, trains, users, verify, webhooks
+from app.cli import (
+    bookings,
+    demo,
+    health,
+    holds,
+    jobs,
+    probe,
+    quickstart,
+    serve,
+    train_runs,
+    trains,
+    users,
+    verify,
+    webhooks,
+)
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import ErrorReportingGroup
 
-# Paragraphs on one line each: typer keeps line ends as they are.
+# Each paragraph is one line: typer keeps line breaks.
 _ABOUT = "\n\n".join(
     (
-        "Sell and buy seats on trains, over the Seatline gRPC service.",
+        "Sell and book train seats through the Seatline gRPC service.",
         'The options under "Connection and output" are accepted before and after every command. '
         "With --json, stdout is one JSON document and errors are one JSON object on stderr.",
-        "Exit codes: 0 done, 1 refused, 2 usage, 3 not reached or busy (try again), 4 fault of the service, 130 interrupted.",
+        "Exit codes: 0 success, 1 refused, 2 usage, 3 not reached or busy (try again), 4 service fault, 130 interrupted.",
     )
 )
 
-_PLAIN: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": "rich"}
+_TYPER_OPTIONS: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": "rich"}
 _PASSENGERS, _OPERATORS, _SERVICE = "For passengers", "For operators (--role operator)", "The service"
 
 
+class _Command(NamedTuple):
+    """A command: its words, the panel of `--help` that lists it or its group, its function, whether it calls the service."""
+
+    words: str
+    panel: str
+    function: Callable[..., None]
+    is_call: bool = True
+
+
+_COMMANDS = (
+    _Command("serve", _SERVICE, serve.serve, is_call=False),
+    _Command("quickstart", _SERVICE, quickstart.quickstart, is_call=False),
+    _Command("worker", _SERVICE, serve.worker, is_call=False),
+    _Command("verify", _SERVICE, verify.verify, is_call=False),
+    _Command("demo", _SERVICE, demo.demo),
+    _Command("health", _SERVICE, health.health),
+    _Command("probe", _SERVICE, probe.probe),
+    _Command("runs", _PASSENGERS, train_runs.runs),
+    _Command("map", _PASSENGERS, train_runs.map_seats),
+    _Command("book", _PASSENGERS, bookings.book),
+    _Command("hold", _PASSENGERS, holds.hold),
+    _Command("release", _PASSENGERS, holds.release),
+    _Command("receipt", _PASSENGERS, bookings.receipt),
+    _Command("receipts", _PASSENGERS, bookings.receipts),
+    _Command("change-seat", _PASSENGERS, bookings.change_seat),
+    _Command("update", _PASSENGERS, bookings.update),
+    _Command("cancel", _PASSENGERS, bookings.cancel),
+    _Command("register", _PASSENGERS, users.register),
+    _Command("rename", _PASSENGERS, users.rename),
+    _Command("schedule", _OPERATORS, train_runs.schedule),
+    _Command("section", _OPERATORS, bookings.section),
+    _Command("promote", _OPERATORS, train_runs.promote),
+    _Command("train create", _OPERATORS, trains.create),
+    _Command("train list", _OPERATORS, trains.list_all),
+    _Command("webhook create", _OPERATORS, webhooks.create),
+    _Command("webhook list", _OPERATORS, webhooks.list_all),
+    _Command("webhook show", _OPERATORS, webhooks.show),
+    _Command("webhook update", _OPERATORS, webhooks.update),
+    _Command("webhook delete", _OPERATORS, webhooks.delete),
+    _Command("webhook rotate-secret", _OPERATORS, webhooks.rotate_secret),
+    _Command("webhook deliveries", _OPERATORS, webhooks.deliveries),
+    _Command("job list", _OPERATORS, jobs.list_all),
+    _Command("job retry", _OPERATORS, jobs.retry),
+)
+_GROUPS = {
+    "train": "Create and list trains.",
+    "webhook": "Send events to other programs, and see the deliveries.",
+    "job": "List the worker's jobs, and retry dead ones.",
+}
+
+
 def _application() -> typer.Typer:
-    """The command line with all its commands."""
-    app = typer.Typer(cls=ErrorReportingGroup, add_completion=True, pretty_exceptions_enable=False, **_PLAIN)
+    """Build the command line from the table."""
+    app = typer.Typer(cls=ErrorReportingGroup, add_completion=True, pretty_exceptions_enable=False, **_TYPER_OPTIONS)
     app.callback()(group_callback(_ABOUT))
-    app.command("serve", rich_help_panel=_SERVICE)(serve.serve)
-    app.command("quickstart", rich_help_panel=_SERVICE)(quickstart.quickstart)
-    app.command("worker", rich_help_panel=_SERVICE)(serve.worker)
-    app.command("verify", rich_help_panel=_SERVICE)(verify.verify)
-    for name, command, panel in (
-        ("demo", serve.demo, _SERVICE),
-        ("health", health.health, _SERVICE),
-        ("probe", health.probe, _SERVICE),
-        ("runs", train_runs.runs, _PASSENGERS),
-        ("map", train_runs.map_seats, _PASSENGERS),
-        ("book", bookings.book, _PASSENGERS),
-        ("hold", holds.hold, _PASSENGERS),
-        ("release", holds.release, _PASSENGERS),
-        ("receipt", bookings.receipt, _PASSENGERS),
-        ("receipts", bookings.receipts, _PASSENGERS),
-        ("change-seat", bookings.change_seat, _PASSENGERS),
-        ("update", bookings.update, _PASSENGERS),
-        ("cancel", bookings.cancel, _PASSENGERS),
-        ("register", users.register, _PASSENGERS),
-        ("rename", users.rename, _PASSENGERS),
-        ("schedule", trains.schedule, _OPERATORS),
-        ("section", trains.section, _OPERATORS),
-        ("promote", trains.promote, _OPERATORS),
-    ):
-        app.command(name, rich_help_panel=panel)(takes_caller_options(command))
-    train = typer.Typer(**_PLAIN)
-    train.callback()(group_callback("Make trains and list them."))
-    train.command("create")(takes_caller_options(trains.train_create))
-    train.command("list")(takes_caller_options(trains.train_list))
-    app.add_typer(train, name="train", rich_help_panel=_OPERATORS)
-    app.add_typer(_webhook_commands(), name="webhook", rich_help_panel=_OPERATORS)
-    job = typer.Typer(**_PLAIN)
-    job.callback()(group_callback("See what the worker has still to do or has given up, and have it tried again."))
-    job.command("list")(takes_caller_options(jobs.list_all))
-    job.command("retry")(takes_caller_options(jobs.retry))
-    app.add_typer(job, name="job", rich_help_panel=_OPERATORS)
+    groups: dict[str, typer.Typer] = {}
+    for words, panel, function, is_call in _COMMANDS:
+        group_name, _, name = words.rpartition(" ")
+        if group_name and group_name not in groups:
+            groups[group_name] = typer.Typer(**_TYPER_OPTIONS)
+            groups[group_name].callback()(group_callback(_GROUPS[group_name]))
+            app.add_typer(groups[group_name], name=group_name, rich_help_panel=panel)
+        command = takes_caller_options(function) if is_call else function
+        if group_name:
+            groups[group_name].command(name)(command)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
     return app
-
-
-def _webhook_commands() -> typer.Typer:
-    webhook = typer.Typer(**_PLAIN)
-    webhook.callback()(group_callback("Have other programs told of what happens, and see what became of it."))
-    for name, command in (
-        ("create", webhooks.create),
-        ("list", webhooks.list_all),
-        ("show", webhooks.show),
-        ("update", webhooks.update),
-        ("delete", webhooks.delete),
-        ("rotate-secret", webhooks.rotate_secret),
-        ("deliveries", webhooks.deliveries),
-    ):
-        webhook.command(name)(takes_caller_options(command))
-    return webhook
 
 
 app = _application()
 
 
 def main() -> None:
-    """Runs the command line of this process and exits with its code."""
+    """Run the command line of this process, and exit with its code."""
     app(prog_name="seatline")

@@ -1,29 +1,36 @@
-"""Shows bookings, receipts and holds in the form the caller asked for: a page for people, or the message as JSON.
+"""Answers that need further calls before they are shown: bookings, receipts, holds.
 
-Belongs here: what a page is shown with, and what is asked besides for it. Does not: how it is laid out
-(`app.cli.render.bookings`), and
-the call that gave what is shown.
+Belongs here: fetching what a page shows besides the answer (time zones, waitlist positions, closing times), and printing it.
+Does not belong here: the layout (`app.cli.render`), and the call that gave the answer.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
+from functools import partial
 
 from app.cli.calls import Calls
-from app.cli.failures import CallError, printable
-from app.cli.render.bookings import booking_page, hold_page, quote_page, receipt_page
-from app.cli.render.screen import print_json, print_page, print_text
-from app.cli.render.text import instant_text, money_text, zone_by_name
+from app.cli.failures import CallError
+from app.cli.render.bookings import (
+    booking_page,
+    cancellation_text,
+    quote_page,
+    receipt_page,
+    receipts_table,
+    waitlisted_text,
+)
+from app.cli.render.holds import hold_page, next_commands_text
+from app.cli.render.screen import print_json, print_list, print_page, print_text
+from app.cli.render.text import instant_text, zone_by_name
 from app.cli.station_clocks import StationClocks
 from app.pb.seatline.v1 import booking_pb2, hold_pb2, train_run_pb2
 
-# A person waits for few trains at a time; past this many the place is left out rather than asked for one by one.
+# A user has few waitlisted bookings; further positions are omitted instead of one more call each.
 POSITIONS_REQUESTED_MAX = 20
 
 
 def show_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
-    """Prints a booking as it is now."""
+    """Print a booking."""
     if calls.options.as_json:
         print_json(booking)
         return
@@ -31,20 +38,15 @@ def show_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
 
 
 def show_new_booking(calls: Calls, booking: booking_pb2.Booking) -> None:
-    """Prints a booking that was just made, and for people what it means that it waits."""
+    """Print a new booking, and explain to people what WAITLISTED means for it."""
     show_booking(calls, booking)
     if calls.options.as_json or booking.state != booking_pb2.BOOKING_STATE_WAITLISTED:
         return
-    place = f", at place {booking.waitlist_position:,} in the line" if booking.waitlist_position else ""
-    print_text(
-        f"No seat was free: this booking WAITS{place}, and {money_text(booking.price)} is paid. "
-        f"The first seats that fit go to it; if none do until the list closes{_closing_text(calls, booking)}, "
-        "everything is given back."
-    )
+    print_text(waitlisted_text(booking, _closing_time(calls, booking)))
 
 
-def _closing_text(calls: Calls, booking: booking_pb2.Booking) -> str:
-    """When the waiting list closes, on the clock of the train's first stop; empty where that cannot be found."""
+def _closing_time(calls: Calls, booking: booking_pb2.Booking) -> str:
+    """Return when the waitlist closes, in local time of the first stop, or an empty text if it cannot be fetched."""
     request = train_run_pb2.GetTrainRunRequest(train_id=booking.train_id, travel_date=booking.travel_date)
     try:
         run = calls.call(calls.train_runs.GetTrainRun, request)
@@ -52,53 +54,54 @@ def _closing_text(calls: Calls, booking: booking_pb2.Booking) -> str:
         return ""
     if not run.stops or not run.HasField("waitlist_close_time"):
         return ""
-    return f" ({instant_text(run.waitlist_close_time, zone_by_name(run.stops[0].time_zone))})"
+    return instant_text(run.waitlist_close_time, zone_by_name(run.stops[0].time_zone))
 
 
 def show_receipt(calls: Calls, receipt: booking_pb2.Receipt) -> None:
-    """Prints a receipt."""
+    """Print a receipt."""
     if calls.options.as_json:
         print_json(receipt)
         return
-    place = waitlist_positions(calls, [receipt]).get(receipt.reference, 0)
-    print_page(receipt_page(receipt, StationClocks(calls), place))
+    position = _waitlist_positions(calls, [receipt]).get(receipt.reference, 0)
+    print_page(receipt_page(receipt, StationClocks(calls), position))
+
+
+def show_receipts(calls: Calls, answer: booking_pb2.ListReceiptsResponse) -> None:
+    """Print a list of receipts."""
+    as_json = calls.options.as_json
+    positions = {} if as_json else _waitlist_positions(calls, answer.receipts)
+    table = partial(receipts_table, waitlist_positions=positions, clocks=StationClocks(calls))
+    print_list(answer, answer.receipts, "receipt", table, as_json=as_json)
 
 
 def show_cancellation(calls: Calls, answer: booking_pb2.CancelBookingResponse, is_quote: bool) -> None:
-    """Prints what a cancellation left, or would leave, and what it gives back."""
+    """Print a cancelled booking, or the quote of a cancellation, with its refund."""
     if calls.options.as_json:
         print_json(answer)
         return
-    amount = money_text(answer.refund) if answer.refund.units or answer.refund.nanos else ""
-    if is_quote:
-        print_page(quote_page(answer, StationClocks(calls)))
-        print_text(f"A quote: {amount or 'nothing'} would come back; nothing was changed.")
-        return
-    print_page(booking_page(answer.booking, StationClocks(calls)))
-    print_text(f"{amount} comes back." if amount else "This gives nothing back.")
+    clocks = StationClocks(calls)
+    print_page(quote_page(answer, clocks) if is_quote else booking_page(answer.booking, clocks))
+    print_text(cancellation_text(answer, is_quote=is_quote))
 
 
 def show_hold(calls: Calls, hold: hold_pb2.Hold, origin: str, destination: str) -> None:
-    """Prints a hold of seats for the journey between stops as the caller named them, and how to book with it."""
+    """Print a hold for the journey between stops as the caller typed them, and how to book with it."""
     if calls.options.as_json:
         print_json(hold)
         return
-    print_page(hold_page(hold, origin, destination, StationClocks(calls).zone(hold.train_id, hold.travel_date, origin)))
-    run = f"{shlex.quote(hold.train_id)} {shlex.quote(hold.travel_date)}"
-    way = f"--from {shlex.quote(origin)} --to {shlex.quote(destination)}"
-    name, passengers = shlex.quote(hold.hold_id), " --passenger 'FIRST LAST <EMAIL>'" * len(hold.seats)
-    print_text(printable(f"To book:       seatline book {run} {way} --hold {name}{passengers}"))
-    print_text(printable(f"To give back:  seatline release {name}"))
+    zone = StationClocks(calls).zone(hold.train_id, hold.travel_date, origin)
+    print_page(hold_page(hold, origin, destination, zone))
+    print_text(next_commands_text(hold, origin, destination))
 
 
-def waitlist_positions(calls: Calls, receipts: Iterable[booking_pb2.Receipt]) -> dict[str, int]:
-    """The place in the line, by reference, of those that wait: a receipt does not tell it. Raises nothing."""
-    waiting = [one.reference for one in receipts if one.state == booking_pb2.BOOKING_STATE_WAITLISTED]
-    places: dict[str, int] = {}
-    for reference in waiting[:POSITIONS_REQUESTED_MAX]:
+def _waitlist_positions(calls: Calls, receipts: Iterable[booking_pb2.Receipt]) -> dict[str, int]:
+    """Fetch the positions of waitlisted bookings, by reference, which receipts do not contain. Does not raise."""
+    waitlisted = (receipt.reference for receipt in receipts if receipt.state == booking_pb2.BOOKING_STATE_WAITLISTED)
+    positions: dict[str, int] = {}
+    for reference in list(waitlisted)[:POSITIONS_REQUESTED_MAX]:
         try:
             booking = calls.call(calls.bookings.GetBooking, booking_pb2.GetBookingRequest(reference=reference))
         except CallError:
-            break  # the receipt itself is there to be shown
-        places[reference] = booking.waitlist_position
-    return places
+            break  # show the receipts without positions
+        positions[reference] = booking.waitlist_position
+    return positions

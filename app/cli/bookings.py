@@ -1,7 +1,8 @@
-"""The commands of people who travel: book, receipts, change of seat, update, cancel, register.
+"""Commands on bookings: book, receipt, receipts, change-seat, update, cancel, section.
 
-Each reads what was typed, makes its calls and shows the answer; whether something is allowed is the service's to say. gRPC and
-rich are imported inside the commands, so that `--help` does not wait for them.
+Belongs here: building each request from what was typed, and the call. Does not belong here: what is allowed, which the service
+decides, and the layout of answers (`app.cli.render.bookings`). gRPC and rich are imported inside the commands, so that `--help`
+does not wait for them.
 """
 
 # ruff: noqa: PLC0415  imports inside the commands, for the reason above
@@ -15,27 +16,27 @@ import typer
 from app.cli.arguments import comparison_key, parse_passenger_selectors, parse_passengers, parse_seats
 from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
+from app.cli.parameters import (
+    DateArgument,
+    DateOption,
+    FromOption,
+    PageSizeOption,
+    PageTokenOption,
+    RequestIdOption,
+    SectionOption,
+    ToOption,
+    TrainArgument,
+)
 
 if TYPE_CHECKING:
     from app.pb.seatline.v1 import booking_pb2, passenger_pb2
 
-ReferenceArgument = Annotated[str, typer.Argument(metavar="REFERENCE", help="The booking: six or eight letters and digits.")]
-TrainArgument = Annotated[str, typer.Argument(metavar="TRAIN", help="The train, such as es9014.")]
-DateArgument = Annotated[str, typer.Argument(metavar="DATE", help="The travel date, YYYY-MM-DD.")]
-SectionOption = Annotated[str, typer.Option("--section", metavar="SECTION", help="Such as A.")]
-FromOption = Annotated[str, typer.Option("--from", metavar="STOP", help="Name or code of the stop where the journey begins.")]
-ToOption = Annotated[str, typer.Option("--to", metavar="STOP", help="Name or code of the stop where the journey ends.")]
-DateOption = Annotated[str, typer.Option("--date", metavar="DATE", help="Only this travel date, YYYY-MM-DD.")]
-PageSizeOption = Annotated[
-    int, typer.Option("--page-size", min=0, max=1000, metavar="N", help="One page of N entries instead of all.")
+ReferenceArgument = Annotated[
+    str, typer.Argument(metavar="REFERENCE", help="Booking reference: six or eight letters and digits.")
 ]
-PageTokenOption = Annotated[str, typer.Option("--page-token", metavar="TOKEN", help="The page after the one that gave TOKEN.")]
 IfFullOption = Annotated[
     Literal["wait", "reject"],
-    typer.Option("--if-full", help="Where no seat is free: pay for a place on the waiting list, or buy nothing."),
-]
-RequestIdOption = Annotated[
-    str, typer.Option("--request-id", metavar="ID", help="Repeats an earlier, doubtful try: the same ID never books twice.")
+    typer.Option("--if-full", help="If no seat is free: pay and join the waitlist (wait), or buy nothing (reject)."),
 ]
 
 
@@ -50,23 +51,24 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
         typer.Option(
             "--passenger",
             metavar="'FIRST LAST <EMAIL>'",
-            help="Who travels; once for each person. After the first, 'FIRST LAST' is enough: your address stands for theirs.",
+            help="A passenger; repeat for each one. After the first, 'FIRST LAST' is enough: your address is used.",
         ),
     ],
     section: SectionOption = "",
     seat: Annotated[
-        list[str] | None, typer.Option("--seat", metavar="SEAT", help="17 or A-17; once for each passenger, in order.")
+        list[str] | None,
+        typer.Option("--seat", metavar="SEAT", help="Seat, such as 17 or A-17; repeat for each passenger, in order."),
     ] = None,
     if_full: IfFullOption = "wait",
     hold_id: Annotated[
-        str, typer.Option("--hold", metavar="HOLD_ID", help="Take the seats that 'hold' keeps, for as many passengers.")
+        str, typer.Option("--hold", metavar="HOLD_ID", help="Book the seats of this hold, for as many passengers.")
     ] = "",
     payment_token: Annotated[
-        str, typer.Option("--payment-token", metavar="TOKEN", help="What the payment provider gave for a means of payment.")
+        str, typer.Option("--payment-token", metavar="TOKEN", help="Token of a payment method, from the payment provider.")
     ] = "",
     request_id: RequestIdOption = "",
 ) -> None:
-    """Buy seats on a train, or a place on its waiting list."""
+    """Book seats on a train run, or join its waitlist."""
     from app.cli.answers import show_new_booking
     from app.cli.calls import Calls
     from app.pb.seatline.v1 import booking_pb2, passenger_pb2
@@ -79,13 +81,13 @@ def book(  # noqa: PLR0913, PLR0917  one parameter for each option
         origin=origin,
         destination=destination,
         section=section_name,
-        passengers=[passenger_pb2.Passenger(**typed._asdict()) for typed in parse_passengers(passenger)],
+        passengers=[passenger_pb2.Passenger(**parsed._asdict()) for parsed in parse_passengers(passenger)],
         seat_numbers=seat_numbers,
         if_full=booking_pb2.IF_FULL_REJECT if if_full == "reject" else booking_pb2.IF_FULL_WAITLIST,
         hold_id=hold_id,
         payment_token=payment_token,
     )
-    in_doubt = f"It may have been booked: repeat with --request-id {request.request_id} to find out."
+    in_doubt = f"The booking may exist: repeat with --request-id {request.request_id} to find out."
     with Calls(options) as calls:
         show_new_booking(calls, calls.call(calls.bookings.CreateBooking, request, in_doubt))
 
@@ -103,41 +105,33 @@ def receipt(options: CallerOptions, reference: ReferenceArgument) -> None:
 
 def receipts(
     options: CallerOptions,
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Whose receipts.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Address of the user.")],
     date: DateOption = "",
     origin: FromOption = "",
     destination: ToOption = "",
     page_size: PageSizeOption = 0,
     page_token: PageTokenOption = "",
 ) -> None:
-    """List a person's receipts."""
-    from app.cli.answers import waitlist_positions
+    """List a user's receipts."""
+    from app.cli.answers import show_receipts
     from app.cli.calls import Calls
-    from app.cli.render.bookings import receipts_table
-    from app.cli.render.screen import print_json, print_list
-    from app.cli.station_clocks import StationClocks
     from app.pb.seatline.v1 import booking_pb2
 
     request = booking_pb2.ListReceiptsRequest(email=email, travel_date=date, origin=origin, destination=destination)
     with Calls(options) as calls:
-        answer = calls.pages(calls.bookings.ListReceipts, request, page_size, page_token)
-        if options.as_json:
-            print_json(answer)
-            return
-        places, clocks = waitlist_positions(calls, answer.receipts), StationClocks(calls)
-        print_list(
-            lambda console: receipts_table(answer.receipts, places, clocks, console), len(answer.receipts), "receipt", answer
-        )
+        show_receipts(calls, calls.pages(calls.bookings.ListReceipts, request, page_size, page_token))
 
 
 def change_seat(
     options: CallerOptions,
     reference: ReferenceArgument,
-    passenger: Annotated[str, typer.Option("--passenger", metavar="NUMBER|EMAIL", help="Who moves.")],
+    passenger: Annotated[str, typer.Option("--passenger", metavar="NUMBER|EMAIL", help="The passenger to move.")],
     section: SectionOption = "",
-    seat: Annotated[str, typer.Option("--seat", metavar="SEAT", help="17 or A-17; without it the next free one.")] = "",
+    seat: Annotated[
+        str, typer.Option("--seat", metavar="SEAT", help="New seat, such as 17 or A-17. Default: the next free seat.")
+    ] = "",
 ) -> None:
-    """Move one passenger to another seat. Where the fare is lower, the difference is given back."""
+    """Move one passenger to another seat. If the new fare is lower, the difference is refunded."""
     from app.cli.answers import show_booking
     from app.cli.calls import Calls
     from app.pb.seatline.v1 import booking_pb2
@@ -159,35 +153,35 @@ def update(
     options: CallerOptions,
     reference: ReferenceArgument,
     passenger: Annotated[
-        str, typer.Option("--passenger", metavar="NUMBER|EMAIL", help="Whose fields change, by the address so far.")
+        str, typer.Option("--passenger", metavar="NUMBER|EMAIL", help="The passenger to correct, by number or current address.")
     ],
-    first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME", help="The new first name.")] = None,
-    last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME", help="The new last name.")] = None,
-    email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new address.")] = None,
+    first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME", help="New first name.")] = None,
+    last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME", help="New last name.")] = None,
+    email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="New address.")] = None,
 ) -> None:
     """Correct a passenger's name or address."""
     from app.cli.answers import show_booking
     from app.cli.calls import Calls
     from app.pb.seatline.v1 import booking_pb2
 
-    changes = {"first_name": first_name, "last_name": last_name, "email": email}
-    changes_given = {field: value for field, value in changes.items() if value is not None}
-    if not changes_given:
+    fields = {"first_name": first_name, "last_name": last_name, "email": email}
+    changes = {field: value for field, value in fields.items() if value is not None}
+    if not changes:
         raise UsageError("nothing to change: give --first-name, --last-name or --email")
     with Calls(options) as calls:
         booking = calls.call(calls.bookings.GetBooking, booking_pb2.GetBookingRequest(reference=reference))
-        request = _update_request(booking, passenger, changes_given)
+        request = _update_request(booking, passenger, changes)
         show_booking(calls, calls.call(calls.bookings.UpdateBooking, request, _advice_to_check(reference)))
 
 
-def _update_request(booking: booking_pb2.Booking, named: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
-    """One passenger's new fields, with the number and the etag of what was read. Raises `CommandError`."""
+def _update_request(booking: booking_pb2.Booking, selector: str, changes: dict[str, str]) -> booking_pb2.UpdateBookingRequest:
+    """Build the request that changes one passenger's fields, with the etag of `booking`. Raises `CommandError`."""
     from app.pb.seatline.v1 import booking_pb2
 
-    person = _find_passenger(booking, named)
+    person = _find_passenger(booking, selector)
     request = booking_pb2.UpdateBookingRequest(reference=booking.reference, etag=booking.etag)
     request.update_mask.paths.extend(f"passengers.{field}" for field in changes)
-    # A server of before knows no numbers, and takes all passengers in their order.
+    # Older servers send no passenger numbers; they expect all passengers in order.
     for other in [person] if person.number else booking.passengers:
         sent = request.passengers.add(first_name=other.first_name, last_name=other.last_name, email=other.email)
         sent.number = other.number
@@ -197,21 +191,25 @@ def _update_request(booking: booking_pb2.Booking, named: str, changes: dict[str,
     return request
 
 
-def _find_passenger(booking: booking_pb2.Booking, named: str) -> passenger_pb2.Passenger:
-    """The passenger with that number or address, as long as it is one; the booker's address stands for an empty one."""
-    numbers, _ = parse_passenger_selectors([named])
+def _find_passenger(booking: booking_pb2.Booking, selector: str) -> passenger_pb2.Passenger:
+    """Find the only passenger with that number or address. A passenger without an address has the booker's.
+
+    Raises `CommandError` if there is none, or if several share the address.
+    """
+    numbers, _ = parse_passenger_selectors([selector])
     addresses = [person.email or booking.user.email for person in booking.passengers]
     found = [
         person
         for person, address in zip(booking.passengers, addresses, strict=True)
-        if (person.number in numbers if numbers else comparison_key(address) == comparison_key(named))
+        if (person.number in numbers if numbers else comparison_key(address) == comparison_key(selector))
     ]
     if not found:
-        message = f"no passenger {named} on booking {booking.reference}; it has {', '.join(addresses) or 'none'}"
+        message = f"booking {booking.reference} has no passenger {selector}; it has {', '.join(addresses) or 'none'}"
         raise CommandError(Failure("NOT_FOUND", message))
     if len(found) > 1:
         shared = ", ".join(str(person.number) for person in found)
-        raise CommandError(Failure("INVALID_ARGUMENT", f"{named} is the address of passengers {shared}; give one number"))
+        message = f"passengers {shared} share the address {selector}; give one passenger number"
+        raise CommandError(Failure("INVALID_ARGUMENT", message))
     return found[0]
 
 
@@ -220,15 +218,15 @@ def cancel(
     reference: ReferenceArgument,
     passenger: Annotated[
         list[str] | None,
-        typer.Option("--passenger", metavar="NUMBER|EMAIL", help="Who no longer travels; without it everybody."),
+        typer.Option("--passenger", metavar="NUMBER|EMAIL", help="A passenger to cancel; can be repeated. Default: all."),
     ] = None,
     is_quote: Annotated[
-        bool, typer.Option("--quote", "--dry-run", help="Show what would come back and what would be left, change nothing.")
+        bool, typer.Option("--quote", "--dry-run", help="Show the refund and what would remain, without cancelling.")
     ] = False,
 ) -> None:
-    """Give back the seats of some or all passengers, or their places on the waiting list.
+    """Cancel a booking, or some of its passengers.
 
-    A passenger of somebody else's booking can take itself off it, and sees it no more.
+    A passenger who is not the booker can cancel only their own seat, and no longer sees the booking afterwards.
     """
     from app.cli.answers import show_cancellation
     from app.cli.calls import Calls
@@ -243,5 +241,25 @@ def cancel(
         show_cancellation(calls, answer, is_quote)
 
 
+def section(
+    options: CallerOptions,
+    train: TrainArgument,
+    date: DateArgument,
+    section: Annotated[str, typer.Argument(metavar="SECTION", help="Section, such as A.")],
+    page_size: PageSizeOption = 0,
+    page_token: PageTokenOption = "",
+) -> None:
+    """List the passengers in a section of a train run."""
+    from app.cli.calls import Calls
+    from app.cli.render.bookings import section_table
+    from app.cli.render.screen import print_list
+    from app.pb.seatline.v1 import booking_pb2
+
+    request = booking_pb2.ListSectionBookingsRequest(train_id=train, travel_date=date, section=section.upper())
+    with Calls(options) as calls:
+        answer = calls.pages(calls.bookings.ListSectionBookings, request, page_size, page_token)
+    print_list(answer, answer.rows, "passenger", section_table, as_json=options.as_json)
+
+
 def _advice_to_check(reference: str) -> str:
-    return f"It may have been done: see 'seatline receipt {reference}' before trying again."
+    return f"The change may be done: run 'seatline receipt {reference}' before you try again."

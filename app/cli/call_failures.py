@@ -1,7 +1,7 @@
-"""Turns a failed call into what is told about it.
+"""Failures of calls, read from gRPC errors.
 
-Here belongs reading gRPC's errors: the `google.rpc.Status` that every refusal of the service carries, and gRPC's own words
-where nobody answered. Not here: how a failure is written out, and its exit code (`app.cli.failures`).
+Belongs here: reading the `google.rpc.Status` that every refusal of the service carries, and gRPC's own messages if no service
+answered. Does not belong here: printing a failure, and its exit code (`app.cli.failures`).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from google.rpc import error_details_pb2, status_pb2
 
 from app.cli.failures import Failure, FieldProblem
 
-ADVICE_WHEN_AWAY = "Start one with 'seatline serve', or name another with --target."
+ADVICE_WHEN_AWAY = "Start a server with 'seatline serve', or give its address with --target."
 
 _DETAILS_KEY = "grpc-status-details-bin"
-# How gRPC begins the words for a call that found nobody to send it to.
+# Prefixes of gRPC's messages for a call that never reached a server.
 _NEVER_CONNECTED = ("failed to connect", "errors resolving", "DNS resolution failed")
 
 _ADVICE_BY_REASON = {
-    "HOLD_EXPIRED": "Hold seats anew with 'seatline hold'.",
+    "HOLD_EXPIRED": "Hold the seats again with 'seatline hold'.",
     "PAYMENT_DECLINED": "Give another --payment-token.",
 }
 
 
 def failure_of_call(error: grpc.RpcError, target: str, timeout_seconds: float) -> Failure:
-    """What a failed call to `target` says: from its `google.rpc.Status` where it carries one, else from its bare status."""
+    """Return the failure of a call to `target`, from its `google.rpc.Status` if it has one, otherwise from its bare status."""
     if not isinstance(error, grpc.Call):
         return Failure("UNKNOWN", str(error))
     code, message = error.code().name, error.details() or ""
@@ -37,18 +37,18 @@ def failure_of_call(error: grpc.RpcError, target: str, timeout_seconds: float) -
     if code == "UNAVAILABLE":
         return _failure_of_connection(message, target)
     if code == "DEADLINE_EXCEEDED":
-        return Failure(code, f"No answer from {target} within {timeout_seconds:g} s", advice="--timeout allows more.")
+        return Failure(code, f"No answer from {target} within {timeout_seconds:g} s", advice="Raise --timeout to wait longer.")
     if code == "UNIMPLEMENTED":
-        return Failure(code, f"What answers at {target} does not know this call: {message}", was_sent=False)
+        return Failure(code, f"The server at {target} does not implement this call: {message}", was_sent=False)
     return Failure(code, message, advice=_advice_for(code, ""))
 
 
 def _failure_of_connection(message: str, target: str) -> Failure:
-    """Without a status of its own, UNAVAILABLE comes from gRPC here: never connected, or the connection broke."""
+    """Tell apart the two causes of UNAVAILABLE without a rich status: never connected, or connection broken."""
     if not message.startswith(_NEVER_CONNECTED):
         return Failure("UNAVAILABLE", f"The connection to {target} broke: {message}")
-    seen = "" if "Connection refused" in message else f" ({message.rpartition('last error: ')[2]})"
-    return Failure("UNAVAILABLE", f"No service answers at {target}{seen}", advice=ADVICE_WHEN_AWAY, was_sent=False)
+    cause = "" if "Connection refused" in message else f" ({message.rpartition('last error: ')[2]})"
+    return Failure("UNAVAILABLE", f"No server answers at {target}{cause}", advice=ADVICE_WHEN_AWAY, was_sent=False)
 
 
 def _advice_for(code: str, reason: str) -> str:
@@ -58,8 +58,8 @@ def _advice_for(code: str, reason: str) -> str:
 
 
 def _status_of(error: grpc.Call) -> status_pb2.Status | None:
-    """The rich status of a failed call, or None where there is none or it cannot be read."""
-    trailers: Any = error.trailing_metadata()  # its published type says one entry where there is a sequence of them
+    """Return the rich status of a failed call, or None if it is missing or unreadable."""
+    trailers: Any = error.trailing_metadata()  # its published type is one entry, but it is a sequence of entries
     for key, value in trailers or ():
         if key == _DETAILS_KEY:
             try:
@@ -74,7 +74,7 @@ def _failure_of_status(code: str, message: str, status: status_pb2.Status) -> Fa
     retry_after_seconds: float | None = None
     info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     for detail in status.details:
-        # Unpack answers False for another type and leaves the message alone.
+        # Unpack returns False for another type and leaves the message unchanged.
         if detail.Unpack(info):
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):

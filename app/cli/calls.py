@@ -1,6 +1,6 @@
-"""The way to the service: a channel, the generated stubs, who asks, deadlines, and lists fetched page by page.
+"""Client of the service: channel, stubs by resource, caller metadata, deadlines, paging.
 
-Here belongs everything that every call shares. Not here: which calls a command makes, and what a failure says
+Belongs here: what all calls share. Does not belong here: which calls a command makes, and the text of a failure
 (`app.cli.failures`).
 """
 
@@ -29,9 +29,9 @@ from app.pb.seatline.v1 import (
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-# The service cuts larger wishes down to its own largest page, so this asks for as few pages as it allows.
+# The service reduces a larger page size to its maximum, so this requests the fewest pages.
 PAGE_SIZE_REQUESTED = 1000
-# Ends a list whose pages never end. At the service's smallest page of 200 it still shows 10,000 rows.
+# Stops a list whose pages never end. With pages of 200 rows it still shows 10,000 rows.
 PAGES_MAX = 50
 RECONNECT_MILLISECONDS_MAX = 500
 _LOOPBACK_PREFIXES = ("127.", "localhost", "[::1]", "::1", "unix:")
@@ -41,10 +41,10 @@ AnswerT = TypeVar("AnswerT", bound="Message")
 
 
 class Calls:
-    """The service as one caller sees it. A context manager: leaving it closes the channel."""
+    """Client of the service for one caller. Use it as a context manager, which closes the channel."""
 
     def __init__(self, options: CallerOptions) -> None:
-        """Prepares to call as `options` say; nothing is sent yet."""
+        """Prepare the channel and the stubs; sends nothing."""
         self.options = options
         self._channel = grpc.insecure_channel(options.target, options=_channel_options(options.target))
         self.bookings = booking_pb2_grpc.BookingServiceStub(self._channel)
@@ -64,9 +64,9 @@ class Calls:
     def call(
         self, method: grpc.UnaryUnaryMultiCallable[RequestT, AnswerT], request: RequestT, advice_in_doubt: str = ""
     ) -> AnswerT:
-        """The answer of `method` to `request`.
+        """Call `method` and return its answer.
 
-        Raises `CallError`; where the outcome is then unknown, its line ends with `advice_in_doubt`.
+        Raises `CallError`. If the outcome is then unknown, the error's text ends with `advice_in_doubt`.
         """
         try:
             return method(request, timeout=self.options.timeout_seconds, metadata=self._metadata())
@@ -77,9 +77,9 @@ class Calls:
     def pages(
         self, method: grpc.UnaryUnaryMultiCallable[Any, AnswerT], request: Any, page_size: int = 0, page_token: str = ""
     ) -> AnswerT:
-        """All pages of a list merged into one answer; only the asked page when `page_size` or `page_token` is given.
+        """Fetch all pages of a list and merge them into one answer. With `page_size` or `page_token`, fetch one page.
 
-        The answer's `next_page_token` is empty unless there is more. Raises `CallError`.
+        The answer's `next_page_token` is empty unless there are more pages. Raises `CallError`.
         """
         is_one_page = bool(page_size or page_token)
         request.page_size, request.page_token = page_size if is_one_page else PAGE_SIZE_REQUESTED, page_token
@@ -90,23 +90,23 @@ class Calls:
             request.page_token = merged.next_page_token
             page: Any = self.call(method, request)
             merged.MergeFrom(page)
-            merged.next_page_token = page.next_page_token  # merging leaves an empty one out
+            merged.next_page_token = page.next_page_token  # MergeFrom skips an empty value
         return cast(AnswerT, merged)
 
     def health(self, service: str = "") -> tuple[Message, str]:
-        """What the server says of itself, or of one of its services, and the name of that status. Raises `CallError`."""
+        """Return the health of the server, or of one of its services, and the status's name. Raises `CallError`."""
         stub: Any = health_pb2_grpc.HealthStub(self._channel)  # published without types
         try:
             answer = self.call(stub.Check, health_pb2.HealthCheckRequest(service=service))
         except CallError as failed:
             if failed.failure.code != "NOT_FOUND":
                 raise
-            unknown = Failure("NOT_FOUND", f"The service at {self.options.target} has no health by the name {service}")
+            unknown = Failure("NOT_FOUND", f"The server at {self.options.target} reports no health for {service}")
             raise CallError(unknown) from failed
         return answer, health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
     def wait_until_serving(self, wait_seconds: float, service: str = "") -> None:
-        """Returns once the service says that it serves; raises `CallError` when it has not within `wait_seconds`."""
+        """Wait until the service is SERVING. Raises `CallError` after `wait_seconds`."""
         health: Any = health_pb2_grpc.HealthStub(self._channel)  # published without types
         states = health.Watch(health_pb2.HealthCheckRequest(service=service), timeout=wait_seconds, wait_for_ready=True)
         try:
@@ -120,24 +120,24 @@ class Calls:
                 message = f"The service at {self.options.target} was not ready within {wait_seconds:g} s"
                 failure = replace(failure, message=message, advice=ADVICE_WHEN_AWAY)
             raise CallError(failure) from error
-        raise CallError(Failure("UNAVAILABLE", f"The service at {self.options.target} ended before it was ready"))
+        raise CallError(Failure("UNAVAILABLE", f"The service at {self.options.target} stopped before it was ready"))
 
     def _metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         user = self.options.user
-        # gRPC carries only ASCII as text.
-        named = ("x-seatline-user", user) if user.isascii() else ("x-seatline-user-bin", user.encode())
-        return tuple((key, value) for key, value in (named, ("x-seatline-roles", ",".join(self.options.roles))) if value)
+        # gRPC transmits only ASCII as text.
+        identity = ("x-seatline-user", user) if user.isascii() else ("x-seatline-user-bin", user.encode())
+        return tuple((key, value) for key, value in (identity, ("x-seatline-roles", ",".join(self.options.roles))) if value)
 
 
 def _channel_options(target: str) -> list[tuple[str, int]]:
-    # Who waits for a service that is starting shall see it soon after it is there.
+    # A command that waits for a starting service must notice it soon.
     chosen = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", RECONNECT_MILLISECONDS_MAX)]
-    # A proxy from the environment is for the world outside, never for this machine.
+    # A proxy from the environment must not be used for this machine.
     return [*chosen, ("grpc.enable_http_proxy", 0)] if target.startswith(_LOOPBACK_PREFIXES) else chosen
 
 
 def _with_advice(failure: Failure, options: CallerOptions, advice_in_doubt: str) -> Failure:
-    """The failure with what this caller can do about it, which the service could not know."""
+    """Add advice that depends on this caller's options, which the service does not know."""
     advice = failure.advice
     if failure.code == "PERMISSION_DENIED" and "operator" not in options.roles:
         advice = "Operators add --role operator."

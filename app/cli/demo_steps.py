@@ -1,8 +1,7 @@
-"""What shows the service at work: the sample train, thirty days of it, a first ticket and its receipt.
+"""Steps of the demo: create the sample train, schedule thirty days, book a ticket, show its receipt.
 
-It makes the same calls that anybody can make with the other commands, and says what came of them. Every run
-books for a passenger whose address was never used before, so it can be repeated for as long as there are seats.
-Not here: waiting for arguments (`app.cli.serve`), and any rule of selling.
+It makes the same calls as the other commands, and prints their results. Each run books for a new address, so it can be repeated
+as long as seats are free. Does not belong here: the command's parameters (`app.cli.demo`).
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ if TYPE_CHECKING:
 SAMPLE = "sample/es9014.yaml"
 DAYS_SCHEDULED = 30
 OPERATOR = "operator@example.com"
-# Between seeing a free seat and buying it, others may buy it; more often than this in a row is not bad luck.
+# Others may take a free seat before it is booked; this many times in a row is not coincidence.
 BOOKING_TRIES_MAX = 5
 
 
 def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "") -> None:
-    """Show the service at `options.target` at work, after waiting up to `wait_seconds` for it. Raises `CommandError`.
+    """Run the demo at `options.target`, after waiting up to `wait_seconds` for the service. Raises `CommandError`.
 
-    With `once_for` the ticket is for this address, and sold only where it has none; otherwise its receipt is shown again.
+    With `once_for`, the ticket is for this address; if the address has one already, its receipt is shown instead.
     """
     email = once_for or f"jane.doe+{uuid.uuid4().hex[:8]}@example.com"
     as_operator = replace(options, user=options.user or OPERATOR, roles=tuple(dict.fromkeys((*options.roles, "operator"))))
@@ -53,7 +52,7 @@ def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "")
     with Calls(as_passenger) as calls:
         receipt = _find_earlier_receipt(calls, email) if once_for else None
         if receipt is not None:
-            _print(options, f"A first ticket was sold before, to Jane Doe <{email}>. Its receipt:\n")
+            _print(options, f"Jane Doe <{email}> already has a first ticket. Its receipt:\n")
         else:
             booking = _book_first_ticket(calls, train, dates, email)
             receipt = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=booking.reference))
@@ -69,8 +68,7 @@ def _print(options: CallerOptions, text: str) -> None:
 
 
 def _find_or_create_train(calls: Calls) -> train_pb2.Train:
-    """The sample train as the service has it; made when it is not there."""
-
+    """Return the sample train as the service stores it; create it if it does not exist."""
     text = resources.files("app.cli").joinpath(SAMPLE).read_text(encoding="utf-8")
     sample = parse_train(text, source=SAMPLE)
     try:
@@ -79,7 +77,7 @@ def _find_or_create_train(calls: Calls) -> train_pb2.Train:
         if failed.failure.code != "NOT_FOUND":
             raise
     else:
-        _print(calls.options, f"Train {train.train_id} ({train.number}) is there already.")
+        _print(calls.options, f"Train {train.train_id} ({train.number}) already exists.")
         return train
     request = train_pb2.CreateTrainRequest(request_id=request_id_for(sample), train=sample)
     train = calls.call(calls.trains.CreateTrain, request)
@@ -89,19 +87,18 @@ def _find_or_create_train(calls: Calls) -> train_pb2.Train:
 
 
 def _schedule_dates(calls: Calls, train: train_pb2.Train) -> list[str]:
-    """The travel dates of the next days, tomorrow first on the clock of the train's first stop, all scheduled."""
-
+    """Schedule the next days from tomorrow, in local time of the train's first stop. Return the travel dates."""
     today = datetime.datetime.now(tz=zone_by_name(train.stops[0].time_zone)).date()
     first, last = (str(today + datetime.timedelta(days=days)) for days in (1, DAYS_SCHEDULED))
     request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=first, last_date=last)
     answer = calls.call(calls.train_runs.ScheduleTrainRuns, request)
-    made = f"{answer.created_count} of them new" if answer.created_count else "all of them were there"
-    _print(calls.options, f"It runs on {len(answer.train_runs)} dates, {date_text(first)} to {date_text(last)}; {made}.")
+    new = f"{answer.created_count} of them new" if answer.created_count else "none of them new"
+    _print(calls.options, f"It runs on {len(answer.train_runs)} dates, {date_text(first)} to {date_text(last)}; {new}.")
     return [run.travel_date for run in answer.train_runs]
 
 
 def _find_earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | None:
-    """Give the receipt of this address's latest journey; None where nothing was sold to it yet."""
+    """Return the receipt of this address's latest journey, or None if it has none."""
     request = booking_pb2.ListReceiptsRequest(email=email)
     try:
         receipts = calls.pages(calls.bookings.ListReceipts, request).receipts
@@ -113,13 +110,12 @@ def _find_earlier_receipt(calls: Calls, email: str) -> booking_pb2.Receipt | Non
 
 
 def _book_first_ticket(calls: Calls, train: train_pb2.Train, dates: list[str], email: str) -> booking_pb2.Booking:
-    """A booking for the whole way on the first date with a free seat. Raises `CommandError` when no date has one."""
-
+    """Book the whole route on the first date with a free seat. Raises `CommandError` if no date has one."""
     request = booking_pb2.CreateBookingRequest(
         train_id=train.train_id,
         origin=train.stops[0].name,
         destination=train.stops[-1].name,
-        if_full=booking_pb2.IF_FULL_REJECT,  # the next date may have what this one has not
+        if_full=booking_pb2.IF_FULL_REJECT,  # the next date may have a free seat
     )
     request.passengers.append(passenger_pb2.Passenger(first_name="Jane", last_name="Doe", email=email))
     full_runs_tried = 0
@@ -131,12 +127,11 @@ def _book_first_ticket(calls: Calls, train: train_pb2.Train, dates: list[str], e
             full_runs_tried += 1
             if failed.failure.reason != "SECTION_FULL" or full_runs_tried >= BOOKING_TRIES_MAX:
                 raise
-    message = f"train {train.train_id} has no free seat on the next {DAYS_SCHEDULED} days; cancel a booking or wait a day"
+    message = f"train {train.train_id} has no free seat in the next {DAYS_SCHEDULED} days; cancel a booking or wait a day"
     raise CommandError(Failure("FAILED_PRECONDITION", message))
 
 
 def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Iterator[str]:
-
     for date in dates:
         run = calls.call(calls.train_runs.GetTrainRun, train_run_pb2.GetTrainRunRequest(train_id=train_id, travel_date=date))
         if any(section.free_seat_count for section in run.sections):
@@ -144,12 +139,12 @@ def _dates_with_free_seats(calls: Calls, train_id: str, dates: list[str]) -> Ite
 
 
 def _next_steps(options: CallerOptions, receipt: booking_pb2.Receipt, date: str, email: str) -> list[str]:
-    """Commands that continue from the ticket, as they can be pasted into a shell. On `date` the train still runs."""
+    """List commands to continue with, ready to paste into a shell. `date` is a future date of the train."""
     program, run = program_name(), f"{receipt.train_id} {date}"
     origin, destination = shlex.quote(receipt.origin), shlex.quote(receipt.destination)
-    # What the shell that these are pasted into has set leads elsewhere.
-    led_to = os.environ.get("SEATLINE_TARGET", DEFAULT_TARGET)
-    target = [] if options.target == led_to else [f"export SEATLINE_TARGET={shlex.quote(options.target)}"]
+    # The user's shell may point to another server.
+    current_target = os.environ.get("SEATLINE_TARGET", DEFAULT_TARGET)
+    target = [] if options.target == current_target else [f"export SEATLINE_TARGET={shlex.quote(options.target)}"]
     changes = [
         f"{program} change-seat {receipt.reference} --passenger {email} --seat B-17",
         f"{program} cancel {receipt.reference} --quote",
@@ -167,7 +162,7 @@ def _next_steps(options: CallerOptions, receipt: booking_pb2.Receipt, date: str,
 
 
 def program_name() -> str:
-    """How this program is called from here: by its name where the shell finds it, else by its path or through Python."""
+    """Return the command that starts this program: its name if the shell finds it, otherwise its path, or Python with -m."""
     started = Path(sys.argv[0])
     if started.name != "seatline":
         return f"{_from_here(Path(sys.executable))} -m app"

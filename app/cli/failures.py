@@ -1,14 +1,13 @@
-"""What goes wrong on the way to the service and how it is told: one line, or one JSON object, and an exit code.
+"""Failures of commands: their text, as one line or one JSON object, and their exit codes.
 
-Here belong the words for a failure and the exit codes. Not here: decoding a failed call (`app.cli.call_failures`), catching
-what
-ends a command (`app.cli.shell`), and deciding whether something is allowed, which is the service's business.
+Belongs here: the types of failures, their texts and exit codes. Does not belong here: reading a gRPC error
+(`app.cli.call_failures`), and catching what ends a command (`app.cli.shell`).
 
-Every foreseeable failure of a command is a `CommandError`; there are no others:
+Every foreseeable failure of a command is a `CommandError`:
 
     CommandError
-    ├── UsageError     what was typed, or the file that was named, cannot be sent
-    └── CallError       the service refused, failed, or was not reached
+    ├── UsageError     the command line, or a file that it names, is invalid
+    └── CallError      the service refused, failed, or was not reached
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_TRY_AGAIN = 3
 EXIT_SERVICE_FAULT = 4
-EXIT_INTERRUPTED = 130  # what shells give for a program that Ctrl-C ended
+EXIT_INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 
 _TRY_AGAIN_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 _SERVICE_FAULT_CODES = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNIMPLEMENTED"})
-# A hostile or broken answer must not flood the terminal: a BadRequest of a real refusal names a handful of fields.
+# A hostile or broken answer must not flood the terminal. A real refusal names only a few fields.
 _FIELDS_SHOWN_MAX = 20
-# Letters that turn the direction of what follows: in a name they would make a line read as something else.
+# Characters that change the text direction: in a name they would make a line read differently.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def printable(text: str) -> str:
-    """`text` on one line without control characters, so that what others typed cannot steer the reader's terminal."""
+    """Return `text` on one line without control characters, so that a stored text cannot control the reader's terminal."""
     return "".join(" " if character.isspace() else "\ufffd" if _is_unsafe(character) else character for character in text)
 
 
@@ -43,7 +42,7 @@ def _is_unsafe(character: str) -> bool:
 
 @dataclass(frozen=True)
 class FieldProblem:
-    """One field of a request or of a file, by path, and what is wrong with it."""
+    """A field of a request or of a file, by path, and what is wrong with it."""
 
     path: str
     description: str
@@ -51,7 +50,7 @@ class FieldProblem:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is told about a failure: status code, reason, message, fields, when to try again, what to do about it."""
+    """Description of a failure: status code, reason, message, fields, time to wait before a retry, advice."""
 
     code: str
     message: str
@@ -64,12 +63,12 @@ class Failure:
 
     @property
     def is_outcome_unknown(self) -> bool:
-        """Whether the call may have done its work although it failed."""
+        """Whether the call may have succeeded although it failed for the caller."""
         return self.was_sent and (self.code in _TRY_AGAIN_CODES or self.code in _SERVICE_FAULT_CODES)
 
     @property
     def exit_code(self) -> int:
-        """1 refused, 2 usage, 3 worth trying again, 4 a fault of the service."""
+        """1 refused, 2 usage, 3 retry later, 4 fault of the service."""
         if self.code == "USAGE":
             return EXIT_USAGE
         if self.code in _TRY_AGAIN_CODES or self.retry_after_seconds is not None:
@@ -77,7 +76,7 @@ class Failure:
         return EXIT_SERVICE_FAULT if self.code in _SERVICE_FAULT_CODES else EXIT_REFUSED
 
     def line(self) -> str:
-        """The failure for people, on one line; problems of a file or of the settings on one line each."""
+        """Return the failure as one line of text; each problem of a file or of the settings has a line of its own."""
         told = [f"{problem.path}: {problem.description}" for problem in self.fields[:_FIELDS_SHOWN_MAX]]
         if self.code == "USAGE" and not self.advice:
             return "\n".join(printable(line) for line in told or self.message.splitlines())
@@ -89,7 +88,7 @@ class Failure:
         return f"{said}{'' if said.endswith('?') else '.'} {self.advice}" if self.advice else said
 
     def json_text(self) -> str:
-        """The failure for programs: one JSON object."""
+        """Return the failure as one JSON object."""
         error: dict[str, Any] = {
             "code": self.code,
             "reason": self.reason,
@@ -104,7 +103,7 @@ class Failure:
 
 
 class CommandError(Exception):
-    """Ends a command with what is told and an exit code."""
+    """Error that ends a command, with a text and an exit code."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -112,7 +111,7 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """What was typed, or a file that was named, cannot be sent."""
+    """The command line, or a file that it names, is invalid."""
 
     def __init__(self, message: str, fields: tuple[FieldProblem, ...] = ()) -> None:
         super().__init__(Failure(code="USAGE", message=message, fields=fields))

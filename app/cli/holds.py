@@ -1,7 +1,7 @@
-"""The commands for seats that are kept while their buyer pays: hold, release.
+"""Commands on holds: hold, release.
 
-Belongs here: reading what was typed, the call, and showing the answer. Does not: booking what is held (`app.cli.bookings`).
-gRPC and rich are imported inside the commands, so that `--help` does not wait for them.
+Belongs here: building each request from what was typed, and the call. Does not belong here: booking held seats
+(`app.cli.bookings`). gRPC and rich are imported inside the commands, so that `--help` does not wait for them.
 """
 
 # ruff: noqa: PLC0415  imports inside the commands, for the reason above
@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 
 from app.cli.arguments import parse_seats
-from app.cli.bookings import (
+from app.cli.failures import UsageError
+from app.cli.options import CallerOptions
+from app.cli.parameters import (
     DateArgument,
     FromOption,
     RequestIdOption,
@@ -21,10 +23,8 @@ from app.cli.bookings import (
     ToOption,
     TrainArgument,
 )
-from app.cli.failures import UsageError, printable
-from app.cli.options import CallerOptions
 
-# The bounds of the contract, so that the help shows them.
+# The contract's limits, repeated here so that --help shows them.
 SEATS_MAX = 9
 MINUTES_DEFAULT, MINUTES_MAX = 5, 15
 
@@ -38,17 +38,18 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
     section: SectionOption = "",
     seats: Annotated[
         int | None,
-        typer.Option("--seats", min=1, max=SEATS_MAX, metavar="N", help="How many of the next seats; one unless said."),
+        typer.Option("--seats", min=1, max=SEATS_MAX, metavar="N", help="Hold the next N free seats. Default: 1."),
     ] = None,
     seat: Annotated[
-        list[str] | None, typer.Option("--seat", metavar="SEAT", help="17 or A-17; once for each seat, instead of --seats.")
+        list[str] | None,
+        typer.Option("--seat", metavar="SEAT", help="Seat, such as 17 or A-17, instead of --seats; repeat for each seat."),
     ] = None,
     minutes: Annotated[
-        int, typer.Option("--minutes", min=1, max=MINUTES_MAX, metavar="M", help="For how long.")
+        int, typer.Option("--minutes", min=1, max=MINUTES_MAX, metavar="M", help="Duration of the hold in minutes.")
     ] = MINUTES_DEFAULT,
     request_id: RequestIdOption = "",
 ) -> None:
-    """Keep seats for some minutes, at the present fare, to book them with 'book --hold'."""
+    """Hold seats for some minutes at the current fare. Book them with 'seatline book --hold'."""
     from google.protobuf.duration_pb2 import Duration
 
     from app.cli.answers import show_hold
@@ -56,7 +57,7 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
     from app.pb.seatline.v1 import hold_pb2
 
     if seats and seat:
-        raise UsageError("--seats: counts the next free seats; leave it out where --seat chooses them")
+        raise UsageError("--seats: cannot be combined with --seat")
     section_name, seat_numbers = parse_seats(seat or [], section)
     request = hold_pb2.HoldSeatsRequest(
         request_id=request_id or str(uuid.uuid4()),
@@ -69,24 +70,22 @@ def hold(  # noqa: PLR0913, PLR0917  one parameter for each option
         seat_count=0 if seat_numbers else seats or 1,
         ttl=Duration(seconds=60 * minutes),
     )
-    in_doubt = f"The seats may be held: repeat with --request-id {request.request_id} to find out."
+    in_doubt = f"The hold may exist: repeat with --request-id {request.request_id} to find out."
     with Calls(options) as calls:
         show_hold(calls, calls.call(calls.holds.HoldSeats, request, in_doubt), origin, destination)
 
 
 def release(
     options: CallerOptions,
-    hold_id: Annotated[str, typer.Argument(metavar="HOLD_ID", help="The hold, as 'hold' named it.")],
+    hold_id: Annotated[str, typer.Argument(metavar="HOLD_ID", help="Hold id, as 'seatline hold' printed it.")],
 ) -> None:
-    """Give held seats back before their time. A hold that is over already is no error."""
+    """Release held seats early. Releasing an expired hold is not an error."""
     from app.cli.calls import Calls
-    from app.cli.render.screen import print_json, print_text
+    from app.cli.render.holds import release_text
+    from app.cli.render.screen import print_answer
     from app.pb.seatline.v1 import hold_pb2
 
     with Calls(options) as calls:
         request = hold_pb2.ReleaseHoldRequest(hold_id=hold_id)
-        answer = calls.call(calls.holds.ReleaseHold, request, "Repeating it does no harm.")
-    if options.as_json:
-        print_json(answer)
-        return
-    print_text(f"The hold {printable(hold_id)} is over; it keeps no seats any more.")
+        answer = calls.call(calls.holds.ReleaseHold, request, "You can repeat the command safely.")
+    print_answer(answer, release_text(hold_id), as_json=options.as_json)

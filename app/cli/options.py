@@ -1,7 +1,7 @@
-"""The options every calling command takes: where the service is, who asks, how long to wait, in which form to answer.
+"""Connection and output options of all commands that call the service: target, user, roles, timeout, JSON.
 
-They may stand before the sub-command, after it, or in the environment. Here belong their declarations and how the places are
-weighed. Not here: what is done with them (`app.cli.calls`, `app.cli.render.screen`).
+They may be given before the sub-command, after it, or in the environment. Belongs here: their declarations and precedence. Does
+not belong here: their use (`app.cli.calls`, `app.cli.render.screen`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.cli.failures import UsageError
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 10.0
-# Longer than any call of this service runs; a larger value is a slip, such as milliseconds.
+# Longer than any call takes; a larger value is a mistake, such as milliseconds.
 TIMEOUT_SECONDS_MAX = 3600.0
 
 _PANEL = "Connection and output"
@@ -26,11 +26,14 @@ _PANEL = "Connection and output"
 TargetOption = Annotated[
     str,
     typer.Option(
-        "--target", envvar="SEATLINE_TARGET", metavar="HOST:PORT", rich_help_panel=_PANEL, help="Where the service listens."
+        "--target", envvar="SEATLINE_TARGET", metavar="HOST:PORT", rich_help_panel=_PANEL, help="Address of the service."
     ),
 ]
 UserOption = Annotated[
-    str, typer.Option("--user", envvar="SEATLINE_USER", metavar="EMAIL", rich_help_panel=_PANEL, help="Who you are.")
+    str,
+    typer.Option(
+        "--user", envvar="SEATLINE_USER", metavar="EMAIL", rich_help_panel=_PANEL, help="Your address; identifies you."
+    ),
 ]
 RoleOption = Annotated[
     str,
@@ -46,10 +49,10 @@ TimeoutOption = Annotated[
         max=TIMEOUT_SECONDS_MAX,
         metavar="SECONDS",
         rich_help_panel=_PANEL,
-        help="How long a call may take.",
+        help="Time limit of each call.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=_PANEL, help="Answer with one JSON document.")]
+JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=_PANEL, help="Print one JSON document.")]
 
 _SHARED_OPTIONS = (
     ("target", TargetOption, DEFAULT_TARGET),
@@ -64,7 +67,7 @@ Parameters = ParamSpec("Parameters")
 
 @dataclass(frozen=True)
 class CallerOptions:
-    """Where the service is, who asks and in which roles, how long a call may take, and whether to answer in JSON."""
+    """Address of the service, user and roles of the caller, time limit of a call, and whether to print JSON."""
 
     target: str = DEFAULT_TARGET
     user: str = ""
@@ -74,23 +77,23 @@ class CallerOptions:
 
 
 def caller_options(context: typer.Context) -> CallerOptions:
-    """The options as given nearest to the sub-command, else before it, else by the environment, else by default.
+    """Return the options: those after the sub-command win over those before it, then the environment, then the defaults.
 
-    Raises `UsageError` for a value that gRPC cannot carry.
+    Raises `UsageError` for a value that gRPC cannot transmit.
     """
     target, user = _option_value(context, "target").strip(), _option_value(context, "user").strip()
     roles = tuple(role.strip() for role in _option_value(context, "role").split(",") if role.strip())
     if not target or target.startswith(("http://", "https://")):
-        raise UsageError(f"--target: {target!r} is no host and port; write it as {DEFAULT_TARGET}")
+        raise UsageError(f"--target: {target!r} is not a host and port; write it like {DEFAULT_TARGET}")
     if not user.isprintable():
-        raise UsageError("--user: only printable characters can be sent")
+        raise UsageError("--user: only printable characters are allowed")
     if not (",".join(roles).isascii() and ",".join(roles).isprintable()):
-        raise UsageError("--role: only printable ASCII characters can be sent")
+        raise UsageError("--role: only printable ASCII characters are allowed")
     return CallerOptions(target, user, roles, _option_value(context, "timeout_seconds"), _option_value(context, "as_json"))
 
 
 def _option_value(context: typer.Context, name: str) -> Any:
-    """The value of one option: typed beats environment and default, and nearer to the sub-command beats further away."""
+    """Return an option's value: typed values win over the environment and the default, later typed ones over earlier ones."""
     at: Any = context
     while at is not None:  # bounded by the depth of the command tree
         source = at.get_parameter_source(name)
@@ -101,7 +104,7 @@ def _option_value(context: typer.Context, name: str) -> Any:
 
 
 def takes_caller_options(command: Callable[Concatenate[CallerOptions, Parameters], None]) -> Callable[..., None]:
-    """`command` with the shared options added to its own; it receives them as its first argument, weighed."""
+    """Add the shared options to those of `command`, which receives them as its first argument."""
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(command)
@@ -114,24 +117,24 @@ def takes_caller_options(command: Callable[Concatenate[CallerOptions, Parameters
 
 
 def group_callback(doc: str) -> Callable[..., None]:
-    """A callback for a group of commands that accepts the shared options and says `doc` as the group's help."""
+    """Return a callback for a group of commands that accepts the shared options. `doc` is the group's help."""
 
     def callback(context: typer.Context, **given: Any) -> None:
-        """Nothing to do: `caller_options` finds what was given here."""
+        """Do nothing: `caller_options` finds the values."""
 
     callback.__doc__ = doc
     return _with_parameters(callback, [])
 
 
 def _with_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> Callable[..., None]:
-    """`function` as typer shall see it: the context, its own parameters, the shared options."""
+    """Give `function` the signature that typer reads: context, its own parameters, shared options."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, kind, default in _SHARED_OPTIONS]
     own = [parameter.replace(kind=keyword) for parameter in own]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [context, *own, *shared]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    # typer reads the hints beside the signature; functools.wraps copied those of the undecorated function.
+    # typer also reads the annotations; functools.wraps copied those of the undecorated function.
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     function.__dict__.pop("__wrapped__", None)
     return function

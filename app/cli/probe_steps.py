@@ -1,8 +1,7 @@
-"""What proves that a running service sells: a seat on a train made for that is booked, looked at and cancelled.
+"""Steps of the probe: book a seat on a test train, check its receipt, cancel it.
 
-It makes the same calls that anybody can make, and says what came of them. It can be repeated, also by several at a time: every
-run books for a passenger whose address was never used before, and gives the seat back. Not here: reading arguments
-(`app.cli.health`), and any rule of selling.
+It makes the same calls as the other commands, and prints their results. It can be repeated, and run several times at once: each
+run books for a new address and cancels its booking. Does not belong here: the command's parameters (`app.cli.probe`).
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from app.cli.timetable_file import request_id_for
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2
 
 OPERATOR = "probe@example.com"
-# Any token that begins with a letter pays at the ledger. A real provider knows none of this name, and takes no money.
-PAYMENT_TOKEN = "tok_probe"  # noqa: S105  it opens nothing
-# So many probes at a time, or that were killed before they cancelled, find a seat on one date.
+# The ledger accepts any token that begins with a letter. A real provider does not know this one and charges nobody.
+PAYMENT_TOKEN = "tok_probe"  # noqa: S105  not a secret
+# Number of probes that may run at once, or be killed before they cancel, on one date.
 SEATS = 50
 _ORIGIN, _DESTINATION = "Here", "There"
 
 
 def run_probe(options: CallerOptions, train_id: str, wait_seconds: float) -> None:
-    """Books and cancels a seat on `train_id` at `options.target`, after waiting up to `wait_seconds` for the service.
+    """Book and cancel a seat on `train_id` at `options.target`, after waiting up to `wait_seconds` for the service.
 
-    Raises `CommandError` for what is refused, and where an answer is not what was asked for.
+    Raises `CommandError` if a call is refused, or if an answer is wrong.
     """
     email = f"probe+{uuid.uuid4().hex[:12]}@example.com"
     as_operator = replace(options, user=options.user or OPERATOR, roles=tuple(dict.fromkeys((*options.roles, "operator"))))
@@ -44,14 +43,14 @@ def run_probe(options: CallerOptions, train_id: str, wait_seconds: float) -> Non
         booking = _book(calls, train_id, date, email)
         try:
             _check_receipt(calls, booking)
-        finally:  # whatever else is wrong, the seat is given back
+        finally:  # cancel also if the receipt was wrong
             cancelled = _cancel(calls, booking)
     if options.as_json:
         print_json(cancelled)
 
 
 def _train(calls: Calls, train_id: str) -> train_pb2.Train:
-    """The train of that name; made where it is not there."""
+    """Return the test train; create it if it does not exist."""
     try:
         return calls.call(calls.trains.GetTrain, train_pb2.GetTrainRequest(train_id=train_id))
     except CallError as failed:
@@ -71,7 +70,7 @@ def _train(calls: Calls, train_id: str) -> train_pb2.Train:
 
 
 def _schedule(calls: Calls, train: train_pb2.Train) -> str:
-    """The day after tomorrow, on which the train runs then: it has not left yet on any clock of the world."""
+    """Schedule the train for the day after tomorrow, which is a future date in every time zone. Return the date."""
     date = str(datetime.datetime.now(tz=datetime.UTC).date() + datetime.timedelta(days=2))
     request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train.train_id, first_date=date, last_date=date)
     calls.call(calls.train_runs.ScheduleTrainRuns, request)
@@ -93,36 +92,38 @@ def _book(calls: Calls, train_id: str, date: str, email: str) -> booking_pb2.Boo
     booking = calls.call(calls.bookings.CreateBooking, request)
     again = calls.call(calls.bookings.CreateBooking, request)
     _require(
-        again.reference == booking.reference, f"one request_id made two bookings, {booking.reference} and {again.reference}"
+        again.reference == booking.reference, f"one request_id created two bookings, {booking.reference} and {again.reference}"
     )
     _print(calls.options, f"Booked seat {seats_text(p.seat for p in booking.passengers)} as {booking.reference}.")
     return booking
 
 
 def _check_receipt(calls: Calls, booking: booking_pb2.Booking) -> None:
-    """Raises `CommandError` unless the booking has a seat, and its receipt says the same."""
+    """Raise `CommandError` unless the booking is confirmed and its receipt has the same seat and price."""
     reference = booking.reference
     _require(booking.state == booking_pb2.BOOKING_STATE_CONFIRMED, f"booking {reference} is not confirmed")
     receipt = calls.call(calls.bookings.GetReceipt, booking_pb2.GetReceiptRequest(reference=reference))
     seats = [passenger.seat for passenger in booking.passengers]
-    _require(len(seats) == 1 and list(receipt.seats) == seats, f"the receipt of {reference} shows other seats than the booking")
-    _require(receipt.price_paid == booking.price, f"the receipt of {reference} shows another price than the booking")
+    _require(
+        len(seats) == 1 and list(receipt.seats) == seats, f"the receipt of {reference} does not show the seats of the booking"
+    )
+    _require(receipt.price_paid == booking.price, f"the receipt of {reference} does not show the price of the booking")
 
 
 def _cancel(calls: Calls, booking: booking_pb2.Booking) -> booking_pb2.Booking:
-    """The booking after it was cancelled. Raises `CommandError` unless all its money comes back."""
+    """Cancel the booking and return it. Raises `CommandError` unless it is cancelled and fully refunded."""
     request = booking_pb2.CancelBookingRequest(reference=booking.reference)
-    answer = calls.call(calls.bookings.CancelBooking, request, f"Cancel it by 'seatline cancel {booking.reference}'.")
+    answer = calls.call(calls.bookings.CancelBooking, request, f"Cancel it with 'seatline cancel {booking.reference}'.")
     is_cancelled = answer.booking.state == booking_pb2.BOOKING_STATE_CANCELLED
-    _require(is_cancelled, f"booking {booking.reference} was cancelled, and is not")
-    _require(answer.refund == booking.price, f"cancelling {booking.reference} does not give back what it cost")
-    _print(calls.options, f"Cancelled it; {money_text(answer.refund)} comes back.")
+    _require(is_cancelled, f"booking {booking.reference} is not cancelled after CancelBooking")
+    _require(answer.refund == booking.price, f"cancelling {booking.reference} does not refund its price")
+    _print(calls.options, f"Cancelled it; the refund is {money_text(answer.refund)}.")
     return answer.booking
 
 
-def _require(is_so: bool, otherwise: str) -> None:
-    if not is_so:
-        raise CommandError(Failure("INTERNAL", otherwise))
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CommandError(Failure("INTERNAL", message))
 
 
 def _print(options: CallerOptions, text: str) -> None:

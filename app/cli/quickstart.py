@@ -1,10 +1,10 @@
-"""The first minutes: a server of one's own, the sample train, a first ticket, and what to do next.
+"""Command for the first minutes: quickstart.
 
-It sells on the server that it started itself, wherever the settings say that it listens, and on no other. Not here: what is
-sold (`app.cli.demo_steps`), and serving (`app.process.run`).
+It starts a server, creates the sample train, books a first ticket on that server, and prints what to do next. Belongs here: the
+start, and the server's address. Does not belong here: what is booked (`app.cli.demo_steps`), and serving (`app.process`).
 """
 
-# ruff: noqa: PLC0415  imports inside the functions: what is wrong with the settings or the port shall show at once
+# ruff: noqa: PLC0415  imports inside the functions, so that a wrong setting or a busy port is reported at once
 from __future__ import annotations
 
 import os
@@ -20,15 +20,15 @@ from app.cli.failures import CommandError, Failure, UsageError
 from app.cli.options import CallerOptions
 from app.cli.terminal import take_terminal
 
-# Its ticket is the first one; it stands for "sold before" at every later start.
+# A receipt of this address shows a later start that the first ticket was already booked.
 FIRST_PASSENGER = "jane.doe@example.com"
 _WAIT_SECONDS = 60.0
-# Hosts that stand for all addresses of this machine, and one to reach it by.
-_LOOPBACK_BY_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens by this
+# Wildcard addresses, and the loopback address that reaches a server on them.
+_LOOPBACK_BY_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing listens here
 
 
 class _Settings(Protocol):
-    """What is read of the server's settings."""
+    """The server's settings that are read here."""
 
     @property
     def listen(self) -> str: ...
@@ -43,19 +43,19 @@ class _Settings(Protocol):
 
 
 def quickstart(
-    own: Annotated[bool, typer.Option("--own-terminal", hidden=True, help="Keep Ctrl-C from whoever started this.")] = False,
+    own: Annotated[bool, typer.Option("--own-terminal", hidden=True, help="Take Ctrl-C away from the parent process.")] = False,
 ) -> None:
-    """Run the service with a worker, make the sample train, sell a first ticket once, and serve until Ctrl-C."""
+    """Run a server with a worker, create the sample train, book a first ticket, and serve until Ctrl-C."""
     give_back = take_terminal() if own else None
     try:
         _start()
-    except KeyboardInterrupt:  # before the server listens to signals, and so before anything was started
+    except KeyboardInterrupt:  # the server handles no signals yet, so nothing was started
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        typer.echo("Interrupted before the service had started.")
+        typer.echo("Interrupted before the server started.")
         sys.stdout.flush()
         if give_back is not None:
             give_back()
-        os._exit(0)  # the interpreter's own end takes as long as a second Ctrl-C, which would reach whoever started this
+        os._exit(0)  # while the interpreter shuts down, a second Ctrl-C would reach the parent process
 
 
 def _start() -> None:
@@ -82,7 +82,7 @@ def _start() -> None:
 
 
 def _check_port(settings: _Settings) -> None:
-    """Raises `CommandError`, with the way round, where something else is in the way."""
+    """Raise `CommandError` with advice if the server cannot listen on its port."""
     from app.process.listening import find_free_port_above, find_listen_problem
 
     host, port = settings.listen_host, settings.listen_port
@@ -90,14 +90,14 @@ def _check_port(settings: _Settings) -> None:
     if reason is None or port is None:
         return
     free = find_free_port_above(host, port)
-    elsewhere = f"; or listen elsewhere: SEATLINE_LISTEN={_with_port(host, free)} make run" if free else ""
-    advice = f"End that program{elsewhere}." if "in use" in reason else "Set SEATLINE_LISTEN=127.0.0.1:50051."
+    other_port = f", or use another port: SEATLINE_LISTEN={_with_port(host, free)} make run" if free else ""
+    advice = f"Stop that program{other_port}." if "in use" in reason else "Set SEATLINE_LISTEN=127.0.0.1:50051."
     raise CommandError(Failure("START_FAILED", f"cannot listen on {settings.listen}: {reason}", advice=advice))
 
 
 def _print_start(settings: _Settings) -> None:
-    where = "the database of SEATLINE_MONGODB_URI" if settings.mongodb_uri else f"a MongoDB of its own in {settings.data_dir}"
-    typer.echo(f"Starting the service on {settings.listen} with {where} ...")
+    database = "the database in SEATLINE_MONGODB_URI" if settings.mongodb_uri else f"its own MongoDB in {settings.data_dir}"
+    typer.echo(f"Starting the service on {settings.listen} with {database} ...")
 
 
 def _when_serving(settings: _Settings, port: int, embedded_uri: str | None) -> None:
@@ -105,16 +105,16 @@ def _when_serving(settings: _Settings, port: int, embedded_uri: str | None) -> N
 
     target = settings.listen if settings.listen_port is None else _with_port(settings.listen_host, port)
     run_demo(CallerOptions(target), _WAIT_SECONDS, once_for=FIRST_PASSENGER)
-    lines = ["", "Check what the service promises of seats, money and events, on its live database:"]
+    lines = ["", "Verify seats, payments and events in the live database:"]
     if embedded_uri:
         lines.append(f"  SEATLINE_MONGODB_URI={shlex.quote(embedded_uri)} {program_name()} verify")
     elif settings.mongodb_uri:
         lines.append(f"  {program_name()} verify")
     else:
-        lines = ["", "Nothing lasts: there is no mongod here, and all is gone when the service stops."]
-    typer.echo("\n".join([*lines, "", f"Serving on {target}; Ctrl-C ends it."]))
+        lines = ["", "No mongod was found: all data is in memory and is lost when the service stops."]
+    typer.echo("\n".join([*lines, "", f"Serving on {target}; press Ctrl-C to stop."]))
 
 
 def _with_port(host: str, port: int) -> str:
-    reached = _LOOPBACK_BY_WILDCARD.get(host, host)
-    return f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}"
+    reachable = _LOOPBACK_BY_WILDCARD.get(host, host)
+    return f"[{reachable}]:{port}" if ":" in reachable else f"{reachable}:{port}"

@@ -1,7 +1,7 @@
-"""The commands around the service itself: run it, and show it at work.
+"""Commands that run a process of the service: serve, worker.
 
-`serve` reads the configuration and hands over; everything else is the server's. Both import what they run only when they are
-called: no other command shall wait for the server's parts, nor `--help` for gRPC.
+Belongs here: reading the settings, and failures of the start. Does not belong here: the processes themselves (`app.process`).
+They are imported inside the commands, so that no other command and no `--help` waits for them.
 """
 
 # ruff: noqa: PLC0415  imports inside the commands, for the reason above
@@ -12,25 +12,17 @@ from typing import Annotated
 import typer
 
 from app.cli.failures import CommandError, Failure, UsageError
-from app.cli.options import CallerOptions
-
-# A service that starts its own database is ready within seconds; longer than this, nobody waits for a demonstration.
-WAIT_SECONDS_MAX = 600.0
-
-WaitOption = Annotated[
-    float, typer.Option("--wait", min=0, max=WAIT_SECONDS_MAX, metavar="SECONDS", help="Wait for the service to be ready.")
-]
 
 
 def serve(
-    with_worker: Annotated[bool, typer.Option("--with-worker", help="Do the worker's part in this process as well.")] = False,
+    with_worker: Annotated[bool, typer.Option("--with-worker", help="Run the worker in this process as well.")] = False,
 ) -> None:
-    """Run the service. It is configured by environment variables SEATLINE_*."""
+    """Run a server. Environment variables SEATLINE_* configure it."""
     _start(serves=True, with_worker=with_worker)
 
 
 def worker() -> None:
-    """Run the worker: payments, events, expiry. Any number of them may share a database. Configured as the service is."""
+    """Run a worker: payments, events, webhooks, expiry. Several workers share the work. Configured like a server."""
     _start(serves=False, with_worker=True)
 
 
@@ -44,19 +36,12 @@ def _start(*, serves: bool, with_worker: bool) -> None:
     if with_worker:
         settings = settings.model_copy(update={"with_worker": True})
 
-    from app.process.run import run_server, run_worker
-    from app.process.start_error import StartError  # after the settings: what is wrong with them shall show at once
+    from app.process.run import run_server, run_worker  # after the settings, so that a wrong setting is reported at once
+    from app.process.start_error import StartError
 
     try:
         (run_server if serves else run_worker)(settings)
     except SettingsError as error:  # of the payment provider
         raise UsageError(str(error)) from error
-    except (OSError, StartError) as error:  # the port is taken, the data directory is in use or cannot be written
+    except (OSError, StartError) as error:  # the port is taken, or the data directory is in use or not writable
         raise CommandError(Failure("START_FAILED", str(error))) from error
-
-
-def demo(options: CallerOptions, wait_seconds: WaitOption = 0.0) -> None:
-    """Create the sample train, schedule 30 days, book a ticket London to Paris and show its receipt."""
-    from app.cli.demo_steps import run_demo
-
-    run_demo(options, wait_seconds)

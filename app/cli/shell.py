@@ -1,6 +1,6 @@
-"""Where a command ends: every foreseeable failure becomes a line (or a JSON object) on stderr and an exit code.
+"""Outermost frame of the command line: every foreseeable failure becomes a line (or JSON object) on stderr and an exit code.
 
-Here belongs the outermost frame of the command line. Not here: what the failures say (`app.cli.failures`).
+Does not belong here: the text of the failures (`app.cli.failures`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RED, _PLAIN = "\x1b[31m", "\x1b[0m"
 
 
 class ErrorReportingGroup(TyperGroup):
-    """The root command: runs as any other, but fails in this program's own way, also under a test runner."""
+    """Root command that reports failures in this program's format, also under typer's test runner."""
 
     def main(
         self,
@@ -30,7 +30,7 @@ class ErrorReportingGroup(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> NoReturn:
-        """Runs the command line `args` (default: the program's) and exits."""
+        """Run the command line `args` (default: the program's) and exit."""
         typed = list(sys.argv[1:] if args is None else args)
 
         def run() -> Any:
@@ -42,14 +42,14 @@ class ErrorReportingGroup(TyperGroup):
 
 
 def _is_valid_utf8(argument: str) -> bool:
-    """Whether `argument` can be sent: Python keeps bytes that it cannot decode as lone surrogates."""
+    """Whether `argument` was valid UTF-8: Python decodes invalid bytes to lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def exit_code_of(run: Callable[[], Any], as_json: bool) -> int:
-    """Runs `run` to its end and tells what went wrong, if anything; the exit code comes out."""
+    """Call `run`, report its failure if it fails, and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding lacks shows as "?" instead of ending the command.
+        # A character that the terminal's encoding lacks becomes "?" instead of an error.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
@@ -74,7 +74,7 @@ def _print_failure(failure: Failure, as_json: bool) -> int:
 
 
 def _print_usage_error(error: typer.TyperException, as_json: bool) -> int:
-    """Tells of a command line that typer could not read; a bare group shows its help instead."""
+    """Report a command line that typer could not parse. A group without a command shows its help instead."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(error.format_message())
@@ -86,6 +86,6 @@ def _print_usage_error(error: typer.TyperException, as_json: bool) -> int:
 
 
 def _exit_on_closed_pipe() -> int:
-    """The reader of our output went away, as `head` does: nothing is left to say, not even at the interpreter's exit."""
+    """End silently after the reader of stdout has gone away, as `head` does; the interpreter must not report it either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_REFUSED

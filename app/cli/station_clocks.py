@@ -1,7 +1,7 @@
-"""Finds the time zone of a stop, so that times are shown as the station's clock shows them.
+"""Time zones of stops, so that times are shown in local time of the station.
 
-A receipt carries instants and names of stops; the zones stand in the train run. Here belongs asking for them, with a bound, and
-doing without. Not here: writing a time down (`app.cli.render.text`).
+A receipt contains instants and names of stops; the train run contains the zones. Belongs here: fetching them, with a limit, and
+the fallback to UTC. Does not belong here: formatting a time (`app.cli.render.text`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from app.pb.seatline.v1 import train_run_pb2
 if TYPE_CHECKING:
     from app.cli.calls import Calls
 
-# A person's receipts name few trains; past this many the rest is shown in UTC rather than asked for one by one.
+# A user's receipts name few train runs; times of further runs are shown in UTC instead of one more call each.
 TRAINS_REQUESTED_MAX = 20
 
 
 class StationClocks:
-    """The zones of stops by train, each train asked for once."""
+    """Zones of stops, fetched once per train."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -30,7 +30,7 @@ class StationClocks:
         self._requests_left = TRAINS_REQUESTED_MAX
 
     def zone(self, train_id: str, travel_date: str, stop: str) -> datetime.tzinfo:
-        """The zone of the stop with that name or code on that train, or UTC where it cannot be found. Raises nothing."""
+        """Return the zone of the stop with that name or code, or UTC if it cannot be found. Does not raise."""
         if train_id not in self._zones and self._requests_left > 0:
             self._requests_left -= 1
             self._zones[train_id] = self._fetch_zones(train_id, travel_date)
@@ -42,7 +42,7 @@ class StationClocks:
             run = self._calls.call(self._calls.train_runs.GetTrainRun, request)
         except CallError as failed:
             if failed.failure.exit_code != EXIT_REFUSED:
-                self._requests_left = 0  # the service has gone away; do not wait for it once for every train
+                self._requests_left = 0  # the service is unavailable; do not wait for it once per train
             return {}
-        called = ((called, stop.time_zone) for stop in run.stops for called in (stop.code, stop.name))
-        return {comparison_key(called): zone_by_name(time_zone) for called, time_zone in called if called}
+        names = ((name, stop.time_zone) for stop in run.stops for name in (stop.code, stop.name))
+        return {comparison_key(name): zone_by_name(time_zone) for name, time_zone in names if name}

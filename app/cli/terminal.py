@@ -1,6 +1,6 @@
-"""The terminal's keys: whom Ctrl-C reaches.
+"""The process group that the terminal's Ctrl-C reaches.
 
-Belongs here: taking the terminal for this process alone, and giving it back. Does not: what is done at Ctrl-C.
+Belongs here: taking the terminal for this process alone, and giving it back. Does not belong here: handling Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _TERMINAL = "/dev/tty"
 
 
 def take_terminal() -> Callable[[], None]:
-    """Make this process the only one that the terminal's Ctrl-C reaches, until its end. Gives what gives the terminal back.
+    """Make this process the only one that the terminal's Ctrl-C reaches, until it exits. Return a function that undoes it.
 
-    Whoever started it, such as `make`, would otherwise be interrupted as well, and call that an error. Nothing changes without
-    a terminal, in the background, or where a shell started it, which has given it a group of its own. Ctrl-Z is ignored: the
-    starter could not be stopped with it.
+    Otherwise a parent such as `make` would be interrupted as well, and report an error. Changes nothing without a terminal, in
+    the background, or if a shell started the process, because a shell gives it a process group of its own. Ctrl-Z is ignored,
+    because it would not stop the parent.
     """
     try:
         terminal = os.open(_TERMINAL, os.O_RDWR | os.O_CLOEXEC)
@@ -30,9 +30,9 @@ def take_terminal() -> Callable[[], None]:
     if before == os.getpid() or os.tcgetpgrp(terminal) != before:
         os.close(terminal)
         return _keep_terminal
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the terminal is changed from what is a background group by then
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # by then this is a background group, and it changes the terminal
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)
-    # Registered before anything else, so that it comes last: a Ctrl-C while the interpreter ends is nobody else's either.
+    # Registered first, so that it runs last: a Ctrl-C while the interpreter exits must not reach the parent either.
     give_back = partial(_give_back, terminal, before)
     atexit.register(give_back)
     os.setpgid(0, 0)
@@ -41,7 +41,7 @@ def take_terminal() -> Callable[[], None]:
 
 
 def _keep_terminal() -> None:
-    """The terminal was not taken."""
+    """Do nothing: the terminal was not taken."""
 
 
 def _give_back(terminal: int, group: int) -> None:

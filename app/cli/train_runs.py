@@ -1,15 +1,20 @@
-"""The commands for everybody: which trains run, and which seats are free on one of them.
+"""Commands on train runs: runs, map, schedule, promote.
 
-Each reads what was typed, makes its calls and shows the answer. gRPC and rich are imported inside the commands, so that
-`--help` does not wait for them.
+Belongs here: building each request from what was typed, and the calls. Does not belong here: drawing the seat map
+(`app.cli.render.seat_map`). gRPC and rich are imported inside the commands, so that `--help` does not wait for them.
 """
 
 # ruff: noqa: PLC0415  imports inside the commands, for the reason above
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
-from app.cli.bookings import (
+import typer
+
+from app.cli.failures import CallError, printable
+from app.cli.options import CallerOptions
+from app.cli.parameters import (
     DateArgument,
     DateOption,
     FromOption,
@@ -18,8 +23,6 @@ from app.cli.bookings import (
     ToOption,
     TrainArgument,
 )
-from app.cli.failures import CallError, printable
-from app.cli.options import CallerOptions
 
 if TYPE_CHECKING:
     from app.cli.calls import Calls
@@ -35,25 +38,23 @@ def runs(
     page_size: PageSizeOption = 0,
     page_token: PageTokenOption = "",
 ) -> None:
-    """List trains by date, with free seats, how many wait, and fares."""
+    """List train runs by date, with free seats, waitlisted bookings and fares."""
     from app.cli.calls import Calls
-    from app.cli.render.bookings import runs_table
-    from app.cli.render.screen import print_json, print_list
+    from app.cli.render.screen import print_list
+    from app.cli.render.train_runs import runs_table
     from app.pb.seatline.v1 import train_run_pb2
 
     request = train_run_pb2.ListTrainRunsRequest(origin=origin, destination=destination, travel_date=date)
     with Calls(options) as calls:
         answer = calls.pages(calls.train_runs.ListTrainRuns, request, page_size, page_token)
-    if options.as_json:
-        print_json(answer)
-        return
-    print_list(lambda _: runs_table(answer.train_runs, origin, destination), len(answer.train_runs), "run", answer)
+    table = partial(runs_table, origin=origin, destination=destination)
+    print_list(answer, answer.train_runs, "run", table, as_json=options.as_json)
 
 
 def map_seats(
     options: CallerOptions, train: TrainArgument, date: DateArgument, origin: FromOption = "", destination: ToOption = ""
 ) -> None:
-    """Draw the seats of a train: free, sold, partly sold, held, and with --user those of your own bookings."""
+    """Draw the seat map of a train run: free, sold, partly sold, held, and with --user your own seats."""
     from app.cli.calls import Calls
     from app.cli.render.screen import print_json, print_page, stdout_console
     from app.cli.render.seat_map import seat_map_page
@@ -72,9 +73,9 @@ def map_seats(
 
 
 def _own_seats(calls: Calls, seat_map: train_run_pb2.SeatMap, stops: list[str]) -> frozenset[SeatKey]:
-    """The seats of the caller's confirmed bookings that are taken on a part of the drawn journey.
+    """Find the seats of the caller's confirmed bookings that overlap the drawn journey. `stops` are the run's stops in order.
 
-    Empty without a caller, and for one whom the service does not know or does not show receipts to.
+    Empty without --user, for an unknown user, and for a caller who may not list these receipts.
     """
     from app.pb.seatline.v1 import booking_pb2
 
@@ -98,9 +99,42 @@ def _own_seats(calls: Calls, seat_map: train_run_pb2.SeatMap, stops: list[str]) 
 
 
 def _journeys_overlap(receipt: booking_pb2.Receipt, seat_map: train_run_pb2.SeatMap, stops: list[str]) -> bool:
-    """Whether the booked journey and the drawn one overlap; one with a stop that the run no longer has does not."""
-    place = {name: index for index, name in enumerate(stops)}
+    """Whether the booked journey shares a leg with the drawn one. A journey with a stop that the run no longer has does not."""
+    index = {name: position for position, name in enumerate(stops)}
     ends = (receipt.origin, receipt.destination, seat_map.origin, seat_map.destination)
-    if any(name not in place for name in ends):
+    if any(name not in index for name in ends):
         return False
-    return place[receipt.origin] < place[seat_map.destination] and place[seat_map.origin] < place[receipt.destination]
+    return index[receipt.origin] < index[seat_map.destination] and index[seat_map.origin] < index[receipt.destination]
+
+
+def schedule(
+    options: CallerOptions,
+    train: TrainArgument,
+    first_date: Annotated[str, typer.Argument(metavar="FIRST_DATE", help="First travel date, YYYY-MM-DD.")],
+    last_date: Annotated[
+        str, typer.Argument(metavar="LAST_DATE", help="Last travel date, YYYY-MM-DD. Default: FIRST_DATE.")
+    ] = "",
+) -> None:
+    """Schedule a train on each date of a range. Dates that are already scheduled stay unchanged."""
+    from app.cli.calls import Calls
+    from app.cli.render.screen import print_answer
+    from app.cli.render.train_runs import schedule_text
+    from app.pb.seatline.v1 import train_run_pb2
+
+    request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train, first_date=first_date, last_date=last_date or first_date)
+    with Calls(options) as calls:
+        answer = calls.call(calls.train_runs.ScheduleTrainRuns, request, "You can repeat the command safely.")
+    print_answer(answer, schedule_text(train, answer), as_json=options.as_json)
+
+
+def promote(options: CallerOptions, train: TrainArgument, date: DateArgument) -> None:
+    """Promote waitlisted bookings to free seats. The service does so by itself; use this after a manual correction."""
+    from app.cli.calls import Calls
+    from app.cli.render.screen import print_answer
+    from app.cli.render.train_runs import promotion_text
+    from app.pb.seatline.v1 import train_run_pb2
+
+    request = train_run_pb2.PromoteWaitlistRequest(train_id=train, travel_date=date)
+    with Calls(options) as calls:
+        answer = calls.call(calls.train_runs.PromoteWaitlist, request, "You can repeat the command safely.")
+    print_answer(answer, promotion_text(answer), as_json=options.as_json)

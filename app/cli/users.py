@@ -1,7 +1,7 @@
-"""The commands of people as the service knows them: register, correct a name.
+"""Commands on users: register, rename.
 
-gRPC and rich are imported inside the commands, so that `--help` does not wait for them. Not here: bookings and their passengers
-(`app.cli.bookings`).
+Belongs here: building each request from what was typed, and the call. Does not belong here: the passengers of a booking
+(`app.cli.bookings`). gRPC and rich are imported inside the commands, so that `--help` does not wait for them.
 """
 
 # ruff: noqa: PLC0415  imports inside the commands, for the reason above
@@ -15,18 +15,18 @@ import typer
 from app.cli.failures import UsageError
 from app.cli.options import CallerOptions
 
-EmailOption = Annotated[str, typer.Option("--email", metavar="EMAIL", help="Without it, the one in --user.")]
+EmailOption = Annotated[str, typer.Option("--email", metavar="EMAIL", help="Address of the user. Default: --user.")]
 
 
 def register(
     options: CallerOptions,
-    first_name: Annotated[str, typer.Option("--first-name", metavar="NAME", help="Given name.")],
-    last_name: Annotated[str, typer.Option("--last-name", metavar="NAME", help="Family name.")],
+    first_name: Annotated[str, typer.Option("--first-name", metavar="NAME", help="First name.")],
+    last_name: Annotated[str, typer.Option("--last-name", metavar="NAME", help="Last name.")],
     email: EmailOption = "",
 ) -> None:
-    """Make a person known, so that receipts can be asked for before the first booking."""
+    """Register a user, who can then list receipts before the first booking."""
     from app.cli.calls import Calls
-    from app.cli.render.screen import print_json, print_text
+    from app.cli.render.screen import print_answer
     from app.cli.render.text import person_text
     from app.pb.seatline.v1 import user_pb2
 
@@ -34,37 +34,33 @@ def register(
         request_id=str(uuid.uuid4()), first_name=first_name, last_name=last_name, email=email or options.user
     )
     with Calls(options) as calls:
-        answer = calls.call(calls.users.RegisterUser, request, "Repeating it does no harm.")
-        if options.as_json:
-            print_json(answer)
-            return
-        print_text(f"Registered {person_text(answer)}.")
+        answer = calls.call(calls.users.RegisterUser, request, "You can repeat the command safely.")
+    print_answer(answer, f"Registered {person_text(answer)}.", as_json=options.as_json)
 
 
 def rename(
     options: CallerOptions,
-    first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME", help="The right given name.")] = None,
-    last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME", help="The right family name.")] = None,
+    first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME", help="New first name.")] = None,
+    last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME", help="New last name.")] = None,
     email: EmailOption = "",
-    etag: Annotated[str, typer.Option("--etag", metavar="ETAG", help="Only if nothing has changed since this one.")] = "",
+    etag: Annotated[
+        str, typer.Option("--etag", metavar="ETAG", help="Change the name only if the user still has this etag.")
+    ] = "",
 ) -> None:
-    """Correct the name under which a person is registered; bookings keep theirs."""
+    """Correct a user's registered name. Existing bookings keep the name that they have."""
     from app.cli.calls import Calls
-    from app.cli.render.screen import print_json, print_text
+    from app.cli.render.screen import print_answer
     from app.cli.render.text import person_text
     from app.pb.seatline.v1 import user_pb2
 
-    names = {"first_name": first_name, "last_name": last_name}
-    given = {field: value for field, value in names.items() if value is not None}
-    if not given:
+    fields = {"first_name": first_name, "last_name": last_name}
+    changes = {field: value for field, value in fields.items() if value is not None}
+    if not changes:
         raise UsageError("nothing to change: give --first-name or --last-name")
     request = user_pb2.UpdateUserRequest(email=email or options.user, etag=etag)
-    for field, value in given.items():
+    for field, value in changes.items():
         setattr(request.user, field, value)
-    request.update_mask.paths.extend(given)
+    request.update_mask.paths.extend(changes)
     with Calls(options) as calls:
-        answer = calls.call(calls.users.UpdateUser, request, "Repeating it does no harm.")
-        if options.as_json:
-            print_json(answer)
-            return
-        print_text(f"Registered as {person_text(answer)}.")
+        answer = calls.call(calls.users.UpdateUser, request, "You can repeat the command safely.")
+    print_answer(answer, f"Registered as {person_text(answer)}.", as_json=options.as_json)

@@ -1,9 +1,10 @@
-"""The command that proves what the service promises: `verify` goes to the database itself, since no call shows all of it.
+"""Command that audits the database: verify.
 
-Here belongs how the findings are told and with which exit code. Not here: what has to hold, which the service knows.
+It reads the database itself, because no call returns all of it. Belongs here: printing the findings, and the exit code. Does
+not belong here: the checks (`app.domain.audit`).
 """
 
-# ruff: noqa: PLC0415  imports inside the command: no other one shall wait for the database's driver
+# ruff: noqa: PLC0415  imports inside the command, so that no other command waits for the database driver
 from __future__ import annotations
 
 import json
@@ -18,11 +19,11 @@ import typer
 
 from app.cli.failures import EXIT_REFUSED, CommandError, Failure, UsageError, printable
 
-# Four times as long as a killed worker's jobs wait for another, so that what it left has been done, also at a second attempt.
-PATIENCE_SECONDS = 120.0
-PATIENCE_SECONDS_MAX = 86_400.0
+# Four times the lease of a job, so that another worker has finished a killed worker's jobs, even at the second attempt.
+TOLERANCE_SECONDS = 120.0
+TOLERANCE_SECONDS_MAX = 86_400.0
 
-# What the report counts, and how that is called.
+# Counts of the report, with their nouns.
 _COUNTED_RECORDS = {
     "runs": ("run", "runs"),
     "bookings": ("booking", "bookings"),
@@ -30,14 +31,14 @@ _COUNTED_RECORDS = {
     "ledger_entries": ("ledger entry", "ledger entries"),
 }
 
-PatienceOption = Annotated[
+ToleranceOption = Annotated[
     float,
     typer.Option(
         "--patience",
         min=0,
-        max=PATIENCE_SECONDS_MAX,
+        max=TOLERANCE_SECONDS_MAX,
         metavar="SECONDS",
-        help="How long payments and events may be under way before that is wrong.",
+        help="How long payments and events may be unfinished before they count as wrong.",
     ),
 ]
 SinceOption = Annotated[
@@ -46,7 +47,7 @@ SinceOption = Annotated[
         "--since",
         formats=["%Y-%m-%d"],
         metavar="DATE",
-        help="Only runs that travel on this date or later, and other records that were changed from its beginning (UTC) on.",
+        help="Only train runs from this date on, and other records changed from its start (UTC) on.",
     ),
 ]
 RunOption = Annotated[
@@ -54,7 +55,7 @@ RunOption = Annotated[
     typer.Option(
         "--run",
         metavar="TRAIN:DATE",
-        help="Only one run, with its bookings, payments and ledger entries, such as es9014:2026-09-01.",
+        help="Only this train run with its bookings, payments and ledger entries, such as es9014:2026-09-01.",
     ),
 ]
 _RUN = re.compile(r"[a-z0-9][a-z0-9-]*:\d{4}-\d{2}-\d{2}")
@@ -62,20 +63,20 @@ _RUN = re.compile(r"[a-z0-9][a-z0-9-]*:\d{4}-\d{2}-\d{2}")
 
 def verify(
     context: typer.Context,
-    patience_seconds: PatienceOption = PATIENCE_SECONDS,
+    tolerance_seconds: ToleranceOption = TOLERANCE_SECONDS,
     since: SinceOption = None,
     run: RunOption = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Check the whole database: seats, waiting lists, money, events. Also while the service sells. Configured as it is.
+    """Audit the whole database: seats, waitlists, payments, events. The service may keep running. Configured like a server.
 
-    Exits with 1 if anything is wrong; warnings alone do not count. It changes nothing.
+    Exit code 1 if anything is wrong; warnings alone do not count. Changes nothing.
     """
     if run and since:
-        raise UsageError("--run names one run; leave out --since")
+        raise UsageError("--run: cannot be combined with --since")
     if run and not _RUN.fullmatch(run):
-        raise UsageError("--run needs a train and a travel date, such as es9014:2026-09-01")
-    report = _report(patience_seconds, None if since is None else since.date(), run)
+        raise UsageError("--run: needs a train and a travel date, such as es9014:2026-09-01")
+    report = _report(tolerance_seconds, None if since is None else since.date(), run)
     if as_json or context.find_root().params.get("as_json"):
         typer.echo(json.dumps({"is_clean": not report["wrong"], **report}, indent=2))
     else:
@@ -84,7 +85,7 @@ def verify(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _report(patience_seconds: float, since: date | None, run: str) -> dict[str, Any]:
+def _report(tolerance_seconds: float, since: date | None, run: str) -> dict[str, Any]:
     from app.config import SettingsError, load_settings
 
     try:
@@ -92,13 +93,13 @@ def _report(patience_seconds: float, since: date | None, run: str) -> dict[str, 
     except SettingsError as error:
         raise UsageError(str(error)) from error
     if not settings.mongodb_uri:
-        raise UsageError("SEATLINE_MONGODB_URI: says which database to verify, and is empty")
+        raise UsageError("SEATLINE_MONGODB_URI: is empty; set it to the database to verify")
 
     from app.process.verification import DatabaseAwayError, VerificationError, run_verification
 
     try:
         with _progress() as progress:
-            return run_verification(settings, patience_seconds, since, run, progress)
+            return run_verification(settings, tolerance_seconds, since, run, progress)
     except DatabaseAwayError as error:
         raise CommandError(Failure("UNAVAILABLE", str(error), was_sent=False)) from error
     except VerificationError as error:
@@ -107,7 +108,7 @@ def _report(patience_seconds: float, since: date | None, run: str) -> dict[str, 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int], None]]:
-    """Show on a terminal how many records of each collection were checked; print nothing where stderr is no terminal."""
+    """Show on a terminal how many records of each collection are checked; print nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda collection, count: None
         return
@@ -121,14 +122,14 @@ def _print(report: dict[str, Any]) -> None:
     for finding in report["findings"]:
         word = "warning" if finding["is_warning"] else "WRONG"
         typer.echo(printable(f"{word} {finding['check']}: {finding['subject']}: {finding['text']}"))
-    untold = report["wrong"] + report["warnings"] - len(report["findings"])
-    if untold:
-        typer.echo(f"and {untold:,} more")
-    looked_at = ", ".join(_counted(report[name], *words) for name, words in _COUNTED_RECORDS.items())
+    omitted = report["wrong"] + report["warnings"] - len(report["findings"])
+    if omitted:
+        typer.echo(f"and {omitted:,} more")
+    checked = ", ".join(_counted(report[name], *words) for name, words in _COUNTED_RECORDS.items())
     wrong, warnings = report["wrong"], report["warnings"]
     verdict = f"{wrong:,} wrong" if wrong else "nothing is wrong"
-    typer.echo(f"{looked_at}: {verdict}{', ' + _counted(warnings, 'warning', 'warnings') if warnings else ''}.")
+    typer.echo(f"{checked}: {verdict}{', ' + _counted(warnings, 'warning', 'warnings') if warnings else ''}.")
 
 
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
+def _counted(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"

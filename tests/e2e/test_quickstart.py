@@ -21,7 +21,7 @@ from tests.support.replica_set import LOOPBACK, free_ports
 from tests.support.server_processes import REPOSITORY, environment
 
 BASH = shutil.which("bash") or ""
-SERVES = "Ctrl-C ends it."
+SERVES = "press Ctrl-C to stop."
 START_SECONDS_MAX = 60.0  # of a MongoDB and a server, on a busy machine
 _SERVING = re.compile(r"Serving on (\S+);")
 _REFERENCE = re.compile(r"Receipt ([0-9A-Z]{6,8}) ")

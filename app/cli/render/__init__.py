@@ -1,4 +1,5 @@
 """How the command line shows answers: pages, tables, texts, colours.
 
-Belongs here: turning messages into text. Does not belong here: calls, options, exit codes.
+Belongs here: turning messages of the contract into text. Does not belong here: calls, options, exit codes. Nothing here imports
+gRPC.
 """

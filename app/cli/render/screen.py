@@ -1,63 +1,81 @@
-"""What goes to stdout: one JSON document for programs, or text, tables and colour for people.
+"""Standard output: one JSON document for programs, or text, tables and colours for people.
 
-Here belong the console and how it adapts to a terminal, a pipe, NO_COLOR and a terminal without Unicode. Not here: what the
-tables and pages say (`app.cli.render.bookings`, `app.cli.render.seat_map`).
+Belongs here: the console, and how it adapts to a terminal, a pipe, NO_COLOR and a terminal without Unicode. Does not belong
+here: the contents of tables and pages (a module per resource beside this one).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Callable, Sized
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import typer
 from google.protobuf import json_format
 from rich import box
 from rich.console import Console, RenderableType
+from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.failures import printable
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-# A pipe has no width; rows of a table should stay on one line for grep, and this is more than any table here needs.
+# A pipe has no width. No table here is wider, so each row stays on one line for grep.
 PIPE_WIDTH_COLUMNS = 200
+# Fits two long station names with their times, and a terminal of 80 columns.
+PAGE_WIDTH_COLUMNS = 78
 
-
-class _Page(Protocol):
-    """An answer that may have more to come."""
-
-    next_page_token: str
+RowsT = TypeVar("RowsT", bound=Sized)
 
 
 def console_for(stream: TextIO) -> Console:
-    """A console on `stream` that takes every text as it is: no markup, no emoji codes, no guessed highlights."""
+    """Return a console that prints texts literally: no markup, no emoji codes, no automatic highlighting."""
     width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH_COLUMNS
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
 def is_unicode(console: Console) -> bool:
-    """Whether circles, stars and arrows can be written there."""
+    """Whether the console can show circles, stars and arrows."""
     return console.encoding.lower().startswith("utf")
 
 
 def arrow(console: Console) -> str:
-    """What stands between origin and destination."""
+    """Return the arrow between origin and destination."""
     return "→" if is_unicode(console) else "->"
 
 
 def empty_table(*headings: str) -> Table:
-    """An empty table with these headings, narrow enough for 80 columns."""
+    """Return an empty table with these headings, for a terminal of 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
 
 
+def empty_grid() -> Table:
+    """Return an empty grid for a page: names on the left, values on the right."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def framed(title: str, grid: Table) -> RenderableType:
+    """Frame a grid as a page with a title."""
+    return Panel(grid, title=Text(title, style="bold"), title_align="left", width=PAGE_WIDTH_COLUMNS, padding=(0, 1))
+
+
+def stdout_console() -> Console:
+    """Return a console on the current stdout."""
+    return console_for(sys.stdout)
+
+
 def print_json(message: Message) -> None:
-    """`message` as one JSON document on stdout: field names as in the contract, empty fields included."""
+    """Print `message` as one JSON document: field names of the contract, empty fields included."""
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
     text = json_format.MessageToJson(
         message,
@@ -68,26 +86,42 @@ def print_json(message: Message) -> None:
     typer.echo(text)
 
 
-def stdout_console() -> Console:
-    """The console on stdout as it is now."""
-    return console_for(sys.stdout)
-
-
 def print_page(page: RenderableType) -> None:
-    """Prints something drawn with rich."""
+    """Print something drawn with rich."""
     stdout_console().print(page)
 
 
 def print_text(text: str) -> None:
-    """Prints a sentence, unwrapped, as it is."""
+    """Print a text literally and without wrapping."""
     stdout_console().print(text, soft_wrap=True)
 
 
-def print_list(draw: Callable[[Console], Table], count: int, thing: str, answer: _Page, *, things: str = "") -> None:
-    """Prints a table, how many things it shows, and how to go on where there is more. `things` is the plural, if unusual."""
-    console, things = stdout_console(), things or f"{thing}s"
-    if count:
-        console.print(draw(console))
-    console.print(f"\n{count:,} {thing if count == 1 else things}." if count else f"No {things}.")
+def print_answer(answer: Message, text: str, *, as_json: bool) -> None:
+    """Print `answer` as JSON, or `text` for people."""
+    if as_json:
+        print_json(answer)
+        return
+    print_text(text)
+
+
+def print_list(
+    answer: Any, rows: RowsT, noun: str, table: Callable[[RowsT, Console], Table], *, as_json: bool, plural: str = ""
+) -> None:
+    """Print a list `answer` as JSON, or its `rows` as a table with their number.
+
+    If there are more pages, stderr says how to get the next one. `plural` is the plural of `noun` if it is irregular.
+    """
+    if as_json:
+        print_json(answer)
+        return
+    console, plural = stdout_console(), plural or f"{noun}s"
+    if len(rows):
+        console.print(table(rows, console))
+    console.print(f"\n{counted(len(rows), noun, plural)}." if len(rows) else f"No {plural}.")
     if answer.next_page_token:
-        typer.echo(f"There is more: add --page-token {printable(answer.next_page_token)}", err=True)
+        typer.echo(f"There are more: add --page-token {printable(answer.next_page_token)}", err=True)
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return such as "1 booking" or "1,234 bookings"."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

@@ -1,7 +1,7 @@
-"""Draws the seats of a run as one sees them from above: coach by coach, two seats, the aisle, two seats.
+"""Drawing of a seat map, seen from above: coach by coach, two seats, the aisle, two seats.
 
-Every state has a sign, a colour and a place in the legend, so that it reads without colours, for every kind of colour sight,
-and in a pipe. Not here: asking for the seats, and deciding which are the reader's (`app.cli.train_runs`).
+Every state has a symbol and a colour, so that the map is readable without colours, with colour blindness, and in a pipe. Does
+not belong here: the calls, and which seats are the caller's own (`app.cli.train_runs`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.pb.seatline.v1 import seat_pb2, train_run_pb2
 
 SEATS_ACROSS = 4
 AISLE_AFTER = 2
-# A coach is drawn in strips of this many rows of seats at most, however wide the terminal: longer ones are hard to count along.
+# Maximum number of seat rows in one strip of a coach, however wide the terminal: longer strips are hard to count.
 ROWS_IN_STRIP_MAX = 20
 _GAP_COLUMNS = 1
 _WALL_COLUMNS = 3
@@ -35,7 +35,7 @@ _STATES = {
 }
 _SIGNS = {FREE: "○", SOLD: "●", PARTLY_SOLD: "◐", HELD: "h", MINE: "★", UNKNOWN: "?"}
 _SIGNS_ASCII = {FREE: ".", SOLD: "x", PARTLY_SOLD: "/", HELD: "h", MINE: "*", UNKNOWN: "?"}
-# From the palette of Okabe and Ito, which all kinds of colour sight tell apart, each with a lettering it contrasts with.
+# Okabe and Ito's palette, which is safe for colour blindness, each with a text colour of high contrast.
 _COLOURS = {
     FREE: "black on #56b4e9",
     SOLD: "#d0d0d0 on #444444",
@@ -57,14 +57,14 @@ SeatKey = tuple[str, int]
 
 
 def seat_map_page(seat_map: train_run_pb2.SeatMap, mine: frozenset[SeatKey], heading: str, console: Console) -> RenderableType:
-    """The whole map: `heading`, legend with counts, then every coach. `mine` are the reader's seats by section and number."""
+    """Draw the map: heading, legend with counts, then every coach. `mine` are the caller's seats by section and number."""
     states = {_key(entry.seat): _state(entry, mine) for entry in seat_map.seats}
     digits = len(str(max((entry.seat.number for entry in seat_map.seats), default=0)))
     signs = _SIGNS if is_unicode(console) else _SIGNS_ASCII
-    way = f"{printable(seat_map.origin)} {arrow(console)} {printable(seat_map.destination)}"
+    journey = f"{printable(seat_map.origin)} {arrow(console)} {printable(seat_map.destination)}"
     parts: list[RenderableType] = [
         Text(f"{heading}, {date_text(seat_map.travel_date)}", style="bold"),
-        Text(way),
+        Text(journey),
         _legend(Counter(states.values()), signs),
     ]
     for (section, coach), entries in groupby(seat_map.seats, key=lambda entry: (entry.seat.section, entry.seat.coach)):
@@ -103,20 +103,20 @@ def _coach_heading(section: str, coach: str, states: list[str], seat_count: int)
 def _coach_strips(
     seats: list[seat_pb2.Seat], digits: int, states: dict[SeatKey, str], signs: dict[str, str], console: Console
 ) -> Iterator[Text]:
-    """A coach lengthwise, in strips that fit the terminal: each column is a row of seats across the coach."""
+    """Draw a coach lengthwise, in strips that fit the terminal. Each column is one row of seats across the coach."""
     cell_columns = digits + 1 + _GAP_COLUMNS
     fitting = (console.width - _WALL_COLUMNS) // cell_columns
     seats_in_strip = SEATS_ACROSS * max(1, min(fitting, ROWS_IN_STRIP_MAX))
     walls = _WALLS if is_unicode(console) else _WALLS_ASCII
     for start in range(0, len(seats), seats_in_strip):
         strip = seats[start : start + seats_in_strip]
-        lines = [_seats_line(strip[place::SEATS_ACROSS], digits, states, signs) for place in range(SEATS_ACROSS)]
+        lines = [_seats_line(strip[line::SEATS_ACROSS], digits, states, signs) for line in range(SEATS_ACROSS)]
         lines.insert(AISLE_AFTER, Text())
         yield from _walled(lines, walls)
 
 
 def _seats_line(seats: list[seat_pb2.Seat], digits: int, states: dict[SeatKey, str], signs: dict[str, str]) -> Text:
-    """The seats that stand one behind the other, along a window or along the aisle."""
+    """Draw one line of seats along a window or along the aisle."""
     line = Text()
     for seat in seats:
         state = states[_key(seat)]
@@ -126,7 +126,7 @@ def _seats_line(seats: list[seat_pb2.Seat], digits: int, states: dict[SeatKey, s
 
 
 def _walled(lines: list[Text], walls: tuple[str, ...]) -> Iterator[Text]:
-    """The lines between the walls of the coach, all as long as the longest."""
+    """Frame the lines with the walls of the coach, padded to equal length."""
     top_left, top_right, bottom_left, bottom_right, across, along = walls
     length = max(line.cell_len for line in lines) + _GAP_COLUMNS
     yield Text(top_left + across * length + top_right)

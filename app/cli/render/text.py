@@ -1,6 +1,6 @@
-"""Money, times, states and seats in words for people.
+"""Texts of single values: money, times, states, seats, people, terms of sale.
 
-Pure: values of the contract go in, text comes out. Not here: tables, colours and what a command prints around it.
+Pure: values of the contract in, text out. Does not belong here: tables, pages and colours (the modules beside this one).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from app.pb.seatline.v1 import (
 )
 
 NANOS_PER_UNIT = 10**9
-# ISO 4217 currencies whose amounts are not written with two decimals.
+# ISO 4217 currencies whose amounts do not have two decimals.
 _DECIMALS = {"CLP": 0, "ISK": 0, "JPY": 0, "KRW": 0, "VND": 0, "BHD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3}
 _DECIMALS_USUAL = 2
 _PAYMENT_STATES: dict[int, str] = {
-    payment_pb2.PAYMENT_STATE_AUTHORIZED: "set aside, about to be taken",
-    payment_pb2.PAYMENT_STATE_CAPTURED: "taken",
-    payment_pb2.PAYMENT_STATE_VOIDED: "let go, there was nothing to pay for",
+    payment_pb2.PAYMENT_STATE_AUTHORIZED: "authorized, not captured yet",
+    payment_pb2.PAYMENT_STATE_CAPTURED: "captured",
+    payment_pb2.PAYMENT_STATE_VOIDED: "voided, nothing was charged",
     payment_pb2.PAYMENT_STATE_DECLINED: "declined, the booking is being cancelled",
 }
 _MINUTES_PER_HOUR = 60
 
 
 def money_text(money: Money) -> str:
-    """Such as "USD 20.00": decimals as the currency has them, more where the amount needs them."""
+    """Return such as "USD 20.00", with the currency's decimals, or more if the amount has more."""
     nanos_total = money.units * NANOS_PER_UNIT + money.nanos
     units, nanos = divmod(abs(nanos_total), NANOS_PER_UNIT)
     digits = f"{nanos:09d}".rstrip("0").ljust(_DECIMALS.get(money.currency_code, _DECIMALS_USUAL), "0")
@@ -48,7 +48,7 @@ def money_text(money: Money) -> str:
 
 
 def money_sum(amounts: Iterable[Money]) -> Money:
-    """Amounts of one currency together."""
+    """Add amounts of one currency."""
     currency, nanos_total = "", 0
     for amount in amounts:
         currency, nanos_total = amount.currency_code, nanos_total + amount.units * NANOS_PER_UNIT + amount.nanos
@@ -58,7 +58,7 @@ def money_sum(amounts: Iterable[Money]) -> Money:
 
 
 def zone_by_name(name: str) -> datetime.tzinfo:
-    """The IANA zone `name`, or UTC where it is not known here."""
+    """Return the IANA zone `name`, or UTC if this machine does not know it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -66,17 +66,17 @@ def zone_by_name(name: str) -> datetime.tzinfo:
 
 
 def instant_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
-    """Such as "Fri 12 Dec 2025 10:24 GMT"."""
+    """Return such as "Fri 12 Dec 2025 10:24 GMT"."""
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M %Z")
 
 
 def instant_text_with_seconds(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
-    """Such as "Fri 12 Dec 2025 10:24:37 GMT", for what is over within minutes."""
+    """Return such as "Fri 12 Dec 2025 10:24:37 GMT", for times of which minutes matter."""
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M:%S %Z")
 
 
 def local_time_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str) -> str:
-    """Such as "10:24 GMT", with the days after `travel_date` on that clock: "00:40 CET +1"."""
+    """Return such as "10:24 GMT", or "00:40 CET +1" one day after `travel_date`."""
     local = _local(instant, zone)
     try:
         days = (local.date() - datetime.date.fromisoformat(travel_date)).days
@@ -90,7 +90,7 @@ def _local(instant: Timestamp, zone: datetime.tzinfo) -> datetime.datetime:
 
 
 def date_text(travel_date: str) -> str:
-    """Such as "Fri 12 Dec 2025"; a text that is no date stays as it is."""
+    """Return such as "Fri 12 Dec 2025". A text that is not a date is returned unchanged."""
     try:
         return datetime.date.fromisoformat(travel_date).strftime("%a %d %b %Y")
     except ValueError:
@@ -98,65 +98,64 @@ def date_text(travel_date: str) -> str:
 
 
 def booking_state_text(state: int) -> str:
-    """Such as "confirmed"; a state newer than this program by its number."""
+    """Return such as "confirmed", or the number of a state that this program does not know."""
     return _enum_text(booking_pb2.BookingState, "BOOKING_STATE_", state)
 
 
 def state_and_position_text(state: int, waitlist_position: int) -> str:
-    """The state of a booking, and where it waits: "waitlisted, place 2 in the line"."""
+    """Return the state of a booking with its waitlist position: "waitlisted, position 2"."""
     if state != booking_pb2.BOOKING_STATE_WAITLISTED or not waitlist_position:
         return booking_state_text(state)
-    return f"{booking_state_text(state)}, place {waitlist_position:,} in the line"
+    return f"{booking_state_text(state)}, position {waitlist_position:,}"
 
 
-def dry_run_text(thing: str, *, was_there: bool) -> str:
-    """What a dry run of making a `thing` did."""
-    return (
-        f"A dry run: nothing was made; this request made the {thing} before." if was_there else "A dry run: nothing was made."
-    )
+def dry_run_text(noun: str, *, exists_already: bool) -> str:
+    """Say that a dry run created nothing."""
+    earlier = f" An earlier request with this id created the {noun}." if exists_already else ""
+    return f"Dry run: nothing was created.{earlier}"
 
 
 def payment_text(payment: payment_pb2.Payment) -> str:
-    """Such as "USD 20.00, taken"; a state newer than this program by its number."""
+    """Return such as "USD 20.00, captured", or the number of a state that this program does not know."""
     if payment.state == payment_pb2.PAYMENT_STATE_UNSPECIFIED:
-        return "nothing had to be paid"
+        return "no payment was needed"
     return f"{money_text(payment.amount)}, {_PAYMENT_STATES.get(payment.state, f'state {payment.state}')}"
 
 
 def refund_text(refund: payment_pb2.Refund) -> str:
-    """Such as "USD 10.00, pending since Fri 12 Dec 2025 10:24 UTC"."""
+    """Return such as "USD 10.00, pending since Fri 12 Dec 2025 10:24 UTC"."""
     since = f" since {instant_text(refund.create_time)}" if refund.state == payment_pb2.REFUND_STATE_PENDING else ""
     return f"{money_text(refund.amount)}, {refund_state_text(refund.state)}{since}"
 
 
 def refunds_text(refunds: Sequence[payment_pb2.Refund]) -> str:
-    """All refunds in one, such as "USD 10.00 back, pending"; empty without any. Done only when each of them is."""
+    """Summarize refunds, such as "USD 10.00 refunded, pending". Empty without refunds; "done" only if all are done."""
     if not refunds:
         return ""
     states = {refund.state for refund in refunds}
     state = "done" if states == {payment_pb2.REFUND_STATE_DONE} else "pending"
     if payment_pb2.REFUND_STATE_FAILED in states:
-        state = "failed" if len(states) == 1 else "failed in part"
-    return f"{money_text(money_sum(refund.amount for refund in refunds))} back, {state}"
+        state = "failed" if len(states) == 1 else "partly failed"
+    return f"{money_text(money_sum(refund.amount for refund in refunds))} refunded, {state}"
 
 
 def refund_state_text(state: int) -> str:
-    """Such as "pending"; a state newer than this program by its number."""
+    """Return such as "pending", or the number of a state that this program does not know."""
     return _enum_text(payment_pb2.RefundState, "REFUND_STATE_", state)
 
 
 def run_state_text(state: int) -> str:
-    """Such as "scheduled"; a state newer than this program by its number."""
+    """Return such as "scheduled", or the number of a state that this program does not know."""
     return _enum_text(train_run_pb2.RunState, "RUN_STATE_", state)
 
 
 def webhook_state_text(state: int) -> str:
-    """Such as "active"; a state newer than this program by its number."""
+    """Return such as "active", or the number of a state that this program does not know."""
     return _enum_text(webhook_pb2.WebhookState, "WEBHOOK_STATE_", state)
 
 
 def delivery_state_text(state: int) -> str:
-    """Such as "pending"; a state newer than this program by its number."""
+    """Return such as "pending", or the number of a state that this program does not know."""
     return _enum_text(webhook_pb2.WebhookDeliveryState, "WEBHOOK_DELIVERY_STATE_", state)
 
 
@@ -169,49 +168,54 @@ def _enum_text(kind: object, prefix: str, value: int) -> str:
 
 
 def refund_terms_text(tiers: Iterable[train_pb2.RefundTier]) -> str:
-    """Such as "100 % up to 24 h before departure, 50 % up to departure"."""
+    """Return such as "100 % up to 24 h before departure, 50 % up to departure"."""
     return ", ".join(
         f"{tier.percent} % up to {f'{tier.hours_before:,} h before ' if tier.hours_before else ''}departure" for tier in tiers
     )
 
 
 def waitlist_terms_text(train: train_pb2.Train) -> str:
-    """Such as "500 may wait, until 4 h before departure"; what the train does not state is left out."""
-    said = [f"{train.waitlist_max:,} may wait"] if train.HasField("waitlist_max") else []
+    """Return such as "up to 500 waitlisted bookings, until 4 h before departure". Unset terms are omitted."""
+    terms = [f"up to {train.waitlist_max:,} waitlisted bookings"] if train.HasField("waitlist_max") else []
     if train.HasField("waitlist_closes_before"):
         minutes = train.waitlist_closes_before.seconds // 60
-        said.append(f"until {f'{duration_text(minutes)} before ' if minutes else ''}departure")
-    return ", ".join(said)
+        terms.append(f"until {f'{duration_text(minutes)} before ' if minutes else ''}departure")
+    return ", ".join(terms)
 
 
 def hold_terms_text(train: train_pb2.Train) -> str:
-    """Such as "25 % of the seats at a time"; empty where the train does not state it."""
-    return f"{train.hold_percent_max} % of the seats at a time" if train.HasField("hold_percent_max") else ""
+    """Return such as "up to 25 % of the seats at a time", or an empty text if unset."""
+    return f"up to {train.hold_percent_max} % of the seats at a time" if train.HasField("hold_percent_max") else ""
 
 
 def duration_text(minutes_total: int) -> str:
-    """Such as "4 h", "1 h 30 min" or "45 min"."""
+    """Return such as "4 h", "1 h 30 min" or "45 min"."""
     hours, minutes = divmod(minutes_total, _MINUTES_PER_HOUR)
     parts = [f"{hours:,} h"] if hours else []
     return " ".join([*parts, f"{minutes} min"] if minutes or not hours else parts)
 
 
 def seat_text(seat: seat_pb2.Seat) -> str:
-    """Such as "A-17"."""
+    """Return such as "A-17"."""
     return printable(seat.label) or (f"{printable(seat.section)}-{seat.number}" if seat.number else "no seat")
 
 
+def seat_and_coach_text(seat: seat_pb2.Seat) -> str:
+    """Return such as "A-17, coach 2"."""
+    return seat_text(seat) + (f", coach {printable(seat.coach)}" if seat.coach else "")
+
+
 def seats_text(seats: Iterable[seat_pb2.Seat]) -> str:
-    """Such as "A-1, A-2"."""
+    """Return such as "A-1, A-2"."""
     return ", ".join(seat_text(seat) for seat in seats)
 
 
 def person_text(person: user_pb2.User | passenger_pb2.Passenger) -> str:
-    """Such as "Ann Lee <ann@example.com>"; the address alone where no name is known."""
+    """Return such as "Ann Lee <ann@example.com>", or the address if the name is unknown."""
     name, address = person_name(person), printable(person.email)
     return f"{name} <{address}>" if name and address else name or address
 
 
 def person_name(person: user_pb2.User | passenger_pb2.Passenger) -> str:
-    """Such as "Ann Lee"."""
+    """Return such as "Ann Lee"."""
     return printable(f"{person.first_name} {person.last_name}".strip())

@@ -12,8 +12,8 @@ from grpc import StatusCode
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.cli.health import PROBE_TRAIN
 from app.cli.options import CallerOptions
+from app.cli.probe import PROBE_TRAIN
 from app.cli.probe_steps import run_probe
 from app.pb.seatline.v1 import booking_pb2, train_pb2, train_run_pb2
 from app.store.in_memory import connect_in_memory
@@ -72,7 +72,7 @@ async def test_a_server_that_goes_away_is_alive_and_not_serving(server: World, s
 async def test_a_health_name_that_nobody_has_is_refused(seatline: Seatline) -> None:
     result = await seatline("health", "--service", "seatline.v1.Bookings")
     assert result.exit_code == 1
-    assert "no health by the name seatline.v1.Bookings" in result.stderr
+    assert "reports no health for seatline.v1.Bookings" in result.stderr
 
 
 async def test_a_probe_books_and_cancels_a_seat_and_can_be_repeated(server: World, seatline: Seatline) -> None:
@@ -80,7 +80,7 @@ async def test_a_probe_books_and_cancels_a_seat_and_can_be_repeated(server: Worl
         result = await seatline("probe", "--train", "helm-test", "--wait", "10")
         assert result.exit_code == 0, result.stderr
         assert f"Booked seat {seat} as" in result.stdout
-        assert "Cancelled it; EUR 1.00 comes back." in result.stdout
+        assert "Cancelled it; the refund is EUR 1.00." in result.stdout
     assert await seats_sold(server) == {"helm-test": 0}
 
 
@@ -123,12 +123,12 @@ def test_a_probe_that_is_told_the_truth_is_content(liar: ScriptedService) -> Non
 @pytest.mark.parametrize(
     ("method", "answer", "complaint"),
     [
-        ("GetReceipt", receipt_of(ann(2)), "shows other seats"),
-        ("CancelBooking", _cancelled(booking_pb2.BOOKING_STATE_CONFIRMED), "was cancelled, and is not"),
+        ("GetReceipt", receipt_of(ann(2)), "does not show the seats"),
+        ("CancelBooking", _cancelled(booking_pb2.BOOKING_STATE_CONFIRMED), "is not cancelled after CancelBooking"),
         (
             "CancelBooking",
             booking_pb2.CancelBookingResponse(booking=_cancelled(booking_pb2.BOOKING_STATE_CANCELLED).booking),
-            "does not give back",
+            "does not refund its price",
         ),
     ],
 )

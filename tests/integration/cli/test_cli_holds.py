@@ -125,7 +125,7 @@ def test_a_doubtful_hold_says_how_to_find_out(service: ScriptedService, seatline
 
 def test_release_names_the_hold_and_says_that_it_is_over(service: ScriptedService, seatline: Any) -> None:
     service.answers["ReleaseHold"] = hold_pb2.ReleaseHoldResponse()
-    assert seatline("release", HOLD_ID).stdout == f"The hold {HOLD_ID} is over; it keeps no seats any more.\n"
+    assert seatline("release", HOLD_ID).stdout == f"Hold {HOLD_ID} is released; it holds no seats.\n"
     assert json.loads(seatline("release", HOLD_ID, "--json").stdout) == {}
     assert service.requests("ReleaseHold")[0].hold_id == HOLD_ID
     service.answers["ReleaseHold"] = Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED", message="not yours")
@@ -139,7 +139,7 @@ def test_book_sends_the_hold_the_payment_token_and_what_to_do_when_full(service:
     service.answers["CreateBooking"] = booking_of(ann())
     result = seatline(*BOOK, "--hold", HOLD_ID, "--payment-token", "tok_1", "--if-full", "reject")
     assert result.exit_code == 0, result.stderr
-    assert "WAITS" not in result.stdout
+    assert "WAITLISTED" not in result.stdout
     seatline(*BOOK)
     sent, plain = service.requests("CreateBooking")
     assert (sent.hold_id, sent.payment_token, sent.if_full) == (HOLD_ID, "tok_1", booking_pb2.IF_FULL_REJECT)
@@ -154,15 +154,15 @@ def test_a_booking_that_waits_says_so_with_its_place_and_when_the_line_closes(se
     result = seatline(*BOOK, "--if-full", "wait")
     assert result.exit_code == 0, result.stderr
     for text in (
-        "waitlisted, place 2 in the line",
-        "this booking WAITS, at place 2 in the line, and USD 20.00 is paid",
-        "until the list closes (Mon 01 Jul 2030 06:24 BST)",
+        "waitlisted, position 2",
+        "This booking is WAITLISTED at position 2; you have paid USD 20.00.",
+        "before the waitlist closes (Mon 01 Jul 2030 06:24 BST), you get a full refund",
     ):
         assert text in result.stdout
     assert "no seat" not in result.stdout
     assert json.loads(seatline(*BOOK, "--json").stdout)["waitlist_position"] == 2
     service.answers["GetTrainRun"] = Refusal(grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
-    assert "until the list closes, everything is given back" in seatline(*BOOK).stdout
+    assert "before the waitlist closes, you get a full refund" in seatline(*BOOK).stdout
 
 
 def test_a_refused_payment_and_a_hold_that_is_over_say_what_to_do(service: ScriptedService, seatline: Any) -> None:
@@ -182,9 +182,9 @@ def test_a_quote_says_what_would_come_back_and_a_cancellation_what_does(service:
     left.refunds.append(refund(payment_pb2.REFUND_STATE_PENDING))
     ten_dollars = Money(currency_code="USD", units=10)
     service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=left, refund=ten_dollars)
-    assert "A quote: USD 10.00 would come back; nothing was changed." in seatline("cancel", "7K2M9Q", "--quote").stdout
+    assert "Quote: the refund would be USD 10.00; nothing was changed." in seatline("cancel", "7K2M9Q", "--quote").stdout
     shown = seatline("cancel", "7K2M9Q").stdout
-    assert "USD 10.00 comes back." in shown
+    assert "The refund is USD 10.00." in shown
     assert "USD 10.00, pending since Sun 02 Jun 2030 08:00 UTC" in shown
     quoted, done = service.requests("CancelBooking")
     assert (quoted.validate_only, done.validate_only) == (True, False)
@@ -201,8 +201,8 @@ def test_a_quote_cannot_be_taken_for_a_cancellation(service: ScriptedService, se
     shown = seatline("cancel", "7K2M9Q", "--quote").stdout
     assert "Quote, nothing was changed: booking 7K2M9Q" in shown
     assert "confirmed now, would be cancelled" in shown
-    assert "Would leave" in shown
-    assert "Would get back" in shown
+    assert "Would cancel" in shown
+    assert "would be USD 10.00" in shown
     assert "pending since" not in shown
     answer = json.loads(seatline("cancel", "7K2M9Q", "--quote", "--json").stdout)
     assert (answer["validate_only"], answer["current_booking"]["state"]) == (True, "BOOKING_STATE_CONFIRMED")
@@ -211,8 +211,8 @@ def test_a_quote_cannot_be_taken_for_a_cancellation(service: ScriptedService, se
 def test_a_cancellation_that_gives_nothing_back_says_so(service: ScriptedService, seatline: Any) -> None:
     nothing = Money(currency_code="USD")
     service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=booking_of(ann()), refund=nothing)
-    assert "nothing would come back" in seatline("cancel", "7K2M9Q", "--quote").stdout
-    assert "This gives nothing back." in seatline("cancel", "7K2M9Q").stdout
+    assert "the refund would be nothing" in seatline("cancel", "7K2M9Q", "--quote").stdout
+    assert "There is no refund." in seatline("cancel", "7K2M9Q").stdout
 
 
 def test_a_receipt_shows_the_payment_each_refund_and_the_place_in_the_line(service: ScriptedService, seatline: Any) -> None:
@@ -222,11 +222,11 @@ def test_a_receipt_shows_the_payment_each_refund_and_the_place_in_the_line(servi
     receipt.refunds.extend([refund(payment_pb2.REFUND_STATE_DONE), refund(payment_pb2.REFUND_STATE_PENDING, 5)])
     service.answers.update(GetReceipt=receipt, GetBooking=waiting(3))
     shown = seatline("receipt", "7K2M9Q").stdout
-    for text in ("waitlisted, place 3 in the line", "USD 20.00, taken", "USD 10.00, done", "USD 5.00, pending since"):
+    for text in ("waitlisted, position 3", "USD 20.00, captured", "USD 10.00, done", "USD 5.00, pending since"):
         assert text in shown
     service.answers["ListReceipts"] = booking_pb2.ListReceiptsResponse(receipts=[receipt, receipt_of(ann(), reference="2ND")])
     listed = seatline("receipts", "ann@example.com").stdout
-    for text in ("USD 20.00, taken", "waitlisted, place 3 in the line", "USD 15.00 back, pending", "confirmed"):
+    for text in ("USD 20.00, captured", "waitlisted, position 3", "USD 15.00 refunded, pending", "confirmed"):
         assert text in listed
     assert [one.reference for one in service.requests("GetBooking")] == ["7K2M9Q", "7K2M9Q"]
     service.answers["GetBooking"] = Refusal(grpc.StatusCode.INTERNAL, "INTERNAL")
@@ -239,7 +239,7 @@ def test_a_booking_that_waited_in_vain_shows_no_seat_and_its_refund(service: Scr
     receipt.refunds.append(refund(payment_pb2.REFUND_STATE_DONE, 20))
     service.answers["GetReceipt"] = receipt
     shown = seatline("receipt", "7K2M9Q").stdout
-    for text in ("expired", "Waited", "USD 20.00, done"):
+    for text in ("expired", "Not seated", "USD 20.00, done"):
         assert text in shown
     assert service.requests("GetBooking") == []
 

@@ -93,7 +93,7 @@ def test_all_pages_are_shown_unless_one_is_asked_for(service: ScriptedService, s
 
 def test_retry_sends_one_job_and_says_that_it_will_be_tried_again(service: ScriptedService, seatline: Any) -> None:
     service.answers["RetryJobs"] = job_pb2.RetryJobsResponse(retried_count=1)
-    assert seatline("retry", JOB).stdout == f"Job {JOB} will be tried again.\n"
+    assert seatline("retry", JOB).stdout == f"The worker will retry job {JOB}.\n"
     assert service.requests("RetryJobs") == [job_pb2.RetryJobsRequest(job_id=JOB)]
 
 
@@ -101,8 +101,8 @@ def test_retry_sends_one_job_and_says_that_it_will_be_tried_again(service: Scrip
     ("count", "says"),
     [
         (0, f"No dead jobs of kind {KIND}.\n"),
-        (1, f"1 job of kind {KIND} will be tried again.\n"),
-        (1_234, f"1,234 jobs of kind {KIND} will be tried again.\n"),
+        (1, f"The worker will retry 1 job of kind {KIND}.\n"),
+        (1_234, f"The worker will retry 1,234 jobs of kind {KIND}.\n"),
     ],
 )
 def test_retry_of_a_kind_says_how_many_will_be_tried_again(

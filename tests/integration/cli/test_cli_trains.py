@@ -63,7 +63,11 @@ def seatline(service: ScriptedService) -> Callable[..., Result]:
 def test_train_create_sends_the_file_under_the_same_request_id_every_time(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateTrain"] = lambda request: request.train
     shown = seatline("train", "create", str(SAMPLE)).stdout
-    for text in ("448 seats", "100 % up to 24 h before departure, 50 % up to departure", "500 may wait, until 4 h before"):
+    for text in (
+        "448 seats",
+        "100 % up to 24 h before departure, 50 % up to departure",
+        "up to 500 waitlisted bookings, until 4 h before",
+    ):
         assert text in shown
     assert json.loads(seatline("train", "create", str(SAMPLE), "--json").stdout)["train_id"] == "es9014"
     first, second = service.requests("CreateTrain")
@@ -74,9 +78,9 @@ def test_train_create_sends_the_file_under_the_same_request_id_every_time(servic
 
 def test_a_dry_run_of_a_train_is_asked_for_and_says_so(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateTrain"] = lambda request: train_pb2.Train(train_id="es9014", validate_only=request.validate_only)
-    assert "A dry run: nothing was made." in seatline("train", "create", str(SAMPLE), "--dry-run").stdout
+    assert "Dry run: nothing was created." in seatline("train", "create", str(SAMPLE), "--dry-run").stdout
     assert json.loads(seatline("train", "create", str(SAMPLE), "--dry-run", "--json").stdout)["validate_only"] is True
-    assert "dry run" not in seatline("train", "create", str(SAMPLE)).stdout
+    assert "Dry run" not in seatline("train", "create", str(SAMPLE)).stdout
     assert [request.validate_only for request in service.requests("CreateTrain")] == [True, True, False]
 
 
@@ -96,7 +100,7 @@ def test_a_timetable_that_cannot_be_read_is_told_by_path_before_any_call(
     file.write_text(SAMPLE.read_text(encoding="utf-8").replace('"12:48"', "noon"), encoding="utf-8")
     result = seatline("train", "create", str(file))
     assert (result.exit_code, service.asked) == (2, [])
-    assert result.stderr == f'Error: {file}: stops[2].arrive: "noon" is no time of day; write it as 10:45\n'
+    assert result.stderr == f'Error: {file}: stops[2].arrive: "noon" is not a time of day; write it like 10:45\n'
     assert "no such file" in seatline("train", "create", str(tmp_path / "none.yaml")).stderr.lower()
 
 
@@ -111,7 +115,16 @@ def test_train_list_and_runs_show_a_row_each(service: ScriptedService, seatline:
     run.sections.add(section="B", fare=FARE, seat_count=8, waiting_count=2)
     service.answers["ListTrainRuns"] = train_run_pb2.ListTrainRunsResponse(train_runs=[run])
     shown = seatline("runs", "--from", "stp", "--to", "PNO", "--date", "2030-07-01").stdout
-    for text in ("Mon 01 Jul 2030", "10:24 BST", "13:56 CEST", "A 3/8", "B 0/8, 2 wait", "USD 20.00", "scheduled", "1 run."):
+    for text in (
+        "Mon 01 Jul 2030",
+        "10:24 BST",
+        "13:56 CEST",
+        "A 3/8",
+        "B 0/8, 2 waitlisted",
+        "USD 20.00",
+        "scheduled",
+        "1 run.",
+    ):
         assert text in shown
     asked = service.requests("ListTrainRuns")[0]
     assert (asked.origin, asked.destination, asked.travel_date) == ("stp", "PNO", "2030-07-01")
@@ -154,12 +167,12 @@ def test_promote_names_who_got_seats_and_says_how_many_still_wait(service: Scrip
         promoted_references=["7K2M9Q", "3XW0TT"], waiting_count=1
     )
     shown = seatline("promote", "es9014", "2030-07-01").stdout
-    assert shown.splitlines() == ["2 bookings promoted: 7K2M9Q, 3XW0TT.", "1 still waits, for seats that are not free."]
+    assert shown.splitlines() == ["2 bookings promoted: 7K2M9Q, 3XW0TT.", "1 booking still waitlisted: no free seats fit."]
     asked = service.requests("PromoteWaitlist")[0]
     assert (asked.train_id, asked.travel_date) == ("es9014", "2030-07-01")
     assert json.loads(seatline("promote", "es9014", "2030-07-01", "--json").stdout)["waiting_count"] == 1
     service.answers["PromoteWaitlist"] = train_run_pb2.PromoteWaitlistResponse()
-    assert seatline("promote", "es9014", "2030-07-01").stdout.splitlines() == ["0 bookings promoted.", "Nobody waits."]
+    assert seatline("promote", "es9014", "2030-07-01").stdout.splitlines() == ["0 bookings promoted.", "The waitlist is empty."]
 
 
 def test_register_registers_the_user_unless_an_address_is_given(service: ScriptedService, seatline: Any) -> None:

@@ -140,7 +140,7 @@ JOB = {
 def test_without_a_database_it_is_a_matter_of_usage() -> None:
     done = seatline("verify")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "Error: SEATLINE_MONGODB_URI: says which database to verify, and is empty\n"
+    assert done.stderr == "Error: SEATLINE_MONGODB_URI: is empty; set it to the database to verify\n"
     assert seatline("verify", "--patience", "-1", SEATLINE_MONGODB_URI="mongodb://127.0.0.1:9/").returncode == 2
     assert seatline("verify", SEATLINE_MONGODB_URI="http://127.0.0.1:9/").returncode == 2
 

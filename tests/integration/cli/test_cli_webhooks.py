@@ -58,7 +58,7 @@ def test_create_sends_what_was_typed_and_shows_the_secret_on_a_line_of_its_own(s
     (asked,) = service.requests("CreateWebhook")
     assert (asked.request_id, asked.validate_only) == ("r1", False)
     assert (asked.webhook.url, list(asked.webhook.event_types)) == (URL, ["booking.*", "run.delayed"])
-    assert f"Secret, shown only now: {SECRET}\n" in result.stdout
+    assert f"Secret, shown only once: {SECRET}\n" in result.stdout
     for text in (WEBHOOK_ID, URL, "booking.*, run.delayed", "active", "etag 1"):
         assert text in result.stdout
     assert service.metadata["x-seatline-roles"] == "operator"
@@ -67,7 +67,7 @@ def test_create_sends_what_was_typed_and_shows_the_secret_on_a_line_of_its_own(s
 def test_each_create_without_a_request_id_is_a_request_of_its_own(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateWebhook"] = a_webhook()
     for _ in range(2):
-        assert "everything" in seatline("create", URL).stdout
+        assert "Event types  all " in seatline("create", URL).stdout
     first, second = service.requests("CreateWebhook")
     assert first.request_id != second.request_id
 
@@ -85,11 +85,11 @@ def test_a_dry_run_says_that_nothing_was_made(service: ScriptedService, seatline
         tried.ClearField(name)
     service.answers["CreateWebhook"] = tried
     shown = seatline("create", URL, "--dry-run").stdout
-    assert "Dry run, nothing was made: webhook" in shown
+    assert "Dry run, nothing was created: webhook" in shown
     assert "would be active" in shown
     assert json.loads(seatline("create", URL, "--dry-run", "--json").stdout)["validate_only"] is True
     assert service.requests("CreateWebhook")[0].validate_only
-    assert "nothing was made" in shown
+    assert "Dry run: nothing was created." in shown
     assert "Secret" not in shown
 
 
@@ -157,7 +157,7 @@ def test_rotate_secret_shows_the_new_one_and_says_how_to_find_out_in_doubt(servi
 
 def test_delete_says_that_it_is_done(service: ScriptedService, seatline: Any) -> None:
     service.answers["DeleteWebhook"] = webhook_pb2.DeleteWebhookResponse()
-    assert seatline("delete", WEBHOOK_ID, "--etag", "2").stdout == f"Webhook {WEBHOOK_ID} is gone.\n"
+    assert seatline("delete", WEBHOOK_ID, "--etag", "2").stdout == f"Deleted webhook {WEBHOOK_ID}.\n"
     asked = service.requests("DeleteWebhook")[0]
     assert (asked.webhook_id, asked.etag) == (WEBHOOK_ID, "2")
 

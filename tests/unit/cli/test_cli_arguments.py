@@ -65,7 +65,7 @@ def test_passengers_are_named_by_number_or_by_address() -> None:
     assert parse_passenger_selectors(["2", "3"]) == ([2, 3], [])
     assert parse_passenger_selectors(["ann@example.com"]) == ([], ["ann@example.com"])
     assert parse_passenger_selectors([]) == ([], [])
-    with pytest.raises(UsageError, match="by number"):
+    with pytest.raises(UsageError, match="numbers only"):
         parse_passenger_selectors(["2", "ann@example.com"])
 
 

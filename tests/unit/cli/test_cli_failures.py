@@ -89,7 +89,7 @@ def test_a_refusal_that_may_be_tried_again_says_when_and_exits_with_3() -> None:
 @pytest.mark.parametrize(
     ("reason", "advice"),
     [
-        ("HOLD_EXPIRED", "Hold seats anew with 'seatline hold'."),
+        ("HOLD_EXPIRED", "Hold the seats again with 'seatline hold'."),
         ("PAYMENT_DECLINED", "Give another --payment-token."),
         ("SEAT_TAKEN", ""),
     ],
@@ -120,7 +120,7 @@ def test_each_status_has_its_exit_code(code: grpc.StatusCode, exit_code: int) ->
 )
 def test_a_service_that_was_never_reached_says_what_to_start(details: str) -> None:
     failure = failure_of_call(FailedCall(grpc.StatusCode.UNAVAILABLE, details), TARGET, 10)
-    assert failure.line().startswith(f"No service answers at {TARGET}")
+    assert failure.line().startswith(f"No server answers at {TARGET}")
     assert "seatline serve" in failure.line()
     assert not failure.is_outcome_unknown
 

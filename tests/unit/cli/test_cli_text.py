@@ -38,7 +38,7 @@ def refund(state: Any, units: int = 10) -> payment_pb2.Refund:
 
 
 def test_a_waiting_booking_says_its_place_and_another_only_its_state() -> None:
-    assert state_and_position_text(booking_pb2.BOOKING_STATE_WAITLISTED, 1200) == "waitlisted, place 1,200 in the line"
+    assert state_and_position_text(booking_pb2.BOOKING_STATE_WAITLISTED, 1200) == "waitlisted, position 1,200"
     assert state_and_position_text(booking_pb2.BOOKING_STATE_WAITLISTED, 0) == "waitlisted"
     assert state_and_position_text(booking_pb2.BOOKING_STATE_EXPIRED, 3) == "expired"
 
@@ -46,11 +46,11 @@ def test_a_waiting_booking_says_its_place_and_another_only_its_state() -> None:
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        (payment_pb2.PAYMENT_STATE_AUTHORIZED, "USD 20.00, set aside, about to be taken"),
-        (payment_pb2.PAYMENT_STATE_CAPTURED, "USD 20.00, taken"),
-        (payment_pb2.PAYMENT_STATE_VOIDED, "USD 20.00, let go, there was nothing to pay for"),
+        (payment_pb2.PAYMENT_STATE_AUTHORIZED, "USD 20.00, authorized, not captured yet"),
+        (payment_pb2.PAYMENT_STATE_CAPTURED, "USD 20.00, captured"),
+        (payment_pb2.PAYMENT_STATE_VOIDED, "USD 20.00, voided, nothing was charged"),
         (payment_pb2.PAYMENT_STATE_DECLINED, "USD 20.00, declined, the booking is being cancelled"),
-        (payment_pb2.PAYMENT_STATE_UNSPECIFIED, "nothing had to be paid"),
+        (payment_pb2.PAYMENT_STATE_UNSPECIFIED, "no payment was needed"),
         (99, "USD 20.00, state 99"),
     ],
 )
@@ -66,10 +66,10 @@ def test_a_refund_says_whether_it_is_done_or_since_when_it_is_owed() -> None:
 
 def test_several_refunds_are_done_only_when_each_is() -> None:
     assert refunds_text([]) == ""
-    assert refunds_text([refund(DONE), refund(DONE, 5)]) == "USD 15.00 back, done"
-    assert refunds_text([refund(DONE), refund(PENDING, 5)]) == "USD 15.00 back, pending"
-    assert refunds_text([refund(FAILED), refund(FAILED, 5)]) == "USD 15.00 back, failed"
-    assert refunds_text([refund(DONE), refund(FAILED, 5)]) == "USD 15.00 back, failed in part"
+    assert refunds_text([refund(DONE), refund(DONE, 5)]) == "USD 15.00 refunded, done"
+    assert refunds_text([refund(DONE), refund(PENDING, 5)]) == "USD 15.00 refunded, pending"
+    assert refunds_text([refund(FAILED), refund(FAILED, 5)]) == "USD 15.00 refunded, failed"
+    assert refunds_text([refund(DONE), refund(FAILED, 5)]) == "USD 15.00 refunded, partly failed"
 
 
 def test_amounts_are_added_over_the_units() -> None:
@@ -90,6 +90,6 @@ def test_the_terms_of_a_train_are_sentences_and_what_it_does_not_state_is_left_o
     tiers = [train_pb2.RefundTier(hours_before=24, percent=100), train_pb2.RefundTier(percent=50)]
     assert refund_terms_text(tiers) == "100 % up to 24 h before departure, 50 % up to departure"
     stated = train_pb2.Train(waitlist_max=0, waitlist_closes_before=Duration(seconds=14_400))
-    assert waitlist_terms_text(stated) == "0 may wait, until 4 h before departure"
+    assert waitlist_terms_text(stated) == "up to 0 waitlisted bookings, until 4 h before departure"
     assert waitlist_terms_text(train_pb2.Train(waitlist_closes_before=Duration())) == "until departure"
     assert refund_terms_text([]) == waitlist_terms_text(train_pb2.Train()) == ""

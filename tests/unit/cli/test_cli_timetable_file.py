@@ -82,11 +82,11 @@ def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str
 @pytest.mark.parametrize(
     ("line", "path", "described"),
     [
-        ("waitlist_closes_before: 4", "waitlist_closes_before", '"4" is no span of time; write it as 4h, 90m or 1h 30m'),
-        ("waitlist_closes_before: h", "waitlist_closes_before", '"h" is no span of time; write it as 4h, 90m or 1h 30m'),
-        ("waitlist_closes_before: -4h", "waitlist_closes_before", '"-4h" is no span of time; write it as 4h, 90m or 1h 30m'),
+        ("waitlist_closes_before: 4", "waitlist_closes_before", '"4" is not a duration; write it like 4h, 90m or 1h 30m'),
+        ("waitlist_closes_before: h", "waitlist_closes_before", '"h" is not a duration; write it like 4h, 90m or 1h 30m'),
+        ("waitlist_closes_before: -4h", "waitlist_closes_before", '"-4h" is not a duration; write it like 4h, 90m or 1h 30m'),
         ("waitlist_closes_before: [4h]", "waitlist_closes_before", "must be a single value, not a list or a mapping"),
-        ("waitlist_max: many", "waitlist_max", '"many" is no whole number'),
+        ("waitlist_max: many", "waitlist_max", '"many" is not a whole number'),
         ("waitlist_max: {most: 5}", "waitlist_max", "must be a single value, not a list or a mapping"),
         ("waitlist_maximum: 5", "waitlist_maximum", "unknown key; did you mean waitlist_max?"),
         ("refund_tiers: []", "refund_tiers", "must be a list with at least one entry"),
@@ -96,7 +96,7 @@ def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str
         (
             "refund_tiers: [{hours_before: 24, percent: 100}, {hours_before: 0, percent: half}]",
             "refund_tiers[1].percent",
-            '"half" is no whole number',
+            '"half" is not a whole number',
         ),
         (
             "refund_tiers: [{hour_before: 24, percent: 5}]",
@@ -130,15 +130,15 @@ def test_the_request_id_follows_the_content_and_not_the_spelling() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "path", "described"),
     [
-        ("9:05", "25:00", "stops[1].arrive", '"25:00" is no time of day; write it as 10:45'),
-        ("9:05", "645", "stops[1].arrive", '"645" is no time of day; write it as 10:45'),
-        ("arrive_day: 1", "arrive_day: one", "stops[1].arrive_day", '"one" is no whole number'),
-        ("USD 20.50", "20.50", "sections[0].fare", '"20.50" is no fare; write it as USD 20.00'),
+        ("9:05", "25:00", "stops[1].arrive", '"25:00" is not a time of day; write it like 10:45'),
+        ("9:05", "645", "stops[1].arrive", '"645" is not a time of day; write it like 10:45'),
+        ("arrive_day: 1", "arrive_day: one", "stops[1].arrive_day", '"one" is not a whole number'),
+        ("USD 20.50", "20.50", "sections[0].fare", '"20.50" is not a fare; write it like USD 20.00'),
         ("USD 20.50", "[1, 2]", "sections[0].fare", "must be a single value, not a list or a mapping"),
-        ("seats: 56", "seats: -1", "coaches[0].seats", '"-1" is no whole number'),
+        ("seats: 56", "seats: -1", "coaches[0].seats", '"-1" is not a whole number'),
         ("seats: 56", "seat: 56", "coaches[0].seat", "unknown key; did you mean seats?"),
         ("number: ES 9014", "nothing: x", "number", "is missing"),
-        ("number: ES 9014", 'number: "\\ud800"', "number", "holds half of a character pair (\\ud800 to \\udfff)"),
+        ("number: ES 9014", 'number: "\\ud800"', "number", "contains half of a surrogate pair (\\ud800 to \\udfff)"),
         ("name: Oslo, ", "", "stops[1].name", "is missing"),
         ("{name: 1, section: N, seats: 56}", "1", "coaches[0]", "must be a mapping with name, section, seats"),
     ],
@@ -150,8 +150,8 @@ def test_a_wrong_field_is_named_by_its_path(right: str, wrong: str, path: str, d
 def test_all_problems_are_told_at_once_one_on_a_line() -> None:
     wrong = GOOD.replace("9:05", "noon").replace("USD 20.50", "twenty")
     assert message_of(wrong).splitlines() == [
-        'f: stops[1].arrive: "noon" is no time of day; write it as 10:45',
-        'f: sections[0].fare: "twenty" is no fare; write it as USD 20.00',
+        'f: stops[1].arrive: "noon" is not a time of day; write it like 10:45',
+        'f: sections[0].fare: "twenty" is not a fare; write it like USD 20.00',
     ]
 
 
@@ -170,7 +170,7 @@ def test_lists_that_are_missing_or_empty_are_told() -> None:
     ("text", "told"),
     [
         ("a: [1", "f: line 1, column 6: "),
-        ("train_id: a\ntrain_id: b", "f: line 2, column 1: train_id is given twice"),
+        ("train_id: a\ntrain_id: b", "f: line 2, column 1: train_id is a duplicate key"),
         ("a: \x07", "f: not YAML: "),
         ("[" * 600, "f: nested too deeply"),
         ("a: !!python/object/apply:os.system [ls]", "f: a: unknown key"),
@@ -183,7 +183,7 @@ def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
 def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"train_id: \xff")
     (tmp_path / "large").write_bytes(b"#" * (timetable_file.FILE_BYTES_MAX + 1))
-    for name, told in (("none", "No such file"), ("latin", "not UTF-8"), ("large", "this is no timetable"), (".", "directory")):
+    for name, told in (("none", "No such file"), ("latin", "not UTF-8"), ("large", "not a timetable file"), (".", "directory")):
         with pytest.raises(UsageError, match=told):
             read_train_file(tmp_path / name)
 

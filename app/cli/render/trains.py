@@ -1,0 +1,64 @@
+"""Layout of trains.
+
+Belongs here: the table of trains, and the summary of a new train. Does not belong here: train runs
+(`app.cli.render.train_runs`), and the calls (`app.cli.trains`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.failures import printable
+from app.cli.render.screen import arrow, empty_table
+from app.cli.render.text import dry_run_text, hold_terms_text, money_text, refund_terms_text, waitlist_terms_text
+from app.pb.seatline.v1 import train_pb2
+
+
+def train_text(train: train_pb2.Train, *, is_dry_run: bool) -> str:
+    """Summarize a created train, or the one that a dry run checked."""
+    seat_count = sum(coach.seat_count for coach in train.coaches)
+    lines = [
+        f"Train {printable(train.train_id)} ({printable(train.number)}): {len(train.stops)} stops, "
+        f"{len(train.coaches)} coaches, {seat_count:,} seats."
+    ]
+    for heading, terms in (
+        ("Refunds", refund_terms_text(train.refund_tiers)),
+        ("Waitlist", waitlist_terms_text(train)),
+        ("Holds", hold_terms_text(train)),
+    ):
+        if terms:
+            lines.append(f"{heading}: {terms}.")
+    if is_dry_run:
+        lines.append(dry_run_text("train", exists_already=bool(train.etag)))
+    return "\n".join(lines)
+
+
+def trains_table(trains: Sequence[train_pb2.Train], console: Console) -> Table:
+    """Return one row per train."""
+    table = empty_table("Train", "Route", "Sections")
+    for train in trains:
+        ends = [printable(stop.name) for stop in (*train.stops[:1], *train.stops[-1:])]
+        terms = refund_terms_text(train.refund_tiers)
+        lines = (
+            f" {arrow(console)} ".join(ends),
+            f"{len(train.stops)} stops, {len(train.coaches)} coaches",
+            f"refunds {terms}" if terms else "",
+            waitlist_terms_text(train),
+        )
+        table.add_row(
+            f"{printable(train.train_id)}\n{printable(train.number)}",
+            "\n".join(line for line in lines if line),
+            _sections_text(train),
+        )
+    return table
+
+
+def _sections_text(train: train_pb2.Train) -> str:
+    seats = {section.name: 0 for section in train.sections}
+    for coach in train.coaches:
+        seats[coach.section] = seats.get(coach.section, 0) + coach.seat_count
+    fares = {section.name: money_text(section.fare) for section in train.sections}
+    return "\n".join(f"{printable(name)}: {count} seats, {fares.get(name, '')}" for name, count in seats.items())
