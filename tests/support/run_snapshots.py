@@ -27,27 +27,28 @@ def section_snapshot(section: SectionSeats) -> dict[str, object]:
 
 
 def snapshot(run: TrainRun) -> dict[str, object]:
-    """The state of a run with its indexes, but not its journal."""
+    """The state of a run with its indexes, but without its change set."""
     return {
         "version": run.version,
+        "stops": run.stops,
         "freed_sequence": run.freed_sequence,
         "sections": [section_snapshot(section) for section in run.sections],
         "bookings": dict(run.bookings),
-        "travellers": dict(run.passenger_index.references),
-        "booked": dict(run.passenger_index.passenger_counts),
+        "passengers": dict(run.passenger_index.references),
+        "passenger_counts": dict(run.passenger_index.passenger_counts),
         "holds": dict(run.holds),
         "ended_holds": dict(run.ended_holds),
-        "waiting": dict(sorted(run.waitlist.items())),
-        "waiting_number": run.last_ticket_number,
-        "line": {demand: tuple(numbers) for demand, numbers in run.waitlist_index.ticket_numbers.items()},
-        "waiting_users": dict(run._waitlisted_per_user),
-        "passing": set(run._evictable),
+        "waitlist": dict(sorted(run.waitlist.items())),
+        "last_ticket_number": run.last_ticket_number,
+        "ticket_numbers": {demand: tuple(numbers) for demand, numbers in run.waitlist_index.ticket_numbers.items()},
+        "waitlisted_per_user": dict(run._waitlisted_per_user),
+        "evictable": set(run._evictable),
     }
 
 
 @contextmanager
 def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> Iterator[list[Refusal]]:
-    """The block is refused for this reason (and this field), and leaves `run` and its journal untouched.
+    """The block is refused for this reason (and this field), and leaves `run` and its change set as they were.
 
     The list holds the refusal afterwards.
     """

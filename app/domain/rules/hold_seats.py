@@ -28,7 +28,7 @@ from app.domain.people import Caller, require_identified
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.seating import choose_seats, take_seats
 from app.domain.rules.waitlist import promote
-from app.domain.run.hold import EndedHold, Hold, ended, hold_id, hold_key, split_hold_id
+from app.domain.run.hold import EndedHold, Hold, ended_hold, hold_id, hold_key, split_hold_id
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey, require_not_departed
 
@@ -119,7 +119,7 @@ def expire_holds(run: TrainRun, now: datetime) -> bool:
 def use_hold(run: TrainRun, hold: Hold, now: datetime) -> None:
     """Ends a hold whose seats are a booking's now."""
     run.use_hold(hold)
-    _remember_ended(run, ended(hold, was_used=True), now)
+    _remember_ended(run, ended_hold(hold, was_used=True), now)
     _forget_ended(run, now)
 
 
@@ -127,7 +127,7 @@ def _end_hold(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_p
     for seat in hold.seats:
         run.release(seat, hold.legs)
     run.remove_hold(hold)
-    _remember_ended(run, ended(hold), now)
+    _remember_ended(run, ended_hold(hold), now)
     _emit(run, kind, hold, now, trace_parent)
 
 

@@ -63,7 +63,7 @@ class EndedHold:
         return self.expire_time if self.was_used else self.expire_time + timedelta(seconds=limits.HOLD_AGAIN_SECONDS)
 
 
-def ended(hold: Hold, *, was_used: bool = False) -> EndedHold:
+def ended_hold(hold: Hold, *, was_used: bool = False) -> EndedHold:
     """What a run remembers of a hold that is over."""
     places = tuple((seat.section, seat.number) for seat in hold.seats)
     return EndedHold(hold.key, hold.owner_key, hold.legs, places, hold.expire_time, was_used)

@@ -230,7 +230,7 @@ def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
     before = snapshot(run)
     run.evict_except([ben.reference, "ZZZZZZ"])
     assert run.find(ann.reference) is None
-    assert snapshot(run) == {**before, "bookings": {ben.reference: ben}, "passing": {ben.reference}}
+    assert snapshot(run) == {**before, "bookings": {ben.reference: ben}, "evictable": {ben.reference}}
     with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
         book(run, "ann")
 

@@ -1,0 +1,88 @@
+"""The stored fields of a run: each field that commands change is written by the commit, and comes back from the document."""
+
+from typing import Any
+
+import bson
+import pytest
+
+from app.domain.run import train_run
+from app.domain.run.train_run import TrainRun
+from app.store import run_fields
+from app.store.booking_documents import booking_document
+from app.store.event_documents import event_batch_document
+from app.store.run_documents import run_document, run_from
+from app.store.run_updates import run_update
+from tests.support.applied_updates import applied
+from tests.support.builders import LILLE, NOW, a_run, book, fill, hold
+from tests.support.run_changes import CHANGES, delay, lengthen
+from tests.support.run_snapshots import snapshot
+
+DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
+
+
+def test_every_field_that_commands_change_has_a_row_in_the_store() -> None:
+    stored = {field.name for field in (*run_fields.SECTION_FIELDS, *run_fields.RUN_FIELDS)}
+    assert stored | {"bookings"} == set(train_run.RUN_FIELDS)  # bookings go to `recent`
+
+
+def test_derived_fields_follow_from_fields_that_there_are() -> None:
+    for derived in run_fields.DERIVED_FIELDS:
+        assert set(derived.sources) <= set(train_run.RUN_FIELDS)
+
+
+@pytest.fixture
+def run() -> TrainRun:
+    """A run that has a bit of everything."""
+    run = a_run("A3 A1 B4")
+    book(run, "bob", section="B", origin=LILLE)
+    hold(run, "cem", section="B")
+    return run
+
+
+def read_again(run: TrainRun, document: dict[str, Any]) -> TrainRun:
+    """The run as another server reads it, with the same bookings."""
+    again = run_from(bson.decode(bson.encode(document), DECODING))
+    again.apply_newer(run.bookings.values())
+    return again
+
+
+def update_of(run: TrainRun) -> dict[str, Any]:
+    events = run.change_set.events
+    recent = [booking_document(run.bookings[reference]) for reference in run.change_set.bookings]
+    return run_update(run, recent, [event_batch_document(events)] if events else [])
+
+
+def test_a_run_comes_back_from_its_document_as_it_was(run: TrainRun) -> None:
+    assert snapshot(read_again(run, run_document(run, NOW))) == snapshot(run)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_of_each_field_is_written(run: TrainRun, name: str) -> None:
+    document = run_document(run, NOW)
+    CHANGES[name](run)
+    document = applied(document, update_of(run))
+    run.committed()
+    assert snapshot(read_again(run, document)) == snapshot(run)
+    derived = {field.path: field.value(run) for field in run_fields.DERIVED_FIELDS}
+    assert {path: document.get(path) for path in derived} == derived
+
+
+def test_a_delay_writes_the_stops_and_what_follows_from_them(run: TrainRun) -> None:
+    delay(run)
+    assert sorted(update_of(run)["$set"]) == ["arrive_time", "next_due", "outbox", "recent", "stop_forms", "stops", "version"]
+
+
+def test_a_new_layout_is_written_as_a_whole_and_no_seat_of_it_by_its_own_path(run: TrainRun) -> None:
+    document = run_document(run, NOW)
+    fill(run)
+    document = applied(document, {"$set": run_document(run, NOW)})
+    book(run, "ann", section="B")
+    document = applied(document, {"$set": run_document(run, NOW)})
+    run.sell(1, 4, 0b1)
+    lengthen(run, seats=2)
+    run.sell(0, 5, 0b111)
+    update = update_of(run)
+    assert [path for path in update["$set"] if path.startswith("sections")] == ["sections"]
+    document = applied(document, update)
+    run.committed()
+    assert snapshot(read_again(run, document)) == snapshot(run)
