@@ -12,7 +12,7 @@ from app.domain.people import Caller
 from app.domain.rules.decisions import RULES
 from app.domain.run.train_run import TrainRun
 from app.domain.values import value
-from app.process.bootstrap import utc_now
+from app.process.clock import utc_now
 from tests.support.clients import seats_of
 from tests.support.run_changes import delay, lengthen
 from tests.support.world import World
@@ -35,7 +35,7 @@ def commit(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             change(run)
             return len(run.sections)
 
-        monkeypatch.setitem(RULES, ChangeRun, rule)  # type: ignore[arg-type]  # tests may change the table
+        monkeypatch.setitem(RULES, ChangeRun, rule)
         return await world.server.bus.submit(ChangeRun(Caller(), run_id), time.monotonic() + 5)
 
     return commit

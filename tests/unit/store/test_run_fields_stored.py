@@ -21,7 +21,7 @@ DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 
 
 def test_every_field_that_commands_change_has_a_row_in_the_store() -> None:
-    stored = {field.name for field in (*run_fields.SECTION_FIELDS, *run_fields.RUN_FIELDS)}
+    stored = {field.name for field in run_fields.SECTION_FIELDS} | {field.name for field in run_fields.RUN_FIELDS}
     assert stored | {"bookings"} == set(train_run.RUN_FIELDS)  # bookings go to `recent`
 
 
