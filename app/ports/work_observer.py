@@ -13,8 +13,8 @@ from app.domain.statistics import Statistics
 class WorkObserver(Protocol):
     """Observes the worker. Its methods may not raise or wait."""
 
-    def delivery_attempted(self, state: DeliveryState) -> None:
-        """Observe an attempt to deliver an event to a webhook, by the state that it left the delivery in."""
+    def delivery_attempted(self, channel: str, state: DeliveryState) -> None:
+        """Observe an attempt of the channel of that name, by the state that it left the delivery in."""
 
     def statistics_collected(self, statistics: Statistics) -> None:
         """Observe new statistics of the database."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import grpc
 
@@ -20,10 +19,8 @@ from app.process.connections import count_connections, is_at_connection_limit, s
 from app.process.health import Health
 from app.process.listening import find_listen_problem
 from app.process.start_error import StartError
+from app.process.worker import BackgroundWork
 from app.rpc.guard import Guard
-
-if TYPE_CHECKING:
-    from app.process.worker import BackgroundWork
 
 # gRPC varies the maximum age of each connection by up to a tenth, so that connections do not all end together.
 _AGE_SPREAD = 1.1
@@ -45,7 +42,7 @@ class Edge:
 class Server:
     """A server; `port` is the port that it listens on, 0 before `start` and for a Unix socket."""
 
-    def __init__(self, application: Application, edge: Edge, make_worker: "Callable[[], BackgroundWork]") -> None:
+    def __init__(self, application: Application, edge: Edge, make_worker: Callable[[], BackgroundWork]) -> None:
         self.application, self.health = application, edge.health
         self.store, self.bus, self.payments = application.store, application.bus, application.payments
         self.database = application.database

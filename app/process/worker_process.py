@@ -5,12 +5,9 @@ Belongs here: the life of such a process. Does not belong here: the work (`worke
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from app.process.application import Application
-
-if TYPE_CHECKING:
-    from app.process.worker import BackgroundWork
+from app.process.worker import BackgroundWork
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +15,7 @@ _log = logging.getLogger(__name__)
 class WorkerProcess:
     """A worker process. Its metrics are shown from the beginning; it is ready while the database is available."""
 
-    def __init__(self, application: Application, make_worker: "Callable[[], BackgroundWork]") -> None:
+    def __init__(self, application: Application, make_worker: Callable[[], BackgroundWork]) -> None:
         self.application, self._make_worker = application, make_worker
         self._worker: BackgroundWork | None = None
         if application.metrics is not None:

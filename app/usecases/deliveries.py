@@ -1,15 +1,15 @@
-"""Dispatch: events become deliveries to the webhooks that want them, and deliveries that are due are sent.
+"""The delivery engine: events become deliveries to the receivers of a channel, and due deliveries are sent.
 
-Belongs here: what is sent when and by whom, and how much at a time. Does not: when a delivery is tried again
-(`app/domain/webhooks.py`), HTTP (`app/notifications/webhook.py`), statements (`app/store/webhooks.py`), nor who calls (the
-worker).
+Belongs here: what is sent when and by which server, and how much at a time, for every channel alike. Does not belong here: when
+a delivery is tried again (`app/domain/retry.py`), how one is sent (`app/notifications`), statements
+(`app/store/deliveries.py`), nor who calls (the job worker).
 
-Any number of dispatchers, in any number of processes, may share one store: each delivery is claimed before it is sent. One that
-ends without a word leaves what it had claimed to others after `CLAIM_SECONDS`, and the receiver may get it twice.
+Any number of engines, in any number of processes, may share one store: each delivery is claimed before it is sent. The claims
+of an engine that dies lapse after `CLAIM_SECONDS`; then the receiver may get the event twice.
 
-Receivers that do not answer must not hold up the others. Each webhook is served by itself, with at most half of the places that
-sending has. After an attempt that failed, a webhook gets one delivery at a time until one succeeds, and all such webhooks
-together have at most half of the places.
+A receiver that does not answer must not hold up the others, so each channel has an engine of its own, and within it each
+receiver is served by a task of its own, with at most half of the channel's send slots. After a failed attempt, a receiver gets
+one delivery at a time until one succeeds, and all such receivers together have at most half of the slots.
 """
 
 import asyncio
@@ -18,89 +18,86 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any
 
 from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt, make_delivery
 from app.domain.events import Event
-from app.domain.webhooks import WEBHOOK_RETRIES, Webhook, is_subscribed, with_changes
-from app.notifications.cloud_events import encode
-from app.store.store import Store
-from app.telemetry.tracing.work import record_delivery_outcome, webhook_delivery_span
+from app.ports.channel import Channel, DeliveryStore
+from app.store.events import Events
+from app.telemetry.tracing.work import delivery_span, record_delivery_outcome
 
 _log = logging.getLogger(__name__)
 
-# Longer than an attempt may take with all that is around it; then its server is taken for dead.
+# Longer than an attempt may take with all that is around it; after that, its server is taken for dead.
 CLAIM_SECONDS = 60.0
 # Deliveries of one statement; one is some hundred bytes, and a statement may take a few seconds.
 INSERT_BATCH = 1_000
-# Deliveries that are read at a time for one webhook: a second's work where the receiver is quick.
-PAGE = 100
-# While some webhooks are served, how often to look whether others have become due.
-LOOK_SECONDS = 1.0
-# What another process makes is noticed at least so often.
+# Deliveries that are read at a time for one receiver: a second's work where the receiver is quick.
+PAGE_SIZE = 100
+# While some receivers are served, how often to check whether others have become due.
+POLL_SECONDS = 1.0
+# Deliveries that another process inserts are noticed at least this often.
 IDLE_SECONDS_MAX = 60.0
-# A round ends by itself before whoever called takes it for stuck, also where there is no end of what is due.
+# A round ends by itself before its job is cancelled, even if there is no end of due deliveries.
 ROUND_SECONDS_MAX = 60.0
 
-_NOT_KEPT = SendOutcome(OutcomeKind.GONE, detail="the event is no longer kept")
+_EVENT_DELETED = SendOutcome(OutcomeKind.GONE, detail="the event is no longer kept")
 _FAULT = SendOutcome(OutcomeKind.FAILED, detail="a fault of the service, which is in its log")
 
 
-class Sends(Protocol):
-    """What a dispatcher needs of `app.notifications.webhook.WebhookSender`, which says what it does."""
+class DeliverySubscriber:
+    """Turns events into deliveries to the receivers of a channel that are subscribed to them."""
 
-    async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome: ...  # noqa: D102
+    def __init__(self, channel: Channel[Any], deliveries: DeliveryStore) -> None:
+        self._channel, self._deliveries = channel, deliveries
+
+    async def handle(self, events: Sequence[Event], /) -> int:
+        """Insert the deliveries; return how many were new. Refuses DATABASE_UNAVAILABLE; then some may be inserted."""
+        receivers = await self._channel.list_receivers()
+        deliveries = [
+            make_delivery(event, receiver_id)
+            for event in events
+            for receiver_id, receiver in receivers.items()
+            if self._channel.is_subscribed(receiver, event)
+        ]
+        inserted = 0
+        for start in range(0, len(deliveries), INSERT_BATCH):
+            inserted += await self._deliveries.insert_if_absent(deliveries[start : start + INSERT_BATCH])
+        return inserted
 
 
 class DeliveryEngine:
-    """Sends events to webhooks, `sends_max` at a time, for which `sender` needs to have as many places.
+    """Sends the due deliveries of one channel, as many at a time as the channel allows.
 
-    `clock` gives the present moment in whole milliseconds, `jitter` a number from 0 to 1. A round begins nothing new after
-    `round_seconds_max` of `timer`. `delivery_attempted` is told what each attempt that was kept has left its delivery as.
+    `clock` returns the present moment in whole milliseconds, `jitter` a random number in [0, 1). A round starts no sends after
+    `round_seconds_max` of `timer`. `observe_attempt` is called with the state of a delivery after each recorded attempt.
     """
 
     def __init__(
         self,
-        store: Store,
-        sender: Sends,
+        channel: Channel[Any],
+        events: Events,
+        deliveries: DeliveryStore,
         clock: Callable[[], datetime],
         *,
-        sends_max: int,
         jitter: Callable[[], float] = random.random,
         round_seconds_max: float = ROUND_SECONDS_MAX,
         timer: Callable[[], float] = time.monotonic,
-        delivery_attempted: Callable[[DeliveryState], None] = lambda _: None,
+        observe_attempt: Callable[[DeliveryState], None] = lambda _: None,
     ) -> None:
-        self._events, self._webhooks, self._deliveries = store.events, store.webhooks, store.deliveries
-        self._sender, self._clock, self._jitter = sender, clock, jitter
-        self._round_seconds_max, self._timer, self._attempted = round_seconds_max, timer, delivery_attempted
-        self._places = asyncio.Semaphore(sends_max)
-        self._half = max(sends_max // 2, 1)
-        self._places_of_failing = asyncio.Semaphore(self._half)
+        self._channel, self._events, self._deliveries = channel, events, deliveries
+        self._clock, self._jitter = clock, jitter
+        self._round_seconds_max, self._timer, self._observe_attempt = round_seconds_max, timer, observe_attempt
+        self._slots = asyncio.Semaphore(channel.sends_max)
+        self._half = max(channel.sends_max // 2, 1)
+        self._slots_of_failing = asyncio.Semaphore(self._half)
         self._failing: set[str] = set()
 
-    async def fan_out(self, events: Sequence[Event]) -> int:
-        """Makes the deliveries of these events to the webhooks that want them; gives how many are new.
-
-        Doing it again makes no second ones. The events are kept already: a delivery whose event is not there is given up.
-        Refuses DATABASE_UNAVAILABLE; then some may be made.
-        """
-        webhooks = await self._webhooks.list_active()
-        deliveries = [
-            delivery
-            for event in events
-            for delivery in (make_delivery(event, one.webhook_id) for one in webhooks if is_subscribed(one, event))
-        ]
-        made = 0
-        for start in range(0, len(deliveries), INSERT_BATCH):
-            made += await self._deliveries.insert_if_absent(deliveries[start : start + INSERT_BATCH])
-        return made
-
     async def send_due(self) -> float:
-        """Sends what is due, until nothing is or the round is over; gives after how many seconds to call again.
+        """Send due deliveries until there are none or the round is over; return after how many seconds to call again.
 
-        Refuses DATABASE_UNAVAILABLE. What goes wrong with one webhook is raised when the others are served. May be cancelled:
-        what was being sent then is sent again.
+        An error with one receiver is raised when the others are served. The call may be cancelled: what it was sending is sent
+        again. Refuses DATABASE_UNAVAILABLE.
         """
         serving: dict[str, asyncio.Task[None]] = {}
         failures: dict[str, BaseException] = {}
@@ -110,101 +107,103 @@ class DeliveryEngine:
                 due_times = await self._due_times(serving.keys() | failures.keys())
                 now = self._clock()
                 if self._timer() < end:
-                    for webhook_id in [one for one, due_time in due_times.items() if due_time <= now]:
-                        serving[webhook_id] = asyncio.create_task(self._serve(webhook_id, end), name=f"webhook {webhook_id}")
+                    for receiver_id in [receiver_id for receiver_id, due_time in due_times.items() if due_time <= now]:
+                        name = f"{self._channel.name} {receiver_id}"
+                        serving[receiver_id] = asyncio.create_task(self._serve(receiver_id, end), name=name)
                 if not serving:
                     break
-                done, _ = await asyncio.wait(serving.values(), timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                for webhook_id in [one for one, task in serving.items() if task in done]:
-                    error = serving.pop(webhook_id).exception()
+                done, _ = await asyncio.wait(serving.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                for receiver_id in [receiver_id for receiver_id, task in serving.items() if task in done]:
+                    error = serving.pop(receiver_id).exception()
                     if error is not None:
-                        failures[webhook_id] = error
+                        failures[receiver_id] = error
         finally:
             await _cancel(serving.values())
         if failures:
             raise next(iter(failures.values()))
-        seconds = [(due_time - now).total_seconds() for due_time in due_times.values()]
-        return min([IDLE_SECONDS_MAX, *(max(one, 0.0) for one in seconds)])
+        pauses_seconds = [(due_time - now).total_seconds() for due_time in due_times.values()]
+        return min([IDLE_SECONDS_MAX, *(max(seconds, 0.0) for seconds in pauses_seconds)])
 
-    async def _due_times(self, but_for: Collection[str]) -> dict[str, datetime]:
-        """When the first delivery of each active webhook is to be tried, where there is any; not of those in `but_for`."""
-        webhook_ids = {webhook.webhook_id for webhook in await self._webhooks.list_active()}
-        self._failing &= webhook_ids
-        due_times = {one: await self._deliveries.next_due_time(one) for one in webhook_ids.difference(but_for)}
-        return {one: due_time for one, due_time in due_times.items() if due_time is not None}
+    async def _due_times(self, excluded: Collection[str]) -> dict[str, datetime]:
+        """Return when the first pending delivery to each active receiver is due, without those in `excluded`."""
+        receiver_ids = frozenset(await self._channel.list_receivers())
+        self._failing &= receiver_ids
+        due_times: dict[str, datetime] = {}
+        for receiver_id in receiver_ids.difference(excluded):
+            due_time = await self._deliveries.next_due_time(receiver_id)
+            if due_time is not None:
+                due_times[receiver_id] = due_time
+        return due_times
 
-    async def _serve(self, webhook_id: str, end: float) -> None:
-        """Sends what is due to one webhook, page by page. Each page goes to the webhook as it is by then."""
+    async def _serve(self, receiver_id: str, end: float) -> None:
+        """Send what is due to one receiver, page by page. Each page goes to the receiver as it is by then."""
         while self._timer() < end:
-            webhook = await self._webhooks.get(webhook_id)
-            if webhook is None or not webhook.is_active:
+            receiver = await self._channel.find_receiver(receiver_id)
+            if receiver is None:
                 return
-            is_trial = webhook_id in self._failing
-            limit = 1 if is_trial else PAGE
-            due = await self._deliveries.list_due(webhook_id, self._clock(), limit)
+            is_trial = receiver_id in self._failing
+            limit = 1 if is_trial else PAGE_SIZE
+            due = await self._deliveries.list_due(receiver_id, self._clock(), limit)
             if due:
-                await self._send_page(webhook, due, end, is_trial=is_trial)
+                await self._send_page(receiver, due, end, is_trial=is_trial)
             if len(due) < limit:
                 return
 
-    async def _send_page(self, webhook: Webhook, due: Sequence[Delivery], end: float, *, is_trial: bool) -> None:
+    async def _send_page(self, receiver: Any, due: Sequence[Delivery], end: float, *, is_trial: bool) -> None:
         events = await self._events.find([delivery.event_id for delivery in due])
-        turns = self._places_of_failing if is_trial else asyncio.Semaphore(self._half)
+        share = self._slots_of_failing if is_trial else asyncio.Semaphore(self._half)
 
         async def send_in_turn(delivery: Delivery) -> None:
-            async with turns, self._places:
-                has_failed = webhook.webhook_id in self._failing and not is_trial
+            async with share, self._slots:
+                has_failed = delivery.receiver_id in self._failing and not is_trial
                 if not has_failed and self._timer() < end:
-                    if delivery.event_id in events.unreadable:  # it may be mended: it is looked at again after the claim
+                    if delivery.event_id in events.unreadable:  # it may be repaired: it is looked at again after the claim
                         await self._claim(delivery)
                     else:
-                        await self._try(webhook, delivery, events.get(delivery.event_id))
+                        await self._attempt(receiver, delivery, events.get(delivery.event_id))
 
         sends = await asyncio.gather(*map(send_in_turn, due), return_exceptions=True)
         for error in sends:
             if error is not None:
                 raise error
 
-    async def _try(self, webhook: Webhook, delivery: Delivery, event: Event | None) -> None:
-        """Makes one attempt, unless somebody else has begun it, and keeps what came of it."""
+    async def _attempt(self, receiver: Any, delivery: Delivery, event: Event | None) -> None:
+        """Make one attempt, unless another server has claimed the delivery, and record its outcome."""
         claimed = await self._claim(delivery)
         if claimed is None:
             return
-        outcome = _NOT_KEPT if event is None else await self._send(webhook, event)
-        tried = after_attempt(claimed, outcome, self._clock(), self._jitter(), WEBHOOK_RETRIES)
-        if await self._deliveries.record(tried):
-            self._attempted(tried.state)
+        outcome = _EVENT_DELETED if event is None else await self._send(receiver, delivery.receiver_id, event)
+        attempted = after_attempt(claimed, outcome, self._clock(), self._jitter(), self._channel.retries)
+        if await self._deliveries.record(attempted):
+            self._observe_attempt(attempted.state)
         else:
             _log.warning("an attempt at delivery %s took so long that another was made", delivery.delivery_id)
 
     async def _claim(self, delivery: Delivery) -> Delivery | None:
         return await self._deliveries.claim(delivery, self._clock() + timedelta(seconds=CLAIM_SECONDS))
 
-    async def _send(self, webhook: Webhook, event: Event) -> SendOutcome:
-        """Sends an event, and keeps in mind what the outcome says of the receiver."""
+    async def _send(self, receiver: Any, receiver_id: str, event: Event) -> SendOutcome:
+        """Send an event, and remember whether the receiver is failing. Disable one that is gone."""
+        channel = self._channel
         try:
-            with webhook_delivery_span(webhook, event) as span:
-                outcome = await self._sender.send(webhook, event.event_id, encode(event), self._clock())
-                record_delivery_outcome(span, outcome)
-        except Exception:  # whatever it is, it would be the same at once again, and other events may fare better
-            _log.exception("event %s cannot be sent to webhook %s", event.event_id, webhook.webhook_id)
+            with delivery_span(channel.span_name, channel.trace_attributes(receiver), event) as span:
+                outcome = await channel.send(receiver, event, self._clock())
+                record_delivery_outcome(span, outcome, channel.status_attribute)
+        except Exception:  # a fault of ours: the same event would fail again at once, and other events may not
+            _log.exception("event %s cannot be sent to %s %s", event.event_id, channel.name, receiver_id)
             outcome = _FAULT
         if outcome.kind is OutcomeKind.DELIVERED:
-            self._failing.discard(webhook.webhook_id)
+            self._failing.discard(receiver_id)
         else:
-            self._failing.add(webhook.webhook_id)
-        if outcome.kind is OutcomeKind.GONE:
-            await self._disable(webhook)
+            self._failing.add(receiver_id)
+        # A receiver that was changed since is asked once more at its new address.
+        if outcome.kind is OutcomeKind.GONE and await channel.disable(receiver, self._clock()):
+            _log.warning("%s %s is disabled: its receiver said that it is gone", channel.name, receiver_id)
         return outcome
-
-    async def _disable(self, webhook: Webhook) -> None:
-        """Tells a webhook of nothing more, unless it has been changed since: then its receiver is asked once more."""
-        if await self._webhooks.update(with_changes(webhook, self._clock(), is_active=False)):
-            _log.warning("webhook %s is disabled: its receiver said that it is gone", webhook.webhook_id)
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancels tasks and waits for their ends."""
+    """Cancel tasks and wait until they have ended."""
     tasks = list(tasks)
     for task in tasks:
         task.cancel()

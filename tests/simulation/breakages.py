@@ -31,7 +31,7 @@ from app.lanes.committer import BatchCommitter
 from app.store.cached_run import CachedRun
 from app.store.driver import Swap
 from app.store.runs import TrainRuns
-from app.usecases.outbox import OutboxRelay, settle_jobs
+from app.usecases.outbox import OutboxRelay
 from tests.simulation.provider import SimulatedProvider
 
 Breakage = Callable[[], AbstractContextManager[Any]]
@@ -157,11 +157,11 @@ def next_due_is_not_recorded() -> AbstractContextManager[Any]:
 @contextmanager
 def events_are_marked_processed_before_the_jobs_are_written() -> Iterator[None]:
     async def process(relay: OutboxRelay) -> None:
-        events = (await relay._store.events.list_unprocessed(100)).events
+        events = (await relay._events.list_unprocessed(100)).events
         if events:
-            await relay._store.events.mark_processed(events)
-            await relay._store.jobs.insert_if_absent(settle_jobs(events, relay._clock()))
-            await relay._fan_out(events)
+            await relay._events.mark_processed(events)
+            for subscriber in relay._subscribers:
+                await subscriber.handle(events)
 
     with patch.object(OutboxRelay, "process", process):
         yield

@@ -17,8 +17,10 @@ from app.store.driver import Database
 from app.store.store import open_store
 from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
-from app.usecases.outbox import SETTLE_PAYMENT, OutboxRelay
+from app.usecases.outbox import JobSubscriber, OutboxRelay
+from app.usecases.payment_jobs import SETTLE_PAYMENT, settlement_handler, settlement_jobs
 from app.usecases.payments import BookingPayments
+from app.usecases.run_maintenance import RunMaintenance
 from app.usecases.train_runs import TrainRunUseCases
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record
@@ -91,22 +93,26 @@ class WorkerProcess(Process):
         super().start()
         environment = self._environment
         self.relay = self.make_relay()
+        maintenance = RunMaintenance(self.store.runs, self.bus, environment.now, environment.seconds)
         self.runner = JobRunner(
-            self.relay.settle_payments, environment.now, environment.jitter, run_seconds_max=_NEVER, retries=job_retries(None)
+            settlement_handler(self.payments),
+            environment.now,
+            environment.jitter,
+            run_seconds_max=_NEVER,
+            retries=job_retries(None),
         )
         self.tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "process outbox": self.relay.process,
             "run jobs": self._run_jobs,
             "void abandoned payments": self.payments.void_abandoned,
-            "expire due": self.relay.expire_due,
-            "archive leftovers": self.relay.archive_leftovers,
+            "expire due": maintenance.expire_due,
+            "archive leftovers": maintenance.archive_leftovers,
         }
 
     def make_relay(self) -> OutboxRelay:
         environment = self._environment
-        return OutboxRelay(
-            self.store, self.bus, self.payments, environment.record.fan_out, lambda: None, environment.now, environment.seconds
-        )
+        jobs = JobSubscriber(self.store.jobs, settlement_jobs, environment.now)
+        return OutboxRelay(self.store.events, [jobs, environment.record], lambda: None)
 
     async def run_task(self, name: str) -> None:
         """Run one task. An outage ends the task; a later one tries again."""

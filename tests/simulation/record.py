@@ -177,7 +177,7 @@ class Record:
 
     # -- events and answers that leave the service
 
-    async def fan_out(self, events: Sequence[Event]) -> None:
+    async def handle(self, events: Sequence[Event], /) -> None:
         """Deliver events. An event may be delivered again, but never another one under the same id."""
         for event in events:
             known = self.delivered.setdefault(event.event_id, event)

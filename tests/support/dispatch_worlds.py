@@ -13,10 +13,11 @@ from typing import Any
 from app.domain.deliveries import Delivery, OutcomeKind, SendOutcome
 from app.domain.events import Event, EventType, event_id, sequence_of
 from app.domain.webhooks import Webhook, make_webhook, with_changes
+from app.notifications.webhook import Sender, WebhookChannel
 from app.store.event_documents import event_batch_document
 from app.store.in_memory import connect_in_memory
 from app.store.store import Store, open_store
-from app.usecases.deliveries import DeliveryEngine
+from app.usecases.deliveries import DeliveryEngine, DeliverySubscriber
 from tests.support.job_worlds import Clock, Watched
 
 # The present, since databases drop what is too old; in milliseconds, as they keep time.
@@ -47,6 +48,9 @@ class RecordingReceivers(Watched):
         """The ids of the events that a webhook was sent."""
         return [sent for receiver, sent in self.sent if receiver == webhook_id]
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome:
         name = webhook.webhook_id
         self.sent.append((name, event_id))
@@ -69,19 +73,34 @@ class RecordingReceivers(Watched):
         return answer
 
 
+class Dispatch:
+    """One process's part in deliveries to webhooks: the subscriber that inserts them, and the engine that sends them.
+
+    `chosen` are arguments of the engine. Pauses are as short as they can be.
+    """
+
+    def __init__(
+        self, store: Store, sender: Sender, clock: Callable[[], datetime], *, sends_max: int = 4, **chosen: Any
+    ) -> None:
+        channel = WebhookChannel(store.webhooks, sender, sends_max=sends_max)
+        self.subscriber = DeliverySubscriber(channel, store.deliveries)
+        self.engine = DeliveryEngine(channel, store.events, store.deliveries, clock, **{"jitter": lambda: 0.0, **chosen})
+
+
 class DispatchWorld:
-    """A store with webhooks and events, and a dispatcher over it."""
+    """A store with webhooks and events, and a delivery engine over it."""
 
     def __init__(self, *, sends_max: int = 4) -> None:
         self.clock = Clock(NOW)
         self.database = connect_in_memory()["test"]
         self.store: Store = open_store(self.database, jobs_kept_seconds=3_600)
         self.receivers = RecordingReceivers()
-        self.dispatcher = self.another(sends_max=sends_max)
+        dispatch = Dispatch(self.store, self.receivers, self.clock, sends_max=sends_max)
+        self.subscriber, self.engine = dispatch.subscriber, dispatch.engine
 
-    def another(self, *, sends_max: int = 4, **chosen: Any) -> DeliveryEngine:
-        """One more dispatcher over the same store, to the same receivers. Pauses are as short as they can be."""
-        return DeliveryEngine(self.store, self.receivers, self.clock, sends_max=sends_max, jitter=lambda: 0.0, **chosen)
+    def another_engine(self, *, sends_max: int = 4, **chosen: Any) -> DeliveryEngine:
+        """Return one more engine over the same store, to the same receivers."""
+        return Dispatch(self.store, self.receivers, self.clock, sends_max=sends_max, **chosen).engine
 
     async def webhook(self, webhook_id: str, *event_types: str, is_active: bool = True) -> Webhook:
         """Keeps a webhook."""
@@ -96,7 +115,7 @@ class DispatchWorld:
         """Keeps events and makes their deliveries."""
         events = [an_event(number, event_type) for number in numbers]
         await self.database["events"].insert_many([event_batch_document([event]) for event in events])
-        await self.dispatcher.fan_out(events)
+        await self.subscriber.handle(events)
         return events
 
     async def deliveries(self, webhook_id: str) -> dict[str, Delivery]:

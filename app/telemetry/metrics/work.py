@@ -16,6 +16,8 @@ _PAYMENT_OUTCOMES = {
     AttemptOutcome.FAILED: "unavailable",
     AttemptOutcome.REJECTED: "rejected",
 }
+# The family that counts the attempts of a channel. Attempts of other channels are not counted.
+_DELIVERY_FAMILIES = {"webhooks": "seatline_webhook_deliveries_total"}
 # The state that an attempt leaves a delivery in, and its label.
 _DELIVERY_OUTCOMES = {
     DeliveryState.DELIVERED: "delivered",
@@ -48,12 +50,14 @@ class WorkMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         metrics.register_statistics()
-        self._deliveries = metrics.counters("seatline_webhook_deliveries_total", list(_DELIVERY_OUTCOMES.values()))
+        outcomes = list(_DELIVERY_OUTCOMES.values())
+        self._deliveries = {channel: metrics.counters(family, outcomes) for channel, family in _DELIVERY_FAMILIES.items()}
         self._gauges = metrics.gauge
 
-    def delivery_attempted(self, state: DeliveryState) -> None:
-        """Count an attempt to deliver an event, by the state that it left the delivery in."""
-        self._deliveries[_DELIVERY_OUTCOMES[state]].inc()
+    def delivery_attempted(self, channel: str, state: DeliveryState) -> None:
+        """Count an attempt of a channel, which left its delivery in that state."""
+        if channel in self._deliveries:
+            self._deliveries[channel][_DELIVERY_OUTCOMES[state]].inc()
 
     def statistics_collected(self, statistics: Statistics) -> None:
         """Show new statistics of the database."""

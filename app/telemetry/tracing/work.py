@@ -1,13 +1,12 @@
 """Spans of the worker and of requests to other services.
 
-Belongs here: processing events, asking a payment provider, sending to a webhook, each below the call that caused it. Does not
+Belongs here: processing events, asking a payment provider, sending events, each below the call that caused it. Does not
 belong here: the work (`app/usecases`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -15,7 +14,6 @@ from opentelemetry.trace import Link, Span, SpanKind
 
 from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.events import Event
-from app.domain.webhooks import Webhook
 from app.telemetry.tracing.context import (
     child_span,
     continue_trace,
@@ -28,18 +26,11 @@ from app.telemetry.tracing.context import (
 from app.telemetry.tracing.conventions import (
     CLOUDEVENTS_EVENT_ID,
     CLOUDEVENTS_EVENT_TYPE,
-    HTTP_REQUEST_METHOD,
-    HTTP_RESPONSE_STATUS_CODE,
     MESSAGING_BATCH_MESSAGE_COUNT,
     PAYMENT_ID,
     PAYMENT_OPERATION,
     PAYMENT_PROVIDER,
-    SERVER_ADDRESS,
-    SERVER_PORT,
-    WEBHOOK_ID,
 )
-
-_PORTS = {"http": 80, "https": 443}
 
 
 @contextmanager
@@ -52,29 +43,24 @@ def payment_request_span(provider: str, operation: str, payment_id: str) -> Iter
 
 
 @contextmanager
-def webhook_delivery_span(webhook: Webhook, event: Event) -> Iterator[Span]:
-    """Run the delivery of an event to a webhook inside a span; pass its outcome to `record_delivery_outcome`."""
-    with continue_trace(event.trace_parent, "POST webhook", SpanKind.CLIENT) as span:
+def delivery_span(name: str, attributes: Mapping[str, str | int], event: Event) -> Iterator[Span]:
+    """Open the span of one attempt to send an event; end it with `record_delivery_outcome`.
+
+    `attributes` describe the receiver. The span continues the trace of the call that the event comes from.
+    """
+    with continue_trace(event.trace_parent, name, SpanKind.CLIENT) as span:
         if span.is_recording():
-            url = urlsplit(webhook.url)
-            attributes: dict[str, str | int] = {
-                HTTP_REQUEST_METHOD: "POST",
-                SERVER_ADDRESS: url.hostname or "",
-                SERVER_PORT: url.port or _PORTS.get(url.scheme, 0),
-                WEBHOOK_ID: webhook.webhook_id,
-                CLOUDEVENTS_EVENT_ID: event.event_id,
-                CLOUDEVENTS_EVENT_TYPE: event.event_type.value,
-            }
-            span.set_attributes(attributes)
+            identity = {CLOUDEVENTS_EVENT_ID: event.event_id, CLOUDEVENTS_EVENT_TYPE: event.event_type.value}
+            span.set_attributes({**attributes, **identity})
         yield span
 
 
-def record_delivery_outcome(span: Span, outcome: SendOutcome) -> None:
-    """Record the answer of a webhook's receiver."""
+def record_delivery_outcome(span: Span, outcome: SendOutcome, status_attribute: str) -> None:
+    """Set the receiver's status as that attribute, and mark the span failed unless the event was delivered."""
     if not span.is_recording():
         return
     if outcome.status:
-        span.set_attribute(HTTP_RESPONSE_STATUS_CODE, outcome.status)
+        span.set_attribute(status_attribute, outcome.status)
     if outcome.kind is not OutcomeKind.DELIVERED:
         mark_failed(span, str(outcome.status) if outcome.status else outcome.kind.value)
 

@@ -12,9 +12,8 @@ from app.domain.webhooks import make_webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.notifications.secrets import make_secret
 from app.store.driver import Database
-from app.usecases.deliveries import DeliveryEngine
 from tests.support.clients import ASHFORD
-from tests.support.dispatch_worlds import RecordingReceivers
+from tests.support.dispatch_worlds import Dispatch, RecordingReceivers
 from tests.support.job_databases import a_client
 from tests.support.tampering import Tampering, tamperings
 from tests.support.verified_worlds import FIRST, SECOND, Documents, everything_in, fill, hold, make_copy, verify
@@ -152,9 +151,9 @@ async def live_in(world: World) -> None:
     released = await hold(world, run, "rex")
     await world.api_client("rex").release(released.hold_id)
     receivers = RecordingReceivers()
-    dispatcher = DeliveryEngine(store, receivers, Clock().now, sends_max=4)
+    engine = Dispatch(store, receivers, Clock().now).engine
     await eventually(lambda: _is_quiet(world))
-    await dispatcher.send_due()
+    await engine.send_due()
     await eventually(lambda: _is_quiet(world))
     for run_id in (f"es9:{one.partition(':')[2]}" for one in (FIRST, SECOND)):
         await store.runs.archive_leftovers(run_id)

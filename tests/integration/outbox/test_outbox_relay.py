@@ -175,7 +175,8 @@ async def test_a_server_that_dies_after_half_of_the_copying_has_told_everything_
     real_world: World, successor: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A9")
-    monkeypatch.setattr(real_world.server.store.runs, "_archive_bookings", _away)  # events are copied first, and then bookings are not
+    # Events are archived first, and then bookings are not.
+    monkeypatch.setattr(real_world.server.store.runs, "_archive_bookings", _away)
     booked = [await real_world.api_client(name).book(run) for name in ("ann", "ben")]
     await real_world.settled()
     assert len(await real_world.events(run)) == 2

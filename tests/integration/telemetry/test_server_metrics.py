@@ -249,7 +249,7 @@ async def test_attempts_at_webhooks_are_counted(measured: World, monkeypatch: py
     async def send(_: object, webhook: Webhook, *__: object) -> SendOutcome:
         return outcomes[webhook.url]
 
-    monkeypatch.setattr("app.notifications.webhook.WebhookSender.send", send)
+    monkeypatch.setattr("app.notifications.webhook_sender.WebhookSender.send", send)
     desk = WebhookClient(measured.channel, "desk", roles="operator")
     for url in outcomes:
         await desk.create(url, "booking.confirmed")

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import booking_pb2
-from app.usecases.outbox import OutboxRelay
+from app.usecases.run_maintenance import RunMaintenance
 from app.usecases.verification.report import Report
 from app.usecases.verification.runs import Verification, audit_sources
 from tests.support.clients import Run, people, refusal, seats_of
@@ -76,9 +76,7 @@ class Office:
     def __init__(self, first: World, second: World, third: World, clock: Clock) -> None:
         self.servers, self.clock, self.database = (first, second), clock, first.database
         self.store = third.server.store
-        self._relay = OutboxRelay(
-            self.store, third.server.bus, third.server.payments, _nobody_listens, lambda: None, clock.now, time.monotonic
-        )
+        self._maintenance = RunMaintenance(self.store.runs, third.server.bus, clock.now, time.monotonic)
         third.server.start_worker()
 
     async def promote_and_tidy_at_once(self, run: Run, tidies: int, *more: Awaitable[object]) -> list[set[str]]:
@@ -87,17 +85,13 @@ class Office:
         Without `tidies` the worker keeps to its own beat: it is nearer to the database, and would mostly be the first.
         """
         by_hand = [outcomes([server.desk.promote(run) for _ in range(3)]) for server in self.servers]
-        tidied = [self._relay.expire_due() for _ in range(tidies)]
+        tidied = [self._maintenance.expire_due() for _ in range(tidies)]
         told = (await asyncio.gather(*by_hand, *tidied, *more))[: len(by_hand)]
         return [{one for answer in answers for one in answer.promoted_references} for answers in told]
 
     async def verify(self) -> Report:
         """What `seatline verify` finds, without any patience."""
         return await Verification(audit_sources(self.database, self.clock.now), timedelta(0)).verify()
-
-
-async def _nobody_listens(events: object) -> None:
-    del events
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ from app.domain.events import Event, EventType, event_id
 from app.domain.webhooks import WEBHOOK_RETRIES, check_url, make_webhook
 from app.notifications.cloud_events import encode
 from app.notifications.secrets import make_secret
-from app.notifications.webhook import WebhookSender
+from app.notifications.webhook_sender import WebhookSender
 from app.store.deliveries import Deliveries, make_delivery_indexes
 from app.store.in_memory import connect_in_memory
 from app.store.webhooks import Webhooks, make_webhook_indexes

@@ -15,7 +15,7 @@ from app.domain.webhooks import make_webhook
 from app.notifications.addresses import SystemResolver
 from app.notifications.http_transport import ADDRESSES_TRIED_MAX
 from app.notifications.secrets import make_secret
-from app.notifications.webhook import WebhookSender
+from app.notifications.webhook_sender import WebhookSender
 from tests.support.webhook_receiver import (
     LOOPBACK,
     AllToLoopback,

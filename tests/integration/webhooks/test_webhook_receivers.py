@@ -14,11 +14,12 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from app.domain.events import EventType
-from app.notifications.webhook import WebhookSender
+from app.notifications.webhook_sender import WebhookSender
 from app.pb.seatline.v1 import webhook_pb2
 from app.process.clock import utc_now
 from app.store.store import open_store
-from app.usecases.deliveries import CLAIM_SECONDS, DeliveryEngine
+from app.usecases.deliveries import CLAIM_SECONDS
+from tests.support.dispatch_worlds import Dispatch
 from tests.support.job_worlds import Clock
 from tests.support.webhook_desk import an_event, keep, webhook_client
 from tests.support.webhook_receiver import LOOPBACK, Answer, Receiver, answering, running_receiver
@@ -50,11 +51,11 @@ def in_turn(*answers: Answer) -> Answer:
 
 
 @asynccontextmanager
-async def dispatching(world: World, clock: Clock) -> AsyncIterator[DeliveryEngine]:
-    """A dispatcher as another process would have it: over the same database, with connections of its own."""
+async def dispatching(world: World, clock: Clock) -> AsyncIterator[Dispatch]:
+    """The part of another process in deliveries: over the same database, with connections of its own."""
     async with WebhookSender(sends_max=SENDS_MAX, allow_private_addresses=True) as sender:
         store = open_store(world.database, jobs_kept_seconds=3_600)
-        yield DeliveryEngine(store, sender, clock, sends_max=SENDS_MAX, jitter=lambda: 0.0)
+        yield Dispatch(store, sender, clock, sends_max=SENDS_MAX)
 
 
 def url_of(receiver: Receiver) -> str:
@@ -79,18 +80,18 @@ def statuses(delivery: webhook_pb2.WebhookDelivery) -> Sequence[int]:
 async def test_a_receiver_that_is_out_of_order_twice_gets_the_event_in_the_end(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     refuses = answering(500, b"out of order")
-    async with running_receiver(in_turn(refuses, refuses, OK)) as receiver, dispatching(world, clock) as dispatcher:
+    async with running_receiver(in_turn(refuses, refuses, OK)) as receiver, dispatching(world, clock) as dispatch:
         made = await desk.create(url_of(receiver), "booking.*")
         event = an_event()
         await keep(world.database, event)
-        assert await dispatcher.fan_out([event, an_event(1, EventType.HOLD_PLACED)]) == 1
+        assert await dispatch.subscriber.handle([event, an_event(1, EventType.HOLD_PLACED)]) == 1
         for number, pause_seconds in enumerate(PAUSES_SECONDS, 1):
-            assert await dispatcher.send_due() == pause_seconds
+            assert await dispatch.engine.send_due() == pause_seconds
             assert len(receiver.received) == number
             (waiting,) = await desk.deliveries(made.webhook_id)
             assert (waiting.state, statuses(waiting)) == (PENDING, [500] * number)
             clock.move(pause_seconds)
-        await dispatcher.send_due()
+        await dispatch.engine.send_due()
     (delivery,) = await desk.deliveries(made.webhook_id)
     assert (delivery.state, statuses(delivery)) == (DELIVERED, [500, 500, 204])
     assert delivery.attempts[0].detail == "out of order"
@@ -102,12 +103,12 @@ async def test_a_receiver_that_is_out_of_order_twice_gets_the_event_in_the_end(w
 
 async def test_after_a_rotation_both_secrets_sign(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
-    async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatcher:
+    async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatch:
         made = await desk.create(url_of(receiver))
         rotated = await desk.rotate(made.webhook_id)
         await keep(world.database, an_event())
-        await dispatcher.fan_out([an_event()])
-        await dispatcher.send_due()
+        await dispatch.subscriber.handle([an_event()])
+        await dispatch.engine.send_due()
     assert len(receiver.received) == 1
     verify(receiver, made.secret)
     verify(receiver, rotated.secret)
@@ -117,17 +118,17 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enab
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     events = [an_event(number) for number in range(2)]
     await keep(world.database, *events)
-    async with running_receiver(in_turn(answering(410), OK)) as receiver, dispatching(world, clock) as dispatcher:
+    async with running_receiver(in_turn(answering(410), OK)) as receiver, dispatching(world, clock) as dispatch:
         made = await desk.create(url_of(receiver))
-        await dispatcher.fan_out(events[:1])
-        await dispatcher.send_due()
+        await dispatch.subscriber.handle(events[:1])
+        await dispatch.engine.send_due()
         disabled = await desk.get(made.webhook_id)
         assert (disabled.state, disabled.etag) == (webhook_pb2.WEBHOOK_STATE_DISABLED, "2")
-        assert await dispatcher.fan_out(events) == 0
+        assert await dispatch.subscriber.handle(events) == 0
         enabled = await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
         assert enabled.state == webhook_pb2.WEBHOOK_STATE_ACTIVE
-        assert await dispatcher.fan_out(events) == 1
-        await dispatcher.send_due()
+        assert await dispatch.subscriber.handle(events) == 1
+        await dispatch.engine.send_due()
     found = {one.event_id: (one.state, statuses(one)) for one in await desk.deliveries(made.webhook_id)}
     assert found == {events[0].event_id: (FAILED, [410]), events[1].event_id: (DELIVERED, [204])}
     assert ids_of(receiver) == [event.event_id for event in events]
@@ -136,23 +137,23 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enab
 async def test_what_failed_at_the_old_address_goes_to_the_new_one(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     await keep(world.database, an_event())
-    async with running_receiver(answering(503)) as old, running_receiver(OK) as new, dispatching(world, clock) as dispatcher:
+    async with running_receiver(answering(503)) as old, running_receiver(OK) as new, dispatching(world, clock) as dispatch:
         made = await desk.create(url_of(old))
-        await dispatcher.fan_out([an_event()])
-        clock.move(await dispatcher.send_due())
+        await dispatch.subscriber.handle([an_event()])
+        clock.move(await dispatch.engine.send_due())
         await desk.change(made.webhook_id, mask=["url"], url=url_of(new))
-        await dispatcher.send_due()
+        await dispatch.engine.send_due()
     assert (len(old.received), len(new.received)) == (1, 1)
 
 
 async def test_a_deleted_webhook_is_sent_nothing_more(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     await keep(world.database, an_event())
-    async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatcher:
+    async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatch:
         made = await desk.create(url_of(receiver))
-        await dispatcher.fan_out([an_event()])
+        await dispatch.subscriber.handle([an_event()])
         await desk.delete(made.webhook_id)
-        await dispatcher.send_due()
+        await dispatch.engine.send_due()
     assert receiver.received == []
 
 
@@ -167,12 +168,12 @@ async def test_two_dispatchers_on_one_database_send_each_delivery_once_for_each_
         dispatching(world, clock) as other,
     ):
         made = [await desk.create(url_of(receiver)) for receiver in (well, sick)]
-        await asyncio.gather(one.fan_out(events), other.fan_out(events))
+        await asyncio.gather(one.subscriber.handle(events), other.subscriber.handle(events))
         for round_, pause_seconds in enumerate((PAUSES_SECONDS[0], CLAIM_SECONDS), 1):
-            await asyncio.gather(one.send_due(), other.send_due())
+            await asyncio.gather(one.engine.send_due(), other.engine.send_due())
             assert Counter(ids_of(sick)) == {event.event_id: round_ for event in events}
             clock.move(pause_seconds)
-        await asyncio.gather(one.send_due(), other.send_due())
+        await asyncio.gather(one.engine.send_due(), other.engine.send_due())
     assert Counter(ids_of(well)) == {event.event_id: 1 for event in events}
     assert Counter(ids_of(sick)) == {event.event_id: 2 for event in events}
     for webhook, expected in zip(made, ([204], [500, 204]), strict=True):
@@ -186,7 +187,7 @@ async def test_a_receiver_is_told_of_nothing_that_happened_before_its_webhook_wa
 ) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     before = an_event(0, time=utc_now() - timedelta(seconds=1))
-    async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatcher:
+    async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatch:
         made = await desk.create(url_of(receiver))
         await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_DISABLED)
         between = an_event(1, time=utc_now())
@@ -194,6 +195,6 @@ async def test_a_receiver_is_told_of_nothing_that_happened_before_its_webhook_wa
         await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
         after = an_event(2)
         await keep(world.database, before, between, after)
-        assert await dispatcher.fan_out([before, between, after]) == 1
-        await dispatcher.send_due()
+        assert await dispatch.subscriber.handle([before, between, after]) == 1
+        await dispatch.engine.send_due()
     assert ids_of(receiver) == [after.event_id]

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook as Verifier
 from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.webhooks import Webhook, make_webhook
 from app.notifications.secrets import make_secret
-from app.notifications.webhook import DETAIL_LENGTH_MAX, WebhookSender
+from app.notifications.webhook_sender import DETAIL_LENGTH_MAX, WebhookSender
 from tests.support.webhook_receiver import (
     LOOPBACK,
     Answer,

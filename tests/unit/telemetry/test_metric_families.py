@@ -230,7 +230,7 @@ def test_what_the_payment_provider_says_is_counted(metrics: Metrics, shown: Show
 def test_attempts_at_deliveries_are_counted_by_what_they_come_to(
     state: DeliveryState, outcome: str, metrics: Metrics, shown: Shown
 ) -> None:
-    WorkMetrics(metrics).delivery_attempted(state)
+    WorkMetrics(metrics).delivery_attempted("webhooks", state)
     assert shown.value("seatline_webhook_deliveries_total", outcome=outcome) == 1
 
 
@@ -271,7 +271,7 @@ def test_the_number_of_series_has_a_bound_whatever_happens(metrics: Metrics, sho
         for outcome in AttemptOutcome:
             payments.asked(kind, outcome, 0.1)
     for state in DeliveryState:
-        work.delivery_attempted(state)
+        work.delivery_attempted("webhooks", state)
     work.statistics_collected(Statistics(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
     most = shown.series
     assert most <= SERIES_MAX

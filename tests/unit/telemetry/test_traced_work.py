@@ -14,15 +14,16 @@ from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from app.domain.deliveries import OutcomeKind, SendOutcome
 from app.domain.events import Event, EventType
 from app.domain.webhooks import make_webhook
+from app.notifications.webhook import WebhookChannel, webhook_trace_attributes
 from app.payments.stripe.sdk import HttpConnections
 from app.telemetry.tracing.context import child_span, continue_trace, current_trace_parent, format_trace_parent
 from app.telemetry.tracing.work import (
+    delivery_span,
     event_processing_spans,
     payment_request_span,
     record_delivery_outcome,
-    webhook_delivery_span,
 )
-from app.usecases.outbox import settle_jobs
+from app.usecases.payment_jobs import settlement_jobs
 from tests.support.webhook_receiver import LOOPBACK, answering, running_receiver
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -68,7 +69,7 @@ def test_events_that_nobody_records_are_followed_up_without_spans(exporter: InMe
 def test_a_recorded_event_has_a_span_below_its_call_and_its_jobs_go_on_from_there(exporter: InMemorySpanExporter) -> None:
     events = [_event(1), _event(2, _trace_parent("a"))]
     with event_processing_spans(events) as told:
-        jobs = settle_jobs(told, NOW)
+        jobs = settlement_jobs(told, NOW)
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.kind, _ids([span])) == ("follow up booking.confirmed", SpanKind.CONSUMER, ["a" * 16])
     assert [job.payload for job in jobs] == [
@@ -129,8 +130,9 @@ def test_an_attempt_at_a_webhook_says_what_was_answered_and_not_where_its_secret
     exporter: InMemorySpanExporter, outcome: SendOutcome, status: int | None, error: str | None
 ) -> None:
     webhook = make_webhook("w1", "https://hooks.example.com/x?token=h00k", ("booking.*",), "whsec_", NOW)
-    with webhook_delivery_span(webhook, replace(_event(1), trace_parent=_trace_parent("a"))) as span:
-        record_delivery_outcome(span, outcome)
+    described = webhook_trace_attributes(webhook)
+    with delivery_span(WebhookChannel.span_name, described, replace(_event(1), trace_parent=_trace_parent("a"))) as span:
+        record_delivery_outcome(span, outcome, WebhookChannel.status_attribute)
     (sent,) = exporter.get_finished_spans()
     attributes = sent.attributes or {}
     assert (attributes["server.address"], attributes["server.port"]) == ("hooks.example.com", 443)

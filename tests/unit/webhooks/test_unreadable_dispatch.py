@@ -19,12 +19,12 @@ async def test_a_delivery_whose_event_is_unreadable_waits_and_goes_out_once_the_
     (event, *_) = await world.happen(0, 1, 2)
     query = {"_id": commit_of(event.event_id)}
     await world.database["events"].update_one(query, {"$set": {"events.0.type": "hold.eaten"}})
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert sorted(await world.states("w1")) == ["DELIVERED", "DELIVERED", "PENDING"]
     assert (await world.deliveries("w1"))[event.event_id].attempts == ()
     await world.database["events"].update_one(query, {"$set": {"events.0.type": event.event_type.value}})
     world.clock.move(CLAIM_SECONDS)
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert await world.states("w1") == ["DELIVERED"] * 3
 
 
@@ -35,7 +35,7 @@ async def test_unreadable_deliveries_and_webhooks_keep_no_others_from_their_turn
     broken = [f"{event.event_id}:w1" for event in events[:120]]
     await world.database["webhook_deliveries"].update_many({"_id": {"$in": broken}}, {"$set": {"state": "LOST"}})
     await world.database["webhooks"].update_one({"_id": "w0"}, {"$unset": {"url": ""}})
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert sorted(world.receivers.to("w1")) == sorted(event.event_id for event in events[120:])
     assert world.receivers.to("w0") == []
     assert len(await world.deliveries("w1")) == 30

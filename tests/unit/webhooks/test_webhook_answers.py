@@ -11,7 +11,7 @@ from standardwebhooks import Webhook as Verifier
 from app.domain.deliveries import OutcomeKind
 from app.domain.webhooks import make_webhook, with_new_secret
 from app.notifications.secrets import make_secret
-from app.notifications.webhook import (
+from app.notifications.webhook_sender import (
     ANSWER_BYTES_MAX,
     DETAIL_LENGTH_MAX,
     RETRY_AFTER_SECONDS_MAX,

@@ -33,7 +33,7 @@ async def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it(world: 
     for name, types in (("all", ()), ("bookings", ("booking.*",)), ("holds", ("hold.placed",))):
         await world.webhook(name, *types)
     await world.webhook("asleep", is_active=False)
-    made = await world.dispatcher.fan_out([an_event(0), an_event(1, EventType.HOLD_PLACED)])
+    made = await world.subscriber.handle([an_event(0), an_event(1, EventType.HOLD_PLACED)])
     assert made == 4
     assert {name: len(await world.deliveries(name)) for name in ("all", "bookings", "holds", "asleep")} == {
         "all": 2,
@@ -45,17 +45,17 @@ async def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it(world: 
 
 async def test_events_that_are_fanned_out_again_make_no_second_deliveries(world: DispatchWorld) -> None:
     await world.webhook("w1")
-    assert await world.dispatcher.fan_out([an_event(0)]) == 1
-    await world.dispatcher.send_due()
-    assert await world.dispatcher.fan_out([an_event(0), an_event(1)]) == 1
-    assert await world.dispatcher.fan_out([]) == 0
+    assert await world.subscriber.handle([an_event(0)]) == 1
+    await world.engine.send_due()
+    assert await world.subscriber.handle([an_event(0), an_event(1)]) == 1
+    assert await world.subscriber.handle([]) == 0
 
 
 async def test_many_deliveries_are_made_in_several_statements(world: DispatchWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliveries, "INSERT_BATCH", 2)
     for name in ("w1", "w2", "w3"):
         await world.webhook(name)
-    assert await world.dispatcher.fan_out([an_event(number) for number in range(5)]) == 15
+    assert await world.subscriber.handle([an_event(number) for number in range(5)]) == 15
 
 
 # -- one delivery
@@ -64,8 +64,8 @@ async def test_many_deliveries_are_made_in_several_statements(world: DispatchWor
 async def test_what_is_due_is_sent_once_as_a_cloud_event(world: DispatchWorld) -> None:
     await world.webhook("w1")
     (event,) = await world.happen(0)
-    assert await world.dispatcher.send_due() == IDLE_SECONDS_MAX
-    assert await world.dispatcher.send_due() == IDLE_SECONDS_MAX
+    assert await world.engine.send_due() == IDLE_SECONDS_MAX
+    assert await world.engine.send_due() == IDLE_SECONDS_MAX
     assert world.receivers.sent == [("w1", event.event_id)]
     assert json.loads(world.receivers.bodies[0])["type"] == "com.seatline.booking.confirmed.v1"
     kept = (await world.deliveries("w1"))[event.event_id]
@@ -76,27 +76,27 @@ async def test_what_failed_is_sent_again_after_its_pause_and_not_before(world: D
     await world.webhook("w1")
     await world.happen(0)
     world.receivers.answers["w1"] = FAILED
-    assert await world.dispatcher.send_due() == FIRST_PAUSE_SECONDS
+    assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
     world.clock.move(FIRST_PAUSE_SECONDS - 1)
-    assert await world.dispatcher.send_due() == 1
+    assert await world.engine.send_due() == 1
     assert len(world.receivers.sent) == 1
     del world.receivers.answers["w1"]
     world.clock.move(1)
-    assert await world.dispatcher.send_due() == IDLE_SECONDS_MAX
+    assert await world.engine.send_due() == IDLE_SECONDS_MAX
     assert len(world.receivers.sent) == 2
     assert await world.states("w1") == ["DELIVERED"]
 
 
 async def test_without_webhooks_there_is_nothing_to_do(world: DispatchWorld) -> None:
     await world.happen(0)
-    assert await world.dispatcher.send_due() == IDLE_SECONDS_MAX
+    assert await world.engine.send_due() == IDLE_SECONDS_MAX
 
 
 async def test_an_event_that_is_no_longer_kept_is_given_up_and_the_webhook_goes_on(world: DispatchWorld) -> None:
     await world.webhook("w1")
     lost, event = await world.happen(0, 1)
     await world.database["events"].delete_one({"_id": commit_of(lost.event_id)})
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     kept = (await world.deliveries("w1"))[lost.event_id]
     assert (kept.state, kept.attempts[0].detail) == (DeliveryState.FAILED, "the event is no longer kept")
     assert world.receivers.to("w1") == [event.event_id]
@@ -110,7 +110,7 @@ async def test_a_fault_of_ours_is_an_attempt_that_failed(world: DispatchWorld, c
     (event,) = await world.happen(0)
     world.receivers.answers["w1"] = RuntimeError("hunter2")
     with caplog.at_level(logging.ERROR):
-        assert await world.dispatcher.send_due() == FIRST_PAUSE_SECONDS
+        assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
     kept = (await world.deliveries("w1"))[event.event_id]
     assert (kept.attempts[0].outcome, "hunter2" in kept.attempts[0].detail) == (OutcomeKind.FAILED, False)
     assert "hunter2" in caplog.text
@@ -124,7 +124,7 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_is_sent_no_more(
     await world.webhook("w2")
     await world.happen(*range(20))
     world.receivers.answers["w1"] = GONE
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     webhook = await world.store.webhooks.get("w1")
     assert webhook is not None
     assert not webhook.is_active
@@ -139,10 +139,10 @@ async def test_what_waits_for_a_disabled_webhook_goes_on_once_it_is_enabled(worl
     await world.happen(0, 1)
     asleep = with_changes(webhook, NOW, is_active=False)
     assert await world.store.webhooks.update(asleep)
-    assert await world.dispatcher.send_due() == IDLE_SECONDS_MAX
+    assert await world.engine.send_due() == IDLE_SECONDS_MAX
     assert world.receivers.sent == []
     assert await world.store.webhooks.update(with_changes(asleep, NOW, is_active=True))
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert await world.states("w1") == ["DELIVERED", "DELIVERED"]
 
 
@@ -154,7 +154,7 @@ async def test_a_webhook_that_led_elsewhere_by_the_time_its_old_receiver_was_gon
         await world.store.webhooks.update(with_changes(webhook, NOW, url="https://new.example.com/"))
 
     world.receivers.during, world.receivers.answers["w1"] = moved, GONE
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     webhook = await world.store.webhooks.get("w1")
     assert webhook is not None
     assert (webhook.is_active, webhook.url) == (True, "https://new.example.com/")
@@ -176,10 +176,10 @@ async def test_a_webhook_that_is_to_be_told_no_more_while_it_is_served_is_sent_n
             await world.store.webhooks.update(with_changes(webhook, NOW, is_active=False))
 
     world.receivers.during, world.receivers.answers["w1"] = ended, FAILED
-    world.dispatcher = world.another(sends_max=1)
-    await world.dispatcher.send_due()
+    world.engine = world.another_engine(sends_max=1)
+    await world.engine.send_due()
     world.clock.move(FIRST_PAUSE_SECONDS)
-    assert await world.dispatcher.send_due() == IDLE_SECONDS_MAX
+    assert await world.engine.send_due() == IDLE_SECONDS_MAX
     assert len(world.receivers.sent) == 2
 
 
@@ -191,7 +191,7 @@ async def test_one_receiver_gets_at_most_half_of_the_places_and_the_others_go_on
     await world.webhook("well")
     await world.happen(*range(20))
     world.receivers.hanging.add("hangs")
-    round_ = asyncio.create_task(world.dispatcher.send_due())
+    round_ = asyncio.create_task(world.engine.send_due())
     await world.receivers.until(lambda: len(world.receivers.to("well")) == 20)
     assert world.receivers.under_way_max["hangs"] == 2
     world.receivers.may_end.set()
@@ -209,7 +209,7 @@ async def test_there_are_never_more_sends_at_a_time_than_places(world: DispatchW
         at_once.append(len(world.receivers.under_way))
 
     world.receivers.during = counted
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert (len(at_once), max(at_once)) == (30, 4)
 
 
@@ -225,11 +225,11 @@ async def test_after_a_failure_a_receiver_gets_one_at_a_time_until_one_succeeds(
         at_once.append(len(world.receivers.under_way))
 
     world.receivers.during = counted
-    assert await world.dispatcher.send_due() == FIRST_PAUSE_SECONDS
+    assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
     assert (len(sent), max(at_once[2:])) == (30, 1)
     del at_once[:], world.receivers.answers["w1"]
     world.clock.move(FIRST_PAUSE_SECONDS)
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert at_once[0] == 1, "the first one is a trial"
     assert max(at_once) == 2
     assert set(await world.states("w1")) == {"DELIVERED"}
@@ -238,17 +238,17 @@ async def test_after_a_failure_a_receiver_gets_one_at_a_time_until_one_succeeds(
 async def test_all_receivers_that_fail_have_together_at_most_half_of_the_places(
     world: DispatchWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(deliveries, "POLL_SECONDS", 0.001)
     dead = [f"dead{number}" for number in range(8)]
     for name in dead:
         await world.webhook(name)
     await world.happen(0, 1)
     world.receivers.answers = dict.fromkeys(dead, FAILED)
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     world.receivers.hanging = set(dead)
     world.clock.move(FIRST_PAUSE_SECONDS)
     await world.webhook("well")
-    round_ = asyncio.create_task(world.dispatcher.send_due())
+    round_ = asyncio.create_task(world.engine.send_due())
     await world.receivers.until(lambda: len(world.receivers.under_way) == 2)
     await world.happen(*range(10, 30))
     await world.receivers.until(lambda: len(world.receivers.to("well")) == 20)
@@ -261,12 +261,12 @@ async def test_all_receivers_that_fail_have_together_at_most_half_of_the_places(
 async def test_what_becomes_due_while_another_receiver_hangs_is_sent_meanwhile(
     world: DispatchWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(deliveries, "POLL_SECONDS", 0.001)
     await world.webhook("hangs", "hold.*")
     await world.webhook("well", "booking.*")
     await world.happen(0, event_type=EventType.HOLD_PLACED)
     world.receivers.hanging.add("hangs")
-    round_ = asyncio.create_task(world.dispatcher.send_due())
+    round_ = asyncio.create_task(world.engine.send_due())
     await world.receivers.until(lambda: world.receivers.under_way == ["hangs"])
     await world.happen(1)
     await world.receivers.until(lambda: len(world.receivers.to("well")) == 1)
@@ -290,7 +290,7 @@ async def test_what_goes_wrong_with_one_webhook_is_raised_when_the_others_are_se
 
     monkeypatch.setattr(world.store.deliveries, "claim", fail_for_broken)
     with pytest.raises(ValueError, match="a fault"):
-        await world.dispatcher.send_due()
+        await world.engine.send_due()
     assert await world.states("well") == ["DELIVERED"] * 9
     assert await world.states("broken") == ["PENDING"]
 
@@ -301,7 +301,7 @@ async def test_what_goes_wrong_with_one_webhook_is_raised_when_the_others_are_se
 async def test_a_round_that_is_over_begins_nothing_and_says_that_there_is_more(world: DispatchWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
-    assert await world.another(round_seconds_max=0.0).send_due() == 0
+    assert await world.another_engine(round_seconds_max=0.0).send_due() == 0
     assert world.receivers.sent == []
 
 
@@ -310,8 +310,8 @@ async def test_a_round_whose_time_has_come_finishes_what_is_under_way_and_leaves
     await world.happen(*range(10))
     world.receivers.hanging.add("w1")
     seconds = 0.0
-    dispatcher = world.another(round_seconds_max=60.0, timer=lambda: seconds)
-    round_ = asyncio.create_task(dispatcher.send_due())
+    engine = world.another_engine(round_seconds_max=60.0, timer=lambda: seconds)
+    round_ = asyncio.create_task(engine.send_due())
     await world.receivers.until(lambda: len(world.receivers.under_way) == 2)
     seconds = 60.0
     world.receivers.may_end.set()
@@ -323,15 +323,15 @@ async def test_a_round_that_is_cut_off_leaves_what_was_under_way_to_be_sent_agai
     await world.webhook("w1")
     (event,) = await world.happen(0)
     world.receivers.hanging.add("w1")
-    round_ = asyncio.create_task(world.dispatcher.send_due())
+    round_ = asyncio.create_task(world.engine.send_due())
     await world.receivers.until(lambda: world.receivers.under_way == ["w1"])
     round_.cancel()
     await asyncio.gather(round_, return_exceptions=True)
     assert world.receivers.under_way == []
     world.receivers.hanging.clear()
-    assert await world.dispatcher.send_due() == min(CLAIM_SECONDS, IDLE_SECONDS_MAX)
+    assert await world.engine.send_due() == min(CLAIM_SECONDS, IDLE_SECONDS_MAX)
     world.clock.move(CLAIM_SECONDS)
-    await world.dispatcher.send_due()
+    await world.engine.send_due()
     assert world.receivers.to("w1") == [event.event_id] * 2
     assert await world.states("w1") == ["DELIVERED"]
 
@@ -341,7 +341,7 @@ async def test_what_another_dispatcher_has_claimed_is_left_to_it(world: Dispatch
     (event,) = await world.happen(0)
     due = (await world.deliveries("w1"))[event.event_id]
     assert await world.store.deliveries.claim(due, NOW + timedelta(seconds=30))
-    assert await world.dispatcher.send_due() == 30
+    assert await world.engine.send_due() == 30
     assert world.receivers.sent == []
 
 
@@ -349,7 +349,7 @@ async def test_several_dispatchers_send_each_delivery_once(world: DispatchWorld)
     for name in ("w1", "w2", "w3"):
         await world.webhook(name)
     events = await world.happen(*range(40))
-    await asyncio.gather(*(world.another().send_due() for _ in range(4)))
+    await asyncio.gather(*(world.another_engine().send_due() for _ in range(4)))
     expected = sorted((name, event.event_id) for name in ("w1", "w2", "w3") for event in events)
     assert sorted(world.receivers.sent) == expected
 
@@ -368,7 +368,7 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_kept(
 
     world.receivers.during = overtaken
     with caplog.at_level(logging.WARNING):
-        assert await world.dispatcher.send_due() == FIRST_PAUSE_SECONDS
+        assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
     kept = (await world.deliveries("w1"))[event.event_id]
     assert [one.detail for one in kept.attempts] == ["the other"]
     assert "so long" in caplog.text
@@ -377,7 +377,7 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_kept(
 async def test_a_worker_dispatches_as_a_sweep(world: DispatchWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
-    sweep = PeriodicTask("webhooks", 1.0, world.dispatcher.send_due)
+    sweep = PeriodicTask("webhooks", 1.0, world.engine.send_due)
     async with working(JobsInMemory(), {}, Clock(), periodic_tasks=[sweep]):
         await world.receivers.until(lambda: len(world.receivers.to("w1")) == 1)
     assert await world.states("w1") == [DELIVERED.kind.value]
