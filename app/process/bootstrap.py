@@ -351,7 +351,7 @@ def build_worker(application: Application) -> BackgroundWork:
     statistics = None
     if metrics is not None:
         seconds = application.settings.survey_seconds
-        statistics = StatisticsTask(StatisticsCollector(store.surveys, clock), metrics.work.statistics_collected, seconds)
+        statistics = StatisticsTask(StatisticsCollector(store.statistics, clock), metrics.work.statistics_collected, seconds)
     return BackgroundWork(worker, OutboxListener(store.events, process_events_now), channels, statistics)
 
 

@@ -1,11 +1,11 @@
-"""The connections to the server's port, as the operating system knows them.
+"""The connections to the server's port, as the operating system counts them.
 
-Belongs here: taking no more of them, how many there are, and how many file descriptors there may be for them. Does not: when
-that is asked for (`server.py`).
+Belongs here: closing the listening socket, counting connections, and the limit of file descriptors. Does not belong here: when
+that is done (`server.py`).
 
-When gRPC ends, calls that have arrived and are not begun are lost, and their clients are told CANCELLED. So all clients have to
-have left by then. Each connection has an age at which gRPC asks its client for another one, and loses nothing; once no more are
-taken here, clients go elsewhere.
+When a gRPC server stops, calls that have arrived and are not started are answered CANCELLED. So all clients must have
+disconnected by then. Each connection has a maximum age, at which gRPC asks its client to reconnect and loses no call. Once this
+process accepts no more connections, clients reconnect to other servers.
 """
 
 import os
@@ -19,44 +19,44 @@ from pathlib import Path
 
 _OPEN_FILES = Path("/dev/fd")
 _TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
-# What this process has open besides connections: files, sockets that are listened on, event loops, and what gRPC polls with.
+# File descriptors besides connections: files, listening sockets, event loops, and what gRPC polls with.
 _OTHER_DESCRIPTORS = 100
 _LOCAL_ADDRESS, _STATE, _ESTABLISHED = 1, 3, "01"
 
 
 def raise_descriptor_limit() -> None:
-    """Has this process open as many files as the system allows it at most; the usual limit is for programs that open few."""
+    """Raise the limit of open files to what the system allows; the usual limit is for programs that open few."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # a system that names a limit which it does not allow
+    with suppress(OSError, ValueError):  # a system that reports a hard limit which it does not allow
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def descriptors_max() -> int:
-    """How many files, connections among them, this process may have open."""
+    """Return how many files, connections included, this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def limit_connections(wanted: int, own: int) -> int:
-    """How many connections clients may have: as many as are wanted and have descriptors, beside `own` ones of this process."""
+    """Return how many connections clients may have: `wanted`, or fewer if `own` connections leave too few descriptors."""
     return max(1, min(wanted, descriptors_max() - own - _OTHER_DESCRIPTORS))
 
 
 def is_at_connection_limit(port: int, connections_max: int) -> bool:
-    """Whether there are so many connections to the port that no more are taken; not where the system does not tell."""
+    """Return whether the connections to the port have reached their limit; False where the system cannot count them."""
     try:
         open_files = len(os.listdir(_OPEN_FILES))
     except OSError as error:
         return error.errno in (EMFILE, ENFILE)
-    if open_files < connections_max:  # counting them is far cheaper than the kernel's table, and as a rule enough
+    if open_files < connections_max:  # far cheaper than reading the kernel's table, and usually enough
         return False
     return (count_connections(port) or 0) >= connections_max
 
 
 def stop_accepting(port: int) -> None:
-    """Closes what listens on the port in this process; the connections that there are stay. Whoever tries is refused at once.
+    """Close this process's listening sockets of the port. Open connections stay; new ones are refused at once.
 
-    gRPC keeps its file descriptors, which lead to a socket that nobody knows from now on. It has no call for this.
+    gRPC has no call for this. It keeps its file descriptors, which refer to an unconnected socket from now on.
     """
     with socket.socket(socket.AF_UNIX) as nowhere:
         for descriptor in _listening_descriptors(port):
@@ -64,7 +64,7 @@ def stop_accepting(port: int) -> None:
 
 
 def count_connections(port: int) -> int | None:
-    """How many connections to the port are open; None where the operating system does not tell."""
+    """Return the number of open connections to the port; None where the operating system cannot count them."""
     try:
         tables = [table.read_text(encoding="ascii") for table in _TABLES if table.exists()]
     except OSError:
@@ -73,13 +73,13 @@ def count_connections(port: int) -> int | None:
 
 
 def count_established(table: str, port: int) -> int:
-    """How many connections to a local port the kernel's table of them has that are open on both sides."""
+    """Count the connections to a local port that are open on both sides in the kernel's table."""
     rows = (line.split() for line in table.splitlines()[1:])
     return sum(row[_STATE] == _ESTABLISHED and int(row[_LOCAL_ADDRESS].rpartition(":")[2], 16) == port for row in rows)
 
 
 def _listening_descriptors(port: int) -> list[int]:
-    """The file descriptors of this process's sockets that listen on the port."""
+    """Return the file descriptors of this process's sockets that listen on the port."""
     found = []
     for name in os.listdir(_OPEN_FILES):
         with suppress(OSError):  # the folder itself was open while it was read
@@ -89,6 +89,6 @@ def _listening_descriptors(port: int) -> list[int]:
 
 
 def _listens(descriptor: int, port: int) -> bool:
-    with socket.socket(fileno=os.dup(descriptor)) as one:
-        address = one.getsockname() if one.family in (socket.AF_INET, socket.AF_INET6) else None
-        return address is not None and address[1] == port and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    with socket.socket(fileno=os.dup(descriptor)) as found:
+        address = found.getsockname() if found.family in (socket.AF_INET, socket.AF_INET6) else None
+        return address is not None and address[1] == port and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1

@@ -1,7 +1,7 @@
-"""Whether a port can be listened on, and who is in the way.
+"""Whether a port can be listened on, and which process holds it.
 
-Belongs here: trying the addresses that a setting names, and looking for the process that listens there. Does not: listening
-(`server.py`), nor the connections of a server that listens (`connections.py`).
+Belongs here: trying the addresses that a setting names, and finding the process that listens there. Does not belong here:
+listening (`server.py`), nor the connections of a server (`connections.py`).
 """
 
 import errno
@@ -13,16 +13,16 @@ from typing import Any
 
 _TABLES = ("tcp", "tcp6")
 _LOCAL_ADDRESS, _STATE, _INODE, _LISTENS = 1, 3, 9, "0A"
-_COMMAND_LENGTH_MAX = 100  # characters; enough to know a program by
-# Ports above the one that is taken, looked at for one that is free.
+_COMMAND_LENGTH_MAX = 100  # characters; enough to recognize a program
+# How many ports above a port in use are tried.
 _PORTS_TRIED_MAX = 50
 _PORT_MAX = 65_535
 
 
 def find_listen_problem(host: str, port: int) -> str | None:
-    """Why nothing can listen on the port of any address of the host, for people; None where something can.
+    """Return why the port cannot be listened on, as a text for people; None where it can.
 
-    A port that is taken on one of several addresses is taken: callers of that address would reach somebody else.
+    A port that is in use on one of several addresses counts as in use: callers of that address would reach another program.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -39,13 +39,13 @@ def find_listen_problem(host: str, port: int) -> str | None:
 
 
 def find_free_port_above(host: str, port: int) -> int | None:
-    """The next port that could be listened on at the moment; None where none of the next ones can."""
+    """Return the next port that can be listened on now; None where none of the next 50 can."""
     ports = range(port + 1, min(port + _PORTS_TRIED_MAX, _PORT_MAX) + 1)
     return next((other for other in ports if find_listen_problem(host, other) is None), None)
 
 
 def _listen_errno(family: int, address: tuple[Any, ...]) -> int | None:
-    """The error number of listening there; None where that succeeds."""
+    """Return the error number of listening on the address; None where it succeeds."""
     try:
         with closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,26 +57,26 @@ def _listen_errno(family: int, address: tuple[Any, ...]) -> int | None:
 
 
 def _describe_listener(port: int) -> str:
-    """ " by process 12 (python -m http.server)"; without a name where the operating system does not tell."""
+    """Return " by process 12 (python -m http.server)", with less where the operating system does not say more."""
     inodes = {inode for table in _TABLES for inode in listening_inodes(_text_of(Path("/proc/net") / table), port)}
     for process in _processes_with(inodes):
         command = _text_of(process / "cmdline").replace("\0", " ").strip()
-        said = "".join(letter if letter.isprintable() else "?" for letter in command[:_COMMAND_LENGTH_MAX])
-        return f" by process {process.name}{f' ({said})' if said else ''}"
+        printable = "".join(letter if letter.isprintable() else "?" for letter in command[:_COMMAND_LENGTH_MAX])
+        return f" by process {process.name}{f' ({printable})' if printable else ''}"
     return " by another program" if inodes else ""
 
 
 def listening_inodes(table: str, port: int) -> set[str]:
-    """The sockets that listen on a port, by their inodes, of the kernel's table of connections."""
+    """Return the inodes of the sockets that listen on a port, from the kernel's table of connections."""
     rows = [line.split() for line in table.splitlines()[1:]]
     return {row[_INODE] for row in rows if row[_STATE] == _LISTENS and int(row[_LOCAL_ADDRESS].rpartition(":")[2], 16) == port}
 
 
 def _processes_with(inodes: set[str]) -> Iterator[Path]:
-    """The folders under /proc of processes that have one of these sockets open, as far as this user may see."""
+    """Yield the /proc folders of the processes that have one of these sockets open, as far as this user may see them."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for process in Path("/proc").iterdir() if wanted else ():
-        with suppress(OSError):  # another user's, or one that has just ended
+        with suppress(OSError):  # another user's process, or one that has just ended
             if process.name.isdecimal() and any(str(file.readlink()) in wanted for file in (process / "fd").iterdir()):
                 yield process
 

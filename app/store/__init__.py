@@ -1,12 +1,16 @@
-"""MongoDB: where trains, runs, bookings and people are kept.
+"""MongoDB: where trains, runs, bookings, payments, users, jobs and events are stored.
 
-Belongs here: every statement to the database, documents, indexes, the lane, and the embedded server. Does not: rules.
+Belongs here: every statement to the database, documents and indexes. Does not belong here: rules (`app/domain`), nor our own
+mongod (`app/embedded`).
 
-    driver.py      the only module that names the asynchronous driver
-    documents.py   domain values to documents and back
-    runs.py        train runs: load, catch up, commit by compare-and-swap, settle bookings, schedule, list
-    bookings.py    reading bookings and receipts
-    gathering.py   look-ups and copies that all lanes share
-    lane.py        folds the commands for one run into one commit at a time
-    trains.py, users.py, indexes.py, embedded.py
+    store.py            opens every part
+    driver.py           connects; the only module that names the asynchronous driver
+    adapter.py          what a server (server_adapter.py) and the database in memory (in_memory.py) do differently
+    snapshots.py        several reads of one moment
+    *_documents.py      domain values to documents and back
+    runs.py             train runs: load, commit by compare-and-swap, archive
+    bookings.py         reads bookings and receipts
+    shared_statement.py lets concurrent requests share a statement
+
+The other modules are named after their collection, or after what they read from several.
 """

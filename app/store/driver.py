@@ -1,14 +1,13 @@
 """The database driver.
 
 Belongs here: connecting, and turning the driver's errors into refusals. This is the only module that names the asynchronous
-driver: Motor, which follows PyMongo's own asyncio API closely enough that replacing it means changing this file. Does not:
-statements.
+driver, Motor. Motor follows PyMongo's own asyncio API closely; to replace it, change this file. Does not belong here:
+statements, nor what a server and the database in memory do differently (`adapter.py`).
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from struct import Struct
 from typing import Any, NamedTuple
 
 from motor.motor_asyncio import (
@@ -56,26 +55,25 @@ __all__ = [
 
 _DUPLICATE_KEY = 11000
 _IMMUTABLE_FIELD = 66
-_NOTHING_DURABLE_YET = 134  # a read that comes too early after an election
-_LENGTH = Struct("<i")
-# What MongoDB answers to an update that the stored document's own shape forbids: BadValue, TypeMismatch, PathNotViable, and
-# two for a document that would be too large.
+_NO_MAJORITY_YET = 134  # ReadConcernMajorityNotAvailableYet: a read too early after an election
+# MongoDB's errors for an update that the stored document does not allow: BadValue, TypeMismatch, PathNotViable, and two for a
+# document that would be too large.
 _IMPOSSIBLE_UPDATES = frozenset({2, 14, 28, 10_334, 17_419})
 
 StatementRefusedError = WriteError
 
 
 class Swap(NamedTuple):
-    """A change of the one document that `guard` finds, as long as it does."""
+    """A compare-and-swap: an update of the one document that `guard` finds, if it still does."""
 
     guard: Document
     update: Document
 
 
 class SwapOutcome(Enum):
-    """What became of a swap. Only DONE wrote anything.
+    """The result of a swap. Only DONE wrote anything.
 
-    LOST: its guard found nothing. DUPLICATE_KEY: a unique index forbids it. IMPOSSIBLE: the stored document's own shape does.
+    LOST: the guard found nothing. DUPLICATE_KEY: a unique index forbids it. IMPOSSIBLE: the stored document does not allow it.
     """
 
     DONE = "done"
@@ -85,7 +83,7 @@ class SwapOutcome(Enum):
 
 
 class ConnectionStringError(Exception):
-    """What should say where MongoDB is does not."""
+    """The connection string of MongoDB is malformed."""
 
 
 def connect(
@@ -96,10 +94,10 @@ def connect(
     connections_max: int,
     observer: DriverObserver | None = None,
 ) -> Client:
-    """A client for the server or replica set at `uri`. It connects with the first operation, and again by itself after outages.
+    """Return a client of the server or replica set at `uri`. It connects with the first operation, and reconnects by itself.
 
-    An operation that takes longer than `operation_seconds_max` in all, or finds no server within `selection_seconds_max`,
-    fails. `observer` looks on. Raises ConnectionStringError for a `uri` that is none.
+    An operation fails when it takes longer than `operation_seconds_max` with its retries, or finds no server within
+    `selection_seconds_max`. Raise ConnectionStringError for a malformed `uri`.
     """
     try:
         return AsyncIOMotorClient(
@@ -111,7 +109,7 @@ def connect(
             maxPoolSize=connections_max,
             retryWrites=True,
             w="majority",
-            readPreference="primary",  # whatever the uri says: who has just booked is to find it
+            readPreference="primary",  # whatever the uri says: a caller must find what it has just booked
             event_listeners=[]
             if observer is None
             else [_CommandListener(observer), _PoolListener(observer), _TopologyListener(observer)],
@@ -121,7 +119,7 @@ def connect(
 
 
 class _CommandListener(monitoring.CommandListener):
-    """Shows commands to an observer."""
+    """Reports commands to an observer."""
 
     def __init__(self, observer: DriverObserver) -> None:
         self._ended = observer.command_ended
@@ -137,7 +135,7 @@ class _CommandListener(monitoring.CommandListener):
 
 
 class _PoolListener(monitoring.ConnectionPoolListener):
-    """Shows an observer how many connections there are. One is idle from when it is made until it is taken out, and after."""
+    """Reports changes of the number of connections to an observer. A connection is idle unless it is checked out."""
 
     def __init__(self, observer: DriverObserver) -> None:
         self._changed = observer.connections_changed
@@ -162,7 +160,7 @@ class _PoolListener(monitoring.ConnectionPoolListener):
 
 
 class _TopologyListener(monitoring.TopologyListener):
-    """Shows an observer whether there is a primary."""
+    """Reports to an observer whether there is a primary."""
 
     def __init__(self, observer: DriverObserver) -> None:
         self._changed = observer.primary_changed
@@ -179,7 +177,7 @@ class _TopologyListener(monitoring.TopologyListener):
 
 @contextmanager
 def translate_outages() -> Iterator[None]:
-    """Turns the driver's "the server is away or too slow" into a refusal DATABASE_UNAVAILABLE. Other errors pass."""
+    """Turn errors of an unreachable or slow server into a refusal DATABASE_UNAVAILABLE. Other errors pass."""
     try:
         yield
     except DuplicateKeyError:
@@ -191,7 +189,7 @@ def translate_outages() -> Iterator[None]:
 
 
 def current_primary(database: Database) -> object:
-    """The replica set's primary and its election, as the driver knows them by now; None where it knows of none."""
+    """Return the primary and its election as the driver knows them; None where it knows no primary."""
     topology: TopologyDescription = database.client.topology_description  # type: ignore[assignment]  # stubs call it a method
     for server in topology.server_descriptions().values():
         if server.server_type_name == "RSPrimary":
@@ -200,7 +198,7 @@ def current_primary(database: Database) -> object:
 
 
 def any_of(values: Sequence[str]) -> str | Document:
-    """The condition on a field that has one of these values."""
+    """Return the condition that a field has one of these values."""
     return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
@@ -230,16 +228,16 @@ async def swap_one(collection: Collection, swap: Swap) -> SwapOutcome:
 
 
 async def insert_absent(collection: Collection, documents: list[Document]) -> list[Document]:
-    """Inserts the documents whose keys are not there yet; gives the others."""
+    """Insert the documents whose keys are not stored yet; return the others."""
     if not documents:
         return []
     try:
         await collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         details = dict(error.details)
-        if any(one["code"] != _DUPLICATE_KEY for one in details["writeErrors"]) or details.get("writeConcernErrors"):
+        if any(failure["code"] != _DUPLICATE_KEY for failure in details["writeErrors"]) or details.get("writeConcernErrors"):
             raise
-        return [documents[one["index"]] for one in details["writeErrors"]]
+        return [documents[failure["index"]] for failure in details["writeErrors"]]
     return []
 
 
@@ -248,4 +246,4 @@ def _is_outage(error: PyMongoError) -> bool:
         return True
     if not isinstance(error, OperationFailure):
         return False
-    return error.code == _NOTHING_DURABLE_YET or error.has_error_label("RetryableWriteError")
+    return error.code == _NO_MAJORITY_YET or error.has_error_label("RetryableWriteError")

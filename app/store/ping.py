@@ -1,6 +1,7 @@
 """Whether the database answers.
 
-Belongs here: asking it, apart from the event loop. Does not: what follows from the answer (`app/process/server.py`).
+Belongs here: asking it without the event loop. Does not belong here: what follows from the answer
+(`app/process/database_monitor.py`).
 """
 
 import asyncio
@@ -13,11 +14,10 @@ from app.store.driver import Database, Document
 
 
 async def ping_primary(database: Database, seconds_max: float) -> float:
-    """When the primary answered, in `time.monotonic` seconds. Raises what the driver raises where it does not in time.
+    """Return when the primary answered, in `time.monotonic` seconds. Raise the driver's error when it does not in time.
 
-    Asked and judged in a thread of its own: neither a busy event loop nor a queue of statements before those threads of the
-    driver that serve it says anything about the database. A connection that has broken while nobody used it says as little, so
-    that another one is asked.
+    The ping is sent and timed in a thread of its own: neither a busy event loop nor a queue of statements for the driver's
+    threads says anything about the database. A broken connection says as little, so the ping is sent again on another one.
     """
     client: MongoClient[Document] = database.client.delegate
     return await asyncio.to_thread(_ping, client, seconds_max)

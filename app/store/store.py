@@ -1,6 +1,6 @@
-"""All of the store in one value.
+"""All parts of the store in one value.
 
-Belongs here: what is opened together. Does not: statements.
+Belongs here: opening them together. Does not belong here: statements.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from app.store.webhooks import Webhooks
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Everything kept in one database. What several collections say together is read through `snapshots`."""
+    """The parts of the store over one database. Consistent reads of several collections go through `snapshots`."""
 
     snapshots: Snapshots
     runs: TrainRuns
@@ -36,7 +36,7 @@ class Store:
     events: Events
     webhooks: Webhooks
     deliveries: Deliveries
-    surveys: StatisticsQueries
+    statistics: StatisticsQueries
 
 
 def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
@@ -53,5 +53,5 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         events=Events(database),
         webhooks=Webhooks(database),
         deliveries=Deliveries(database),
-        surveys=StatisticsQueries(database),
+        statistics=StatisticsQueries(database),
     )

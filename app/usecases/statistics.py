@@ -27,22 +27,22 @@ STATISTICS_SECONDS_MAX = 10.0
 class StatisticsCollector:
     """StatisticsQueries, and keeps in mind what each run came to in the version that it had."""
 
-    def __init__(self, surveys: StatisticsQueries, clock: Callable[[], datetime]) -> None:
-        self._surveys, self._clock = surveys, clock
+    def __init__(self, queries: StatisticsQueries, clock: Callable[[], datetime]) -> None:
+        self._queries, self._clock = queries, clock
         self._counts: dict[str, RunCounts] = {}
 
     async def survey(self) -> Statistics:
         """What there is now. Refuses DATABASE_UNAVAILABLE."""
         now = self._clock()
-        versions = await self._surveys.versions(now)
+        versions = await self._queries.versions(now)
         if len(versions) == RUNS_COUNTED_MAX:
             _log.warning("only the first %d runs are surveyed", RUNS_COUNTED_MAX)
         self._counts = {one: count for one, count in self._counts.items() if one in versions}
         newer = [one for one, version in versions.items() if one not in self._counts or self._counts[one].version != version]
         for start in range(0, len(newer), _PAGE):
-            for count in await self._surveys.count_runs(newer[start : start + _PAGE]):
+            for count in await self._queries.count_runs(newer[start : start + _PAGE]):
                 self._counts[count.run_id] = count
-        return statistics_of(self._counts.values(), await self._surveys.backlog(now), now)
+        return statistics_of(self._counts.values(), await self._queries.backlog(now), now)
 
 
 class StatisticsTask:

@@ -62,7 +62,7 @@ async def test_runs_are_counted_with_their_seats_and_who_waits(world: World) -> 
     await world.api_client("jane").book(run, section="A")
     await world.api_client("joe").hold(run, section="B")
     await world.api_client("jim").wait(run, section="B")
-    surveys = world.server.store.surveys
+    surveys = world.server.store.statistics
     ((run_id, version),) = (await surveys.versions(NOW)).items()
     (count,) = await surveys.count_runs([run_id, "another:2026-01-01"])
     assert (count.run_id, count.version) == (f"{run.train_id}:{run.travel_date}", version)
@@ -71,14 +71,14 @@ async def test_runs_are_counted_with_their_seats_and_who_waits(world: World) -> 
 
 
 async def test_an_empty_database_has_no_backlog(world: World) -> None:
-    assert await world.server.store.surveys.backlog(NOW) == Backlog(0, None, 0, 0, 0, 0, None, 0)
+    assert await world.server.store.statistics.backlog(NOW) == Backlog(0, None, 0, 0, 0, 0, None, 0)
 
 
 async def test_events_count_from_the_moment_they_happened_until_they_are_followed_up(world: World) -> None:
     events = [replace(an_event(number), time=NOW - HOUR * number) for number in (1, 2, 3)]
     await world.database["events"].insert_many([event_batch_document([event]) for event in events])
     await world.server.store.events.mark_processed(events[2:])
-    found = await world.server.store.surveys.backlog(NOW)
+    found = await world.server.store.statistics.backlog(NOW)
     assert (found.outbox_events, found.oldest_event_time) == (2, NOW - HOUR * 2)
 
 
@@ -87,7 +87,7 @@ async def test_events_that_a_server_left_in_a_run_are_the_oldest(world: World) -
     await world.database["train_runs"].update_one(
         {"_id": f"{run.train_id}:{run.travel_date}"}, {"$set": {"unsettled_since": NOW}}
     )
-    surveys = world.server.store.surveys
+    surveys = world.server.store.statistics
     assert (await surveys.backlog(NOW + timedelta(seconds=30))).oldest_event_time is None  # it is just being copied
     assert (await surveys.backlog(NOW + HOUR)).oldest_event_time == NOW
 
@@ -104,7 +104,7 @@ async def test_events_that_are_copied_while_the_backlog_is_counted_are_not_misse
             await database["events"].insert_one(event_batch_document([replace(an_event(1), time=NOW - HOUR)]))
             await database["train_runs"].update_one(mine, {"$unset": {"unsettled_since": ""}})
 
-    surveys = real_world.server.store.surveys
+    surveys = real_world.server.store.statistics
     monkeypatch.setattr(surveys, "_snapshots", InterruptedSnapshots(database, copy))
     assert (await surveys.backlog(NOW)).oldest_event_time == NOW - HOUR
 
@@ -121,7 +121,7 @@ async def test_jobs_wait_or_run_or_are_dead_and_those_that_come_round_are_none(w
         a_job(f"{PERIODIC_TASK_PREFIX}the floor", NOW, kind=f"{PERIODIC_TASK_PREFIX}the floor"),
     ]
     await world.database["jobs"].insert_many([job_document(job) for job in jobs])
-    found = await world.server.store.surveys.backlog(NOW)
+    found = await world.server.store.statistics.backlog(NOW)
     assert (found.jobs_waiting, found.jobs_running, found.jobs_dead) == (3, 1, 1)
 
 
@@ -135,7 +135,7 @@ async def test_refunds_and_captures_are_pending_until_they_are_done(world: World
         a_payment("p4", PaymentState.AUTHORIZING),
         a_payment("p5", PaymentState.VOIDED),
     )
-    found = await world.server.store.surveys.backlog(NOW)
+    found = await world.server.store.statistics.backlog(NOW)
     assert (found.refunds_pending, found.oldest_refund_time, found.captures_pending) == (2, NOW - HOUR * 3, 1)
 
 
@@ -204,7 +204,7 @@ async def test_what_is_over_long_ago_is_not_read(real_world: World) -> None:
         read, indexes = await _examined(real_world, command)
         assert indexes == {index}, command
         assert PRESENT <= read <= PRESENT + 1, command
-    assert len(await real_world.server.store.surveys.versions(NOW)) == PRESENT
+    assert len(await real_world.server.store.statistics.versions(NOW)) == PRESENT
 
 
 async def test_new_events_are_counted_from_their_index_alone(real_world: World) -> None:
