@@ -24,7 +24,7 @@ from app.domain.deliveries import DELIVERY_TRANSITIONS  # noqa: E402
 from app.domain.jobs import JOB_TRANSITIONS  # noqa: E402
 from app.domain.payments import PAYMENT_TRANSITIONS, REFUND_TRANSITIONS, PaymentState  # noqa: E402
 from app.domain.timetable import RUN_TRANSITIONS  # noqa: E402
-from app.process.bootstrap import setting_fields  # noqa: E402
+from app.process.payment_providers import setting_fields  # noqa: E402
 from app.telemetry.metrics.families import FAMILIES  # noqa: E402
 from deploy.observability.generate import GROUPS  # noqa: E402
 from deploy.observability.rules import alerts_table  # noqa: E402

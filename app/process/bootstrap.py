@@ -15,9 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from pydantic.fields import FieldInfo
 
-from app.config import Settings, SettingsError
+from app.config import Settings
 from app.jobs.handlers import JobHandler
 from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
@@ -25,15 +24,7 @@ from app.lanes.bounds import LaneBounds
 from app.lanes.local_bus import LocalCommandBus, open_command_bus
 from app.notifications.webhook import WebhookChannel
 from app.payments.bounded import RetryBounds
-from app.payments.ledger import LEDGER
-from app.payments.registry import (
-    ProviderNotInstalledError,
-    ProviderParts,
-    ProviderRegistry,
-    ProviderSettings,
-    ProviderSettingsError,
-)
-from app.payments.stripe.entry import STRIPE
+from app.payments.registry import ProviderNotInstalledError, ProviderParts, ProviderSettings
 from app.ports.call_observer import CallObserver, combine_call_observers
 from app.ports.channel import Channel
 from app.ports.lane_observer import combine_lane_observers
@@ -47,6 +38,7 @@ from app.process.database_monitor import DatabaseMonitor
 from app.process.grpc_options import grpc_options
 from app.process.health import Health
 from app.process.metrics import ProcessMetrics
+from app.process.payment_providers import PAYMENT_PROVIDERS, load_provider_settings
 from app.process.server import Edge, Server
 from app.process.start_error import StartError
 from app.process.worker import BackgroundWork
@@ -76,18 +68,6 @@ from app.usecases.webhooks import WebhookUseCases
 
 if TYPE_CHECKING:
     from app.telemetry.tracing.exporter import Tracing
-
-
-# The payment providers of this program. A new one is a module in `app/payments` and its entry here.
-PAYMENT_PROVIDERS = ProviderRegistry((LEDGER, STRIPE))
-
-
-def setting_fields() -> dict[str, FieldInfo]:
-    """Return every setting by field name: those of the process, then those of each payment provider.
-
-    The settings page and the chart's schema are made from them.
-    """
-    return {**Settings.model_fields, **PAYMENT_PROVIDERS.setting_fields}
 
 
 async def build_server(settings: Settings, client: Client | None = None) -> Server:
@@ -187,14 +167,6 @@ def build_bus(settings: Settings, store: Store, tracing: "Tracing | None", metri
     )
     observer = combine_lane_observers([part.lanes for part in (tracing, metrics) if part is not None])
     return open_command_bus(store.runs, store.bookings, utc_now, bounds, observer)
-
-
-def load_provider_settings(settings: Settings) -> ProviderSettings:
-    """Read the settings of the chosen payment provider from the environment. Raise SettingsError."""
-    try:
-        return PAYMENT_PROVIDERS.load_settings(settings.payments_provider)
-    except ProviderSettingsError as error:
-        raise SettingsError(str(error)) from None
 
 
 def build_provider(

@@ -1,7 +1,7 @@
-"""The process of a verification: connects to the database, has all of it looked at, and hands over the report.
+"""The process of a verification: connect to the database, check it, and return the report.
 
-Belongs here: what is built from what. Does not: what is looked at (`app/usecases/verification/runs.py`), nor how it is told
-(`app/cli`).
+Belongs here: what the verification is built from. Does not belong here: what is checked (`app/usecases/verification`), or how
+it is printed (`app/cli/verify.py`).
 """
 
 import asyncio
@@ -11,31 +11,31 @@ from typing import Any
 from app.config import Settings
 from app.domain.refusals import Refusal
 from app.process.clock import utc_now
+from app.process.payment_providers import PAYMENT_PROVIDERS
 from app.store.driver import ConnectionStringError, connect
 from app.usecases.verification.report import Progress, Scope
-from app.usecases.verification.runs import Verification, audit_sources
+from app.usecases.verification.verification import Verification, audit_sources
 
 
 class VerificationError(Exception):
-    """The database could not be looked at; the text says why in a line."""
+    """The database could not be checked; the text says why in one line."""
 
 
 class DatabaseAwayError(VerificationError):
-    """The database was not reached, or went away meanwhile; the same may succeed later."""
+    """The database was not reached, or went away meanwhile; a later verification may succeed."""
 
 
 def run_verification(
     settings: Settings, tolerance_seconds: float, since: date | None, run_id: str, progress: Progress
 ) -> dict[str, Any]:
-    """Looks at the database of the settings; gives the report as JSON can hold it.
+    """Check the database of the settings; return the report as JSON can hold it.
 
-    `since` and `run_id` narrow what is looked at (`app.usecases.verification.report.Scope`); `progress` is told how far it is.
-    Raises
-    VerificationError.
+    `since` and `run_id` narrow the scope (`app.usecases.verification.report.Scope`); `progress` is called as records are
+    checked. Raise VerificationError.
     """
-    verifying = _verify(settings, timedelta(seconds=tolerance_seconds), Scope(since, run_id), progress)
+    verification = _verify(settings, timedelta(seconds=tolerance_seconds), Scope(since, run_id), progress)
     try:
-        return asyncio.run(verifying)
+        return asyncio.run(verification)
     except Refusal as refusal:
         raise DatabaseAwayError(f"the database does not answer: {refusal.__cause__}") from refusal
 
@@ -51,11 +51,11 @@ async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progre
     except ConnectionStringError as error:
         raise VerificationError(f"SEATLINE_MONGODB_URI: {error}") from error
     try:
-        sources = audit_sources(client[settings.mongodb_database], utc_now)
+        sources = audit_sources(client[settings.mongodb_database], PAYMENT_PROVIDERS.names, utc_now)
         report = await Verification(sources, tolerance, scope, progress).verify()
     except Refusal:
         raise
-    except Exception as error:  # the database refuses to be read, or holds what nobody can read
+    except Exception as error:  # the database refuses to be read, or a document breaks a statement
         raise VerificationError(f"the database cannot be read: {error!r}") from error
     finally:
         client.close()

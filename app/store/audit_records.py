@@ -1,14 +1,14 @@
-"""The census of records other than runs: each collection from end to end, and what its records refer to.
+"""Collections other than runs for the audit: each from end to end, and the records that its documents refer to.
 
-Belongs here: reading documents as they are stored, and look-ups of what they name. Does not: runs with their bookings
-(`audit_runs.py`), nor what has to hold (`app/domain`).
+Belongs here: documents as they are stored, and look-ups of what they name. Does not belong here: runs with their bookings
+(`audit_runs.py`), or the rules (`app/domain/audit`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from app.domain.audit.events import BookingOutline
 from app.domain.audit.money import PaidBooking
-from app.domain.audit.work import BookingOutline
 from app.domain.events import Event, commit_of
 from app.store.adapter import adapter_of
 from app.store.bookings import recent_pipeline
@@ -23,25 +23,25 @@ Value = TypeVar("Value")
 
 
 class AuditRecords:
-    """Reads what no call shows, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage.
+    """Reads records for the audit, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage.
 
-    Look-ups leave out what cannot be read: it is named where its own collection is gone through.
+    Look-ups leave out records that cannot be read: these are reported where their own collection is read.
     """
 
     def __init__(self, database: Database) -> None:
-        self._adapter = adapter_of(database)
         self._database = database
+        self._adapter = adapter_of(database)
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
 
     async def list_documents(self, collection: str, after: str, limit: int, match: Document | None = None) -> list[Document]:
-        """At most `limit` documents of a collection as they are stored, by id, behind `after`."""
+        """List at most `limit` documents of a collection as they are stored, by id after `after`."""
         with translate_outages():
             query = {"_id": {"$gt": after}, **(match or {})}
             return await self._database[collection].find(query).sort("_id", 1).limit(limit).to_list(limit)
 
     async def find(self, collection: str, ids: Sequence[str], decode: Callable[[Any], Value]) -> dict[str, Value]:
-        """Those of these records that there are and can be read, by id."""
+        """Find the records with these ids that can be read, by id."""
         if not ids:
             return {}
         with translate_outages():
@@ -50,7 +50,7 @@ class AuditRecords:
         return _readable(found, decode)
 
     async def find_events(self, event_ids: Iterable[str]) -> dict[str, Event]:
-        """Those of these events that are kept and can be read, by id."""
+        """Find the events with these ids that are stored and can be read, by id."""
         wanted = frozenset(event_ids)
         commits = list({commit_of(event_id) for event_id in wanted})
         if not commits:
@@ -68,7 +68,7 @@ class AuditRecords:
         return events
 
     async def run_versions(self, run_ids: Iterable[str]) -> dict[str, int]:
-        """The versions of those of these runs that there are."""
+        """Find the versions of these runs, by run id."""
         ids = sorted(set(run_ids))
         with translate_outages():
             found = await self._adapter.find_in_one_batch(
@@ -77,27 +77,27 @@ class AuditRecords:
         return {run["_id"]: run["version"] for run in found if isinstance(run.get("version"), int)}
 
     async def outlines(self, references: Iterable[str]) -> dict[str, BookingOutline | None]:
-        """What events say as well of those of these bookings that there are; None for one that cannot be read."""
+        """Find the outlines of these bookings, by reference; None for a booking that cannot be read."""
         found = await self._find_bookings(sorted(set(references)))
         return dict.fromkeys(found) | _readable(found.values(), _outline_of)
 
     async def find_paid_bookings(self, references: Sequence[str]) -> dict[str, PaidBooking]:
-        """Those of these bookings that there are, recent or at rest, by reference."""
+        """Find these bookings, recent or archived, by reference."""
         return _readable((await self._find_bookings(list(references))).values(), _paid_booking_of)
 
     async def _find_bookings(self, references: list[str]) -> dict[str, Document]:
-        """The recent form, where there is one, of those of these bookings that there are."""
+        """Find the newest documents of these bookings, recent or archived, by reference."""
         if not references:
             return {}
         wanted = {"_id": {"$in": references}}
         with translate_outages():
             pipeline = [*recent_pipeline(wanted), {"$project": _OUTLINE}]
             recent = await self._runs.aggregate(pipeline).to_list(len(references))
-            settled = await self._adapter.find_in_one_batch(self._bookings, wanted, most=len(references), projection=_OUTLINE)
+            archived = await self._adapter.find_in_one_batch(self._bookings, wanted, most=len(references), projection=_OUTLINE)
         newest = {booking["_id"]: booking for booking in recent}
-        for booking in settled:  # which were read later, and may be newer
-            there = newest.get(booking["_id"])
-            if there is None or _is_later(booking, there):
+        for booking in archived:  # read later, and so perhaps newer
+            known = newest.get(booking["_id"])
+            if known is None or _is_later(booking, known):
                 newest[booking["_id"]] = booking
         return newest
 

@@ -1,21 +1,21 @@
-"""The census: every run with all its bookings, as they were at one moment, while the service sells.
+"""Consistent snapshots of runs for the audit.
 
-Belongs here: which runs there are, and the consistent picture of each. Does not: what has to hold of it
-(`app/domain/audit/seats.py`), nor the other records (`audit_records.py`).
+Belongs here: which runs there are, and each of them with all its bookings, payments and last events as of one moment. Does not
+belong here: the rules (`app/domain/audit`), or the other collections (`audit_records.py`).
 
-Runs, their bookings at rest, their payments and events are read in one snapshot (`snapshots.py`): nothing of what is under way
-is seen half done. Many runs share a snapshot and its statements, as long as they have few bookings: an empty run costs no
-statement of its own. What cannot be read is named, and all else is read.
+Runs, their archived bookings, their payments and events are read in one snapshot (`snapshots.py`), so that no change is seen
+half done while the service sells. Runs with few bookings share a snapshot and its statements: an empty run costs no statement
+of its own. A record that cannot be read becomes a fault; everything else is read.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.audit.bookings import HISTORY_MAX
-from app.domain.audit.runs import RunMoments
+from app.domain.audit.run_record import AuditedRun, RunMoments, RunReferences
 from app.domain.booking import Booking
 from app.domain.events import Event, commit_id
 from app.domain.run.train_run import TrainRun
@@ -32,7 +32,7 @@ from app.store.snapshots import Snapshot
 from app.store.train_documents import train_from
 from app.store.unreadable import READ_ERRORS, what_is_wrong
 
-# Bookings of one run: more than a run can hold, 5,000 seats sold leg by leg and given back as often.
+# Bookings of one run: more than a run can have, with 5,000 seats sold leg by leg and freed as often.
 _BOOKINGS_MAX = 1_000_000
 # Keys of one statement: payments and commits come a megabyte at a time.
 _KEYS_MAX = 500
@@ -41,14 +41,14 @@ Value = TypeVar("Value")
 
 
 class RunSize(NamedTuple):
-    """A run that there is, or that there are bookings of, and how many bookings of it rest."""
+    """A run that is stored, or that stored bookings name, and the number of its archived bookings."""
 
     run_id: str
     bookings: int
 
 
 class RecordFault(NamedTuple):
-    """A record that cannot be read or that contradicts itself, and what is wrong with it."""
+    """A record that cannot be read or contradicts itself, and what is wrong with it."""
 
     subject: str
     text: str
@@ -56,11 +56,11 @@ class RecordFault(NamedTuple):
 
 @dataclass(slots=True)
 class RunSnapshot:
-    """A run, its bookings by reference, and their payments by id, at one moment; the events that its document still carries.
+    """A run with its bookings by reference and their payments by id, as of one moment.
 
-    `run` is None where it is `missing` or cannot be read. `commits` are the last ones of its bookings, as far as they are kept.
-    `duplicated` are references of several recent bookings, `bookings_of_other_runs` leads from recent ones to other runs that
-    have them as well.
+    `run` is None where it is missing or cannot be read. `commits` are the last commits of its bookings, as far as their events
+    are stored; `outbox` the events that the run's document still contains. `duplicated` are references of several recent
+    bookings; `bookings_of_other_runs` maps references of recent bookings to other runs that have them as well.
     """
 
     run_id: str
@@ -79,16 +79,35 @@ class RunSnapshot:
     contradicting: list[RecordFault] = field(default_factory=list)
 
     def read(self, subject: str, decode: Callable[[Any], Value], document: Any) -> Value | None:
-        """What is decoded; None for what cannot be read, which is named."""
+        """Decode a document. Return None and record a fault where that fails."""
         try:
             return decode(document)
         except READ_ERRORS as error:
             self.unreadable.append(RecordFault(subject, f"cannot be read: {what_is_wrong(error)}"))
             return None
 
+    def audited_run(self, run: TrainRun, now: datetime, tolerance: timedelta) -> AuditedRun:
+        """Return the record that the rules about runs take."""
+        return AuditedRun(
+            run,
+            self.bookings,
+            now,
+            tolerance,
+            train=self.train,
+            moments=self.moments,
+            commits=self.commits,
+            has_last_commit=self.has_last_commit,
+            outbox=self.outbox,
+        )
+
+    @property
+    def references(self) -> RunReferences:
+        """The record that the rules about references take."""
+        return RunReferences(self.duplicated, self.bookings_of_other_runs)
+
 
 class AuditRuns:
-    """Reads what no call shows, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+    """Reads runs for the audit, and changes nothing. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -98,106 +117,108 @@ class AuditRuns:
         self._trains: dict[str, StoredTrain | None] = {}
 
     async def list_runs(self, after: str, limit: int, first_date: str = "") -> list[RunSize]:
-        """At most `limit` runs, by id, behind `after`; those also that there are only bookings of.
+        """List at most `limit` runs by id after `after`, also those of which only bookings are stored.
 
-        With a first date, only runs from that travel date on.
+        With a first date, list only runs from that travel date on.
         """
         dates: Document = {"travel_date": {"$gte": first_date}} if first_date else {}
         with translate_outages():
             cursor = self._runs.find({"_id": {"$gt": after}, **dates}, {"_id": 1}).sort("_id", 1).limit(limit)
-            known = [one["_id"] for one in await cursor.to_list(limit)]
+            known = [run["_id"] for run in await cursor.to_list(limit)]
             part: Document = {"$gt": after}
             if len(known) == limit:
                 part["$lte"] = known[-1]
-            # An index holds all of it, but for the date.
+            # An index covers it, except for the date.
             pipeline: list[Document] = [
                 {"$match": {"run_id": part, **dates}},
                 {"$group": {"_id": "$run_id", "bookings": {"$sum": 1}}},
                 {"$sort": {"_id": 1}},
                 {"$limit": limit},
             ]
-            booked = {one["_id"]: one["bookings"] for one in await self._bookings.aggregate(pipeline).to_list(limit)}
+            counts = await self._bookings.aggregate(pipeline).to_list(limit)
+            booked = {count["_id"]: count["bookings"] for count in counts}
         return [RunSize(run_id, booked.get(run_id, 0)) for run_id in sorted({*known, *booked})[:limit]]
 
     async def list_stray_bookings(self, limit: int) -> list[str]:
-        """At most `limit` bookings that name no run, so that no run's picture has them."""
+        """List at most `limit` bookings that name no run, so that they are in no snapshot."""
         with translate_outages():
             found = await self._bookings.find({"run_id": {"$not": {"$gte": ""}}}, {"_id": 1}).limit(limit).to_list(limit)
         return [str(booking["_id"]) for booking in found]
 
     async def read_run_snapshots(self, run_ids: Sequence[str], now: datetime) -> list[RunSnapshot]:
-        """The runs with all their bookings, payments and last events, all as of one moment."""
+        """Read the runs with all their bookings, payments and last events, all as of one moment."""
         return await self._snapshots.read(lambda snapshot: self._read_run_snapshots(snapshot, list(run_ids), now))
 
     async def _read_run_snapshots(self, snapshot: Snapshot, run_ids: list[str], now: datetime) -> list[RunSnapshot]:
         wanted: Document = {"$in": run_ids}
         found = await snapshot.find(self._runs, {"_id": wanted}, most=len(run_ids))
         documents = {document["_id"]: document for document in found}
-        settled: dict[str, list[Document]] = defaultdict(list)
+        archived: dict[str, list[Document]] = defaultdict(list)
         for booking in await snapshot.find(self._bookings, {"run_id": wanted}, most=_BOOKINGS_MAX):
-            settled[booking["run_id"]].append(booking)
-        read_run_snapshots = [
-            _decode_run_snapshot(run_id, documents.get(run_id), settled.get(run_id, [])) for run_id in run_ids
-        ]
-        await self._add_trains(snapshot, read_run_snapshots)
-        await self._add_payments(snapshot, read_run_snapshots)
-        await self._add_commits(snapshot, read_run_snapshots, now)
-        await self._add_bookings_of_other_runs(snapshot, read_run_snapshots, documents)
-        return read_run_snapshots
+            archived[booking["run_id"]].append(booking)
+        snapshots = [_decode_run_snapshot(run_id, documents.get(run_id), archived.get(run_id, [])) for run_id in run_ids]
+        await self._add_trains(snapshot, snapshots)
+        await self._add_payments(snapshot, snapshots)
+        await self._add_commits(snapshot, snapshots, now)
+        await self._add_bookings_of_other_runs(snapshot, snapshots, documents)
+        return snapshots
 
-    async def _add_trains(self, snapshot: Snapshot, read_run_snapshots: Iterable[RunSnapshot]) -> None:
-        """Trains never change, and there are few: each is read once."""
-        trains = {picture.run.train_id for picture in read_run_snapshots if picture.run is not None}
+    async def _add_trains(self, snapshot: Snapshot, snapshots: Iterable[RunSnapshot]) -> None:
+        """Add the trains of the runs. Trains never change and there are few: each is read once."""
+        trains = {run_snapshot.run.train_id for run_snapshot in snapshots if run_snapshot.run is not None}
         missing = sorted(trains.difference(self._trains))
         if missing:
             self._trains.update(dict.fromkeys(missing))
             for document in await snapshot.find(self._database["trains"], {"_id": {"$in": missing}}, most=len(missing)):
                 self._trains[document["_id"]] = RunSnapshot("").read("", train_from, document)
-        for picture in read_run_snapshots:
-            if picture.run is not None:
-                picture.train = self._trains[picture.run.train_id]
+        for run_snapshot in snapshots:
+            if run_snapshot.run is not None:
+                run_snapshot.train = self._trains[run_snapshot.run.train_id]
 
-    async def _add_payments(self, snapshot: Snapshot, read_run_snapshots: Sequence[RunSnapshot]) -> None:
+    async def _add_payments(self, snapshot: Snapshot, snapshots: Sequence[RunSnapshot]) -> None:
         owners: dict[str, list[RunSnapshot]] = defaultdict(list)
-        for picture in read_run_snapshots:
-            for booking in picture.bookings.values():
+        for run_snapshot in snapshots:
+            for booking in run_snapshot.bookings.values():
                 if booking.payment_id:
-                    owners[booking.payment_id].append(picture)
+                    owners[booking.payment_id].append(run_snapshot)
         for document in await self._find_by_id(snapshot, "payments", list(owners)):
-            for picture in owners[document["_id"]]:
-                kept = picture.read(f"payment {document['_id']}", payment_from, document)
-                if kept is not None:
-                    picture.payments[document["_id"]] = kept
+            for run_snapshot in owners[document["_id"]]:
+                stored = run_snapshot.read(f"payment {document['_id']}", payment_from, document)
+                if stored is not None:
+                    run_snapshot.payments[document["_id"]] = stored
 
-    async def _add_commits(self, snapshot: Snapshot, read_run_snapshots: Sequence[RunSnapshot], now: datetime) -> None:
-        """The commits that bookings and runs name as their last, from `events` and the outbox."""
+    async def _add_commits(self, snapshot: Snapshot, snapshots: Sequence[RunSnapshot], now: datetime) -> None:
+        """Add the last commits of bookings and runs, from `events` and the outbox."""
         owners: dict[str, RunSnapshot] = {}
-        for picture in read_run_snapshots:
-            if picture.run is None:
+        for run_snapshot in snapshots:
+            if run_snapshot.run is None:
                 continue
-            recent = [one for one in picture.bookings.values() if now - one.update_time < HISTORY_MAX]
-            owners.update({commit_id(picture.run_id, booking.revision): picture for booking in recent})
-            if recent or picture.run.holds:
-                owners[commit_id(picture.run_id, picture.run.version)] = picture
-                picture.has_last_commit = False
+            recent = [booking for booking in run_snapshot.bookings.values() if now - booking.update_time < HISTORY_MAX]
+            owners.update({commit_id(run_snapshot.run_id, booking.revision): run_snapshot for booking in recent})
+            if recent or run_snapshot.run.holds:
+                owners[commit_id(run_snapshot.run_id, run_snapshot.run.version)] = run_snapshot
+                run_snapshot.has_last_commit = False
         for document in await self._find_by_id(snapshot, "events", list(owners)):
-            picture = owners[document["_id"]]
-            events = picture.read(f"event {document['_id']}", events_from, document)
-            picture.commits[document["_id"]] = events or []
-        for picture in read_run_snapshots:
-            for event in picture.outbox:
+            run_snapshot = owners[document["_id"]]
+            events = run_snapshot.read(f"event {document['_id']}", events_from, document)
+            run_snapshot.commits[document["_id"]] = events or []
+        for run_snapshot in snapshots:
+            for event in run_snapshot.outbox:
                 name = event.event_id.rpartition(":")[0]
-                if event not in picture.commits.setdefault(name, []):
-                    picture.commits[name].append(event)
-            if picture.run is not None and commit_id(picture.run_id, picture.run.version) in picture.commits:
-                picture.has_last_commit = True
+                if event not in run_snapshot.commits.setdefault(name, []):
+                    run_snapshot.commits[name].append(event)
+            if (
+                run_snapshot.run is not None
+                and commit_id(run_snapshot.run_id, run_snapshot.run.version) in run_snapshot.commits
+            ):
+                run_snapshot.has_last_commit = True
 
     async def _add_bookings_of_other_runs(
-        self, snapshot: Snapshot, read_run_snapshots: Sequence[RunSnapshot], documents: dict[str, Document]
+        self, snapshot: Snapshot, snapshots: Sequence[RunSnapshot], documents: dict[str, Document]
     ) -> None:
-        """Other runs that have a booking under the reference of a recent one."""
-        recent = {picture.run_id: _references(documents.get(picture.run_id)) for picture in read_run_snapshots}
-        references = sorted({reference for ones in recent.values() for reference in ones})
+        """Add the other runs that have a booking under the reference of a recent one."""
+        recent = {run_snapshot.run_id: _references(documents.get(run_snapshot.run_id)) for run_snapshot in snapshots}
+        references = sorted({reference for of_run in recent.values() for reference in of_run})
         owners: dict[str, set[str]] = defaultdict(set)
         for start in range(0, len(references), _KEYS_MAX):
             part = {"$in": references[start : start + _KEYS_MAX]}
@@ -207,10 +228,10 @@ class AuditRuns:
             for run in runs:
                 for reference in _references(run):
                     owners[reference].add(run["_id"])
-        for picture in read_run_snapshots:
-            for reference in recent[picture.run_id]:
-                for other in owners[reference] - {picture.run_id}:
-                    picture.bookings_of_other_runs[reference] = other
+        for run_snapshot in snapshots:
+            for reference in recent[run_snapshot.run_id]:
+                for other in owners[reference] - {run_snapshot.run_id}:
+                    run_snapshot.bookings_of_other_runs[reference] = other
 
     async def _find_by_id(self, snapshot: Snapshot, collection: str, ids: Sequence[str]) -> list[Document]:
         found: list[Document] = []
@@ -222,34 +243,35 @@ class AuditRuns:
 
 def _references(run: Document | None) -> list[str]:
     recent = run.get("recent") if run is not None else None
-    found = [one.get("_id") for one in recent if isinstance(one, dict)] if isinstance(recent, list) else []
-    return [one for one in found if isinstance(one, str)]
+    bookings = [booking for booking in recent if isinstance(booking, dict)] if isinstance(recent, list) else []
+    references = [booking.get("_id") for booking in bookings]
+    return [reference for reference in references if isinstance(reference, str)]
 
 
-def _decode_run_snapshot(run_id: str, document: Document | None, settled: list[Document]) -> RunSnapshot:
-    """One run with its bookings, as far as they can be read."""
-    picture = RunSnapshot(run_id, is_missing=document is None)
-    newest = {booking["_id"]: booking for booking in settled}
+def _decode_run_snapshot(run_id: str, document: Document | None, archived: list[Document]) -> RunSnapshot:
+    """Decode one run with its bookings, as far as they can be read."""
+    run_snapshot = RunSnapshot(run_id, is_missing=document is None)
+    newest = {booking["_id"]: booking for booking in archived}
     if document is not None:
         subject = f"run {run_id}"
-        picture.run = picture.read(subject, run_from, document)
-        if picture.run is not None and picture.read(subject, _check_keys, document) is None:
-            picture.run = None
-        if picture.run is not None:
-            picture.contradicting += [
-                RecordFault(subject, f"has another {name} than follows from it")
-                for name in run_differences(document, picture.run)
+        run_snapshot.run = run_snapshot.read(subject, run_from, document)
+        if run_snapshot.run is not None and run_snapshot.read(subject, _check_keys, document) is None:
+            run_snapshot.run = None
+        if run_snapshot.run is not None:
+            run_snapshot.contradicting += [
+                RecordFault(subject, f"has a {name} that contradicts its other fields")
+                for name in run_differences(document, run_snapshot.run)
             ]
-            _add_queues(picture, document, newest)
+            _add_queues(run_snapshot, document, newest)
     for reference, stored in newest.items():
-        booking = picture.read(f"booking {reference}", booking_from, stored)
+        booking = run_snapshot.read(f"booking {reference}", booking_from, stored)
         if booking is not None:
-            picture.bookings[reference] = booking
-            picture.contradicting += [
-                RecordFault(f"booking {reference}", f"has another {name} than follows from it")
+            run_snapshot.bookings[reference] = booking
+            run_snapshot.contradicting += [
+                RecordFault(f"booking {reference}", f"has a {name} that contradicts its other fields")
                 for name in booking_differences(stored, booking, BOOKING)
             ]
-    return picture
+    return run_snapshot
 
 
 def _check_keys(document: Document) -> bool:
@@ -258,16 +280,16 @@ def _check_keys(document: Document) -> bool:
     return True
 
 
-def _add_queues(picture: RunSnapshot, document: Document, newest: dict[str, Document]) -> None:
-    """What the run's document carries: bookings that are newer than those at rest, and events."""
+def _add_queues(run_snapshot: RunSnapshot, document: Document, newest: dict[str, Document]) -> None:
+    """Add what the run's document contains: bookings that are newer than the archived ones, and events."""
     for booking in document["recent"]:
-        there = newest.get(booking["_id"])
-        revision = 0 if there is None else there.get("revision")
+        archived = newest.get(booking["_id"])
+        revision = 0 if archived is None else archived.get("revision")
         if not isinstance(revision, int) or booking["revision"] > revision:
             newest[booking["_id"]] = booking
     for commit in document["outbox"]:
-        picture.outbox += picture.read(f"event {commit['_id']}", events_from, commit) or []
+        run_snapshot.outbox += run_snapshot.read(f"event {commit['_id']}", events_from, commit) or []
     references = _references(document)
-    picture.duplicated = sorted({reference for reference in references if references.count(reference) > 1})
-    last = max((event.time for event in picture.outbox), default=None)
-    picture.moments = RunMoments(document["create_time"], document.get("unsettled_since"), last)
+    run_snapshot.duplicated = sorted({reference for reference in references if references.count(reference) > 1})
+    last = max((event.time for event in run_snapshot.outbox), default=None)
+    run_snapshot.moments = RunMoments(document["create_time"], document.get("unsettled_since"), last)

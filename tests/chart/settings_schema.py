@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from app.config import ENVIRONMENT_PREFIX, Settings
-from app.process.bootstrap import PAYMENT_PROVIDERS
+from app.process.payment_providers import PAYMENT_PROVIDERS
 from tests.chart.rendering import CHART
 
 SCHEMA = CHART / "values.schema.json"

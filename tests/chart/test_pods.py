@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
-from app.process.bootstrap import build_worker_process, setting_fields
+from app.process.bootstrap import build_worker_process
+from app.process.payment_providers import setting_fields
 from app.process.server import disconnect_seconds_max
 from app.store.in_memory import connect_in_memory
 from tests.chart.rendering import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.config import ENVIRONMENT_PREFIX
-from app.process.bootstrap import setting_fields
+from app.process.payment_providers import setting_fields
 from app.telemetry.metrics.families import metric_names
 from tests.docs.markdown import ROOT, anchors, links, name_of, pages, without_code
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app.config import ENVIRONMENT_PREFIX, Settings, load_settings
-from app.process.bootstrap import setting_fields
+from app.process.payment_providers import setting_fields
 from tests.image.dockerfile import Instruction, parse_dockerfile
 
 REPOSITORY = Path(__file__).resolve().parents[2]

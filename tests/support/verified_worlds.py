@@ -15,9 +15,10 @@ import grpc
 
 from app.domain.payments import PaymentState
 from app.pb.seatline.v1 import booking_pb2, hold_pb2
+from app.process.payment_providers import PAYMENT_PROVIDERS
 from app.store.driver import Database
 from app.usecases.verification.report import Report, Scope
-from app.usecases.verification.runs import Verification, audit_sources
+from app.usecases.verification.verification import Verification, audit_sources
 from tests.support.clients import ASHFORD, LONDON, PARIS, Run, booking_request
 from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually
 
@@ -33,8 +34,10 @@ def now() -> datetime:
 
 
 async def verify(database: Database, *, tolerance_seconds: float = 0.0, scope: Scope | None = None) -> Report:
-    """The report on a database as it is."""
-    return await Verification(audit_sources(database, now), timedelta(seconds=tolerance_seconds), scope).verify()
+    """Verify a database and return the report."""
+    return await Verification(
+        audit_sources(database, PAYMENT_PROVIDERS.names, now), timedelta(seconds=tolerance_seconds), scope
+    ).verify()
 
 
 async def hold(world: World, run: Run, who: str) -> hold_pb2.Hold:

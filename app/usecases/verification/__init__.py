@@ -1,4 +1,5 @@
-"""Verification: the whole database is read, and every invariant is checked.
+"""Verification: read the whole database and check every invariant.
 
-Belongs here: the way through the collections. Does not belong here: the invariants (`app/domain/audit`), statements.
+Belongs here: the way through the collections, and the report. Does not belong here: the invariants (`app/domain/audit`), or
+statements (`app/store/audit_runs.py`, `app/store/audit_records.py`).
 """

@@ -1,33 +1,35 @@
-"""The report of a verification, and what it looks at.
+"""The report of a verification, and the context that its parts share.
 
-Belongs here: findings counted and kept, the scope, and telling of progress. Does not: looking (`runs.py`).
+Belongs here: counting and listing findings, the scope, progress, and paging through a collection. Does not belong here: which
+records are read (`runs.py`, `payments.py`, `records.py`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
-from app.domain.audit.seats import Check, Finding
+from app.domain.audit.check import Check, Finding
 from app.domain.refusals import Refusal
 from app.store.audit_records import AuditRecords
 from app.store.audit_runs import AuditRuns
 from app.store.unreadable import NOUNS, READ_ERRORS, what_is_wrong
 
-# Findings that are told one by one; a database with more of them has one cause, and the rest is counted.
+# Findings that are listed; a database with more of them has one cause, and the rest is only counted.
 FINDINGS_LISTED_MAX = 1_000
-# Of runs, payments, entries and jobs alike: some hundred kilobytes.
+# Documents read at a time, of runs, payments, entries and jobs alike: some hundred kilobytes.
 PAGE = 500
 
 Value = TypeVar("Value")
+Document = Mapping[str, Any]
 
-# Told what is looked at now (a collection), and how many of its records were.
+# Called with a collection and the number of its records that were checked.
 Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, and what is wrong. `wrong` and `warnings` count all findings, told or not."""
+    """The number of records that were checked, and the findings. `wrong` and `warnings` count all findings, listed or not."""
 
     runs: int = 0
     bookings: int = 0
@@ -40,7 +42,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Counts findings, and keeps the first ones."""
+        """Count findings, and list the first ones."""
         for finding in findings:
             if finding.is_warning:
                 self.warnings += 1
@@ -49,10 +51,10 @@ class Report:
             if len(self.findings) < FINDINGS_LISTED_MAX:
                 self.findings.append(finding)
 
-    def readable(
-        self, collection: str, documents: Iterable[Mapping[str, Any]], decode: Callable[[Any], Value]
-    ) -> list[tuple[Mapping[str, Any], Value]]:
-        """Those of the documents that can be read, as they are stored and decoded; the others are findings."""
+    def decode_readable(
+        self, collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]
+    ) -> list[tuple[Document, Value]]:
+        """Return the readable documents with what they decode to. Add a finding for each of the others."""
         values = []
         for document in documents:
             try:
@@ -63,20 +65,22 @@ class Report:
         return values
 
     def add_differing(self, collection: str, record_id: object, fields: Iterable[str]) -> None:
-        """Adds a finding for each field that contradicts the rest of its record."""
+        """Add a finding for each field that contradicts the rest of its record."""
         subject = f"{NOUNS[collection]} {record_id}"
-        self.add(Finding(Check.FIELDS, subject, f"has another {name} than follows from it") for name in fields)
+        self.add(Finding(Check.FIELDS, subject, f"has a {name} that contradicts its other fields") for name in fields)
 
     @property
     def document(self) -> dict[str, Any]:
-        """All of it as JSON can hold it."""
+        """The report as JSON can hold it."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is looked at: everything; with `since`, runs that travel on that date or later and records that were changed from
-    its beginning (UTC) on; with `run_id`, one run with its bookings, payments and ledger entries.
+    """The part of the database that is checked: by default, everything.
+
+    With `since`: runs from that travel date on, and records that were changed from the beginning of that day (UTC) on. With
+    `run_id`: one run with its bookings, payments and ledger entries.
     """
 
     since: date | None = None
@@ -84,22 +88,23 @@ class Scope:
 
     @property
     def first_date(self) -> str:
-        """The first travel date that is looked at; empty for any."""
+        """The first travel date that is checked; empty for any."""
         return "" if self.since is None else self.since.isoformat()
 
-    def match(self, moment: str) -> dict[str, Any]:
-        """The question for records by the field that says when they were changed last."""
-        if self.since is None:
+    def match(self, time_field: str) -> dict[str, Any]:
+        """Return the query for records in the scope. `time_field` is the field with the time of their last change."""
+        if self.since is None or not time_field:
             return {}
-        return {moment: {"$not": {"$lt": datetime.combine(self.since, time(), UTC)}}}
+        return {time_field: {"$not": {"$lt": datetime.combine(self.since, time(), UTC)}}}
 
 
 @dataclass(frozen=True, slots=True)
 class AuditContext:
-    """What every part of a verification works with. What is under way for at most `tolerance` is not wrong for that."""
+    """What every part of a verification works with. Nothing is wrong because it was due less than `tolerance` ago."""
 
-    census: AuditRuns
+    runs: AuditRuns
     records: AuditRecords
+    provider_names: Collection[str]
     clock: Callable[[], datetime]
     tolerance: timedelta
     scope: Scope
@@ -108,5 +113,13 @@ class AuditContext:
 
     @property
     def before(self) -> datetime:
-        """What was due before then should be done."""
+        """What was due before this time should be done."""
         return self.clock() - self.tolerance
+
+    async def pages(self, collection: str, time_field: str = "") -> AsyncIterator[list[dict[str, Any]]]:
+        """Read a collection page by page, within the scope, and report the progress."""
+        after, count, query = "", 0, self.scope.match(time_field)
+        while documents := await self.records.list_documents(collection, after, PAGE, query):
+            yield documents
+            after, count = documents[-1]["_id"], count + len(documents)
+            self.progress(collection, count)

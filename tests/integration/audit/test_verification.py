@@ -1,4 +1,4 @@
-"""Verification a real database: what the service leaves is found in order, and what somebody broke by hand is named."""
+"""Verification of a real database: no finding for what the service leaves, and a finding for each thing broken by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from app.domain.audit.seats import Check, check_run
+from app.domain.audit.check import Check, run_rules
+from app.domain.audit.rules import RUN_INVENTORY_RULES
 from app.embedded.mongod import EmbeddedMongod
 from app.store.audit_runs import AuditRuns
 from app.store.driver import Database
@@ -29,7 +30,7 @@ Breakage = Callable[[Database], Awaitable[object]]
 
 @pytest_asyncio.fixture(scope="module")
 async def filled(mongod: EmbeddedMongod) -> Documents:
-    """All that the service has left in a database after some of everything."""
+    """Return the documents of a database in which the service has done some of everything."""
     async with running_server(settings_for(mongod.uri)) as world:
         await fill(world)
         documents = await everything_in(world.database)
@@ -40,7 +41,7 @@ async def filled(mongod: EmbeddedMongod) -> Documents:
 
 @pytest_asyncio.fixture
 async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[Database]:
-    """A copy of it."""
+    """Return a copy of that database."""
     client = a_client(mongod)
     copy = client["test_verifying"]
     await make_copy(filled, copy)
@@ -48,23 +49,23 @@ async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[D
     client.close()
 
 
-async def test_nothing_is_wrong_with_what_the_service_and_its_worker_leave(database: Database) -> None:
+async def test_a_database_as_the_service_and_its_worker_leave_it_gives_no_finding(database: Database) -> None:
     report = await verify(database)
     assert report.findings == []
     assert (report.runs, report.bookings, report.payments, report.ledger_entries) == (2, 9, 9, 9)
 
 
-async def test_nothing_is_wrong_with_an_empty_database(database: Database) -> None:
+async def test_an_empty_database_gives_no_finding(database: Database) -> None:
     await make_copy({}, database)
     report = await verify(database)
     assert (report.runs, report.findings) == (0, [])
 
 
-# -- what somebody may break
+# -- what may be broken by hand
 
 
 def of(name: str, **more: Any) -> dict[str, Any]:
-    """Whose booking; each name is on one."""
+    """Return the query for the booking of a person; each has one."""
     return {"user.email": f"{name}@example.com", **more}
 
 
@@ -87,7 +88,7 @@ async def change_payment(database: Database, name: str, update: dict[str, Any]) 
 
 
 async def copy_booking(database: Database, name: str, **changed: Any) -> dict[str, Any]:
-    """A booking as somebody's, with another passenger, that nobody paid for."""
+    """Return a copy of a person's booking with another passenger and without a payment."""
     copy = await booking_of(database, name)
     passengers = [{**copy["passengers"][0], "email": "eve@example.com"}]
     return {**copy, "_id": "EVE000", "passengers": passengers, "payment_id": "", "charged_minor": 0, **changed}
@@ -115,7 +116,7 @@ async def number_fay_as_ten(database: Database) -> None:
     await database["bookings"].update_one(of("fay"), {"$set": {"passengers.0.passenger_number": 10}})
 
 
-async def lose_dans_place(database: Database) -> None:
+async def lose_dans_waitlist_entry(database: Database) -> None:
     await change_run(database, {"$set": {"waiting": {}}})
 
 
@@ -174,7 +175,7 @@ async def take_fays_money_twice(database: Database) -> None:
     await another_payment(database)
 
 
-async def set_money_aside_and_forget_it(database: Database) -> None:
+async def authorize_and_forget(database: Database) -> None:
     long_ago = now() - timedelta(hours=1)
     await another_payment(database, state="AUTHORIZED", captured_minor=0, create_time=long_ago, request_id="another")
 
@@ -183,7 +184,7 @@ async def give_less_back_in_the_ledger(database: Database) -> None:
     await database["ledger"].update_one({"refunds.0.amount_minor": 2_000}, {"$set": {"refunds.0.amount_minor": 1_999}})
 
 
-async def take_money_that_no_payment_knows_of(database: Database) -> None:
+async def capture_without_a_payment(database: Database) -> None:
     entry = await database["ledger"].find_one({"state": "CAPTURED"})
     assert entry is not None
     await database["ledger"].insert_one({**entry, "_id": "pay_unknown:authorize"})
@@ -197,7 +198,7 @@ async def leave_an_event_in_its_run(database: Database) -> None:
     await change_run(database, {"$push": {"outbox": await database["events"].find_one()}})
 
 
-async def write_a_run_that_nobody_can_read(database: Database) -> None:
+async def write_an_unreadable_run(database: Database) -> None:
     await change_run(database, {"$unset": {"sections": ""}})
 
 
@@ -211,8 +212,8 @@ BREAKAGES: list[tuple[Breakage, set[Check]]] = [
     (take_a_free_seat_off_offer, {Check.INVENTORY}),
     (put_gus_on_fays_booking_too, {Check.ONE_BOOKING}),
     (number_fay_as_ten, {Check.PASSENGER_NUMBERS}),
-    (lose_dans_place, {Check.WAITLIST_ENTRIES}),
-    (free_the_seat_that_dan_waits_for, {Check.WAITLIST_PROMOTED}),
+    (lose_dans_waitlist_entry, {Check.WAITLIST}),
+    (free_the_seat_that_dan_waits_for, {Check.PROMOTIONS}),
     (change_fays_booking_without_a_commit, {Check.REVISIONS}),
     (give_fays_reference_to_another_run, {Check.REFERENCES}),
     (have_a_recent_booking_twice, {Check.REFERENCES}),
@@ -222,40 +223,42 @@ BREAKAGES: list[tuple[Breakage, set[Check]]] = [
     (never_take_fays_money, {Check.BALANCE}),
     (lose_the_booking_that_ann_cancelled, {Check.CHARGED_FOR}),
     (take_fays_money_twice, {Check.CAPTURED_ONCE}),
-    (set_money_aside_and_forget_it, {Check.UNUSED_VOIDED}),
+    (authorize_and_forget, {Check.VOIDED}),
     (give_less_back_in_the_ledger, {Check.LEDGER}),
-    (take_money_that_no_payment_knows_of, {Check.LEDGER}),
+    (capture_without_a_payment, {Check.LEDGER}),
     (leave_an_event_new, {Check.EVENTS}),
     (leave_an_event_in_its_run, {Check.EVENTS}),
-    (write_a_run_that_nobody_can_read, {Check.READABLE}),
+    (write_an_unreadable_run, {Check.READABLE}),
     (lose_a_run, {Check.READABLE}),
 ]
 
 
-@pytest.mark.parametrize(("breakage", "checks"), BREAKAGES, ids=[one.__name__ for one, _ in BREAKAGES])
-async def test_what_is_broken_by_hand_is_named(database: Database, breakage: Breakage, checks: set[Check]) -> None:
+@pytest.mark.parametrize(("breakage", "checks"), BREAKAGES, ids=[breakage.__name__ for breakage, _ in BREAKAGES])
+async def test_each_thing_broken_by_hand_gives_the_finding_of_its_check(
+    database: Database, breakage: Breakage, checks: set[Check]
+) -> None:
     await breakage(database)
     report = await verify(database)
-    assert checks <= {one.check for one in report.findings}, report.findings
+    assert checks <= {finding.check for finding in report.findings}, report.findings
     assert (report.wrong, report.warnings) == (len(report.findings), 0)
 
 
-async def test_dead_jobs_are_warned_of_and_are_not_wrong(database: Database) -> None:
+async def test_dead_jobs_give_warnings_only(database: Database) -> None:
     dead = {"$set": {"state": "DEAD", "last_error": "no answer", "done_time": None}, "$unset": {"purge_time": ""}}
     await database["jobs"].update_one({"state": "DONE"}, dead)
     report = await verify(database)
-    assert [(one.check, one.is_warning) for one in report.findings] == [(Check.JOBS, True)]
+    assert [(finding.check, finding.is_warning) for finding in report.findings] == [(Check.JOBS, True)]
     assert report.findings[0].text.endswith("attempts: no answer")
     assert (report.wrong, report.warnings) == (0, 1)
 
 
-async def test_what_is_a_moment_old_is_not_wrong_as_long_as_there_is_patience(database: Database) -> None:
+async def test_recent_differences_are_not_wrong_within_the_tolerance(database: Database) -> None:
     await lose_fays_payment(database)
     await leave_an_event_new(database)
     assert (await verify(database, tolerance_seconds=600)).findings == []
 
 
-async def test_a_run_that_changes_while_it_is_read_is_seen_as_it_was_at_one_moment(
+async def test_a_run_that_changes_while_it_is_read_is_checked_as_of_one_moment(
     real_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A60")
@@ -266,21 +269,21 @@ async def test_a_run_that_changes_while_it_is_read_is_seen_as_it_was_at_one_mome
         await real_world.api_client("p0").move(first.reference, seat_number=60 - number)
         if number % 2:
             await real_world.api_client(f"p{number}").cancel(sold.reference)
-        await real_world.server.bus.wait_idle()  # all of it rests
+        await real_world.server.bus.wait_idle()  # everything is archived
 
-    census = AuditRuns(real_world.database)
+    audit_runs = AuditRuns(real_world.database)
     interrupted = InterruptedSnapshots(real_world.database, sell_and_cancel)
-    monkeypatch.setattr(census, "_snapshots", interrupted)
+    monkeypatch.setattr(audit_runs, "_snapshots", interrupted)
     for _ in range(3):
         changes_before = interrupted.reads
-        (picture,) = await census.read_run_snapshots([FIRST], now())
-        assert picture.run is not None
+        (snapshot,) = await audit_runs.read_run_snapshots([FIRST], now())
+        assert snapshot.run is not None
         assert interrupted.reads - changes_before > 2
-        assert check_run(picture.run, picture.bookings, now(), timedelta(0)) == []
-        assert len(picture.bookings) == changes_before + 1
+        assert run_rules(RUN_INVENTORY_RULES, "run", snapshot.audited_run(snapshot.run, now(), timedelta(0))) == []
+        assert len(snapshot.bookings) == changes_before + 1
 
 
-async def test_while_64_callers_sell_nothing_is_wrong(real_world: World) -> None:
+async def test_verification_while_64_callers_book_gives_no_finding(real_world: World) -> None:
     real_world.server.start_worker()
     runs = await real_world.runs("A60 B20", FIRST.partition(":")[2], SECOND.partition(":")[2])
     callers = people("p", 64)
@@ -289,7 +292,7 @@ async def test_while_64_callers_sell_nothing_is_wrong(real_world: World) -> None
         api_client, run = real_world.api_client(name), runs[number % 2]
         for turn in range(6):
             if (number + turn) % 5 == 0:
-                with suppress(grpc.aio.AioRpcError):  # so many seats are on hold already as may be
+                with suppress(grpc.aio.AioRpcError):  # the share of seats that may be on hold is used up
                     await hold(real_world, run, f"{name}-{turn}")
             booking = await api_client.book(run)
             if (number + turn) % 3 == 0:

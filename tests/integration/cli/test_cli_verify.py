@@ -72,7 +72,7 @@ async def test_what_is_wrong_is_told_a_line_each_and_the_exit_code_is_1(mongod: 
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines() == [
         f"WRONG sold-legs: run {FIRST}: seat A-1 is not sold on leg 3, and a booking or hold has it",
-        f"WRONG inventory: run {FIRST}: seat A-1 is neither sold nor on offer on leg 3; the counter (2) has passed it",
+        f"WRONG inventory: run {FIRST}: seat A-1 is neither sold nor on sale on leg 3; the counter (2) has passed it",
         "1 run, 1 booking, 0 payments, 0 ledger entries: 2 wrong.",
     ]
 
@@ -174,7 +174,7 @@ async def test_one_run_or_runs_from_a_date_on_can_be_verified_alone(mongod: Embe
     assert verify(mongod, "--run", run_id).returncode == verify(mongod, "--since", date).returncode == 1
     assert verify(mongod, "--since", later).returncode == 0
     missing = verify(mongod, "--run", f"es9014:{later}")
-    assert missing.stdout.splitlines()[0] == f"WRONG readable: run es9014:{later}: is not there"
+    assert missing.stdout.splitlines()[0] == f"WRONG readable: run es9014:{later}: is not stored"
 
 
 def test_what_is_to_be_verified_is_checked(mongod: EmbeddedMongod) -> None:

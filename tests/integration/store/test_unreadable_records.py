@@ -14,7 +14,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from app.domain.audit.seats import Check
+from app.domain.audit.check import Check
 from app.pb.seatline.v1 import booking_pb2
 from app.store.unreadable import unreadable_records
 from tests.support.clients import Run, booking_request

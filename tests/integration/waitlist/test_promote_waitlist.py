@@ -18,7 +18,7 @@ from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import booking_pb2
 from app.usecases.run_maintenance import RunMaintenance
 from app.usecases.verification.report import Report
-from app.usecases.verification.runs import Verification, audit_sources
+from app.usecases.verification.verification import Verification, audit_sources
 from tests.support.clients import Run, people, refusal, seats_of
 from tests.support.world import TRAVEL_DATE, Clock, World, eventually, outcomes, running_server, settings_for, usd
 
@@ -90,8 +90,8 @@ class Office:
         return [{one for answer in answers for one in answer.promoted_references} for answers in told]
 
     async def verify(self) -> Report:
-        """What `seatline verify` finds, without any patience."""
-        return await Verification(audit_sources(self.database, self.clock.now), timedelta(0)).verify()
+        """Return what `seatline verify` finds, without any tolerance."""
+        return await Verification(audit_sources(self.database, ("ledger",), self.clock.now), timedelta(0)).verify()
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""What has to hold of every run: a sound run gives no finding; one that is broken in one way, the one that names it."""
+"""Audit rules about runs: a consistent run gives no finding; a run broken in one way gives the finding of that check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.domain.audit.seats import Check, check_outbox, check_references, check_run
+from app.domain.audit.check import Check, Finding, run_rules
+from app.domain.audit.rules import REFERENCE_RULES, RUN_DOCUMENT_RULES, RUN_INVENTORY_RULES
+from app.domain.audit.run_record import AuditedRun, RunReferences
 from app.domain.booking import Booking, BookingState
 from app.domain.commands import HoldSeats, IfFull
 from app.domain.events import Event, EventType
@@ -34,7 +36,7 @@ from tests.support.builders import (
     sell,
 )
 
-PATIENCE = timedelta(minutes=2)
+TOLERANCE = timedelta(minutes=2)
 Breakage = Callable[[TrainRun], None]
 
 
@@ -44,9 +46,10 @@ def a_hold_for(who: str) -> HoldSeats:
 
 
 def a_busy_run() -> TrainRun:
-    """A-1 came free, A-2 and A-3 are the bees', A-4 is held, A-5 is fresh, A-6 is Fay's; B-1 is Cem's, and Dan waits for it.
+    """Make a run with every kind of seat.
 
-    Gus has A-1 as far as Ashford.
+    A-1 was freed and is Gus's as far as Ashford; Bob and Bea have A-2 and A-3; A-4 is held; A-5 was never sold; Fay has A-6;
+    Cem has B-1, and Dan waits for it.
     """
     run = a_run("A6 B1")
     ann = book(run, "ann")
@@ -61,13 +64,17 @@ def a_busy_run() -> TrainRun:
     return run
 
 
+def check_run(run: TrainRun, now: datetime) -> list[Finding]:
+    return run_rules(RUN_INVENTORY_RULES, "run", AuditedRun(run, run.bookings, now, TOLERANCE))
+
+
 def found_in(run: TrainRun, now: datetime = NOW) -> list[tuple[Check, str]]:
-    return [(one.check, one.text) for one in check_run(run, run.bookings, now, PATIENCE)]
+    return [(finding.check, finding.text) for finding in check_run(run, now)]
 
 
 def of(run: TrainRun, who: str) -> Booking:
-    """The booking of somebody, live or not."""
-    return next(one for one in run.bookings.values() if one.passengers[0].person.first_name == who.capitalize())
+    """Return the booking of a person, live or not."""
+    return next(booking for booking in run.bookings.values() if booking.passengers[0].person.first_name == who.capitalize())
 
 
 def put_booking(run: TrainRun, booking: Booking) -> None:
@@ -79,7 +86,7 @@ def of_somebody_else(booking: Booking, who: str, reference: str) -> Booking:
     return replace(booking, reference=reference, passengers=(replace(booking.passengers[0], person=person, key=key_of(who)),))
 
 
-def test_nothing_is_wrong_with_a_run_as_the_service_leaves_it() -> None:
+def test_a_run_as_the_service_leaves_it_gives_no_finding() -> None:
     assert found_in(a_run()) == []
     assert found_in(a_busy_run()) == []
 
@@ -237,30 +244,30 @@ BREAKAGES: list[tuple[Breakage, Check]] = [
     (lets_dan_book_besides_waiting, Check.ONE_BOOKING),
     (numbers_fay_as_ten, Check.PASSENGER_NUMBERS),
     (numbers_bea_as_bob, Check.PASSENGER_NUMBERS),
-    (loses_dans_place, Check.WAITLIST_ENTRIES),
-    (loses_dans_booking, Check.WAITLIST_ENTRIES),
-    (gives_dans_place_to_another, Check.WAITLIST_ENTRIES),
-    (has_dan_wait_for_more_people, Check.WAITLIST_ENTRIES),
-    (has_dan_wait_for_other_legs, Check.WAITLIST_ENTRIES),
-    (has_dan_wait_for_a_section_that_is_not_there, Check.WAITLIST_ENTRIES),
-    (gives_dans_place_a_later_number, Check.WAITLIST_ENTRIES),
-    (seats_dan_while_he_waits, Check.WAITLIST_ENTRIES),
-    (leaves_dan_waiting_for_a_free_seat, Check.WAITLIST_PROMOTED),
+    (loses_dans_place, Check.WAITLIST),
+    (loses_dans_booking, Check.WAITLIST),
+    (gives_dans_place_to_another, Check.WAITLIST),
+    (has_dan_wait_for_more_people, Check.WAITLIST),
+    (has_dan_wait_for_other_legs, Check.WAITLIST),
+    (has_dan_wait_for_a_section_that_is_not_there, Check.WAITLIST),
+    (gives_dans_place_a_later_number, Check.WAITLIST),
+    (seats_dan_while_he_waits, Check.WAITLIST),
+    (leaves_dan_waiting_for_a_free_seat, Check.PROMOTIONS),
     (changes_fay_in_a_commit_to_come, Check.REVISIONS),
 ]
 
 
-@pytest.mark.parametrize(("breakage", "check"), BREAKAGES, ids=lambda one: getattr(one, "__name__", str(one)))
-def test_a_run_that_is_broken_in_one_way_is_found_out_by_the_check_of_that(breakage: Breakage, check: Check) -> None:
+@pytest.mark.parametrize(("breakage", "check"), BREAKAGES, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_a_run_that_is_broken_in_one_way_gives_the_finding_of_that_check(breakage: Breakage, check: Check) -> None:
     run = a_busy_run()
     breakage(run)
-    assert {one for one, _ in found_in(run)} == {check}
+    assert {found for found, _ in found_in(run)} == {check}
 
 
 # -- what the findings say
 
 
-def test_a_seat_that_is_sold_twice_is_named_with_its_legs_and_who_has_it() -> None:
+def test_a_seat_that_is_sold_twice_is_named_with_its_legs_and_holders() -> None:
     run = a_busy_run()
     fay = of(run, "fay").reference
     sells_fays_seat_again(run)
@@ -268,17 +275,17 @@ def test_a_seat_that_is_sold_twice_is_named_with_its_legs_and_who_has_it() -> No
     assert found_in(run) == [(Check.SOLD_ONCE, f"seat A-6 is sold twice on legs 1, 2, 3: {holders}")]
 
 
-def test_all_seats_that_are_wrong_are_named() -> None:
+def test_every_wrong_seat_is_named() -> None:
     run = a_busy_run()
     run.sections[0].sold_legs[1] = run.sections[0].sold_legs[2] = 0b11
     texts = [text for check, text in found_in(run) if check is Check.SOLD_LEGS]
     assert texts == [f"seat A-{number} is not sold on leg 3, and a booking or hold has it" for number in (2, 3)]
 
 
-def test_a_run_that_makes_no_sense_is_found_out_and_the_other_checks_go_on() -> None:
+def test_a_rule_that_fails_on_a_broken_run_is_a_finding_and_the_other_rules_still_run() -> None:
     run = a_busy_run()
     sells_fays_seat_again(run)
-    run.sections[0].freed = {2: ((1,),)}  # type: ignore[dict-item]  # what cannot be is what this is about
+    run.sections[0].freed = {2: ((1,),)}  # type: ignore[dict-item]  # an impossible value is the point of this test
     found = found_in(run)
     assert Check.SOLD_ONCE in {check for check, _ in found}
     assert any(check is Check.INVENTORY and text.startswith("cannot be checked: ") for check, text in found)
@@ -287,49 +294,55 @@ def test_a_run_that_makes_no_sense_is_found_out_and_the_other_checks_go_on() -> 
 # -- time
 
 
-def test_who_waits_when_the_line_closes_is_not_asked_about_seats_any_more() -> None:
+def late_events(outbox: list[Event], before: datetime) -> list[Finding]:
+    """Return the findings about events that are due before this time and still in the run's document."""
+    record = AuditedRun(a_run(), {}, before + TOLERANCE, TOLERANCE, outbox=outbox)
+    return [finding for finding in run_rules(RUN_DOCUMENT_RULES, "run", record) if finding.check is Check.EVENTS]
+
+
+def test_promotions_are_not_checked_once_the_waitlist_closes() -> None:
     run = a_busy_run()
     run.holds.clear()
     run.sections[0].sold_legs[3] = 0
     run.sections[0].set_freed(4, ((1, 0b111),))
     leaves_dan_waiting_for_a_free_seat(run)
     closes = waitlist_closing_time(run)
-    assert {check for check, _ in found_in(run, closes - timedelta(hours=1))} == {Check.WAITLIST_PROMOTED}
+    assert {check for check, _ in found_in(run, closes - timedelta(hours=1))} == {Check.PROMOTIONS}
     assert found_in(run, closes) == []
 
 
-def test_holds_and_lines_that_should_have_ended_are_warned_of_after_some_patience() -> None:
+def test_overdue_holds_and_waitlists_give_warnings_after_the_tolerance() -> None:
     run = a_busy_run()
     expires = NOW + timedelta(seconds=300)
-    assert check_run(run, run.bookings, expires + PATIENCE, PATIENCE) == []
+    assert check_run(run, expires + TOLERANCE) == []
     for moment, what in (
-        (expires + PATIENCE * 2, "expired holds"),
-        (waitlist_closing_time(run) + PATIENCE * 2, "the line is closed"),
+        (expires + TOLERANCE * 2, "expired holds"),
+        (waitlist_closing_time(run) + TOLERANCE * 2, "the waitlist is closed"),
     ):
-        findings = check_run(run, run.bookings, moment, PATIENCE)
-        assert all((one.check, one.is_warning) == (Check.DUE, True) for one in findings)
-        assert any(what in one.text for one in findings)
+        findings = check_run(run, moment)
+        assert all((finding.check, finding.is_warning) == (Check.DUE, True) for finding in findings)
+        assert any(what in finding.text for finding in findings)
 
 
-def test_events_are_late_once_they_have_not_left_the_run_for_longer_than_there_is_patience() -> None:
+def test_events_that_stay_in_the_run_for_longer_than_the_tolerance_are_late() -> None:
     event = Event("es9014:2026-09-01:2:0", EventType.BOOKING_CONFIRMED, "es9014:2026-09-01", 1, NOW, "7K2M9Q", {})
-    assert check_outbox(event.run_id, [event], NOW) == []
-    (finding,) = check_outbox(event.run_id, [event, event], NOW + timedelta(seconds=1))
-    assert (finding.check, finding.is_warning) == (Check.EVENTS, False)
+    assert late_events([event], NOW) == []
+    (finding,) = late_events([event, event], NOW + timedelta(seconds=1))
+    assert not finding.is_warning
     assert finding.text == "2 events have not left the run's document, the first since 2026-08-01 12:00:00"
 
 
-def test_a_reference_that_stands_for_two_bookings_is_named_with_the_other_run() -> None:
-    assert check_references("one", [], {}) == []
-    assert [(one.check, one.subject, one.text) for one in check_references("one", ["AAAAAA"], {"BBBBBB": "other"})] == [
-        (Check.REFERENCES, "run one", "booking AAAAAA stands twice among the recent ones"),
-        (Check.REFERENCES, "run one", "reference BBBBBB is also that of a booking of run other"),
+def test_a_reference_of_two_bookings_is_named_with_the_other_run() -> None:
+    assert run_rules(REFERENCE_RULES, "run one", RunReferences([], {})) == []
+    assert run_rules(REFERENCE_RULES, "run one", RunReferences(["AAAAAA"], {"BBBBBB": "other"})) == [
+        Finding(Check.REFERENCES, "run one", "booking AAAAAA is twice among the recent ones"),
+        Finding(Check.REFERENCES, "run one", "reference BBBBBB is also that of a booking of run other"),
     ]
 
 
-def test_who_waits_for_several_seats_is_asked_about_as_a_group() -> None:
+def test_a_group_on_the_waitlist_needs_all_of_its_seats() -> None:
     run = a_busy_run()
     run.waitlist[2] = WaitlistEntry(2, of(run, "dan").reference, "A", 0b111, 2)
-    assert (Check.WAITLIST_PROMOTED in {check for check, _ in found_in(run)}) is False
+    assert (Check.PROMOTIONS in {check for check, _ in found_in(run)}) is False
     run.waitlist[2] = replace(run.waitlist[2], count=1)
-    assert (Check.WAITLIST_PROMOTED in {check for check, _ in found_in(run)}) is True
+    assert (Check.PROMOTIONS in {check for check, _ in found_in(run)}) is True

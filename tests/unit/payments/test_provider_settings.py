@@ -14,7 +14,7 @@ from app.payments.registry import ProviderEntry, ProviderParts, ProviderRegistry
 from app.payments.stripe.entry import STRIPE, StripeSettings
 from app.ports.ledger_store import LedgerStore
 from app.ports.payment_provider import Provider
-from app.process.bootstrap import PAYMENT_PROVIDERS
+from app.process.payment_providers import PAYMENT_PROVIDERS
 from tests.support.scripted_provider import ScriptedProvider
 
 KEY = "SEATLINE_PAYMENTS_STRIPE_KEY"

@@ -6,7 +6,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from app.config import ENVIRONMENT_PREFIX, Settings, SettingsError, load_settings
-from app.process.bootstrap import setting_fields
+from app.process.payment_providers import setting_fields
 
 BAD_VALUES = [
     ("SEATLINE_LISTEN", "50051"),

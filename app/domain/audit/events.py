@@ -1,0 +1,148 @@
+"""Rules about stored events: the events of one commit, and each event against the booking that it is about.
+
+Belongs here: ids, versions, data and processing of events. Does not belong here: bookings against events (`bookings.py`).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from app.domain.booking import BookingState
+from app.domain.events import Event, EventType, commit_id, version_of
+from app.domain.values import value
+
+BOOKING_GROUP, _HOLD_GROUP = "booking", "hold"
+
+_TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_CONFIRMED, _WAITLISTED = BookingState.CONFIRMED.value, BookingState.WAITLISTED.value
+_CANCELLED, _EXPIRED = BookingState.CANCELLED.value, BookingState.EXPIRED.value
+_LIVE = (_CONFIRMED, _WAITLISTED)
+# The states in which an event of each type may leave its booking; a group is cancelled in parts.
+_STATES = {
+    EventType.BOOKING_CONFIRMED: (_CONFIRMED,),
+    EventType.BOOKING_WAITLISTED: (_WAITLISTED,),
+    EventType.BOOKING_PROMOTED: (_CONFIRMED,),
+    EventType.BOOKING_CHANGED: (_CONFIRMED, _WAITLISTED, _CANCELLED, _EXPIRED),
+    EventType.BOOKING_CANCELLED: (_CANCELLED, _CONFIRMED, _WAITLISTED),
+    EventType.BOOKING_EXPIRED: (_EXPIRED,),
+}
+_FIRST = (EventType.BOOKING_CONFIRMED, EventType.BOOKING_WAITLISTED)
+
+
+@value(frozen=True, slots=True)
+class BookingOutline:
+    """The part of a booking that its events repeat."""
+
+    run_id: str
+    payment_id: str
+    currency: str
+    create_time: datetime
+    update_time: datetime
+
+
+@value(frozen=True, slots=True)
+class AuditedCommit:
+    """The stored events of one commit. `run_version` is None where there is no such run."""
+
+    commit_id: str
+    event_count: int
+    events: Sequence[Event]
+    run_version: int | None
+
+
+@value(frozen=True, slots=True)
+class AuditedEvent:
+    """An event and the booking that it is about, read later.
+
+    `outline` is None where there is no such booking, and `is_outline_unreadable` where it cannot be read. `is_processed` says
+    whether every subscriber has taken the event. Due before `before` means late.
+    """
+
+    event: Event
+    outline: BookingOutline | None
+    is_outline_unreadable: bool
+    is_processed: bool
+    before: datetime
+
+
+def wrong_commit(record: AuditedCommit) -> Iterator[str]:
+    """Compare the events of a commit with its id, its count and its run."""
+    first = record.events[0] if record.events else None
+    if first is None or record.event_count != len(record.events):
+        yield f"counts {record.event_count} events, and has {len(record.events)}"
+    if first is not None:
+        version = version_of(first.sequence)
+        if record.commit_id != commit_id(first.run_id, version):
+            yield f"has the events of version {version} of run {first.run_id}"
+        if record.run_version is None:
+            yield f"is of run {first.run_id}, which is not stored"
+        elif version > record.run_version or version < 2:
+            yield f"is of version {version}, and the run's last is {record.run_version}"
+    if any(event.trace_parent and not _TRACE_PARENT.fullmatch(event.trace_parent) for event in record.events):
+        yield "has a malformed trace context"
+
+
+def wrong_event_data(record: AuditedEvent) -> Iterator[str]:
+    """Find data that no event of its type has."""
+    event = record.event
+    seats = event.data.get("seats")
+    if record.is_outline_unreadable:
+        return
+    if not isinstance(seats, list) or not all(isinstance(seat, str) for seat in seats):
+        yield "has no list of seats"
+    elif event.event_type.group == _HOLD_GROUP:
+        yield from _wrong_hold_data(event, seats)
+    elif event.event_type.group == BOOKING_GROUP:
+        yield from _wrong_booking_data(event, seats)
+
+
+def _wrong_hold_data(event: Event, seats: Sequence[object]) -> Iterator[str]:
+    if event.data.get("hold_id") != event.subject or not seats or not _is_time(event.data.get("expire_time")):
+        yield "names another hold, no seats or no time of expiry"
+
+
+def _wrong_booking_data(event: Event, seats: Sequence[object]) -> Iterator[str]:
+    data = event.data
+    counts = [data.get(name) for name in ("passenger_count", "price_minor", "refunded_minor")]
+    if any(not isinstance(count, int) or count < 0 for count in counts) or data.get("state") not in _STATES[event.event_type]:
+        yield "has an impossible state, price or number of passengers"
+    numbers = data.get("passenger_numbers", [])
+    if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
+        yield "has impossible passenger numbers"
+    wanted = 0 if data.get("state") == _WAITLISTED else data.get("passenger_count")
+    if data.get("state") in _LIVE and len(seats) != wanted:
+        yield f"has {len(seats)} seats of {wanted}"
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def wrong_event_booking(record: AuditedEvent) -> Iterator[str]:
+    """Compare an event with the booking that it is about."""
+    event, outline = record.event, record.outline
+    if event.event_type.group != BOOKING_GROUP or record.is_outline_unreadable:
+        return
+    if outline is None:
+        if event.time < record.before:
+            yield f"is about booking {event.subject}, which is not stored"
+        return
+    if event.run_id != outline.run_id:
+        yield f"is of run {event.run_id}, and booking {event.subject} of run {outline.run_id}"
+    if event.data.get("payment_id") != outline.payment_id or event.data.get("currency") != outline.currency:
+        yield f"names another payment or currency than booking {event.subject}"
+    if event.event_type in _FIRST and event.time != outline.create_time:
+        yield f"says that booking {event.subject} was made at another time than the booking does"
+    if not outline.create_time <= event.time <= outline.update_time:
+        yield f"is from before booking {event.subject} was made, or after its last change"
+
+
+def unprocessed_event(record: AuditedEvent) -> Iterator[str]:
+    """Find an event that has waited for its subscribers for longer than the tolerance."""
+    event = record.event
+    if event.time < record.before and not record.is_processed:
+        since = f"{event.time:%Y-%m-%d %H:%M:%S}"
+        yield f"{event.event_type} of {event.subject} is not processed since {since}; is a worker running?"

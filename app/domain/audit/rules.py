@@ -1,0 +1,96 @@
+"""All rules of the audit: one list for each kind of record.
+
+Belongs here: which rule belongs to which check. A new rule is a function in the module of its subject and a line here. Does not
+belong here: the rules themselves, or reading records (`app/usecases/verification`).
+"""
+
+from collections.abc import Sequence
+
+from app.domain.audit import bookings, events, jobs, money, payments, runs, seats, trains, users, waitlist, webhooks
+from app.domain.audit.check import Check, Rule
+from app.domain.audit.run_record import AuditedRun, RunReferences
+from app.domain.train import StoredTrain
+
+RUN_INVENTORY_RULES: Sequence[Rule[AuditedRun]] = (
+    Rule(Check.SOLD_ONCE, seats.seats_sold_twice),
+    Rule(Check.SOLD_LEGS, seats.wrong_sold_legs),
+    Rule(Check.INVENTORY, seats.wrong_inventory),
+    Rule(Check.ONE_BOOKING, seats.passengers_on_two_bookings),
+    Rule(Check.PASSENGER_NUMBERS, seats.wrong_passenger_numbers),
+    Rule(Check.REVISIONS, seats.bookings_newer_than_run),
+    Rule(Check.WAITLIST, waitlist.wrong_entries),
+    Rule(Check.WAITLIST, waitlist.wrong_waitlisted_bookings),
+    Rule(Check.PROMOTIONS, waitlist.missing_promotions),
+    Rule(Check.DUE, runs.overdue),
+)
+RUN_BOOKING_RULES: Sequence[Rule[AuditedRun]] = (
+    Rule(Check.JOURNEYS, bookings.wrong_journeys),
+    Rule(Check.COACHES, bookings.wrong_coaches),
+    Rule(Check.FARES, bookings.wrong_fares),
+    Rule(Check.FARES, bookings.wrong_charges),
+    Rule(Check.FARES, bookings.wrong_refunds),
+    Rule(Check.NAMES, bookings.wrong_names),
+    Rule(Check.STATES, bookings.wrong_states),
+    Rule(Check.HISTORY, bookings.wrong_history),
+)
+RUN_DOCUMENT_RULES: Sequence[Rule[AuditedRun]] = (
+    Rule(Check.LAYOUT, runs.wrong_layout),
+    Rule(Check.MOMENTS, runs.wrong_moments),
+    Rule(Check.HOLDS, runs.wrong_holds),
+    Rule(Check.HOLDS, runs.wrong_ended_holds),
+    Rule(Check.EVENTS, runs.late_outbox),
+)
+RUN_RULES: Sequence[Rule[AuditedRun]] = (*RUN_INVENTORY_RULES, *RUN_BOOKING_RULES, *RUN_DOCUMENT_RULES)
+REFERENCE_RULES: Sequence[Rule[RunReferences]] = (Rule(Check.REFERENCES, runs.wrong_references),)
+CHARGE_RULES: Sequence[Rule[money.AuditedCharge]] = (
+    Rule(Check.RECORDED, money.missing_payment),
+    Rule(Check.BALANCE, money.wrong_balance),
+    Rule(Check.BALANCE, money.refused_refunds),
+    Rule(Check.BALANCE, money.wrong_authorization),
+    Rule(Check.BALANCE, money.wrong_refund_times),
+)
+PAYMENT_RULES: Sequence[Rule[payments.PaymentRecord]] = (
+    Rule(Check.ATTEMPTS, payments.wrong_payment_id),
+    Rule(Check.ATTEMPTS, payments.wrong_attempts),
+    Rule(Check.ATTEMPTS, payments.wrong_times),
+    Rule(Check.ATTEMPTS, payments.wrong_refunds),
+    Rule(Check.ATTEMPTS, payments.malformed_payment),
+)
+PAYMENT_MONEY_RULES: Sequence[Rule[money.AuditedPayment]] = (
+    Rule(Check.BALANCE, money.excess_capture),
+    Rule(Check.CHARGED_FOR, money.captured_without_booking),
+    Rule(Check.CAPTURED_ONCE, money.captured_twice),
+    Rule(Check.VOIDED, money.unused_authorization),
+    Rule(Check.LEDGER, money.wrong_entry),
+)
+LEDGER_ENTRY_RULES: Sequence[Rule[money.AuditedEntry]] = (
+    Rule(Check.LEDGER, money.wrong_entry_sums),
+    Rule(Check.LEDGER, money.orphan_entry),
+)
+COMMIT_RULES: Sequence[Rule[events.AuditedCommit]] = (Rule(Check.HISTORY, events.wrong_commit),)
+EVENT_RULES: Sequence[Rule[events.AuditedEvent]] = (
+    Rule(Check.HISTORY, events.wrong_event_data),
+    Rule(Check.HISTORY, events.wrong_event_booking),
+    Rule(Check.EVENTS, events.unprocessed_event),
+)
+JOB_RULES: Sequence[Rule[jobs.AuditedJob]] = (
+    Rule(Check.JOB_FIELDS, jobs.wrong_job_times),
+    Rule(Check.JOB_FIELDS, jobs.wrong_job_progress),
+    Rule(Check.JOB_FIELDS, jobs.wrong_job_origin),
+    Rule(Check.JOBS, jobs.dead_job),
+)
+WEBHOOK_RULES: Sequence[Rule[webhooks.AuditedWebhook]] = (
+    Rule(Check.SHAPE, webhooks.invalid_webhook),
+    Rule(Check.SHAPE, webhooks.wrong_secrets),
+    Rule(Check.SHAPE, webhooks.wrong_webhook_version),
+)
+DELIVERY_RULES: Sequence[Rule[webhooks.AuditedDelivery]] = (
+    Rule(Check.DELIVERIES, webhooks.wrong_delivery_origin),
+    Rule(Check.DELIVERIES, webhooks.wrong_delivery_state),
+    Rule(Check.DELIVERIES, webhooks.wrong_delivery_attempts),
+)
+TRAIN_RULES: Sequence[Rule[StoredTrain]] = (Rule(Check.SHAPE, trains.invalid_train),)
+USER_RULES: Sequence[Rule[users.AuditedUser]] = (
+    Rule(Check.FIELDS, users.wrong_user_fields),
+    Rule(Check.SHAPE, users.nameless_user),
+)
