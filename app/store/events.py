@@ -1,15 +1,15 @@
 """Events in MongoDB.
 
-Belongs here: statements to the collection `events`. Does not: how events come into it (`runs.py`), the shape of its documents
-(`documents.py`), nor what follows from an event (`app/usecases`).
+Belongs here: statements to the collection `events`. Does not belong here: how events come into it (`runs.py`), the shape of its
+documents (`event_documents.py`), nor what follows from an event (`app/usecases/outbox.py`).
 
-A document holds all events of one commit. They are new from the moment they are copied out of their run's document until their
-follow-up work is written down. Whoever ends in between leaves them new, so that the same work, under the same names, is written
-down again.
+A document holds all events of one commit. It is unprocessed (`is_new`) from the moment it is archived from its run's document
+until every subscriber has written down its work. If a process dies in between, it stays unprocessed, and the same work is
+written down again under the same ids.
 
-A commit with an unreadable event is set apart (`is_unreadable`) once its readable events are followed up: it is not new any
-more, so that it stands in nobody's way. It is looked at again every minute. Once all of it can be read, because it was mended
-or a newer version has started, it is new again, and all of it is followed up under the same names.
+A commit with an unreadable event is marked (`is_unreadable`) once its other events are processed, and holds up no others. It is
+read again every minute. Once all of it can be read, because it was repaired or a newer version has started, it is unprocessed
+again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,76 +22,76 @@ from app.store.event_documents import event_from, events_from
 from app.store.sales_shapes import COMMIT
 from app.store.unreadable import READ_ERRORS, Records, decode_all, unreadable_records
 
-# Receivers of webhooks are tried for three days; a month lets people look into what happened.
+# Deliveries are tried for three days; a month lets people look into what happened.
 _RETENTION_SECONDS = 30 * 24 * 3_600
-# Commits of one statement that are looked at again: of at most some hundred events each.
-_SET_APART_PAGE = 100
-# Such statements at a time. What is left then waits for the next minute; it is as if a whole day's commits were unreadable.
-_SET_APART_PAGES_MAX = 100
+# Unreadable commits that are read again with one statement: of at most some hundred events each.
+_PAGE_SIZE = 100
+# Such statements of one call; the next call, a minute later, goes on. So many are a whole day's commits.
+_PAGES_MAX = 100
 
 
 class UnprocessedEvents(NamedTuple):
-    """What is new: the readable events, and the commits that have unreadable ones."""
+    """Unprocessed events: the readable ones, and the commits that have unreadable ones."""
 
     events: list[Event]
     unreadable_commits: list[str]
 
 
 async def make_event_indexes(database: Database) -> None:
-    """Makes the indexes of events that are missing."""
+    """Create the indexes that are missing. Safe to call at every start and from many servers at once."""
     with translate_outages():
         events = database["events"]
-        # What is new, in the order of each run, and what is counted of it. What is not new any more is not in it.
+        # Unprocessed commits in the order of each run, with what statistics count of them. Processed ones are not in it.
         await events.create_index(
             [("is_new", 1), ("run_id", 1), ("version", 1), ("time", 1), ("event_count", 1)],
             name="new_events_by_commit",
             partialFilterExpression={"is_new": True},
         )
-        # What is set apart; there is hardly ever any.
+        # Unreadable commits; there is hardly ever any.
         await events.create_index("is_unreadable", name="events_unreadable", partialFilterExpression={"is_unreadable": True})
         await events.create_index("time", name="events_lifetime", expireAfterSeconds=_RETENTION_SECONDS)
 
 
 class Events:
-    """The collection `events`. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+    """The collection `events`. Every method refuses DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
         self._adapter = adapter_of(database)
         self._events: Collection = database["events"]
 
     async def find(self, event_ids: Sequence[str]) -> Records[Event]:
-        """Those of the events that are kept, by their ids."""
+        """Return the stored ones of these events, by id."""
         wanted = frozenset(event_ids)
-        commits = list({commit_of(one) for one in wanted})
+        commits = list({commit_of(event_id) for event_id in wanted})
         with translate_outages():
             found = await self._events.find({"_id": {"$in": commits}}).to_list(len(commits))
-        there: dict[str, Event] = {}
+        readable: dict[str, Event] = {}
         unreadable_commits: set[str] = set()
         for document in found:
             events, is_readable = _readable_events(document)
-            there.update({event.event_id: event for event in events if event.event_id in wanted})
+            readable.update({event.event_id: event for event in events if event.event_id in wanted})
             if not is_readable:
                 unreadable_commits.add(document["_id"])
-        missing = wanted.difference(there)
-        return Records(there, (event_id for event_id in missing if commit_of(event_id) in unreadable_commits))
+        missing = wanted.difference(readable)
+        return Records(readable, (event_id for event_id in missing if commit_of(event_id) in unreadable_commits))
 
     async def list_unprocessed(self, commits_max: int) -> UnprocessedEvents:
-        """All new events of at most so many commits, those of each run in their order."""
+        """Return the unprocessed events of at most `commits_max` commits, those of each run in their order."""
         with translate_outages():
             cursor = self._events.find({"is_new": True}).sort([("run_id", 1), ("version", 1)]).limit(commits_max)
             found = await cursor.to_list(commits_max)
-        new = UnprocessedEvents([], [])
+        unprocessed = UnprocessedEvents([], [])
         for document in found:
             events, is_readable = _readable_events(document)
-            new.events.extend(events)
+            unprocessed.events.extend(events)
             if not is_readable:
-                new.unreadable_commits.append(document["_id"])
-        return new
+                unprocessed.unreadable_commits.append(document["_id"])
+        return unprocessed
 
     async def wait_for_unprocessed(self) -> bool:
-        """Returns when there are new events; False at once where the database cannot tell of changes.
+        """Wait until there are unprocessed events, and return True; return False at once if the database reports no changes.
 
-        One change is enough: whoever follows up finds all that is new.
+        One change is enough: the relay finds all unprocessed events.
         """
         changes = self._adapter.watch_inserts(self._events)
         if changes is None:
@@ -101,39 +101,39 @@ class Events:
                 await changes.next()
         return True
 
-    async def mark_processed(self, events: Iterable[Event], but_for: Iterable[str] = ()) -> None:
-        """What follows from these is written down; they are all events of their commits, but for those in `but_for`."""
-        commits = list({commit_of(one.event_id) for one in events}.difference(but_for))
+    async def mark_processed(self, events: Iterable[Event], unreadable_commits: Iterable[str] = ()) -> None:
+        """Mark the commits of these events processed, except those that have unreadable events, too."""
+        commits = list({commit_of(event.event_id) for event in events}.difference(unreadable_commits))
         with translate_outages():
             await self._events.update_many({"_id": {"$in": commits}}, {"$unset": {"is_new": ""}})
 
     async def mark_unreadable(self, commits: Sequence[str]) -> None:
-        """Set commits apart that have unreadable events, and whose readable ones are followed up."""
+        """Mark commits that have unreadable events, and whose readable ones are processed."""
         update = {"$unset": {"is_new": ""}, "$set": {"is_unreadable": True}}
         with translate_outages():
             await self._events.update_many({"_id": {"$in": list(commits)}}, update)
 
     async def retry_unreadable(self) -> int:
-        """Make commits new that were set apart and can be read by now; gives how many."""
-        mended, after = 0, ""
-        for _ in range(_SET_APART_PAGES_MAX):
+        """Mark commits unprocessed that were unreadable and can be read by now; return their number."""
+        repaired, after = 0, ""
+        for _ in range(_PAGES_MAX):
             query: Document = {"is_unreadable": True, "_id": {"$gt": after}}
             with translate_outages():
-                found = await self._events.find(query).sort("_id", 1).limit(_SET_APART_PAGE).to_list(_SET_APART_PAGE)
-                looked_at = decode_all("events", found, events_from)
-                commits = [document["_id"] for document in found if document["_id"] not in looked_at.unreadable]
+                found = await self._events.find(query).sort("_id", 1).limit(_PAGE_SIZE).to_list(_PAGE_SIZE)
+                decoded = decode_all("events", found, events_from)
+                commits = [document["_id"] for document in found if document["_id"] not in decoded.unreadable]
                 if commits:
                     update = {"$unset": {"is_unreadable": ""}, "$set": {"is_new": True}}
                     await self._events.update_many({"_id": {"$in": commits}, "is_unreadable": True}, update)
-            mended += len(commits)
-            if len(found) < _SET_APART_PAGE:
+            repaired += len(commits)
+            if len(found) < _PAGE_SIZE:
                 break
             after = found[-1]["_id"]
-        return mended
+        return repaired
 
 
 def _readable_events(commit: Document) -> tuple[list[Event], bool]:
-    """The readable events of a commit, and whether these are all. One line tells of all that are not."""
+    """Return the readable events of a commit, and whether these are all. Logs one line for all others."""
     events: list[Event] = []
     failure: Exception | None = None
     try:

@@ -1,6 +1,6 @@
-"""Jobs: what operators do with them.
+"""What operators do with jobs.
 
-Belongs here: looking at jobs, and having dead ones tried again. Does not: doing them (`app/jobs/worker.py`).
+Belongs here: listing jobs, and retrying dead ones. Does not belong here: running jobs (`app/jobs`).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from app.store.store import Store
 
 
 class JobUseCases:
-    """The use cases around jobs. `clock` gives the present moment."""
+    """Use cases of jobs. `clock` returns the present moment."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._jobs, self._clock = store.jobs, clock
@@ -22,14 +22,14 @@ class JobUseCases:
     async def list_page(
         self, caller: Caller, state: JobState, kind: str | None, after: JobKey | None, limit: int
     ) -> tuple[list[Job], JobKey | None]:
-        """A page of jobs in a state, of one kind or of all, by kind and job_id, and where the next page begins."""
+        """Return a page of jobs in a state, of one kind or of all, by kind and job_id, and the key of the next page."""
         require_operator(caller)
         found = await self._jobs.list_page(state, kind, after, limit + 1)
         page = found[:limit]
         return page, job_key(page[-1]) if len(found) > limit else None
 
     async def retry(self, caller: Caller, job_id: str) -> None:
-        """Has a dead job tried again; of callers at once, each may be told that it was. Refuses JOB_NOT_FOUND."""
+        """Retry a dead job. Of simultaneous callers, each may be answered that it was retried. Refuses JOB_NOT_FOUND."""
         require_operator(caller)
         job = await self._jobs.get(job_id)
         if job is None:
@@ -39,7 +39,7 @@ class JobUseCases:
         await self._jobs.retry(job_id, self._clock())
 
     async def retry_all(self, caller: Caller, kind: str) -> int:
-        """Has all dead jobs of a kind tried again; gives how many."""
+        """Retry all dead jobs of a kind; return their number."""
         require_operator(caller)
         return await self._jobs.retry_all(kind, self._clock())
 

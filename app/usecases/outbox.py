@@ -45,7 +45,7 @@ class OutboxRelay:
                 with event_processing_spans(events) as traced:
                     for subscriber in self._subscribers:
                         await subscriber.handle(traced)
-                    await self._events.mark_processed(events, but_for=unreadable_commits)
+                    await self._events.mark_processed(events, unreadable_commits)
                 self._wake()
             if unreadable_commits:
                 await self._events.mark_unreadable(unreadable_commits)

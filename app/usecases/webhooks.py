@@ -1,6 +1,6 @@
-"""Webhooks: what operators do with them.
+"""What operators do with webhooks.
 
-Belongs here: making, changing and forgetting webhooks, and looking at what became of their deliveries. Does not: sending
+Belongs here: creating, changing and deleting webhooks, and listing their deliveries. Does not belong here: sending
 (`deliveries.py`).
 """
 
@@ -25,15 +25,15 @@ from app.notifications.secrets import make_secret
 from app.store.deliveries import DeliveryKey, delivery_key
 from app.store.store import Store
 
-# As long as what HMAC-SHA256 makes of it; Standard Webhooks takes 24 to 64.
+# As long as the output of HMAC-SHA256; Standard Webhooks takes 24 to 64.
 _SECRET_BYTES = 32
-# Changes without an etag that may come first, one after the other; nobody changes a webhook so often.
+# Other changes that may be stored first, one after the other; nobody changes a webhook so often.
 _CHANGE_ATTEMPTS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookChange:
-    """New values for a webhook, each checked; None leaves one as it is."""
+    """New values for a webhook, each checked; None keeps a value."""
 
     url: str | None = None
     event_types: tuple[str, ...] | None = None
@@ -41,11 +41,11 @@ class WebhookChange:
 
 
 class WebhookUseCases:
-    """The use cases around webhooks. `clock` gives the present moment, `random_bytes` as much chance as it is asked for.
+    """Use cases of webhooks. `clock` returns the present moment, `random_bytes` random bytes of a given number.
 
     `allow_private_addresses` says whether workers send to addresses that are not public; where not, those are refused.
 
-    An empty etag stands for whatever is the newest.
+    An empty etag stands for the newest version.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class WebhookUseCases:
     async def create(
         self, caller: Caller, url: str, event_types: tuple[str, ...], request_id: str, *, validate_only: bool
     ) -> Webhook:
-        """Keep a new webhook, or find what this request made before.
+        """Create a webhook, or return the one that this request created before.
 
-        With `validate_only` a new one has version 0 and no secret, and is not kept.
+        With `validate_only` a new one has version 0 and no secret, and is not stored.
 
         Refuses INVALID_FIELD (nothing can be sent there), REQUEST_ID_REUSED, WEBHOOKS_FULL.
         """
@@ -74,21 +74,21 @@ class WebhookUseCases:
         webhook_id = webhook_id_for(email_key(require_identified(caller)), request_id)
         secret = "" if validate_only else self._new_secret()
         wanted = make_webhook(webhook_id, url, event_types, secret, self._clock())
-        kept = await (self._try(wanted) if validate_only else self._webhooks.create(wanted))
-        if kept is None:
+        stored = await (self._find_or_preview(wanted) if validate_only else self._webhooks.create(wanted))
+        if stored is None:
             raise Refusal(Reason.WEBHOOKS_FULL, f"there are {WEBHOOKS_MAX} webhooks; delete one that is not needed")
-        if kept.fingerprint != wanted.fingerprint:
+        if stored.fingerprint != wanted.fingerprint:
             text = f"this request_id made webhook {webhook_id} from another request"
             raise Refusal(Reason.REQUEST_ID_REUSED, text, resource=("webhook", webhook_id))
-        return kept
+        return stored
 
     async def get(self, caller: Caller, webhook_id: str) -> Webhook:
-        """A webhook. Refuses WEBHOOK_NOT_FOUND."""
+        """Return a webhook. Refuses WEBHOOK_NOT_FOUND."""
         require_operator(caller)
         return await self._get(webhook_id)
 
     async def list_page(self, caller: Caller, after: tuple[str] | None, limit: int) -> tuple[list[Webhook], tuple[str] | None]:
-        """A page of webhooks by webhook_id, and where the next one begins."""
+        """Return a page of webhooks by webhook_id, and the key of the next page."""
         require_operator(caller)
         found = await self._webhooks.list_page(after[0] if after else "", limit + 1)
         page = found[:limit]
@@ -107,13 +107,13 @@ class WebhookUseCases:
         return await self._change(webhook_id, etag, with_change)
 
     async def rotate_secret(self, caller: Caller, webhook_id: str, etag: str) -> Webhook:
-        """Gives a webhook a new secret; the one before goes on signing for a day. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
+        """Replace the secret of a webhook; the old one goes on signing for a day. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
         require_operator(caller)
         secret, now = self._new_secret(), self._clock()
         return await self._change(webhook_id, etag, lambda webhook: with_new_secret(webhook, secret, now))
 
     async def delete(self, caller: Caller, webhook_id: str, etag: str) -> None:
-        """Forgets a webhook. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
+        """Delete a webhook. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
         require_operator(caller)
         webhook = await self._get(webhook_id, etag)
         if not await self._webhooks.delete(webhook_id, webhook.version if etag else None):
@@ -123,7 +123,7 @@ class WebhookUseCases:
     async def list_deliveries(
         self, caller: Caller, webhook_id: str, after: DeliveryKey | None, limit: int
     ) -> tuple[list[Delivery], DeliveryKey | None]:
-        """A page of a webhook's deliveries, the newest events first, and where the next page begins.
+        """Return a page of a webhook's deliveries, the newest events first, and the key of the next page.
 
         Refuses WEBHOOK_NOT_FOUND.
         """
@@ -133,11 +133,11 @@ class WebhookUseCases:
         page = found[:limit]
         return page, delivery_key(page[-1]) if len(found) > limit else None
 
-    async def _try(self, wanted: Webhook) -> Webhook | None:
-        """What creating this webhook would give, but for the secret; creates none."""
-        kept = await self._webhooks.list_page("", WEBHOOKS_MAX)
-        same = next((one for one in kept if one.webhook_id == wanted.webhook_id), None)
-        return same or (replace(wanted, version=0) if len(kept) < WEBHOOKS_MAX else None)
+    async def _find_or_preview(self, wanted: Webhook) -> Webhook | None:
+        """Return what creating this webhook would return, without a secret; None if there is no room. Creates none."""
+        stored = await self._webhooks.list_page("", WEBHOOKS_MAX)
+        same = next((webhook for webhook in stored if webhook.webhook_id == wanted.webhook_id), None)
+        return same or (replace(wanted, version=0) if len(stored) < WEBHOOKS_MAX else None)
 
     async def _get(self, webhook_id: str, etag: str = "") -> Webhook:
         webhook = await self._webhooks.get(webhook_id)
@@ -149,7 +149,7 @@ class WebhookUseCases:
         return webhook
 
     async def _change(self, webhook_id: str, etag: str, change: Callable[[Webhook], Webhook]) -> Webhook:
-        """Keeps a changed webhook. Without an etag, a change that others were quicker than is made on top of theirs."""
+        """Store a changed webhook. Without an etag, a change that comes after another one is made on top of it."""
         for _ in range(_CHANGE_ATTEMPTS_MAX):
             webhook = await self._get(webhook_id, etag)
             new = change(webhook)
@@ -162,4 +162,4 @@ class WebhookUseCases:
 
 
 def _stale() -> Refusal:
-    return Refusal(Reason.ETAG_STALE, "the webhook has changed in the meantime; read it again")
+    return Refusal(Reason.ETAG_STALE, "the webhook was changed in the meantime; read it again")
