@@ -196,10 +196,13 @@ def test_every_referenced_configmap_secret_and_account_exists(values: dict[str, 
     made = {(each["kind"], each["metadata"]["name"]) for each in found}
     secrets = values.get("secrets", {})
     brought = {("Secret", secrets.get(key)) for key in ("existingSecret", "filesSecret")} | {("ServiceAccount", "default")}
+    provider_secrets = values.get("payments", {}).get("secrets", {})
+    brought |= {("Secret", reference.get("secret")) for reference in provider_secrets.values()}
     for pod in pod_templates(found).values():
         named = {("ConfigMap", reference["name"]) for reference in values_at(pod, "configMapRef")}
         named |= {("Secret", reference["name"]) for reference in values_at(pod, "secretKeyRef")}
         named |= {("Secret", name) for name in values_at(pod, "secretName")}
+        named |= {("Secret", source["secret"]["name"]) for sources in values_at(pod, "sources") for source in sources}
         named |= {("ServiceAccount", name) for name in values_at(pod, "serviceAccountName")}
         assert named <= made | brought
 

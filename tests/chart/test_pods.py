@@ -140,17 +140,6 @@ def test_the_server_accepts_every_value_that_its_pods_set(
     assert settings.payments_provider == values.get("payments", {}).get("provider", "ledger")
 
 
-def test_stripes_key_is_mounted_where_the_server_reads_it() -> None:
-    for component in OURS:
-        found = objects(values_of("full"))
-        pod = pod_templates(found)[component]
-        (mount,) = [each for each in container(pod)["volumeMounts"] if each["name"] == "stripe"]
-        (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "stripe"]
-        (item,) = volume["secret"]["items"]
-        assert f"{mount['mountPath']}/{item['path']}" == environment(found, component)[STRIPE_KEY_FILE]
-        assert item["key"] == "stripe-key"
-
-
 def test_the_chart_sets_only_settings_that_the_server_has() -> None:
     assert set(setting_fields()) >= SET_BY_THE_CHART
 
@@ -288,7 +277,7 @@ def test_pods_meet_the_restricted_pod_security_standard(values: Values) -> None:
         assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & spec.keys()
         assert not list(values_at(spec, "hostPort"))
         for volume in spec["volumes"]:
-            assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap"}
+            assert volume.keys() - {"name"} <= {"emptyDir", "secret", "configMap", "projected"}
 
 
 def test_pods_have_no_token_a_read_only_root_and_bounded_resources(values: Values) -> None:

@@ -14,6 +14,7 @@ import helm_python as helm
 import pytest
 import yaml
 
+from app.process.payment_providers import PAYMENT_PROVIDERS
 from tests.chart.rendering import (
     CHART,
     NOTES,
@@ -25,11 +26,12 @@ from tests.chart.rendering import (
     values_of,
     with_values,
 )
-from tests.chart.settings_schema import SCHEMA, settings_schema
+from tests.chart.settings_schema import SCHEMA, with_generated_parts
 
 _SCHEMA: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
 _HELM_RESERVED = "global"
 
+STRIPE_KEY_FILE = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"
 # Typing mistakes that the schema must refuse, by the pattern of the values' names.
 BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("nameOverride", ["Seatline", "-a", "a" * 49, 1]),
@@ -47,6 +49,17 @@ BAD_VALUES: list[tuple[str, list[Any]]] = [
     ("secrets.stripeKey", ["pk_test_1", "sk test", "sk_1", "sk_live_"]),
     ("secrets.mongodbUri", ["localhost:27017", "mongo://db", "mongodb://"]),
     ("payments.provider", ["cash", "", None]),
+    (
+        "payments.secrets",
+        [
+            {STRIPE_KEY_FILE: "stripe-key"},
+            {STRIPE_KEY_FILE: {"secret": "payments"}},
+            {STRIPE_KEY_FILE: {"key": "a/b"}},
+            {STRIPE_KEY_FILE: {"secret": "Not_A_Name", "key": "k"}},
+            {"SEATLINE_PAYMENTS_STRIPE_KEY": {"key": "k"}},
+            {"SEATLINE_MONGODB_URI": {"key": "k"}},
+        ],
+    ),
     ("listenHost", ["127.0.0.1", "::", ""]),
     ("shutdown.preStopSeconds", [0, 601, 1.5, "5"]),
     ("shutdown.drainDelaySeconds", [-1, 61, "2"]),
@@ -109,6 +122,11 @@ CONTRADICTIONS = [
     ("minimal", {"mongodb.enabled": True}, "mongodb.enabled: secrets already name another database"),
     ("trial", {"secrets.mongodbUri": "mongodb://db"}, "mongodb.enabled: secrets already name another database"),
     ("trial", {"payments.provider": "stripe"}, "payments.provider: stripe needs"),
+    (
+        "trial",
+        {"payments.provider": "stripe", "payments.secrets": {STRIPE_KEY_FILE: {"key": "k"}}},
+        f"payments.secrets.{STRIPE_KEY_FILE}: name its Secret",
+    ),
     ("trial", {"secrets.stripeKey": "sk_test_1"}, "secrets.stripeKey: a key is set, but"),
     ("minimal", {"serviceMonitor.enabled": True}, "serviceMonitor.enabled: networkPolicy.scrapers is empty"),
     ("full", {"networkPolicy.scrapers": []}, "serviceMonitor.enabled: networkPolicy.scrapers is empty"),
@@ -240,9 +258,11 @@ def test_the_chart_refuses_a_setting_that_the_server_would_refuse(setting: str, 
         rendered(values_of("minimal", settings={setting: value}))
 
 
-def test_the_settings_schema_matches_the_servers_settings() -> None:
-    if _SCHEMA["properties"]["settings"] != settings_schema():
-        pytest.fail("run `python -m tests.chart.settings_schema`: the server's settings have changed", pytrace=False)
+def test_the_schema_matches_the_servers_settings_and_payment_providers() -> None:
+    if with_generated_parts(_SCHEMA, PAYMENT_PROVIDERS) != _SCHEMA:
+        pytest.fail(
+            "run `python -m tests.chart.settings_schema`: the settings or the payment providers have changed", pytrace=False
+        )
 
 
 @pytest.mark.parametrize(

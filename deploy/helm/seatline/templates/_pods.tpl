@@ -105,12 +105,26 @@ env:
   {{- end }}
 {{- end }}
 
+{{/* Secrets of the payment provider, as JSON: Secret and key by setting. Stripe's key has values of its own as well. */}}
+{{- define "seatline.paymentSecrets" -}}
+{{- $references := dict }}
+{{- range $setting, $reference := .Values.payments.secrets }}
+{{- $secret := default (include "seatline.secretName" $) $reference.secret }}
+{{- $_ := set $references $setting (dict "secret" $secret "key" $reference.key) }}
+{{- end }}
+{{- if and (eq .Values.payments.provider "stripe") (not (hasKey $references "SEATLINE_PAYMENTS_STRIPE_KEY_FILE")) }}
+{{- $reference := dict "secret" (include "seatline.secretName" .) "key" .Values.secrets.stripeKeyKey }}
+{{- $_ := set $references "SEATLINE_PAYMENTS_STRIPE_KEY_FILE" $reference }}
+{{- end }}
+{{- toJson $references }}
+{{- end }}
+
 {{- define "seatline.mounts" -}}
 - name: tmp
   mountPath: /tmp
-{{- if eq .Values.payments.provider "stripe" }}
-- name: stripe
-  mountPath: /etc/seatline/stripe
+{{- if fromJson (include "seatline.paymentSecrets" .) }}
+- name: payments
+  mountPath: /etc/seatline/payments
   readOnly: true
 {{- end }}
 {{- if .Values.secrets.filesSecret }}
@@ -124,14 +138,18 @@ env:
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
-{{- if eq .Values.payments.provider "stripe" }}
-- name: stripe
-  secret:
-    secretName: {{ include "seatline.secretName" . }}
+{{- with fromJson (include "seatline.paymentSecrets" .) }}
+- name: payments
+  projected:
     defaultMode: 0440
-    items:
-      - key: {{ .Values.secrets.stripeKeyKey }}
-        path: key
+    sources:
+      {{- range $setting, $reference := . }}
+      - secret:
+          name: {{ $reference.secret }}
+          items:
+            - key: {{ $reference.key }}
+              path: {{ $setting }}
+      {{- end }}
 {{- end }}
 {{- if .Values.secrets.filesSecret }}
 - name: files

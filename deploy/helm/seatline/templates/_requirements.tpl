@@ -13,8 +13,13 @@
 {{- if not (or .Values.mongodb.enabled $secrets.existingSecret $secrets.mongodbUri) }}
 {{- fail "secrets: set existingSecret or mongodbUri; or, for a trial, set mongodb.enabled" }}
 {{- end }}
-{{- if and (eq .Values.payments.provider "stripe") (not (or $secrets.existingSecret $secrets.stripeKey)) }}
-{{- fail "payments.provider: stripe needs secrets.existingSecret or secrets.stripeKey" }}
+{{- if and (eq .Values.payments.provider "stripe") (not (or $secrets.existingSecret $secrets.stripeKey (hasKey .Values.payments.secrets "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"))) }}
+{{- fail "payments.provider: stripe needs secrets.existingSecret, secrets.stripeKey or an entry in payments.secrets" }}
+{{- end }}
+{{- range $setting, $reference := .Values.payments.secrets }}
+{{- if not (or $reference.secret $secrets.existingSecret) }}
+{{- fail (printf "payments.secrets.%s: name its Secret (secret), or set secrets.existingSecret" $setting) }}
+{{- end }}
 {{- end }}
 {{- if and $secrets.stripeKey (ne .Values.payments.provider "stripe") }}
 {{- fail "secrets.stripeKey: a key is set, but payments.provider is not stripe" }}
