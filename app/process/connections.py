@@ -56,7 +56,10 @@ def is_at_connection_limit(port: int, connections_max: int) -> bool:
 def stop_accepting(port: int) -> None:
     """Close this process's listening sockets of the port. Open connections stay; new ones are refused at once.
 
-    gRPC has no call for this. It keeps its file descriptors, which refer to an unconnected socket from now on.
+    The plain way is to let `grpc.aio.Server.stop` close them, together with everything else. Then clients reconnect here until
+    the end, and calls that arrive at the end are answered CANCELLED: with 64 callers, 0 to 19 calls failed in each of 5 stops;
+    with this, none (`python -m tests.bench.fast_paths`). gRPC has no call for it. It keeps its file descriptors, which refer to
+    an unconnected socket from now on.
     """
     with socket.socket(socket.AF_UNIX) as nowhere:
         for descriptor in _listening_descriptors(port):

@@ -1,14 +1,15 @@
-"""The server's port: taking no more connections, and counting those that there are."""
+"""The server's port: closing it for new connections, and counting the open ones."""
 
 from __future__ import annotations
 
 import socket
 
+import grpc
 import pytest
 
 from app.process.connections import count_connections, count_established, stop_accepting
 
-# As Linux shows it: a port that is listened on, a client of it on this machine, the same, one that its client has closed.
+# Linux's table: a listening port, a client's side of a connection to it, the server's side, and one that its client has closed.
 TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:C383 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5034 1 0000000000000000 100 0 0 10 0
@@ -19,11 +20,11 @@ TABLE = """\
 
 
 @pytest.mark.parametrize(("port", "count"), [(0xC383, 1), (0x9C40, 1), (0x9C42, 0), (443, 0)])
-def test_connections_count_that_are_open_on_both_sides(port: int, count: int) -> None:
+def test_only_connections_that_are_open_on_both_sides_count(port: int, count: int) -> None:
     assert count_established(TABLE, port) == count
 
 
-def test_once_no_more_are_taken_clients_are_refused_and_those_that_are_there_stay() -> None:
+def test_a_closed_port_refuses_new_connections_and_keeps_open_ones() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as other:
         port = listening.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as client, listening.accept()[0] as served:
@@ -36,3 +37,18 @@ def test_once_no_more_are_taken_clients_are_refused_and_those_that_are_there_sta
             assert served.recv(100) == b"still here"
         assert count_connections(port) == 0
         socket.create_connection(other.getsockname()).close()
+
+
+@pytest.mark.parametrize("way", ["plain", "fast"])
+async def test_both_ways_of_closing_the_port_refuse_new_connections(way: str) -> None:
+    """The plain way is gRPC's own stop, which also ends the open connections."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    if way == "plain":
+        await server.stop(None)
+    else:
+        stop_accepting(port)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    await server.stop(None)
