@@ -1,8 +1,7 @@
-"""Hosts that webhooks lead to: which addresses are public, and which hosts nothing can ever be sent to.
+"""Hosts of webhooks: which addresses are public, and which hosts nothing can ever be sent to.
 
-Belongs here: what can be known of a host from its text alone. Does not: asking a resolver (`app/notifications/addresses.py`),
-nor the
-rest of a URL (`webhooks.py`).
+Belongs here: what can be told of a host from its text alone. Does not belong here: asking a resolver
+(`app/notifications/addresses.py`), nor the rest of a URL (`webhooks.py`).
 
 The ranges are those of IANA's special-purpose registries. `ipaddress.is_global` knows them too, but differently in each patch
 release of Python; what is refused must not depend on that.
@@ -37,7 +36,7 @@ _NOT_PUBLIC_IPV4 = tuple(
         ),
     )
 )
-# All that is given out to anybody lies in here: no loopback, no private, link-local, multicast or mapped address does.
+# The global unicast addresses: no loopback, private, link-local, multicast or mapped address is in this range.
 _GLOBAL_UNICAST_IPV6 = ip_network("2000::/3")
 _NOT_PUBLIC_IPV6 = tuple(
     map(
@@ -51,14 +50,14 @@ _NOT_PUBLIC_IPV6 = tuple(
         ),
     )
 )
-# "This network", and reserved or broadcast: a receiver has none of these, in no network.
+# "This network", and reserved or broadcast: no receiver has such an address, in any network.
 _RESERVED_IPV4_NETWORKS = (ip_network("0.0.0.0/8"), ip_network("240.0.0.0/4"))
-# Where only IPv6 is spoken, every IPv4 receiver has an address in here, with its own in the last 32 bits.
+# In IPv6-only networks, every IPv4 receiver has an address in this range, with its own in the last 32 bits (NAT64).
 _TRANSLATED = ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether anybody on the Internet may have this IPv4 or IPv6 address; False for what is none."""
+    """Whether this IPv4 or IPv6 address is public; False for text that is not an address."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -77,14 +76,14 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _TOP_LEVEL_DOMAIN = re.compile(r"[A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{1,59}")
 # Resolvers answer that these do not exist (RFC 6761, 7686, 9476).
 _NEVER_RESOLVED = ("invalid", "onion", "alt")
-# Names for the inside of a network (RFC 6761, 6762, 8375; ICANN's resolution of 2024-07-29 on .internal).
+# Names for use inside a network (RFC 6761, 6762, 8375; ICANN's resolution of 2024-07-29 on .internal).
 _INSIDE_ONLY = ("localhost", "local", "internal", "home.arpa", "test", "example")
 
 
 def unreachable_reason(host: str, *, allow_private: bool) -> str | None:
-    """Why nothing can ever be sent to this host of a URL, as a clause such as "is no public address"; None where it may be.
+    """Return why nothing can ever be sent to this host of a URL, as a clause such as "is no public address"; else None.
 
-    An IPv6 address stands in brackets. With `allow_private` hosts inside somebody's own network are fine.
+    An IPv6 address stands in brackets. With `allow_private`, hosts inside private networks are accepted.
     """
     if host.startswith("["):
         return _unreachable_address_reason(host[1:-1], allow_private=allow_private)

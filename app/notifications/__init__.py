@@ -1,10 +1,15 @@
-"""Telling others: events on their way out of the service.
+"""Channels: how events leave the service.
 
-Belongs here: what events look like on the wire, and HTTP. Does not: who is told of what, and how often
-(`app/domain/webhooks.py`).
+Belongs here: a module for each channel, what events look like on the wire, and HTTP. Does not belong here: when and how often
+something is sent (`app/usecases/deliveries.py`), nor which receivers there are (`app/store`).
 
-    cloud_events.py   an event as CloudEvents 1.0 in JSON
-    addresses.py      which addresses are public, and the addresses of a name
-    transport.py      HTTP connections to checked addresses only
-    webhooks.py       signs and sends
+    webhook.py          the webhook channel
+    webhook_sender.py   signs an event and posts it
+    http_transport.py   HTTP connections to checked addresses only
+    addresses.py        the addresses of a name
+    cloud_events.py     an event as CloudEvents 1.0 in JSON
+    secrets.py          the secrets of webhooks
+
+A new channel is one more module here, which keeps to `app/ports/channel.py`, and one more entry of `build_channels` in
+`app/process/bootstrap.py`.
 """

@@ -1,9 +1,9 @@
 """Events as CloudEvents 1.0.
 
-Belongs here: an event in JSON, all of it in the body ("structured mode"). Does not: HTTP, signatures.
+Belongs here: an event in JSON, all of it in the body ("structured mode"). Does not belong here: HTTP, signatures.
 
-Written by hand: the CloudEvents SDK does no more for a producer than these lines, brings two libraries with it, and says of
-itself that every update may break what uses it.
+It is written by hand: the CloudEvents SDK does no more for a producer than these lines, brings two libraries with it, and
+announces that every update may break its users.
 """
 
 import json
@@ -18,17 +18,17 @@ _SEQUENCE_DIGITS = 19
 
 
 def type_name(event_type: EventType) -> str:
-    """The type on the wire: who says what it means, what happened, and the version of the data's shape."""
+    """Return the type on the wire: who defines it, what happened, and the version of the shape of `data`."""
     return f"com.seatline.{event_type.value}.v1"
 
 
 def source_of(run_id: str) -> str:
-    """Where an event comes from: its run, since that is what sequences count in."""
+    """Return the source of an event: its run, within which sequences count."""
     return f"/seatline/runs/{quote(run_id, safe=':')}"
 
 
 def encode(event: Event) -> bytes:
-    """The event in JSON. The same event always gives the same bytes.
+    """Encode an event in JSON. The same event always gives the same bytes.
 
     Raises ValueError for a time without a zone, a negative sequence, and data that JSON cannot hold.
     """
@@ -46,6 +46,6 @@ def encode(event: Event) -> bytes:
         "traceparent": event.trace_parent,
         "data": event.data,
     }
-    # An attribute that is there must not be empty.
-    present = {name: one for name, one in content.items() if name == "data" or one}
+    # An attribute that is present must not be empty.
+    present = {name: attribute for name, attribute in content.items() if name == "data" or attribute}
     return json.dumps(present, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -1,11 +1,11 @@
 """HTTP over connections to checked addresses.
 
-Belongs here: an httpx transport that resolves a name once, checks every address of it and connects to exactly those. Does not:
-which addresses are public (`app/domain/hosts.py`), nor what is sent (`webhook.py`).
+Belongs here: an httpx transport that resolves a name once, checks all its addresses, and connects to exactly those. Does not
+belong here: which addresses are public (`app/domain/hosts.py`), nor what is sent (`webhook_sender.py`).
 
-A name that is resolved to be checked and again to be connected to may have another address by then. So only the way of
-connecting is replaced: the Host header, the server's name in TLS and the check of its certificate stay with the URL's name, and
-connections that are kept open are kept by that name.
+A name that is resolved once for the check and again for the connection may have another address by then (DNS rebinding). So
+only the connecting is replaced: the Host header, the server name in TLS, the check of its certificate and the pool of open
+connections go by the name in the URL.
 """
 
 import os
@@ -20,13 +20,13 @@ import httpx
 from app.domain.hosts import is_public
 from app.notifications.addresses import Resolve
 
-# A name with more addresses than this has others only for more of the same; each gets its share of the time.
+# Further addresses of a name rarely help where these fail; each gets its share of the time.
 ADDRESSES_TRIED_MAX = 3
-# Receivers commonly close what has been idle for 5 seconds or more; to be the first saves attempts on closed connections.
+# Receivers commonly close connections that were idle for 5 seconds or more. Closing first saves attempts on closed ones.
 _IDLE_SECONDS_MAX = 4.0
 _CAUSES_MAX = 10  # errors, each raised from the next; libraries stack three or four
 
-# What sending may end with, besides an answer.
+# What sending may raise instead of returning an answer.
 FAILURES = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -38,30 +38,30 @@ FAILURES = (
 
 
 def failure_text(error: BaseException) -> str:
-    """What went wrong, for people: the reason at the bottom of a chain of errors. Names no address of ours."""
+    """Return what went wrong, for people: the reason at the bottom of a chain of errors. Contains none of our addresses."""
     causes = [error]
     for _ in range(_CAUSES_MAX):
-        # httpcore forgets what is its `__cause__` on the way.
-        cause = causes[-1].__cause__ or causes[-1].__context__
-        if cause is None:
+        # httpcore loses the `__cause__` on the way.
+        below = causes[-1].__cause__ or causes[-1].__context__
+        if below is None:
             break
-        causes.append(cause)
-    for one in reversed(causes):
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return f"the certificate is not accepted: {one.verify_message}"
-        if isinstance(one, OSError) and one.errno is not None and not isinstance(one, (ssl.SSLError, socket.gaierror)):
-            return os.strerror(one.errno)
+        causes.append(below)
+    for cause in reversed(causes):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate is not accepted: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, (ssl.SSLError, socket.gaierror)):
+            return os.strerror(cause.errno)
     return str(error) or type(error).__name__
 
 
-class AddressRefused(httpx.TransportError):
-    """A name leads where we do not send; nothing was sent."""
+class AddressRefusedError(httpx.TransportError):
+    """A name has an address that this service does not send to; nothing was sent."""
 
 
 class CheckedConnections(httpcore.AsyncNetworkBackend):
-    """Connects to names of which all addresses are public, by those addresses.
+    """Connects to names whose addresses are all public, by those addresses.
 
-    `connect` makes the connection to an address; `resolve` gives the addresses of a name.
+    `connect` connects to an address; `resolve` returns the addresses of a name.
     """
 
     def __init__(self, resolve: Resolve, connect: httpcore.AsyncNetworkBackend, *, allow_private_addresses: bool) -> None:
@@ -77,7 +77,7 @@ class CheckedConnections(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """A connection to `host`, within `timeout` seconds. Raises AddressRefused, or FAILURES when none of it answers."""
+        """Connect to `host` within `timeout` seconds. Raises AddressRefusedError, or FAILURES when no address answers."""
         addresses = (await self._checked(host, port))[:ADDRESSES_TRIED_MAX]
         share = None if timeout is None else timeout / len(addresses)
         for address in addresses[:-1]:
@@ -95,12 +95,12 @@ class CheckedConnections(httpcore.AsyncNetworkBackend):
         if not addresses:
             raise httpx.ConnectError(f"the name {host} has no address")
         if not self._allow_private_addresses and not all(map(is_public, addresses)):
-            raise AddressRefused(f"{host} has an address that is not public")
+            raise AddressRefusedError(f"{host} has an address that is not public")
         return addresses
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that is closed when time runs out while TLS is agreed on; httpcore's would stay open."""
+    """A connection that is closed when the TLS handshake fails or times out; httpcore's would stay open."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -131,7 +131,7 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
-    """Sends requests of httpx over `connections`, at most `connections_max` at a time. httpx's own cannot be given any."""
+    """Sends requests of httpx over `connections`, at most `connections_max` at a time; httpx's own transport accepts none."""
 
     def __init__(self, connections: CheckedConnections, tls: ssl.SSLContext, connections_max: int) -> None:
         self._pool = httpcore.AsyncConnectionPool(
@@ -143,7 +143,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer, whose body is yet to be read. Raises FAILURES."""
+        """Send a request; return the answer, whose body is still to be read. Raises FAILURES."""
         url = httpcore.URL(
             scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port, target=request.url.raw_path
         )
@@ -155,7 +155,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions)
 
     async def aclose(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         await self._pool.aclose()
 
 

@@ -1,7 +1,7 @@
-"""Sending to webhooks.
+"""The HTTP client of the webhook channel.
 
-Belongs here: signing by Standard Webhooks, sending once, and what the answer means. Does not: when it is tried again
-(`app/domain/webhooks.py`), connections (`http_transport.py`), secrets (`secrets.py`), what an event looks like
+Belongs here: signing by Standard Webhooks, sending once, and what the answer means. Does not belong here: when it is
+tried again (`app/domain/webhooks.py`), connections (`http_transport.py`), secrets (`secrets.py`), the format of an event
 (`cloud_events.py`).
 """
 
@@ -28,21 +28,21 @@ from app.notifications.addresses import Resolve, SystemResolver
 from app.notifications.cloud_events import CONTENT_TYPE
 from app.notifications.http_transport import FAILURES, CheckedConnections, CheckedTransport, failure_text
 
-ANSWER_BYTES_MAX = 4_096  # of an answer's body; enough to see what a receiver complains of
+ANSWER_BYTES_MAX = 4_096  # of an answer's body; enough to read what a receiver complains about
 DETAIL_LENGTH_MAX = 300  # characters; as for refusals
-# As long as our own longest pause: nobody can silence us for longer than we would keep silent by ourselves.
+# As long as the longest pause of the retry schedule: a receiver cannot make a delivery wait for longer.
 RETRY_AFTER_SECONDS_MAX = 21_600.0
 
 _GONE = 410
-# What is signed is "<id>.<time>.<body>": a full stop in the id would let one message pass for another.
+# The signature covers "<id>.<time>.<body>": with a full stop in the id, one message could pass for another.
 _EVENT_ID = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,200}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def signed_headers(webhook: Webhook, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """The headers of Standard Webhooks: the event's id, the time of the attempt, and a signature by each secret in force.
+    """Return the headers of Standard Webhooks: the event's id, the time of the attempt, and a signature by each valid secret.
 
-    The id is the event's, the same to every webhook and with every attempt, so that a receiver can tell what it has had.
+    The id is the same for every webhook and every attempt, so that a receiver can recognize an event that it has had.
     Raises ValueError for an id with blanks, full stops, or more than 200 characters.
     """
     if not _EVENT_ID.fullmatch(event_id):
@@ -58,7 +58,7 @@ def signed_headers(webhook: Webhook, event_id: str, body: bytes, now: datetime) 
 
 @dataclass(slots=True)
 class _Answer:
-    """What has arrived of an answer so far."""
+    """The part of an answer that has arrived so far."""
 
     status: int = 0
     headers: Mapping[str, str] | None = None
@@ -66,11 +66,11 @@ class _Answer:
 
 
 class WebhookSender:
-    """Sends events to webhooks, `sends_max` at a time; close it, or use it as a context.
+    """Sends events to webhooks, `sends_max` at a time. Close it, or use it as a context manager.
 
     Sending takes at most `timeout_seconds` in all, from the name's resolution to the end of the answer. Unless
-    `allow_private_addresses`, nothing is sent to a name or address that is not public. `tls` stands for the certificates
-    trusted, `resolve` and `connect` for the network; left open they are Mozilla's, the system's and TCP.
+    `allow_private_addresses`, nothing is sent to a name or address that is not public. `tls` holds the trusted certificates
+    (by default Mozilla's), `resolve` resolves names (by default the system), and `connect` opens connections (by default TCP).
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class WebhookSender:
             connect or httpcore.AnyIOBackend(),
             allow_private_addresses=allow_private_addresses,
         )
-        # It would log every URL, and receivers put secrets into theirs.
+        # httpx would log every URL, and receivers put secrets into theirs.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._client = httpx.AsyncClient(
             transport=CheckedTransport(connections, tls or httpx.create_ssl_context(trust_env=False), sends_max),
@@ -111,14 +111,14 @@ class WebhookSender:
         await self.close()
 
     async def close(self) -> None:
-        """Closes all connections. Sends under way fail."""
+        """Close all connections. Sends in progress fail."""
         await self._client.aclose()
         self._names.close()
 
     async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome:
-        """Sends an event (CloudEvents in JSON) once. Whatever goes wrong outside is an outcome; nothing is raised for it.
+        """Send an event (CloudEvents in JSON) once. Whatever goes wrong outside is an outcome, not an exception.
 
-        Waits for its turn among `sends_max`; `now` is the time of the attempt, which receivers compare with their clocks.
+        Waits for one of `sends_max` slots. `now` is the time of the attempt, which receivers compare with their clocks.
         """
         headers = signed_headers(webhook, event_id, body, now)
         TraceContextTextMapPropagator().inject(headers)
@@ -132,7 +132,7 @@ class WebhookSender:
                 failure = f"no answer within {self._timeout_seconds:g} s"
             except FAILURES as error:
                 failure = failure_text(error)
-        # With a status the receiver has said what matters, whatever became of the rest.
+        # With a status, the receiver has given its answer, even if the rest of it is missing.
         return outcome_of(answer.status, answer.headers or {}, answer.body, now) if answer.status else _no_answer(failure)
 
     async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes, answer: _Answer) -> None:
@@ -145,7 +145,7 @@ class WebhookSender:
 
 
 def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> SendOutcome:
-    """What an answer means. `headers` are by lower-case name, `body` is its beginning; Retry-After may count from `now`."""
+    """Return the outcome of an answer. `headers` are by lower-case name, `body` is its beginning; `now` is for Retry-After."""
     detail = _shortened(body.decode(errors="replace"))
     if 200 <= status <= 299:
         return SendOutcome(OutcomeKind.DELIVERED, status, detail)
@@ -161,7 +161,7 @@ def _no_answer(failure: str) -> SendOutcome:
 
 
 def _retry_after_seconds(text: str, now: datetime) -> float:
-    """How long to wait by a Retry-After header, which holds seconds or a date; 0 for one that is neither."""
+    """Return how long to wait by a Retry-After header, which holds seconds or a date; 0 for one that is neither."""
     text = text.strip()
     if _SECONDS.fullmatch(text):
         return min(float(text), RETRY_AFTER_SECONDS_MAX)
@@ -174,6 +174,6 @@ def _retry_after_seconds(text: str, now: datetime) -> float:
 
 
 def _shortened(text: str) -> str:
-    """On one line, without what a terminal would act on."""
+    """Return the text on one line, without control characters, shortened."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= DETAIL_LENGTH_MAX else f"{line[: DETAIL_LENGTH_MAX - 1]}…"
