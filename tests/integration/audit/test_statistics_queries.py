@@ -26,7 +26,7 @@ from app.store.statistics import (
     pending_refunds_pipeline,
 )
 from tests.support.builders import a_train
-from tests.support.dispatch_worlds import an_event
+from tests.support.delivery_worlds import an_event
 from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.job_worlds import a_job
 from tests.support.world import World

@@ -13,7 +13,7 @@ from app.embedded.mongod import EmbeddedMongod
 from app.notifications.secrets import make_secret
 from app.store.driver import Database
 from tests.support.clients import ASHFORD
-from tests.support.dispatch_worlds import Dispatch, RecordingReceivers
+from tests.support.delivery_worlds import Dispatch, RecordingReceivers
 from tests.support.job_databases import a_client
 from tests.support.tampering import Tampering, tamperings
 from tests.support.verified_worlds import FIRST, SECOND, Documents, everything_in, fill, hold, make_copy, verify

@@ -19,7 +19,7 @@ from app.pb.seatline.v1 import webhook_pb2
 from app.process.clock import utc_now
 from app.store.store import open_store
 from app.usecases.deliveries import CLAIM_SECONDS
-from tests.support.dispatch_worlds import Dispatch
+from tests.support.delivery_worlds import Dispatch
 from tests.support.job_worlds import Clock
 from tests.support.webhook_desk import an_event, keep, webhook_client
 from tests.support.webhook_receiver import LOOPBACK, Answer, Receiver, answering, running_receiver

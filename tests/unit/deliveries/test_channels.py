@@ -13,7 +13,7 @@ from app.store.event_documents import event_batch_document
 from app.store.in_memory import connect_in_memory
 from app.store.store import open_store
 from app.usecases.deliveries import DeliveryEngine, DeliverySubscriber
-from tests.support.dispatch_worlds import NOW, an_event
+from tests.support.delivery_worlds import NOW, an_event
 from tests.support.job_worlds import Clock, Watched
 
 FIRST_PAUSE_SECONDS = 7

@@ -15,7 +15,7 @@ from app.store.event_documents import event_batch_document
 from app.store.in_memory import connect_in_memory
 from app.store.store import Store, open_store
 from app.usecases.outbox import JobSubscriber, OutboxRelay
-from tests.support.dispatch_worlds import NOW, an_event
+from tests.support.delivery_worlds import NOW, an_event
 
 
 class RecordingSubscriber:

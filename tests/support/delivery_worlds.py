@@ -87,7 +87,7 @@ class Dispatch:
         self.engine = DeliveryEngine(channel, store.events, store.deliveries, clock, **{"jitter": lambda: 0.0, **chosen})
 
 
-class DispatchWorld:
+class DeliveryWorld:
     """A store with webhooks and events, and a delivery engine over it."""
 
     def __init__(self, *, sends_max: int = 4) -> None:

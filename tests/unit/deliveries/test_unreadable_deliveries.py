@@ -6,15 +6,15 @@ import pytest
 
 from app.domain.events import commit_of
 from app.usecases.deliveries import CLAIM_SECONDS
-from tests.support.dispatch_worlds import DispatchWorld
+from tests.support.delivery_worlds import DeliveryWorld
 
 
 @pytest.fixture
-def world() -> DispatchWorld:
-    return DispatchWorld()
+def world() -> DeliveryWorld:
+    return DeliveryWorld()
 
 
-async def test_a_delivery_whose_event_is_unreadable_waits_and_goes_out_once_the_event_is_mended(world: DispatchWorld) -> None:
+async def test_a_delivery_whose_event_is_unreadable_waits_and_goes_out_once_the_event_is_mended(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     (event, *_) = await world.happen(0, 1, 2)
     query = {"_id": commit_of(event.event_id)}
@@ -28,7 +28,7 @@ async def test_a_delivery_whose_event_is_unreadable_waits_and_goes_out_once_the_
     assert await world.states("w1") == ["DELIVERED"] * 3
 
 
-async def test_unreadable_deliveries_and_webhooks_keep_no_others_from_their_turn(world: DispatchWorld) -> None:
+async def test_unreadable_deliveries_and_webhooks_keep_no_others_from_their_turn(world: DeliveryWorld) -> None:
     await world.webhook("w0")
     await world.webhook("w1")
     events = await world.happen(*range(150))
