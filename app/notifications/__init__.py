@@ -11,5 +11,5 @@ something is sent (`app/usecases/deliveries.py`), nor which receivers there are 
     secrets.py          the secrets of webhooks
 
 A new channel is one more module here, which keeps to `app/ports/channel.py`, and one more entry of `build_channels` in
-`app/process/bootstrap.py`.
+`app/process/bootstrap/work.py`.
 """

@@ -1,8 +1,8 @@
 """Payment providers by name: the settings of each and the factory that makes it.
 
 Belongs here: what an entry of the registry is, and how settings and providers are made from one. Does not belong here: which
-providers there are (`app/process/bootstrap.py` lists them), or any single provider (a module or folder of its own beside this
-one).
+providers there are (`app/process/payment_providers.py` lists them), or any single provider (a module or folder of its own
+beside this one).
 """
 
 from collections.abc import Callable, Mapping, Sequence

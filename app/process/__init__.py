@@ -3,7 +3,7 @@
 Belongs here: building them from the settings, serving, draining, signals, health checks, metrics. Does not belong here:
 anything that a call or a job does.
 
-    bootstrap.py         builds everything
+    bootstrap/           builds everything
     application.py       what servers and workers share
     server.py            serves and drains
     worker.py            the worker's part; worker_process.py runs it alone

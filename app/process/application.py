@@ -1,6 +1,6 @@
 """What servers and workers of one process share.
 
-Belongs here: the parts of an application, and closing them. Does not belong here: building them (`bootstrap.py`).
+Belongs here: the parts of an application, and closing them. Does not belong here: building them (`bootstrap/`).
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The payment providers of this program.
 
 Belongs here: the list, and everything that is made from it. A new provider is a module or folder in `app/payments` and its
-entry here. Does not belong here: building the chosen provider (`bootstrap.py`).
+entry here. Does not belong here: building the chosen provider (`bootstrap/`).
 """
 
 from pydantic.fields import FieldInfo

@@ -1,6 +1,6 @@
 """Run a process until a signal ends it.
 
-Belongs here: what `seatline serve` and `seatline worker` start. Does not belong here: building a process (`bootstrap.py`).
+Belongs here: what `seatline serve` and `seatline worker` start. Does not belong here: building a process (`bootstrap/`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The server: serves calls, and stops in an orderly way.
 
 Belongs here: listening, draining, and the worker's part inside a server. Does not belong here: building the parts of a server
-(`bootstrap.py`), nor what a call does (`app/rpc`).
+(`bootstrap/`), nor what a call does (`app/rpc`).
 """
 
 import asyncio

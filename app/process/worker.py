@@ -1,6 +1,6 @@
 """The background work of a process: jobs, outbox, deliveries and statistics, from start to stop.
 
-Belongs here: in which order the parts start and stop. Does not belong here: what the parts are (`bootstrap.py`), the work
+Belongs here: in which order the parts start and stop. Does not belong here: what the parts are (`bootstrap/`), the work
 itself (`app/usecases`), nor the process that it runs in (`server.py`, `worker_process.py`).
 """
 

@@ -1,6 +1,6 @@
 """A worker without a server: waits for the database, works, and stops in an orderly way.
 
-Belongs here: the life of such a process. Does not belong here: the work (`worker.py`), nor building it (`bootstrap.py`).
+Belongs here: the life of such a process. Does not belong here: the work (`worker.py`), nor building it (`bootstrap/`).
 """
 
 import logging

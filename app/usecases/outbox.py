@@ -1,7 +1,7 @@
 """The outbox relay: each event is handed to every subscriber, and then marked processed.
 
 Belongs here: the relay, and the subscriber that makes jobs. Does not belong here: which subscribers there are
-(`app/process/bootstrap.py`), nor how often the relay runs.
+(`app/process/bootstrap/work.py`), nor how often the relay runs.
 
 An event stays unprocessed until every subscriber has written down its work, under ids that follow from the event's. So a relay
 that dies in between leaves the event to the next one, which writes down the same work once.

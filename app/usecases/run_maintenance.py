@@ -1,7 +1,7 @@
 """Run maintenance: what is done on train runs without any caller.
 
 Belongs here: expiring what is due, and archiving what a dead server left behind. Does not belong here: the rules
-(`app/domain/rules`), nor how often this happens (`app/process/bootstrap.py`).
+(`app/domain/rules`), nor how often this happens (`app/process/bootstrap/work.py`).
 """
 
 import logging

@@ -27,7 +27,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that a test may put forward. Named before `world`, it is the clock of that world's server."""
     made = Clock()
-    monkeypatch.setattr("app.process.bootstrap.utc_now", made.now)
+    monkeypatch.setattr("app.process.bootstrap.application.utc_now", made.now)
     return made
 
 

@@ -1,6 +1,6 @@
 """Servers and workers: the service's own code over a simulated database and provider.
 
-Belongs here: building a process as `app/process/bootstrap.py` does, the tasks of a worker, and how a process ends. Does not
+Belongs here: building a process as `app/process/bootstrap` does, the tasks of a worker, and how a process ends. Does not
 belong here: what callers ask for (`callers.py`), nor which process runs next (`world.py`).
 """
 

@@ -184,7 +184,7 @@ async def test_receipts_and_section_lists_stay_complete_when_the_train_is_over(
     cancelled = await real_world.api_client("joe").book(run)
     await real_world.api_client("joe").cancel(cancelled.reference)
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
-    monkeypatch.setattr("app.process.bootstrap.utc_now", lambda: later)
+    monkeypatch.setattr("app.process.bootstrap.application.utc_now", lambda: later)
     async with running_server(settings_for(mongod.uri, real_world.database.name)) as after:
         assert await after.api_client("jane").receipts() == [booking.reference]
         assert await after.api_client("joe").receipts() == [cancelled.reference]
