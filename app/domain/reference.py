@@ -14,6 +14,7 @@ import re
 from functools import lru_cache
 
 from app.domain import limits
+from app.domain.people import email_key
 
 # Crockford's base 32: digits and letters without I, L, O and U, which are misread or make words.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -48,6 +49,16 @@ def all_references(user_key: str, request_id: str) -> list[str]:
     attempts = range(limits.REFERENCE_ATTEMPTS_MAX)
     tried = [reference_for(user_key, request_id, attempt) for attempt in attempts]
     return [*tried, *earlier_references(user_key, request_id)]
+
+
+def first_reference(email: str, request_id: str) -> str:
+    """Return the reference under which nearly every request of the person with this address has its booking."""
+    return reference_for(email_key(email), request_id, 0)
+
+
+def request_references(email: str, request_id: str) -> list[str]:
+    """Return all references under which the request of the person with this address may have made its booking."""
+    return all_references(email_key(email), request_id)
 
 
 def _encoded(user_key: str, request_id: str, attempt: int, length: int) -> str:

@@ -24,7 +24,8 @@ from app.domain.payments import Payment
 from app.domain.people import Caller, require_operator, require_self_or_operator
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.access import can_see, own_passengers, require_cancellable, require_changeable, require_visible
-from app.domain.rules.change_booking import cancel_again, refuse_change_of_cancelled
+from app.domain.rules.cancel_booking import cancel_again
+from app.domain.rules.open_booking import refuse_change_of_cancelled
 from app.domain.run.train_run import run_id
 from app.lanes.bus import CommandBus
 from app.store.bookings import ReceiptKey, ReceiptQuery, RowKey, receipt_key, row_key
@@ -66,7 +67,7 @@ class BookingUseCases:
         self._duplicate_refusals = DuplicateRefusals()
 
     async def create(self, command: CreateBooking, payment_token: str, deadline: float) -> BookingView:
-        """Sells seats; see `app.domain.rules.create_booking` and `CommandBus.submit` for what is refused, and in which order.
+        """Sells seats; see `app/domain/rules/sale_checks.py` and `CommandBus.submit` for what is refused, and in which order.
 
         Refuses TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
         """
@@ -110,7 +111,7 @@ class BookingUseCases:
         return await self._store.snapshots.read(look)
 
     async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
-        """Updates or moves; see `app.domain.rules.change_booking` for what is refused.
+        """Updates or moves; see the rules in `app/domain/rules/` for what is refused.
 
         Refuses TOO_MANY_REFUSALS for an update by a caller who has to wait.
         """

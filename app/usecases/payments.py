@@ -43,8 +43,8 @@ from app.domain.reconciliation import (
     payment_id_for,
     was_rejected,
 )
+from app.domain.reference import request_references
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.rules.create_booking import request_references
 from app.lanes.bus import CommandBus
 from app.ports.payment_provider import Declined, PaymentError, Provider, Rejected, attempt_outcome
 from app.store.payments import StoredPayment

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.people import Caller, require_operator
-from app.domain.rules.hold_seats import expire_holds
+from app.domain.rules.expire_holds import expire_holds
 from app.domain.run.train_run import TrainRun, make_run, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
 from app.domain.train import travel_dates

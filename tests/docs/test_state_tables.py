@@ -41,7 +41,7 @@ from app.domain.payments import (
 )
 from app.domain.people import Caller
 from app.domain.refusals import Refusal
-from app.domain.rules.change_booking import cancel_unpaid
+from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RUN_TRANSITIONS, RunState, state_at

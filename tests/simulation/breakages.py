@@ -13,10 +13,6 @@ from typing import Any
 from unittest.mock import patch
 
 import app.domain.limits
-import app.domain.rules.change_booking
-import app.domain.rules.create_booking
-import app.domain.rules.decisions
-import app.domain.rules.hold_seats
 import app.domain.run.train_run
 import app.store.event_documents
 import app.store.run_fields
@@ -24,6 +20,7 @@ import app.usecases.payments
 from app.domain.amounts import AmountRules
 from app.domain.booking import Booking
 from app.domain.money import Money
+from app.domain.rules import cancel_booking, cancel_unpaid, change_seat, decisions, hold_seats, release_hold, sale_checks
 from app.domain.run.change_set import ChangeSet
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistIndex
@@ -52,7 +49,7 @@ def the_swap_guard_is_ignored() -> Iterator[None]:
 @contextmanager
 def nobody_is_promoted() -> Iterator[None]:
     with ExitStack() as changes:
-        for module in (app.domain.rules.change_booking, app.domain.rules.decisions, app.domain.rules.hold_seats):
+        for module in (cancel_booking, cancel_unpaid, change_seat, decisions, release_hold):
             changes.enter_context(patch.object(module, "promote", lambda run, now: None))
         yield
 
@@ -62,7 +59,7 @@ def the_waitlist_is_served_from_its_end() -> AbstractContextManager[Any]:
 
 
 def expired_holds_are_honoured() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.rules.decisions, "expire_holds", lambda run, now: False)
+    return patch.object(decisions, "expire_holds", lambda run, now: False)
 
 
 def expired_holds_are_renewed() -> AbstractContextManager[Any]:
@@ -70,27 +67,27 @@ def expired_holds_are_renewed() -> AbstractContextManager[Any]:
 
 
 def used_holds_are_placed_again() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.rules.hold_seats, "_require_not_used", lambda run, key: None)
+    return patch.object(hold_seats, "_require_not_used", lambda run, key: None)
 
 
 def passengers_may_book_twice() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.rules.create_booking, "require_no_live_booking", lambda run, key: None)
+    return patch.object(sale_checks, "require_no_live_booking", lambda run, key: None)
 
 
 def bookers_have_no_limit() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.rules.create_booking, "_require_booker_room", lambda sale: None)
+    return patch.object(sale_checks, "_require_booker_room", lambda sale: None)
 
 
 @contextmanager
 def remaining_passengers_are_renumbered() -> Iterator[None]:
-    without = app.domain.rules.change_booking._without_passengers
+    without = cancel_booking._without_passengers
 
     def renumbered(*asked: Any) -> Booking:
         booking = without(*asked)
         remaining = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
         return replace(booking, passengers=tuple(remaining))
 
-    with patch.object(app.domain.rules.change_booking, "_without_passengers", renumbered):
+    with patch.object(cancel_booking, "_without_passengers", renumbered):
         yield
 
 
@@ -98,7 +95,7 @@ def refunds_are_always_full() -> AbstractContextManager[Any]:
     def full(paid_minor: int, *terms: object) -> int:
         return paid_minor
 
-    return patch.object(app.domain.rules.change_booking, "refund_minor", full)
+    return patch.object(cancel_booking, "refund_minor", full)
 
 
 def refunds_are_not_rounded() -> AbstractContextManager[Any]:
@@ -147,7 +144,7 @@ def archived_bookings_are_not_looked_up() -> Iterator[None]:
 
 def each_attempt_has_its_own_reference() -> AbstractContextManager[Any]:
     numbers = count(100_000)
-    return patch.object(app.domain.rules.create_booking, "reference_for", lambda *request: f"R{next(numbers)}")
+    return patch.object(sale_checks, "reference_for", lambda *request: f"R{next(numbers)}")
 
 
 def next_due_is_not_recorded() -> AbstractContextManager[Any]:
@@ -191,7 +188,7 @@ def closed_waitlists_stay_open() -> AbstractContextManager[Any]:
     def close(run: TrainRun, now: datetime) -> None:
         return None
 
-    return patch.object(app.domain.rules.decisions, "close_waitlist", close)
+    return patch.object(decisions, "close_waitlist", close)
 
 
 BREAKAGES: tuple[Breakage, ...] = (

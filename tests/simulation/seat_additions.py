@@ -8,7 +8,7 @@ happens (`world.py`).
 from app.domain.events import EventType
 from app.domain.refusals import Refusal
 from app.domain.rules.decisions import expire_due
-from app.domain.rules.waitlist import promote
+from app.domain.rules.promote_waitlist import promote
 from tests.simulation.processes import Environment, Process
 from tests.support.run_changes import lengthen
 

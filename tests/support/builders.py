@@ -28,10 +28,14 @@ from app.domain.commands import (
 from app.domain.money import Money
 from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person, Role
-from app.domain.rules.change_booking import cancel_booking, change_seat
-from app.domain.rules.create_booking import BookingsOfOtherRuns, create_booking, quote_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
+from app.domain.rules.create_booking import create_booking
 from app.domain.rules.decisions import expire_due
-from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.quote_booking import quote_booking
+from app.domain.rules.release_hold import release_hold
+from app.domain.rules.sale_checks import BookingsOfOtherRuns
 from app.domain.run.hold import Hold, hold_id
 from app.domain.run.train_run import TrainRun, make_run
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
@@ -268,7 +272,8 @@ def sell(
 
 def quote(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, amounts: AmountRules = ANY_AMOUNT) -> Booking | Money:
     """What the request would cost at most, or the booking that it made before."""
-    return quote_booking(run, QuoteBooking(command, amounts), now, {})
+    found = quote_booking(run, QuoteBooking(command, amounts), now, {})
+    return found.price if found.existing is None else found.existing.booking
 
 
 def book(

@@ -1,7 +1,7 @@
 """Events as their documents tell them.
 
 Belongs here: the events of a commit's document, one by one, read without the service's own code. Does not: making such
-documents (`app/store/documents.py`).
+documents (`app/store/event_documents.py`).
 """
 
 from collections.abc import Iterable, Mapping

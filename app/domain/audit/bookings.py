@@ -15,7 +15,8 @@ from app.domain.passenger import all_passengers
 from app.domain.people import email_keys
 from app.domain.reconciliation import AUTHORIZATIONS_PER_REQUEST_MAX, payment_id_for
 from app.domain.reference import all_references
-from app.domain.rules.waitlist import event_data, waitlist_fare
+from app.domain.rules.booking_changes import event_data
+from app.domain.rules.waitlist import waitlist_fare
 from app.domain.timetable import Journey
 
 # Events are deleted after 30 days (`app/store/events.py`); MongoDB may take a minute to do it, and the last day is left out.

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from app.domain.booking import Booking, BookingState
+from app.domain.booking import Booking
 from app.domain.commands import (
-    BookingResult,
     CancelBooking,
     CancelUnpaid,
     ChangeSeat,
@@ -19,20 +18,26 @@ from app.domain.commands import (
     ExpireDue,
     HoldSeats,
     PromoteWaitlist,
-    Quote,
     QuoteBooking,
     ReleaseHold,
+    ResultT,
     UpdateBooking,
 )
-from app.domain.money import Money
-from app.domain.rules.change_booking import cancel_and_refund, cancel_unpaid, change_seat, update_booking
-from app.domain.rules.create_booking import BookingsOfOtherRuns, create_booking, quote_booking
-from app.domain.rules.hold_seats import expire_holds, hold_seats, release_hold
-from app.domain.rules.waitlist import close_waitlist, position_in_waitlist, promote, promote_waitlist
+from app.domain.rules.cancel_booking import cancel_and_refund
+from app.domain.rules.cancel_unpaid import cancel_unpaid
+from app.domain.rules.change_seat import change_seat
+from app.domain.rules.close_waitlist import close_waitlist
+from app.domain.rules.create_booking import create_booking_with_position
+from app.domain.rules.expire_holds import expire_holds
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.promote_waitlist import promote, promote_waitlist
+from app.domain.rules.quote_booking import quote_booking
+from app.domain.rules.release_hold import release_hold
+from app.domain.rules.sale_checks import BookingsOfOtherRuns
+from app.domain.rules.update_booking import update_booking
 from app.domain.run.train_run import TrainRun
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
-ResultT = TypeVar("ResultT")
 
 # A rule changes the run and returns the result, or raises a Refusal and leaves the run as it was.
 Rule = Callable[[TrainRun, Any, datetime, BookingsOfOtherRuns], Any]
@@ -41,7 +46,7 @@ Rule = Callable[[TrainRun, Any, datetime, BookingsOfOtherRuns], Any]
 def _rule(
     command: Callable[..., Command[ResultT]], rule: Callable[[TrainRun, CommandT, datetime], ResultT]
 ) -> tuple[Any, Rule]:
-    """Register a rule that does not have to know bookings of other runs."""
+    """Make the row of a rule that does not have to know bookings of other runs."""
     return command, lambda run, asked, now, bookings_of_other_runs: rule(run, asked, now)
 
 
@@ -49,34 +54,19 @@ def _request_rule(
     command: Callable[..., Command[ResultT]],
     rule: Callable[[TrainRun, CommandT, datetime, BookingsOfOtherRuns], ResultT],
 ) -> tuple[Any, Rule]:
-    """Register a rule that has to know bookings of other runs under the references of its command."""
+    """Make the row of a rule that has to know bookings of other runs under the references of its command."""
     return command, rule
 
 
-def _create(run: TrainRun, command: CreateBooking, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> BookingResult:
-    return _with_position(run, create_booking(run, command, now, bookings_of_other_runs))
-
-
-def _quote(run: TrainRun, command: QuoteBooking, now: datetime, bookings_of_other_runs: BookingsOfOtherRuns) -> Quote:
-    quote = quote_booking(run, command, now, bookings_of_other_runs)
-    return Quote(quote) if isinstance(quote, Money) else Quote(quote.price, _with_position(run, quote))
-
-
-def _with_position(run: TrainRun, booking: Booking) -> BookingResult:
-    if booking.state is not BookingState.WAITLISTED:
-        return BookingResult(booking)
-    return BookingResult(booking, position_in_waitlist(run, booking))
-
-
-def _nothing_more(run: TrainRun, command: ExpireDue, now: datetime) -> None:
+def _do_nothing_more(run: TrainRun, command: ExpireDue, now: datetime) -> None:
     """Do nothing: `expire_due` comes before each batch."""
 
 
 # The rule of each command. A new command has a row here.
 RULES: Mapping[type[Command[Any]], Rule] = dict(
     [
-        _request_rule(CreateBooking, _create),
-        _request_rule(QuoteBooking, _quote),
+        _request_rule(CreateBooking, create_booking_with_position),
+        _request_rule(QuoteBooking, quote_booking),
         _rule(UpdateBooking, update_booking),
         _rule(ChangeSeat, change_seat),
         _rule(CancelBooking, cancel_and_refund),
@@ -84,7 +74,7 @@ RULES: Mapping[type[Command[Any]], Rule] = dict(
         _rule(HoldSeats, hold_seats),
         _rule(ReleaseHold, release_hold),
         _rule(PromoteWaitlist, promote_waitlist),
-        _rule(ExpireDue, _nothing_more),
+        _rule(ExpireDue, _do_nothing_more),
     ]
 )
 
@@ -96,11 +86,6 @@ def decide(run: TrainRun, command: Command[ResultT], now: datetime, bookings_of_
     """
     result: ResultT = RULES[type(command)](run, command, now, bookings_of_other_runs)
     return result
-
-
-def required_references(command: Command[Any]) -> Sequence[str]:
-    """Return the references of the bookings that have to be loaded before the command is decided."""
-    return command.required_references()
 
 
 def is_first_reference_taken(command: Command[Any], run: TrainRun, found: Mapping[str, Booking]) -> bool:
@@ -118,7 +103,7 @@ def references_of_requests(commands: Sequence[Command[Any]]) -> list[str]:
 
 
 def expire_due(run: TrainRun, now: datetime) -> None:
-    """Does what is due by now, whatever is asked for: expired holds are none, a closed line ends. Comes before each batch."""
+    """Do what is due by now: expire holds, promote into their seats, close the waitlist. Comes before each batch."""
     if run.holds and expire_holds(run, now):
         promote(run, now)
     if run.waitlist:

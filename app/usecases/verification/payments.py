@@ -13,8 +13,7 @@ from app.domain.audit.payments import PaymentRecord
 from app.domain.audit.rules import LEDGER_ENTRY_RULES, PAYMENT_MONEY_RULES, PAYMENT_RULES
 from app.domain.ledger import LedgerEntry
 from app.domain.payments import AttemptKind, operation_key
-from app.domain.reference import all_references
-from app.domain.rules.create_booking import first_reference
+from app.domain.reference import all_references, first_reference
 from app.payments.ledger import NAME as LEDGER_NAME
 from app.store.derived_fields import differing_fields
 from app.store.ledger import entry_from

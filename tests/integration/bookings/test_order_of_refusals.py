@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 
 from app.domain.amounts import AmountRules, CurrencyRule
-from app.domain.rules.create_booking import SaleCheck
+from app.domain.rules.sale_checks import SaleCheck
 from app.payments import ledger
 from app.payments.ledger import LedgerProvider
 from app.pb.seatline.v1.booking_pb2 import CreateBookingRequest

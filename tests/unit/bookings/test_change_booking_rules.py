@@ -10,8 +10,10 @@ from app.domain.commands import Cancellation
 from app.domain.people import Caller, Role, require_identified, require_operator, require_self_or_operator
 from app.domain.refusals import Reason
 from app.domain.rules.access import require_changeable, require_visible
-from app.domain.rules.change_booking import cancel_again, refuse_change_of_cancelled, update_booking
+from app.domain.rules.cancel_booking import cancel_again
 from app.domain.rules.decisions import decide
+from app.domain.rules.open_booking import refuse_change_of_cancelled
+from app.domain.rules.update_booking import update_booking
 from tests.support.builders import (
     DEPARTS_LILLE,
     DEPARTS_LONDON,

@@ -7,7 +7,8 @@ import pytest
 from app.domain.booking import BookingState
 from app.domain.money import Money
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking, change_seat
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     ASHFORD,

@@ -6,7 +6,7 @@ from app.domain.booking import Booking, BookingState
 from app.domain.people import Person
 from app.domain.refusals import Reason
 from app.domain.rules.access import is_visible_to, require_cancellable, require_visible
-from app.domain.rules.change_booking import cancel_again, cancel_and_refund, cancel_booking
+from app.domain.rules.cancel_booking import cancel_again, cancel_and_refund, cancel_booking
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     FARE_MINOR,

@@ -10,7 +10,8 @@ import pytest
 from app.domain.amounts import ANY_AMOUNT, AmountRules, CurrencyRule
 from app.domain.commands import CreateBooking
 from app.domain.refusals import Reason
-from app.domain.rules.create_booking import CHECKS, SaleCheck, create_booking
+from app.domain.rules.create_booking import create_booking
+from app.domain.rules.sale_checks import CHECKS, SaleCheck
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     DEPARTS_LONDON,

@@ -9,8 +9,10 @@ from app.domain.commands import ChangeSeat
 from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
+from app.domain.rules.update_booking import update_booking
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
 from tests.support.builders import (

@@ -11,7 +11,7 @@ from app.domain.booking import Authorization, BookingState
 from app.domain.commands import CreateBooking, IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking
+from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.create_booking import create_booking
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import NOW, a_run, asks_for_seats, asks_to_cancel, authorized, fill, hold, name_of, quote, sell

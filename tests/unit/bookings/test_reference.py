@@ -6,10 +6,17 @@ import pytest
 
 from app.domain import limits
 from app.domain.booking import Booking
-from app.domain.reference import REFERENCE, all_references, earlier_references, reference_for
+from app.domain.reference import (
+    REFERENCE,
+    all_references,
+    earlier_references,
+    first_reference,
+    reference_for,
+    request_references,
+)
 from app.domain.refusals import Reason
-from app.domain.rules import create_booking as create_booking_rule
-from app.domain.rules.create_booking import create_booking, first_reference, request_references
+from app.domain.rules import sale_checks
+from app.domain.rules.create_booking import create_booking
 from tests.support.builders import NOW, a_run, asks_for_seats, book, sell
 from tests.support.run_snapshots import refused
 
@@ -70,7 +77,7 @@ def test_a_reference_that_is_taken_on_the_same_run_is_passed_over(monkeypatch: p
     def like_all_others(user_key: str, request_id: str, attempt: int) -> str:
         return f"REF00{attempt}"
 
-    monkeypatch.setattr(create_booking_rule, "reference_for", like_all_others)
+    monkeypatch.setattr(sale_checks, "reference_for", like_all_others)
     run = a_run()
     commands = [asks_for_seats(who, by=by) for who, by in (("ann", "bob"), ("ben", "bob"), ("cem", "cem"))]
     bookings = [sell(run, command) for command in commands]

@@ -6,7 +6,7 @@ from app.domain.booking import Booking, BookingState
 from app.domain.commands import CancelUnpaid
 from app.domain.events import EventType
 from app.domain.people import Caller
-from app.domain.rules.change_booking import cancel_unpaid
+from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import NOW, a_run, book, cancel
 

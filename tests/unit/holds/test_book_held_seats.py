@@ -11,7 +11,8 @@ from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.decisions import expire_due
-from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.release_hold import release_hold
 from app.domain.run.hold import Hold
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (

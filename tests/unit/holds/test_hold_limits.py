@@ -10,7 +10,8 @@ from app.domain import limits
 from app.domain.commands import HoldSeats
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.release_hold import release_hold
 from app.domain.run.hold import Hold, HoldIndex
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms

@@ -11,9 +11,10 @@ from app.domain.commands import HoldSeats, ReleaseHold
 from app.domain.money import Money
 from app.domain.people import Caller
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking
+from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.decisions import decide, expire_due
-from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.release_hold import release_hold
 from app.domain.run.hold import Hold, hold_id, split_hold_id
 from app.domain.terms import SalesTerms
 from tests.support.builders import (

@@ -10,10 +10,13 @@ from app.domain.booking import Booking
 from app.domain.commands import CancelBooking, IfFull
 from app.domain.events import Event, EventType
 from app.domain.refusals import Reason, Refusal
-from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.decisions import decide, expire_due
-from app.domain.rules.hold_seats import hold_seats, release_hold
+from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.release_hold import release_hold
+from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.store.event_documents import event_batch_document, events_from

@@ -17,7 +17,7 @@ from app.domain.payments import (
 )
 from app.domain.people import Caller
 from app.domain.reconciliation import has_failed, next_step, was_rejected
-from app.domain.rules.change_booking import cancel_unpaid
+from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import NOW, a_run, asks_for_seats, sell
 

@@ -8,9 +8,11 @@ import pytest
 from app.domain.booking import BookingState
 from app.domain.events import Event
 from app.domain.refusals import Refusal
-from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import waitlist_closing_time
 from tests.support.builders import (
     LILLE,

@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.booking import Seat
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import update_booking
 from app.domain.rules.create_booking import create_booking
+from app.domain.rules.update_booking import update_booking
 from app.domain.run.seats import CoachSeats, SectionSeats
 from app.domain.run.train_run import TrainRun, make_run, run_id
 from app.domain.timetable import RunState, state_at

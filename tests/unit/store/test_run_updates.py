@@ -9,10 +9,12 @@ import pytest
 
 from app.domain.booking import Booking
 from app.domain.commands import IfFull
-from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.decisions import expire_due
 from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.store.booking_documents import booking_document, booking_from

@@ -7,7 +7,7 @@ import pytest
 
 from app.domain import limits
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking
+from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms, check_terms, refund_minor
 from app.domain.train import check_train
 from tests.support.builders import (

@@ -10,9 +10,11 @@ from app.domain.commands import Cancellation
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking, update_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.close_waitlist import has_expired_waitlist
 from app.domain.rules.decisions import decide, expire_due
-from app.domain.rules.waitlist import has_expired_waitlist, waitlist_closing_time
+from app.domain.rules.update_booking import update_booking
+from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import SalesTerms
 from tests.support.builders import (

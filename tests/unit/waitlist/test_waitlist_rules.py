@@ -9,8 +9,10 @@ from app.domain.booking import Booking, BookingState
 from app.domain.commands import IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
-from app.domain.rules.change_booking import cancel_booking, change_seat, update_booking
+from app.domain.rules.cancel_booking import cancel_booking
+from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
+from app.domain.rules.update_booking import update_booking
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
 from tests.support.builders import (

@@ -1,0 +1,104 @@
+"""CancelBooking: some or all passengers are cancelled and refunded by the terms.
+
+Belongs here: the cancellation and its refund. Does not belong here: who may cancel (`access.py`), a booking whose payment
+failed (`cancel_unpaid.py`), the shares of the refund (`app/domain/terms.py`).
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from app.domain.amounts import AmountRules
+from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.commands import CancelBooking, Cancellation
+from app.domain.events import EventType
+from app.domain.money import Money
+from app.domain.passenger import named_numbers
+from app.domain.rules.access import removes_itself, require_cancellable
+from app.domain.rules.booking_changes import record_change, with_refund_due
+from app.domain.rules.open_booking import refuse_change_of_cancelled, require_open
+from app.domain.rules.promote_waitlist import promote
+from app.domain.run.train_run import TrainRun
+from app.domain.terms import refund_minor
+
+
+def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> Cancellation:
+    """Cancel as `cancel_booking` does. Return the refund of this cancellation too: 0 where it was done before."""
+    before = run.find(command.reference)
+    known = len(before.refunds) if before else 0
+    after = cancel_booking(run, command, now)
+    refund = Money(sum(refund.minor for refund in after.refunds[known:]), after.currency)
+    return Cancellation(after, refund, before or after)
+
+
+def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:
+    """Cancel some or all passengers and free their seats in the same step. A repeated cancellation changes nothing.
+
+    A passenger may leave somebody else's booking; who paid gets the refund, by the same terms. With `validate_only` nothing
+    changes, and the result is what would be. Refuses INVALID_FIELD (no such passenger, an address that several have),
+    NOT_PERMITTED, ETAG_STALE, RUN_DEPARTED.
+    """
+    booking = require_cancellable(run.find(command.reference), command)
+    leaving = _leaving_passengers(booking, command)
+    if not leaving:
+        return booking
+    require_open(booking, command.etag, now)
+    changed = _without_passengers(run, booking, leaving, command.amounts, now)
+    if not changed.is_live and removes_itself(booking, command.caller):
+        changed = replace(changed, is_vacated=True)
+    if command.validate_only:
+        return changed
+    release_seats(run, booking, leaving)
+    record_change(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
+    promote(run, now)
+    return run.bookings[booking.reference]  # the rest of a WAITLISTED group may have been promoted
+
+
+def cancel_again(booking: Booking, command: CancelBooking, now: datetime) -> Cancellation:
+    """Decide a cancellation of a booking that its run has forgotten: one that was cancelled before stays as it is.
+
+    Refuses what a cancellation refuses on the run.
+    """
+    booking = require_cancellable(booking, command)
+    if _leaving_passengers(booking, command):
+        refuse_change_of_cancelled(booking, command, now)
+    return Cancellation(booking, Money(0, booking.currency), booking)
+
+
+def release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) -> None:
+    """Free the seats of these passengers, or their part of the booking's waitlist entry."""
+    if booking.state is BookingState.CONFIRMED:
+        for passenger in leaving:
+            run.release(passenger.place, booking.journey.legs)
+        return
+    entry = run.waitlist.get(booking.ticket_number)
+    if entry is None:
+        return  # the booking is newer than this run: no commit of the run succeeds, and it is read and decided again
+    if len(leaving) == entry.count:
+        run.leave_waitlist(entry.ticket_number)
+    else:
+        run.replace_waitlist_entry(replace(entry, count=entry.count - len(leaving)))
+
+
+def _leaving_passengers(booking: Booking, command: CancelBooking) -> tuple[Passenger, ...]:
+    """Return the passengers to cancel: nobody where the same cancellation was done before."""
+    named = named_numbers(booking, command)
+    travelling = {passenger.number: passenger for passenger in booking.passengers} if booking.is_live else {}
+    return tuple(travelling[number] for number in named if number in travelling)
+
+
+def _without_passengers(
+    run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], amounts: AmountRules, now: datetime
+) -> Booking:
+    """Return the booking without these passengers and with their refund, which is full for a WAITLISTED booking."""
+    staying = tuple(passenger for passenger in booking.passengers if passenger not in leaving)
+    if staying:
+        gone = (*booking.cancelled_passengers, *leaving)
+        changed = replace(booking, passengers=staying, cancelled_passengers=gone)
+    else:
+        changed = replace(booking, state=BookingState.CANCELLED, ticket_number=0)
+    fares = [passenger.fare_minor for passenger in leaving]
+    if booking.state is not BookingState.WAITLISTED:
+        depart = booking.journey.depart
+        shares = [(refund_minor(fare, run.terms, depart, now), Money(fare, booking.currency)) for fare in fares]
+        fares = [amounts.refundable_minor(share, paid) for share, paid in shares]
+    return with_refund_due(changed, sum(fares), now)
