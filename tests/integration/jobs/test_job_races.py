@@ -34,7 +34,7 @@ async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
         yield made
 
 
-async def test_of_workers_that_race_for_500_jobs_each_job_has_one(mongod: EmbeddedMongod, database: Database) -> None:
+async def test_workers_that_race_for_jobs_each_get_different_ones(mongod: EmbeddedMongod, database: Database) -> None:
     await Jobs(database, KEPT_SECONDS).insert_if_absent(some_jobs(500))
     clients = [a_client(mongod) for _ in range(6)]
     taken: Counter[str] = Counter()
@@ -70,7 +70,7 @@ def stages(plan: Any) -> Iterator[dict[str, Any]]:
             yield from stages(part)
 
 
-async def test_what_is_due_is_found_by_index_however_much_is_leased_or_done(database: Database) -> None:
+async def test_due_jobs_are_found_by_index_however_many_are_leased_or_done(database: Database) -> None:
     jobs = Jobs(database, KEPT_SECONDS)
     await jobs.insert_if_absent(some_jobs(300) + some_jobs(300, "capture"))
     done, leased = await lease_due(jobs, limit=250), await lease_due(jobs, NOW + LEASE - MILLISECOND, limit=250)
@@ -97,14 +97,14 @@ async def test_counting_reads_no_document(database: Database) -> None:
     assert "COLLSCAN" not in found
 
 
-async def test_indexes_are_made_once_however_often_they_are_asked_for(database: Database) -> None:
+async def test_indexes_may_be_created_again(database: Database) -> None:
     before = await database["jobs"].index_information()
     await asyncio.gather(*(make_job_indexes(database) for _ in range(4)))
     assert await database["jobs"].index_information() == before
     assert {READY_INDEX, STATE_INDEX, PURGE_INDEX} <= set(before)
 
 
-async def test_without_a_database_every_statement_is_refused() -> None:
+async def test_every_statement_is_refused_in_an_outage() -> None:
     client = connect("mongodb://127.0.0.1:9/", operation_seconds_max=0.2, selection_seconds_max=0.1, connections_max=2)
     jobs = Jobs(client[DATABASE], KEPT_SECONDS)
     (job,) = some_jobs(1)
@@ -127,9 +127,7 @@ async def test_without_a_database_every_statement_is_refused() -> None:
     client.close()
 
 
-async def test_what_a_killed_worker_did_and_could_not_say_is_done_again_by_another(
-    mongod: EmbeddedMongod, database: Database
-) -> None:
+async def test_another_worker_runs_again_the_jobs_of_a_killed_one(mongod: EmbeddedMongod, database: Database) -> None:
     jobs = Jobs(database, KEPT_SECONDS)
     await jobs.insert_if_absent(some_jobs(3))
     command = [sys.executable, "-m", "tests.support.job_process", mongod.uri, DATABASE]

@@ -65,7 +65,7 @@ async def kept(world: World, job_id: str) -> Job:
 
 
 @pytest.mark.parametrize(("name", "roles", "says"), [("", "operator", UNNAMED), ("jane", "admin", NOT_PERMITTED)])
-async def test_only_operators_have_to_do_with_jobs_whatever_they_ask(
+async def test_only_operators_may_call_the_job_service(
     world: World, name: str, roles: str, says: tuple[grpc.StatusCode, str]
 ) -> None:
     await keep(world, a_job("refund 1"))
@@ -85,7 +85,7 @@ async def test_only_operators_have_to_do_with_jobs_whatever_they_ask(
 # -- lists
 
 
-async def test_jobs_are_listed_by_state_and_the_dead_ones_where_none_is_named(world: World) -> None:
+async def test_jobs_are_listed_by_state_which_is_dead_by_default(world: World) -> None:
     desk = webhook_client(world)
     sweep = PeriodicTask("tidy runs", 1.0, asyncio.Event().wait).job_id
     await keep(
@@ -111,7 +111,7 @@ async def test_jobs_are_listed_by_kind(world: World) -> None:
     assert await desk.listed(kind="refun") == []
 
 
-async def test_a_job_tells_what_became_of_it_and_not_what_it_needs_to_know(world: World) -> None:
+async def test_a_listed_job_has_its_outcome_and_not_its_payload(world: World) -> None:
     failed = a_job("refund 1", attempts=60, last_error="TimeoutError: no answer", due_time=NOW)
     await keep(world, failed, a_job("refund 2", state=JobState.DONE, attempts=1, done_time=NOW))
     (told,) = (await webhook_client(world).page()).jobs
@@ -125,7 +125,7 @@ async def test_a_job_tells_what_became_of_it_and_not_what_it_needs_to_know(world
     assert done.done_time.ToDatetime(tzinfo=NOW.tzinfo) == NOW
 
 
-async def test_jobs_come_page_by_page(world: World) -> None:
+async def test_jobs_are_listed_page_by_page(world: World) -> None:
     desk = webhook_client(world)
     await keep(world, *(a_job(f"{kind} {number}", kind) for kind in ("refund", "capture") for number in range(3)))
     pages, token = [], ""
@@ -137,7 +137,7 @@ async def test_jobs_come_page_by_page(world: World) -> None:
     assert token == ""
 
 
-async def test_jobs_with_the_longest_names_come_page_by_page(world: World) -> None:
+async def test_jobs_with_the_longest_ids_are_listed_page_by_page(world: World) -> None:
     desk = webhook_client(world)
     kind, names = '"' * 300, ['"' * 299 + number for number in "01"]
     await keep(world, *(a_job(name, kind) for name in names))
@@ -152,7 +152,7 @@ async def test_a_page_holds_50_jobs_unless_asked_and_at_most_200(world: World) -
     assert [len(await desk.listed(page_size=size)) for size in (0, 7, 200, 1_000)] == [50, 7, 200, 200]
 
 
-async def test_a_list_that_makes_no_sense_is_refused_under_its_field(world: World) -> None:
+async def test_a_malformed_list_request_is_refused_with_its_field(world: World) -> None:
     desk = webhook_client(world)
     await keep(world, a_job("refund 1"), a_job("refund 2"))
     token = (await desk.page(page_size=1)).next_page_token
@@ -172,7 +172,7 @@ async def test_a_list_that_makes_no_sense_is_refused_under_its_field(world: Worl
 # -- retrying
 
 
-async def test_a_dead_job_is_due_at_once_with_all_its_attempts(world: World) -> None:
+async def test_a_retried_dead_job_is_due_at_once_with_all_its_attempts_left(world: World) -> None:
     desk = webhook_client(world)
     await keep(world, a_job("refund 1", attempts=60, runs_alone=True, last_error="no"), a_job("refund 2"))
     assert await desk.retry(job_id="refund 1") == 1
@@ -184,7 +184,7 @@ async def test_a_dead_job_is_due_at_once_with_all_its_attempts(world: World) -> 
     assert (taken.job_id, taken.payload, taken.runs_alone) == ("refund 1", {"reference": "7QK2MZ"}, False)
 
 
-async def test_all_dead_jobs_of_a_kind_are_tried_again(world: World) -> None:
+async def test_all_dead_jobs_of_a_kind_are_retried(world: World) -> None:
     desk = webhook_client(world)
     await keep(world, *(a_job(f"refund {number}") for number in range(3)), a_job("capture 1", "capture"))
     await keep(world, a_job("refund 3", state=JobState.DONE, done_time=NOW), a_job("refund 4", state=JobState.PENDING))
@@ -196,14 +196,14 @@ async def test_all_dead_jobs_of_a_kind_are_tried_again(world: World) -> None:
     assert await desk.retry(kind="nothing of the kind") == 0
 
 
-async def test_a_job_that_is_not_there_is_not_found(world: World) -> None:
+async def test_an_unknown_job_is_not_found(world: World) -> None:
     refused = await refusal(webhook_client(world).retry(job_id="refund 1"))
     assert (refused.says, refused.resource) == (NOT_FOUND, ("job", "refund 1"))
     assert refused.message == "there is no job 'refund 1'"
 
 
 @pytest.mark.parametrize("state", [JobState.PENDING, JobState.DONE])
-async def test_a_job_that_is_not_dead_is_left_alone_and_the_refusal_says_why(world: World, state: JobState) -> None:
+async def test_a_job_that_is_not_dead_is_refused_with_the_reason(world: World, state: JobState) -> None:
     job = a_job("refund 1", state=state, attempts=2, done_time=NOW if state is JobState.DONE else None)
     await keep(world, job)
     refused = await refusal(webhook_client(world).retry(job_id="refund 1"))
@@ -212,7 +212,7 @@ async def test_a_job_that_is_not_dead_is_left_alone_and_the_refusal_says_why(wor
     assert await kept(world, "refund 1") == job
 
 
-async def test_a_retry_that_is_sent_again_finds_no_dead_job(world: World) -> None:
+async def test_a_repeated_retry_finds_no_dead_job(world: World) -> None:
     desk = webhook_client(world)
     await keep(world, a_job("refund 1"))
     assert await desk.retry(job_id="refund 1") == 1
@@ -231,9 +231,7 @@ async def test_a_retry_that_is_sent_again_finds_no_dead_job(world: World) -> Non
         ("kind", {"kind": "refund\x00"}),
     ],
 )
-async def test_a_retry_that_names_no_job_or_too_much_is_refused_under_its_field(
-    world: World, field: str, asked: dict[str, str]
-) -> None:
+async def test_a_malformed_retry_is_refused_with_its_field(world: World, field: str, asked: dict[str, str]) -> None:
     await keep(world, a_job("refund 1"))
     refused = await refusal(webhook_client(world).retry(**asked))
     assert (refused.says, refused.fields) == (INVALID, (field,))

@@ -59,21 +59,21 @@ async def kept(jobs: Jobs, job_id: str) -> Job:
 # -- making
 
 
-async def test_a_job_made_twice_is_made_once(jobs: Jobs) -> None:
+async def test_a_job_inserted_twice_is_stored_once(jobs: Jobs) -> None:
     assert await jobs.insert_if_absent(some_jobs(3)) == 3
     assert await jobs.insert_if_absent(some_jobs(5)) == 2
     assert len(await lease_due(jobs)) == 5
     assert await jobs.insert_if_absent([]) == 0
 
 
-async def test_a_job_is_read_back_as_it_was_made(jobs: Jobs) -> None:
+async def test_a_job_is_read_as_it_was_inserted(jobs: Jobs) -> None:
     job = replace(some_jobs(1)[0], payload={"list": [1, 2.5, None, True], "nested": {"text": "Å"}})
     await jobs.insert_if_absent([job])
     assert await jobs.get(job.job_id) == job
     assert await jobs.get("another") is None
 
 
-async def test_a_job_that_was_done_is_not_made_again(jobs: Jobs) -> None:
+async def test_a_done_job_is_not_inserted_again(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(1))
     (job,) = await lease_due(jobs)
     await jobs.record_outcomes([after_success(job, NOW)], job.lease_owner)
@@ -81,7 +81,7 @@ async def test_a_job_that_was_done_is_not_made_again(jobs: Jobs) -> None:
     assert await lease_due(jobs, NOW + LEASE) == []
 
 
-async def test_more_jobs_than_one_statement_holds_are_all_made(jobs: Jobs) -> None:
+async def test_more_jobs_than_one_statement_holds_are_all_inserted(jobs: Jobs) -> None:
     assert await jobs.insert_if_absent(some_jobs(2_500)) == 2_500
     assert await jobs.counts() == {("refund", JobState.PENDING): 2_500}
 
@@ -89,7 +89,7 @@ async def test_more_jobs_than_one_statement_holds_are_all_made(jobs: Jobs) -> No
 # -- taking
 
 
-async def test_what_was_due_first_is_taken_first_and_what_is_not_due_is_left(jobs: Jobs) -> None:
+async def test_the_earliest_due_jobs_are_taken_first_and_later_ones_not_at_all(jobs: Jobs) -> None:
     made = [replace(job, due_time=NOW + timedelta(seconds=9 - number)) for number, job in enumerate(some_jobs(20))]
     await jobs.insert_if_absent(made)
     found = await lease_due(jobs, NOW + timedelta(seconds=0), limit=5)
@@ -100,13 +100,13 @@ async def test_what_was_due_first_is_taken_first_and_what_is_not_due_is_left(job
     assert await jobs.next_ready_time(["capture"]) is None
 
 
-async def test_only_the_kinds_that_are_asked_for_are_taken(jobs: Jobs) -> None:
+async def test_only_jobs_of_the_given_kinds_are_taken(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(2) + some_jobs(2, "capture") + some_jobs(2, "message"))
     assert {job.kind for job in await lease_due(jobs)} == {"refund", "capture"}
     assert ids(await jobs.list_page(JobState.PENDING, "message", None, 10)) == ["message 0000", "message 0001"]
 
 
-async def test_a_taken_job_says_who_has_it_and_until_when_and_how_often_it_was_begun(jobs: Jobs) -> None:
+async def test_a_taken_job_has_an_owner_a_lease_and_a_count_of_attempts(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(2))
     found = await lease_due(jobs, owner="server 7")
     assert [(job.attempts, job.lease_until, job.runs_alone) for job in found] == [(1, NOW + LEASE, False)] * 2
@@ -115,7 +115,7 @@ async def test_a_taken_job_says_who_has_it_and_until_when_and_how_often_it_was_b
     assert [await kept(jobs, job.job_id) for job in found] == found
 
 
-async def test_a_leased_job_is_nobody_elses_until_the_lease_runs_out(jobs: Jobs) -> None:
+async def test_a_leased_job_is_not_taken_until_the_lease_expires(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(1))
     (mine,) = await lease_due(jobs)
     assert await lease_due(jobs, NOW + LEASE - timedelta(milliseconds=1)) == []
@@ -125,7 +125,7 @@ async def test_a_leased_job_is_nobody_elses_until_the_lease_runs_out(jobs: Jobs)
     assert theirs.runs_alone  # it may be what ended its worker
 
 
-async def test_a_renewed_lease_runs_on(jobs: Jobs) -> None:
+async def test_a_renewed_lease_lasts_longer(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(2))
     found = await lease_due(jobs)
     assert await jobs.renew(ids(found), found[0].lease_owner, NOW + 2 * LEASE) == 2
@@ -134,7 +134,7 @@ async def test_a_renewed_lease_runs_on(jobs: Jobs) -> None:
     assert await jobs.renew(ids(found), found[0].lease_owner, NOW + 9 * LEASE) == 0
 
 
-async def test_a_job_that_is_given_back_is_due_at_once_and_was_never_begun(jobs: Jobs) -> None:
+async def test_a_released_job_is_due_at_once_and_has_no_attempt_counted(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(2))
     found = await lease_due(jobs)
     assert await jobs.release(ids(found)[:1], found[0].lease_owner, NOW) == 1
@@ -142,7 +142,7 @@ async def test_a_job_that_is_given_back_is_due_at_once_and_was_never_begun(jobs:
     assert (again.job_id, again.attempts, again.runs_alone) == (found[0].job_id, 1, False)
 
 
-async def test_a_job_that_waits_can_be_hastened_and_one_that_somebody_has_cannot(jobs: Jobs) -> None:
+async def test_a_waiting_job_can_be_brought_forward_and_a_leased_one_cannot(jobs: Jobs) -> None:
     one, two = (replace(job, due_time=NOW + timedelta(days=1)) for job in some_jobs(2))
     await jobs.insert_if_absent([one, two])
     await jobs.bring_forward(one.job_id, NOW)
@@ -156,7 +156,7 @@ async def test_a_job_that_waits_can_be_hastened_and_one_that_somebody_has_cannot
 # -- what came of it
 
 
-async def test_what_is_done_is_never_due_again(jobs: Jobs) -> None:
+async def test_a_done_job_is_never_due_again(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(3))
     found = await lease_due(jobs)
     assert await jobs.record_outcomes([after_success(job, NOW) for job in found], found[0].lease_owner) == 3
@@ -181,7 +181,7 @@ async def test_each_job_of_a_batch_has_its_own_outcome(jobs: Jobs) -> None:
     ]
 
 
-async def test_what_comes_round_is_due_again_at_its_next_time(jobs: Jobs) -> None:
+async def test_a_periodic_job_is_due_again_at_its_next_time(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(1))
     (job,) = await lease_due(jobs)
     again = after_periodic_success(job, NOW, interval_seconds=60)
@@ -192,7 +192,7 @@ async def test_what_comes_round_is_due_again_at_its_next_time(jobs: Jobs) -> Non
     assert (found.attempts, found.runs_alone) == (1, False)
 
 
-async def test_a_late_worker_cannot_mark_what_has_passed_on(jobs: Jobs) -> None:
+async def test_a_late_worker_cannot_change_jobs_that_another_one_has_taken(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(4))
     mine = await lease_due(jobs)
     theirs = await lease_due(jobs, NOW + LEASE, limit=3)
@@ -204,7 +204,7 @@ async def test_a_late_worker_cannot_mark_what_has_passed_on(jobs: Jobs) -> None:
     assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in theirs], theirs[0].lease_owner) == 3
 
 
-async def test_a_worker_that_takes_a_job_again_is_not_mistaken_for_itself_in_its_earlier_attempt(jobs: Jobs) -> None:
+async def test_two_leases_of_one_worker_on_a_job_are_told_apart(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(1))
     (first,) = await lease_due(jobs, owner="worker")
     (second,) = await lease_due(jobs, NOW + LEASE, owner="worker")
@@ -212,7 +212,7 @@ async def test_a_worker_that_takes_a_job_again_is_not_mistaken_for_itself_in_its
     assert (await kept(jobs, second.job_id)).state is JobState.PENDING
 
 
-async def test_what_is_done_goes_when_it_was_kept_long_enough_and_what_is_dead_stays(jobs: Jobs) -> None:
+async def test_done_jobs_are_deleted_after_their_retention_and_dead_ones_stay(jobs: Jobs) -> None:
     done, dead = some_jobs(2)
     await jobs.insert_if_absent([done, dead])
     found = await lease_due(jobs)
@@ -237,7 +237,7 @@ async def dead_jobs(jobs: Jobs, count: int, kind: str = "refund") -> list[Job]:
     return dead
 
 
-async def test_dead_jobs_are_listed_page_by_page_with_why_they_are_dead(jobs: Jobs) -> None:
+async def test_dead_jobs_are_listed_page_by_page_with_their_errors(jobs: Jobs) -> None:
     refunds, captures = await dead_jobs(jobs, 5), await dead_jobs(jobs, 2, "capture")
     await jobs.insert_if_absent(some_jobs(7))
     pages, after = [], None
@@ -251,7 +251,7 @@ async def test_dead_jobs_are_listed_page_by_page_with_why_they_are_dead(jobs: Jo
     assert await jobs.list_page(JobState.DEAD, "refund", after, 100) == refunds[3:]
 
 
-async def test_a_dead_job_is_retried_with_all_its_attempts(jobs: Jobs) -> None:
+async def test_a_dead_job_is_retried_with_all_its_attempts_left(jobs: Jobs) -> None:
     one, two = await dead_jobs(jobs, 2)
     later = NOW + timedelta(days=1)
     again = await jobs.retry(one.job_id, later)
@@ -261,7 +261,7 @@ async def test_a_dead_job_is_retried_with_all_its_attempts(jobs: Jobs) -> None:
     assert await kept(jobs, two.job_id) == two
 
 
-async def test_what_is_not_dead_is_not_retried(jobs: Jobs) -> None:
+async def test_a_job_that_is_not_dead_is_not_retried(jobs: Jobs) -> None:
     await jobs.insert_if_absent(some_jobs(1))
     (job,) = await lease_due(jobs)
     assert await jobs.retry(job.job_id, NOW) == job
@@ -296,7 +296,7 @@ async def test_jobs_are_counted_by_kind_and_state(jobs: Jobs) -> None:
 # -- a worker
 
 
-async def test_a_worker_does_what_is_due_and_sweeps_until_it_stops(jobs: Jobs) -> None:
+async def test_a_worker_runs_due_jobs_and_periodic_tasks_until_it_stops(jobs: Jobs) -> None:
     done: list[str] = []
     swept = asyncio.Event()
 

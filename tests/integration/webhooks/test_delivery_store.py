@@ -53,7 +53,7 @@ def ids(found: list[Delivery]) -> list[str]:
     return [one.delivery_id for one in found]
 
 
-async def test_a_delivery_is_kept_once_however_often_its_event_is_told(deliveries: Deliveries) -> None:
+async def test_a_delivery_is_stored_once_however_often_it_is_inserted(deliveries: Deliveries) -> None:
     assert await deliveries.insert_if_absent([made(0), made(1)]) == 2
     assert await deliveries.insert_if_absent([made(0), made(1), made(2)]) == 1
     assert await deliveries.insert_if_absent([]) == 0
@@ -61,7 +61,7 @@ async def test_a_delivery_is_kept_once_however_often_its_event_is_told(deliverie
     assert await deliveries.get("other") is None
 
 
-async def test_an_event_told_again_does_not_undo_its_delivery(deliveries: Deliveries) -> None:
+async def test_a_repeated_insert_does_not_undo_a_delivery(deliveries: Deliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
     delivered = after_attempt(made(0), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES)
     assert await deliveries.record(delivered)
@@ -82,7 +82,7 @@ async def test_deliveries_are_listed_newest_first_page_by_page(deliveries: Deliv
     assert pages == 3
 
 
-async def test_what_is_due_is_found_longest_waiting_first(deliveries: Deliveries) -> None:
+async def test_due_deliveries_are_listed_longest_waiting_first(deliveries: Deliveries) -> None:
     kept = [made(index, moment=later(seconds=-index)) for index in range(4)]
     coming = made(9, moment=later(seconds=1))
     await deliveries.insert_if_absent([*kept, coming, made(0, "w2")])
@@ -92,7 +92,7 @@ async def test_what_is_due_is_found_longest_waiting_first(deliveries: Deliveries
     assert await deliveries.list_due("w3", NOW, 10) == []
 
 
-async def test_it_is_known_when_the_next_delivery_is_due(deliveries: Deliveries) -> None:
+async def test_the_next_due_time_is_that_of_the_earliest_pending_delivery(deliveries: Deliveries) -> None:
     assert await deliveries.next_due_time("w1") is None
     await deliveries.insert_if_absent([made(0, moment=later(seconds=9)), made(1, moment=later(seconds=7)), made(2, "w2")])
     assert await deliveries.next_due_time("w1") == later(seconds=7)
@@ -104,7 +104,7 @@ async def test_it_is_known_when_the_next_delivery_is_due(deliveries: Deliveries)
     assert await deliveries.next_due_time("w1") is None
 
 
-async def test_a_delivery_is_due_again_after_its_pause_and_never_after_its_end(deliveries: Deliveries) -> None:
+async def test_a_failed_delivery_is_due_again_after_its_pause_and_a_final_one_never(deliveries: Deliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
     failed = after_attempt(made(0), FAILED, NOW, 0.1, WEBHOOK_RETRIES)
     assert failed.next_attempt_time is not None
@@ -117,7 +117,7 @@ async def test_a_delivery_is_due_again_after_its_pause_and_never_after_its_end(d
     assert await deliveries.get(failed.delivery_id) == delivered
 
 
-async def test_a_delivery_is_taken_by_one_server_until_it_would_have_died(deliveries: Deliveries) -> None:
+async def test_a_delivery_is_claimed_by_one_server_until_its_claim_lapses(deliveries: Deliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
     until = later(seconds=30)
     taken = await deliveries.claim(made(0), until)
@@ -127,7 +127,7 @@ async def test_a_delivery_is_taken_by_one_server_until_it_would_have_died(delive
     assert await deliveries.list_due("w1", until, 10) == [taken]
 
 
-async def test_servers_that_reach_for_a_delivery_at_once_do_not_both_get_it(real_database: Database) -> None:
+async def test_of_servers_that_claim_a_delivery_at_once_one_gets_it(real_database: Database) -> None:
     servers = [Deliveries(real_database) for _ in range(8)]
     await servers[0].insert_if_absent([made(0)])
     found = await asyncio.gather(*(one.claim(made(0), later(seconds=30)) for one in servers))
@@ -135,7 +135,7 @@ async def test_servers_that_reach_for_a_delivery_at_once_do_not_both_get_it(real
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, FAILED], ids=["delivered", "failed"])
-async def test_an_attempt_is_kept_unless_another_came_first(deliveries: Deliveries, outcome: SendOutcome) -> None:
+async def test_an_attempt_is_recorded_unless_another_came_first(deliveries: Deliveries, outcome: SendOutcome) -> None:
     await deliveries.insert_if_absent([made(0)])
     mine, other = (
         after_attempt(made(0), outcome, NOW, 0.0, WEBHOOK_RETRIES),
@@ -147,7 +147,7 @@ async def test_an_attempt_is_kept_unless_another_came_first(deliveries: Deliveri
     assert await deliveries.get(mine.delivery_id) == mine
 
 
-async def test_an_attempt_for_a_delivery_that_is_not_there_is_not_kept(deliveries: Deliveries) -> None:
+async def test_an_attempt_at_an_unknown_delivery_is_not_recorded(deliveries: Deliveries) -> None:
     assert not await deliveries.record(after_attempt(made(0), FAILED, NOW, 0.0, WEBHOOK_RETRIES))
     assert await deliveries.get(made(0).delivery_id) is None
 
@@ -189,7 +189,7 @@ async def test_deliveries_are_read_by_index_in_their_order(
     assert {stage["indexName"] for stage in stages if stage["stage"] == "IXSCAN"} == {index}
 
 
-async def test_what_is_final_takes_no_room_among_what_is_due(real_database: Database) -> None:
+async def test_final_deliveries_are_not_in_the_index_of_due_ones(real_database: Database) -> None:
     deliveries = Deliveries(real_database)
     await deliveries.insert_if_absent([made(number) for number in range(3)])
     await deliveries.record(after_attempt(made(0), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES))
@@ -197,7 +197,7 @@ async def test_what_is_final_takes_no_room_among_what_is_due(real_database: Data
     assert validated["keysPerIndex"][DUE_INDEX] == 2
 
 
-async def test_indexes_may_be_made_again_and_forget_deliveries_after_a_month(real_database: Database) -> None:
+async def test_indexes_may_be_created_again_and_expire_deliveries_after_a_month(real_database: Database) -> None:
     await make_delivery_indexes(real_database)
     found = await real_database["webhook_deliveries"].index_information()
     assert found[LIFETIME_INDEX]["expireAfterSeconds"] == 30 * 86_400
@@ -215,7 +215,7 @@ async def test_indexes_may_be_made_again_and_forget_deliveries_after_a_month(rea
         lambda database: Deliveries(database).record(after_attempt(made(0), FAILED, NOW, 0.0, WEBHOOK_RETRIES)),
     ],
 )
-async def test_a_database_that_is_away_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:
+async def test_an_outage_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:
     uri = "mongodb://127.0.0.1:1/?directConnection=true"
     client = connect(uri, operation_seconds_max=1.0, selection_seconds_max=0.05, connections_max=2)
     with pytest.raises(Refusal) as refusal:

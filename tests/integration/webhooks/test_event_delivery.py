@@ -27,7 +27,7 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-async def test_a_receiver_that_is_out_of_order_gets_the_event_later_under_the_same_id() -> None:
+async def test_a_receiver_that_fails_gets_the_event_later_under_the_same_id() -> None:
     database = connect_in_memory()["test"]
     await make_webhook_indexes(database)
     await make_delivery_indexes(database)

@@ -61,14 +61,14 @@ async def sent(url: str, *, times: int = 1, **chosen: Any) -> list[SendOutcome]:
     "host",
     ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::]", "localhost"],  # noqa: S104
 )
-async def test_this_machine_is_refused_however_it_is_written(receiver: Receiver, host: str) -> None:
+async def test_the_address_of_this_machine_is_refused_in_every_notation(receiver: Receiver, host: str) -> None:
     (outcome,) = await sent(f"http://{host}:{receiver.port}/")
     assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
     assert receiver.connections == 0
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "169.254.169.254", "100.64.0.1", "::1", "fd00:ec2::254", "::ffff:10.0.0.1"])
-async def test_a_name_that_leads_into_a_network_of_our_own_is_refused(receiver: Receiver, address: str) -> None:
+async def test_a_name_with_a_private_address_is_refused(receiver: Receiver, address: str) -> None:
     network = AllToLoopback()
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=Names([address]), connect=network)
     assert outcome == SendOutcome(OutcomeKind.FAILED, 0, NOT_PUBLIC)
@@ -76,7 +76,7 @@ async def test_a_name_that_leads_into_a_network_of_our_own_is_refused(receiver: 
 
 
 @pytest.mark.parametrize("addresses", [[PUBLIC, LOOPBACK], [PUBLIC_IPV6, PUBLIC, OTHER_PUBLIC, "8.8.8.8", "fe80::1%eth0"]])
-async def test_one_such_address_among_many_is_enough(receiver: Receiver, addresses: list[str]) -> None:
+async def test_one_private_address_among_others_is_enough_to_refuse(receiver: Receiver, addresses: list[str]) -> None:
     network = AllToLoopback()
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=Names(addresses), connect=network)
     assert outcome.detail == NOT_PUBLIC
@@ -91,7 +91,7 @@ async def test_private_addresses_may_be_allowed(receiver: Receiver) -> None:
 # -- the checked address is the one that is used
 
 
-async def test_a_name_whose_address_changes_after_the_check_leads_to_the_checked_one(receiver: Receiver) -> None:
+async def test_a_name_whose_address_changes_after_the_check_is_connected_to_the_checked_one(receiver: Receiver) -> None:
     names, network = Names([PUBLIC], [LOOPBACK]), AllToLoopback()
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=names, connect=network)
     assert outcome.status == 204
@@ -106,14 +106,14 @@ async def test_a_name_is_checked_again_for_each_connection(receiver: Receiver) -
     assert network.called == [PUBLIC]
 
 
-async def test_addresses_that_do_not_answer_are_passed_over(receiver: Receiver) -> None:
+async def test_addresses_that_do_not_answer_are_skipped(receiver: Receiver) -> None:
     network = AllToLoopback(silent=[PUBLIC_IPV6])
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=Names([PUBLIC_IPV6, PUBLIC]), connect=network)
     assert outcome.status == 204
     assert network.called == [PUBLIC_IPV6, PUBLIC]
 
 
-async def test_a_name_with_many_silent_addresses_is_given_up_after_a_few(receiver: Receiver) -> None:
+async def test_of_many_silent_addresses_only_a_few_are_tried(receiver: Receiver) -> None:
     addresses = [f"93.184.216.{number}" for number in range(1, 100)]
     network = AllToLoopback(silent=addresses)
     (outcome,) = await sent(f"http://{HOST}:{receiver.port}/", resolve=Names(addresses), connect=network)
@@ -127,13 +127,13 @@ async def test_a_name_without_an_address_fails(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", f"{'x' * 64}.invalid", "a..invalid", "[::::]"])
-async def test_a_name_that_nobody_knows_fails(host: str) -> None:
+async def test_an_unknown_name_fails(host: str) -> None:
     (outcome,) = await sent(f"http://{host}/")
     assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
     assert outcome.detail
 
 
-async def test_the_system_knows_the_addresses_of_this_machine() -> None:
+async def test_the_system_resolver_knows_this_machine() -> None:
     resolver = SystemResolver(1)
     assert LOOPBACK in await resolver("localhost", 80)
     resolver.close()
@@ -142,7 +142,7 @@ async def test_the_system_knows_the_addresses_of_this_machine() -> None:
 # -- TLS
 
 
-async def test_tls_is_with_the_name_over_a_connection_to_the_checked_address(authority: trustme.CA) -> None:
+async def test_tls_uses_the_name_over_a_connection_to_the_checked_address(authority: trustme.CA) -> None:
     async with running_receiver(answering(204), certified(authority, HOST)) as receiver:
         names, network = Names([PUBLIC]), AllToLoopback()
         url = f"https://{HOST}:{receiver.port}/hook"
@@ -170,7 +170,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(authority: trust
     assert receiver.received == []
 
 
-async def test_a_receiver_that_never_begins_with_tls_fails_and_its_connection_is_closed() -> None:
+async def test_a_receiver_that_never_starts_tls_fails_and_its_connection_is_closed() -> None:
     async with running_receiver(saying()) as receiver:
         url = f"https://{LOOPBACK}:{receiver.port}/"
         (outcome,) = await sent(url, allow_private_addresses=True, timeout_seconds=0.3)

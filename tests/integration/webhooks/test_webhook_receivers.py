@@ -77,7 +77,7 @@ def statuses(delivery: webhook_pb2.WebhookDelivery) -> Sequence[int]:
     return [attempt.http_status for attempt in delivery.attempts]
 
 
-async def test_a_receiver_that_is_out_of_order_twice_gets_the_event_in_the_end(world: World) -> None:
+async def test_a_receiver_that_fails_twice_gets_the_event_with_the_third_attempt(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     refuses = answering(500, b"out of order")
     async with running_receiver(in_turn(refuses, refuses, OK)) as receiver, dispatching(world, clock) as dispatch:
@@ -134,7 +134,7 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enab
     assert ids_of(receiver) == [event.event_id for event in events]
 
 
-async def test_what_failed_at_the_old_address_goes_to_the_new_one(world: World) -> None:
+async def test_a_delivery_that_failed_at_the_old_url_goes_to_the_new_one(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     await keep(world.database, an_event())
     async with running_receiver(answering(503)) as old, running_receiver(OK) as new, dispatching(world, clock) as dispatch:
@@ -157,7 +157,7 @@ async def test_a_deleted_webhook_is_sent_nothing_more(world: World) -> None:
     assert receiver.received == []
 
 
-async def test_two_dispatchers_on_one_database_send_each_delivery_once_for_each_time_it_is_due(world: World) -> None:
+async def test_two_engines_on_one_database_make_each_attempt_once(world: World) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     events = [an_event(number) for number in range(30)]
     await keep(world.database, *events)
@@ -182,7 +182,7 @@ async def test_two_dispatchers_on_one_database_send_each_delivery_once_for_each_
         assert [(one.state, statuses(one)) for one in found] == [(DELIVERED, expected)] * 30
 
 
-async def test_a_receiver_is_told_of_nothing_that_happened_before_its_webhook_was_made_or_while_it_was_disabled(
+async def test_a_receiver_gets_no_events_from_before_its_webhook_was_created_or_while_it_was_disabled(
     world: World,
 ) -> None:
     desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))

@@ -31,7 +31,7 @@ UNKNOWN = "0123456789abcdef"
 
 
 @pytest.mark.parametrize(("name", "roles", "says"), [("", "operator", UNNAMED), ("jane", "admin", NOT_PERMITTED)])
-async def test_only_operators_have_to_do_with_webhooks_whatever_they_ask(
+async def test_only_operators_may_call_the_webhook_service(
     world: World, name: str, roles: str, says: tuple[grpc.StatusCode, str]
 ) -> None:
     made = await webhook_client(world).create()
@@ -50,7 +50,7 @@ async def test_only_operators_have_to_do_with_webhooks_whatever_they_ask(
     assert len((await webhook_client(world).list_page()).webhooks) == 1
 
 
-async def test_a_webhook_that_is_not_there_is_not_found(world: World) -> None:
+async def test_an_unknown_webhook_is_not_found(world: World) -> None:
     desk = webhook_client(world)
     for call in (
         desk.get(UNKNOWN),
@@ -64,7 +64,7 @@ async def test_a_webhook_that_is_not_there_is_not_found(world: World) -> None:
 
 
 @pytest.mark.parametrize("webhook_id", ["", "w1", UNKNOWN.upper(), f"{UNKNOWN}0", "../../secret"])
-async def test_what_cannot_be_a_webhooks_id_is_refused(world: World, webhook_id: str) -> None:
+async def test_a_malformed_webhook_id_is_refused(world: World, webhook_id: str) -> None:
     desk = webhook_client(world)
     for call in (
         desk.get(webhook_id),
@@ -80,7 +80,7 @@ async def test_what_cannot_be_a_webhooks_id_is_refused(world: World, webhook_id:
 # -- making
 
 
-async def test_a_webhook_is_made_as_it_was_asked_for_and_its_secret_is_told_then_alone(world: World) -> None:
+async def test_a_webhook_is_created_as_requested_and_shows_its_secret_only_then(world: World) -> None:
     desk = webhook_client(world)
     made = await desk.create(URL, "booking.*", "run.cancelled")
     assert (made.url, list(made.event_types), made.state, made.etag) == (URL, ["booking.*", "run.cancelled"], ACTIVE, "1")
@@ -95,7 +95,7 @@ async def test_a_webhook_is_made_as_it_was_asked_for_and_its_secret_is_told_then
     assert found == made
 
 
-async def test_the_same_request_makes_one_webhook_and_tells_its_secret_again(world: World) -> None:
+async def test_a_repeated_request_returns_the_same_webhook_with_its_secret(world: World) -> None:
     desk = webhook_client(world)
     first = await desk.create(request_id="r1")
     assert await desk.create(request_id="r1") == first
@@ -107,20 +107,20 @@ async def test_the_same_request_makes_one_webhook_and_tells_its_secret_again(wor
     assert len((await desk.list_page()).webhooks) == 1
 
 
-async def test_the_same_request_sent_many_times_at_once_makes_one_webhook(world: World) -> None:
+async def test_a_request_sent_many_times_at_once_creates_one_webhook(world: World) -> None:
     desk = webhook_client(world)
     made = await asyncio.gather(*(desk.create(request_id="r1") for _ in range(8)))
     assert len({(one.webhook_id, one.secret) for one in made}) == 1
 
 
-async def test_a_request_of_somebody_else_is_another(world: World) -> None:
+async def test_the_same_request_id_of_another_caller_is_another_request(world: World) -> None:
     other = WebhookClient(world.channel, "olga", roles="operator")
     mine, theirs = await webhook_client(world).create(request_id="r1"), await other.create(request_id="r1")
     assert mine.webhook_id != theirs.webhook_id
     assert mine.secret != theirs.secret
 
 
-async def test_a_dry_run_makes_no_webhook_and_has_no_secret(world: World) -> None:
+async def test_validate_only_creates_no_webhook_and_shows_no_secret(world: World) -> None:
     desk = webhook_client(world)
     tried = await desk.create(request_id="r1", validate_only=True)
     assert (tried.url, tried.secret, tried.state) == (URL, "", ACTIVE)
@@ -141,7 +141,7 @@ async def test_a_dry_run_makes_no_webhook_and_has_no_secret(world: World) -> Non
     assert refused.reason == "REQUEST_ID_REUSED"
 
 
-async def test_there_are_as_many_webhooks_as_may_be(world: World) -> None:
+async def test_the_number_of_webhooks_is_bounded(world: World) -> None:
     desk = webhook_client(world)
     for number in range(WEBHOOKS_MAX - 1):
         await world.server.store.webhooks.create(make_webhook(f"{number:016x}", URL, (), "whsec_MQ==", utc_now()))
@@ -172,20 +172,18 @@ async def test_there_are_as_many_webhooks_as_may_be(world: World) -> None:
         ("webhook.state", webhook_pb2.Webhook(url=URL, state=7)),  # type: ignore[arg-type]  # newer than this service
     ],
 )
-async def test_a_webhook_that_makes_no_sense_is_refused_under_its_field(
-    world: World, field: str, wanted: webhook_pb2.Webhook
-) -> None:
+async def test_a_malformed_webhook_is_refused_with_its_field(world: World, field: str, wanted: webhook_pb2.Webhook) -> None:
     refused = await refusal(webhook_client(world).create_as(wanted))
     assert (refused.says, refused.fields) == (INVALID, (field,))
 
 
 @pytest.mark.parametrize("request_id", ["with blank", "x" * 65])
-async def test_a_request_id_that_is_none_is_refused(world: World, request_id: str) -> None:
+async def test_a_malformed_request_id_is_refused(world: World, request_id: str) -> None:
     refused = await refusal(webhook_client(world).create(request_id=request_id))
     assert (refused.says, refused.fields) == (INVALID, ("request_id",))
 
 
-async def test_what_only_the_service_says_of_a_webhook_is_not_read(world: World) -> None:
+async def test_output_only_fields_of_a_webhook_are_ignored(world: World) -> None:
     wanted = webhook_pb2.Webhook(webhook_id=UNKNOWN, url=URL, secret="whsec_bWluZQ==", etag="9", state=ACTIVE)
     made = await webhook_client(world).create_as(wanted)
     assert (made.webhook_id != UNKNOWN, made.secret != wanted.secret, made.etag) == (True, True, "1")
@@ -194,7 +192,7 @@ async def test_what_only_the_service_says_of_a_webhook_is_not_read(world: World)
 # -- changing
 
 
-async def test_only_what_the_mask_names_changes(world: World) -> None:
+async def test_only_fields_in_the_update_mask_change(world: World) -> None:
     desk = webhook_client(world)
     made = await desk.create(URL, "booking.*")
     new = "http://[2606:4700:4700::1111]:8080/"
@@ -207,7 +205,7 @@ async def test_only_what_the_mask_names_changes(world: World) -> None:
     assert await desk.get(made.webhook_id) == changed
 
 
-async def test_without_a_mask_all_that_can_change_is_read(world: World) -> None:
+async def test_without_an_update_mask_every_changeable_field_is_read(world: World) -> None:
     desk = webhook_client(world)
     made = await desk.create(URL, "booking.*")
     refused = await refusal(desk.change(made.webhook_id, url=URL))
@@ -234,7 +232,7 @@ async def test_a_change_that_changes_nothing_leaves_the_etag(world: World) -> No
         ("webhook.state", ["state"], {}),
     ],
 )
-async def test_a_change_that_makes_no_sense_is_refused_under_its_field(
+async def test_a_malformed_change_is_refused_with_its_field(
     world: World, field: str, mask: list[str], values: dict[str, Any]
 ) -> None:
     desk = webhook_client(world)
@@ -244,7 +242,7 @@ async def test_a_change_that_makes_no_sense_is_refused_under_its_field(
     assert (await desk.get(made.webhook_id)).etag == "1"
 
 
-async def test_whoever_has_not_seen_the_newest_changes_nothing(world: World) -> None:
+async def test_a_change_with_a_stale_etag_changes_nothing(world: World) -> None:
     desk = webhook_client(world)
     made = await desk.create()
     newer = await desk.change(made.webhook_id, mask=["url"], url="https://new.example.com/", etag=made.etag)
@@ -260,7 +258,7 @@ async def test_whoever_has_not_seen_the_newest_changes_nothing(world: World) -> 
     assert (await refusal(desk.get(made.webhook_id))).says == NOT_FOUND
 
 
-async def test_changes_at_once_without_an_etag_are_all_made(real_world: World) -> None:
+async def test_concurrent_changes_without_an_etag_are_all_made(real_world: World) -> None:
     desk = webhook_client(real_world)
     made = await desk.create()
     await asyncio.gather(
@@ -274,7 +272,7 @@ async def test_changes_at_once_without_an_etag_are_all_made(real_world: World) -
     assert (found.HasField("previous_secret_expire_time"), found.etag) == (True, "5")
 
 
-async def test_changes_at_once_with_the_same_etag_are_made_once(real_world: World) -> None:
+async def test_of_concurrent_changes_with_the_same_etag_one_is_made(real_world: World) -> None:
     desk = webhook_client(real_world)
     made = await desk.create()
     calls = [desk.rotate(made.webhook_id, etag=made.etag) for _ in range(8)]
@@ -283,7 +281,7 @@ async def test_changes_at_once_with_the_same_etag_are_made_once(real_world: Worl
     assert (await desk.get(made.webhook_id)).etag == "2"
 
 
-async def test_a_new_secret_is_told_and_the_old_one_lasts_for_a_day(world: World) -> None:
+async def test_a_new_secret_is_shown_and_the_old_one_lasts_for_a_day(world: World) -> None:
     desk = webhook_client(world)
     made = await desk.create()
     rotated = await desk.rotate(made.webhook_id, etag=made.etag)
@@ -300,7 +298,7 @@ async def test_a_new_secret_is_told_and_the_old_one_lasts_for_a_day(world: World
 # -- lists
 
 
-async def test_webhooks_come_page_by_page(world: World) -> None:
+async def test_webhooks_are_listed_page_by_page(world: World) -> None:
     desk = webhook_client(world)
     made = sorted([(await desk.create()).webhook_id for _ in range(5)])
     pages, token = [], ""
@@ -323,7 +321,7 @@ async def _with_deliveries(world: World, count: int) -> str:
     return made.webhook_id
 
 
-async def test_deliveries_come_page_by_page_the_newest_events_first(world: World) -> None:
+async def test_deliveries_are_listed_page_by_page_the_newest_events_first(world: World) -> None:
     desk, webhook_id = webhook_client(world), await _with_deliveries(world, 5)
     await _with_deliveries(world, 3)
     first = await desk.deliveries_page(webhook_id, page_size=3)
@@ -333,7 +331,7 @@ async def test_deliveries_come_page_by_page_the_newest_events_first(world: World
     assert (len(first.deliveries), second.next_page_token) == (3, "")
 
 
-async def test_a_delivery_tells_of_all_its_attempts(world: World) -> None:
+async def test_a_delivery_lists_all_its_attempts(world: World) -> None:
     desk, webhook_id = webhook_client(world), await _with_deliveries(world, 1)
     (waiting,) = await desk.deliveries(webhook_id)
     assert waiting.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
@@ -371,7 +369,7 @@ async def test_a_page_token_of_another_list_is_refused(world: World) -> None:
         assert (refused.says, refused.fields) == (INVALID, ("page_size",))
 
 
-async def test_looking_at_webhooks_and_changing_them_reads_no_whole_collection(mongod: EmbeddedMongod) -> None:
+async def test_no_webhook_call_reads_a_whole_collection(mongod: EmbeddedMongod) -> None:
     async with running_server(settings_for(mongod.uri)) as world:
         desk, database = webhook_client(world), world.database
         webhook_id = await _with_deliveries(world, 3)

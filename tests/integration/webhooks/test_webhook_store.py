@@ -31,21 +31,21 @@ def later(**time: float) -> datetime:
     return NOW + timedelta(**time)
 
 
-async def test_a_webhook_is_found_as_it_was_kept(webhooks: Webhooks) -> None:
+async def test_a_webhook_is_read_as_it_was_created(webhooks: Webhooks) -> None:
     webhook = with_new_secret(a_webhook("w1", "booking.*", "hold.placed"), "whsec_Mg==", NOW)
     assert await webhooks.create(webhook) == webhook
     assert await webhooks.get("w1") == webhook
     assert await webhooks.get("w2") is None
 
 
-async def test_a_webhook_that_is_made_again_is_the_one_that_was_made_first(webhooks: Webhooks) -> None:
+async def test_a_webhook_that_is_created_again_is_the_first_one(webhooks: Webhooks) -> None:
     first = a_webhook()
     await webhooks.create(first)
     assert await webhooks.create(replace(first, secret="whsec_b3RoZXI=", url="https://other.example.com/")) == first
     assert await webhooks.list_page("", 10) == [first]
 
 
-async def test_there_are_never_more_webhooks_than_allowed_and_a_place_that_comes_free_is_taken(webhooks: Webhooks) -> None:
+async def test_there_are_never_more_webhooks_than_allowed_and_a_free_slot_is_used_again(webhooks: Webhooks) -> None:
     for number in range(WEBHOOKS_MAX):
         assert await webhooks.create(a_webhook(f"w{number}"))
     assert await webhooks.create(a_webhook("more")) is None
@@ -55,7 +55,7 @@ async def test_there_are_never_more_webhooks_than_allowed_and_a_place_that_comes
     assert len(await webhooks.list_active()) == WEBHOOKS_MAX
 
 
-async def test_servers_that_make_webhooks_at_once_make_no_more_than_allowed(real_database: Database) -> None:
+async def test_servers_that_create_webhooks_at_once_create_no_more_than_allowed(real_database: Database) -> None:
     servers = [Webhooks(real_database) for _ in range(3)]
     for number in range(WEBHOOKS_MAX - 10):
         await servers[0].create(a_webhook(f"w{number}"))
@@ -65,7 +65,7 @@ async def test_servers_that_make_webhooks_at_once_make_no_more_than_allowed(real
     assert len({document["slot"] for document in kept}) == len(kept)
 
 
-async def test_a_few_webhooks_made_at_once_are_all_made(real_database: Database) -> None:
+async def test_a_few_webhooks_created_at_once_are_all_created(real_database: Database) -> None:
     servers = [Webhooks(real_database) for _ in range(3)]
     found = await asyncio.gather(*(servers[number % 3].create(a_webhook(f"w{number}")) for number in range(12)))
     assert found == [a_webhook(f"w{number}") for number in range(12)]
@@ -79,7 +79,7 @@ async def test_webhooks_are_listed_by_id_page_by_page(webhooks: Webhooks) -> Non
     assert await webhooks.list_page("d", 3) == []
 
 
-async def test_a_webhook_that_is_not_active_is_told_of_nothing(webhooks: Webhooks) -> None:
+async def test_a_disabled_webhook_receives_nothing(webhooks: Webhooks) -> None:
     for name in ("a", "b"):
         await webhooks.create(a_webhook(name))
     assert await webhooks.update(with_changes(a_webhook("a"), NOW, is_active=False))
@@ -87,7 +87,7 @@ async def test_a_webhook_that_is_not_active_is_told_of_nothing(webhooks: Webhook
     assert [one.webhook_id for one in await webhooks.list_page("", 10)] == ["a", "b"]
 
 
-async def test_a_change_is_kept_unless_another_came_first(webhooks: Webhooks) -> None:
+async def test_a_change_is_stored_unless_another_came_first(webhooks: Webhooks) -> None:
     webhook = a_webhook()
     await webhooks.create(webhook)
     mine, other = (
@@ -100,14 +100,14 @@ async def test_a_change_is_kept_unless_another_came_first(webhooks: Webhooks) ->
     assert await webhooks.update(mine)  # as after an answer that was lost
 
 
-async def test_a_changed_webhook_keeps_its_place(webhooks: Webhooks) -> None:
+async def test_a_changed_webhook_keeps_its_slot(webhooks: Webhooks) -> None:
     for number in range(WEBHOOKS_MAX):
         await webhooks.create(a_webhook(f"w{number}"))
     assert await webhooks.update(with_changes(a_webhook("w3"), NOW, is_active=False))
     assert await webhooks.create(a_webhook("more")) is None
 
 
-async def test_a_webhook_is_forgotten_once_and_in_the_version_that_was_meant(webhooks: Webhooks) -> None:
+async def test_a_webhook_is_deleted_once_and_only_in_the_given_version(webhooks: Webhooks) -> None:
     webhook = a_webhook()
     await webhooks.create(webhook)
     assert not await webhooks.delete("w1", version=2)
@@ -127,7 +127,7 @@ async def test_a_webhook_is_forgotten_once_and_in_the_version_that_was_meant(web
         lambda database: Webhooks(database).delete("w1"),
     ],
 )
-async def test_a_database_that_is_away_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:
+async def test_an_outage_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:
     uri = "mongodb://127.0.0.1:1/?directConnection=true"
     client = connect(uri, operation_seconds_max=1.0, selection_seconds_max=0.05, connections_max=2)
     with pytest.raises(Refusal) as refusal:

@@ -65,7 +65,7 @@ async def pleased() -> AsyncIterator[Receiver]:
 # -- what receivers get
 
 
-async def test_a_receiver_gets_the_event_as_it_is_with_a_signature_that_it_can_verify(pleased: Receiver) -> None:
+async def test_a_receiver_gets_the_event_with_a_signature_that_it_can_verify(pleased: Receiver) -> None:
     async with a_sender() as sender:
         outcome = await sent(sender, pleased)
     assert outcome == SendOutcome(OutcomeKind.DELIVERED, 200, "thanks")
@@ -86,20 +86,20 @@ async def test_several_events_to_one_receiver_share_a_connection(pleased: Receiv
     assert pleased.connections == 1
 
 
-async def test_a_receiver_that_hangs_up_after_each_answer_gets_the_next_event_all_the_same() -> None:
+async def test_a_receiver_that_closes_after_each_answer_gets_the_next_event() -> None:
     async with running_receiver(answering(204, connection="close")) as receiver, a_sender() as sender:
         assert [(await sent(sender, receiver)).status for _ in range(3)] == [204] * 3
         assert receiver.connections == 3
 
 
-async def test_cookies_of_a_receiver_are_not_kept() -> None:
+async def test_cookies_of_a_receiver_are_not_sent_back() -> None:
     async with running_receiver(answering(200, set_cookie="a=b; Path=/")) as receiver, a_sender() as sender:
         await sent(sender, receiver)
         await sent(sender, receiver)
         assert ["cookie" in request.headers for request in receiver.received] == [False, False]
 
 
-async def test_proxies_of_the_environment_are_not_asked(pleased: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_of_the_environment_are_not_used(pleased: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_receiver(answering(200)) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{LOOPBACK}:{proxy.port}")
@@ -118,7 +118,7 @@ async def test_addresses_of_receivers_are_not_logged(pleased: Receiver, caplog: 
 # -- what receivers answer
 
 
-async def test_a_receiver_that_is_gone_says_so() -> None:
+async def test_a_receiver_that_answers_410_is_gone() -> None:
     outcome = await sent_to(answering(410, b"no longer here"))
     assert outcome == SendOutcome(OutcomeKind.GONE, 410, "no longer here")
 
@@ -129,7 +129,7 @@ async def test_a_receiver_that_fails_may_be_tried_again(status: int) -> None:
     assert outcome == SendOutcome(OutcomeKind.FAILED, status, "out of order")
 
 
-async def test_a_receiver_that_asks_for_a_pause_is_heard() -> None:
+async def test_a_receiver_may_ask_for_a_pause() -> None:
     assert (await sent_to(answering(503, retry_after="120"))).retry_after_seconds == 120
 
 
@@ -140,7 +140,7 @@ async def test_a_redirect_is_not_followed(pleased: Receiver) -> None:
     assert pleased.connections == 0
 
 
-async def test_nothing_but_the_beginning_of_an_answer_without_end_is_read() -> None:
+async def test_only_the_beginning_of_an_endless_answer_is_read() -> None:
     head = b"HTTP/1.1 500 Oops\r\ntransfer-encoding: chunked\r\n\r\n"
     started = time.monotonic()
     outcome = await sent_to(never_ending(head, b"10000\r\n" + b"x" * 65_536 + b"\r\n"))
@@ -148,7 +148,7 @@ async def test_nothing_but_the_beginning_of_an_answer_without_end_is_read() -> N
     assert (outcome.status, outcome.detail) == (500, "x" * (DETAIL_LENGTH_MAX - 1) + "…")
 
 
-async def test_a_compressed_answer_is_not_unpacked() -> None:
+async def test_a_compressed_answer_is_not_decompressed() -> None:
     outcome = await sent_to(answering(500, gzip.compress(b"word " * 1_000_000), content_encoding="gzip"))
     assert outcome.status == 500
     assert "word word" not in outcome.detail
@@ -168,7 +168,7 @@ async def test_a_receiver_that_does_not_answer_in_time_fails(answer: Answer) -> 
     assert outcome.detail == "no answer within 0.3 s"
 
 
-async def test_a_receiver_that_says_yes_and_then_drips_has_said_yes() -> None:
+async def test_an_answer_counts_by_its_status_even_if_its_body_drips() -> None:
     head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     started = time.monotonic()
     outcome = await sent_to(never_ending(head, b"1\r\ny\r\n"), timeout_seconds=SHORT_SECONDS)
@@ -176,21 +176,21 @@ async def test_a_receiver_that_says_yes_and_then_drips_has_said_yes() -> None:
     assert time.monotonic() - started < MODERATE_SECONDS
 
 
-async def test_receivers_that_do_not_answer_hold_no_place_for_ever(pleased: Receiver) -> None:
+async def test_receivers_that_do_not_answer_free_their_slots(pleased: Receiver) -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=2, timeout_seconds=SHORT_SECONDS) as sender:
         failed = await asyncio.gather(*(sent(sender, silent) for _ in range(6)))
         assert {outcome.kind for outcome in failed} == {OutcomeKind.FAILED}
         assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
 
 
-async def test_waiting_for_a_slow_receiver_to_be_done_takes_none_of_the_time_of_the_next(pleased: Receiver) -> None:
+async def test_waiting_for_a_slot_does_not_use_up_the_timeout(pleased: Receiver) -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=1, timeout_seconds=SHORT_SECONDS) as sender:
         slow, *others = await asyncio.gather(*(sent(sender, receiver) for receiver in (silent, pleased, pleased)))
     assert slow.kind is OutcomeKind.FAILED
     assert [outcome.kind for outcome in others] == [OutcomeKind.DELIVERED] * 2
 
 
-async def test_no_more_is_sent_at_a_time_than_is_allowed() -> None:
+async def test_concurrent_sends_are_bounded() -> None:
     open_gate = asyncio.Event()
     waiting = [0, 0]  # now, most
 
@@ -209,7 +209,7 @@ async def test_no_more_is_sent_at_a_time_than_is_allowed() -> None:
         assert receiver.connections <= 3
 
 
-async def test_a_send_that_is_called_off_leaves_its_place_to_others(pleased: Receiver) -> None:
+async def test_a_cancelled_send_frees_its_slot(pleased: Receiver) -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=1) as sender:
         task = asyncio.create_task(sent(sender, silent))
 
@@ -223,7 +223,7 @@ async def test_a_send_that_is_called_off_leaves_its_place_to_others(pleased: Rec
         assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
 
 
-async def test_a_send_under_way_when_the_sender_closes_fails() -> None:
+async def test_a_send_in_progress_fails_when_the_sender_closes() -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender() as sender:
         task = asyncio.create_task(sent(sender, silent))
 
@@ -239,7 +239,7 @@ async def test_a_send_under_way_when_the_sender_closes_fails() -> None:
 # -- receivers that are not there, or odd
 
 
-async def test_a_receiver_that_is_not_there_fails(pleased: Receiver) -> None:
+async def test_a_send_without_a_receiver_fails(pleased: Receiver) -> None:
     async with running_receiver(answering(200)) as gone:
         pass
     async with a_sender() as sender:
@@ -258,7 +258,7 @@ async def test_a_receiver_that_is_not_there_fails(pleased: Receiver) -> None:
     ],
     ids=["ssh", "no status", "a length below nothing", "an endless header", "tls"],
 )
-async def test_an_answer_that_is_no_http_fails(answer: Answer) -> None:
+async def test_an_answer_that_is_not_http_fails(answer: Answer) -> None:
     outcome = await sent_to(answer, timeout_seconds=SHORT_SECONDS)
     assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
     assert 0 < len(outcome.detail) <= DETAIL_LENGTH_MAX

@@ -29,7 +29,7 @@ def world() -> DeliveryWorld:
 # -- fan-out
 
 
-async def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it(world: DeliveryWorld) -> None:
+async def test_an_event_becomes_a_delivery_to_each_subscribed_webhook(world: DeliveryWorld) -> None:
     for name, types in (("all", ()), ("bookings", ("booking.*",)), ("holds", ("hold.placed",))):
         await world.webhook(name, *types)
     await world.webhook("asleep", is_active=False)
@@ -43,7 +43,7 @@ async def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it(world: 
     }
 
 
-async def test_events_that_are_fanned_out_again_make_no_second_deliveries(world: DeliveryWorld) -> None:
+async def test_events_that_are_handled_again_make_no_second_deliveries(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     assert await world.subscriber.handle([an_event(0)]) == 1
     await world.engine.send_due()
@@ -51,7 +51,9 @@ async def test_events_that_are_fanned_out_again_make_no_second_deliveries(world:
     assert await world.subscriber.handle([]) == 0
 
 
-async def test_many_deliveries_are_made_in_several_statements(world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_deliveries_are_inserted_with_several_statements(
+    world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(deliveries, "INSERT_BATCH", 2)
     for name in ("w1", "w2", "w3"):
         await world.webhook(name)
@@ -61,7 +63,7 @@ async def test_many_deliveries_are_made_in_several_statements(world: DeliveryWor
 # -- one delivery
 
 
-async def test_what_is_due_is_sent_once_as_a_cloud_event(world: DeliveryWorld) -> None:
+async def test_a_due_delivery_is_sent_once_as_a_cloud_event(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     (event,) = await world.happen(0)
     assert await world.engine.send_due() == IDLE_SECONDS_MAX
@@ -72,7 +74,7 @@ async def test_what_is_due_is_sent_once_as_a_cloud_event(world: DeliveryWorld) -
     assert (kept.state, [one.status for one in kept.attempts]) == (DeliveryState.DELIVERED, [204])
 
 
-async def test_what_failed_is_sent_again_after_its_pause_and_not_before(world: DeliveryWorld) -> None:
+async def test_a_failed_delivery_is_sent_again_after_its_pause_and_not_before(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
     world.receivers.answers["w1"] = FAILED
@@ -87,12 +89,12 @@ async def test_what_failed_is_sent_again_after_its_pause_and_not_before(world: D
     assert await world.states("w1") == ["DELIVERED"]
 
 
-async def test_without_webhooks_there_is_nothing_to_do(world: DeliveryWorld) -> None:
+async def test_without_webhooks_nothing_is_sent(world: DeliveryWorld) -> None:
     await world.happen(0)
     assert await world.engine.send_due() == IDLE_SECONDS_MAX
 
 
-async def test_an_event_that_is_no_longer_kept_is_given_up_and_the_webhook_goes_on(world: DeliveryWorld) -> None:
+async def test_a_delivery_whose_event_was_deleted_fails_and_the_webhook_stays_active(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     lost, event = await world.happen(0, 1)
     await world.database["events"].delete_one({"_id": commit_of(lost.event_id)})
@@ -105,7 +107,7 @@ async def test_an_event_that_is_no_longer_kept_is_given_up_and_the_webhook_goes_
     assert webhook.is_active
 
 
-async def test_a_fault_of_ours_is_an_attempt_that_failed(world: DeliveryWorld, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fault_of_ours_is_a_failed_attempt(world: DeliveryWorld, caplog: pytest.LogCaptureFixture) -> None:
     await world.webhook("w1")
     (event,) = await world.happen(0)
     world.receivers.answers["w1"] = RuntimeError("hunter2")
@@ -119,7 +121,7 @@ async def test_a_fault_of_ours_is_an_attempt_that_failed(world: DeliveryWorld, c
 # -- receivers that are gone
 
 
-async def test_a_receiver_that_is_gone_disables_its_webhook_and_is_sent_no_more(world: DeliveryWorld) -> None:
+async def test_a_webhook_whose_receiver_is_gone_is_disabled_and_sent_no_more(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.webhook("w2")
     await world.happen(*range(20))
@@ -134,7 +136,7 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_is_sent_no_more(
     assert await world.states("w2") == ["DELIVERED"] * 20
 
 
-async def test_what_waits_for_a_disabled_webhook_goes_on_once_it_is_enabled(world: DeliveryWorld) -> None:
+async def test_deliveries_to_a_disabled_webhook_go_on_once_it_is_enabled(world: DeliveryWorld) -> None:
     webhook = await world.webhook("w1")
     await world.happen(0, 1)
     asleep = with_changes(webhook, NOW, is_active=False)
@@ -146,7 +148,7 @@ async def test_what_waits_for_a_disabled_webhook_goes_on_once_it_is_enabled(worl
     assert await world.states("w1") == ["DELIVERED", "DELIVERED"]
 
 
-async def test_a_webhook_that_led_elsewhere_by_the_time_its_old_receiver_was_gone_stays(world: DeliveryWorld) -> None:
+async def test_a_webhook_whose_url_was_changed_before_its_old_receiver_was_gone_stays_active(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
 
@@ -161,7 +163,7 @@ async def test_a_webhook_that_led_elsewhere_by_the_time_its_old_receiver_was_gon
 
 
 @pytest.mark.parametrize("is_deleted", [True, False], ids=["deleted", "disabled"])
-async def test_a_webhook_that_is_to_be_told_no_more_while_it_is_served_is_sent_no_more(
+async def test_a_webhook_that_is_deleted_or_disabled_while_it_is_served_is_sent_no_more(
     world: DeliveryWorld, is_deleted: bool
 ) -> None:
     await world.webhook("w1")
@@ -186,7 +188,7 @@ async def test_a_webhook_that_is_to_be_told_no_more_while_it_is_served_is_sent_n
 # -- receivers that hold up
 
 
-async def test_one_receiver_gets_at_most_half_of_the_places_and_the_others_go_on(world: DeliveryWorld) -> None:
+async def test_one_receiver_gets_at_most_half_of_the_slots_and_the_others_go_on(world: DeliveryWorld) -> None:
     await world.webhook("hangs")
     await world.webhook("well")
     await world.happen(*range(20))
@@ -199,7 +201,7 @@ async def test_one_receiver_gets_at_most_half_of_the_places_and_the_others_go_on
     assert set(await world.states("hangs")) == {"DELIVERED"}
 
 
-async def test_there_are_never_more_sends_at_a_time_than_places(world: DeliveryWorld) -> None:
+async def test_there_are_never_more_concurrent_sends_than_slots(world: DeliveryWorld) -> None:
     for name in ("w1", "w2", "w3"):
         await world.webhook(name)
     await world.happen(*range(10))
@@ -213,7 +215,7 @@ async def test_there_are_never_more_sends_at_a_time_than_places(world: DeliveryW
     assert (len(at_once), max(at_once)) == (30, 4)
 
 
-async def test_after_a_failure_a_receiver_gets_one_at_a_time_until_one_succeeds(world: DeliveryWorld) -> None:
+async def test_after_a_failure_a_receiver_gets_one_delivery_at_a_time_until_one_succeeds(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(*range(30))
     world.receivers.answers["w1"] = FAILED
@@ -235,7 +237,7 @@ async def test_after_a_failure_a_receiver_gets_one_at_a_time_until_one_succeeds(
     assert set(await world.states("w1")) == {"DELIVERED"}
 
 
-async def test_all_receivers_that_fail_have_together_at_most_half_of_the_places(
+async def test_all_failing_receivers_together_have_at_most_half_of_the_slots(
     world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "POLL_SECONDS", 0.001)
@@ -258,7 +260,7 @@ async def test_all_receivers_that_fail_have_together_at_most_half_of_the_places(
     await round_
 
 
-async def test_what_becomes_due_while_another_receiver_hangs_is_sent_meanwhile(
+async def test_deliveries_that_become_due_while_a_receiver_hangs_are_sent_meanwhile(
     world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "POLL_SECONDS", 0.001)
@@ -274,7 +276,7 @@ async def test_what_becomes_due_while_another_receiver_hangs_is_sent_meanwhile(
     assert await round_ == IDLE_SECONDS_MAX
 
 
-async def test_what_goes_wrong_with_one_webhook_is_raised_when_the_others_are_served(
+async def test_an_error_with_one_webhook_is_raised_when_the_others_are_served(
     world: DeliveryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.webhook("broken", "hold.*")
@@ -298,14 +300,14 @@ async def test_what_goes_wrong_with_one_webhook_is_raised_when_the_others_are_se
 # -- rounds
 
 
-async def test_a_round_that_is_over_begins_nothing_and_says_that_there_is_more(world: DeliveryWorld) -> None:
+async def test_a_round_that_is_over_sends_nothing_and_asks_to_be_called_again(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
     assert await world.another_engine(round_seconds_max=0.0).send_due() == 0
     assert world.receivers.sent == []
 
 
-async def test_a_round_whose_time_has_come_finishes_what_is_under_way_and_leaves_the_rest(world: DeliveryWorld) -> None:
+async def test_a_round_whose_time_is_over_finishes_running_sends_and_leaves_the_rest(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(*range(10))
     world.receivers.hanging.add("w1")
@@ -319,7 +321,7 @@ async def test_a_round_whose_time_has_come_finishes_what_is_under_way_and_leaves
     assert sorted(await world.states("w1")) == ["DELIVERED"] * 2 + ["PENDING"] * 8
 
 
-async def test_a_round_that_is_cut_off_leaves_what_was_under_way_to_be_sent_again(world: DeliveryWorld) -> None:
+async def test_deliveries_of_a_cancelled_round_are_sent_again(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     (event,) = await world.happen(0)
     world.receivers.hanging.add("w1")
@@ -336,7 +338,7 @@ async def test_a_round_that_is_cut_off_leaves_what_was_under_way_to_be_sent_agai
     assert await world.states("w1") == ["DELIVERED"]
 
 
-async def test_what_another_dispatcher_has_claimed_is_left_to_it(world: DeliveryWorld) -> None:
+async def test_a_delivery_that_another_engine_has_claimed_is_left_to_it(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     (event,) = await world.happen(0)
     due = (await world.deliveries("w1"))[event.event_id]
@@ -345,7 +347,7 @@ async def test_what_another_dispatcher_has_claimed_is_left_to_it(world: Delivery
     assert world.receivers.sent == []
 
 
-async def test_several_dispatchers_send_each_delivery_once(world: DeliveryWorld) -> None:
+async def test_several_engines_send_each_delivery_once(world: DeliveryWorld) -> None:
     for name in ("w1", "w2", "w3"):
         await world.webhook(name)
     events = await world.happen(*range(40))
@@ -354,7 +356,7 @@ async def test_several_dispatchers_send_each_delivery_once(world: DeliveryWorld)
     assert sorted(world.receivers.sent) == expected
 
 
-async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_kept(
+async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_recorded(
     world: DeliveryWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     await world.webhook("w1")
@@ -374,7 +376,7 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_kept(
     assert "so long" in caplog.text
 
 
-async def test_a_worker_dispatches_as_a_sweep(world: DeliveryWorld) -> None:
+async def test_a_worker_sends_deliveries_as_a_periodic_task(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
     sweep = PeriodicTask("webhooks", 1.0, world.engine.send_due)

@@ -14,7 +14,7 @@ def world() -> DeliveryWorld:
     return DeliveryWorld()
 
 
-async def test_a_delivery_whose_event_is_unreadable_waits_and_goes_out_once_the_event_is_mended(world: DeliveryWorld) -> None:
+async def test_a_delivery_of_an_unreadable_event_is_sent_once_the_event_is_repaired(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     (event, *_) = await world.happen(0, 1, 2)
     query = {"_id": commit_of(event.event_id)}
@@ -28,7 +28,7 @@ async def test_a_delivery_whose_event_is_unreadable_waits_and_goes_out_once_the_
     assert await world.states("w1") == ["DELIVERED"] * 3
 
 
-async def test_unreadable_deliveries_and_webhooks_keep_no_others_from_their_turn(world: DeliveryWorld) -> None:
+async def test_unreadable_deliveries_and_webhooks_hold_up_no_others(world: DeliveryWorld) -> None:
     await world.webhook("w0")
     await world.webhook("w1")
     events = await world.happen(*range(150))

@@ -47,19 +47,19 @@ def test_a_job_is_due_from_its_time_on() -> None:
     assert is_due(a_job(), NOW + SECOND)
 
 
-def test_a_leased_job_is_due_again_when_the_lease_has_run_out() -> None:
+def test_a_leased_job_is_due_again_when_the_lease_expires() -> None:
     assert not is_due(a_taken_job(), NOW + 29 * SECOND)
     assert is_due(a_taken_job(), NOW + 30 * SECOND)
 
 
-def test_a_lease_that_ran_out_before_the_due_time_makes_nothing_due() -> None:
+def test_an_expired_lease_does_not_make_a_job_due_before_its_time() -> None:
     later = replace(a_taken_job(), due_time=NOW + 60 * SECOND)
     assert not is_due(later, NOW + 59 * SECOND)
     assert is_due(later, NOW + 60 * SECOND)
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.DEAD])
-def test_what_is_done_or_dead_is_never_due(state: JobState) -> None:
+def test_a_done_or_dead_job_is_never_due(state: JobState) -> None:
     assert not is_due(replace(a_job(), state=state), NOW + 3600 * SECOND)
 
 
@@ -94,41 +94,41 @@ def test_due_times_are_whole_milliseconds_as_they_are_stored() -> None:
 # -- outcomes
 
 
-def test_what_is_done_is_held_by_nobody_and_says_when() -> None:
+def test_a_done_job_has_no_lease_and_a_time() -> None:
     done = after_success(replace(a_taken_job(), last_error="ConnectionError: gone"), NOW + SECOND)
     assert (done.state, done.done_time, done.last_error) == (JobState.DONE, NOW + SECOND, "")
     assert (done.lease_owner, done.lease_until) == ("", None)
 
 
-def test_what_failed_is_due_later_and_says_why() -> None:
+def test_a_failed_job_is_due_later_and_says_why() -> None:
     failed = after_failure(a_taken_job(attempts=3), ConnectionError("gone"), NOW, 1, RETRIES)
     assert (failed.state, failed.attempts, failed.last_error) == (JobState.PENDING, 3, "ConnectionError: gone")
     assert failed.due_time == NOW + 4 * SECOND
     assert (failed.lease_owner, failed.lease_until) == ("", None)
 
 
-def test_the_last_attempt_that_fails_is_the_end_of_it() -> None:
+def test_a_job_is_dead_when_its_last_attempt_fails() -> None:
     failed = after_failure(a_taken_job(attempts=5), ConnectionError("gone"), NOW, 1, RETRIES)
     assert (failed.state, failed.lease_until, failed.last_error) == (JobState.DEAD, None, "ConnectionError: gone")
 
 
-def test_what_is_hopeless_is_not_tried_again() -> None:
+def test_a_permanent_error_makes_a_job_dead_at_once() -> None:
     failed = after_failure(a_taken_job(attempts=1), PermanentJobError("the card is closed"), NOW, 1, RETRIES)
     assert failed.state is JobState.DEAD
 
 
-def test_a_long_error_is_kept_in_part() -> None:
+def test_a_long_error_is_shortened() -> None:
     failed = after_failure(a_taken_job(), ValueError("x" * 10_000), NOW, 1, RETRIES)
     assert len(failed.last_error) == ERROR_LENGTH_MAX
     assert failed.last_error.endswith("…")
 
 
-def test_a_job_whose_every_attempt_ended_without_a_word_is_not_begun_again() -> None:
+def test_a_job_whose_attempts_all_ended_without_an_outcome_is_not_started_again() -> None:
     assert not is_exhausted(a_taken_job(attempts=5), RETRIES)
     assert is_exhausted(a_taken_job(attempts=6), RETRIES)
 
 
-def test_a_retried_job_is_due_now_with_all_its_attempts() -> None:
+def test_a_retried_job_is_due_now_with_all_its_attempts_left() -> None:
     dead = replace(a_job(), state=JobState.DEAD, attempts=5, last_error="ConnectionError: gone", runs_alone=True)
     again = after_operator_retry(dead, NOW + SECOND)
     assert is_due(again, NOW + SECOND)
@@ -136,7 +136,7 @@ def test_a_retried_job_is_due_now_with_all_its_attempts() -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.PENDING, JobState.DONE])
-def test_only_what_is_dead_is_retried(state: JobState) -> None:
+def test_only_a_dead_job_is_retried(state: JobState) -> None:
     job = replace(a_taken_job(), state=state)
     assert after_operator_retry(job, NOW + SECOND) == job
 
@@ -144,17 +144,17 @@ def test_only_what_is_dead_is_retried(state: JobState) -> None:
 # -- what comes round
 
 
-def test_what_comes_round_keeps_its_times() -> None:
+def test_a_periodic_job_keeps_its_times() -> None:
     again = after_periodic_success(a_taken_job(), NOW + 2 * SECOND, interval_seconds=60)
     assert (again.due_time, again.attempts, again.lease_until) == (NOW + 60 * SECOND, 0, None)
 
 
-def test_times_that_were_missed_are_left_out() -> None:
+def test_a_periodic_job_skips_times_that_were_missed() -> None:
     assert after_periodic_success(a_taken_job(), NOW + 605 * SECOND, interval_seconds=60).due_time == NOW + 660 * SECOND
     assert after_periodic_success(a_taken_job(), NOW + 600 * SECOND, interval_seconds=60).due_time == NOW + 660 * SECOND
 
 
-def test_what_comes_round_never_dies_and_never_waits_longer_than_its_period() -> None:
+def test_a_periodic_job_never_dies_and_never_waits_longer_than_its_interval() -> None:
     failed = after_periodic_failure(a_taken_job(attempts=10_000), PermanentJobError("no"), NOW, 1, interval_seconds=5)
     assert (failed.state, failed.due_time) == (JobState.PENDING, NOW + 5 * SECOND)
     assert after_periodic_failure(a_taken_job(), ValueError("no"), NOW, 1, interval_seconds=3600).due_time == NOW + SECOND
@@ -163,7 +163,7 @@ def test_what_comes_round_never_dies_and_never_waits_longer_than_its_period() ->
 # -- batches
 
 
-def test_a_batch_is_of_one_kind_and_no_larger_than_it_may_be() -> None:
+def test_a_batch_has_one_kind_of_jobs_and_a_largest_size() -> None:
     jobs = [a_job(f"{kind} {number}", kind) for number in range(5) for kind in ("refund", "capture")]
     batches = in_batches(jobs, 2)
     assert [[job.job_id for job in batch] for batch in batches] == [
@@ -176,10 +176,10 @@ def test_a_batch_is_of_one_kind_and_no_larger_than_it_may_be() -> None:
     ]
 
 
-def test_who_runs_alone_has_a_batch_to_itself() -> None:
+def test_a_job_that_runs_alone_has_a_batch_of_its_own() -> None:
     jobs = [replace(a_job(str(number)), runs_alone=number in (1, 3)) for number in range(5)]
     assert [[job.job_id for job in batch] for batch in in_batches(jobs, 100)] == [["0", "2", "4"], ["1"], ["3"]]
 
 
-def test_no_jobs_are_no_batches() -> None:
+def test_without_jobs_there_are_no_batches() -> None:
     assert in_batches([], 100) == []

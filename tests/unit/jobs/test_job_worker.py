@@ -26,7 +26,7 @@ def utc_now() -> datetime:
 # -- taking
 
 
-async def test_what_is_due_goes_to_its_handler_together_and_is_done() -> None:
+async def test_due_jobs_go_to_their_handler_as_one_batch() -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(5, clock), replace(a_job("later", clock()), due_time=clock() + timedelta(seconds=60)))
     async with working(jobs, {"refund": desk}, clock):
@@ -44,7 +44,7 @@ async def test_each_handler_gets_its_own_kind_and_other_kinds_are_left_to_other_
     assert (jobs.kept["c"].state, jobs.kept["c"].attempts) == (JobState.PENDING, 0)
 
 
-async def test_a_handler_gets_no_more_at_a_time_than_it_may_and_nothing_is_taken_for_it_beyond() -> None:
+async def test_no_more_jobs_are_taken_than_a_handler_may_run_at_a_time() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*some_jobs(55, clock))
     async with working(jobs, {"refund": desk}, clock):
@@ -57,7 +57,7 @@ async def test_a_handler_gets_no_more_at_a_time_than_it_may_and_nothing_is_taken
     assert [len(batch) for batch in desk.batches] == [10, 10, 10, 10, 10, 5]
 
 
-async def test_a_handler_that_hangs_keeps_no_other_kind_waiting() -> None:
+async def test_a_handler_that_hangs_does_not_hold_up_other_kinds() -> None:
     clock, hanging, quick = Clock(), RecordingHandler(may_end=False), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(100, clock, "capture"), *some_jobs(30, clock))
     async with working(jobs, {"capture": hanging, "refund": quick}, clock):
@@ -65,7 +65,7 @@ async def test_a_handler_that_hangs_keeps_no_other_kind_waiting() -> None:
         hanging.may_end.set()
 
 
-async def test_who_makes_a_job_can_have_it_done_at_once() -> None:
+async def test_a_woken_worker_runs_new_jobs_at_once() -> None:
     clock, desk, jobs = Clock(), RecordingHandler(), JobsInMemory()
     async with working(jobs, {"refund": desk}, clock) as worker:
         await jobs.until(lambda: jobs.takes == 1)
@@ -74,7 +74,7 @@ async def test_who_makes_a_job_can_have_it_done_at_once() -> None:
         await jobs.until(lambda: jobs.are_done("new"))
 
 
-async def test_a_job_is_done_when_its_time_comes() -> None:
+async def test_a_job_runs_when_its_due_time_comes() -> None:
     desk, due_time = RecordingHandler(), utc_now() + timedelta(seconds=0.05)
     jobs = JobsInMemory(replace(a_job("soon", due_time), due_time=due_time))
     async with working(jobs, {"refund": desk}, utc_now):
@@ -84,7 +84,7 @@ async def test_a_job_is_done_when_its_time_comes() -> None:
     assert done_time >= due_time
 
 
-async def test_a_job_that_another_process_made_is_found_by_looking() -> None:
+async def test_a_job_that_another_process_inserted_is_found_by_polling() -> None:
     clock, desk, jobs = Clock(), RecordingHandler(), JobsInMemory()
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, poll_seconds=0.01)):
         await jobs.until(lambda: jobs.takes == 1)
@@ -95,7 +95,7 @@ async def test_a_job_that_another_process_made_is_found_by_looking() -> None:
 # -- failures
 
 
-async def test_a_failure_is_of_its_job_alone() -> None:
+async def test_a_failed_job_does_not_fail_its_batch() -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(3, clock))
     desk.errors["refund 1"] = ConnectionError("gone")
@@ -124,7 +124,7 @@ async def test_a_job_that_keeps_failing_is_dead_after_its_last_attempt() -> None
     assert len(desk.batches) == jobs.kept["bad"].attempts == BOUNDS.attempts_max
 
 
-async def test_a_hopeless_job_is_dead_at_once() -> None:
+async def test_a_job_with_a_permanent_error_is_dead_at_once() -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(2, clock))
     desk.errors["refund 0"] = PermanentJobError("the card is closed")
@@ -133,7 +133,7 @@ async def test_a_hopeless_job_is_dead_at_once() -> None:
     assert jobs.kept["refund 0"].state is JobState.DEAD
 
 
-async def test_a_job_that_its_handler_passes_over_is_not_taken_for_done() -> None:
+async def test_a_job_that_its_handler_leaves_out_has_failed() -> None:
     clock = Clock()
     jobs = JobsInMemory(a_job("forgotten", clock()))
 
@@ -147,7 +147,7 @@ async def test_a_job_that_its_handler_passes_over_is_not_taken_for_done() -> Non
 
 
 @pytest.mark.parametrize("fault", [KeyError("amount"), PermanentJobError("the card is closed")])
-async def test_after_a_batch_failed_as_a_whole_each_job_is_tried_by_itself(fault: Exception) -> None:
+async def test_after_a_batch_failed_as_a_whole_each_job_runs_alone(fault: Exception) -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(3, clock))
     desk.fault = fault
@@ -161,7 +161,7 @@ async def test_after_a_batch_failed_as_a_whole_each_job_is_tried_by_itself(fault
     assert desk.batches == [["refund 0", "refund 1", "refund 2"], ["refund 0"], ["refund 1"], ["refund 2"]]
 
 
-async def test_after_a_refusal_which_is_no_jobs_fault_they_are_tried_together_again() -> None:
+async def test_after_a_refusal_the_jobs_run_together_again() -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(3, clock))
     desk.fault = Refusal(Reason.DATABASE_UNAVAILABLE, "away")
@@ -174,7 +174,7 @@ async def test_after_a_refusal_which_is_no_jobs_fault_they_are_tried_together_ag
     assert [len(batch) for batch in desk.batches] == [3, 3]
 
 
-async def test_a_call_that_hangs_is_cut_off_and_its_jobs_fail() -> None:
+async def test_a_call_that_hangs_is_cancelled_and_its_jobs_fail() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("slow", clock()))
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, run_seconds_max=0.01)):
@@ -183,7 +183,7 @@ async def test_a_call_that_hangs_is_cut_off_and_its_jobs_fail() -> None:
     assert jobs.kept["slow"].last_error.startswith("TimeoutError")
 
 
-async def test_a_job_that_ended_its_worker_in_every_attempt_is_dead_without_another() -> None:
+async def test_a_job_that_killed_its_worker_in_every_attempt_is_dead() -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(replace(a_job("deadly", clock()), attempts=BOUNDS.attempts_max), a_job("good", clock()))
     async with working(jobs, {"refund": desk}, clock):
@@ -192,7 +192,7 @@ async def test_a_job_that_ended_its_worker_in_every_attempt_is_dead_without_anot
     assert desk.batches == [["good"]]
 
 
-async def test_one_by_one_no_more_jobs_are_done_at_a_time_than_may_be_and_each_fails_for_itself() -> None:
+async def test_a_handler_of_single_jobs_bounds_how_many_run_and_each_fails_alone() -> None:
     clock, under_way, most = Clock(), 0, 0
 
     async def refund(job: Job) -> None:
@@ -213,7 +213,7 @@ async def test_one_by_one_no_more_jobs_are_done_at_a_time_than_may_be_and_each_f
 # -- leases
 
 
-async def test_a_lease_is_renewed_for_as_long_as_the_work_takes() -> None:
+async def test_a_lease_is_renewed_while_its_jobs_run() -> None:
     desk = RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("long", utc_now()))
     rivals = RecordingHandler()
@@ -229,7 +229,7 @@ async def test_a_lease_is_renewed_for_as_long_as_the_work_takes() -> None:
     assert (len(desk.batches), rivals.batches) == (1, [])
 
 
-async def test_a_worker_whose_lease_passed_on_writes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_worker_that_lost_its_lease_records_nothing(caplog: pytest.LogCaptureFixture) -> None:
     clock, late, rival = Clock(), RecordingHandler(may_end=False), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("fought for", clock()))
     async with working(jobs, {"refund": late}, clock):
@@ -245,7 +245,7 @@ async def test_a_worker_whose_lease_passed_on_writes_nothing(caplog: pytest.LogC
     assert "the lease on 1 of" in caplog.text
 
 
-async def test_what_waited_for_its_turn_until_its_lease_ran_out_is_not_begun_on_it() -> None:
+async def test_a_batch_whose_lease_expired_while_it_waited_is_not_started() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*(replace(job, runs_alone=True) for job in some_jobs(3, clock)))
     async with working(jobs, {"refund": desk}, clock):
@@ -260,7 +260,7 @@ async def test_what_waited_for_its_turn_until_its_lease_ran_out_is_not_begun_on_
 # -- the end
 
 
-async def test_a_worker_that_stops_finishes_what_runs_and_gives_back_what_was_not_begun() -> None:
+async def test_a_stopping_worker_finishes_running_jobs_and_gives_back_the_others() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     alone = [replace(job, runs_alone=True) for job in some_jobs(4, clock)]
     jobs = JobsInMemory(*alone)
@@ -275,7 +275,7 @@ async def test_a_worker_that_stops_finishes_what_runs_and_gives_back_what_was_no
     assert len(desk.batches) == 2
 
 
-async def test_what_a_worker_was_just_taking_when_it_had_to_stop_is_given_back() -> None:
+async def test_jobs_that_were_being_taken_when_the_worker_stopped_are_given_back() -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(*some_jobs(4, clock))
     jobs.may_answer.clear()
@@ -289,7 +289,7 @@ async def test_what_a_worker_was_just_taking_when_it_had_to_stop_is_given_back()
     assert {(job.attempts, job.lease_until) for job in jobs.kept.values()} == {(0, None)}
 
 
-async def test_what_outlasts_the_grace_period_is_cut_off_and_due_again_soon() -> None:
+async def test_jobs_that_outlast_the_grace_period_are_cancelled_and_due_again_soon() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("endless", clock()))
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, grace_seconds=0.01)):
@@ -299,7 +299,7 @@ async def test_what_outlasts_the_grace_period_is_cut_off_and_due_again_soon() ->
     assert jobs.kept["endless"].due_time == clock() + timedelta(seconds=1)
 
 
-async def test_a_worker_that_stops_without_a_database_stops_all_the_same() -> None:
+async def test_a_worker_stops_without_a_database_too() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*(replace(job, runs_alone=True) for job in some_jobs(4, clock)))
     async with working(jobs, {"refund": desk}, clock, replace(BOUNDS, grace_seconds=0.01)):
@@ -312,7 +312,7 @@ async def test_a_worker_that_stops_without_a_database_stops_all_the_same() -> No
 # -- outages
 
 
-async def test_an_outage_is_survived_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_worker_survives_an_outage_and_logs_it_once(caplog: pytest.LogCaptureFixture) -> None:
     clock, desk = Clock(), RecordingHandler()
     jobs = JobsInMemory(a_job("patient", clock()))
     jobs.away = 20
@@ -325,7 +325,7 @@ async def test_an_outage_is_survived_and_told_once(caplog: pytest.LogCaptureFixt
     ]
 
 
-async def test_what_was_done_in_an_outage_is_written_after_it_and_not_done_again() -> None:
+async def test_outcomes_of_an_outage_are_recorded_after_it() -> None:
     clock, desk = Clock(), RecordingHandler(may_end=False)
     jobs = JobsInMemory(*some_jobs(3, clock))
     async with working(jobs, {"refund": desk}, clock) as worker:

@@ -42,7 +42,7 @@ def has_rested(jobs: JobsInMemory, times: int) -> bool:
     return jobs.settles == times and jobs.kept["sweep holds"].lease_until is None
 
 
-async def test_a_sweep_comes_round_at_its_times() -> None:
+async def test_a_periodic_task_runs_at_its_times() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     begin = clock()
     async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
@@ -54,7 +54,7 @@ async def test_a_sweep_comes_round_at_its_times() -> None:
         await broom.until(lambda: broom.begun == 5)
 
 
-async def test_between_its_times_there_is_no_sweep() -> None:
+async def test_a_periodic_task_does_not_run_between_its_times() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
         await jobs.until(lambda: has_rested(jobs, 1))
@@ -65,7 +65,7 @@ async def test_between_its_times_there_is_no_sweep() -> None:
     assert broom.begun == 1
 
 
-async def test_of_many_workers_one_sweeps_at_a_time() -> None:
+async def test_of_several_workers_one_runs_a_periodic_task_at_a_time() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     broom.may_end.clear()
     periodic_tasks = [every_minute(broom)]
@@ -87,7 +87,7 @@ async def test_of_many_workers_one_sweeps_at_a_time() -> None:
     assert (broom.begun, broom.under_way_max) == (2, 1)
 
 
-async def test_after_a_downtime_there_is_one_sweep_and_not_one_for_each_that_was_missed() -> None:
+async def test_after_downtime_a_periodic_task_runs_once() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     begin = clock()
     async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]):
@@ -99,7 +99,7 @@ async def test_after_a_downtime_there_is_one_sweep_and_not_one_for_each_that_was
     assert jobs.kept["sweep holds"].due_time == begin + 101 * timedelta(seconds=60)
 
 
-async def test_a_sweep_whose_worker_is_gone_passes_on() -> None:
+async def test_another_worker_runs_the_periodic_task_of_a_dead_one() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]):
         await jobs.until(lambda: has_rested(jobs, 1))
@@ -112,7 +112,7 @@ async def test_a_sweep_whose_worker_is_gone_passes_on() -> None:
 
 
 @pytest.mark.parametrize("attempts", [1, 10])
-async def test_a_sweep_that_fails_is_tried_again_soon_and_for_ever(attempts: int) -> None:
+async def test_a_periodic_task_that_fails_is_tried_again_soon_and_for_ever(attempts: int) -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     broom.fault = ConnectionError("gone")
     async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
@@ -126,7 +126,7 @@ async def test_a_sweep_that_fails_is_tried_again_soon_and_for_ever(attempts: int
     assert (jobs.kept["sweep holds"].attempts, jobs.kept["sweep holds"].last_error) == (0, "")
 
 
-async def test_a_sweep_that_is_to_come_round_more_often_does_so_from_the_next_start() -> None:
+async def test_a_shorter_interval_applies_from_the_next_start() -> None:
     clock, broom, jobs = Clock(), Broom(), JobsInMemory()
     async with working(jobs, {}, clock, periodic_tasks=[PeriodicTask("holds", 86_400, broom.run)]):
         await jobs.until(lambda: has_rested(jobs, 1))

@@ -56,7 +56,7 @@ def told(run: TrainRun) -> list[tuple[str, str]]:
 # -- which events
 
 
-def test_a_sale_is_told() -> None:
+def test_a_sale_emits_an_event() -> None:
     run = a_run("A4")
     booking = create_booking(run, asks_for_seats("ann", "ben", payment=authorized(4_000, time=LATER)), LATER, {})
     assert told(run) == [("booking.confirmed", booking.reference)]
@@ -74,7 +74,7 @@ def test_a_sale_is_told() -> None:
     }
 
 
-def test_a_place_in_the_line_is_told() -> None:
+def test_a_waitlist_entry_emits_an_event() -> None:
     run = a_run("A1")
     fill(run)
     waiting = create_booking(run, asks_for_seats("ann", section="A", if_full=IfFull.WAITLIST), LATER, {})
@@ -82,7 +82,7 @@ def test_a_place_in_the_line_is_told() -> None:
     assert (run.change_set.events[0].data["state"], run.change_set.events[0].data["seats"]) == ("WAITLISTED", [])
 
 
-def test_new_names_and_another_seat_are_told() -> None:
+def test_new_names_and_another_seat_emit_events() -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     update_booking(run, asks_for_new_fields(booking, a_person("eve")), LATER)
@@ -91,7 +91,7 @@ def test_new_names_and_another_seat_are_told() -> None:
     assert [event.data["seats"] for event in run.change_set.events] == [["A-1"], ["A-3"]]
 
 
-def test_a_cancellation_is_told_and_then_who_gets_the_seats() -> None:
+def test_a_cancellation_emits_an_event_before_those_of_promotions() -> None:
     run = a_run("A2")
     group = book(run, "ann", "ben")
     waiting = [book_waitlisted(run, who) for who in ("cem", "dot")]
@@ -106,7 +106,7 @@ def test_a_cancellation_is_told_and_then_who_gets_the_seats() -> None:
     assert (second.data["state"], second.data["seats"]) == ("CONFIRMED", ["A-1"])
 
 
-def test_some_who_leave_a_group_are_told_as_a_cancellation() -> None:
+def test_passengers_who_leave_a_group_emit_a_cancellation() -> None:
     run = a_run("A2")
     group = book(run, "ann", "ben")
     cancel_booking(run, asks_to_cancel(group, "ben"), LATER)
@@ -120,7 +120,7 @@ def test_some_who_leave_a_group_are_told_as_a_cancellation() -> None:
     )
 
 
-def test_who_moves_away_makes_room_and_both_are_told() -> None:
+def test_a_move_emits_events_of_the_move_and_the_promotion() -> None:
     run = a_run("A1 B1")
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann")
@@ -128,7 +128,7 @@ def test_who_moves_away_makes_room_and_both_are_told() -> None:
     assert told(run) == [("booking.changed", sold.reference), ("booking.promoted", waiting.reference)]
 
 
-def test_a_hold_and_its_release_are_told() -> None:
+def test_a_hold_and_its_release_emit_events() -> None:
     run = a_run("A4")
     held = hold_seats(run, asks_to_hold(count=2), NOW)
     release_hold(run, asks_to_release(run, held), LATER)
@@ -137,7 +137,7 @@ def test_a_hold_and_its_release_are_told() -> None:
     assert [event.data for event in run.change_set.events] == [expected, expected]
 
 
-def test_the_end_of_a_hold_is_told_and_then_who_gets_its_seats() -> None:
+def test_an_expired_hold_emits_an_event_before_those_of_promotions() -> None:
     run = a_run("A2")
     long, short = hold(run, "ann", seconds=120), hold(run, "ben", seconds=60)
     waiting = [book_waitlisted(run, who) for who in ("cem", "dot")]
@@ -151,14 +151,14 @@ def test_the_end_of_a_hold_is_told_and_then_who_gets_its_seats() -> None:
     assert current_booking(run, waiting[0]).passengers[0].place == short.seats[0]
 
 
-def test_a_booking_with_a_hold_is_told_as_a_booking_alone() -> None:
+def test_a_booking_with_a_hold_emits_only_the_event_of_the_booking() -> None:
     run = a_run("A4")
     held = hold(run)
     booking = create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
     assert told(run) == [("booking.confirmed", booking.reference)]
 
 
-def test_a_line_that_closes_is_told_for_each_who_waits() -> None:
+def test_a_closed_waitlist_emits_an_event_for_each_booking() -> None:
     run = a_run("A1")
     fill(run)
     waiting = [book_waitlisted(run, who) for who in ("ann", "ben")]
@@ -170,7 +170,7 @@ def test_a_line_that_closes_is_told_for_each_who_waits() -> None:
 # -- what is no event
 
 
-def test_what_changes_nothing_tells_nothing() -> None:
+def test_a_command_that_changes_nothing_emits_nothing() -> None:
     run = a_run("A4")
     command = asks_for_seats("ann", section="A")
     booking = create_booking(run, command, NOW, {})
@@ -195,7 +195,7 @@ def test_what_changes_nothing_tells_nothing() -> None:
     assert not run.change_set.events
 
 
-def test_what_is_refused_tells_nothing() -> None:
+def test_a_refused_command_emits_nothing() -> None:
     run = a_run("A2")
     booking = book(run, "ann")
     held = hold(run, "ben")
@@ -217,7 +217,7 @@ def test_what_is_refused_tells_nothing() -> None:
         assert not run.change_set.events
 
 
-def test_a_refusal_in_a_batch_leaves_no_gap_in_what_is_told() -> None:
+def test_a_refusal_in_a_batch_leaves_no_gap_in_the_sequence() -> None:
     run = a_run("A2")
     first = create_booking(run, asks_for_seats("ann", section="A"), NOW, {})
     with pytest.raises(Refusal):
@@ -227,7 +227,7 @@ def test_a_refusal_in_a_batch_leaves_no_gap_in_what_is_told() -> None:
     assert [event.event_id.rpartition(":")[2] for event in run.change_set.events] == ["0", "1"]
 
 
-def test_undo_drops_what_would_have_been_told() -> None:
+def test_undo_drops_the_events() -> None:
     run = a_run("A2")
     booking = create_booking(run, asks_for_seats("ann"), NOW, {})
     hold_seats(run, asks_to_hold(), NOW)
@@ -241,7 +241,7 @@ def test_undo_drops_what_would_have_been_told() -> None:
 # -- names and order
 
 
-def test_events_are_named_after_the_commit_and_their_place_in_it() -> None:
+def test_event_ids_follow_from_the_commit_and_their_place_in_it() -> None:
     run = a_run("A4")
     run.version = 41
     for who in ("ann", "ben", "cem"):
@@ -273,7 +273,7 @@ def test_the_sequence_rises_through_each_commit_and_from_one_to_the_next() -> No
     assert len(kinds) == 8, "all that can happen on a run, except that its line closes"
 
 
-def test_each_booking_that_changed_is_told_of_and_no_other() -> None:
+def test_each_changed_booking_emits_an_event_and_no_other_does() -> None:
     run, chance, now = a_run("A3 B2"), seeded_random(8), NOW
     for _ in range(150):
         now += timedelta(seconds=chance.choice((0, 200)))
@@ -285,7 +285,7 @@ def test_each_booking_that_changed_is_told_of_and_no_other() -> None:
         run.committed()
 
 
-def test_the_trace_of_a_call_goes_along_with_what_it_made_happen() -> None:
+def test_events_carry_the_trace_of_their_call() -> None:
     run = a_run("A4")
     jane = replace(a_caller("jane"), trace_parent=TRACE)
     booking = create_booking(run, replace(asks_for_seats("jane"), caller=jane), NOW, {})
@@ -297,7 +297,7 @@ def test_the_trace_of_a_call_goes_along_with_what_it_made_happen() -> None:
     assert [event.trace_parent for event in run.change_set.events] == [TRACE] * 6
 
 
-def test_what_happens_by_itself_has_no_trace() -> None:
+def test_events_without_a_caller_have_no_trace() -> None:
     run = a_run("A1")
     hold(run, seconds=60)
     book_waitlisted(run, "ann")
@@ -330,7 +330,7 @@ def every_kind_of_event() -> TrainRun:
     return run
 
 
-def test_events_say_nothing_personal() -> None:
+def test_events_contain_no_personal_data() -> None:
     run = every_kind_of_event()
     assert len({event.event_type for event in run.change_set.events}) == 9
     for event in run.change_set.events:
@@ -344,7 +344,7 @@ def events_of_one_moment() -> list[Event]:
     return [replace(event, time=NOW) for event in every_kind_of_event().change_set.events]
 
 
-def test_the_events_of_a_commit_come_back_from_their_document_as_they_were() -> None:
+def test_the_events_of_a_commit_are_decoded_as_they_were_encoded() -> None:
     events = events_of_one_moment()
     document = event_batch_document(events)
     assert document["event_count"] == len(events) > 9
@@ -357,7 +357,7 @@ def test_events_of_two_moments_are_not_those_of_one_commit() -> None:
         event_batch_document([replace(first, time=NOW - timedelta(seconds=1)), *others])
 
 
-def test_a_refused_place_in_the_line_tells_nothing() -> None:
+def test_a_refused_waitlist_entry_emits_nothing() -> None:
     run = a_run("A1")
     fill(run)
     waiting = asks_for_seats("ann", "ben", section="A", if_full=IfFull.WAITLIST)

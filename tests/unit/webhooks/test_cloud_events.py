@@ -53,11 +53,11 @@ def test_attribute_names_are_those_that_the_specification_allows() -> None:
     assert [name for name in decoded(EVENT) if not ATTRIBUTE_NAME.fullmatch(name)] == []
 
 
-def test_what_is_not_known_is_left_out_rather_than_empty() -> None:
+def test_unknown_attributes_are_left_out_instead_of_empty() -> None:
     assert decoded(EVENT).keys() - decoded(replace(EVENT, trace_parent="", subject="")).keys() == {"traceparent", "subject"}
 
 
-def test_data_is_there_even_when_there_is_nothing_in_it() -> None:
+def test_empty_data_is_present() -> None:
     assert decoded(replace(EVENT, data={}))["data"] == {}
 
 
@@ -68,7 +68,7 @@ def test_sequences_compare_as_text_as_they_do_as_numbers() -> None:
     assert [int(text) for text in texts] == numbers
 
 
-def test_a_time_elsewhere_is_told_in_utc() -> None:
+def test_a_time_of_another_zone_is_written_in_utc() -> None:
     paris = timezone(timedelta(hours=2))
     assert decoded(replace(EVENT, time=datetime(2026, 8, 1, 14, 30, tzinfo=paris)))["time"] == "2026-08-01T12:30:00.000Z"
 
@@ -91,15 +91,15 @@ def test_the_same_event_gives_the_same_bytes() -> None:
     ],
     ids=["a time without a zone", "a negative sequence", "data that JSON has no word for"],
 )
-def test_what_receivers_could_not_read_is_not_written(event: Event) -> None:
+def test_an_event_that_receivers_could_not_read_is_not_encoded(event: Event) -> None:
     with pytest.raises(ValueError, match=r"time without a zone|not JSON compliant"):
         encode(event)
 
 
 @pytest.mark.parametrize("event_type", list(EventType), ids=str)
-def test_each_type_says_who_defines_it_and_in_which_version(event_type: EventType) -> None:
+def test_each_type_names_its_definer_and_version(event_type: EventType) -> None:
     assert re.fullmatch(r"com\.seatline\.[a-z]+\.[a-z]+\.v1", type_name(event_type))
 
 
-def test_a_source_is_a_uri_reference_whatever_the_run_is_called() -> None:
+def test_a_source_is_a_uri_reference_for_any_run_id() -> None:
     assert source_of("es 9014/é:2026-09-01") == "/seatline/runs/es%209014%2F%C3%A9:2026-09-01"

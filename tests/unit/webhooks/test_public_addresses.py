@@ -33,7 +33,7 @@ from app.domain.hosts import is_public, unreachable_reason
         "64:ff9b::1.1.1.1",
     ],
 )
-def test_what_anybody_may_have_is_public(address: str) -> None:
+def test_addresses_of_the_public_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -91,12 +91,12 @@ def test_what_anybody_may_have_is_public(address: str) -> None:
         "ff02::1",
     ],
 )
-def test_what_leads_into_somebodys_own_network_is_not_public(address: str) -> None:
+def test_addresses_of_private_and_special_networks_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["", "localhost", "1.1.1", "01.1.1.1", "1.1.1.1/8", "1.1.1.1:80", "[::1]", "0x01010101"])
-def test_what_is_no_address_is_not_public(address: str) -> None:
+def test_text_that_is_not_an_address_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
@@ -181,5 +181,5 @@ def test_a_host_inside_a_network_is_refused_unless_the_service_sends_there(host:
         "[2606:4700:4700::1111]",
     ],
 )
-def test_a_public_host_is_taken(host: str) -> None:
+def test_a_public_host_is_accepted(host: str) -> None:
     assert unreachable_reason(host, allow_private=False) is None

@@ -36,18 +36,18 @@ def test_every_success_is_a_delivery(status: int) -> None:
     assert outcome_of(status, {}, b"thanks", NOW).kind is OutcomeKind.DELIVERED
 
 
-def test_gone_means_never_again() -> None:
+def test_gone_means_no_further_attempt() -> None:
     outcome = outcome_of(410, {}, b"no longer here", NOW)
     assert (outcome.kind, outcome.status, outcome.detail) == (OutcomeKind.GONE, 410, "no longer here")
 
 
 @pytest.mark.parametrize("status", [101, 300, 301, 304, 307, 400, 401, 404, 409, 413, 429, 500, 502, 503, 504, 599, 999])
-def test_anything_else_may_be_tried_again(status: int) -> None:
+def test_any_other_answer_may_be_tried_again(status: int) -> None:
     outcome = outcome_of(status, {}, b"", NOW)
     assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, status)
 
 
-def test_a_redirect_says_where_it_would_have_led() -> None:
+def test_a_redirect_names_its_target() -> None:
     outcome = outcome_of(302, {"location": "https://elsewhere.example.com/"}, b"", NOW)
     assert outcome.detail == "redirects are not followed; to https://elsewhere.example.com/"
 
@@ -67,7 +67,7 @@ def test_a_redirect_says_where_it_would_have_led() -> None:
         ("999999999", RETRY_AFTER_SECONDS_MAX),
     ],
 )
-def test_how_long_to_wait_is_read_in_every_form_and_bounded(text: str, seconds: float) -> None:
+def test_retry_after_is_read_in_every_form_and_bounded(text: str, seconds: float) -> None:
     assert retry_after(text) == seconds
     assert retry_after(text, status=429) == seconds
 
@@ -76,15 +76,15 @@ def test_how_long_to_wait_is_read_in_every_form_and_bounded(text: str, seconds: 
     "text",
     ["", "soon", "-5", "1.5", "9" * 5_000, "١٢", "Sat, 99 Aug 2026 12:00:00 GMT", "Sat, 01 Aug 99999999 12:00:00 GMT", ","],
 )
-def test_how_long_to_wait_is_not_read_from_what_has_no_such_form(text: str) -> None:
+def test_a_malformed_retry_after_is_ignored(text: str) -> None:
     assert retry_after(text) == 0
 
 
-def test_a_delivery_has_nothing_to_wait_for() -> None:
+def test_retry_after_is_ignored_for_a_success() -> None:
     assert retry_after("120", status=200) == 0
 
 
-def test_what_a_receiver_says_is_kept_on_one_short_line_without_control_characters() -> None:
+def test_an_answer_is_stored_as_one_short_line_without_control_characters() -> None:
     said = b"first\r\n\tsecond \x1b[31m\x00 \xff\xfe " + "é\u202e".encode() + b"x" * ANSWER_BYTES_MAX
     detail = outcome_of(500, {}, said, NOW).detail
     assert detail.startswith("first second [31m \ufffd\ufffd é x")
@@ -95,7 +95,7 @@ def test_what_a_receiver_says_is_kept_on_one_short_line_without_control_characte
 # -- signatures
 
 
-def test_a_receiver_with_the_secret_finds_the_signature_right() -> None:
+def test_a_receiver_with_the_secret_can_verify_the_signature() -> None:
     now = datetime.now(UTC)
     body = '{"name":"Žofie"}'.encode()
     headers = signed_headers(WEBHOOK, "es1:2026-09-01:3:0", body, now)
@@ -104,7 +104,7 @@ def test_a_receiver_with_the_secret_finds_the_signature_right() -> None:
     assert Verifier(OLD).verify(body, headers) == {"name": "Žofie"}
 
 
-def test_during_a_rotation_either_secret_finds_it_right_and_afterwards_the_new_one_alone() -> None:
+def test_during_a_rotation_either_secret_verifies_and_afterwards_only_the_new_one() -> None:
     now = datetime.now(UTC)
     webhook = with_new_secret(WEBHOOK, NEW, now)
     headers = signed_headers(webhook, "e", b"{}", now)
@@ -113,22 +113,22 @@ def test_during_a_rotation_either_secret_finds_it_right_and_afterwards_the_new_o
     assert later["webhook-signature"] == signed_headers(replace(WEBHOOK, secret=NEW), "e", b"{}", now)["webhook-signature"]
 
 
-def test_the_same_moment_elsewhere_signs_the_same() -> None:
+def test_the_same_moment_in_another_zone_has_the_same_signature() -> None:
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
     assert signed_headers(WEBHOOK, "e", b"{}", tokyo) == signed_headers(WEBHOOK, "e", b"{}", NOW)
 
 
 @pytest.mark.parametrize("event_id", ["", "a.1785585600", "a b", "a\r\nx: y", "é", "x" * 201])
-def test_an_id_that_could_pass_for_something_else_is_not_signed(event_id: str) -> None:
+def test_an_ambiguous_id_is_not_signed(event_id: str) -> None:
     with pytest.raises(ValueError, match="cannot be signed"):
         signed_headers(WEBHOOK, event_id, b"{}", NOW)
 
 
-def test_a_secret_is_written_as_both_sides_read_it() -> None:
+def test_a_secret_has_the_standard_format() -> None:
     assert make_secret(bytes(24)) == f"whsec_{'A' * 32}"
 
 
 @pytest.mark.parametrize("size", [0, 23, 65])
-def test_a_secret_takes_no_less_and_no_more_than_the_standard_says(size: int) -> None:
+def test_a_secret_has_the_standard_length(size: int) -> None:
     with pytest.raises(ValueError, match="24 to 64"):
         make_secret(bytes(size))

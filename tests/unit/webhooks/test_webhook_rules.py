@@ -77,7 +77,7 @@ def later(**time: float) -> datetime:
         f"https://example.com/{'x' * (URL_LENGTH_MAX - 20)}",
     ],
 )
-def test_a_plain_url_is_taken_as_it_is(url: str) -> None:
+def test_a_plain_url_is_accepted_as_it_is(url: str) -> None:
     assert check_url(url, "webhook.url") == url
 
 
@@ -125,7 +125,7 @@ def test_a_plain_url_is_taken_as_it_is(url: str) -> None:
         f"https://example.com/{'x' * (URL_LENGTH_MAX - 19)}",
     ],
 )
-def test_anything_else_is_refused_under_its_field(url: str) -> None:
+def test_any_other_url_is_refused_with_its_field(url: str) -> None:
     with invalid("webhook.url"):
         check_url(url, "webhook.url")
 
@@ -133,12 +133,12 @@ def test_anything_else_is_refused_under_its_field(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://2130706433/", "http://127.0.0.1:8080/hook?x", "https://localhost/", "http://[::1]:80/", "https://hooks/"]
 )
-def test_an_address_that_can_never_be_reached_is_refused_under_its_field(url: str) -> None:
+def test_an_unreachable_address_is_refused_with_its_field(url: str) -> None:
     with invalid("webhook.url"):
         check_reachable(check_url(url, "webhook.url"), "webhook.url", allow_private=False)
 
 
-def test_an_address_that_can_be_reached_is_taken_as_it_is() -> None:
+def test_a_reachable_address_is_accepted_as_it_is() -> None:
     for url, allow_private in ((URL, False), ("http://localhost:1/", True), ("http://10.0.0.1/", True)):
         assert check_reachable(url, "webhook.url", allow_private=allow_private) == url
 
@@ -146,7 +146,7 @@ def test_an_address_that_can_be_reached_is_taken_as_it_is() -> None:
 # -- event types
 
 
-def test_exact_types_and_families_may_be_asked_for() -> None:
+def test_a_webhook_may_subscribe_to_exact_types_and_families() -> None:
     asked = ["booking.*", "hold.placed", "run.delayed"]
     assert check_event_types(asked, "webhook.event_types") == tuple(asked)
     assert check_event_types([], "webhook.event_types") == ()
@@ -165,7 +165,7 @@ def test_exact_types_and_families_may_be_asked_for() -> None:
         (["run.delayed", "hold.*", "run.delayed"], "event_types[2]"),
     ],
 )
-def test_what_never_happens_or_stands_twice_is_refused_where_it_stands(asked: list[str], field: str) -> None:
+def test_an_unknown_or_repeated_event_type_is_refused_with_its_index(asked: list[str], field: str) -> None:
     with invalid(field):
         check_event_types(asked, "event_types")
 
@@ -181,28 +181,28 @@ def test_what_never_happens_or_stands_twice_is_refused_where_it_stands(asked: li
         (("hold.*", "run.*"), False),
     ],
 )
-def test_a_webhook_is_told_of_what_it_asked_for(asked: tuple[str, ...], told: bool) -> None:
+def test_a_webhook_receives_the_events_it_subscribed_to(asked: tuple[str, ...], told: bool) -> None:
     assert is_subscribed(a_webhook(*asked), an_event()) is told
 
 
-def test_a_webhook_is_told_of_what_happens_after_it_was_made() -> None:
+def test_a_webhook_receives_only_events_after_its_creation() -> None:
     webhook = a_webhook()
     assert is_subscribed(webhook, an_event(NOW))
     assert not is_subscribed(webhook, an_event(later(milliseconds=-1)))
 
 
-def test_a_webhook_that_is_not_active_is_told_of_nothing() -> None:
+def test_a_disabled_webhook_receives_nothing() -> None:
     assert not is_subscribed(with_changes(a_webhook(), NOW, is_active=False), an_event())
 
 
-def test_a_webhook_that_is_enabled_again_is_not_told_of_the_time_between() -> None:
+def test_an_enabled_webhook_receives_no_events_of_the_time_when_it_was_disabled() -> None:
     disabled = with_changes(a_webhook(), later(hours=1), is_active=False)
     enabled = with_changes(disabled, later(hours=2), is_active=True)
     assert not is_subscribed(enabled, an_event(later(minutes=119)))
     assert is_subscribed(enabled, an_event(later(hours=2)))
 
 
-def test_a_new_address_changes_nothing_about_what_a_webhook_is_told_of() -> None:
+def test_a_new_url_does_not_change_which_events_a_webhook_receives() -> None:
     moved = with_changes(a_webhook(), later(hours=1), url="https://other.example.com")
     assert is_subscribed(moved, an_event(later(minutes=5)))
     away = with_changes(with_changes(moved, later(hours=2), is_active=False), later(hours=3), url="https://new.example.com")
@@ -212,26 +212,26 @@ def test_a_new_address_changes_nothing_about_what_a_webhook_is_told_of() -> None
 # -- changes
 
 
-def test_a_request_that_is_sent_again_names_the_same_webhook_and_no_other_does() -> None:
+def test_a_repeated_request_gives_the_same_id_and_no_other_request_does() -> None:
     names = [webhook_id_for(*key) for key in (("a@x", "1"), ("a@x", "1"), ("b@x", "1"), ("a@x", "2"))]
     assert names[0] == names[1]
     assert len(set(names)) == 3
 
 
-def test_a_change_is_a_new_version_that_keeps_the_rest() -> None:
+def test_a_change_makes_a_new_version_and_keeps_the_rest() -> None:
     webhook = a_webhook("hold.*")
     new = with_changes(webhook, later(days=1), url="https://other.example.com")
     assert new == replace(webhook, url="https://other.example.com", version=2, update_time=later(days=1))
     assert (new.etag, new.fingerprint) == ("2", webhook.fingerprint)
 
 
-def test_nothing_to_change_is_no_change() -> None:
+def test_a_change_to_equal_values_is_no_change() -> None:
     webhook = a_webhook("hold.*")
     assert with_changes(webhook, later(days=1)) == webhook
     assert with_changes(webhook, later(days=1), url=webhook.url, event_types=("hold.*",), is_active=True) == webhook
 
 
-def test_webhooks_made_from_different_requests_can_be_told_apart() -> None:
+def test_webhooks_of_different_requests_have_different_fingerprints() -> None:
     assert a_webhook().fingerprint == a_webhook().fingerprint != a_webhook("hold.*").fingerprint
 
 
@@ -248,14 +248,14 @@ def test_a_second_rotation_ends_the_oldest_secret_at_once() -> None:
     assert signing_secrets(webhook, NOW) == ("whsec_Mw==", "whsec_Mg==")
 
 
-def test_a_secret_is_not_shown_with_the_webhook() -> None:
+def test_the_representation_of_a_webhook_hides_its_secret() -> None:
     assert "whsec" not in repr(with_new_secret(a_webhook(), "whsec_Mg==", NOW))
 
 
 # -- deliveries
 
 
-def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it_due_at_once() -> None:
+def test_a_delivery_to_a_subscribed_webhook_is_due_at_once() -> None:
     webhooks = [a_webhook(), a_webhook("hold.*", webhook_id="w2"), a_webhook("booking.*", webhook_id="w3")]
     found = [make_delivery(an_event(), one.webhook_id) for one in webhooks if is_subscribed(one, an_event())]
     assert [one.delivery_id for one in found] == ["es1:2026-09-01:3:0:w1", "es1:2026-09-01:3:0:w3"]
@@ -263,14 +263,14 @@ def test_an_event_becomes_a_delivery_to_each_webhook_that_wants_it_due_at_once()
     assert make_delivery(an_event(), "w1") == found[0]
 
 
-def test_a_delivery_that_is_taken_is_delivered() -> None:
+def test_an_accepted_delivery_is_delivered() -> None:
     delivery = after_attempt(a_delivery(), DELIVERED, NOW, 0.5, WEBHOOK_RETRIES)
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.DELIVERED, None)
     (attempt,) = delivery.attempts
     assert (attempt.time, attempt.outcome, attempt.status) == (NOW, OutcomeKind.DELIVERED, 204)
 
 
-def test_a_receiver_that_is_gone_is_not_asked_again() -> None:
+def test_a_delivery_to_a_receiver_that_is_gone_has_failed() -> None:
     delivery = after_attempt(a_delivery(), GONE, NOW, 0.5, WEBHOOK_RETRIES)
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.FAILED, None)
     assert delivery.attempts[0].detail == "no longer here"
@@ -290,7 +290,7 @@ def test_a_delivery_is_given_up_after_three_days_and_eighteen_attempts_at_most(j
     assert timedelta(days=2.5) < found[-1].attempts[-1].time - NOW <= THREE_DAYS
 
 
-def test_chance_makes_a_pause_longer_by_at_most_a_quarter_in_whole_milliseconds() -> None:
+def test_jitter_lengthens_a_pause_by_at_most_a_quarter_in_whole_milliseconds() -> None:
     found = {WEBHOOK_RETRIES.next_attempt_time(1, NOW, NOW, jitter / 997) for jitter in range(997)}
     assert min(filter(None, found)) == later(seconds=5)
     assert later(seconds=6.2) < max(filter(None, found)) < later(seconds=6.25)
@@ -298,7 +298,7 @@ def test_chance_makes_a_pause_longer_by_at_most_a_quarter_in_whole_milliseconds(
     assert {one.microsecond % 1_000 for one in found if one is not None} == {0}
 
 
-def test_a_server_that_was_down_does_not_make_up_for_attempts_it_missed() -> None:
+def test_attempts_that_were_missed_in_downtime_are_not_made_up_for() -> None:
     once = after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES)
     twice = after_attempt(once, FAILED, later(hours=5), 0.0, WEBHOOK_RETRIES)
     assert twice.next_attempt_time == later(hours=5, seconds=30)
@@ -309,21 +309,21 @@ def test_three_days_count_from_the_first_attempt_and_not_from_the_event() -> Non
     assert once.next_attempt_time == later(days=10, seconds=5)
 
 
-def test_a_receiver_is_left_alone_for_as_long_as_it_asked() -> None:
+def test_a_delivery_waits_for_as_long_as_its_receiver_asked() -> None:
     asked = replace(FAILED, retry_after_seconds=3_600.0)
     assert after_attempt(a_delivery(), asked, NOW, 0.0, WEBHOOK_RETRIES).next_attempt_time == later(hours=1)
     soon = replace(FAILED, retry_after_seconds=1.0)
     assert after_attempt(a_delivery(), soon, NOW, 0.0, WEBHOOK_RETRIES).next_attempt_time == later(seconds=5)
 
 
-def test_a_receiver_that_asks_for_more_than_is_left_is_asked_a_last_time_at_the_end() -> None:
+def test_a_receiver_that_asks_for_too_long_a_pause_gets_a_last_attempt_after_three_days() -> None:
     asked = replace(FAILED, retry_after_seconds=10 * 86_400.0)
     first, last = tried(asked)
     assert first.next_attempt_time == NOW + THREE_DAYS
     assert last.state is DeliveryState.FAILED
 
 
-def test_attempts_are_kept_in_their_order() -> None:
+def test_attempts_are_stored_in_their_order() -> None:
     delivery = after_attempt(
         after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, later(seconds=7), 0.0, WEBHOOK_RETRIES
     )
@@ -334,6 +334,6 @@ def test_attempts_are_kept_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, GONE])
-def test_nothing_is_tried_after_the_end(outcome: SendOutcome) -> None:
+def test_no_attempt_follows_a_final_state(outcome: SendOutcome) -> None:
     with pytest.raises(ValueError, match="es1:2026-09-01:3:0:w1"):
         after_attempt(after_attempt(a_delivery(), outcome, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES)

@@ -52,7 +52,7 @@ def require_in_order(events: list[dict[str, Any]]) -> None:
     assert sequences == sorted(set(sequences))
 
 
-async def test_everything_that_happens_on_a_run_is_told_once_and_in_order(real_world: World) -> None:
+async def test_every_event_of_a_run_is_archived_once_and_in_order(real_world: World) -> None:
     run = await real_world.run("A2 B2")
     jane, ann = real_world.api_client("jane"), real_world.api_client("ann")
     held = await jane.hold(run, section="A")
@@ -80,7 +80,7 @@ async def test_everything_that_happens_on_a_run_is_told_once_and_in_order(real_w
     assert all("example.com" not in str(one) and "Janet" not in str(one) for one in events)
 
 
-async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
+async def test_an_event_is_archived_as_it_was_emitted(real_world: World) -> None:
     run = await real_world.run("A2")
     booked = await real_world.api_client("jane").book(run, "jane", "ann")
     await real_world.settled()
@@ -100,7 +100,7 @@ async def test_an_event_is_kept_as_the_run_told_it(real_world: World) -> None:
     }
 
 
-async def test_what_is_refused_or_only_tried_is_not_told(real_world: World) -> None:
+async def test_refused_and_validated_requests_emit_no_events(real_world: World) -> None:
     run = await real_world.run("A1")
     jane = real_world.api_client("jane")
     booked = await jane.book(run)
@@ -111,7 +111,7 @@ async def test_what_is_refused_or_only_tried_is_not_told(real_world: World) -> N
     assert told(await real_world.events(run)) == [("booking.confirmed", booked.reference)]
 
 
-async def test_a_later_commit_leaves_told_events_out_of_the_runs_document(real_world: World) -> None:
+async def test_a_later_commit_removes_archived_events_from_the_run(real_world: World) -> None:
     run = await real_world.run("A9")
     names = people("p", 5)
     for version, name in enumerate(names, 2):
@@ -121,7 +121,7 @@ async def test_a_later_commit_leaves_told_events_out_of_the_runs_document(real_w
     assert len(await real_world.events(run)) == len(names)
 
 
-async def test_events_that_were_never_copied_are_told_by_a_successor(unsettled: World, successor: World) -> None:
+async def test_events_that_a_dead_server_left_are_archived_by_its_successor(unsettled: World, successor: World) -> None:
     run = await unsettled.run("A9")
     booked = [await unsettled.api_client(name).book(run) for name in people("p", 3)]
     await unsettled.api_client("p1").cancel(booked[0].reference)
@@ -141,7 +141,7 @@ async def test_events_that_were_never_copied_are_told_by_a_successor(unsettled: 
     assert len(await outbox(successor, run)) == 1
 
 
-async def test_events_that_were_copied_but_not_left_out_are_told_once(real_world: World, successor: World) -> None:
+async def test_events_that_were_archived_and_not_removed_are_archived_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A9")
     await real_world.api_client("ann").book(run)
     await real_world.settled()
@@ -154,7 +154,7 @@ async def test_events_that_were_copied_but_not_left_out_are_told_once(real_world
     assert len(await outbox(successor, run)) == 1
 
 
-async def test_a_server_that_could_not_tell_for_a_while_tells_with_its_next_commit(
+async def test_a_server_that_could_not_archive_does_so_with_its_next_commit(
     real_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A9")
@@ -171,7 +171,7 @@ async def test_a_server_that_could_not_tell_for_a_while_tells_with_its_next_comm
     require_in_order(events)
 
 
-async def test_a_server_that_dies_after_half_of_the_copying_has_told_everything_once(
+async def test_a_server_that_dies_halfway_has_archived_every_event_once(
     real_world: World, successor: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A9")
@@ -188,7 +188,7 @@ async def test_a_server_that_dies_after_half_of_the_copying_has_told_everything_
     assert await successor.database["bookings"].count_documents({}) == 3
 
 
-async def test_two_servers_that_commit_in_turns_tell_each_event_once(real_world: World, successor: World) -> None:
+async def test_two_servers_that_commit_in_turns_archive_each_event_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A20")
     booked = [await (real_world, successor)[index % 2].api_client(name).book(run) for index, name in enumerate(people("p", 12))]
     for world in (real_world, successor):
@@ -198,7 +198,7 @@ async def test_two_servers_that_commit_in_turns_tell_each_event_once(real_world:
     require_in_order(events)
 
 
-async def test_two_servers_with_a_crowd_tell_of_each_booking_and_nothing_of_what_was_lost(
+async def test_two_servers_with_a_crowd_archive_the_events_of_committed_bookings_only(
     real_world: World, successor: World
 ) -> None:
     run = await real_world.run("A30")
@@ -228,7 +228,7 @@ async def test_two_servers_with_a_crowd_tell_of_each_booking_and_nothing_of_what
     assert {one["_id"]: one["state"] for one in kept} == latest
 
 
-async def test_a_crowd_on_several_runs_is_told_completely(real_world: World) -> None:
+async def test_every_event_of_a_crowd_on_several_runs_is_archived(real_world: World) -> None:
     runs = await real_world.runs("A20", TRAVEL_DATE, NEXT_DATE)
     found = await outcomes([real_world.api_client(name).book(run) for run in runs for name in people("p", 25)])
     await real_world.settled()
@@ -240,7 +240,7 @@ async def test_a_crowd_on_several_runs_is_told_completely(real_world: World) -> 
         require_in_order(one)
 
 
-async def test_what_happens_by_itself_is_told_with_the_next_commit(clock: Clock, real_world: World) -> None:
+async def test_events_of_expired_holds_are_emitted_with_the_next_commit(clock: Clock, real_world: World) -> None:
     run = await real_world.run("A1")
     held = await real_world.api_client("jane").hold(run)
     waiting = await real_world.api_client("ann").wait(run)
