@@ -1,6 +1,7 @@
-"""Which amounts a payment provider can move: its steps, smallest and largest charges, by currency.
+"""The amounts that a payment provider can charge and refund: steps, smallest and largest charges, by currency.
 
-Belongs here: the rules as values, and what they make of an amount. Does not: any provider's own rules (`app/payments`).
+Belongs here: the rules as values, and judging an amount by them. Does not belong here: the rules of one provider
+(`app/payments`).
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,16 @@ from app.domain.limits import FARE_MINOR_MAX, PASSENGERS_PER_BOOKING_MAX
 from app.domain.money import Money
 from app.domain.values import value
 
-# The largest amount that anything here can cost.
+# The largest price of a booking.
 AMOUNT_MINOR_MAX = FARE_MINOR_MAX * PASSENGERS_PER_BOOKING_MAX
 
 
 @value(frozen=True, slots=True)
 class CurrencyRule:
-    """How a provider takes one currency, in our minor units: amounts are multiples of `step_minor`, charges from
-    `charge_minor_min` to `charge_minor_max`. Refunds have no smallest amount but the step.
+    """The rule of one currency, in our minor units.
+
+    Amounts are multiples of `step_minor`, charges from `charge_minor_min` to `charge_minor_max`. The smallest refund is the
+    step.
     """
 
     step_minor: int = 1
@@ -30,9 +33,9 @@ _USUAL = CurrencyRule()
 
 @dataclass(frozen=True, slots=True)
 class AmountRules:
-    """The rules of one provider: `usual` holds for every currency that has none of its own.
+    """The rules of one provider. `usual` is the rule of every currency without its own.
 
-    `currencies` are those that it takes at all, None for any.
+    `currencies` are those that the provider accepts, None for any.
     """
 
     usual: CurrencyRule = _USUAL
@@ -40,11 +43,11 @@ class AmountRules:
     currencies: frozenset[str] | None = None
 
     def rule(self, currency: str) -> CurrencyRule:
-        """The rule of a currency (three letters, ISO 4217)."""
+        """Return the rule of a currency (three letters, ISO 4217)."""
         return self.by_currency.get(currency, self.usual)
 
     def problem_of_charge(self, amount: Money) -> str:
-        """Why this amount cannot be charged, in a line for people; empty where it can."""
+        """Return why this amount cannot be charged, in a line for people; empty if it can."""
         if self.currencies is not None and amount.currency not in self.currencies:
             return f"{amount.currency} is no currency that can be charged"
         rule = self.rule(amount.currency)
@@ -57,13 +60,13 @@ class AmountRules:
         return ""
 
     def refundable_minor(self, minor: int, paid: Money) -> int:
-        """What to give back where `minor` of `paid` are due: rounded up to the step, and never more than was paid.
+        """Return what to refund where `minor` of `paid` is due: rounded up to the step, and never more than was paid.
 
-        Where what was paid is no multiple of the step itself, the largest multiple in it can be given back at most.
+        If the amount paid is no multiple of the step itself, the largest multiple below it is the most that can be refunded.
         """
         step = self.rule(paid.currency).step_minor
         return minor if step == 1 else min(-(-minor // step) * step, paid.minor // step * step)
 
 
-# Every whole minor unit can be moved.
+# Every whole minor unit can be charged and refunded.
 ANY_AMOUNT = AmountRules()

@@ -1,7 +1,7 @@
-"""An entry of Seatline's own ledger: what is held, taken and given back where no outside provider holds the money.
+"""An entry of Seatline's own ledger: money held, captured and refunded without an outside provider.
 
-Belongs here: the value, as the store keeps it and the ledger provider reads it. Does not: statements (`app/store/ledger.py`),
-what tokens mean and what is answered (`app/payments/ledger.py`).
+Belongs here: the value that the store and the ledger provider share. Does not belong here: statements (`app/store/ledger.py`),
+or tokens and answers (`app/payments/ledger.py`).
 """
 
 from datetime import datetime
@@ -12,9 +12,9 @@ from app.domain.values import value
 
 
 class EntryState(StrEnum):
-    """Where an entry stands. DECLINED, VOIDED and CAPTURED are final; what was captured can be refunded."""
+    """The state of an entry. DECLINED, VOIDED and CAPTURED are final; a captured amount can be refunded."""
 
-    UNANSWERED = "UNANSWERED"  # asked for once, and not answered: a fault for tests
+    UNANSWERED = "UNANSWERED"  # requested once and not answered: a fault for tests
     AUTHORIZED = "AUTHORIZED"
     CAPTURED = "CAPTURED"
     VOIDED = "VOIDED"
@@ -22,7 +22,7 @@ class EntryState(StrEnum):
 
 
 class EntryFault(StrEnum):
-    """What goes wrong with an entry, for tests. A fault that happens once is taken off the entry when it has happened."""
+    """A fault that an entry will have, for tests. A fault that happens once is removed when it has happened."""
 
     CAPTURE_ONCE = "CAPTURE_ONCE"
     CAPTURE_ALWAYS = "CAPTURE_ALWAYS"
@@ -33,7 +33,7 @@ class EntryFault(StrEnum):
 
 @value(frozen=True, slots=True)
 class EntryRefund:
-    """A part given back, under the key that it was asked for."""
+    """A refund, under the key of its request."""
 
     key: str
     amount_minor: int
@@ -41,9 +41,10 @@ class EntryRefund:
 
 @value(frozen=True, slots=True)
 class LedgerEntry:
-    """One authorization and what became of it. `key` is both the key that asked for it and its id.
+    """One authorization and what followed. `key` is both the key of the request and the id of the authorization.
 
-    `captured_minor` is what was taken, 0 until then. `faults` are those still to happen. The times are None until it is kept.
+    `captured_minor` is the captured amount, 0 until then. `faults` are those still to happen. The times are None until the
+    entry is stored.
     """
 
     key: str

@@ -1,13 +1,13 @@
-"""A payment: what was asked of the payment provider, what it answered, and what that makes of the money.
+"""A payment: the requests to the payment provider, its answers, and the state they lead to.
 
-Belongs here: the values, and how an answer changes them. Does not: asking the provider (`app/payments`), when to ask again, nor
-where payments are kept.
+Belongs here: the values, and how an answer changes them. Does not belong here: calling the provider (`app/payments`), when to
+call again, or where payments are stored.
 
-A booking is paid by one payment. Money is first held (authorized), then taken (captured) or let go (voided); what was taken can
-be given back in parts (refunds). Each is asked for as often as it takes, under a key that stays the same, and each answer is an
-`ProviderAttempt`. Answers come late, twice and out of order; `after_attempt` says what each changes:
+A booking is paid by one payment. Money is first held (authorized), then taken (captured) or released (voided); a captured
+amount can be given back in parts (refunded). Each request is repeated until it is answered, under a key that stays the same,
+and each answer is a `ProviderAttempt`. Answers come late, twice and out of order; `after_attempt` applies them:
 
-    state         what was asked, and the answer   state then
+    state         request and answer               next state
     ------------  -------------------------------  ----------
     AUTHORIZING   AUTHORIZE  DONE                  AUTHORIZED
                   AUTHORIZE  DECLINED, REJECTED    DECLINED
@@ -15,9 +15,9 @@ be given back in parts (refunds). Each is asked for as often as it takes, under 
                   VOID       DONE                  VOIDED
     CAPTURED      REFUND     DONE                  CAPTURED, and the refund is DONE
 
-Any other answer to what can be asked in a state is kept there as an attempt, and changes nothing else. An answer about what is
-already settled, such as a failure that arrives after the success, changes nothing at all. What nobody can have asked for, such
-as a capture of what was voided, is a ValueError.
+Any other answer to a request that is possible in a state is recorded as an attempt, and changes nothing else. An answer to an
+earlier request, such as a failure that arrives after the success, changes nothing at all. An answer to an impossible request,
+such as a capture of a voided payment, is a ValueError.
 """
 
 from collections.abc import Mapping
@@ -28,24 +28,24 @@ from enum import StrEnum
 from app.domain.money import Money
 from app.domain.values import value
 
-# Of a payment, and of each refund: enough to see how it went. A refund may be asked for again for days.
+# Of a payment, and of each refund: enough to see what happened. A refund may be retried for days.
 ATTEMPTS_KEPT_MAX = 20
 # Characters of an attempt's detail: one line for people.
 DETAIL_LENGTH_MAX = 200
 
 
 class PaymentState(StrEnum):
-    """Where a payment stands. VOIDED and DECLINED are final."""
+    """The state of a payment. VOIDED and DECLINED are final."""
 
-    AUTHORIZING = "AUTHORIZING"  # asked for, or about to be; whether money is held is not known
+    AUTHORIZING = "AUTHORIZING"  # requested, or about to be; whether money is held is not known
     AUTHORIZED = "AUTHORIZED"  # money is held
-    CAPTURED = "CAPTURED"  # money was taken; some or all of it may have been given back
-    VOIDED = "VOIDED"  # money was held and let go
+    CAPTURED = "CAPTURED"  # money was taken; some or all of it may have been refunded
+    VOIDED = "VOIDED"  # money was held and released
     DECLINED = "DECLINED"  # no money was ever held; the last attempt says why
 
 
 class AttemptKind(StrEnum):
-    """What was asked of the provider."""
+    """The kind of a request to the provider."""
 
     AUTHORIZE = "AUTHORIZE"
     CAPTURE = "CAPTURE"
@@ -54,16 +54,16 @@ class AttemptKind(StrEnum):
 
 
 class AttemptOutcome(StrEnum):
-    """What the provider answered."""
+    """The answer of the provider."""
 
     DONE = "DONE"
-    DECLINED = "DECLINED"  # final: the card says no
-    FAILED = "FAILED"  # no answer, or none yet: to be asked again under the same key
-    REJECTED = "REJECTED"  # final: the provider says that this cannot be asked
+    DECLINED = "DECLINED"  # final: the card was refused
+    FAILED = "FAILED"  # no answer, or none yet: to be repeated under the same key
+    REJECTED = "REJECTED"  # final: the provider refuses the request
 
 
 class RefundState(StrEnum):
-    """Where a refund stands. It is PENDING, whatever was answered, until the provider has said that it is done."""
+    """The state of a refund. It is PENDING, whatever the answers, until the provider says that it is done."""
 
     PENDING = "PENDING"
     DONE = "DONE"
@@ -79,10 +79,10 @@ REFUND_TRANSITIONS: Mapping[tuple[RefundState | None, RefundState], str] = {
 
 @value(frozen=True, slots=True)
 class ProviderAttempt:
-    """Something asked of the provider under a key, and its answer.
+    """A request to the provider under a key, and its answer.
 
-    `detail` is a line for people: why not. `provider_id` is the provider's own id of the authorization or refund, where it is
-    DONE.
+    `detail` is a line for people that says why it was refused. `provider_id` is the provider's own id of an authorization or
+    refund that is DONE.
     """
 
     kind: AttemptKind
@@ -96,7 +96,7 @@ class ProviderAttempt:
 
 @value(frozen=True, slots=True)
 class Refund:
-    """Money to be given back. `refund_id` is the key that it is asked for under."""
+    """Money to be refunded. `refund_id` is the key of the request."""
 
     refund_id: str
     amount: Money
@@ -107,7 +107,7 @@ class Refund:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the provider's last answer was a final no. It is owed all the same: an operator has to see to it."""
+        """Whether the provider's last answer was a final refusal. The refund is still due: an operator has to act."""
         last = self.attempts[-1].outcome if self.attempts else None
         return self.state is RefundState.PENDING and last in (AttemptOutcome.DECLINED, AttemptOutcome.REJECTED)
 
@@ -116,9 +116,9 @@ class Refund:
 class Payment:
     """The money of one booking. Values never change; a changed payment is a new value.
 
-    `provider` names who holds the money, since another one may be in use by the time it is given back. `token` stands for the
-    means of payment: it is needed to ask again after a crash, and is no card number. `authorization_id` is the provider's own
-    id, empty until money is held. `captured_minor` is what was taken.
+    `provider` names the provider that holds the money, since another one may be configured by the time of a refund. `token`
+    stands for the means of payment: a retry after a crash needs it, and it is no card number. `authorization_id` is the
+    provider's own id, empty until money is held. `captured_minor` is the captured amount.
     """
 
     payment_id: str
@@ -135,14 +135,14 @@ class Payment:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is left to be asked of the provider, unless a refund is added."""
+        """Whether no request is left to make, unless a refund is added."""
         if self.state in (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED):
             return False
         return all(refund.state is RefundState.DONE for refund in self.refunds)
 
     @property
     def is_paid(self) -> bool:
-        """Whether the money was taken."""
+        """Whether the money was captured."""
         return self.state is PaymentState.CAPTURED
 
 
@@ -156,7 +156,7 @@ PAYMENT_TRANSITIONS: Mapping[tuple[PaymentState, AttemptKind, AttemptOutcome], P
     (PaymentState.AUTHORIZED, AttemptKind.CAPTURE, _DONE): PaymentState.CAPTURED,
     (PaymentState.AUTHORIZED, AttemptKind.VOID, _DONE): PaymentState.VOIDED,
 }
-# What can be asked for in a state.
+# The requests that are possible in a state.
 _ALLOWED_OPERATIONS: Mapping[PaymentState, frozenset[AttemptKind]] = {
     PaymentState.AUTHORIZING: frozenset({AttemptKind.AUTHORIZE}),
     PaymentState.AUTHORIZED: frozenset({AttemptKind.CAPTURE, AttemptKind.VOID}),
@@ -164,7 +164,7 @@ _ALLOWED_OPERATIONS: Mapping[PaymentState, frozenset[AttemptKind]] = {
     PaymentState.VOIDED: frozenset(),
     PaymentState.DECLINED: frozenset(),
 }
-# What was asked for on the way to a state, so that answers to it may still arrive, and whether one of them can be DONE.
+# Requests made on the way to a state, whose answers may still arrive, and whether such an answer can be DONE.
 _LATE_ANSWERS: Mapping[PaymentState, Mapping[AttemptKind, bool]] = {
     PaymentState.AUTHORIZING: {},
     PaymentState.AUTHORIZED: {AttemptKind.AUTHORIZE: True},
@@ -175,24 +175,24 @@ _LATE_ANSWERS: Mapping[PaymentState, Mapping[AttemptKind, bool]] = {
 
 
 def new_payment(payment_id: str, provider: str, amount: Money, token: str, now: datetime) -> Payment:
-    """A payment for which nothing was asked yet. Raises ValueError for an amount under one minor unit: nobody pays nothing."""
+    """Make a payment before its first request. Raise ValueError for an amount under one minor unit."""
     if amount.minor < 1:
         raise ValueError(f"payment {payment_id} of {amount}: a payment is of at least one minor unit")
     return Payment(payment_id, provider, amount, token, PaymentState.AUTHORIZING, now, now)
 
 
 def operation_key(payment_id: str, kind: AttemptKind) -> str:
-    """The key under which a payment is authorized, captured or voided, by every server and every retry."""
+    """Return the key under which every server and every retry authorizes, captures or voids a payment."""
     if kind is AttemptKind.REFUND:
-        raise ValueError("a payment has many refunds: each is asked for under its own id")
+        raise ValueError("a payment has many refunds: each has its own id as key")
     return f"{payment_id}:{kind.value.lower()}"
 
 
 def after_attempt(payment: Payment, attempt: ProviderAttempt) -> Payment:
-    """The payment once the provider has answered. Gives `payment` itself where the answer changes nothing.
+    """Return the payment after an answer of the provider, or `payment` itself if the answer changes nothing.
 
-    Raises ValueError for an answer to what cannot have been asked: an amount over what was held or in another currency, a
-    refund that is not there, or a success that contradicts the state.
+    Raise ValueError for an answer to an impossible request: an amount over the held one or in another currency, an unknown
+    refund, or a success that contradicts the state.
     """
     _require_possible(payment, attempt)
     attempt = replace(attempt, detail=attempt.detail[:DETAIL_LENGTH_MAX])
@@ -213,10 +213,10 @@ def after_attempt(payment: Payment, attempt: ProviderAttempt) -> Payment:
 
 
 def with_pending_refund(payment: Payment, refund_id: str, amount: Money, now: datetime) -> Payment:
-    """The payment with a refund to be asked for. Gives `payment` itself where that refund is there already.
+    """Return the payment with a refund to request, or `payment` itself if it has that refund already.
 
-    Raises ValueError where more would be given back than was taken, counting refunds that are still pending, where the id
-    stands for another amount, or where nothing was taken.
+    Raise ValueError if more would be refunded than was captured, counting pending refunds, if the id is that of a refund of
+    another amount, or if nothing was captured.
     """
     for refund in payment.refunds:
         if refund.refund_id == refund_id:
@@ -231,19 +231,19 @@ def with_pending_refund(payment: Payment, refund_id: str, amount: Money, now: da
 
 
 def refundable_amount(payment: Payment) -> Money:
-    """What may still be given back: what was taken less all refunds, pending ones too."""
+    """Return what can still be refunded: the captured amount less all refunds, pending ones included."""
     asked = sum(refund.amount.minor for refund in payment.refunds)
     return Money(payment.captured_minor - asked, payment.amount.currency)
 
 
 def balance(payment: Payment) -> Money:
-    """What the payer has paid as of now: what was taken less what was given back. Pending refunds still count as paid."""
+    """Return what the payer has paid so far: the captured amount less finished refunds."""
     given_back = sum(refund.amount.minor for refund in payment.refunds if refund.state is RefundState.DONE)
     return Money(payment.captured_minor - given_back, payment.amount.currency)
 
 
 def pending_refunds(payment: Payment) -> tuple[Refund, ...]:
-    """The refunds that the provider has not said are done, oldest first; those that it refused are among them."""
+    """Return the refunds that are not done, oldest first; those that the provider refused are among them."""
     return tuple(refund for refund in payment.refunds if refund.state is RefundState.PENDING)
 
 
@@ -261,7 +261,7 @@ def _require_possible(payment: Payment, attempt: ProviderAttempt) -> None:
 
 
 def _after_refund(payment: Payment, attempt: ProviderAttempt) -> Payment:
-    refund = next((one for one in payment.refunds if one.refund_id == attempt.key), None)
+    refund = next((refund for refund in payment.refunds if refund.refund_id == attempt.key), None)
     if refund is None:
         raise ValueError(f"payment {payment.payment_id} has no refund {attempt.key}")
     if attempt.amount != refund.amount:
@@ -271,7 +271,7 @@ def _after_refund(payment: Payment, attempt: ProviderAttempt) -> Payment:
     changed = replace(refund, attempts=_append_attempt(refund.attempts, attempt))
     if attempt.outcome is _DONE:
         changed = replace(changed, state=RefundState.DONE, provider_id=attempt.provider_id)
-    refunds = tuple(changed if one is refund else one for one in payment.refunds)
+    refunds = tuple(changed if other is refund else other for other in payment.refunds)
     return replace(payment, refunds=refunds, update_time=max(payment.update_time, attempt.time))
 
 

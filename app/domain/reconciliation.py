@@ -1,18 +1,18 @@
-"""Settling: what is to be asked of the payment provider next, so that the money comes to what the booking says.
+"""Reconciliation: the next request to the payment provider, so that the payment reaches what the booking states.
 
-Belongs here: the decision, from a booking and its payment. Does not: what an answer changes (`payments.py`), nor the asking
-(`app/usecases/payments.py`).
+Belongs here: the decision, from a booking and its payment. Does not belong here: what an answer changes (`payments.py`), or the
+request (`app/usecases/payments.py`).
 
-A booking says what is to be taken and what is given back; a payment, how far that has come. Whoever compares the two knows the
-next step, at any time, after any crash:
+A booking states what to charge and what to refund; a payment, how far that has come. The two alone give the next step, at any
+time and after any crash:
 
-    the payment is    and there is            then
+    the payment is    and there is            next step
     ----------------  ----------------------  -----------------------------------------------
     AUTHORIZING       either                  ask again, under the same key
     AUTHORIZED        a booking               capture what the booking costs; void if that is nothing
                       no booking, for long    void
-    CAPTURED          a refund not yet DONE   refund it, also one that was refused: whoever asks for that wants it tried again
-    DECLINED, VOIDED  a live booking          nothing to ask: the booking is to be cancelled if it costs anything
+    CAPTURED          a refund not yet DONE   refund it; a refused one too, since only an operator settles again
+    DECLINED, VOIDED  a live booking          none: cancel the booking if it costs anything
 """
 
 import hashlib
@@ -35,16 +35,16 @@ from app.domain.payments import (
 from app.domain.people import email_key
 from app.domain.values import value
 
-# Payments that one request tries. A buyer whose requests are all let go again, minutes apart, is to begin anew.
+# Payments that one request tries. A buyer whose authorizations were all voided, minutes apart, has to send a new request.
 AUTHORIZATIONS_PER_REQUEST_MAX = 5
-# Providers promise to know a key for a day.
+# Providers promise to remember a key for a day.
 _AUTHORIZING_MAX = timedelta(hours=20)
 _FINAL_REFUSALS = (AttemptOutcome.DECLINED, AttemptOutcome.REJECTED)
 
 
 @value(frozen=True, slots=True)
 class PaymentStep:
-    """Something to ask of the provider, under a key that stays the same however often it is asked."""
+    """A request to make to the provider, under a key that is the same for every retry."""
 
     kind: AttemptKind
     key: str
@@ -52,13 +52,13 @@ class PaymentStep:
 
 
 def payment_id_for(email: str, request_id: str, attempt: int) -> str:
-    """The payment of this request. A further `attempt` begins where the one before was let go without a sale."""
+    """Return the payment id of a request. A further `attempt` starts where the one before was voided without a sale."""
     digest = hashlib.blake2b(f"{email_key(email)}\n{request_id}\n{attempt}".encode(), digest_size=12).hexdigest()
     return f"pay_{digest}"
 
 
 def add_due_refunds(payment: Payment, booking: Booking) -> Payment:
-    """The payment with all refunds that its booking gives back, as soon as something was taken."""
+    """Return the payment with all refunds that its booking states, once it is captured."""
     if payment.state is PaymentState.CAPTURED:
         for refund in booking.refunds:
             payment = with_pending_refund(payment, refund.refund_id, Money(refund.minor, booking.currency), refund.time)
@@ -66,9 +66,9 @@ def add_due_refunds(payment: Payment, booking: Booking) -> Payment:
 
 
 def next_step(payment: Payment, booking: Booking | None, refused: Container[str] = ()) -> PaymentStep | None:
-    """What to ask next; None when nothing is left. `booking` is None where it is certain that none will rest on the payment.
+    """Return the next step, or None. `booking` is None if no booking will ever use the payment.
 
-    `refused` are refunds that the provider has just refused for good: one of them does not keep the others waiting.
+    `refused` are the ids of refunds that the provider has just refused for good: they do not keep the others waiting.
     """
     match payment.state:
         case PaymentState.AUTHORIZING:
@@ -86,25 +86,28 @@ def next_step(payment: Payment, booking: Booking | None, refused: Container[str]
 
 
 def give_up_unanswered(payment: Payment, now: datetime) -> Payment:
-    """The payment, given up if for a day nobody has said whether it is authorized: by then the provider may have forgotten the
-    key, and would set the money aside a second time.
+    """Return the payment, declined if its authorization was not answered for nearly a day.
+
+    By then the provider may have forgotten the key, and a retry would hold the money a second time.
     """
     if payment.state is not PaymentState.AUTHORIZING or now - payment.create_time < _AUTHORIZING_MAX:
         return payment
     key = operation_key(payment.payment_id, AttemptKind.AUTHORIZE)
-    rejected, detail = AttemptOutcome.REJECTED, "given up: it was never answered"
+    rejected, detail = AttemptOutcome.REJECTED, "given up: the provider never answered"
     return after_attempt(payment, ProviderAttempt(AttemptKind.AUTHORIZE, key, payment.amount, rejected, detail, now))
 
 
 def was_rejected(payment: Payment) -> bool:
-    """Whether the provider said that this authorization cannot be asked for; a card that says no is DECLINED likewise."""
+    """Whether the provider rejected the authorization. A refused card makes a payment DECLINED as well."""
     if payment.state is not PaymentState.DECLINED:
         return False
-    return any(one.kind is AttemptKind.AUTHORIZE and one.outcome is AttemptOutcome.REJECTED for one in payment.attempts)
+    return any(
+        attempt.kind is AttemptKind.AUTHORIZE and attempt.outcome is AttemptOutcome.REJECTED for attempt in payment.attempts
+    )
 
 
 def has_failed(payment: Payment) -> bool:
-    """Whether the money will never come: the provider has said a final no before anything was taken."""
+    """Whether the payment can never be captured: the provider refused for good before anything was captured."""
     if payment.state in (PaymentState.DECLINED, PaymentState.VOIDED):
         return True
     return payment.state is PaymentState.AUTHORIZED and any(

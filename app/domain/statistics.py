@@ -1,6 +1,6 @@
-"""A survey: what there is of seats, lines, work and money in the whole database at a moment, in a few numbers.
+"""Statistics: seats, waitlists, work and money in the whole database at one moment, in a few numbers.
 
-Belongs here: the numbers, and how runs add up to them. Does not: finding them (`app/store/statistics.py`).
+Belongs here: the numbers, and the sums over runs. Does not belong here: reading them (`app/store/statistics.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,13 @@ from datetime import datetime
 from app.domain.timetable import RunState, Stop, state_at
 from app.domain.values import value
 
-# Runs that have arrived are none of them: there are more every day, and nothing happens to them.
+# Runs that have arrived are left out: there are more every day, and nothing happens to them.
 STATES = (RunState.SCHEDULED, RunState.DEPARTED)
 
 
 @value(frozen=True, slots=True)
 class RunCounts:
-    """A run as of a version: its seats, those of them that are sold or held for any part of the way, and who waits."""
+    """The counts of a run in one version. Sold are seats that are sold or held on at least one leg."""
 
     run_id: str
     version: int
@@ -27,9 +27,9 @@ class RunCounts:
 
 @value(frozen=True, slots=True)
 class Backlog:
-    """What is still to be done. Instants are of the oldest, None where there is none.
+    """The work that is not done yet. Times are those of the oldest item, None where there is none.
 
-    Jobs that come round for ever are not in it. A running job is one that a worker holds.
+    Periodic tasks are left out. A running job is one that a worker has leased.
     """
 
     outbox_events: int
@@ -44,7 +44,7 @@ class Backlog:
 
 @value(frozen=True, slots=True)
 class Statistics:
-    """The numbers. Seats are those of runs that have not departed; ages are in seconds, 0 where there is nothing to do."""
+    """The numbers. Seats are those of runs that have not departed; ages are 0 where there is nothing to do."""
 
     time: datetime
     runs: Mapping[RunState, int]
@@ -55,7 +55,7 @@ class Statistics:
 
     @property
     def outbox_age_seconds(self) -> float:
-        """How long the oldest event has waited for what follows from it."""
+        """How long the oldest event has waited for its subscribers."""
         return self._age_seconds(self.backlog.oldest_event_time)
 
     @property
@@ -68,16 +68,16 @@ class Statistics:
 
 
 def statistics_of(counts: Iterable[RunCounts], backlog: Backlog, now: datetime) -> Statistics:
-    """What runs and work add up to."""
+    """Sum up runs and work."""
     runs = dict.fromkeys(STATES, 0)
     seats = sold = waiting = 0
-    for one in counts:
-        state = state_at(one.stops, now)
+    for run in counts:
+        state = state_at(run.stops, now)
         if state not in runs:
             continue
         runs[state] += 1
-        waiting += one.waiting_bookings
+        waiting += run.waiting_bookings
         if state is RunState.SCHEDULED:
-            seats += one.seats
-            sold += one.seats_sold
+            seats += run.seats
+            sold += run.seats_sold
     return Statistics(now, runs, sold, seats - sold, waiting, backlog)

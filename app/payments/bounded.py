@@ -1,7 +1,7 @@
-"""Bounds on asking a provider: how long one try may take, how many there are, and how long to wait in between.
+"""Bounds on the calls to a provider: the time of one try, the number of tries, and the pauses between them.
 
-Belongs here: trying again while somebody waits for the answer, which is seconds. Does not: what a provider is asked, nor trying
-again hours later.
+Belongs here: retries while a caller waits for the answer, which is seconds. Does not belong here: the calls, or retries hours
+later (the worker's jobs).
 """
 
 import asyncio
@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 class RetryBounds:
     """The bounds. A caller waits at most attempts_max * (timeout_seconds + delay_seconds_max).
 
-    The delay before the second try is up to `delay_seconds`, and doubles with each further one up to `delay_seconds_max`. A
-    provider that asks to be left alone for longer than that is not asked again.
+    The pause before the second try is up to `delay_seconds`, and doubles with each further try up to `delay_seconds_max`. A
+    provider that asks for a longer pause is not asked again.
     """
 
     timeout_seconds: float = 8.0
@@ -37,10 +37,10 @@ class RetryBounds:
 
 
 def next_delay_seconds(bounds: RetryBounds, failed: int, chance: float, error: ProviderUnavailable) -> float | None:
-    """How long to wait before the next try, or None when there is to be none.
+    """Return the pause before the next try, or None if there is to be none.
 
-    `failed` is the number of tries that failed, `error` the last one's, `chance` is in [0, 1). The delay is that part of the
-    longest one ("full jitter"), so that callers whom one outage has struck do not come back all at once.
+    `failed` is the number of failed tries, `error` that of the last one, `chance` a number in [0, 1). The pause is that part of
+    the longest one ("full jitter"), so that callers of one outage do not return all at once.
     """
     asked = error.retry_after_seconds or 0.0
     if failed >= bounds.attempts_max or not error.passes_soon or asked > bounds.delay_seconds_max:
@@ -50,7 +50,7 @@ def next_delay_seconds(bounds: RetryBounds, failed: int, chance: float, error: P
 
 
 class BoundedProvider:
-    """A provider that answers, or says ProviderUnavailable, within the bounds. Only that is ever tried again."""
+    """Calls the inner provider within the bounds. Retries only a call that ended in ProviderUnavailable."""
 
     def __init__(
         self,
@@ -67,41 +67,41 @@ class BoundedProvider:
 
     @property
     def name(self) -> str:
-        """As the provider inside."""
+        """The inner provider's name."""
         return self._inner.name
 
     @property
     def needs_token(self) -> bool:
-        """As the provider inside."""
+        """Whether the inner provider needs a token."""
         return self._inner.needs_token
 
     @property
     def amounts(self) -> AmountRules:
-        """As the provider inside."""
+        """The amounts of the inner provider."""
         return self._inner.amounts
 
     def can_defer(self, token: str) -> bool:
-        """As the provider says."""
+        """Whether the inner provider allows to authorize after the sale."""
         return self._inner.can_defer(token)
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
-        """As the provider inside, within the bounds."""
+        """Authorize at the inner provider, within the bounds."""
         return await self._ask(key, lambda: self._inner.authorize(key, amount, token, description, metadata))
 
     async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
-        """As the provider inside, within the bounds."""
+        """Capture at the inner provider, within the bounds."""
         await self._ask(key, lambda: self._inner.capture(key, authorization_id, amount))
 
     async def void(self, key: str, authorization_id: str) -> None:
-        """As the provider inside, within the bounds."""
+        """Void at the inner provider, within the bounds."""
         await self._ask(key, lambda: self._inner.void(key, authorization_id))
 
     async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
-        """As the provider inside, within the bounds."""
+        """Refund at the inner provider, within the bounds."""
         return await self._ask(key, lambda: self._inner.refund(key, authorization_id, amount))
 
     async def close(self) -> None:
-        """Closes the provider inside."""
+        """Close the inner provider."""
         await self._inner.close()
 
     async def _ask(self, key: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -112,7 +112,7 @@ class BoundedProvider:
                 delay = next_delay_seconds(self._bounds, failed, self._chance(), error)
                 if delay is None:
                     raise
-                _log.info("%s: asked %s %d times without an answer", self.name, key, failed)
+                _log.info("%s: %s: %d tries without an answer", self.name, key, failed)
             await self._pause(delay)
         raise AssertionError("the last try answers or raises")
 

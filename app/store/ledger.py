@@ -1,10 +1,10 @@
-"""The ledger's entries in MongoDB.
+"""Ledger entries in MongoDB.
 
-Belongs here: statements to the collection `ledger`. Does not: what the ledger answers (`app/payments/ledger.py`).
+Belongs here: statements to the collection `ledger`. Does not belong here: what the ledger answers (`app/payments/ledger.py`).
 
-Each authorization is one document, whose `_id` is the key that asked for it. Every change is one update that finds the document
-only in the state that allows it, so that doing it again, or in several servers at once, changes nothing. Authorizations,
-captures and voids come by the hundred where a hot train is sold; they share their statements.
+Each authorization is one document, whose `_id` is the key of its request. Every change is one update that matches the document
+only in the state that allows it: a repetition, or the same change by several servers at once, changes nothing. A hot train has
+hundreds of authorizations, captures and voids at a time; they share statements.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,14 +45,14 @@ ENTRY = Shape(
 
 
 class _Settlement(NamedTuple):
-    """What is to become of what an entry holds: captured with that amount, or voided where there is none."""
+    """A change of an authorized entry: capture that amount, or void the entry if there is none."""
 
     key: str
     captured: Money | None
 
 
 class Ledger:
-    """The collection `ledger`. `clock` gives the present moment, in UTC and whole milliseconds."""
+    """The collection `ledger`. `clock` gives the present time, in UTC and whole milliseconds."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._adapter = adapter_of(database)
@@ -64,23 +64,20 @@ class Ledger:
         self._settlements = SharedStatement("settle ledger entries", self._settle, batch_max=_ENTRIES_MAX)
 
     async def add(self, entry: LedgerEntry) -> LedgerEntry | None:
-        """Records an entry. Gives the one that was there before under its key, None where there was none.
-
-        Refuses RECORD_UNREADABLE.
-        """
+        """Add an entry. Return the entry that already has its key, or None. Refuses RECORD_UNREADABLE."""
         before = await self._additions.ask(entry)
         if isinstance(before, Refusal):
             raise before
         return before
 
     async def find(self, key: str) -> LedgerEntry | None:
-        """The entry with that key. Refuses RECORD_UNREADABLE."""
+        """Return the entry with that key, or None. Refuses RECORD_UNREADABLE."""
         with translate_outages():
             found = await self._adapter.find_in_one_batch(self._ledger, {"_id": key}, most=1)
         return decode_one("ledger", found[0], entry_from) if found else None
 
     async def find_many(self, keys: Sequence[str]) -> Records[LedgerEntry]:
-        """Those of the entries with these keys that there are, by key."""
+        """Find the entries with these keys, by key."""
         if not keys:
             return Records()
         with translate_outages():
@@ -88,25 +85,25 @@ class Ledger:
         return decode_by_id("ledger", found, entry_from)
 
     async def answer(self, key: str) -> None:
-        """Makes an UNANSWERED entry AUTHORIZED."""
+        """Change an UNANSWERED entry to AUTHORIZED."""
         guard = {"_id": key, "state": EntryState.UNANSWERED.value}
         await self._change(guard, {"$set": {"state": EntryState.AUTHORIZED.value, "update_time": self._clock()}})
 
     async def capture(self, key: str, amount: Money) -> bool:
-        """Makes an AUTHORIZED entry of at least that amount CAPTURED, unless a fault of captures is to happen.
+        """Change an AUTHORIZED entry of at least that amount to CAPTURED, unless a capture fault is set.
 
-        Whether it is captured with that amount now.
+        Return whether it is captured with that amount now.
         """
         return await self._settlements.ask(_Settlement(key, amount))
 
     async def void(self, key: str) -> bool:
-        """Makes an AUTHORIZED entry VOIDED, unless a fault of voids is to happen. Whether it is voided now."""
+        """Change an AUTHORIZED entry to VOIDED, unless a void fault is set. Return whether it is voided now."""
         return await self._settlements.ask(_Settlement(key, None))
 
     async def refund(self, key: str, refund_key: str, amount: Money) -> bool:
-        """Adds a refund to a CAPTURED entry with that much left, unless it has one with that key or a fault is to happen.
+        """Add a refund to a CAPTURED entry with that much left, unless it has that key already or a refund fault is set.
 
-        Whether it was added.
+        Return whether it was added.
         """
         guard: Document = {
             "_id": key,
@@ -125,11 +122,11 @@ class Ledger:
         return await self._change(guard, change)
 
     async def take_fault(self, key: str, fault: EntryFault) -> bool:
-        """Takes a fault off an entry. Whether it was there."""
+        """Remove a fault from an entry. Return whether it was set."""
         return await self._change({"_id": key, "faults": fault.value}, {"$pull": {"faults": fault.value}})
 
     async def join(self) -> None:
-        """Waits until nothing is under way."""
+        """Wait until no statement is under way."""
         await self._additions.wait_idle()
         await self._settlements.wait_idle()
 
@@ -142,21 +139,21 @@ class Ledger:
         now = self._clock()
         documents = [_document(entry, now) for entry in entries]
         with translate_outages():
-            there = await insert_absent(self._ledger, documents)
-            if not there:
+            existing = await insert_absent(self._ledger, documents)
+            if not existing:
                 return [None] * len(entries)
-            keys = [document["_id"] for document in there]
+            keys = [document["_id"] for document in existing]
             found = await self._adapter.find_in_one_batch(self._ledger, {"_id": {"$in": keys}}, most=len(keys))
         known: dict[str, LedgerEntry | Refusal] = {}
-        entries_there = decode_by_id("ledger", found, entry_from)
-        known.update(entries_there)
-        known.update({key: record_unreadable("ledger") for key in entries_there.unreadable})
-        # By identity: of two that ask with one key at once, one was recorded.
-        refused = {id(document) for document in there}
+        entries_before = decode_by_id("ledger", found, entry_from)
+        known.update(entries_before)
+        known.update({key: record_unreadable("ledger") for key in entries_before.unreadable})
+        # By identity: of two requests with one key at once, one was added.
+        refused = {id(document) for document in existing}
         return [known[document["_id"]] if id(document) in refused else None for document in documents]
 
     async def _settle(self, settlements: Sequence[_Settlement]) -> list[bool]:
-        """One update for each amount; seats of one section cost the same, so there are few."""
+        """Make one update for each amount. Seats of one section cost the same, so there are few amounts."""
         groups: dict[Money | None, list[str]] = {}
         for key, captured in settlements:
             groups.setdefault(captured, []).append(key)
@@ -164,10 +161,10 @@ class Ledger:
         for captured, keys in groups.items():
             settled = await self._settle_alike(captured, keys)
             done.update(_Settlement(key, captured) for key in settled)
-        return [one in done for one in settlements]
+        return [settlement in done for settlement in settlements]
 
     async def _settle_alike(self, captured: Money | None, keys: list[str]) -> list[str]:
-        """Those of the keys that are settled so now, be it by this update or by an earlier one."""
+        """Capture or void these entries. Return the keys of those that are so now, by this update or an earlier one."""
         guard, settled, left = _captured(captured) if captured else _VOIDED
         change = {"$set": {**settled, **left, "update_time": self._clock()}}
         with translate_outages():
@@ -183,7 +180,7 @@ class Ledger:
 
 
 def _captured(amount: Money) -> tuple[Document, Document, Document]:
-    """Which authorized entries can be captured with that amount, how they are known then, and what is left to give back."""
+    """Return which authorized entries can be captured with that amount, their fields then, and what can be refunded."""
     guard = {"currency": amount.currency, "amount_minor": {"$gte": amount.minor}, "faults": {"$nin": _CAPTURE_FAULTS}}
     settled = {"state": EntryState.CAPTURED.value, "currency": amount.currency, "captured_minor": amount.minor}
     return guard, settled, {"refundable_minor": amount.minor}
@@ -197,7 +194,7 @@ _VOIDED: tuple[Document, Document, Document] = (
 
 
 def _document(entry: LedgerEntry, now: datetime) -> Document:
-    """A new entry's document. `refundable_minor` is what is left to give back, so that one comparison guards a refund."""
+    """Encode a new entry. `refundable_minor` is what can still be refunded, so that one comparison guards a refund."""
     return {
         "_id": entry.key,
         "amount_minor": entry.amount.minor,
@@ -225,7 +222,7 @@ def entry_from(document: Document) -> LedgerEntry:
         state=EntryState(document["state"]),
         create_time=document["create_time"],
         captured_minor=document["captured_minor"],
-        refunds=tuple(EntryRefund(one["key"], one["amount_minor"]) for one in document["refunds"]),
+        refunds=tuple(EntryRefund(refund["key"], refund["amount_minor"]) for refund in document["refunds"]),
         faults=tuple(EntryFault(fault) for fault in document["faults"]),
         update_time=document["update_time"],
     )

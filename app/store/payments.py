@@ -1,12 +1,13 @@
 """Payments in MongoDB.
 
-Belongs here: statements to the collection `payments`, and the shape of its documents. Does not: the ledger's own entries
-(`ledger.py`), nor what a payment goes through (`app/domain/payments.py`).
+Belongs here: statements to the collection `payments`, and the shape of its documents. Does not belong here: ledger entries
+(`ledger.py`), or the states of a payment (`app/domain/payments.py`).
 
 payments    {_id: payment_id, version, user_key, request_id, provider, amount_minor, currency, token, state, open_since, ...,
              attempts: [{kind, key, minor, outcome, detail, time, provider_id}], refunds: [{id, minor, state, attempts, ...}]}
 
-`open_since` is there only while nothing was taken or let go: what stays open has to be looked after.
+`open_since` is set only until the payment is captured, voided or declined: payments that stay open have to be voided or
+settled.
 """
 
 from collections.abc import Collection as Collected
@@ -29,7 +30,7 @@ _OPEN_STATES = (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
 
 
 class StoredPayment(NamedTuple):
-    """A payment as it is kept: for whose request, and in which version."""
+    """A payment with the request that it is for, and the version of its document."""
 
     payment: Payment
     user_key: str
@@ -110,20 +111,20 @@ class Payments:
                 found = await snapshot.find(self._payments, query, most=most)
         return decode_by_id("payments", found, payment_from)
 
-    async def add(self, kept: StoredPayment) -> bool:
-        """Keeps a new payment; False where there is one with its id."""
-        return await self._additions.ask(kept)
+    async def add(self, stored: StoredPayment) -> bool:
+        """Store a new payment. Return False if there is one with its id."""
+        return await self._additions.ask(stored)
 
-    async def save(self, kept: StoredPayment, payment: Payment) -> bool:
-        """Replaces a payment by what has become of it; False where somebody else did so first."""
-        newer = kept._replace(payment=payment, version=kept.version + 1)
-        guard = {"_id": payment.payment_id, "version": kept.version}
+    async def save(self, stored: StoredPayment, payment: Payment) -> bool:
+        """Replace a payment by its next value. Return False if another process replaced it first."""
+        newer = stored._replace(payment=payment, version=stored.version + 1)
+        guard = {"_id": payment.payment_id, "version": stored.version}
         with translate_outages():
             result = await self._payments.replace_one(guard, payment_document(newer))
         return bool(result.matched_count)
 
     async def list_open(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> DecodedRecords[StoredPayment]:
-        """Payments that have been open since before then, the oldest first, without those in `but_for`."""
+        """List payments that have been open since before this time, oldest first, without those in `but_for`."""
         query: Document = {"open_since": {"$lt": before}}
         if but_for:
             query["_id"] = {"$nin": list(but_for)}
@@ -133,19 +134,19 @@ class Payments:
 
     async def _add(self, batch: Sequence[StoredPayment]) -> list[bool]:
         with translate_outages():
-            there = await insert_absent(self._payments, [payment_document(one) for one in batch])
-        known = {one["_id"] for one in there}
-        return [one.payment.payment_id not in known for one in batch]
+            existing = await insert_absent(self._payments, [payment_document(stored) for stored in batch])
+        known = {document["_id"] for document in existing}
+        return [stored.payment.payment_id not in known for stored in batch]
 
 
-def payment_document(kept: StoredPayment) -> Document:
+def payment_document(stored: StoredPayment) -> Document:
     """Encode a payment."""
-    payment = kept.payment
+    payment = stored.payment
     document: Document = {
         "_id": payment.payment_id,
-        "version": kept.version,
-        "user_key": kept.user_key,
-        "request_id": kept.request_id,
+        "version": stored.version,
+        "user_key": stored.user_key,
+        "request_id": stored.request_id,
         "provider": payment.provider,
         "amount_minor": payment.amount.minor,
         "currency": payment.amount.currency,
@@ -155,8 +156,8 @@ def payment_document(kept: StoredPayment) -> Document:
         "update_time": payment.update_time,
         "authorization_id": payment.authorization_id,
         "captured_minor": payment.captured_minor,
-        "attempts": [_attempt_document(one) for one in payment.attempts],
-        "refunds": [_refund_document(one) for one in payment.refunds],
+        "attempts": [_attempt_document(attempt) for attempt in payment.attempts],
+        "refunds": [_refund_document(refund) for refund in payment.refunds],
     }
     if payment.state in _OPEN_STATES:
         document["open_since"] = payment.create_time
@@ -177,8 +178,8 @@ def payment_from(document: Document) -> StoredPayment:
         update_time=document["update_time"],
         authorization_id=document["authorization_id"],
         captured_minor=document["captured_minor"],
-        attempts=tuple(_attempt_from(one, currency) for one in document["attempts"]),
-        refunds=tuple(_refund_from(one, currency) for one in document["refunds"]),
+        attempts=tuple(_attempt_from(attempt, currency) for attempt in document["attempts"]),
+        refunds=tuple(_refund_from(refund, currency) for refund in document["refunds"]),
     )
     return StoredPayment(payment, document["user_key"], document["request_id"], document["version"])
 
@@ -213,7 +214,7 @@ def _refund_document(refund: Refund) -> Document:
         "minor": refund.amount.minor,
         "state": refund.state.value,
         "create_time": refund.create_time,
-        "attempts": [_attempt_document(one) for one in refund.attempts],
+        "attempts": [_attempt_document(attempt) for attempt in refund.attempts],
         "provider_id": refund.provider_id,
     }
 
@@ -224,6 +225,6 @@ def _refund_from(document: Document, currency: str) -> Refund:
         Money(document["minor"], currency),
         RefundState(document["state"]),
         document["create_time"],
-        tuple(_attempt_from(one, currency) for one in document["attempts"]),
+        tuple(_attempt_from(attempt, currency) for attempt in document["attempts"]),
         document["provider_id"],
     )

@@ -1,11 +1,11 @@
-"""The survey in MongoDB: counts over all that is kept.
+"""Statistics from MongoDB: counts over the whole database.
 
-Belongs here: statements that count, each over a range of an index and up to a bound. Does not: what the counts add up to
-(`app/domain/statistics.py`), nor who asks for them.
+Belongs here: statements that count, each over a range of an index and up to a bound. Does not belong here: the sums
+(`app/domain/statistics.py`), or when they are made (`app/usecases/statistics.py`).
 
-A survey is made every few seconds, by every worker, so it must not read what has not changed. Of runs it reads the versions of
-those that may not have arrived, and seats only where the version is new. What is over long ago is never looked at: such runs by
-their date, all else by indexes that hold only what is still to be done.
+Every worker collects statistics every few seconds, so it must not read what has not changed. Of the runs that may not have
+arrived it reads the versions, and seats only where the version is new. Finished records are never read: the travel date
+excludes such runs, and the other indexes contain only what is still to be done.
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,19 @@ from app.store.sales_shapes import STATISTICS_RUN
 from app.store.snapshots import Snapshot
 from app.store.unreadable import decode_all
 
-# Versions of one survey: a hundred trains for two hundred days, about a megabyte. Runs beyond, the latest, are not counted.
+# Versions read at a time: a hundred trains for two hundred days, about a megabyte. Later runs beyond that are not counted.
 RUNS_COUNTED_MAX = 20_000
-# Events, jobs and payments that are counted: ten times what anybody needs to know that there are too many.
+# Events, jobs and payments that are counted: ten times the number at which an operator has to act.
 COUNT_MAX = 10_000
-# A commit's events leave the run's document within milliseconds, or within some ten seconds after their server has ended. The
-# moment of the last commit stays there as long; only one that is older than all that has been left.
+# The events of a commit leave the run's document within milliseconds, or within some ten seconds after their server has ended.
+# The time of the last commit stays there as long; an older one means that events were left behind.
 _LEFT_AFTER = timedelta(seconds=60)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "waiting": 1}
 
 
 class StatisticsQueries:
-    """Counts what is kept. All methods refuse DATABASE_UNAVAILABLE in an outage."""
+    """Counts records. All methods refuse DATABASE_UNAVAILABLE in an outage."""
 
     def __init__(self, database: Database) -> None:
         self._runs: Collection = database["train_runs"]
@@ -44,25 +44,25 @@ class StatisticsQueries:
         self._snapshots = adapter_of(database).snapshots(database)
 
     async def versions(self, now: datetime) -> dict[str, int | None]:
-        """The versions of the runs that may not have arrived by now, at most `RUNS_COUNTED_MAX` and the earliest first, by run.
+        """Return the versions of the runs that may not have arrived by now, by run id.
 
-        None stands for a run that has none, which is unreadable.
+        They are at most `RUNS_COUNTED_MAX`, the earliest first. None stands for an unreadable run without a version.
         """
         with translate_outages():
             cursor = self._runs.find(current_runs_query(now), {"version": 1}).sort([("travel_date", 1), ("_id", 1)])
-            return {one["_id"]: one.get("version") for one in await cursor.limit(RUNS_COUNTED_MAX).to_list(RUNS_COUNTED_MAX)}
+            return {run["_id"]: run.get("version") for run in await cursor.limit(RUNS_COUNTED_MAX).to_list(RUNS_COUNTED_MAX)}
 
     async def count_runs(self, run_ids: Sequence[str]) -> list[RunCounts]:
-        """Seats and waiting bookings of those of these runs that there are. A run has up to 5,000 seats: ask for few.
+        """Count seats and waitlisted bookings of these runs. Unreadable runs are left out.
 
-        Unreadable runs are left out.
+        A run has up to 5,000 seats: ask for few at a time.
         """
         with translate_outages():
             found = await self._runs.find({"_id": {"$in": list(run_ids)}}, _FIELDS).to_list(len(run_ids))
         return decode_all("train_runs", found, _count_of).values
 
     async def backlog(self, now: datetime) -> Backlog:
-        """What is still to be done, as of one moment. Counts end at `COUNT_MAX`."""
+        """Count the work that is not done yet, as of one moment. Counts end at `COUNT_MAX`."""
         return await self._snapshots.read(lambda snapshot: self._backlog(snapshot, now))
 
     async def _backlog(self, snapshot: Snapshot, now: datetime) -> Backlog:
@@ -77,7 +77,7 @@ class StatisticsQueries:
         return Backlog(
             outbox_events=events["number"],
             oldest_event_time=min(moments, default=None),
-            jobs_waiting=max(0, pending - running),  # either count may have ended at its bound
+            jobs_waiting=max(0, pending - running),  # either count may have reached its bound
             jobs_running=running,
             jobs_dead=await _count(snapshot, self._jobs, {"state": JobState.DEAD.value}),
             refunds_pending=refunds["number"],
@@ -87,13 +87,13 @@ class StatisticsQueries:
 
 
 def current_runs_query(now: datetime) -> Document:
-    """The question for runs that may not have arrived."""
+    """Return the query for runs that may not have arrived."""
     return {"travel_date": {"$gte": earliest_date_under_way(now).isoformat()}}
 
 
 def new_events_pipeline() -> list[Document]:
-    """How many events nothing has followed up yet, and the time of the oldest. The index holds all that it asks for."""
-    # From the epoch on: an unreadable time would be the oldest of all.
+    """Return the pipeline for the number of unprocessed events and the time of the oldest. One index covers it."""
+    # From the epoch on: an unreadable time would sort as the oldest.
     return [
         {"$match": {"is_new": True, "time": {"$gte": _EPOCH}}},
         {"$limit": COUNT_MAX},
@@ -102,19 +102,19 @@ def new_events_pipeline() -> list[Document]:
 
 
 def pending_refunds_pipeline() -> list[Document]:
-    """How many refunds are pending, and since when."""
+    """Return the pipeline for the number of pending refunds and the time of the oldest."""
     pending = {"$match": {"refunds.state": RefundState.PENDING.value}}
     dated = {"$match": {"refunds.state": RefundState.PENDING.value, "refunds.create_time": {"$gte": _EPOCH}}}
     return [pending, {"$limit": COUNT_MAX}, {"$unwind": "$refunds"}, dated, _number_and_oldest("$refunds.create_time")]
 
 
 def pending_jobs_query() -> Document:
-    """The question for jobs that are to be done, but for those that come round for ever."""
+    """Return the query for jobs that are to be done, without periodic tasks."""
     return {"state": JobState.PENDING.value, "kind": {"$not": {"$regex": f"^{PERIODIC_TASK_PREFIX}"}}}
 
 
 def pending_captures_query(now: datetime) -> Document:
-    """The question for payments with money set aside and not taken."""
+    """Return the query for payments that are authorized and not captured."""
     return {"open_since": {"$lte": now}, "state": PaymentState.AUTHORIZED.value}
 
 
@@ -144,6 +144,6 @@ def _count_of(document: Document) -> RunCounts:
         version=document["version"],
         stops=stops_from(document["stops"]),
         seats=sum(map(len, seats)),
-        seats_sold=sum(len(one) - one.count(0) for one in seats),
+        seats_sold=sum(len(section) - section.count(0) for section in seats),
         waiting_bookings=len(document["waiting"]),
     )

@@ -1,13 +1,11 @@
-"""BookingPayments: money is set aside before a sale, taken after it, and given back as bookings say.
+"""Payments of bookings: authorize before a sale, capture after it, refund what bookings give back.
 
-Belongs here: asking the provider, and keeping what it answered. Does not: what is to be asked
-(`app/domain/reconciliation.py`), nor
-when to try again (the worker's jobs).
+Belongs here: calling the provider, and storing its answers. Does not belong here: what to ask next
+(`app/domain/reconciliation.py`), or when to try again (the worker's jobs).
 
-The order is authorize, sell, capture. Before a sale the payment is written down, then the provider is asked, so that what was
-set aside is known whatever happens next. After the sale, a job settles the payment; every step of it is safe to repeat. What
-was set aside and came to no sale is let go by `void_abandoned`, once it is too old for any sale to rest on it: so the two
-never cross.
+The order is authorize, sell, capture. Before a sale the payment is stored, then the provider is asked, so that an authorization
+is known whatever happens next. After the sale, a job settles the payment; every step of it is safe to repeat. An authorization
+without a sale is voided by `void_abandoned`, once it is too old for any sale to use it: so the two never meet.
 """
 
 import asyncio
@@ -55,24 +53,24 @@ from app.telemetry.tracing.work import payment_request_span
 
 _log = logging.getLogger(__name__)
 
-# Authorize, capture, and the refunds of nine passengers who leave one by one and once more for a cheaper seat.
+# Authorize, capture, and two refunds for each of nine passengers: one for a cheaper seat, one for leaving.
 _STEPS_MAX = 40
-# Well below what a sale may rest on, so that time is left to sell.
+# Well below the age that a sale accepts, so that time is left to sell.
 _REUSED_SECONDS_MAX = limits.AUTHORIZATION_SECONDS_MAX / 2
-# Well above it with all that a call may take before, and above any difference between servers' clocks.
+# Well above that age with everything a call may take before, and above any difference between servers' clocks.
 VOID_AFTER_SECONDS = limits.AUTHORIZATION_SECONDS_MAX * 4
 _VOID_PAGE_SIZE = 100
-# Such pages of one sweep, so that payments which cannot be let go keep no others from their turn.
+# Pages of one run of the task, so that payments which cannot be voided do not keep the others waiting.
 _VOID_PAGES_MAX = 10
 _CANCEL_SECONDS_MAX = 30.0
 
 
 class UnsettledPaymentError(Exception):
-    """The provider has not done yet what a payment needs; to be tried again."""
+    """The provider has not yet done what a payment needs. To be tried again."""
 
 
 class BookingPayments:
-    """Payments by one provider. `clock` gives the present moment, `monotonic` seconds as deadlines count them."""
+    """Payments through one provider. `clock` gives the present time, `monotonic` the seconds that deadlines count."""
 
     def __init__(
         self, store: Store, bus: CommandBus, provider: Provider, clock: Callable[[], datetime], monotonic: Callable[[], float]
@@ -83,16 +81,16 @@ class BookingPayments:
     # -- before a sale
 
     def deferred_authorization(self, token: str) -> Authorization | None:
-        """What a sale may rest on where the provider cannot say no, and may as well be asked after it; else None."""
+        """Return the authorization for a sale that is authorized after it, where the provider allows that; else None."""
         return DEFERRED_AUTHORIZATION if self._provider.can_defer(token) else None
 
     @property
     def amounts(self) -> AmountRules:
-        """Which amounts the provider can take and give back."""
+        """The amounts that the provider can charge and refund."""
         return self._provider.amounts
 
     async def authorize_booking(self, command: CreateBooking, token: str, price: Money) -> Authorization | None:
-        """Authorizes the price of this request; None where nothing is to be paid.
+        """Authorize the price of this request. Return None where the price is zero.
 
         Refuses PAYMENT_DECLINED, PAYMENT_REJECTED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
         """
@@ -100,49 +98,49 @@ class BookingPayments:
             return None
         if self._provider.needs_token and not token:
             raise InvalidField("payment_token", "is required: this service takes payment by card")
-        kept = await self._payment_of(command, token, price)
-        payment = kept.payment
+        stored = await self._payment_of(command, token, price)
+        payment = stored.payment
         if payment.state is PaymentState.AUTHORIZING:
-            payment = await self._authorize(kept, command)
+            payment = await self._authorize(stored, command)
         return Authorization(payment.payment_id, payment.authorization_id, payment.amount, payment.update_time)
 
     async def _payment_of(self, command: CreateBooking, token: str, price: Money) -> StoredPayment:
-        """The payment that this request goes on with, or a new one."""
+        """Return the payment that this request continues, or a new one."""
         user_key, now = email_key(command.user.email), self._clock()
-        ids = [payment_id_for(user_key, command.request_id, one) for one in range(AUTHORIZATIONS_PER_REQUEST_MAX)]
+        ids = [payment_id_for(user_key, command.request_id, attempt) for attempt in range(AUTHORIZATIONS_PER_REQUEST_MAX)]
         found = await self._store.payments.find(ids)
-        if found.unreadable:  # which may have set money aside already
+        if found.unreadable:  # one of which may be authorized already
             raise record_unreadable("payments")
         for payment_id in ids:
-            kept = found.get(payment_id)
-            if kept is None:
+            stored = found.get(payment_id)
+            if stored is None:
                 payment = new_payment(payment_id, self._provider.name, price, token, now)
-                kept = StoredPayment(payment, user_key, command.request_id)
-                if await self._store.payments.add(kept):
-                    return kept
-                there = await self._store.payments.find([payment_id])
-                if there.unreadable:
+                stored = StoredPayment(payment, user_key, command.request_id)
+                if await self._store.payments.add(stored):
+                    return stored
+                known = await self._store.payments.find([payment_id])
+                if known.unreadable:
                     raise record_unreadable("payments")
-                kept = there[payment_id]
-            if self._is_usable(kept.payment, now) or await self._booking_of(kept) is not None:
-                return kept
-            if was_rejected(kept.payment):
+                stored = known[payment_id]
+            if self._is_usable(stored.payment, now) or await self._booking_of(stored) is not None:
+                return stored
+            if was_rejected(stored.payment):
                 raise Refusal(Reason.PAYMENT_REJECTED, "the payment provider refused this payment; send a new request")
-            if kept.payment.state is PaymentState.DECLINED:
+            if stored.payment.state is PaymentState.DECLINED:
                 raise Refusal(Reason.PAYMENT_DECLINED, "the payment was declined; send a new request with another one")
-        raise Refusal(Reason.PAYMENT_REJECTED, "this request was paid and let go too often; send a new one")
+        raise Refusal(Reason.PAYMENT_REJECTED, "this request was authorized and voided too often; send a new one")
 
     def _is_usable(self, payment: Payment, now: datetime) -> bool:
-        """Whether a sale may rest on it; an older one may be let go at any moment, by the time at which it was made."""
+        """Whether a sale may use the payment. An older one may be voided at any moment, judged by its create time."""
         is_new = now - payment.create_time < timedelta(seconds=_REUSED_SECONDS_MAX)
         return is_new and payment.state in (PaymentState.AUTHORIZING, PaymentState.AUTHORIZED)
 
-    async def _authorize(self, kept: StoredPayment, command: CreateBooking) -> Payment:
-        step = next_step(kept.payment, None)
+    async def _authorize(self, stored: StoredPayment, command: CreateBooking) -> Payment:
+        step = next_step(stored.payment, None)
         if step is None:
             raise ValueError("a payment that is being authorized has a next step")
-        payment, error = await self._ask(kept.payment, step)
-        await self._store.payments.save(kept, payment)  # somebody else may have kept the same answer first
+        payment, error = await self._ask(stored.payment, step)
+        await self._store.payments.save(stored, payment)  # another server may have stored the same answer first
         if isinstance(error, Declined):
             raise Refusal(Reason.PAYMENT_DECLINED, f"the payment was declined: {error.reason}") from error
         if isinstance(error, Rejected):
@@ -156,34 +154,38 @@ class BookingPayments:
     async def settle(
         self, references: Sequence[str], trace_parents: Mapping[str, str] | None = None
     ) -> Mapping[str, Exception | None]:
-        """Has the payments of these bookings come to what the bookings say; gives for each None, or why not yet.
+        """Settle the payments of these bookings. Return for each reference None, or the error that a retry may mend.
 
-        `trace_parents` are the trace contexts that this goes on with, by reference.
+        `trace_parents` are the trace contexts to continue, by reference.
         """
         traces = trace_parents or {}
         bookings = await self._store.bookings.find_many(references)
-        kept = await self._store.payments.find([one.payment_id for one in bookings.values() if one.payment_id])
-        payable = [one for one in bookings.values() if one.payment_id and one.payment_id not in kept.unreadable]
-        unreadable = [one.reference for one in bookings.values() if one.payment_id in kept.unreadable]
+        stored = await self._store.payments.find([booking.payment_id for booking in bookings.values() if booking.payment_id])
+        with_payment = [booking for booking in bookings.values() if booking.payment_id]
+        payable = [booking for booking in with_payment if booking.payment_id not in stored.unreadable]
+        unreadable = [booking.reference for booking in with_payment if booking.payment_id in stored.unreadable]
         errors = await asyncio.gather(
-            *(self._try_settle(one, kept.get(one.payment_id), traces.get(one.reference, "")) for one in payable)
+            *(
+                self._try_settle(booking, stored.get(booking.payment_id), traces.get(booking.reference, ""))
+                for booking in payable
+            )
         )
-        # A booking that is not to be found was never committed: nothing rests on it.
+        # A booking that is not found was never committed: no payment of it is settled.
         outcomes: dict[str, Exception | None] = dict.fromkeys(references)
         outcomes |= dict.fromkeys(bookings.unreadable, record_unreadable("bookings"))
         outcomes |= dict.fromkeys(unreadable, record_unreadable("payments"))
-        return outcomes | {one.reference: error for one, error in zip(payable, errors, strict=True)}
+        return outcomes | {booking.reference: error for booking, error in zip(payable, errors, strict=True)}
 
-    async def _try_settle(self, booking: Booking, kept: StoredPayment | None, trace_parent: str) -> Exception | None:
+    async def _try_settle(self, booking: Booking, stored: StoredPayment | None, trace_parent: str) -> Exception | None:
         try:
             with continue_trace(trace_parent, "settle payment", SpanKind.CONSUMER):
-                await self._settle(booking, kept)
-        except Exception as error:  # it is this booking's outcome, and not that of the batch
+                await self._settle(booking, stored)
+        except Exception as error:  # the outcome of this booking alone, not of the batch
             return error
         return None
 
-    async def _settle(self, booking: Booking, kept: StoredPayment | None) -> None:
-        before = kept.payment if kept else None
+    async def _settle(self, booking: Booking, stored: StoredPayment | None) -> None:
+        before = stored.payment if stored else None
         payment = before
         if payment is None:
             if not booking.charged_minor:
@@ -191,11 +193,11 @@ class BookingPayments:
             amount = Money(booking.charged_minor, booking.currency)
             payment = new_payment(booking.payment_id, self._provider.name, amount, "", self._clock())
         payment, error = await self._advance(payment, booking)
-        if kept is None:
-            is_kept = await self._store.payments.add(StoredPayment(payment, booking.user_key, booking.request_id))
+        if stored is None:
+            is_stored = await self._store.payments.add(StoredPayment(payment, booking.user_key, booking.request_id))
         else:
-            is_kept = payment is before or await self._store.payments.save(kept, payment)
-        if not is_kept:
+            is_stored = payment is before or await self._store.payments.save(stored, payment)
+        if not is_stored:
             raise UnsettledPaymentError(f"payment {payment.payment_id} was changed by another worker at the same time")
         if has_failed(payment) and (booking.is_live or booking.charged_minor):
             await self._cancel_unpaid(booking)
@@ -205,7 +207,7 @@ class BookingPayments:
             raise UnsettledPaymentError(f"payment {payment.payment_id}: {error.detail}")
 
     async def _advance(self, payment: Payment, booking: Booking | None) -> tuple[Payment, PaymentError | None]:
-        """Takes all steps that can be taken; gives the payment then, and what the provider said where it did not go on."""
+        """Take all steps that are possible. Return the payment then, and the provider's error where one stopped it."""
         refused: dict[str, PaymentError] = {}
         for _ in range(_STEPS_MAX):
             if booking is not None:
@@ -224,53 +226,53 @@ class BookingPayments:
         command = CancelUnpaid(Caller(trace_parent=current_trace_parent()), booking.reference, booking.journey.run_id)
         deadline = self._monotonic() + _CANCEL_SECONDS_MAX
         await self._bus.submit(command, deadline)
-        _log.warning("booking %s comes to nothing: its payment is lost", booking.reference)
+        _log.warning("booking %s: payment failed; booking cancelled", booking.reference)
 
     # -- without a sale
 
     async def void_abandoned(self) -> None:
-        """Lets go of what was set aside too long ago for a sale to rest on it; settles what was sold."""
+        """Void authorizations that are too old for a sale to use them. Settle those that a sale did use."""
         before = self._clock() - timedelta(seconds=VOID_AFTER_SECONDS)
-        looked_at: set[str] = set()
+        seen: set[str] = set()
         for _ in range(_VOID_PAGES_MAX):
-            page = await self._store.payments.list_open(before, _VOID_PAGE_SIZE, but_for=looked_at)
-            for kept in page.values:
-                await self._try_void_abandoned(kept)
+            page = await self._store.payments.list_open(before, _VOID_PAGE_SIZE, but_for=seen)
+            for stored in page.values:
+                await self._try_void_abandoned(stored)
             if len(page.values) + len(page.unreadable) < _VOID_PAGE_SIZE:
                 return
-            looked_at.update(page.unreadable, (kept.payment.payment_id for kept in page.values))
+            seen.update(page.unreadable, (stored.payment.payment_id for stored in page.values))
 
-    async def _try_void_abandoned(self, kept: StoredPayment) -> None:
-        """Let one payment go. What is wrong with it stops none of the others; an outage stops all."""
-        payment_id = kept.payment.payment_id
+    async def _try_void_abandoned(self, stored: StoredPayment) -> None:
+        """Void one payment. An error with it does not stop the others; a database outage stops all."""
+        payment_id = stored.payment.payment_id
         try:
-            await self._void_abandoned_payment(kept)
+            await self._void_abandoned_payment(stored)
         except Refusal as refusal:
             if refusal.reason is Reason.DATABASE_UNAVAILABLE:
                 raise
-            _log.warning("payment %s cannot be let go yet: %s", payment_id, refusal.reason.value)
+            _log.warning("payment %s cannot be voided yet: %s", payment_id, refusal.reason.value)
         except (UnsettledPaymentError, PermanentJobError) as stuck:
             _log.warning("payment %s cannot be settled yet: %s", payment_id, type(stuck).__name__)
         except Exception:
-            _log.exception("payment %s cannot be let go yet", payment_id)
+            _log.exception("payment %s cannot be voided yet", payment_id)
 
-    async def _void_abandoned_payment(self, kept: StoredPayment) -> None:
-        booking = await self._booking_of(kept)
+    async def _void_abandoned_payment(self, stored: StoredPayment) -> None:
+        booking = await self._booking_of(stored)
         if booking is not None:
-            await self._settle(booking, kept)
+            await self._settle(booking, stored)
             return
-        payment, error = await self._advance(give_up_unanswered(kept.payment, self._clock()), None)
-        if payment is not kept.payment:
-            await self._store.payments.save(kept, payment)
+        payment, error = await self._advance(give_up_unanswered(stored.payment, self._clock()), None)
+        if payment is not stored.payment:
+            await self._store.payments.save(stored, payment)
         if error is not None:
-            _log.warning("payment %s cannot be let go yet: %s", payment.payment_id, type(error).__name__)
+            _log.warning("payment %s cannot be voided yet: %s", payment.payment_id, type(error).__name__)
 
-    async def _booking_of(self, kept: StoredPayment) -> Booking | None:
-        references = request_references(kept.user_key, kept.request_id)
+    async def _booking_of(self, stored: StoredPayment) -> Booking | None:
+        references = request_references(stored.user_key, stored.request_id)
         found = await self._store.bookings.find_many(references)
-        if found.unreadable:  # which may rest on it
+        if found.unreadable:  # one of which may use the payment
             raise record_unreadable("bookings")
-        return next((one for one in found.values() if one.payment_id == kept.payment.payment_id), None)
+        return next((booking for booking in found.values() if booking.payment_id == stored.payment.payment_id), None)
 
     # -- the provider
 
@@ -287,7 +289,7 @@ class BookingPayments:
         return after_attempt(payment, attempt), error
 
     async def _call_provider(self, payment: Payment, step: PaymentStep) -> str:
-        """Asks the provider; gives the provider's own name for what was done, where there is one. Raises PaymentError."""
+        """Call the provider. Return its id of an authorization or refund, else an empty text. Raise PaymentError."""
         match step.kind:
             case AttemptKind.AUTHORIZE:
                 text, metadata = f"Seatline {payment.payment_id}", {"payment_id": payment.payment_id}

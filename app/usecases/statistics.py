@@ -1,76 +1,76 @@
-"""StatisticsCollector: every few seconds, what there is in the whole database is told in a few numbers.
+"""Statistics: every few seconds, the whole database in a few numbers, for the metrics.
 
-Belongs here: when it is surveyed, and what need not be read again. Does not: statements (`app/store/statistics.py`), what the
-numbers are (`app/domain/statistics.py`), nor where they are shown.
+Belongs here: when statistics are collected, and which runs need not be read again. Does not belong here: statements
+(`app/store/statistics.py`), what the numbers are (`app/domain/statistics.py`), or where they are shown.
 
-Each worker process surveys for itself, since each shows its own numbers: no job would do, which one process takes.
+Each worker process collects for itself, since each shows its own metrics. A job would not do: one process takes a job.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.refusals import Refusal
 from app.domain.statistics import RunCounts, Statistics, statistics_of
+from app.ports.background_task import BackgroundTask
 from app.store.statistics import RUNS_COUNTED_MAX, StatisticsQueries
 
 _log = logging.getLogger(__name__)
 
 # Runs that are read at a time: half a megabyte, of which this process decodes a hundred kilobytes in a millisecond.
 _PAGE = 50
-# A survey takes milliseconds. One of a database that does not answer is given up; what was read is kept for the next one.
+# Collecting takes milliseconds. It is given up if the database does not answer; the runs that were read count next time.
 STATISTICS_SECONDS_MAX = 10.0
 
 
 class StatisticsCollector:
-    """StatisticsQueries, and keeps in mind what each run came to in the version that it had."""
+    """Collects statistics, and remembers the counts of each run with the version that they are of."""
 
     def __init__(self, queries: StatisticsQueries, clock: Callable[[], datetime]) -> None:
         self._queries, self._clock = queries, clock
         self._counts: dict[str, RunCounts] = {}
 
-    async def survey(self) -> Statistics:
-        """What there is now. Refuses DATABASE_UNAVAILABLE."""
+    async def collect(self) -> Statistics:
+        """Return the statistics as of now. Refuses DATABASE_UNAVAILABLE."""
         now = self._clock()
         versions = await self._queries.versions(now)
         if len(versions) == RUNS_COUNTED_MAX:
-            _log.warning("only the first %d runs are surveyed", RUNS_COUNTED_MAX)
-        self._counts = {one: count for one, count in self._counts.items() if one in versions}
-        newer = [one for one, version in versions.items() if one not in self._counts or self._counts[one].version != version]
+            _log.warning("statistics cover only the first %d runs", RUNS_COUNTED_MAX)
+        self._counts = {run_id: counts for run_id, counts in self._counts.items() if run_id in versions}
+        newer = [run_id for run_id, version in versions.items() if not self._is_counted(run_id, version)]
         for start in range(0, len(newer), _PAGE):
-            for count in await self._queries.count_runs(newer[start : start + _PAGE]):
-                self._counts[count.run_id] = count
+            for counts in await self._queries.count_runs(newer[start : start + _PAGE]):
+                self._counts[counts.run_id] = counts
         return statistics_of(self._counts.values(), await self._queries.backlog(now), now)
+
+    def _is_counted(self, run_id: str, version: int | None) -> bool:
+        return run_id in self._counts and self._counts[run_id].version == version
 
 
 class StatisticsTask:
-    """StatisticsQueries every so many seconds, from `start` until `stop`, and calls `tell` with each survey that succeeds."""
+    """Collects every `interval_seconds`, from `start` until `stop`, and calls `report` with the statistics."""
 
-    def __init__(self, surveying: StatisticsCollector, tell: Callable[[Statistics], None], every_seconds: float) -> None:
-        self._surveying, self._tell, self._every_seconds = surveying, tell, every_seconds
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, collector: StatisticsCollector, report: Callable[[Statistics], None], interval_seconds: float) -> None:
+        self._collector, self._report, self._interval_seconds = collector, report, interval_seconds
+        self._task = BackgroundTask("statistics", self._work)
 
     def start(self) -> None:
-        """Begins with a first survey."""
-        self._task = asyncio.create_task(self._work(), name="survey")
+        """Start with a first collection."""
+        self._task.start()
 
     async def stop(self) -> None:
-        """Gives up what is under way."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """Cancel a collection under way."""
+        await self._task.stop()
 
     async def _work(self) -> None:
         while True:
             try:
                 async with asyncio.timeout(STATISTICS_SECONDS_MAX):
-                    survey = await self._surveying.survey()
-                self._tell(survey)
-            except (Refusal, TimeoutError) as error:  # what was told last stands, and says how old it is
-                _log.info("the database cannot be surveyed now: %r", error)
+                    statistics = await self._collector.collect()
+                self._report(statistics)
+            except (Refusal, TimeoutError) as error:  # the metrics keep the last statistics, with their time
+                _log.info("statistics cannot be collected now: %r", error)
             except Exception:
-                _log.exception("the survey failed")
-            await asyncio.sleep(self._every_seconds)
+                _log.exception("collecting statistics failed")
+            await asyncio.sleep(self._interval_seconds)

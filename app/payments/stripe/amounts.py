@@ -1,9 +1,9 @@
-"""Stripe's amounts: how it counts each currency, and the charges that it takes.
+"""Stripe's amounts: its unit of each currency, and the charges that it accepts.
 
 Belongs here: what docs.stripe.com/currencies says (zero-decimal and three-decimal currencies, special cases, minimum and
-maximum charge amounts), read in November 2026. Does not: calls (`stripe.py`), errors (`stripe_wire.py`).
+maximum charge amounts), read in November 2026. Does not belong here: calls (`provider.py`), errors (`sdk.py`).
 
-Stripe's amounts are in minor units as Money's are, but for these:
+Stripe's amounts are in minor units as Money's are, except for these:
 
     currency             Stripe's amount                            so our minor units are
     -------------------  -----------------------------------------  --------------------------
@@ -11,7 +11,7 @@ Stripe's amounts are in minor units as Money's are, but for these:
     MGA                  without decimals                           multiples of a hundred
     BHD JOD KWD OMR TND  with three decimals, of which the last 0   multiples of ten
 
-UGX also stands in the list of zero-decimal currencies; its special case is the newer text and says what the API takes: 500 for
+UGX is also in the list of zero-decimal currencies; its special case is the newer text and says what the API accepts: 500 for
 UGX 5. HUF and TWD are charged with two decimals; that they are paid out in whole units is between Stripe and the operator.
 """
 
@@ -21,7 +21,7 @@ from app.domain.amounts import AmountRules, CurrencyRule
 from app.domain.money import Money
 from app.ports.payment_provider import Rejected
 
-# The presentment currencies. An account may have fewer; that is known to Stripe alone, and comes as Rejected.
+# The presentment currencies. An account may have fewer: only Stripe knows, and answers with an error that becomes Rejected.
 _CURRENCIES = frozenset(
     """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CLP CNY COP
@@ -34,8 +34,8 @@ _CURRENCIES = frozenset(
 # Eight digits in Stripe's units; IDR has twelve.
 _AMOUNT_MAX = 99_999_999
 _AMOUNTS_MAX: Mapping[str, int] = {"IDR": 999_999_999_999}
-# The smallest charges, in Stripe's units. For other currencies Stripe compares with the smallest charge of the account's own
-# currency after conversion, which is known to Stripe alone: that comes as Rejected.
+# The smallest charges, in Stripe's units. For other currencies Stripe converts and compares with the smallest charge of the
+# account's own currency, which only Stripe knows: its error becomes Rejected.
 _AMOUNTS_MIN: Mapping[str, int] = {
     "AED": 200,
     "AUD": 50,
@@ -62,7 +62,7 @@ _AMOUNTS_MIN: Mapping[str, int] = {
     "THB": 1_000,
     "USD": 50,
 }
-# How many of Stripe's units make how many of ours.
+# Currencies with other units than ours: so many of Stripe's units are so many of ours.
 _UNLIKE_UNITS: Mapping[str, tuple[int, int]] = {"ISK": (100, 1), "UGX": (100, 1), "MGA": (1, 100)}
 _STEPS_MINOR: Mapping[str, int] = {"MGA": 100, **dict.fromkeys("BHD JOD KWD OMR TND".split(), 10)}
 
@@ -83,7 +83,7 @@ STRIPE_AMOUNTS = AmountRules(
 
 
 def stripe_amount(amount: Money) -> int:
-    """The amount in Stripe's units. Raises Rejected for what cannot be said in them."""
+    """Convert an amount to Stripe's units. Raise Rejected for an amount that has no whole number of them."""
     step = STRIPE_AMOUNTS.rule(amount.currency).step_minor
     if amount.minor % step:
         raise Rejected(f"{amount}: Stripe takes multiples of {Money(step, amount.currency)} only")

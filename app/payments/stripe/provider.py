@@ -1,21 +1,20 @@
-"""Stripe holds the money: PaymentIntents that are confirmed at once and captured later.
+"""The payment provider Stripe: PaymentIntents that are confirmed at once and captured later.
 
-Belongs here: what Stripe is asked, through its own SDK, and what its answers mean. Does not: trying again (`bounded.py`; the
-SDK's own retries are off, so that one place bounds them), what the SDK's errors mean (`stripe_wire.py`), nor what amounts
-Stripe takes (`stripe_amounts.py`).
+Belongs here: the calls to Stripe through its own SDK, and what its answers mean. Does not belong here: retries
+(`app/payments/bounded.py`; the SDK's own retries are off, so that one place bounds them), the SDK's errors (`sdk.py`), or the
+amounts that Stripe accepts (`amounts.py`).
 
-    asked of us   asked of Stripe                         done when
+    operation     call to Stripe                          done when
     -----------   -------------------------------------   ------------------------------------------
     authorize     create a PaymentIntent and confirm it   its status is requires_capture
     capture       capture it                              its status is succeeded, with that amount
     void          cancel it                               its status is canceled
     refund        create a Refund of it                   the Refund's status is succeeded
 
-Stripe keeps the answer to a key for a day or more and gives it again, also when it was an error of its servers. After such an
-answer, or one that says the intent is in another state than the call needs, the intent itself is read: what became of it
-counts, not which answer arrived. Refunds are looked for among those that the intent has, by the key in their metadata, before
-a new one is made. So a refund that is asked for again after days is not given twice, and one that failed after all is made
-anew.
+Stripe saves the answer to a key for a day or more and repeats it, also when it was an error of its servers. After such an
+answer, or one that says the intent is in another state than the call needs, the intent itself is read: its state counts, not
+the answer. Before a new refund is made, the refunds of the intent are searched for the key in their metadata. So a refund that
+is repeated after days is not made twice, and one that failed afterwards is made again.
 
 A payer who would have to authenticate (3-D Secure) cannot do so here: that counts as declined, and the intent is cancelled.
 """
@@ -35,10 +34,10 @@ from app.payments.stripe.entry import NAME
 from app.payments.stripe.sdk import HttpConnections, SavedFault, WrongState, translate_errors
 from app.ports.payment_provider import Declined, ProviderUnavailable, Rejected
 
-# What parameters mean and how answers look changes with Stripe's version; the tests stand on this one.
+# Parameters and answers change with Stripe's version; the tests are for this one.
 API_VERSION = "2026-10-28.endive"
 API_BASE = "https://api.stripe.com"
-# In the metadata of Stripe's objects: the key that they were made under.
+# The field of Stripe's metadata with the key that an object was made under.
 KEY_METADATA = "seatline_key"
 
 # One page. A booking has nine passengers at most, and each can be refunded once.
@@ -56,12 +55,15 @@ class StripeProvider:
     amounts = STRIPE_AMOUNTS
 
     def __init__(self, api_key: SecretStr, *, timeout_seconds: float = 10.0, api_base: str = API_BASE) -> None:
-        """Raises ValueError for a key that is none, or an `api_base` that would send it over a network in the clear.
+        """Raise ValueError for a malformed key, or an `api_base` that would send the key unencrypted over a network.
 
-        `timeout_seconds` bounds one request to Stripe; a call here makes one or two. To be made in the event loop that uses it.
+        `timeout_seconds` bounds one request to Stripe; a call here makes one or two. Make the provider in the event loop that
+        uses it.
         """
         secret = api_key.get_secret_value()
-        if _KEY_FORM.fullmatch(secret) is None:  # such as one with a line end, which a failing header would show in an error
+        if (
+            _KEY_FORM.fullmatch(secret) is None
+        ):  # such as one with a line end, which the error of a malformed header would repeat
             raise ValueError("a Stripe key consists of letters, digits and _")
         base = urlsplit(api_base)
         if base.scheme != "https" and (base.scheme != "http" or base.hostname not in _LOOPBACK):
@@ -79,11 +81,11 @@ class StripeProvider:
         self._refunds = client.v1.refunds
 
     def can_defer(self, token: str) -> bool:
-        """No card is."""
+        """Never: any card may be refused."""
         return False
 
     async def authorize(self, key: str, amount: Money, token: str, description: str, metadata: Mapping[str, str]) -> str:
-        """Creates an intent that holds the amount."""
+        """Create an intent that holds the amount."""
         require_valid_request(key, amount)
         if not token:
             raise Declined("a token of a means of payment is needed")
@@ -96,7 +98,7 @@ class StripeProvider:
                         "payment_method": token,
                         "capture_method": "manual",
                         "confirm": True,
-                        # The payer is not there to be sent to a bank's page.
+                        # The payer cannot be sent to a bank's page.
                         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
                         "description": description,
                         "metadata": {**metadata, KEY_METADATA: key},
@@ -111,7 +113,7 @@ class StripeProvider:
         return await self._authorized(key, intent)
 
     async def capture(self, key: str, authorization_id: str, amount: Money) -> None:
-        """Captures the intent with that amount."""
+        """Capture the intent with that amount."""
         require_valid_request(key, amount)
         captured = stripe_amount(amount)
         try:
@@ -127,7 +129,7 @@ class StripeProvider:
             raise Rejected(f"{amount} cannot be captured: the intent is {intent.status}")
 
     async def void(self, key: str, authorization_id: str) -> None:
-        """Cancels the intent."""
+        """Cancel the intent."""
         require_valid_request(key)
         try:
             with translate_errors():
@@ -140,28 +142,28 @@ class StripeProvider:
             raise Rejected(f"the intent cannot be cancelled: it is {intent.status}")
 
     async def refund(self, key: str, authorization_id: str, amount: Money) -> str:
-        """Finds or creates the refund."""
+        """Find or create the refund."""
         require_valid_request(key, amount)
         with translate_errors():
             listed = await self._refunds.list_async({"payment_intent": authorization_id, "limit": _REFUNDS_MAX})
-        ours = [one for one in listed.data if one.metadata is not None and one.metadata.to_dict().get(KEY_METADATA) == key]
+        ours = [refund for refund in listed.data if refund.metadata and refund.metadata.to_dict().get(KEY_METADATA) == key]
         for refund in ours:
             if refund.status not in _FAILED_REFUND:
                 return _done_refund(refund, amount)
         with translate_errors():
             refund = await self._refunds.create_async(
                 {"payment_intent": authorization_id, "amount": stripe_amount(amount), "metadata": {KEY_METADATA: key}},
-                # After a refund that has failed, the answer to its key is still what it was then.
+                # After a failed refund, Stripe still repeats the answer to its key.
                 {"idempotency_key": f"{key}:{len(ours) + 1}" if ours else key},
             )
         return _done_refund(refund, amount)
 
     async def close(self) -> None:
-        """Closes the connections to Stripe."""
+        """Close the connections to Stripe."""
         await self._http.close_async()
 
     async def _authorized(self, key: str, intent: stripe.PaymentIntent) -> str:
-        if intent.status == "processing":  # which the answer to the same key would say for ever
+        if intent.status == "processing":  # which Stripe repeats for the same key from then on
             intent = await self._read(intent.id)
         if intent.status in ("requires_capture", "succeeded"):
             return intent.id
@@ -181,7 +183,7 @@ class StripeProvider:
             return await self._intents.retrieve_async(authorization_id)
 
     async def _search(self, key: str) -> stripe.PaymentIntent | None:
-        """The intent that was made under that key. Stripe finds an intent a minute after it was made, in bad times an hour."""
+        """Search the intent that was made under that key. Stripe finds it after a minute, in an incident after an hour."""
         with translate_errors():
             found = await self._intents.search_async({"query": f"metadata['{KEY_METADATA}']:'{key}'", "limit": 1})
         return found.data[0] if found.data else None
@@ -192,7 +194,7 @@ def _is_captured(intent: stripe.PaymentIntent, amount: int, currency: str) -> bo
 
 
 def _done_refund(refund: stripe.Refund, amount: Money) -> str:
-    """The refund's id once it is done."""
+    """Return the id of a refund that is done."""
     if (refund.amount, refund.currency) != (stripe_amount(amount), amount.currency.lower()):
         raise Rejected("the key stands for another refund")
     if refund.status == "succeeded":
@@ -203,7 +205,7 @@ def _done_refund(refund: stripe.Refund, amount: Money) -> str:
 
 
 def _quieten_sdk() -> None:
-    # Its telemetry keeps a file in the home directory and reports timings; there is no switch for one client alone.
+    # Its telemetry writes a file in the home directory and reports timings; there is no switch for one client.
     stripe.enable_telemetry = False
-    # At DEBUG the SDK logs requests and answers with the payer's token; at INFO, a line for each.
+    # At DEBUG the SDK logs requests and answers with the payer's token; at INFO, a line for each request.
     logging.getLogger("stripe").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
-"""Under Stripe's SDK, HTTP; over it, and what its errors mean.
+"""Stripe's SDK: the HTTP connections below it, and the translation of its errors.
 
-Belongs here: connections, and the table from the SDK's errors to ours. Does not: calls (`stripe.py`), amounts
-(`stripe_amounts.py`).
+Belongs here: connections, and the table from the SDK's errors to ours. Does not belong here: calls (`provider.py`), amounts
+(`amounts.py`).
 
     Stripe's answer                                       ours
     ---------------------------------------------------   -------------------------------------------------
@@ -9,13 +9,13 @@ Belongs here: connections, and the table from the SDK's errors to ours. Does not
     400 no such PaymentMethod                             Declined: the payer's token is wrong
     400 payment_intent_unexpected_state                   WrongState, a Rejected
     400, 404 otherwise; 400 idempotency_error             Rejected
-    401, 403                                              ProviderUnavailable, until somebody corrects our key
+    401, 403                                              ProviderUnavailable, until an operator corrects our key
     409 (the same key is under way), 429, 5xx             ProviderUnavailable
-    5xx that is an answer kept from earlier               SavedFault, a ProviderUnavailable
+    5xx that is a saved answer                            SavedFault, a ProviderUnavailable
     no connection, no answer, an answer that is no JSON   ProviderUnavailable
 
-Reasons and details quote Stripe's one line for people and its request id. The SDK's errors also carry whole answers and
-headers; they are not chained to ours, so that none of that gets into a log.
+Reasons and details quote Stripe's one line for people and its request id. The SDK's errors also contain whole answers and
+headers; they are not chained to ours, so that nothing of that reaches a log.
 """
 
 import logging
@@ -34,24 +34,24 @@ _log = logging.getLogger(__name__)
 _REASON_LENGTH_MAX = 200  # characters
 _SERVER_ERROR = 500
 
-# Stripe takes a hundred requests a second of an account.
+# Stripe accepts a hundred requests a second from an account.
 _CONNECTIONS_MAX = 100
 
 
 class WrongState(Rejected):
-    """The intent is in another state than the call needs, perhaps because what was asked is done already."""
+    """The intent is in another state than the call needs, perhaps because the operation is done already."""
 
 
 class SavedFault(ProviderUnavailable):
-    """The first call with this key ended in an error of Stripe's servers, which is the answer to the key for a day."""
+    """The first call with this key ended in an error of Stripe's servers, which Stripe repeats for a day."""
 
 
 class HttpConnections(stripe.HTTPClient):
-    """What the SDK sends its requests through; to be made and used in one event loop.
+    """The HTTP client of the SDK. Make and use it in one event loop.
 
-    The SDK's own clients will not do: that for httpx takes milliseconds of processor time for a request among many, in the loop
-    that sells trains, and that for aiohttp lets errors through that come while an answer is read. `timeout_seconds` bounds a
-    request in all. What finds no connection free waits for one.
+    The SDK's own clients are no alternative: the one for httpx takes milliseconds of processor time for each of many requests,
+    in the loop that sells trains, and the one for aiohttp does not translate errors that occur while an answer is read.
+    `timeout_seconds` bounds a whole request. A request that finds no free connection waits for one.
     """
 
     name = "aiohttp"
@@ -69,25 +69,25 @@ class HttpConnections(stripe.HTTPClient):
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: str | None = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """Body, status and headers of the answer. Raises the SDK's APIConnectionError where there is none."""
+        """Return body, status and headers of the answer. Raise the SDK's APIConnectionError if there is none."""
         headers = dict(headers)
         TraceContextTextMapPropagator().inject(headers)
         try:
-            # Nobody but Stripe is to see the key, whatever a redirection says.
+            # Only Stripe may see the key, whatever a redirection says.
             async with self._session.request(method, url, headers=headers, data=post_data, allow_redirects=False) as answer:
                 return await answer.read(), answer.status, answer.headers
         except (aiohttp.ClientError, TimeoutError) as error:
-            # Only the kind of error: its text may quote what was sent.
+            # Only the type of the error: its text may quote the request.
             raise stripe.APIConnectionError(type(error).__name__) from None  # type: ignore[no-untyped-call]  # theirs is
 
     async def close_async(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._session.close()
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turns the SDK's errors into ours, as the table says."""
+    """Translate the SDK's errors into ours, by the table above."""
     try:
         yield
     except stripe.StripeError as error:
@@ -97,7 +97,7 @@ def translate_errors() -> Iterator[None]:
 def _translate(error: stripe.StripeError) -> PaymentError:
     reason = _reason(error)
     match error:
-        case stripe.CardError():  # whose message is meant for the payer
+        case stripe.CardError():  # its message is meant for the payer
             return Declined(error.user_message or "the card was declined", detail=reason)
         case stripe.InvalidRequestError() if error.code == "resource_missing" and error.param == "payment_method":
             return Declined("no means of payment has such a token", detail=reason)
@@ -119,12 +119,12 @@ def _unavailable(error: stripe.StripeError, reason: str) -> ProviderUnavailable:
 
 
 def _reason(error: stripe.StripeError) -> str:
-    """One line: Stripe's code, its sentence for people, and the request's id."""
+    """Make one line of Stripe's code, its sentence for people, and the request id."""
     if isinstance(error, stripe.APIConnectionError):
         return f"no answer from Stripe: {error.user_message}"
     if error.error is None:
         return f"Stripe answered with HTTP status {error.http_status} and nothing that can be read"
-    # The SDK's objects have the fields that were sent, and no others.
+    # The SDK's objects have only the fields that were sent.
     said = (getattr(error.error, name, None) for name in ("decline_code", "code", "type"))
     code = next(filter(None, said), error.http_status)
     text = " ".join(f"{code}: {error.user_message or ''}".split())[:_REASON_LENGTH_MAX]
@@ -132,7 +132,7 @@ def _reason(error: stripe.StripeError) -> str:
 
 
 def _seconds(text: str | None) -> float | None:
-    """What a Retry-After header asks for; the form with a date is not one that Stripe uses."""
+    """Read a Retry-After header. Stripe does not use its form with a date."""
     try:
         return None if text is None else max(0.0, float(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""StatisticsQueries: what runs and work add up to, and what need not be read again."""
+"""Statistics: the sums over runs and work, and which runs are read again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_ages_are_those_of_the_oldest_and_nothing_has_none() -> None:
     assert statistics_of([], NOTHING, NOW).outbox_age_seconds == 0.0
 
 
-class Kept:
+class StatisticsInMemory:
     """Stands in for the database: runs, and which of them were read."""
 
     def __init__(self, *runs: RunCounts) -> None:
@@ -65,57 +65,57 @@ class Kept:
         return NOTHING
 
 
-def surveying(kept: Kept) -> StatisticsCollector:
-    return StatisticsCollector(kept, Clock(NOW))  # type: ignore[arg-type]  # as much of it as is asked for
+def collector_over(queries: StatisticsInMemory) -> StatisticsCollector:
+    return StatisticsCollector(queries, Clock(NOW))  # type: ignore[arg-type]  # as much of it as is asked for
 
 
-async def test_only_runs_that_have_changed_are_read_again() -> None:
-    kept = Kept(a_count("a", sold=1), a_count("b", sold=2), a_count("c", sold=3))
-    surveys = surveying(kept)
-    assert (await surveys.survey()).seats_sold == 6
-    kept.read.clear()
-    kept.runs["b"] = a_count("b", version=2, sold=5)
-    assert (await surveys.survey()).seats_sold == 9
-    assert kept.read == ["b"]
+async def test_only_changed_runs_are_read_again() -> None:
+    queries = StatisticsInMemory(a_count("a", sold=1), a_count("b", sold=2), a_count("c", sold=3))
+    collector = collector_over(queries)
+    assert (await collector.collect()).seats_sold == 6
+    queries.read.clear()
+    queries.runs["b"] = a_count("b", version=2, sold=5)
+    assert (await collector.collect()).seats_sold == 9
+    assert queries.read == ["b"]
 
 
-async def test_a_run_that_is_looked_at_no_more_is_forgotten() -> None:
-    kept = Kept(a_count("a", sold=1), a_count("b", sold=2))
-    surveys = surveying(kept)
-    await surveys.survey()
-    del kept.runs["a"]
-    found = await surveys.survey()
+async def test_a_run_that_is_no_longer_counted_is_forgotten() -> None:
+    queries = StatisticsInMemory(a_count("a", sold=1), a_count("b", sold=2))
+    collector = collector_over(queries)
+    await collector.collect()
+    del queries.runs["a"]
+    found = await collector.collect()
     assert (found.seats_sold, found.runs[RunState.SCHEDULED]) == (2, 1)
 
 
 async def test_many_runs_are_read_a_few_at_a_time() -> None:
-    kept = Kept(*(a_count(str(number), sold=1) for number in range(120)))
+    queries = StatisticsInMemory(*(a_count(str(number), sold=1) for number in range(120)))
     pages: list[int] = []
-    count_runs = kept.count_runs
+    count_runs = queries.count_runs
 
     async def counted(run_ids: list[str]) -> list[RunCounts]:
         pages.append(len(run_ids))
         return await count_runs(run_ids)
 
-    kept.count_runs = counted  # type: ignore[method-assign]
-    assert (await surveying(kept).survey()).seats_sold == 120
+    queries.count_runs = counted  # type: ignore[method-assign]
+    assert (await collector_over(queries).collect()).seats_sold == 120
     assert pages == [50, 50, 20]
 
 
-async def test_a_survey_that_fails_tells_nothing_and_the_next_one_does() -> None:
-    kept, told, has_told = Kept(a_count(sold=1)), list[Statistics](), asyncio.Event()
-    kept.is_away = True
+async def test_a_failed_collection_reports_nothing_and_the_next_one_does() -> None:
+    queries, reported, has_reported = StatisticsInMemory(a_count(sold=1)), list[Statistics](), asyncio.Event()
+    queries.is_away = True
 
-    def tell(survey: Statistics) -> None:
-        told.append(survey)
-        has_told.set()
+    def report(statistics: Statistics) -> None:
+        reported.append(statistics)
+        has_reported.set()
 
-    surveyor = StatisticsTask(surveying(kept), tell, 0.001)
-    surveyor.start()
+    task = StatisticsTask(collector_over(queries), report, 0.001)
+    task.start()
     async with asyncio.timeout(10):
-        await kept.was_refused.wait()
-        assert told == []
-        kept.is_away = False
-        await has_told.wait()
-    await surveyor.stop()
-    assert told[0].seats_sold == 1
+        await queries.was_refused.wait()
+        assert reported == []
+        queries.is_away = False
+        await has_reported.wait()
+    await task.stop()
+    assert reported[0].seats_sold == 1
