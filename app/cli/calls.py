@@ -140,7 +140,7 @@ def _with_advice(failure: Failure, options: CallerOptions, advice_in_doubt: str)
     """Add advice that depends on this caller's options, which the service does not know."""
     advice = failure.advice
     if failure.code == "PERMISSION_DENIED" and "operator" not in options.roles:
-        advice = "Operators add --role operator."
+        advice = "If you are an operator, add --role operator."
     if failure.is_outcome_unknown:
         advice = f"{advice} {advice_in_doubt}".strip()
     return replace(failure, advice=advice)

@@ -119,7 +119,7 @@ def cancellation_text(answer: booking_pb2.CancelBookingResponse, *, is_quote: bo
     amount = money_text(answer.refund) if answer.refund.units or answer.refund.nanos else ""
     if is_quote:
         return f"Quote: the refund would be {amount or 'nothing'}; nothing was changed."
-    return f"The refund is {amount}." if amount else "There is no refund."
+    return f"The refund is {amount}." if amount else "This cancellation refunds nothing."
 
 
 def receipts_table(

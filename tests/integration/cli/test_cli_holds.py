@@ -212,7 +212,7 @@ def test_a_cancellation_that_gives_nothing_back_says_so(service: ScriptedService
     nothing = Money(currency_code="USD")
     service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=booking_of(ann()), refund=nothing)
     assert "the refund would be nothing" in seatline("cancel", "7K2M9Q", "--quote").stdout
-    assert "There is no refund." in seatline("cancel", "7K2M9Q").stdout
+    assert "This cancellation refunds nothing." in seatline("cancel", "7K2M9Q").stdout
 
 
 def test_a_receipt_shows_the_payment_each_refund_and_the_place_in_the_line(service: ScriptedService, seatline: Any) -> None:
