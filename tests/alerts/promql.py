@@ -85,8 +85,8 @@ def unknown(
 
 def _values_by_label(series: Iterable[Mapping[str, str]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {"__name__": set()}
-    for one in series:
-        for label, value in one.items():
+    for sery in series:
+        for label, value in sery.items():
             found.setdefault(label, set()).add(value)
     return found
 

@@ -115,5 +115,7 @@ def test_an_expression_keeps_to_what_is_chosen_and_counts_nothing_twice(query: A
 
 def test_everything_that_is_measured_is_shown_or_alerts() -> None:
     asked = [*expressions(), *(alert.expression for alert in alerts(GROUPS))]
-    metrics = {re.sub(r"_(bucket|sum|count)$", "", one.metric) for expression in asked for one in selectors(expression)}
+    metrics = {
+        re.sub(r"_(bucket|sum|count)$", "", selector.metric) for expression in asked for selector in selectors(expression)
+    }
     assert {family.name for family in FAMILIES} <= metrics

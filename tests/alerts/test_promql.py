@@ -19,7 +19,7 @@ from tests.alerts.promql import selectors, unknown
     ],
 )
 def test_metrics_are_found(expression: str, metrics: list[str]) -> None:
-    assert [one.metric for one in selectors(expression)] == metrics
+    assert [selector.metric for selector in selectors(expression)] == metrics
 
 
 def test_labels_are_those_of_matchers_and_of_the_groups_around() -> None:

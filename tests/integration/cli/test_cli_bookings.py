@@ -1,55 +1,65 @@
-"""The command line against a gRPC server on a loopback port whose answers each test writes down.
+"""Commands on bookings, against the scripted service: book, receipt, receipts, change-seat, update, cancel, section.
 
-Here belongs what needs a connection: which calls a command makes, with which metadata, what it prints and how it exits. Not
-here: the pure parts (`tests/unit/test_cli_*.py`) and the real service.
+Belongs here: what each command sends and prints. Does not belong here: what all commands share (`test_cli_calls.py`).
 """
 
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-import pytest
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
 from google.type import money_pb2
-from typer.testing import CliRunner, Result
+from google.type.money_pb2 import Money
 
-from app.cli import app
-from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2, train_run_pb2, user_pb2
-from tests.support.scripted_service import JOURNEY, Refusal, ScriptedService, ann, booking_of, receipt_of, scripted_service
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, payment_pb2
+from tests.support.scripted_service import (
+    FARE,
+    JOURNEY,
+    USER,
+    Refusal,
+    ScriptedService,
+    ann,
+    at,
+    booking_of,
+    receipt_of,
+    run_of,
+)
 
-
-@pytest.fixture
-def service() -> Iterator[ScriptedService]:
-    with scripted_service() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-def seatline(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs a command line against the scripted service."""
-    for name in ("SEATLINE_TARGET", "SEATLINE_USER", "SEATLINE_ROLES", "COLUMNS", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str, **environment: str) -> Result:
-        return CliRunner().invoke(app, ["--target", service.target, *arguments], env=environment)
-
-    return run
+WAITLISTED = booking_pb2.BOOKING_STATE_WAITLISTED
+RIDE = ("es9014", "2030-07-01", "--from", "stp", "--to", "Paris Gare du Nord")
+BOOK = ("book", *RIDE, "--passenger", "Ann Lee <ann@example.com>")
+HOLD_ID = "es9014_2030-07-01_7RQZCCVK3LA6PH22"
 
 
-BOOK = ("book", "es9014", "2030-07-01", "--from", "STP", "--to", "PNO", "--passenger", "Ann Lee <ann@example.com>")
+def waiting(place: int = 2) -> booking_pb2.Booking:
+    booking = booking_of(passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
+    booking.state, booking.waitlist_position = WAITLISTED, place
+    return booking
 
 
-def test_book_sends_what_was_typed_and_shows_the_booking_in_local_time(service: ScriptedService, seatline: Any) -> None:
+def refund(state: Any, units: int = 10) -> payment_pb2.Refund:
+    amount = Money(currency_code="USD", units=units)
+    return payment_pb2.Refund(refund_id="7K2M9Q-1", state=state, amount=amount, create_time=at("2030-06-02T08:00:00Z"))
+
+
+def _family() -> booking_pb2.Booking:
+    """A booking of Ann for Ann, Tom without an address, and Ben with his own address."""
+    tom = passenger_pb2.Passenger(first_name="Tom", last_name="Lee", number=2, seat=ann(2).seat)
+    ben = passenger_pb2.Passenger(first_name="Ben", last_name="Lee", email="ben@example.com", number=3, seat=ann(3).seat)
+    first = ann(1)
+    first.number = 1
+    return booking_of(first, tom, ben)
+
+
+def test_book_sends_the_arguments_and_shows_the_booking_in_local_time(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateBooking"] = booking_of(ann(17))
     result = seatline(*BOOK, "--seat", "A-17", "--request-id", "r1", "--user", "ann@example.com", "--role", "operator")
     assert result.exit_code == 0, result.stderr
     request = service.requests("CreateBooking")[0]
-    assert (request.request_id, request.origin, request.destination) == ("r1", "STP", "PNO")
+    assert (request.request_id, request.origin, request.destination) == ("r1", "stp", "Paris Gare du Nord")
     assert (request.section, list(request.seat_numbers)) == ("A", [17])
     assert request.passengers[0].last_name == "Lee"
     assert service.metadata["x-seatline-user"] == "ann@example.com"
@@ -61,7 +71,7 @@ def test_book_sends_what_was_typed_and_shows_the_booking_in_local_time(service: 
     assert "13:56 CEST" in result.stdout
 
 
-def test_every_booking_without_a_request_id_gets_one_of_its_own(service: ScriptedService, seatline: Any) -> None:
+def test_each_booking_without_a_request_id_gets_a_new_one(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateBooking"] = booking_of(ann())
     seatline(*BOOK)
     seatline(*BOOK)
@@ -71,47 +81,7 @@ def test_every_booking_without_a_request_id_gets_one_of_its_own(service: Scripte
     assert first != second
 
 
-def test_json_is_one_document_with_the_names_of_the_contract(service: ScriptedService, seatline: Any) -> None:
-    service.answers["CreateBooking"] = booking_of(ann())
-    for arguments in ((*BOOK, "--json"), ("--json", *BOOK)):
-        result = seatline(*arguments)
-        document = json.loads(result.stdout)
-        assert document["reference"] == "7K2M9Q"
-        assert document["passengers"][0]["first_name"] == "Ann"
-        assert document["cancelled_passengers"] == []
-
-
-def test_options_near_the_command_beat_those_before_it_and_the_environment(service: ScriptedService, seatline: Any) -> None:
-    service.answers["GetReceipt"] = receipt_of(ann())
-    seatline("receipt", "7K2M9Q", SEATLINE_USER="env@example.com")
-    assert service.metadata["x-seatline-user"] == "env@example.com"
-    seatline("--user", "before@example.com", "receipt", "7K2M9Q", SEATLINE_USER="env@example.com")
-    assert service.metadata["x-seatline-user"] == "before@example.com"
-    seatline(
-        "--user", "before@example.com", "receipt", "7K2M9Q", "--user", "after@example.com", SEATLINE_USER="env@example.com"
-    )
-    assert service.metadata["x-seatline-user"] == "after@example.com"
-
-
-def test_a_refusal_is_one_line_with_its_reason_and_exit_code_1(service: ScriptedService, seatline: Any) -> None:
-    service.answers["CreateBooking"] = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "SEAT_TAKEN", message="seat A-17 is taken")
-    result = seatline(*BOOK)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: seat A-17 is taken (SEAT_TAKEN)\n"
-
-
-def test_a_refused_field_is_named_also_in_json(service: ScriptedService, seatline: Any) -> None:
-    violation = error_details_pb2.BadRequest.FieldViolation(field="passengers[0].email", description="is no address")
-    bad = error_details_pb2.BadRequest(field_violations=[violation])
-    service.answers["CreateBooking"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", bad)
-    assert seatline(*BOOK).stderr == "Error: passengers[0].email: is no address (INVALID_FIELD)\n"
-    result = seatline(*BOOK, "--json")
-    error = json.loads(result.stderr)["error"]
-    assert (result.exit_code, error["code"], error["reason"]) == (1, "INVALID_ARGUMENT", "INVALID_FIELD")
-    assert error["field_violations"] == [{"field": "passengers[0].email", "description": "is no address"}]
-
-
-def test_a_doubtful_booking_says_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
+def test_a_booking_with_unknown_outcome_prints_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
     retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=500_000_000))
     service.answers["CreateBooking"] = Refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", retry, message="away")
     result = seatline(*BOOK, "--request-id", "r-7")
@@ -121,72 +91,76 @@ def test_a_doubtful_booking_says_how_to_find_out(service: ScriptedService, seatl
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_missing_user_and_a_missing_role_say_which_option_helps(service: ScriptedService, seatline: Any) -> None:
-    service.answers["GetReceipt"] = Refusal(grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
-    assert "--user you@example.com" in seatline("receipt", "7K2M9Q").stderr
-    service.answers["ListTrains"] = Refusal(grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
-    assert "--role operator" in seatline("train", "list").stderr
-    assert "--role operator" not in seatline("train", "list", "--role", "operator").stderr
+def test_book_sends_the_hold_the_payment_token_and_the_choice_for_a_full_section(
+    service: ScriptedService, seatline: Any
+) -> None:
+    service.answers["CreateBooking"] = booking_of(ann())
+    result = seatline(*BOOK, "--hold", HOLD_ID, "--payment-token", "tok_1", "--if-full", "reject")
+    assert result.exit_code == 0, result.stderr
+    assert "WAITLISTED" not in result.stdout
+    seatline(*BOOK)
+    sent, plain = service.requests("CreateBooking")
+    assert (sent.hold_id, sent.payment_token, sent.if_full) == (HOLD_ID, "tok_1", booking_pb2.IF_FULL_REJECT)
+    assert (plain.hold_id, plain.payment_token, plain.if_full) == ("", "", booking_pb2.IF_FULL_WAITLIST)
+    assert seatline(*BOOK, "--if-full", "maybe").exit_code == 2
 
 
-def test_a_service_that_is_not_there_is_one_line_and_exit_code_3() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound but not listening: connecting is refused, and nobody else takes the port
-        target = f"127.0.0.1:{taken.getsockname()[1]}"
-        result = CliRunner().invoke(app, ["runs", "--target", target, "--timeout", "10"])
-    assert result.exit_code == 3
-    assert (
-        result.stderr
-        == f"Error: No server answers at {target}. Start a server with 'seatline serve', or give its address with --target.\n"
-    )
-
-
-def test_what_cannot_be_read_is_a_usage_problem_before_any_call(service: ScriptedService, seatline: Any) -> None:
-    for arguments in (
-        ("book", "es9014"),
-        ("receipts", "ann@example.com", "--nonsense"),
-        (*BOOK, "--passenger", "Ann"),
-        ("receipt", "7K2M9Q", "--user", "zoë\x07@example.com"),
-        ("receipt", "7K2M9Q", "--target", "http://127.0.0.1"),
-        ("receipt", "\udcff"),
-        ("update", "7K2M9Q", "--passenger", "ann@example.com"),
+def test_a_waitlisted_booking_shows_its_position_and_when_the_waitlist_closes(service: ScriptedService, seatline: Any) -> None:
+    run = run_of(free_seat_count=0)
+    run.waitlist_close_time.FromJsonString("2030-07-01T05:24:00Z")
+    service.answers.update(CreateBooking=waiting(), GetTrainRun=run)
+    result = seatline(*BOOK, "--if-full", "wait")
+    assert result.exit_code == 0, result.stderr
+    for text in (
+        "waitlisted, position 2",
+        "This booking is WAITLISTED at position 2; you have paid USD 20.00.",
+        "before the waitlist closes (Mon 01 Jul 2030 06:24 BST), you get a full refund",
     ):
-        result = seatline(*arguments)
-        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1), arguments
-        assert json.loads(seatline(*arguments, "--json").stderr)["error"]["code"] == "USAGE"
-    assert service.asked == []
+        assert text in result.stdout
+    assert "no seat" not in result.stdout
+    assert json.loads(seatline(*BOOK, "--json").stdout)["waitlist_position"] == 2
+    service.answers["GetTrainRun"] = Refusal(grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
+    assert "before the waitlist closes, you get a full refund" in seatline(*BOOK).stdout
 
 
-def test_lists_go_through_all_pages_unless_one_is_asked_for(service: ScriptedService, seatline: Any) -> None:
-    def page(request: Any) -> Any:
-        start = int(request.page_token or 0)
-        following = str(start + 1) if start < 2 else ""
-        return booking_pb2.ListReceiptsResponse(
-            receipts=[receipt_of(ann(), reference=f"PAGE{start}")], next_page_token=following
-        )
-
-    service.answers["ListReceipts"] = page
-    merged = json.loads(seatline("receipts", "ann@example.com", "--from", "STP", "--json").stdout)
-    assert [entry["reference"] for entry in merged["receipts"]] == ["PAGE0", "PAGE1", "PAGE2"]
-    assert merged["next_page_token"] == ""
-    assert service.requests("ListReceipts")[2].origin == "STP"
-    one = json.loads(seatline("receipts", "ann@example.com", "--page-size", "1", "--page-token", "1", "--json").stdout)
-    assert [entry["reference"] for entry in one["receipts"]] == ["PAGE1"]
-    assert one["next_page_token"] == str(2)
-    shown = seatline("receipts", "ann@example.com", "--page-size", "1")
-    assert "1 receipt." in shown.stdout
-    assert "--page-token 1" in shown.stderr
+def test_a_declined_payment_and_an_expired_hold_come_with_advice(service: ScriptedService, seatline: Any) -> None:
+    service.answers["CreateBooking"] = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "PAYMENT_DECLINED", message="declined")
+    result = seatline(*BOOK, "--payment-token", "tok_1")
+    assert (result.exit_code, result.stderr) == (1, "Error: declined (PAYMENT_DECLINED). Give another --payment-token.\n")
+    service.answers["CreateBooking"] = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "HOLD_EXPIRED", message="over")
+    assert "seatline hold" in seatline(*BOOK, "--hold", HOLD_ID).stderr
 
 
-def test_a_list_whose_pages_never_end_stops(service: ScriptedService, seatline: Any) -> None:
-    service.answers["ListTrains"] = train_pb2.ListTrainsResponse(next_page_token="again")
-    result = seatline("train", "list")
-    assert result.exit_code == 0
-    assert "--page-token again" in result.stderr
-    assert len(service.requests("ListTrains")) == 50
+def test_a_receipt_shows_payment_refunds_and_waitlist_position(service: ScriptedService, seatline: Any) -> None:
+    receipt = receipt_of(passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
+    receipt.state = WAITLISTED
+    receipt.payment.CopyFrom(payment_pb2.Payment(state=payment_pb2.PAYMENT_STATE_CAPTURED, amount=FARE))
+    receipt.refunds.extend([refund(payment_pb2.REFUND_STATE_DONE), refund(payment_pb2.REFUND_STATE_PENDING, 5)])
+    service.answers.update(GetReceipt=receipt, GetBooking=waiting(3))
+    shown = seatline("receipt", "7K2M9Q").stdout
+    for text in ("waitlisted, position 3", "USD 20.00, captured", "USD 10.00, done", "USD 5.00, pending since"):
+        assert text in shown
+    service.answers["ListReceipts"] = booking_pb2.ListReceiptsResponse(receipts=[receipt, receipt_of(ann(), reference="2ND")])
+    listed = seatline("receipts", "ann@example.com").stdout
+    for text in ("USD 20.00, captured", "waitlisted, position 3", "USD 15.00 refunded, pending", "confirmed"):
+        assert text in listed
+    assert [request.reference for request in service.requests("GetBooking")] == ["7K2M9Q", "7K2M9Q"]
+    service.answers["GetBooking"] = Refusal(grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert seatline("receipt", "7K2M9Q").exit_code == 0
 
 
-def test_update_sends_one_change_with_its_mask_and_etag(service: ScriptedService, seatline: Any) -> None:
+def test_an_expired_booking_shows_no_seat_and_its_refund(service: ScriptedService, seatline: Any) -> None:
+    receipt = receipt_of(passenger_pb2.Passenger(first_name="Ann", last_name="Lee", email="ann@example.com"))
+    receipt.state = booking_pb2.BOOKING_STATE_EXPIRED
+    receipt.refunds.append(refund(payment_pb2.REFUND_STATE_DONE, 20))
+    service.answers["GetReceipt"] = receipt
+    shown = seatline("receipt", "7K2M9Q").stdout
+    for text in ("expired", "Not seated", "USD 20.00, done"):
+        assert text in shown
+    assert service.requests("GetBooking") == []
+
+
+def test_update_sends_one_change_with_mask_and_etag(service: ScriptedService, seatline: Any) -> None:
     bob = passenger_pb2.Passenger(first_name="Bob", last_name="Ray", email="Bob@example.com", seat=ann(2).seat)
     service.answers.update(GetBooking=booking_of(ann(), bob), UpdateBooking=booking_of(ann(), bob))
     result = seatline("update", "7k2m9q", "--passenger", "bob@EXAMPLE.com", "--email", "rob@example.com", "--last-name", "Roy")
@@ -201,30 +175,15 @@ def test_update_sends_one_change_with_its_mask_and_etag(service: ScriptedService
     assert "ann@example.com, Bob@example.com" in missing.stderr
 
 
-def test_change_seat_and_cancel_send_what_was_typed(service: ScriptedService, seatline: Any) -> None:
-    service.answers.update(
-        ChangeSeat=booking_of(ann(17, "B")), CancelBooking=booking_pb2.CancelBookingResponse(booking=booking_of(ann()))
-    )
-    seatline("change-seat", "7K2M9Q", "--passenger", "ann@example.com", "--seat", "b-17")
-    moved = service.requests("ChangeSeat")[0]
-    assert (moved.passenger_email, moved.section, moved.seat_number) == ("ann@example.com", "B", 17)
-    shown = seatline("cancel", "7K2M9Q", "--passenger", "ann@example.com", "--quote")
-    cancelled = service.requests("CancelBooking")[0]
-    assert list(cancelled.passenger_emails) == ["ann@example.com"]
-    assert cancelled.validate_only
-    assert "nothing was changed" in shown.stdout
+def test_update_refuses_an_address_that_several_passengers_share(service: ScriptedService, seatline: Any) -> None:
+    service.answers.update(GetBooking=_family(), UpdateBooking=_family())
+    refused = seatline("update", "7K2M9Q", "--passenger", "ann@example.com", "--first-name", "Tim")
+    assert (refused.exit_code, "passengers 1, 2 share the address" in refused.stderr) == (1, True)
+    assert seatline("update", "7K2M9Q", "--passenger", "ben@example.com", "--first-name", "Tim").exit_code == 0
+    assert [person.number for person in service.requests("UpdateBooking")[0].passengers] == [3]
 
 
-def _family() -> booking_pb2.Booking:
-    """Ann, Tom, who has no address, and Ben, who has another than Ann, who booked."""
-    tom = passenger_pb2.Passenger(first_name="Tom", last_name="Lee", number=2, seat=ann(2).seat)
-    ben = passenger_pb2.Passenger(first_name="Ben", last_name="Lee", email="ben@example.com", number=3, seat=ann(3).seat)
-    first = ann(1)
-    first.number = 1
-    return booking_of(first, tom, ben)
-
-
-def test_passengers_are_shown_with_their_numbers_and_named_by_them(service: ScriptedService, seatline: Any) -> None:
+def test_passengers_are_shown_with_numbers_and_selected_by_them(service: ScriptedService, seatline: Any) -> None:
     family = _family()
     service.answers.update(
         GetBooking=family,
@@ -245,15 +204,60 @@ def test_passengers_are_shown_with_their_numbers_and_named_by_them(service: Scri
     assert (mixed.exit_code, "addresses only" in mixed.stderr) == (2, True)
 
 
-def test_an_address_that_several_have_is_not_enough_for_an_update(service: ScriptedService, seatline: Any) -> None:
-    service.answers.update(GetBooking=_family(), UpdateBooking=_family())
-    refused = seatline("update", "7K2M9Q", "--passenger", "ann@example.com", "--first-name", "Tim")
-    assert (refused.exit_code, "passengers 1, 2 share the address" in refused.stderr) == (1, True)
-    assert seatline("update", "7K2M9Q", "--passenger", "ben@example.com", "--first-name", "Tim").exit_code == 0
-    assert [person.number for person in service.requests("UpdateBooking")[0].passengers] == [3]
+def test_change_seat_and_cancel_send_their_arguments(service: ScriptedService, seatline: Any) -> None:
+    service.answers.update(
+        ChangeSeat=booking_of(ann(17, "B")), CancelBooking=booking_pb2.CancelBookingResponse(booking=booking_of(ann()))
+    )
+    seatline("change-seat", "7K2M9Q", "--passenger", "ann@example.com", "--seat", "b-17")
+    moved = service.requests("ChangeSeat")[0]
+    assert (moved.passenger_email, moved.section, moved.seat_number) == ("ann@example.com", "B", 17)
+    shown = seatline("cancel", "7K2M9Q", "--passenger", "ann@example.com", "--quote")
+    cancelled = service.requests("CancelBooking")[0]
+    assert list(cancelled.passenger_emails) == ["ann@example.com"]
+    assert cancelled.validate_only
+    assert "nothing was changed" in shown.stdout
 
 
-def test_who_has_left_is_shown_what_was_its_own_and_no_price(service: ScriptedService, seatline: Any) -> None:
+def test_a_quote_and_a_cancellation_show_the_refund(service: ScriptedService, seatline: Any) -> None:
+    left = booking_of(ann())
+    left.state = booking_pb2.BOOKING_STATE_CANCELLED
+    left.refunds.append(refund(payment_pb2.REFUND_STATE_PENDING))
+    ten_dollars = Money(currency_code="USD", units=10)
+    service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=left, refund=ten_dollars)
+    assert "Quote: the refund would be USD 10.00; nothing was changed." in seatline("cancel", "7K2M9Q", "--quote").stdout
+    shown = seatline("cancel", "7K2M9Q").stdout
+    assert "The refund is USD 10.00." in shown
+    assert "USD 10.00, pending since Sun 02 Jun 2030 08:00 UTC" in shown
+    quoted, done = service.requests("CancelBooking")
+    assert (quoted.validate_only, done.validate_only) == (True, False)
+    assert json.loads(seatline("cancel", "7K2M9Q", "--quote", "--json").stdout)["refund"]["units"] == "10"
+
+
+def test_a_quote_cannot_be_mistaken_for_a_cancellation(service: ScriptedService, seatline: Any) -> None:
+    left = booking_of(ann())
+    left.state = booking_pb2.BOOKING_STATE_CANCELLED
+    left.refunds.append(refund(payment_pb2.REFUND_STATE_PENDING))
+    service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(
+        booking=left, refund=Money(currency_code="USD", units=10), validate_only=True, current_booking=booking_of(ann())
+    )
+    shown = seatline("cancel", "7K2M9Q", "--quote").stdout
+    assert "Quote, nothing was changed: booking 7K2M9Q" in shown
+    assert "confirmed now, would be cancelled" in shown
+    assert "Would cancel" in shown
+    assert "would be USD 10.00" in shown
+    assert "pending since" not in shown
+    answer = json.loads(seatline("cancel", "7K2M9Q", "--quote", "--json").stdout)
+    assert (answer["validate_only"], answer["current_booking"]["state"]) == (True, "BOOKING_STATE_CONFIRMED")
+
+
+def test_a_cancellation_without_refund_says_so(service: ScriptedService, seatline: Any) -> None:
+    nothing = Money(currency_code="USD")
+    service.answers["CancelBooking"] = booking_pb2.CancelBookingResponse(booking=booking_of(ann()), refund=nothing)
+    assert "the refund would be nothing" in seatline("cancel", "7K2M9Q", "--quote").stdout
+    assert "This cancellation refunds nothing." in seatline("cancel", "7K2M9Q").stdout
+
+
+def test_a_passenger_who_left_a_booking_sees_their_own_part_without_the_price(service: ScriptedService, seatline: Any) -> None:
     left = ann(1)
     left.number = 1
     own = booking_pb2.Booking(
@@ -274,48 +278,25 @@ def test_who_has_left_is_shown_what_was_its_own_and_no_price(service: ScriptedSe
     assert "1. A-1" in quote
 
 
-def test_map_marks_the_callers_own_seats_on_the_drawn_journey_only(service: ScriptedService, seatline: Any) -> None:
-    entries = [
-        train_run_pb2.SeatMapEntry(
-            seat=ann(number).seat, state=train_run_pb2.SEAT_STATE_SOLD if number < 3 else train_run_pb2.SEAT_STATE_FREE
-        )
-        for number in range(1, 9)
-    ]
-    whole_way = {key: JOURNEY[key] for key in ("train_id", "travel_date", "origin", "destination")}
-    service.answers["GetSeatMap"] = train_run_pb2.SeatMap(seats=entries, **whole_way)
-    elsewhere = receipt_of(ann(2))
-    elsewhere.train_id = "es9999"
-    service.answers["ListReceipts"] = booking_pb2.ListReceiptsResponse(receipts=[receipt_of(ann(1)), elsewhere])
-    result = seatline("map", "es9014", "2030-07-01", "--user", "ann@example.com")
-    assert "1★" in result.stdout
-    assert "2●" in result.stdout
-    assert "3○" in result.stdout
-    assert "\x1b" not in result.stdout
-    anonymous = seatline("map", "es9014", "2030-07-01")
-    assert "1●" in anonymous.stdout
-    assert len(service.requests("ListReceipts")) == 1
-    service.answers["ListReceipts"] = Refusal(grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
-    assert seatline("map", "es9014", "2030-07-01", "--user", "new@example.com").exit_code == 0
+def test_an_empty_section_says_so(service: ScriptedService, seatline: Any) -> None:
+    service.answers["ListSectionBookings"] = booking_pb2.ListSectionBookingsResponse()
+    assert seatline("section", "es9014", "2030-07-01", "a").stdout == "No passengers.\n"
+    assert service.requests("ListSectionBookings")[0].section == "A"
+    assert json.loads(seatline("section", "es9014", "2030-07-01", "A", "--json").stdout)["rows"] == []
 
 
-def test_a_caller_outside_ascii_is_named_in_bytes(service: ScriptedService, seatline: Any) -> None:
-    service.answers["GetReceipt"] = receipt_of(ann())
-    assert seatline("receipt", "7K2M9Q", "--user", "zoë@bücher.example").exit_code == 0
-    assert service.metadata["x-seatline-user-bin"] == "zoë@bücher.example".encode()
-    assert "x-seatline-user" not in service.metadata
-
-
-def test_a_caller_that_nobody_could_type_is_refused_before_the_call(seatline: Any) -> None:
-    assert "--user" in seatline("receipt", "7K2M9Q", "--user", "a\x1b@example.com").stderr
-    assert "--role" in seatline("receipt", "7K2M9Q", "--role", "opérateur").stderr
-
-
-def test_a_name_is_corrected_in_the_fields_that_were_given(service: ScriptedService, seatline: Any) -> None:
-    service.answers["UpdateUser"] = user_pb2.User(first_name="Ann", last_name="Lee", email="ann@example.com", etag="2")
-    result = seatline("rename", "--last-name", "Lee", "--user", "ann@example.com", "--etag", "1")
-    assert (result.exit_code, result.stdout) == (0, "Registered as Ann Lee <ann@example.com>.\n")
-    request = service.requests("UpdateUser")[0]
-    assert (request.email, request.user.last_name, list(request.update_mask.paths)) == ("ann@example.com", "Lee", ["last_name"])
-    assert request.etag == "1"
-    assert json.loads(seatline("rename", "--first-name", "Ann", "--json").stdout)["etag"] == "2"
-    assert seatline("rename", "--user", "ann@example.com").exit_code == 2
+def test_section_prints_names_in_any_script_and_neutralizes_their_markup(service: ScriptedService, seatline: Any) -> None:
+    guest = passenger_pb2.Passenger(first_name="[red]李", last_name="\x1b[31m雷", email="li@example.com", seat=ann(3).seat)
+    row = booking_pb2.SectionBooking(
+        user=USER,
+        passenger=guest,
+        seat=guest.seat,
+        reference="7K2M9Q",
+        origin=JOURNEY["origin"],
+        destination=JOURNEY["destination"],
+    )
+    service.answers["ListSectionBookings"] = booking_pb2.ListSectionBookingsResponse(rows=[row])
+    shown = seatline("section", "es9014", "2030-07-01", "A").stdout
+    assert "[red]李" in shown
+    assert "\x1b" not in shown
+    assert "by ann@example.com" in shown

@@ -1,9 +1,9 @@
-"""The commands around jobs against the scripted service: what they send, what they show, and what they never send."""
+"""Commands on jobs, against the scripted service: job list, job retry."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -12,21 +12,15 @@ from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.pb.seatline.v1 import job_pb2
-from tests.support.scripted_service import Refusal, ScriptedService, at, scripted_service
+from tests.support.scripted_service import Refusal, ScriptedService, at
 
 JOB = "settle payment es9014:2030-07-01:3:0"
 KIND = "settle payment"
 
 
 @pytest.fixture
-def service() -> Iterator[ScriptedService]:
-    with scripted_service() as scripted:
-        yield scripted
-
-
-@pytest.fixture
 def seatline(service: ScriptedService) -> Callable[..., Result]:
-    """Runs a command of `seatline job` as an operator of the scripted service."""
+    """Run a command of `seatline job` as an operator."""
 
     def run(*arguments: str) -> Result:
         shared = ("--target", service.target, "--user", "op@example.com", "--role", "operator")
@@ -40,7 +34,7 @@ def a_job(job_id: str = JOB, **values: Any) -> job_pb2.Job:
     return job_pb2.Job(job_id=job_id, due_time=at("2030-07-01T08:00:00Z"), **{**told, **values})
 
 
-def test_list_shows_the_dead_jobs_and_why_they_were_given_up(service: ScriptedService, seatline: Any) -> None:
+def test_list_shows_the_dead_jobs_and_their_last_error(service: ScriptedService, seatline: Any) -> None:
     job = a_job(last_error="TimeoutError: out of \x1b[31morder")
     service.answers["ListJobs"] = job_pb2.ListJobsResponse(jobs=[job])
     result = seatline("list")
@@ -57,7 +51,7 @@ def test_list_shows_the_dead_jobs_and_why_they_were_given_up(service: ScriptedSe
     ("typed", "state"),
     [("dead", job_pb2.JOB_STATE_DEAD), ("pending", job_pb2.JOB_STATE_PENDING), ("done", job_pb2.JOB_STATE_DONE)],
 )
-def test_list_asks_for_the_state_and_the_kind_that_were_typed(
+def test_list_requests_the_given_state_and_kind(
     service: ScriptedService, seatline: Any, typed: str, state: job_pb2.JobState.ValueType
 ) -> None:
     service.answers["ListJobs"] = job_pb2.ListJobsResponse()
@@ -66,7 +60,7 @@ def test_list_asks_for_the_state_and_the_kind_that_were_typed(
     assert (asked.state, asked.kind) == (state, KIND)
 
 
-def test_a_job_that_is_done_is_shown_with_when_it_was(service: ScriptedService, seatline: Any) -> None:
+def test_a_done_job_is_shown_with_its_time(service: ScriptedService, seatline: Any) -> None:
     job = a_job(state=job_pb2.JOB_STATE_DONE, done_time=at("2030-07-01T08:00:05Z"))
     service.answers["ListJobs"] = job_pb2.ListJobsResponse(jobs=[job, job])
     shown = seatline("list", "--state", "done").stdout
@@ -74,11 +68,11 @@ def test_a_job_that_is_done_is_shown_with_when_it_was(service: ScriptedService, 
     assert "2 done jobs." in shown
 
 
-def test_a_state_that_there_is_not_is_not_sent(service: ScriptedService, seatline: Any) -> None:
+def test_an_unknown_state_is_refused_before_any_call(service: ScriptedService, seatline: Any) -> None:
     assert (seatline("list", "--state", "eaten").exit_code, service.asked) == (2, [])
 
 
-def test_all_pages_are_shown_unless_one_is_asked_for(service: ScriptedService, seatline: Any) -> None:
+def test_all_pages_are_shown_unless_one_page_is_requested(service: ScriptedService, seatline: Any) -> None:
     def answer(request: job_pb2.ListJobsRequest) -> job_pb2.ListJobsResponse:
         if request.page_token:
             return job_pb2.ListJobsResponse(jobs=[a_job("second")])
@@ -91,7 +85,7 @@ def test_all_pages_are_shown_unless_one_is_asked_for(service: ScriptedService, s
     assert ("second" in one.stdout, "--page-token 7QK2" in one.stderr) == (False, True)
 
 
-def test_retry_sends_one_job_and_says_that_it_will_be_tried_again(service: ScriptedService, seatline: Any) -> None:
+def test_retry_sends_the_job_and_confirms_it(service: ScriptedService, seatline: Any) -> None:
     service.answers["RetryJobs"] = job_pb2.RetryJobsResponse(retried_count=1)
     assert seatline("retry", JOB).stdout == f"The worker will retry job {JOB}.\n"
     assert service.requests("RetryJobs") == [job_pb2.RetryJobsRequest(job_id=JOB)]
@@ -105,29 +99,27 @@ def test_retry_sends_one_job_and_says_that_it_will_be_tried_again(service: Scrip
         (1_234, f"The worker will retry 1,234 jobs of kind {KIND}.\n"),
     ],
 )
-def test_retry_of_a_kind_says_how_many_will_be_tried_again(
-    service: ScriptedService, seatline: Any, count: int, says: str
-) -> None:
+def test_retry_of_a_kind_counts_the_jobs(service: ScriptedService, seatline: Any, count: int, says: str) -> None:
     service.answers["RetryJobs"] = job_pb2.RetryJobsResponse(retried_count=count)
     assert seatline("retry", "--kind", KIND).stdout == says
     assert service.requests("RetryJobs") == [job_pb2.RetryJobsRequest(kind=KIND)]
 
 
 @pytest.mark.parametrize("typed", [(), (JOB, "--kind", KIND)])
-def test_a_retry_of_nothing_or_of_both_is_not_sent(service: ScriptedService, seatline: Any, typed: tuple[str, ...]) -> None:
+def test_retry_refuses_neither_or_both_of_job_and_kind(service: ScriptedService, seatline: Any, typed: tuple[str, ...]) -> None:
     result = seatline("retry", *typed)
     assert (result.exit_code, service.asked) == (2, [])
     assert "--kind" in result.stderr
 
 
-def test_a_job_that_is_not_dead_is_told_in_the_words_of_the_service(service: ScriptedService, seatline: Any) -> None:
+def test_a_refused_retry_shows_the_services_message(service: ScriptedService, seatline: Any) -> None:
     text = "job 'x' is DONE, not DEAD; only dead jobs are retried"
     service.answers["RetryJobs"] = Refusal(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", message=text)
     result = seatline("retry", "x")
     assert (result.exit_code, result.stderr) == (1, f"Error: {text} (JOB_NOT_FOUND)\n")
 
 
-def test_who_does_not_know_whether_jobs_were_retried_is_told_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
+def test_a_retry_with_unknown_outcome_prints_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
     service.answers["RetryJobs"] = Refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     result = seatline("retry", "--kind", KIND)
     assert result.exit_code == 3
@@ -143,7 +135,7 @@ def test_who_does_not_know_whether_jobs_were_retried_is_told_how_to_find_out(ser
     ],
     ids=["list", "retry one", "retry a kind"],
 )
-def test_with_json_every_answer_is_one_document(
+def test_with_json_every_command_prints_one_document(
     service: ScriptedService, seatline: Any, typed: tuple[str, ...], method: str, answer: Any, field: str
 ) -> None:
     service.answers[method] = answer

@@ -1,4 +1,4 @@
-"""The command `verify` as a process: what it prints, and its exit codes."""
+"""The command `verify` as a process: output and exit codes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def verify(mongod: EmbeddedMongod, *arguments: str) -> subprocess.CompletedProce
 
 @pytest_asyncio.fixture
 async def database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
-    """The database that the command verifies: one run, on which Ann has booked a moment ago."""
+    """The database to verify: one run with a new booking of Ann."""
     client = a_client(mongod)
     async with running_server(settings_for(mongod.uri)) as world:
         run = await world.run("A2")
@@ -60,13 +60,13 @@ async def break_a_seat(database: Database) -> None:
     await database["train_runs"].update_one({"_id": FIRST}, {"$set": {"sections.0.sold_legs.0": 0b011}})
 
 
-def test_a_sound_database_is_told_in_a_line(mongod: EmbeddedMongod, database: Database) -> None:
+def test_a_correct_database_is_summarized_in_one_line(mongod: EmbeddedMongod, database: Database) -> None:
     done = verify(mongod)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "1 run, 1 booking, 0 payments, 0 ledger entries: nothing is wrong.\n"
 
 
-async def test_what_is_wrong_is_told_a_line_each_and_the_exit_code_is_1(mongod: EmbeddedMongod, database: Database) -> None:
+async def test_each_finding_is_one_line_and_the_exit_code_is_1(mongod: EmbeddedMongod, database: Database) -> None:
     await break_a_seat(database)
     done = verify(mongod)
     assert (done.returncode, done.stderr) == (1, "")
@@ -77,7 +77,7 @@ async def test_what_is_wrong_is_told_a_line_each_and_the_exit_code_is_1(mongod: 
     ]
 
 
-async def test_json_holds_the_same_and_the_exit_code_stays(mongod: EmbeddedMongod, database: Database) -> None:
+async def test_json_has_the_same_findings_and_exit_code(mongod: EmbeddedMongod, database: Database) -> None:
     clean = verify(mongod, "--json")
     assert (clean.returncode, json.loads(clean.stdout)) == (
         0,
@@ -107,14 +107,14 @@ async def test_json_holds_the_same_and_the_exit_code_stays(mongod: EmbeddedMongo
         }
 
 
-def test_what_is_under_way_is_wrong_only_for_who_has_no_patience(mongod: EmbeddedMongod, database: Database) -> None:
+def test_unfinished_work_is_wrong_only_with_zero_patience(mongod: EmbeddedMongod, database: Database) -> None:
     assert verify(mongod).returncode == 0
     hasty = verify(mongod, "--patience", "0")
     assert hasty.returncode == 1
     assert {line.split(":")[0] for line in hasty.stdout.splitlines()[:-1]} == {"WRONG recorded", "WRONG events"}
 
 
-async def test_warnings_are_told_and_are_not_wrong(mongod: EmbeddedMongod, database: Database) -> None:
+async def test_warnings_are_printed_and_do_not_fail_verify(mongod: EmbeddedMongod, database: Database) -> None:
     await database["jobs"].insert_one({"_id": "settle", "kind": "settle", "state": "DEAD", "payload": {}, **JOB})
     done = verify(mongod)
     assert (done.returncode, done.stderr) == (0, "")
@@ -137,7 +137,7 @@ JOB = {
 }
 
 
-def test_without_a_database_it_is_a_matter_of_usage() -> None:
+def test_a_missing_or_invalid_database_is_a_usage_error() -> None:
     done = seatline("verify")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: SEATLINE_MONGODB_URI: is empty; set it to the database to verify\n"
@@ -145,7 +145,7 @@ def test_without_a_database_it_is_a_matter_of_usage() -> None:
     assert seatline("verify", SEATLINE_MONGODB_URI="http://127.0.0.1:9/").returncode == 2
 
 
-def test_a_database_that_is_not_reached_may_be_tried_again() -> None:
+def test_an_unreachable_database_is_exit_code_3() -> None:
     away = {"SEATLINE_MONGODB_URI": "mongodb://127.0.0.1:9/", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.2"}
     done = seatline("verify", "--json", **away)
     assert (done.returncode, done.stdout) == (3, "")
@@ -153,9 +153,7 @@ def test_a_database_that_is_not_reached_may_be_tried_again() -> None:
     assert "Traceback" not in done.stderr
 
 
-async def test_a_record_that_cannot_be_read_is_named_and_the_rest_is_checked(
-    mongod: EmbeddedMongod, database: Database
-) -> None:
+async def test_an_unreadable_record_is_named_and_the_others_are_checked(mongod: EmbeddedMongod, database: Database) -> None:
     await database["payments"].insert_many([{"_id": "pay_1"}, {"_id": "pay_2"}])
     done = verify(mongod)
     assert (done.returncode, done.stderr) == (1, "")
@@ -164,7 +162,7 @@ async def test_a_record_that_cannot_be_read_is_named_and_the_rest_is_checked(
     assert second.startswith("WRONG readable: payment pay_2: ")
 
 
-async def test_one_run_or_runs_from_a_date_on_can_be_verified_alone(mongod: EmbeddedMongod, database: Database) -> None:
+async def test_verify_can_be_limited_to_one_run_or_to_runs_from_a_date_on(mongod: EmbeddedMongod, database: Database) -> None:
     run_id, date = FIRST, FIRST.partition(":")[2]
     later = (datetime.fromisoformat(date) + timedelta(days=1)).date().isoformat()
     assert verify(mongod, "--run", run_id).stdout.startswith("1 run, 1 booking")
@@ -177,13 +175,13 @@ async def test_one_run_or_runs_from_a_date_on_can_be_verified_alone(mongod: Embe
     assert missing.stdout.splitlines()[0] == f"WRONG readable: run es9014:{later}: is not stored"
 
 
-def test_what_is_to_be_verified_is_checked(mongod: EmbeddedMongod) -> None:
+def test_invalid_limits_are_a_usage_error(mongod: EmbeddedMongod) -> None:
     for arguments in (["--run", "es9014"], ["--since", "soon"], ["--run", FIRST, "--since", "2026-01-01"]):
         done = verify(mongod, *arguments)
         assert (done.returncode, done.stdout) == (2, ""), done.stderr
 
 
-def test_progress_is_shown_on_a_terminal_and_nowhere_else(mongod: EmbeddedMongod, database: Database) -> None:
+def test_progress_is_shown_only_on_a_terminal(mongod: EmbeddedMongod, database: Database) -> None:
     assert database is not None
     assert verify(mongod).stderr == ""
     read_end, write_end = pty.openpty()

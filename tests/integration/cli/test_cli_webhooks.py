@@ -1,9 +1,9 @@
-"""The commands around webhooks against the scripted service: what they send, what they show, and what they never show."""
+"""Commands on webhooks, against the scripted service."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -13,17 +13,11 @@ from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.pb.seatline.v1 import webhook_pb2
-from tests.support.scripted_service import Refusal, ScriptedService, at, scripted_service
+from tests.support.scripted_service import Refusal, ScriptedService, at
 
 WEBHOOK_ID = "0123456789abcdef"
 URL = "https://hooks.example.com/seatline"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
-
-
-@pytest.fixture
-def service() -> Iterator[ScriptedService]:
-    with scripted_service() as scripted:
-        yield scripted
 
 
 @pytest.fixture
@@ -51,7 +45,7 @@ def a_delivery(state: webhook_pb2.WebhookDeliveryState.ValueType, *statuses: int
     return delivery
 
 
-def test_create_sends_what_was_typed_and_shows_the_secret_on_a_line_of_its_own(service: ScriptedService, seatline: Any) -> None:
+def test_create_sends_its_arguments_and_prints_the_secret_on_a_separate_line(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateWebhook"] = a_webhook(event_types=["booking.*", "run.delayed"], secret=SECRET)
     result = seatline("create", URL, "--type", "booking.*", "--type", "run.delayed", "--request-id", "r1")
     assert result.exit_code == 0, result.stderr
@@ -64,7 +58,7 @@ def test_create_sends_what_was_typed_and_shows_the_secret_on_a_line_of_its_own(s
     assert service.metadata["x-seatline-roles"] == "operator"
 
 
-def test_each_create_without_a_request_id_is_a_request_of_its_own(service: ScriptedService, seatline: Any) -> None:
+def test_each_create_without_a_request_id_gets_a_new_one(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateWebhook"] = a_webhook()
     for _ in range(2):
         assert "Event types  all " in seatline("create", URL).stdout
@@ -72,14 +66,14 @@ def test_each_create_without_a_request_id_is_a_request_of_its_own(service: Scrip
     assert first.request_id != second.request_id
 
 
-def test_who_does_not_know_whether_a_webhook_was_made_is_told_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
+def test_a_create_with_unknown_outcome_prints_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
     service.answers["CreateWebhook"] = Refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
     result = seatline("create", URL)
     assert result.exit_code == 3
     assert f"--request-id {service.requests('CreateWebhook')[0].request_id}" in result.stderr
 
 
-def test_a_dry_run_says_that_nothing_was_made(service: ScriptedService, seatline: Any) -> None:
+def test_a_dry_run_says_that_nothing_was_created(service: ScriptedService, seatline: Any) -> None:
     tried = a_webhook(validate_only=True)
     for name in ("etag", "create_time", "update_time"):
         tried.ClearField(name)
@@ -116,7 +110,7 @@ def test_a_refused_field_is_named(service: ScriptedService, seatline: Any) -> No
         ),
     ],
 )
-def test_update_names_in_its_mask_what_was_typed(
+def test_update_sends_a_mask_of_the_given_fields(
     service: ScriptedService, seatline: Any, typed: tuple[str, ...], paths: list[str], webhook: webhook_pb2.Webhook
 ) -> None:
     service.answers["UpdateWebhook"] = a_webhook(state=webhook_pb2.WEBHOOK_STATE_DISABLED)
@@ -127,7 +121,7 @@ def test_update_names_in_its_mask_what_was_typed(
 
 
 @pytest.mark.parametrize("typed", [(), ("--all-types", "--type", "hold.*")])
-def test_an_update_that_says_nothing_or_contradicts_itself_is_not_sent(
+def test_an_empty_or_contradictory_update_is_refused_before_any_call(
     service: ScriptedService, seatline: Any, typed: tuple[str, ...]
 ) -> None:
     result = seatline("update", WEBHOOK_ID, *typed)
@@ -146,7 +140,7 @@ def test_list_and_show_show_webhooks(service: ScriptedService, seatline: Any) ->
     assert seatline("list").stdout == "No webhooks.\n"
 
 
-def test_rotate_secret_shows_the_new_one_and_says_how_to_find_out_in_doubt(service: ScriptedService, seatline: Any) -> None:
+def test_rotate_secret_shows_the_new_secret_or_how_to_find_out(service: ScriptedService, seatline: Any) -> None:
     service.answers["RotateWebhookSecret"] = a_webhook(secret=SECRET)
     assert SECRET in seatline("rotate-secret", WEBHOOK_ID, "--etag", "4").stdout
     asked = service.requests("RotateWebhookSecret")[0]
@@ -155,7 +149,7 @@ def test_rotate_secret_shows_the_new_one_and_says_how_to_find_out_in_doubt(servi
     assert f"seatline webhook show {WEBHOOK_ID}" in seatline("rotate-secret", WEBHOOK_ID).stderr
 
 
-def test_delete_says_that_it_is_done(service: ScriptedService, seatline: Any) -> None:
+def test_delete_confirms_the_deletion(service: ScriptedService, seatline: Any) -> None:
     service.answers["DeleteWebhook"] = webhook_pb2.DeleteWebhookResponse()
     assert seatline("delete", WEBHOOK_ID, "--etag", "2").stdout == f"Deleted webhook {WEBHOOK_ID}.\n"
     asked = service.requests("DeleteWebhook")[0]
@@ -208,7 +202,7 @@ def test_deliveries_show_the_last_attempt_and_the_next_one(service: ScriptedServ
     ],
     ids=["create", "list", "show", "update", "delete", "rotate-secret", "deliveries"],
 )
-def test_with_json_every_answer_is_one_document(
+def test_with_json_every_command_prints_one_document(
     service: ScriptedService, seatline: Any, typed: tuple[str, ...], method: str, answer: Any, field: str
 ) -> None:
     service.answers[method] = answer

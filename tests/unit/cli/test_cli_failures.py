@@ -1,4 +1,4 @@
-"""How failed calls are told, and with which exit code."""
+"""Failures of calls: texts and exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TARGET = "127.0.0.1:50051"
 
 
 class FailedCall(grpc.RpcError, grpc.Call):
-    """A failed call as the client library raises it."""
+    """A failed call, as the client library raises it."""
 
     def __init__(self, code: grpc.StatusCode, details: str = "", trailers: tuple[tuple[str, Any], ...] = ()) -> None:
         self._said = (code, details, trailers)
@@ -58,7 +58,7 @@ def failure_with(code: grpc.StatusCode, message: str, *details: Message) -> Fail
     return failure_of_call(FailedCall(code, message, trailers), TARGET, 10)
 
 
-def test_reason_and_fields_and_delay_are_read_from_the_rich_status() -> None:
+def test_reason_fields_and_delay_are_read_from_the_rich_status() -> None:
     failure = failure_with(
         grpc.StatusCode.INVALID_ARGUMENT,
         "bad",
@@ -69,7 +69,7 @@ def test_reason_and_fields_and_delay_are_read_from_the_rich_status() -> None:
                 error_details_pb2.BadRequest.FieldViolation(field="travel_date", description="is no date."),
             ]
         ),
-        error_details_pb2.DebugInfo(detail="of a kind this program does not read"),
+        error_details_pb2.DebugInfo(detail="of an unknown type"),
     )
     assert failure.line() == "origin: is no stop; travel_date: is no date (INVALID_FIELD)"
     assert failure.exit_code == 1
@@ -78,7 +78,7 @@ def test_reason_and_fields_and_delay_are_read_from_the_rich_status() -> None:
     assert told["field_violations"][0] == {"field": "origin", "description": "is no stop"}
 
 
-def test_a_refusal_that_may_be_tried_again_says_when_and_exits_with_3() -> None:
+def test_a_retryable_refusal_says_when_and_exits_with_3() -> None:
     retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1, nanos=500_000_000))
     reason = error_details_pb2.ErrorInfo(reason="RUN_BUSY")
     failure = failure_with(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many wait", reason, retry)
@@ -94,7 +94,7 @@ def test_a_refusal_that_may_be_tried_again_says_when_and_exits_with_3() -> None:
         ("SEAT_TAKEN", ""),
     ],
 )
-def test_a_refusal_that_another_option_helps_says_which(reason: str, advice: str) -> None:
+def test_advice_depends_on_the_reason(reason: str, advice: str) -> None:
     info = error_details_pb2.ErrorInfo(reason=reason)
     assert failure_with(grpc.StatusCode.FAILED_PRECONDITION, "no", info).advice == advice
 
@@ -118,7 +118,7 @@ def test_each_status_has_its_exit_code(code: grpc.StatusCode, exit_code: int) ->
 @pytest.mark.parametrize(
     "details", ["failed to connect to all addresses; last error: Connection refused", "errors resolving nowhere"]
 )
-def test_a_service_that_was_never_reached_says_what_to_start(details: str) -> None:
+def test_an_unreachable_service_comes_with_advice(details: str) -> None:
     failure = failure_of_call(FailedCall(grpc.StatusCode.UNAVAILABLE, details), TARGET, 10)
     assert failure.line().startswith(f"No server answers at {TARGET}")
     assert "seatline serve" in failure.line()
@@ -126,21 +126,21 @@ def test_a_service_that_was_never_reached_says_what_to_start(details: str) -> No
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL])
-def test_a_call_that_broke_on_the_way_leaves_its_outcome_open(code: grpc.StatusCode) -> None:
+def test_a_broken_call_has_an_unknown_outcome(code: grpc.StatusCode) -> None:
     assert failure_of_call(FailedCall(code, "Socket closed"), TARGET, 10).is_outcome_unknown
 
 
-def test_details_that_cannot_be_read_leave_the_bare_status() -> None:
+def test_unreadable_details_leave_the_bare_status() -> None:
     error = FailedCall(grpc.StatusCode.NOT_FOUND, "no such train", (("grpc-status-details-bin", b"\xff\xff"),))
     assert failure_of_call(error, TARGET, 10).line() == "no such train"
 
 
-def test_the_line_is_one_line_and_free_of_control_characters_whatever_was_answered() -> None:
+def test_a_failure_is_one_line_without_control_characters() -> None:
     failure = Failure("NOT_FOUND", "a\nb\x1b[2J", reason="R\n", fields=(FieldProblem("x\ny", "\x07"),))
     assert len(failure.line().splitlines()) == 1
     assert "\x1b" not in failure.line()
 
 
-def test_a_flood_of_fields_is_cut() -> None:
+def test_a_long_list_of_fields_is_truncated() -> None:
     fields = tuple(FieldProblem(f"passengers[{index}]", "is bad") for index in range(1000))
     assert len(Failure("INVALID_ARGUMENT", "bad", fields=fields).line()) < 1000

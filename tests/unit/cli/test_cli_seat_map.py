@@ -1,4 +1,4 @@
-"""Drawing seats: signs, colours, rows across the coach, widths."""
+"""Seat maps: symbols, colours, rows across the coach, widths."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def drawn(
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
-def test_a_coach_is_two_seats_the_aisle_and_two_seats_between_its_walls() -> None:
+def test_a_coach_is_drawn_with_two_seats_on_each_side_of_the_aisle() -> None:
     lines = drawn(seat_map(8, {2: SOLD, 3: PARTLY, 5: SOLD, 8: HELD}), frozenset({("A", 5)}))
     assert lines == [
         "ES 9014, Fri 12 Dec 2025",
@@ -58,7 +58,7 @@ def test_a_coach_is_two_seats_the_aisle_and_two_seats_between_its_walls() -> Non
     ]
 
 
-def test_without_unicode_the_same_map_is_drawn_in_ascii() -> None:
+def test_without_unicode_the_map_is_drawn_in_ascii() -> None:
     lines = drawn(seat_map(5, {2: SOLD, 3: PARTLY, 5: HELD}), frozenset({("A", 4)}), stream=AsciiStream())
     assert all(line.isascii() for line in lines)
     assert [line for line in lines if line.startswith("|")] == [
@@ -71,14 +71,14 @@ def test_without_unicode_the_same_map_is_drawn_in_ascii() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
-def test_every_seat_is_drawn_once_and_nothing_is_wider_than_the_terminal(width: int) -> None:
+def test_every_seat_is_drawn_once_within_the_terminals_width(width: int) -> None:
     lines = drawn(seat_map(57), width=width)
     numbers = [int(number) for line in lines if line.startswith("│") for number in re.findall(r"\d+", line)]
     assert sorted(numbers) == list(range(1, 58))
     assert max(len(line) for line in lines) <= width
 
 
-def test_a_terminal_in_colour_tells_the_states_apart_by_colour_too() -> None:
+def test_each_state_has_its_own_colour() -> None:
     stream = io.StringIO()
     console = Console(file=stream, width=80, force_terminal=True, color_system="truecolor")
     console.print(seat_map_page(seat_map(5, {2: SOLD, 3: PARTLY, 4: HELD}), frozenset({("A", 5)}), "ES 9014", console))
@@ -86,7 +86,7 @@ def test_a_terminal_in_colour_tells_the_states_apart_by_colour_too() -> None:
     assert len({found.group(1) for found in backgrounds if found}) == 5
 
 
-def test_no_color_leaves_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_leaves_the_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     stream = io.StringIO()
     console = Console(file=stream, width=80, force_terminal=True)
@@ -95,17 +95,17 @@ def test_no_color_leaves_the_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1○" in stream.getvalue()
 
 
-def test_a_state_newer_than_this_program_is_drawn_as_unknown() -> None:
+def test_an_unknown_state_is_drawn_as_unknown() -> None:
     lines = drawn(seat_map(1, {1: 99}))
     assert "?  1 unknown" in " ".join(lines)
     assert "│ 1? │" in lines
 
 
-def test_a_run_without_seats_is_a_map_without_coaches() -> None:
+def test_a_run_without_seats_has_a_map_without_coaches() -> None:
     assert len(drawn(seat_map(0))) == 3
 
 
-def test_a_pipe_is_wide_enough_for_a_table_and_a_set_width_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_is_200_columns_wide_unless_columns_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     assert console_for(io.StringIO()).width == 200
     monkeypatch.setenv("COLUMNS", "100")

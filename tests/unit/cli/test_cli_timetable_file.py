@@ -1,4 +1,4 @@
-"""Reading a train from a timetable file."""
+"""Timetable files: parsing, problems with their paths, request ids."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_the_sample_is_the_train_from_london_to_paris() -> None:
     assert (train.waitlist_closes_before.seconds, train.waitlist_max) == (4 * 3600, 500)
 
 
-def test_a_file_says_how_many_passengers_a_booker_may_have() -> None:
+def test_a_file_can_limit_the_passengers_per_booker() -> None:
     train = parse_train(GOOD + "passengers_per_booker_max: 40\n", source="f")
     assert train.passengers_per_booker_max == 40
 
 
-def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
+def test_omitted_terms_are_left_to_the_service() -> None:
     for text in (GOOD, GOOD + "refund_tiers: ~\nwaitlist_closes_before:\nwaitlist_max: null\n"):
         train = parse_train(text, source="f")
         assert not train.refund_tiers
@@ -71,7 +71,7 @@ def test_terms_that_a_file_leaves_out_are_left_to_the_service() -> None:
     ("written", "seconds"),
     [("4h", 14_400), ("90m", 5_400), ("1h 30m", 5_400), ("1h30m", 5_400), ("0m", 0), ('"720h"', 2_592_000)],
 )
-def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str, seconds: int) -> None:
+def test_a_duration_is_hours_or_minutes_or_both_and_may_be_zero(written: str, seconds: int) -> None:
     train = parse_train(GOOD + f"waitlist_closes_before: {written}\nwaitlist_max: 0\nhold_percent_max: 0\n", source="f")
     assert train.HasField("waitlist_closes_before")
     assert train.waitlist_closes_before.seconds == seconds
@@ -105,11 +105,11 @@ def test_a_span_of_time_is_hours_or_minutes_or_both_and_zero_is_one(written: str
         ),
     ],
 )
-def test_wrong_terms_are_named_by_their_path(line: str, path: str, described: str) -> None:
+def test_invalid_terms_are_named_by_their_path(line: str, path: str, described: str) -> None:
     assert problems_of(f"{GOOD}{line}\n")[path] == described
 
 
-def test_times_names_and_codes_mean_what_stands_there_quoted_or_not() -> None:
+def test_times_names_and_codes_are_text_quoted_or_not() -> None:
     train = parse_train(GOOD, source="f")
     assert train.stops[0].depart_time == "23:24"
     assert (train.stops[1].arrive_time, train.stops[1].arrive_day_offset, train.stops[1].depart_time) == ("09:05", 1, "")
@@ -120,7 +120,7 @@ def test_times_names_and_codes_mean_what_stands_there_quoted_or_not() -> None:
     assert parse_train(quoted, source="f") == train
 
 
-def test_the_request_id_follows_the_content_and_not_the_spelling() -> None:
+def test_the_request_id_depends_on_the_content_and_not_on_the_formatting() -> None:
     train = parse_train(GOOD, source="f")
     assert request_id_for(train) == request_id_for(parse_train(GOOD.replace("9:05", "09:05") + "\n# a remark", source="f"))
     assert request_id_for(train) != request_id_for(parse_train(GOOD.replace("56", "57"), source="f"))
@@ -143,11 +143,11 @@ def test_the_request_id_follows_the_content_and_not_the_spelling() -> None:
         ("{name: 1, section: N, seats: 56}", "1", "coaches[0]", "must be a mapping with name, section, seats"),
     ],
 )
-def test_a_wrong_field_is_named_by_its_path(right: str, wrong: str, path: str, described: str) -> None:
+def test_an_invalid_field_is_named_by_its_path(right: str, wrong: str, path: str, described: str) -> None:
     assert problems_of(GOOD.replace(right, wrong))[path] == described
 
 
-def test_all_problems_are_told_at_once_one_on_a_line() -> None:
+def test_all_problems_are_reported_one_per_line() -> None:
     wrong = GOOD.replace("9:05", "noon").replace("USD 20.50", "twenty")
     assert message_of(wrong).splitlines() == [
         'f: stops[1].arrive: "noon" is not a time of day; write it like 10:45',
@@ -156,11 +156,11 @@ def test_all_problems_are_told_at_once_one_on_a_line() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "just words", "- a list", "12"])
-def test_a_file_that_is_no_mapping_says_what_it_must_be(text: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_refused(text: str) -> None:
     assert "must be a mapping with train_id, number, stops, sections, coaches" in message_of(text)
 
 
-def test_lists_that_are_missing_or_empty_are_told() -> None:
+def test_missing_and_empty_lists_are_refused() -> None:
     told = problems_of("train_id: a\nnumber: b\nstops: []\nsections: x\n")
     assert told["stops"] == told["sections"] == "must be a list with at least one entry"
     assert told["coaches"] == "is missing"
@@ -176,11 +176,11 @@ def test_lists_that_are_missing_or_empty_are_told() -> None:
         ("a: !!python/object/apply:os.system [ls]", "f: a: unknown key"),
     ],
 )
-def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
+def test_invalid_yaml_is_refused_with_its_position(text: str, told: str) -> None:
     assert told in message_of(text)
 
 
-def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"train_id: \xff")
     (tmp_path / "large").write_bytes(b"#" * (timetable_file.FILE_BYTES_MAX + 1))
     for name, told in (("none", "No such file"), ("latin", "not UTF-8"), ("large", "not a timetable file"), (".", "directory")):
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
             read_train_file(tmp_path / name)
 
 
-def test_a_path_of_the_contract_is_told_as_it_stands_in_the_file() -> None:
+def test_a_contract_path_is_converted_to_a_path_in_the_file() -> None:
     assert file_path_of_field("train.stops[2].arrive_time") == "stops[2].arrive"
     assert file_path_of_field("train.refund_tiers[1].hours_before") == "refund_tiers[1].hours_before"
     assert file_path_of_field("train.coaches[0].seat_count") == "coaches[0].seats"
