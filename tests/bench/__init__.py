@@ -1,5 +1,5 @@
 """The benchmark.
 
-Belongs here: what a sale costs against a bare call on the same machine, and the proof that nothing was lost on the way. Does
-not: anything that the service itself runs.
+Belongs here: what a sale costs in proportion to a bare call on the same machine, and the proof that no booking is lost
+meanwhile. Does not belong here: anything that the service itself runs.
 """

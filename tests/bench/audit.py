@@ -1,7 +1,7 @@
-"""Counting the database.
+"""The audit: the database holds exactly what callers were answered.
 
-Belongs here: what a run's document says about seats and bookings, and whether that agrees with what the callers were told. Only
-this module and the rivals in `naive.py` know the document's shape. Does not: selling.
+Belongs here: the seats and bookings in the documents, compared with the answers. Only this module and the naive sale in
+`naive.py` know the shape of the documents. Does not belong here: selling.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ LIVE = "CONFIRMED"
 
 @dataclass
 class Sold:
-    """What the documents of some runs hold."""
+    """The bookings in the documents of some runs."""
 
     references: set[str] = field(default_factory=set)
     passengers: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def with_bookings(run: Document, settled: Iterable[Document]) -> Document:
-    """A run's document with all its bookings: those at rest, and over them the recent ones that it carries itself."""
-    bookings = {booking["_id"]: booking for booking in (*settled, *run["recent"])}
+def with_bookings(run: Document, archived: Iterable[Document]) -> Document:
+    """Return a run's document with all its bookings: the archived ones, replaced by the recent ones of the document itself."""
+    bookings = {booking["_id"]: booking for booking in (*archived, *run["recent"])}
     return {**run, "bookings": [{**booking, "reference": booking["_id"]} for booking in bookings.values()]}
 
 
 def count_sold(runs: Iterable[Document]) -> Sold:
-    """All live bookings, and every seat that is sold twice on a leg or whose legs do not match the bookings."""
+    """Count all live bookings. Note seats that are sold twice on a leg or do not match their bookings."""
     sold = Sold()
     for run in runs:
         _count_run(run, sold)
@@ -38,7 +38,7 @@ def count_sold(runs: Iterable[Document]) -> Sold:
 
 
 def disagreements(sold: Sold, acknowledged: set[str]) -> list[str]:
-    """Where the documents and the callers' answers differ."""
+    """Return the differences between the documents and the answers."""
     found = list(sold.problems)
     lost, unknown = acknowledged - sold.references, sold.references - acknowledged
     if lost:
@@ -51,7 +51,7 @@ def disagreements(sold: Sold, acknowledged: set[str]) -> list[str]:
 def _count_run(run: Document, sold: Sold) -> None:
     taken: dict[tuple[str, int], int] = {}
     stops = [stop["name"] for stop in run["stops"]]
-    travellers: set[str] = set()
+    emails: set[str] = set()
     for booking in run["bookings"]:
         if booking["state"] != LIVE:
             continue
@@ -63,10 +63,10 @@ def _count_run(run: Document, sold: Sold) -> None:
             seat = (passenger["section"], passenger["number"])
             if taken.get(seat, 0) & legs:
                 sold.problems.append(f"{run['_id']}: seat {seat[0]}-{seat[1]} sold twice on a leg")
-            if passenger["email"] in travellers:
-                sold.problems.append(f"{run['_id']}: {passenger['email']} travels twice")
+            if passenger["email"] in emails:
+                sold.problems.append(f"{run['_id']}: {passenger['email']} has two bookings")
             taken[seat] = taken.get(seat, 0) | legs
-            travellers.add(passenger["email"])
+            emails.add(passenger["email"])
             sold.passengers += 1
     _check_sections(run, taken, sold)
 

@@ -1,6 +1,6 @@
-"""The figures as a picture: bars in SVG, without a plotting library.
+"""The results as a chart: bars in SVG, without a plotting library.
 
-Belongs here: a pure function from panels to text, and which figures the panels show. Does not: measuring, judging.
+Belongs here: a pure function from panels to text, and which figures the panels show. Does not belong here: measuring, judging.
 
 The background is transparent and every colour is of middle lightness, so that one file reads well on light and on dark pages.
 """
@@ -23,7 +23,7 @@ ROW_HEIGHT, BAR_HEIGHT, TITLE_HEIGHT, PANEL_GAP = 26, 14, 38, 12
 TEXT, LINE = "#6e7781", "#8c959f"
 COLOURS = {"reference": "#8c959f", "ours": "#2f81f7", "met": "#2da44e", "missed": "#e5534b"}
 HEADROOM_MAX = 3.0
-"""Bars against the floors end here, however far beyond the figure is."""
+"""Bars against the floors end here, even where the figure is larger."""
 
 SALES = (
     ("echo_256", "bare echo, 256 callers", "reference"),
@@ -43,7 +43,7 @@ READS = (
 
 @dataclass(frozen=True)
 class Bar:
-    """A row: `length` as a share of the full width, `note` to its right."""
+    """A bar: `length` is a share of the full width, `note` the text to its right."""
 
     label: str
     length: float
@@ -53,7 +53,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Panel:
-    """Rows under a title; `mark` is where a vertical line stands, with its name."""
+    """Bars under a title. `mark` is the position of a vertical line, and its name."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -61,7 +61,7 @@ class Panel:
 
 
 def draw_results(results: Results, verdicts: Sequence[Verdict]) -> str:
-    """The chart of one run of the benchmark."""
+    """Return the chart of one run of the benchmark."""
     panels = (
         rate_panel(results, "Bookings a second, and how long a caller waits", SALES),
         rate_panel(results, "Reads a second, 64 callers", READS),
@@ -71,7 +71,7 @@ def draw_results(results: Results, verdicts: Sequence[Verdict]) -> str:
 
 
 def rate_panel(results: Results, title: str, rows: Sequence[tuple[str, str, str]]) -> Panel:
-    """Bars of rates; what was not measured has no row."""
+    """Return bars of rates; without those that were not measured."""
     rates = {name: results.value(f"{name}_rate") for name, _, _ in rows}
     longest = max((rate for rate in rates.values() if rate), default=1.0)
     bars = []
@@ -84,7 +84,7 @@ def rate_panel(results: Results, title: str, rows: Sequence[tuple[str, str, str]
 
 
 def floor_panel(verdicts: Sequence[Verdict]) -> Panel:
-    """How far each figure is on the right side of its floor: the line is the floor, to its right is better."""
+    """Return bars that compare each figure with its floor: the vertical line is the floor, to its right is better."""
     bars = []
     for verdict in verdicts:
         if verdict.value is None or verdict.value <= 0:
@@ -98,7 +98,7 @@ def floor_panel(verdicts: Sequence[Verdict]) -> Panel:
 
 
 def draw(panels: Sequence[Panel]) -> str:
-    """Panels one below the other."""
+    """Draw panels one below the other."""
     body: list[str] = []
     top = MARGIN
     for panel in panels:
@@ -128,7 +128,7 @@ def _draw_panel(panel: Panel, top: int) -> list[str]:
 def _draw_bar(bar: Bar, top: int, *, has_note_column: bool) -> list[str]:
     width = max(1.5, min(1.0, bar.length) * BAR_WIDTH)
     baseline = top + BAR_HEIGHT - 2
-    # Beside the bar, unless a line would strike it through.
+    # Beside the bar, unless the vertical line would cross it.
     note_x = BAR_LEFT + (BAR_WIDTH if has_note_column else width) + 8
     return [
         f'<text x="{BAR_LEFT - 10}" y="{baseline}" text-anchor="end">{escape(bar.label)}</text>',

@@ -1,7 +1,7 @@
-"""The bare call that everything is measured against.
+"""The echo: a bare call that the sale is compared with.
 
 Belongs here: a `grpc.aio` method without interceptors that reads a CreateBookingRequest and answers with a Booking of ordinary
-size. Does not: anything that a sale needs.
+size. Does not belong here: anything that a sale needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.bench.requests import ECHO
 
 
 def ordinary_booking() -> booking_pb2.Booking:
-    """A booking of one passenger with every field set that the service sets."""
+    """Return a booking of one passenger with all fields that the service sets."""
     seat = seat_pb2.Seat(section="A", coach="12", number=1_234, label="A-1234")
     person: dict[str, Any] = {
         "first_name": "Passenger",
@@ -46,7 +46,7 @@ def ordinary_booking() -> booking_pb2.Booking:
 
 
 async def start_echo() -> tuple[grpc.aio.Server, int]:
-    """A server of its own on a free loopback port."""
+    """Start the echo on a free loopback port. Return the server and its port."""
     answer = ordinary_booking()
 
     async def echo(request: booking_pb2.CreateBookingRequest, context: object) -> booking_pb2.Booking:
@@ -63,7 +63,7 @@ async def start_echo() -> tuple[grpc.aio.Server, int]:
 async def start_method(
     path: str, method: grpc.RpcMethodHandler[booking_pb2.CreateBookingRequest, Message]
 ) -> tuple[grpc.aio.Server, int]:
-    """A server with one method and nothing else."""
+    """Start a server with one method on a free loopback port. Return the server and its port."""
     service, name = path[1:].split("/")
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: method}),))

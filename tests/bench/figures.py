@@ -1,6 +1,6 @@
 """Figures from records.
 
-Belongs here: percentiles, medians of ratios, and what one volley amounts to. Does not: taking the measurements, judging them
+Belongs here: percentiles, medians of ratios, and the figures of one volley. Does not belong here: measuring, judging
 (`floors.py`).
 """
 
@@ -20,28 +20,28 @@ STATUS_WORDS = {STATUS_MISSING: "no grpc-status", STATUS_RESET: "stream reset", 
 
 
 def percentile(ascending: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of all are not above (nearest rank). Zero where there are none."""
+    """Return the smallest value that at least `share` of all values do not exceed (nearest rank); zero for no values."""
     if not ascending:
         return 0.0
     return ascending[max(0, ceil(share * len(ascending)) - 1)]
 
 
 def median_ratio(over: Sequence[float], under: Sequence[float]) -> float:
-    """The median of the ratios of each round: both sides of a round met the same neighbours on the machine."""
+    """Return the median of the ratios of each round: both sides of a round ran under the same load of the machine."""
     return median(a / b for a, b in zip(over, under, strict=True))
 
 
 @dataclass(frozen=True)
 class Volley:
-    """What a volley of calls amounts to. Rates count calls answered with OK."""
+    """The figures of one volley of calls. Rates count calls answered with OK."""
 
     sent_count: int
     ok_count: int
     rate: float
     rate_while_all: float
-    """Until the first of the processes ran out of calls: what all of them got together."""
+    """The rate of all processes together until the first one has sent all its calls."""
     share_min: float
-    """The smallest process's part of that, times the number of processes: 1 is fair, 0 is starved."""
+    """The smallest share that a process has of it, times the number of processes: 1 is fair, 0 is starved."""
     p50_ms: float
     p99_ms: float
     slowest_ms: float
@@ -52,9 +52,9 @@ class Volley:
 
 
 def volley_of(parts: Sequence[Part], seconds_max: float | None = None) -> Volley:
-    """Puts the records of all processes together.
+    """Combine the records of all processes.
 
-    With `seconds_max`, later answers count as calls and as latencies but not in the rate: the crowd had begun to thin out.
+    With `seconds_max`, later answers count as calls and as latencies but not in the rate: fewer calls were under way by then.
     """
     records = [part.record for part in parts]
     start_ns = min(record.start_ns for record in records)
@@ -81,18 +81,18 @@ def volley_of(parts: Sequence[Part], seconds_max: float | None = None) -> Volley
 
 
 def ok_until(part: Part, end_ns: int) -> int:
-    """How many calls were answered with OK by then."""
+    """Return how many calls were answered with OK by then."""
     record = part.record
     return sum(1 for status, at in zip(record.status, record.end_ns, strict=True) if status == STATUS_OK and at <= end_ns)
 
 
 def rate(count: int, span_ns: int) -> float:
-    """Calls a second."""
+    """Return calls a second."""
     return count * 1e9 / span_ns if span_ns > 0 else 0.0
 
 
 def problems_of(parts: Sequence[Part], *, may_leave_calls: bool) -> list[str]:
-    """What a reader must know before believing the figures: refusals, lost connections, calls that were never sent."""
+    """Return what makes the figures doubtful: refusals, lost connections, calls that were never sent."""
     refusals: Counter[tuple[int, str]] = Counter()
     for part in parts:
         refusals.update(part.record.refusals)
@@ -107,5 +107,5 @@ def problems_of(parts: Sequence[Part], *, may_leave_calls: bool) -> list[str]:
 
 
 def status_word(status: int) -> str:
-    """A status as it is reported."""
+    """Return the text of a status."""
     return STATUS_WORDS.get(status, f"grpc-status {status}")

@@ -1,6 +1,6 @@
-"""What the figures must reach.
+"""Floors: limits that figures must keep.
 
-Belongs here: each floor with its limit, and the judgement. Does not: measuring.
+Belongs here: each floor with its limit, and the judgement. Does not belong here: measuring.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ RSS_MB_MAX = 150.0
 
 @dataclass(frozen=True)
 class Floor:
-    """A limit on one figure: `at_least` or at most."""
+    """A limit of one figure: a minimum where `at_least`, else a maximum."""
 
     name: str
     title: str
@@ -24,20 +24,20 @@ class Floor:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A floor and what was measured; None where its part did not run."""
+    """A floor and its figure; None where the part that measures it did not run."""
 
     floor: Floor
     value: float | None
 
     @property
     def is_met(self) -> bool:
-        """Whether the figure holds; one that was not measured does not fail."""
+        """Whether the figure keeps the limit. A figure that was not measured does not fail."""
         if self.value is None:
             return True
         return self.value >= self.floor.limit if self.floor.at_least else self.value <= self.floor.limit
 
     def to_dict(self) -> dict[str, object]:
-        """For the JSON file."""
+        """Return the verdict for the JSON file."""
         sign = ">=" if self.floor.at_least else "<="
         result = None if self.value is None else self.is_met
         return {"name": self.floor.name, "value": self.value, "floor": f"{sign} {self.floor.limit:g}", "met": result}
@@ -60,7 +60,7 @@ FLOORS = (
 
 
 def judge(results: Results) -> list[Verdict]:
-    """Every floor with its figure."""
+    """Return every floor with its figure."""
     return [Verdict(floor, _figure(results, floor.name)) for floor in FLOORS]
 
 

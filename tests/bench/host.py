@@ -1,6 +1,6 @@
-"""The server process: the service, and on ports of their own in the same process the bare echo and the naive sale.
+"""The server process: the service, with the bare echo and the naive sale on other ports of the same process.
 
-Belongs here: starting and stopping them. Does not: measuring.
+Belongs here: starting and stopping them. Does not belong here: measuring.
 
 The service is configured by the environment, as in production; the ports are printed as one line of JSON.
 """
@@ -20,7 +20,7 @@ from tests.bench.naive import start_naive
 
 
 async def serve() -> None:
-    """Runs until SIGTERM or SIGINT, or until the benchmark is gone and with it the other end of stdin."""
+    """Serve until SIGTERM or SIGINT, or until the benchmark ends and closes stdin."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,6 +1,6 @@
 """Server processes as the benchmark sees them.
 
-Belongs here: starting `host.py`, its ports, memory and CPU, its end. Does not: what it serves.
+Belongs here: starting and stopping `host.py`, its ports, memory and CPU time. Does not belong here: what it serves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Host:
         environment = untraced | {
             "SEATLINE_MONGODB_URI": mongodb_uri,
             "SEATLINE_LISTEN": "127.0.0.1:0",
-            "SEATLINE_CONNECTION_SECONDS_MAX": "0",  # the load keeps to its connections
+            "SEATLINE_CONNECTION_SECONDS_MAX": "0",  # the generator keeps its connections
             "SEATLINE_DATA_DIR": str(data_dir / name),
             **variables,
         }
@@ -48,11 +48,11 @@ class Host:
 
     @property
     def rss_mb(self) -> float:
-        """Resident memory."""
+        """Resident memory in MB."""
         return float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
 
     def stop(self) -> None:
-        """Ends it, by force if it does not listen."""
+        """Stop the process; kill it where it does not stop in time."""
         self.process.terminate()
         try:
             self.process.wait(timeout=STOP_SECONDS_MAX)
@@ -61,8 +61,8 @@ class Host:
             self.process.wait()
 
     def _read_ports(self) -> dict[str, str]:
-        """The first line that is JSON; the service may greet with lines of its own."""
-        # A server that neither answers nor ends must not hold the benchmark up; killing it ends the pipe.
+        """Return the first line that is JSON; the service may print other lines before."""
+        # Kills a server that neither answers nor ends, which closes the pipe.
         watchdog = threading.Timer(START_SECONDS_MAX, self.process.kill)
         watchdog.start()
         try:
@@ -78,6 +78,6 @@ class Host:
 
 
 def cpu_seconds(process_id: int) -> float:
-    """What a process has used so far, in user and system mode."""
+    """Return the CPU time of a process so far, in user and system mode."""
     times = psutil.Process(process_id).cpu_times()
     return float(times.user + times.system)

@@ -1,7 +1,7 @@
 """The naive sale, for reference.
 
-Belongs here: reading the whole run, choosing a seat, `find_one_and_update` guarded by the version, and beginning again when
-somebody else was first; over gRPC like the real sale. Does not: anything that the service uses.
+Belongs here: reading the whole run, choosing a seat, `find_one_and_update` guarded by the version, and starting again after a
+lost swap; over gRPC like the real sale. Does not belong here: anything that the service uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SoldOutError(Exception):
 
 
 async def sell(database: AsyncIOMotorDatabase[Document], request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
-    """One booking of one passenger."""
+    """Sell one seat to one passenger."""
     runs = database[COLLECTION]
     run_id = f"{request.train_id}:{request.travel_date}"
     for _ in range(ATTEMPTS_MAX):
@@ -42,7 +42,7 @@ async def sell(database: AsyncIOMotorDatabase[Document], request: booking_pb2.Cr
 
 
 def choose_seat(run: Document) -> tuple[int, int]:
-    """The first seat that nobody has: section and seat by index."""
+    """Return the first free seat: section and seat by index."""
     for section, seats in enumerate(run["sections"]):
         for index, legs in enumerate(seats["sold_legs"]):
             if not legs:
@@ -51,7 +51,7 @@ def choose_seat(run: Document) -> tuple[int, int]:
 
 
 def sale(run: Document, request: booking_pb2.CreateBookingRequest) -> tuple[Document, Document]:
-    """The values that selling the next seat for the whole way changes, by path; and the booking."""
+    """Return what selling the next seat for the whole journey changes, by path, and the booking."""
     section, index = choose_seat(run)
     values = {
         "version": run["version"] + 1,
@@ -62,7 +62,7 @@ def sale(run: Document, request: booking_pb2.CreateBookingRequest) -> tuple[Docu
 
 
 def booking_document(run: Document, request: booking_pb2.CreateBookingRequest, section: str, number: int) -> Document:
-    """A booking of the size at which the service keeps it."""
+    """Return a booking document of the size of the service's."""
     passenger = request.passengers[0]
     person = {"first_name": passenger.first_name, "last_name": passenger.last_name, "email": passenger.email}
     now = datetime.now(UTC)
@@ -92,7 +92,7 @@ def booking_document(run: Document, request: booking_pb2.CreateBookingRequest, s
 
 
 def answer(request: booking_pb2.CreateBookingRequest, booking: Document) -> booking_pb2.Booking:
-    """What the caller gets."""
+    """Return the caller's answer."""
     seat = seat_pb2.Seat(section=booking["passengers"][0]["section"], coach="1", number=booking["passengers"][0]["number"])
     sold = booking_pb2.Booking(
         reference=booking["_id"],
@@ -108,7 +108,7 @@ def answer(request: booking_pb2.CreateBookingRequest, booking: Document) -> book
 
 
 async def start_naive(database: AsyncIOMotorDatabase[Document]) -> tuple[grpc.aio.Server, int]:
-    """A server of its own on a free loopback port."""
+    """Start the naive sale on a free loopback port. Return the server and its port."""
 
     async def create_booking(request: booking_pb2.CreateBookingRequest, context: object) -> booking_pb2.Booking:
         return await sell(database, request)

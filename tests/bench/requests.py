@@ -1,6 +1,6 @@
 """The requests of the benchmark, serialized before the clock runs.
 
-Belongs here: trains, passengers and calls as they are sent. Does not: sending them (`load/`), nor when to send which.
+Belongs here: trains, passengers and calls. Does not belong here: sending them (`load/`), nor when to send which.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ RunKey = tuple[str, str]
 """Train and date."""
 
 _passengers: Iterator[int] = count(1)
-"""Nobody books twice in one run of the benchmark."""
+"""No passenger books twice in one run of the benchmark."""
 
 
 def bench_train(train_id: str, seats: int) -> train_pb2.Train:
-    """A train with that many seats in sections A and B."""
+    """Return a train with that many seats in sections A and B."""
     stops = [
         train_pb2.TrainStop(name=ORIGIN, time_zone="Europe/London", depart_time="09:31"),
         train_pb2.TrainStop(name="Ashford", time_zone="Europe/London", arrive_time="10:02", depart_time="10:05"),
@@ -64,7 +64,7 @@ def bench_train(train_id: str, seats: int) -> train_pb2.Train:
 
 
 def booking_calls(path: str, runs: Sequence[RunKey]) -> list[Call]:
-    """One call for each element of `runs`, each from a new person who books for itself."""
+    """Return a call for each element of `runs`, each from a new person who books for himself or herself."""
     shared = encode_request_headers(AUTHORITY, path, {})
     return [
         Call(shared + encode_headers([("x-seatline-user", _email(number))]), _booking_request(run, number).SerializeToString())
@@ -73,12 +73,12 @@ def booking_calls(path: str, runs: Sequence[RunKey]) -> list[Call]:
 
 
 def new_people(number: int) -> list[int]:
-    """The numbers of passengers whom nothing was sold to yet."""
+    """Return the numbers of passengers who have no booking yet."""
     return list(islice(_passengers, number))
 
 
 def hold_calls(run: RunKey, people: Sequence[int]) -> list[Call]:
-    """HoldSeats of the next seat, by each of these people."""
+    """Return calls of HoldSeats for the next seat, by each of these people."""
     shared = encode_request_headers(AUTHORITY, HOLD_SEATS, {})
     return [
         Call(
@@ -97,8 +97,8 @@ def hold_calls(run: RunKey, people: Sequence[int]) -> list[Call]:
 
 
 def held_booking_calls(run: RunKey, people: Sequence[int], hold_ids: Iterable[str]) -> list[Call]:
-    """CreateBooking by each of these people with a hold of its own."""
-    # A hold's key follows from who asked, so that nobody needs to remember which answer was whose.
+    """Return calls of CreateBooking, by each of these people with their own hold."""
+    # The key of a hold follows from the caller and the request, so that answers need not be matched to callers.
     keys = {hold_key(_email(number), f"hold-{number:07}"): number for number in people}
     shared = encode_request_headers(AUTHORITY, CREATE_BOOKING, {})
     calls = []
@@ -111,9 +111,9 @@ def held_booking_calls(run: RunKey, people: Sequence[int], hold_ids: Iterable[st
 
 
 def cancel_calls(references: Sequence[str]) -> list[Call]:
-    """CancelBooking of these bookings, by an operator."""
+    """Return calls of CancelBooking for these bookings, by an operator."""
     block = encode_request_headers(AUTHORITY, CANCEL_BOOKING, OPERATOR)
-    return [Call(block, booking_pb2.CancelBookingRequest(reference=one).SerializeToString()) for one in references]
+    return [Call(block, booking_pb2.CancelBookingRequest(reference=reference).SerializeToString()) for reference in references]
 
 
 def _email(number: int) -> str:
@@ -132,19 +132,19 @@ def _booking_request(run: RunKey, number: int) -> booking_pb2.CreateBookingReque
 
 
 def receipt_calls(references: Sequence[str]) -> list[Call]:
-    """GetReceipt of these bookings, by an operator."""
+    """Return calls of GetReceipt for these bookings, by an operator."""
     block = encode_request_headers(AUTHORITY, GET_RECEIPT, OPERATOR)
     return [Call(block, booking_pb2.GetReceiptRequest(reference=reference).SerializeToString()) for reference in references]
 
 
 def seat_map_calls(run: RunKey, calls_count: int) -> list[Call]:
-    """GetSeatMap of one run, again and again."""
+    """Return repeated calls of GetSeatMap for one run."""
     request = train_run_pb2.GetSeatMapRequest(train_id=run[0], travel_date=run[1])
     return [Call(encode_request_headers(AUTHORITY, GET_SEAT_MAP, {}), request.SerializeToString())] * calls_count
 
 
 def section_calls(run: RunKey, calls_count: int) -> list[Call]:
-    """ListSectionBookings of section A, first page of 200, again and again."""
+    """Return repeated calls of ListSectionBookings for the first 200 bookings of section A."""
     request = booking_pb2.ListSectionBookingsRequest(train_id=run[0], travel_date=run[1], section="A", page_size=200)
     block = encode_request_headers(AUTHORITY, LIST_SECTION_BOOKINGS, OPERATOR)
     return [Call(block, request.SerializeToString())] * calls_count

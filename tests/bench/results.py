@@ -1,7 +1,7 @@
-"""What was measured, as plain data.
+"""Results: what was measured, as plain data.
 
-Belongs here: the collection of measurements and ratios, and its form in JSON. Does not: taking them, judging (`floors.py`) or
-showing them (`table.py`, `chart.py`).
+Belongs here: the collection of measurements and ratios, and its form in JSON. Does not belong here: taking them, judging
+(`floors.py`) or showing them (`table.py`, `chart.py`).
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Results:
     rss_mb_after_100k: float | None = None
 
     def add(self, name: str, value: float, unit: str) -> None:
-        """Keeps a figure."""
+        """Add a figure."""
         self.measurements.append(Measurement(name, round(value, 4), unit))
 
     def add_ratio(self, name: str, value: float) -> None:
-        """Keeps a ratio."""
+        """Add a ratio."""
         self.ratios[name] = round(value, 4)
 
     def add_volleys(self, name: str, volleys: list[Volley]) -> None:
-        """Keeps the medians over the rounds of one kind of call."""
+        """Add the medians over the rounds of one kind of call."""
         columns = {
             "rate": "calls/s",
             "p50_ms": "ms",
@@ -58,17 +58,17 @@ class Results:
             self.problems += [f"{name}: {problem}" for problem in volley.problems]
 
     def value(self, name: str) -> float | None:
-        """The figure of that name, if it was measured."""
-        return next((each.value for each in self.measurements if each.name == name), None)
+        """Return the figure of that name; None where it was not measured."""
+        return next((measured.value for measured in self.measurements if measured.name == name), None)
 
     def to_json(self, floors: list[dict[str, object]], about: dict[str, object]) -> str:
-        """The file that other tools read."""
+        """Return the JSON file for other tools."""
         content = {
             "about": about,
             "ratios": self.ratios,
             "rss_mb_after_100k": self.rss_mb_after_100k,
             "floors": floors,
             "problems": self.problems,
-            "measurements": [asdict(each) for each in self.measurements],
+            "measurements": [asdict(measured) for measured in self.measurements],
         }
         return json.dumps(content, indent=2) + "\n"

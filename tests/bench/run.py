@@ -1,6 +1,6 @@
-"""Measures the service: `python -m tests.bench.run`.
+"""Measure the service: `python -m tests.bench.run`.
 
-Belongs here: the options, which parts run, where the figures go, the exit code. Does not: any measurement.
+Belongs here: the options, which parts run, where the figures go, the exit code. Does not belong here: any measurement.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from rich.console import Console
 
 from tests.bench.chart import draw_results
 from tests.bench.floors import judge
-from tests.bench.parts.line import measure_waitlist
-from tests.bench.parts.lone import measure_lone
-from tests.bench.parts.long_line import measure_long_waitlist
+from tests.bench.parts.lone_caller import measure_lone_caller
+from tests.bench.parts.long_waitlist import measure_long_waitlist
 from tests.bench.parts.memory import measure_memory
-from tests.bench.parts.reading import measure_reading
+from tests.bench.parts.reads import measure_reads
 from tests.bench.parts.replicas import measure_replicas
 from tests.bench.parts.sale import measure_sale
 from tests.bench.parts.tracing import measure_tracing
 from tests.bench.parts.train_size import measure_train_size
+from tests.bench.parts.waitlist import measure_waitlist
 from tests.bench.results import Results
 from tests.bench.scale import FULL, QUICK
 from tests.bench.stage import Stage
@@ -36,22 +36,22 @@ from tests.bench.table import show
 PARTS = {
     "a": "a bare echo",
     "b": "one run, 64 and 256 callers",
-    "c": "the naive way on one run, 64 callers",
+    "c": "the naive sale on one run, 64 callers",
     "d": "50 runs, 256 callers",
     "e": "receipts, seat maps, section lists",
     "f": "a train of 2,000 seats against 100",
     "g": "a lone caller against a bare update",
     "h": "memory after 100,000 bookings",
     "i": "two servers selling one run",
-    "j": "holds, joining a line, promotion from it, 256 callers; a line of 10,000, a lone caller",
-    "k": "1 % of the calls traced against none, 256 callers",
+    "j": "holds, joining the waitlist, promotion, 256 callers; a waitlist of 10,000, a lone caller",
+    "k": "1 % of the calls traced, against none, 256 callers",
 }
 SALE_PARTS = frozenset("abcd")
 LOAD_AVERAGE_MAX = 0.7
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=f"Parts: {'; '.join(f'{k}: {v}' for k, v in PARTS.items())}.")
     parser.add_argument("--only", type=parts_of, default=set(PARTS), metavar="a,b", help="run these parts only")
     parser.add_argument("--quick", action="store_true", help="a smoke test of under a minute; floors are shown, not enforced")
@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def parts_of(text: str) -> set[str]:
-    """Letters from a list."""
+    """Parse a list of letters."""
     wanted = {part.strip() for part in text.split(",") if part.strip()}
     if not wanted or not wanted <= PARTS.keys():
         raise argparse.ArgumentTypeError(f"parts are {', '.join(PARTS)}")
@@ -72,12 +72,12 @@ def parts_of(text: str) -> set[str]:
 
 
 def measure(stage: Stage, wanted: set[str], console: Console) -> None:
-    """Warms up, then measures the wanted parts one after another."""
+    """Warm up, then measure the wanted parts one after another."""
     steps: tuple[tuple[Set[str], Callable[[], None]], ...] = (
         (SALE_PARTS, lambda: measure_sale(stage, wanted)),
-        ({"e"}, lambda: measure_reading(stage)),
+        ({"e"}, lambda: measure_reads(stage)),
         ({"f"}, lambda: measure_train_size(stage)),
-        ({"g"}, lambda: measure_lone(stage)),
+        ({"g"}, lambda: measure_lone_caller(stage)),
         ({"i"}, lambda: measure_replicas(stage)),
         ({"j"}, lambda: measure_waitlist(stage)),
         ({"j"}, lambda: measure_long_waitlist(stage)),
@@ -95,7 +95,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
 
 
 def about(options: argparse.Namespace, seconds: float) -> dict[str, object]:
-    """Where and how the figures were taken."""
+    """Return where and how the figures were taken."""
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 1),
@@ -109,15 +109,15 @@ def about(options: argparse.Namespace, seconds: float) -> dict[str, object]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, shows, writes; 0 when all that was measured holds."""
+    """Measure, print, and write the files. Return 0 where all measured figures keep their floors."""
     options = parse(arguments)
-    # So that an interrupted benchmark takes its servers and its mongod with it.
+    # An interrupted benchmark must stop its servers and its mongod.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(width=None if sys.stdout.isatty() else 132)
     begun, start = about(options, 0.0), time.monotonic()
     if os.getloadavg()[0] > LOAD_AVERAGE_MAX:
         console.print(
-            "[yellow]the machine is busy: a sale needs three processes at a time, and suffers more than an echo[/yellow]"
+            "[yellow]the machine is busy: a sale needs three processes at a time, and slows down more than an echo[/yellow]"
         )
     results: Results
     scale = QUICK if options.quick else FULL

@@ -1,6 +1,7 @@
-"""How much is measured.
+"""Scales: how much is measured.
 
-Belongs here: counts and times of a full run (under ten minutes) and of a quick one (under one minute). Does not: what for.
+Belongs here: counts and times of a full run (under ten minutes) and of a quick one (under one minute). Does not belong here:
+the measurements (`parts/`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from app.domain import limits
 
 @dataclass(frozen=True)
 class Scale:
-    """Counts are per round unless they say otherwise; `_seconds_max` bounds what has no certain pace."""
+    """Counts are per round unless they say otherwise; `_seconds_max` bounds what has no predictable duration."""
 
     rounds: int
     warm_calls: int

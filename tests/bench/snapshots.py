@@ -1,7 +1,7 @@
-"""What do reads of one moment cost?
+"""What do snapshot reads cost?
 
-Belongs here: lists and bookings as the store reads them, in snapshots and, in turns, by the same commands without a read
-concern. Does not: gRPC, which is the same for both.
+Belongs here: lists and bookings as the store reads them, in snapshots and, in alternation, by the same commands without a read
+concern. Does not belong here: gRPC, which is the same for both.
 
     python -m tests.bench.snapshots
 """
@@ -30,7 +30,7 @@ Read = Callable[[Snapshot], Awaitable[Any]]
 
 
 class PlainCommands:
-    """The same commands, each of a moment of its own."""
+    """Sends the same commands without a snapshot."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class PlainCommands:
 
 
 async def _sell(world: World) -> tuple[str, str]:
-    """Sells seats to many people, the last ones a moment ago; gives the run and a reference."""
+    """Sell seats to many people. Return the run and a reference."""
     run = await world.run(f"A{BOOKED}")
     sold = await asyncio.gather(*(world.api_client(name).book(run) for name in people("p", BOOKED)))
     await world.settled()
@@ -84,11 +84,11 @@ async def _measure(world: World) -> None:
         "list section": lambda snapshot: bookings.list_section(snapshot, run_id, "A", None, 201),
     }
     for name, read in reads.items():
-        of_one_moment, plainly = [], []
+        in_snapshot, plain_reads = [], []
         for _ in range(ROUNDS):
-            of_one_moment.append(await _milliseconds(lambda read=read: snapshots.read(read)))  # type: ignore[misc]
-            plainly.append(await _milliseconds(lambda read=read: read(plain)))  # type: ignore[misc]
-        one, other = statistics.median(of_one_moment), statistics.median(plainly)
+            in_snapshot.append(await _milliseconds(lambda read=read: snapshots.read(read)))  # type: ignore[misc]
+            plain_reads.append(await _milliseconds(lambda read=read: read(plain)))  # type: ignore[misc]
+        one, other = statistics.median(in_snapshot), statistics.median(plain_reads)
         print(f"{name:15} {one:7.3f} ms in a snapshot, {other:7.3f} ms plainly: {one / other:.2f} times")  # noqa: T201
 
 

@@ -1,7 +1,7 @@
-"""Everything that a measurement runs against: a mongod, server processes, the generator, trains to sell.
+"""The stage: a mongod, server processes, the load generator, and trains on sale.
 
-Belongs here: starting and stopping these, making trains over the API, sending a volley with its CPU accounts, counting the
-database. Does not: which volleys are sent (`parts/`).
+Belongs here: starting and stopping these, creating trains over the API, sending a volley and measuring its CPU time, the audit
+of the database. Does not belong here: which volleys are sent (`parts/`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 FIRST_DATE = datetime.now(UTC).date() + timedelta(days=30)
 SETUP_SECONDS_MAX = 60.0
 DATES_PER_TRAIN = 300
-"""A new train begins after that many dates, so that no date is further away than a year."""
+"""A new train is created after that many dates, so that no date is more than a year ahead."""
 
 
 class Stage:
@@ -72,20 +72,20 @@ class Stage:
         self._exit.close()
 
     def start_host(self, name: str, **variables: str) -> Host:
-        """A server process on the common mongod; it ends with the stage, or when its `stop` is called.
+        """Start a server process on the common mongod. It ends with the stage, or when its `stop` is called.
 
-        `variables` of its environment are set besides.
+        `variables` are added to its environment.
         """
         host = Host(self.mongod.uri, self.data_dir, name, **variables)
         self._exit.callback(host.stop)
         return host
 
     def wait(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Runs asynchronous work on the benchmark's own loop."""
+        """Run a coroutine on the benchmark's own event loop."""
         return self._runner.run(work)
 
     def fresh_runs(self, seats: int, count: int = 1) -> list[RunKey]:
-        """Runs with that many seats each, on which nothing is sold. Made over the API, outside of any measurement."""
+        """Create runs with that many seats each, over the API and outside of any measurement."""
         keys: list[RunKey] = []
         with grpc.insecure_channel(f"127.0.0.1:{self.host.service}") as channel:
             trains, train_runs = train_pb2_grpc.TrainServiceStub(channel), train_run_pb2_grpc.RunServiceStub(channel)
@@ -106,7 +106,7 @@ class Stage:
         seconds_max: float | None = None,
         keep: list[bytes] | None = None,
     ) -> Volley:
-        """Sends calls, with what they cost the server processes (by default the first) and the mongod; answers go to `keep`."""
+        """Send calls and measure the CPU time of the servers (by default the first) and the mongod. Answers go to `keep`."""
         servers = [host.process.pid for host in hosts or (self.host,)]
         server_before = sum(map(cpu_seconds, servers))
         database_before = cpu_seconds(self.mongod.process_id)
@@ -121,7 +121,7 @@ class Stage:
         return replace(volley, server_us_per_call=server_seconds * each, database_us_per_call=database_seconds * each)
 
     def echo(self, count: int, in_flight: int) -> Volley:
-        """The bare call, with the same requests as a sale."""
+        """Send bare calls, with the same requests as a sale."""
         calls = requests.booking_calls(requests.ECHO, [("bench-4000-0", FIRST_DATE.isoformat())] * count)
         return self.fire([self.host.echo], calls, in_flight)
 
@@ -133,7 +133,7 @@ class Stage:
         *,
         seconds_max: float | None = None,
     ) -> Volley:
-        """One CreateBooking for each element; what was acknowledged is remembered for `audit`."""
+        """Send a CreateBooking for each element. The answered bookings are remembered for `audit`."""
         calls = requests.booking_calls(requests.CREATE_BOOKING, list(runs))
         answers: list[bytes] = []
         ports = [host.service for host in hosts or (self.host,)]
@@ -144,18 +144,20 @@ class Stage:
         return volley
 
     def acknowledged(self, run: RunKey) -> list[str]:
-        """References of the bookings that callers were given on a run."""
+        """Return the references of the bookings that callers were answered for a run."""
         return sorted(self._acknowledged[run])
 
     def states_of(self, run: RunKey) -> dict[str, int]:
-        """How many bookings of a run are in each state, newest revisions only."""
+        """Return how many bookings of a run are in each state, in their newest revisions."""
         document = self.runs.find_one({"_id": document_id(run)}) or {"recent": []}
-        states = {one["_id"]: str(one["state"]) for one in self.database["bookings"].find({"run_id": document_id(run)})}
-        states |= {one["_id"]: str(one["state"]) for one in document["recent"]}
+        states = {
+            booking["_id"]: str(booking["state"]) for booking in self.database["bookings"].find({"run_id": document_id(run)})
+        }
+        states |= {booking["_id"]: str(booking["state"]) for booking in document["recent"]}
         return dict(Counter(states.values()))
 
     def audit(self, name: str, runs: Sequence[RunKey]) -> Sold:
-        """Counts the documents of these runs: sold is what was acknowledged, and no seat twice. Differences become problems."""
+        """Check that these runs have exactly the answered bookings, and no seat twice. Differences become problems."""
         documents = self.runs.find({"_id": {"$in": [document_id(run) for run in runs]}})
         sold = count_sold(with_bookings(run, self.database["bookings"].find({"run_id": run["_id"]})) for run in documents)
         acknowledged = set().union(*(self._acknowledged[run] for run in runs))
@@ -164,7 +166,7 @@ class Stage:
 
 
 def document_id(run: RunKey) -> str:
-    """The key of a run's document."""
+    """Return the key of a run's document."""
     return f"{run[0]}:{run[1]}"
 
 

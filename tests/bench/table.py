@@ -1,6 +1,6 @@
-"""The figures on the terminal.
+"""The results as tables on the terminal.
 
-Belongs here: how results are shown to a person. Does not: what they mean (`floors.py`), the picture (`chart.py`).
+Belongs here: printing results. Does not belong here: judging them (`floors.py`), the chart (`chart.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HEADINGS = ("calls/s", "p50 ms", "p99 ms", "slowest ms", "server us", "mongod us
 
 
 def show(console: Console, results: Results, verdicts: Sequence[Verdict]) -> None:
-    """Volleys, single figures, floors, and whatever went wrong."""
+    """Print volleys, single figures, floors and problems."""
     console.print(_volleys(results))
     console.print(_single_figures(results))
     console.print(_floors(verdicts))
@@ -27,8 +27,8 @@ def show(console: Console, results: Results, verdicts: Sequence[Verdict]) -> Non
 
 
 def volley_names(results: Results) -> list[str]:
-    """The kinds of calls that were measured."""
-    return [each.name.removesuffix("_calls") for each in results.measurements if each.name.endswith("_calls")]
+    """Return the kinds of calls that were measured."""
+    return [measured.name.removesuffix("_calls") for measured in results.measurements if measured.name.endswith("_calls")]
 
 
 def _volleys(results: Results) -> Table:
@@ -49,9 +49,9 @@ def _single_figures(results: Results) -> Table:
     table.add_column("value", justify="right")
     table.add_column("unit")
     covered = {f"{name}_{column}" for name in volley_names(results) for column in ("calls", *COLUMNS)}
-    for each in results.measurements:
-        if each.name not in covered:
-            table.add_row(each.name, figure(each.value), each.unit)
+    for measured in results.measurements:
+        if measured.name not in covered:
+            table.add_row(measured.name, figure(measured.value), measured.unit)
     for name, value in results.ratios.items():
         table.add_row(name, f"{value:.3f}", "ratio")
     return table
@@ -77,7 +77,7 @@ def _floors(verdicts: Sequence[Verdict]) -> Table:
 
 
 def figure(value: float | None) -> str:
-    """A figure to three digits, larger ones whole."""
+    """Return a figure with three digits; larger ones as whole numbers."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

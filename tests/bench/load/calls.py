@@ -1,7 +1,7 @@
-"""What one process of the generator is asked to send, and what it answers with.
+"""Orders and records of one process of the generator.
 
-Belongs here: the orders, the queue of calls, the record of each call; plain data that travels between processes. Does not:
-bytes on the wire (`frames.py`).
+Belongs here: plain data that is sent between processes: orders, the queue of calls, the record of each call. Does not: bytes on
+the wire (`frames.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ STATUS_OK = 0
 STATUS_RESET = -2
 """The server ended the stream with RST_STREAM."""
 STATUS_LOST = -3
-"""The connection went away while the call was under way."""
+"""The connection was lost while the call was under way."""
 STATUS_UNSENT = -4
-"""Never sent: time was up, or no connection was left."""
+"""Not sent: time was up, or no connection was left."""
 NOTES_MAX = 20
 
 
@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Orders:
-    """What one process has to do: keep `in_flight` calls under way until all are done or `seconds_max` have passed."""
+    """What one process has to do: keep `in_flight` calls under way until all have ended or `seconds_max` have passed."""
 
     host: str
     port: int
@@ -45,7 +45,7 @@ class Orders:
 
 @dataclass
 class Record:
-    """What became of the calls, in the order in which they ended; `index` points into the orders."""
+    """The results of the calls, in the order in which they ended. `index` is the position in the orders."""
 
     index: array[int] = field(default_factory=lambda: array("q"))
     latency_ns: array[int] = field(default_factory=lambda: array("q"))
@@ -62,7 +62,7 @@ class Record:
     cpu_seconds: float = 0.0
 
     def finish(self, index: int, start_ns: int, end_ns: int, status: int, message: str = "") -> None:
-        """One call has ended."""
+        """Note the end of a call."""
         self.index.append(index)
         self.latency_ns.append(end_ns - start_ns)
         self.end_ns.append(end_ns)
@@ -71,16 +71,16 @@ class Record:
             self.refusals[status, message if len(self.refusals) < NOTES_MAX else ""] += 1
 
     def note(self, text: str) -> None:
-        """Something that a reader of the figures should know; the first few are kept."""
+        """Note what readers of the figures should know; only the first few are kept."""
         if len(self.notes) < NOTES_MAX:
             self.notes.append(text)
 
 
 class CallQueue:
-    """The calls that are still to be sent. One that the server says it never touched goes back to the front."""
+    """The calls that are to be sent. A call that the server has refused to start goes back to the front."""
 
     def __init__(self, calls: list[Call]) -> None:
-        # Calls of one method often share the header block, and then `call_bytes` shares nothing that is worth a cache.
+        # No cache of `call_bytes`: calls of one method share their header block, but not their messages.
         self.ready: list[CallBytes] = [call_bytes(call.header_block, call.message) for call in calls]
         self._waiting: deque[int] = deque(range(len(calls)))
 
@@ -88,15 +88,15 @@ class CallQueue:
         return len(self._waiting)
 
     def take(self) -> int:
-        """The index of the next call. Only when there is one."""
+        """Return the index of the next call. The queue must not be empty."""
         return self._waiting.popleft()
 
     def give_back(self, index: int) -> None:
-        """Send this one again, next."""
+        """Put a call back at the front."""
         self._waiting.appendleft(index)
 
     def clear(self) -> int:
-        """Send no more; how many are left."""
+        """Empty the queue. Return how many calls were left."""
         left = len(self._waiting)
         self._waiting.clear()
         return left

@@ -1,7 +1,7 @@
-"""The generator as its caller sees it.
+"""The fleet: the worker processes of the generator.
 
-Belongs here: worker processes that are started once, and volleys of calls split among them. Does not: what follows from the
-records (`tests/bench/figures.py`).
+Belongs here: starting workers, and splitting volleys of calls among them. Does not belong here: figures from the records
+(`tests/bench/figures.py`).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from tests.bench.load.worker import share
 
 ROOT = Path(__file__).resolve().parents[3]
 START_DELAY_SECONDS = 0.05
-"""Long enough for every worker to hear of it, so that all begin at the same moment."""
+"""Long enough for every worker to receive the start time, so that all start at the same moment."""
 
 
 class LoadError(Exception):
-    """A worker could not do what it was asked to."""
+    """A worker could not carry out its orders."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one worker was asked and what it found."""
+    """The orders and the record of one worker."""
 
     orders: Orders
     record: Record
@@ -63,8 +63,10 @@ class Fleet:
         keep_payloads: bool = False,
         connections: int = 1,
     ) -> list[Part]:
-        """Splits the calls among the workers, worker n on `ports[n % len(ports)]`, and waits until all have ended. A lone
-        caller takes one worker."""
+        """Split the calls among the workers and wait until all have ended.
+
+        Worker n calls `ports[n % len(ports)]`. A lone caller takes one worker.
+        """
         count = min(len(self._workers), max(1, in_flight))
         orders = [
             Orders(
@@ -81,10 +83,10 @@ class Fleet:
         return self.run(orders)
 
     def run(self, orders: list[Orders]) -> list[Part]:
-        """One set of orders for each worker, started at the same moment."""
+        """Run one set of orders for each worker, started at the same moment."""
         workers = self._workers[: len(orders)]
-        for worker, each in zip(workers, orders, strict=True):
-            _send(worker, each)
+        for worker, worker_orders in zip(workers, orders, strict=True):
+            _send(worker, worker_orders)
         problems = [_receive(worker) for worker in workers]
         start_ns = time.monotonic_ns() + int(START_DELAY_SECONDS * 1e9)
         if any(problems):
@@ -94,7 +96,7 @@ class Fleet:
             raise LoadError("; ".join(filter(None, problems)))
         for worker in workers:
             _send(worker, start_ns)
-        return [Part(each, _receive(worker)) for worker, each in zip(workers, orders, strict=True)]
+        return [Part(worker_orders, _receive(worker)) for worker, worker_orders in zip(workers, orders, strict=True)]
 
 
 def _start_worker() -> subprocess.Popen[bytes]:

@@ -1,7 +1,7 @@
 """HTTP/2 frames as bytes (RFC 9113), with gRPC's message prefix.
 
-Belongs here: cutting a byte stream into frames and making those that a client sends; no I/O. Does not: which frame may come
-when (`session.py`).
+Belongs here: cutting a byte stream into frames and making those that a client sends; no I/O. Does not belong here: which frame
+may come when (`session.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REFUSED_STREAM = 7
 WINDOW_DEFAULT_BYTES = 65_535
 WINDOW_MAX_BYTES = 2**31 - 1
 FRAME_PAYLOAD_BYTES_MAX = 16_384
-"""What a peer must accept without being asked. Larger requests are refused: this generator is for small ones."""
+"""The size that every peer accepts. This generator refuses larger requests."""
 STREAM_ID_MAX = 2**31 - 1
 
 HEADER = struct.Struct(">HBBBI")
@@ -32,7 +32,7 @@ _U32 = struct.Struct(">I")
 
 
 class Frame(NamedTuple):
-    """One frame as received, its payload without the nine bytes before it."""
+    """A received frame; the payload without the nine bytes before it."""
 
     type: int
     flags: int
@@ -41,11 +41,11 @@ class Frame(NamedTuple):
 
 
 class ProtocolError(Exception):
-    """The peer sent what HTTP/2 or gRPC does not allow, or what this client cannot follow."""
+    """The peer sent what HTTP/2 or gRPC does not allow, or what this client does not support."""
 
 
 def split_frames(data: bytes) -> tuple[list[Frame], bytes]:
-    """All whole frames at the beginning of `data`, and the bytes that are left."""
+    """Split `data` into whole frames. Return them, and the rest of the bytes."""
     frames: list[Frame] = []
     position, end = 0, len(data)
     unpack = HEADER.unpack_from
@@ -61,30 +61,30 @@ def split_frames(data: bytes) -> tuple[list[Frame], bytes]:
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    """One frame."""
+    """Return a frame."""
     size = len(payload)
     return HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream_id) + payload
 
 
 def settings(values: dict[int, int]) -> bytes:
-    """A SETTINGS frame."""
+    """Return a SETTINGS frame."""
     return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(key, value) for key, value in values.items()))
 
 
 def read_settings(payload: bytes) -> dict[int, int]:
-    """What a SETTINGS frame sets."""
+    """Return the values of a SETTINGS frame."""
     if len(payload) % _SETTING.size:
         raise ProtocolError(f"SETTINGS of {len(payload)} bytes")
     return dict(_SETTING.iter_unpack(payload))
 
 
 def window_update(stream_id: int, increment_bytes: int) -> bytes:
-    """Gives back flow-control window: of the connection with stream 0."""
+    """Return a WINDOW_UPDATE frame; stream 0 stands for the connection."""
     return frame(WINDOW_UPDATE, 0, stream_id, _U32.pack(increment_bytes))
 
 
 def read_u32(payload: bytes, offset: int = 0) -> int:
-    """A 31-bit number as WINDOW_UPDATE and GOAWAY carry it."""
+    """Read a 31-bit number, as in WINDOW_UPDATE and GOAWAY."""
     if len(payload) < offset + _U32.size:
         raise ProtocolError(f"a frame of {len(payload)} bytes where {offset + _U32.size} are needed")
     value: int = _U32.unpack_from(payload, offset)[0]
@@ -92,7 +92,7 @@ def read_u32(payload: bytes, offset: int = 0) -> int:
 
 
 def bare_payload(received: Frame) -> bytes:
-    """The payload of a DATA or HEADERS frame without padding and priority."""
+    """Return the payload of a DATA or HEADERS frame without padding and priority."""
     payload, flags = received.payload, received.flags
     if flags & PADDED:
         if not payload or payload[0] >= len(payload):
@@ -104,17 +104,17 @@ def bare_payload(received: Frame) -> bytes:
 
 
 class CallBytes(NamedTuple):
-    """A unary request, ready but for its stream id: `head id middle id tail`."""
+    """A unary request without its stream id: `head id middle id tail`."""
 
     head: bytes
     middle: bytes
     tail: bytes
     data_bytes: int
-    """What it takes from the flow-control windows."""
+    """The bytes that it takes from the flow-control windows."""
 
 
 def call_bytes(header_block: bytes, message: bytes) -> CallBytes:
-    """The HEADERS frame and the one DATA frame of a unary call, so that sending it needs no more than a join."""
+    """Return the HEADERS frame and the one DATA frame of a unary call, prepared so that sending is one join."""
     data_size = 5 + len(message)
     if len(header_block) > FRAME_PAYLOAD_BYTES_MAX or data_size > FRAME_PAYLOAD_BYTES_MAX:
         raise ValueError(f"a request must fit into one frame of {FRAME_PAYLOAD_BYTES_MAX} bytes")
@@ -124,5 +124,5 @@ def call_bytes(header_block: bytes, message: bytes) -> CallBytes:
 
 
 def frame_start(kind: int, flags: int, size: int) -> bytes:
-    """The five bytes of a frame that come before its stream id."""
+    """Return the five bytes of a frame before its stream id."""
     return HEADER.pack(size >> 8, size & 0xFF, kind, flags, 0)[:5]

@@ -1,7 +1,7 @@
 """Header blocks (RFC 7541), around the `hpack` library.
 
 Belongs here: request blocks that leave the peer's dynamic table alone, so that the same bytes serve every stream; response
-blocks, read with a cache. Does not: frames.
+blocks, read with a cache. Does not belong here: frames.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hpack import Decoder, Encoder, HPACKError
 from tests.bench.load.frames import ProtocolError
 
 STATUS_MISSING = -1
-"""The stream ended, and no grpc-status came."""
+"""The stream ended without a grpc-status."""
 CACHE_ENTRIES_MAX = 4_096
 
 
 class ResponseHeaders(NamedTuple):
-    """What a response block says about the call."""
+    """The status fields of a response block."""
 
     http_status: str
     grpc_status: int
@@ -27,12 +27,12 @@ class ResponseHeaders(NamedTuple):
 
 
 def encode_headers(headers: list[tuple[str, str]]) -> bytes:
-    """A block in which every field is either in the static table or a literal that is never indexed."""
+    """Encode a block in which every field is in the static table or a literal that is never indexed."""
     return bytes(Encoder().encode([(name, value, True) for name, value in headers], huffman=False))
 
 
 def encode_request_headers(authority: str, path: str, metadata: dict[str, str], timeout_seconds: int = 60) -> bytes:
-    """The block of a gRPC request to the method `path`."""
+    """Encode the block of a gRPC request to the method `path`."""
     fixed = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -54,7 +54,7 @@ class HeaderReader:
         self._cache: dict[bytes, ResponseHeaders] = {}
 
     def read(self, block: bytes) -> ResponseHeaders:
-        """A block that leaves the dynamic table alone means the same until one comes that changes the table."""
+        """Decode a block. Blocks that do not change the dynamic table are cached until one changes it."""
         known = self._cache.get(block)
         if known is not None:
             return known
@@ -80,7 +80,7 @@ class HeaderReader:
 
 
 def leaves_table_alone(block: bytes) -> bool:
-    """Whether a block, known to be well formed, has neither literals that enter the dynamic table nor a change of its size."""
+    """Whether a well-formed block has no literals for the dynamic table and no change of its size."""
     position = 0
     while position < len(block):
         first = block[position]
@@ -97,7 +97,7 @@ def leaves_table_alone(block: bytes) -> bool:
 
 
 def _read_integer(block: bytes, position: int, prefix_mask: int) -> tuple[int, int]:
-    """A number in the variable-length form of RFC 7541, section 5.1, and the position after it."""
+    """Read a number in the variable-length form of RFC 7541, section 5.1. Return it, and the position after it."""
     value = block[position] & prefix_mask
     position += 1
     if value < prefix_mask:

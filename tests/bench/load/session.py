@@ -1,7 +1,7 @@
 """One HTTP/2 connection as a state machine.
 
-Belongs here: bytes received go in, bytes to send come out; no sockets, no clock (`now_ns` is an argument). Does not: how
-bytes look (`frames.py`, `headers.py`).
+Belongs here: bytes received go in, bytes to send come out; no sockets, no clock (`now_ns` is an argument). Does not belong
+here: how bytes look (`frames.py`, `headers.py`).
 
 The rules it keeps, as a client of unary gRPC calls:
 - preface and SETTINGS first; no call before the server's SETTINGS; SETTINGS and PING are answered;
@@ -19,7 +19,7 @@ from tests.bench.load.frames import Frame, ProtocolError
 from tests.bench.load.headers import STATUS_MISSING, HeaderReader
 
 WINDOW_GIVE_BACK_BYTES = 2**29
-"""Flow-control window goes back in pieces of this size: one frame in half a gigabyte."""
+"""The flow-control window is extended in steps of this size: one frame for half a gigabyte."""
 
 
 class Session:
@@ -53,13 +53,13 @@ class Session:
         return len(self._open)
 
     def take_output(self) -> bytes:
-        """What is to be sent now, once."""
+        """Return the bytes to be sent, and forget them."""
         output = b"".join(self._output)
         self._output.clear()
         return output
 
     def open_calls(self, now_ns: int) -> None:
-        """Sends calls until every slot is taken, or the queue or a limit ends it."""
+        """Send calls until every slot is taken, the queue is empty, or a limit is reached."""
         if not self.is_ready or self.is_draining:
             return
         free = min(self.slots, self.streams_max) - len(self._open)
@@ -81,7 +81,7 @@ class Session:
             self.is_draining = True
 
     def receive(self, chunk: bytes, now_ns: int) -> None:
-        """Takes what the server sent."""
+        """Process bytes from the server."""
         received, self._rest = frames.split_frames(self._rest + chunk if self._rest else chunk)
         self._record.received_bytes += len(chunk)
         for item in received:
@@ -98,7 +98,7 @@ class Session:
                 self._receive_control(item, now_ns)
 
     def lose(self, now_ns: int) -> None:
-        """The connection is gone: nobody knows what became of the calls under way."""
+        """Record all calls under way as lost."""
         for index, start_ns in self._open.values():
             self._record.finish(index, start_ns, now_ns, STATUS_LOST, "connection lost")
         self._open.clear()
@@ -190,7 +190,7 @@ class Session:
 
 
 def unframe_message(body: bytes) -> bytes:
-    """The one message of a unary answer, without gRPC's five bytes before it."""
+    """Return the one message of a unary answer, without gRPC's five bytes before it."""
     if len(body) < 5 or body[0] != 0 or int.from_bytes(body[1:5], "big") != len(body) - 5:
         raise ProtocolError("the answer is not exactly one uncompressed message")
     return body[5:]

@@ -1,7 +1,7 @@
 """One process of the generator.
 
-Belongs here: non-blocking sockets around sessions, driven by `fleet.py` over stdin and stdout. Does not: what the bytes mean
-(`session.py`).
+Belongs here: non-blocking sockets around sessions, driven by `fleet.py` over stdin and stdout. Does not belong here: what the
+bytes mean (`session.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.bench.load.session import Session
 
 HANDSHAKE_SECONDS_MAX = 10.0
 DRAIN_SECONDS_MAX = 30.0
-"""How long calls under way may still answer once time is up."""
+"""How long calls under way may still be answered once time is up."""
 CONNECTIONS_MAX = 64
 RECONNECTS_MAX = 16
 RECEIVE_BYTES = 1 << 18
@@ -31,10 +31,10 @@ PAUSE_IN_FLIGHT_MIN = 8
 
 
 def pause_seconds(in_flight: int) -> float:
-    """Turns begin no closer together than this, so that one turn serves several answers.
+    """Return the shortest time between the starts of two turns, so that one turn handles several answers.
 
-    A process that wakes for each single one takes twice the CPU, from the server that it measures. A call is put off by less
-    than a fifth of the queue that it waits in; with few calls under way nothing is put off.
+    A process that wakes for each answer takes twice the CPU time, away from the measured server. A call is delayed by less than
+    a fifth of its queueing time; with few calls under way there is no delay.
     """
     if in_flight < PAUSE_IN_FLIGHT_MIN:
         return 0.0
@@ -42,7 +42,7 @@ def pause_seconds(in_flight: int) -> float:
 
 
 class Connection:
-    """A socket with its session, and the bytes that the socket did not take yet."""
+    """A socket with its session, and the bytes that the socket has not taken yet."""
 
     def __init__(self, orders: Orders, session: Session) -> None:
         self.session = session
@@ -53,7 +53,7 @@ class Connection:
         self.events = selectors.EVENT_READ
 
     def flush(self) -> bool:
-        """Sends what there is; whether the socket took all of it."""
+        """Send all pending bytes. Return whether the socket took all of them."""
         output = self.pending + self.session.take_output()
         if not output:
             return True
@@ -79,7 +79,7 @@ class Volley:
         self._view = memoryview(self._buffer)
 
     def connect(self) -> None:
-        """Opens the connections and waits for the server's settings; more of them when it allows few streams on each."""
+        """Open the connections and wait for the server's settings. Open more where it allows few streams on each."""
         wanted = max(1, min(self._orders.connections, self._orders.in_flight))
         self._open_connections([0] * wanted)
         streams_max = min(connection.session.streams_max for connection in self._connections)
@@ -90,7 +90,7 @@ class Volley:
             connection.session.slots = share(self._orders.in_flight, len(self._connections), position)
 
     def run(self) -> Record:
-        """Sends every call and returns what became of them."""
+        """Send every call. Return the record."""
         record = self.record
         record.start_ns = time.monotonic_ns()
         cpu_start = time.process_time()
@@ -116,14 +116,14 @@ class Volley:
         return record
 
     def close(self) -> None:
-        """Closes every connection; calls under way count as lost."""
+        """Close every connection; calls under way count as lost."""
         for connection in list(self._connections):
             self._close(connection)
         self._selector.close()
 
     def _open_connections(self, slots: list[int]) -> None:
-        for each in slots:
-            session = Session(self._queue, self.record, each, self._orders.keep_payloads)
+        for slot_count in slots:
+            session = Session(self._queue, self.record, slot_count, self._orders.keep_payloads)
             connection = Connection(self._orders, session)
             self._connections.append(connection)
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -135,7 +135,7 @@ class Volley:
             self._turn(timeout=0.1)
 
     def _turn(self, timeout: float) -> None:
-        """Waits until something can be read or written, and does that."""
+        """Wait until something can be read or written, and do so."""
         for key, mask in self._selector.select(timeout):
             connection: Connection = key.data
             if mask & selectors.EVENT_READ:
@@ -161,7 +161,7 @@ class Volley:
             self._drop(connection)
 
     def _refill(self, now_ns: int) -> None:
-        """New calls into free slots; a connection that takes none any more and has none open makes room for a fresh one."""
+        """Send calls in all free slots. Replace a connection that takes no more calls and has none under way."""
         for connection in list(self._connections):
             connection.session.open_calls(now_ns)
             self._flush(connection)
@@ -182,7 +182,7 @@ class Volley:
             self._selector.modify(connection.socket, wanted, connection)
 
     def _drop(self, connection: Connection) -> None:
-        """The other side closed the connection, or it broke."""
+        """Replace a connection that was closed by the server or lost."""
         if connection not in self._connections:
             return
         if connection.session.open_count or not connection.session.is_draining:
@@ -207,13 +207,15 @@ class Volley:
 
 
 def share(total: int, parts: int, position: int) -> int:
-    """How much of `total` falls to the part at `position` when it is split as evenly as whole numbers allow."""
+    """Return the part at `position` of `total`, split as evenly as whole numbers allow."""
     return total // parts + (position < total % parts)
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
-    """Orders in, nothing or the reason why not out; the starting time (or None: let it be) in, the record out; until the input
-    ends."""
+    """Carry out orders until the input ends.
+
+    For each: read the orders, write an empty text or an error; read the start time (None: drop them), write the record.
+    """
     while True:
         try:
             orders = pickle.load(source)  # noqa: S301 - from the process that started this one
@@ -230,7 +232,7 @@ def serve(source: IO[bytes], sink: IO[bytes]) -> None:
         if start_ns is None:
             volley.close()
             continue
-        # A collection in the middle of a volley would show as latency of the server.
+        # A garbage collection during a volley would count as latency of the server.
         gc.disable()
         time.sleep(max(0.0, (start_ns - time.monotonic_ns()) / 1e9))
         record = volley.run()
@@ -244,6 +246,6 @@ def _send(sink: IO[bytes], value: object) -> None:
 
 
 if __name__ == "__main__":
-    # When the benchmark is gone there is nobody to answer.
+    # The benchmark may have ended before the answer.
     with suppress(BrokenPipeError, KeyboardInterrupt):
         serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,6 +1,6 @@
 """How much memory does a server need?
 
-Belongs here: resident memory after many bookings over many runs, and after more. Does not: speed.
+Belongs here: resident memory after many bookings over many runs, and after more. Does not belong here: speed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BOOKINGS_OF_THE_FLOOR = 100_000
 
 
 def measure_memory(stage: Stage) -> None:
-    """A fresh server sells out 100 runs, some of them at the same time, then some more."""
+    """Have a fresh server sell out 100 runs, some of them at the same time, then some more."""
     scale = stage.scale
     host = stage.start_host("memory")
     stage.results.add("rss_at_start", host.rss_mb, "MB")
@@ -37,7 +37,7 @@ def measure_memory(stage: Stage) -> None:
 
 
 def orders_for(runs: list[RunKey], seats: int, at_once: int) -> list[RunKey]:
-    """One run for each booking: group after group of runs, each group's bookings in a random order."""
+    """Return the run of each booking: group after group of runs, the bookings of a group in random order."""
     random = Random(20_26)  # noqa: S311 - the same order in every run, not a secret
     orders: list[RunKey] = []
     for first in range(0, len(runs), at_once):
@@ -48,7 +48,7 @@ def orders_for(runs: list[RunKey], seats: int, at_once: int) -> list[RunKey]:
 
 
 def _sell_out(stage: Stage, host: Host, orders: list[RunKey]) -> float:
-    """Sells in slices, so that requests need not all be made beforehand; the highest memory between two of them."""
+    """Sell in slices, so that not all requests are in memory. Return the highest memory between two of them."""
     volleys, seen_mb = [], []
     remaining = iter(orders)
     for piece in _slices(remaining, stage.scale.memory_slice_calls):

@@ -1,6 +1,7 @@
-"""Do two servers that sell the same run get in each other's way?
+"""Do two servers that sell the same run slow each other down?
 
-Belongs here: the same callers on one server and split between two. Does not: what one server does alone (`sale.py`).
+Belongs here: the same callers on one server and split between two. Does not belong here: what one server does alone
+(`sale.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ CALLERS = 64
 
 
 def measure_replicas(stage: Stage) -> None:
-    """Rounds of one server and of two; half of the generator's processes call each. Judged while both are busy."""
+    """Measure rounds with one server and with two. Half of the callers call each server; rates count while both are busy."""
     scale = stage.scale
     first, second = stage.start_host("replica-1"), stage.start_host("replica-2")
     one: list[Volley] = []

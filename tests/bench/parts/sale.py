@@ -1,7 +1,7 @@
 """How fast are seats sold?
 
-Belongs here: one run and many runs against the bare echo and the naive sale, interleaved. Does not: the size of the train
-(`train_size.py`), several servers (`replicas.py`).
+Belongs here: one run and many runs against the bare echo and the naive sale, interleaved. Does not belong here: the size of the
+train (`train_size.py`), several servers (`replicas.py`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SPREAD_SEATS = 1_000
 NAIVE_CALLERS = 64
 NAIVE_SEATS = 1_000
 NAIVE_CALLS_PER_SECOND_MAX = 1_000
-"""More than can ever be sold that way; the clock ends it."""
+"""More than the naive sale can do; time ends it."""
 
 
 def measure_sale(stage: Stage, wanted: set[str]) -> None:
-    """Rounds of echo, one run, many runs and the naive way (`a` to `d`), so that each ratio compares neighbours in time."""
+    """Measure rounds of echo, one run, many runs and the naive sale (`a` to `d`). Ratios compare within a round."""
     scale, volleys = stage.scale, defaultdict[str, list[Volley]](list)
     spread = stage.fresh_runs(SPREAD_SEATS, scale.spread_runs) if "d" in wanted else []
     random = Random(20_26)  # noqa: S311 - the same order in every run, not a secret
@@ -44,7 +44,7 @@ def measure_sale(stage: Stage, wanted: set[str]) -> None:
 
 
 def _sell_naively(stage: Stage) -> Volley:
-    """On a copy of a run of 1,000 seats without bookings: smaller than what the service sells on, and so kind to the rival."""
+    """Measure the naive sale on a copy of a run with 1,000 seats. The service sells on a larger one."""
     run = stage.fresh_runs(NAIVE_SEATS)[0]
     stage.database[naive.COLLECTION].insert_one(stage.runs.find_one({"_id": document_id(run)}) or {})
     seconds_max = stage.scale.naive_seconds_max

@@ -1,7 +1,7 @@
 """What does tracing cost?
 
-Belongs here: the hot run on a server that has 1 % of its calls traced, against one that has none, in turns. Does not: what
-spans say (`tests/integration/telemetry/test_traces.py`).
+Belongs here: the hot run on a server that has 1 % of its calls traced, against one that has none, in turns. Does not belong
+here: what spans say (`tests/integration/telemetry/test_traces.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CALLERS = 256
 
 
 def measure_tracing(stage: Stage) -> None:
-    """Twice as many rounds as elsewhere, since the difference is small; who goes first changes with each."""
+    """Measure twice as many rounds as elsewhere, since the difference is small. The order changes with each round."""
     scale = stage.scale
     volleys: dict[str, list[Volley]] = {"untraced": [], "traced": []}
     with running_collector() as collector:

@@ -1,7 +1,7 @@
 """Does a booking cost more on a larger train?
 
-Belongs here: the same sale on one large train and on many small ones, and the bytes of a commit on each. Does not: several runs
-at once (`sale.py`).
+Belongs here: the same sale on one large train and on many small ones, and the bytes of a commit on each. Does not belong here:
+several runs at once (`sale.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CALLERS = 64
 
 
 def measure_train_size(stage: Stage) -> None:
-    """Sells as many seats on one train of 2,000 as on 20 of 100, all of them; then measures the commits of a lone caller."""
+    """Sell out one train of 2,000 seats and 20 of 100 seats. Then measure the commits of a lone caller."""
     scale = stage.scale
     large: list[Volley] = []
     small: list[Volley] = []
@@ -38,7 +38,7 @@ def measure_train_size(stage: Stage) -> None:
 
 
 def _measure_commits(stage: Stage) -> None:
-    """One booking a commit, on an empty small train and on a large one that is nearly full."""
+    """Measure commits of one booking, on a small empty train and on a large one that is nearly full."""
     scale = stage.scale
     small, large = stage.fresh_runs(scale.small_seats)[0], stage.fresh_runs(scale.large_seats)[0]
     stage.sell([large] * (scale.large_seats - scale.commit_calls - 1), CALLERS)
@@ -51,10 +51,10 @@ def _measure_commits(stage: Stage) -> None:
 
 
 def _commit_bytes(stage: Stage, run: RunKey) -> float:
-    """What a booking of a lone caller puts into the replica set's log, and so into every member's journal."""
+    """Return the bytes that a booking of a lone caller adds to the replica set's log."""
     before: Timestamp = stage.client.admin.command("hello")["lastWrite"]["opTime"]["ts"]
     stage.sell([run] * stage.scale.commit_calls, 1)
-    # Inserts of several documents stand under the name of the command that carries them.
+    # The log lists inserts of several documents under the name of their command.
     names = [stage.runs.full_name, stage.database["bookings"].full_name, "admin.$cmd"]
     query: dict[str, Any] = {"ts": {"$gt": before}, "ns": {"$in": names}, "op": {"$ne": "n"}}
     entries = stage.client.local["oplog.rs"].aggregate([{"$match": query}, {"$project": {"size": {"$bsonSize": "$$ROOT"}}}])

@@ -1,6 +1,6 @@
-"""How fast are sales looked at?
+"""How fast are reads?
 
-Belongs here: receipts, seat maps, section lists of a train that is half sold. Does not: selling.
+Belongs here: receipts, seat maps and section lists of a train that is half sold. Does not belong here: selling.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ SEATS = 1_000
 CALLERS = 64
 
 
-def measure_reading(stage: Stage) -> None:
-    """Rates and latencies of GetReceipt, GetSeatMap and ListSectionBookings, in rounds."""
+def measure_reads(stage: Stage) -> None:
+    """Measure GetReceipt, GetSeatMap and ListSectionBookings, in rounds."""
     scale = stage.scale
     run = stage.fresh_runs(SEATS)[0]
     stage.sell([run] * (SEATS // 2), CALLERS)
-    stage.audit("reading", [run])
+    stage.audit("reads", [run])
     references = stage.acknowledged(run)
     kinds = {
         "get_receipt": requests.receipt_calls(list(islice(cycle(references), scale.read_calls))),

@@ -1,7 +1,7 @@
-"""What does a waiting list cost that is as long as may be?
+"""What does the longest possible waitlist cost?
 
-Belongs here: the same lone calls at a short line and at one that is full, and how large the run's document is then. Does not: a
-crowd at a line (`line.py`).
+Belongs here: the same lone calls at a short waitlist and at a full one, and the size of the run's document then. Does not
+belong here: many callers at a waitlist (`waitlist.py`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ FILL_SECONDS_MAX = 120.0
 
 
 def measure_long_waitlist(stage: Stage) -> None:
-    """Joins at the end of the line and cancellations that promote its front, one at a time: each is a commit of its own."""
+    """Measure joining the waitlist, and cancellations that promote its first entry, one call at a time."""
     calls, waiters = stage.scale.long_waitlist_calls, stage.scale.long_waitlist_waiters
     run = stage.fresh_runs(SEATS)[0]
     stage.sell([run] * SEATS, CALLERS)
     seated = stage.acknowledged(run)
-    _measure(stage, "short_line", run, seated[:calls])
+    _measure(stage, "short_waitlist", run, seated[:calls])
     missing = waiters - calls - _waiting(stage, run)
     filled = stage.sell([run] * missing, CALLERS, seconds_max=FILL_SECONDS_MAX)
-    _measure(stage, "long_line", run, seated[calls : 2 * calls])
-    stage.results.add("long_line_filled_rate", filled.rate, "calls/s")
+    _measure(stage, "long_waitlist", run, seated[calls : 2 * calls])
+    stage.results.add("long_waitlist_filled_rate", filled.rate, "calls/s")
     if filled.ok_count != missing:
-        stage.results.problems.append(f"a long line: {filled.ok_count} of {missing} joined it")
+        stage.results.problems.append(f"long waitlist: {filled.ok_count} of {missing} joined it")
 
 
 def _measure(stage: Stage, name: str, run: RunKey, seated: list[str]) -> None:

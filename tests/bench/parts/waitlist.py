@@ -1,7 +1,7 @@
-"""What do holds and the waiting list cost?
+"""What do holds and the waitlist cost?
 
-Belongs here: holding seats and booking them, joining a line, promoting from it, each against the bare echo of the same round.
-Does not: plain sales (`sale.py`).
+Belongs here: holding seats and booking them, joining the waitlist and promotion, each against the bare echo of the same round.
+Does not belong here: plain sales (`sale.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.bench.stage import Stage
 
 CALLERS = 256
 SOLD_OUT_SEATS = 500
-"""As many as are then cancelled in one burst, each for one who waits."""
+"""As many bookings are then cancelled in one burst. Each promotes one on the waitlist."""
 
 
 def measure_waitlist(stage: Stage) -> None:
-    """Rounds of echo, hold and book, joining a line, and a burst of cancellations that promotes it."""
+    """Measure rounds of echo, hold and book, joining the waitlist, and cancellations that promote it."""
     rates: dict[str, list[float]] = defaultdict(list)
     volleys: dict[str, list[Volley]] = defaultdict(list)
     for _ in range(stage.scale.rounds):
@@ -28,15 +28,15 @@ def measure_waitlist(stage: Stage) -> None:
         held, booked = _hold_and_book(stage, stage.scale.waitlist_calls)
         volleys["hold_seats"].append(held)
         volleys["book_held_seats"].append(booked)
-        # One buyer needs both calls: so many buyers a second.
+        # A buyer needs both calls: this is the number of buyers a second.
         rates["hold_and_book"].append(1 / (1 / held.rate + 1 / booked.rate))
         joined, promoted = _join_and_promote(stage)
         volleys["join_waitlist"].append(joined)
         volleys["promote"].append(promoted)
         rates["join_waitlist"].append(joined.rate)
         rates["promote"].append(promoted.rate)
-    for name, each in volleys.items():
-        stage.results.add_volleys(name, each)
+    for name, rounds in volleys.items():
+        stage.results.add_volleys(name, rounds)
     for name in ("hold_and_book", "join_waitlist", "promote"):
         stage.results.add_ratio(f"{name}_to_echo", median_ratio(rates[name], rates["echo"]))
 
@@ -55,7 +55,7 @@ def _hold_and_book(stage: Stage, buyers: int) -> tuple[Volley, Volley]:
 
 
 def _join_and_promote(stage: Stage) -> tuple[Volley, Volley]:
-    """Sells a train out, has as many wait, and cancels all bookings at once."""
+    """Sell a train out, put as many bookings on the waitlist, and cancel all confirmed bookings at once."""
     run = stage.fresh_runs(SOLD_OUT_SEATS)[0]
     stage.sell([run] * SOLD_OUT_SEATS, CALLERS)
     sold = stage.acknowledged(run)

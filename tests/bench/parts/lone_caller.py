@@ -1,6 +1,7 @@
 """How long does a lone caller wait?
 
-Belongs here: one caller of CreateBooking against a bare guarded update of a like document by the same driver. Does not: crowds.
+Belongs here: one caller of CreateBooking against a bare guarded update of a similar document by the same driver. Does not
+belong here: crowds.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ SEATS = 1_000
 COLLECTION = "bench_bare_runs"
 
 
-def measure_lone(stage: Stage) -> None:
-    """Rounds of bookings by one caller and of bare updates."""
+def measure_lone_caller(stage: Stage) -> None:
+    """Measure rounds of bookings by one caller and of bare updates."""
     scale = stage.scale
     run = stage.fresh_runs(SEATS)[0]
     stage.sell([run] * 10, 1)
@@ -40,7 +41,7 @@ def measure_lone(stage: Stage) -> None:
 
 
 async def _bare_updates(stage: Stage, run: RunKey) -> float:
-    """The median time in ms of an update that sells one seat, acknowledged by a majority, with nothing around it."""
+    """Return the median time in ms of an update alone that sells one seat and is acknowledged by a majority."""
     client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(stage.mongod.uri, w="majority", tz_aware=True)
     runs = client[stage.host.database][COLLECTION]
     document = await runs.find_one({"_id": document_id(run)}) or {}
