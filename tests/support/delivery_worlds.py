@@ -1,4 +1,4 @@
-"""Worlds in which events are dispatched: a store in memory, a clock that is moved by hand, and receivers that are watched.
+"""Worlds in which events are delivered: a store in memory, a clock that is moved by hand, and receivers that record.
 
 Belongs here: stand-ins for the clock and for HTTP, webhooks and events in the store. Not here: assertions.
 """
@@ -20,7 +20,7 @@ from app.store.store import Store, open_store
 from app.usecases.deliveries import DeliveryEngine, DeliverySubscriber
 from tests.support.job_worlds import Clock, Watched
 
-# The present, since databases drop what is too old; in milliseconds, as they keep time.
+# The present, since databases delete what is too old; in milliseconds, as they store time.
 NOW = datetime.now(UTC).replace(microsecond=250_000)
 RUN_ID = "es9014:2026-09-01"
 DELIVERED, GONE = SendOutcome(OutcomeKind.DELIVERED, 204), SendOutcome(OutcomeKind.GONE, 410, "gone")
@@ -28,7 +28,7 @@ FAILED = SendOutcome(OutcomeKind.FAILED, 503, "out of order")
 
 
 class RecordingReceivers(Watched):
-    """Stands in for HTTP: answers DELIVERED, or as `answers` says for a webhook, and keeps what each was sent.
+    """Stands in for HTTP: answers DELIVERED, or as `answers` says for a webhook, and records what each was sent.
 
     Sends to a webhook in `hanging` end when `may_end`. `during` is called while something is sent.
     """
@@ -45,7 +45,7 @@ class RecordingReceivers(Watched):
         self.under_way_max: dict[str, int] = {}
 
     def to(self, webhook_id: str) -> list[str]:
-        """The ids of the events that a webhook was sent."""
+        """Return the ids of the events that a webhook was sent."""
         return [sent for receiver, sent in self.sent if receiver == webhook_id]
 
     async def close(self) -> None:
@@ -103,7 +103,7 @@ class DeliveryWorld:
         return Dispatch(self.store, self.receivers, self.clock, sends_max=sends_max, **chosen).engine
 
     async def webhook(self, webhook_id: str, *event_types: str, is_active: bool = True) -> Webhook:
-        """Keeps a webhook."""
+        """Store a webhook."""
         made = make_webhook(webhook_id, f"https://{webhook_id}.example.com/", event_types, "whsec_MQ==", NOW)
         await self.store.webhooks.create(made)
         if not is_active:
@@ -112,22 +112,22 @@ class DeliveryWorld:
         return made
 
     async def happen(self, *numbers: int, event_type: EventType = EventType.BOOKING_CONFIRMED) -> list[Event]:
-        """Keeps events and makes their deliveries."""
+        """Store events and insert their deliveries."""
         events = [an_event(number, event_type) for number in numbers]
         await self.database["events"].insert_many([event_batch_document([event]) for event in events])
         await self.subscriber.handle(events)
         return events
 
     async def deliveries(self, webhook_id: str) -> dict[str, Delivery]:
-        """The deliveries to a webhook, by the id of their event."""
-        return {one.event_id: one for one in await self.store.deliveries.list_page(webhook_id, None, 1_000)}
+        """Return the deliveries to a webhook, by the id of their event."""
+        return {delivery.event_id: delivery for delivery in await self.store.deliveries.list_page(webhook_id, None, 1_000)}
 
     async def states(self, webhook_id: str) -> list[str]:
-        """Where they stand."""
-        return [one.state.value for one in (await self.deliveries(webhook_id)).values()]
+        """Return the states of the deliveries to a webhook."""
+        return [delivery.state.value for delivery in (await self.deliveries(webhook_id)).values()]
 
 
 def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED) -> Event:
-    """Something that happened just now, in the commit with that number."""
+    """Return an event of now, of the commit with that number."""
     key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
     return Event(key, event_type, RUN_ID, sequence, NOW, "7QK2MZ", {"reference": "7QK2MZ"})

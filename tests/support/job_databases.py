@@ -1,4 +1,4 @@
-"""Jobs in a database: what tests of it stand on.
+"""Jobs in a database: clients, databases and jobs for tests.
 
 Belongs here: databases with nothing but the indexes of jobs in them, jobs to put there, and taking them. Not here: assertions.
 """
@@ -23,7 +23,7 @@ DATABASE = "test_jobs"
 
 
 def some_jobs(count: int, kind: str = "refund") -> list[Job]:
-    """Jobs that are due now."""
+    """Return jobs that are due now."""
     return [Job(f"{kind} {number:04}", kind, {"booking": "ABC", "minor": 2_000}, NOW, NOW) for number in range(count)]
 
 
@@ -32,7 +32,7 @@ def ids(found: Sequence[Job]) -> list[str]:
 
 
 async def lease_due(jobs: Jobs, now: datetime = NOW, *, owner: str = "worker", limit: int = 100) -> list[Job]:
-    """Takes refunds and captures."""
+    """Lease refunds and captures."""
     return await jobs.lease_due(["refund", "capture"], now, LEASE_SECONDS, owner, limit)
 
 
@@ -41,7 +41,7 @@ def a_client(mongod: EmbeddedMongod) -> Client:
 
 
 async def an_empty_database(client: Client) -> Database:
-    """The database of these tests, with indexes and nothing else."""
+    """An empty database of this client, with indexes."""
     database = client[DATABASE]
     for name in await database.list_collection_names():
         await database[name].delete_many({})

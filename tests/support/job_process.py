@@ -1,4 +1,4 @@
-"""A worker in a process of its own, which does the work of a job and then never says so.
+"""A worker in a process of its own, which does the work of a job and never records the outcome.
 
 Belongs here: what `python -m tests.support.job_process <uri> <database>` does. Not here: killing it
 (`tests/integration/jobs/test_job_races.py`).
@@ -21,7 +21,7 @@ WORKED = "worked"
 
 
 async def work(uri: str, database_name: str) -> None:
-    """Writes an effect for each job, says so on the standard output, and holds on to the job until it is killed."""
+    """Write an effect for each job, print that, and hold the job until the process is killed."""
     database = connect(uri, operation_seconds_max=5, selection_seconds_max=5, connections_max=5)[database_name]
 
     async def refund(jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:

@@ -1,4 +1,4 @@
-"""Worlds in which workers do jobs: jobs kept in memory, a clock that is moved by hand, and handlers that are watched.
+"""Worlds in which workers run jobs: jobs in memory, a clock that is moved by hand, and handlers that record their calls.
 
 Belongs here: stand-ins for the store, the clock and handlers, and waiting for what a worker does. Not here: assertions.
 """
@@ -20,7 +20,7 @@ from app.jobs.worker import JobWorker, JobWorkerBounds
 
 WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
 HOUR_SECONDS = 3600.0
-# Nothing happens by polling in most tests, so that they see what wakes a worker.
+# In most tests nothing happens by polling, so that they see what wakes a worker.
 BOUNDS = JobWorkerBounds(batch_max=10, batches_max=2, poll_seconds=HOUR_SECONDS, attempts_max=5, outage_pause_seconds_max=0.01)
 
 
@@ -47,7 +47,7 @@ class Watched:
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Returns once the condition holds; fails when it does not in time."""
+        """Wait until the condition holds; fail after a time."""
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             while not holds():
                 self._changed.clear()
@@ -55,7 +55,7 @@ class Watched:
 
 
 class JobsInMemory(Watched):
-    """Jobs as the store keeps them, for workers of one process. `away` counts the statements that find no database."""
+    """Jobs in memory, for workers of one process. The next `away` statements find no database."""
 
     def __init__(self, *jobs: Job) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class JobsInMemory(Watched):
         return {job.job_id: job.state for job in self.kept.values()}
 
     def are_done(self, *job_ids: str) -> bool:
-        return all(self.kept[one].state is JobState.DONE for one in job_ids)
+        return all(self.kept[job_id].state is JobState.DONE for job_id in job_ids)
 
     def _write(self, jobs: Iterable[Job]) -> int:
         written = 0
@@ -90,7 +90,7 @@ class JobsInMemory(Watched):
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer")
 
     def _held(self, job_ids: Sequence[str], lease_owner: str) -> list[Job]:
-        return [self.kept[one] for one in job_ids if self.kept[one].lease_owner == lease_owner]
+        return [self.kept[job_id] for job_id in job_ids if self.kept[job_id].lease_owner == lease_owner]
 
     async def insert_if_absent(self, jobs: Sequence[Job]) -> int:
         await self._answer()
@@ -134,7 +134,7 @@ class JobsInMemory(Watched):
 
 
 class RecordingHandler(Watched):
-    """A handler that is watched: which batches it got, and how many at a time. It ends a batch when it `may_end`."""
+    """A handler that records its batches, and how many ran at a time. A batch ends when it `may_end`."""
 
     def __init__(self, *, may_end: bool = True) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class RecordingHandler(Watched):
 
 
 def a_job(job_id: str, now: datetime, kind: str = "refund") -> Job:
-    """A job that is due now."""
+    """Return a job that is due now."""
     return Job(job_id, kind, {}, due_time=now, create_time=now)
 
 
@@ -179,7 +179,7 @@ async def working(
     periodic_tasks: Sequence[PeriodicTask] = (),
     owner: str = "worker",
 ) -> AsyncIterator[JobWorker]:
-    """A worker that works until the block ends. Pauses after failures are as long as they can be."""
+    """Run a worker until the block ends. Pauses after failures have their greatest length."""
     worker = JobWorker(jobs, handlers, clock, bounds, owner, periodic_tasks=periodic_tasks, jitter=lambda: 1.0)
     worker.start()
     try:

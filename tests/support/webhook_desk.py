@@ -1,4 +1,4 @@
-"""The operator's desk where webhooks are concerned, and events that nobody but a test has committed.
+"""A client of the webhook service, and events that only a test has committed.
 
 Belongs here: thin methods over the generated stubs, and events in the database. Not here: any assertion.
 """
@@ -25,14 +25,14 @@ RUN_ID = "es9014:2026-09-01"
 
 
 class WebhookClient(ApiClient):
-    """What operators do with webhooks. Anybody can ask for it all the same."""
+    """Calls the webhook service, as whatever caller."""
 
     async def create(self, url: str = URL, *event_types: str, request_id: str = "", **asked: Any) -> webhook_pb2.Webhook:
         wanted = webhook_pb2.Webhook(url=url, event_types=event_types)
         return await self.create_as(wanted, request_id, **asked)
 
     async def create_as(self, wanted: webhook_pb2.Webhook, request_id: str = "", **asked: Any) -> webhook_pb2.Webhook:
-        """Sends a webhook just as it is."""
+        """Create a webhook from this message as it is."""
         request = webhook_pb2.CreateWebhookRequest(request_id=request_id or str(uuid.uuid4()), webhook=wanted, **asked)
         return await self.webhooks.CreateWebhook(request, **self._options)
 
@@ -64,7 +64,7 @@ class WebhookClient(ApiClient):
         return await self.webhooks.ListWebhookDeliveries(request, **self._options)
 
     async def deliveries(self, webhook_id: str) -> list[webhook_pb2.WebhookDelivery]:
-        """Those of the first page."""
+        """Return the deliveries of the first page."""
         return list((await self.deliveries_page(webhook_id)).deliveries)
 
 
@@ -74,12 +74,12 @@ def webhook_client(world: World) -> WebhookClient:
 
 
 def an_event(number: int = 0, event_type: EventType = EventType.BOOKING_CONFIRMED, time: datetime | None = None) -> Event:
-    """Something that happens in half a minute, after whatever webhook the test makes, or then. `number` is its commit's."""
+    """Return an event of the commit with that number, at `time` or in half a minute, after any webhook of the test."""
     moment = time or utc_now() + timedelta(seconds=30)
     key, sequence = event_id(RUN_ID, number, 0), sequence_of(number, 0)
     return Event(key, event_type, RUN_ID, sequence, moment, "7QK2MZ", {"reference": "7QK2MZ"})
 
 
 async def keep(database: Database, *events: Event) -> None:
-    """Writes events where they are looked for."""
+    """Store events where the engine finds them."""
     await database["events"].insert_many([event_batch_document([event]) for event in events])

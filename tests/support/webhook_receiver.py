@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP or HTTPS server on loopback that answers as it is told and keeps what it was sent.
+"""A receiver of webhooks: a real HTTP or HTTPS server on loopback that answers as told and records requests.
 
 Belongs here: the server, its certificates, and networks in which names lead where a test wants. Not here: what is sent.
 """
@@ -41,14 +41,14 @@ class Receiver:
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Answer:
-    """Answers every request in this way. In the names of headers, `_` stands for `-`."""
+    """Return an answer with this status, body and headers. In the names of headers, `_` stands for `-`."""
     lines = [f"HTTP/1.1 {status} Reason", f"content-length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
     return saying("\r\n".join([*lines, "\r\n"]).encode() + body)
 
 
 def saying(*parts: bytes) -> Answer:
-    """Answers with exactly these bytes."""
+    """Return an answer of exactly these bytes."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         for part in parts:
@@ -59,7 +59,7 @@ def saying(*parts: bytes) -> Answer:
 
 
 def never_ending(head: bytes, drop: bytes = b"") -> Answer:
-    """Answers with `head`, and then with `drop` again and again until the other side has had enough."""
+    """Return an answer of `head`, and then of `drop` again and again until the other side closes."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -73,7 +73,7 @@ def never_ending(head: bytes, drop: bytes = b"") -> Answer:
 
 @asynccontextmanager
 async def running_receiver(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    """A server until the block ends; connections still open are closed then."""
+    """Run a server until the block ends; connections still open are closed then."""
     receiver = Receiver()
     talks: set[asyncio.Task[None]] = set()
 
@@ -112,26 +112,26 @@ async def running_receiver(answer: Answer, tls: ssl.SSLContext | None = None) ->
 async def _request(reader: asyncio.StreamReader) -> Received:
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     line, *fields = head.rstrip("\r\n").split("\r\n")
-    headers = {name.lower(): text for name, _, text in (one.partition(": ") for one in fields)}
+    headers = {name.lower(): text for name, _, text in (field.partition(": ") for field in fields)}
     return Received(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
 def certified(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate for these names."""
+    """Return a server's TLS context, with a certificate for these names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return context
 
 
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """A client's side of TLS that trusts this authority alone."""
+    """Return a client's TLS context that trusts only this authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     return context
 
 
 class Names:
-    """A resolver that gives each list of addresses in turn, the last one for ever, and counts the questions."""
+    """A resolver that returns each list of addresses in turn, the last one for ever, and counts its calls."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self._answers = list(answers)
@@ -143,7 +143,7 @@ class Names:
 
 
 class AllToLoopback(httpcore.AsyncNetworkBackend):
-    """A network in which every address leads to this machine, but for those that do not answer. Keeps what was called."""
+    """A network in which every address leads to this machine, except those that do not answer. Records the addresses."""
 
     def __init__(self, *, silent: Iterable[str] = ()) -> None:
         self._tcp = httpcore.AnyIOBackend()

@@ -59,7 +59,7 @@ async def test_workers_that_race_for_jobs_each_get_different_ones(mongod: Embedd
 
 
 def stages(plan: Any) -> Iterator[dict[str, Any]]:
-    """All stages of a plan, at any depth."""
+    """Yield all stages of a plan, at any depth."""
     if isinstance(plan, dict):
         if "stage" in plan:
             yield plan
@@ -123,7 +123,9 @@ async def test_every_statement_is_refused_in_an_outage() -> None:
         jobs.counts(),
     ]
     outcomes: list[Any] = await asyncio.gather(*statements, return_exceptions=True)
-    assert [one.reason for one in outcomes if isinstance(one, Refusal)] == [Reason.DATABASE_UNAVAILABLE] * len(statements)
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, Refusal)] == [Reason.DATABASE_UNAVAILABLE] * len(
+        statements
+    )
     client.close()
 
 
@@ -151,12 +153,14 @@ async def test_another_worker_runs_again_the_jobs_of_a_killed_one(mongod: Embedd
     async def are_done() -> bool:
         return await jobs.counts() == {("refund", JobState.DONE): 3}
 
-    assert await lease_due(jobs, utc_now()) == []  # the killed one's leases still run
+    assert await lease_due(jobs, utc_now()) == []  # the leases of the killed one are still in force
     worker = JobWorker(jobs, {"refund": refund}, later, JobWorkerBounds(poll_seconds=0.05), "another")
     worker.start()
     await eventually(are_done)
     await worker.stop()
-    effects = Counter([(one["job_id"], one["process_id"] == os.getpid()) async for one in database["effects"].find({})])
+    effects = Counter(
+        [(effect["job_id"], effect["process_id"] == os.getpid()) async for effect in database["effects"].find({})]
+    )
     assert effects == {(job.job_id, is_ours): 1 for job in some_jobs(3) for is_ours in (False, True)}
 
 

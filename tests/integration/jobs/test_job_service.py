@@ -1,4 +1,4 @@
-"""Jobs over the wire: operators see what was given up, and have it tried again, one by one or all of a kind."""
+"""The job service: operators list dead jobs, and retry one or all of a kind."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ EARLIER = NOW - timedelta(hours=1)
 
 
 class JobClient(ApiClient):
-    """What operators do with jobs. Anybody can ask for it all the same."""
+    """Calls the job service, as whatever caller."""
 
     async def page(self, **asked: Any) -> job_pb2.ListJobsResponse:
         return await self.jobs.ListJobs(job_pb2.ListJobsRequest(**asked), **self._options)
 
     async def listed(self, **asked: Any) -> list[str]:
-        """The names of the jobs on the first page."""
+        """Return the ids of the jobs on the first page."""
         return [job.job_id for job in (await self.page(**asked)).jobs]
 
     async def retry(self, **asked: Any) -> int:
-        """How many are tried again."""
+        """Return the number of retried jobs."""
         return (await self.jobs.RetryJobs(job_pb2.RetryJobsRequest(**asked), **self._options)).retried_count
 
 
@@ -47,7 +47,7 @@ def webhook_client(world: World) -> JobClient:
 
 
 def a_job(job_id: str, kind: str = "refund", state: JobState = JobState.DEAD, **values: Any) -> Job:
-    """A job that was made an hour ago, with what no operator is to see in its payload."""
+    """Return a job of an hour ago, with a payload that no operator may see."""
     return replace(Job(job_id, kind, {"reference": "7QK2MZ"}, EARLIER, EARLIER, state), **values)
 
 
@@ -61,7 +61,7 @@ async def kept(world: World, job_id: str) -> Job:
     return job
 
 
-# -- who may
+# -- roles
 
 
 @pytest.mark.parametrize(("name", "roles", "says"), [("", "operator", UNNAMED), ("jane", "admin", NOT_PERMITTED)])
@@ -169,7 +169,7 @@ async def test_a_malformed_list_request_is_refused_with_its_field(world: World) 
         assert (refused.says, refused.fields) == (INVALID, (field,))
 
 
-# -- retrying
+# -- retries
 
 
 async def test_a_retried_dead_job_is_due_at_once_with_all_its_attempts_left(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Jobs in the database: each is made once, held by one worker at a time, and becomes what was written of it."""
+"""Jobs as they are stored: inserted once, leased by one worker at a time, with the outcome that was recorded."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def kept(jobs: Jobs, job_id: str) -> Job:
     return job
 
 
-# -- making
+# -- inserting
 
 
 async def test_a_job_inserted_twice_is_stored_once(jobs: Jobs) -> None:
@@ -122,7 +122,7 @@ async def test_a_leased_job_is_not_taken_until_the_lease_expires(jobs: Jobs) -> 
     (theirs,) = await lease_due(jobs, NOW + LEASE)
     assert (theirs.job_id, theirs.attempts) == (mine.job_id, 2)
     assert theirs.lease_owner != mine.lease_owner
-    assert theirs.runs_alone  # it may be what ended its worker
+    assert theirs.runs_alone  # it may have killed its worker
 
 
 async def test_a_renewed_lease_lasts_longer(jobs: Jobs) -> None:
@@ -153,7 +153,7 @@ async def test_a_waiting_job_can_be_brought_forward_and_a_leased_one_cannot(jobs
     assert await lease_due(jobs) == []
 
 
-# -- what came of it
+# -- outcomes
 
 
 async def test_a_done_job_is_never_due_again(jobs: Jobs) -> None:
@@ -218,7 +218,7 @@ async def test_done_jobs_are_deleted_after_their_retention_and_dead_ones_stay(jo
     found = await lease_due(jobs)
     outcomes = [after_success(found[0], NOW), after_failure(found[1], PermanentJobError("no"), NOW, 1.0, job_retries(1))]
     await jobs.record_outcomes(outcomes, found[0].lease_owner)
-    documents = {one["_id"]: one async for one in jobs._jobs.find({})}
+    documents = {document["_id"]: document async for document in jobs._jobs.find({})}
     assert documents[done.job_id]["purge_time"] == NOW + timedelta(seconds=KEPT_SECONDS)
     assert "purge_time" not in documents[dead.job_id]
     assert (await jobs._jobs.index_information())[PURGE_INDEX]["expireAfterSeconds"] == 0
@@ -228,7 +228,7 @@ async def test_done_jobs_are_deleted_after_their_retention_and_dead_ones_stay(jo
 
 
 async def dead_jobs(jobs: Jobs, count: int, kind: str = "refund") -> list[Job]:
-    """Dead jobs of a kind. The order of their ids is not that of kinds."""
+    """Store dead jobs of a kind. The order of their ids is not that of kinds."""
     made = [replace(job, job_id=f"{job.job_id.removeprefix(kind)} {kind}") for job in some_jobs(count, kind)]
     await jobs.insert_if_absent(made)
     found = await jobs.lease_due([kind], NOW, LEASE_SECONDS, "worker", count)
@@ -293,7 +293,7 @@ async def test_jobs_are_counted_by_kind_and_state(jobs: Jobs) -> None:
     }
 
 
-# -- a worker
+# -- with a worker
 
 
 async def test_a_worker_runs_due_jobs_and_periodic_tasks_until_it_stops(jobs: Jobs) -> None:

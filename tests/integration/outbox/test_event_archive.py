@@ -1,4 +1,4 @@
-"""Events on their way from the run's document to where they are told from: each gets there once, wherever a crash left it."""
+"""The archive of events: each gets from the run's document to `events` once, wherever a crash left it."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ async def _away(_: object) -> None:
 
 
 @pytest_asyncio.fixture
-async def unsettled(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A server that never gets further than its commits, as if it died after each of them."""
+async def unarchived(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A server that never archives, as if it died after each commit."""
     monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
     return real_world
 
 
 @pytest_asyncio.fixture
 async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[World]:
-    """Another server on the same database, which knows only what is kept there."""
+    """Another server on the same database, with nothing in memory."""
     async with running_server(settings_for(mongod.uri, real_world.database.name)) as made:
         yield made
 
 
 async def outbox(world: World, run: Run) -> list[str]:
-    """The ids of the events that stand in the run's document."""
-    return [one["_id"] for one in events_of_batches((await world.run_document(run))["outbox"])]
+    """Return the ids of the events in the run's document."""
+    return [event["_id"] for event in events_of_batches((await world.run_document(run))["outbox"])]
 
 
-def told(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    return [(one["type"], one["subject"]) for one in events]
+def types_and_subjects(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(event["type"], event["subject"]) for event in events]
 
 
 def require_in_order(events: list[dict[str, Any]]) -> None:
-    """Each event stands there once, and they can be put in order."""
-    assert len({one["_id"] for one in events}) == len(events)
-    sequences = [one["sequence"] for one in events]
+    """Fail unless each event is there once, and in order."""
+    assert len({event["_id"] for event in events}) == len(events)
+    sequences = [event["sequence"] for event in events]
     assert sequences == sorted(set(sequences))
 
 
@@ -65,7 +65,7 @@ async def test_every_event_of_a_run_is_archived_once_and_in_order(real_world: Wo
     await jane.cancel(booked.reference)
     await real_world.settled()
     events = await real_world.events(run)
-    assert told(events) == [
+    assert types_and_subjects(events) == [
         ("hold.placed", held.hold_id),
         ("booking.confirmed", booked.reference),
         ("hold.placed", other.hold_id),
@@ -77,7 +77,7 @@ async def test_every_event_of_a_run_is_archived_once_and_in_order(real_world: Wo
         ("booking.cancelled", booked.reference),
     ]
     require_in_order(events)
-    assert all("example.com" not in str(one) and "Janet" not in str(one) for one in events)
+    assert all("example.com" not in str(event) and "Janet" not in str(event) for event in events)
 
 
 async def test_an_event_is_archived_as_it_was_emitted(real_world: World) -> None:
@@ -108,7 +108,7 @@ async def test_refused_and_validated_requests_emit_no_events(real_world: World) 
         await refusal(call)
     await jane.give_back(booked.reference, validate_only=True)
     await real_world.settled()
-    assert told(await real_world.events(run)) == [("booking.confirmed", booked.reference)]
+    assert types_and_subjects(await real_world.events(run)) == [("booking.confirmed", booked.reference)]
 
 
 async def test_a_later_commit_removes_archived_events_from_the_run(real_world: World) -> None:
@@ -121,18 +121,18 @@ async def test_a_later_commit_removes_archived_events_from_the_run(real_world: W
     assert len(await real_world.events(run)) == len(names)
 
 
-async def test_events_that_a_dead_server_left_are_archived_by_its_successor(unsettled: World, successor: World) -> None:
-    run = await unsettled.run("A9")
-    booked = [await unsettled.api_client(name).book(run) for name in people("p", 3)]
-    await unsettled.api_client("p1").cancel(booked[0].reference)
-    assert await unsettled.events(run) == []
-    assert len(await outbox(unsettled, run)) == 4
+async def test_events_that_a_dead_server_left_are_archived_by_its_successor(unarchived: World, successor: World) -> None:
+    run = await unarchived.run("A9")
+    booked = [await unarchived.api_client(name).book(run) for name in people("p", 3)]
+    await unarchived.api_client("p1").cancel(booked[0].reference)
+    assert await unarchived.events(run) == []
+    assert len(await outbox(unarchived, run)) == 4
 
     last = await successor.api_client("last").book(run)
     await successor.settled()
     events = await successor.events(run)
-    assert told(events) == [
-        *(("booking.confirmed", one.reference) for one in booked),
+    assert types_and_subjects(events) == [
+        *(("booking.confirmed", booking.reference) for booking in booked),
         ("booking.cancelled", booked[0].reference),
         ("booking.confirmed", last.reference),
     ]
@@ -150,7 +150,7 @@ async def test_events_that_were_archived_and_not_removed_are_archived_once(real_
     await successor.settled()
     await successor.api_client("cem").book(run)
     await successor.settled()
-    assert [kind for kind, _ in told(await successor.events(run))] == ["booking.confirmed"] * 3
+    assert [kind for kind, _ in types_and_subjects(await successor.events(run))] == ["booking.confirmed"] * 3
     assert len(await outbox(successor, run)) == 1
 
 
@@ -184,7 +184,7 @@ async def test_a_server_that_dies_halfway_has_archived_every_event_once(
     last = await successor.api_client("cem").book(run)
     await successor.settled()
     events = await successor.events(run)
-    assert told(events) == [("booking.confirmed", one.reference) for one in (*booked, last)]
+    assert types_and_subjects(events) == [("booking.confirmed", booking.reference) for booking in (*booked, last)]
     assert await successor.database["bookings"].count_documents({}) == 3
 
 
@@ -194,7 +194,7 @@ async def test_two_servers_that_commit_in_turns_archive_each_event_once(real_wor
     for world in (real_world, successor):
         await world.settled()
     events = await real_world.events(run)
-    assert told(events) == [("booking.confirmed", one.reference) for one in booked]
+    assert types_and_subjects(events) == [("booking.confirmed", booking.reference) for booking in booked]
     require_in_order(events)
 
 
@@ -217,27 +217,27 @@ async def test_two_servers_with_a_crowd_archive_the_events_of_committed_bookings
     await real_world.settled()
     events = await real_world.events(run)
     require_in_order(events)
-    kinds = Counter(told(events))
+    kinds = Counter(types_and_subjects(events))
     for index, reference in enumerate(references):
         bought = kinds["booking.confirmed", reference] + kinds["booking.waitlisted", reference]
         assert bought == 1, "each is sold, or joins the line, once"
         assert kinds["booking.cancelled", reference] == index % 2
         assert kinds["booking.promoted", reference] <= kinds["booking.waitlisted", reference]
-    latest = {one["subject"]: one["data"]["state"] for one in events}
+    latest = {event["subject"]: event["data"]["state"] for event in events}
     kept = await real_world.database["bookings"].find({}, {"state": 1}).to_list(100)
-    assert {one["_id"]: one["state"] for one in kept} == latest
+    assert {booking["_id"]: booking["state"] for booking in kept} == latest
 
 
 async def test_every_event_of_a_crowd_on_several_runs_is_archived(real_world: World) -> None:
     runs = await real_world.runs("A20", TRAVEL_DATE, NEXT_DATE)
     found = await outcomes([real_world.api_client(name).book(run) for run in runs for name in people("p", 25)])
     await real_world.settled()
-    sold = {one.reference for one in found if not isinstance(one, BaseException)}
+    sold = {answer.reference for answer in found if not isinstance(answer, BaseException)}
     assert len(sold) == 40
     events = [await real_world.events(run) for run in runs]
-    assert sorted(subject for one in events for _, subject in told(one)) == sorted(sold)
-    for one in events:
-        require_in_order(one)
+    assert sorted(subject for run_events in events for _, subject in types_and_subjects(run_events)) == sorted(sold)
+    for run_events in events:
+        require_in_order(run_events)
 
 
 async def test_events_of_expired_holds_are_emitted_with_the_next_commit(clock: Clock, real_world: World) -> None:
@@ -247,4 +247,7 @@ async def test_events_of_expired_holds_are_emitted_with_the_next_commit(clock: C
     clock.ahead = timedelta(minutes=6)
     await refusal(real_world.api_client("joe").book(run))
     await real_world.settled()
-    assert told(await real_world.events(run))[2:] == [("hold.expired", held.hold_id), ("booking.promoted", waiting.reference)]
+    assert types_and_subjects(await real_world.events(run))[2:] == [
+        ("hold.expired", held.hold_id),
+        ("booking.promoted", waiting.reference),
+    ]

@@ -44,13 +44,13 @@ def later(**time: float) -> datetime:
 
 
 def made(index: int, webhook_id: str = "w1", moment: datetime = NOW) -> Delivery:
-    """The delivery to that webhook of the event at `index` of a commit."""
+    """Return the delivery to that webhook of the event at `index` of a commit."""
     event = Event(event_id(RUN, 3, index), EventType.BOOKING_CONFIRMED, RUN, index, moment, "7QK2MZ", {})
     return make_delivery(event, webhook_id)
 
 
 def ids(found: list[Delivery]) -> list[str]:
-    return [one.delivery_id for one in found]
+    return [delivery.delivery_id for delivery in found]
 
 
 async def test_a_delivery_is_stored_once_however_often_it_is_inserted(deliveries: Deliveries) -> None:
@@ -130,8 +130,8 @@ async def test_a_delivery_is_claimed_by_one_server_until_its_claim_lapses(delive
 async def test_of_servers_that_claim_a_delivery_at_once_one_gets_it(real_database: Database) -> None:
     servers = [Deliveries(real_database) for _ in range(8)]
     await servers[0].insert_if_absent([made(0)])
-    found = await asyncio.gather(*(one.claim(made(0), later(seconds=30)) for one in servers))
-    assert sum(one is not None for one in found) == 1
+    found = await asyncio.gather(*(server.claim(made(0), later(seconds=30)) for server in servers))
+    assert sum(claimed is not None for claimed in found) == 1
 
 
 @pytest.mark.parametrize("outcome", [DELIVERED, FAILED], ids=["delivered", "failed"])
@@ -143,7 +143,7 @@ async def test_an_attempt_is_recorded_unless_another_came_first(deliveries: Deli
     )
     assert await deliveries.record(mine)
     assert not await deliveries.record(other)
-    assert await deliveries.record(mine)  # as after an answer that was lost
+    assert await deliveries.record(mine)  # again, as after a lost answer
     assert await deliveries.get(mine.delivery_id) == mine
 
 
@@ -156,7 +156,7 @@ async def test_an_attempt_at_an_unknown_delivery_is_not_recorded(deliveries: Del
 
 
 def _stages(plan: Any) -> Iterator[dict[str, Any]]:
-    """All stages of the winning plan, at any depth."""
+    """Yield all stages of the winning plan, at any depth."""
     if isinstance(plan, dict):
         if "stage" in plan:
             yield plan

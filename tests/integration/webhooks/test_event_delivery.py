@@ -1,4 +1,4 @@
-"""An event on its whole way: from the commit that made it, through the store, to a receiver that at first is out of order."""
+"""The whole way of an event: from its commit, through the store, to a receiver that fails at first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where webhooks may lead: names and addresses of our own network are refused, and what was checked is what is connected to."""
+"""Addresses of webhooks: those of private networks are refused, and connections go to the address that was checked."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_PUBLIC = f"{HOST} has an address that is not public"
 
 @pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """A receiver that hangs up after each answer, so that each event needs a connection of its own."""
+    """A receiver that closes after each answer, so that each event needs a connection of its own."""
     async with running_receiver(answering(204, connection="close")) as running:
         yield running
 
@@ -48,7 +48,7 @@ def authority() -> trustme.CA:
 
 
 async def sent(url: str, *, times: int = 1, **chosen: Any) -> list[SendOutcome]:
-    """What comes of sending to a URL, several times by one sender."""
+    """Return the outcomes of sending to a URL several times with one sender."""
     webhook = make_webhook("w1", url, (), SECRET, datetime.now(UTC))
     async with WebhookSender(**chosen) as sender:
         return [await sender.send(webhook, "e1", b"{}", datetime.now(UTC)) for _ in range(times)]
@@ -88,7 +88,7 @@ async def test_private_addresses_may_be_allowed(receiver: Receiver) -> None:
     assert outcome.status == 204
 
 
-# -- the checked address is the one that is used
+# -- connections go to the checked address
 
 
 async def test_a_name_whose_address_changes_after_the_check_is_connected_to_the_checked_one(receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""Events on their way from the database to real receivers: signed, again after failures, once each, and seen by operators."""
+"""Deliveries from the database to real receivers: signed, retried, sent once each, and listed for operators."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.webhook_receiver import LOOPBACK, Answer, Receiver, answering
 from tests.support.world import World
 
 SENDS_MAX = 8
-# The first two pauses, without jitter. RecordingReceivers take times of five minutes to either side.
+# The first two pauses, without jitter. Receivers accept timestamps within five minutes.
 PAUSES_SECONDS = (5, 30)
 OK = answering(204)
 PENDING = webhook_pb2.WEBHOOK_DELIVERY_STATE_PENDING
@@ -41,7 +41,7 @@ def chosen_settings() -> dict[str, Any]:
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """Answers with each of these, and with the last one for ever."""
+    """Return an answer that is each of these in turn, and the last one for ever."""
     left = list(answers)
 
     async def answer(writer: asyncio.StreamWriter) -> None:
@@ -63,12 +63,12 @@ def url_of(receiver: Receiver) -> str:
 
 
 def ids_of(receiver: Receiver) -> list[str]:
-    """The ids under which the receiver was sent events."""
+    """Return the ids under which the receiver was sent events."""
     return [request.headers["webhook-id"] for request in receiver.received]
 
 
 def verify(receiver: Receiver, secret: str) -> None:
-    """Fails unless all that the receiver was sent is signed by that secret."""
+    """Fail unless every request is signed by that secret."""
     for request in receiver.received:
         Verifier(secret).verify(request.body, request.headers)
 
@@ -98,7 +98,7 @@ async def test_a_receiver_that_fails_twice_gets_the_event_with_the_third_attempt
     assert ids_of(receiver) == [event.event_id] * 3
     verify(receiver, made.secret)
     bodies = {request.body for request in receiver.received}
-    assert [(one["id"], one["data"]) for one in map(json.loads, bodies)] == [(event.event_id, {"reference": "7QK2MZ"})]
+    assert [(body["id"], body["data"]) for body in map(json.loads, bodies)] == [(event.event_id, {"reference": "7QK2MZ"})]
 
 
 async def test_after_a_rotation_both_secrets_sign(world: World) -> None:
@@ -129,7 +129,7 @@ async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enab
         assert enabled.state == webhook_pb2.WEBHOOK_STATE_ACTIVE
         assert await dispatch.subscriber.handle(events) == 1
         await dispatch.engine.send_due()
-    found = {one.event_id: (one.state, statuses(one)) for one in await desk.deliveries(made.webhook_id)}
+    found = {delivery.event_id: (delivery.state, statuses(delivery)) for delivery in await desk.deliveries(made.webhook_id)}
     assert found == {events[0].event_id: (FAILED, [410]), events[1].event_id: (DELIVERED, [204])}
     assert ids_of(receiver) == [event.event_id for event in events]
 
@@ -179,7 +179,7 @@ async def test_two_engines_on_one_database_make_each_attempt_once(world: World) 
     for webhook, expected in zip(made, ([204], [500, 204]), strict=True):
         found = await desk.deliveries(webhook.webhook_id)
         assert len(found) == 30
-        assert [(one.state, statuses(one)) for one in found] == [(DELIVERED, expected)] * 30
+        assert [(delivery.state, statuses(delivery)) for delivery in found] == [(DELIVERED, expected)] * 30
 
 
 async def test_a_receiver_gets_no_events_from_before_its_webhook_was_created_or_while_it_was_disabled(

@@ -1,4 +1,4 @@
-"""Webhooks over the wire: made once, changed by whoever has seen the newest, and their secret told only when it is new."""
+"""The webhook service: webhooks are created once, changed with an etag, and show their secret only when it is new."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIVE, DISABLED = webhook_pb2.WEBHOOK_STATE_ACTIVE, webhook_pb2.WEBHOOK_STATE_D
 UNKNOWN = "0123456789abcdef"
 
 
-# -- who may
+# -- roles
 
 
 @pytest.mark.parametrize(("name", "roles", "says"), [("", "operator", UNNAMED), ("jane", "admin", NOT_PERMITTED)])
@@ -77,7 +77,7 @@ async def test_a_malformed_webhook_id_is_refused(world: World, webhook_id: str) 
         assert (refused.says, refused.fields) == (INVALID, ("webhook_id",))
 
 
-# -- making
+# -- creating
 
 
 async def test_a_webhook_is_created_as_requested_and_shows_its_secret_only_then(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_a_repeated_request_returns_the_same_webhook_with_its_secret(world
 async def test_a_request_sent_many_times_at_once_creates_one_webhook(world: World) -> None:
     desk = webhook_client(world)
     made = await asyncio.gather(*(desk.create(request_id="r1") for _ in range(8)))
-    assert len({(one.webhook_id, one.secret) for one in made}) == 1
+    assert len({(webhook.webhook_id, webhook.secret) for webhook in made}) == 1
 
 
 async def test_the_same_request_id_of_another_caller_is_another_request(world: World) -> None:
@@ -169,7 +169,7 @@ async def test_the_number_of_webhooks_is_bounded(world: World) -> None:
         ("webhook.event_types[1]", webhook_pb2.Webhook(url=URL, event_types=["booking.*", "booking.eaten"])),
         ("webhook.event_types[2]", webhook_pb2.Webhook(url=URL, event_types=["hold.*", "run.*", "hold.*"])),
         ("webhook.state", webhook_pb2.Webhook(url=URL, state=DISABLED)),
-        ("webhook.state", webhook_pb2.Webhook(url=URL, state=7)),  # type: ignore[arg-type]  # newer than this service
+        ("webhook.state", webhook_pb2.Webhook(url=URL, state=7)),  # type: ignore[arg-type]  # a value that this version does not know
     ],
 )
 async def test_a_malformed_webhook_is_refused_with_its_field(world: World, field: str, wanted: webhook_pb2.Webhook) -> None:
@@ -277,7 +277,7 @@ async def test_of_concurrent_changes_with_the_same_etag_one_is_made(real_world: 
     made = await desk.create()
     calls = [desk.rotate(made.webhook_id, etag=made.etag) for _ in range(8)]
     found = await asyncio.gather(*calls, return_exceptions=True)
-    assert sum(isinstance(one, webhook_pb2.Webhook) for one in found) == 1
+    assert sum(isinstance(answer, webhook_pb2.Webhook) for answer in found) == 1
     assert (await desk.get(made.webhook_id)).etag == "2"
 
 
@@ -304,14 +304,14 @@ async def test_webhooks_are_listed_page_by_page(world: World) -> None:
     pages, token = [], ""
     for _ in range(3):
         page = await desk.list_page(page_size=2, page_token=token)
-        pages.append([one.webhook_id for one in page.webhooks])
+        pages.append([webhook.webhook_id for webhook in page.webhooks])
         token = page.next_page_token
-        assert {one.secret for one in page.webhooks} == {""}
+        assert {webhook.secret for webhook in page.webhooks} == {""}
     assert (pages, token) == ([made[:2], made[2:4], made[4:]], "")
 
 
 async def _with_deliveries(world: World, count: int) -> str:
-    """A webhook with that many deliveries of events, each a second older than the one before."""
+    """Create a webhook with that many deliveries, of events each a second older than the one before."""
     made = await webhook_client(world).create()
     webhook = await world.server.store.webhooks.get(made.webhook_id)
     assert webhook is not None
@@ -326,7 +326,7 @@ async def test_deliveries_are_listed_page_by_page_the_newest_events_first(world:
     await _with_deliveries(world, 3)
     first = await desk.deliveries_page(webhook_id, page_size=3)
     second = await desk.deliveries_page(webhook_id, page_size=3, page_token=first.next_page_token)
-    found = [one.event_id for one in (*first.deliveries, *second.deliveries)]
+    found = [delivery.event_id for delivery in (*first.deliveries, *second.deliveries)]
     assert found == [an_event(number).event_id for number in range(5)]
     assert (len(first.deliveries), second.next_page_token) == (3, "")
 
@@ -346,7 +346,7 @@ async def test_a_delivery_lists_all_its_attempts(world: World) -> None:
     (ended,) = await desk.deliveries(webhook_id)
     assert ended.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_FAILED
     assert not ended.HasField("next_attempt_time")
-    assert [(one.outcome, one.http_status, one.detail) for one in ended.attempts] == [
+    assert [(attempt.outcome, attempt.http_status, attempt.detail) for attempt in ended.attempts] == [
         (webhook_pb2.WEBHOOK_ATTEMPT_OUTCOME_FAILED, 503, "out of order"),
         (webhook_pb2.WEBHOOK_ATTEMPT_OUTCOME_GONE, 410, ""),
     ]

@@ -74,8 +74,8 @@ async def test_a_few_webhooks_created_at_once_are_all_created(real_database: Dat
 async def test_webhooks_are_listed_by_id_page_by_page(webhooks: Webhooks) -> None:
     for name in ("c", "a", "d", "b"):
         await webhooks.create(a_webhook(name))
-    assert [one.webhook_id for one in await webhooks.list_page("", 3)] == ["a", "b", "c"]
-    assert [one.webhook_id for one in await webhooks.list_page("c", 3)] == ["d"]
+    assert [webhook.webhook_id for webhook in await webhooks.list_page("", 3)] == ["a", "b", "c"]
+    assert [webhook.webhook_id for webhook in await webhooks.list_page("c", 3)] == ["d"]
     assert await webhooks.list_page("d", 3) == []
 
 
@@ -83,8 +83,8 @@ async def test_a_disabled_webhook_receives_nothing(webhooks: Webhooks) -> None:
     for name in ("a", "b"):
         await webhooks.create(a_webhook(name))
     assert await webhooks.update(with_changes(a_webhook("a"), NOW, is_active=False))
-    assert [one.webhook_id for one in await webhooks.list_active()] == ["b"]
-    assert [one.webhook_id for one in await webhooks.list_page("", 10)] == ["a", "b"]
+    assert [webhook.webhook_id for webhook in await webhooks.list_active()] == ["b"]
+    assert [webhook.webhook_id for webhook in await webhooks.list_page("", 10)] == ["a", "b"]
 
 
 async def test_a_change_is_stored_unless_another_came_first(webhooks: Webhooks) -> None:
@@ -97,7 +97,7 @@ async def test_a_change_is_stored_unless_another_came_first(webhooks: Webhooks) 
     assert await webhooks.update(mine)
     assert not await webhooks.update(other)
     assert await webhooks.get("w1") == mine
-    assert await webhooks.update(mine)  # as after an answer that was lost
+    assert await webhooks.update(mine)  # again, as after a lost answer
 
 
 async def test_a_changed_webhook_keeps_its_slot(webhooks: Webhooks) -> None:

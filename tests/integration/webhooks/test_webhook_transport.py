@@ -1,4 +1,4 @@
-"""Sending to webhooks over real connections: what receivers get, and what comes of those that are slow, odd or hostile."""
+"""Sending to webhooks over real connections: what receivers get, and the outcomes of slow, broken or hostile ones."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ async def sent(sender: WebhookSender, receiver: Receiver) -> SendOutcome:
 
 
 async def sent_to(answer: Answer, **chosen: Any) -> SendOutcome:
-    """What comes of sending once to a receiver that answers like this."""
+    """Return the outcome of sending once to a receiver that answers like this."""
     async with running_receiver(answer) as receiver, a_sender(**chosen) as sender:
         return await sent(sender, receiver)
 
 
 @pytest_asyncio.fixture
-async def pleased() -> AsyncIterator[Receiver]:
-    """A receiver that is happy with everything."""
+async def accepting() -> AsyncIterator[Receiver]:
+    """A receiver that accepts everything."""
     async with running_receiver(answering(200, b"thanks")) as receiver:
         yield receiver
 
@@ -65,25 +65,25 @@ async def pleased() -> AsyncIterator[Receiver]:
 # -- what receivers get
 
 
-async def test_a_receiver_gets_the_event_with_a_signature_that_it_can_verify(pleased: Receiver) -> None:
+async def test_a_receiver_gets_the_event_with_a_signature_that_it_can_verify(accepting: Receiver) -> None:
     async with a_sender() as sender:
-        outcome = await sent(sender, pleased)
+        outcome = await sent(sender, accepting)
     assert outcome == SendOutcome(OutcomeKind.DELIVERED, 200, "thanks")
-    (request,) = pleased.received
+    (request,) = accepting.received
     assert request.line == "POST /hook?token=quiet HTTP/1.1"
     assert request.body == BODY
     assert request.headers["content-type"] == "application/cloudevents+json"
-    assert request.headers["host"] == f"{LOOPBACK}:{pleased.port}"
+    assert request.headers["host"] == f"{LOOPBACK}:{accepting.port}"
     assert request.headers["webhook-id"] == EVENT_ID
     assert Verifier(SECRET).verify(request.body, request.headers)["data"] == {"name": "Žofie"}
 
 
-async def test_several_events_to_one_receiver_share_a_connection(pleased: Receiver) -> None:
+async def test_several_events_to_one_receiver_share_a_connection(accepting: Receiver) -> None:
     async with a_sender() as sender:
         for _ in range(5):
-            assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
-    assert len(pleased.received) == 5
-    assert pleased.connections == 1
+            assert (await sent(sender, accepting)).kind is OutcomeKind.DELIVERED
+    assert len(accepting.received) == 5
+    assert accepting.connections == 1
 
 
 async def test_a_receiver_that_closes_after_each_answer_gets_the_next_event() -> None:
@@ -99,19 +99,19 @@ async def test_cookies_of_a_receiver_are_not_sent_back() -> None:
         assert ["cookie" in request.headers for request in receiver.received] == [False, False]
 
 
-async def test_proxies_of_the_environment_are_not_used(pleased: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_of_the_environment_are_not_used(accepting: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_receiver(answering(200)) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{LOOPBACK}:{proxy.port}")
         async with a_sender() as sender:
-            assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+            assert (await sent(sender, accepting)).kind is OutcomeKind.DELIVERED
         assert proxy.connections == 0
 
 
-async def test_addresses_of_receivers_are_not_logged(pleased: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+async def test_addresses_of_receivers_are_not_logged(accepting: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with a_sender() as sender:
-        await sent(sender, pleased)
+        await sent(sender, accepting)
     assert "token" not in caplog.text
 
 
@@ -133,11 +133,11 @@ async def test_a_receiver_may_ask_for_a_pause() -> None:
     assert (await sent_to(answering(503, retry_after="120"))).retry_after_seconds == 120
 
 
-async def test_a_redirect_is_not_followed(pleased: Receiver) -> None:
-    location = f"http://{LOOPBACK}:{pleased.port}/elsewhere"
+async def test_a_redirect_is_not_followed(accepting: Receiver) -> None:
+    location = f"http://{LOOPBACK}:{accepting.port}/elsewhere"
     outcome = await sent_to(answering(307, location=location))
     assert outcome == SendOutcome(OutcomeKind.FAILED, 307, f"redirects are not followed; to {location}")
-    assert pleased.connections == 0
+    assert accepting.connections == 0
 
 
 async def test_only_the_beginning_of_an_endless_answer_is_read() -> None:
@@ -176,16 +176,16 @@ async def test_an_answer_counts_by_its_status_even_if_its_body_drips() -> None:
     assert time.monotonic() - started < MODERATE_SECONDS
 
 
-async def test_receivers_that_do_not_answer_free_their_slots(pleased: Receiver) -> None:
+async def test_receivers_that_do_not_answer_free_their_slots(accepting: Receiver) -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=2, timeout_seconds=SHORT_SECONDS) as sender:
         failed = await asyncio.gather(*(sent(sender, silent) for _ in range(6)))
         assert {outcome.kind for outcome in failed} == {OutcomeKind.FAILED}
-        assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+        assert (await sent(sender, accepting)).kind is OutcomeKind.DELIVERED
 
 
-async def test_waiting_for_a_slot_does_not_use_up_the_timeout(pleased: Receiver) -> None:
+async def test_waiting_for_a_slot_does_not_use_up_the_timeout(accepting: Receiver) -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=1, timeout_seconds=SHORT_SECONDS) as sender:
-        slow, *others = await asyncio.gather(*(sent(sender, receiver) for receiver in (silent, pleased, pleased)))
+        slow, *others = await asyncio.gather(*(sent(sender, receiver) for receiver in (silent, accepting, accepting)))
     assert slow.kind is OutcomeKind.FAILED
     assert [outcome.kind for outcome in others] == [OutcomeKind.DELIVERED] * 2
 
@@ -209,7 +209,7 @@ async def test_concurrent_sends_are_bounded() -> None:
         assert receiver.connections <= 3
 
 
-async def test_a_cancelled_send_frees_its_slot(pleased: Receiver) -> None:
+async def test_a_cancelled_send_frees_its_slot(accepting: Receiver) -> None:
     async with running_receiver(never_ending(b"")) as silent, a_sender(sends_max=1) as sender:
         task = asyncio.create_task(sent(sender, silent))
 
@@ -220,7 +220,7 @@ async def test_a_cancelled_send_frees_its_slot(pleased: Receiver) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await sent(sender, pleased)).kind is OutcomeKind.DELIVERED
+        assert (await sent(sender, accepting)).kind is OutcomeKind.DELIVERED
 
 
 async def test_a_send_in_progress_fails_when_the_sender_closes() -> None:
@@ -236,10 +236,10 @@ async def test_a_send_in_progress_fails_when_the_sender_closes() -> None:
     assert (outcome.kind, outcome.status) == (OutcomeKind.FAILED, 0)
 
 
-# -- receivers that are not there, or odd
+# -- receivers that are missing or broken
 
 
-async def test_a_send_without_a_receiver_fails(pleased: Receiver) -> None:
+async def test_a_send_without_a_receiver_fails(accepting: Receiver) -> None:
     async with running_receiver(answering(200)) as gone:
         pass
     async with a_sender() as sender:

@@ -1,4 +1,4 @@
-"""Dispatch: each event to each webhook that wants it, again after a pause where it failed, and no receiver holds up another."""
+"""The delivery engine: each event to each subscribed webhook, retries after a pause, and no receiver holds up another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def world() -> DeliveryWorld:
     return DeliveryWorld()
 
 
-# -- fan-out
+# -- from events to deliveries
 
 
 async def test_an_event_becomes_a_delivery_to_each_subscribed_webhook(world: DeliveryWorld) -> None:
@@ -71,7 +71,7 @@ async def test_a_due_delivery_is_sent_once_as_a_cloud_event(world: DeliveryWorld
     assert world.receivers.sent == [("w1", event.event_id)]
     assert json.loads(world.receivers.bodies[0])["type"] == "com.seatline.booking.confirmed.v1"
     kept = (await world.deliveries("w1"))[event.event_id]
-    assert (kept.state, [one.status for one in kept.attempts]) == (DeliveryState.DELIVERED, [204])
+    assert (kept.state, [attempt.status for attempt in kept.attempts]) == (DeliveryState.DELIVERED, [204])
 
 
 async def test_a_failed_delivery_is_sent_again_after_its_pause_and_not_before(world: DeliveryWorld) -> None:
@@ -185,7 +185,7 @@ async def test_a_webhook_that_is_deleted_or_disabled_while_it_is_served_is_sent_
     assert len(world.receivers.sent) == 2
 
 
-# -- receivers that hold up
+# -- receivers that hang or fail
 
 
 async def test_one_receiver_gets_at_most_half_of_the_slots_and_the_others_go_on(world: DeliveryWorld) -> None:
@@ -220,7 +220,7 @@ async def test_after_a_failure_a_receiver_gets_one_delivery_at_a_time_until_one_
     await world.happen(*range(30))
     world.receivers.answers["w1"] = FAILED
     sent = world.receivers.sent
-    # All are tried once, but after the first two never two at a time.
+    # All are attempted once, but after the first two never two at a time.
     at_once: list[int] = []
 
     async def counted(_: Webhook) -> None:
@@ -372,7 +372,7 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_recorde
     with caplog.at_level(logging.WARNING):
         assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
     kept = (await world.deliveries("w1"))[event.event_id]
-    assert [one.detail for one in kept.attempts] == ["the other"]
+    assert [attempt.detail for attempt in kept.attempts] == ["the other"]
     assert "so long" in caplog.text
 
 

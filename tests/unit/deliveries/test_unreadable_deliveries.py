@@ -1,4 +1,4 @@
-"""Dispatch past unreadable records: an event, a delivery or a webhook that cannot be read stops none of the others."""
+"""Unreadable records: an event, a delivery or a webhook that cannot be read holds up no others."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ async def test_unreadable_deliveries_and_webhooks_hold_up_no_others(world: Deliv
     assert sorted(world.receivers.to("w1")) == sorted(event.event_id for event in events[120:])
     assert world.receivers.to("w0") == []
     assert len(await world.deliveries("w1")) == 30
-    assert [one.webhook_id for one in await world.store.webhooks.list_page("", 10)] == ["w1"]
+    assert [webhook.webhook_id for webhook in await world.store.webhooks.list_page("", 10)] == ["w1"]

@@ -63,11 +63,11 @@ def test_a_done_or_dead_job_is_never_due(state: JobState) -> None:
     assert not is_due(replace(a_job(), state=state), NOW + 3600 * SECOND)
 
 
-# -- trying again
+# -- retries
 
 
 def pause_seconds(attempts: int, jitter: float = 1.0) -> float:
-    """The pause after so many failed attempts at a job that is never given up."""
+    """Return the pause after so many failed attempts at a job that is never given up."""
     due_time = job_retries(None).next_attempt_time(attempts, NOW, NOW, jitter)
     assert due_time is not None
     return (due_time - NOW).total_seconds()
@@ -141,7 +141,7 @@ def test_only_a_dead_job_is_retried(state: JobState) -> None:
     assert after_operator_retry(job, NOW + SECOND) == job
 
 
-# -- what comes round
+# -- periodic jobs
 
 
 def test_a_periodic_job_keeps_its_times() -> None:

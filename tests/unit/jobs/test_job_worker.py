@@ -1,4 +1,4 @@
-"""A worker: what it takes, what it makes of it, and how it goes through outages and to its end."""
+"""The job worker: taking jobs, running them, recording outcomes, outages and stopping."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-# -- taking
+# -- taking jobs
 
 
 async def test_due_jobs_go_to_their_handler_as_one_batch() -> None:
@@ -257,7 +257,7 @@ async def test_a_batch_whose_lease_expired_while_it_waited_is_not_started() -> N
     assert desk.batches == [["refund 0"], ["refund 1"], ["refund 2"]]
 
 
-# -- the end
+# -- stopping
 
 
 async def test_a_stopping_worker_finishes_running_jobs_and_gives_back_the_others() -> None:
@@ -333,7 +333,7 @@ async def test_outcomes_of_an_outage_are_recorded_after_it() -> None:
         jobs.away = 20
         desk.may_end.set()
         await jobs.until(lambda: jobs.away < 15)
-        clock.move(BOUNDS.lease_seconds + 1)  # nobody else was able to take them either
+        clock.move(BOUNDS.lease_seconds + 1)  # no other worker could take them either
         worker.wake()
         await jobs.until(lambda: jobs.are_done(*jobs.kept))
     assert len(desk.batches) == 1

@@ -1,4 +1,4 @@
-"""Sweeps: what is done every so many seconds, by one worker at a time, and soon after any downtime."""
+"""Periodic tasks: they run at their interval, by one worker at a time, and soon after any downtime."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.jobs.periodic_tasks import PeriodicTask
 from tests.support.job_worlds import BOUNDS, Clock, JobsInMemory, Watched, working
 
 
-class Broom(Watched):
-    """A sweep that is watched. It ends when it `may_end`."""
+class CountingTask(Watched):
+    """Counts its runs. A run ends when it `may_end`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,106 +33,106 @@ class Broom(Watched):
             raise self.fault
 
 
-def every_minute(broom: Broom) -> PeriodicTask:
-    return PeriodicTask("holds", 60, broom.run)
+def every_minute(task: CountingTask) -> PeriodicTask:
+    return PeriodicTask("holds", 60, task.run)
 
 
-def has_rested(jobs: JobsInMemory, times: int) -> bool:
-    """Whether it came round so often, and waits to come round again."""
+def has_run(jobs: JobsInMemory, times: int) -> bool:
+    """Whether the task has run so often, and waits for its next time."""
     return jobs.settles == times and jobs.kept["sweep holds"].lease_until is None
 
 
 async def test_a_periodic_task_runs_at_its_times() -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
     begin = clock()
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)]) as worker:
         for times in range(1, 5):
-            await jobs.until(lambda times=times: has_rested(jobs, times))  # type: ignore[misc]
+            await jobs.until(lambda times=times: has_run(jobs, times))  # type: ignore[misc]
             assert jobs.kept["sweep holds"].due_time == begin + times * timedelta(seconds=60)
             clock.move(60)
             worker.wake()
-        await broom.until(lambda: broom.begun == 5)
+        await task.until(lambda: task.begun == 5)
 
 
 async def test_a_periodic_task_does_not_run_between_its_times() -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
-        await jobs.until(lambda: has_rested(jobs, 1))
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)]) as worker:
+        await jobs.until(lambda: has_run(jobs, 1))
         takes = jobs.takes
         clock.move(59)
         worker.wake()
         await jobs.until(lambda: jobs.takes > takes)
-    assert broom.begun == 1
+    assert task.begun == 1
 
 
 async def test_of_several_workers_one_runs_a_periodic_task_at_a_time() -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    broom.may_end.clear()
-    periodic_tasks = [every_minute(broom)]
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
+    task.may_end.clear()
+    periodic_tasks = [every_minute(task)]
     async with (
         working(jobs, {}, clock, periodic_tasks=periodic_tasks) as first,
         working(jobs, {}, clock, periodic_tasks=periodic_tasks, owner="b") as second,
     ):
-        await broom.until(lambda: broom.begun == 1)
+        await task.until(lambda: task.begun == 1)
         takes = jobs.takes
         for worker in (first, second):
             worker.wake()
         await jobs.until(lambda: jobs.takes >= takes + 1)
-        broom.may_end.set()
-        await jobs.until(lambda: has_rested(jobs, 1))
+        task.may_end.set()
+        await jobs.until(lambda: has_run(jobs, 1))
         clock.move(60)
         for worker in (first, second):
             worker.wake()
-        await jobs.until(lambda: has_rested(jobs, 2))
-    assert (broom.begun, broom.under_way_max) == (2, 1)
+        await jobs.until(lambda: has_run(jobs, 2))
+    assert (task.begun, task.under_way_max) == (2, 1)
 
 
 async def test_after_downtime_a_periodic_task_runs_once() -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
     begin = clock()
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]):
-        await jobs.until(lambda: has_rested(jobs, 1))
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)]):
+        await jobs.until(lambda: has_run(jobs, 1))
     clock.move(60 * 100 + 7)
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)], owner="b"):
-        await jobs.until(lambda: has_rested(jobs, 2))
-    assert broom.begun == 2
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)], owner="b"):
+        await jobs.until(lambda: has_run(jobs, 2))
+    assert task.begun == 2
     assert jobs.kept["sweep holds"].due_time == begin + 101 * timedelta(seconds=60)
 
 
 async def test_another_worker_runs_the_periodic_task_of_a_dead_one() -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]):
-        await jobs.until(lambda: has_rested(jobs, 1))
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)]):
+        await jobs.until(lambda: has_run(jobs, 1))
     clock.move(60)
     await jobs.lease_due(["sweep holds"], clock(), BOUNDS.lease_seconds, "gone", 1)
     clock.move(BOUNDS.lease_seconds)
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)], owner="b"):
-        await jobs.until(lambda: has_rested(jobs, 2))
-    assert broom.begun == 2
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)], owner="b"):
+        await jobs.until(lambda: has_run(jobs, 2))
+    assert task.begun == 2
 
 
 @pytest.mark.parametrize("attempts", [1, 10])
 async def test_a_periodic_task_that_fails_is_tried_again_soon_and_for_ever(attempts: int) -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    broom.fault = ConnectionError("gone")
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)]) as worker:
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
+    task.fault = ConnectionError("gone")
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)]) as worker:
         for settles in range(1, attempts + 1):
-            await jobs.until(lambda settles=settles: has_rested(jobs, settles))  # type: ignore[misc]
+            await jobs.until(lambda settles=settles: has_run(jobs, settles))  # type: ignore[misc]
             assert jobs.kept["sweep holds"].state is JobState.PENDING
             clock.move(60)
             worker.wake()
-        broom.fault = None
-        await jobs.until(lambda: has_rested(jobs, attempts + 1))
+        task.fault = None
+        await jobs.until(lambda: has_run(jobs, attempts + 1))
     assert (jobs.kept["sweep holds"].attempts, jobs.kept["sweep holds"].last_error) == (0, "")
 
 
 async def test_a_shorter_interval_applies_from_the_next_start() -> None:
-    clock, broom, jobs = Clock(), Broom(), JobsInMemory()
-    async with working(jobs, {}, clock, periodic_tasks=[PeriodicTask("holds", 86_400, broom.run)]):
-        await jobs.until(lambda: has_rested(jobs, 1))
-    async with working(jobs, {}, clock, periodic_tasks=[every_minute(broom)], owner="b") as worker:
+    clock, task, jobs = Clock(), CountingTask(), JobsInMemory()
+    async with working(jobs, {}, clock, periodic_tasks=[PeriodicTask("holds", 86_400, task.run)]):
+        await jobs.until(lambda: has_run(jobs, 1))
+    async with working(jobs, {}, clock, periodic_tasks=[every_minute(task)], owner="b") as worker:
         await jobs.until(lambda: jobs.kept["sweep holds"].due_time == clock() + timedelta(seconds=60))
         clock.move(60)
         worker.wake()
-        await jobs.until(lambda: has_rested(jobs, 2))
-    assert broom.begun == 2
+        await jobs.until(lambda: has_run(jobs, 2))
+    assert task.begun == 2

@@ -1,4 +1,4 @@
-"""Events: what may happen, and names that follow from what made it happen."""
+"""Events: their types, and ids that follow from the commit."""
 
 from app.domain.events import EventType, event_id
 
@@ -19,7 +19,7 @@ def test_every_event_type_has_a_family_and_a_verb() -> None:
         "run.cancelled",
         "run.delayed",
     ]
-    assert {one.group for one in EventType} == {"booking", "hold", "layout", "refund", "run"}
+    assert {event_type.group for event_type in EventType} == {"booking", "hold", "layout", "refund", "run"}
 
 
 def test_the_id_of_an_event_follows_from_its_commit() -> None:

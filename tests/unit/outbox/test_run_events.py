@@ -1,4 +1,4 @@
-"""What a run tells of each change: exactly the right events, in order, named after the commit, and nothing personal."""
+"""The events that a run emits: the right ones, in order, with ids that follow from the commit, and no personal data."""
 
 import json
 from dataclasses import replace
@@ -48,18 +48,18 @@ LATER = NOW + timedelta(minutes=3)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def told(run: TrainRun) -> list[tuple[str, str]]:
-    """The kinds and subjects of what the next commit tells."""
+def emitted(run: TrainRun) -> list[tuple[str, str]]:
+    """Return the types and subjects of the events of the next commit."""
     return [(event.event_type.value, event.subject) for event in run.change_set.events]
 
 
-# -- which events
+# -- which changes emit events
 
 
 def test_a_sale_emits_an_event() -> None:
     run = a_run("A4")
     booking = create_booking(run, asks_for_seats("ann", "ben", payment=authorized(4_000, time=LATER)), LATER, {})
-    assert told(run) == [("booking.confirmed", booking.reference)]
+    assert emitted(run) == [("booking.confirmed", booking.reference)]
     (event,) = run.change_set.events
     assert (event.run_id, event.time) == (run.run_id, LATER)
     assert event.data == {
@@ -78,7 +78,7 @@ def test_a_waitlist_entry_emits_an_event() -> None:
     run = a_run("A1")
     fill(run)
     waiting = create_booking(run, asks_for_seats("ann", section="A", if_full=IfFull.WAITLIST), LATER, {})
-    assert told(run) == [("booking.waitlisted", waiting.reference)]
+    assert emitted(run) == [("booking.waitlisted", waiting.reference)]
     assert (run.change_set.events[0].data["state"], run.change_set.events[0].data["seats"]) == ("WAITLISTED", [])
 
 
@@ -87,7 +87,7 @@ def test_new_names_and_another_seat_emit_events() -> None:
     booking = book(run, "ann")
     update_booking(run, asks_for_new_fields(booking, a_person("eve")), LATER)
     change_seat(run, asks_for_another_seat(booking, who="eve", number=3), LATER)
-    assert told(run) == [("booking.changed", booking.reference)] * 2
+    assert emitted(run) == [("booking.changed", booking.reference)] * 2
     assert [event.data["seats"] for event in run.change_set.events] == [["A-1"], ["A-3"]]
 
 
@@ -96,7 +96,7 @@ def test_a_cancellation_emits_an_event_before_those_of_promotions() -> None:
     group = book(run, "ann", "ben")
     waiting = [book_waitlisted(run, who) for who in ("cem", "dot")]
     cancel_booking(run, asks_to_cancel(group), LATER)
-    assert told(run) == [
+    assert emitted(run) == [
         ("booking.cancelled", group.reference),
         ("booking.promoted", waiting[0].reference),
         ("booking.promoted", waiting[1].reference),
@@ -110,7 +110,7 @@ def test_passengers_who_leave_a_group_emit_a_cancellation() -> None:
     run = a_run("A2")
     group = book(run, "ann", "ben")
     cancel_booking(run, asks_to_cancel(group, "ben"), LATER)
-    assert told(run) == [("booking.cancelled", group.reference)]
+    assert emitted(run) == [("booking.cancelled", group.reference)]
     data = run.change_set.events[0].data
     assert (data["state"], data["passenger_count"], data["price_minor"], data["refunded_minor"]) == (
         "CONFIRMED",
@@ -125,14 +125,14 @@ def test_a_move_emits_events_of_the_move_and_the_promotion() -> None:
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann")
     change_seat(run, asks_for_another_seat(sold, section="B"), LATER)
-    assert told(run) == [("booking.changed", sold.reference), ("booking.promoted", waiting.reference)]
+    assert emitted(run) == [("booking.changed", sold.reference), ("booking.promoted", waiting.reference)]
 
 
 def test_a_hold_and_its_release_emit_events() -> None:
     run = a_run("A4")
     held = hold_seats(run, asks_to_hold(count=2), NOW)
     release_hold(run, asks_to_release(run, held), LATER)
-    assert told(run) == [("hold.placed", name_of(run, held)), ("hold.released", name_of(run, held))]
+    assert emitted(run) == [("hold.placed", name_of(run, held)), ("hold.released", name_of(run, held))]
     expected = {"hold_id": name_of(run, held), "seats": ["A-1", "A-2"], "expire_time": held.expire_time.isoformat()}
     assert [event.data for event in run.change_set.events] == [expected, expected]
 
@@ -142,7 +142,7 @@ def test_an_expired_hold_emits_an_event_before_those_of_promotions() -> None:
     long, short = hold(run, "ann", seconds=120), hold(run, "ben", seconds=60)
     waiting = [book_waitlisted(run, who) for who in ("cem", "dot")]
     expire_due(run, LATER)
-    assert told(run) == [
+    assert emitted(run) == [
         ("hold.expired", name_of(run, short)),
         ("hold.expired", name_of(run, long)),
         ("booking.promoted", waiting[0].reference),
@@ -155,7 +155,7 @@ def test_a_booking_with_a_hold_emits_only_the_event_of_the_booking() -> None:
     run = a_run("A4")
     held = hold(run)
     booking = create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
-    assert told(run) == [("booking.confirmed", booking.reference)]
+    assert emitted(run) == [("booking.confirmed", booking.reference)]
 
 
 def test_a_closed_waitlist_emits_an_event_for_each_booking() -> None:
@@ -163,11 +163,11 @@ def test_a_closed_waitlist_emits_an_event_for_each_booking() -> None:
     fill(run)
     waiting = [book_waitlisted(run, who) for who in ("ann", "ben")]
     expire_due(run, waitlist_closing_time(run))
-    assert told(run) == [("booking.expired", one.reference) for one in waiting]
+    assert emitted(run) == [("booking.expired", booking.reference) for booking in waiting]
     assert [event.data["refunded_minor"] for event in run.change_set.events] == [2_000, 2_000]
 
 
-# -- what is no event
+# -- what emits no event
 
 
 def test_a_command_that_changes_nothing_emits_nothing() -> None:
@@ -223,7 +223,7 @@ def test_a_refusal_in_a_batch_leaves_no_gap_in_the_sequence() -> None:
     with pytest.raises(Refusal):
         decide(run, asks_for_seats("ann", section="A"), NOW, {})
     second = create_booking(run, asks_for_seats("ben", section="A"), NOW, {})
-    assert told(run) == [("booking.confirmed", first.reference), ("booking.confirmed", second.reference)]
+    assert emitted(run) == [("booking.confirmed", first.reference), ("booking.confirmed", second.reference)]
     assert [event.event_id.rpartition(":")[2] for event in run.change_set.events] == ["0", "1"]
 
 
@@ -234,11 +234,11 @@ def test_undo_drops_the_events() -> None:
     run.undo()
     assert run.change_set.events == []
     again = create_booking(run, asks_for_seats("ben"), NOW, {})
-    assert told(run) == [("booking.confirmed", again.reference)]
+    assert emitted(run) == [("booking.confirmed", again.reference)]
     assert again.reference != booking.reference
 
 
-# -- names and order
+# -- ids and order
 
 
 def test_event_ids_follow_from_the_commit_and_their_place_in_it() -> None:
@@ -305,11 +305,11 @@ def test_events_without_a_caller_have_no_trace() -> None:
     assert [event.trace_parent for event in run.change_set.events] == ["", ""]
 
 
-# -- what they say
+# -- content
 
 
 def every_kind_of_event() -> TrainRun:
-    """A run that has everything to tell at once, of people whose names and addresses are easy to find."""
+    """A run whose next commit has an event of every type, of people whose names and addresses are easy to find."""
     run = a_run("A2 B1")
     people = [a_person(f"zebulon{number}", first_name="Zebulon", last_name="Quagmire") for number in range(3)]
     sold = create_booking(run, replace(asks_for_seats("zebulon0", section="A"), passengers=tuple(people[:1])), NOW, {})

@@ -85,7 +85,7 @@ def test_the_same_event_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        replace(EVENT, time=datetime(2026, 8, 1, 12)),  # noqa: DTZ001 - what is wrong with it
+        replace(EVENT, time=datetime(2026, 8, 1, 12)),  # noqa: DTZ001 - this is what is wrong with it
         replace(EVENT, sequence=-1),
         replace(EVENT, data={"share": float("nan")}),
     ],

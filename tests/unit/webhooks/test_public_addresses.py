@@ -1,4 +1,4 @@
-"""Which addresses anybody on the Internet may have, and which lead into somebody's own network."""
+"""Public addresses, private ones, and hosts that nothing can ever be sent to."""
 
 import pytest
 

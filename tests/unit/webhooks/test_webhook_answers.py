@@ -1,4 +1,4 @@
-"""What a receiver's answer means, and what a message is signed with."""
+"""The outcome of a receiver's answer, and the signature of a message."""
 
 from __future__ import annotations
 

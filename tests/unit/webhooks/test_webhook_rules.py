@@ -1,4 +1,4 @@
-"""Webhooks: what they may ask for, what they are told of, and when a delivery is tried again or given up."""
+"""Webhooks: what they may subscribe to, what they receive, and when a delivery is tried again or given up."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def a_delivery() -> Delivery:
 
 
 def tried(outcome: SendOutcome, *, jitter: float = 0.0) -> list[Delivery]:
-    """The delivery after each attempt, all ending in this way and each made just when it is due, until no more is due."""
+    """Return the delivery after each attempt, all with this outcome and each made when it is due, until none is due."""
     found = [a_delivery()]
     while (due := found[-1].next_attempt_time) is not None:
         found.append(after_attempt(found[-1], outcome, due, jitter, WEBHOOK_RETRIES))
@@ -58,7 +58,7 @@ def later(**time: float) -> datetime:
     return NOW + timedelta(**time)
 
 
-# -- addresses
+# -- URLs
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,11 @@ def test_the_representation_of_a_webhook_hides_its_secret() -> None:
 
 def test_a_delivery_to_a_subscribed_webhook_is_due_at_once() -> None:
     webhooks = [a_webhook(), a_webhook("hold.*", webhook_id="w2"), a_webhook("booking.*", webhook_id="w3")]
-    found = [make_delivery(an_event(), one.webhook_id) for one in webhooks if is_subscribed(one, an_event())]
-    assert [one.delivery_id for one in found] == ["es1:2026-09-01:3:0:w1", "es1:2026-09-01:3:0:w3"]
-    assert {(one.state, one.next_attempt_time, one.attempts) for one in found} == {(DeliveryState.PENDING, NOW, ())}
+    found = [make_delivery(an_event(), webhook.webhook_id) for webhook in webhooks if is_subscribed(webhook, an_event())]
+    assert [delivery.delivery_id for delivery in found] == ["es1:2026-09-01:3:0:w1", "es1:2026-09-01:3:0:w3"]
+    assert {(delivery.state, delivery.next_attempt_time, delivery.attempts) for delivery in found} == {
+        (DeliveryState.PENDING, NOW, ())
+    }
     assert make_delivery(an_event(), "w1") == found[0]
 
 
@@ -277,7 +279,7 @@ def test_a_delivery_to_a_receiver_that_is_gone_has_failed() -> None:
 
 
 def test_the_pauses_grow_up_to_six_hours() -> None:
-    times = [one.attempts[-1].time for one in tried(FAILED)]
+    times = [delivery.attempts[-1].time for delivery in tried(FAILED)]
     pauses = [(after - before).total_seconds() for before, after in pairwise(times)]
     assert pauses == [5, 30, 120, 600, 1_800, 7_200, *[21_600] * 11]
 
@@ -285,7 +287,7 @@ def test_the_pauses_grow_up_to_six_hours() -> None:
 @pytest.mark.parametrize("jitter", [0.0, 0.3, 0.999])
 def test_a_delivery_is_given_up_after_three_days_and_eighteen_attempts_at_most(jitter: float) -> None:
     found = tried(FAILED, jitter=jitter)
-    assert [one.state for one in found] == [DeliveryState.PENDING] * (len(found) - 1) + [DeliveryState.FAILED]
+    assert [delivery.state for delivery in found] == [DeliveryState.PENDING] * (len(found) - 1) + [DeliveryState.FAILED]
     assert len(found) <= 18
     assert timedelta(days=2.5) < found[-1].attempts[-1].time - NOW <= THREE_DAYS
 
@@ -295,7 +297,7 @@ def test_jitter_lengthens_a_pause_by_at_most_a_quarter_in_whole_milliseconds() -
     assert min(filter(None, found)) == later(seconds=5)
     assert later(seconds=6.2) < max(filter(None, found)) < later(seconds=6.25)
     assert len(found) > 500
-    assert {one.microsecond % 1_000 for one in found if one is not None} == {0}
+    assert {moment.microsecond % 1_000 for moment in found if moment is not None} == {0}
 
 
 def test_attempts_that_were_missed_in_downtime_are_not_made_up_for() -> None:
@@ -327,7 +329,7 @@ def test_attempts_are_stored_in_their_order() -> None:
     delivery = after_attempt(
         after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, later(seconds=7), 0.0, WEBHOOK_RETRIES
     )
-    assert [(one.time, one.outcome, one.status) for one in delivery.attempts] == [
+    assert [(attempt.time, attempt.outcome, attempt.status) for attempt in delivery.attempts] == [
         (NOW, OutcomeKind.FAILED, 503),
         (later(seconds=7), OutcomeKind.DELIVERED, 204),
     ]
