@@ -1,7 +1,7 @@
-"""A booking and the commands that make and change one.
+"""A booking, its passengers, seats and refunds.
 
-Belongs here: the values. Does not: the decisions (`app/domain/rules/create_booking.py`, `app/domain/rules/change_booking.py`),
-nor where bookings are kept.
+Belongs here: the values. Does not belong here: what callers ask (`commands.py`), the rules (`app/domain/rules/`), how a booking
+is stored.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from app.domain.values import value
 
 
 class BookingState(StrEnum):
-    """Where a booking stands. WAITLISTED is paid and without a seat yet. CANCELLED and EXPIRED are final."""
+    """The state of a booking. WAITLISTED is paid and has no seat yet. CANCELLED and EXPIRED are final."""
 
     CONFIRMED = "CONFIRMED"
     WAITLISTED = "WAITLISTED"
@@ -38,7 +38,7 @@ LIVE_STATES = (BookingState.CONFIRMED, BookingState.WAITLISTED)
 
 @value(frozen=True, slots=True)
 class Seat:
-    """A numbered place: `number` counts from 1 through the section, over all its coaches."""
+    """A numbered seat. `number` counts from 1 through the section, over all its coaches."""
 
     section: str
     coach: str
@@ -46,16 +46,17 @@ class Seat:
 
     @property
     def label(self) -> str:
-        """As printed on a ticket: `A-17`."""
+        """The seat as printed on a ticket: `A-17`."""
         return f"{self.section}-{self.number}"
 
 
 @value(frozen=True, slots=True)
 class Passenger:
-    """Who travels, where, and for what fare. Who waits has no seat.
+    """Who travels, on which seat, for which fare. A passenger of a WAITLISTED booking has no seat.
 
-    `number`, 1 to 9, names the passenger for the life of the booking. `email_key` is the address as compared, the booker's
-    where the passenger's own is empty; `key` is that and the name as compared, and tells the passenger from everybody else.
+    `number`, 1 to 9, names the passenger for the life of the booking. `email_key` is the address as compared; it is the
+    booker's where the passenger's own address is empty. `key` is `email_key` and the name as compared. It identifies the
+    passenger on a run.
     """
 
     person: Person
@@ -67,17 +68,17 @@ class Passenger:
 
     @property
     def place(self) -> Seat:
-        """The seat of somebody who has one."""
+        """The seat of a passenger who has one. Raises ValueError for a passenger without a seat."""
         if self.seat is None:
-            raise ValueError(f"{self.key} waits and has no seat")
+            raise ValueError(f"{self.key} has no seat")
         return self.seat
 
 
 @value(frozen=True, slots=True)
 class Authorization:
-    """Money that was set aside for a booking: at most `limit` may be taken, if it is decided soon after `time`.
+    """An authorized payment for a booking: at most `limit` may be captured, if the sale is decided soon after `time`.
 
-    Without a limit, whatever it costs will be had: the provider cannot say no.
+    Without a limit, any amount can be captured later: the provider never declines (a deferred payment).
     """
 
     payment_id: str
@@ -86,21 +87,21 @@ class Authorization:
     time: datetime
 
 
-# Nothing is set aside, since the provider cannot say no; the payment is named after the booking (`own_payment_id`).
+# A deferred payment: nothing is authorized, since the provider never declines. The payment is named after the booking.
 DEFERRED_AUTHORIZATION = Authorization("", "", None, datetime.min.replace(tzinfo=UTC))
 
 
 def own_payment_id(reference: str, fingerprint: str) -> str:
-    """The name of the payment of a booking for which nothing was asked of the provider before the sale.
+    """Return the id of the payment of a booking without an authorization before the sale.
 
-    It is none of those that a request with a token tries: these may have been declined, or let go.
+    A request with a payment token never uses this id, since its payments may have been declined or voided.
     """
     return f"pay_{reference}_{fingerprint}"
 
 
 @value(frozen=True, slots=True)
 class RefundDue:
-    """Money that a booking gives back. How far that has come is the payment's matter."""
+    """A refund that a booking owes. The payment records how far it has come."""
 
     refund_id: str
     minor: int
@@ -109,14 +110,14 @@ class RefundDue:
 
 @value(frozen=True, slots=True)
 class Booking:
-    """The commitment to carry its passengers. Values never change; a changed booking is a new value.
+    """The commitment to carry its passengers. A value: a changed booking is a new value.
 
-    `revision` is the version of the train run whose commit last changed it. A CANCELLED booking keeps the passengers it had
-    last; `cancelled_passengers` are those who left while others stayed. `wanted_section` is what was asked for, empty for any;
-    `ticket_number` is the place that a WAITLISTED one has in its run's line. `charged_minor` is what was taken for it, and
-    `refunds` what is given back of that. `payment_id` is empty where nothing had to be paid. `changes_before` is how many other
-    changes the same commit had made to it before this one. `is_vacated` says of a CANCELLED one that its last passengers took
-    themselves off.
+    `revision` is the version of the train run whose commit last changed it. A CANCELLED booking keeps its last passengers;
+    `cancelled_passengers` are those who were cancelled while others stayed. `wanted_section` is the section that was asked for,
+    empty for any. `ticket_number` is that of the waitlist entry of a WAITLISTED booking. `charged_minor` is the charge, and
+    `refunds` are the refunds of it. `payment_id` is empty where nothing had to be paid. `changes_before` counts the changes
+    that the same commit made to the booking before this one. `is_vacated` is True for a CANCELLED booking whose last passengers
+    cancelled themselves.
     """
 
     reference: str
@@ -143,17 +144,17 @@ class Booking:
 
     @property
     def price(self) -> Money:
-        """The fares of all passengers together."""
+        """The sum of the fares of all passengers."""
         return Money(sum(passenger.fare_minor for passenger in self.passengers), self.currency)
 
     @property
     def etag(self) -> str:
-        """Changes with every change, also with those that one commit makes one after the other."""
+        """A text that differs after every change, also after each of several changes in one commit."""
         return f"{self.revision}.{self.changes_before}" if self.changes_before else str(self.revision)
 
     @property
     def is_live(self) -> bool:
-        """Whether its passengers travel, or wait to."""
+        """Whether the booking is CONFIRMED or WAITLISTED."""
         return self.state in LIVE_STATES
 
     @property

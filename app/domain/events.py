@@ -1,7 +1,7 @@
-"""Events: what happened on a train run, told to those outside who asked to hear of it.
+"""Events: what happened on a train run.
 
-Belongs here: the kinds of events, the value, and how an event is named. Does not: who hears of it (`webhooks.py`), nor what it
-looks like on the wire (`app/notifications/`).
+Belongs here: the types of events, the value, and the ids of events. Does not belong here: who receives them (`webhooks.py`),
+nor their form on the wire (`app/notifications/`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 
 class EventType(StrEnum):
-    """What may happen. The word before the full stop is the group, by which whole families can be asked for."""
+    """The types of events. The word before the full stop is the group, by which webhooks can subscribe."""
 
     BOOKING_CONFIRMED = "booking.confirmed"
     BOOKING_WAITLISTED = "booking.waitlisted"
@@ -36,11 +36,11 @@ class EventType(StrEnum):
 
     @property
     def group(self) -> str:
-        """The family: `booking` of `booking.confirmed`."""
+        """The group: `booking` of `booking.confirmed`."""
         return self.value.partition(".")[0]
 
 
-# Webhooks may ask for these already; no command emits them yet. The contract lists them apart. A test keeps both lists true.
+# Webhooks may subscribe to these, but no command emits them yet. The contract lists them apart; a test compares the lists.
 PLANNED_EVENT_TYPES = frozenset(
     {EventType.REFUND_REQUESTED, EventType.RUN_DELAYED, EventType.RUN_CANCELLED, EventType.LAYOUT_CHANGED}
 )
@@ -50,9 +50,9 @@ PLANNED_EVENT_TYPES = frozenset(
 class Event:
     """Something that happened on a run.
 
-    `sequence` grows with each event of the run, so that a receiver can tell the later of two that arrived in the wrong order.
-    `time` is UTC in whole milliseconds; `subject` is a booking's reference or the run's id; `data` is what JSON can hold;
-    `trace_parent` is the W3C trace context of the call that made it happen, empty where there was none.
+    `sequence` grows with each event of the run, so that a receiver can order events that arrived in another order. `time` is
+    UTC in whole milliseconds. `subject` is a booking's reference, a hold's id or the run's id. `data` is what JSON can hold.
+    `trace_parent` is the W3C trace context of the call that caused it, empty where there was none.
     """
 
     event_id: str
@@ -66,28 +66,28 @@ class Event:
 
 
 def event_id(run_id: str, version: int, index: int) -> str:
-    """The name of the event at `index`, from 0, among those of the commit that made the run's `version`.
+    """Return the id of the event at `index`, from 0, among those of the commit that made the run's `version`.
 
-    It follows from the commit, so that an event which is told again after a crash is told under the same name.
+    It follows from the commit. So an event that is delivered again after a crash has the same id.
     """
     return f"{commit_id(run_id, version)}:{index}"
 
 
 def commit_id(run_id: str, version: int) -> str:
-    """The name of the commit that made the run's `version`."""
+    """Return the id of the commit that made the run's `version`."""
     return f"{run_id}:{version}"
 
 
 def commit_of(event_id: str) -> str:
-    """The commit that an event is of, by their names."""
+    """Return the id of the commit that an event belongs to."""
     return event_id.rpartition(":")[0]
 
 
 def sequence_of(version: int, index: int) -> int:
-    """The `sequence` of the event at `index` of a commit."""
+    """Return the `sequence` of the event at `index` of a commit."""
     return version * _EVENTS_PER_COMMIT_MAX + index
 
 
 def version_of(sequence: int) -> int:
-    """The version that the commit of an event made."""
+    """Return the version that the commit of an event made."""
     return sequence // _EVENTS_PER_COMMIT_MAX

@@ -1,20 +1,19 @@
 """From the local times of a timetable to instants on a date.
 
-Belongs here: which instant a local time is, where clocks change between two calls, and whether a timetable works on any date.
-Does not: stops and journeys (`timetable.py`).
+Belongs here: which instant a local time is where clocks change, and whether a timetable is possible on any date. Does not
+belong here: stops and journeys (`timetable.py`).
 
-Every call is at the earliest instant that its local time can mean and that is not before the call before it:
+Every call is at the earliest instant that its local time can mean and that is not before the previous call:
 
-- A local time that comes twice, on a night in October: the first one, unless the train has already left a call after it. So a
-  train that has nothing to do waits for its time, as railways have it wait.
-- A local time that is left out, on a night in March: the train keeps its running times. 02:30 is read with the offset before
-  the change and shows as 03:30. From there on the timetable goes by the clocks as they stood on the evening before: all later
-  calls move with it, and the train is late where clocks were put forward. Otherwise it would have to make up for the hour, or
-  arrive before it has left.
-- The same holds where the clocks of a zone were put forward while the train was on its way there, and its call there would come
-  before its last one in another zone.
+- A local time that occurs twice (clocks go back, in October): the first one, unless the train has already left a later call. So
+  a train that is early waits for its time, as railways do it.
+- A local time that does not occur (clocks go forward, in March): the train keeps its running times. 02:30 is read with the
+  offset before the change and is shown as 03:30. From there on the timetable follows the clocks of the evening before: all
+  later calls move with it, and the train is late. Otherwise it would have to make up an hour, or arrive before its departure.
+- The same holds where the clocks of a zone went forward while the train was under way to it, and its call there would come
+  before its last call in another zone.
 
-A train that calls nowhere in the hour that is left out keeps its published times: its calls are in order as they are.
+A train without a call in the skipped hour keeps its published times: its calls are in order as they are.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,18 +25,18 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.zones import change_dates, load_zone
 
 _NO_OFFSET = timedelta(0)
-# Clocks change between late evening and early morning; so long before a call in such a night they stand as before.
+# Clocks change between late evening and early morning. So long before a call in such a night, the old offset holds.
 _EVENING_BEFORE = timedelta(hours=12)
-_FIRST_OF_ALL = datetime.min  # noqa: DTZ901 - instants are reckoned without their zone, which is UTC
-# Whether a timetable works at all is tried in a year of today's rules, and in one so late that only the rules stand which zones
-# are to keep for good. A zone with other rules in between is judged when a date is scheduled.
+_FIRST_OF_ALL = datetime.min  # noqa: DTZ901 - instants in this module have no zone; they are in UTC
+# Whether a timetable is possible at all is tried in a year with today's rules, and in a later one with only the permanent rules
+# of the zones. A zone with other rules in between is checked when a date is scheduled.
 _YEARS_TRIED = (2026, 2038)
 _DAYS_TRIED = (15, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalCall:
-    """A local time at a station: `day_offset` days after the travel date, in the zone with that name."""
+    """A local time at a station, `day_offset` days after the travel date, in the zone with that name."""
 
     station: str
     zone_name: str
@@ -46,10 +45,10 @@ class LocalCall:
 
 
 def instants_on(calls: Iterable[LocalCall], travel_date: date) -> Iterator[datetime]:
-    """The instant of each call, in UTC and in order.
+    """Yield the instant of each call, in UTC and in order.
 
-    Refuses TIMETABLE_IMPOSSIBLE, naming date and station, where a call would come before the call before it, where the calendar
-    ends, and where a train of an earlier version has a zone that servers may disagree about.
+    Refuses TIMETABLE_IMPOSSIBLE with date and station where a call would come before the previous one, where the calendar ends,
+    and where a train that an earlier version stored has a zone that servers may not agree on.
     """
     way = _Way()
     for call in calls:
@@ -67,9 +66,9 @@ def instants_on(calls: Iterable[LocalCall], travel_date: date) -> Iterator[datet
 
 @dataclass(slots=True)
 class _Way:
-    """A train on its way: its last call, and the moment by whose clocks it goes on where clocks were put forward.
+    """A train under way: its last call, and the moment whose clocks it follows after clocks went forward.
 
-    Instants are in UTC without saying so.
+    Instants are in UTC and have no zone.
     """
 
     instant: datetime = _FIRST_OF_ALL
@@ -86,7 +85,7 @@ class _Way:
         return None
 
     def _readings(self, local: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """What a local time can mean, in the order in which that is tried."""
+        """Yield what a local time can mean, in the order in which it is tried."""
         if self.goes_by is not None:
             yield local - _offset_at(self.goes_by, zone)
         first, second = local - _offset(local, zone, fold=0), local - _offset(local, zone, fold=1)
@@ -102,7 +101,9 @@ class _Way:
             yield local - before
 
     def _was_on_its_way(self, local: datetime, zone: ZoneInfo, before: timedelta) -> bool:
-        """Whether the clocks of a zone went forward between the last call and this one, which are in order by those before."""
+        """Whether the clocks of a zone went forward between the last call and this one, which the old offsets would keep in
+        order.
+        """
         if self.zone is None:
             return False
         last = self.local - _offset(self.local - _EVENING_BEFORE, self.zone, fold=0)
@@ -126,7 +127,7 @@ def _zone_of(call: LocalCall, travel_date: date) -> ZoneInfo:
 
 
 def find_timetable_fault(calls: Sequence[LocalCall]) -> str:
-    """Why a train with these calls can run on no date, such as for a forgotten day offset; empty where it can on some."""
+    """Return why a train with these calls can run on no date, such as a missing day offset. Empty where it can on some."""
     reason = ""
     for travel_date in _candidate_dates(calls):
         try:
@@ -140,7 +141,7 @@ def find_timetable_fault(calls: Sequence[LocalCall]) -> str:
 
 
 def _candidate_dates(calls: Sequence[LocalCall]) -> Iterator[date]:
-    """Dates in every season, and those on which a call is in a night in which clocks change."""
+    """Yield dates in every season, and those on which a call is in a night in which clocks change."""
     for year in _YEARS_TRIED:
         for day in _DAYS_TRIED:
             for month in range(1, 13):

@@ -1,6 +1,6 @@
 """Amounts of money in whole minor units (cents), never in floating point.
 
-Belongs here: the value and its arithmetic. Does not: prices of anything, nor how money moves.
+Belongs here: the value and its text. Does not belong here: prices, payments.
 """
 
 from app.domain.values import value
@@ -13,7 +13,7 @@ _MINOR_DIGITS = {
 
 
 def minor_digits(currency: str) -> int:
-    """How many decimal places the minor unit of `currency` (three letters, ISO 4217) stands for: 2 for USD, 0 for JPY."""
+    """Return how many decimal places the minor unit of `currency` (three letters, ISO 4217) has: 2 for USD, 0 for JPY."""
     return _MINOR_DIGITS.get(currency, 2)
 
 

@@ -1,13 +1,12 @@
-"""Passengers of a booking: what tells one from another, and how a request names them.
+"""Passengers of a booking: what identifies them, and how a request names them.
 
-Belongs here: the passenger key, and finding passengers by number or address. Does not: what happens to them
-(`app/domain/rules/create_booking.py`,
-`app/domain/rules/change_booking.py`), nor who may ask for it (`app/domain/rules/access.py`).
+Belongs here: the passenger key, and finding passengers by number or address. Does not belong here: what happens to them
+(`app/domain/rules/`).
 
-Address and name together tell passengers apart: families and assistants book several people with one address. Where a
+Address and name together identify a passenger, since families and assistants book several people with one address. Where a
 passenger's own address is empty, the booker's stands for it. Within a booking each passenger has a number, 1 to 9, which stays
-for the life of the booking and is never given to anybody else. A request may name a passenger by number, or by an address
-that only one passenger of the booking has.
+for the life of the booking and is never reused. A request may name a passenger by number, or by an address that only one
+passenger of the booking has.
 """
 
 from collections.abc import Sequence
@@ -20,32 +19,32 @@ from app.domain.text import comparison_form
 
 
 def identity_of(person: Person, user_key: str) -> tuple[str, str]:
-    """Give the address that stands for a passenger, as compared, and the key that tells the passenger from all others.
+    """Return a passenger's address as compared, and the key that identifies the passenger on a run.
 
-    The name is compared as a whole: where the given name ends does not count.
+    The name is compared as a whole, wherever the given name ends.
     """
     address = email_key(person.email) if person.email else user_key
     return address, f"{address} {comparison_form(f'{person.first_name} {person.last_name}')}"
 
 
 def all_passengers(booking: Booking) -> tuple[Passenger, ...]:
-    """Give all passengers that the booking ever had, those first who travel or travelled last."""
+    """Return all passengers that the booking ever had, the present or last ones first."""
     return (*booking.passengers, *booking.cancelled_passengers)
 
 
 def numbered_position(booking: Booking, number: int, field: str) -> int:
-    """Give the position of the passenger with this number among those who travel. Refuses a number that nobody has."""
+    """Return the position of the passenger with this number. Refuses INVALID_FIELD where no present one has it."""
     for position, passenger in enumerate(booking.passengers):
         if passenger.number == number:
             return position
     numbers = _listed(booking.passengers)
-    raise InvalidField(field, f"nobody travels on booking {booking.reference} as passenger {number}; it has {numbers}")
+    raise InvalidField(field, f"booking {booking.reference} has no passenger {number}; it has {numbers}")
 
 
 def named_position(booking: Booking, number: int, email: str) -> int:
-    """Give the position of the passenger whom a request names by number, by address, or by both, which must agree.
+    """Return the position of the passenger whom a request names by number, by address, or by both, which must agree.
 
-    Refuses an address that several passengers have, and names their numbers.
+    Refuses INVALID_FIELD where nobody is named, and for an address that several passengers have; the text gives their numbers.
     """
     if number:
         position = numbered_position(booking, number, "passenger_number")
@@ -55,7 +54,7 @@ def named_position(booking: Booking, number: int, email: str) -> int:
     key = email_key(email)
     found = [position for position, passenger in enumerate(booking.passengers) if passenger.email_key == key]
     if not found:
-        raise InvalidField("passenger_email", f"{email} does not travel on booking {booking.reference}")
+        raise InvalidField("passenger_email", f"{email} is no passenger of booking {booking.reference}")
     if len(found) > 1:
         shared = _listed([booking.passengers[position] for position in found])
         raise InvalidField("passenger_email", f"{email} is the address of {shared}; say which one by passenger_number")
@@ -63,10 +62,10 @@ def named_position(booking: Booking, number: int, email: str) -> int:
 
 
 def named_numbers(booking: Booking, command: CancelBooking) -> tuple[int, ...]:
-    """Give the numbers of the passengers whom a cancellation names, those included who have left; all where it names nobody.
+    """Return the numbers of the passengers whom a cancellation names, cancelled ones included; all where it names nobody.
 
-    Numbers and addresses together must name the same passengers: each number's address is among the addresses, and each
-    address is that of a number. Refuses what names nobody, and an address that several travelling passengers have.
+    Numbers and addresses together must name the same passengers: each number's address is among the addresses, and each address
+    is that of a number. Refuses INVALID_FIELD where nobody is named, and for an address that several present passengers have.
     """
     if not command.passenger_numbers and not command.passenger_emails:
         return tuple(passenger.number for passenger in booking.passengers)
@@ -96,18 +95,18 @@ def _named_by_number(booking: Booking, command: CancelBooking) -> tuple[int, ...
 
 
 def _numbers_at(booking: Booking, email: str, index: int) -> list[int]:
-    """Give the number of the one passenger who has this address, or those of all who had it and have left."""
+    """Return the number of the one passenger with this address, or those of all cancelled passengers who had it."""
     key, field = email_key(email), f"passenger_emails[{index}]"
     found = [passenger for passenger in booking.passengers if passenger.email_key == key]
     if len(found) > 1 and booking.is_live:
         raise InvalidField(field, f"{email} is the address of {_listed(found)}; say which one by passenger_numbers")
     found = found or [passenger for passenger in booking.cancelled_passengers if passenger.email_key == key]
     if not found:
-        raise InvalidField(field, f"{email} does not travel on booking {booking.reference}")
+        raise InvalidField(field, f"{email} is no passenger of booking {booking.reference}")
     return [passenger.number for passenger in found]
 
 
 def _listed(passengers: Sequence[Passenger]) -> str:
-    """`passenger 2`, or `passengers 1, 3`."""
+    """Return `passenger 2`, or `passengers 1, 3`."""
     numbers = sorted(passenger.number for passenger in passengers)
     return f"{'passenger' if len(numbers) == 1 else 'passengers'} {', '.join(map(str, numbers))}"

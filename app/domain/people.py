@@ -1,6 +1,6 @@
-"""People and what the caller of a request may do.
+"""People, how their addresses are compared, and what a caller may do.
 
-Belongs here: persons, how addresses are compared, roles, permissions. Does not: how a caller says who it is
+Belongs here: persons, address keys, roles, permissions. Does not belong here: how a caller is authenticated
 (`app/rpc/authentication.py`).
 """
 
@@ -13,7 +13,7 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.text import comparison_form, fold_case
 from app.domain.values import value
 
-# Addresses outside ASCII whose compared form is remembered; it takes microseconds to find.
+# Cached keys of addresses outside ASCII; each takes microseconds to compute.
 _KEYS_CACHED = 8_192
 _FULL_STOPS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))  # what IDNA takes for a dot
 _KEPT_IN_DOMAINS = {"\u00df": "\u00df", "\u1e9e": "\u00df", "\u03c2": "\u03c2"}  # letters of their own since IDNA 2008
@@ -31,20 +31,20 @@ class Role(StrEnum):
 
 
 def email_key(email: str) -> str:
-    """The form in which addresses are compared: the local part by `fold_case`, the domain as DNS has it ("xn--..." labels).
+    """Return the form in which addresses are compared: the local part by `fold_case`, the domain as in DNS ("xn--..." labels).
 
     "+" and "." count. RFC 5321 leaves case in the local part to the receiving host, but no host in use tells two people apart
-    by it. The domain is that of IDNA 2008 for every address that the edge takes (`app/rpc/email_field.py` holds the two
-    against each other): "a@bücher.example" and "a@xn--bcher-kva.example" are one address, "ß" is not "ss".
+    by it. The domain follows IDNA 2008 for every address that the edge accepts (a test holds this function against the package
+    `idna`): "a@bücher.example" and "a@xn--bcher-kva.example" are one address, and "ß" is not "ss".
     """
     return email.strip().lower() if email.isascii() else _international_key(email.strip())
 
 
 def email_keys(email: str) -> tuple[str, ...]:
-    """All forms under which an address may be stored: the present one first, then those that earlier versions compared by.
+    """Return all forms under which an address may be stored: the present one first, then those of earlier versions.
 
-    They composed characters, knew `str.lower` and left domains as they were sent. An ASCII address has one form, one with an
-    internationalised domain two, a Greek one at most 38.
+    Earlier versions composed characters, used `str.lower`, and stored domains as they were sent. An ASCII address has one form,
+    an internationalised one two, a Greek one at most 38.
     """
     key = email_key(email)
     local, _, domain = key.rpartition("@")
@@ -64,13 +64,13 @@ def _international_key(email: str) -> str:
 
 
 def domain_key(domain: str) -> str:
-    """The form in which domains are compared: lower case, labels outside ASCII as DNS has them. Does not judge the domain."""
+    """Return the form in which domains are compared: lower case, "xn--" labels. Does not check the domain."""
     text = unicodedata.normalize("NFC", "".join(map(_domain_character, domain.translate(_FULL_STOPS))))
     return ".".join(map(_dns_label, text.split(".")))
 
 
 def _domain_character(character: str) -> str:
-    """One character of a domain as IDNA maps it (UTS 46, not transitional): as everywhere, but for sharp s and final sigma."""
+    """Map one character of a domain as IDNA does (UTS 46, non-transitional), sharp s and final sigma excepted."""
     if character in _KEPT_IN_DOMAINS:
         return _KEPT_IN_DOMAINS[character]
     plain = unicodedata.normalize("NFKC", character).casefold()
@@ -94,7 +94,7 @@ def _unicode_label(label: str) -> str:
 
 @value(frozen=True, slots=True)
 class Person:
-    """Somebody with a name and an address, both as sent. Names may be empty for a caller who never said them."""
+    """A name and an address, both as sent. The names are empty where they are not known."""
 
     first_name: str
     last_name: str
@@ -102,34 +102,34 @@ class Person:
 
     @property
     def key(self) -> str:
-        """The address as it is compared."""
+        """The address as compared."""
         return email_key(self.email)
 
 
 @value(frozen=True, slots=True)
 class StoredUser:
-    """A person who registered. `version` counts the changes of it, from 1."""
+    """A person who registered. `version` counts the changes, from 1."""
 
     person: Person
     version: int = 1
 
     @property
     def etag(self) -> str:
-        """Changes with every change."""
+        """A text that differs after every change."""
         return str(self.version)
 
 
 def same_names(one: Person, other: Person) -> bool:
-    """Whether two people have the same names, however they are spelled: case, blanks and encoding do not count."""
+    """Whether two people have the same names. Case, blanks and encoding do not count."""
     return comparison_form(one.first_name) == comparison_form(other.first_name) and comparison_form(
         one.last_name
     ) == comparison_form(other.last_name)
 
 
 def renamed(user: StoredUser, person: Person, fields: frozenset[str], etag: str = "") -> StoredUser:
-    """The user with the `fields` (of first_name, last_name) of `person`; the same value where nothing changes.
+    """Return the user with the `fields` (of first_name, last_name) of `person`; the same value where nothing changes.
 
-    Refuses ETAG_STALE for an etag that is not the newest.
+    Refuses ETAG_STALE where the etag is not that of the newest version.
     """
     if etag and etag != user.etag:
         raise Refusal(Reason.ETAG_STALE, "the user has changed since that etag; read it again")
@@ -144,7 +144,7 @@ def renamed(user: StoredUser, person: Person, fields: frozenset[str], etag: str 
 
 @value(frozen=True, slots=True)
 class Caller:
-    """Who makes a request: `email` is None for somebody who did not say. `trace_parent` is the call's W3C trace context."""
+    """Who makes a request. `email` is None for an anonymous caller. `trace_parent` is the call's W3C trace context."""
 
     email: str | None = None
     roles: frozenset[Role] = frozenset()
@@ -152,17 +152,17 @@ class Caller:
 
     @property
     def key(self) -> str | None:
-        """The address as it is compared."""
+        """The address as compared."""
         return None if self.email is None else email_key(self.email)
 
     @property
     def is_operator(self) -> bool:
-        """Whether it runs trains."""
+        """Whether the caller has the role of an operator."""
         return Role.OPERATOR in self.roles
 
 
 def require_identified(caller: Caller) -> str:
-    """The caller's address as sent; refuses CREDENTIALS_MISSING without one."""
+    """Return the caller's address as sent. Refuses CREDENTIALS_MISSING to an anonymous caller."""
     if caller.email is None:
         # The metadata's name belongs to `app/rpc/authentication.py`, but who has not named itself needs to be told how.
         raise Refusal(
@@ -173,14 +173,14 @@ def require_identified(caller: Caller) -> str:
 
 
 def require_operator(caller: Caller) -> None:
-    """Refuses everyone but operators."""
+    """Refuse everybody but operators."""
     require_identified(caller)
     if not caller.is_operator:
         raise Refusal(Reason.NOT_PERMITTED, "only operators may do this")
 
 
 def require_self_or_operator(caller: Caller, email: str) -> None:
-    """Refuses everyone but the person with that address and operators."""
+    """Refuse everybody but the person with that address and operators."""
     require_identified(caller)
     if caller.key != email_key(email) and not caller.is_operator:
         raise Refusal(Reason.NOT_PERMITTED, "this is not yours")

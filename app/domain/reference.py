@@ -1,10 +1,10 @@
-"""Booking references: which reference a request's booking has, and what a reference looks like.
+"""Booking references: which reference a request's booking has, and their form.
 
-Belongs here: the derivation of references and their form. Does not: which of a request's references is free
-(`app/domain/rules/create_booking.py`).
+Belongs here: the derivation of references and their form. Does not belong here: which of a request's references is free
+(`app/domain/rules/sale_checks.py`).
 
-A request tries its references in order: one of 6 characters, then seven of 8. 32^6 references of 6 characters are 10^9: with a
-million bookings a day, 29 % of them are taken after one year and 64 % after three. So many requests need their second
+A request tries its references in order: one of 6 characters, then seven of 8. There are 32^6 = 10^9 references of 6 characters:
+with a million bookings a day, 29 % of them are taken after one year and 64 % after three. So many requests need their second
 reference, and one of those is soon found: 0.005 % of the 32^8 of 8 characters are taken after one year, 0.2 % after ten. Within
 ten years, not one request (10^-9) finds all eight taken. While all eight had 6 characters, 180 of a million did after one year.
 """
@@ -22,30 +22,30 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SHORT_LENGTH, _LONG_LENGTH = 6, 8
 REFERENCE = re.compile(rf"[0-9A-HJKMNP-TV-Z]{{{_SHORT_LENGTH}}}(?:[0-9A-HJKMNP-TV-Z]{{{_LONG_LENGTH - _SHORT_LENGTH}}})?")
 REFERENCE_FORM = f"{_SHORT_LENGTH} or {_LONG_LENGTH} of 0-9 and A-Z without I, L, O and U"
-# A reference is asked for when a batch is looked up and again when it is decided.
+# A reference is computed when bookings are loaded for a batch and again when the batch is decided.
 _REFERENCES_CACHED = 8_192
 
 
 @lru_cache(maxsize=_REFERENCES_CACHED)
 def reference_for(user_key: str, request_id: str, attempt: int) -> str:
-    """Give the reference under which this person's request makes its booking at this attempt, counted from 0.
+    """Return the reference under which this user's request makes its booking at this attempt, counted from 0.
 
-    It follows from the request, so that every server and every retry, also after a crash, looks for the same booking. Where
-    another request has the reference already, the request goes on to the next attempt.
+    It follows from the request. So every server and every retry, also after a crash, looks for the same booking. Where another
+    request has the reference already, the request goes on to the next attempt.
     """
     return _encoded(user_key, request_id, attempt, _LONG_LENGTH if attempt else _SHORT_LENGTH)
 
 
 def earlier_references(user_key: str, request_id: str) -> list[str]:
-    """List the references of 6 characters that earlier versions gave to the attempts after the first.
+    """Return the references of 6 characters that earlier versions gave to the attempts after the first.
 
-    A booking made by an earlier version is found under one of them. No new booking is made under them.
+    Bookings of an earlier version may be found under them. No new booking gets one.
     """
     return [_encoded(user_key, request_id, attempt, _SHORT_LENGTH) for attempt in range(1, limits.REFERENCE_ATTEMPTS_MAX)]
 
 
 def all_references(user_key: str, request_id: str) -> list[str]:
-    """List all references under which the booking of this request may stand, the likeliest first."""
+    """Return all references under which the booking of this request may be, the likeliest first."""
     attempts = range(limits.REFERENCE_ATTEMPTS_MAX)
     tried = [reference_for(user_key, request_id, attempt) for attempt in attempts]
     return [*tried, *earlier_references(user_key, request_id)]

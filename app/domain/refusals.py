@@ -1,6 +1,7 @@
-"""Why something is refused.
+"""Refusals: why a rule says no.
 
-Belongs here: the reasons and the one exception that carries them. Does not: status codes (`app/rpc/errors.py` has the table).
+Belongs here: the reasons and the exception that carries them. Does not belong here: status codes (`app/rpc/refusals.py` has the
+table).
 
     Refusal                  a rule says no; `reason` is for programs, the text for people
     └── InvalidField         a field of the request is wrong; `field` is its path
@@ -8,12 +9,12 @@ Belongs here: the reasons and the one exception that carries them. Does not: sta
 
 from enum import StrEnum
 
-# Texts repeat what was sent, and travel in a response's trailers, where more than 8 kB end the caller's whole connection.
+# Texts repeat what was sent, and are sent in a response's trailers, where more than 8 kB end the client's whole connection.
 _TEXT_LENGTH_MAX = 300  # characters
 
 
 class Reason(StrEnum):
-    """The documented reasons; `seatline.v1.ErrorReason` has the same names and says what each means."""
+    """The documented reasons. `seatline.v1.ErrorReason` has the same names and explains each."""
 
     INVALID_FIELD = "INVALID_FIELD"
     CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
@@ -63,9 +64,9 @@ class Reason(StrEnum):
 class Refusal(Exception):
     """A rule says no.
 
-    `reason` is what programs branch on, `message` is for people and names no internals, `resource` is the (type, name) of what
-    was missing or in the way, where one is. `retry_seconds` is when the same may succeed, where that is known better than by
-    the reason alone.
+    Programs branch on `reason`. `message` is for people and names no internals. `resource` is the (type, name) of what is
+    missing or in the way, where there is one. `retry_seconds` is when the same request may succeed, where more is known than
+    from the reason.
     """
 
     def __init__(

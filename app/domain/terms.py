@@ -1,10 +1,11 @@
-"""The terms of sale: what a cancellation gives back, and when and how people may wait.
+"""The sales terms of a train: what a cancellation refunds, and the limits on waitlist, holds and bookers.
 
-Belongs here: the terms that each train has, and what they make of an amount. Does not: applying them to a booking
-(`app/domain/rules/change_booking.py`, `app/domain/rules/waitlist.py`).
+Belongs here: the terms, and what they make of an amount. Does not belong here: applying them to a booking
+(`app/domain/rules/`).
 
-Refunds are tiered by the time that is left until the journey begins, as rail and air do it: each tier says what share of the
-fare comes back from so many hours before departure; the first one that is reached counts. Nothing comes back after departure.
+Refunds have tiers by the time that is left before departure, as with railways and airlines: each tier says which share of the
+fare is refunded from so many hours before departure on and earlier. The first tier that is reached counts. After departure
+nothing is refunded.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from app.domain.values import value
 
 @value(frozen=True, slots=True)
 class RefundTier:
-    """From `hours_before` departure on and earlier, `percent` of the fare is given back."""
+    """From `hours_before` the departure and earlier, `percent` of the fare is refunded."""
 
     hours_before: int
     percent: int
@@ -27,7 +28,7 @@ DEFAULT_REFUND_TIERS = (RefundTier(24, 100), RefundTier(0, 50))
 
 @value(frozen=True, slots=True)
 class SalesTerms:
-    """The terms of a train; its runs keep those that they were made with. `refund_tiers` from the earliest on."""
+    """The terms of a train. Its runs keep the terms with which they were made. `refund_tiers`: the earliest first."""
 
     refund_tiers: tuple[RefundTier, ...] = DEFAULT_REFUND_TIERS
     waitlist_closes_minutes_before: int = 240
@@ -40,7 +41,7 @@ DEFAULT_TERMS = SalesTerms()
 
 
 def refund_minor(paid_minor: int, terms: SalesTerms, depart: datetime, now: datetime) -> int:
-    """What comes back of `paid_minor` when it is given up at `now`; parts of a minor unit are the passenger's."""
+    """Return the refund of `paid_minor` at `now`. It is rounded up to whole minor units."""
     left = depart - now
     if left <= timedelta(0):
         return 0
@@ -51,7 +52,7 @@ def refund_minor(paid_minor: int, terms: SalesTerms, depart: datetime, now: date
 
 
 def check_terms(terms: SalesTerms, field: str) -> None:
-    """Refuses terms that contradict themselves or leave their limits, naming the field below `field`."""
+    """Refuse INVALID_FIELD for terms that contradict each other or exceed their limits. `field` is the path of the train."""
     _check_refund_tiers(terms.refund_tiers, field)
     bounds = {
         "waitlist_max": (0, terms.waitlist_max, limits.WAITLIST_MAX),

@@ -1,10 +1,10 @@
-"""Texts that people write: what makes one fit to be shown, in which form it is stored, and how two of them are compared.
+"""Texts that people write: which can be shown, how they are stored, and how two of them are compared.
 
-Belongs here: names of people, stops, codes, numbers of trains, and addresses' local parts. Does not: how a whole address is
-compared (`app/domain/people.py`), how long a text may be (`app/domain/limits.py`).
+Belongs here: names of people and stops, codes, train numbers, local parts of addresses. Does not belong here: how a whole
+address is compared (`people.py`), how long a text may be (`limits.py`).
 
-Two texts are the same when a reader takes them for the same: case, blanks around and between words, the way in which an
-accented letter is encoded, and characters that only shape their neighbours do not count. The compared form is never shown.
+Two texts are the same when a reader takes them for the same. Case, blanks around and between words, the encoding of accented
+letters, and characters that only shape their neighbours do not count. The compared form is never shown.
 """
 
 import re
@@ -18,7 +18,7 @@ _SHAPING = re.compile("[\u200c\u200d\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e0
 _JOINERS = "\u200c\u200d\u180e"
 _VIRAMA = 9  # the combining class of viramas, as RFC 5892 appendix A has it
 
-_NOTHING = "has nothing that can be seen"
+_NOTHING = "has no visible character"
 _CONTROL = "has control characters"
 _DIRECTION_CHANGES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _CONTROL_CATEGORIES = ("Cc", "Zl", "Zp")
@@ -35,7 +35,7 @@ def fold_case(text: str) -> str:
     """Fold case by Unicode's simple case folding (CaseFolding.txt, status C and S): every character becomes one character.
 
     Final sigma (U+03C2) becomes sigma, "ẞ" becomes "ß", long s (U+017F) becomes "s". "ß" is not "ss" and "ﬁ" not "fi": names
-    that differ by those are two people's, and `str.casefold` would take them for one. "İ" stays, since only Turkish folds it to
+    that differ by those belong to two people, and `str.casefold` would make them one. "İ" stays, since only Turkish folds it to
     one character.
     """
     if text.isascii():
@@ -46,9 +46,9 @@ def fold_case(text: str) -> str:
 
 
 def comparison_form(text: str) -> str:
-    """The form in which texts are compared: simple case folding, composed characters (NFC), single blanks, none around.
+    """Return the form in which texts are compared: simple case folding, NFC, single blanks, none around.
 
-    Joiners and variation selectors are left out: otherwise they would make two people of one name that looks the same.
+    Joiners and variation selectors are left out: otherwise two people could have one name that looks the same.
     """
     if text.isascii():
         return " ".join(text.lower().split())
@@ -57,17 +57,17 @@ def comparison_form(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """The form in which texts are stored: composed characters (NFC), no blanks around."""
+    """Return the form in which texts are stored: NFC, no blanks around."""
     text = text.strip()
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def fault_of(text: str) -> str | None:
-    """Say why a text cannot be shown to people, as the end of a sentence about it; None for one that can.
+    """Return why a text cannot be shown to people, as the end of a sentence about it; None for a text that can.
 
-    Nobody can tell apart, search for or read aloud what cannot be seen, and characters that turn the direction of writing make
-    a ticket say what was not written. Kept are joiners inside words, which Persian and Indic names need, and behind a virama
-    at the end of one, as older Malayalam has them; and one variation selector behind the character whose glyph it chooses.
+    Nobody can tell apart, search for or read aloud invisible characters, and characters that change the direction of writing
+    falsify a ticket. Allowed are joiners inside words, which Persian and Indic names need, and after a virama at the end of a
+    word, as in older Malayalam; and one variation selector after the character whose glyph it selects.
     """
     if text.isascii():
         return None if text.isprintable() and text.strip() else _CONTROL if text.strip() else _NOTHING
@@ -94,12 +94,12 @@ def _fault_of_character(character: str, category: str) -> str | None:
     if category == "Cn" and _IDEOGRAPHS[0] <= character <= _IDEOGRAPHS[1] and ord(character) & 0xFFFE != 0xFFFE:
         return None
     if category in _UNPRINTABLE_CATEGORIES or character in _UNSEEN:
-        return f"has the character {_code(character)}, of which nothing can be seen"
+        return f"has the character {_code(character)}, which is invisible"
     return None
 
 
 def _shapes(text: str, index: int) -> bool:
-    """Whether a joiner or variation selector stands where it has something to shape."""
+    """Whether a joiner or variation selector stands where it shapes something."""
     before = text[index - 1] if index else " "
     behind = text[index + 1] if index + 1 < len(text) else " "
     if text[index] not in _JOINERS:

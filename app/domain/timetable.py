@@ -1,9 +1,9 @@
-"""Stops, clocks and legs.
+"""Stops, local times, legs and journeys.
 
-Belongs here: the timetable's local times, stops on a date, the legs between them, where a run stands at a moment. Does not:
-which instant a local time is (`local_times.py`), seats, sales.
+Belongs here: the timetable's local times, stops on a date, the legs between them, the state of a run at a moment. Does not
+belong here: which instant a local time is (`local_times.py`), seats, sales.
 
-A leg is the stretch between two consecutive stops; a set of legs is an integer whose bit i stands for the leg from stop i to
+A leg is the stretch between two consecutive stops. A set of legs is an integer whose bit i stands for the leg from stop i to
 stop i+1. A journey covers the legs from its origin to its destination.
 """
 
@@ -23,7 +23,7 @@ _FORMS_CACHED = 16_384  # names and codes of stops, of some thousand trains
 
 @value(frozen=True, slots=True)
 class Call:
-    """A local time at a station: `day_offset` days after the travel date on that station's calendar."""
+    """A local time at a station, `day_offset` days after the travel date on the station's calendar."""
 
     at: time
     day_offset: int = 0
@@ -42,7 +42,7 @@ class TimetableStop:
 
 @value(frozen=True, slots=True)
 class Stop:
-    """A station on a date: `arrive` and `depart` are instants in UTC."""
+    """A station on a date. `arrive` and `depart` are instants in UTC."""
 
     name: str
     code: str
@@ -69,7 +69,7 @@ RUN_TRANSITIONS: Mapping[tuple[RunState | None, RunState], str] = {
 
 @value(frozen=True, slots=True)
 class Journey:
-    """A ride on one train run, self-contained: which train, from where to where, when. `legs` is the set of legs it covers."""
+    """A ride on one train run: train, origin, destination, times. `legs` is the set of legs that it covers."""
 
     train_id: str
     travel_date: str
@@ -87,12 +87,12 @@ class Journey:
 
 
 def legs_between(origin: int, destination: int) -> int:
-    """The legs from stop `origin` to stop `destination` (indexes) as a bit set."""
+    """Return the legs from stop `origin` to stop `destination` (indexes) as a bit set."""
     return (1 << destination) - (1 << origin)
 
 
 def stops_on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[Stop, ...]:
-    """The stops with their instants on a date. `local_times.py` says which instants these are.
+    """Return the stops with their instants on a date. `local_times.py` has the rules for instants.
 
     Refuses TIMETABLE_IMPOSSIBLE where the train would run backwards on that date, and where the calendar ends.
     """
@@ -110,7 +110,7 @@ def stops_on_date(stops: Sequence[TimetableStop], travel_date: date) -> tuple[St
 
 
 def local_calls(stops: Iterable[TimetableStop]) -> list[LocalCall]:
-    """All arrivals and departures, in order."""
+    """Return all arrivals and departures, in order."""
     return [
         LocalCall(stop.name, stop.time_zone, call.at, call.day_offset)
         for stop in stops
@@ -120,21 +120,21 @@ def local_calls(stops: Iterable[TimetableStop]) -> list[LocalCall]:
 
 
 def stop_forms(stop: Stop | TimetableStop) -> set[str]:
-    """What a stop may be called, as it is compared: its name and its code."""
+    """Return the name and the code of a stop, as compared."""
     return {stop_form(form) for form in (stop.name, stop.code) if form}
 
 
 @lru_cache(maxsize=_FORMS_CACHED)
 def stop_form(text: str) -> str:
-    """What a stop is called, as it is compared. Remembered: lists compare the same few names for each run.
+    """Return the form in which names and codes of stops are compared. Cached: lists compare the same few names for each run.
 
-    Unlike with people, "ß" is "ss": boards write Gießen as GIESSEN, and no two stations are told apart by it.
+    Unlike in names of people, "ß" is "ss": station boards write Gießen as GIESSEN, and no two stations differ by it alone.
     """
     return comparison_form(text.casefold())
 
 
 def find_stop(stops: Sequence[Stop], text: str, field: str) -> int:
-    """The index of the stop with that name or code, in any case. Refuses with `field` when there is none."""
+    """Return the index of the stop with that name or code, in any case. Refuses INVALID_FIELD with the path `field`."""
     wanted = stop_form(text)
     for index, stop in enumerate(stops):
         if wanted in stop_forms(stop):
@@ -144,7 +144,10 @@ def find_stop(stops: Sequence[Stop], text: str, field: str) -> int:
 
 
 def find_legs(stops: Sequence[Stop], origin: str, destination: str) -> tuple[int, int]:
-    """The indexes of origin and destination; an empty text stands for the first or last stop. Refuses what is no journey."""
+    """Return the indexes of origin and destination. An empty text stands for the first or last stop.
+
+    Refuses INVALID_FIELD where the origin is not before the destination.
+    """
     start = find_stop(stops, origin, "origin") if origin else 0
     end = find_stop(stops, destination, "destination") if destination else len(stops) - 1
     if start >= end:
@@ -153,7 +156,7 @@ def find_legs(stops: Sequence[Stop], origin: str, destination: str) -> tuple[int
 
 
 def calls_in_order(stops: Iterable[Stop], origin: str, destination: str) -> bool:
-    """Whether the stops lead from origin to destination; an empty text matches anything."""
+    """Whether the train calls at the origin before the destination. An empty text matches any stop."""
     names = [stop_forms(stop) for stop in stops]
     starts = [index for index, forms in enumerate(names) if not origin or stop_form(origin) in forms]
     ends = [index for index, forms in enumerate(names) if not destination or stop_form(destination) in forms]
@@ -161,7 +164,7 @@ def calls_in_order(stops: Iterable[Stop], origin: str, destination: str) -> bool
 
 
 def require_not_departed(journey: Journey, now: datetime) -> None:
-    """Refuses once the train has left the journey's origin."""
+    """Refuse RUN_DEPARTED once the train has left the journey's origin."""
     if now >= journey.depart:
         raise Refusal(Reason.RUN_DEPARTED, f"train {journey.train_number} of {journey.travel_date} has left {journey.origin}")
 

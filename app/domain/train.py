@@ -1,6 +1,7 @@
-"""The recurring train from which runs are made.
+"""A train: the recurring service from which runs are made.
 
-Belongs here: its layout and timetable, and what makes them valid. Does not: anything on a date (`app/domain/run/train_run.py`).
+Belongs here: its layout and timetable, and what makes them valid. Does not belong here: anything on a date
+(`app/domain/run/train_run.py`).
 """
 
 import re
@@ -20,7 +21,7 @@ from app.domain.zones import ZONE_NAMES
 TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
 _SHORT_NAME = re.compile(rf"[A-Z0-9]{{1,{limits.SHORT_NAME_LENGTH_MAX}}}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_TEXT_LENGTH_MAX = 1_000  # code points; what is longer is refused in any form, and not worth composing
+_TEXT_LENGTH_MAX = 1_000  # code points; longer texts are refused in any form, so they are not normalized
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Coach:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """The template: `sections` in the order in which they are sold, `coaches` from the front."""
+    """A train. `sections` are in the order in which they are sold, `coaches` from the front."""
 
     train_id: str
     number: str
@@ -54,7 +55,7 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class StoredTrain:
-    """A train as it is kept: which request made it, when, and its version."""
+    """A train as stored: the request that made it, when, and its version."""
 
     train: Train
     request_id: str
@@ -63,7 +64,7 @@ class StoredTrain:
 
 
 def with_trimmed_texts(train: Train) -> Train:
-    """The train as it is stored: its texts composed (Unicode NFC) and without blanks around."""
+    """Return the train as it is stored: its texts normalized (Unicode NFC) and without blanks around."""
     return replace(
         train,
         train_id=_trimmed(train.train_id),
@@ -82,7 +83,7 @@ def _trimmed(text: str) -> str:
 
 
 def check_train(train: Train) -> None:
-    """Refuses a train with anything missing, out of its limits or contradicting itself, naming the field."""
+    """Refuse INVALID_FIELD for a train with a field that is missing, out of its limits, or contradicts another one."""
     if not TRAIN_ID.fullmatch(train.train_id):
         raise InvalidField("train.train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
     _check_text(train.number, "train.number", limits.TRAIN_NUMBER_LENGTH_MAX)
@@ -94,13 +95,13 @@ def check_train(train: Train) -> None:
 
 
 def check_travel_date(travel_date: date, field: str) -> None:
-    """Refuses a date on which no train is sold, under the path of its field."""
+    """Refuse INVALID_FIELD for a date on which no train is sold. `field` is the path of the date."""
     if not limits.TRAVEL_DATE_MIN <= travel_date <= limits.TRAVEL_DATE_MAX:
         raise InvalidField(field, f"needs a date from {limits.TRAVEL_DATE_MIN} to {limits.TRAVEL_DATE_MAX}")
 
 
 def travel_dates(first: date, last: date) -> list[date]:
-    """All dates from first to last. Refuses a range that is empty or longer than a year."""
+    """Return all dates from first to last. Refuses INVALID_FIELD for a range that is empty or longer than a year."""
     days = (last - first).days + 1
     if days < 1:
         raise InvalidField("last_date", "is before first_date")
@@ -139,7 +140,7 @@ def _check_stops(stops: Sequence[TimetableStop]) -> None:
         _check_call(stop.depart, f"{field}.depart", wanted=index < len(stops) - 1)
     if stops[0].depart is not None and stops[0].depart.day_offset:
         raise InvalidField("train.stops[0].depart_day_offset", "must be 0: the train leaves its first stop on the travel date")
-    # A name may be another stop's code only by mistake, and then nobody could tell which is meant.
+    # A name that is also another stop's code would be ambiguous.
     _check_distinct(
         (f"train.stops[{index}].{kind}", stop_form(text))
         for index, stop in enumerate(stops)
@@ -148,8 +149,7 @@ def _check_stops(stops: Sequence[TimetableStop]) -> None:
 
 
 def _check_runs_forward(stops: Sequence[TimetableStop]) -> None:
-    """Refuses a timetable that works on no date, as a forgotten day offset makes it. `stops_on_date` judges each date by
-    itself."""
+    """Refuse a timetable that is impossible on every date, such as one without a needed day offset."""
     reason = find_timetable_fault(local_calls(stops))
     if reason:
         raise InvalidField("train.stops", f"{reason}, and so on every date; is a day offset missing?")

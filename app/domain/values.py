@@ -1,10 +1,10 @@
-"""Values: dataclasses that never change.
+"""Values: dataclasses whose instances never change.
 
-Belongs here: how such a class is declared. Does not: any value.
+Belongs here: how such a class is declared. Does not belong here: any value.
 
 For the type checker `value` is `dataclass`, so that `@value(frozen=True, slots=True)` makes every assignment to a field an
-error in `make check`. At run time the class is made without `frozen`, which would set each field through
-`object.__setattr__`: a booking of thirteen fields then takes 4 microseconds to make instead of 1, and a sale makes six values.
+error in `make check`. At run time the class is made without `frozen`, which would set each field through `object.__setattr__`:
+a booking of thirteen fields would take 4 microseconds to make instead of 1, and a sale makes six values.
 """
 
 from typing import TYPE_CHECKING

@@ -1,20 +1,20 @@
 """Time zones by name, and when their clocks change.
 
-Belongs here: which names there are, where zones are read from, and what follows from a zone alone. Does not: what trains make
-of it (`local_times.py`).
+Belongs here: the accepted names, where zones are read from, and what follows from a zone alone. Does not belong here: how
+trains use them (`local_times.py`).
 
-Zones come from the package tzdata alone, in the version that the lock pins. What a host has under /usr/share/zoneinfo differs
-from host to host, and servers that disagree about a zone would put one run at two times.
+Zones come only from the package tzdata, in the version that the lock file pins. /usr/share/zoneinfo differs from host to host,
+and servers with different rules would put one run at two times.
 
-A name is accepted as the IANA database spells it. "localtime", "posixrules", "posix/...", "right/..." and paths name files that
-a host may have or not; "Factory" is the zone of a computer that nobody has set.
+Names are accepted as the IANA database spells them. "localtime", "posixrules", "posix/...", "right/..." and paths name files
+that a host may or may not have; "Factory" is the zone of a computer that nobody has configured.
 """
 
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
-reset_tzpath(to=())  # of the whole process: nothing of the host, whatever PYTHONTZPATH says
+reset_tzpath(to=())  # for the whole process: no zone of the host is read, whatever PYTHONTZPATH says
 ZoneInfo.clear_cache()
 
 ZONE_NAMES = frozenset(available_timezones()) - {"Factory", "localtime", "posixrules"}
@@ -26,7 +26,7 @@ _NOON = time(12)  # clocks change at night
 
 @lru_cache(maxsize=len(ZONE_NAMES))
 def load_zone(name: str) -> ZoneInfo:
-    """The zone with that name, which is in `ZONE_NAMES`; KeyError for any other."""
+    """Return the zone with that name, which is in `ZONE_NAMES`. Raises KeyError for any other name."""
     if name not in ZONE_NAMES:
         raise KeyError(name)
     return ZoneInfo(name)
@@ -34,7 +34,7 @@ def load_zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=len(ZONE_NAMES))
 def change_dates(name: str, year: int) -> tuple[date, ...]:
-    """The dates of a year on which the clocks of a zone change."""
+    """Return the dates of a year on which the clocks of a zone change."""
     noons = [datetime.combine(date(year, 1, 1) + timedelta(days), _NOON, load_zone(name)) for days in range(-1, 366)]
     offsets = [noon.utcoffset() for noon in noons]
     return tuple(noons[index].date() for index in range(1, len(noons)) if offsets[index] != offsets[index - 1])

@@ -1,16 +1,17 @@
 """Who may see or change a booking.
 
-Belongs here: permissions on a booking. Does not: what is changed (`change_booking.py`), roles (`app/domain/people.py`).
+Belongs here: permissions on a booking. Does not belong here: what is changed (the other modules of this folder), roles
+(`app/domain/people.py`).
 
     who                                        sees it   changes it   cancels
     -----------------------------------------  --------  -----------  -----------------------------------
-    who booked, operators                      yes       yes          anybody on it
-    a passenger who is on it                   yes       no           the passengers of the own address
-    a passenger who was taken off, or left     no        no           again, what was done before: no change
+    booker, operators                          yes       yes          any passenger
+    a passenger                                yes       no           the passengers with the own address
+    a passenger who was cancelled              no        no           again, without a change
     everybody else                             no        no           no
 
-Somebody who may not see a booking is not told whether it exists. A passenger who was on a booking when it was cancelled as a
-whole still sees it, unless its last passengers took themselves off: then only who booked and operators do.
+Who may not see a booking does not learn whether it exists. A passenger of a booking that was cancelled as a whole still sees
+it, unless its last passengers cancelled themselves: then only the booker and operators do.
 """
 
 from app.domain.booking import Booking, Passenger
@@ -21,7 +22,7 @@ from app.domain.refusals import Reason, Refusal
 
 
 def require_visible(booking: Booking | None, caller: Caller, reference: str) -> Booking:
-    """Give the booking to who booked it, its passengers and operators; refuse everybody else."""
+    """Return the booking to its booker, its passengers and operators. Refuse everybody else."""
     require_identified(caller)
     if booking is not None and can_see(booking, caller):
         return booking
@@ -29,7 +30,7 @@ def require_visible(booking: Booking | None, caller: Caller, reference: str) -> 
 
 
 def require_changeable(booking: Booking | None, caller: Caller, reference: str) -> Booking:
-    """Give the booking to who booked it and to operators; refuse everybody else."""
+    """Return the booking to its booker and to operators. Refuse everybody else."""
     require_identified(caller)
     if booking is not None and _owns(booking, caller):
         return booking
@@ -37,9 +38,10 @@ def require_changeable(booking: Booking | None, caller: Caller, reference: str) 
 
 
 def require_cancellable(booking: Booking | None, command: CancelBooking) -> Booking:
-    """Give the booking to who may cancel what the command names: who booked, operators, and passengers for themselves.
+    """Return the booking to who may cancel what the command names: booker, operators, and passengers for themselves.
 
-    Refuses NOT_PERMITTED where it names somebody else, and to who may see the booking INVALID_FIELD where it names nobody.
+    Refuses NOT_PERMITTED where it names somebody else, and INVALID_FIELD where it names nobody, to a caller who may see the
+    booking.
     """
     caller = command.caller
     require_identified(caller)
@@ -54,7 +56,7 @@ def require_cancellable(booking: Booking | None, command: CancelBooking) -> Book
         return booking
     if not can_see(booking, caller):
         raise _not_yours(caller, command.reference)
-    raise Refusal(Reason.NOT_PERMITTED, "a passenger may take nobody else off a booking; name your own passenger_numbers")
+    raise Refusal(Reason.NOT_PERMITTED, "a passenger may cancel nobody else; name your own passenger_numbers")
 
 
 def can_see(booking: Booking, caller: Caller) -> bool:
@@ -63,12 +65,12 @@ def can_see(booking: Booking, caller: Caller) -> bool:
 
 
 def is_visible_to(booking: Booking, key: str) -> bool:
-    """Whether somebody with this address, as compared, sees the booking as who booked it or as its passenger."""
+    """Whether the person with this address, as compared, may see the booking as its booker or passenger."""
     return key == booking.user_key or is_passenger_of(booking, key)
 
 
 def is_passenger_of(booking: Booking, key: str | None) -> bool:
-    """Whether a passenger with this address, as compared, is on the booking, or was when it ended as a whole."""
+    """Whether a passenger with this address, as compared, is on the booking, or was when it was cancelled as a whole."""
     return not booking.is_vacated and any(key == passenger.email_key for passenger in booking.passengers)
 
 
@@ -78,7 +80,7 @@ def removes_itself(booking: Booking, caller: Caller) -> bool:
 
 
 def own_passengers(booking: Booking, caller: Caller) -> tuple[Passenger, ...]:
-    """Give the passengers who have the caller's address, those who have left included."""
+    """Return the passengers who have the caller's address, cancelled ones included."""
     return tuple(passenger for passenger in all_passengers(booking) if passenger.email_key == caller.key)
 
 

@@ -1,8 +1,7 @@
 """Choosing and taking seats on a run.
 
-Belongs here: which seats a request gets, in which section. Does not: the inventory of one section (`app/domain/run/seats.py`),
-nor who gets
-them (`create_booking.py`, `hold_seats.py`, `waitlist.py`).
+Belongs here: which seats a request gets, in which section. Does not belong here: the inventory of one section
+(`app/domain/run/seats.py`), nor who gets them (the rules that call this).
 """
 
 from app.domain.refusals import InvalidField, Reason, Refusal
@@ -12,9 +11,10 @@ from app.domain.run.train_run import TrainRun
 def choose_seats(
     run: TrainRun, section: str, seat_numbers: tuple[int, ...], legs: int, count: int
 ) -> tuple[int, list[int], bool]:
-    """The section's index, the seat numbers, and whether the counter gave them out. Changes nothing.
+    """Choose seats. Return the section's index, the seat numbers, and whether the counter gives them out. Changes nothing.
 
-    Without a section: the first one in which all find a seat. Refuses SEAT_TAKEN, SECTION_FULL, and fields that name nothing.
+    Without a section: the first one in which all passengers find a seat. Refuses SEAT_TAKEN, SECTION_FULL, and INVALID_FIELD
+    for a section or seat that does not exist.
     """
     if seat_numbers:
         index = run.section_index(section)
@@ -29,7 +29,7 @@ def choose_seats(
 
 
 def next_free_seats(run: TrainRun, section: str, legs: int, count: int) -> tuple[int, list[int]] | None:
-    """The section's index and the numbers of the next seats in it, or in the first section that has as many."""
+    """Return the section's index and the numbers of its next seats. Without a name: the first section with enough seats."""
     for index in [run.section_index(section)] if section else range(len(run.sections)):
         numbers = run.sections[index].next_seats(legs, count)
         if numbers is not None:
@@ -38,7 +38,7 @@ def next_free_seats(run: TrainRun, section: str, legs: int, count: int) -> tuple
 
 
 def require_seats_exist(run: TrainRun, section: int, numbers: tuple[int, ...]) -> None:
-    """Refuses numbers that are no seat of the section with that index."""
+    """Refuse INVALID_FIELD for numbers that are no seat of the section with that index."""
     seats = run.sections[section]
     for position, number in enumerate(numbers):
         if not 1 <= number <= seats.size:
@@ -56,7 +56,7 @@ def _require_free(run: TrainRun, section: int, numbers: tuple[int, ...], legs: i
 
 
 def take_seats(run: TrainRun, section: int, numbers: list[int], legs: int, *, by_counter: bool) -> None:
-    """Sells the chosen seats, and moves the counter past those that it gave out."""
+    """Sell the chosen seats. Move the counter past those that it gave out."""
     for number in numbers:
         run.sell(section, number, legs)
     if by_counter:

@@ -1,6 +1,6 @@
-"""A hold: seats that are kept for one buyer for a few minutes.
+"""A hold: seats that are kept for one buyer for some minutes.
 
-Belongs here: the value and its name. Does not: the decisions (`app/domain/rules/hold_seats.py`).
+Belongs here: the values, their ids, and their index. Does not belong here: the rules (`app/domain/rules/hold_seats.py`).
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from app.domain.people import email_key
 from app.domain.train import TRAIN_ID
 from app.domain.values import value
 
-_KEY_BYTES = 10  # two of a million holds are alike by a chance of 10^-12
+_KEY_BYTES = 10  # two of a million holds have the same key with a probability of 10^-12
 _HOLD_ID = re.compile(rf"({TRAIN_ID.pattern})_(\d{{4}}-\d{{2}}-\d{{2}})_([A-Z2-7]{{16}})")
 
 
 @value(frozen=True, slots=True)
 class Hold:
-    """`seats` are kept on `legs` until `expire_time`; from then on it is no hold, whether or not anybody has noticed.
+    """Seats that are held on `legs` until `expire_time`. From then on it is no hold, whether or not a commit has ended it.
 
-    `key` follows from who asked and the request. `fare_minor` is the price of each seat, which stands even if fares change.
+    `key` follows from the owner and the request. `fare_minor` is the price of each seat, which stays even if fares change.
     """
 
     key: str
@@ -45,9 +45,9 @@ class Hold:
 
 @value(frozen=True, slots=True)
 class EndedHold:
-    """A hold that is over, as its run remembers it: who had which places (section, seat number) on which legs.
+    """A hold that has ended, as its run remembers it: who had which places (section, seat number) on which legs.
 
-    `expire_time` is when it ran out, or would have, had it not been released or used before; `was_used` by a booking.
+    `expire_time` is when it expired, or would have expired; `was_used` is True where a booking used it.
     """
 
     key: str
@@ -59,21 +59,21 @@ class EndedHold:
 
     @property
     def free_time(self) -> datetime:
-        """From when its owner may hold the same seats again, and nobody needs to know of it any more."""
+        """From when its owner may hold the same seats again, and the run need not remember it any more."""
         return self.expire_time if self.was_used else self.expire_time + timedelta(seconds=limits.HOLD_AGAIN_SECONDS)
 
 
 def ended_hold(hold: Hold, *, was_used: bool = False) -> EndedHold:
-    """What a run remembers of a hold that is over."""
+    """Make what a run remembers of a hold that has ended."""
     places = tuple((seat.section, seat.number) for seat in hold.seats)
     return EndedHold(hold.key, hold.owner_key, hold.legs, places, hold.expire_time, was_used)
 
 
 class HoldIndex:
-    """What a run's holds come to, so that nobody goes through all of them for each new one.
+    """The holds of a run by seat and owner, so that no new hold needs a scan of all.
 
-    `places` are the seats on hold, by how many holds have them on some legs; `own` and `ended` are the keys of a person's holds
-    and of those that are over.
+    `places` counts the holds of each seat (on different legs). `own` and `ended` have the keys of a user's holds and ended
+    holds.
     """
 
     __slots__ = ("ended", "own", "places")
@@ -88,7 +88,7 @@ class HoldIndex:
             self.replace_ended(None, before)
 
     def replace(self, before: Hold | None, after: Hold | None) -> None:
-        """Count a hold in place of what was kept under its key."""
+        """Index a hold in place of the one before; None stands for no hold."""
         if before is not None:
             _drop(self.own, before.owner_key, before.key)
             for seat in before.seats:
@@ -101,7 +101,7 @@ class HoldIndex:
             self.places.update((seat.section, seat.number) for seat in after.seats)
 
     def replace_ended(self, before: EndedHold | None, after: EndedHold | None) -> None:
-        """Count a hold that is over in place of what was kept under its key."""
+        """Index an ended hold in place of the one before; None stands for no hold."""
         if before is not None:
             _drop(self.ended, before.owner_key, before.key)
         if after is not None:
@@ -115,17 +115,17 @@ def _drop(keys: defaultdict[str, set[str]], owner_key: str, key: str) -> None:
 
 
 def hold_key(email: str, request_id: str) -> str:
-    """The key of the hold that this person asks for with this request."""
+    """Return the key of the hold that this person makes with this request."""
     digest = hashlib.blake2b(f"{email_key(email)}\n{request_id}".encode(), digest_size=_KEY_BYTES).digest()
     return b32encode(digest).decode()
 
 
 def hold_id(train_id: str, travel_date: str, key: str) -> str:
-    """The name of a hold for clients; it leads to the run."""
+    """Return the id of a hold for clients. It contains the run."""
     return f"{train_id}_{travel_date}_{key}"
 
 
 def split_hold_id(text: str) -> tuple[str, str, str] | None:
-    """Train, travel date and key of a hold; None for what is no name of one."""
+    """Return train, travel date and key of a hold; None for a text that is not the id of a hold."""
     match = _HOLD_ID.fullmatch(text)
     return match.groups() if match else None  # type: ignore[return-value]  # three groups, all of them matched

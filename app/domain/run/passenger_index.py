@@ -1,10 +1,10 @@
 """Who travels on a run: the live booking of each passenger, and how many passengers each booker has there.
 
-Belongs here: the index over all live bookings of a run, those included that are not in memory. Does not: the decisions that ask
-it (`app/domain/rules/create_booking.py`, `app/domain/rules/change_booking.py`).
+Belongs here: the index over all live bookings of a run, those that are not in memory included. Does not belong here: the rules
+that ask it (`app/domain/rules/`).
 
-A run keeps only some of its bookings in memory; this index knows of all that are live. Each booking adds and removes exactly
-what is its own, so the counts are right in whatever order bookings change or are restored.
+A run keeps only some of its bookings in memory; this index has the passengers of all live ones. Each booking adds and removes
+exactly its own passengers. So the counts are right in whatever order bookings change or are restored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from app.domain.booking import Booking
 
 
 class PassengerIndex:
-    """The passengers of a run's live bookings. `references` leads from passenger keys to the references of their bookings."""
+    """The passengers of a run's live bookings. `references` maps passenger keys to the references of their bookings."""
 
     __slots__ = ("_passenger_counts", "references")
 
@@ -27,7 +27,7 @@ class PassengerIndex:
         return self._passenger_counts
 
     def add(self, booking: Booking) -> None:
-        """Add the passengers of a booking that is live; those of any other do not travel."""
+        """Add the passengers of a live booking. Does nothing for any other."""
         if not booking.is_live:
             return
         for passenger in booking.passengers:
@@ -45,7 +45,7 @@ class PassengerIndex:
         self._count(booking.user_key, -len(booking.passengers))
 
     def forget(self, bookings: Mapping[str, Booking]) -> None:
-        """Remove whatever is known of these bookings, by reference, in whatever older form it was added."""
+        """Remove the passengers of these bookings, by reference, whatever older form of them was added."""
         known = [reference for reference in self.references.values() if reference in bookings]
         if not known:
             return
@@ -54,7 +54,7 @@ class PassengerIndex:
         self.references = {key: reference for key, reference in self.references.items() if reference not in bookings}
 
     def load(self, passengers: Iterable[tuple[str, str, str]]) -> None:
-        """Replace all: (passenger key, reference, the booker's address as compared) for each passenger of a live booking."""
+        """Replace the index by (passenger key, reference, booker's address as compared) of each passenger of a live booking."""
         self.references, self._passenger_counts = {}, {}
         for key, reference, user_key in passengers:
             self.references[key] = reference

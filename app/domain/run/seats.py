@@ -1,16 +1,17 @@
-"""Which seat is sold next: the inventory of one section.
+"""The seat inventory of one section, and which seat is sold next.
 
 Belongs here: the counter, the sold legs of every seat, the order in which seats came free, and the choice of the next seats.
-Does not: bookings, people, prices.
+Does not belong here: bookings, people, prices.
 
 The rules:
-1. Seats are given out in rising order by a counter, `next_number`. Seats that somebody chose ahead of it are passed over.
+
+1. Seats are given out in rising order by a counter, `next_number`. Seats that somebody chose ahead of it are skipped.
 2. Only when the counter has passed the last seat, seats below it that are free for the journey are given out, in the order in
    which they came free for it.
-3. A seat below the counter is free for a journey when none of the journey's legs is sold. What is free on it is kept as
+3. A seat below the counter is free for a journey when none of the journey's legs is sold. What is free on it is stored as
    entries (sequence, legs), one for each time that legs came free; together they are exactly its unsold legs. A seat has come
    free for a journey with the last of the journey's legs.
-4. A group gets all its seats or none; of freed seats it gets neighbours in one coach where there are such.
+4. A group gets all its seats or none. Of freed seats it gets neighbours in one coach where there are such.
 """
 
 from bisect import bisect_left, insort
@@ -28,7 +29,7 @@ FreedEntry = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class CoachSeats:
-    """The numbers `first` to `last` of a section, which are in coach `name`."""
+    """The seats `first` to `last` of a section, which are in coach `name`."""
 
     name: str
     first: int
@@ -71,7 +72,7 @@ class SectionSeats:
 
     @property
     def size(self) -> int:
-        """How many seats it has."""
+        """How many seats the section has."""
         return len(self.sold_legs)
 
     def is_free(self, number: int, legs: int) -> bool:
@@ -79,20 +80,21 @@ class SectionSeats:
         return not self.sold_legs[number - 1] & legs
 
     def free_count(self, legs: int) -> int:
-        """How many seats are free on all these legs."""
+        """Return how many seats are free on all these legs."""
         return sum(1 for sold in self.sold_legs if not sold & legs)
 
     def has_free(self, legs: int, count: int) -> bool:
-        """Whether so many seats are free on all these legs; far quicker than choosing them.
+        """Whether so many seats are free on all these legs. Much quicker than choosing them.
 
-        Thousands of seats are sold in a few ways. These are counted when this is first asked, and kept up from then on.
+        Thousands of seats are sold in few ways. The ways are counted at the first call, and the counts are kept up to date from
+        then on.
         """
         if self._sold_counts is None:
             self._sold_counts = Counter(self.sold_legs)
         return sum(seats for sold, seats in self._sold_counts.items() if not sold & legs) >= count
 
     def set_sold(self, number: int, legs: int) -> None:
-        """Has exactly these legs of a seat be sold."""
+        """Set the sold legs of a seat."""
         counts = self._sold_counts
         if counts is not None:
             before = self.sold_legs[number - 1]
@@ -103,11 +105,11 @@ class SectionSeats:
         self.sold_legs[number - 1] = legs
 
     def coach_of(self, number: int) -> str:
-        """The coach that a seat is in."""
+        """Return the name of the coach that a seat is in."""
         return self.coaches[bisect_left(self._coach_ends, number)].name
 
     def set_freed(self, number: int, entries: tuple[FreedEntry, ...]) -> None:
-        """Replaces what is free on a seat below the counter, and its place in the order."""
+        """Set what is free on a seat below the counter, and update the order of the freed seats."""
         for sequence, legs in self.freed.pop(number, ()):
             del self._freed_order[bisect_left(self._freed_order, (sequence, number, legs))]
         if entries:
@@ -116,7 +118,7 @@ class SectionSeats:
                 insort(self._freed_order, (sequence, number, legs))
 
     def next_seats(self, legs: int, count: int) -> list[int] | None:
-        """The numbers of the next `count` seats for these legs, or None when fewer are free. Changes nothing."""
+        """Return the numbers of the next `count` seats for these legs, or None where fewer are free. Changes nothing."""
         chosen = self._fresh_seats(legs, count)
         missing = count - len(chosen)
         if not missing:
@@ -137,7 +139,7 @@ class SectionSeats:
         return chosen
 
     def _freed_seats(self, legs: int) -> Iterator[int]:
-        """Seats below the counter that are free for these legs, in the order in which they came free for them.
+        """Yield the seats below the counter that are free for these legs, in the order in which they came free for them.
 
         The fresh seats that the same group takes first are not among them: their free legs count from the sale on.
         """
@@ -149,7 +151,7 @@ class SectionSeats:
                 yield number
 
     def _neighbours(self, numbers: Sequence[int], count: int) -> list[int] | None:
-        """The first `count` consecutive numbers in one coach; first by when the earliest-freed of them came free."""
+        """Return the first `count` consecutive numbers in one coach, by when the earliest-freed of them came free."""
         free = set(numbers)
         coaches = {number: self.coach_of(number) for number in free}
         for number in numbers:
@@ -161,5 +163,5 @@ class SectionSeats:
 
 
 def without_legs(entries: tuple[FreedEntry, ...], legs: int) -> tuple[FreedEntry, ...]:
-    """What stays free of `entries` when `legs` are sold."""
+    """Return what stays free of `entries` when `legs` are sold."""
     return tuple((sequence, freed & ~legs) for sequence, freed in entries if freed & ~legs)
