@@ -1,9 +1,9 @@
-"""Cases for alerts: what Prometheus has seen, and what it says of it, as promtool's tests.
+"""Test cases of alerts: input series and expected firing alerts, in promtool's format.
 
-Belongs here: the value, and how it is written down for promtool. Not here: any case (`*_cases.py`).
+Belongs here: the types, and the conversion for promtool. Does not belong here: any case (`*_cases.py`).
 
-Values are in promtool's notation: `0+2x60` begins with 0 and grows by 2 sixty times, `5x10` stays, `_` is no sample, `stale` is
-the end of a series; one sample for each step.
+Values are in promtool's notation, one sample per step: `0+2x60` starts at 0 and grows by 2 sixty times, `5x10` repeats 5, `_`
+is no sample, `stale` ends the series.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from deploy.observability.rules import labels, texts
 _VALUE = re.compile(r"\{\{ \$value[^}]*\}\}")
 _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
 
-Seen = Mapping[str, str]
+# Values by series name.
+InputSeries = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Firing:
-    """One thing that is wrong: its labels, and the value as the alert's text shows it."""
+    """One expected firing alert: its labels, and the value as the alert's text shows it."""
 
     labels: Mapping[str, str]
     value: str = ""
@@ -32,30 +33,30 @@ class Firing:
 
 @dataclass(frozen=True)
 class Case:
-    """Of an alert, a sentence: given these series, it fires at that time for these, or is silent for none."""
+    """Test case: with these input series, the alert fires at time `at` as in `firing`; it does not if `firing` is empty."""
 
     alert: str
-    says: str
-    seen: Seen
+    situation: str
+    input_series: InputSeries
     at: str
     firing: Sequence[Firing] = ()
     step: str = "1m"
 
 
 def in_production(value: str = "", **labels_of_it: str) -> tuple[Firing]:
-    """The one thing that is wrong, in the namespace that most cases are about."""
+    """Return one firing alert in the namespace `prod`."""
     return (Firing({"namespace": "prod", **labels_of_it}, value),)
 
 
 def series(name: str, **labels_of_it: str) -> str:
-    """A series as a process in production tells it; other labels are added, and win."""
+    """Name a series of a process in production. `labels_of_it` override its labels."""
     chosen = {"namespace": "prod", "job": "seatline", "pod": "seatline-0", "instance": "10.0.0.1:9464", **labels_of_it}
     inside = ", ".join(f'{label}="{value}"' for label, value in chosen.items())
     return f"{name}{{{inside}}}"
 
 
 def promtool_document(cases: Sequence[Case], alerts: Mapping[str, Alert], rule_file: str) -> dict[str, Any]:
-    """The cases as a file of tests. All have the same step."""
+    """Return the cases as a test file of promtool. All must have the same step."""
     (step,) = {case.step for case in cases}
     return {
         "rule_files": [rule_file],
@@ -66,18 +67,19 @@ def promtool_document(cases: Sequence[Case], alerts: Mapping[str, Alert], rule_f
 
 def _test(case: Case, alert: Alert) -> dict[str, Any]:
     expected = [
-        {"exp_labels": {**labels(alert), **one.labels}, "exp_annotations": _rendered(texts(alert), one)} for one in case.firing
+        {"exp_labels": {**labels(alert), **firing.labels}, "exp_annotations": _rendered(texts(alert), firing)}
+        for firing in case.firing
     ]
     return {
-        "name": case.says,
+        "name": case.situation,
         "interval": case.step,
-        "input_series": [{"series": name, "values": values} for name, values in case.seen.items()],
+        "input_series": [{"series": name, "values": values} for name, values in case.input_series.items()],
         "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": expected}],
     }
 
 
-def _rendered(written: Mapping[str, str], firing: Firing) -> dict[str, str]:
+def _rendered(templates: Mapping[str, str], firing: Firing) -> dict[str, str]:
     return {
         name: _LABEL.sub(lambda found: firing.labels[found[1]], _VALUE.sub(firing.value, text))
-        for name, text in written.items()
+        for name, text in templates.items()
     }

@@ -1,6 +1,6 @@
-"""The dashboard's file as it is, and what it asks Prometheus.
+"""The generated dashboard file and its expressions.
 
-Belongs here: reading the file. Not here: what ought to stand in it.
+Belongs here: reading the file. Does not belong here: checks of it.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from deploy.observability.generate import CHART_FILES
 
 DASHBOARD: dict[str, Any] = json.loads((CHART_FILES / "dashboard.json").read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-# Of the dashboard, but for the one whose value Grafana chooses.
+# References to variables. Grafana itself defines __rate_interval.
 VARIABLE = re.compile(r"\$\{?(\w+)")
 GRAFANA_BUILTINS = {"__rate_interval"}
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 
 def substituted(expression: str, rate_interval: str = "5m") -> str:
-    """An expression as Grafana sends it while everything is chosen."""
+    """Return an expression as Grafana sends it when all values are selected."""
     return VARIABLE.sub(lambda found: rate_interval if found[1] in GRAFANA_BUILTINS else ".*", expression)
 
 
 def expressions() -> list[str]:
-    """All that the dashboard asks for: in panels, for the marks on them, and for what there is to choose."""
+    """List all expressions: of panels, annotations and variables."""
     found = [target["expr"] for panel in PANELS for target in panel["targets"]]
     found += [marks["expr"] for marks in DASHBOARD["annotations"]["list"]]
     for variable in DASHBOARD["templating"]["list"]:

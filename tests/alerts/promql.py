@@ -1,7 +1,6 @@
-"""What expressions of Prometheus ask for.
+"""Series and labels that a PromQL expression selects.
 
-Belongs here: finding the series of an expression, with the labels that it takes for granted. Not here: whether an expression is
-right, which promtool says.
+Belongs here: finding them. Does not belong here: the validity of an expression, which promtool checks.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ _GROUPED = re.compile(r"\bby\s*\(([^)]*)\)\s*\(")
 _NAME = re.compile(r"(?<![\w:])([a-zA-Z_:][\w:]*)(?!\s*\(|[\w:])")
 _MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 _KEYWORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "bool", "offset", "group_left", "group_right"}
-# Only letters between the bars: what is spelled out, not a pattern.
+# A literal value, or literal alternatives, and not a pattern.
 _SPELLED_OUT = re.compile(r"\w+(\|\w+)*")
 
 
 @dataclass(frozen=True)
 class Selector:
-    """Series that an expression names: their metric, what their labels have to be, and by which labels they are summed up."""
+    """Selector of series: metric, label matchers, and labels by which the result is grouped."""
 
     metric: str
     matchers: tuple[tuple[str, str, str], ...]
@@ -29,12 +28,12 @@ class Selector:
 
     @property
     def labels(self) -> frozenset[str]:
-        """All labels that are taken for granted."""
+        """All labels that the series must have."""
         return self.grouped_by | {label for label, _, _ in self.matchers}
 
     @property
     def values(self) -> dict[str, list[str]]:
-        """The values that labels are spelled out to have."""
+        """Literal values of labels."""
         return {
             label: value.split("|")
             for label, operator, value in self.matchers
@@ -43,7 +42,7 @@ class Selector:
 
 
 def selectors(expression: str) -> list[Selector]:
-    """The series of an expression, in their order. In it may be no subqueries, and no braces or brackets within quotes."""
+    """List an expression's selectors, in order. Subqueries, and braces or brackets in quotes, are not supported."""
     bare = _blanked(expression, r"\{[^}]*\}")
     bare = _blanked(_blanked(bare, r"\[[^\]]*\]"), r"\"[^\"]*\"")
     names = _LABELS.sub(lambda found: " " * len(found[0]), bare)
@@ -63,9 +62,9 @@ def unknown(
     series: Mapping[str, Sequence[Mapping[str, str]]],
     may_lack_values: Collection[tuple[str, str]] = (),
 ) -> list[str]:
-    """What is asked for and is not among the series of its metric, each with its labels: a metric, a label, or a value of one.
+    """List the metrics, labels and label values that are selected and do not exist in `series`.
 
-    `may_lack_values` are labels, each with its metric, that have some of their values only when something happens.
+    `may_lack_values` are (metric, label) pairs of which some values exist only after certain events.
     """
     wrong: set[str] = set()
     for selector in asked:
@@ -92,7 +91,7 @@ def _values_by_label(series: Iterable[Mapping[str, str]]) -> dict[str, set[str]]
 
 
 def _groups(bare: str) -> Iterator[tuple[list[str], int, int]]:
-    """The labels of each `by (…) (…)`, with where the second parenthesis begins and ends."""
+    """Yield the labels of each `by (…) (…)`, with start and end of the second parenthesis."""
     for grouped in _GROUPED.finditer(bare):
         depth, end = 1, grouped.end()
         while depth:

@@ -1,4 +1,4 @@
-"""The dashboard: Grafana can read it, Prometheus each of its expressions, and nothing that is measured is left out."""
+"""The dashboard is valid for Grafana, its expressions for Prometheus, and every metric is on it or in an alert."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.tools.promtool import promtool
 
 VARIABLES = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
 QUERIES = [query for row in ROWS for panel in row.panels for query in panel.queries]
-# Each worker tells them of the whole database, and so more than once.
+# Statistics of the whole database: each worker exports them, so they must not be summed.
 STATISTICS = {family.name for family in FAMILIES if family.is_statistic}
 
 
@@ -31,7 +31,7 @@ def _name(panel: dict[str, Any]) -> str:
 # -- Grafana
 
 
-def test_the_dashboard_says_what_grafana_wants_to_know() -> None:
+def test_the_dashboard_has_grafanas_required_fields() -> None:
     assert (DASHBOARD["uid"], DASHBOARD["title"], DASHBOARD["id"]) == ("seatline", "Seatline", None)
     assert DASHBOARD["schemaVersion"] == 42
     assert DASHBOARD["links"]
@@ -39,13 +39,13 @@ def test_the_dashboard_says_what_grafana_wants_to_know() -> None:
     assert kinds == {"datasource": "datasource", **dict.fromkeys(("namespace", "job", "pod", "method"), "query")}
 
 
-def test_panels_have_numbers_of_their_own_and_the_rows_their_titles() -> None:
+def test_panels_have_unique_ids_and_rows_their_titles() -> None:
     numbers = [panel["id"] for panel in DASHBOARD["panels"]]
     assert numbers == list(range(1, len(numbers) + 1))
     assert [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"] == [row.title for row in ROWS]
 
 
-def test_panels_stand_beside_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     places = [panel["gridPos"] for panel in DASHBOARD["panels"]]
     assert all(place["x"] + place["w"] <= COLUMNS for place in places)
     for one, other in combinations(places, 2):
@@ -58,7 +58,7 @@ def test_panels_stand_beside_each_other() -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=_name)
-def test_a_panel_says_what_it_shows_in_which_unit_and_from_where(panel: dict[str, Any]) -> None:
+def test_each_panel_has_description_unit_and_data_source(panel: dict[str, Any]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
     assert panel["description"].endswith(".")
     assert defaults["unit"]
@@ -75,7 +75,7 @@ def test_a_panel_says_what_it_shows_in_which_unit_and_from_where(panel: dict[str
         assert target["instant"] is not target["range"]
 
 
-def test_all_variables_are_there_and_all_are_used() -> None:
+def test_all_variables_are_defined_and_used() -> None:
     text = json.dumps(DASHBOARD)
     assert set(VARIABLE.findall(text)) - GRAFANA_BUILTINS - {"__all"} == VARIABLES
 
@@ -84,36 +84,36 @@ def test_all_variables_are_there_and_all_are_used() -> None:
 
 
 def _wrapped(asked: list[str]) -> str:
-    """Expressions as a file of rules, which promtool looks at."""
+    """Return the expressions as a rule file for promtool."""
     rules = [{"record": f"panel:query:number{number}", "expr": one} for number, one in enumerate(asked)]
     return as_yaml({"groups": [{"name": "dashboard", "rules": rules}]})
 
 
-def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
+def test_prometheus_accepts_every_expression(tmp_path: Path) -> None:
     rule_file = tmp_path / "panels.yaml"
     asked = [substituted(expression) for expression in expressions()]
     assert len(asked) > len(QUERIES)
     rule_file.write_text(_wrapped(asked))
-    code, said = promtool("check", "rules", str(rule_file))
-    assert code == 0, said
-    assert f"{len(asked)} rules found" in said
+    code, output = promtool("check", "rules", str(rule_file))
+    assert code == 0, output
+    assert f"{len(asked)} rules found" in output
     rule_file.write_text(_wrapped(["sum(rate(up))"]))
     assert promtool("check", "rules", str(rule_file))[0] != 0
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.expression)
-def test_an_expression_keeps_to_what_is_chosen_and_counts_nothing_twice(query: Any) -> None:
+def test_each_expression_uses_the_variables_and_counts_nothing_twice(query: Any) -> None:
     for selector in selectors(query.expression):
         chosen = {label: value for label, _, value in selector.matchers}
         assert chosen["namespace"] == "$namespace"
         if selector.metric in STATISTICS:
             assert re.search(rf"\bmax(?: by \([^)]*\))? \({selector.metric}\{{", query.expression)
-            assert "pod" not in chosen, "any worker says it"
+            assert "pod" not in chosen, "every worker exports it"
         elif not selector.metric.startswith("namespace:"):
             assert (chosen["job"], chosen["pod"]) == ("$job", "$pod")
 
 
-def test_everything_that_is_measured_is_shown_or_alerts() -> None:
+def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     asked = [*expressions(), *(alert.expression for alert in alerts(GROUPS))]
     metrics = {
         re.sub(r"_(bucket|sum|count)$", "", selector.metric) for expression in asked for selector in selectors(expression)

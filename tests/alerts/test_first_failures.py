@@ -1,7 +1,7 @@
-"""The first failures of a process reach the alerts.
+"""The first failures of a process fire the alert.
 
-Belongs here: what a process exports before and after its first failures, judged by promtool. Not here: the usual cases of the
-alerts (`*_cases.py`), whose series are written by hand.
+Belongs here: what a process exports before and after its first failures, evaluated by promtool. Does not belong here: the cases
+with handwritten series (`*_cases.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.telemetry.metrics.calls import CallMetrics
 from app.telemetry.metrics.families import Metrics
 from deploy.observability.objective import FAILURE_CODES
 from tests.alerts.cases import Case, in_production, series
-from tests.alerts.test_alerts import rules_of, tried
+from tests.alerts.test_alerts import rules_of, run_promtool_tests
 
 ALERT = "SeatlineBookingBudgetGoneIn2Days"
 CREATE_BOOKING = "/seatline.v1.BookingService/CreateBooking"
@@ -26,7 +26,7 @@ FAILURES = [code for code in grpc.StatusCode if code.name.title().replace("_", "
 
 
 class Process:
-    """A server's metrics of calls, and its scrapes as promtool reads them."""
+    """Call metrics of a server, and its scrapes as promtool reads them."""
 
     def __init__(self) -> None:
         self.metrics = Metrics("1.2.3")
@@ -37,7 +37,7 @@ class Process:
             self.calls.call_ended(self.calls.call_started(CREATE_BOOKING, None), CREATE_BOOKING, code, None)
 
     def scrape(self) -> dict[str, float]:
-        """The counters of ended calls, by series."""
+        """Return the counters of ended calls, by series."""
         return {
             series(HANDLED, **sample.labels): sample.value
             for family in self.metrics.registry.collect()
@@ -46,34 +46,34 @@ class Process:
         }
 
 
-def _seen(before: dict[str, float], after: dict[str, float]) -> dict[str, str]:
-    """An hour of scrapes as they were before, and ten minutes as they are after. A series that was not there has no sample."""
+def _scraped(before: dict[str, float], after: dict[str, float]) -> dict[str, str]:
+    """Return an hour of scrapes `before` and ten minutes `after`. A series missing before has no samples there."""
     return {
         name: f"{before[name]:.0f}x59 {value:.0f}x10" if name in before else f"_x60 {value:.0f}x10"
         for name, value in after.items()
     }
 
 
-def test_the_objective_names_codes_that_exist() -> None:
+def test_the_objectives_codes_exist() -> None:
     assert len(FAILURES) == len(FAILURE_CODES.split("|"))
 
 
 @pytest.mark.parametrize("code", FAILURES, ids=lambda code: code.name)
-def test_a_burst_of_a_process_s_first_failures_fires(code: grpc.StatusCode, tmp_path: Path) -> None:
+def test_a_burst_of_first_failures_fires(code: grpc.StatusCode, tmp_path: Path) -> None:
     process = Process()
     before = process.scrape()
     process.fail(code)
-    case = Case(ALERT, "the first failures of a process", _seen(before, process.scrape()), "62m", in_production("100%"))
-    exit_code, said = tried([case], tmp_path, rules_of(ALERT))
-    assert exit_code == 0, said
+    case = Case(ALERT, "the first failures of a process", _scraped(before, process.scrape()), "62m", in_production("100%"))
+    exit_code, output = run_promtool_tests([case], tmp_path, rules_of(ALERT))
+    assert exit_code == 0, output
 
 
-def test_a_series_that_appears_with_its_first_failures_would_be_silent(tmp_path: Path) -> None:
-    """Shows why series start at 0: Prometheus sees no increase in the first sample of a series."""
+def test_a_series_that_starts_with_its_first_failures_would_not_fire(tmp_path: Path) -> None:
+    """Shows why servers export series from 0: the first sample of a series is no increase."""
     process = Process()
     process.fail(grpc.StatusCode.INTERNAL)
     failed = {name: value for name, value in process.scrape().items() if 'grpc_code="Internal"' in name and value}
     assert len(failed) == 1
-    silent = Case(ALERT, "a series that begins with 2,500", _seen({}, failed), "62m")
-    exit_code, said = tried([silent], tmp_path, rules_of(ALERT))
-    assert exit_code == 0, said
+    silent = Case(ALERT, "a series that begins with 2,500", _scraped({}, failed), "62m")
+    exit_code, output = run_promtool_tests([silent], tmp_path, rules_of(ALERT))
+    assert exit_code == 0, output

@@ -1,4 +1,4 @@
-"""What expressions ask for is found, with all labels that they take for granted, and so is what they ask for in vain."""
+"""Selectors of PromQL expressions are found, and so are selectors of series that do not exist."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def test_metrics_are_found(expression: str, metrics: list[str]) -> None:
     assert [selector.metric for selector in selectors(expression)] == metrics
 
 
-def test_labels_are_those_of_matchers_and_of_the_groups_around() -> None:
+def test_labels_come_from_matchers_and_from_surrounding_groups() -> None:
     found = selectors('sum by (n, p) (rate(a{x="1", y=~"2|3", z!="4", w=~".*"}[5m])) / on (n) max by (n) (b)')
-    assert [one.labels for one in found] == [{"n", "p", "x", "y", "z", "w"}, {"n"}]
-    assert [one.values for one in found] == [{"x": ["1"], "y": ["2", "3"]}, {}]
+    assert [selector.labels for selector in found] == [{"n", "p", "x", "y", "z", "w"}, {"n"}]
+    assert [selector.values for selector in found] == [{"x": ["1"], "y": ["2", "3"]}, {}]
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_labels_are_those_of_matchers_and_of_the_groups_around() -> None:
         ('jobs{state!="gone", pod="p2"}', ['jobs with pod="p2"']),
     ],
 )
-def test_what_is_asked_for_in_vain_is_found(expression: str, wrong: list[str]) -> None:
+def test_unknown_metrics_labels_and_values_are_found(expression: str, wrong: list[str]) -> None:
     series = {"jobs": [{"__name__": "jobs", "state": state, "pod": "p1"} for state in ("dead", "waiting")]}
     assert unknown(selectors(expression), series) == wrong
 
 
-def test_values_that_come_with_trouble_may_be_missing_and_their_labels_may_not() -> None:
+def test_exempt_labels_may_lack_values_but_must_exist() -> None:
     series = {"calls": [{"__name__": "calls", "code": "OK"}]}
     asked = selectors('calls{code="Internal", kind="x"}')
     assert unknown(asked, series, {("calls", "code")}) == ["calls by kind", 'calls with kind="x"']

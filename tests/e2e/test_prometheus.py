@@ -173,4 +173,4 @@ async def _promtool_finds_nothing_wrong(ports: dict[str, int]) -> None:
     async with httpx.AsyncClient() as client:
         for port in ports.values():
             page = (await client.get(f"http://{LOOPBACK}:{port}/metrics")).text
-            assert await asyncio.to_thread(promtool, "check", "metrics", shown=page) == (0, "")
+            assert await asyncio.to_thread(promtool, "check", "metrics", stdin=page) == (0, "")

@@ -1,11 +1,11 @@
-"""Prometheus and promtool on this machine: found on PATH, or else fetched into build/tools and kept there.
+"""Prometheus and promtool on this machine: found on PATH, or downloaded to build/tools.
 
-Belongs here: finding, fetching and trying the two programs. Does not: what is asked of them.
+Belongs here: finding, downloading and trying the two programs. Does not belong here: their use.
 
-    python -m tests.tools.prometheus    says where they are, fetching them first where that is needed
+    python -m tests.tools.prometheus    print their paths; download them first if necessary
 
-A machine with apt gets Debian's package, unpacked and not installed; any other the release of the project, whose checksum is
-held here.
+A machine with apt gets Debian's package, unpacked but not installed. Other machines get the project's release, whose checksum
+is below.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import httpx
 
 TOOLS = Path(__file__).resolve().parents[2] / "build" / "tools"
 PROGRAMS = ("prometheus", "promtool")
-# Some 100 MB on a slow line; whoever waits longer wants to be told.
+# About 100 MB on a slow line.
 FETCH_SECONDS_MAX = 300.0
 TRIAL_SECONDS_MAX = 60.0
 RELEASE = "2.54.0"
@@ -42,42 +42,42 @@ Way = Callable[[Path], None]
 
 
 class PrometheusMissingError(Exception):
-    """The programs are not here and cannot be fetched; the text says in one line what was tried."""
+    """The programs are missing and cannot be downloaded; the text names in one line what was tried."""
 
 
 class _FetchError(Exception):
-    """One way of fetching leads nowhere."""
+    """One source of the programs failed."""
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the two programs are."""
+    """Paths of the two programs."""
 
     prometheus: Path
     promtool: Path
 
 
 def find_programs(tools: Path = TOOLS, ways: Sequence[tuple[str, Way]] | None = None) -> Programs:
-    """The programs of PATH, of an earlier fetch, or fetched now. Raises PrometheusMissingError.
+    """Return the programs from PATH, from an earlier download, or downloaded now. Raises PrometheusMissingError.
 
-    `ways` fetch into an empty folder, each with what it is called; the first that brings two programs which run is taken.
+    `ways` are named functions that download to an empty folder; the first that gives two working programs is used.
     """
     on_path = [shutil.which(name) for name in PROGRAMS]
     if all(on_path):
         return Programs(*(Path(str(found)) for found in on_path))
     home = tools / "prometheus"
-    with _alone(tools):
+    with _exclusive(tools):
         if not home.is_dir():
             _fetch(home, WAYS if ways is None else ways)
     return Programs(*(home / name for name in PROGRAMS))
 
 
 def from_debian(folder: Path) -> None:
-    """Debian's package, unpacked. The lists of packages are read anew only where they are missing, which root alone may do."""
+    """Download and unpack Debian's package. Updates the package lists only if they are missing, which needs root."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise _FetchError("there is no apt-get")
+        raise _FetchError("apt-get is missing")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        # Without a user of its own, to whom root's folders would be closed.
+        # Without apt's sandbox user, who cannot enter root's folders.
         download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", "prometheus"]
         try:
             _run(download, scratch)
@@ -93,7 +93,7 @@ def from_debian(folder: Path) -> None:
 
 
 def from_release(folder: Path) -> None:
-    """The archive of the project's release, for processors that its checksum is known for."""
+    """Download the project's release, for architectures with a known checksum."""
     architecture = _ARCHITECTURES.get(platform.machine())
     if platform.system() != "Linux" or architecture is None:
         raise _FetchError(f"no release is known for {platform.system()} on {platform.machine()}")
@@ -112,7 +112,7 @@ def from_release(folder: Path) -> None:
 
 
 def unpack(archive: Path, sha256: str, folder: Path) -> None:
-    """Takes the two programs out of a release's archive. Raises when it is not the archive of that checksum."""
+    """Unpack the two programs from a release's archive. Raises _FetchError if the checksum differs."""
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != sha256:
         raise _FetchError(f"{archive.name} has the checksum {found}, not {sha256}")
@@ -130,8 +130,8 @@ WAYS: Sequence[tuple[str, Way]] = (("Debian's package", from_debian), ("the rele
 
 
 @contextmanager
-def _alone(tools: Path) -> Iterator[None]:
-    """One process at a time. The lock ends with whoever holds it."""
+def _exclusive(tools: Path) -> Iterator[None]:
+    """Hold a lock between processes; it is released when its holder exits."""
     tools.mkdir(parents=True, exist_ok=True)
     with (tools / "prometheus.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -139,9 +139,9 @@ def _alone(tools: Path) -> Iterator[None]:
 
 
 def _fetch(home: Path, ways: Sequence[tuple[str, Way]]) -> None:
-    """Fills `home` at once or not at all, so that a fetch that was cut off leaves nothing that looks whole."""
+    """Fill `home` atomically, so that an interrupted download leaves nothing behind."""
     tried: list[str] = []
-    for called, way in ways:
+    for name_of_way, way in ways:
         with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
             folder = Path(scratch, home.name)
             folder.mkdir()
@@ -150,12 +150,12 @@ def _fetch(home: Path, ways: Sequence[tuple[str, Way]]) -> None:
                 for name in PROGRAMS:
                     _run([str(folder / name), "--version"], scratch, TRIAL_SECONDS_MAX)
             except (_FetchError, OSError, tarfile.TarError) as error:
-                tried.append(f"{called}: {' '.join(str(error).split())}")
+                tried.append(f"{name_of_way}: {' '.join(str(error).split())}")
                 continue
             folder.rename(home)
             return
     raise PrometheusMissingError(
-        f"prometheus and promtool are not on PATH and cannot be fetched; install both, or allow one of: {'; '.join(tried)}"
+        f"prometheus and promtool are not on PATH and cannot be downloaded; install both, or allow one of: {'; '.join(tried)}"
     )
 
 
@@ -167,12 +167,12 @@ def _run(command: Sequence[str], folder: str, seconds_max: float = FETCH_SECONDS
     except subprocess.TimeoutExpired as error:
         raise _FetchError(f"{command[0]} took longer than {seconds_max:g} s") from error
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or ["says nothing"]
+        lines = done.stderr.strip().splitlines() or ["no output"]
         raise _FetchError(f"{Path(command[0]).name} ended with {done.returncode}: {lines[-1]}")
 
 
 def main() -> None:
-    """The command line above."""
+    """Run the command line described above."""
     try:
         programs = find_programs()
     except PrometheusMissingError as error:

@@ -1,6 +1,6 @@
-"""promtool, Prometheus's own tool for looking at its files.
+"""promtool, Prometheus's tool that checks rule files.
 
-Belongs here: calling it. Not here: what it is shown.
+Belongs here: running it. Does not belong here: the files.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from tests.tools.prometheus import find_programs
 SECONDS_MAX = 60
 
 
-def promtool(*arguments: str, shown: str = "") -> tuple[int, str]:
-    """Its exit code and all that it said, when it is shown this text."""
+def promtool(*arguments: str, stdin: str = "") -> tuple[int, str]:
+    """Run promtool with `stdin` as input. Return its exit code and its output."""
     command = [str(find_programs().promtool), *arguments]
-    done = subprocess.run(command, input=shown, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
     return done.returncode, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Prometheus is found on PATH, or fetched once and whole, or its absence is told in one line."""
+"""Prometheus is found on PATH, or downloaded once and completely, or its absence is reported in one line."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def _finds_nobody(folder: Path) -> None:
     raise OSError("nobody\nis there")
 
 
-def test_programs_on_path_are_taken(tmp_path: Path) -> None:
+def test_programs_on_path_are_used(tmp_path: Path) -> None:
     (tmp_path / "path").mkdir()
     _brings_both(tmp_path / "path")
     found = find_programs(tmp_path / "tools", [("a way", _finds_nobody)])
     assert (found.prometheus, found.promtool) == (tmp_path / "path" / "prometheus", tmp_path / "path" / "promtool")
 
 
-def test_the_first_way_that_brings_both_is_taken_and_never_again(tmp_path: Path) -> None:
+def test_the_first_source_with_both_programs_is_used_once(tmp_path: Path) -> None:
     ways = [("one", _finds_nobody), ("two", _brings_one), ("three", _brings_both)]
     found = find_programs(tmp_path, ways)
     assert found.prometheus.read_bytes() == found.promtool.read_bytes() == SCRIPT
     assert find_programs(tmp_path, [("one", _finds_nobody)]) == found
 
 
-def test_where_no_way_leads_anywhere_one_line_says_so_and_nothing_is_left(tmp_path: Path) -> None:
+def test_if_all_sources_fail_the_error_is_one_line_and_nothing_remains(tmp_path: Path) -> None:
     with pytest.raises(PrometheusMissingError) as raised:
         find_programs(tmp_path, [("a way", _finds_nobody), ("another", _brings_one)])
     text = str(raised.value)
@@ -58,7 +58,7 @@ def test_where_no_way_leads_anywhere_one_line_says_so_and_nothing_is_left(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["prometheus.lock"]
 
 
-def test_those_who_need_it_at_once_fetch_it_once(tmp_path: Path) -> None:
+def test_concurrent_users_download_once(tmp_path: Path) -> None:
     fetches: list[Path] = []
 
     def counted(folder: Path) -> None:
@@ -81,7 +81,7 @@ def _release(folder: Path) -> Path:
     return archive
 
 
-def test_a_release_is_unpacked_if_it_is_the_one_that_is_known(tmp_path: Path) -> None:
+def test_a_release_with_the_known_checksum_is_unpacked(tmp_path: Path) -> None:
     archive = _release(tmp_path)
 
     def known(folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_release_is_unpacked_if_it_is_the_one_that_is_known(tmp_path: Path) ->
     assert find_programs(tmp_path / "tools", [("the release", known)]).promtool.read_bytes() == SCRIPT
 
 
-def test_a_release_that_is_another_is_refused(tmp_path: Path) -> None:
+def test_a_release_with_another_checksum_is_refused(tmp_path: Path) -> None:
     archive = _release(tmp_path)
     with pytest.raises(
         PrometheusMissingError, match=r"the release: prometheus-1\.0\.tar\.gz has the checksum [0-9a-f]{64}, not 0{64}"
