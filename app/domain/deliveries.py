@@ -99,7 +99,9 @@ def make_delivery(event: Event, receiver_id: str) -> Delivery:
     )
 
 
-def after_attempt(delivery: Delivery, outcome: SendOutcome, now: datetime, jitter: float, retries: RetrySchedule) -> Delivery:
+def after_delivery_attempt(
+    delivery: Delivery, outcome: SendOutcome, now: datetime, jitter: float, retries: RetrySchedule
+) -> Delivery:
     """Return the delivery after one more attempt, which ended at `now`. `jitter` is a random number in [0, 1).
 
     Raises ValueError for a delivery whose state is final.

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt, make_delivery
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_delivery_attempt, make_delivery
 from app.domain.events import Event
 from app.ports.channel import Channel, DeliveryStore
 from app.store.events import Events
@@ -104,19 +104,14 @@ class DeliveryEngine:
         end = self._timer() + self._round_seconds_max
         try:
             while True:
-                due_times = await self._due_times(serving.keys() | failures.keys())
-                now = self._clock()
+                due_times, now = await self._due_times(serving.keys() | failures.keys()), self._clock()
                 if self._timer() < end:
                     for receiver_id in [receiver_id for receiver_id, due_time in due_times.items() if due_time <= now]:
                         name = f"{self._channel.name} {receiver_id}"
                         serving[receiver_id] = asyncio.create_task(self._serve(receiver_id, end), name=name)
                 if not serving:
                     break
-                done, _ = await asyncio.wait(serving.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                for receiver_id in [receiver_id for receiver_id, task in serving.items() if task in done]:
-                    error = serving.pop(receiver_id).exception()
-                    if error is not None:
-                        failures[receiver_id] = error
+                failures |= await _wait_for_some(serving)
         finally:
             await _cancel(serving.values())
         if failures:
@@ -173,7 +168,7 @@ class DeliveryEngine:
         if claimed is None:
             return
         outcome = _EVENT_DELETED if event is None else await self._send(receiver, delivery.receiver_id, event)
-        attempted = after_attempt(claimed, outcome, self._clock(), self._jitter(), self._channel.retries)
+        attempted = after_delivery_attempt(claimed, outcome, self._clock(), self._jitter(), self._channel.retries)
         if await self._deliveries.record(attempted):
             self._observe_attempt(attempted.state)
         else:
@@ -200,6 +195,14 @@ class DeliveryEngine:
         if outcome.kind is OutcomeKind.GONE and await channel.disable(receiver, self._clock()):
             _log.warning("%s %s is disabled: its receiver said that it is gone", channel.name, receiver_id)
         return outcome
+
+
+async def _wait_for_some(tasks: dict[str, asyncio.Task[None]]) -> dict[str, BaseException]:
+    """Wait until some tasks have ended, at most one poll interval; remove these, and return the errors of those that failed."""
+    done, _ = await asyncio.wait(tasks.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    ended = {name: tasks.pop(name) for name in [name for name, task in tasks.items() if task in done]}
+    errors = {name: task.exception() for name, task in ended.items()}
+    return {name: error for name, error in errors.items() if error is not None}
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -12,8 +12,14 @@ from itertools import pairwise
 
 from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState
 from app.domain.commands import CancelUnpaid
-from app.domain.deliveries import DELIVERY_TRANSITIONS, Delivery, DeliveryState, OutcomeKind, SendOutcome
-from app.domain.deliveries import after_attempt as after_delivery_attempt
+from app.domain.deliveries import (
+    DELIVERY_TRANSITIONS,
+    Delivery,
+    DeliveryState,
+    OutcomeKind,
+    SendOutcome,
+    after_delivery_attempt,
+)
 from app.domain.jobs import (
     JOB_TRANSITIONS,
     Job,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.deliveries import Delivery, OutcomeKind, SendOutcome, after_attempt, make_delivery
+from app.domain.deliveries import Delivery, OutcomeKind, SendOutcome, after_delivery_attempt, make_delivery
 from app.domain.events import Event, EventType, event_id
 from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import WEBHOOK_RETRIES
@@ -49,6 +49,11 @@ def made(index: int, webhook_id: str = "w1", moment: datetime = NOW) -> Delivery
     return make_delivery(event, webhook_id)
 
 
+def attempted(delivery: Delivery, outcome: SendOutcome, now: datetime, jitter: float) -> Delivery:
+    """Return a webhook's delivery after one more attempt."""
+    return after_delivery_attempt(delivery, outcome, now, jitter, WEBHOOK_RETRIES)
+
+
 def ids(found: list[Delivery]) -> list[str]:
     return [delivery.delivery_id for delivery in found]
 
@@ -63,7 +68,7 @@ async def test_a_delivery_is_stored_once_however_often_it_is_inserted(deliveries
 
 async def test_a_repeated_insert_does_not_undo_a_delivery(deliveries: Deliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
-    delivered = after_attempt(made(0), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES)
+    delivered = attempted(made(0), DELIVERED, NOW, 0.0)
     assert await deliveries.record(delivered)
     assert await deliveries.insert_if_absent([made(0)]) == 0
     assert await deliveries.get(delivered.delivery_id) == delivered
@@ -99,19 +104,19 @@ async def test_the_next_due_time_is_that_of_the_earliest_pending_delivery(delive
     taken = await deliveries.claim(made(1, moment=later(seconds=7)), later(seconds=60))
     assert taken is not None
     assert await deliveries.next_due_time("w1") == later(seconds=9)
-    await deliveries.record(after_attempt(taken, DELIVERED, later(seconds=8), 0.0, WEBHOOK_RETRIES))
-    await deliveries.record(after_attempt(made(0, moment=later(seconds=9)), DELIVERED, later(seconds=9), 0.0, WEBHOOK_RETRIES))
+    await deliveries.record(attempted(taken, DELIVERED, later(seconds=8), 0.0))
+    await deliveries.record(attempted(made(0, moment=later(seconds=9)), DELIVERED, later(seconds=9), 0.0))
     assert await deliveries.next_due_time("w1") is None
 
 
 async def test_a_failed_delivery_is_due_again_after_its_pause_and_a_final_one_never(deliveries: Deliveries) -> None:
     await deliveries.insert_if_absent([made(0)])
-    failed = after_attempt(made(0), FAILED, NOW, 0.1, WEBHOOK_RETRIES)
+    failed = attempted(made(0), FAILED, NOW, 0.1)
     assert failed.next_attempt_time is not None
     assert await deliveries.record(failed)
     assert await deliveries.list_due("w1", later(seconds=5), 10) == []
     assert await deliveries.list_due("w1", failed.next_attempt_time, 10) == [failed]
-    delivered = after_attempt(failed, DELIVERED, later(seconds=7), 0.1, WEBHOOK_RETRIES)
+    delivered = attempted(failed, DELIVERED, later(seconds=7), 0.1)
     assert await deliveries.record(delivered)
     assert await deliveries.list_due("w1", later(days=10), 10) == []
     assert await deliveries.get(failed.delivery_id) == delivered
@@ -138,8 +143,8 @@ async def test_of_servers_that_claim_a_delivery_at_once_one_gets_it(real_databas
 async def test_an_attempt_is_recorded_unless_another_came_first(deliveries: Deliveries, outcome: SendOutcome) -> None:
     await deliveries.insert_if_absent([made(0)])
     mine, other = (
-        after_attempt(made(0), outcome, NOW, 0.0, WEBHOOK_RETRIES),
-        after_attempt(made(0), FAILED, later(seconds=1), 0.0, WEBHOOK_RETRIES),
+        attempted(made(0), outcome, NOW, 0.0),
+        attempted(made(0), FAILED, later(seconds=1), 0.0),
     )
     assert await deliveries.record(mine)
     assert not await deliveries.record(other)
@@ -148,7 +153,7 @@ async def test_an_attempt_is_recorded_unless_another_came_first(deliveries: Deli
 
 
 async def test_an_attempt_at_an_unknown_delivery_is_not_recorded(deliveries: Deliveries) -> None:
-    assert not await deliveries.record(after_attempt(made(0), FAILED, NOW, 0.0, WEBHOOK_RETRIES))
+    assert not await deliveries.record(attempted(made(0), FAILED, NOW, 0.0))
     assert await deliveries.get(made(0).delivery_id) is None
 
 
@@ -192,7 +197,7 @@ async def test_deliveries_are_read_by_index_in_their_order(
 async def test_final_deliveries_are_not_in_the_index_of_due_ones(real_database: Database) -> None:
     deliveries = Deliveries(real_database)
     await deliveries.insert_if_absent([made(number) for number in range(3)])
-    await deliveries.record(after_attempt(made(0), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES))
+    await deliveries.record(attempted(made(0), DELIVERED, NOW, 0.0))
     validated = await real_database.command("validate", "webhook_deliveries")
     assert validated["keysPerIndex"][DUE_INDEX] == 2
 
@@ -212,7 +217,7 @@ async def test_indexes_may_be_created_again_and_expire_deliveries_after_a_month(
         lambda database: Deliveries(database).list_due("w1", NOW, 10),
         lambda database: Deliveries(database).next_due_time("w1"),
         lambda database: Deliveries(database).claim(made(0), NOW),
-        lambda database: Deliveries(database).record(after_attempt(made(0), FAILED, NOW, 0.0, WEBHOOK_RETRIES)),
+        lambda database: Deliveries(database).record(attempted(made(0), FAILED, NOW, 0.0)),
     ],
 )
 async def test_an_outage_is_a_refusal(ask: Callable[[Database], Awaitable[object]]) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from standardwebhooks import Webhook as Verifier
 
-from app.domain.deliveries import Delivery, DeliveryState, after_attempt, make_delivery
+from app.domain.deliveries import Delivery, DeliveryState, after_delivery_attempt, make_delivery
 from app.domain.events import Event, EventType, event_id
 from app.domain.webhooks import WEBHOOK_RETRIES, check_url, make_webhook
 from app.notifications.cloud_events import encode
@@ -46,7 +46,7 @@ async def test_a_receiver_that_fails_gets_the_event_later_under_the_same_id() ->
         webhook = await webhooks.get(claimed.receiver_id)
         assert webhook is not None
         outcome = await sender.send(webhook, event.event_id, encode(event), _now())
-        after = after_attempt(claimed, outcome, moment, 0.5, WEBHOOK_RETRIES)
+        after = after_delivery_attempt(claimed, outcome, moment, 0.5, WEBHOOK_RETRIES)
         assert await deliveries.record(after)
         return after
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from app.domain.deliveries import OutcomeKind, SendOutcome, after_attempt, make_delivery
+from app.domain.deliveries import OutcomeKind, SendOutcome, after_delivery_attempt, make_delivery
 from app.domain.webhooks import WEBHOOK_RETRIES, WEBHOOKS_MAX, make_webhook
 from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import webhook_pb2
@@ -340,9 +340,9 @@ async def test_a_delivery_lists_all_its_attempts(world: World) -> None:
     store, now = world.server.store.deliveries, utc_now()
     delivery = await store.get(waiting.delivery_id)
     assert delivery is not None
-    failed = after_attempt(delivery, SendOutcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0, WEBHOOK_RETRIES)
+    failed = after_delivery_attempt(delivery, SendOutcome(OutcomeKind.FAILED, 503, "out of order"), now, 0.0, WEBHOOK_RETRIES)
     await store.record(failed)
-    await store.record(after_attempt(failed, SendOutcome(OutcomeKind.GONE, 410), now, 0.0, WEBHOOK_RETRIES))
+    await store.record(after_delivery_attempt(failed, SendOutcome(OutcomeKind.GONE, 410), now, 0.0, WEBHOOK_RETRIES))
     (ended,) = await desk.deliveries(webhook_id)
     assert ended.state == webhook_pb2.WEBHOOK_DELIVERY_STATE_FAILED
     assert not ended.HasField("next_attempt_time")

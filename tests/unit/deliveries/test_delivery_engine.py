@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_delivery_attempt
 from app.domain.events import EventType, commit_of
 from app.domain.webhooks import WEBHOOK_RETRIES, Webhook, with_changes
 from app.jobs.periodic_tasks import PeriodicTask
@@ -366,7 +366,7 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_recorde
     async def overtaken(_: Webhook) -> None:
         world.receivers.during = None
         delivery = (await world.deliveries("w1"))[event.event_id]
-        assert await world.store.deliveries.record(after_attempt(delivery, other, NOW, 0.0, WEBHOOK_RETRIES))
+        assert await world.store.deliveries.record(after_delivery_attempt(delivery, other, NOW, 0.0, WEBHOOK_RETRIES))
 
     world.receivers.during = overtaken
     with caplog.at_level(logging.WARNING):

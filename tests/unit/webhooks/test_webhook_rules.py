@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_attempt, make_delivery
+from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_delivery_attempt, make_delivery
 from app.domain.events import Event, EventType
 from app.domain.webhooks import (
     URL_LENGTH_MAX,
@@ -46,11 +46,16 @@ def a_delivery() -> Delivery:
     return make_delivery(an_event(), "w1")
 
 
+def attempted(delivery: Delivery, outcome: SendOutcome, now: datetime, jitter: float) -> Delivery:
+    """Return a webhook's delivery after one more attempt."""
+    return after_delivery_attempt(delivery, outcome, now, jitter, WEBHOOK_RETRIES)
+
+
 def tried(outcome: SendOutcome, *, jitter: float = 0.0) -> list[Delivery]:
     """Return the delivery after each attempt, all with this outcome and each made when it is due, until none is due."""
     found = [a_delivery()]
     while (due := found[-1].next_attempt_time) is not None:
-        found.append(after_attempt(found[-1], outcome, due, jitter, WEBHOOK_RETRIES))
+        found.append(attempted(found[-1], outcome, due, jitter))
     return found[1:]
 
 
@@ -266,14 +271,14 @@ def test_a_delivery_to_a_subscribed_webhook_is_due_at_once() -> None:
 
 
 def test_an_accepted_delivery_is_delivered() -> None:
-    delivery = after_attempt(a_delivery(), DELIVERED, NOW, 0.5, WEBHOOK_RETRIES)
+    delivery = attempted(a_delivery(), DELIVERED, NOW, 0.5)
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.DELIVERED, None)
     (attempt,) = delivery.attempts
     assert (attempt.time, attempt.outcome, attempt.status) == (NOW, OutcomeKind.DELIVERED, 204)
 
 
 def test_a_delivery_to_a_receiver_that_is_gone_has_failed() -> None:
-    delivery = after_attempt(a_delivery(), GONE, NOW, 0.5, WEBHOOK_RETRIES)
+    delivery = attempted(a_delivery(), GONE, NOW, 0.5)
     assert (delivery.state, delivery.next_attempt_time) == (DeliveryState.FAILED, None)
     assert delivery.attempts[0].detail == "no longer here"
 
@@ -301,21 +306,21 @@ def test_jitter_lengthens_a_pause_by_at_most_a_quarter_in_whole_milliseconds() -
 
 
 def test_attempts_that_were_missed_in_downtime_are_not_made_up_for() -> None:
-    once = after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES)
-    twice = after_attempt(once, FAILED, later(hours=5), 0.0, WEBHOOK_RETRIES)
+    once = attempted(a_delivery(), FAILED, NOW, 0.0)
+    twice = attempted(once, FAILED, later(hours=5), 0.0)
     assert twice.next_attempt_time == later(hours=5, seconds=30)
 
 
 def test_three_days_count_from_the_first_attempt_and_not_from_the_event() -> None:
-    once = after_attempt(a_delivery(), FAILED, later(days=10), 0.0, WEBHOOK_RETRIES)
+    once = attempted(a_delivery(), FAILED, later(days=10), 0.0)
     assert once.next_attempt_time == later(days=10, seconds=5)
 
 
 def test_a_delivery_waits_for_as_long_as_its_receiver_asked() -> None:
     asked = replace(FAILED, retry_after_seconds=3_600.0)
-    assert after_attempt(a_delivery(), asked, NOW, 0.0, WEBHOOK_RETRIES).next_attempt_time == later(hours=1)
+    assert attempted(a_delivery(), asked, NOW, 0.0).next_attempt_time == later(hours=1)
     soon = replace(FAILED, retry_after_seconds=1.0)
-    assert after_attempt(a_delivery(), soon, NOW, 0.0, WEBHOOK_RETRIES).next_attempt_time == later(seconds=5)
+    assert attempted(a_delivery(), soon, NOW, 0.0).next_attempt_time == later(seconds=5)
 
 
 def test_a_receiver_that_asks_for_too_long_a_pause_gets_a_last_attempt_after_three_days() -> None:
@@ -326,9 +331,7 @@ def test_a_receiver_that_asks_for_too_long_a_pause_gets_a_last_attempt_after_thr
 
 
 def test_attempts_are_stored_in_their_order() -> None:
-    delivery = after_attempt(
-        after_attempt(a_delivery(), FAILED, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, later(seconds=7), 0.0, WEBHOOK_RETRIES
-    )
+    delivery = attempted(attempted(a_delivery(), FAILED, NOW, 0.0), DELIVERED, later(seconds=7), 0.0)
     assert [(attempt.time, attempt.outcome, attempt.status) for attempt in delivery.attempts] == [
         (NOW, OutcomeKind.FAILED, 503),
         (later(seconds=7), OutcomeKind.DELIVERED, 204),
@@ -338,4 +341,4 @@ def test_attempts_are_stored_in_their_order() -> None:
 @pytest.mark.parametrize("outcome", [DELIVERED, GONE])
 def test_no_attempt_follows_a_final_state(outcome: SendOutcome) -> None:
     with pytest.raises(ValueError, match="es1:2026-09-01:3:0:w1"):
-        after_attempt(after_attempt(a_delivery(), outcome, NOW, 0.0, WEBHOOK_RETRIES), DELIVERED, NOW, 0.0, WEBHOOK_RETRIES)
+        attempted(attempted(a_delivery(), outcome, NOW, 0.0), DELIVERED, NOW, 0.0)
