@@ -7,7 +7,7 @@ belong here: the metric families and what is counted of each call, batch or comm
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from socket import gaierror
@@ -39,7 +39,7 @@ class ProcessMetrics:
     The port answers before the database does; the process is not ready until `watch` has said what readiness follows.
     """
 
-    def __init__(self, methods: Sequence[str]) -> None:
+    def __init__(self, methods: Mapping[str, str]) -> None:
         metrics = Metrics(_version())
         self.calls, self.lanes = CallMetrics(metrics, methods), LaneMetrics(metrics)
         self.database, self._payments = DatabaseMetrics(metrics), PaymentMetrics(metrics)
@@ -52,7 +52,7 @@ class ProcessMetrics:
         self._loop_sampling: BackgroundTask | None = None
 
     @classmethod
-    async def start(cls, settings: Settings, methods: Sequence[str]) -> Self | None:
+    async def start(cls, settings: Settings, methods: Mapping[str, str]) -> Self | None:
         """Show the metrics of a process that answers `methods`; return None where no port is set. Raise StartError."""
         if not settings.metrics_listen:
             return None

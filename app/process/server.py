@@ -83,6 +83,7 @@ class Server:
         await health.drain()
         await asyncio.sleep(self._settings.drain_delay_seconds)
         await health.servicer.end_watches()
+        self._edge.guard.abort_streams()  # from now on new ones are refused as well
         await self._await_disconnects(hurry_requested or asyncio.Event())
         await health.servicer.end_watches()  # those that began while clients were disconnecting
         await self._edge.grpc.stop(self._settings.drain_seconds)

@@ -1,18 +1,21 @@
-"""Who calls.
+"""Authentication: who makes a call.
 
-Belongs here: reading the caller from a call's metadata. Does not: what a caller may do (`app/domain/people.py`).
+Belongs here: what the guard asks of an authenticator, and the one that reads the caller from a call's metadata. Does not belong
+here: what a caller may do (`policies.py`, `app/domain/people.py`).
 
-Until callers prove who they are, they say so themselves: `x-seatline-user: jane@example.com`, `x-seatline-roles: operator`.
-gRPC carries only ASCII in such metadata. Addresses in other scripts come as UTF-8 in `x-seatline-user-bin`, which libraries of
-gRPC encode as the wire needs it.
+Until callers prove who they are, they name themselves: `x-seatline-user: jane@example.com`, `x-seatline-roles: operator`.
+gRPC carries only ASCII in such metadata. Addresses in other scripts come as UTF-8 in `x-seatline-user-bin`, which gRPC
+libraries encode as the wire needs it.
 """
 
 import re
 from collections.abc import Iterable
+from typing import Protocol, TypeAlias
 
 from app.domain.people import Caller, Role, email_key
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.rpc.email_field import email, is_plain_email
+from app.telemetry.tracing.context import current_trace_parent
 
 USER_METADATA = "x-seatline-user"
 USER_BYTES_METADATA = "x-seatline-user-bin"
@@ -26,14 +29,31 @@ _ROLES = {role.value: role for role in Role}
 _NO_ROLES: frozenset[Role] = frozenset()
 
 
-def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, current_trace_parent: str = "") -> Caller:
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]] | None
+
+
+class Authenticator(Protocol):
+    """Says who makes a call. The guard awaits it once for each call, after the request has arrived and before the servicer."""
+
+    async def authenticate(self, metadata: Metadata) -> Caller:
+        """Return the caller, anonymous where the call names none. Raise Refusal (CREDENTIALS_MISSING) for bad credentials."""
+
+
+class MetadataAuthenticator:
+    """Believes what callers say of themselves."""
+
+    async def authenticate(self, metadata: Metadata) -> Caller:
+        """Return the caller that the metadata names, below the trace of this call. Wait for nothing."""
+        return caller_from(metadata, current_trace_parent())
+
+
+def caller_from(metadata: Metadata, own_trace_parent: str = "") -> Caller:
     """The caller that a call's metadata names; anonymous where it names none.
 
     Refuses CREDENTIALS_MISSING for a name that is no address by the rules for passengers, and for metadata that stand twice:
     of two names, a proxy in front may have vouched for one, and nobody can tell which. Roles are separated by commas; those we
-    do not know are worth nothing. `current_trace_parent` is that of our own span of the call, which stands below the client's
-    and
-    so in place of it.
+    do not know have no effect. `own_trace_parent` is that of our own span of the call; the span is below the client's, so it
+    replaces the client's.
     """
     user: str | bytes | None = None
     user_bytes: str | bytes | None = None
@@ -46,7 +66,7 @@ def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, current_trac
             user_bytes = _once(key, user_bytes, value)
         elif key == ROLES_METADATA:
             roles = _once(key, roles, value)
-        elif key == TRACE_METADATA and not current_trace_parent:
+        elif key == TRACE_METADATA and not own_trace_parent:
             trace_parent = value if trace_parent is None else ""  # of two, none counts (W3C trace context)
     address = _checked(str(user), USER_METADATA) if user else ""
     if user_bytes:
@@ -54,8 +74,8 @@ def caller_from(metadata: Iterable[tuple[str, str | bytes]] | None, current_trac
     if not address:
         return _ANONYMOUS
     if trace_parent and _TRACE_PARENT.fullmatch(str(trace_parent)):
-        current_trace_parent = str(trace_parent)
-    return Caller(address, _roles(str(roles)) if roles else _NO_ROLES, current_trace_parent)
+        own_trace_parent = str(trace_parent)
+    return Caller(address, _roles(str(roles)) if roles else _NO_ROLES, own_trace_parent)
 
 
 def _once(key: str, known: str | bytes | None, value: str | bytes) -> str | bytes:

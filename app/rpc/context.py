@@ -1,25 +1,37 @@
-"""What a servicer needs to know of a call besides its request.
+"""What a servicer knows of a call besides its request.
 
-Belongs here: the caller and the deadline of a call. Does not: requests.
+Belongs here: the caller and the deadline of a call. Does not belong here: requests, nor how a caller proves who it is
+(`authentication.py`).
 """
 
 import time
+from collections.abc import Awaitable, Coroutine
+from typing import Any
 
 from app.domain.people import Caller
 from app.ports.call_observer import Context
-from app.rpc.authentication import caller_from
-from app.telemetry.tracing.context import current_trace_parent
 
 
-def caller_of(context: Context) -> Caller:
-    """Who makes the call, with the trace context of the call's own span where it has one, else the client's.
+class CallContext:
+    """A call whose caller is authenticated and may make it. The guard makes one for each call."""
 
-    Refuses CREDENTIALS_MISSING for a name that is none.
-    """
-    return caller_from(context.invocation_metadata(), current_trace_parent())
+    __slots__ = ("_grpc_context", "_seconds_max", "caller")
 
+    def __init__(self, caller: Caller, grpc_context: Context, seconds_max: float) -> None:
+        self.caller, self._grpc_context, self._seconds_max = caller, grpc_context, seconds_max
 
-def deadline_of(context: Context, seconds_max: float) -> float:
-    """When nobody listens any more, in `time.monotonic` seconds: the client's deadline, at most `seconds_max` from now."""
-    remaining = context.time_remaining()
-    return time.monotonic() + (seconds_max if remaining is None else min(remaining, seconds_max))
+    @property
+    def deadline(self) -> float:
+        """When the call ends at the latest, in `time.monotonic` seconds: the client's deadline or our time bound."""
+        remaining = self._grpc_context.time_remaining()
+        return time.monotonic() + (self._seconds_max if remaining is None else min(remaining, self._seconds_max))
+
+    # -- for the streaming side of the guard
+
+    def send_headers(self) -> Coroutine[Any, Any, None]:
+        """Send the headers of a stream, before its first message."""
+        return self._grpc_context.send_initial_metadata(())
+
+    def write(self, message: bytes) -> Awaitable[None]:
+        """Send one message of a stream. Waits until the client has room for it (flow control)."""
+        return self._grpc_context.write(message)

@@ -53,6 +53,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.WEBHOOKS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.RUN_BUSY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_CALLS: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.SERVER_STOPPING: grpc.StatusCode.UNAVAILABLE,
     Reason.TOO_MANY_REFUSALS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.ETAG_STALE: grpc.StatusCode.ABORTED,
     Reason.COMMIT_ATTEMPTS_SPENT: grpc.StatusCode.ABORTED,
@@ -69,6 +70,7 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
 RETRY_SECONDS: dict[Reason, float] = {
     Reason.RUN_BUSY: 0.2,
     Reason.TOO_MANY_CALLS: 0.2,
+    Reason.SERVER_STOPPING: 0.2,
     Reason.COMMIT_ATTEMPTS_SPENT: 0.2,
     Reason.DATABASE_UNAVAILABLE: 1.0,
     Reason.PAYMENT_UNAVAILABLE: 1.0,

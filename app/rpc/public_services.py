@@ -34,7 +34,7 @@ class PublicGuard:
         self._request_seconds_max, self._observer = request_seconds_max, observer
         self._streams: Counter[str] = Counter()
 
-    def around(self, method: str, handler: Handler) -> Handler:
+    def wrap(self, method: str, handler: Handler) -> Handler:
         """The handler of a unary call, or of one that streams its answers or both, guarded."""
         parse: Any = handler.request_deserializer
         behavior: Any = handler.unary_unary or handler.unary_stream or handler.stream_stream
@@ -108,7 +108,7 @@ def add_public_services(
     server: grpc.aio.Server, guard: PublicGuard, servicer: health_pb2_grpc.HealthServicer, services: tuple[str, ...]
 ) -> None:
     """Adds health checks, answered by `servicer`, and reflection of these services to a server."""
-    guarded: Any = GuardedServer(server, guard.around)  # the generated functions are typed for the servers of the library
+    guarded: Any = GuardedServer(server, guard.wrap)  # the generated functions are typed for the servers of the library
     health_pb2_grpc.add_HealthServicer_to_server(servicer, guarded)
     described = reflection.aio.ReflectionServicer((*services, health.SERVICE_NAME, reflection.SERVICE_NAME))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, guarded)  # type: ignore[no-untyped-call]

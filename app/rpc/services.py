@@ -4,8 +4,8 @@ Belongs here: which servicer answers each service, and the names of all methods.
 (`app/rpc/<resource>/servicer.py`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -29,6 +29,7 @@ from app.rpc.bookings.servicer import BookingServicer
 from app.rpc.guard import GuardedServer
 from app.rpc.holds.servicer import HoldServicer
 from app.rpc.jobs.servicer import JobServicer
+from app.rpc.policies import POLICIES, policy_for
 from app.rpc.train_runs.servicer import RunServicer
 from app.rpc.trains.servicer import TrainServicer
 from app.rpc.users.servicer import UserServicer
@@ -55,22 +56,34 @@ class UseCases:
     jobs: JobUseCases
 
 
-def add_services(server: GuardedServer, use_cases: UseCases, call_seconds_max: float) -> tuple[str, ...]:
-    """Add all services to a server; return their full names."""
-    servicers: Any = server  # the generated functions are typed for the servers of the library
-    booking_pb2_grpc.add_BookingServiceServicer_to_server(BookingServicer(use_cases.bookings, call_seconds_max), servicers)
-    hold_pb2_grpc.add_HoldServiceServicer_to_server(HoldServicer(use_cases.holds, call_seconds_max), servicers)
-    train_run_pb2_grpc.add_RunServiceServicer_to_server(RunServicer(use_cases.train_runs, call_seconds_max), servicers)
-    train_pb2_grpc.add_TrainServiceServicer_to_server(TrainServicer(use_cases.trains), servicers)
-    user_pb2_grpc.add_UserServiceServicer_to_server(UserServicer(use_cases.users), servicers)
-    webhook_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(use_cases.webhooks), servicers)
-    job_pb2_grpc.add_JobServiceServicer_to_server(JobServicer(use_cases.jobs), servicers)
+def add_services(server: GuardedServer, use_cases: UseCases) -> tuple[str, ...]:
+    """Add all services to a server; return their full names. Raise MissingPolicyError for a method without a policy.
+
+    Servicers take a `CallContext` in the place of gRPC's context, so they are none of the generated base classes. A method of
+    the contract that a servicer lacks raises AttributeError here.
+    """
+    servicers: list[tuple[Callable[..., None], object]] = [
+        (booking_pb2_grpc.add_BookingServiceServicer_to_server, BookingServicer(use_cases.bookings)),
+        (hold_pb2_grpc.add_HoldServiceServicer_to_server, HoldServicer(use_cases.holds)),
+        (train_pb2_grpc.add_TrainServiceServicer_to_server, TrainServicer(use_cases.trains)),
+        (train_run_pb2_grpc.add_RunServiceServicer_to_server, RunServicer(use_cases.train_runs)),
+        (user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(use_cases.users)),
+        (webhook_pb2_grpc.add_WebhookServiceServicer_to_server, WebhookServicer(use_cases.webhooks)),
+        (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer(use_cases.jobs)),
+    ]
+    for add_to_server, servicer in servicers:
+        add_to_server(servicer, server)
     return tuple(service.full_name for service in _services())
 
 
 def method_names() -> tuple[str, ...]:
     """The full names of all methods, as "/seatline.v1.BookingService/CreateBooking"."""
     return tuple(f"/{service.full_name}/{method.name}" for service in _services() for method in service.methods)
+
+
+def method_types() -> dict[str, str]:
+    """Return the `grpc_type` of all methods, as gRPC's metrics have it: "unary" or "server_stream"."""
+    return {method: policy_for(method, POLICIES).kind.value for method in method_names()}
 
 
 def methods_with_field(field: str) -> tuple[str, ...]:

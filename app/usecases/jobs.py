@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.jobs import Job, JobState
-from app.domain.people import Caller, require_operator
 from app.domain.refusals import Reason, Refusal
 from app.store.jobs import JobKey, job_key
 from app.store.store import Store
@@ -20,17 +19,15 @@ class JobUseCases:
         self._jobs, self._clock = store.jobs, clock
 
     async def list_page(
-        self, caller: Caller, state: JobState, kind: str | None, after: JobKey | None, limit: int
+        self, state: JobState, kind: str | None, after: JobKey | None, limit: int
     ) -> tuple[list[Job], JobKey | None]:
         """Return a page of jobs in a state, of one kind or of all, by kind and job_id, and the key of the next page."""
-        require_operator(caller)
         found = await self._jobs.list_page(state, kind, after, limit + 1)
         page = found[:limit]
         return page, job_key(page[-1]) if len(found) > limit else None
 
-    async def retry(self, caller: Caller, job_id: str) -> None:
+    async def retry(self, job_id: str) -> None:
         """Retry a dead job. Of simultaneous callers, each may be answered that it was retried. Refuses JOB_NOT_FOUND."""
-        require_operator(caller)
         job = await self._jobs.get(job_id)
         if job is None:
             raise _not_found(job_id, f"there is no job {job_id!r}")
@@ -38,9 +35,8 @@ class JobUseCases:
             raise _not_found(job_id, f"job {job_id!r} is {job.state.value}, not DEAD; only dead jobs are retried")
         await self._jobs.retry(job_id, self._clock())
 
-    async def retry_all(self, caller: Caller, kind: str) -> int:
+    async def retry_all(self, kind: str) -> int:
         """Retry all dead jobs of a kind; return their number."""
-        require_operator(caller)
         return await self._jobs.retry_all(kind, self._clock())
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules
-from app.domain.people import Caller, require_operator
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.train import StoredTrain, Train, check_train, with_trimmed_texts
 from app.store.store import Store
@@ -19,7 +18,7 @@ class TrainUseCases:
     def __init__(self, store: Store, clock: Callable[[], datetime], amounts: AmountRules = ANY_AMOUNT) -> None:
         self._store, self._clock, self._amounts = store, clock, amounts
 
-    async def create(self, caller: Caller, train: Train, request_id: str, *, validate_only: bool) -> StoredTrain:
+    async def create(self, train: Train, request_id: str, *, validate_only: bool) -> StoredTrain:
         """Keep a new train, or find what this request made before.
 
         With `validate_only` a new one has version 0 and is not kept.
@@ -27,7 +26,6 @@ class TrainUseCases:
         Refuses INVALID_FIELD (also a new train's fare that the payment provider cannot take), REQUEST_ID_REUSED,
         TRAIN_ALREADY_EXISTS.
         """
-        require_operator(caller)
         train = with_trimmed_texts(train)
         check_train(train)
         stored = StoredTrain(train, request_id, self._clock(), version=0 if validate_only else 1)
@@ -48,16 +46,12 @@ class TrainUseCases:
             if problem:
                 raise InvalidField(f"train.sections[{index}].fare", f"{section.fare} cannot be paid here: {problem}")
 
-    async def get(self, caller: Caller, train_id: str) -> StoredTrain:
+    async def get(self, train_id: str) -> StoredTrain:
         """A train. Refuses TRAIN_NOT_FOUND."""
-        require_operator(caller)
         return await self._store.trains.get(train_id)
 
-    async def list_page(
-        self, caller: Caller, after: tuple[str] | None, limit: int
-    ) -> tuple[list[StoredTrain], tuple[str] | None]:
+    async def list_page(self, after: tuple[str] | None, limit: int) -> tuple[list[StoredTrain], tuple[str] | None]:
         """A page of trains by train_id, and where the next one begins."""
-        require_operator(caller)
         found = await self._store.trains.list_page(after[0] if after else "", limit + 1)
         page = found[:limit]
         return page, (page[-1].train.train_id,) if len(found) > limit else None

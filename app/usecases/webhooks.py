@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.deliveries import Delivery
-from app.domain.people import Caller, email_key, require_identified, require_operator
+from app.domain.people import Caller, email_key, require_identified
 from app.domain.refusals import Reason, Refusal
 from app.domain.webhooks import (
     WEBHOOKS_MAX,
@@ -69,7 +69,6 @@ class WebhookUseCases:
 
         Refuses INVALID_FIELD (nothing can be sent there), REQUEST_ID_REUSED, WEBHOOKS_FULL.
         """
-        require_operator(caller)
         check_reachable(url, "webhook.url", allow_private=self._allow_private_addresses)
         webhook_id = webhook_id_for(email_key(require_identified(caller)), request_id)
         secret = "" if validate_only else self._new_secret()
@@ -82,21 +81,18 @@ class WebhookUseCases:
             raise Refusal(Reason.REQUEST_ID_REUSED, text, resource=("webhook", webhook_id))
         return stored
 
-    async def get(self, caller: Caller, webhook_id: str) -> Webhook:
+    async def get(self, webhook_id: str) -> Webhook:
         """Return a webhook. Refuses WEBHOOK_NOT_FOUND."""
-        require_operator(caller)
         return await self._get(webhook_id)
 
-    async def list_page(self, caller: Caller, after: tuple[str] | None, limit: int) -> tuple[list[Webhook], tuple[str] | None]:
+    async def list_page(self, after: tuple[str] | None, limit: int) -> tuple[list[Webhook], tuple[str] | None]:
         """Return a page of webhooks by webhook_id, and the key of the next page."""
-        require_operator(caller)
         found = await self._webhooks.list_page(after[0] if after else "", limit + 1)
         page = found[:limit]
         return page, (page[-1].webhook_id,) if len(found) > limit else None
 
-    async def update(self, caller: Caller, webhook_id: str, change: WebhookChange, etag: str) -> Webhook:
+    async def update(self, webhook_id: str, change: WebhookChange, etag: str) -> Webhook:
         """Change a webhook. Refuses INVALID_FIELD (nothing can be sent to a new address), WEBHOOK_NOT_FOUND, ETAG_STALE."""
-        require_operator(caller)
         if change.url is not None:
             check_reachable(change.url, "webhook.url", allow_private=self._allow_private_addresses)
         now = self._clock()
@@ -106,28 +102,25 @@ class WebhookUseCases:
 
         return await self._change(webhook_id, etag, with_change)
 
-    async def rotate_secret(self, caller: Caller, webhook_id: str, etag: str) -> Webhook:
+    async def rotate_secret(self, webhook_id: str, etag: str) -> Webhook:
         """Replace the secret of a webhook; the old one goes on signing for a day. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
-        require_operator(caller)
         secret, now = self._new_secret(), self._clock()
         return await self._change(webhook_id, etag, lambda webhook: with_new_secret(webhook, secret, now))
 
-    async def delete(self, caller: Caller, webhook_id: str, etag: str) -> None:
+    async def delete(self, webhook_id: str, etag: str) -> None:
         """Delete a webhook. Refuses WEBHOOK_NOT_FOUND, ETAG_STALE."""
-        require_operator(caller)
         webhook = await self._get(webhook_id, etag)
         if not await self._webhooks.delete(webhook_id, webhook.version if etag else None):
             await self._get(webhook_id)
             raise _stale()
 
     async def list_deliveries(
-        self, caller: Caller, webhook_id: str, after: DeliveryKey | None, limit: int
+        self, webhook_id: str, after: DeliveryKey | None, limit: int
     ) -> tuple[list[Delivery], DeliveryKey | None]:
         """Return a page of a webhook's deliveries, the newest events first, and the key of the next page.
 
         Refuses WEBHOOK_NOT_FOUND.
         """
-        require_operator(caller)
         await self._get(webhook_id)
         found = await self._deliveries.list_page(webhook_id, after, limit + 1)
         page = found[:limit]

@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from app.rpc.services import method_names
+from app.rpc.services import method_types
 from app.telemetry.metrics.calls import CallMetrics
 from app.telemetry.metrics.families import Metrics
 from deploy.observability.objective import FAILURE_CODES
@@ -30,7 +30,7 @@ class Process:
 
     def __init__(self) -> None:
         self.metrics = Metrics("1.2.3")
-        self.calls = CallMetrics(self.metrics, method_names())
+        self.calls = CallMetrics(self.metrics, method_types())
 
     def fail(self, code: grpc.StatusCode) -> None:
         for _ in range(BURST_CALLS):

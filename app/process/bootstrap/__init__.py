@@ -14,13 +14,13 @@ from app.process.bootstrap.edge import build_edge
 from app.process.bootstrap.work import build_worker
 from app.process.server import Server
 from app.process.worker_process import WorkerProcess
-from app.rpc.services import method_names
+from app.rpc.services import method_types
 from app.store.driver import Client
 
 
 async def build_server(settings: Settings, client: Client | None = None) -> Server:
     """Build a server that does not serve yet, over the database of `client` if one is given. Raise StartError."""
-    application = await build_application(settings, client, method_names())
+    application = await build_application(settings, client, method_types())
     try:
         return Server(application, build_edge(application), lambda: build_worker(application))
     except BaseException:
@@ -41,5 +41,5 @@ async def start_server(settings: Settings, client: Client | None = None) -> Serv
 
 async def build_worker_process(settings: Settings, client: Client | None = None) -> WorkerProcess:
     """Build a worker process that does not work yet, over the database of `client` if one is given. Raise StartError."""
-    application = await build_application(settings, client, ())
+    application = await build_application(settings, client, {})
     return WorkerProcess(application, lambda: build_worker(application))

@@ -6,7 +6,7 @@ payment providers there are (`app/process/payment_providers.py`).
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from app.telemetry.tracing.exporter import Tracing
 
 
-async def build_application(settings: Settings, client: Client | None, methods: Sequence[str]) -> Application:
+async def build_application(settings: Settings, client: Client | None, methods: Mapping[str, str]) -> Application:
     """Build what servers and workers share. The metrics port answers from now on, before the database does.
 
-    `methods` are the RPCs that this process answers: alerts tell servers from workers by the methods in their metrics. Raises
-    StartError.
+    `methods` are the RPCs that this process answers, with the `grpc_type` of each: alerts tell servers from workers by the
+    methods in their metrics. Raises StartError.
     """
     resources = AsyncExitStack()
     try:
@@ -49,7 +49,9 @@ async def build_application(settings: Settings, client: Client | None, methods: 
         raise
 
 
-async def _open(settings: Settings, client: Client | None, methods: Sequence[str], resources: AsyncExitStack) -> Application:
+async def _open(
+    settings: Settings, client: Client | None, methods: Mapping[str, str], resources: AsyncExitStack
+) -> Application:
     """Open every part, and register with `resources` how it is closed; what is opened last is closed first."""
     provider_settings = load_provider_settings(settings)  # first: an error in them must not leave a database running
     metrics = await ProcessMetrics.start(settings, methods)

@@ -12,7 +12,9 @@ from app.process.connections import limit_connections
 from app.process.grpc_options import grpc_options
 from app.process.health import Health
 from app.process.server import Edge
+from app.rpc.authentication import MetadataAuthenticator
 from app.rpc.guard import Guard, GuardedServer
+from app.rpc.policies import POLICIES
 from app.rpc.public_services import PublicGuard, add_public_services
 from app.rpc.services import UseCases, add_services
 from app.usecases.bookings import BookingUseCases
@@ -32,12 +34,14 @@ def build_edge(application: Application) -> Edge:
         call_seconds_max=settings.call_seconds_max,
         request_seconds_max=settings.request_seconds_max,
         is_available=lambda: application.monitor.is_available,
+        policies=POLICIES,
+        authenticator=MetadataAuthenticator(),
         observer=_call_observer(application),
     )
     own_connections = settings.mongodb_connections_max + settings.webhook_sends_max
     connections_max = limit_connections(settings.connections_max, own_connections)
     server = grpc.aio.server(options=grpc_options(settings, connections_max))
-    services = _add_services(GuardedServer(server, guard.around), application)
+    services = _add_services(GuardedServer(server, guard.wrap), application)
     health = Health(services)
     add_public_services(server, PublicGuard(settings.request_seconds_max, logger), health.servicer, services)
     return Edge(server, guard, health, connections_max)
@@ -62,4 +66,4 @@ def _add_services(server: GuardedServer, application: Application) -> tuple[str,
         webhooks=WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),
         jobs=JobUseCases(store, clock),
     )
-    return add_services(server, use_cases, settings.call_seconds_max)
+    return add_services(server, use_cases)

@@ -6,29 +6,26 @@ messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies
 
 from app.pb.seatline.v1 import (
     hold_pb2,
-    hold_pb2_grpc,
 )
-from app.ports.call_observer import Context
-from app.rpc.context import caller_of, deadline_of
+from app.rpc.context import CallContext
 from app.rpc.holds import answers, requests
 from app.usecases.holds import HoldUseCases
 
 
-class HoldServicer(hold_pb2_grpc.HoldServiceServicer):
-    """Holds. A call may take `call_seconds_max`."""
+class HoldServicer:
+    """Holds."""
 
-    def __init__(self, holds: HoldUseCases, call_seconds_max: float) -> None:
+    def __init__(self, holds: HoldUseCases) -> None:
         self._holds = holds
-        self._call_seconds_max = call_seconds_max
 
-    async def HoldSeats(self, request: hold_pb2.HoldSeatsRequest, context: Context) -> hold_pb2.Hold:
+    async def HoldSeats(self, request: hold_pb2.HoldSeatsRequest, context: CallContext) -> hold_pb2.Hold:
         """Keeps seats for a while."""
-        command = requests.hold_seats(caller_of(context), request)
-        hold = await self._holds.hold_seats(command, deadline_of(context, self._call_seconds_max))
+        command = requests.hold_seats(context.caller, request)
+        hold = await self._holds.hold_seats(command, context.deadline)
         return answers.hold((command.train_id, command.travel_date), hold)
 
-    async def ReleaseHold(self, request: hold_pb2.ReleaseHoldRequest, context: Context) -> hold_pb2.ReleaseHoldResponse:
+    async def ReleaseHold(self, request: hold_pb2.ReleaseHoldRequest, context: CallContext) -> hold_pb2.ReleaseHoldResponse:
         """Gives them back."""
-        command = requests.release_hold(caller_of(context), request)
-        await self._holds.release(command, deadline_of(context, self._call_seconds_max))
+        command = requests.release_hold(context.caller, request)
+        await self._holds.release(command, context.deadline)
         return hold_pb2.ReleaseHoldResponse()

@@ -4,11 +4,9 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
 """
 
-from app.domain.people import require_operator
-from app.pb.seatline.v1 import job_pb2, job_pb2_grpc
-from app.ports.call_observer import Context
+from app.pb.seatline.v1 import job_pb2
 from app.rpc import fields, page_filling, paging
-from app.rpc.context import caller_of
+from app.rpc.context import CallContext
 from app.rpc.jobs import answers, requests
 from app.store.jobs import job_key
 from app.usecases.jobs import JobUseCases
@@ -17,20 +15,18 @@ PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200  # a job is about 2 kB at most
 
 
-class JobServicer(job_pb2_grpc.JobServiceServicer):
+class JobServicer:
     """What operators do with jobs."""
 
     def __init__(self, use_cases: JobUseCases) -> None:
         self._jobs = use_cases
 
-    async def ListJobs(self, request: job_pb2.ListJobsRequest, context: Context) -> job_pb2.ListJobsResponse:
+    async def ListJobs(self, request: job_pb2.ListJobsRequest, context: CallContext) -> job_pb2.ListJobsResponse:
         """Jobs in a state."""
-        caller = caller_of(context)
-        require_operator(caller)
         state, kind = requests.job_state(request.state), requests.job_kind(request.kind)
         question = (state.value, request.kind)
         found, after = await page_filling.fill_page(
-            lambda after, limit: self._jobs.list_page(caller, state, kind, after, limit),
+            lambda after, limit: self._jobs.list_page(state, kind, after, limit),
             answers.job,
             job_key,
             after=paging.JOBS.decode(request.page_token, *question),
@@ -38,12 +34,10 @@ class JobServicer(job_pb2_grpc.JobServiceServicer):
         )
         return job_pb2.ListJobsResponse(jobs=found, next_page_token=paging.JOBS.encode(after, *question))
 
-    async def RetryJobs(self, request: job_pb2.RetryJobsRequest, context: Context) -> job_pb2.RetryJobsResponse:
+    async def RetryJobs(self, request: job_pb2.RetryJobsRequest, context: CallContext) -> job_pb2.RetryJobsResponse:
         """Has dead jobs tried again."""
-        caller = caller_of(context)
-        require_operator(caller)
         job_id, kind = requests.job_or_kind(request)
         if kind:
-            return job_pb2.RetryJobsResponse(retried_count=await self._jobs.retry_all(caller, kind))
-        await self._jobs.retry(caller, job_id)
+            return job_pb2.RetryJobsResponse(retried_count=await self._jobs.retry_all(kind))
+        await self._jobs.retry(job_id)
         return job_pb2.RetryJobsResponse(retried_count=1)

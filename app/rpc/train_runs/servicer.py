@@ -4,14 +4,11 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
 """
 
-from app.domain.people import require_operator
 from app.pb.seatline.v1 import (
     train_run_pb2,
-    train_run_pb2_grpc,
 )
-from app.ports.call_observer import Context
 from app.rpc import fields, page_filling, paging
-from app.rpc.context import caller_of, deadline_of
+from app.rpc.context import CallContext
 from app.rpc.train_runs import answers, requests
 from app.store.run_lists import run_key
 from app.usecases.train_runs import RunView, TrainRunUseCases
@@ -20,18 +17,16 @@ PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200  # receipts, runs or trains: mostly about 200 kB
 
 
-class RunServicer(train_run_pb2_grpc.RunServiceServicer):
-    """Train runs. Anyone may look at them. A call that changes one may take `call_seconds_max`."""
+class RunServicer:
+    """Train runs. Anyone may look at them."""
 
-    def __init__(self, train_runs: TrainRunUseCases, call_seconds_max: float) -> None:
+    def __init__(self, train_runs: TrainRunUseCases) -> None:
         self._train_runs = train_runs
-        self._call_seconds_max = call_seconds_max
 
     async def ListTrainRuns(
-        self, request: train_run_pb2.ListTrainRunsRequest, context: Context
+        self, request: train_run_pb2.ListTrainRunsRequest, context: CallContext
     ) -> train_run_pb2.ListTrainRunsResponse:
         """Runs by date."""
-        caller_of(context)
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
         question = (request.origin, request.destination, date)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
@@ -47,18 +42,17 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
         )
         return train_run_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *question))
 
-    async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: Context) -> train_run_pb2.TrainRun:
+    async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: CallContext) -> train_run_pb2.TrainRun:
         """One run."""
         return answers.train_run(await self._view(request, context))
 
-    async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: Context) -> train_run_pb2.SeatMap:
+    async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: CallContext) -> train_run_pb2.SeatMap:
         """Every seat of a run."""
         return answers.seat_map(await self._view(request, context))
 
     async def _view(
-        self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest, context: Context
+        self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest, context: CallContext
     ) -> RunView:
-        caller_of(context)
         return await self._train_runs.get(
             fields.train_id(request.train_id),
             fields.iso_date(request.travel_date, "travel_date").isoformat(),
@@ -67,14 +61,11 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
         )
 
     async def ScheduleTrainRuns(
-        self, request: train_run_pb2.ScheduleTrainRunsRequest, context: Context
+        self, request: train_run_pb2.ScheduleTrainRunsRequest, context: CallContext
     ) -> train_run_pb2.ScheduleTrainRunsResponse:
         """Makes the runs of a range of dates."""
-        caller = caller_of(context)
-        require_operator(caller)
         train_id = fields.train_id(request.train_id)
         dates, created = await self._train_runs.schedule(
-            caller,
             train_id,
             fields.iso_date(request.first_date, "first_date"),
             fields.iso_date(request.last_date, "last_date"),
@@ -83,9 +74,9 @@ class RunServicer(train_run_pb2_grpc.RunServiceServicer):
         return train_run_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=created)
 
     async def PromoteWaitlist(
-        self, request: train_run_pb2.PromoteWaitlistRequest, context: Context
+        self, request: train_run_pb2.PromoteWaitlistRequest, context: CallContext
     ) -> train_run_pb2.PromoteWaitlistResponse:
         """Gives free seats to who waits."""
-        command = requests.promote_waitlist(caller_of(context), request)
-        found = await self._train_runs.promote_waitlist(command, deadline_of(context, self._call_seconds_max))
+        command = requests.promote_waitlist(context.caller, request)
+        found = await self._train_runs.promote_waitlist(command, context.deadline)
         return train_run_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)

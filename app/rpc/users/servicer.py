@@ -4,39 +4,35 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
 """
 
-from app.domain.people import Person, require_identified
-from app.pb.seatline.v1 import user_pb2, user_pb2_grpc
-from app.ports.call_observer import Context
+from app.domain.people import Person
+from app.pb.seatline.v1 import user_pb2
 from app.rpc import fields
-from app.rpc.context import caller_of
+from app.rpc.context import CallContext
 from app.rpc.users import answers, requests
 from app.usecases.users import UserUseCases
 
 
-class UserServicer(user_pb2_grpc.UserServiceServicer):
+class UserServicer:
     """People."""
 
     def __init__(self, users: UserUseCases) -> None:
         self._users = users
 
-    async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: Context) -> user_pb2.User:
+    async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: CallContext) -> user_pb2.User:
         """Makes a person known."""
-        caller = caller_of(context)
-        require_identified(caller)
+        caller = context.caller
         fields.request_id(request.request_id)
         person = fields.person(request.first_name, request.last_name, request.email)
         return answers.user(await self._users.register(caller, person))
 
-    async def GetUser(self, request: user_pb2.GetUserRequest, context: Context) -> user_pb2.User:
+    async def GetUser(self, request: user_pb2.GetUserRequest, context: CallContext) -> user_pb2.User:
         """One person."""
-        caller = caller_of(context)
-        require_identified(caller)
+        caller = context.caller
         return answers.user(await self._users.get(caller, fields.email(request.email, "email")))
 
-    async def UpdateUser(self, request: user_pb2.UpdateUserRequest, context: Context) -> user_pb2.User:
+    async def UpdateUser(self, request: user_pb2.UpdateUserRequest, context: CallContext) -> user_pb2.User:
         """Corrects a person's name."""
-        caller = caller_of(context)
-        require_identified(caller)
+        caller = context.caller
         email = fields.email(request.email, "email")
         masked = requests.update_mask(request)
         names = Person(

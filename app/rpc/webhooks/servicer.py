@@ -4,11 +4,9 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
 """
 
-from app.domain.people import require_operator
-from app.pb.seatline.v1 import webhook_pb2, webhook_pb2_grpc
-from app.ports.call_observer import Context
+from app.pb.seatline.v1 import webhook_pb2
 from app.rpc import fields, page_filling, paging
-from app.rpc.context import caller_of
+from app.rpc.context import CallContext
 from app.rpc.webhooks import answers, requests
 from app.store.deliveries import delivery_key
 from app.usecases.webhooks import WebhookUseCases
@@ -18,36 +16,30 @@ PAGE_SIZE_MAX = 200
 DELIVERIES_PAGE_SIZE_MAX = 100  # with up to 18 attempts each, of 300 characters of any script
 
 
-class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
+class WebhookServicer:
     """What operators do with webhooks."""
 
     def __init__(self, use_cases: WebhookUseCases) -> None:
         self._webhooks = use_cases
 
-    async def CreateWebhook(self, request: webhook_pb2.CreateWebhookRequest, context: Context) -> webhook_pb2.Webhook:
+    async def CreateWebhook(self, request: webhook_pb2.CreateWebhookRequest, context: CallContext) -> webhook_pb2.Webhook:
         """Makes a webhook."""
-        caller = caller_of(context)
-        require_operator(caller)
         request_id = fields.request_id(request.request_id)
         url, event_types = requests.new_webhook(request.webhook)
         dry = request.validate_only
-        made = await self._webhooks.create(caller, url, event_types, request_id, validate_only=dry)
+        made = await self._webhooks.create(context.caller, url, event_types, request_id, validate_only=dry)
         return answers.webhook(made, with_secret=not dry, validate_only=dry)
 
-    async def GetWebhook(self, request: webhook_pb2.GetWebhookRequest, context: Context) -> webhook_pb2.Webhook:
+    async def GetWebhook(self, request: webhook_pb2.GetWebhookRequest, context: CallContext) -> webhook_pb2.Webhook:
         """One webhook."""
-        caller = caller_of(context)
-        require_operator(caller)
-        return answers.webhook(await self._webhooks.get(caller, requests.webhook_id(request.webhook_id)))
+        return answers.webhook(await self._webhooks.get(requests.webhook_id(request.webhook_id)))
 
     async def ListWebhooks(
-        self, request: webhook_pb2.ListWebhooksRequest, context: Context
+        self, request: webhook_pb2.ListWebhooksRequest, context: CallContext
     ) -> webhook_pb2.ListWebhooksResponse:
         """All webhooks."""
-        caller = caller_of(context)
-        require_operator(caller)
         found, after = await page_filling.fill_page(
-            lambda after, limit: self._webhooks.list_page(caller, after, limit),
+            self._webhooks.list_page,
             answers.webhook,
             lambda webhook: (webhook.webhook_id,),
             after=paging.WEBHOOKS.decode(request.page_token),
@@ -55,40 +47,32 @@ class WebhookServicer(webhook_pb2_grpc.WebhookServiceServicer):
         )
         return webhook_pb2.ListWebhooksResponse(webhooks=found, next_page_token=paging.WEBHOOKS.encode(after))
 
-    async def UpdateWebhook(self, request: webhook_pb2.UpdateWebhookRequest, context: Context) -> webhook_pb2.Webhook:
+    async def UpdateWebhook(self, request: webhook_pb2.UpdateWebhookRequest, context: CallContext) -> webhook_pb2.Webhook:
         """Changes a webhook."""
-        caller = caller_of(context)
-        require_operator(caller)
         webhook_id, change = requests.webhook_id(request.webhook_id), requests.webhook_change(request)
-        return answers.webhook(await self._webhooks.update(caller, webhook_id, change, request.etag))
+        return answers.webhook(await self._webhooks.update(webhook_id, change, request.etag))
 
     async def DeleteWebhook(
-        self, request: webhook_pb2.DeleteWebhookRequest, context: Context
+        self, request: webhook_pb2.DeleteWebhookRequest, context: CallContext
     ) -> webhook_pb2.DeleteWebhookResponse:
         """Forgets a webhook."""
-        caller = caller_of(context)
-        require_operator(caller)
-        await self._webhooks.delete(caller, requests.webhook_id(request.webhook_id), request.etag)
+        await self._webhooks.delete(requests.webhook_id(request.webhook_id), request.etag)
         return webhook_pb2.DeleteWebhookResponse()
 
     async def RotateWebhookSecret(
-        self, request: webhook_pb2.RotateWebhookSecretRequest, context: Context
+        self, request: webhook_pb2.RotateWebhookSecretRequest, context: CallContext
     ) -> webhook_pb2.Webhook:
         """Gives a webhook a new secret."""
-        caller = caller_of(context)
-        require_operator(caller)
         webhook_id = requests.webhook_id(request.webhook_id)
-        return answers.webhook(await self._webhooks.rotate_secret(caller, webhook_id, request.etag), with_secret=True)
+        return answers.webhook(await self._webhooks.rotate_secret(webhook_id, request.etag), with_secret=True)
 
     async def ListWebhookDeliveries(
-        self, request: webhook_pb2.ListWebhookDeliveriesRequest, context: Context
+        self, request: webhook_pb2.ListWebhookDeliveriesRequest, context: CallContext
     ) -> webhook_pb2.ListWebhookDeliveriesResponse:
         """What became of the events for a webhook."""
-        caller = caller_of(context)
-        require_operator(caller)
         webhook_id = requests.webhook_id(request.webhook_id)
         found, after = await page_filling.fill_page(
-            lambda after, limit: self._webhooks.list_deliveries(caller, webhook_id, after, limit),
+            lambda after, limit: self._webhooks.list_deliveries(webhook_id, after, limit),
             answers.delivery,
             delivery_key,
             after=paging.DELIVERIES.decode(request.page_token, webhook_id),

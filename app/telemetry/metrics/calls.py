@@ -6,7 +6,7 @@ This code runs within every call, so it looks up nothing twice and makes few fun
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping
 from time import perf_counter, time
 
 import grpc
@@ -18,7 +18,6 @@ from app.domain.refusals import Reason
 from app.telemetry.metrics.families import Metrics
 from app.telemetry.metrics.loop_counters import LoopCounter, LoopHistogram
 
-UNARY = "unary"
 _OK = grpc.StatusCode.OK
 # Stands for every method that is not in the contract.
 _UNKNOWN = "/unknown/unknown"
@@ -33,9 +32,9 @@ class _Method:
 
     __slots__ = ("codes", "ok", "seconds", "started")
 
-    def __init__(self, metrics: Metrics, method: str) -> None:
+    def __init__(self, metrics: Metrics, method: str, grpc_type: str) -> None:
         service, name = method.strip("/").split("/")
-        labels = (UNARY, service, name)
+        labels = (grpc_type, service, name)
         handled = metrics.loop_family("grpc_server_handled_total")
         self.seconds: LoopHistogram = metrics.loop_family("grpc_server_handling_seconds").histogram(*labels)
         self.started = metrics.loop_family("grpc_server_started_total").count(*labels)
@@ -53,13 +52,14 @@ class _Method:
 
 
 class CallMetrics:
-    """Counts and times calls. `methods` are the full names of the contract's methods; any other is counted as unknown.
+    """Counts and times calls. `methods` has the `grpc_type` of the contract's methods by full name; any other is unknown.
 
     A process without methods, such as a worker, shows no metrics of calls: alerts tell servers from workers by them.
     """
 
-    def __init__(self, metrics: Metrics, methods: Sequence[str]) -> None:
-        self._methods = {method: _Method(metrics, method) for method in (*methods, _UNKNOWN)} if methods else {}
+    def __init__(self, metrics: Metrics, methods: Mapping[str, str]) -> None:
+        known = {**methods, _UNKNOWN: "unary"} if methods else {}
+        self._methods = {method: _Method(metrics, method, grpc_type) for method, grpc_type in known.items()}
         refusals = metrics.loop_family("seatline_refusals_total")
         self._refusals = {reason: refusals.count(reason.value) for reason in Reason}
         metrics.gauge("grpc_server_in_flight_calls").set_function(self._in_flight)

@@ -17,8 +17,10 @@ import pytest
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.embedded.mongod import EmbeddedMongod
 from app.payments.ledger import DECLINES
+from app.rpc.authentication import MetadataAuthenticator
 from app.rpc.errors import STATUS_CODES
 from app.rpc.guard import Guard
+from app.rpc.policies import POLICIES
 from app.telemetry.logs.calls import CallLogger
 from app.telemetry.logs.format import line_formatter
 from tests.support.clients import ApiClient, Person, RefusedCall, Run, booking_request, refusal
@@ -86,9 +88,11 @@ async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_req
         call_seconds_max=9,
         request_seconds_max=9,
         is_available=lambda: True,
+        policies=POLICIES,
+        authenticator=MetadataAuthenticator(),
         observer=CallLogger(99),
     )
-    handler: Any = guard.around(METHOD, grpc.unary_unary_rpc_method_handler(behavior, bytes.decode, str.encode))
+    handler: Any = guard.wrap(METHOD, grpc.unary_unary_rpc_method_handler(behavior, bytes.decode, str.encode))
     with pytest.raises(_Aborted):
         await asyncio.create_task(handler.stream_unary(None, _Context()))
     (line,) = lines()

@@ -1,6 +1,5 @@
 """Messages of the contract become commands of the domain, or are refused under the path of the field that is wrong."""
 
-from collections.abc import Callable
 from datetime import time
 
 import pytest
@@ -10,7 +9,6 @@ from google.type.money_pb2 import Money as MoneyMessage
 from app.domain.commands import CreateBooking
 from app.domain.money import Money
 from app.domain.people import Caller, Person
-from app.domain.refusals import Reason
 from app.domain.timetable import Call
 from app.domain.train import Coach, Section, check_train
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
@@ -18,7 +16,7 @@ from app.rpc import fields
 from app.rpc.bookings import requests as booking_requests
 from app.rpc.trains import requests as train_requests
 from tests.support.builders import a_caller
-from tests.support.run_snapshots import invalid, refused
+from tests.support.run_snapshots import invalid
 
 JANE = a_caller("jane")
 
@@ -240,23 +238,6 @@ def test_a_malformed_request_to_cancel_is_refused() -> None:
         )
     with invalid("reference"):
         booking_requests.cancel_booking(JANE, booking_pb2.CancelBookingRequest(reference="7K2MP"))
-
-
-# -- who calls
-
-
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda caller: booking_requests.create_booking(caller, booking_pb2.CreateBookingRequest()),
-        lambda caller: booking_requests.update_booking(caller, booking_pb2.UpdateBookingRequest()),
-        lambda caller: booking_requests.change_seat(caller, booking_pb2.ChangeSeatRequest()),
-        lambda caller: booking_requests.cancel_booking(caller, booking_pb2.CancelBookingRequest()),
-    ],
-)
-def test_a_caller_without_a_name_is_told_so_before_anything_else(read: Callable[[Caller], object]) -> None:
-    with refused(Reason.CREDENTIALS_MISSING):
-        read(Caller())
 
 
 # -- trains

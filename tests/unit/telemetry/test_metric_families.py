@@ -17,7 +17,7 @@ from app.domain.refusals import Reason
 from app.domain.statistics import Backlog, Statistics
 from app.domain.timetable import RunState
 from app.ports.lane_observer import LaneBatch
-from app.rpc.services import method_names
+from app.rpc.services import method_names, method_types
 from app.telemetry.metrics.calls import CallMetrics, code_name
 from app.telemetry.metrics.database import DatabaseMetrics
 from app.telemetry.metrics.families import FAMILIES, Family, Kind, Metrics, metric_names
@@ -110,7 +110,7 @@ def test_the_version_that_runs_is_shown(shown: Shown) -> None:
 
 
 def test_a_call_is_in_flight_until_it_ends(metrics: Metrics, shown: Shown) -> None:
-    calls = CallMetrics(metrics, [BOOK])
+    calls = CallMetrics(metrics, {BOOK: "unary"})
     begun = calls.call_started(BOOK, None)
     assert shown.value("grpc_server_started_total", **labels_of()) == 1
     assert shown.value("grpc_server_in_flight_calls") == 1
@@ -122,7 +122,7 @@ def test_a_call_is_in_flight_until_it_ends(metrics: Metrics, shown: Shown) -> No
 
 
 def test_a_refused_call_is_counted_by_its_code_and_by_its_reason(metrics: Metrics, shown: Shown) -> None:
-    calls = CallMetrics(metrics, [BOOK])
+    calls = CallMetrics(metrics, {BOOK: "unary"})
     call(calls, code=grpc.StatusCode.FAILED_PRECONDITION, reason=Reason.SEAT_TAKEN)
     assert shown.value("grpc_server_handled_total", **labels_of(), grpc_code="FailedPrecondition") == 1
     assert shown.value("seatline_refusals_total", reason="SEAT_TAKEN") == 1
@@ -130,7 +130,7 @@ def test_a_refused_call_is_counted_by_its_code_and_by_its_reason(metrics: Metric
 
 
 def test_every_code_of_every_method_starts_at_zero(metrics: Metrics, shown: Shown) -> None:
-    CallMetrics(metrics, method_names())
+    CallMetrics(metrics, method_types())
     for method in (*method_names(), "/unknown/unknown"):
         for code in grpc.StatusCode:
             assert shown.value("grpc_server_handled_total", **labels_of(method), grpc_code=code_name(code)) == 0
@@ -138,12 +138,12 @@ def test_every_code_of_every_method_starts_at_zero(metrics: Metrics, shown: Show
 
 
 def test_a_process_that_serves_nothing_shows_no_calls(metrics: Metrics, shown: Shown) -> None:
-    CallMetrics(metrics, [])
+    CallMetrics(metrics, {})
     assert not shown.has("grpc_server_started_total")
 
 
 def test_no_series_of_calls_appears_after_the_start(metrics: Metrics, shown: Shown) -> None:
-    calls = CallMetrics(metrics, method_names())
+    calls = CallMetrics(metrics, method_types())
     at_start = shown.series
     for method in (*method_names(), "/seatline.v1.BookingService/Steal"):
         for code in grpc.StatusCode:
@@ -172,7 +172,7 @@ def a_span(flags: int) -> NonRecordingSpan:
 def test_only_a_trace_that_is_kept_is_shown_as_an_exemplar(
     flags: int, exemplars: list[Mapping[str, str]], metrics: Metrics
 ) -> None:
-    calls = CallMetrics(metrics, [BOOK])
+    calls = CallMetrics(metrics, {BOOK: "unary"})
     with trace.use_span(a_span(flags)):
         call(calls)
     buckets = [sample for family in metrics.registry.collect() for sample in family.samples if sample.exemplar]
@@ -255,7 +255,7 @@ def test_a_survey_is_shown_by_who_surveys_and_by_nobody_else(metrics: Metrics, s
 
 def test_the_number_of_series_has_a_bound_whatever_happens(metrics: Metrics, shown: Shown) -> None:
     """Everything that can happen, and much that cannot: no word of a caller's, of MongoDB's or of a train makes a series."""
-    calls, lanes, database = CallMetrics(metrics, method_names()), LaneMetrics(metrics), DatabaseMetrics(metrics)
+    calls, lanes, database = CallMetrics(metrics, method_types()), LaneMetrics(metrics), DatabaseMetrics(metrics)
     payments, work = PaymentMetrics(metrics), WorkMetrics(metrics)
     odd_methods = [f"/seatline.v1.BookingService/Steal{number}" for number in range(100)]
     for method in (*method_names(), *odd_methods):

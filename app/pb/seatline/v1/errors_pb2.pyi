@@ -129,6 +129,8 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """INVALID_ARGUMENT: the call ended without a request, or its request did not arrive whole in time."""
     ERROR_REASON_RECORD_UNREADABLE: _ErrorReason.ValueType  # 50
     """INTERNAL: what is stored under this name cannot be read by this version of the service. Nothing was changed; operators see it."""
+    ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 51
+    """UNAVAILABLE, with RetryInfo: the server is stopping and ends its streams. Ask again; another server answers."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reasons a client may branch on. The status code each one travels under stands in its comment."""
@@ -221,3 +223,5 @@ ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48
 """INVALID_ARGUMENT: the call ended without a request, or its request did not arrive whole in time."""
 ERROR_REASON_RECORD_UNREADABLE: ErrorReason.ValueType  # 50
 """INTERNAL: what is stored under this name cannot be read by this version of the service. Nothing was changed; operators see it."""
+ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 51
+"""UNAVAILABLE, with RetryInfo: the server is stopping and ends its streams. Ask again; another server answers."""
