@@ -1,6 +1,6 @@
-"""Containers of the image, as processes: what its ENTRYPOINT and CMD start, as its user, on a root that cannot be written to.
+"""Containers of the image, run as plain processes: its ENTRYPOINT and CMD, as its user, with a read-only root.
 
-Belongs here: starting them and closing the root. Not here: making the image (`stages.py`), and what callers ask of it.
+Belongs here: starting them, and making the root read-only. Does not belong here: building the image (`stages.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.support.server_processes import SeatlineProcess, ServerProcess, Worke
 
 
 class Container(SeatlineProcess):
-    """A started container: the image's environment and nothing of this machine's, no home, and no folder to write to."""
+    """A running container: only the image's environment, no home folder, no writable folder."""
 
     def __init__(self, image: Image, log: Path, command: list[str], **settings: str) -> None:
         self.begin, self.log = time.monotonic(), log
@@ -42,7 +42,7 @@ class WorkerContainer(Container, WorkerProcess):
 
 @contextmanager
 def read_only(root: Path) -> Iterator[None]:
-    """Takes the leave to write from everything below the root, until the block ends."""
+    """Make everything below the root read-only until the block ends."""
     paths = [path for path in (root, *root.rglob("*")) if not path.is_symlink()]
     for path in paths:
         path.chmod(path.stat().st_mode & ~0o222)

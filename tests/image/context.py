@@ -1,7 +1,7 @@
-"""What a build may copy from this repository.
+"""The build context: files that a build may copy from this repository.
 
-Belongs here: reading `.dockerignore`, with the patterns that ours has: names, `*`, `?`, a leading `**/`, and `!`. Not here:
-who copies it where.
+Belongs here: parsing `.dockerignore`, with the patterns that ours uses: names, `*`, `?`, a leading `**/`, and `!`. Does not
+belong here: copying (`stages.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class Context:
-    """The folder that is sent to a build, without what `.dockerignore` leaves out."""
+    """The folder that is sent to a build, without the files that `.dockerignore` excludes."""
 
     def __init__(self, folder: Path, ignored: str) -> None:
         self._folder = folder
@@ -22,15 +22,15 @@ class Context:
         ]
 
     def holds(self, path: str) -> bool:
-        """Whether the file is sent: the last rule that names it, or a folder that it is in, decides."""
+        """Whether the file is sent: the last rule that matches it, or one of its folders, decides."""
         sent = True
-        for keeps, matcher in self._rules:
+        for includes, matcher in self._rules:
             if matcher.match(path):
-                sent = keeps
+                sent = includes
         return sent
 
     def files(self, source: str) -> Iterator[tuple[Path, str]]:
-        """The files of a source of COPY, each with its path below that source; "" where the source is a file itself."""
+        """Yield the files of a COPY source with their paths below it; the path is "" if the source is a file."""
         origin = self._folder / source
         for path in sorted(origin.rglob("*")) if origin.is_dir() else [origin]:
             if path.is_file() and self.holds(path.relative_to(self._folder).as_posix()):
@@ -38,7 +38,7 @@ class Context:
 
 
 def _matcher(pattern: str) -> re.Pattern[str]:
-    """Matches a path that the pattern names, and whatever is below it."""
+    """Return an expression that matches a path of the pattern, and everything below it."""
     anywhere = "(?:.*/)?" if pattern.startswith("**/") else ""
     parts = re.escape(pattern.removeprefix("**/")).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
     return re.compile(f"{anywhere}{parts}(?:/.*)?$")

@@ -1,7 +1,7 @@
-"""What a Dockerfile says: its stages and their instructions.
+"""Parser of Dockerfiles: stages and instructions.
 
-Belongs here: reading the text. Not here: doing what it says (`stages.py`). What a Dockerfile may say and ours does not, such as
-here-documents and parser directives, is refused rather than guessed at.
+Belongs here: parsing. Does not belong here: executing the instructions (`stages.py`). Syntax that our Dockerfile does not use,
+such as here-documents and parser directives, is rejected.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=")
 
 
 class DockerfileError(Exception):
-    """The Dockerfile says something that is not understood here; the text says in which line."""
+    """The Dockerfile uses unsupported syntax; the text names the line."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction: `value` is its text behind the flags; `words` the list of the exec form, None where it has none."""
+    """One instruction: `value` is its text after the flags; `words` is the list of the exec form, None for the shell form."""
 
     line: int
     name: str
@@ -32,17 +32,17 @@ class Instruction:
     words: list[str] | None = None
 
     def pairs(self) -> dict[str, str]:
-        """The names and values of ENV and LABEL, without their quotes; variables stand as they are."""
+        """Return names and values of ENV or LABEL, without quotes. Variables are not expanded."""
         return dict(word.split("=", 1) for word in shlex.split(self.value))
 
     def command(self) -> list[str]:
-        """The words of a command: the exec form, or a shell that reads the other one."""
+        """Return the words of a command: the exec form, or a shell with the shell form."""
         return self.words if self.words is not None else ["/bin/sh", "-c", self.value]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What stands from one FROM to the next; its name is its number where it has no other."""
+    """The instructions from one FROM to the next. The name is its number if it has no other."""
 
     name: str
     base: str
@@ -50,7 +50,7 @@ class Stage:
 
 
 def parse_dockerfile(text: str) -> list[Stage]:
-    """The stages, in their order. Raises DockerfileError."""
+    """Return the stages in order. Raises DockerfileError."""
     stages: list[Stage] = []
     for instruction in _instructions(text):
         if instruction.name == "FROM":
@@ -79,7 +79,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Number and text of each instruction: without comments, continued lines in one."""
+    """Yield line number and text of each instruction, without comments and with continued lines joined."""
     begun, begin = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
@@ -94,7 +94,7 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
             yield begin, begun + stripped
             begun = ""
     if begun:
-        raise DockerfileError(f"line {begin}: goes on behind the end of the file")
+        raise DockerfileError(f"line {begin}: continues after the end of the file")
 
 
 def _exec_form(text: str) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""What `deploy/compose.yaml` says of the service is what the service is, and nothing in it is open wider than it needs."""
+"""`deploy/compose.yaml` matches the service, and its containers have no unnecessary permissions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def last_stage() -> list[Instruction]:
     return parse_dockerfile((REPOSITORY / "Dockerfile").read_text())[-1].instructions
 
 
-def said(name: str) -> str:
-    """What the image says by an instruction that it has once."""
+def instruction_value(name: str) -> str:
+    """Return the value of an instruction that the last stage has once."""
     (value,) = [instruction.value for instruction in last_stage() if instruction.name == name]
     return value
 
 
 def image_environment() -> dict[str, str]:
-    """The settings that the image has of itself."""
+    """Return the settings that the image's environment sets."""
     pairs: dict[str, str] = {}
     for instruction in last_stage():
         if instruction.name == "ENV":
@@ -39,7 +39,7 @@ def image_environment() -> dict[str, str]:
 
 
 def settings_of(service: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings of a service's process."""
+    """Load the settings of a service's process."""
     for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
         monkeypatch.delenv(name)
     for name, value in (image_environment() | SERVICES[service]["environment"]).items():
@@ -48,29 +48,29 @@ def settings_of(service: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def published(service: str) -> list[list[str]]:
-    """Address, port of this machine and port of the container, for each."""
+    """List address, host port and container port of each published port."""
     return [port.split(":") for port in SERVICES[service].get("ports", [])]
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_every_variable_is_one_that_the_service_reads(service: str) -> None:
+def test_the_service_knows_every_variable(service: str) -> None:
     known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in setting_fields()}
     names = image_environment().keys() | SERVICES[service]["environment"].keys()
     assert {name for name in names if not name.startswith("OTEL_")} <= known
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_the_service_starts_with_what_it_is_given(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_services_settings_fit_the_database(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(service, monkeypatch)
     assert settings.mongodb_uri.startswith("mongodb://mongodb:27017/?replicaSet=rs0")
     assert SERVICES["mongodb"]["command"][:2] == ["--replSet", "rs0"]
     assert '_id: "rs0", members: [{_id: 0, host: "mongodb:27017"}]' in SERVICES["mongodb"]["healthcheck"]["test"][-1]
 
 
-def test_ports_are_the_ones_that_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_ports_are_the_served_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of("api", monkeypatch)
     served = [address.rpartition(":")[2] for address in (settings.listen, settings.metrics_listen)]
-    assert said("EXPOSE").split() == served
+    assert instruction_value("EXPOSE").split() == served
     assert published("api") == [["127.0.0.1", served[0], served[0]]]
     (job,) = yaml.safe_load((FOLDER / "compose" / "prometheus.yaml").read_text())["scrape_configs"]
     assert job["static_configs"][0]["targets"] == [f"{service}:{served[1]}" for service in OURS]
@@ -78,28 +78,28 @@ def test_ports_are_the_ones_that_are_served(monkeypatch: pytest.MonkeyPatch) -> 
         assert f"http://127.0.0.1:{served[1]}/readyz" in " ".join(SERVICES[service]["healthcheck"]["test"])
 
 
-def test_both_run_the_image_that_is_built_here() -> None:
+def test_server_and_worker_run_the_image_built_here() -> None:
     assert (FOLDER / SERVICES["api"]["build"]["context"]).resolve() == REPOSITORY
     assert "dockerfile" not in SERVICES["api"]["build"]
     assert SERVICES["api"]["image"] == SERVICES["worker"]["image"] == "seatline"
     for service in OURS:
-        assert SERVICES[service]["user"] == said("USER")
+        assert SERVICES[service]["user"] == instruction_value("USER")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_nothing_is_open_wider_than_it_needs(service: str) -> None:
-    said_of = SERVICES[service]
-    assert said_of["read_only"] is True
-    assert said_of["cap_drop"] == ["ALL"]
-    assert said_of["security_opt"] == ["no-new-privileges:true"]
-    assert int(said_of["user"].split(":")[0]) > 0
-    assert "/tmp" in said_of["tmpfs"]  # noqa: S108  the container's own
+def test_containers_have_no_unnecessary_permissions(service: str) -> None:
+    definition = SERVICES[service]
+    assert definition["read_only"] is True
+    assert definition["cap_drop"] == ["ALL"]
+    assert definition["security_opt"] == ["no-new-privileges:true"]
+    assert int(definition["user"].split(":")[0]) > 0
+    assert "/tmp" in definition["tmpfs"]  # noqa: S108  the container's own
     assert {address for address, *_ in published(service)} <= {"127.0.0.1"}
-    assert not {"privileged", "network_mode", "pid", "ipc", "devices", "cap_add"} & said_of.keys()
+    assert not {"privileged", "network_mode", "pid", "ipc", "devices", "cap_add"} & definition.keys()
 
 
-def test_every_mounted_file_is_here_and_none_can_be_changed() -> None:
-    mounts = [mount.split(":") for said_of in SERVICES.values() for mount in said_of.get("volumes", [])]
+def test_every_mounted_file_exists_and_is_read_only() -> None:
+    mounts = [mount.split(":") for definition in SERVICES.values() for mount in definition.get("volumes", [])]
     files = [mount for mount in mounts if mount[0].startswith(".")]
     assert len(files) == 5
     for source, _, mode in files:

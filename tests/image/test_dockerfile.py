@@ -1,4 +1,4 @@
-"""How a Dockerfile, what it may copy, and the paths in its steps are read; what is not understood is refused."""
+"""The parser of Dockerfiles, the build context and the builder without Docker; unsupported syntax is rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def the_instruction(text: str) -> Instruction:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that other users may enter, since steps are another user's."""
+    """A folder that other users may enter, because the steps run as another user."""
     with tempfile.TemporaryDirectory(prefix="seatline-steps-") as name:
         made = Path(name)
         made.chmod(0o755)
@@ -35,14 +35,14 @@ def make_empty_base(root: Path) -> None:
 
 
 def built(folder: Path, *lines: str) -> Image:
-    """What these lines come to on an empty base; the context has the file `app/main.py`."""
+    """Build these lines on an empty base. The context has the file `app/main.py`."""
     (folder / "context" / "app").mkdir(parents=True)
     (folder / "context" / "app" / "main.py").write_text("print()\n")
     builder = Builder(folder, folder / "cache", Context(folder / "context", ""), make_empty_base)
     return builder.build(parse_dockerfile("\n".join(("FROM base AS first", *lines))))
 
 
-def test_what_one_stage_makes_another_may_copy(folder: Path) -> None:
+def test_a_stage_can_copy_from_an_earlier_one(folder: Path) -> None:
     image = built(
         folder,
         "WORKDIR /src",
@@ -56,7 +56,7 @@ def test_what_one_stage_makes_another_may_copy(folder: Path) -> None:
     assert not (image.root / "src").exists()
 
 
-def test_a_stage_goes_on_from_the_one_that_it_is_made_from(folder: Path) -> None:
+def test_a_stage_starts_from_its_base_stage(folder: Path) -> None:
     image = built(
         folder, "ENV A=1 PATH=/opt/bin:${PATH}", "COPY app /app", "FROM first", 'RUN test "$A" = 1 && rm /app/main.py'
     )
@@ -64,35 +64,35 @@ def test_a_stage_goes_on_from_the_one_that_it_is_made_from(folder: Path) -> None
     assert not (image.root / "app/main.py").exists()
 
 
-def test_what_a_step_caches_outlives_it_outside_of_the_image(folder: Path) -> None:
+def test_a_steps_cache_survives_outside_the_image(folder: Path) -> None:
     image = built(folder, "RUN --mount=type=cache,target=/root/.cache/x echo kept > /root/.cache/x/file")
     assert not (image.root / "root/.cache/x").exists()
     assert [path.read_text() for path in (folder / "cache").rglob("file")] == ["kept\n"]
 
 
-def test_a_step_that_fails_says_in_which_line_and_what_it_printed(folder: Path) -> None:
+def test_a_failing_step_is_reported_with_its_line_and_output(folder: Path) -> None:
     with pytest.raises(StepError, match=r"line 3: exit 7\nwhy"):
         built(folder, "WORKDIR /src", "RUN echo why >&2; exit 7")
 
 
-def test_a_file_that_is_not_in_the_context_cannot_be_copied(folder: Path) -> None:
+def test_a_file_outside_the_context_cannot_be_copied(folder: Path) -> None:
     with pytest.raises(StepError, match="COPY missing"):
         built(folder, "COPY missing /missing")
 
 
-def test_stages_have_the_names_and_bases_that_they_are_given() -> None:
+def test_stages_have_their_names_and_bases() -> None:
     stages = parse_dockerfile("FROM python:3 AS build\nRUN true\nFROM build\nUSER 1:1\n")
     assert [(stage.name, stage.base) for stage in stages] == [("build", "python:3"), ("1", "build")]
     assert [instruction.name for stage in stages for instruction in stage.instructions] == ["RUN", "USER"]
 
 
-def test_a_step_goes_on_over_lines_and_comments_and_has_the_line_where_it_begins() -> None:
+def test_an_instruction_continues_over_lines_and_comments() -> None:
     found = the_instruction("\n# why\nrun one \\\n  # and why not\n  && two \\\n  && three")
     assert found == Instruction(4, "RUN", "one && two && three")
     assert found.command() == ["/bin/sh", "-c", "one && two && three"]
 
 
-def test_flags_stand_apart_from_what_is_run() -> None:
+def test_flags_are_separated_from_the_command() -> None:
     found = the_instruction("RUN --mount=type=cache,target=/a --mount=type=cache,target=/b pip install --quiet")
     assert found.flags == [("mount", "type=cache,target=/a"), ("mount", "type=cache,target=/b")]
     assert found.value == "pip install --quiet"
@@ -102,7 +102,7 @@ def test_the_exec_form_is_a_list_of_words() -> None:
     assert the_instruction('CMD ["serve", "a b"]').command() == ["serve", "a b"]
 
 
-def test_quotes_of_values_are_not_part_of_them() -> None:
+def test_quotes_are_removed_from_values() -> None:
     assert the_instruction('LABEL title="a = b" \\\n  short=c').pairs() == {"title": "a = b", "short": "c"}
 
 
@@ -116,14 +116,14 @@ def test_quotes_of_values_are_not_part_of_them() -> None:
         "FROM --platform=linux/amd64 base",
     ],
 )
-def test_what_is_not_understood_is_refused(text: str) -> None:
+def test_unsupported_syntax_is_rejected(text: str) -> None:
     with pytest.raises(DockerfileError):
         parse_dockerfile(text)
 
 
 @pytest.mark.parametrize("line", ["ADD app /app", "COPY --chmod=777 app /app", "RUN --network=none true", "VOLUME /data"])
-def test_a_step_that_is_not_understood_stops_the_build(line: str, folder: Path) -> None:
-    with pytest.raises(DockerfileError, match=r"line 2: .* is not understood here"):
+def test_an_unsupported_instruction_stops_the_build(line: str, folder: Path) -> None:
+    with pytest.raises(DockerfileError, match=r"line 2: .* is not supported here"):
         built(folder, line)
 
 
@@ -138,16 +138,16 @@ def test_a_step_that_is_not_understood_stops_the_build(line: str, folder: Path) 
         ("ls app/opt ./opt wheels/*.whl ${HOME}/x", "ls app/opt ./opt wheels/*.whl ${HOME}/x"),
     ],
 )
-def test_paths_of_the_image_are_moved_and_no_other_text(command: str, moved: str) -> None:
+def test_only_paths_of_the_image_are_moved(command: str, moved: str) -> None:
     assert Image(Path("/r"), {}).moved(command) == moved
 
 
-def test_the_image_s_programs_come_before_this_machine_s() -> None:
+def test_the_images_programs_come_before_this_machines() -> None:
     environment = Image(Path("/r"), dict(BASE_ENVIRONMENT)).moved_environment()
     assert environment["PATH"] == "/r/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def test_a_setting_that_is_an_address_stays_as_it_is() -> None:
+def test_a_network_address_is_not_moved() -> None:
     assert Image(Path("/r"), {"LISTEN": "0.0.0.0:50051"}).moved_environment() == {"LISTEN": "0.0.0.0:50051"}
 
 
@@ -165,5 +165,5 @@ IGNORED = "# only these\n*\n!app\n!LICENSE\n**/__pycache__\n"
         ("apple.py", False),
     ],
 )
-def test_the_last_rule_that_names_a_file_decides_whether_it_is_sent(path: str, sent: bool) -> None:
+def test_the_last_matching_rule_decides_whether_a_file_is_sent(path: str, sent: bool) -> None:
     assert Context(Path("/"), IGNORED).holds(path) is sent

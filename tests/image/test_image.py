@@ -1,4 +1,4 @@
-"""The image's steps make a server that sells, from the locked files alone; and the image is what it says it is."""
+"""The Dockerfile builds a working server from the locked files alone, and the image has the declared properties."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.own_mongod import start_mongod
 from tests.support.server_processes import END_SECONDS_MAX, REPOSITORY, a_run, running
 from tests.support.world import eventually
 
-# The first test waits for the whole build, which takes half a minute, and longer where nothing is cached and the line is slow.
+# The first test waits for the whole build, which takes half a minute, and longer without caches on a slow line.
 pytestmark = pytest.mark.timeout(600)
 COPIED_BYTES_MAX = 200_000_000
 BUILD_TOOLS = {"cc", "gcc", "g++", "c++", "clang", "ld", "make", "pip", "pip3", "uv", "uvx", "wheel", "setuptools", "ensurepip"}
@@ -33,11 +33,11 @@ BUILD_TOOLS = {"cc", "gcc", "g++", "c++", "clang", "ld", "make", "pip", "pip3", 
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    """What the Dockerfile's last stage comes to, with a root that nobody can write to."""
+    """The image that the Dockerfile builds, with a read-only root."""
     context = Context(REPOSITORY, (REPOSITORY / ".dockerignore").read_text())
     with tempfile.TemporaryDirectory(prefix="seatline-image-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # the steps are another user's
+        folder.chmod(0o755)  # the steps run as another user
         BUILDER.own(folder)
         made = Builder(folder, REPOSITORY / "build" / "image-cache", context).build(
             parse_dockerfile((REPOSITORY / "Dockerfile").read_text())
@@ -54,7 +54,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo
 
 
 def settings(database: EmbeddedMongod) -> dict[str, str]:
-    """What whoever deploys the image says; the port is a free one, since the image's own may be taken here."""
+    """Return the settings of a deployment, with a free port, because the image's port may be taken here."""
     return {
         "SEATLINE_MONGODB_URI": database.uri,
         "SEATLINE_MONGODB_DATABASE": "image",
@@ -64,18 +64,18 @@ def settings(database: EmbeddedMongod) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def changes_of(image: Image) -> dict[str, int]:
-    """Every path below the root, and when it was last changed."""
+    """Return the modification time of every path below the root."""
     return {str(path): path.lstat().st_mtime_ns for path in image.root.rglob("*")}
 
 
-async def test_a_container_sells_a_ticket_writes_nothing_and_ends_in_good_order(
+async def test_a_server_container_sells_a_ticket_writes_nothing_and_stops_cleanly(
     image: Image, database: EmbeddedMongod, tmp_path: Path
 ) -> None:
     before = changes_of(image)
@@ -83,22 +83,22 @@ async def test_a_container_sells_a_ticket_writes_nothing_and_ends_in_good_order(
     async with running(container) as server, grpc.aio.insecure_channel(server.target) as channel:
         run = await a_run(channel, "A4")
         booking = await ApiClient(channel, "jane").book(run, "jane")
-        server.process.send_signal(signal.Signals[image.said["STOPSIGNAL"].value])
+        server.process.send_signal(signal.Signals[image.instructions["STOPSIGNAL"].value])
         assert await server.ended() == 0
     assert len(seats_of(booking)) == 1
     assert changes_of(image) == before
 
 
-async def test_a_worker_of_the_same_image_is_ready_by_what_compose_asks_it(
+async def test_a_worker_container_becomes_ready_by_the_health_check_of_compose(
     image: Image, database: EmbeddedMongod, tmp_path: Path
 ) -> None:
     compose = yaml.safe_load((REPOSITORY / "deploy" / "compose.yaml").read_text())["services"]["worker"]
-    command, port = [*(image.said["ENTRYPOINT"].words or []), *compose["command"]], free_port()
+    command, port = [*(image.instructions["ENTRYPOINT"].words or []), *compose["command"]], free_port()
     chosen = {**settings(database), "SEATLINE_METRICS_LISTEN": f"127.0.0.1:{port}"}
-    asks = [word.replace(":9464/", f":{port}/") for word in compose["healthcheck"]["test"][1:]]
+    health_check = [word.replace(":9464/", f":{port}/") for word in compose["healthcheck"]["test"][1:]]
 
     async def is_ready() -> bool:
-        return Container(image, tmp_path / "asked.log", asks).process.wait(END_SECONDS_MAX) == 0
+        return Container(image, tmp_path / "asked.log", health_check).process.wait(END_SECONDS_MAX) == 0
 
     assert not await is_ready()
     async with running(WorkerContainer(image, tmp_path / "worker.log", command, **chosen)) as worker:
@@ -107,28 +107,28 @@ async def test_a_worker_of_the_same_image_is_ready_by_what_compose_asks_it(
         assert await worker.ended() == 0
 
 
-async def test_a_container_tells_whoever_deploys_it_what_has_to_be_allowed(image: Image, tmp_path: Path) -> None:
+async def test_a_container_without_settings_names_the_required_setting(image: Image, tmp_path: Path) -> None:
     container = ServerContainer(image, tmp_path / "server.log", image.command())
     assert await container.ended() != 0
     assert "SEATLINE_TRUST_CALLER_METADATA" in container.log.read_text()
 
 
-def test_what_is_copied_is_small_and_brings_no_tools(image: Image) -> None:
+def test_the_image_is_small_and_contains_no_build_tools(image: Image) -> None:
     assert 0 < image.copied_bytes < COPIED_BYTES_MAX
     names = {path.name for path in image.root.rglob("*")}
     assert not names & BUILD_TOOLS
     assert "seatline" in names
 
 
-def test_every_module_has_its_bytecode_whatever_the_time_of_its_source(image: Image) -> None:
+def test_every_module_has_unchecked_bytecode(image: Image) -> None:
     sources = list((image.root / "opt/seatline/lib").rglob("*.py"))
     assert len(sources) > 1_000
     for source in sources:
         header = Path(cache_from_source(str(source))).read_bytes()[:8]
-        assert header[4:] == b"\x01\0\0\0", source  # a hash that is not checked: PEP 552
+        assert header[4:] == b"\x01\0\0\0", source  # an unchecked hash: PEP 552
 
 
-def test_nobody_in_the_container_owns_or_may_change_anything(image: Image) -> None:
+def test_the_containers_user_can_write_nothing(image: Image) -> None:
     user = image.user()
     assert user.uid >= 10_000
     assert user.gid >= 10_000
@@ -140,7 +140,7 @@ def test_nobody_in_the_container_owns_or_may_change_anything(image: Image) -> No
         assert "denied" in ended.stderr
 
 
-def test_labels_and_ports_are_the_project_s(image: Image) -> None:
+def test_labels_and_ports_match_the_project(image: Image) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     prefix = "org.opencontainers.image."
     assert image.labels == {

@@ -1,6 +1,6 @@
-"""Commands as a user who owns nothing.
+"""Commands as an unprivileged user.
 
-Belongs here: the way from root to a numeric user, and making files that user's own. Not here: which commands, and which files.
+Belongs here: switching from root to a numeric user, and changing the owner of files. Does not belong here: the commands.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class User:
-    """A user by number. Whoever is not root cannot become another, and remains who they are."""
+    """A numeric user. If the tests do not run as root, commands run as the current user."""
 
     uid: int
     gid: int
 
     def command(self, words: list[str]) -> list[str]:
-        """The command as this user's, without any capability to write.
+        """Return a command that runs `words` as this user, without the capability to write others' files.
 
-        Where this machine's Python lies in a folder that only root may enter, reading what others own is left to the user.
+        If only root may enter the folder of this machine's Python, the user keeps the capability to read others' files.
         """
         if os.geteuid() != 0:
             return words
         steps = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        kept = "-all" if _is_open(Path(sys.base_prefix)) else "-all,+dac_read_search"
-        return [*steps, f"--inh-caps={kept}", f"--ambient-caps={kept}", *words]
+        capabilities = "-all" if _is_open(Path(sys.base_prefix)) else "-all,+dac_read_search"
+        return [*steps, f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}", *words]
 
     def own(self, path: Path) -> None:
-        """Makes a file or a folder this user's own."""
+        """Make this user the owner of a file or folder."""
         if os.geteuid() == 0:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether everybody may enter the folder and all that it is in."""
+    """Whether everybody may enter the folder and all of its parents."""
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in (folder, *folder.parents))
