@@ -1,6 +1,6 @@
-"""People who book and look, over several channels, for as long as something is done to the servers.
+"""Callers who book and look over several channels while something is done to the servers.
 
-Belongs here: their calls, and what came of them. Not here: what is done to the servers.
+Belongs here: their calls and results. Not here: what is done to the servers.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tests.support.clients import ApiClient, Run, booking_request, decoded
 from tests.support.world import eventually
 
 CALLERS = 32
-LOOKS = 3  # at what is free, after each booking
-PAUSE_SECONDS = 0.5  # between the calls of one caller: some dozen calls a second, and bookings that are soon paid
+LOOKS = 3  # calls for free seats after each booking
+PAUSE_SECONDS = 0.5  # between the calls of one caller: some dozens of calls a second, and bookings that are soon paid
 
 
 class Callers:
-    """People, each of whom makes one call after another until they are told to leave. `failed` is what went wrong."""
+    """Callers who make one call after another until `leave`. `failed` has the errors."""
 
     def __init__(self, channels: list[grpc.aio.Channel], runs: list[Run]) -> None:
         self.answered: dict[str, booking_pb2.Booking] = {}
@@ -31,7 +31,7 @@ class Callers:
         self._tasks = [asyncio.create_task(self._calls(number)) for number in range(CALLERS)]
 
     async def wait_for_calls(self, count: int) -> None:
-        """Returns once so many calls more have been answered."""
+        """Return when that many more calls have been answered."""
         enough = self.calls + count
 
         async def have() -> bool:

@@ -1,10 +1,10 @@
-"""A cluster in small: pods with addresses of their own behind a name, a DNS that caches, rollouts, and nodes that are drained.
+"""A small cluster: pods with their own addresses behind a name, a caching DNS, rollouts, and drained nodes.
 
-Belongs here: what Kubernetes and its DNS do, in which order and after how long. Not here: what callers do, and assertions.
+Belongs here: what Kubernetes and its DNS do, in which order and with which delays. Not here: what callers do, and assertions.
 
-Each pod is a real server at a loopback address that no pod before it had. The chart's waits are its default values. In a test
-run that is not long, all waits are shortened by the same factor, the clients' and the DNS's as well: what is compared stays
-the same. Loopback addresses need no rights and no programs beside Python, unlike network namespaces.
+Each pod is a real server at a loopback address that no earlier pod had. The waits are the default values of the chart. A test
+run that is not long shortens all waits by the same factor, also those of clients and DNS, so that their ratios stay the same.
+Loopback addresses need no rights and no programs besides Python, unlike network namespaces.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tests.support.server_processes import REPOSITORY, ServerProcess
 
 CHART = REPOSITORY / "deploy" / "helm" / "seatline"
 SHUTDOWN: dict[str, int] = yaml.safe_load((CHART / "values.yaml").read_text())["shutdown"]
-# Each second of the cluster, in seconds of this test run.
+# Seconds of this test run for each second of the cluster.
 SCALE = full(1.0, short=0.1)
-# gRPC asks DNS again at most so often (its default), and CoreDNS keeps an answer as long (its default in Kubernetes).
+# gRPC resolves a name at most this often, and CoreDNS caches an answer this long; both are defaults.
 CLIENT_ASKS_SECONDS = 30
 DNS_KEEPS_SECONDS = 30
-READY_SECONDS = 5  # from the making of a pod until it is ready
+READY_SECONDS = 5  # from the creation of a pod until it is ready
 NAME = "seatline-headless.tickets.svc.cluster.local"
-# 127.77.0.0/16 is loopback as much as 127.0.0.1; nothing else on this machine is likely to be there.
+# 127.77.0.0/16 is loopback like 127.0.0.1; no other program is likely to use it.
 _DNS_ADDRESS = "127.77.0.1"
 _FIRST_POD = 10
 _TYPE_A, _CLASS_IN = 1, 1
@@ -42,12 +42,12 @@ _ANSWER_OK, _ANSWER_NO_NAME = 0x8580, 0x8583
 
 
 async def pass_seconds(seconds: float) -> None:
-    """Returns after so many seconds of the cluster."""
+    """Wait for that many seconds of the cluster."""
     await asyncio.sleep(seconds * SCALE)
 
 
 class CachingDns(asyncio.DatagramProtocol):
-    """Answers the headless name with the addresses that are published, as CoreDNS does: kept ones, up to `keeps_seconds`."""
+    """Answers the headless name as CoreDNS does: with the published addresses, cached for up to `keeps_seconds`."""
 
     def __init__(self, keeps_seconds: float) -> None:
         self.published: list[str] = []
@@ -56,8 +56,8 @@ class CachingDns(asyncio.DatagramProtocol):
         self._kept_until = 0.0
         self._transport: asyncio.DatagramTransport | None = None
 
-    def somebody_asks(self) -> list[str]:
-        """The addresses of an answer, in any order."""
+    def resolve(self) -> list[str]:
+        """Return the addresses of an answer, in random order."""
         now = asyncio.get_running_loop().time()
         if now >= self._kept_until:
             self._kept, self._kept_until = list(self.published), now + self.keeps_seconds * SCALE
@@ -69,7 +69,7 @@ class CachingDns(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         name, end = _name_of(data)
         (kind,) = struct.unpack("!H", data[end : end + 2])
-        addresses = self.somebody_asks() if name == NAME and kind == _TYPE_A else []
+        addresses = self.resolve() if name == NAME and kind == _TYPE_A else []
         code = _ANSWER_OK if name == NAME else _ANSWER_NO_NAME
         answer = data[:2] + struct.pack("!HHHHH", code, 1, len(addresses), 0, 0) + data[12 : end + 4]
         for address in addresses:
@@ -79,7 +79,7 @@ class CachingDns(asyncio.DatagramProtocol):
 
 
 def _name_of(query: bytes) -> tuple[str, int]:
-    """The name that a query asks for, and where it ends."""
+    """Return the name in a query, and the offset of its end."""
     at, labels = 12, []
     while query[at]:
         labels.append(query[at + 1 : at + 1 + query[at]].decode())
@@ -88,7 +88,7 @@ def _name_of(query: bytes) -> tuple[str, int]:
 
 
 class Pod(ServerProcess):
-    """A server at an address of its own."""
+    """A server at its own address."""
 
     def __init__(self, address: str, port: int, home: Path, settings: dict[str, str]) -> None:
         self.address = address
@@ -106,7 +106,7 @@ class Pod(ServerProcess):
 
 
 class Cluster:
-    """A Deployment of servers behind a headless name. Made by `cluster`."""
+    """A Deployment of servers behind a headless name; see `cluster`."""
 
     def __init__(self, home: Path, port: int, dns: CachingDns, dns_port: int, settings: dict[str, str]) -> None:
         self.dns = dns
@@ -115,10 +115,10 @@ class Cluster:
         self._made: list[Pod] = []
         self._live: list[Pod] = []
         self._spare: list[Pod] = []
-        self._going: list[asyncio.Task[None]] = []
+        self._stopping: list[asyncio.Task[None]] = []
 
     def channel(self) -> grpc.aio.Channel:
-        """A channel as the chart's notes say, which looks the name up by itself."""
+        """Return a channel as the chart's notes recommend, which resolves the name by itself."""
         options = re.search(r"grpc\.service_config\", '(.+?)'\)", (CHART / "templates" / "NOTES.txt").read_text())
         assert options is not None
         interval = int(CLIENT_ASKS_SECONDS * SCALE * 1_000)
@@ -126,32 +126,32 @@ class Cluster:
         return grpc.aio.insecure_channel(self.target, options=[("grpc.service_config", options[1]), *shortened])
 
     async def begin(self, replicas: int) -> None:
-        """Starts so many pods that are live, and as many that will take their places."""
+        """Start that many live pods, and as many that will replace them."""
         await self._start(2 * replicas)
         self._live, self._spare = self._made[:replicas], self._made[replicas:]
         self._publish()
 
     async def roll_out(self) -> None:
-        """Replaces each pod as a Deployment with maxSurge 1 and maxUnavailable 0: a new one is ready before an old one goes."""
+        """Replace each pod as a Deployment with maxSurge 1 and maxUnavailable 0: a new one is ready before an old one stops."""
         for old in list(self._live):
-            await self._a_new_pod_is_ready()
+            await self._add_ready_pod()
             self._delete(old)
-        await asyncio.gather(*self._going)
+        await asyncio.gather(*self._stopping)
 
     async def drain_nodes(self) -> None:
-        """Evicts each pod, as when all nodes are drained at once.
+        """Evict each pod, as when all nodes are drained at once.
 
-        A PodDisruptionBudget of one lets the next pod go as soon as the one before is replaced.
+        A PodDisruptionBudget of one allows the next eviction when the previous pod is replaced.
         """
         for old in list(self._live):
             self._delete(old)
-            await self._a_new_pod_is_ready()
-        await asyncio.gather(*self._going)
+            await self._add_ready_pod()
+        await asyncio.gather(*self._stopping)
 
     async def end(self) -> None:
-        for task in self._going:
+        for task in self._stopping:
             task.cancel()
-        await asyncio.gather(*self._going, return_exceptions=True)
+        await asyncio.gather(*self._stopping, return_exceptions=True)
         for pod in self._made:
             pod.kill()
 
@@ -161,18 +161,18 @@ class Cluster:
             self._made.append(Pod(address, self._port, self._home, self._settings))
             await self._made[-1].ready()
 
-    async def _a_new_pod_is_ready(self) -> None:
+    async def _add_ready_pod(self) -> None:
         await pass_seconds(READY_SECONDS)
         self._live.append(self._spare.pop(0))
         self._publish()
 
     def _delete(self, pod: Pod) -> None:
-        """A pod that is to go is not published any more, is left alone for `preStopSeconds`, and then told to end."""
+        """Delete a pod: unpublish it, wait for `preStopSeconds`, and terminate it."""
         self._live.remove(pod)
         self._publish()
-        self._going.append(asyncio.create_task(self._goes(pod)))
+        self._stopping.append(asyncio.create_task(self._stop_pod(pod)))
 
-    async def _goes(self, pod: Pod) -> None:
+    async def _stop_pod(self, pod: Pod) -> None:
         await pass_seconds(SHUTDOWN["preStopSeconds"])
         pod.terminate()
         assert await pod.ended() == 0
@@ -186,7 +186,7 @@ class Cluster:
 async def cluster(
     home: Path, port: int, replicas: int, settings: dict[str, str], dns_keeps_seconds: float = DNS_KEEPS_SECONDS
 ) -> AsyncIterator[Cluster]:
-    """A cluster with so many servers that are ready, until the block ends. `port` is free at all loopback addresses."""
+    """Run a cluster with that many ready servers. `port` is free at all loopback addresses."""
     transport, dns = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: CachingDns(dns_keeps_seconds), local_addr=(_DNS_ADDRESS, 0)
     )

@@ -1,6 +1,6 @@
-"""A crowd that buys, waits and cancels, and asks again whenever it is not answered, as good clients do.
+"""Buyers who book, wait and cancel, and retry every call that is not answered, as good clients do.
 
-Belongs here: the callers, and what they were told. Not here: what breaks meanwhile, and whether what they were told is true.
+Belongs here: the calls, and their answers. Not here: what breaks meanwhile, and whether the answers are true.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.support.world import eventually
 
 CALLERS = 24
 CANCELS_EVERY = 4
-# From the first failed try of a call until nobody asks any more: many times what an outage of these tests takes.
+# How long a call is retried: many times the length of an outage in these tests.
 INSIST_SECONDS_MAX = 60.0
 _PAUSE_SECONDS = 0.1
-# What says "try again": the service is away, is full, was overtaken, or could not answer in time.
+# The statuses that ask for a retry: the service is away, busy, lost to other servers, or did not answer in time.
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 
 async def retry_until_answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Calls until there is an answer."""
+    """Retry a call until it is answered."""
     deadline = time.monotonic() + INSIST_SECONDS_MAX
     while True:
         try:
@@ -62,7 +62,7 @@ class Crowd:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def buy(self) -> None:
-        """Everybody buys, some at a time; returns when everybody has been answered."""
+        """Have every buyer buy, some at a time; return when all have been answered."""
         queue = iter(list(enumerate(self.names)))
         try:
             await asyncio.gather(*(self._caller(queue) for _ in range(CALLERS)))
@@ -71,7 +71,7 @@ class Crowd:
                 await channel.close()
 
     async def wait_for_bookings(self, count: int) -> None:
-        """Returns once so many have been answered."""
+        """Return when that many buyers have been answered."""
 
         async def has() -> bool:
             return len(self.answered) >= count
@@ -79,12 +79,13 @@ class Crowd:
         await eventually(has)
 
     def broken_promises(self, bookings: dict[str, dict[str, object]]) -> list[str]:
-        """What people were told and what is not so in the bookings that are kept, by reference; in sentences."""
+        """Describe every answer that the stored bookings, by reference, contradict."""
         wrong: list[str] = []
         for name in self.names:
-            own = [one for one in bookings.values() if one["request_id"] == name]
-            if [one["_id"] for one in own] != [self.answered[name].reference]:
-                wrong.append(f"{name} was told of {self.answered[name].reference} and has {[one['_id'] for one in own]}")
+            own = [booking for booking in bookings.values() if booking["request_id"] == name]
+            references = [booking["_id"] for booking in own]
+            if references != [self.answered[name].reference]:
+                wrong.append(f"{name} was answered {self.answered[name].reference} and has {references}")
             elif (own[0]["state"] == "CANCELLED") != (name in self.cancelled):
                 wrong.append(f"{name} has a booking that is {own[0]['state']}")
             elif seats_of(self.answered[name]) not in ([""], _labels(own[0])):
@@ -109,7 +110,7 @@ class Crowd:
     def _any_channel(self) -> grpc.aio.Channel:
         target = random.choice(self.targets)  # noqa: S311 - no secret
         if target not in self._channels:
-            # Whoever comes back is to be noticed soon.
+            # A server that comes back must be noticed soon.
             options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
             self._channels[target] = grpc.aio.insecure_channel(target, options=options)
         return self._channels[target]
@@ -118,4 +119,4 @@ class Crowd:
 def _labels(booking: dict[str, object]) -> list[str]:
     passengers = booking["passengers"]
     assert isinstance(passengers, list)
-    return [f"{one['section']}-{one['number']}" if "number" in one else "" for one in passengers]
+    return [f"{passenger['section']}-{passenger['number']}" if "number" in passenger else "" for passenger in passengers]

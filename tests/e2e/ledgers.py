@@ -1,9 +1,9 @@
-"""The books of the service, held against each other: bookings, payments, the ledger, events and jobs.
+"""Comparisons of what the service stores: bookings, payments, the ledger, events and jobs.
 
-Belongs here: reading what is kept, and sentences for what is not done yet, and for sums over all books. Not here: what
-`seatline verify` proves of seats, lines and each payment; how it came about; and waiting.
+Belongs here: reading all of it, and describing what is unfinished or does not add up. Not here: what `seatline verify` proves
+about seats, waitlists and each payment; the causes; and waiting.
 
-While the service still works, `verify` has patience with it, and this has none: whoever asks, asks again until all is done.
+`verify` tolerates unfinished work for a while; this does not. Tests repeat it until all work is done.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETTLE_PAYMENT = "settle payment"
 
 @dataclass(frozen=True)
 class Books:
-    """All that is kept, by key. `at_rest` are bookings as they were copied; `bookings` as they are."""
+    """All stored records by key. `at_rest` has the archived bookings, `bookings` the current ones."""
 
     runs: dict[str, Document]
     at_rest: dict[str, Document]
@@ -36,33 +36,33 @@ class Books:
 
     @property
     def bookings(self) -> dict[str, Document]:
-        return self.at_rest | {one["_id"]: one for run in self.runs.values() for one in run["recent"]}
+        return self.at_rest | {booking["_id"]: booking for run in self.runs.values() for booking in run["recent"]}
 
 
 def read_books(database: MongoDatabase) -> Books:
-    """The books as they are. They are read one after the other, so they may disagree while the service works."""
+    """Read all collections, one after the other: they may be inconsistent while the service works."""
     names = ("train_runs", "bookings", "payments", "ledger", "jobs")
-    runs, at_rest, payments, ledger, jobs = [{one["_id"]: one for one in database[name].find()} for name in names]
-    events = {one["_id"]: one for one in events_of_batches(database["events"].find())}
+    runs, at_rest, payments, ledger, jobs = [{record["_id"]: record for record in database[name].find()} for name in names]
+    events = {event["_id"]: event for event in events_of_batches(database["events"].find())}
     return Books(runs, at_rest, payments, ledger, events, jobs)
 
 
 def find_inconsistencies(database: MongoDatabase) -> list[str]:
-    """All that is not done yet, or does not add up, in sentences."""
+    """Describe everything that is unfinished or does not add up."""
     books = read_books(database)
     return [*_money(books), *_totals(books), *_events(books), *_jobs(books), *_copies(books)]
 
 
 def _money(books: Books) -> Iterator[str]:
-    """All that bookings charge is taken, all that they give back is given back, and no other money is set aside."""
-    paying = {one["payment_id"]: one for one in books.bookings.values() if one.get("payment_id")}
+    """Check that every charge is captured, every refund is made, and no other money is authorized."""
+    paying = {booking["payment_id"]: booking for booking in books.bookings.values() if booking.get("payment_id")}
     for payment_id, booking in paying.items():
         payment = books.payments.get(payment_id)
         if payment is None or payment["state"] != "CAPTURED":
             yield f"{booking['_id']} is not paid: {payment and payment['state']}"
             continue
-        refunds = {one["id"] for one in booking.get("refunds", [])}
-        done = {one["id"] for one in payment["refunds"] if one["state"] == "DONE"}
+        refunds = {refund["id"] for refund in booking.get("refunds", [])}
+        done = {refund["id"] for refund in payment["refunds"] if refund["state"] == "DONE"}
         if done != refunds:
             yield f"{booking['_id']} gives back {sorted(refunds)}, and done is {sorted(done)}"
     for payment_id, payment in books.payments.items():
@@ -80,21 +80,21 @@ def _totals(books: Books) -> Iterator[str]:
     That is so where everybody who cancels gets everything back, which tests do long before the train leaves.
     """
     taken = sum(entry["captured_minor"] for entry in books.ledger.values())
-    given_back = sum(one["amount_minor"] for entry in books.ledger.values() for one in entry["refunds"])
-    live = [one for one in books.bookings.values() if one["state"] in LIVE]
-    prices = sum(passenger["fare_minor"] for one in live for passenger in one["passengers"])
+    given_back = sum(refund["amount_minor"] for entry in books.ledger.values() for refund in entry["refunds"])
+    live = [booking for booking in books.bookings.values() if booking["state"] in LIVE]
+    prices = sum(passenger["fare_minor"] for booking in live for passenger in booking["passengers"])
     if taken - given_back != prices:
         yield f"{taken} was taken and {given_back} given back for seats and places of {prices}"
 
 
 def _events(books: Books) -> Iterator[str]:
-    """Each booking was told of once when it was made and again as it is now, and all that was told is followed up."""
+    """Check that each booking has one event of its creation and one of its present state, and that all events are processed."""
     for run in books.runs.values():
         for event in events_of_batches(run["outbox"]):
             if event["_id"] not in books.events:
                 yield f"{event['_id']} is not copied yet"
     made = Counter(event["subject"] for event in books.events.values() if event["type"] in NEW_BOOKING)
-    # The version of the commit that told of it is the second part of an event's name.
+    # The second part of an event's id is the version of its commit.
     last = {(event["subject"], int(event["_id"].split(":")[-2])) for event in books.events.values()}
     for reference, booking in books.bookings.items():
         if made[reference] != 1:
@@ -109,7 +109,7 @@ def _events(books: Books) -> Iterator[str]:
 
 
 def _jobs(books: Books) -> Iterator[str]:
-    """There is a job for each event about money, and all of them are done."""
+    """Check that there is a job for each event about money, and that all are done."""
     for event_id, event in books.events.items():
         if event["data"]["payment_id"] and f"{SETTLE_PAYMENT} {event_id}" not in books.jobs:
             yield f"nobody was asked to settle {event_id}"
@@ -119,8 +119,8 @@ def _jobs(books: Books) -> Iterator[str]:
 
 
 def _copies(books: Books) -> Iterator[str]:
-    """What is still in a run's document rests outside of it as well."""
+    """Check that every booking in a run's document is archived."""
     for run in books.runs.values():
-        for one in run["recent"]:
-            if books.at_rest.get(one["_id"], {"revision": 0})["revision"] < one["revision"]:
-                yield f"{one['_id']} is not at rest"
+        for booking in run["recent"]:
+            if books.at_rest.get(booking["_id"], {"revision": 0})["revision"] < booking["revision"]:
+                yield f"{booking['_id']} is not archived"

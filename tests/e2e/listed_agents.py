@@ -1,7 +1,7 @@
-"""Agents who book, rename, change seats and cancel for others, and readers who list what they do.
+"""Agents who book, rename, change seats and cancel for others, and readers who list their bookings.
 
-Belongs here: the steps of an agent, what readers ask, and what the answer to that is for given bookings. Not here: whether an
-answer is right (`histories.py`).
+Belongs here: the steps of an agent, what readers request, and the right answer for given bookings. Not here: whether an answer
+is right (`histories.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, ApiClient, Run,
 SECTIONS = ("A", "B")
 LAYOUT = "A90 B90"
 CONFIRMED = booking_pb2.BOOKING_STATE_CONFIRMED
-# Bookings of an agent that live at a time, each of one or two people: fewer than a booker may have on one run.
+# Live bookings of an agent, each of one or two people: fewer than a booker may have on one run.
 _LIVE_MAX = 4
 _STEPS_OF_A_LIFE = 24
 _WHOLE_PAGE = 200
@@ -34,7 +34,7 @@ Read = Callable[["Servers", "Agent"], Awaitable[list[Answer]]]
 
 
 class Servers:
-    """Some servers of one service; each call goes to any of them."""
+    """The servers of one service; each call goes to a random one."""
 
     def __init__(self, channels: Sequence[grpc.aio.Channel]) -> None:
         self._channels = channels
@@ -48,7 +48,7 @@ class Servers:
 
 
 class Agent:
-    """Somebody who books for others on several runs: a step at a time, each through any of the servers.
+    """An agent who books for others on several runs: one step at a time, each through a random server.
 
     Where answers may be lost and a step is taken again, `only_repeatable` leaves out those that then change something again.
     """
@@ -61,7 +61,7 @@ class Agent:
         self._random = random.Random(name)  # noqa: S311 - no secret
 
     async def live(self) -> None:
-        """Takes all steps of a life, and gives all seats back in the end."""
+        """Take all steps, and cancel every booking at the end."""
         for _ in range(_STEPS_OF_A_LIFE):
             live = self._live()
             if not live or (len(live) < _LIVE_MAX and self._random.random() < 0.3):
@@ -75,7 +75,7 @@ class Agent:
         return [booking for booking in self.history.now.values() if booking.state == CONFIRMED]
 
     def _new_group(self, size: int) -> list[str]:
-        """One or two people who have not travelled before; the second one may leave the booking, and is not asked for."""
+        """Return one or two new people. The second may leave the booking, so readers do not ask for it."""
         self.travellers.append(f"{self.name}-{len(self.travellers)}")
         return [self.travellers[-1], f"{self.travellers[-1]}-too"][:size]
 
@@ -122,7 +122,7 @@ class Agent:
 
 
 class ListedCrowd:
-    """Writers, each of whom is one agent after another, and readers of each agent for as long as it lives."""
+    """Writers, each of whom is one agent after another, and a reader of each agent while it lives."""
 
     def __init__(
         self, servers: Servers, name: str, runs_of_writers: Sequence[Sequence[Run]], answers_min: int, **of_agents: bool
@@ -132,7 +132,7 @@ class ListedCrowd:
         self.answers: list[Answer] = []
 
     async def read_while_writing(self, read: Read) -> None:
-        """Returns once there are enough answers and all lives have ended."""
+        """Return when there are enough answers and all agents have ended."""
         await asyncio.gather(*(self._lives(number, runs, read) for number, runs in enumerate(self._runs_of_writers)))
 
     async def _lives(self, number: int, runs: Sequence[Run], read: Read) -> None:
@@ -140,7 +140,7 @@ class ListedCrowd:
         while len(self.answers) < self._answers_min:
             agent = Agent(f"{self._name}{number}-{lives}", self._servers, runs, **self._of_agents)
             life = asyncio.create_task(agent.live())
-            # No answer of one life comes during the next one, which may be on the same run.
+            # No answer about one agent may arrive during the next one, which may be on the same run.
             await asyncio.gather(life, *(self._read(read, agent, life) for _ in range(_READERS_OF_AN_AGENT)))
             lives += 1
 
@@ -153,13 +153,13 @@ class ListedCrowd:
 
 
 def _receipt_row(message: booking_pb2.Booking | booking_pb2.Receipt) -> tuple[object, ...]:
-    """What a booking and its receipt have in common: a row of its own for each state of each booking."""
+    """Return what a booking and its receipt have in common: a different row for each state of each booking."""
     if isinstance(message, booking_pb2.Receipt):
         time, price = message.issue_time, message.price_paid
     else:
         time, price = message.update_time, message.price
     state = booking_pb2.BookingState.Name(message.state).removeprefix("BOOKING_STATE_")
-    travellers = [(one.email, one.seat.label) for one in message.passengers]
+    travellers = [(passenger.email, passenger.seat.label) for passenger in message.passengers]
     return *_receipt_key(message), state, time.ToNanoseconds(), (price.units, price.nanos), *travellers
 
 
@@ -168,7 +168,7 @@ def _receipt_key(message: booking_pb2.Booking | booking_pb2.Receipt) -> ReceiptK
 
 
 def _receipts_in(state: State, is_asked_for: IsAskedFor, after: ReceiptKey, size: int) -> Listed:
-    """The page of receipts behind `after`, for these bookings."""
+    """Return the page of receipts after `after`, for these bookings."""
     asked_for = sorted(filter(is_asked_for, state.values()), key=_receipt_key)
     behind = [_receipt_row(booking) for booking in asked_for if _receipt_key(booking) > after]
     return tuple(behind[:size]), len(behind) > size
@@ -179,9 +179,9 @@ def _receipts_shown(page: booking_pb2.ListReceiptsResponse) -> Listed:
 
 
 async def read_receipts(servers: Servers, agent: Agent) -> list[Answer]:
-    """Lists an agent's receipts, or those of somebody who travels with one of its bookings; an answer for each page.
+    """List the receipts of an agent, or of a passenger of its bookings; return an answer for each page.
 
-    All of them, or those of a date, an origin or a destination; on one page, or on small ones.
+    The list is whole or filtered by date, origin or destination, on one page or on small ones.
     """
     name, is_asked_for, filters = _any_question(agent)
     size = random.choice((1, 2, 3, _WHOLE_PAGE))  # noqa: S311 - no secret
@@ -197,14 +197,14 @@ async def read_receipts(servers: Servers, agent: Agent) -> list[Answer]:
         listed += [receipt.reference for receipt in page.receipts]
         after = _receipt_key(page.receipts[-1]) if page.receipts else after
     assert len(set(listed)) == len(listed), "no booking is on two pages"
-    if name == agent.name:  # whose bookings stay the agent's, while travellers come and go
+    if name == agent.name:  # the agent's bookings stay the agent's; passengers join and leave
         known = {booking.reference for booking in before.values() if is_asked_for(booking)}
         assert known <= set(listed), "none is left out"
     return answers
 
 
 def _any_question(agent: Agent) -> tuple[str, IsAskedFor, dict[str, str]]:
-    """Whose receipts, which of the agent's bookings these are, and the filters that ask for them."""
+    """Choose whose receipts to list; return the name, which of the agent's bookings match, and the filters."""
     date = random.choice(agent.runs).travel_date  # noqa: S311 - no secret
     questions: list[tuple[str, IsAskedFor, dict[str, str]]] = [
         (agent.name, lambda _: True, {}),
@@ -224,7 +224,7 @@ def _is_with(traveller: str, booking: booking_pb2.Booking) -> bool:
 
 
 async def _receipts_page(servers: Servers, name: str, **asked: Any) -> booking_pb2.ListReceiptsResponse:
-    """A page; an empty one for who is on no booking, and so not known."""
+    """Return a page; an empty one for a person on no booking, who is unknown."""
 
     async def page() -> booking_pb2.ListReceiptsResponse:
         try:
@@ -244,7 +244,7 @@ SeatRow = tuple[int, str, str]
 
 
 def _seats_in(state: State, section: str, after: tuple[int, str], size: int) -> Listed:
-    """The page of a section's list behind `after`, for these bookings."""
+    """Return the page of a section's list after `after`, for these bookings."""
     rows: list[SeatRow] = sorted(
         (passenger.seat.number, booking.reference, passenger.email)
         for booking in state.values()
@@ -261,7 +261,7 @@ def _seats_shown(page: booking_pb2.ListSectionBookingsResponse) -> Listed:
 
 
 async def read_section(servers: Servers, agent: Agent) -> list[Answer]:
-    """Lists a section of a run that only this agent books on; an answer for each page."""
+    """List a section of a run that only this agent books on; return an answer for each page."""
     section = random.choice(SECTIONS)  # noqa: S311 - no secret
     size = random.choice((1, 2, 3, _WHOLE_PAGE))  # noqa: S311 - no secret
     (run,) = agent.runs

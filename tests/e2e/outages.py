@@ -1,6 +1,6 @@
-"""What tests of outages have in common: how the processes are set up, and waiting until all is settled.
+"""What tests of outages share: the settings of the processes, and waiting until all work is done.
 
-Belongs here: settings with short patience, and conditions. Not here: what is killed.
+Belongs here: settings with short timeouts, and conditions. Not here: what is killed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.support.replica_set import SECONDS_MAX, ReplicaSet, database_of
 from tests.support.server_processes import seatline
 from tests.support.world import eventually
 
-# As short as may be, so that what a killed worker held passes on soon.
+# As short as possible, so that the jobs of a killed worker are soon taken over.
 LEASE_SECONDS = 5
 SETTINGS = {
     "SEATLINE_JOB_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -20,13 +20,13 @@ SETTINGS = {
     "SEATLINE_HEALTH_INTERVAL_SECONDS": "0.2",
     "SEATLINE_DRAIN_SECONDS": "2",
 }
-# Gives up on the database before an election is over, and so does not know what became of its statements.
+# Times out before an election is over, and so does not know the result of its statements.
 IMPATIENT = {"SEATLINE_MONGODB_OPERATION_SECONDS_MAX": "0.5", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.4"}
 _TOLD_MAX = 10
 
 
 async def settled(members: ReplicaSet) -> None:
-    """Returns once nothing is left to be done and `seatline verify` finds nothing wrong; fails with what is."""
+    """Return when all work is done and `seatline verify` finds nothing wrong; fail with what remains."""
     wrong: list[str] = []
 
     async def agrees() -> bool:

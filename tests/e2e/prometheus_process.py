@@ -1,6 +1,6 @@
-"""A real Prometheus in a process of its own, which scrapes processes of the service and evaluates the alerts.
+"""A real Prometheus process that scrapes processes of the service and evaluates the alerts.
 
-Belongs here: starting and ending it, and asking its HTTP API. Not here: what ought to come back.
+Belongs here: starting and stopping it, and its HTTP API. Not here: what it should return.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from tests.tools.prometheus import find_programs
 
 LOOPBACK = "127.0.0.1"
 JOB, NAMESPACE = "seatline", "prod"
-SECOND = "1s"  # how often it scrapes and evaluates; as often as it can
+SECOND = "1s"  # the interval of scrapes and evaluations; the shortest possible
 END_SECONDS_MAX = 20.0
 _HTTP_SECONDS_MAX = 20.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that no program listens on."""
     with socket.create_server((LOOPBACK, 0)) as listening:
         return int(listening.getsockname()[1])
 
 
 class PrometheusProcess:
-    """The running Prometheus, asked over HTTP."""
+    """The running Prometheus, queried over HTTP."""
 
     def __init__(self, folder: Path, ports: Mapping[str, int]) -> None:
         self._client = httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{(port := free_port())}", timeout=_HTTP_SECONDS_MAX)
@@ -51,7 +51,7 @@ class PrometheusProcess:
             self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     async def is_ready(self) -> bool:
-        """Whether it answers; fails where it has ended."""
+        """Return whether it answers; fail when it has ended."""
         assert self._process.poll() is None, self._log.read_text(errors="replace")
         try:
             return (await self._client.get("/-/ready")).status_code == httpx.codes.OK
@@ -59,7 +59,7 @@ class PrometheusProcess:
             return False
 
     async def end(self) -> None:
-        """Ends it; what it kept is of no use any more."""
+        """End it. Its data is not needed any more."""
         await self._client.aclose()
         self._process.terminate()
         try:
@@ -69,23 +69,23 @@ class PrometheusProcess:
             self._process.wait(END_SECONDS_MAX)
 
     async def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that an expression gives now, each with its labels and its value."""
+        """Return the series of an expression now, each with its labels and its value."""
         found: list[dict[str, Any]] = (await self._ask("query", query=expression))["result"]
         return found
 
     async def series(self) -> dict[str, list[dict[str, str]]]:
-        """The labels of all series that it has ever seen, by their metric."""
+        """Return the labels of all series that it has stored, by metric."""
         found: dict[str, list[dict[str, str]]] = {}
-        for one in await self._ask("series", **{"match[]": '{__name__=~".+"}'}, start="0", end=str(time.time())):
-            found.setdefault(one["__name__"], []).append(one)
+        for series in await self._ask("series", **{"match[]": '{__name__=~".+"}'}, start="0", end=str(time.time())):
+            found.setdefault(series["__name__"], []).append(series)
         return found
 
     async def rules(self) -> list[dict[str, Any]]:
-        """All rules, with what came of them."""
+        """Return all rules with their state."""
         return [rule for group in (await self._ask("rules"))["groups"] for rule in group["rules"]]
 
     async def targets(self) -> list[dict[str, Any]]:
-        """What it scrapes, with what came of it."""
+        """Return the scrape targets with their state."""
         found: list[dict[str, Any]] = (await self._ask("targets"))["activeTargets"]
         return found
 
@@ -97,7 +97,7 @@ class PrometheusProcess:
 
 @asynccontextmanager
 async def prometheus(folder: Path, ports: Mapping[str, int]) -> AsyncIterator[PrometheusProcess]:
-    """Prometheus with the alerts, ready or not, until the block ends. `ports` are those for metrics, by the name of the pod."""
+    """Run Prometheus with the alerts; it may not be ready yet. `ports` are the metrics ports by pod name."""
     running = PrometheusProcess(folder, ports)
     try:
         yield running
@@ -106,7 +106,7 @@ async def prometheus(folder: Path, ports: Mapping[str, int]) -> AsyncIterator[Pr
 
 
 def _configuration(ports: Mapping[str, int]) -> dict[str, Any]:
-    """Targets with the labels that they have in a cluster."""
+    """Return the configuration: targets with the labels that they have in a cluster."""
     targets = [
         {"targets": [f"{LOOPBACK}:{port}"], "labels": {"namespace": NAMESPACE, "pod": pod}} for pod, port in ports.items()
     ]
@@ -118,5 +118,5 @@ def _configuration(ports: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _often(rules: dict[str, Any]) -> dict[str, Any]:
-    """The rules as they are, evaluated as often as may be."""
+    """Return the rules, evaluated as often as possible."""
     return {"groups": [{**group, "interval": SECOND} for group in rules["groups"]]}

@@ -1,4 +1,4 @@
-"""`proto/` compiles for a client as it lies there: nothing is fetched, and nothing is needed but a compiler."""
+"""`proto/` compiles for a client without the network, and without anything but a compiler."""
 
 import filecmp
 import importlib.util
@@ -17,27 +17,27 @@ BUF = Path(sys.executable).parent / "buf"
 
 
 def run_offline(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    """A compiler's run with an empty home, no cache, and nothing at the end of every way to the network."""
+    """Run a compiler with an empty home, no cache, and no network."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "BUF_CACHE_DIR": str(home / "cache")}
     environment |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
 def compilers() -> list[list[str]]:
-    """protoc as grpcio-tools has it, which adds only protobuf's own files; and the system's, where there is one."""
+    """Return the protoc of grpcio-tools, which adds only protobuf's own files, and the system's if there is one."""
     system = shutil.which("protoc")
     return [[sys.executable, "-m", "grpc_tools.protoc"], *([[system]] if system else [])]
 
 
 @pytest.mark.parametrize("protoc", compilers(), ids=lambda command: Path(command[-1]).name)
-def test_protoc_compiles_the_contract_and_all_that_it_imports(protoc: list[str], tmp_path: Path) -> None:
+def test_protoc_compiles_the_contract_and_its_imports(protoc: list[str], tmp_path: Path) -> None:
     image = tmp_path / "image.binpb"
     done = run_offline([*protoc, "-Iproto", f"--descriptor_set_out={image}", "--include_imports", *SOURCES], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert b"google/type/money.proto" in image.read_bytes()
 
 
-def test_buf_builds_the_folder_with_the_forms_of_refusals_in_it(tmp_path: Path) -> None:
+def test_buf_builds_the_folder_with_the_error_details_in_it(tmp_path: Path) -> None:
     image = tmp_path / "image.binpb"
     done = run_offline([str(BUF), "build", "proto", "-o", str(image)], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -46,14 +46,14 @@ def test_buf_builds_the_folder_with_the_forms_of_refusals_in_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("command", ["lint", "format"])
-def test_buf_holds_our_files_to_our_rules_and_leaves_the_copies_alone(command: str, tmp_path: Path) -> None:
+def test_buf_checks_our_files_and_not_the_vendored_copies(command: str, tmp_path: Path) -> None:
     options = ["--diff", "--exit-code", "--exclude-path", "proto/google"] if command == "format" else []
     done = run_offline([str(BUF), command, "proto", *options], tmp_path)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", VENDORED, ids=str)
-def test_the_copies_of_googles_files_are_those_of_the_installed_package(name: Path) -> None:
+def test_the_copies_of_googles_files_equal_the_installed_package(name: Path) -> None:
     spec = importlib.util.find_spec("google.rpc")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -61,6 +61,6 @@ def test_the_copies_of_googles_files_are_those_of_the_installed_package(name: Pa
     assert filecmp.cmp(ROOT / "proto" / name, installed, shallow=False), f"copy {installed} to proto/{name}"
 
 
-def test_the_copies_bring_their_licence() -> None:
+def test_the_copies_include_their_licence() -> None:
     for name in VENDORED:
         assert "Licensed under the Apache License, Version 2.0" in (ROOT / "proto" / name).read_text()

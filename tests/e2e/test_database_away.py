@@ -1,4 +1,4 @@
-"""MongoDB away for ten seconds under a load: everybody is told soon, the process lives on, and all comes back by itself."""
+"""MongoDB is away for ten seconds under load: callers soon get an error, the process goes on, and service resumes by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.server_processes import server_process, some_runs
 from tests.support.world import eventually
 
 CALLERS, AWAY_SECONDS, PAUSE_SECONDS = 64, 10.0, 0.3
-# By default it is asked every second, and given two to answer. The rest is for a busy machine.
+# By default it is pinged every second with a timeout of two. The rest is for a busy machine.
 NOTICED_SECONDS_MAX = 7.0
 AT_ONCE_SECONDS = 2.0  # as above; it takes a millisecond
 AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
@@ -26,7 +26,7 @@ AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 
 @dataclass(frozen=True)
 class Answered:
-    """A call: when it began, how long it took, and how it was refused, if it was."""
+    """A call: its start, its duration, and its error, if any."""
 
     begin: float
     seconds: float
@@ -34,18 +34,18 @@ class Answered:
 
 
 class Callers:
-    """People who each book one place after the other. Whoever is refused sends the same request again."""
+    """Callers who each book one seat after the other, and send a refused request again."""
 
     def __init__(self, channel: grpc.aio.Channel, runs: list[Run]) -> None:
-        self.told: list[Answered] = []
+        self.answers: list[Answered] = []
         self._channel, self._runs, self._goes_on = channel, runs, True
         self._tasks = [asyncio.create_task(self._call_again_and_again(caller)) for caller in range(CALLERS)]
 
     async def wait_for_bookings(self, since: float = 0.0) -> None:
-        """Returns once as many as there are callers have booked since then."""
+        """Return when that many bookings as there are callers have been made since then."""
 
         async def have() -> bool:
-            return sum(one.begin > since and one.refused is None for one in self.told) >= CALLERS
+            return sum(call.begin > since and call.refused is None for call in self.answers) >= CALLERS
 
         await eventually(have)
 
@@ -63,11 +63,11 @@ class Callers:
                 number += 1
             except grpc.aio.AioRpcError as error:
                 refused = decoded(error)
-            self.told.append(Answered(begin, time.monotonic() - begin, refused))
+            self.answers.append(Answered(begin, time.monotonic() - begin, refused))
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def test_callers_are_told_soon_readiness_goes_liveness_stays_and_all_comes_back(tmp_path: Path) -> None:
+async def test_calls_fail_soon_readiness_ends_liveness_stays_and_service_resumes(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         server = await stack.enter_async_context(
@@ -97,13 +97,13 @@ async def test_callers_are_told_soon_readiness_goes_liveness_stays_and_all_comes
 
         assert noticed - gone < NOTICED_SECONDS_MAX
         assert living == {"SERVING"}
-        refused = [one.refused for one in callers.told if one.refused is not None]
+        refused = [call.refused for call in callers.answers if call.refused is not None]
         assert len(refused) > CALLERS
-        # The ledger is kept in MongoDB as well; who was about to pay may be told of that.
-        assert {one.code for one in refused} == {grpc.StatusCode.UNAVAILABLE}, {one.says for one in refused}
-        assert AWAY in {one.says for one in refused}
-        assert all(one.retry_seconds > 0 for one in refused)
-        assert max(one.seconds for one in callers.told if one.begin < noticed) < NOTICED_SECONDS_MAX
-        assert max(one.seconds for one in callers.told if noticed < one.begin < gone + AWAY_SECONDS) < AT_ONCE_SECONDS
+        # The ledger is in MongoDB, too: a call that was about to pay may fail with the provider's reason.
+        assert {error.code for error in refused} == {grpc.StatusCode.UNAVAILABLE}, {error.says for error in refused}
+        assert AWAY in {error.says for error in refused}
+        assert all(error.retry_seconds > 0 for error in refused)
+        assert max(call.seconds for call in callers.answers if call.begin < noticed) < NOTICED_SECONDS_MAX
+        assert max(call.seconds for call in callers.answers if noticed < call.begin < gone + AWAY_SECONDS) < AT_ONCE_SECONDS
         await settled(members)
         assert "Traceback" not in server.output()

@@ -1,4 +1,4 @@
-"""Clients from outside: `buf curl`, which knows the contract by reflection only, and the demonstration."""
+"""Clients of other makers: `buf curl`, which knows the contract by reflection only, and the demonstration."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_buf_curl_books_a_seat_and_reads_its_receipt_by_reflection(tmp_pat
     assert receipt["pricePaid"] == {"currencyCode": "USD", "units": "20"}
 
 
-async def test_the_demonstration_sells_a_ticket_and_prints_its_receipt_as_often_as_it_is_run(tmp_path: Path) -> None:
+async def test_the_demonstration_sells_a_ticket_and_prints_its_receipt_each_time(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     demo = (sys.executable, "-m", "app", "demo")
     async with server_process(data_dir) as server:

@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of a load: no acknowledged booking is lost, and none doubled by clients who send again."""
+"""`kill -9` under load: no acknowledged booking is lost, and none is doubled by clients that retry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOOKINGS, CALLERS, KILLED_AFTER = 300, 40, 100
 
 
 class Load:
-    """Callers who each send the next request that nobody has sent, and keep what was acknowledged."""
+    """Callers who each send the next unsent request, and remember what was acknowledged."""
 
     def __init__(self, requests: list[booking_pb2.CreateBookingRequest]) -> None:
         self.requests = requests
@@ -52,26 +52,26 @@ async def _killed_in_the_middle(server: ServerProcess, load: Load) -> None:
 
 async def _everything_again(target: str, load: Load) -> dict[str, booking_pb2.Booking]:
     async with grpc.aio.insecure_channel(target) as channel:
-        answers = await asyncio.gather(*(ApiClient(channel, one.request_id).send(one) for one in load.requests))
+        answers = await asyncio.gather(*(ApiClient(channel, request.request_id).send(request) for request in load.requests))
     return {request.request_id: answer for request, answer in zip(load.requests, answers, strict=True)}
 
 
 def _kept_bookings(data_dir: Path, run: Run) -> list[dict[str, Any]]:
-    """Every booking in the database, each once, whether it is new or at rest."""
+    """Return every booking in the database once, whether it is archived or not."""
     mongod = start_mongod(data_dir)
     try:
         with MongoClient[dict[str, Any]](mongod.uri) as client:
             database = client["seatline"]
-            kept = {one["_id"]: one for one in database["bookings"].find()}
+            kept = {booking["_id"]: booking for booking in database["bookings"].find()}
             document = database["train_runs"].find_one({"_id": f"{run.train_id}:{run.travel_date}"})
             assert document is not None
-            kept.update({one["_id"]: one for one in document["recent"]})
+            kept.update({booking["_id"]: booking for booking in document["recent"]})
             return list(kept.values())
     finally:
         mongod.stop()
 
 
-async def test_kill_9_in_the_middle_of_a_load_loses_no_acknowledged_booking_and_doubles_none(tmp_path: Path) -> None:
+async def test_kill_9_under_load_loses_no_acknowledged_booking_and_doubles_none(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with server_process(data_dir) as server:
         async with grpc.aio.insecure_channel(server.target) as channel:
@@ -81,15 +81,15 @@ async def test_kill_9_in_the_middle_of_a_load_loses_no_acknowledged_booking_and_
         await _killed_in_the_middle(server, load)
     assert KILLED_AFTER <= len(load.acknowledged) < BOOKINGS, "it was killed in the middle"
     async with server_process(data_dir) as server:
-        print(f"restart to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - a figure for whoever asks for it with -s
+        print(f"restart to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - shown with -s
         answers = await _everything_again(server.target, load)
         for name, acknowledged in load.acknowledged.items():
             assert answers[name] == acknowledged
     kept = _kept_bookings(data_dir, run)
     seats: Counter[str] = Counter()
-    for one in kept:
-        (passenger,) = one["passengers"]
+    for booking in kept:
+        (passenger,) = booking["passengers"]
         seats[f"{passenger['section']}-{passenger['number']}"] += 1
-    assert sorted(one["request_id"] for one in kept) == sorted(names)
+    assert sorted(booking["request_id"] for booking in kept) == sorted(names)
     assert len(seats) == BOOKINGS
     assert set(seats) == {seats_of(answer)[0] for answer in answers.values()}

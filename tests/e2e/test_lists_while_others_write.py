@@ -1,4 +1,4 @@
-"""Lists are read while others book, rename, change seats and cancel, through two servers, and while bookings are archived."""
+"""Lists read while others book, rename, change seats and cancel through two servers, and while bookings are archived."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECTION_ANSWERS = full(10_000, short=300)
 PEOPLE = full(1_000, short=60)
 WRITERS = 4
 SECONDS_MAX = full(3_600, short=120)
-# What is under way for less is no finding: far longer than the worker takes for its part.
+# Unfinished work younger than this is no finding: far longer than the worker takes.
 PATIENCE_SECONDS = 120.0
 
 pytestmark = pytest.mark.timeout(SECONDS_MAX)
@@ -59,19 +59,19 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         yield Service(Servers(channels), runs, client["lists"])
 
 
-async def test_each_answer_of_list_receipts_has_each_booking_once_in_one_state_and_none_is_missing(service: Service) -> None:
+async def test_each_page_of_receipts_has_every_booking_once_in_one_state(service: Service) -> None:
     crowd = ListedCrowd(service.servers, "agent", [service.runs[:3]] * WRITERS, RECEIPT_ANSWERS)
     await crowd.read_while_writing(read_receipts)
     assert wrong(crowd.answers) == []
 
 
-async def test_each_page_of_a_section_has_each_occupant_of_a_seat_once_and_none_is_missing(service: Service) -> None:
+async def test_each_page_of_a_section_has_every_passenger_once(service: Service) -> None:
     crowd = ListedCrowd(service.servers, "alone", [[run] for run in service.runs[3:]], SECTION_ANSWERS)
     await crowd.read_while_writing(read_section)
     assert wrong(crowd.answers) == []
 
 
-async def test_who_has_just_booked_finds_exactly_this_booking_at_either_server(service: Service) -> None:
+async def test_a_new_booking_is_listed_at_either_server(service: Service) -> None:
     run = service.runs[0]
 
     async def book_and_list(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Dashboards and alerts name what a real Prometheus finds at a real server and a real worker, label by label."""
+"""A real Prometheus finds every metric and label of dashboards and alerts at a real server and worker."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ SETTINGS = {
     "SEATLINE_WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
     "SEATLINE_DRAIN_SECONDS": "2",
 }
-# Scrapes are a second apart; a rate needs two of them.
+# Scrapes are one second apart; a rate needs two of them.
 RATE_INTERVAL = "15s"
 QUERIES = [query for row in ROWS for panel in row.panels for query in panel.queries]
 ALERTS = alerts(GROUPS)
-# Codes have series from their first call on, and nothing fails here.
+# Codes have series from their first call on, and no call fails here.
 ONLY_IN_TROUBLE = {("grpc_server_handled_total", "grpc_code")}
-# Shown only where something goes wrong.
+# Shown only after an error.
 FAILED_CALLS = f'grpc_code=~"{FAILURE_CODES}"'
 _LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
 
-async def _some_of_everything(channel: grpc.aio.Channel, run: Run, round_number: int) -> None:
-    """Bookings, holds, a waiting list, money back and refusals; the train is as empty afterwards as before."""
+async def _call_every_kind(channel: grpc.aio.Channel, run: Run, round_number: int) -> None:
+    """Make bookings, holds, a waitlist, refunds and refusals; leave the train empty."""
     jane, joe, ann = (ApiClient(channel, f"{name}{round_number}") for name in ("jane", "joe", "ann"))
     crowd = people(f"crowd{round_number}-", 3)
     booked = await jane.book(run, *crowd)
@@ -63,11 +63,11 @@ async def _some_of_everything(channel: grpc.aio.Channel, run: Run, round_number:
 
 @asynccontextmanager
 async def _observed(folder: Path) -> AsyncIterator[tuple[PrometheusProcess, grpc.aio.Channel, dict[str, int]]]:
-    """A server and a worker of its database, and Prometheus, which scrapes both."""
+    """Run a server, a worker on its database, and Prometheus, which scrapes both."""
     ports = {"server-0": free_port(), "worker-0": free_port()}
     listen = {pod: f"{LOOPBACK}:{port}" for pod, port in ports.items()}
     async with (
-        prometheus(folder / "prometheus", ports) as running,  # it begins while they do, and so has seen them sooner
+        prometheus(folder / "prometheus", ports) as running,  # started together with them, so that it scrapes them sooner
         server_process(folder / "server", SEATLINE_METRICS_LISTEN=listen["server-0"], **SETTINGS) as server,
     ):
         uri = f"mongodb://{LOOPBACK}:{_port_of(server.mongod().cmdline())}/?directConnection=true"
@@ -84,19 +84,19 @@ def _port_of(command: list[str]) -> str:
     return command[command.index("--port") + 1]
 
 
-async def test_all_that_dashboards_and_alerts_ask_for_is_there(tmp_path: Path) -> None:
+async def test_every_query_of_dashboards_and_alerts_finds_its_series(tmp_path: Path) -> None:
     async with _observed(tmp_path) as (running, channel, ports), running_receiver(answering(204)) as receiver:
         await WebhookClient(channel, "desk", roles="operator").create(f"http://{LOOPBACK}:{receiver.port}/", "booking.*")
         run = await a_run(channel, "A4")
-        traffic = asyncio.create_task(_calls_go_on(channel, run))
+        traffic = asyncio.create_task(_keep_calling(channel, run))
         try:
             await _every_metric_has_its_labels(running)
             await _every_panel_shows_something(running)
-            await _all_is_well(running)
-            # By this, the alert on servers tells them from workers.
-            assert [one["metric"]["pod"] for one in await running.query("group by (pod) (grpc_server_started_total)")] == [
-                "server-0"
-            ]
+            await _no_alert_fires(running)
+            # The alerts tell servers from workers by this metric.
+            assert [
+                series["metric"]["pod"] for series in await running.query("group by (pod) (grpc_server_started_total)")
+            ] == ["server-0"]
             await _promtool_finds_nothing_wrong(ports)
         finally:
             traffic.cancel()
@@ -104,17 +104,17 @@ async def test_all_that_dashboards_and_alerts_ask_for_is_there(tmp_path: Path) -
         assert receiver.received
 
 
-async def _calls_go_on(channel: grpc.aio.Channel, run: Run) -> None:
+async def _keep_calling(channel: grpc.aio.Channel, run: Run) -> None:
     round_number = 0
     while True:
         round_number += 1
-        await _some_of_everything(channel, run, round_number)
+        await _call_every_kind(channel, run, round_number)
         await asyncio.sleep(0.1)
 
 
 async def _every_metric_has_its_labels(running: PrometheusProcess) -> None:
     named = [*(substituted(expression) for expression in expressions()), *(alert.expression for alert in ALERTS)]
-    named += [one.expression for group in GROUPS for one in group.recordings]
+    named += [rule.expression for group in GROUPS for rule in group.recordings]
     asked = {selector for expression in named for selector in selectors(expression)}
     missing: list[str] = []
 
@@ -135,10 +135,10 @@ async def _every_panel_shows_something(running: PrometheusProcess) -> None:
         empty.clear()
         for query in QUERIES:
             found = await running.query(substituted(query.expression, RATE_INTERVAL))
-            numbers = [one for one in found if one["value"][1] != "NaN"]
+            numbers = [series for series in found if series["value"][1] != "NaN"]
             if not numbers and FAILED_CALLS not in query.expression:
                 empty.append(query.expression)
-            nameless = {label for label in _LEGEND.findall(query.legend) for one in found if label not in one["metric"]}
+            nameless = {label for label in _LEGEND.findall(query.legend) for series in found if label not in series["metric"]}
             assert not nameless, (query, nameless)
         return not empty
 
@@ -148,16 +148,16 @@ async def _every_panel_shows_something(running: PrometheusProcess) -> None:
         raise AssertionError("nothing is shown by: " + "\n".join(empty)) from None
 
 
-async def _all_is_well(running: PrometheusProcess) -> None:
-    """Both are scraped, all rules can be evaluated, and no alert is about to fire."""
+async def _no_alert_fires(running: PrometheusProcess) -> None:
+    """Both processes are scraped, all rules can be evaluated, and no alert is pending or firing."""
     wrong: list[str] = []
 
     async def is_well() -> bool:
         rules = await running.rules()
-        wrong[:] = [f"{one['name']}: {one['health']} {one.get('lastError', '')}" for one in rules if one["health"] != "ok"]
-        wrong.extend(f"{one['name']} is {one['state']}" for one in rules if one.get("state", "inactive") != "inactive")
+        wrong[:] = [f"{rule['name']}: {rule['health']} {rule.get('lastError', '')}" for rule in rules if rule["health"] != "ok"]
+        wrong.extend(f"{rule['name']} is {rule['state']}" for rule in rules if rule.get("state", "inactive") != "inactive")
         targets = await running.targets()
-        wrong.extend(f"{one['scrapeUrl']}: {one['lastError']}" for one in targets if one["health"] != "up")
+        wrong.extend(f"{target['scrapeUrl']}: {target['lastError']}" for target in targets if target["health"] != "up")
         assert len(targets) == 2
         assert len(rules) == sum(len(group.recordings) + len(group.alerts) for group in GROUPS)
         return not wrong
@@ -169,7 +169,7 @@ async def _all_is_well(running: PrometheusProcess) -> None:
 
 
 async def _promtool_finds_nothing_wrong(ports: dict[str, int]) -> None:
-    """With the page as a whole: names, units, types and texts."""
+    """Have promtool check the whole page: names, units, types and texts."""
     async with httpx.AsyncClient() as client:
         for port in ports.values():
             page = (await client.get(f"http://{LOOPBACK}:{port}/metrics")).text

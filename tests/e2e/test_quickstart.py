@@ -22,18 +22,18 @@ from tests.support.server_processes import REPOSITORY, environment
 
 BASH = shutil.which("bash") or ""
 SERVES = "press Ctrl-C to stop."
-START_SECONDS_MAX = 60.0  # of a MongoDB and a server, on a busy machine
+START_SECONDS_MAX = 60.0  # for a MongoDB and a server, on a busy machine
 _SERVING = re.compile(r"Serving on (\S+);")
 _REFERENCE = re.compile(r"Receipt ([0-9A-Z]{6,8}) ")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-# In a process of its own, which has no other threads: forking is safe there.
+# Run in a process without other threads: forking is safe there.
 _TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 
 class Terminal:
-    """A program at a terminal of its own: what it says, keys, and its exit code."""
+    """A program at its own terminal: its output, keys, and its exit code."""
 
     def __init__(self, folder: Path, command: list[str], **settings: str) -> None:
         self.output = ""
@@ -50,7 +50,7 @@ class Terminal:
         self._keys, self._screen = self._process.stdin, self._process.stdout
 
     def read_until(self, text: str) -> None:
-        """Returns once it has said that; fails when it ends before, or takes too long."""
+        """Return when the output has the text; fail when the program ends before, or takes too long."""
         end = time.monotonic() + START_SECONDS_MAX
         while text not in self.output:
             assert time.monotonic() < end, self.output
@@ -60,7 +60,7 @@ class Terminal:
         self._keys.write(b"\x03")
 
     def exit_code(self) -> int:
-        """Once it has ended."""
+        """Return the exit code, once it has ended."""
         while self._read():
             pass
         self._keys.close()
@@ -68,7 +68,7 @@ class Terminal:
         return self._process.wait(START_SECONDS_MAX)
 
     def _read(self) -> bool:
-        """Adds what comes next to `output`; False at the end."""
+        """Append what comes next to `output`; return False at the end."""
         ready, _, _ = select.select([self._screen], [], [], START_SECONDS_MAX)
         assert ready, f"nothing was said for {START_SECONDS_MAX} s, after {self.output}"
         told = self._screen.read(65_536)
@@ -78,7 +78,7 @@ class Terminal:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the Makefile's recipe of `run`, and this environment in place of the one that it would install."""
+    """A folder with the Makefile's `run`, and this environment instead of the one that it would install."""
     recipe = re.search(r"^run: .*\n\t(.+)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
     programs = Path(sys.executable).parent
@@ -94,7 +94,7 @@ def start(folder: Path, **settings: str) -> Terminal:
 
 @contextlib.contextmanager
 def somebody_else() -> Iterator[tuple[int, list[bytes]]]:
-    """Another program that listens on a port, and what it is sent."""
+    """Another program that listens on a port, and what it receives."""
     sent: list[bytes] = []
     with socket.create_server((LOOPBACK, 0)) as listener:
 
@@ -109,7 +109,7 @@ def somebody_else() -> Iterator[tuple[int, list[bytes]]]:
         yield listener.getsockname()[1], sent
 
 
-def test_a_first_ticket_is_sold_once_and_ctrl_c_is_no_error(folder: Path) -> None:
+def test_make_run_sells_one_ticket_and_ctrl_c_is_no_error(folder: Path) -> None:
     [port] = free_ports(1)
     references = []
     with somebody_else() as (other, sent):
@@ -124,7 +124,7 @@ def test_a_first_ticket_is_sold_once_and_ctrl_c_is_no_error(folder: Path) -> Non
             for _ in range(presses):
                 terminal.press_ctrl_c()
             assert terminal.exit_code() == 0, terminal.output
-            assert "***" not in terminal.output  # make's word for an error
+            assert "***" not in terminal.output  # make's mark of an error
             assert "Traceback" not in terminal.output
             assert f"export SEATLINE_TARGET={LOOPBACK}:{port}" in terminal.output
         assert sent == []
@@ -132,7 +132,7 @@ def test_a_first_ticket_is_sold_once_and_ctrl_c_is_no_error(folder: Path) -> Non
     assert references[0] == references[1]
 
 
-def test_ctrl_c_while_the_service_starts_is_no_error_either(folder: Path) -> None:
+def test_ctrl_c_while_the_service_starts_is_no_error(folder: Path) -> None:
     terminal = start(folder)
     terminal.read_until("Starting the service")
     terminal.press_ctrl_c()
@@ -141,10 +141,8 @@ def test_ctrl_c_while_the_service_starts_is_no_error_either(folder: Path) -> Non
     assert "Traceback" not in terminal.output
 
 
-@pytest.mark.parametrize("host", [LOOPBACK, "localhost", "0.0.0.0"])  # noqa: S104 - nothing comes to listen there
-def test_a_port_that_is_in_use_is_named_with_its_user_and_the_way_round_it_and_nothing_is_sent_there(
-    folder: Path, host: str
-) -> None:
+@pytest.mark.parametrize("host", [LOOPBACK, "localhost", "0.0.0.0"])  # noqa: S104 - nothing listens there
+def test_the_error_of_a_used_port_names_its_process_and_a_free_port_and_nothing_is_sent_there(folder: Path, host: str) -> None:
     with somebody_else() as (port, sent):
         terminal = start(folder, SEATLINE_LISTEN=f"{host}:{port}", SEATLINE_TRUST_CALLER_METADATA="true")
         assert terminal.exit_code() == 2
@@ -155,7 +153,7 @@ def test_a_port_that_is_in_use_is_named_with_its_user_and_the_way_round_it_and_n
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/usage.md"])
-def test_the_steps_of_the_documents_run_as_they_stand_there(folder: Path, page: str) -> None:
+def test_the_steps_of_the_documents_run_as_written(folder: Path, page: str) -> None:
     terminal = start(folder)
     terminal.read_until(SERVES)
     target = _SERVING.findall(terminal.output)[0]
@@ -176,7 +174,7 @@ def test_the_steps_of_the_documents_run_as_they_stand_there(folder: Path, page: 
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_an_install_fetches_what_is_locked_and_nothing_else(lock: str) -> None:
+def test_an_install_fetches_only_what_is_locked(lock: str) -> None:
     assert re.search(r"^setuptools==\S+ \\\n +--hash=sha256:", (REPOSITORY / lock).read_text(), re.MULTILINE)
     pip = re.findall(r"pip install (.*?)(?: &&.*)?\\?$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert pip

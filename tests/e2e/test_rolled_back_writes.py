@@ -1,7 +1,7 @@
-"""What the primary has written alone is taken back when it is killed: nobody may have built on it.
+"""What only the primary has written is rolled back when it is killed: no answer may depend on it.
 
-A commit is acknowledged once most members have it. Until then others can see it on the primary, and after the primary's end it
-has never been.
+A commit is acknowledged once most members have it. Until then others can see it on the primary; after the primary's end it
+never happened.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ async def _commits_under_way(primary: Member) -> int:
     return len(answer["inprog"])
 
 
-async def test_a_booking_that_only_the_killed_primary_had_is_promised_to_nobody(tmp_path: Path) -> None:
+async def test_a_booking_that_only_the_killed_primary_had_is_not_confirmed(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(3))
         settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
         first = await stack.enter_async_context(server_process(tmp_path / "first", **settings))
         second = await stack.enter_async_context(server_process(tmp_path / "second", "--with-worker", **settings))
-        calls = [await stack.enter_async_context(grpc.aio.insecure_channel(one.target)) for one in (first, second)]
+        calls = [await stack.enter_async_context(grpc.aio.insecure_channel(server.target)) for server in (first, second)]
         run = await a_run(calls[0], "A9")
         request = booking_request(run, "jane", request_id="jane")
         async with followers_halted(members) as primary:
@@ -53,7 +53,7 @@ async def test_a_booking_that_only_the_killed_primary_had_is_promised_to_nobody(
             assert read_books(database).bookings.keys() == {promised.reference, joe.reference}
 
 
-async def test_while_nobody_follows_the_primary_callers_are_told_to_ask_again_and_are_sold_one_seat(tmp_path: Path) -> None:
+async def test_without_followers_calls_end_as_unavailable_and_retries_sell_one_seat(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(3))
         settings = {**SETTINGS, **IMPATIENT, "SEATLINE_MONGODB_URI": members.uri}

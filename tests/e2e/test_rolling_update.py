@@ -1,6 +1,6 @@
-"""Servers and workers are replaced under a load by others at new addresses, as Kubernetes does it: nobody notices.
+"""Servers and workers are replaced under load by others at new addresses, as Kubernetes does it: no call fails.
 
-Clients know the servers by a name alone, whose answers are cached on the way. `make test-long` waits as long as the chart does;
+Clients know the servers by a name only, whose addresses are cached on the way. `make test-long` waits as long as the chart;
 `make test` shortens all waits by the same factor.
 """
 
@@ -24,15 +24,15 @@ from tests.support.replica_set import ReplicaSet, database_of, free_ports, repli
 from tests.support.server_processes import WorkerProcess, running, some_runs
 
 REPLICAS = 2
-# Each looks the name up at times of its own.
+# Each resolves the name at its own times.
 CHANNELS = 8
-# Until what was published is known to all DNS servers, beside what caches and clients keep.
+# How long a change takes to reach all DNS servers, besides the caches and clients.
 SPREADING_SECONDS = 15
 SECONDS_MAX = full(900, short=240)
 
 
 async def _channels(stack: AsyncExitStack, made: Cluster) -> list[grpc.aio.Channel]:
-    """Channels that were opened one after the other, over as long as a client keeps what it was told."""
+    """Open channels one after the other, spread over the time for which a client caches addresses."""
     found = []
     for _ in range(CHANNELS):
         found.append(await stack.enter_async_context(made.channel()))
@@ -42,18 +42,18 @@ async def _channels(stack: AsyncExitStack, made: Cluster) -> list[grpc.aio.Chann
 
 
 async def _replaced(worker: WorkerProcess, home: Path, settings: dict[str, str], stack: AsyncExitStack) -> None:
-    """Ends a worker and starts another."""
+    """End a worker and start another."""
     worker.terminate()
     assert await worker.ended() == 0
     await stack.enter_async_context(running(WorkerProcess(home, **settings)))
 
 
 async def _all_is_booked(members: ReplicaSet, callers: Callers) -> None:
-    """Each booking that was answered is kept, once, and no other; and the books agree."""
+    """Check that exactly the answered bookings are stored, each once, and that all records agree."""
     await settled(members)
     with database_of(members) as database:
         kept = read_books(database).bookings
-    assert {one["request_id"]: one["_id"] for one in kept.values()} == {
+    assert {booking["request_id"]: booking["_id"] for booking in kept.values()} == {
         name: booking.reference for name, booking in callers.answered.items()
     }
     assert len(kept) == len(callers.answered)
@@ -62,7 +62,7 @@ async def _all_is_booked(members: ReplicaSet, callers: Callers) -> None:
 
 @pytest.mark.timeout(SECONDS_MAX)
 @pytest.mark.parametrize("replace", [Cluster.roll_out, Cluster.drain_nodes], ids=["a rollout", "two nodes are drained"])
-async def test_no_call_fails_and_no_booking_is_lost_or_doubled_while_servers_and_workers_are_replaced(
+async def test_no_call_fails_and_no_booking_is_lost_or_doubled_while_processes_are_replaced(
     replace: Callable[[Cluster], Awaitable[None]], tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -73,17 +73,17 @@ async def test_no_call_fails_and_no_booking_is_lost_or_doubled_while_servers_and
         channels = await _channels(stack, made)
         callers = Callers(channels, await some_runs(channels[0], "A200 B200", 10))
         await callers.wait_for_calls(CHANNELS)
-        made.dns.somebody_asks()  # so that old addresses are given out for as long as may be
+        made.dns.resolve()  # so that old addresses are cached for as long as possible
         await replace(made)
         await _replaced(worker, tmp_path / "worker2", settings, stack)
         await callers.leave()
         assert callers.failed == []
         await _all_is_booked(members, callers)
-        print(f"{callers.calls} calls, {len(callers.answered)} bookings")  # noqa: T201 - for whoever asks with -s
+        print(f"{callers.calls} calls, {len(callers.answered)} bookings")  # noqa: T201 - shown with -s
 
 
 @pytest.mark.timeout(SECONDS_MAX)
-async def test_callers_whose_dns_keeps_answers_for_longer_than_the_chart_waits_lose_calls(tmp_path: Path) -> None:
+async def test_calls_fail_when_dns_caches_answers_longer_than_the_chart_waits(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
@@ -91,12 +91,12 @@ async def test_callers_whose_dns_keeps_answers_for_longer_than_the_chart_waits_l
         made = await stack.enter_async_context(cluster(tmp_path, free_ports(1)[0], REPLICAS, settings, too_long))
         channel = await stack.enter_async_context(made.channel())
         callers = Callers([channel], await some_runs(channel, "A200 B200", 10))
-        made.dns.somebody_asks()
+        made.dns.resolve()
         await made.roll_out()
         await callers.wait_for_calls(CHANNELS)
         await callers.leave()
         assert any("UNAVAILABLE" in output for output in callers.failed)
 
 
-def test_a_pod_that_goes_waits_for_clients_and_for_the_caches_between() -> None:
+def test_a_stopping_pod_waits_for_clients_and_dns_caches() -> None:
     assert SHUTDOWN["preStopSeconds"] >= CLIENT_ASKS_SECONDS + DNS_KEEPS_SECONDS + SPREADING_SECONDS

@@ -1,4 +1,4 @@
-"""A server is killed: between a sale and what follows from it, and in the middle of a burst. What it promised comes true."""
+"""A server is killed between a sale and its processing, and during a burst: what it confirmed is kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.world import eventually
 BUYERS, KILLED_AFTER = 300, 80
 
 
-async def test_what_a_killed_server_sold_is_copied_and_paid_although_nobody_asks_for_the_train(tmp_path: Path) -> None:
+async def test_bookings_of_a_killed_server_are_archived_and_paid_without_further_calls(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         database = stack.enter_context(database_of(members))
@@ -33,7 +33,7 @@ async def test_what_a_killed_server_sold_is_copied_and_paid_although_nobody_asks
                 run = await a_run(channel, "A9")
                 booked = [await ApiClient(channel, name).book(run) for name in people("p", 3)]
                 server.kill()
-                books = read_books(database)  # while what it has sent still hangs
+                books = read_books(database)  # while its last statement still hangs
             assert (books.events, books.at_rest) == ({}, {}), "it was killed before anything was copied"
 
         async def is_tidy() -> bool:
@@ -43,10 +43,10 @@ async def test_what_a_killed_server_sold_is_copied_and_paid_although_nobody_asks
         await stack.enter_async_context(worker_process(tmp_path / "worker", **settings))
         await settled(members)
         await eventually(is_tidy, SECONDS_MAX)
-        assert read_books(database).at_rest.keys() == {one.reference for one in booked}
+        assert read_books(database).at_rest.keys() == {booking.reference for booking in booked}
 
 
-async def test_a_server_killed_in_a_burst_is_started_again_and_all_is_sold_once_and_paid(tmp_path: Path) -> None:
+async def test_a_server_killed_in_a_burst_has_sold_every_seat_once_and_paid_after_a_restart(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         database = stack.enter_context(database_of(members))

@@ -1,4 +1,4 @@
-"""The server as a process: what it refuses to start with, how it ends, and how soon it is ready."""
+"""The server process: start errors, its end, and how soon it is ready."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READY_SECONDS_MAX, STARTS_MAX = 2.0, 6
 
 
 async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
-    """The exit code and the error output of a server that does not start."""
+    """Return the exit code and the error output of a server that does not start."""
     command = [sys.executable, "-m", "app", "serve"]
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -39,7 +39,7 @@ async def _refused(data_dir: Path, **settings: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.com:0", "127.0.0.1.example.com:0"])
-async def test_listening_beyond_loopback_without_saying_so_is_refused_in_a_clear_line(tmp_path: Path, listen: str) -> None:
+async def test_listening_beyond_loopback_without_the_explicit_setting_is_an_error(tmp_path: Path, listen: str) -> None:
     code, errors = await _refused(tmp_path / "data", SEATLINE_LISTEN=listen)
     assert code != 0
     assert "SEATLINE_LISTEN" in errors
@@ -58,7 +58,7 @@ async def test_listening_beyond_loopback_without_saying_so_is_refused_in_a_clear
         ("SEATLINE_LOG_LEVEL", "LOUD"),
     ],
 )
-async def test_a_bad_setting_is_refused_in_a_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:
+async def test_the_error_of_a_bad_setting_names_it_in_one_line(tmp_path: Path, name: str, value: str) -> None:
     code, errors = await _refused(tmp_path / "data", **{name: value})
     assert code != 0
     assert name in errors
@@ -66,14 +66,14 @@ async def test_a_bad_setting_is_refused_in_a_line_that_names_it(tmp_path: Path, 
     assert "secret" not in errors
 
 
-async def test_listening_everywhere_with_the_explicit_setting_warns_loudly(tmp_path: Path) -> None:
+async def test_listening_everywhere_with_the_explicit_setting_logs_a_warning(tmp_path: Path) -> None:
     settings = {"SEATLINE_LISTEN": "0.0.0.0:0", "SEATLINE_TRUST_CALLER_METADATA": "true"}
     async with server_process(tmp_path / "data", **settings) as server:
         warnings = [line for line in server.log.read_text().splitlines() if '"warning"' in line]
     assert any("anybody may do anything" in line for line in warnings)
 
 
-async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_behind(tmp_path: Path) -> None:
+async def test_a_used_port_is_an_error_in_one_line_and_leaves_no_mongod_behind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, errors = await _refused(tmp_path / "data", SEATLINE_LISTEN=address)
@@ -85,7 +85,7 @@ async def test_a_taken_port_is_refused_in_a_clear_line_and_leaves_no_database_be
 
 
 async def test_a_server_is_ready_within_two_seconds_of_its_start(tmp_path: Path) -> None:
-    """The quickest of a few, without what it waited for a processor: others use this machine, too."""
+    """Take the quickest of some starts, without its waits for a processor: other programs use this machine."""
     seconds: list[float] = []
     async with replica_set(1) as members:
         while len(seconds) < STARTS_MAX and min(seconds, default=READY_SECONDS_MAX) >= READY_SECONDS_MAX:
@@ -95,7 +95,7 @@ async def test_a_server_is_ready_within_two_seconds_of_its_start(tmp_path: Path)
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
-async def test_who_hurries_does_not_wait_for_clients_to_leave(tmp_path: Path, signals: list[signal.Signals]) -> None:
+async def test_a_hurried_stop_does_not_wait_for_clients_to_disconnect(tmp_path: Path, signals: list[signal.Signals]) -> None:
     async with replica_set(1) as members:
         settings = {"SEATLINE_MONGODB_URI": members.uri, "SEATLINE_CONNECTION_SECONDS_MAX": "600"}
         async with server_process(tmp_path / "data", **settings) as server, grpc.aio.insecure_channel(server.target) as channel:
@@ -110,14 +110,14 @@ async def _says(server: ServerProcess, word: str) -> bool:
     return word in server.log.read_text()
 
 
-async def test_calls_under_way_at_sigterm_finish_and_the_server_ends_in_good_order(tmp_path: Path) -> None:
+async def test_calls_in_flight_at_sigterm_finish_and_the_server_ends_with_exit_code_0(tmp_path: Path) -> None:
     settings = {"SEATLINE_CALLS_IN_FLIGHT_MAX": "30", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "20"}
     async with server_process(tmp_path / "data", **settings) as server:
-        print(f"start to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - a figure for whoever asks for it with -s
+        print(f"start to ready: {server.ready_seconds:.2f} s")  # noqa: T201 - shown with -s
         async with grpc.aio.insecure_channel(server.target) as channel:
             run = await a_run(channel, "A40")
             mongod = server.mongod()
-            os.kill(mongod.pid, signal.SIGSTOP)  # so that the calls stay under way
+            os.kill(mongod.pid, signal.SIGSTOP)  # so that the calls stay in flight
             calls = await calls_under_way(channel, [partial(ApiClient(channel, name).book, run) for name in people("p", 30)])
             server.terminate()
             os.kill(mongod.pid, signal.SIGCONT)

@@ -1,4 +1,4 @@
-"""A worker is killed between what it does at the payment provider and what it writes of it: nobody pays twice, all is paid."""
+"""A worker is killed between a request to the payment provider and recording it: each booking is paid once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRAVELLERS = 6
 
 
 async def _booked(channel: grpc.aio.Channel, run: Run) -> list[booking_pb2.Booking]:
-    """Bookings, half of which have a payment before the worker sees them, since their money was asked for."""
+    """Make bookings; half of them have a payment before the worker sees them."""
     tokens = ["", "tok_visa"] * (TRAVELLERS // 2)
     requests = zip(people("p", TRAVELLERS), tokens, strict=True)
     return await asyncio.gather(
@@ -39,7 +39,7 @@ def _given_back(database: MongoDatabase) -> int:
     return sum(len(entry["refunds"]) for entry in read_books(database).ledger.values())
 
 
-async def test_what_a_killed_worker_took_and_gave_back_is_taken_and_given_back_once(tmp_path: Path) -> None:
+async def test_each_payment_of_a_killed_worker_is_captured_and_refunded_once(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         database = stack.enter_context(database_of(members))
@@ -50,7 +50,7 @@ async def test_what_a_killed_worker_took_and_gave_back_is_taken_and_given_back_o
         booked = await _booked(channel, run)
 
         async def all_is_taken() -> bool:
-            return [one["state"] for one in read_books(database).ledger.values()] == ["CAPTURED"] * TRAVELLERS
+            return [entry["state"] for entry in read_books(database).ledger.values()] == ["CAPTURED"] * TRAVELLERS
 
         async def all_is_given_back() -> bool:
             return _given_back(database) == TRAVELLERS
@@ -58,16 +58,16 @@ async def test_what_a_killed_worker_took_and_gave_back_is_taken_and_given_back_o
         async with _payments_cannot_be_written(members), worker_process(tmp_path / "first", **settings) as first:
             await eventually(all_is_taken, SECONDS_MAX)
             first.kill()
-            assert [one for one in read_books(database).payments.values() if one["state"] == "CAPTURED"] == []
+            assert [payment for payment in read_books(database).payments.values() if payment["state"] == "CAPTURED"] == []
 
         async with worker_process(tmp_path / "second", **settings) as second:
             await settled(members)
             assert len(read_books(database).ledger) == TRAVELLERS
             async with _payments_cannot_be_written(members):
-                await asyncio.gather(*(ApiClient(channel, one.user.email).cancel(one.reference) for one in booked))
+                await asyncio.gather(*(ApiClient(channel, booking.user.email).cancel(booking.reference) for booking in booked))
                 await eventually(all_is_given_back, SECONDS_MAX)
                 second.kill()
-                assert [one["refunds"] for one in read_books(database).payments.values()] == [[]] * TRAVELLERS
+                assert [payment["refunds"] for payment in read_books(database).payments.values()] == [[]] * TRAVELLERS
 
         async with worker_process(tmp_path / "third", **settings):
             await settled(members)

@@ -1,4 +1,4 @@
-"""The worker as a process: how it begins while its database is away, and how it ends."""
+"""The worker process: its start while the database is away, and its end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_worker_that_starts_before_its_database_waits_for_it(tmp_path: P
                 assert "jobs_by_ready_time" in database["jobs"].index_information()
 
 
-async def test_a_worker_that_waits_for_its_database_ends_in_good_order(tmp_path: Path) -> None:
+async def test_a_worker_that_waits_for_its_database_ends_with_exit_code_0(tmp_path: Path) -> None:
     settings = {**SETTINGS, "SEATLINE_MONGODB_URI": "mongodb://127.0.0.1:1/", "SEATLINE_MONGODB_SELECTION_SECONDS_MAX": "0.2"}
     async with started(WorkerProcess(tmp_path / "worker", **settings)) as worker:
         await eventually(lambda: _waits(worker), SECONDS_MAX)
