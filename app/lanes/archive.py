@@ -77,7 +77,7 @@ class ArchiveQueue:
     async def _archive(self, batch: Sequence[CachedRun]) -> None:
         """Archive these runs. After an error the next commit of each run carries its bookings along and queues it again."""
         try:
-            await self._runs.settle(batch)
+            await self._runs.archive(batch)
         except Refusal as refusal:
             _log.info("archiving %d runs failed, to be tried again after their next commit: %s", len(batch), refusal)
         except Exception:

@@ -1,9 +1,10 @@
-"""A run as a server keeps it in memory, with what its document has to carry.
+"""A run in the memory of a server, with what its document carries for the archive.
 
-Belongs here: the value, and what it owes to the archive. Does not: reading and writing runs (`runs.py`).
+Belongs here: the value, and which bookings and events are archived, by whom. Does not belong here: reading and writing runs
+(`runs.py`), copying to the archive (`run_archive.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from app.store.driver import Document
 
 
 class PendingBooking(NamedTuple):
-    """A booking's document, as it goes into statements, and its revision."""
+    """A booking's document as it goes into statements, and its revision."""
 
     document: Document
     revision: int
@@ -20,14 +21,12 @@ class PendingBooking(NamedTuple):
 
 @dataclass(slots=True)
 class CachedRun:
-    """A run as this server keeps it in memory, and what its document's `recent` has to carry, by reference.
+    """A run in memory, and the bookings and events that its document carries because they are not archived yet.
 
-    `pending_bookings` are bookings that this server has to copy to where they rest, `foreign_bookings` those that a rival
-    committed and will
-    copy itself. `archived_revisions` are the revisions that this server has copied since its last commit, which the next one
-    leaves out.
-    The same holds for the news of commits, which are their events, by the commits' ids: `pending_events`, `foreign_events`,
-    `archived_events`.
+    Bookings are by reference: `pending_bookings` are those that this server has to archive, `foreign_bookings` those that
+    another server committed and archives itself. `archived_revisions` are those that this server has archived since its last
+    commit; the next commit leaves them out of the document. The same holds for event batches, by commit id: `pending_events`,
+    `foreign_events`, `archived_events`.
     """
 
     run: TrainRun
@@ -39,15 +38,33 @@ class CachedRun:
     archived_events: set[str] = field(default_factory=set)
 
     def adopt_foreign(self) -> None:
-        """Takes it upon this server to copy what a rival has left."""
-        self.pending_bookings.update(
-            {one: PendingBooking(document, document["revision"]) for one, document in self.foreign_bookings.items()}
-        )
+        """Take over the archiving of what another server has committed."""
+        for reference, document in self.foreign_bookings.items():
+            self.pending_bookings[reference] = PendingBooking(document, document["revision"])
         self.foreign_bookings.clear()
         self.pending_events.update(self.foreign_events)
         self.foreign_events.clear()
 
+    def compare(self, recent: Mapping[str, Document], outbox: Mapping[str, Document]) -> None:
+        """Compare with what the run's document carries now: keep what is this server's, and note what is another server's."""
+        self.pending_bookings = {
+            reference: booking
+            for reference, booking in self.pending_bookings.items()
+            if reference in recent and recent[reference]["revision"] == booking.revision
+        }
+        self.foreign_bookings = {
+            reference: document
+            for reference, document in recent.items()
+            if reference not in self.pending_bookings and self.archived_revisions.get(reference) != document["revision"]
+        }
+        self.pending_events = {commit: batch for commit, batch in self.pending_events.items() if commit in outbox}
+        self.foreign_events = {
+            commit: batch
+            for commit, batch in outbox.items()
+            if commit not in self.pending_events and commit not in self.archived_events
+        }
+
     def references_to_keep(self) -> Iterator[str]:
-        """The bookings that decisions may need without asking for them, besides those that wait: the newest."""
+        """Yield the references of the newest bookings, which are not archived and so have to stay in memory."""
         yield from self.pending_bookings
         yield from self.foreign_bookings

@@ -27,6 +27,7 @@ from app.domain.run.waitlist_index import WaitlistIndex
 from app.lanes.committer import BatchCommitter
 from app.store.cached_run import CachedRun
 from app.store.driver import Swap
+from app.store.run_archive import RunArchive
 from app.store.runs import TrainRuns
 from app.usecases.outbox import OutboxRelay
 from tests.simulation.provider import SimulatedProvider
@@ -123,12 +124,12 @@ def a_lost_swap_is_not_undone() -> Iterator[None]:
 
 @contextmanager
 def bookings_leave_the_document_before_they_are_archived() -> Iterator[None]:
-    async def drop_unarchived(runs: TrainRuns, todo: Sequence[Any]) -> None:
+    async def drop_unarchived(archive: RunArchive, todo: Sequence[Any]) -> None:
         for cached, reference, booking in todo:
             del cached.pending_bookings[reference]
             cached.archived_revisions[reference] = booking.revision
 
-    with patch.object(TrainRuns, "_archive_bookings", drop_unarchived):
+    with patch.object(RunArchive, "_archive_bookings", drop_unarchived):
         yield
 
 

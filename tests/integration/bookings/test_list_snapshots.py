@@ -62,18 +62,18 @@ async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
     await real_world.settled()
     runs = real_world.server.store.runs
     await runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
-    copies, settle = False, runs.settle
+    copies, archive = False, runs.archive
 
-    async def settle_if_let(batch: Any) -> None:
+    async def archive_if_allowed(batch: Any) -> None:
         if not copies:
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer")
-        await settle(batch)
+        await archive(batch)
 
     def let_copy() -> None:
         nonlocal copies
         copies = True
 
-    monkeypatch.setattr(runs, "settle", settle_if_let)
+    monkeypatch.setattr(runs, "archive", archive_if_allowed)
     new = await agent.book(run, "bob")
     await real_world.settled()
     assert await real_world.database["bookings"].distinct("_id") == [old.reference]

@@ -25,7 +25,7 @@ async def _away(_: object) -> None:
 @pytest_asyncio.fixture
 async def unarchived(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A server that never archives, as if it died after each commit."""
-    monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
+    monkeypatch.setattr(real_world.server.store.runs, "archive", _away)
     return real_world
 
 
@@ -159,7 +159,7 @@ async def test_a_server_that_could_not_archive_does_so_with_its_next_commit(
 ) -> None:
     run = await real_world.run("A9")
     with monkeypatch.context() as patched:
-        patched.setattr(real_world.server.store.runs, "settle", _away)
+        patched.setattr(real_world.server.store.runs, "archive", _away)
         for name in people("p", 3):
             await real_world.api_client(name).book(run)
         await real_world.settled()
@@ -176,7 +176,7 @@ async def test_a_server_that_dies_halfway_has_archived_every_event_once(
 ) -> None:
     run = await real_world.run("A9")
     # Events are archived first, and then bookings are not.
-    monkeypatch.setattr(real_world.server.store.runs, "_archive_bookings", _away)
+    monkeypatch.setattr(real_world.server.store.runs._archive, "_archive_bookings", _away)
     booked = [await real_world.api_client(name).book(run) for name in ("ann", "ben")]
     await real_world.settled()
     assert len(await real_world.events(run)) == 2

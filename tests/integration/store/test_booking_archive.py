@@ -31,7 +31,7 @@ async def _away(_: object) -> None:
 @pytest_asyncio.fixture
 async def unsettled(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A server whose bookings never get to rest, as if the database went away after each commit."""
-    monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
+    monkeypatch.setattr(real_world.server.store.runs, "archive", _away)
     return real_world
 
 
@@ -93,7 +93,7 @@ async def test_an_older_copy_at_rest_is_not_what_readers_see(
     booking = await agent.book(run, "ann")
     await real_world.server.bus.wait_idle()
 
-    monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
+    monkeypatch.setattr(real_world.server.store.runs, "archive", _away)
     await agent.update(booking.reference, person("bob"))
     newest = await agent.move(booking.reference, "bob", section="B")
     for world in (real_world, successor):
@@ -111,7 +111,7 @@ async def test_a_passenger_is_not_forgotten_for_an_older_copy_of_a_former_bookin
 ) -> None:
     # In memory, where documents are read in the order in which they were inserted.
     async with running_server(settings_for(), connect_in_memory()) as world:
-        monkeypatch.setattr(world.server.store.runs, "settle", _away)
+        monkeypatch.setattr(world.server.store.runs, "archive", _away)
         run = await world.run("A9")
         former = await world.api_client("agent").book(run, "jane")
         (older,) = (await world.run_document(run))["recent"]
@@ -135,7 +135,7 @@ async def test_a_former_address_has_no_receipt_although_an_older_copy_rests_unde
     booking = await agent.book(run, "ann")
     await real_world.api_client("ann").register("Ann", "Doe")
     await real_world.server.bus.wait_idle()
-    monkeypatch.setattr(real_world.server.store.runs, "settle", _away)
+    monkeypatch.setattr(real_world.server.store.runs, "archive", _away)
     await agent.update(booking.reference, person("bob"))
     assert await real_world.api_client("ann").receipts() == []
     assert (await refusal(real_world.api_client("ann").booking(booking.reference))).reason == "NOT_PERMITTED"

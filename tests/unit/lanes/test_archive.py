@@ -22,7 +22,7 @@ class Archive:
         self.batch_sizes: list[int] = []
         self.is_away = is_away
 
-    async def settle(self, batch: Sequence[CachedRun]) -> None:
+    async def archive(self, batch: Sequence[CachedRun]) -> None:
         self.batch_sizes.append(len(batch))
         if self.is_away:
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "away")
