@@ -41,8 +41,8 @@ class RecordingReceivers(Watched):
         self.during: Callable[[Webhook], Awaitable[object]] | None = None
         self.sent: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
-        self.under_way: list[str] = []
-        self.under_way_max: dict[str, int] = {}
+        self.in_progress: list[str] = []
+        self.in_progress_max: dict[str, int] = {}
 
     def to(self, webhook_id: str) -> list[str]:
         """Return the ids of the events that a webhook was sent."""
@@ -55,8 +55,8 @@ class RecordingReceivers(Watched):
         name = webhook.webhook_id
         self.sent.append((name, event_id))
         self.bodies.append(body)
-        self.under_way.append(name)
-        self.under_way_max[name] = max(self.under_way_max.get(name, 0), self.under_way.count(name))
+        self.in_progress.append(name)
+        self.in_progress_max[name] = max(self.in_progress_max.get(name, 0), self.in_progress.count(name))
         self.change()
         try:
             if name in self.hanging:
@@ -65,7 +65,7 @@ class RecordingReceivers(Watched):
             if self.during is not None:
                 await self.during(webhook)
         finally:
-            self.under_way.remove(name)
+            self.in_progress.remove(name)
             self.change()
         answer = self.answers.get(name, DELIVERED)
         if isinstance(answer, Exception):

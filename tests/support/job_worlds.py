@@ -55,27 +55,27 @@ class Watched:
 
 
 class JobsInMemory(Watched):
-    """Jobs in memory, for workers of one process. The next `away` statements find no database."""
+    """Jobs in memory, for workers of one process. The next `outage_statements` statements find no database."""
 
     def __init__(self, *jobs: Job) -> None:
         super().__init__()
-        self.kept = {job.job_id: job for job in jobs}
-        self.away = 0
-        self.takes = self.renewals = self.settles = 0
+        self.stored = {job.job_id: job for job in jobs}
+        self.outage_statements = 0
+        self.lease_calls = self.renew_calls = self.record_calls = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self._numbers = count(1)
 
     def states(self) -> dict[str, JobState]:
-        return {job.job_id: job.state for job in self.kept.values()}
+        return {job.job_id: job.state for job in self.stored.values()}
 
     def are_done(self, *job_ids: str) -> bool:
-        return all(self.kept[job_id].state is JobState.DONE for job_id in job_ids)
+        return all(self.stored[job_id].state is JobState.DONE for job_id in job_ids)
 
     def _write(self, jobs: Iterable[Job]) -> int:
         written = 0
         for job in jobs:
-            self.kept[job.job_id] = job
+            self.stored[job.job_id] = job
             written += 1
         self.change()
         return written
@@ -84,35 +84,35 @@ class JobsInMemory(Watched):
         await asyncio.sleep(0)
         self.change()
         await self.may_answer.wait()
-        if self.away > 0:
-            self.away -= 1
+        if self.outage_statements > 0:
+            self.outage_statements -= 1
             self.change()
             raise Refusal(Reason.DATABASE_UNAVAILABLE, "the database does not answer")
 
     def _held(self, job_ids: Sequence[str], lease_owner: str) -> list[Job]:
-        return [self.kept[job_id] for job_id in job_ids if self.kept[job_id].lease_owner == lease_owner]
+        return [self.stored[job_id] for job_id in job_ids if self.stored[job_id].lease_owner == lease_owner]
 
     async def insert_if_absent(self, jobs: Sequence[Job]) -> int:
         await self._answer()
-        return self._write(job for job in jobs if job.job_id not in self.kept)
+        return self._write(job for job in jobs if job.job_id not in self.stored)
 
     async def bring_forward(self, job_id: str, due_time: datetime) -> None:
         await self._answer()
-        job = self.kept[job_id]
+        job = self.stored[job_id]
         if job.lease_until is None and job.due_time > due_time:
             self._write([replace(job, due_time=due_time)])
 
     async def lease_due(self, kinds: Collection[str], now: datetime, lease_seconds: float, owner: str, limit: int) -> list[Job]:
-        self.takes += 1
+        self.lease_calls += 1
         await self._answer()
-        due = [job for job in self.kept.values() if job.kind in kinds and is_due(job, now)][:limit]
+        due = [job for job in self.stored.values() if job.kind in kinds and is_due(job, now)][:limit]
         lease_owner, lease_until = f"{owner}/{next(self._numbers)}", now + timedelta(seconds=lease_seconds)
         taken = [replace(job, attempts=job.attempts + 1, lease_owner=lease_owner, lease_until=lease_until) for job in due]
         self._write(taken)
         return taken
 
     async def renew(self, job_ids: Sequence[str], lease_owner: str, lease_until: datetime) -> int:
-        self.renewals += 1
+        self.renew_calls += 1
         await self._answer()
         return self._write(replace(job, lease_until=lease_until) for job in self._held(job_ids, lease_owner))
 
@@ -122,14 +122,14 @@ class JobsInMemory(Watched):
         return self._write(replace(job, attempts=job.attempts - 1, lease_owner="", lease_until=None) for job in held)
 
     async def record_outcomes(self, jobs: Sequence[Job], lease_owner: str) -> int:
-        self.settles += 1
+        self.record_calls += 1
         await self._answer()
         held = {job.job_id for job in self._held([job.job_id for job in jobs], lease_owner)}
         return self._write(job for job in jobs if job.job_id in held)
 
     async def next_ready_time(self, kinds: Collection[str]) -> datetime | None:
         await self._answer()
-        times = [job.ready_time for job in self.kept.values() if job.kind in kinds and job.state is JobState.PENDING]
+        times = [job.ready_time for job in self.stored.values() if job.kind in kinds and job.state is JobState.PENDING]
         return min(times, default=None)
 
 
@@ -139,7 +139,7 @@ class RecordingHandler(Watched):
     def __init__(self, *, may_end: bool = True) -> None:
         super().__init__()
         self.batches: list[list[str]] = []
-        self.under_way = self.under_way_max = self.cut_off = 0
+        self.running = self.running_max = self.cancelled = 0
         self.errors: dict[str, Exception | None] = {}
         self.fault: Exception | None = None
         self.may_end = asyncio.Event()
@@ -148,16 +148,16 @@ class RecordingHandler(Watched):
 
     async def __call__(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         self.batches.append([job.job_id for job in jobs])
-        self.under_way += 1
-        self.under_way_max = max(self.under_way_max, self.under_way)
+        self.running += 1
+        self.running_max = max(self.running_max, self.running)
         self.change()
         try:
             await self.may_end.wait()
         except asyncio.CancelledError:
-            self.cut_off += 1
+            self.cancelled += 1
             raise
         finally:
-            self.under_way -= 1
+            self.running -= 1
             self.change()
         if self.fault is not None:
             raise self.fault

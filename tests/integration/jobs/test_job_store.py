@@ -50,7 +50,7 @@ async def jobs(request: pytest.FixtureRequest) -> AsyncIterator[Jobs]:
             yield Jobs(database, KEPT_SECONDS)
 
 
-async def kept(jobs: Jobs, job_id: str) -> Job:
+async def stored(jobs: Jobs, job_id: str) -> Job:
     job = await jobs.get(job_id)
     assert job is not None
     return job
@@ -112,7 +112,7 @@ async def test_a_taken_job_has_an_owner_a_lease_and_a_count_of_attempts(jobs: Jo
     assert [(job.attempts, job.lease_until, job.runs_alone) for job in found] == [(1, NOW + LEASE, False)] * 2
     assert len({job.lease_owner for job in found}) == 1
     assert found[0].lease_owner.startswith("server 7/")
-    assert [await kept(jobs, job.job_id) for job in found] == found
+    assert [await stored(jobs, job.job_id) for job in found] == found
 
 
 async def test_a_leased_job_is_not_taken_until_the_lease_expires(jobs: Jobs) -> None:
@@ -161,7 +161,7 @@ async def test_a_done_job_is_never_due_again(jobs: Jobs) -> None:
     found = await lease_due(jobs)
     assert await jobs.record_outcomes([after_success(job, NOW) for job in found], found[0].lease_owner) == 3
     assert await lease_due(jobs, NOW + 9 * LEASE) == []
-    assert await kept(jobs, found[0].job_id) == after_success(found[0], NOW)
+    assert await stored(jobs, found[0].job_id) == after_success(found[0], NOW)
 
 
 async def test_each_job_of_a_batch_has_its_own_outcome(jobs: Jobs) -> None:
@@ -173,7 +173,7 @@ async def test_each_job_of_a_batch_has_its_own_outcome(jobs: Jobs) -> None:
         for job, error in zip(found, errors, strict=True)
     ]
     assert await jobs.record_outcomes(outcomes, found[0].lease_owner) == 5
-    assert [await kept(jobs, job.job_id) for job in found] == outcomes
+    assert [await stored(jobs, job.job_id) for job in found] == outcomes
     later = await lease_due(jobs, NOW + timedelta(seconds=1))
     assert [(job.job_id, job.attempts, job.runs_alone) for job in later] == [
         (ids(found)[1], 2, False),
@@ -186,7 +186,7 @@ async def test_a_periodic_job_is_due_again_at_its_next_time(jobs: Jobs) -> None:
     (job,) = await lease_due(jobs)
     again = after_periodic_success(job, NOW, interval_seconds=60)
     await jobs.record_outcomes([again], job.lease_owner)
-    assert await kept(jobs, job.job_id) == again
+    assert await stored(jobs, job.job_id) == again
     assert await lease_due(jobs, NOW + timedelta(seconds=59)) == []
     (found,) = await lease_due(jobs, NOW + timedelta(seconds=60))
     assert (found.attempts, found.runs_alone) == (1, False)
@@ -200,7 +200,7 @@ async def test_a_late_worker_cannot_change_jobs_that_another_one_has_taken(jobs:
     assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in mine], late) == 1
     assert await jobs.record_outcomes([after_failure(job, ValueError(), NOW, 1.0, job_retries(1)) for job in mine], late) == 0
     assert await jobs.release(ids(mine), late, NOW) == 0
-    assert [(await kept(jobs, job.job_id)) for job in theirs] == [replace(job, runs_alone=False) for job in theirs]
+    assert [(await stored(jobs, job.job_id)) for job in theirs] == [replace(job, runs_alone=False) for job in theirs]
     assert await jobs.record_outcomes([after_success(job, NOW + LEASE) for job in theirs], theirs[0].lease_owner) == 3
 
 
@@ -209,7 +209,7 @@ async def test_two_leases_of_one_worker_on_a_job_are_told_apart(jobs: Jobs) -> N
     (first,) = await lease_due(jobs, owner="worker")
     (second,) = await lease_due(jobs, NOW + LEASE, owner="worker")
     assert await jobs.record_outcomes([after_failure(first, ValueError(), NOW, 1.0, job_retries(1))], first.lease_owner) == 0
-    assert (await kept(jobs, second.job_id)).state is JobState.PENDING
+    assert (await stored(jobs, second.job_id)).state is JobState.PENDING
 
 
 async def test_done_jobs_are_deleted_after_their_retention_and_dead_ones_stay(jobs: Jobs) -> None:
@@ -258,7 +258,7 @@ async def test_a_dead_job_is_retried_with_all_its_attempts_left(jobs: Jobs) -> N
     assert again == after_operator_retry(one, later)
     assert is_due(again, later)
     assert ids(await lease_due(jobs, later)) == [one.job_id]
-    assert await kept(jobs, two.job_id) == two
+    assert await stored(jobs, two.job_id) == two
 
 
 async def test_a_job_that_is_not_dead_is_not_retried(jobs: Jobs) -> None:
@@ -275,7 +275,7 @@ async def test_all_dead_jobs_of_a_kind_are_retried_at_once(jobs: Jobs) -> None:
     assert await jobs.retry_all("refund", later) == 5
     assert await lease_due(jobs, later, limit=1) != []
     assert await jobs.list_page(JobState.DEAD, None, None, 10) == captures
-    assert await kept(jobs, refunds[4].job_id) == after_operator_retry(refunds[4], later)
+    assert await stored(jobs, refunds[4].job_id) == after_operator_retry(refunds[4], later)
 
 
 async def test_jobs_are_counted_by_kind_and_state(jobs: Jobs) -> None:
@@ -304,7 +304,7 @@ async def test_a_worker_runs_due_jobs_and_periodic_tasks_until_it_stops(jobs: Jo
         done.extend(ids(batch))
         return {job.job_id: ConnectionError("gone") if job.job_id == "refund 0007" else None for job in batch}
 
-    async def sweep() -> None:
+    async def expire_holds() -> None:
         swept.set()
 
     async def are_done() -> bool:
@@ -312,12 +312,14 @@ async def test_a_worker_runs_due_jobs_and_periodic_tasks_until_it_stops(jobs: Jo
 
     await jobs.insert_if_absent(some_jobs(30))
     bounds = JobWorkerBounds(batch_max=10, poll_seconds=0.05)
-    worker = JobWorker(jobs, {"refund": refund}, utc_now, bounds, "worker", periodic_tasks=[PeriodicTask("holds", 3600, sweep)])
+    worker = JobWorker(
+        jobs, {"refund": refund}, utc_now, bounds, "worker", periodic_tasks=[PeriodicTask("holds", 3600, expire_holds)]
+    )
     worker.start()
     await eventually(are_done)
     await asyncio.wait_for(swept.wait(), timeout=30)
     await worker.stop()
     assert sorted(set(done)) == ids(some_jobs(30))
-    assert (await kept(jobs, "refund 0007")).last_error == "ConnectionError: gone"
-    assert (await kept(jobs, "sweep holds")).state is JobState.PENDING
+    assert (await stored(jobs, "refund 0007")).last_error == "ConnectionError: gone"
+    assert (await stored(jobs, "sweep holds")).state is JobState.PENDING
     assert await jobs.list_page(JobState.DEAD, None, None, 10) == []

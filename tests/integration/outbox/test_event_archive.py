@@ -224,8 +224,8 @@ async def test_two_servers_with_a_crowd_archive_the_events_of_committed_bookings
         assert kinds["booking.cancelled", reference] == index % 2
         assert kinds["booking.promoted", reference] <= kinds["booking.waitlisted", reference]
     latest = {event["subject"]: event["data"]["state"] for event in events}
-    kept = await real_world.database["bookings"].find({}, {"state": 1}).to_list(100)
-    assert {booking["_id"]: booking["state"] for booking in kept} == latest
+    stored = await real_world.database["bookings"].find({}, {"state": 1}).to_list(100)
+    assert {booking["_id"]: booking["state"] for booking in stored} == latest
 
 
 async def test_every_event_of_a_crowd_on_several_runs_is_archived(real_world: World) -> None:

@@ -75,9 +75,9 @@ async def test_a_repeated_insert_does_not_undo_a_delivery(deliveries: Deliveries
 
 
 async def test_deliveries_are_listed_newest_first_page_by_page(deliveries: Deliveries) -> None:
-    kept = [made(index, moment=later(seconds=index // 2)) for index in range(7)]
-    await deliveries.insert_if_absent([*kept, made(0, "w2")])
-    newest_first = ids(kept)[::-1]
+    stored = [made(index, moment=later(seconds=index // 2)) for index in range(7)]
+    await deliveries.insert_if_absent([*stored, made(0, "w2")])
+    newest_first = ids(stored)[::-1]
     found: list[Delivery] = []
     pages = 0
     while page := await deliveries.list_page("w1", delivery_key(found[-1]) if found else None, 3):
@@ -88,12 +88,12 @@ async def test_deliveries_are_listed_newest_first_page_by_page(deliveries: Deliv
 
 
 async def test_due_deliveries_are_listed_longest_waiting_first(deliveries: Deliveries) -> None:
-    kept = [made(index, moment=later(seconds=-index)) for index in range(4)]
+    stored = [made(index, moment=later(seconds=-index)) for index in range(4)]
     coming = made(9, moment=later(seconds=1))
-    await deliveries.insert_if_absent([*kept, coming, made(0, "w2")])
-    assert ids(await deliveries.list_due("w1", NOW, 10)) == ids(kept)[::-1]
-    assert ids(await deliveries.list_due("w1", NOW, 2)) == ids(kept)[:1:-1]
-    assert ids(await deliveries.list_due("w1", later(seconds=1), 10)) == [*ids(kept)[::-1], coming.delivery_id]
+    await deliveries.insert_if_absent([*stored, coming, made(0, "w2")])
+    assert ids(await deliveries.list_due("w1", NOW, 10)) == ids(stored)[::-1]
+    assert ids(await deliveries.list_due("w1", NOW, 2)) == ids(stored)[:1:-1]
+    assert ids(await deliveries.list_due("w1", later(seconds=1), 10)) == [*ids(stored)[::-1], coming.delivery_id]
     assert await deliveries.list_due("w3", NOW, 10) == []
 
 

@@ -78,21 +78,21 @@ def statuses(delivery: webhook_pb2.WebhookDelivery) -> Sequence[int]:
 
 
 async def test_a_receiver_that_fails_twice_gets_the_event_with_the_third_attempt(world: World) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     refuses = answering(500, b"out of order")
     async with running_receiver(in_turn(refuses, refuses, OK)) as receiver, dispatching(world, clock) as dispatch:
-        made = await desk.create(url_of(receiver), "booking.*")
+        made = await client.create(url_of(receiver), "booking.*")
         event = an_event()
         await keep(world.database, event)
         assert await dispatch.subscriber.handle([event, an_event(1, EventType.HOLD_PLACED)]) == 1
         for number, pause_seconds in enumerate(PAUSES_SECONDS, 1):
             assert await dispatch.engine.send_due() == pause_seconds
             assert len(receiver.received) == number
-            (waiting,) = await desk.deliveries(made.webhook_id)
+            (waiting,) = await client.deliveries(made.webhook_id)
             assert (waiting.state, statuses(waiting)) == (PENDING, [500] * number)
             clock.move(pause_seconds)
         await dispatch.engine.send_due()
-    (delivery,) = await desk.deliveries(made.webhook_id)
+    (delivery,) = await client.deliveries(made.webhook_id)
     assert (delivery.state, statuses(delivery)) == (DELIVERED, [500, 500, 204])
     assert delivery.attempts[0].detail == "out of order"
     assert ids_of(receiver) == [event.event_id] * 3
@@ -102,10 +102,10 @@ async def test_a_receiver_that_fails_twice_gets_the_event_with_the_third_attempt
 
 
 async def test_after_a_rotation_both_secrets_sign(world: World) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatch:
-        made = await desk.create(url_of(receiver))
-        rotated = await desk.rotate(made.webhook_id)
+        made = await client.create(url_of(receiver))
+        rotated = await client.rotate(made.webhook_id)
         await keep(world.database, an_event())
         await dispatch.subscriber.handle([an_event()])
         await dispatch.engine.send_due()
@@ -115,50 +115,50 @@ async def test_after_a_rotation_both_secrets_sign(world: World) -> None:
 
 
 async def test_a_receiver_that_is_gone_disables_its_webhook_and_an_operator_enables_it_again(world: World) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     events = [an_event(number) for number in range(2)]
     await keep(world.database, *events)
     async with running_receiver(in_turn(answering(410), OK)) as receiver, dispatching(world, clock) as dispatch:
-        made = await desk.create(url_of(receiver))
+        made = await client.create(url_of(receiver))
         await dispatch.subscriber.handle(events[:1])
         await dispatch.engine.send_due()
-        disabled = await desk.get(made.webhook_id)
+        disabled = await client.get(made.webhook_id)
         assert (disabled.state, disabled.etag) == (webhook_pb2.WEBHOOK_STATE_DISABLED, "2")
         assert await dispatch.subscriber.handle(events) == 0
-        enabled = await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
+        enabled = await client.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
         assert enabled.state == webhook_pb2.WEBHOOK_STATE_ACTIVE
         assert await dispatch.subscriber.handle(events) == 1
         await dispatch.engine.send_due()
-    found = {delivery.event_id: (delivery.state, statuses(delivery)) for delivery in await desk.deliveries(made.webhook_id)}
+    found = {delivery.event_id: (delivery.state, statuses(delivery)) for delivery in await client.deliveries(made.webhook_id)}
     assert found == {events[0].event_id: (FAILED, [410]), events[1].event_id: (DELIVERED, [204])}
     assert ids_of(receiver) == [event.event_id for event in events]
 
 
 async def test_a_delivery_that_failed_at_the_old_url_goes_to_the_new_one(world: World) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     await keep(world.database, an_event())
     async with running_receiver(answering(503)) as old, running_receiver(OK) as new, dispatching(world, clock) as dispatch:
-        made = await desk.create(url_of(old))
+        made = await client.create(url_of(old))
         await dispatch.subscriber.handle([an_event()])
         clock.move(await dispatch.engine.send_due())
-        await desk.change(made.webhook_id, mask=["url"], url=url_of(new))
+        await client.change(made.webhook_id, mask=["url"], url=url_of(new))
         await dispatch.engine.send_due()
     assert (len(old.received), len(new.received)) == (1, 1)
 
 
 async def test_a_deleted_webhook_is_sent_nothing_more(world: World) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     await keep(world.database, an_event())
     async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatch:
-        made = await desk.create(url_of(receiver))
+        made = await client.create(url_of(receiver))
         await dispatch.subscriber.handle([an_event()])
-        await desk.delete(made.webhook_id)
+        await client.delete(made.webhook_id)
         await dispatch.engine.send_due()
     assert receiver.received == []
 
 
 async def test_two_engines_on_one_database_make_each_attempt_once(world: World) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     events = [an_event(number) for number in range(30)]
     await keep(world.database, *events)
     async with (
@@ -167,7 +167,7 @@ async def test_two_engines_on_one_database_make_each_attempt_once(world: World) 
         dispatching(world, clock) as one,
         dispatching(world, clock) as other,
     ):
-        made = [await desk.create(url_of(receiver)) for receiver in (well, sick)]
+        made = [await client.create(url_of(receiver)) for receiver in (well, sick)]
         await asyncio.gather(one.subscriber.handle(events), other.subscriber.handle(events))
         for round_, pause_seconds in enumerate((PAUSES_SECONDS[0], CLAIM_SECONDS), 1):
             await asyncio.gather(one.engine.send_due(), other.engine.send_due())
@@ -177,7 +177,7 @@ async def test_two_engines_on_one_database_make_each_attempt_once(world: World) 
     assert Counter(ids_of(well)) == {event.event_id: 1 for event in events}
     assert Counter(ids_of(sick)) == {event.event_id: 2 for event in events}
     for webhook, expected in zip(made, ([204], [500, 204]), strict=True):
-        found = await desk.deliveries(webhook.webhook_id)
+        found = await client.deliveries(webhook.webhook_id)
         assert len(found) == 30
         assert [(delivery.state, statuses(delivery)) for delivery in found] == [(DELIVERED, expected)] * 30
 
@@ -185,14 +185,14 @@ async def test_two_engines_on_one_database_make_each_attempt_once(world: World) 
 async def test_a_receiver_gets_no_events_from_before_its_webhook_was_created_or_while_it_was_disabled(
     world: World,
 ) -> None:
-    desk, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
+    client, clock = webhook_client(world), Clock(utc_now() + timedelta(minutes=1))
     before = an_event(0, time=utc_now() - timedelta(seconds=1))
     async with running_receiver(OK) as receiver, dispatching(world, clock) as dispatch:
-        made = await desk.create(url_of(receiver))
-        await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_DISABLED)
+        made = await client.create(url_of(receiver))
+        await client.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_DISABLED)
         between = an_event(1, time=utc_now())
-        await desk.change(made.webhook_id, mask=["url"], url=f"{url_of(receiver)}/new")
-        await desk.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
+        await client.change(made.webhook_id, mask=["url"], url=f"{url_of(receiver)}/new")
+        await client.change(made.webhook_id, mask=["state"], state=webhook_pb2.WEBHOOK_STATE_ACTIVE)
         after = an_event(2)
         await keep(world.database, before, between, after)
         assert await dispatch.subscriber.handle([before, between, after]) == 1

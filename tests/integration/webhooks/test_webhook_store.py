@@ -60,9 +60,9 @@ async def test_servers_that_create_webhooks_at_once_create_no_more_than_allowed(
     for number in range(WEBHOOKS_MAX - 10):
         await servers[0].create(a_webhook(f"w{number}"))
     await asyncio.gather(*(servers[number % 3].create(a_webhook(f"x{number}")) for number in range(30)))
-    kept = await real_database["webhooks"].find().to_list(1_000)
-    assert len(kept) <= WEBHOOKS_MAX
-    assert len({document["slot"] for document in kept}) == len(kept)
+    stored = await real_database["webhooks"].find().to_list(1_000)
+    assert len(stored) <= WEBHOOKS_MAX
+    assert len({document["slot"] for document in stored}) == len(stored)
 
 
 async def test_a_few_webhooks_created_at_once_are_all_created(real_database: Database) -> None:

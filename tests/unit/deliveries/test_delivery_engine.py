@@ -70,8 +70,8 @@ async def test_a_due_delivery_is_sent_once_as_a_cloud_event(world: DeliveryWorld
     assert await world.engine.send_due() == IDLE_SECONDS_MAX
     assert world.receivers.sent == [("w1", event.event_id)]
     assert json.loads(world.receivers.bodies[0])["type"] == "com.seatline.booking.confirmed.v1"
-    kept = (await world.deliveries("w1"))[event.event_id]
-    assert (kept.state, [attempt.status for attempt in kept.attempts]) == (DeliveryState.DELIVERED, [204])
+    stored = (await world.deliveries("w1"))[event.event_id]
+    assert (stored.state, [attempt.status for attempt in stored.attempts]) == (DeliveryState.DELIVERED, [204])
 
 
 async def test_a_failed_delivery_is_sent_again_after_its_pause_and_not_before(world: DeliveryWorld) -> None:
@@ -99,8 +99,8 @@ async def test_a_delivery_whose_event_was_deleted_fails_and_the_webhook_stays_ac
     lost, event = await world.happen(0, 1)
     await world.database["events"].delete_one({"_id": commit_of(lost.event_id)})
     await world.engine.send_due()
-    kept = (await world.deliveries("w1"))[lost.event_id]
-    assert (kept.state, kept.attempts[0].detail) == (DeliveryState.FAILED, "the event is no longer kept")
+    stored = (await world.deliveries("w1"))[lost.event_id]
+    assert (stored.state, stored.attempts[0].detail) == (DeliveryState.FAILED, "the event is no longer kept")
     assert world.receivers.to("w1") == [event.event_id]
     webhook = await world.store.webhooks.get("w1")
     assert webhook is not None
@@ -113,8 +113,8 @@ async def test_a_fault_of_ours_is_a_failed_attempt(world: DeliveryWorld, caplog:
     world.receivers.answers["w1"] = RuntimeError("hunter2")
     with caplog.at_level(logging.ERROR):
         assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
-    kept = (await world.deliveries("w1"))[event.event_id]
-    assert (kept.attempts[0].outcome, "hunter2" in kept.attempts[0].detail) == (OutcomeKind.FAILED, False)
+    stored = (await world.deliveries("w1"))[event.event_id]
+    assert (stored.attempts[0].outcome, "hunter2" in stored.attempts[0].detail) == (OutcomeKind.FAILED, False)
     assert "hunter2" in caplog.text
 
 
@@ -195,7 +195,7 @@ async def test_one_receiver_gets_at_most_half_of_the_slots_and_the_others_go_on(
     world.receivers.hanging.add("hangs")
     round_ = asyncio.create_task(world.engine.send_due())
     await world.receivers.until(lambda: len(world.receivers.to("well")) == 20)
-    assert world.receivers.under_way_max["hangs"] == 2
+    assert world.receivers.in_progress_max["hangs"] == 2
     world.receivers.may_end.set()
     await round_
     assert set(await world.states("hangs")) == {"DELIVERED"}
@@ -208,7 +208,7 @@ async def test_there_are_never_more_concurrent_sends_than_slots(world: DeliveryW
     at_once: list[int] = []
 
     async def counted(_: Webhook) -> None:
-        at_once.append(len(world.receivers.under_way))
+        at_once.append(len(world.receivers.in_progress))
 
     world.receivers.during = counted
     await world.engine.send_due()
@@ -224,7 +224,7 @@ async def test_after_a_failure_a_receiver_gets_one_delivery_at_a_time_until_one_
     at_once: list[int] = []
 
     async def counted(_: Webhook) -> None:
-        at_once.append(len(world.receivers.under_way))
+        at_once.append(len(world.receivers.in_progress))
 
     world.receivers.during = counted
     assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
@@ -251,11 +251,11 @@ async def test_all_failing_receivers_together_have_at_most_half_of_the_slots(
     world.clock.move(FIRST_PAUSE_SECONDS)
     await world.webhook("well")
     round_ = asyncio.create_task(world.engine.send_due())
-    await world.receivers.until(lambda: len(world.receivers.under_way) == 2)
+    await world.receivers.until(lambda: len(world.receivers.in_progress) == 2)
     await world.happen(*range(10, 30))
     await world.receivers.until(lambda: len(world.receivers.to("well")) == 20)
-    assert [name for name in world.receivers.under_way if name != "well"] == world.receivers.under_way[:2]
-    assert len(world.receivers.under_way) <= 4
+    assert [name for name in world.receivers.in_progress if name != "well"] == world.receivers.in_progress[:2]
+    assert len(world.receivers.in_progress) <= 4
     world.receivers.may_end.set()
     await round_
 
@@ -269,7 +269,7 @@ async def test_deliveries_that_become_due_while_a_receiver_hangs_are_sent_meanwh
     await world.happen(0, event_type=EventType.HOLD_PLACED)
     world.receivers.hanging.add("hangs")
     round_ = asyncio.create_task(world.engine.send_due())
-    await world.receivers.until(lambda: world.receivers.under_way == ["hangs"])
+    await world.receivers.until(lambda: world.receivers.in_progress == ["hangs"])
     await world.happen(1)
     await world.receivers.until(lambda: len(world.receivers.to("well")) == 1)
     world.receivers.may_end.set()
@@ -314,7 +314,7 @@ async def test_a_round_whose_time_is_over_finishes_running_sends_and_leaves_the_
     seconds = 0.0
     engine = world.another_engine(round_seconds_max=60.0, timer=lambda: seconds)
     round_ = asyncio.create_task(engine.send_due())
-    await world.receivers.until(lambda: len(world.receivers.under_way) == 2)
+    await world.receivers.until(lambda: len(world.receivers.in_progress) == 2)
     seconds = 60.0
     world.receivers.may_end.set()
     assert await round_ == 0
@@ -326,10 +326,10 @@ async def test_deliveries_of_a_cancelled_round_are_sent_again(world: DeliveryWor
     (event,) = await world.happen(0)
     world.receivers.hanging.add("w1")
     round_ = asyncio.create_task(world.engine.send_due())
-    await world.receivers.until(lambda: world.receivers.under_way == ["w1"])
+    await world.receivers.until(lambda: world.receivers.in_progress == ["w1"])
     round_.cancel()
     await asyncio.gather(round_, return_exceptions=True)
-    assert world.receivers.under_way == []
+    assert world.receivers.in_progress == []
     world.receivers.hanging.clear()
     assert await world.engine.send_due() == min(CLAIM_SECONDS, IDLE_SECONDS_MAX)
     world.clock.move(CLAIM_SECONDS)
@@ -371,15 +371,15 @@ async def test_an_attempt_that_took_so_long_that_another_was_made_is_not_recorde
     world.receivers.during = overtaken
     with caplog.at_level(logging.WARNING):
         assert await world.engine.send_due() == FIRST_PAUSE_SECONDS
-    kept = (await world.deliveries("w1"))[event.event_id]
-    assert [attempt.detail for attempt in kept.attempts] == ["the other"]
+    stored = (await world.deliveries("w1"))[event.event_id]
+    assert [attempt.detail for attempt in stored.attempts] == ["the other"]
     assert "so long" in caplog.text
 
 
 async def test_a_worker_sends_deliveries_as_a_periodic_task(world: DeliveryWorld) -> None:
     await world.webhook("w1")
     await world.happen(0)
-    sweep = PeriodicTask("webhooks", 1.0, world.engine.send_due)
-    async with working(JobsInMemory(), {}, Clock(), periodic_tasks=[sweep]):
+    task = PeriodicTask("webhooks", 1.0, world.engine.send_due)
+    async with working(JobsInMemory(), {}, Clock(), periodic_tasks=[task]):
         await world.receivers.until(lambda: len(world.receivers.to("w1")) == 1)
     assert await world.states("w1") == [DELIVERED.kind.value]

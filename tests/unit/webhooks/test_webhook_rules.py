@@ -176,7 +176,7 @@ def test_an_unknown_or_repeated_event_type_is_refused_with_its_index(asked: list
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "expected"),
     [
         ((), True),
         (("booking.confirmed",), True),
@@ -186,8 +186,8 @@ def test_an_unknown_or_repeated_event_type_is_refused_with_its_index(asked: list
         (("hold.*", "run.*"), False),
     ],
 )
-def test_a_webhook_receives_the_events_it_subscribed_to(asked: tuple[str, ...], told: bool) -> None:
-    assert is_subscribed(a_webhook(*asked), an_event()) is told
+def test_a_webhook_receives_the_events_it_subscribed_to(asked: tuple[str, ...], expected: bool) -> None:
+    assert is_subscribed(a_webhook(*asked), an_event()) is expected
 
 
 def test_a_webhook_receives_only_events_after_its_creation() -> None:
