@@ -1,13 +1,13 @@
 """Callers: passengers, and an operator.
 
-Belongs here: random commands, sensible or not, how callers repeat them, and the bookings that they know from the answers. All
-callers know each other's bookings. Does not belong here: what becomes of the commands.
+Belongs here: random commands, sensible or not, and the bookings that they know from the answers. All callers
+know each other's bookings. Does not belong here: what becomes of the commands.
 """
 
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from app.domain.booking import Booking
 from app.domain.commands import (
@@ -22,46 +22,15 @@ from app.domain.commands import (
     UpdateBooking,
 )
 from app.domain.people import Caller, Person, Role
-from app.domain.refusals import Reason, Refusal
 from app.domain.run.hold import hold_id, hold_key
 from app.domain.run.train_run import TrainRun
 from app.usecases.bookings import BookingView, CancellationView
-from tests.simulation.processes import Process
+from tests.simulation.calls import TRIES_MAX, Calls, Service
 from tests.simulation.provider import TOKENS
-from tests.simulation.record import Record, Violation
-from tests.simulation.scheduler import YIELD_POINT, Scheduler, SimulatedFuture
+from tests.simulation.record import Violation
 
-CALL_SECONDS_MAX = 20.0
-_TRIES_MAX = 6
 _FIRST_NAMES = ("A", "B", "C", "D")  # of the members of a family
 _OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
-# Refusals after which the command may have been committed, or may succeed later.
-_RETRIED = {
-    Reason.DATABASE_UNAVAILABLE,
-    Reason.COMMIT_ATTEMPTS_SPENT,
-    Reason.PAYMENT_UNAVAILABLE,
-    Reason.PAYMENT_STALE,
-    Reason.DEADLINE_EXCEEDED,
-    Reason.RUN_BUSY,
-}
-# Refusals that no rule gives to these commands.
-_UNEXPECTED = {Reason.INTERNAL, Reason.CREDENTIALS_MISSING, Reason.TRAIN_RUN_NOT_FOUND, Reason.TRAIN_NOT_FOUND}
-
-
-class ConnectionLostError(Exception):
-    """The server ended before it answered."""
-
-
-class Service(Protocol):
-    """What callers see of the world."""
-
-    scheduler: Scheduler
-    record: Record
-    runs: list[TrainRun]
-
-    def random_server(self) -> Process: ...
-    def seconds(self) -> float: ...
-    def note(self, text: str) -> None: ...
 
 
 @dataclass
@@ -73,11 +42,8 @@ class Purchase:
     reference: str = ""
 
 
-Call = Callable[[Process], Coroutine[Any, Any, Any]]
-
-
 class Callers:
-    """All callers. `answers_lost` is the share of answers that are lost, so that the caller repeats the command.
+    """All callers. `answers_lost` is the share of answers that are lost.
 
     Where they are uniform, each wants one seat for the whole journey, in any section.
     """
@@ -86,13 +52,12 @@ class Callers:
         self, service: Service, rng: random.Random, answers_lost: float, *, addresses_count: int, are_uniform: bool
     ) -> None:
         self._service, self._rng, self._are_uniform = service, rng, are_uniform
-        self.answers_lost = answers_lost
+        self.calls = Calls(service, rng, answers_lost)
         self._addresses = [f"p{number}@example.com" for number in range(addresses_count)]
         self._numbers = 0
         self.purchases: list[Purchase] = []
         self.known: dict[str, Booking] = {}
         self._holds: list[tuple[HoldSeats, int]] = []
-        self._calls: dict[SimulatedFuture[Any], str] = {}
         self.asked = 0
 
     # -- calling
@@ -111,57 +76,7 @@ class Callers:
         if self._holds:
             kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
         kind = self._rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
-        self._service.scheduler.spawn(kind(), "passenger", "passengers")
-
-    def connection_lost(self, process: str) -> None:
-        """Tell all callers of a process that it has ended."""
-        for answer, name in list(self._calls.items()):
-            if name == process and not answer.done():
-                answer.set_exception(ConnectionLostError())
-
-    async def _ask(self, text: str, call: Call, *, tries_max: int = _TRIES_MAX) -> Any:
-        """Call, and repeat the call after a lost answer. Return the result; None where it was refused or given up."""
-        for tried in range(1, tries_max + 1):
-            try:
-                outcome = await self._ask_once(call)
-            except ConnectionLostError:
-                self._service.note(f"{text}: connection lost")
-                continue
-            except Refusal as refusal:
-                self._service.note(f"{text}: {refusal.reason} {refusal.message}")
-                if refusal.reason in _UNEXPECTED:
-                    self._service.record.found.append(Violation(f"{text} was refused: {refusal.reason} {refusal.message}"))
-                if refusal.reason not in _RETRIED:
-                    return None
-                await YIELD_POINT
-                continue
-            if tried < tries_max and self._rng.random() < self.answers_lost:
-                self._service.note(f"{text}: the answer is lost")
-                continue
-            return outcome
-        return None
-
-    async def _ask_once(self, call: Call) -> Any:
-        server = self._service.random_server()
-        answer: SimulatedFuture[Any] = SimulatedFuture(self._service.scheduler)
-        self._calls[answer] = server.name
-
-        async def serve() -> None:
-            try:
-                outcome = await call(server)
-            except Refusal as refusal:
-                answer.set_exception(refusal)
-            else:
-                answer.set_result(outcome)
-
-        server.spawn(serve(), "call")
-        try:
-            return await answer
-        finally:
-            del self._calls[answer]
-
-    def _deadline(self) -> float:
-        return self._service.seconds() + CALL_SECONDS_MAX
+        self._service.scheduler.spawn(kind(), "caller", "callers")
 
     # -- buying
 
@@ -213,20 +128,20 @@ class Callers:
         purchase = Purchase(command, token)
         self.purchases.append(purchase)
         if self._rng.random() < 0.1:  # an impatient caller, who clicks twice
-            self._service.scheduler.spawn(self.send(purchase), "passenger", "passengers")
-        await self.send(purchase, tries_max=1 if self._rng.random() < 0.1 else _TRIES_MAX)
+            self._service.scheduler.spawn(self.send(purchase), "caller", "callers")
+        await self.send(purchase, tries_max=1 if self._rng.random() < 0.1 else TRIES_MAX)
 
     async def _buy_again(self) -> None:
         if self.purchases:
             await self.send(self._rng.choice(self.purchases))
 
-    async def send(self, purchase: Purchase, *, tries_max: int = _TRIES_MAX) -> None:
+    async def send(self, purchase: Purchase, *, tries_max: int = TRIES_MAX) -> None:
         command, record = purchase.command, self._service.record
         run_id = f"{command.train_id}:{command.travel_date}"
         at_least = record.newest_revision(run_id, purchase.reference) if purchase.reference else 0
         text = f"buy {command.request_id} for {len(command.passengers)} in {command.section or 'any'} with {purchase.token!r}"
-        view: BookingView | None = await self._ask(
-            text, lambda server: server.bookings.create(command, purchase.token, self._deadline()), tries_max=tries_max
+        view: BookingView | None = await self.calls.ask(
+            text, lambda server: server.bookings.create(command, purchase.token, self.calls.deadline()), tries_max=tries_max
         )
         if view is None:
             return
@@ -265,7 +180,7 @@ class Callers:
 
     async def _send_hold(self, command: HoldSeats, count: int) -> None:
         text = f"hold {command.request_id} of {count}"
-        hold = await self._ask(text, lambda server: server.holds.hold_seats(command, self._deadline()))
+        hold = await self.calls.ask(text, lambda server: server.holds.hold_seats(command, self.calls.deadline()))
         if hold is not None:
             self._service.note(f"{text}: {[seat.label for seat in hold.seats]} until {hold.expire_time:%d %H:%M:%S}")
             if hold.key not in self._service.record.hold_ids:
@@ -275,7 +190,9 @@ class Callers:
     async def _release(self) -> None:
         command, _ = self._rng.choice(self._holds)
         release = ReleaseHold(command.caller, _hold_id(command))
-        await self._ask(f"release {command.request_id}", lambda server: server.holds.release(release, self._deadline()))
+        await self.calls.ask(
+            f"release {command.request_id}", lambda server: server.holds.release(release, self.calls.deadline())
+        )
 
     # -- changing
 
@@ -296,8 +213,8 @@ class Callers:
         named = command.passenger_numbers or command.passenger_emails or "all"
         text = f"{'quote' if is_quote else 'cancel'} {booking.reference} of {named} by {command.caller.email}"
         at_least = self._newest(booking)
-        answer: CancellationView | None = await self._ask(
-            text, lambda server: server.bookings.cancel(command, self._deadline())
+        answer: CancellationView | None = await self.calls.ask(
+            text, lambda server: server.bookings.cancel(command, self.calls.deadline())
         )
         if answer is not None and not is_quote:
             self._changed(text, answer.booking.booking, at_least)
@@ -335,7 +252,9 @@ class Callers:
 
     async def _change(self, text: str, booking: Booking, command: UpdateBooking | ChangeSeat) -> None:
         at_least = self._newest(booking)
-        view: BookingView | None = await self._ask(text, lambda server: server.bookings.change(command, self._deadline()))
+        view: BookingView | None = await self.calls.ask(
+            text, lambda server: server.bookings.change(command, self.calls.deadline())
+        )
         if view is not None:
             self._changed(text, view.booking, at_least)
 
@@ -350,8 +269,8 @@ class Callers:
         run = self._rng.choice(self._service.runs)
         command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
         text = f"promote the waitlist of {run.run_id}"
-        answer: Promotion | None = await self._ask(
-            text, lambda server: server.train_runs.promote_waitlist(command, self._deadline())
+        answer: Promotion | None = await self.calls.ask(
+            text, lambda server: server.train_runs.promote_waitlist(command, self.calls.deadline())
         )
         if answer is not None:
             self._service.note(f"{text}: {answer}")

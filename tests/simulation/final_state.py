@@ -25,7 +25,7 @@ _REPEATED_REQUESTS_MAX = 3
 def finish_history(world: World) -> None:
     """Have the workers do all work that is left, and check the state then. Raises Violation."""
     world.finish_all()
-    world.is_faultless, world.provider.faults, world.callers.answers_lost = True, 0.0, 0.0
+    world.is_faultless, world.provider.faults, world.callers.calls.answers_lost = True, 0.0, 0.0
     if world.rng.random() < 0.5:  # what was only in memory is lost
         for process in (*world.servers, *world.workers):
             process.crash()
@@ -71,7 +71,7 @@ def repeat_requests(world: World) -> None:
     commits = world.record.commits
     bought = [purchase for purchase in world.callers.purchases if purchase.reference]
     for purchase in world.rng.sample(bought, min(len(bought), _REPEATED_REQUESTS_MAX)):
-        world.scheduler.spawn(world.callers.send(purchase), "passenger", "passengers")
+        world.scheduler.spawn(world.callers.send(purchase), "caller", "callers")
     world.finish_all()
     if world.record.commits != commits:
         raise Violation("requests that were sent again at the end have changed something")

@@ -97,37 +97,36 @@ class Record:
     # -- commits
 
     def _check_commit(self, before: Document, run: Document) -> None:
-        self.commits += 1
-        name, version = run["_id"], run["version"]
-        bookings = self.bookings[name]
-        changed = [booking for booking in run["recent"] if booking["revision"] == version]
-        older = {booking["_id"]: bookings.get(booking["_id"]) for booking in changed}
+        commit = f"commit {run['version']} of {run['_id']}"
+        changed = [booking for booking in run["recent"] if booking["revision"] == run["version"]]
         emitted = [event for event in events_of_batches(run["outbox"]) if event["_id"] not in self.events]
-        self.runs[name] = run
+        older = self._record_commit(run, changed, emitted)
+        decided_at: datetime = emitted[-1]["time"] if emitted else run["unsettled_since"]
+        if run["version"] != before["version"] + 1:
+            raise Violation(f"{commit} follows version {before['version']}")
+        require(commit, self._run_complaints(run, decided_at))
+        require(commit, invariants.holds_are_not_renewed_without_end(before, run, decided_at))
+        require(commit, invariants.holds_that_end_are_remembered(before, run, decided_at))
+        require(commit, invariants.events_match_the_commit(run, emitted))
+        require(commit, invariants.changes_have_events(changed, emitted))
+        require(commit, invariants.nobody_is_overtaken(run, list(_promoted(older, changed))))
         for booking in changed:
-            bookings[booking["_id"]] = self.revisions[booking["_id"], version] = booking
+            require(commit, self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at))
+
+    def _record_commit(
+        self, run: Document, changed: Sequence[Document], emitted: Sequence[Document]
+    ) -> dict[str, Document | None]:
+        """Note what a commit wrote. Return the changed bookings as they were before, None for a new one."""
+        self.commits += 1
+        self.runs[run["_id"]] = run
+        bookings = self.bookings[run["_id"]]
+        older = {booking["_id"]: bookings.get(booking["_id"]) for booking in changed}
+        for booking in changed:
+            bookings[booking["_id"]] = self.revisions[booking["_id"], run["version"]] = booking
         for event in emitted:
             self.events[event["_id"]] = event
         self.hold_ids.update(run["holds"])
-        decided_at: datetime = emitted[-1]["time"] if emitted else run["unsettled_since"]
-        if version != before["version"] + 1:
-            raise Violation(f"{name} went from version {before['version']} to {version}")
-        require(f"commit {version} of {name}", self._run_complaints(run, decided_at))
-        require(f"commit {version} of {name}", invariants.holds_are_not_renewed_without_end(before, run, decided_at))
-        require(f"commit {version} of {name}", invariants.holds_that_end_are_remembered(before, run, decided_at))
-        require(f"commit {version} of {name}", invariants.events_match_the_commit(run, emitted))
-        require(f"commit {version} of {name}", invariants.changes_have_events(changed, emitted))
-        promoted = [
-            (waited, booking)
-            for booking in changed
-            if booking["state"] == "CONFIRMED"
-            and (waited := older[booking["_id"]]) is not None
-            and waited["state"] == "WAITLISTED"
-        ]
-        require(f"commit {version} of {name}", invariants.nobody_is_overtaken(run, promoted))
-        for booking in changed:
-            complaints = self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at)
-            require(f"commit {version} of {name}", complaints)
+        return older
 
     def _run_complaints(self, run: Document, decided_at: datetime) -> Iterator[str]:
         bookings = self.bookings[run["_id"]]
@@ -214,3 +213,11 @@ class Record:
     def _event_data(self, booking: Booking) -> list[Document]:
         events = [event for event in self.events.values() if event["subject"] == booking.reference]
         return [event["data"] for event in events if event["sequence"] // 100_000 == booking.revision]
+
+
+def _promoted(older: dict[str, Document | None], changed: Iterable[Document]) -> Iterator[tuple[Document, Document]]:
+    """Yield the bookings that a commit promoted: as they were, and as they are."""
+    for booking in changed:
+        waited = older[booking["_id"]]
+        if waited is not None and waited["state"] == "WAITLISTED" and booking["state"] == "CONFIRMED":
+            yield waited, booking

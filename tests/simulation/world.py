@@ -161,7 +161,7 @@ class World:
         with simulated(self.scheduler, self.seconds), UnexpectedErrorLog(self.record):
             self.servers = [Process(f"server {number}", self) for number in range(1, self.rng.choice((2, 2, 3)) + 1)]
             self.workers = [WorkerProcess(f"worker {number}", self) for number in (1, 2)]
-            while self.callers.asked < self.scenario.commands or not self.scheduler.is_idle("passengers"):
+            while self.callers.asked < self.scenario.commands or not self.scheduler.is_idle("callers"):
                 self.step()
             finish_history(self)
 
@@ -190,7 +190,7 @@ class World:
             raise self.record.found[0]
 
     def _calls(self) -> int:
-        return sum(1 for task in self.scheduler.under_way if task.process == "passengers")
+        return sum(1 for task in self.scheduler.under_way if task.process == "callers")
 
     def _start_worker_task(self) -> None:
         worker = self.rng.choice(self.workers)
@@ -203,7 +203,7 @@ class World:
         process = self.rng.choice(busy or processes)
         self.note(f"{process.name} ends and starts again")
         process.crash()
-        self.callers.connection_lost(process.name)
+        self.callers.calls.connection_lost(process.name)
 
     def _add_seat(self) -> None:
         server, run = self.random_server(), self.rng.choice(self.runs)
