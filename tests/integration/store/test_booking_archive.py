@@ -1,5 +1,5 @@
-"""Bookings on their way from the run's document to where they rest: found once, and found as they are now, wherever a crash
-has left them.
+"""Bookings on their way from a run's document to the archive are found once and in their newest revision, wherever a crash has
+left them.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ async def _away(_: object) -> None:
 
 
 @pytest_asyncio.fixture
-async def unsettled(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A server whose bookings never get to rest, as if the database went away after each commit."""
+async def unarchiving(real_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A server that never archives its bookings, as if the database went away after each commit."""
     monkeypatch.setattr(real_world.server.store.runs, "archive", _away)
     return real_world
 
 
 @pytest_asyncio.fixture
 async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[World]:
-    """Another server on the same database, which knows only what is kept there."""
+    """Another server on the same database, with nothing in memory."""
     async with running_server(settings_for(mongod.uri, real_world.database.name)) as made:
         yield made
 
 
-async def test_a_booking_that_is_copied_but_not_dropped_is_found_once(real_world: World, successor: World) -> None:
+async def test_a_booking_that_is_archived_and_still_in_the_document_is_found_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A3")
     booking = await real_world.api_client("jane").book(run)
     await real_world.server.bus.wait_idle()
-    assert [one["_id"] for one in (await real_world.run_document(run))["recent"]] == [booking.reference]
+    assert [recent["_id"] for recent in (await real_world.run_document(run))["recent"]] == [booking.reference]
     assert await real_world.database["bookings"].count_documents({"_id": booking.reference}) == 1
     for world in (real_world, successor):
         assert await world.api_client("jane").receipts() == [booking.reference]
@@ -54,20 +54,22 @@ async def test_a_booking_that_is_copied_but_not_dropped_is_found_once(real_world
         assert await world.api_client("jane").booking(booking.reference) == booking
 
 
-async def test_a_booking_that_was_never_copied_is_found_by_everybody(unsettled: World, successor: World) -> None:
-    run = await unsettled.run("A9")
-    booking = await unsettled.api_client("agent").book(run, "ann", "bob")
-    assert await unsettled.database["bookings"].count_documents({}) == 0
-    for world in (unsettled, successor):
+async def test_a_booking_that_was_never_archived_is_found_by_every_server(unarchiving: World, successor: World) -> None:
+    run = await unarchiving.run("A9")
+    booking = await unarchiving.api_client("agent").book(run, "ann", "bob")
+    assert await unarchiving.database["bookings"].count_documents({}) == 0
+    for world in (unarchiving, successor):
         assert await world.api_client("agent").booking(booking.reference) == booking
         assert await world.api_client("ann").receipts(travel_date=TRAVEL_DATE) == [booking.reference]
         assert await world.desk.section(run, "A") == [("A-1", "ann@example.com"), ("A-2", "bob@example.com")]
 
 
-async def test_a_successor_goes_on_with_what_was_never_copied(unsettled: World, successor: World) -> None:
-    run = await unsettled.run("A3")
+async def test_another_server_sells_on_with_bookings_that_were_never_archived_and_archives_them(
+    unarchiving: World, successor: World
+) -> None:
+    run = await unarchiving.run("A3")
     request = booking_request(run, "jane")
-    booking = await unsettled.api_client("jane").send(request)
+    booking = await unarchiving.api_client("jane").send(request)
     assert await successor.api_client("jane").send(request) == booking
     assert (await refusal(successor.api_client("agent").book(run, "jane"))).reason == "PASSENGER_ALREADY_BOOKED"
     assert seats_of(await successor.api_client("joe").book(run)) == ["A-2"]
@@ -75,17 +77,17 @@ async def test_a_successor_goes_on_with_what_was_never_copied(unsettled: World, 
     assert await successor.database["bookings"].count_documents({"_id": booking.reference}) == 1
 
 
-async def test_what_was_never_copied_can_be_changed_and_cancelled(unsettled: World, successor: World) -> None:
-    run = await unsettled.run("A3")
-    booking = await unsettled.api_client("jane").book(run)
+async def test_a_booking_that_was_never_archived_can_be_changed_and_cancelled(unarchiving: World, successor: World) -> None:
+    run = await unarchiving.run("A3")
+    booking = await unarchiving.api_client("jane").book(run)
     moved = await successor.api_client("jane").move(booking.reference, seat_number=3)
-    assert await unsettled.api_client("jane").booking(booking.reference) == moved
+    assert await unarchiving.api_client("jane").booking(booking.reference) == moved
     await successor.api_client("jane").cancel(booking.reference)
-    assert await unsettled.api_client("jane").free(run) == {"A": 3}
-    assert (await unsettled.api_client("jane").booking(booking.reference)).state == CANCELLED
+    assert await unarchiving.api_client("jane").free(run) == {"A": 3}
+    assert (await unarchiving.api_client("jane").booking(booking.reference)).state == CANCELLED
 
 
-async def test_an_older_copy_at_rest_is_not_what_readers_see(
+async def test_readers_do_not_see_an_older_revision_in_the_archive(
     real_world: World, successor: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A3 B3")
@@ -106,10 +108,10 @@ async def test_an_older_copy_at_rest_is_not_what_readers_see(
 
 
 @pytest.mark.parametrize("older_first", [True, False])
-async def test_a_passenger_is_not_forgotten_for_an_older_copy_of_a_former_booking(
+async def test_a_passenger_is_known_although_the_archive_has_an_older_revision_of_a_cancelled_booking(
     older_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # In memory, where documents are read in the order in which they were inserted.
+    # The in-memory database reads documents in the order in which they were inserted.
     async with running_server(settings_for(), connect_in_memory()) as world:
         monkeypatch.setattr(world.server.store.runs, "archive", _away)
         run = await world.run("A9")
@@ -117,7 +119,7 @@ async def test_a_passenger_is_not_forgotten_for_an_older_copy_of_a_former_bookin
         (older,) = (await world.run_document(run))["recent"]
         await world.api_client("agent").cancel(former.reference)
         present = await world.api_client("agent").book(run, "jane")
-        newer = next(one for one in (await world.run_document(run))["recent"] if one["_id"] == present.reference)
+        newer = next(recent for recent in (await world.run_document(run))["recent"] if recent["_id"] == present.reference)
         for document in (older, newer) if older_first else (newer, older):
             await world.database["bookings"].insert_one(document)
         await world.database["train_runs"].update_one({}, {"$pull": {"recent": {"_id": present.reference}}})
@@ -127,7 +129,7 @@ async def test_a_passenger_is_not_forgotten_for_an_older_copy_of_a_former_bookin
     assert loaded.run.passenger_index.passenger_counts == {"agent@example.com": 1}
 
 
-async def test_a_former_address_has_no_receipt_although_an_older_copy_rests_under_it(
+async def test_a_former_address_has_no_receipt_although_the_archive_has_an_older_revision_with_it(
     real_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A3")
@@ -152,7 +154,7 @@ async def test_cancelled_bookings_leave_the_runs_document_and_are_still_found(re
     await real_world.api_client("last").book(run)
     await real_world.server.bus.wait_idle()
     await real_world.api_client("very-last").book(run)
-    recent = {one["_id"] for one in (await real_world.run_document(run))["recent"]}
+    recent = {booking["_id"] for booking in (await real_world.run_document(run))["recent"]}
     assert not recent & set(cancelled)
     for reference, request in cancelled.items():
         api_client = real_world.api_client(request.request_id)
@@ -164,7 +166,7 @@ async def test_cancelled_bookings_leave_the_runs_document_and_are_still_found(re
     assert await real_world.api_client().free(run) == {"A": 48}
 
 
-async def test_a_cancelled_booking_at_rest_refuses_every_other_change(real_world: World, successor: World) -> None:
+async def test_an_archived_cancelled_booking_refuses_every_other_change(real_world: World, successor: World) -> None:
     run = await real_world.run("A5")
     jane = real_world.api_client("jane")
     booking = await jane.book(run)
@@ -199,20 +201,20 @@ async def test_receipts_and_section_lists_stay_complete_when_the_train_is_over(
             assert (await refusal(call)).says == (grpc.StatusCode.FAILED_PRECONDITION, "RUN_DEPARTED")
 
 
-async def test_a_reference_that_rests_with_another_run_does_not_keep_the_lane_busy_for_ever(
+async def test_a_reference_that_the_archive_has_from_another_run_does_not_keep_the_archive_queue_busy_for_ever(
     real_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = await real_world.runs("A5", TRAVEL_DATE, NEXT_DATE)
     jane = real_world.api_client("jane")
     await jane.book(first, request_id="r1")
     await real_world.server.bus.wait_idle()
-    await real_world.api_client("joe").book(first)  # the first booking now rests, and only there
+    await real_world.api_client("joe").book(first)  # the first booking is in the archive only now
 
-    async def too_early(_: object) -> Records[object]:
+    async def find_nothing(_: object) -> Records[object]:
         return Records()
 
-    with monkeypatch.context() as patched:  # the look-up came before the first booking was there
-        patched.setattr(real_world.server.store.bookings, "find_archived", too_early)
+    with monkeypatch.context() as patched:  # as if the look-up came before the first booking was archived
+        patched.setattr(real_world.server.store.bookings, "find_archived", find_nothing)
         await jane.book(second, request_id="r1")
     async with asyncio.timeout(10):
         await real_world.server.bus.wait_idle()

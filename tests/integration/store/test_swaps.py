@@ -1,4 +1,4 @@
-"""Swaps of several documents in one statement: each has an outcome of its own."""
+"""Each swap of a statement for several documents has its own outcome."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ async def _make(database: Database, swaps: list[Swap]) -> list[SwapOutcome]:
 
 
 async def _versions(database: Database) -> dict[str, int]:
-    return {one["_id"]: one["version"] for one in await database[RUNS].find().to_list(100)}
+    return {document["_id"]: document["version"] for document in await database[RUNS].find().to_list(100)}
 
 
-async def test_each_swap_that_can_be_made_is_made_and_the_others_say_that_they_lost(world: World) -> None:
+async def test_swaps_of_the_expected_version_are_done_and_the_others_are_lost(world: World) -> None:
     await _put(world.database, "a", "b", "c")
     outcomes = await _make(world.database, [_swap("a"), _swap("b", version=7), _swap("c")])
     assert outcomes == [SwapOutcome.DONE, SwapOutcome.LOST, SwapOutcome.DONE]
     assert await _versions(world.database) == {"a": 2, "b": 1, "c": 2}
 
 
-async def test_a_swap_of_what_is_not_there_makes_nothing(world: World) -> None:
+async def test_a_swap_of_a_missing_document_is_lost_and_inserts_nothing(world: World) -> None:
     await _put(world.database, "a")
     outcomes = await adapter_of(world.database).swap_many(
         world.database[RUNS], [_swap("gone"), _swap("a"), _swap("gone too", version=3)]
@@ -42,13 +42,13 @@ async def test_a_swap_of_what_is_not_there_makes_nothing(world: World) -> None:
     assert await _versions(world.database) == {"a": 2}
 
 
-async def test_a_lone_swap_loses_like_one_of_many(world: World) -> None:
+async def test_a_lone_swap_has_the_same_outcomes_as_one_of_many(world: World) -> None:
     await _put(world.database, "a")
     assert await _make(world.database, [_swap("a", version=2)]) == [SwapOutcome.LOST]
     assert await _make(world.database, [_swap("a")]) == [SwapOutcome.DONE]
 
 
-async def test_a_key_that_another_document_has_fails_only_its_own_swap(real_world: World) -> None:
+async def test_a_duplicate_key_fails_only_its_own_swap(real_world: World) -> None:
     database = real_world.database
     await _put(database, "a", "b", "c")
     outcomes = await adapter_of(database).swap_many(

@@ -1,4 +1,4 @@
-"""One line and one set of holds, kept by two servers on one database: nobody is lost, and nobody gets anything twice."""
+"""Two servers on one database share one waitlist and the holds of a run: none is lost, and no seat is given twice."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ async def pair(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[tuple
         yield real_world, other
 
 
-def _either(pair: tuple[World, World], names: list[str]) -> list[Any]:
-    """A phone for each name, half of them on each server."""
+def _clients_of_both(pair: tuple[World, World], names: list[str]) -> list[Any]:
+    """Return a client for each name, half of them at each server."""
     return [pair[index % 2].api_client(name) for index, name in enumerate(names)]
 
 
-async def test_who_joins_at_either_stands_in_one_line(pair: tuple[World, World]) -> None:
+async def test_bookings_that_join_at_either_server_are_on_one_waitlist(pair: tuple[World, World]) -> None:
     run = await pair[0].run("A1")
     booked = await pair[0].api_client("ann").book(run)
     names = people("w", 6)
-    waiting = [await api_client.wait(run) for api_client in _either(pair, names)]
-    assert [one.waitlist_position for one in waiting] == [1, 2, 3, 4, 5, 6]
+    waiting = [await api_client.wait(run) for api_client in _clients_of_both(pair, names)]
+    assert [booking.waitlist_position for booking in waiting] == [1, 2, 3, 4, 5, 6]
     await pair[1].api_client("ann").cancel(booked.reference)
     for world in pair:
-        found = [await world.api_client(name).booking(one.reference) for name, one in zip(names, waiting, strict=True)]
-        assert [one.waitlist_position for one in found] == [0, 1, 2, 3, 4, 5]
+        found = [await world.api_client(name).booking(booking.reference) for name, booking in zip(names, waiting, strict=True)]
+        assert [booking.waitlist_position for booking in found] == [0, 1, 2, 3, 4, 5]
         assert seats_of(found[0]) == ["A-1"]
 
 
-async def test_a_place_that_was_taken_at_one_server_is_given_up_at_the_other_which_knows_the_run_from_before(
+async def test_a_waitlisted_booking_of_one_server_is_cancelled_at_the_other_which_has_an_older_run_in_memory(
     pair: tuple[World, World],
 ) -> None:
     first, second = pair
@@ -56,7 +56,7 @@ async def test_a_place_that_was_taken_at_one_server_is_given_up_at_the_other_whi
     assert (await first.run_document(run))["waiting"] == {}
 
 
-async def test_a_seat_given_back_at_one_server_goes_to_who_joined_at_the_other(pair: tuple[World, World]) -> None:
+async def test_a_seat_freed_at_one_server_goes_to_the_booking_that_joined_at_the_other(pair: tuple[World, World]) -> None:
     first, second = pair
     run = await first.run("A1")
     seated, booked = "ann", await first.api_client("ann").book(run)
@@ -79,27 +79,34 @@ async def test_a_hold_that_was_placed_at_one_server_is_bought_and_released_at_th
     assert await second.api_client().seat_map(run) == {"A-1": "SOLD", "A-2": "FREE"}
 
 
-async def test_a_crowd_that_joins_and_cancels_at_both_loses_nobody_and_seats_nobody_twice(pair: tuple[World, World]) -> None:
+async def test_many_who_join_and_cancel_at_both_servers_are_all_kept_and_each_seat_is_given_once(
+    pair: tuple[World, World],
+) -> None:
     run = await pair[0].run("A30")
     holders = people("p", 30)
-    sold = await asyncio.gather(*(api_client.book(run) for api_client in _either(pair, holders)))
+    sold = await asyncio.gather(*(api_client.book(run) for api_client in _clients_of_both(pair, holders)))
     waiters = people("w", 50)
-    leaving = [api_client.cancel(one.reference) for api_client, one in zip(_either(pair[::-1], holders), sold, strict=True)]
-    found = await outcomes([*(api_client.wait(run) for api_client in _either(pair, waiters)), *leaving[::2]])
-    assert all(isinstance(one, booking_pb2.Booking) for one in found)
+    leaving = [
+        api_client.cancel(booking.reference)
+        for api_client, booking in zip(_clients_of_both(pair[::-1], holders), sold, strict=True)
+    ]
+    found = await outcomes([*(api_client.wait(run) for api_client in _clients_of_both(pair, waiters)), *leaving[::2]])
+    assert all(isinstance(answer, booking_pb2.Booking) for answer in found)
     await asyncio.gather(*leaving[1::2])
 
-    references = dict(zip(waiters, (one.reference for one in found), strict=False))
+    references = dict(zip(waiters, (booking.reference for booking in found), strict=False))
     for world in pair:
         bookings = {name: await world.api_client(name).booking(reference) for name, reference in references.items()}
-        seats = Counter(seats_of(one)[0] for one in bookings.values() if one.state == CONFIRMED)
+        seats = Counter(seats_of(booking)[0] for booking in bookings.values() if booking.state == CONFIRMED)
         assert seats == Counter({f"A-{number}": 1 for number in range(1, 31)})
-        assert sorted(one.waitlist_position for one in bookings.values() if one.state == WAITLISTED) == list(range(1, 21))
+        assert sorted(booking.waitlist_position for booking in bookings.values() if booking.state == WAITLISTED) == list(
+            range(1, 21)
+        )
         listed = await world.desk.section(run, "A")
         assert sorted(seat for seat, _ in listed) == sorted(seats)
 
 
-async def test_a_crowd_that_joins_and_gives_up_at_both_leaves_an_empty_line(pair: tuple[World, World]) -> None:
+async def test_many_who_join_and_cancel_at_both_servers_leave_an_empty_waitlist(pair: tuple[World, World]) -> None:
     run = await pair[0].run("A1")
     await pair[0].api_client("ann").book(run)
 
@@ -108,6 +115,6 @@ async def test_a_crowd_that_joins_and_gives_up_at_both_leaves_an_empty_line(pair
         return await there.give_back((await here.wait(run)).reference)
 
     left = await asyncio.gather(*(give_up(index) for index in range(30)))
-    assert {(one.booking.state, one.refund.units) for one in left} == {(CANCELLED, 20)}
+    assert {(answer.booking.state, answer.refund.units) for answer in left} == {(CANCELLED, 20)}
     assert (await pair[0].run_document(run))["waiting"] == {}
     assert await pair[1].api_client().free(run) == {"A": 0}
