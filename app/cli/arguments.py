@@ -52,10 +52,10 @@ def parse_passenger(text: str) -> ParsedPassenger:
 
     Without a comma, the last word is the last name. Raises `UsageError` if a part is missing.
     """
-    read = _PASSENGER.fullmatch(text)
-    if read is None:
+    match = _PASSENGER.fullmatch(text)
+    if match is None:
         raise UsageError(f"--passenger: cannot parse {text!r}; write 'First Last <email>'")
-    return ParsedPassenger(*_parse_names(read["name"], text), read["email"])
+    return ParsedPassenger(*_parse_names(match["name"], text), match["email"])
 
 
 def _parse_without_address(text: str) -> ParsedPassenger:
@@ -85,14 +85,14 @@ def parse_seats(texts: list[str], section: str) -> tuple[str, list[int]]:
     """
     section, numbers = section.strip().upper(), []
     for text in texts:
-        read = _SEAT.fullmatch(text)
-        if read is None:
+        match = _SEAT.fullmatch(text)
+        if match is None:
             raise UsageError(f"--seat: cannot parse {text!r}; write 17 or A-17")
-        named = (read["section"] or section).upper()
-        if section and named != section:
+        seat_section = (match["section"] or section).upper()
+        if section and seat_section != section:
             raise UsageError(f"--seat: {text} is not in section {section}; all seats must be in one section")
-        section = named
-        numbers.append(int(read["number"]))
+        section = seat_section
+        numbers.append(int(match["number"]))
     return section, numbers
 
 

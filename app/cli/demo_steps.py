@@ -12,7 +12,6 @@ import shlex
 import shutil
 import sys
 import uuid
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,14 +41,12 @@ def run_demo(options: CallerOptions, wait_seconds: float, *, once_for: str = "")
     With `once_for`, the ticket is for this address; if the address has one already, its receipt is shown instead.
     """
     email = once_for or f"jane.doe+{uuid.uuid4().hex[:8]}@example.com"
-    as_operator = replace(options, user=options.user or OPERATOR, roles=tuple(dict.fromkeys((*options.roles, "operator"))))
-    as_passenger = replace(options, user=email, roles=())
-    with Calls(as_operator) as calls:
+    with Calls(options.as_operator(OPERATOR)) as calls:
         if wait_seconds:
             calls.wait_until_serving(wait_seconds)
         train = _find_or_create_train(calls)
         dates = _schedule_dates(calls, train)
-    with Calls(as_passenger) as calls:
+    with Calls(options.as_passenger(email)) as calls:
         receipt = _find_earlier_receipt(calls, email) if once_for else None
         if receipt is not None:
             _print(options, f"Jane Doe <{email}> already has a first ticket. Its receipt:\n")

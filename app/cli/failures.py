@@ -77,15 +77,15 @@ class Failure:
 
     def line(self) -> str:
         """Return the failure as one line of text; each problem of a file or of the settings has a line of its own."""
-        told = [f"{problem.path}: {problem.description}" for problem in self.fields[:_FIELDS_SHOWN_MAX]]
+        problems = [f"{problem.path}: {problem.description}" for problem in self.fields[:_FIELDS_SHOWN_MAX]]
         if self.code == "USAGE" and not self.advice:
-            return "\n".join(printable(line) for line in told or self.message.splitlines())
-        said = printable("; ".join(told) or self.message or self.code).rstrip(" .")
+            return "\n".join(printable(line) for line in problems or self.message.splitlines())
+        text = printable("; ".join(problems) or self.message or self.code).rstrip(" .")
         if self.reason:
-            said += f" ({printable(self.reason)})"
+            text += f" ({printable(self.reason)})"
         if self.retry_after_seconds is not None:
-            said += f"; try again in {self.retry_after_seconds:g} s"
-        return f"{said}{'' if said.endswith('?') else '.'} {self.advice}" if self.advice else said
+            text += f"; try again in {self.retry_after_seconds:g} s"
+        return f"{text}{'' if text.endswith('?') else '.'} {self.advice}" if self.advice else text
 
     def json_text(self) -> str:
         """Return the failure as one JSON object."""

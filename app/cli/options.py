@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
@@ -75,6 +75,15 @@ class CallerOptions:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     as_json: bool = False
 
+    def as_operator(self, default_user: str) -> CallerOptions:
+        """Return the same options with the role operator, and with `default_user` if no user is given."""
+        roles = tuple(dict.fromkeys((*self.roles, "operator")))
+        return replace(self, user=self.user or default_user, roles=roles)
+
+    def as_passenger(self, user: str) -> CallerOptions:
+        """Return the same options for `user` without roles."""
+        return replace(self, user=user, roles=())
+
 
 def caller_options(context: typer.Context) -> CallerOptions:
     """Return the options: those after the sub-command win over those before it, then the environment, then the defaults.
@@ -94,12 +103,12 @@ def caller_options(context: typer.Context) -> CallerOptions:
 
 def _option_value(context: typer.Context, name: str) -> Any:
     """Return an option's value: typed values win over the environment and the default, later typed ones over earlier ones."""
-    at: Any = context
-    while at is not None:  # bounded by the depth of the command tree
-        source = at.get_parameter_source(name)
+    level: Any = context
+    while level is not None:  # bounded by the depth of the command tree
+        source = level.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            return at.params[name]
-        at = at.parent
+            return level.params[name]
+        level = level.parent
     return context.params[name]
 
 

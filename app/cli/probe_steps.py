@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from dataclasses import replace
 
 from google.type.money_pb2 import Money
 
@@ -34,12 +33,11 @@ def run_probe(options: CallerOptions, train_id: str, wait_seconds: float) -> Non
     Raises `CommandError` if a call is refused, or if an answer is wrong.
     """
     email = f"probe+{uuid.uuid4().hex[:12]}@example.com"
-    as_operator = replace(options, user=options.user or OPERATOR, roles=tuple(dict.fromkeys((*options.roles, "operator"))))
-    with Calls(as_operator) as calls:
+    with Calls(options.as_operator(OPERATOR)) as calls:
         if wait_seconds:
             calls.wait_until_serving(wait_seconds)
         date = _schedule(calls, _train(calls, train_id))
-    with Calls(replace(options, user=email, roles=())) as calls:
+    with Calls(options.as_passenger(email)) as calls:
         booking = _book(calls, train_id, date, email)
         try:
             _check_receipt(calls, booking)

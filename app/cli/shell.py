@@ -31,14 +31,16 @@ class ErrorReportingGroup(TyperGroup):
         **extra: Any,
     ) -> NoReturn:
         """Run the command line `args` (default: the program's) and exit."""
-        typed = list(sys.argv[1:] if args is None else args)
+        words = list(sys.argv[1:] if args is None else args)
 
         def run() -> Any:
-            if any(not _is_valid_utf8(argument) for argument in typed):
+            if any(not _is_valid_utf8(argument) for argument in words):
                 raise UsageError("an argument is not valid UTF-8 text")
-            return super(ErrorReportingGroup, self).main(typed, prog_name, complete_var, False, windows_expand_args, **extra)
+            return super(ErrorReportingGroup, self).main(
+                arguments, prog_name, complete_var, False, windows_expand_args, **extra
+            )
 
-        sys.exit(exit_code_of(run, as_json="--json" in typed))
+        sys.exit(exit_code_of(run, as_json="--json" in words))
 
 
 def _is_valid_utf8(argument: str) -> bool:

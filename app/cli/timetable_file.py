@@ -234,11 +234,11 @@ class _TimetableParser:
         text = self._text(path, item, key, needed=False)
         if not text:
             return ""
-        read = _TIME_OF_DAY.fullmatch(text)
-        if read is None:
+        match = _TIME_OF_DAY.fullmatch(text)
+        if match is None:
             self._problem(path, key, f'"{text}" is not a time of day; write it like 10:45')
             return ""
-        return f"{int(read['hour']):02d}:{read['minute']}"
+        return f"{int(match['hour']):02d}:{match['minute']}"
 
     def _whole_number(self, path: str, item: dict[str, object] | None, key: str, needed: bool = True) -> int:
         text = self._text(path, item, key, needed)
@@ -252,19 +252,19 @@ class _TimetableParser:
     def _duration(self, item: dict[str, object] | None, key: str) -> Duration | None:
         """Return the duration under `key`, or None, which means the service's default."""
         text = self._text("", item, key, needed=False)
-        read = _DURATION.fullmatch(text)
-        if read is None:
+        match = _DURATION.fullmatch(text)
+        if match is None:
             if text:
                 self._problem("", key, f'"{text}" is not a duration; write it like 4h, 90m or 1h 30m')
             return None
-        return Duration(seconds=3600 * int(read["hours"] or 0) + 60 * int(read["minutes"] or 0))
+        return Duration(seconds=3600 * int(match["hours"] or 0) + 60 * int(match["minutes"] or 0))
 
     def _fare(self, path: str, item: dict[str, object] | None) -> Money:
         text = self._text(path, item, "fare")
-        read = _FARE.fullmatch(text)
-        if read is None:
+        match = _FARE.fullmatch(text)
+        if match is None:
             if text:
                 self._problem(path, "fare", f'"{text}" is not a fare; write it like USD 20.00')
             return Money()
-        nanos = int((read["decimals"] or "").ljust(len(str(NANOS_PER_UNIT)) - 1, "0"))
-        return Money(currency_code=read["currency"], units=int(read["units"]), nanos=nanos)
+        nanos = int((match["decimals"] or "").ljust(len(str(NANOS_PER_UNIT)) - 1, "0"))
+        return Money(currency_code=match["currency"], units=int(match["units"]), nanos=nanos)
