@@ -1,4 +1,4 @@
-"""The embedded mongod against the real binary: restarts, kills, a second owner, and what a failed start tells.
+"""Our own mongod with the real binary: restarts, kills, a second owner, and the errors of a failed start.
 
 Here: what only real processes, locks and files can show. Not here: what the service stores in the database.
 """
@@ -47,7 +47,7 @@ signal.pause()
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """For the tests that start the real binary; the service makes the directory."""
+    """A directory that does not exist yet: the service makes it."""
     return tmp_path / "deep" / "data"
 
 
@@ -110,7 +110,7 @@ def hide_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_data_survives_a_restart_on_another_port(data_dir: Path) -> None:
     with running(data_dir) as first:
         write_note(first, "kept")
-    # Bound, though not listening: the second start cannot get the former port again.
+    # Bound but not listening: the second start cannot get the former port again.
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", first.port))
@@ -122,7 +122,7 @@ def test_data_survives_a_restart_on_another_port(data_dir: Path) -> None:
         second.stop()
 
 
-def test_the_uri_gives_retried_writes_to_a_majority_of_a_replica_set(data_dir: Path) -> None:
+def test_the_uri_has_retried_majority_writes_to_a_replica_set(data_dir: Path) -> None:
     with running(data_dir) as mongod, MongoClient[dict[str, str]](mongod.uri) as client:
         assert client.trial.notes.write_concern.document == {"w": "majority"}
         assert client.options.retry_writes
@@ -131,7 +131,7 @@ def test_the_uri_gives_retried_writes_to_a_majority_of_a_replica_set(data_dir: P
         assert notes(mongod) == ["in a transaction"]
 
 
-def test_a_stop_is_clean_and_a_second_stop_says_the_same(data_dir: Path) -> None:
+def test_a_stop_is_clean_and_a_second_stop_returns_the_same_code(data_dir: Path) -> None:
     mongod = start_mongod(data_dir)
     assert mongod.is_running()
     assert psutil.pid_exists(mongod.process_id)
@@ -155,7 +155,7 @@ def test_the_end_of_the_thread_that_started_it_does_not_end_the_mongod(data_dir:
         assert mongod.stop() == 0
 
 
-def test_a_mongod_that_does_not_heed_sigterm_is_killed_and_its_data_is_there_again(data_dir: Path) -> None:
+def test_a_mongod_that_ignores_sigterm_is_killed_and_keeps_its_data(data_dir: Path) -> None:
     mongod = start_mongod(data_dir)
     write_note(mongod, "journalled")
     os.kill(mongod.process_id, signal.SIGSTOP)
@@ -164,14 +164,14 @@ def test_a_mongod_that_does_not_heed_sigterm_is_killed_and_its_data_is_there_aga
         assert notes(again) == ["journalled"]
 
 
-def test_a_mongod_that_dies_is_seen(data_dir: Path) -> None:
+def test_a_dead_mongod_is_not_running(data_dir: Path) -> None:
     mongod = start_mongod(data_dir)
     os.kill(mongod.process_id, signal.SIGKILL)
     wait_until(lambda: not mongod.is_running(), "the death of mongod is seen")
     assert mongod.stop() == 128 + signal.SIGKILL
 
 
-def test_a_port_that_somebody_takes_first_costs_one_more_attempt(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_taken_before_the_start_costs_one_more_attempt(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free_port = mongod_module._free_port
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([taken.getsockname()[1]])
@@ -181,7 +181,7 @@ def test_a_port_that_somebody_takes_first_costs_one_more_attempt(data_dir: Path,
             write_note(mongod, "works")
 
 
-def test_a_port_that_is_lost_only_when_mongod_listens_costs_one_more_attempt_too(data_dir: Path, tmp_path: Path) -> None:
+def test_a_port_taken_during_the_start_costs_one_more_attempt(data_dir: Path, tmp_path: Path) -> None:
     loses_once = f"""
         [ -e {tmp_path}/lost ] && exec {find_mongod()} "$@"
         touch {tmp_path}/lost
@@ -192,7 +192,7 @@ def test_a_port_that_is_lost_only_when_mongod_listens_costs_one_more_attempt_too
         assert notes(mongod) == ["works"]
 
 
-def test_a_second_start_on_one_directory_is_refused_in_one_clear_line(data_dir: Path) -> None:
+def test_a_second_start_on_one_directory_is_an_error_in_one_line(data_dir: Path) -> None:
     with running(data_dir) as first:
         with pytest.raises(EmbeddedMongodError) as refusal:
             start_mongod(data_dir)
@@ -203,12 +203,12 @@ def test_a_second_start_on_one_directory_is_refused_in_one_clear_line(data_dir: 
     assert "SEATLINE_DATA_DIR" in text
 
 
-def test_a_start_beside_another_process_is_refused(data_dir: Path) -> None:
+def test_a_start_on_the_directory_of_another_process_is_an_error(data_dir: Path) -> None:
     with parent_process(data_dir) as (parent, _, _), pytest.raises(EmbeddedMongodError, match=f"process {parent.pid}"):
         start_mongod(data_dir)
 
 
-def test_kill_9_of_the_parent_leaves_no_mongod_behind_and_no_data_is_lost(data_dir: Path) -> None:
+def test_kill_9_of_the_parent_ends_the_mongod_without_data_loss(data_dir: Path) -> None:
     with parent_process(data_dir) as (parent, mongod_id, supervisor_id):
         assert mongod_id in mongods_on(data_dir)
         parent.kill()
@@ -227,7 +227,7 @@ def test_a_start_right_after_kill_9_waits_for_the_orphan(data_dir: Path) -> None
             assert notes(mongod) == ["from the parent"]
 
 
-def test_kill_9_of_parent_and_supervisor_together_leaves_no_mongod_behind_either(data_dir: Path) -> None:
+def test_kill_9_of_parent_and_supervisor_ends_the_mongod(data_dir: Path) -> None:
     with parent_process(data_dir) as (parent, _, supervisor_id):
         os.kill(supervisor_id, signal.SIGKILL)
         parent.kill()
@@ -236,7 +236,7 @@ def test_kill_9_of_parent_and_supervisor_together_leaves_no_mongod_behind_either
         assert notes(mongod) == ["from the parent"]
 
 
-def test_an_orphan_that_will_not_end_is_named_and_left_alone(data_dir: Path) -> None:
+def test_the_error_names_an_orphan_that_does_not_end(data_dir: Path) -> None:
     with parent_process(data_dir) as (parent, mongod_id, _):
         os.kill(mongod_id, signal.SIGSTOP)
         try:
@@ -250,9 +250,7 @@ def test_an_orphan_that_will_not_end_is_named_and_left_alone(data_dir: Path) -> 
         wait_until(lambda: not mongods_on(data_dir), "mongod ends once it can")
 
 
-def test_without_a_binary_none_is_found_and_a_start_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_binary_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hide_wheel(monkeypatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_mongod() is None
@@ -260,7 +258,7 @@ def test_without_a_binary_none_is_found_and_a_start_says_what_to_install(
         start_mongod(tmp_path / "data")
 
 
-def test_without_the_wheel_the_one_on_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_wheel_the_binary_on_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hide_wheel(monkeypatch)
     fake = executable(tmp_path / "mongod", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -274,20 +272,20 @@ def test_a_binary_that_does_not_run_is_not_found(tmp_path: Path, monkeypatch: py
     assert find_mongod() is None
 
 
-def test_the_wheels_binary_gets_its_run_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheels_binary_gets_its_executable_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = executable(tmp_path / "mongod", "exit 0")
     fake.chmod(0o644)
     monkeypatch.setattr(importlib.metadata, "distribution", lambda _: SimpleNamespace(locate_file=lambda _: fake))
     assert find_mongod() == fake
 
 
-def test_what_the_binary_said_before_it_failed_is_in_the_error(tmp_path: Path) -> None:
+def test_the_error_quotes_the_output_of_a_failed_binary(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "echo 'No space left on device' >&2; exit 14")
     with pytest.raises(EmbeddedMongodError, match=r"exit code 14\n  No space left on device"):
         start_mongod(tmp_path / "data", mongod=fake)
 
 
-def test_a_full_disk_is_told_in_the_storage_engines_words(tmp_path: Path) -> None:
+def test_the_error_of_a_full_disk_quotes_the_storage_engine(tmp_path: Path) -> None:
     inner = {"ts_sec": 1, "msg": "journal/WiredTigerLog.1: handle-write", "error_str": "No space left on device"}
     entry = {"s": "E", "msg": "WiredTiger error message", "attr": {"error": 28, "message": inner}}
     fake = executable(
@@ -300,7 +298,7 @@ def test_a_full_disk_is_told_in_the_storage_engines_words(tmp_path: Path) -> Non
     assert "noise" not in str(failure.value)
 
 
-def test_only_the_owner_can_look_into_the_directory_and_one_earlier_log_is_kept(tmp_path: Path) -> None:
+def test_the_directory_is_private_and_keeps_one_earlier_log(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "exit 14")
     data_dir = tmp_path / "deep" / "data"
     for _ in range(3):
@@ -311,13 +309,13 @@ def test_only_the_owner_can_look_into_the_directory_and_one_earlier_log_is_kept(
     assert sorted(path.name for path in (data_dir / "mongod").glob("mongod.log*")) == ["mongod.log", "mongod.log.1"]
 
 
-def test_a_port_race_that_never_ends_is_given_up(tmp_path: Path) -> None:
+def test_an_endless_port_race_is_an_error(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "echo 'Address already in use'; exit 48")
     with pytest.raises(EmbeddedMongodError, match="5 times in a row"):
         start_mongod(tmp_path / "data", mongod=fake)
 
 
-def test_a_binary_that_never_listens_is_given_up_and_ended(tmp_path: Path) -> None:
+def test_a_binary_that_never_listens_is_ended_with_an_error(tmp_path: Path) -> None:
     fake = executable(tmp_path / "mongod", "exec sleep 600")
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(EmbeddedMongodError, match="does not listen"):
@@ -325,7 +323,7 @@ def test_a_binary_that_never_listens_is_given_up_and_ended(tmp_path: Path) -> No
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def test_damaged_files_are_refused_with_mongods_own_words(data_dir: Path) -> None:
+def test_the_error_of_damaged_files_quotes_mongod(data_dir: Path) -> None:
     database = data_dir / "mongod" / "db"
     database.mkdir(parents=True)
     (database / "storage.bson").write_bytes(b"not a document")
@@ -334,7 +332,7 @@ def test_damaged_files_are_refused_with_mongods_own_words(data_dir: Path) -> Non
     assert mongods_on(data_dir) == []
 
 
-def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddedMongodError, match="Not a directory"):
         start_mongod(tmp_path / "file" / "data", mongod=Path("/bin/true"))

@@ -1,4 +1,4 @@
-"""The event loop: no request takes it for long, whatever there is to read, and a busy one is no database that is away."""
+"""The event loop: no request blocks it for long, and a blocked loop does not make the database count as away."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.health_checks import all_health
 from tests.support.loop_turns import measured_turns
 from tests.support.world import FIRST_DAY, World, on_day, running_server, settings_for
 
-# The promise is 50 ms. The client of these tests takes its turns on the same loop.
+# The limit is 50 ms. The client of these tests runs on the same loop.
 TURN_SECONDS_MAX = 0.050
 SEATS, COACHES, STOPS = 5_000, 20, 60
 DAYS = 366
@@ -27,7 +27,7 @@ LARGE_LAYOUT = " ".join(["A250"] * COACHES)
 
 
 def _stops() -> list[train_pb2.TrainStop]:
-    """As many as a train may have, with the longest names."""
+    """Return as many as a train may have, with the longest names."""
 
     def stop(number: int) -> train_pb2.TrainStop:
         hours, minutes = divmod(20 * number, 60)
@@ -116,7 +116,7 @@ async def _schedule_another(world: World) -> Any:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-async def test_no_request_takes_the_event_loop_for_50_milliseconds(
+async def test_no_request_blocks_the_event_loop_for_50_milliseconds(
     large: tuple[World, Run], call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, run = large
@@ -129,14 +129,14 @@ async def _is(world: World, statuses: set[str]) -> bool:
     return await all_health(world.channel) == statuses
 
 
-async def test_while_the_event_loop_is_busy_the_database_counts_as_there_and_calls_go_on(mongod: EmbeddedMongod) -> None:
+async def test_a_blocked_event_loop_does_not_make_the_database_unavailable(mongod: EmbeddedMongod) -> None:
     settings = settings_for(mongod.uri, health_interval_seconds=0.1, mongodb_selection_seconds_max=0.3)
     async with running_server(settings) as world:
         run = await world.run("A9")
         waiting = [asyncio.ensure_future(world.api_client(name).book(run)) for name in people("p", 9)]
         for _ in range(20):
             await asyncio.sleep(0.02)
-            time.sleep(0.5)  # noqa: ASYNC251 - what takes the loop for longer than a ping may take
+            time.sleep(0.5)  # noqa: ASYNC251 - blocks the loop for longer than a ping may take
         assert len({booking.reference for booking in await asyncio.gather(*waiting)}) == 9
         assert await all_health(world.channel) == {"SERVING"}
         await world.database.client.drop_database(world.database.name)

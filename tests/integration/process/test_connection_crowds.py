@@ -1,6 +1,6 @@
-"""Crowds at a server's port: calls at once, calls that are given up at once, and connections that nobody uses.
+"""Many clients at a server's port: many calls at once, calls cancelled at once, and idle connections.
 
-Each server is a process of its own, as it is run.
+Each server is a process of its own, as in production.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tests.support.raw_http2 import RawConnection, raw_connections
 from tests.support.server_processes import ServerProcess, a_run, server_process
 from tests.support.world import eventually
 
-CALLS = full(5_000, short=2_500)  # gRPC would cancel some of them from a thousand on
+CALLS = full(5_000, short=2_500)  # by default, gRPC cancels some of them from a thousand on
 RESETS = full(400_000, short=20_000)
 CONNECTIONS = 8
-CALL_SECONDS_MAX = 100.0  # on a busy machine; each takes a millisecond, after all others
+CALL_SECONDS_MAX = 100.0  # on a busy machine; each takes a millisecond, one after the other
 READY, SHUT = 200, 503
 
 
@@ -46,7 +46,7 @@ async def _server(tmp_path: Path, mongod: EmbeddedMongod, **settings: str) -> As
 
 @asynccontextmanager
 async def _channels(server: ServerProcess, count: int) -> AsyncIterator[list[grpc.aio.Channel]]:
-    """Channels with a connection each."""
+    """Channels with one connection each."""
     async with AsyncExitStack() as stack:
         options = [("grpc.use_local_subchannel_pool", 1)]
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(server.target, options)) for _ in range(count)]
@@ -54,7 +54,7 @@ async def _channels(server: ServerProcess, count: int) -> AsyncIterator[list[grp
 
 
 async def _ends(channels: list[grpc.aio.Channel], run: Run, count: int) -> Counter[str]:
-    """How so many calls end that are made at once."""
+    """Return how that many simultaneous calls end."""
 
     request = train_run_pb2.GetTrainRunRequest(train_id=run.train_id, travel_date=run.travel_date)
 
@@ -80,7 +80,7 @@ async def test_thousands_of_calls_at_once_on_few_connections_are_all_answered(tm
 
 
 @pytest.mark.timeout(full(600, short=120))
-async def test_more_calls_than_the_server_answers_are_told_when_to_come_again(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+async def test_calls_above_the_limit_are_refused_with_a_retry_time(tmp_path: Path, mongod: EmbeddedMongod) -> None:
     async with (
         _server(tmp_path, mongod, SEATLINE_CALLS_IN_FLIGHT_MAX="300") as server,
         _channels(server, CONNECTIONS) as channels,
@@ -91,7 +91,7 @@ async def test_more_calls_than_the_server_answers_are_told_when_to_come_again(tm
         assert ends["OK"] >= 300
 
 
-async def test_a_connection_is_told_how_many_calls_it_may_have(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+async def test_a_connection_is_limited_in_its_calls(tmp_path: Path, mongod: EmbeddedMongod) -> None:
     async with _server(tmp_path, mongod, SEATLINE_CONNECTION_CALLS_MAX="17") as server:
         with raw_connections(server.port) as (connection,):
             settings = next(frame for frame in connection.receive() if frame.type == frames.SETTINGS)
@@ -99,9 +99,7 @@ async def test_a_connection_is_told_how_many_calls_it_may_have(tmp_path: Path, m
 
 
 @pytest.mark.timeout(full(600, short=120))
-async def test_a_client_that_gives_up_calls_as_fast_as_it_can_cancels_nobody_elses(
-    tmp_path: Path, mongod: EmbeddedMongod
-) -> None:
+async def test_a_client_that_cancels_calls_in_a_loop_does_not_affect_others(tmp_path: Path, mongod: EmbeddedMongod) -> None:
     async with _server(tmp_path, mongod) as server, _channels(server, 1) as channels:
         run = await a_run(channels[0], "A40 B40")
         with raw_connections(server.port) as (connection,):
@@ -115,7 +113,7 @@ async def test_a_client_that_gives_up_calls_as_fast_as_it_can_cancels_nobody_els
 
 
 def _reset(connection: RawConnection, count: int) -> None:
-    """Begins and ends so many calls, and reads what the server says, or until it closes the connection."""
+    """Start and reset that many calls, and read until the server answers or closes the connection."""
     try:
         for _ in range(count // 100):
             connection.begin_calls(100, reset=True)
@@ -125,7 +123,7 @@ def _reset(connection: RawConnection, count: int) -> None:
         return
 
 
-async def test_calls_that_are_never_sent_whole_keep_nobody_out_and_end_soon(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+async def test_incomplete_requests_end_soon_and_block_nobody(tmp_path: Path, mongod: EmbeddedMongod) -> None:
     settings = {"SEATLINE_CALLS_IN_FLIGHT_MAX": "100", "SEATLINE_REQUEST_SECONDS_MAX": "2"}
     async with _server(tmp_path, mongod, **settings) as server, _channels(server, 1) as channels:
         run = await a_run(channels[0], "A40 B40")
@@ -139,7 +137,7 @@ async def test_calls_that_are_never_sent_whole_keep_nobody_out_and_end_soon(tmp_
 
 
 def _count_ends(connection: RawConnection, count: int) -> int:
-    """How many calls the server has ended; returns once it is so many."""
+    """Wait until the server has ended that many calls."""
     ended: set[int] = set()
     while len(ended) < count:
         received = connection.receive()
@@ -149,7 +147,7 @@ def _count_ends(connection: RawConnection, count: int) -> int:
     return len(ended)
 
 
-async def test_connections_that_say_nothing_are_bounded_and_closed_and_readiness_says_when_none_are_taken(
+async def test_silent_connections_are_bounded_and_closed_and_readiness_follows_the_limit(
     tmp_path: Path, mongod: EmbeddedMongod
 ) -> None:
     settings = {
@@ -180,7 +178,7 @@ async def _is(port: int, status: int) -> bool:
     return (await get(port, "/readyz")).status_code == status
 
 
-async def test_a_server_may_open_as_many_files_as_the_system_lets_it(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+async def test_a_server_raises_its_limit_of_open_files(tmp_path: Path, mongod: EmbeddedMongod) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     few = min(soft, 1_024)
     resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))

@@ -1,4 +1,4 @@
-"""Faults of the service itself: every caller gets a status, nobody a stack trace, and what follows works."""
+"""Internal errors: every caller gets a status without a stack trace, and later calls work."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_cancellation_from_inside_does_not_leave_the_caller_hanging(
     assert INCIDENT.search(refused.message)
 
 
-async def test_a_fault_in_a_commit_is_internal_to_all_who_wait_and_the_lane_goes_on(
+async def test_an_error_in_a_commit_is_internal_for_the_whole_batch_and_the_lane_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await world.run("A9")
@@ -61,7 +61,7 @@ async def test_a_fault_in_a_commit_is_internal_to_all_who_wait_and_the_lane_goes
         patched.setattr(world.server.store.runs, "commit_each", broken)
         calls = [refusal(world.api_client(name).book(run)) for name in ("p1", "p2", "p3")]
         refused = await asyncio.gather(refusal(world.api_client("jane").send(request)), *calls)
-    assert {one.says for one in refused} == {INTERNAL}
+    assert {error.says for error in refused} == {INTERNAL}
     assert "hunter2" not in repr(refused)
     assert seats_of(await world.api_client("jane").send(request)) == ["A-2"]
     assert await world.api_client().free(run) == {"A": 7}
@@ -72,7 +72,7 @@ async def test_an_unknown_method_is_unimplemented(world: World) -> None:
     assert (await refusal(call(b"", timeout=5))).code == grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_bytes_that_are_no_message_are_refused_and_the_server_lives_on(world: World) -> None:
+async def test_an_undecodable_message_is_refused_and_the_server_goes_on(world: World) -> None:
     call: Any = world.channel.unary_unary("/seatline.v1.BookingService/CreateBooking")
     refused = await refusal(call(b"\xff\xff\xff\xff", timeout=5))
     assert refused.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNKNOWN)

@@ -22,21 +22,21 @@ from tests.support.health_checks import LIVENESS, SERVICES, all_health, calls_un
 from tests.support.world import World, eventually, running_server, settings_for
 
 
-async def test_a_server_says_that_it_serves_as_a_whole_and_for_each_service(world: World) -> None:
+async def test_health_is_serving_for_the_server_and_each_service(world: World) -> None:
     assert await all_health(world.channel) == {"SERVING"}
     assert await health(world.channel, LIVENESS) == "SERVING"
     assert await health(world.channel, "seatline.v1.NoService") == "SERVICE_UNKNOWN"
 
 
 async def test_reflection_lists_the_services(world: World) -> None:
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type]  # typed for one kind only
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(world.channel)  # type: ignore[arg-type]  # typed for synchronous channels only
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     async for answer in stub.ServerReflectionInfo(iter([asked])):
         listed = {service.name for service in answer.list_services_response.service}
         assert listed == {*SERVICES, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 
-async def test_while_draining_a_server_says_so_and_still_answers(real_world: World, mongod: EmbeddedMongod) -> None:
+async def test_a_draining_server_is_not_serving_and_still_answers(real_world: World, mongod: EmbeddedMongod) -> None:
     run = await real_world.run()
     settings = settings_for(mongod.uri, real_world.database.name, drain_delay_seconds=2.0, health_interval_seconds=0.1)
     server = await start_server(settings)
@@ -56,7 +56,7 @@ async def _says(channel: grpc.aio.Channel, status: str) -> bool:
     return await health(channel) == status
 
 
-async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end() -> None:
+async def test_a_health_watch_does_not_delay_the_stop() -> None:
     server = await start_server(settings_for(drain_seconds=6.0), connect_in_memory())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
@@ -69,21 +69,21 @@ async def test_a_load_balancer_that_watches_the_health_does_not_hold_up_the_end(
         assert time.monotonic() - begin < 3
 
 
-async def test_a_second_server_on_the_same_port_is_refused_and_the_first_lives_on(world: World) -> None:
+async def test_a_second_server_on_the_port_does_not_start_and_the_first_goes_on(world: World) -> None:
     taken = f"127.0.0.1:{world.server.port}"
     with pytest.raises(StartError, match=taken):
         await start_server(settings_for(listen=taken), connect_in_memory())
     assert await health(world.channel) == "SERVING"
 
 
-async def test_a_server_that_was_stopped_leaves_its_port_to_the_next() -> None:
+async def test_the_port_of_a_stopped_server_is_free() -> None:
     first = await start_server(settings_for(), connect_in_memory())
     await first.stop()
     async with running_server(settings_for(listen=f"127.0.0.1:{first.port}"), connect_in_memory()) as second:
         assert await health(second.channel) == "SERVING"
 
 
-async def test_calls_under_way_when_a_server_stops_finish(
+async def test_calls_in_flight_at_a_stop_finish(
     real_world: World, mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A50")
@@ -102,7 +102,7 @@ async def test_calls_under_way_when_a_server_stops_finish(
 
 
 async def _refuses(server: Server) -> bool:
-    """Whether it no longer takes connections."""
+    """Return whether it refuses new connections."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     except ConnectionRefusedError:

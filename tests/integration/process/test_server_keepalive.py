@@ -1,5 +1,5 @@
-"""Keepalive: clients that ping every few seconds stay connected. Spoken in bare HTTP/2, so that no client library decides when
-to ping.
+"""Keepalive: clients that ping every few seconds stay connected. The tests speak HTTP/2 themselves, since a client library
+decides itself when to ping.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from tests.support.world import running_server, settings_for
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, PING, GOAWAY = 4, 6, 7
-# Shorter than the ten seconds that clients are promised, so that the test is; the server's own limit is five.
+# Shorter than the documented ten seconds, to shorten the test; the server's own limit is five.
 PING_SECONDS = 5.5
 ANSWER_SECONDS = 0.5
-PINGS = 4  # the third ping that comes too early would end the connection
+PINGS = 4  # the third early ping would end the connection
 
 
 def _frame(kind: int, payload: bytes = b"", flags: int = 0) -> bytes:
@@ -23,7 +23,7 @@ def _frame(kind: int, payload: bytes = b"", flags: int = 0) -> bytes:
 
 
 async def _pings_answered(port: int, count: int, seconds: float) -> tuple[int, bool]:
-    """How many pings on a connection without calls were answered, and whether the server sent the client away."""
+    """Return how many pings on an idle connection were answered, and whether the server closed it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(PREFACE + _frame(SETTINGS) + _frame(SETTINGS, flags=1))
     answered, sent_away = 0, False
@@ -47,12 +47,12 @@ async def _pings_answered(port: int, count: int, seconds: float) -> tuple[int, b
     return answered, sent_away
 
 
-async def test_a_client_that_pings_every_few_seconds_without_calls_is_not_cut_off() -> None:
+async def test_a_client_that_pings_every_few_seconds_stays_connected() -> None:
     async with running_server(settings_for(), connect_in_memory()) as world:
         assert await _pings_answered(world.server.port, PINGS, PING_SECONDS) == (PINGS, False)
 
 
-async def test_a_client_that_pings_without_pause_is_sent_away() -> None:
+async def test_a_client_that_pings_without_pause_is_disconnected() -> None:
     async with running_server(settings_for(), connect_in_memory()) as world:
         _, sent_away = await _pings_answered(world.server.port, 20, 0.05)
         assert sent_away

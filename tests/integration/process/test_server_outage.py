@@ -1,4 +1,4 @@
-"""MongoDB away: callers are told at once, health says so, and all comes back by itself."""
+"""MongoDB away: calls fail at once, health follows, and service resumes by itself."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.own_mongod import start_mongod
 from tests.support.world import World, eventually, running_server, settings_for
 
 AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
-# Far longer than it takes to notice: who is under way then is not to wait for the end of a statement.
+# Far longer than it takes to notice: calls in flight must not wait for their statements to time out.
 OPERATION_SECONDS_MAX = 20.0
 AT_ONCE_SECONDS = 1.0  # on a busy machine; it takes a millisecond
 
 
 @pytest.fixture(scope="module")
 def frail_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
-    """A server of these tests' own, which they may halt."""
+    """A mongod of these tests, which they may halt."""
     running = start_mongod(tmp_path_factory.mktemp("frail"))
     yield running
     running.stop()
@@ -34,7 +34,7 @@ def frail_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedM
 
 @pytest_asyncio.fixture
 async def frail(frail_mongod: EmbeddedMongod) -> AsyncIterator[World]:
-    """A server that notices soon that its database is away."""
+    """A server that notices an outage soon."""
     settings = settings_for(
         frail_mongod.uri,
         health_interval_seconds=0.1,
@@ -49,9 +49,7 @@ async def _is(world: World, statuses: set[str]) -> bool:
     return await all_health(world.channel) == statuses
 
 
-async def test_while_mongodb_is_away_callers_are_told_at_once_and_all_comes_back(
-    frail: World, frail_mongod: EmbeddedMongod
-) -> None:
+async def test_calls_fail_at_once_while_mongodb_is_away_and_service_resumes(frail: World, frail_mongod: EmbeddedMongod) -> None:
     run = await frail.run("A9")
     await frail.api_client("joe").book(run)
     request = booking_request(run, "jane")
@@ -68,10 +66,10 @@ async def test_while_mongodb_is_away_callers_are_told_at_once_and_all_comes_back
         assert time.monotonic() - begin < AT_ONCE_SECONDS
     finally:
         os.kill(frail_mongod.process_id, signal.SIGCONT)
-    for one in (calls_under_way, *refused):
-        assert one.says == AWAY
-        assert one.retry_seconds > 0
-        assert "127.0.0.1" not in one.message
+    for error in (calls_under_way, *refused):
+        assert error.says == AWAY
+        assert error.retry_seconds > 0
+        assert "127.0.0.1" not in error.message
     await eventually(lambda: _is(frail, {"SERVING"}))
     booking = await frail.api_client("jane").send(request)
     assert seats_of(booking) == ["A-2"]

@@ -1,4 +1,4 @@
-"""No line of the log holds what people sent: neither names nor addresses, tokens or the database's password."""
+"""No log line has anything that people sent: no names, addresses or tokens, nor the database password."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SENT = " ".join(NEEDLES)
 
 @pytest.fixture
 def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What the application has logged since, at any level."""
+    """The lines that the application has logged, at any level."""
     stream, logger = io.StringIO(), logging.getLogger("app")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(line_formatter(as_json=True))
@@ -49,11 +49,11 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 class _Aborted(Exception):  # noqa: N818 - as gRPC's own
-    """What ends a call that was aborted."""
+    """Raised by an aborted call."""
 
 
 class _Context:
-    """As much of a call as the guard asks for."""
+    """The part of a call that the guard uses."""
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (("x-seatline-user", EMAIL),)
@@ -77,7 +77,7 @@ def _faults() -> list[BaseException]:
 
 
 @pytest.mark.parametrize("fault", _faults(), ids=lambda fault: str(getattr(fault, "reason", repr(fault)))[:20])
-async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_request(
+async def test_every_refusal_and_internal_error_has_one_line_without_the_request(
     fault: BaseException, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     async def behavior(request: object, context: object) -> None:
@@ -103,7 +103,7 @@ async def test_every_refusal_and_every_fault_has_one_line_and_nothing_of_the_req
     assert not [needle for needle in NEEDLES if needle in json.dumps(line)]
 
 
-async def test_refusals_of_a_real_server_leave_one_line_each_and_nothing_personal(
+async def test_refusals_of_a_real_server_have_one_line_each_without_personal_data(
     tmp_path: Path, mongod: EmbeddedMongod
 ) -> None:
     settings = {
@@ -122,8 +122,8 @@ async def test_refusals_of_a_real_server_leave_one_line_each_and_nothing_persona
 
             await eventually(are_told)
         text = server.output()
-    assert sorted((line["code"], line.get("reason", "")) for line in _told(text)) == sorted(_says(one) for one in refused)
-    assert len({one.reason for one in refused}) >= 9
+    assert sorted((line["code"], line.get("reason", "")) for line in _told(text)) == sorted(_says(error) for error in refused)
+    assert len({error.reason for error in refused}) >= 9
     assert not [needle for needle in NEEDLES if needle.lower() in text.lower()]
 
 
@@ -136,7 +136,7 @@ def _says(one: RefusedCall) -> tuple[str, str]:
 
 
 async def _refused_calls(channel: grpc.aio.Channel, run: Run) -> list[Awaitable[Any]]:
-    """Calls that are refused for all kinds of reasons, by somebody who is easily recognised."""
+    """Make calls that are refused for many reasons, with recognizable personal data."""
     she = Person(first_name="Wilhelmina", last_name="Featherstone", email=EMAIL)
     api_client, nobody = ApiClient(channel, EMAIL), ApiClient(channel)
     operator = WebhookClient(channel, "desk", roles="operator")

@@ -1,4 +1,4 @@
-"""The metrics page: what it answers to whom, also to those who speak no HTTP, and what its port needs."""
+"""The metrics port: its answers, also to clients that speak no HTTP, and its start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_MAX = 10.0
 
 
 class Page:
-    """A page of one counter."""
+    """A metrics port with one counter."""
 
     def __init__(self) -> None:
         self.is_ready = False
@@ -34,7 +34,7 @@ class Page:
         return self.page.port
 
     async def says(self, request: bytes) -> bytes:
-        """All that is answered to these bytes, after which nothing more is sent; nothing to who is sent away."""
+        """Send these bytes and nothing more; return the whole answer, nothing if the connection was closed."""
         reader, writer = await self.connect()
         try:
             writer.write(request)
@@ -58,7 +58,7 @@ async def page() -> AsyncIterator[Page]:
     await made.page.stop()
 
 
-async def test_metrics_come_as_text_or_as_open_metrics(page: Page) -> None:
+async def test_metrics_are_text_or_open_metrics(page: Page) -> None:
     text = await get(page.port, "/metrics?name=all")
     assert (text.status_code, text.headers["content-type"].split(";")[0]) == (200, "text/plain")
     assert "tickets_total 3.0" in text.text
@@ -67,7 +67,7 @@ async def test_metrics_come_as_text_or_as_open_metrics(page: Page) -> None:
     assert open_metrics.text.endswith("# EOF\n")
 
 
-async def test_probes_ask_whether_it_lives_and_whether_it_is_ready(page: Page) -> None:
+async def test_probes_get_liveness_and_readiness(page: Page) -> None:
     assert [(await get(page.port, path)).status_code for path in ("/livez", "/readyz")] == [200, 503]
     page.is_ready = True
     assert [(await get(page.port, path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
@@ -87,17 +87,17 @@ async def test_probes_ask_whether_it_lives_and_whether_it_is_ready(page: Page) -
     ],
     ids=["path", "method", "version", "no version", "tls", "unfinished", "nothing", "too long"],
 )
-async def test_whatever_is_no_request_for_it_is_told_so(page: Page, request_: bytes, status: bytes) -> None:
+async def test_any_other_request_is_an_error(page: Page, request_: bytes, status: bytes) -> None:
     assert (await page.says(request_)).startswith(b"HTTP/1.1 " + status)
     assert (await get(page.port, "/livez")).status_code == 200
 
 
-async def test_those_who_connect_and_say_nothing_are_so_many_and_no_more(page: Page) -> None:
+async def test_silent_connections_are_bounded(page: Page) -> None:
     idle = [await page.connect() for _ in range(CONNECTIONS_MAX + 5)]
     over: list[bytes | BaseException] = await asyncio.wait_for(
         asyncio.gather(*(reader.read() for reader, _ in idle[CONNECTIONS_MAX:]), return_exceptions=True), SECONDS_MAX
     )
-    assert all(one == b"" or isinstance(one, ConnectionError) for one in over)
+    assert all(answer == b"" or isinstance(answer, ConnectionError) for answer in over)
     for _, writer in idle:
         writer.close()
     await eventually(lambda: _answers(page))
@@ -107,7 +107,7 @@ async def _answers(page: Page) -> bool:
     return (await page.says(b"GET /livez HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200")
 
 
-async def test_who_says_nothing_for_long_is_sent_away(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_closed_after_a_while(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.telemetry.metrics.port.CONNECTION_SECONDS_MAX", 0.05)
     reader, writer = await page.connect()
     writer.write(b"GET /metrics HTTP/1.1\r\n")
@@ -116,7 +116,7 @@ async def test_who_says_nothing_for_long_is_sent_away(page: Page, monkeypatch: p
     writer.close()
 
 
-async def test_a_port_in_use_stops_the_start_with_one_line() -> None:
+async def test_a_used_port_is_a_start_error_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StartError) as raised:

@@ -71,7 +71,7 @@ async def test_answers_and_refusals_are_counted_by_code_and_reason(measured: Wor
     assert found.value(IN_FLIGHT) == 0
 
 
-async def test_an_exception_is_internal(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exception_counts_as_internal(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(_: str) -> None:
         raise RuntimeError
 
@@ -80,15 +80,13 @@ async def test_an_exception_is_internal(measured: World, monkeypatch: pytest.Mon
     assert codes(await scraped(measured), "GetBooking") == {"Internal": 1}
 
 
-async def test_clients_whose_deadline_passes_are_told_from_those_who_cancel(
-    measured: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_passed_deadlines_and_cancelled_calls_are_counted_apart(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await measured.run("A9")
     async with slow_commits(measured.server, monkeypatch) as (begun, _):
         first = asyncio.ensure_future(measured.api_client("first").book(run))
         await begun.wait()
         late = [refusal(measured.api_client(name).book(run, seconds=0.3)) for name in people("late", 3)]
-        assert {one.code for one in await asyncio.gather(*late)} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert {error.code for error in await asyncio.gather(*late)} == {grpc.StatusCode.DEADLINE_EXCEEDED}
         await eventually(shows(measured.server.metrics_port, lambda found: found.value(IN_FLIGHT) == 1))
         first.cancel()
         await eventually(shows(measured.server.metrics_port, lambda found: found.value(IN_FLIGHT) == 0))
@@ -97,7 +95,7 @@ async def test_clients_whose_deadline_passes_are_told_from_those_who_cancel(
         assert found.by("reason", "seatline_refusals_total") == {}
 
 
-async def test_the_servers_own_limits_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_limits_of_the_server_count_as_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_for(call_seconds_max=0.3, calls_in_flight_max=2, **MEASURED)
     async with running_server(settings, connect_in_memory()) as world:
         run = await world.run("A9")
@@ -113,7 +111,7 @@ async def test_the_servers_own_limits_are_refusals(monkeypatch: pytest.MonkeyPat
         assert found.value(HANDLED, grpc_code="ResourceExhausted") >= 1
 
 
-async def test_neither_health_nor_methods_that_are_none_are_counted(measured: World) -> None:
+async def test_health_checks_and_unknown_methods_are_not_counted(measured: World) -> None:
     before = await scraped(measured)
     assert await health(measured.channel) == "SERVING"
     call: Any = measured.channel.unary_unary("/seatline.v1.BookingService/StealSeat")
@@ -123,7 +121,7 @@ async def test_neither_health_nor_methods_that_are_none_are_counted(measured: Wo
     assert len(found.samples) == len(before.samples)
 
 
-async def test_a_kept_trace_is_an_exemplar_of_its_call(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sampled_trace_is_an_exemplar_of_its_call(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
 
     async def traced(*_: object) -> None:
@@ -132,16 +130,14 @@ async def test_a_kept_trace_is_an_exemplar_of_its_call(measured: World, monkeypa
     monkeypatch.setattr(measured.server.store.bookings, "find", traced)
     await refusal(measured.api_client("jane").booking("ZZZZZZ"))
     found = await scrape_open_metrics(measured.server.metrics_port)
-    exemplars = [one.exemplar.labels for one in found.named("grpc_server_handling_seconds_bucket") if one.exemplar]
+    exemplars = [bucket.exemplar.labels for bucket in found.named("grpc_server_handling_seconds_bucket") if bucket.exemplar]
     assert exemplars == [{"trace_id": f"{0xABC:032x}"}]
 
 
-# -- what is sold
+# -- bookings and holds
 
 
-async def test_what_happens_to_bookings_and_holds_is_counted_as_committed(
-    measured: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_committed_changes_of_bookings_and_holds_are_counted(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await measured.run("A3")
     jane, joe = measured.api_client("jane"), measured.api_client("joe")
     booked = await jane.book(run)
@@ -158,7 +154,7 @@ async def test_what_happens_to_bookings_and_holds_is_counted_as_committed(
     assert found.by("outcome", "seatline_holds_total") == {"placed": 2, "released": 1, "used": 1}
 
 
-async def test_a_hold_that_runs_out_is_counted_by_whoever_notices(clock: Clock) -> None:
+async def test_an_expired_hold_is_counted_by_the_process_that_commits_it(clock: Clock) -> None:
     async with running_server(settings_for(**MEASURED), connect_in_memory()) as world:
         run = await world.run("A3")
         held = await world.api_client("jane").hold(run)
@@ -167,7 +163,7 @@ async def test_a_hold_that_runs_out_is_counted_by_whoever_notices(clock: Clock) 
         assert (await scraped(world)).by("outcome", "seatline_holds_total") == {"placed": 1, "expired": 1}
 
 
-async def test_lanes_show_who_waits_and_what_was_decided_together(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lanes_show_waiting_callers_and_batch_sizes(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = await measured.run("A9")
     async with slow_commits(measured.server, monkeypatch) as (begun, go_on):
         first = asyncio.ensure_future(measured.api_client("first").send(booking_request(run, "first")))
@@ -180,10 +176,10 @@ async def test_lanes_show_who_waits_and_what_was_decided_together(measured: Worl
     found = await scraped(measured)
     assert found.value("seatline_lanes") == 1
     counts = ("batch_callers_count", "batch_callers_sum", "wait_seconds_count", "commit_seconds_count", "swaps_lost_total")
-    assert [found.value(f"seatline_lane_{one}") for one in counts] == [2, 4, 4, 2, 0]
+    assert [found.value(f"seatline_lane_{count}") for count in counts] == [2, 4, 4, 2, 0]
 
 
-async def test_a_swap_that_another_server_wins_is_counted(measured_mongod: World, mongod: EmbeddedMongod) -> None:
+async def test_a_swap_lost_to_another_server_is_counted(measured_mongod: World, mongod: EmbeddedMongod) -> None:
     world = measured_mongod
     run = await world.run("A9")
     await world.api_client("p1").book(run)
@@ -208,14 +204,14 @@ async def test_commands_and_connections_to_mongodb_are_shown(measured_mongod: Wo
     assert found.value("seatline_database_available") == 1
     port, connections = measured_mongod.server.metrics_port, "seatline_mongodb_connections"
     await eventually(shows(port, lambda found: found.value("seatline_mongodb_primary_known") == 1))
-    # None is in use for ever: all are idle while nothing is asked.
+    # No connection stays in use: all are idle while no command runs.
     await eventually(shows(port, lambda found: found.by("state", connections).keys() == {"idle"}))
 
 
-# -- the worker's part
+# -- the worker
 
 
-async def test_a_worker_shows_what_there_is_of_seats_lines_and_money(measured: World) -> None:
+async def test_a_worker_shows_statistics_of_seats_waitlists_and_payments(measured: World) -> None:
     before = await scraped(measured)
     assert not before.named("seatline_refunds_pending")
     run, _ = await measured.runs("A2", TRAVEL_DATE, NEXT_DATE)
@@ -239,7 +235,7 @@ async def test_a_worker_shows_what_there_is_of_seats_lines_and_money(measured: W
     assert found.names <= metric_names()
 
 
-async def test_attempts_at_webhooks_are_counted(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_webhook_deliveries_are_counted(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = {
         "https://well.example.com/": SendOutcome(OutcomeKind.DELIVERED, 204),
         "https://ill.example.com/": SendOutcome(OutcomeKind.FAILED, 503, "out of order"),
@@ -260,7 +256,7 @@ async def test_attempts_at_webhooks_are_counted(measured: World, monkeypatch: py
     await eventually(shows(measured.server.metrics_port, lambda found: counted(found) == expected))
 
 
-async def test_a_scrape_of_a_server_at_work_has_a_bounded_number_of_series(measured: World) -> None:
+async def test_the_series_of_a_busy_server_are_bounded(measured: World) -> None:
     measured.server.start_worker()
     for number in range(10):
         run = await measured.run("A9", train_id=f"train{number}")
@@ -269,4 +265,6 @@ async def test_a_scrape_of_a_server_at_work_has_a_bounded_number_of_series(measu
     await eventually(shows(measured.server.metrics_port, lambda found: found.value("seatline_train_runs") == 10))
     found = await scraped(measured)
     assert len(found.samples) <= SERIES_MAX
-    assert not [one for one in found.samples if any("train1" in text or "user1" in text for text in one.labels.values())]
+    assert not [
+        sample for sample in found.samples if any("train1" in text or "user1" in text for text in sample.labels.values())
+    ]

@@ -1,4 +1,4 @@
-"""Traces as a collector sees them: one booking from the caller to the webhook's receiver, and what a dead collector costs."""
+"""Traces in a collector: one booking from the caller to the webhook's receiver, and the cost of a dead collector."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _one(spans: Sequence[Seen], name: str) -> Seen:
 
 @dataclass
 class Traced:
-    """A server with its worker, a run that it sells, a collector of its traces, and a receiver of a webhook."""
+    """A server with a worker, a run, a trace collector, and a webhook receiver."""
 
     server: ServerProcess
     channel: grpc.aio.Channel
@@ -70,14 +70,14 @@ class Traced:
     run: Run
 
     def api_client(self, name: str, trace_id: str, flags: str = "01") -> ApiClient:
-        """A phone whose calls are part of that trace."""
+        """Return a client whose calls are part of that trace."""
         trace = (("traceparent", f"00-{trace_id}-{CLIENT_SPAN}-{flags}"), ("tracestate", "vendor=t61rcWkgMzE"))
         api_client = ApiClient(self.channel, name)
         api_client._options["metadata"] += trace
         return api_client
 
     async def has(self, trace_id: str, *names: str) -> list[Seen]:
-        """The spans of the trace, once these have arrived."""
+        """Return the spans of the trace, once these have arrived."""
 
         async def have_arrived() -> bool:
             return set(names) <= {span.name for span in self.collector.trace(trace_id)}
@@ -86,7 +86,7 @@ class Traced:
         return self.collector.trace(trace_id)
 
     async def delivery(self, reference: str) -> Received:
-        """What the receiver was told of the booking."""
+        """Return the events of the booking that the receiver got."""
 
         async def has_come() -> bool:
             return bool(self._about(reference))
@@ -95,12 +95,12 @@ class Traced:
         return self._about(reference)[0]
 
     def _about(self, reference: str) -> list[Received]:
-        return [one for one in self.receiver.received if json.loads(one.body)["subject"] == reference]
+        return [request for request in self.receiver.received if json.loads(request.body)["subject"] == reference]
 
 
 @pytest_asyncio.fixture(scope="module")
 async def traced(tmp_path_factory: pytest.TempPathFactory, mongod: EmbeddedMongod) -> AsyncIterator[Traced]:
-    """One for all tests of this module: to start a process takes longer than any of them."""
+    """Shared by the tests of this module: starting a process takes longer than any of them."""
     data_dir = tmp_path_factory.mktemp("traced") / "data"
     async with running_receiver(answering(204)) as receiver:
         with running_collector() as collector:
@@ -110,7 +110,7 @@ async def traced(tmp_path_factory: pytest.TempPathFactory, mongod: EmbeddedMongo
                 yield Traced(server, channel, collector, receiver, await a_run(channel, "A99"))
 
 
-async def test_one_booking_shows_from_the_caller_to_the_webhooks_receiver(traced: Traced) -> None:
+async def test_a_booking_is_traced_from_the_caller_to_the_webhook_receiver(traced: Traced) -> None:
     trace_id = _trace_id()
     booking = await traced.api_client("jane", trace_id).book(traced.run)
     delivered = await traced.delivery(booking.reference)
@@ -123,7 +123,7 @@ async def test_one_booking_shows_from_the_caller_to_the_webhooks_receiver(traced
     assert {wait.parent_id, decide.parent_id, commit.parent_id, followed.parent_id, send.parent_id} == {call.span_id}
     assert (decide.links, commit.links) == ((commit.span_id,), (call.span_id,))
     assert (settle.parent_id, capture.parent_id) == (followed.span_id, settle.span_id)
-    assert [one.kind for one in (commit, followed, settle, capture, send)] == [
+    assert [span.kind for span in (commit, followed, settle, capture, send)] == [
         "CLIENT",
         "CONSUMER",
         "CONSUMER",
@@ -131,7 +131,7 @@ async def test_one_booking_shows_from_the_caller_to_the_webhooks_receiver(traced
         "CLIENT",
     ]
     assert call.start_ns <= wait.start_ns <= wait.end_ns <= decide.start_ns <= decide.end_ns == commit.start_ns < commit.end_ns
-    # Out again: the receiver goes on below the attempt, and the event itself below the call.
+    # Passed on: the receiver continues below the delivery, and the event itself below the call.
     assert delivered.headers["traceparent"] == f"00-{trace_id}-{send.span_id}-01"
     assert json.loads(delivered.body)["traceparent"] == f"00-{trace_id}-{call.span_id}-01"
     assert not [span for span in spans if "s3cret" in repr(span) or "jane" in repr(span)]
@@ -148,7 +148,7 @@ async def test_one_booking_shows_from_the_caller_to_the_webhooks_receiver(traced
     assert (send.attributes["http.response.status_code"], send.attributes["server.port"]) == (204, traced.receiver.port)
 
 
-async def test_callers_who_share_a_commit_are_linked_with_it(traced: Traced) -> None:
+async def test_callers_of_a_shared_commit_are_linked_with_it(traced: Traced) -> None:
     traces = {_trace_id(): name for name in people("p", 12)}
     await asyncio.gather(*(traced.api_client(name, trace_id).book(traced.run) for trace_id, name in traces.items()))
     spans = [span for trace_id in traces for span in await traced.has(trace_id, "lane wait", "decide", CREATE)]
@@ -165,17 +165,17 @@ async def test_callers_who_share_a_commit_are_linked_with_it(traced: Traced) -> 
     assert all(span.attributes["db.operation.batch.size"] >= len(span.links) for span in shared)
 
 
-async def test_a_trace_that_its_caller_does_not_record_is_not_recorded_here_but_goes_on(traced: Traced) -> None:
+async def test_an_unsampled_trace_is_not_recorded_and_is_passed_on(traced: Traced) -> None:
     trace_id, recorded = _trace_id(), _trace_id()
     booking = await traced.api_client("una", trace_id, "00").book(traced.run)
     delivered = await traced.delivery(booking.reference)
     await traced.api_client("ada", recorded).book(traced.run)
-    await traced.has(recorded, "POST webhook")  # what was before it has arrived as well
+    await traced.has(recorded, "POST webhook")  # all earlier spans have arrived, too
     assert traced.collector.trace(trace_id) == []
     assert delivered.headers["traceparent"] == f"00-{trace_id}-{CLIENT_SPAN}-00"
 
 
-async def test_a_refusal_is_no_error_of_the_server_and_its_line_names_the_trace(traced: Traced) -> None:
+async def test_a_refusal_is_no_error_of_the_server_and_its_log_line_has_the_trace(traced: Traced) -> None:
     trace_id = _trace_id()
     request = booking_request(Run(train_id="none", travel_date="2030-01-01"), "jane")
     await refusal(traced.api_client("jane", trace_id).send(request))
@@ -189,26 +189,26 @@ async def test_a_refusal_is_no_error_of_the_server_and_its_line_names_the_trace(
 
 @contextmanager
 def _dead_targets() -> Iterator[dict[str, str]]:
-    """No collector, for comparison; one that takes connections and never answers; and where none listens any more."""
+    """No collector, for comparison; one that accepts connections and never answers; one that does not listen."""
     with socket.create_server((LOOPBACK, 0)) as silent, socket.create_server((LOOPBACK, 0)) as closed:
         ports = {"silent": silent.getsockname()[1], "closed": closed.getsockname()[1]}
         closed.close()
         yield {"none": "", **{name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}}
 
 
-async def test_a_dead_collector_costs_no_call_and_no_shutdown_anything(tmp_path: Path, mongod: EmbeddedMongod) -> None:
-    """Against a server without a collector, in turns, so that all meet the same neighbours on the machine."""
+async def test_a_dead_collector_delays_no_call_and_no_shutdown(tmp_path: Path, mongod: EmbeddedMongod) -> None:
+    """Compare by turns with a server without a collector, so that all share the load of the machine."""
     settings = {"OTEL_TRACES_SAMPLER": "always_on", "OTEL_BSP_MAX_QUEUE_SIZE": "64", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "16"}
     seconds: dict[str, list[float]] = defaultdict(list)
     with _dead_targets() as targets:
         async with AsyncExitStack() as stack:
             start = [_serving(tmp_path / name, mongod, target, **settings) for name, target in targets.items()]
-            started = await asyncio.gather(*(stack.enter_async_context(one) for one in start))
+            started = await asyncio.gather(*(stack.enter_async_context(process) for process in start))
             served = dict(zip(targets, started, strict=True))
             runs = {name: await a_run(channel, "A200") for name, (_, channel) in served.items()}
             for number in range(8):
                 for name, (_, channel) in served.items():
-                    phones = [ApiClient(channel, f"p{number}x{one}") for one in range(20)]
+                    phones = [ApiClient(channel, f"p{number}x{caller}") for caller in range(20)]
                     begin = time.monotonic()
                     await asyncio.gather(*(api_client.book(runs[name]) for api_client in phones))
                     seconds[name].append(time.monotonic() - begin)

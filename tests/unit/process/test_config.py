@@ -1,4 +1,4 @@
-"""Settings: all documented, all with a default, and a bad value is refused in one clear line that names its variable."""
+"""Settings: each has a description and a default, and the error of a bad value names its variable in one line."""
 
 from pathlib import Path
 
@@ -82,14 +82,14 @@ def test_every_setting_has_a_description_and_a_default(name: str) -> None:
     assert field.default is not PydanticUndefined
 
 
-def test_the_defaults_are_good_settings() -> None:
+def test_the_defaults_are_valid() -> None:
     settings = load_settings()
     assert (settings.listen, settings.mongodb_uri) == ("127.0.0.1:50051", "")
     assert settings.data_dir == Path(".seatline")
     assert settings == Settings.model_validate(settings.model_dump())
 
 
-def test_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATLINE_LISTEN", "unix:/run/seatline.sock")
     monkeypatch.setenv("SEATLINE_MONGODB_URI", "mongodb+srv://cluster.example.net/?w=majority")
     monkeypatch.setenv("SEATLINE_DRAIN_SECONDS", "2.5")
@@ -99,7 +99,7 @@ def test_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.mongodb_uri.startswith("mongodb+srv://cluster")
 
 
-def test_settings_do_not_change_once_they_are_read() -> None:
+def test_settings_are_immutable() -> None:
     settings = load_settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.listen = "127.0.0.1:1"  # type: ignore[misc]
@@ -121,7 +121,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_its_variable(
 
 def test_every_setting_with_bounds_is_tried_with_a_bad_value() -> None:
     tried = {variable for variable, _ in BAD_VALUES}
-    # What Stripe is asked with is looked at where Stripe is chosen.
+    # The settings of Stripe are checked when Stripe is chosen.
     of_stripe = {f"SEATLINE_PAYMENTS_STRIPE_{name}" for name in ("KEY", "KEY_FILE", "API_BASE")}
     takes_anything = {"SEATLINE_DATA_DIR", *of_stripe}
     assert {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in setting_fields()} == tried | takes_anything
@@ -160,7 +160,7 @@ def test_the_password_is_not_shown_with_the_settings(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:50051", "[::]:50051", "10.0.0.7:50051", "seatline:50051", "[fe80::1]:1"])
-def test_listening_beyond_loopback_must_be_allowed(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listening_beyond_loopback_needs_the_explicit_setting(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATLINE_LISTEN", listen)
     with pytest.raises(SettingsError, match="SEATLINE_TRUST_CALLER_METADATA=true") as raised:
         load_settings()
@@ -171,13 +171,13 @@ def test_listening_beyond_loopback_must_be_allowed(listen: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "127.1.2.3:50051", "localhost:50051", "[::1]:50051", "unix:/tmp/x.sock"])
-def test_listening_on_this_machine_needs_no_leave(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listening_on_loopback_needs_no_further_setting(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATLINE_LISTEN", listen)
     assert load_settings().listens_on_loopback
 
 
 @pytest.mark.parametrize("listen", ["127.example.com:50051", "127.0.0.1.example.com:50051", "localhost.example.com:1"])
-def test_a_name_that_only_looks_like_loopback_is_none(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_name_that_looks_like_loopback_is_not_loopback(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEATLINE_LISTEN", listen)
     with pytest.raises(SettingsError, match="SEATLINE_TRUST_CALLER_METADATA"):
         load_settings()

@@ -1,4 +1,4 @@
-"""The names of attributes are those of the semantic conventions that are installed."""
+"""Attribute names are those of the installed semantic conventions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NAMES = [name for name in vars(conventions) if name.partition("_")[0] in PACKAGE
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_attribute_is_named_as_the_conventions_name_it(name: str) -> None:
+def test_an_attribute_has_the_name_of_the_conventions(name: str) -> None:
     assert getattr(conventions, name) == getattr(PACKAGES[name.partition("_")[0]], name)
 
 
-def test_the_version_that_is_named_exists_and_no_name_is_deprecated() -> None:
+def test_the_schema_version_exists_and_no_name_is_deprecated() -> None:
     assert conventions.SCHEMA_URL in {schema.value for schema in Schemas}
     deprecated = {"rpc.system", "rpc.service", "rpc.grpc.status_code", "db.system", "db.operation", "db.name"}
     assert len(NAMES) > 15

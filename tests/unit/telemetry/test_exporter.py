@@ -1,4 +1,4 @@
-"""A collector that is away is told of once, and once when it is back."""
+"""An outage of the trace collector is logged once, and its end once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPANS = [ReadableSpan("a"), ReadableSpan("b")]
 
 
 class _Collector(SpanExporter):
-    """Takes spans, refuses them, or breaks."""
+    """Accepts spans, refuses them, or raises."""
 
     def __init__(self, *answers: SpanExportResult | Exception) -> None:
         self._answers = list(answers)
@@ -27,7 +27,7 @@ class _Collector(SpanExporter):
         return answer
 
 
-def test_an_outage_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_and_its_end_are_logged_once_each(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     taken, away = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
     exporter = CollectorExporter(_Collector(taken, away, ValueError("a span that cannot be encoded"), away, taken, taken))

@@ -1,4 +1,4 @@
-"""The form of log lines, and what is kept out of them."""
+"""The format of log lines, and what is kept out of them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_line_is_a_json_object_with_time_level_logger_and_event() -> None:
     assert line == {"level": "error", "logger": "app.test", "event": "lane é1 failed"}
 
 
-def test_a_line_names_the_span_that_it_was_written_in() -> None:
+def test_a_line_has_the_ids_of_the_current_span() -> None:
     context = parse_trace_parent(f"00-{TRACE_ID}-00f067aa0ba902b7-00")
     with trace.use_span(trace.get_current_span(context)):
         line = _line(_record("refused"))
@@ -57,7 +57,7 @@ def test_a_line_names_the_span_that_it_was_written_in() -> None:
     assert "trace_id" not in _line(_record("refused"))
 
 
-def test_an_exception_is_told_by_types_codes_and_places_but_not_by_its_text() -> None:
+def test_an_exception_is_logged_with_types_codes_and_places_without_its_text() -> None:
     line = _line(_record("failed", error=_raised()))
     error, cause = line["exception"]
     assert error["type"] == "builtins.ValueError"
@@ -67,16 +67,16 @@ def test_an_exception_is_told_by_types_codes_and_places_but_not_by_its_text() ->
     assert SECRET not in repr(line)
 
 
-def test_an_exception_without_a_place_is_told_by_its_type() -> None:
+def test_an_exception_without_a_traceback_is_logged_with_its_type() -> None:
     assert _line(_record("failed", error=ValueError(SECRET)))["exception"] == [{"type": "builtins.ValueError", "frames": []}]
 
 
-def test_of_what_a_library_says_there_is_the_first_line() -> None:
+def test_only_the_first_line_of_a_librarys_message_is_logged() -> None:
     text = f"Task exception was never retrieved\nfuture: <Task exception=ValueError('{SECRET}')>"
     assert _line(_record(text, name="asyncio"))["event"] == "Task exception was never retrieved"
 
 
-def test_a_terminal_is_written_to_in_colours() -> None:
+def test_lines_on_a_terminal_have_colours() -> None:
     text = line_formatter(as_json=False, has_colours=True).format(_record("lane failed", error=_raised()))
     assert "\x1b[" in text
     assert "lane failed" in text
@@ -96,7 +96,7 @@ def _logging_as_it_was() -> Iterator[None]:
     before = root.handlers[:], root.level, app.level
     yield
     root.handlers[:], root.level, app.level = before
-    root.manager._clear_cache()  # type: ignore[attr-defined]  # levels were set behind its back
+    root.manager._clear_cache()  # type: ignore[attr-defined]  # the test has set levels without logging's cache
     structlog.reset_defaults()
 
 
@@ -110,14 +110,14 @@ def _logging_as_it_was() -> Iterator[None]:
         ("console", io.StringIO(), False),
     ],
 )
-def test_the_form_follows_the_setting_and_the_terminal(log_format: Any, stream: io.StringIO, is_json: bool) -> None:
+def test_the_format_follows_the_setting_and_the_terminal(log_format: Any, stream: io.StringIO, is_json: bool) -> None:
     configure_logging("INFO", log_format, stream)
     logging.getLogger("app.test").info("serving")
     assert stream.getvalue().startswith("{") is is_json
 
 
 @pytest.mark.usefixtures("_logging_as_it_was")
-def test_structlog_and_logging_come_out_alike_and_libraries_stay_quiet() -> None:
+def test_structlog_and_logging_give_the_same_lines_and_libraries_log_warnings_only() -> None:
     stream = io.StringIO()
     configure_logging("DEBUG", "json", stream)
     structlog.get_logger("app.test").info("seats sold", count=3)

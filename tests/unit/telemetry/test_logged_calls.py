@@ -1,4 +1,4 @@
-"""Lines about calls: one for each that was refused or failed, so many a second, and the rest counted."""
+"""Log lines about calls: one for each refused or failed call, up to a limit a second, and the rest counted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDS = [
 
 
 def _end(calls: CallLogger, code: grpc.StatusCode, reason: Reason | None, method: str = METHOD) -> None:
-    context: Any = None  # who calls is nothing to a line
+    context: Any = None  # the caller is not logged
     calls.call_ended(calls.call_started(method, context), method, code, reason)
 
 
@@ -32,7 +32,7 @@ def _told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("code", "reason", "level", "event"), ENDS)
-def test_a_call_that_was_not_answered_has_a_line(
+def test_a_call_without_an_answer_has_a_line(
     code: grpc.StatusCode, reason: Reason | None, level: str, event: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -43,13 +43,13 @@ def test_a_call_that_was_not_answered_has_a_line(
     assert 0 <= told["milliseconds"] < 1_000
 
 
-def test_a_call_that_was_answered_has_none(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answered_call_has_no_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     _end(CallLogger(10), grpc.StatusCode.OK, None)
     assert caplog.records == []
 
 
-async def test_a_fault_has_one_line_with_its_number_and_its_places(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_has_one_line_with_its_incident_number_and_places(caplog: pytest.LogCaptureFixture) -> None:
     error = ValueError("jane@example.com")
     record_incident("abc123", error)
     _end(CallLogger(10), grpc.StatusCode.INTERNAL, Reason.INTERNAL)
@@ -58,7 +58,7 @@ async def test_a_fault_has_one_line_with_its_number_and_its_places(caplog: pytes
     assert told["exc_info"][1] is error
 
 
-async def test_a_storm_is_told_in_a_few_lines_and_a_number(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_burst_has_a_few_lines_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     calls = CallLogger(3)
     for _ in range(500):
@@ -73,7 +73,7 @@ async def test_a_storm_is_told_in_a_few_lines_and_a_number(caplog: pytest.LogCap
     assert len(caplog.records) == 6, "what was told is not told again"
 
 
-def test_each_second_has_lines_of_its_own() -> None:
+def test_each_second_has_its_own_limit() -> None:
     budget = LineBudget(2)
     assert [budget.admits(now, "ABORTED") for now in (5.0, 5.1, 5.2, 5.99)] == [True, True, False, False]
     assert [budget.admits(now, "NOT_FOUND") for now in (6.0, 6.5, 6.9)] == [True, True, False]
@@ -81,13 +81,13 @@ def test_each_second_has_lines_of_its_own() -> None:
     assert budget.take_suppressed() == {}
 
 
-async def test_what_was_left_out_is_told_by_itself_soon(caplog: pytest.LogCaptureFixture) -> None:
+async def test_suppressed_lines_are_counted_in_a_line_a_second_later(caplog: pytest.LogCaptureFixture) -> None:
     calls = CallLogger(1)
     for _ in range(3):
         _end(calls, grpc.StatusCode.UNAVAILABLE, Reason.DATABASE_UNAVAILABLE)
     timer = calls._timer
     assert timer is not None
     assert not timer.cancelled()
-    timer._run()  # as its loop does a second later
+    timer._run()  # as the loop does a second later
     assert _told(caplog)[-1]["event"] == "2 more calls of this kind"
     assert calls._timer is None

@@ -1,4 +1,4 @@
-"""Counters and histograms of the event loop: Prometheus reads them as it reads the library's own."""
+"""Counters and histograms of the event loop have the format of the library's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOUNDS = (0.25, 1, 2.5)
 VALUES = (0.1, 0.25, 0.3, 1.0, 2.0, 2.5, 9.0)
 
 
-def test_a_counter_is_shown_as_the_librarys_own() -> None:
+def test_a_counter_has_the_format_of_the_librarys() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     family = LoopFamily("tickets_total", "Tickets.", ("outcome", "kind"))
     ours.register(family)
@@ -24,7 +24,7 @@ def test_a_counter_is_shown_as_the_librarys_own() -> None:
     assert _shown(ours) == _shown(theirs)
 
 
-def test_a_histogram_is_shown_as_the_librarys_own() -> None:
+def test_a_histogram_has_the_format_of_the_librarys() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     family = LoopFamily("wait_seconds", "Waits.", ("kind",), BOUNDS)
     ours.register(family)
@@ -44,7 +44,7 @@ def test_an_exemplar_is_shown_with_its_bucket() -> None:
     registry.register(family)
     histogram = family.histogram()
     histogram.exemplars[histogram.observe(0.5)] = Exemplar({"trace_id": "abc"}, 0.5, 1.0)
-    lines = generate_open_metrics(registry).decode().splitlines()  # type: ignore[no-untyped-call]  # it has no types
+    lines = generate_open_metrics(registry).decode().splitlines()  # type: ignore[no-untyped-call]  # it is not annotated
     assert [line for line in lines if "trace_id" in line] == ['wait_seconds_bucket{le="1.0"} 1.0 # {trace_id="abc"} 0.5 1.0']
 
 

@@ -1,4 +1,4 @@
-"""Metrics: which there are, what is counted of calls, lanes, the driver and payments, and how many series that can make."""
+"""Metric families: their names, what is counted for calls, lanes, the driver and payments, and the bound of series."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 
 
 class Shown:
-    """What a registry shows."""
+    """The samples of a registry."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._registry = metrics.registry
@@ -80,14 +80,14 @@ def a_batch(**fields: object) -> LaneBatch:
         "succeeded": True,
         "swaps_lost": 0,
     }
-    return LaneBatch(**{**usual, **fields})  # type: ignore[arg-type]  # of any kind
+    return LaneBatch(**{**usual, **fields})  # type: ignore[arg-type]  # fields of several types
 
 
-# -- which there are
+# -- names
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_names_say_their_units_as_prometheus_asks(family: Family) -> None:
+def test_names_have_their_units_by_prometheus_rules(family: Family) -> None:
     assert re.fullmatch(r"(grpc_server|seatline)_[a-z_]+[a-z]", family.name)
     assert family.name.endswith("_total") == (family.kind is Kind.COUNTER)
     assert family.description.endswith(".")
@@ -95,14 +95,14 @@ def test_names_say_their_units_as_prometheus_asks(family: Family) -> None:
     assert bool(family.buckets) == (family.kind is Kind.HISTOGRAM)
 
 
-def test_names_are_those_that_queries_use() -> None:
+def test_metric_names_are_the_names_in_queries() -> None:
     names = metric_names()
     assert {"grpc_server_handling_seconds_bucket", "grpc_server_handled_total", "seatline_seats"} <= names
     assert {"process_cpu_seconds_total", "python_gc_collections_total", "python_info"} <= names
     assert not any(name.endswith("_created") for name in names)
 
 
-def test_the_version_that_runs_is_shown(shown: Shown) -> None:
+def test_the_running_version_is_shown(shown: Shown) -> None:
     assert shown.value("seatline_build_info", version="1.2.3") == 1
 
 
@@ -121,7 +121,7 @@ def test_a_call_is_in_flight_until_it_ends(metrics: Metrics, shown: Shown) -> No
     assert shown.value("grpc_server_handling_seconds_count", **labels_of()) == 1
 
 
-def test_a_refused_call_is_counted_by_its_code_and_by_its_reason(metrics: Metrics, shown: Shown) -> None:
+def test_a_refused_call_is_counted_by_code_and_by_reason(metrics: Metrics, shown: Shown) -> None:
     calls = CallMetrics(metrics, {BOOK: "unary"})
     call(calls, code=grpc.StatusCode.FAILED_PRECONDITION, reason=Reason.SEAT_TAKEN)
     assert shown.value("grpc_server_handled_total", **labels_of(), grpc_code="FailedPrecondition") == 1
@@ -137,7 +137,7 @@ def test_every_code_of_every_method_starts_at_zero(metrics: Metrics, shown: Show
         assert shown.value("grpc_server_handling_seconds_count", **labels_of(method)) == 0
 
 
-def test_a_process_that_serves_nothing_shows_no_calls(metrics: Metrics, shown: Shown) -> None:
+def test_a_process_without_methods_shows_no_metrics_of_calls(metrics: Metrics, shown: Shown) -> None:
     CallMetrics(metrics, {})
     assert not shown.has("grpc_server_started_total")
 
@@ -160,7 +160,7 @@ def test_no_series_of_calls_appears_after_the_start(metrics: Metrics, shown: Sho
         (grpc.StatusCode.INTERNAL, "Internal"),
     ],
 )
-def test_codes_are_named_as_metrics_of_grpc_name_them_everywhere(code: grpc.StatusCode, name: str) -> None:
+def test_codes_have_the_names_of_other_grpc_metrics(code: grpc.StatusCode, name: str) -> None:
     assert code_name(code) == name
 
 
@@ -169,9 +169,7 @@ def a_span(flags: int) -> NonRecordingSpan:
 
 
 @pytest.mark.parametrize(("flags", "exemplars"), [(1, [{"trace_id": f"{0xABC:032x}"}]), (0, [])])
-def test_only_a_trace_that_is_kept_is_shown_as_an_exemplar(
-    flags: int, exemplars: list[Mapping[str, str]], metrics: Metrics
-) -> None:
+def test_only_a_sampled_trace_is_an_exemplar(flags: int, exemplars: list[Mapping[str, str]], metrics: Metrics) -> None:
     calls = CallMetrics(metrics, {BOOK: "unary"})
     with trace.use_span(a_span(flags)):
         call(calls)
@@ -192,7 +190,7 @@ def test_a_batch_is_counted_with_its_callers_waits_and_commit(metrics: Metrics, 
     assert shown.value("seatline_holds_total", outcome="used") == 1
 
 
-def test_what_was_not_committed_has_not_happened(metrics: Metrics, shown: Shown) -> None:
+def test_a_batch_without_a_commit_counts_no_outcome(metrics: Metrics, shown: Shown) -> None:
     LaneMetrics(metrics).batch_ended(a_batch(committed=False, succeeded=False, outcomes={"booking.confirmed": 2}))
     assert shown.value("seatline_bookings_total", outcome="confirmed") == 0
     assert shown.value("seatline_lane_commit_seconds_count") == 0
@@ -216,7 +214,7 @@ def test_commands_and_connections_are_counted(metrics: Metrics, shown: Shown) ->
     assert shown.value("seatline_mongodb_primary_known") == 1
 
 
-def test_what_the_payment_provider_says_is_counted(metrics: Metrics, shown: Shown) -> None:
+def test_requests_to_the_payment_provider_are_counted_by_outcome(metrics: Metrics, shown: Shown) -> None:
     PaymentMetrics(metrics).asked(AttemptKind.REFUND, AttemptOutcome.FAILED, 0.5)
     assert shown.value("seatline_payment_requests_total", operation="refund", outcome="unavailable") == 1
     assert shown.value("seatline_payment_requests_total", operation="refund", outcome="ok") == 0
@@ -227,14 +225,12 @@ def test_what_the_payment_provider_says_is_counted(metrics: Metrics, shown: Show
     ("state", "outcome"),
     [(DeliveryState.DELIVERED, "delivered"), (DeliveryState.PENDING, "retried"), (DeliveryState.FAILED, "given_up")],
 )
-def test_attempts_at_deliveries_are_counted_by_what_they_come_to(
-    state: DeliveryState, outcome: str, metrics: Metrics, shown: Shown
-) -> None:
+def test_delivery_attempts_are_counted_by_outcome(state: DeliveryState, outcome: str, metrics: Metrics, shown: Shown) -> None:
     WorkMetrics(metrics).delivery_attempted("webhooks", state)
     assert shown.value("seatline_webhook_deliveries_total", outcome=outcome) == 1
 
 
-def test_a_survey_is_shown_by_who_surveys_and_by_nobody_else(metrics: Metrics, shown: Shown) -> None:
+def test_statistics_are_shown_only_by_a_process_that_collects_them(metrics: Metrics, shown: Shown) -> None:
     assert not shown.has("seatline_refunds_pending")
     work = WorkMetrics(metrics)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == 0
@@ -250,11 +246,11 @@ def test_a_survey_is_shown_by_who_surveys_and_by_nobody_else(metrics: Metrics, s
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == NOW.timestamp()
 
 
-# -- how many
+# -- the number of series
 
 
-def test_the_number_of_series_has_a_bound_whatever_happens(metrics: Metrics, shown: Shown) -> None:
-    """Everything that can happen, and much that cannot: no word of a caller's, of MongoDB's or of a train makes a series."""
+def test_the_number_of_series_is_bounded(metrics: Metrics, shown: Shown) -> None:
+    """Whatever callers, MongoDB or trains are called, they add no series."""
     calls, lanes, database = CallMetrics(metrics, method_types()), LaneMetrics(metrics), DatabaseMetrics(metrics)
     payments, work = PaymentMetrics(metrics), WorkMetrics(metrics)
     odd_methods = [f"/seatline.v1.BookingService/Steal{number}" for number in range(100)]

@@ -1,4 +1,4 @@
-"""Several observers in the place of one: each is shown what it would be shown alone."""
+"""Combined observers: each observes what it would observe alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.ports.lane_observer import LaneBatch, NullLaneObserver, combine_lane_ob
 
 
 class Watching:
-    """An observer of calls and lanes that writes down what it is shown, and knows callers by numbers of its own."""
+    """An observer of calls and lanes that notes what it observes, and numbers callers by itself."""
 
     def __init__(self, name: str, notes: list[tuple[object, ...]]) -> None:
         self.name, self.notes, self.callers = name, notes, 0
@@ -32,7 +32,7 @@ class Watching:
         self.notes.append((self.name, batch.run_id, list(batch.callers)))
 
 
-def test_whoever_looks_on_first_hears_of_the_end_last() -> None:
+def test_the_first_observer_observes_the_end_last() -> None:
     notes: list[tuple[object, ...]] = []
     both = combine_call_observers([Watching("one", notes), Watching("two", notes)])
     context: Any = "context"
@@ -46,7 +46,7 @@ def test_whoever_looks_on_first_hears_of_the_end_last() -> None:
     ]
 
 
-def test_each_is_shown_a_batch_with_the_callers_as_it_knows_them() -> None:
+def test_each_observer_gets_a_batch_with_its_own_callers() -> None:
     notes: list[tuple[object, ...]] = []
     both = combine_lane_observers([Watching("a", notes), Watching("b", notes)])
     callers = [both.caller_queued(), both.caller_queued()]
@@ -54,7 +54,7 @@ def test_each_is_shown_a_batch_with_the_callers_as_it_knows_them() -> None:
     assert notes == [("a", "run", ["a1", "a2"]), ("b", "run", ["b1", "b2"])]
 
 
-def test_one_observer_needs_nobody_around_it_and_none_is_none() -> None:
+def test_one_observer_is_not_wrapped_and_none_is_a_null_observer() -> None:
     only = Watching("only", [])
     assert combine_call_observers([only]) is only
     assert combine_lane_observers([only]) is only

@@ -1,4 +1,4 @@
-"""Which calls are sampled: as the environment says, and as OpenTelemetry's own samplers decide."""
+"""Sampling: by the environment, and as OpenTelemetry's own samplers decide."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _environment(sampler: str = "", argument: str = "") -> dict[str, str]:
         (_environment("parentbased_traceidratio"), Sampling(1.0, follows_parent=True)),
     ],
 )
-def test_the_environment_says_which_calls_are_sampled(environment: dict[str, str], expected: Sampling) -> None:
+def test_sampling_follows_the_environment(environment: dict[str, str], expected: Sampling) -> None:
     assert read_sampling(environment) == expected
 
 
@@ -42,7 +42,7 @@ def test_the_environment_says_which_calls_are_sampled(environment: dict[str, str
         ("traceidratio", "nan", "OTEL_TRACES_SAMPLER_ARG:"),
     ],
 )
-def test_what_is_no_sampler_is_refused_in_a_line_that_names_the_variable(sampler: str, argument: str, variable: str) -> None:
+def test_the_error_of_an_unknown_sampler_names_the_variable_in_one_line(sampler: str, argument: str, variable: str) -> None:
     with pytest.raises(SamplerUnknownError) as raised:
         read_sampling(_environment(sampler, argument))
     assert str(raised.value).startswith(variable)
@@ -51,13 +51,13 @@ def test_what_is_no_sampler_is_refused_in_a_line_that_names_the_variable(sampler
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
 @pytest.mark.parametrize("follows_parent", [False, True])
 @pytest.mark.parametrize("flags", ["", "00", "01"])
-def test_we_decide_as_the_sampler_of_the_sdk_does(share: float, follows_parent: bool, flags: str) -> None:
+def test_decisions_equal_those_of_the_sdks_sampler(share: float, follows_parent: bool, flags: str) -> None:
     sampling, random = Sampling(share, follows_parent), Random(20_26)  # noqa: S311 - the same ids in every run
     sampler = make_sampler(sampling)
     for _ in range(300):
         trace_id = random.getrandbits(128)
         parent = parse_trace_parent(f"00-{trace_id:032x}-00f067aa0ba902b7-{flags}") if flags else EMPTY_CONTEXT
-        theirs = sampler.should_sample(parent, trace_id, "call", SpanKind.SERVER).decision.is_sampled()  # type: ignore[no-untyped-call]  # theirs is
+        theirs = sampler.should_sample(parent, trace_id, "call", SpanKind.SERVER).decision.is_sampled()  # type: ignore[no-untyped-call]  # it is not annotated
         assert sampling.samples(trace_id, flags == "01" if flags else None) == theirs
 
 
@@ -78,7 +78,7 @@ def test_a_malformed_context_is_none(malformed: str) -> None:
 
 
 @pytest.mark.parametrize("trace_state", ["", "vendor=1"])
-def test_a_context_is_read_alike_with_and_without_a_state(trace_state: str) -> None:
+def test_a_context_is_the_same_with_and_without_a_trace_state(trace_state: str) -> None:
     context = parse_trace_parent(f"00-{'1' * 32}-{'2' * 16}-01", trace_state)
     assert context is not None
     found = trace.get_current_span(context).get_span_context()

@@ -1,4 +1,4 @@
-"""Spans of calls: which calls have one, and what it says."""
+"""Spans of calls: which calls have one, and its attributes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OK = grpc.StatusCode.OK
 
 
 class Watched:
-    """An observer of calls, and the spans that it has made."""
+    """A call tracer, and the spans that it has made."""
 
     def __init__(self, share: float = 1.0, *, follows_parent: bool = True) -> None:
         sampling, ids = Sampling(share, follows_parent), PresetTraceIds()
@@ -39,7 +39,7 @@ class Watched:
         return self.exporter.get_finished_spans()
 
     def call(self, *metadata: tuple[str, str], code: grpc.StatusCode = OK, reason: Reason | None = None) -> str:
-        """Makes a call; gives the trace and span that were the current ones in it."""
+        """Make a call; return the trace and the span that were current in it."""
         begun = self.calls.call_started(METHOD, _context(*metadata))
         current = get_current_span().get_span_context()
         self.calls.call_ended(begun, METHOD, code, reason)
@@ -65,7 +65,7 @@ def test_a_call_that_is_not_sampled_has_no_span_and_no_context() -> None:
     assert watched.spans == ()
 
 
-def test_a_part_of_the_calls_is_sampled_and_each_has_a_trace_of_its_own() -> None:
+def test_a_share_of_calls_is_sampled_each_in_a_trace_of_its_own() -> None:
     watched = Watched(0.5)
     for _ in range(400):
         watched.call()
@@ -74,14 +74,14 @@ def test_a_part_of_the_calls_is_sampled_and_each_has_a_trace_of_its_own() -> Non
     assert {span.parent for span in watched.spans} == {None}
 
 
-def test_a_traced_caller_decides_where_the_sampler_follows_it() -> None:
+def test_a_parent_based_sampler_follows_the_caller() -> None:
     assert Watched(0.0).call(_sent("01")) != f"{TRACE_ID}-{SPAN_ID}"
     watched = Watched(1.0)
     assert watched.call(_sent("00")) == f"{TRACE_ID}-{SPAN_ID}", "the caller's context goes on"
     assert watched.spans == ()
 
 
-def test_a_traced_caller_does_not_decide_where_the_sampler_does_not_follow_it() -> None:
+def test_any_other_sampler_does_not_follow_the_caller() -> None:
     watched = Watched(1.0, follows_parent=False)
     watched.call(_sent("00"))
     (span,) = watched.spans
@@ -89,7 +89,7 @@ def test_a_traced_caller_does_not_decide_where_the_sampler_does_not_follow_it() 
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE_ID, SPAN_ID)
 
 
-def test_a_vendors_state_goes_on() -> None:
+def test_the_trace_state_is_passed_on() -> None:
     watched = Watched()
     watched.call(_sent("01"), ("tracestate", "vendor=t61rcWkgMzE"))
     assert watched.spans[0].context.trace_state.to_header() == "vendor=t61rcWkgMzE"
@@ -102,7 +102,7 @@ def test_a_malformed_context_begins_a_new_trace(sent: str) -> None:
     assert watched.spans[0].parent is None
 
 
-def test_of_two_contexts_none_goes_on_and_of_two_states_both_do() -> None:
+def test_two_trace_parents_are_dropped_and_two_trace_states_are_joined() -> None:
     watched = Watched()
     watched.call(_sent("01"), _sent("01"))
     assert watched.spans[0].parent is None
@@ -110,7 +110,7 @@ def test_of_two_contexts_none_goes_on_and_of_two_states_both_do() -> None:
     assert watched.spans[1].context.trace_state.to_header() == "one=1,two=2"
 
 
-def test_what_follows_from_a_recorded_call_goes_on_from_its_span() -> None:
+def test_the_trace_parent_of_a_recorded_call_is_its_span() -> None:
     watched = Watched()
     metadata = (("x-seatline-user", "jane@example.com"), _sent("01"))
     begun = watched.calls.call_started(METHOD, _context(*metadata))
@@ -120,7 +120,7 @@ def test_what_follows_from_a_recorded_call_goes_on_from_its_span() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_only_the_servers_own_faults_are_errors(reason: Reason) -> None:
+def test_only_server_errors_mark_the_span_as_failed(reason: Reason) -> None:
     watched, code = Watched(), STATUS_CODES[reason]
     watched.call(code=code, reason=reason)
     (span,) = watched.spans
@@ -131,7 +131,7 @@ def test_only_the_servers_own_faults_are_errors(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(("address", "port"), [("127.0.0.1", 50_051), ("/run/seatline.sock", 0)])
-def test_a_span_says_where_the_call_arrived(address: str, port: int) -> None:
+def test_a_span_has_the_server_address(address: str, port: int) -> None:
     watched = Watched()
     watched.calls.set_server_address(address, port)
     watched.call()

@@ -1,4 +1,4 @@
-"""Spans of a lane's batches, made after the fact."""
+"""Spans of lane batches, made when the batch has ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMIT = "findAndModify train_runs"
 
 
 class Watched:
-    """An observer of lanes, and the spans that it has made."""
+    """A lane tracer, and the spans that it has made."""
 
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
@@ -61,7 +61,7 @@ def test_a_batch_without_sampled_callers_makes_no_spans(watched: Watched) -> Non
     assert watched.exporter.get_finished_spans() == ()
 
 
-def test_only_sampled_callers_of_a_batch_have_spans_and_all_are_counted(watched: Watched) -> None:
+def test_only_sampled_callers_have_spans_and_all_callers_are_counted(watched: Watched) -> None:
     watched.lanes.batch_ended(_batch(None, _caller(7), None, _caller(8)))
     (commit,) = watched.named(COMMIT)
     assert [link.context.span_id for link in commit.links] == [7, 8]
@@ -69,12 +69,12 @@ def test_only_sampled_callers_of_a_batch_have_spans_and_all_are_counted(watched:
     assert commit.attributes["db.operation.batch.size"] == 4
     assert commit.attributes["seatline.swaps_lost"] == 1
     decisions = watched.named("decide")
-    assert [one.parent.span_id for one in decisions if one.parent] == [7, 8]
-    assert [link.context for one in decisions for link in one.links] == [commit.context] * 2
+    assert [decision.parent.span_id for decision in decisions if decision.parent] == [7, 8]
+    assert [link.context for decision in decisions for link in decision.links] == [commit.context] * 2
     assert len(watched.named("lane wait")) == 2
 
 
-def test_spans_lie_where_the_batch_was_in_time(watched: Watched) -> None:
+def test_spans_have_the_times_of_the_batch(watched: Watched) -> None:
     watched.lanes.batch_ended(_batch(_caller(7)))
     now_ns = time.time_ns()
     wait, decide, commit = (watched.named(name)[0] for name in ("lane wait", "decide", COMMIT))
@@ -83,13 +83,13 @@ def test_spans_lie_where_the_batch_was_in_time(watched: Watched) -> None:
     assert ages == [4.0, 3.0, 3.0, 2.0, 2.0, 1.0]
 
 
-def test_a_batch_with_nothing_to_commit_has_no_commit(watched: Watched) -> None:
+def test_a_batch_without_changes_has_no_commit_span(watched: Watched) -> None:
     watched.lanes.batch_ended(_batch(_caller(7), committed=False))
     assert watched.named(COMMIT) == []
     assert watched.named("decide")[0].links == ()
 
 
-def test_a_batch_in_vain_has_a_commit_that_failed(watched: Watched) -> None:
+def test_a_failed_batch_has_a_failed_commit_span(watched: Watched) -> None:
     watched.lanes.batch_ended(_batch(_caller(7), committed=False, succeeded=False))
     (commit,) = watched.named(COMMIT)
     assert commit.status.status_code is trace.StatusCode.ERROR
@@ -97,12 +97,12 @@ def test_a_batch_in_vain_has_a_commit_that_failed(watched: Watched) -> None:
     assert commit.attributes["error.type"] == "_OTHER"
 
 
-def test_a_batch_that_was_never_decided_had_no_commit(watched: Watched) -> None:
+def test_an_undecided_batch_has_no_commit_span(watched: Watched) -> None:
     watched.lanes.batch_ended(_batch(_caller(7), committed=False, succeeded=False, decided=False))
     assert watched.named(COMMIT) == []
 
 
-def test_a_caller_in_a_recorded_span_is_known_by_it_and_any_other_is_not(watched: Watched) -> None:
+def test_only_a_caller_in_a_recorded_span_has_a_span_context(watched: Watched) -> None:
     assert watched.lanes.caller_queued() is None
     with watched.tracer.start_as_current_span("call") as span:
         assert watched.lanes.caller_queued() == span.get_span_context()

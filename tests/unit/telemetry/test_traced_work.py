@@ -1,4 +1,4 @@
-"""Spans of work without callers: below the trace that the work comes from, if that is sampled."""
+"""Spans of the worker: part of the trace that caused the work, if it is sampled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECRET = "jane.doe@example.com"  # noqa: S105 - an address
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """What is recorded, as in a process with a collector."""
+    """The recorded spans, as in a process with a collector."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -59,14 +59,14 @@ def _ids(spans: list[ReadableSpan]) -> list[str]:
     return [f"{span.parent.span_id:x}" for span in spans if span.parent]
 
 
-def test_events_that_nobody_records_are_followed_up_without_spans(exporter: InMemorySpanExporter) -> None:
+def test_events_of_unsampled_traces_are_processed_without_spans(exporter: InMemorySpanExporter) -> None:
     events = [_event(1), _event(2, _trace_parent("a", "00"))]
     with event_processing_spans(events) as told:
         assert told == events
     assert exporter.get_finished_spans() == ()
 
 
-def test_a_recorded_event_has_a_span_below_its_call_and_its_jobs_go_on_from_there(exporter: InMemorySpanExporter) -> None:
+def test_an_event_of_a_sampled_trace_has_a_span_and_passes_it_on_to_its_jobs(exporter: InMemorySpanExporter) -> None:
     events = [_event(1), _event(2, _trace_parent("a"))]
     with event_processing_spans(events) as told:
         jobs = settlement_jobs(told, NOW)
@@ -78,7 +78,7 @@ def test_a_recorded_event_has_a_span_below_its_call_and_its_jobs_go_on_from_ther
     ]
 
 
-def test_recorded_events_of_one_round_share_a_span_that_is_linked_with_each(exporter: InMemorySpanExporter) -> None:
+def test_events_processed_together_share_a_span_that_is_linked_with_each(exporter: InMemorySpanExporter) -> None:
     with event_processing_spans([_event(1, _trace_parent("a")), _event(2), _event(3, _trace_parent("b"))]):
         pass
     (batch,) = _named(exporter, "follow up events")
@@ -89,7 +89,7 @@ def test_recorded_events_of_one_round_share_a_span_that_is_linked_with_each(expo
     assert [link.context for span in each for link in span.links] == [batch.context] * 2
 
 
-def test_a_round_that_failed_shows_so_without_the_text_of_the_error(exporter: InMemorySpanExporter) -> None:
+def test_failed_processing_marks_the_span_without_the_text_of_the_error(exporter: InMemorySpanExporter) -> None:
     with pytest.raises(ValueError, match="jane"), event_processing_spans([_event(1, _trace_parent("a"))]):
         raise ValueError(SECRET)
     (span,) = exporter.get_finished_spans()
@@ -98,7 +98,7 @@ def test_a_round_that_failed_shows_so_without_the_text_of_the_error(exporter: In
     assert SECRET not in span.to_json()
 
 
-def test_the_provider_is_asked_below_what_asks(exporter: InMemorySpanExporter) -> None:
+def test_a_payment_request_is_a_span_below_the_current_one(exporter: InMemorySpanExporter) -> None:
     with continue_trace(_trace_parent("a"), "settle payment", SpanKind.CONSUMER) as settling:
         with payment_request_span("stripe", "capture", "pay_1"):
             inside = current_trace_parent()
@@ -109,7 +109,7 @@ def test_the_provider_is_asked_below_what_asks(exporter: InMemorySpanExporter) -
     assert not get_current_span().get_span_context().is_valid
 
 
-def test_without_a_recorded_trace_there_is_nothing_below(exporter: InMemorySpanExporter) -> None:
+def test_without_a_recorded_span_no_child_span_is_made(exporter: InMemorySpanExporter) -> None:
     with continue_trace("", "settle payment", SpanKind.CONSUMER), child_span("capture payment", SpanKind.CLIENT):
         assert current_trace_parent() == ""
     with continue_trace("nonsense", "settle payment", SpanKind.CONSUMER), payment_request_span("ledger", "capture", "pay_1"):
@@ -126,7 +126,7 @@ def test_without_a_recorded_trace_there_is_nothing_below(exporter: InMemorySpanE
         (SendOutcome(OutcomeKind.FAILED, detail="no answer within 10 s"), None, "FAILED"),
     ],
 )
-def test_an_attempt_at_a_webhook_says_what_was_answered_and_not_where_its_secrets_are(
+def test_a_webhook_delivery_span_has_the_status_and_no_secrets(
     exporter: InMemorySpanExporter, outcome: SendOutcome, status: int | None, error: str | None
 ) -> None:
     webhook = make_webhook("w1", "https://hooks.example.com/x?token=h00k", ("booking.*",), "whsec_", NOW)
@@ -142,7 +142,7 @@ def test_an_attempt_at_a_webhook_says_what_was_answered_and_not_where_its_secret
 
 
 @pytest.mark.parametrize("flags", ["00", "01"])
-async def test_stripe_is_told_which_trace_a_request_is_part_of(exporter: InMemorySpanExporter, flags: str) -> None:
+async def test_a_request_to_stripe_has_the_trace_parent(exporter: InMemorySpanExporter, flags: str) -> None:
     connections = HttpConnections(5.0)
     async with running_receiver(answering(200, b"{}")) as receiver:
         with continue_trace(_trace_parent("a", flags), "settle payment", SpanKind.CONSUMER) as span:

@@ -1,4 +1,4 @@
-"""Whether calls are traced, and what that costs a process where they are not."""
+"""Whether a process traces, and what a process without tracing loads."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
         ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "otlp"}, True),
     ],
 )
-def test_a_process_is_traced_that_has_a_collector(environment: dict[str, str], expected: bool) -> None:
+def test_a_process_with_a_collector_traces(environment: dict[str, str], expected: bool) -> None:
     assert has_collector(environment) is expected
 
 
-def test_a_process_without_a_collector_loads_nothing_of_the_sdk() -> None:
+def test_a_process_without_a_collector_does_not_load_the_sdk() -> None:
     program = (
         "import sys, app.process.run, app.process.worker\n"
         "from app.telemetry.tracing.setup import open_tracing\n"
@@ -49,9 +49,7 @@ def test_a_process_without_a_collector_loads_nothing_of_the_sdk() -> None:
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
     ],
 )
-def test_a_collector_that_cannot_be_reached_as_asked_is_refused_in_a_line(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unusable_collector_is_an_error_in_one_line(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {**ENDPOINT, variable: value}.items():
         monkeypatch.setenv(name, text)
     with pytest.raises(TracingUnusableError, match=value) as raised:
