@@ -36,9 +36,7 @@ class ErrorReportingGroup(TyperGroup):
         def run() -> Any:
             if any(not _is_valid_utf8(argument) for argument in words):
                 raise UsageError("an argument is not valid UTF-8 text")
-            return super(ErrorReportingGroup, self).main(
-                arguments, prog_name, complete_var, False, windows_expand_args, **extra
-            )
+            return super(ErrorReportingGroup, self).main(words, prog_name, complete_var, False, windows_expand_args, **extra)
 
         sys.exit(exit_code_of(run, as_json="--json" in words))
 
