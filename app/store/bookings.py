@@ -1,13 +1,13 @@
 """Reading bookings and receipts.
 
-Belongs here: finding bookings by reference, person and section. Does not: changing them (`app/lanes/lane.py`).
+Belongs here: finding bookings by reference, person and section. Does not belong here: changing them (`app/lanes/lane.py`).
 
-A booking is found in its run's `recent` while it is new, and in `bookings` where it rests (`runs.py` says why). What is found
-in `recent` stands for what is found in `bookings`. Both hold the same documents, so that the same question serves both.
+A booking is found in its run's `recent` while it is new, and in `bookings` once it is archived (`runs.py` says why). A booking
+in `recent` replaces the one in `bookings`. Both have the same documents, so that the same query serves both.
 
-Answers to callers read both in one snapshot (`snapshots.py`): a booking that moves in between would be listed twice or not at
-all. Selling asks for single references without one: it reads `recent` first, where nothing leaves before its copy rests, and
-each commit proves that the run has not changed.
+Answers to callers read both in one snapshot (`snapshots.py`): a booking that is archived in between would be listed twice or
+not at all. Lanes ask for single references without a snapshot: they read `recent` first, where nothing leaves before it is
+archived, and each commit proves that the run has not changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,14 +29,14 @@ from app.store.driver import (
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_all, decode_by_id, decode_one, read_page
 
-# Pages of bookings at rest that one list reads on through, past those that are recent. A run has at most some hundred of these.
+# Pages of archived bookings that one list reads, past those that are recent. A run has at most some hundred recent ones.
 _PAGES_MAX = 100
-# Bookings of a further page, where those of the one before left gaps.
+# Bookings of a further page, where the previous one left gaps.
 _PAGE_PAST_GAPS = 200
 
-# Where a receipt stands in the order of the list: travel date, train, reference.
+# The sort key of a receipt: travel date, train, reference.
 ReceiptKey = tuple[str, str, str]
-# Where a row stands in the order of a section's list: seat number, reference.
+# The sort key of a row in a section's list: seat number, reference.
 RowKey = tuple[int, str]
 
 _RECEIPT_ORDER = ("travel_date", "train_id", "_id")
@@ -45,7 +45,7 @@ _ROW_ORDER = ("passengers.number", "_id")
 
 @dataclass(frozen=True, slots=True)
 class ReceiptQuery:
-    """Whose receipts; each further filter may be left open. Stops are names as trains have them."""
+    """Whose receipts to list. Filters that are not given match everything. Stops are names as trains have them."""
 
     email: str
     travel_date: str = ""
@@ -54,12 +54,12 @@ class ReceiptQuery:
 
 
 def receipt_key(booking: Booking) -> ReceiptKey:
-    """Where a booking stands in a list of receipts."""
+    """Return the sort key of a booking in a list of receipts."""
     return booking.journey.travel_date, booking.journey.train_id, booking.reference
 
 
 class Bookings:
-    """Bookings, in `recent` and at rest."""
+    """Bookings, recent and archived."""
 
     def __init__(self, database: Database) -> None:
         self._adapter = adapter_of(database)
@@ -69,7 +69,7 @@ class Bookings:
         self._bookings: Collection = database["bookings"]
 
     async def find(self, snapshot: Snapshot, reference: str) -> Booking | None:
-        """The booking with that reference. Refuses RECORD_UNREADABLE."""
+        """Return the booking with that reference, None where there is none. Refuses RECORD_UNREADABLE."""
         projection = {"recent": {"$elemMatch": {"_id": reference}}}
         runs = await snapshot.find(self._runs, {"recent._id": reference}, most=1, projection=projection)
         if runs:
@@ -78,7 +78,7 @@ class Bookings:
         return decode_one("bookings", found[0], booking_from) if found else None
 
     async def find_archived(self, references: Sequence[str]) -> Records[Booking]:
-        """The bookings at rest that have these references."""
+        """Return the archived bookings that have these references."""
         if not references:
             return Records()
         with translate_outages():
@@ -88,34 +88,34 @@ class Bookings:
         return decode_by_id("bookings", found, booking_from)
 
     async def find_many(self, references: Sequence[str]) -> Records[Booking]:
-        """The bookings, recent or at rest, that have these references. Money moves on the strength of it."""
+        """Return the bookings, recent or archived, that have these references. Payments follow from the result."""
         pipeline = recent_pipeline({"_id": {"$in": list(references)}})
         with translate_outages():
             async with self._adapter.causal_session(self._database) as session:
                 recent = await self._durable_runs.aggregate(pipeline, session=session).to_list(len(references))
-        newer, settled = decode_by_id("bookings", recent, booking_from), await self.find_archived(references)
-        readable = {reference: booking for reference, booking in settled.items() if reference not in newer.unreadable}
-        return Records(readable | newer, (settled.unreadable - newer.keys()) | newer.unreadable)
+        newer, archived = decode_by_id("bookings", recent, booking_from), await self.find_archived(references)
+        readable = {reference: booking for reference, booking in archived.items() if reference not in newer.unreadable}
+        return Records(readable | newer, (archived.unreadable - newer.keys()) | newer.unreadable)
 
     async def list_receipts(
         self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int
     ) -> list[Booking]:
-        """At most `limit` bookings of a person, in the order of `receipt_key`, behind `after`."""
+        """Return at most `limit` bookings of a person, in the order of `receipt_key`, after `after`."""
         match, person_key = receipts_match(query), email_key(query.email)
         readable: dict[str, Booking] = {}
         count = limit
         for _ in range(_PAGES_MAX):
             page = _page(_RECEIPT_ORDER, after, count)
-            settled = await snapshot.aggregate(self._bookings, [{"$match": match}, *page], most=count)
-            references = [document["_id"] for document in settled]
+            archived = await snapshot.aggregate(self._bookings, [{"$match": match}, *page], most=count)
+            references = [document["_id"] for document in archived]
             (recent,) = await snapshot.aggregate(self._runs, receipts_pipeline(match, page, references), most=1)
             newer = {document["_id"] for document in recent["newer"]}
-            documents = [document for document in settled if document["_id"] not in newer] + recent["asked_for"]
+            documents = [document for document in archived if document["_id"] not in newer] + recent["asked_for"]
             page_of = decode_by_id("bookings", documents, booking_from)
             readable |= {reference: found for reference, found in page_of.items() if is_visible_to(found, person_key)}
-            # All up to the earlier of these are known. Read on only where others take the place of one: its newer form is not
-            # asked for any more, or the person has left it, or it is unreadable.
-            lasts = [_receipt_key(rows[-1]) for rows in (settled, recent["asked_for"]) if len(rows) == count]
+            # All up to the earlier of these keys are known. Read on only where some were dropped: the newer form does not
+            # match, the person has left the booking, or it is unreadable.
+            lasts = [_receipt_key(rows[-1]) for rows in (archived, recent["asked_for"]) if len(rows) == count]
             if not lasts or sum(receipt_key(found) <= min(lasts) for found in readable.values()) >= limit:
                 break
             after, count = min(lasts), max(limit, _PAGE_PAST_GAPS)
@@ -132,12 +132,12 @@ class Bookings:
     async def list_section(
         self, snapshot: Snapshot, run_id: str, section: str, after: RowKey | None, limit: int
     ) -> list[tuple[Booking, Passenger]]:
-        """At most `limit` passengers with a seat in the section, by seat number and reference, behind `after`."""
+        """Return at most `limit` passengers with a seat in the section, by seat number and reference, after `after`."""
         runs = await snapshot.find(self._runs, {"_id": run_id}, most=1, projection={"recent": 1})
         recent: list[Document] = runs[0].get("recent", []) if runs else []
         newer = [document["_id"] for document in recent]
         confirmed = {"run_id": run_id, "state": BookingState.CONFIRMED.value, "_id": {"$nin": newer}}
-        # A row shows nothing of these, and a booking may have hundreds of refunds.
+        # A row needs none of these, and a booking may have hundreds of refunds.
         unseen = {"cancelled_passengers": 0, "refunds": 0}
         in_section: list[Document] = [
             {"$unwind": {"path": "$passengers", "includeArrayIndex": "passenger_index"}},
@@ -150,10 +150,10 @@ class Bookings:
             rows = await snapshot.aggregate(self._bookings, [{"$match": confirmed}, *in_section, *page], most=count)
             return [_row_of(document) for document in rows]
 
-        settled = await read_page("bookings", fetch, _row_key, booking_from, after, limit)
+        archived = await read_page("bookings", fetch, _row_key, booking_from, after, limit)
         rows = [
             (booking, passenger)
-            for booking in (*settled, *decode_all("bookings", recent, booking_from).values)
+            for booking in (*archived, *decode_all("bookings", recent, booking_from).values)
             for passenger in booking.passengers
             if booking.is_live and passenger.seat is not None and passenger.seat.section == section
         ]
@@ -162,46 +162,47 @@ class Bookings:
 
 
 def row_key(row: tuple[Booking, Passenger]) -> RowKey:
-    """Where a passenger stands in a section's list."""
+    """Return the sort key of a passenger in a section's list."""
     booking, passenger = row
     return passenger.place.number, booking.reference
 
 
 def _row_of(document: Document) -> Document:
-    """A booking with the one passenger that the pipeline leaves in a row, numbered by its place where it has no number."""
+    """Return a booking with the one passenger of the row. A passenger without a number is numbered by position."""
     passenger = {"passenger_number": document["passenger_index"] + 1, **document["passengers"]}
     return {**document, "passengers": [passenger], "cancelled_passengers": []}
 
 
 def _row_key(document: Mapping[str, Any]) -> RowKey:
-    """Where a row stands, as it is stored. What has no number stands before all that have one."""
+    """Return the sort key of a row, as it is stored. Rows without a number come first."""
     number = document["passengers"][0].get("number")
     return (number if isinstance(number, int) else 0), document["_id"]
 
 
 def _receipt_key(document: Document) -> ReceiptKey:
-    """Where a booking stands in a list of receipts, as it is stored."""
+    """Return the sort key of a receipt, as it is stored."""
     return str(document.get("travel_date", "")), str(document.get("train_id", "")), str(document["_id"])
 
 
-# From runs to the bookings in their `recent`, one a document. There are few of them, whatever was sold.
+# From runs to their recent bookings, one a document. There are few of them, however much was sold.
 _RECENT_ALONE: list[Document] = [
     {"$project": {"recent": 1}},
     {"$unwind": "$recent"},
-    {"$match": {"recent._id": {"$exists": True}}},  # or what is no document would end the statement for all who share it
+    {"$match": {"recent._id": {"$exists": True}}},  # else a damaged entry would fail the statement for all who share it
     {"$replaceRoot": {"newRoot": "$recent"}},
 ]
 
 
 def recent_pipeline(match: Document) -> list[Document]:
-    """The recent bookings that `match` asks for: by index to their runs, then to themselves."""
+    """Make the pipeline to the recent bookings that `match` selects: by index to their runs, then to the bookings."""
     return [{"$match": {"recent": {"$elemMatch": match}}}, *_RECENT_ALONE, {"$match": match}]
 
 
 def receipts_pipeline(match: Document, page: list[Document], references: Sequence[str]) -> list[Document]:
-    """One document: the page of recent bookings that `match` asks for, and which of the others have newer recent forms.
+    """Make the pipeline to one document: a page of the recent bookings that `match` selects, and the newer ones of
+    `references`.
 
-    `references` are bookings at rest. A recent form of one may no longer be what `match` asks for.
+    `references` are archived bookings. The recent form of one may not match any more.
     """
     newer = {"_id": {"$in": list(references)}}
     of_runs: Document = {"recent": {"$elemMatch": match}}
@@ -214,7 +215,7 @@ def receipts_pipeline(match: Document, page: list[Document], references: Sequenc
 
 
 def receipts_match(query: ReceiptQuery) -> Document:
-    """The question for a person's receipts; both indexes answer all of it."""
+    """Make the query for a person's receipts. Both indexes answer all of it."""
     match: Document = {"emails": any_of(email_keys(query.email))}
     if query.travel_date:
         match["travel_date"] = query.travel_date
@@ -226,7 +227,7 @@ def receipts_match(query: ReceiptQuery) -> Document:
 
 
 def _page(paths: Sequence[str], after: Sequence[str | int] | None, limit: int) -> list[Document]:
-    """The stages that order by `paths` and keep at most `limit` behind `after`."""
+    """Make the stages that sort by `paths` and return at most `limit` documents after `after`."""
     stages: list[Document] = []
     if after is not None:
         equal: Document = {}

@@ -1,10 +1,10 @@
-"""Derived fields: what a stored document says a second time, for indexes and statements.
+"""Derived fields: what a stored document says twice, for indexes and statements.
 
-Belongs here: comparing a document with what the service writes for the value that was decoded from it. Does not: shapes
-(`shapes.py`), nor what has to hold of the values (`app/domain`).
+Belongs here: comparing a document with what the service writes for the decoded value. Does not belong here: shapes
+(`shapes.py`), which fields are derived (`run_fields.py`), the rules about values (`app/domain/`).
 
-Whatever is stored twice is written by one function. So a document is as it should be if encoding its value again gives the same
-fields; a difference is in the field that somebody changed alone.
+Whatever is stored twice is written by one function. So a document is right if encoding its value again gives the same fields. A
+difference is in a field that somebody changed alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,8 @@ from typing import Any
 from app.domain.booking import Booking
 from app.domain.people import email_keys
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import stop_form, stop_forms
 from app.store.booking_documents import booking_document
-from app.store.run_fields import next_due
+from app.store.run_fields import DERIVED_FIELDS
 from app.store.sales_shapes import SCHEMA_VERSION
 from app.store.shapes import Shape
 
@@ -24,9 +23,9 @@ Document = Mapping[str, Any]
 
 
 def differing_fields(stored: Document, written: Document, shape: Shape, but_for: Iterable[str] = ()) -> list[str]:
-    """Name the fields in which a stored document is not what would be written.
+    """Return the names of the fields in which a stored document is not what would be written.
 
-    Fields that the shape does not know are let be; so are optional ones that are empty.
+    Ignores fields that the shape does not know, and optional fields that are empty.
     """
     named = [
         name
@@ -38,7 +37,7 @@ def differing_fields(stored: Document, written: Document, shape: Shape, but_for:
 
 
 def booking_differences(stored: Document, booking: Booking, shape: Shape) -> list[str]:
-    """Name the fields in which a booking's document contradicts itself.
+    """Return the names of the fields in which a booking's document contradicts itself.
 
     Addresses may be stored in a form by which an earlier version compared them.
     """
@@ -55,22 +54,15 @@ def booking_differences(stored: Document, booking: Booking, shape: Shape) -> lis
 
 
 def run_differences(stored: Document, run: TrainRun) -> list[str]:
-    """Name the fields of a run's document that contradict the run: what it is found by, and when something is due on it."""
-    differing = []
-    forms = frozenset().union(*map(stop_forms, run.stops))
-    if {stop_form(form) for form in stored["stop_forms"]} != forms:
-        differing.append("stop_forms")
-    if stored.get("next_due") != next_due(run):
-        differing.append("next_due")
+    """Return the names of the fields of a run's document that contradict the run they are derived from."""
+    differing = [derived.path for derived in DERIVED_FIELDS if not derived.is_right(stored, run)]
     if stored.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         differing.append("schema_version")
-    if "arrive_time" in stored and stored["arrive_time"] != run.stops[-1].arrive:
-        differing.append("arrive_time")
     return differing
 
 
 def _plain(value: Any) -> Any:
-    """A value whose times have no zone, as BSON has them."""
+    """Return a value whose times have no zone, as in BSON."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, Mapping):

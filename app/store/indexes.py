@@ -1,7 +1,7 @@
 """Indexes.
 
-Belongs here: every index, with the question it answers, but for those that stand beside the statements of a collection of their
-own. Does not: anything that reads through them.
+Belongs here: every index, with the query that needs it, except those that are made beside the statements of their collection.
+Does not belong here: anything that reads through them.
 """
 
 from app.store.deliveries import make_delivery_indexes
@@ -17,21 +17,21 @@ REFERENCE_INDEX = "bookings_by_reference"
 
 
 async def make_indexes(database: Database) -> None:
-    """Makes the indexes that are missing. Safe to call at every start and from many servers at once."""
+    """Make the missing indexes. May run at every start and from many servers at once."""
     with translate_outages():
         runs = database["train_runs"]
         # GetBooking, and the guard that no two runs sell under the same reference. Sparse: a run without bookings has no key.
         await runs.create_index("recent._id", name=REFERENCE_INDEX, unique=True, sparse=True)
-        # ListReceipts, of bookings that are new. Each further filter narrows the range of the index that is read.
+        # ListReceipts, of recent bookings. Each further filter narrows the range of the index that is read.
         await runs.create_index(
             [("recent.emails", 1), ("recent.travel_date", 1), ("recent.origin", 1), ("recent.destination", 1)],
             name=RECEIPTS_INDEX,
         )
-        # What is due without anybody asking, and what a server that ended left behind. Most runs have neither.
+        # What is due by the clock, and what is not archived yet. Most runs have neither.
         await runs.create_index("next_due", name="runs_due", sparse=True)
         await runs.create_index("unsettled_since", name="runs_unsettled", sparse=True)
         bookings = database["bookings"]
-        # ListReceipts, of bookings at rest.
+        # ListReceipts, of archived bookings.
         await bookings.create_index([("emails", 1), ("travel_date", 1), ("origin", 1), ("destination", 1)], name=RECEIPTS_INDEX)
         # Loading a run, catching up with it, and ListSectionBookings.
         await bookings.create_index([("run_id", 1), ("revision", 1)], name="bookings_by_run")

@@ -21,7 +21,7 @@ from app.domain.run.hold import EndedHold, Hold
 from app.domain.run.seats import CoachSeats, FreedEntry, SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
-from app.domain.timetable import Stop, legs_between
+from app.domain.timetable import Stop, legs_between, stop_form
 from app.store.driver import Document
 from app.store.sales_shapes import COACH, ENDED_HOLD, HOLD, STOP, WAITLIST_ENTRY
 from app.store.shapes import Kind, ListOf, MapOf, Row, Shape
@@ -311,11 +311,23 @@ RUN_FIELDS: tuple[StoredField, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class DerivedField:
-    """A field that follows from others, for indexes. None stands for a document without it."""
+    """A field that follows from others, for indexes. None stands for a document without it.
+
+    `normalize` maps a stored value to the present form of it, where earlier versions stored another one. Documents of earlier
+    versions may lack an `is_optional` field.
+    """
 
     path: str
     sources: tuple[str, ...]
     value: Callable[[TrainRun], Any]
+    normalize: Callable[[Any], Any] = _as_it_is
+    is_optional: bool = False
+
+    def is_right(self, document: Mapping[str, Any], run: TrainRun) -> bool:
+        """Whether a run's document has the value that follows from the run."""
+        if self.is_optional and self.path not in document:
+            return True
+        return bool(self.normalize(document.get(self.path)) == self.normalize(self.value(run)))
 
 
 def next_due(run: TrainRun) -> datetime | None:
@@ -328,6 +340,6 @@ def next_due(run: TrainRun) -> datetime | None:
 
 DERIVED_FIELDS: tuple[DerivedField, ...] = (
     DerivedField("next_due", ("holds", "waitlist", "stops"), lambda run: next_due(run)),  # noqa: PLW0108 - tests replace it
-    DerivedField("stop_forms", ("stops",), lambda run: all_stop_forms(run.stops)),
-    DerivedField("arrive_time", ("stops",), lambda run: run.stops[-1].arrive),
+    DerivedField("stop_forms", ("stops",), lambda run: all_stop_forms(run.stops), lambda forms: {*map(stop_form, forms)}),
+    DerivedField("arrive_time", ("stops",), lambda run: run.stops[-1].arrive, is_optional=True),
 )

@@ -1,11 +1,11 @@
 """Lists of runs.
 
-Belongs here: reading runs by date and station, without bookings, and the indexes for it. Does not: one run (`runs.py`).
+Belongs here: reading runs by date and station, without bookings, and the indexes for it. Does not belong here: one run
+(`runs.py`).
 
-A list without a date begins at yesterday (UTC), and has before these the runs of earlier dates that are under way: whose last
-arrival is to come. A run is under way for a week at most, so that these are looked for among the dates of nine days
-(`earliest_date_under_way`), and there by index among those alone that have not arrived. Runs that an earlier version has made
-carry no `arrive_time`; they are told by their stops until the last of them has arrived.
+A list without a date begins at yesterday (UTC), preceded by the runs of earlier dates that are still under way. A run is under
+way for a week at most, so that these are looked for among the dates of nine days (`earliest_date_under_way`), by an index on
+the arrival. Runs of an earlier version have no `arrive_time`; their stops are read instead until the last of them has arrived.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ from app.store.unreadable import read_page
 
 UNDER_WAY_INDEX = "runs_by_date_and_arrival"
 
-# Where a run stands in a list: travel date, key.
+# The sort key of a run in a list: travel date, key.
 RunKey = tuple[str, str]
 
 _ORDER = [("travel_date", 1), ("_id", 1)]
 
 
 async def make_run_list_indexes(database: Database) -> None:
-    """Make the indexes that are missing. Safe to call at every start and from many servers at once."""
+    """Make the missing indexes. May run at every start and from many servers at once."""
     with translate_outages():
         runs = database["train_runs"]
         # By station and date, and by date alone.
@@ -39,7 +39,7 @@ async def make_run_list_indexes(database: Database) -> None:
 
 
 class RunLists:
-    """The collection `train_runs`, as lists show it: without runs that are unreadable.
+    """The collection `train_runs` as lists show it: without runs that are unreadable.
 
     All methods refuse DATABASE_UNAVAILABLE in an outage.
     """
@@ -50,7 +50,7 @@ class RunLists:
     async def list_on_date(
         self, travel_date: str, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
     ) -> list[TrainRun]:
-        """At most `limit` runs of a date that call at all these stations, by key, behind `after`.
+        """Return at most `limit` runs of a date that call at all these stations, by key, after `after`.
 
         `forms` has the forms under which each station may be stored.
         """
@@ -59,9 +59,10 @@ class RunLists:
     async def list_current(
         self, now: datetime, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
     ) -> list[TrainRun]:
-        """At most `limit` runs that are under way or to come, by date and key, behind `after`; `forms` as for a date.
+        """Return at most `limit` runs that are under way or in the future, by date and key, after `after`; `forms` as for a
+        date.
 
-        Those of today and yesterday (UTC) are among them, also when they have arrived.
+        Runs of today and yesterday (UTC) are among them, also after their arrival.
         """
         yesterday = (now - timedelta(days=1)).date().isoformat()
         clauses = _calling_at(forms)
@@ -74,7 +75,7 @@ class RunLists:
         return found
 
     async def _read(self, clauses: list[Document], after: RunKey | None, limit: int, index: str = "") -> list[TrainRun]:
-        """Read through this index; through the one that MongoDB likes best where none is named."""
+        """Read with this index, or with the one that MongoDB chooses."""
 
         async def fetch(behind: RunKey | None, count: int) -> list[Document]:
             query = {"$and": [*clauses, *_after_clause(behind)]}
@@ -87,17 +88,17 @@ class RunLists:
 
 
 def _key_of(document: Mapping[str, Any]) -> RunKey:
-    """Where a run stands, as it is stored. The date is a text: others are in no range of dates."""
+    """Return the sort key of a run, as it is stored. The date is a text: other values match no range of dates."""
     return str(document["travel_date"]), str(document["_id"])
 
 
 def run_key(run: TrainRun) -> RunKey:
-    """Where a run stands in a list."""
+    """Return the sort key of a run."""
     return run.travel_date, run.run_id
 
 
 def under_way_query(now: datetime, before: str) -> Document:
-    """The question for runs of dates before this one whose last arrival is to come. The index answers both parts."""
+    """Make the query for runs before a date whose last arrival is in the future. The index answers both parts."""
     dates = {"travel_date": {"$gte": earliest_date_under_way(now).isoformat(), "$lt": before}}
     return {"$or": [dates | {"arrive_time": {"$gt": now}}, dates | {"arrive_time": None, "stops.arrive": {"$gt": now}}]}
 

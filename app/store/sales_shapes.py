@@ -63,14 +63,14 @@ BOOKING = Shape(
     },
 )
 
-# What events, and payments, say of a booking as well.
+# What events and payments say about a booking, too.
 BOOKING_OUTLINE = Shape(
     {"_id": str, "run_id": str, "request_id": str, "currency": str, "create_time": datetime, "update_time": datetime},
     {"payment_id": str},
 )
 
 EVENT = Shape({"type": OneOf(EventType), "subject": str, "data": MapOf(ANYTHING), "trace_parent": str})
-# A commit whose events are each judged by themselves: one of a newer version does not hold up the others.
+# A commit. Its events are checked one by one, so that an event of a newer version does not block the others.
 COMMIT = Shape(
     {"_id": str, "run_id": str, "version": int, "time": datetime, "event_count": int, "events": ListOf(ANYTHING)},
     {"is_new": bool, "is_unreadable": bool},
@@ -97,14 +97,14 @@ HOLD = Shape(
 ENDED_HOLD = Row(str, int, ListOf(Row(str, int)), datetime, bool)
 # Reference, section, legs, and for how many people.
 WAITLIST_ENTRY = Row(str, str, int, int)
-# What a commit needs besides: bookings and events are judged one by one.
+# What a commit needs besides. Bookings and events are checked one by one.
 RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})
-# What only statements use.
+# Fields that only queries use.
 RUN_KEYS = Shape(
     {"stop_forms": ListOf(str), "create_time": datetime},
     {"next_due": datetime, "unsettled_since": datetime, "arrive_time": datetime},
 )
-# What a survey counts.
+# What the statistics count.
 STATISTICS_RUN = Shape(
     {
         "_id": str,

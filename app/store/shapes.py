@@ -1,14 +1,14 @@
 """Shapes: which fields a stored document has, and of which kind.
 
-Belongs here: the kinds, and checking a document against a shape. Does not: the shapes themselves, which stand beside the code
-that reads each document, nor what becomes of a document that has another shape (`unreadable.py`).
+Belongs here: the kinds, and checking a document against a shape. Does not belong here: the shapes, which are beside the code
+that reads each document, nor what happens to a document with another shape (`unreadable.py`).
 
-A document of another shape was written by another version of the service, or by hand. It is found out before anything is
-decoded from it, since a wrong kind does no harm where it is read and much where it is used: a counter that is a text ends the
-arithmetic of a whole batch. Fields that a shape does not name are let be: a newer version may have them.
+A document with another shape was written by another version of the service, or by hand. It is found before anything is decoded
+from it. A value of a wrong kind does no harm where it is read, and much where it is used: a counter that is a text ends the
+arithmetic of a whole batch. Fields that a shape does not name are ignored: a newer version may have them.
 
 A shape is checked for each document that is read. So the plain fields are compared all at once, which takes about a microsecond
-for a booking; only where that fails, each is looked at for what is wrong.
+for a booking. Only where that fails, each field is checked to find the wrong one.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,19 +21,19 @@ Document = Mapping[str, Any]
 
 
 class UnreadableError(ValueError):
-    """A document of another shape. The text names the field and what is wrong with its kind, and never quotes a value."""
+    """A document has another shape. The text names the field and the wrong kind, and never quotes a value."""
 
 
 class Kind:
-    """What a value may be. `check` raises UnreadableError with the value's path."""
+    """What a value may be."""
 
     def check(self, value: object, path: str) -> None:
-        """Refuse a value of another kind."""
+        """Raise UnreadableError with the value's path where the value is of another kind."""
         raise NotImplementedError
 
 
 class Plain(Kind):
-    """One Python type, exactly. A bool is no int; BSON's 64-bit integers are."""
+    """Exactly one Python type. A bool is not an int; BSON's 64-bit integers are."""
 
     def __init__(self, plain_type: type) -> None:
         self._type = plain_type
@@ -45,7 +45,7 @@ class Plain(Kind):
 
 
 class Nullable(Kind):
-    """A value of that kind, or null."""
+    """A value of a kind, or null."""
 
     def __init__(self, kind: "Kind | type") -> None:
         self._kind = as_kind(kind)
@@ -57,7 +57,7 @@ class Nullable(Kind):
 
 
 class OneOf(Kind):
-    """A text that is a value of an enum. One of a newer version is unreadable."""
+    """A text that is a value of an enum. A value of a newer version is unreadable."""
 
     def __init__(self, values: type[StrEnum]) -> None:
         self._values = frozenset(member.value for member in values)
@@ -69,7 +69,7 @@ class OneOf(Kind):
 
 
 class OneOfNumbers(Kind):
-    """One of a few whole numbers, such as the versions that are known."""
+    """One of a few whole numbers, such as the known versions."""
 
     def __init__(self, *numbers: int) -> None:
         self._numbers = frozenset(numbers)
@@ -88,7 +88,7 @@ class ListOf(Kind):
         self._type = kind if isinstance(kind, type) else None
 
     def check(self, value: object, path: str) -> None:
-        """Refuse what is no list, and the first value in it of another kind."""
+        """Refuse anything but a list, and the first value of another kind in it."""
         if not isinstance(value, list):
             raise UnreadableError(f"{path} is {_kind_name(value)}, not a list")
         if self._type is not None and set(map(type, value)) <= {self._type}:
@@ -98,7 +98,7 @@ class ListOf(Kind):
 
 
 class Row(Kind):
-    """A list of so many values, each of its own kind."""
+    """A list of fixed length, with a kind for each value."""
 
     def __init__(self, *kinds: "Kind | type") -> None:
         self._kinds = tuple(map(as_kind, kinds))
@@ -118,7 +118,7 @@ class MapOf(Kind):
         self._kind, self._has_numbers = as_kind(kind), has_numbers
 
     def check(self, value: object, path: str) -> None:
-        """Refuse what is no document, a key that is no number, and the first value of another kind."""
+        """Refuse anything but a document, a key that is not a number, and the first value of another kind."""
         if not isinstance(value, Mapping):
             raise UnreadableError(f"{path} is {_kind_name(value)}, not a document")
         for key, part in value.items():
@@ -128,14 +128,14 @@ class MapOf(Kind):
 
 
 class Anything(Kind):
-    """Whatever there is."""
+    """Any value."""
 
     def check(self, value: object, path: str) -> None:
         """Refuse nothing."""
 
 
 class Shape(Kind):
-    """A document: `fields` that it has, `optional` ones that it may have. A plain type stands for exactly that type."""
+    """A document: `fields` that it has, `optional` ones that it may have. A Python type stands for exactly that type."""
 
     def __init__(self, fields: Mapping[str, "Kind | type"], optional: Mapping[str, "Kind | type"] | None = None) -> None:
         self.fields = {name: as_kind(kind) for name, kind in fields.items()}
@@ -173,7 +173,7 @@ class Shape(Kind):
 
 
 def as_kind(kind: Kind | type) -> Kind:
-    """A plain type as a kind."""
+    """Return a Python type as a kind."""
     return kind if isinstance(kind, Kind) else Plain(kind)
 
 

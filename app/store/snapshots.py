@@ -1,18 +1,18 @@
 """Snapshots: several reads of one moment.
 
-Belongs here: choosing the moment, reading as of it, and what is done where the database cannot. Does not: what is read
-(`bookings.py`, `runs.py`, `payments.py`, `audit_runs.py`).
+Belongs here: choosing the moment, reading as of it, and the errors of it. Does not belong here: what is read (`bookings.py`,
+`runs.py`, `payments.py`, `audit_runs.py`).
 
-A booking moves from its run's document to `bookings` while others read. Whoever reads the two at two moments finds it twice or
-not at all. A snapshot reads all collections as of one moment (read concern "snapshot", MongoDB 5.0 and newer): its first read
-sets the moment, the newest that most members of the replica set have, and later reads name it (`atClusterTime`).
+A booking moves from its run's document to `bookings` while others read. Two reads at two moments find it twice or not at all. A
+snapshot reads all collections as of one moment (read concern "snapshot", MongoDB 5.0 and newer): its first read sets the
+moment, the newest that most members of the replica set have, and later reads name it (`atClusterTime`).
 
 What was acknowledged with w=majority before the first read is in the snapshot: a primary acknowledges nothing before its own
 snapshots show it. A new primary is the exception. Until it has committed in its own term, its snapshots may lack what the old
 one acknowledged. So the first snapshot after each election waits for all that the new primary has (`afterClusterTime`).
 
-Commands are sent as they are, without the driver's snapshot sessions: each is one turn of the driver's threads, while a session
-takes two more and a cursor up to three. MongoDB keeps a moment for 300 seconds; reads here take milliseconds.
+Commands are sent without the driver's snapshot sessions: each takes one hop to the driver's threads, while a session takes two
+more and a cursor up to three. MongoDB remembers a moment for 300 seconds; reads here take milliseconds.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from app.store.driver import Collection, Database, Document, current_primary, tr
 
 _log = logging.getLogger(__name__)
 
-# A moment may be lost when a collection or index is made (SnapshotUnavailable), which lasts milliseconds, or when it was
-# forgotten (SnapshotTooOld). Five attempts with these pauses take two thirds of a second.
+# A snapshot may be unavailable while a collection or index is made (SnapshotUnavailable), which takes milliseconds, or after
+# MongoDB has forgotten it (SnapshotTooOld). Five attempts with these pauses take two thirds of a second.
 _ATTEMPTS_MAX = 5
 _FIRST_PAUSE_SECONDS = 0.02
 _SNAPSHOT_TOO_OLD = 239
@@ -40,15 +40,15 @@ Sort = Sequence[tuple[str, int]]
 
 
 class Snapshot(Protocol):
-    """All collections as they were at one moment."""
+    """All collections as of one moment."""
 
     async def find(
         self, collection: Collection, query: Document, *, most: int, projection: Document | None = None, sort: Sort = ()
     ) -> list[Document]:
-        """At most `most` documents."""
+        """Return at most `most` documents."""
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Document], *, most: int) -> list[Document]:
-        """At most `most` documents that the pipeline makes."""
+        """Return at most `most` documents that the pipeline makes."""
 
 
 class Snapshots(Protocol):
@@ -66,14 +66,14 @@ class ServerSnapshots:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._proven_primary: object = None  # whose snapshots are known to have all that was acknowledged before its election
+        self._proven_primary: object = None  # its snapshots have all that was acknowledged before its election
         self._has_logged = False
 
     async def read(self, look: Callable[[Snapshot], Awaitable[Result]]) -> Result:
-        """What `look` makes of a snapshot. Where the moment is lost, `look` is called again with a newer one.
+        """Return what `look` returns for a snapshot. Where the snapshot is lost, call `look` again with a newer one.
 
-        Refuses DATABASE_UNAVAILABLE in an outage, where the moment is lost each time, and from a server that is no replica set,
-        which keeps no moments. What `look` raises passes.
+        Refuses DATABASE_UNAVAILABLE in an outage, where the snapshot is lost each time, and where the server is not a replica
+        set, which has no snapshots. What `look` raises passes.
         """
         with translate_outages():
             for attempt in range(_ATTEMPTS_MAX):
@@ -153,20 +153,20 @@ class _ServerSnapshot:
         return await self._read_all(collection, command, answer["id"], most) if answer["id"] else found
 
     async def _read_missing_collection(self, collection: Collection, command: Document, most: int) -> list[Document]:
-        """Reads again after a first read of a collection that is not there: `find` then names no moment, `aggregate` does."""
+        """Read again after a first read of a missing collection: `find` names no moment then, `aggregate` does."""
         nothing: Document = {"aggregate": collection.name, "pipeline": [{"$limit": 1}], "cursor": {}}
         self._at = {"atClusterTime": (await self._send(collection, nothing, {}))["atClusterTime"]}
         return await self._read(collection, command, most)
 
     async def _send(self, collection: Collection, command: Document, moment: Document) -> Document:
-        """The cursor in the reply."""
+        """Send a command and return the cursor in the reply."""
         whole = {**command, "readConcern": {"level": "snapshot", **moment}}
         reply = await self._database.command(whole, codec_options=collection.codec_options)
         cursor: Document = reply["cursor"]
         return cursor
 
     async def _read_all(self, collection: Collection, command: Document, cursor_id: int, most: int) -> list[Document]:
-        """Reads again, by a cursor of its own and at the same moment, what one answer of 16 MB cannot hold."""
+        """Read again, with a cursor at the same moment, what one reply of 16 MB cannot hold."""
         await self._database.command({"killCursors": collection.name, "cursors": [cursor_id]})
         concern = {"level": "snapshot", **self._at}
         options = collection.codec_options

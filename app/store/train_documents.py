@@ -1,6 +1,7 @@
 """Trains as documents.
 
-Belongs here: the shape of a train's document, both ways. Does not: runs and bookings (`documents.py`), statements.
+Belongs here: the shape of a train's document, encoding and decoding it. Does not belong here: runs (`run_documents.py`),
+statements.
 """
 
 from collections.abc import Iterable
@@ -32,12 +33,12 @@ TRAIN = Shape(
 
 
 def all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
-    """What all the stops may be called, for finding trains by station."""
+    """Return the names and codes of all the stops, as compared, for finding trains by station."""
     return sorted(set().union(*map(stop_forms, stops)))
 
 
 def train_document(stored: StoredTrain) -> Document:
-    """A train with its timetable."""
+    """Encode a train."""
     train = stored.train
     return {
         "_id": train.train_id,
@@ -96,7 +97,7 @@ def _call_from(document: Document | None) -> Call | None:
 
 
 def terms_document(terms: SalesTerms) -> Document:
-    """Terms of sale."""
+    """Encode sales terms."""
     return {
         "refund_tiers": [[tier.hours_before, tier.percent] for tier in terms.refund_tiers],
         "waitlist_closes_minutes_before": terms.waitlist_closes_minutes_before,
@@ -107,7 +108,7 @@ def terms_document(terms: SalesTerms) -> Document:
 
 
 def terms_from(document: Document) -> SalesTerms:
-    """The other way."""
+    """Decode sales terms."""
     tiers = tuple(RefundTier(hours_before, percent) for hours_before, percent in document["refund_tiers"])
     return SalesTerms(
         tiers,

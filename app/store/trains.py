@@ -1,6 +1,6 @@
-"""Trains, the templates of runs, in MongoDB.
+"""Trains, from which runs are made, in MongoDB.
 
-Belongs here: statements to the collection `trains`. Does not: runs (`runs.py`).
+Belongs here: statements to the collection `trains`. Does not belong here: runs (`runs.py`).
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from app.store.driver import Collection, Database, Document, DuplicateKeyError, 
 from app.store.train_documents import train_document, train_from
 from app.store.unreadable import decode_all, decode_one, read_page
 
-# Trains that call at one station, whose spelling of its name is looked up. More would only spell it the same way again.
+# Trains that call at one station whose spellings of its name are read. More would not add other spellings.
 _SPELLINGS_MAX = 1_000
-# How long the older forms of stations are taken for all there are. Only a server of an earlier version adds to them.
+# How long the older forms of stations are cached. Only a server of an earlier version adds to them.
 _OLDER_FORMS_SECONDS = 60.0
 
 
@@ -28,17 +28,17 @@ class Trains:
         self._older_forms_until = 0.0
         self._older_forms_read = asyncio.Lock()
 
-    async def insert(self, kept: StoredTrain) -> bool:
-        """Keeps a new train. False when there is one with that train_id or made by that request."""
+    async def insert(self, stored: StoredTrain) -> bool:
+        """Store a new train. Return False where there is one with that train_id or made by that request."""
         try:
             with translate_outages():
-                await self._trains.insert_one(train_document(kept))
+                await self._trains.insert_one(train_document(stored))
         except DuplicateKeyError:
             return False
         return True
 
     async def get(self, train_id: str) -> StoredTrain:
-        """The train. Refuses TRAIN_NOT_FOUND, RECORD_UNREADABLE."""
+        """Return the train. Refuses TRAIN_NOT_FOUND, RECORD_UNREADABLE."""
         with translate_outages():
             document = await self._trains.find_one({"_id": train_id})
         if document is None:
@@ -46,13 +46,13 @@ class Trains:
         return decode_one("trains", document, train_from)
 
     async def find_conflicting(self, train_id: str, request_id: str) -> StoredTrain | None:
-        """The train that was made by this request, or else the one with this train_id."""
+        """Return the train that was made by this request, or else the one with this train_id, or None."""
         with translate_outages():
             document = await self._trains.find_one({"request_id": request_id}) or await self._trains.find_one({"_id": train_id})
         return None if document is None else decode_one("trains", document, train_from)
 
     async def list_page(self, after: str, limit: int) -> list[StoredTrain]:
-        """At most `limit` trains by train_id, behind `after`, without those that are unreadable."""
+        """Return at most `limit` trains by train_id, after `after`, without those that are unreadable."""
 
         async def fetch(behind: str, count: int) -> list[Document]:
             with translate_outages():
@@ -61,24 +61,24 @@ class Trains:
         return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
 
     async def stop_names(self, text: str) -> tuple[str, ...]:
-        """The names, as trains have them, of the stations whose name or code is `text` in any case."""
+        """Return the names, as trains have them, of the stations whose name or code is `text` in any case."""
         form, stored = stop_form(text), await self.stored_forms(text)
         with translate_outages():
             found = await self._trains.find({"stop_forms": any_of(stored)}).to_list(_SPELLINGS_MAX)
         trains = decode_all("trains", found, train_from).values
-        stops = (stop for kept in trains for stop in kept.train.stops)
+        stops = (stop for stored in trains for stop in stored.train.stops)
         return tuple(dict.fromkeys(stop.name for stop in stops if form in stop_forms(stop)))
 
     async def stored_forms(self, text: str) -> tuple[str, ...]:
-        """All forms under which trains and runs may have a station with that name or code, the present one first.
+        """Return all forms under which trains and runs may have a station with that name or code, the present one first.
 
-        Earlier versions kept the blanks around what was sent, and accented letters as they were encoded.
+        Earlier versions stored blanks around a text, and accented letters as they were encoded.
         """
         form = stop_form(text)
         return (form, *(await self._read_older_forms()).get(form, ()))
 
     async def _read_older_forms(self) -> dict[str, list[str]]:
-        """The stored forms that are not what is compared now, by what they are compared as. Usually there are none."""
+        """Return the stored forms that differ from the present ones, by their present form. Usually there are none."""
         async with self._older_forms_read:
             now = time.monotonic()
             if now >= self._older_forms_until:

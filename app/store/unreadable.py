@@ -1,11 +1,11 @@
-"""Unreadable records: a document that this version cannot read is set apart, and everything else goes on.
+"""Unreadable records: a document that this version cannot read is skipped, and everything else goes on.
 
-Belongs here: reading one document or many so that an unreadable one is found out, counted and logged, and stops nothing else.
-Does not: the shapes (`shapes.py`), statements, nor the metric and its alert (`app/telemetry`, `deploy/observability`).
+Belongs here: reading one document or many so that an unreadable one is found, counted and logged, and blocks nothing else. Does
+not belong here: the shapes (`shapes.py`), statements, the metric and its alert (`app/telemetry`, `deploy/observability`).
 
-An unreadable record is one of another shape: a field is missing or of another type, or an enum has a value of another version.
-Whoever asks for that record alone is refused with RECORD_UNREADABLE. A list, a batch or a look-up that serves many leaves it
-out, names it to its caller, and goes on with the rest. Nothing is ever written over it.
+An unreadable record has another shape: a field is missing or of another type, or an enum has a value of another version.
+Whoever asks for that record alone is refused with RECORD_UNREADABLE. A list, a batch or a lookup for many leaves it out, names
+it to its caller, and goes on with the rest. Nothing is ever written over it.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ Document = Mapping[str, Any]
 Value = TypeVar("Value")
 Key = TypeVar("Key")
 
-# What reading a document of another shape raises.
+# What decoding a document of another shape raises.
 READ_ERRORS = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-# The collections, and what one of their documents is called. The metric has a series for each, and no others.
+# The collections, and the noun for their documents. The metric has a series for each, and no others.
 NOUNS = {
     "bookings": "booking",
     "events": "event",
@@ -41,34 +41,34 @@ NOUNS = {
     "webhook_deliveries": "webhook delivery",
     "webhooks": "webhook",
 }
-# Their ids are addresses, which no log may hold.
+# Collections whose ids are addresses, which no log may have.
 _PERSONAL = frozenset({"users"})
 
-# One record is logged once in this time, however often it is come across: workers look at some of them every second.
+# A record is logged once in this time, however often it is read: workers read some of them every second.
 _LOG_INTERVAL_SECONDS = 600.0
-# A broken release makes thousands unreadable at once; the first lines of each minute show what is wrong with them.
+# A broken release makes thousands unreadable at once; the first lines of each minute are enough to see why.
 _LINES_PER_MINUTE_MAX = 20
 _MINUTE_SECONDS = 60.0
-# Records whose last line is remembered: some hundred kilobytes.
+# Records whose last log time is remembered: some hundred kilobytes.
 _LOGGED_RECORDS_MAX = 1_000
 
-# Documents of one further statement of a page, and such statements before a page is refused: ten thousand unreadable records
-# in a row are no page with gaps, but a collection that this version cannot serve.
+# Documents of one further statement of a page, and such statements before a page is refused: with ten thousand unreadable
+# records in a row, this version cannot serve the collection.
 _REFILL = 200
 _REFILLS_MAX = 50
-# Decoding goes on for so long before other calls have their turn: far less than anybody notices.
+# How long decoding blocks the event loop at most: far less than anybody notices.
 _TURN_SECONDS = 0.005
 
 
 class DecodedRecords(NamedTuple, Generic[Value]):
-    """What was read of many documents, in their order, and the ids of those that are unreadable."""
+    """The decoded values of many documents, in their order, and the ids of those that are unreadable."""
 
     values: list[Value]
     unreadable: list[str]
 
 
 class Records(dict[str, Value]):
-    """What was read of the documents that were asked for, by id. `unreadable` are the ids of those that are there, too."""
+    """The decoded records by id. `unreadable` are the ids of those that exist and cannot be read."""
 
     def __init__(self, readable: Mapping[str, Value] | None = None, unreadable: Iterable[str] = ()) -> None:
         super().__init__(readable or {})
@@ -76,7 +76,7 @@ class Records(dict[str, Value]):
 
 
 class UnreadableRecords:
-    """Counts and logs the unreadable records that this process comes across. `timer` gives seconds."""
+    """Counts and logs the unreadable records that this process reads. `timer` returns seconds."""
 
     def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
         self._timer = timer
@@ -89,11 +89,11 @@ class UnreadableRecords:
         self._observers.append(observer)
 
     def unwatch(self, observer: Callable[[str], None]) -> None:
-        """Call that observer no more."""
+        """Stop calling that observer."""
         self._observers.remove(observer)
 
     def report(self, collection: str, record_id: object, error: Exception) -> None:
-        """Count an unreadable record, and log it within the budget of lines."""
+        """Count an unreadable record, and log it within the limits."""
         for observer in self._observers:
             observer(collection)
         now, name = self._timer(), _loggable_id(collection, record_id)
@@ -110,28 +110,30 @@ class UnreadableRecords:
         if len(self._logged) > _LOGGED_RECORDS_MAX:
             self._logged.popitem(last=False)
         left_out, self._left_out = self._left_out, 0
-        told: dict[str, object] = {"collection": collection, "record": name, "what": what_is_wrong(error)}
-        _log.error("unreadable %s set apart", NOUNS[collection], extra=told | ({"left_out": left_out} if left_out else {}))
+        fields: dict[str, object] = {"collection": collection, "record": name, "what": what_is_wrong(error)}
+        _log.error("unreadable %s skipped", NOUNS[collection], extra=fields | ({"left_out": left_out} if left_out else {}))
 
 
-# A process has one, as it has one log: whoever reads documents reports here, and every metrics page shows it.
+# One for the process, like the log: all code that decodes documents reports here, and every metrics port shows it.
 unreadable_records = UnreadableRecords()
 
 
 def what_is_wrong(error: Exception) -> str:
-    """Say what is wrong with a document. It never quotes a stored value."""
+    """Return what is wrong with a document. Never quotes a stored value."""
     return str(error) if isinstance(error, UnreadableError) else type(error).__name__
 
 
 def record_unreadable(collection: str) -> Refusal:
-    """Make the refusal for a record that was asked for and cannot be read."""
+    """Make the refusal for a requested record that cannot be read."""
     text = f"the {NOUNS[collection]} cannot be read by this version of the service; nothing was changed, and operators see it"
     return Refusal(Reason.RECORD_UNREADABLE, text)
 
 
 @contextmanager
 def reading(collection: str, record_id: object) -> Iterator[None]:
-    """Refuse RECORD_UNREADABLE where the block, which decodes that record and does nothing else, finds another shape."""
+    """Refuse RECORD_UNREADABLE where the block raises an error of decoding. The block decodes that record and does nothing
+    else.
+    """
     try:
         yield
     except Refusal as refusal:
@@ -145,13 +147,13 @@ def reading(collection: str, record_id: object) -> Iterator[None]:
 
 
 def decode_one(collection: str, document: Document, decode: Callable[[Any], Value]) -> Value:
-    """Decode the one document that was asked for. Refuses RECORD_UNREADABLE."""
+    """Decode the requested document. Refuses RECORD_UNREADABLE."""
     with reading(collection, document.get("_id")):
         return decode(document)
 
 
 def decode_all(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> DecodedRecords[Value]:
-    """Decode many documents; those that are unreadable are reported, left out and named."""
+    """Decode many documents. Report, leave out and name those that are unreadable."""
     values: list[Value] = []
     unreadable: list[str] = []
     for document in documents:
@@ -165,7 +167,7 @@ def decode_all(collection: str, documents: Iterable[Document], decode: Callable[
 
 
 def decode_by_id(collection: str, documents: Iterable[Document], decode: Callable[[Any], Value]) -> Records[Value]:
-    """Decode many documents that have texts as ids; those that are unreadable are reported, left out and named."""
+    """Decode many documents whose ids are texts. Report, leave out and name those that are unreadable."""
     readable: dict[str, Value] = {}
     unreadable: list[str] = []
     for document in documents:
@@ -185,10 +187,11 @@ async def read_page(
     after: Key,
     limit: int,
 ) -> list[Value]:
-    """Read a page of at most `limit` records behind `after`, going on past those that are unreadable.
+    """Read a page of at most `limit` records after `after`. Read on past unreadable records.
 
-    `fetch` gives at most so many documents behind a key, in the order of `key_of`. Fewer than `limit` records mean that there
-    are no more. Other calls go on while many are decoded. Refuses RECORD_UNREADABLE where ten thousand in a row are unreadable.
+    `fetch` returns at most so many documents after a key, in the order of `key_of`. Fewer than `limit` records mean that there
+    are no more. The event loop runs other calls between documents. Refuses RECORD_UNREADABLE where ten thousand in a row are
+    unreadable.
     """
     found: list[Value] = []
     wanted = limit

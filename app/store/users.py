@@ -1,6 +1,6 @@
-"""People in MongoDB.
+"""Users in MongoDB.
 
-Belongs here: statements to the collection `users`. Does not: what bookings know of people (`bookings.py`).
+Belongs here: statements to the collection `users`. Does not belong here: what bookings know of people (`bookings.py`).
 """
 
 import time
@@ -12,20 +12,20 @@ from app.store.driver import Collection, Database, Document, DuplicateKeyError, 
 from app.store.sales_shapes import USER
 from app.store.unreadable import decode_one
 
-# An agent books for others many times a minute; names are read again after this long.
+# An agent books for others many times a minute; names are cached for this long.
 NAMES_SECONDS_MAX = 10.0
 NAMES_MAX = 10_000
 
 
 class Users:
-    """The collection `users`, keyed by the address as it is compared."""
+    """The collection `users`, keyed by the address as compared."""
 
     def __init__(self, database: Database) -> None:
         self._users: Collection = database["users"]
         self._names: dict[str, tuple[float, Person | None]] = {}
 
     async def names(self, email: str) -> Person | None:
-        """The person with that address, as it was known at most `NAMES_SECONDS_MAX` ago."""
+        """Return the person with that address, as known at most `NAMES_SECONDS_MAX` ago, or None."""
         now, key = time.monotonic(), email_key(email)
         until, known = self._names.get(key, (0.0, None))
         if now >= until:
@@ -37,7 +37,7 @@ class Users:
         return known
 
     async def insert(self, person: Person, now: datetime) -> bool:
-        """Keeps a person. False when somebody is known under that address."""
+        """Store a person. Return False where there is a user with that address."""
         try:
             with translate_outages():
                 await self._users.insert_one({"_id": person.key, **person_document(person), "create_time": now})
@@ -47,7 +47,7 @@ class Users:
         return True
 
     async def find(self, email: str) -> StoredUser | None:
-        """The person with that address, also one who was stored when addresses were compared in another way.
+        """Return the user with that address, also one whose address was stored in an earlier form, or None.
 
         Refuses RECORD_UNREADABLE.
         """
@@ -56,9 +56,9 @@ class Users:
         return None if document is None else decode_one("users", document, user_from)
 
     async def replace(self, changed: StoredUser, now: datetime) -> bool:
-        """Store a changed user in place of the version before. False when that is not the newest any more."""
+        """Store a changed user in place of the previous version. Return False where that is not the newest any more."""
         person, before = changed.person, changed.version - 1
-        # Versions are counted since names can change; a document that never changed has none.
+        # A document that never changed has no version.
         guard: Document = {"version": before if before > 1 else {"$in": [None, 1]}}
         names = {"first_name": person.first_name, "last_name": person.last_name}
         change = {"$set": {**names, "version": changed.version, "update_time": now}}

@@ -117,7 +117,7 @@ _UNREADABLE = Alert(
         "sold, its payment not captured or refunded, its event not processed, its webhook not notified. Nothing overwrites it."
     ),
     checks=(
-        "Read the log: `unreadable ... set apart` names the record and the invalid field.",
+        "Read the log: `unreadable ... skipped` names the record and the invalid field.",
         "`seatline verify` lists all of them under `readable`.",
         "Was a release rolled back, or does an older version still run? Then a newer version wrote them.",
     ),
