@@ -1,4 +1,5 @@
-"""gRPC: messages to commands and back, refusals to statuses, and the servicers between them.
+"""The gRPC edge: a folder for each resource, and what all calls share beside them.
 
-Belongs here: all that knows protobuf or gRPC. Does not: what a request means (`app/usecases`, `app/domain`).
+Belongs here: everything that knows protobuf or gRPC. Does not belong here: what a request means (`app/usecases`,
+`app/domain`).
 """

@@ -20,7 +20,7 @@ from app.telemetry.tracing.context import current_trace_parent
 USER_METADATA = "x-seatline-user"
 USER_BYTES_METADATA = "x-seatline-user-bin"
 ROLES_METADATA = "x-seatline-roles"
-# W3C trace context: events carry on what the call was part of. One that is malformed is none.
+# W3C trace context: events continue the trace of the call. A malformed one is ignored.
 TRACE_METADATA = "traceparent"
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -48,12 +48,11 @@ class MetadataAuthenticator:
 
 
 def caller_from(metadata: Metadata, own_trace_parent: str = "") -> Caller:
-    """The caller that a call's metadata names; anonymous where it names none.
+    """Return the caller that a call's metadata names; anonymous where it names none.
 
-    Refuses CREDENTIALS_MISSING for a name that is no address by the rules for passengers, and for metadata that stand twice:
-    of two names, a proxy in front may have vouched for one, and nobody can tell which. Roles are separated by commas; those we
-    do not know have no effect. `own_trace_parent` is that of our own span of the call; the span is below the client's, so it
-    replaces the client's.
+    Refuses CREDENTIALS_MISSING for a name that is not an address by the rules for passengers, and for a key that occurs twice:
+    a proxy may have vouched for one of the two, and nothing says for which. Roles are separated by commas; unknown ones have no
+    effect. `own_trace_parent` is that of our own span of the call. It is below the client's span, so it replaces the client's.
     """
     user: str | bytes | None = None
     user_bytes: str | bytes | None = None
@@ -80,7 +79,7 @@ def caller_from(metadata: Metadata, own_trace_parent: str = "") -> Caller:
 
 def _once(key: str, known: str | bytes | None, value: str | bytes) -> str | bytes:
     if known is not None:
-        raise Refusal(Reason.CREDENTIALS_MISSING, f"{key} stands twice in the call's metadata; send it once")
+        raise Refusal(Reason.CREDENTIALS_MISSING, f"{key} occurs twice in the call's metadata; send it once")
     return value
 
 
@@ -92,7 +91,7 @@ def _decoded(value: str | bytes) -> str:
 
 
 def _same(address: str, other: str) -> str:
-    """The one address that both headers give; either may be empty."""
+    """Return the address that both keys give; either may be empty. Refuse two addresses."""
     if address and other and email_key(address) != email_key(other):
         message = f"{USER_METADATA} and {USER_BYTES_METADATA} name two callers; send one of them"
         raise Refusal(Reason.CREDENTIALS_MISSING, message)

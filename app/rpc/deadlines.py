@@ -1,6 +1,6 @@
-"""Calls whose time is up.
+"""Time bounds of calls.
 
-Belongs here: noticing them, at little cost for each call. Does not: what becomes of them (`guard.py`).
+Belongs here: finding overdue calls, at little cost for each call. Does not belong here: what happens to them (`guard.py`).
 """
 
 import asyncio
@@ -11,14 +11,14 @@ Call: TypeAlias = "asyncio.Task[Any]"
 
 
 class CallDeadlines:
-    """Calls that may each take `seconds_max`; `on_overdue` is told of those that take longer, again until they have ended.
+    """Calls that may each take `seconds_max`. Calls `on_overdue` for each that takes longer, again until it has ended.
 
-    Since every call may take equally long, they stand in the order of their ends, and one timer serves all: an
-    `asyncio.timeout` for each costs some microseconds.
+    All calls have the same bound, so the first that began is the first to become overdue, and one timer is enough for all. An
+    `asyncio.timeout` for each call would cost some microseconds.
     """
 
     def __init__(self, seconds_max: float, on_overdue: Callable[[Call], None]) -> None:
-        self._seconds_max, self._when_overdue = seconds_max, on_overdue
+        self._seconds_max, self._on_overdue = seconds_max, on_overdue
         self._ends: dict[Call, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -26,22 +26,22 @@ class CallDeadlines:
         return len(self._ends)
 
     def __iter__(self) -> Iterator[Call]:
-        """The calls, oldest first."""
+        """Iterate over the calls, oldest first."""
         return iter(self._ends)
 
     def begin(self, call: Call) -> None:
-        """The call's time begins."""
+        """Start the time of a call."""
         loop = asyncio.get_running_loop()
         self._ends[call] = loop.time() + self._seconds_max
         if self._timer is None:
             self._timer = loop.call_later(self._seconds_max, self._check_overdue)
 
     def end(self, call: Call) -> None:
-        """The call is over, if it was not before."""
+        """Remove a call, if it is not removed yet."""
         self._ends.pop(call, None)
 
     def seconds_elapsed(self, call: Call) -> float:
-        """For how long a call that has not ended is under way."""
+        """Return how long a call has taken that has not ended."""
         return asyncio.get_running_loop().time() - (self._ends[call] - self._seconds_max)
 
     def _check_overdue(self) -> None:
@@ -52,4 +52,4 @@ class CallDeadlines:
             if end > now:
                 self._timer = loop.call_at(end, self._check_overdue)
                 break
-            self._when_overdue(call)
+            self._on_overdue(call)

@@ -1,8 +1,9 @@
-"""How many elements a request may have of each kind.
+"""How many elements each repeated field of a request may have.
 
-Belongs here: counting them before anything looks at one. Does not: what each means (`requests.py`), and more exact bounds.
+Belongs here: counting elements before any is read. Does not belong here: what an element means and tighter bounds
+(`<resource>/requests.py`).
 
-An element takes two bytes of a message at least, and up to a kilobyte and some microseconds once it is looked at.
+An element takes at least two bytes on the wire, but up to a kilobyte and some microseconds once it is read.
 """
 
 from collections.abc import Mapping
@@ -16,10 +17,10 @@ from google.protobuf.message import Message
 from app.domain import limits
 from app.domain.refusals import InvalidField
 
-# Shorter messages hold too few elements to matter; bookings have a few hundred bytes and are not counted.
+# Shorter messages hold too few elements to matter. Requests for bookings have a few hundred bytes, so they are not counted.
 UNCHECKED_BYTES_MAX = 4_096
 
-# The repeated fields of all requests, by the full name of each. A test holds the table against the contract.
+# The repeated fields of all requests by full name. A test compares the table with the contract.
 _PASSENGERS = limits.PASSENGERS_PER_BOOKING_MAX
 _MASK_PATHS_MAX = 64  # more than any resource has fields
 _EVENT_TYPES_MAX = 64  # more than there are, families included
@@ -42,7 +43,7 @@ ELEMENTS_MAX: Mapping[str, int] = MappingProxyType(
 
 
 def check_element_counts(request: Message) -> None:
-    """Refuses a request with more elements of a kind than may be, and looks at none of them."""
+    """Refuse a request with too many elements in a field (INVALID_FIELD). Reads none of them."""
     for path, field, most in repeated_fields(request.DESCRIPTOR):
         message: Any = request
         for name in path:
@@ -54,7 +55,7 @@ def check_element_counts(request: Message) -> None:
 
 @lru_cache(maxsize=256)  # the requests of the contract
 def repeated_fields(kind: Descriptor) -> tuple[tuple[tuple[str, ...], str, int], ...]:
-    """The repeated fields of a request: the names that lead to the message they are in, their own, how many there may be."""
+    """Return the repeated fields of a request: path of the message that has the field, name of the field, elements at most."""
     found: list[tuple[tuple[str, ...], str, int]] = []
     for field in kind.fields:
         if field.is_repeated:

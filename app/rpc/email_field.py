@@ -1,7 +1,7 @@
-"""Checks of addresses.
+"""Checks of e-mail addresses.
 
-Belongs here: what a well-formed address is, for passengers, users and callers alike. Does not: how two of them are compared
-(`app/domain/people.py`).
+Belongs here: what a well-formed address is, for passengers, users and callers alike. Does not belong here: how two addresses
+are compared (`app/domain/people.py`).
 """
 
 import re
@@ -16,34 +16,34 @@ from app.domain.people import domain_key
 from app.domain.refusals import InvalidField
 from app.domain.text import fault_of
 
-# The plain addresses that nearly everybody has; the library sees to all others, fifty times slower. It refuses domains that are
-# not for mail, and two dashes where they begin no internationalised label. Possessive: there is one way to match.
+# The plain addresses of nearly all people. The library checks all others, fifty times slower. The pattern excludes domains that
+# are not for mail, and labels with two dashes, which may be internationalised. It is possessive: it never backtracks.
 _PLAIN_EMAIL = re.compile(
     r"[A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+@(?:(?![A-Za-z0-9-]{64})[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)+"
     r"(?!(?i:arpa|invalid|local|localhost|onion)$)[A-Za-z]{2,63}"
 )
 _LOCAL_PART_LENGTH_MAX = 64  # RFC 5321 section 4.5.3.1.1
-_ADDRESSES_CACHED = 4_096  # addresses that are not plain, each judged in 0.1 ms
+_ADDRESSES_CACHED = 4_096  # addresses that are not plain; the check of one takes 0.1 ms
 
 
 def email(text: str, field: str) -> str:
-    """An address, as sent but for blanks around it. Whether mail arrives there is not asked."""
+    """Return an address without the blanks around it. Does not check whether mail arrives there."""
     if is_plain_email(text):
         return text
     if not text:
         raise InvalidField(field, "is required")
     text = text.strip()
-    # The same character may take a few code points (NFD); what is longer than any such spelling is not looked at.
+    # One character may be sent as several code points (NFD). A text that is too long in any spelling is not composed.
     length = len(text) if len(text) > 4 * limits.EMAIL_LENGTH_MAX else len(unicodedata.normalize("NFC", text))
     if length > limits.EMAIL_LENGTH_MAX:
         raise InvalidField(field, f"has {length} characters; at most {limits.EMAIL_LENGTH_MAX}")
     if fault := _address_error(text):
-        raise InvalidField(field, f"{text!r} is no e-mail address: {fault}")
+        raise InvalidField(field, f"{text!r} is not an e-mail address: {fault}")
     return text
 
 
 def is_plain_email(address: str) -> bool:
-    """Whether this is an address such as nearly everybody has. What is wrong or unusual with the others, `email` says."""
+    """Return whether an address needs no further check. It is a fast path for nearly all; `email` checks the others."""
     return (
         _PLAIN_EMAIL.fullmatch(address) is not None
         and len(address) <= limits.EMAIL_LENGTH_MAX
@@ -59,13 +59,13 @@ def _address_error(text: str) -> str | None:
         validate_email(text, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         return str(error)
-    return _fault_of_domain(text.rpartition("@")[2])
+    return _domain_error(text.rpartition("@")[2])
 
 
-def _fault_of_domain(domain: str) -> str | None:
-    """Why the domain is none by IDNA 2008, or is not compared as that one: then it has letters newer than our Unicode."""
+def _domain_error(domain: str) -> str | None:
+    """Return why IDNA 2008 refuses the domain, or that we compare it differently: its letters are newer than our Unicode."""
     try:
         dns_name = idna.encode(domain, uts46=True).decode().lower()
     except idna.IDNAError as error:
-        return f"the domain is none by IDNA 2008: {error}"
+        return f"the domain is not valid by IDNA 2008: {error}"
     return None if domain_key(domain) == dns_name else f"write its domain as {dns_name}"

@@ -1,4 +1,4 @@
-"""Refusals on the wire.
+"""Errors on the wire.
 
 Belongs here: the one table from a reason to a status code, and the details that travel along. Does not: when to refuse.
 """
@@ -65,8 +65,8 @@ STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.MESSAGE_INCOMPLETE: grpc.StatusCode.INVALID_ARGUMENT,
 }
 
-# After how long the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds, a
-# buyer or an operator some minutes.
+# When the same call may succeed: a batch takes some ten milliseconds, an election of a primary some seconds, a person some
+# minutes.
 RETRY_SECONDS: dict[Reason, float] = {
     Reason.RUN_BUSY: 0.2,
     Reason.TOO_MANY_CALLS: 0.2,
@@ -84,14 +84,14 @@ RETRY_SECONDS: dict[Reason, float] = {
 
 
 def status_of(refusal: Refusal) -> Status:
-    """The google.rpc.Status of a refusal, with its ErrorInfo and whatever else helps."""
+    """Return the google.rpc.Status of a refusal, with ErrorInfo and the other details that its reason has."""
     status = Status(code=STATUS_CODES[refusal.reason].value[0], message=refusal.message)
     status.details.extend(_packed(detail) for detail in _details(refusal))
     return status
 
 
 def abort_arguments(refusal: Refusal) -> tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]:
-    """What `context.abort` takes: code, text and trailing metadata."""
+    """Return the arguments of `context.abort`: code, text and trailing metadata."""
     details = status_of(refusal).SerializeToString()
     return STATUS_CODES[refusal.reason], refusal.message, ((_DETAILS_METADATA, details),)
 

@@ -1,6 +1,7 @@
-"""Faults of ours, and what exceptions keep.
+"""Faults of the service, and the memory that exceptions hold.
 
-Belongs here: what a caller is told of a fault, and letting go of what an exception knows. Does not: refusals by a rule.
+Belongs here: the answer to a call that met a fault, and releasing what an exception refers to. Does not belong here: refusals
+by a rule (`errors.py`).
 """
 
 import uuid
@@ -10,7 +11,7 @@ from app.telemetry.logs.calls import record_incident
 
 
 def internal_error(error: BaseException) -> Refusal:
-    """INTERNAL; where it happened is in the log under the same number, and nothing of it in the answer."""
+    """Log a fault under an incident number, and return the INTERNAL refusal that has the number and nothing else of it."""
     incident = uuid.uuid4().hex[:12]
     record_incident(incident, error)
     refusal = Refusal(Reason.INTERNAL, f"an internal error occurred, incident {incident}")
@@ -19,7 +20,7 @@ def internal_error(error: BaseException) -> Refusal:
 
 
 def clear_tracebacks(error: BaseException) -> None:
-    """Has an exception, and those that it came from, forget where they happened, so that they keep nobody's request."""
+    """Clear the traceback of an exception and of its causes, so that they no longer hold the request."""
     seen: set[int] = set()
     left: list[BaseException | None] = [error]
     while left:

@@ -1,10 +1,9 @@
 """Checks of single fields.
 
-Belongs here: what a well-formed value of each kind is. Does not: which field of which request (`<resource>/requests.py`),
-addresses
-(`email_field.py`).
+Belongs here: what a well-formed value of each kind is. Does not belong here: which request has which field
+(`<resource>/requests.py`), e-mail addresses (`email_field.py`).
 
-Each function gives the value in the form the domain takes, or refuses it under the field path it is told.
+Each function returns the value in the form that the domain takes. Otherwise it raises InvalidField with the path `field`.
 """
 
 import re
@@ -28,20 +27,20 @@ _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
 _PAYMENT_TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NANOS = 10**9
-_CODE_POINTS_MAX = 4  # that one composed character has (Unicode annex 15, section 9.1)
-_JOURNEYS_MAX = 4_096  # journeys that are asked for again and again, each under a kilobyte
-_DATES_MAX = 1_024  # dates that are asked for again and again: those on which trains run
+_CODE_POINTS_MAX = 4  # of one composed character (Unicode annex 15, section 9.1)
+_JOURNEYS_MAX = 4_096  # journeys that many requests name, each under a kilobyte
+_DATES_MAX = 1_024  # dates that many requests name: those on which trains run
 
 
 def required(text: str, field: str) -> str:
-    """A text that must be there."""
+    """Return a text. Refuse an empty one."""
     if not text:
         raise InvalidField(field, "is required")
     return text
 
 
 def request_id(text: str) -> str:
-    """The client's name for its request."""
+    """Return a request_id: the client's name for its request."""
     required(text, "request_id")
     if not _REQUEST_ID.fullmatch(text):
         raise InvalidField("request_id", f"needs 1 to {limits.REQUEST_ID_LENGTH_MAX} printable ASCII characters without blanks")
@@ -49,7 +48,7 @@ def request_id(text: str) -> str:
 
 
 def train_id(text: str) -> str:
-    """The key of a train."""
+    """Return the id of a train."""
     text = required(text.strip(), "train_id")
     if not TRAIN_ID.fullmatch(text):
         raise InvalidField("train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
@@ -58,20 +57,20 @@ def train_id(text: str) -> str:
 
 @lru_cache(maxsize=_DATES_MAX)
 def iso_date(text: str, field: str) -> date:
-    """A travel date in the form YYYY-MM-DD that exists and on which trains may run."""
+    """Return a travel date in the form YYYY-MM-DD. Refuse dates that do not exist, or on which no train may run."""
     required(text, field)
     try:
         if not _DATE.fullmatch(text):
             raise ValueError
         found = date.fromisoformat(text)
     except ValueError:
-        raise InvalidField(field, f"{text!r} is no date in the form YYYY-MM-DD") from None
+        raise InvalidField(field, f"{text!r} is not a date in the form YYYY-MM-DD") from None
     check_travel_date(found, field)
     return found
 
 
 def reference(text: str) -> str:
-    """A booking's reference, in any case."""
+    """Return a booking's reference in capitals. Accepts any case."""
     required(text, "reference")
     upper = text.strip().upper()
     if not REFERENCE.fullmatch(upper):
@@ -80,14 +79,14 @@ def reference(text: str) -> str:
 
 
 def payment_token(text: str) -> str:
-    """What stands for a means of payment, which may be empty. Whether it is one, the provider says."""
+    """Return a payment token, which may be empty. The provider decides whether it names a means of payment."""
     if text and not _PAYMENT_TOKEN.fullmatch(text):
         raise InvalidField("payment_token", "needs at most 255 printable ASCII characters without blanks")
     return text
 
 
 def is_plain_person(first_name: str, last_name: str, address: str) -> bool:
-    """Whether these make a person just as they are. Nearly all do; what is wrong or unusual with the others, `person` says."""
+    """Return whether these fields need no further check. A fast path for nearly all people; `person` checks the others."""
     return _is_plain_name(first_name) and _is_plain_name(last_name) and is_plain_email(address)
 
 
@@ -98,7 +97,7 @@ def _is_plain_name(text: str) -> bool:
 
 
 def name(text: str, field: str) -> str:
-    """A person's name in any script, as sent but for blanks around it."""
+    """Return a person's name in any script, without the blanks around it."""
     return text if _is_plain_name(text) else _checked_text(text, field, limits.NAME_LENGTH_MAX)
 
 
@@ -110,9 +109,9 @@ def _checked_text(text: str, field: str, length_max: int) -> str:
 
 
 def bounded(text: str, field: str, length_max: int) -> str:
-    """A text without the blanks around it. Characters are counted composed (NFC)."""
+    """Return a text without the blanks around it. Refuse more than `length_max` characters, counted composed (NFC)."""
     text = text.strip()
-    # The same character may take a few code points (NFD); what is longer than any such spelling is not looked at.
+    # One character may be sent as several code points (NFD). A text that is too long in any spelling is not composed.
     length = len(text) if text.isascii() or len(text) > length_max * _CODE_POINTS_MAX else len(trimmed(text))
     if length > length_max:
         raise InvalidField(field, f"has {length} characters; at most {length_max}")
@@ -120,17 +119,17 @@ def bounded(text: str, field: str, length_max: int) -> str:
 
 
 def stop(text: str, field: str) -> str:
-    """What names a stop, which may be empty, in the form in which stops are stored."""
+    """Return a stop's name or code, which may be empty, in the form in which stops are stored."""
     return trimmed(bounded(text, field, limits.NAME_LENGTH_MAX))
 
 
 def section(text: str) -> str:
-    """What names a section, which may be empty, in any case. Whether the train has it, the train says."""
+    """Return a section's name in capitals, which may be empty. The run decides whether it has that section."""
     return text.strip().upper() if text.isascii() else text
 
 
 def person(first_name: str, last_name: str, address: str, field: str = "") -> Person:
-    """Somebody with names and an address; `field` is the path of the message they stand in."""
+    """Return a person with names and an address; `field` is the path of the message that has them."""
     prefix = f"{field}." if field else ""
     return Person(
         name(first_name, f"{prefix}first_name"), name(last_name, f"{prefix}last_name"), email(address, f"{prefix}email")
@@ -138,7 +137,7 @@ def person(first_name: str, last_name: str, address: str, field: str = "") -> Pe
 
 
 def money(message: MoneyMessage, field: str) -> Money:
-    """An amount in whole minor units of its currency."""
+    """Return an amount. Refuse negative ones, and parts of a minor unit of the currency."""
     if message.units < 0 or message.nanos < 0:
         raise InvalidField(field, "must not be negative")
     scale = 10 ** minor_digits(message.currency_code)
@@ -148,7 +147,7 @@ def money(message: MoneyMessage, field: str) -> Money:
 
 
 def page_size(asked: int, *, default: int, most: int) -> int:
-    """How many to list: 0 stands for the default, more than the most for the most (google.aip.dev/158)."""
+    """Return how many items to list: 0 means the default, more than the most means the most (google.aip.dev/158)."""
     if asked < 0:
         raise InvalidField("page_size", "must not be negative")
     return min(asked, most) if asked else default
@@ -169,12 +168,12 @@ def hold_id(text: str) -> str:
     """Return the id of a hold."""
     required(text, "hold_id")
     if split_hold_id(text) is None:
-        raise InvalidField("hold_id", "is no name of a hold")
+        raise InvalidField("hold_id", "is not the id of a hold")
     return text
 
 
 def check_seat_numbers(numbers: tuple[int, ...], section: str) -> None:
-    """Check the chosen seats of a request; `section` is the section that the request names. Their number may be 0."""
+    """Check the chosen seats of a request, which may be none; `section` is the section that the request names."""
     if not numbers:
         return
     if not section:

@@ -197,7 +197,7 @@ class Guard:
                 code = _code_of_disconnected_client(method.deadlines.seconds_elapsed(call), context)
                 raise
             refusal = refusal or internal_error(error)
-        except Exception as error:  # whatever it is, it is a fault of ours
+        except Exception as error:  # any other exception is a fault of the service
             refusal = internal_error(error)
         finally:
             self._end(method, call)

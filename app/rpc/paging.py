@@ -1,13 +1,12 @@
 """Page tokens.
 
-Belongs here: how the place where a page ended travels to the client and back, and what the places of each list look like. Does
-not: how pages are read.
+Belongs here: encoding and decoding the key of a page's last item, and the form of the keys of each list. Does not belong here:
+how pages are filled (`page_filling.py`).
 
-A token is base64url of a JSON array: a checksum, then the key of the page's last item. A token comes back from anywhere, so
-that it is input like any other. It is accepted only if each part of its key has the form that this list's keys have, and if
-encoding that key for the same question gives the very same token: then nothing in it differs from what this list gives out.
-The checksum covers the question (the list and its filters) and the key. It needs no secret that servers would have to share:
-whoever computes it gets no more than a page that begins behind a well-formed key, which the list shows anyway.
+A token is base64url of a JSON array: a checksum, then the key of the page's last item. It comes from a client, so it is input
+like any other. It is accepted only if each part of its key has the form of this list's keys, and if encoding the key for the
+same filters gives the same token. The checksum covers the list, its filters and the key. It needs no secret that servers would
+have to share: whoever computes a valid token gets a page that the list shows anyway.
 """
 
 import base64
@@ -25,8 +24,8 @@ from app.domain.reference import REFERENCE
 from app.domain.refusals import InvalidField
 from app.domain.train import TRAIN_ID
 
-_TOKEN_LENGTH_MAX = 2_048  # characters; ours have under 200, those of jobs with the longest names under 1,700
-_CHECKSUM_BYTES = 9  # of blake2b: no two questions share one by chance
+_TOKEN_LENGTH_MAX = 2_048  # characters; ours have less than 200, those of jobs with the longest names less than 1,700
+_CHECKSUM_BYTES = 9  # of blake2b: two keys do not have the same one by chance
 # Milliseconds from 1970 to the end of the year 9999, the last moment that a `datetime` can be.
 _MILLISECONDS_MAX = 253_402_300_799_999
 
@@ -45,29 +44,29 @@ def _whole(least: int, most: int) -> _Check:
 
 @dataclass(frozen=True, slots=True)
 class PageTokens(Generic[KeyT]):
-    """The tokens of one list: its name, and what each part of a key has to look like."""
+    """The tokens of one list: its name, and the check of each part of a key."""
 
     name: str
     parts: tuple[_Check, ...]
 
-    def encode(self, key: KeyT | None, *question: str) -> str:
-        """The token for the page behind `key` of this question; empty when there is none."""
+    def encode(self, key: KeyT | None, *filters: str) -> str:
+        """Return the token for the page after `key` under these filters; empty where there is no further page."""
         if key is None:
             return ""
-        token = json.dumps([self._checksum(key, question), *key], separators=(",", ":"))
+        token = json.dumps([self._checksum(key, filters), *key], separators=(",", ":"))
         return base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
 
-    def decode(self, token: str, *question: str) -> KeyT | None:
-        """The key in a token that this list gave out for this question; None for no token. Refuses any other token."""
+    def decode(self, token: str, *filters: str) -> KeyT | None:
+        """Return the key in a token of this list and these filters; None for an empty token. Refuse any other token."""
         if not token:
             return None
         key = self._key_in(token)
-        if key is None or self.encode(key, *question) != token:
-            raise InvalidField("page_token", "is none that this list gave out; ask for the first page again")
+        if key is None or self.encode(key, *filters) != token:
+            raise InvalidField("page_token", "is not a token of this list; request the first page again")
         return key
 
     def _key_in(self, token: str) -> KeyT | None:
-        """What has the form of a key in a token; None where nothing has."""
+        """Return the key in a token, None where it does not have the form of one."""
         if len(token) > _TOKEN_LENGTH_MAX:
             return None
         try:
@@ -79,8 +78,8 @@ class PageTokens(Generic[KeyT]):
         key = tuple(decoded[1:])
         return key if all(check(part) for check, part in zip(self.parts, key, strict=True)) else None  # type: ignore[return-value]  # each part is checked
 
-    def _checksum(self, key: KeyT, question: tuple[str, ...]) -> str:
-        covered = json.dumps([self.name, question, key]).encode()
+    def _checksum(self, key: KeyT, filters: tuple[str, ...]) -> str:
+        covered = json.dumps([self.name, filters, key]).encode()
         return base64.urlsafe_b64encode(hashlib.blake2b(covered, digest_size=_CHECKSUM_BYTES).digest()).decode()
 
 

@@ -1,10 +1,10 @@
-"""The guard of what anybody may ask at any time: health checks and reflection.
+"""Health checks and reflection, which anyone may call at any time, and their guard.
 
-Belongs here: reading their requests, refusing those that are none, and bounding what stays open. Does not: the guard of our own
-services (`guard.py`), nor what is answered (`app/process/health.py`, grpc_reflection).
+Belongs here: reading their requests, refusing undecodable ones, and bounding how many streams stay open. Does not belong here:
+the guard of our own services (`guard.py`), nor what is answered (`app/process/health.py`, grpc_reflection).
 
-A database that is away, or a server that answers as many calls as it may, keeps nobody from asking. They are no part of the
-metrics of calls, since probes would hide what clients see.
+They are answered also while the database is away or the server has no capacity for more calls. They are not counted in the
+metrics of calls, because probes would hide what clients see.
 """
 
 import asyncio
@@ -23,33 +23,33 @@ from app.rpc.faults import clear_tracebacks, internal_error
 from app.rpc.guard import GuardedServer, Handler
 from app.rpc.messages import Parse, parse_request
 
-# A client watches the health of each name that it uses, and asks for descriptions with one tool at a time.
+# A client watches the health of each service that it uses, and reads descriptions with one tool at a time.
 STREAMS_PER_CONNECTION_MAX = 16
 
 
 class PublicGuard:
-    """Guards services of the library. A request may take `request_seconds_max` to arrive; `observer` is told of refusals."""
+    """Guards services of gRPC's libraries. A request may take `request_seconds_max` to arrive; `observer` sees refusals."""
 
     def __init__(self, request_seconds_max: float, observer: CallObserver) -> None:
         self._request_seconds_max, self._observer = request_seconds_max, observer
         self._streams: Counter[str] = Counter()
 
     def wrap(self, method: str, handler: Handler) -> Handler:
-        """The handler of a unary call, or of one that streams its answers or both, guarded."""
+        """Return the guarded handler of a unary method, or of one that streams its answers, or requests and answers."""
         parse: Any = handler.request_deserializer
         behavior: Any = handler.unary_unary or handler.unary_stream or handler.stream_stream
 
-        async def of_one_request(context: Context) -> Any:
+        async def answer_one_request(context: Context) -> Any:
             return await behavior(parse_request(await self._read_first(context), parse), context)
 
-        async def of_a_stream(context: Context) -> None:
+        async def answer_each_request(context: Context) -> None:
             async for answer in behavior(self._requests(context, parse), context):
                 await context.write(answer)
 
         if handler.unary_unary:
-            unary: Any = self._guard(method, of_one_request)
+            unary: Any = self._guard(method, answer_one_request)
             return grpc.stream_unary_rpc_method_handler(unary, None, handler.response_serializer)
-        streaming: Any = self._guard(method, self._counted(of_one_request if handler.unary_stream else of_a_stream))
+        streaming: Any = self._guard(method, self._counted(answer_one_request if handler.unary_stream else answer_each_request))
         return grpc.stream_stream_rpc_method_handler(streaming, None, handler.response_serializer)
 
     def _guard(self, method: str, answer: Callable[[Context], Awaitable[Any]]) -> Callable[[object, Context], Awaitable[Any]]:
@@ -63,7 +63,7 @@ class PublicGuard:
                 except grpc.aio.AbortError as error:
                     clear_tracebacks(error)
                     raise
-                except Exception as error:  # whatever it is, it is a fault of ours
+                except Exception as error:  # any other exception is a fault of the service
                     refusal = internal_error(error)
                 self._observer.call_ended(begun, method, STATUS_CODES[refusal.reason], refusal.reason)
                 clear_tracebacks(refusal)
@@ -74,7 +74,7 @@ class PublicGuard:
         return guarded
 
     def _counted(self, answer: Callable[[Context], Awaitable[Any]]) -> Callable[[Context], Awaitable[Any]]:
-        """Answers where the connection has room for one more stream."""
+        """Refuse a stream where its connection has as many as it may."""
 
         async def counted(context: Context) -> None:
             connection = context.peer()
@@ -107,7 +107,7 @@ class PublicGuard:
 def add_public_services(
     server: grpc.aio.Server, guard: PublicGuard, servicer: health_pb2_grpc.HealthServicer, services: tuple[str, ...]
 ) -> None:
-    """Adds health checks, answered by `servicer`, and reflection of these services to a server."""
+    """Add health checks, answered by `servicer`, and reflection of `services` to a server."""
     guarded: Any = GuardedServer(server, guard.wrap)  # the generated functions are typed for the servers of the library
     health_pb2_grpc.add_HealthServicer_to_server(servicer, guarded)
     described = reflection.aio.ReflectionServicer((*services, health.SERVICE_NAME, reflection.SERVICE_NAME))

@@ -1,6 +1,6 @@
 """Values that answers of several resources share: instants, amounts, seats.
 
-Belongs here: values of the domain to messages that stand in other messages. Does not belong here: the answers themselves
+Belongs here: values of the domain to messages that are part of other messages. Does not belong here: the answers themselves
 (`app/rpc/<resource>/answers.py`).
 """
 
@@ -15,26 +15,26 @@ from app.domain.money import Money, minor_digits
 from app.pb.seatline.v1 import seat_pb2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Departures, arrivals, fares, and the moments of a batch: a few hundred are in use at a time.
+# Departures, arrivals, fares and commit times: a few hundred are in use at a time.
 _SHARED_MAX = 4_096
 
 
-# Messages are copied into the one they become part of, so that one value may serve many answers.
+# A message is copied into the message that it becomes part of, so one cached value can serve many answers.
 @lru_cache(maxsize=_SHARED_MAX)
 def timestamp(moment: datetime) -> Timestamp:
-    """An instant. The value is shared: not to be changed."""
+    """Return an instant as a message. It is cached: do not change it."""
     since = moment - _EPOCH
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 @lru_cache(maxsize=_SHARED_MAX)
 def money(amount: Money) -> MoneyMessage:
-    """An amount. The value is shared: not to be changed."""
+    """Return an amount as a message. It is cached: do not change it."""
     scale = 10 ** minor_digits(amount.currency)
     whole, part = divmod(amount.minor, scale)
     return MoneyMessage(currency_code=amount.currency, units=whole, nanos=part * (10**9 // scale))
 
 
-def seat(place: Seat) -> seat_pb2.Seat:
-    """A place."""
-    return seat_pb2.Seat(section=place.section, coach=place.coach, number=place.number, label=place.label)
+def seat(value: Seat) -> seat_pb2.Seat:
+    """Return a seat as a message."""
+    return seat_pb2.Seat(section=value.section, coach=value.coach, number=value.number, label=value.label)

@@ -1,4 +1,5 @@
-"""What callers can ask for: short methods that authorise, load, have the domain decide, and answer with domain values.
+"""Use cases: what callers ask for, a module for each resource, and the processes behind them.
 
-Belongs here: the order of these steps. Does not: rules (`app/domain`), statements (`app/store`), messages (`app/rpc`).
+Belongs here: the order of loading, deciding, committing and answering. Does not belong here: rules (`app/domain`), database
+statements (`app/store`), messages (`app/rpc`), who may call a method (`app/rpc/policies.py`).
 """

@@ -1,4 +1,4 @@
-"""Bookings: buying, looking at, changing and giving back seats.
+"""Bookings: creating, reading, changing and cancelling them.
 
 Belongs here: the use cases around bookings. Does not belong here: holds (`holds.py`), what settles a payment (`payments.py`).
 """
@@ -37,10 +37,10 @@ from app.usecases.payments import BookingPayments
 
 @dataclass(frozen=True, slots=True)
 class BookingView:
-    """A booking and what stands elsewhere of it: its place in the line, 0 where it does not wait, and its payment, None while
-    nothing was asked of the provider.
+    """A booking with its waitlist position, 0 unless it is WAITLISTED, and its payment, None before the first attempt.
 
-    `own` is None for who may see the booking; for a passenger who is off it, those of the own address: all to be shown.
+    `own` is None for a caller who may see the whole booking. For a passenger who has left it, `own` has the passengers of the
+    caller's address, and only they may be shown.
     """
 
     booking: Booking
@@ -51,7 +51,7 @@ class BookingView:
 
 @dataclass(frozen=True, slots=True)
 class CancellationView:
-    """A booking after a cancellation and what it gives back; in a quote, `current` is the booking as it is."""
+    """A booking after a cancellation, and the refund; in a quote, `current` is the booking as it is."""
 
     booking: BookingView
     refund: Money
@@ -59,31 +59,32 @@ class CancellationView:
 
 
 class BookingUseCases:
-    """The use cases of passengers. `clock` gives the present moment; deadlines are in `time.monotonic` seconds."""
+    """The use cases around bookings. `clock` returns the current time; deadlines are in `time.monotonic` seconds."""
 
-    def __init__(self, store: Store, bus: CommandBus, paying: BookingPayments, clock: Callable[[], datetime]) -> None:
-        self._store, self._bus, self._paying = store, bus, paying
+    def __init__(self, store: Store, bus: CommandBus, payments: BookingPayments, clock: Callable[[], datetime]) -> None:
+        self._store, self._bus, self._payments = store, bus, payments
         self._clock = clock
         self._duplicate_refusals = DuplicateRefusals()
 
     async def create(self, command: CreateBooking, payment_token: str, deadline: float) -> BookingView:
-        """Sells seats; see `app/domain/rules/sale_checks.py` and `CommandBus.submit` for what is refused, and in which order.
+        """Sell seats or a place on the waitlist, and authorize the payment.
 
-        Refuses TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
+        `app/domain/rules/sale_checks.py` and `CommandBus.submit` say what is refused, and in which order. Refuses
+        TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
         """
-        if not command.user.first_name:  # somebody who books for others: as registered, where they are
+        if not command.user.first_name:  # a booker who does not travel: use the registered name, if there is one
             known = await self._store.users.names(command.user.email)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
-        payment = self._paying.deferred_authorization(payment_token)
+        payment = self._payments.deferred_authorization(payment_token)
         begin = self._clock()
         must_wait = self._duplicate_refusals.refusal_for(command.caller, begin)
         if payment is None or must_wait is not None:
-            quote = await self._bus.submit(QuoteBooking(command, self._paying.amounts), deadline)
+            quote = await self._bus.submit(QuoteBooking(command, self._payments.amounts), deadline)
             if quote.existing is not None:  # a repeated request
                 return await self._created(quote.existing)
             if must_wait is not None:
                 raise must_wait
-            payment = await self._paying.authorize_booking(command, payment_token, quote.price)
+            payment = await self._payments.authorize_booking(command, payment_token, quote.price)
             begin = self._clock()
         try:
             result = await self._bus.submit(command.paid_by(payment), deadline)
@@ -92,7 +93,7 @@ class BookingUseCases:
             raise
         booking = result.booking
         if booking.state is BookingState.CONFIRMED and booking.update_time >= begin:
-            return BookingView(booking)  # which is new: nothing can be known of its payment yet
+            return BookingView(booking)  # a new booking: its payment has no attempt yet
         return await self._created(result)
 
     async def _created(self, result: BookingResult) -> BookingView:
@@ -102,16 +103,16 @@ class BookingUseCases:
         return await self._view(result.booking)
 
     async def get(self, caller: Caller, reference: str) -> BookingView:
-        """A booking, for those who may see it, with its payment as both were at one moment."""
+        """Return a booking with its payment, both as of one moment. Refuses NOT_PERMITTED, BOOKING_NOT_FOUND."""
 
-        async def look(snapshot: Snapshot) -> BookingView:
+        async def read(snapshot: Snapshot) -> BookingView:
             found = await self._store.bookings.find(snapshot, reference)
             return await self._view_in(snapshot, require_visible(found, caller, reference))
 
-        return await self._store.snapshots.read(look)
+        return await self._store.snapshots.read(read)
 
     async def change(self, command: UpdateBooking | ChangeSeat, deadline: float) -> BookingView:
-        """Updates or moves; see the rules in `app/domain/rules/` for what is refused.
+        """Change the passengers' fields, or move one to another seat; `app/domain/rules/` says what is refused.
 
         Refuses TOO_MANY_REFUSALS for an update by a caller who has to wait.
         """
@@ -130,9 +131,9 @@ class BookingUseCases:
             raise
 
     async def cancel(self, command: CancelBooking, deadline: float) -> CancellationView:
-        """Cancel, or with `validate_only` say what a cancellation would leave and give back, and change nothing."""
+        """Cancel some or all passengers. With `validate_only`, return what a cancellation would do, and change nothing."""
         booking = await self._find_changeable(command)
-        command = replace(command, amounts=self._paying.amounts, run_id=booking.journey.run_id)
+        command = replace(command, amounts=self._payments.amounts, run_id=booking.journey.run_id)
         cancellation = await self._submit_change(command, booking, deadline)
         if cancellation is None:
             cancelled = await self._find_changeable(command) if booking.is_live else booking
@@ -142,23 +143,23 @@ class BookingUseCases:
         return CancellationView(after, cancellation.refund, before)
 
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
-        """A booking as this caller, who may have been its passenger, is to see it."""
+        """Return as much of a booking as the caller may see, who may be a passenger that has left it."""
         return (
             await self._view(booking) if can_see(booking, caller) else BookingView(booking, own=own_passengers(booking, caller))
         )
 
     async def _view(self, booking: Booking) -> BookingView:
-        """A booking as a command has left it, for its buyer."""
+        """Return the whole booking as a command has left it."""
         return await self._store.snapshots.read(lambda snapshot: self._view_in(snapshot, booking))
 
     async def _view_in(self, snapshot: Snapshot, booking: Booking) -> BookingView:
-        """A booking as its buyer is to see it, with what the snapshot says of it elsewhere."""
+        """Return the whole booking, with its waitlist position and payment as the snapshot has them."""
         position, payment = 0, None
         if booking.state is BookingState.WAITLISTED:
             position = await self._store.runs.find_waitlist_position(snapshot, booking.journey.run_id, booking.ticket_number)
         if booking.payment_id:
-            kept = await self._store.payments.find([booking.payment_id], snapshot)
-            payment = kept[booking.payment_id].payment if kept else None
+            found = await self._store.payments.find([booking.payment_id], snapshot)
+            payment = found[booking.payment_id].payment if found else None
         return BookingView(booking, position, payment)
 
     async def _submit_change(self, command: Command[ResultT], booking: Booking, deadline: float) -> ResultT | None:
@@ -193,7 +194,7 @@ class BookingUseCases:
         after: ReceiptKey | None,
         limit: int,
     ) -> tuple[list[BookingView], ReceiptKey | None]:
-        """A page of a person's bookings as of one moment, and where the next one begins. Empty filters match all.
+        """Return a page of a person's bookings as of one moment, and the key of the next page. Empty filters match all.
 
         Refuses NOT_PERMITTED, and USER_NOT_FOUND for an address that never registered, booked or travelled.
         """
@@ -205,19 +206,19 @@ class BookingUseCases:
             destinations=await self._store.trains.stop_names(destination) if destination else None,
         )
 
-        async def look(snapshot: Snapshot) -> tuple[list[BookingView], ReceiptKey | None]:
+        async def read(snapshot: Snapshot) -> tuple[list[BookingView], ReceiptKey | None]:
             found = await self._store.bookings.list_receipts(snapshot, query, after, limit + 1)
             if not found and not await self._is_known(snapshot, email):
                 raise Refusal(Reason.USER_NOT_FOUND, f"nobody is known under {email}", resource=("user", email))
             page = found[:limit]
             return await self._views_in(snapshot, page), receipt_key(page[-1]) if len(found) > limit else None
 
-        return await self._store.snapshots.read(look)
+        return await self._store.snapshots.read(read)
 
     async def list_section(
         self, train_id: str, travel_date: str, section: str, after: RowKey | None, limit: int
     ) -> tuple[list[tuple[Booking, Passenger]], RowKey | None]:
-        """A page of who sits in a section as of one moment, by seat number, and where the next one begins.
+        """Return a page of the passengers of a section as of one moment, by seat number, and the key of the next page.
 
         Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD (no such section).
         """
@@ -231,8 +232,8 @@ class BookingUseCases:
 
     async def _views_in(self, snapshot: Snapshot, bookings: Sequence[Booking]) -> list[BookingView]:
         paid = [booking.payment_id for booking in bookings if booking.payment_id]
-        kept = await self._store.payments.find(paid, snapshot)
-        payments = {payment_id: stored.payment for payment_id, stored in kept.items()}
+        found = await self._store.payments.find(paid, snapshot)
+        payments = {payment_id: stored.payment for payment_id, stored in found.items()}
         return [BookingView(booking, payment=payments.get(booking.payment_id)) for booking in bookings]
 
     async def _is_known(self, snapshot: Snapshot, email: str) -> bool:

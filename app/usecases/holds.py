@@ -1,4 +1,4 @@
-"""Holds: seats that are kept for a while.
+"""Holds: timed claims on seats before payment.
 
 Belongs here: the use cases around holds. Does not belong here: bookings that use them (`bookings.py`).
 """
@@ -19,11 +19,11 @@ class HoldUseCases:
         self._bus = bus
 
     async def hold_seats(self, command: HoldSeats, deadline: float) -> Hold:
-        """Keeps seats for a while; see `app.domain.rules.hold_seats`."""
+        """Hold seats for some minutes; `app/domain/rules/hold_seats.py` says what is refused."""
         return await self._bus.submit(command, deadline)
 
     async def release(self, command: ReleaseHold, deadline: float) -> None:
-        """Gives held seats back; see `app.domain.rules.hold_seats`."""
+        """Release a hold before it expires. Refuses NOT_PERMITTED, TRAIN_RUN_NOT_FOUND, INVALID_FIELD (malformed id)."""
         if not command.run_id:
             raise InvalidField("hold_id", "is not the id of a hold")
         await self._bus.submit(command, deadline)

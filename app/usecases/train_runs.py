@@ -1,4 +1,4 @@
-"""Train runs: what anyone may look at, and what operators do to a whole run.
+"""Train runs: reading and scheduling them, and promoting their waitlists.
 
 Belongs here: the use cases around runs. Does not belong here: trains (`trains.py`), bookings (`bookings.py`).
 """
@@ -17,13 +17,13 @@ from app.lanes.bus import CommandBus
 from app.store.run_lists import run_key
 from app.store.store import Store
 
-# A run of 5,000 seats takes a millisecond, and its document 100 kB.
+# To make a run of 5,000 seats takes a millisecond; its document has 100 kB.
 _RUNS_INSERTED_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run without its bookings, the journey it is looked at for, and where it stands at the moment."""
+    """A run without its bookings, the journey that free seats are counted for, and the current state of the run."""
 
     run: TrainRun
     journey: Journey
@@ -31,22 +31,22 @@ class RunView:
 
 
 class TrainRunUseCases:
-    """The use cases around runs. `clock` gives the present moment."""
+    """The use cases around runs. `clock` returns the current time."""
 
     def __init__(self, store: Store, bus: CommandBus, clock: Callable[[], datetime]) -> None:
         self._store, self._bus, self._clock = store, bus, clock
 
     async def get(self, train_id: str, travel_date: str, origin: str, destination: str) -> RunView:
-        """One run, looked at for a journey; empty stops stand for its ends. Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD."""
+        """Return a run for a journey; empty stops mean its first and last stop. Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD."""
         run = await self._store.runs.get(run_id(train_id, travel_date))
         return self._view(run, origin, destination)
 
     async def list_page(
         self, *, origin: str, destination: str, travel_date: str, after: tuple[str, str] | None, limit: int
     ) -> tuple[list[RunView], tuple[str, str] | None]:
-        """A page of runs that lead from origin to destination, by date and train, and where the next page begins.
+        """Return a page of runs from origin to destination, by date and train, and the key of the next page.
 
-        Without a date: those that are under way or to come, and all of today and yesterday (UTC).
+        Without a date, it lists the runs that have not arrived at their last stop, and all of today and yesterday (UTC).
         """
         forms = [await self._store.trains.stored_forms(text) for text in (origin, destination) if text]
         if travel_date:
@@ -59,19 +59,19 @@ class TrainRunUseCases:
 
     def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
         now = self._clock()
-        expire_holds(run, now)  # in this look at it; the next change of the run writes it down
+        expire_holds(run, now)  # in this view of the run; the run's next change writes it
         return RunView(run, run.journey(origin, destination), state_at(run.stops, now))
 
     async def schedule(self, train_id: str, first: date, last: date) -> tuple[list[date], int]:
-        """Makes the runs of a train on each date that has none; gives the dates of all of them, and how many are new.
+        """Create the runs of a train on each date that has none; return all dates, and the number of new runs.
 
-        Refuses INVALID_FIELD (range), TRAIN_NOT_FOUND, TIMETABLE_IMPOSSIBLE; then none is made.
+        Refuses INVALID_FIELD (range), TRAIN_NOT_FOUND, TIMETABLE_IMPOSSIBLE; then it creates none.
         """
         dates = travel_dates(first, last)
         train = (await self._store.trains.get(train_id)).train
-        for travel_date in dates:  # all are judged before any is made
+        for travel_date in dates:  # check all dates before creating any run
             stops_on_date(train.stops, travel_date)
-            await asyncio.sleep(0)  # a year of a long timetable takes a tenth of a second; other calls go on in between
+            await asyncio.sleep(0)  # a year of a long timetable takes a tenth of a second; let other calls run in between
         created, now = 0, self._clock()
         for start in range(0, len(dates), _RUNS_INSERTED_AT_A_TIME):
             runs = []
@@ -82,7 +82,7 @@ class TrainRunUseCases:
         return dates, created
 
     async def promote_waitlist(self, command: PromoteWaitlist, deadline: float) -> Promotion:
-        """Looks over a run's waiting list now; see `promote_waitlist` and `CommandBus.submit` for refusals.
+        """Give free seats of a run to its waitlist. `app/domain/rules/waitlist.py` and `CommandBus.submit` say what is refused.
 
         `deadline` is in `time.monotonic` seconds.
         """

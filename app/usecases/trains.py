@@ -1,4 +1,4 @@
-"""Trains: what operators make runs from.
+"""Trains: creating and reading them.
 
 Belongs here: the use cases around trains. Does not belong here: their runs (`train_runs.py`).
 """
@@ -13,15 +13,15 @@ from app.store.store import Store
 
 
 class TrainUseCases:
-    """The use cases around trains. `clock` gives the present moment, `amounts` is what can be paid."""
+    """The use cases around trains. `clock` returns the current time, `amounts` says what can be paid."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime], amounts: AmountRules = ANY_AMOUNT) -> None:
         self._store, self._clock, self._amounts = store, clock, amounts
 
     async def create(self, train: Train, request_id: str, *, validate_only: bool) -> StoredTrain:
-        """Keep a new train, or find what this request made before.
+        """Store a new train, or return the train that this request has created before.
 
-        With `validate_only` a new one has version 0 and is not kept.
+        With `validate_only`, a new train has version 0 and is not stored.
 
         Refuses INVALID_FIELD (also a new train's fare that the payment provider cannot take), REQUEST_ID_REUSED,
         TRAIN_ALREADY_EXISTS.
@@ -36,22 +36,22 @@ class TrainUseCases:
             return stored
         other = other or await self._store.trains.find_conflicting(train.train_id, request_id)
         if other is None:
-            raise RuntimeError("a train that was in the way is gone")
+            raise RuntimeError("a conflicting train no longer exists")
         return _require_same_request(other, stored)
 
     def _require_chargeable(self, train: Train) -> None:
-        """Refuses fares that nobody could pay; seats may be free."""
+        """Refuse fares that the payment provider cannot charge. Seats may be free of charge."""
         for index, section in enumerate(train.sections):
             problem = self._amounts.problem_of_charge(section.fare) if section.fare.minor else ""
             if problem:
                 raise InvalidField(f"train.sections[{index}].fare", f"{section.fare} cannot be paid here: {problem}")
 
     async def get(self, train_id: str) -> StoredTrain:
-        """A train. Refuses TRAIN_NOT_FOUND."""
+        """Return a train. Refuses TRAIN_NOT_FOUND."""
         return await self._store.trains.get(train_id)
 
     async def list_page(self, after: tuple[str] | None, limit: int) -> tuple[list[StoredTrain], tuple[str] | None]:
-        """A page of trains by train_id, and where the next one begins."""
+        """Return a page of trains by train_id, and the key of the next page."""
         found = await self._store.trains.list_page(after[0] if after else "", limit + 1)
         page = found[:limit]
         return page, (page[-1].train.train_id,) if len(found) > limit else None

@@ -1,6 +1,6 @@
-"""People who make themselves known.
+"""Users: people known to the service.
 
-Belongs here: registering, looking at and renaming a person. Does not: bookings and receipts (`bookings.py`).
+Belongs here: registering, reading and renaming a user. Does not belong here: bookings and receipts (`bookings.py`).
 """
 
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from app.domain.people import Caller, Person, StoredUser, renamed, require_self_
 from app.domain.refusals import Reason, Refusal
 from app.store.store import Store
 
-_UPDATE_ATTEMPTS_MAX = 5  # a person is renamed by hand; more in a row is nobody's honest need
+_UPDATE_ATTEMPTS_MAX = 5  # users are renamed by hand; more conflicts in a row do not happen by chance
 
 
 class UserUseCases:
-    """The use cases around people. `clock` gives the present moment."""
+    """The use cases around users. `clock` returns the current time."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
 
     async def register(self, caller: Caller, person: Person) -> StoredUser:
-        """Makes a person known. Doing it again changes nothing; another name is refused (USER_ALREADY_EXISTS)."""
+        """Register a person. Doing it again changes nothing. Refuses NOT_PERMITTED, USER_ALREADY_EXISTS (another name)."""
         require_self_or_operator(caller, person.email)
-        # Looked for before it is inserted: it may be stored under an older form of the address.
+        # Search before inserting: the person may be stored under an older form of the address.
         known = await self._store.users.find(person.email)
         if known is None and await self._store.users.insert(person, self._clock()):
             return StoredUser(person)
@@ -34,7 +34,7 @@ class UserUseCases:
         return known
 
     async def get(self, caller: Caller, email: str) -> StoredUser:
-        """A person. Refuses NOT_PERMITTED, USER_NOT_FOUND."""
+        """Return a user. Refuses NOT_PERMITTED, USER_NOT_FOUND."""
         require_self_or_operator(caller, email)
         known = await self._store.users.find(email)
         if known is None:
@@ -42,7 +42,7 @@ class UserUseCases:
         return known
 
     async def update(self, caller: Caller, email: str, names: Person, fields: frozenset[str], etag: str) -> StoredUser:
-        """Give a person new names, those of `fields`. Refuses NOT_PERMITTED, USER_NOT_FOUND, ETAG_STALE."""
+        """Change the `fields` of a user to those of `names`. Refuses NOT_PERMITTED, USER_NOT_FOUND, ETAG_STALE."""
         for _ in range(_UPDATE_ATTEMPTS_MAX):
             known = await self.get(caller, email)
             changed = renamed(known, names, fields, etag)

@@ -28,31 +28,31 @@ _parse_booking = booking_pb2.Booking.FromString
 
 
 def user(person: Person) -> user_pb2.User:
-    """A person as known to the service."""
+    """Return a person as a message."""
     return user_pb2.User(first_name=person.first_name, last_name=person.last_name, email=person.email)
 
 
-def passenger(one: Passenger) -> passenger_pb2.Passenger:
-    """Somebody who travels, with the seat."""
+def passenger(value: Passenger) -> passenger_pb2.Passenger:
+    """Return a passenger with the seat."""
     message = passenger_pb2.Passenger()
-    _fill_passenger(message, one)
+    _fill_passenger(message, value)
     return message
 
 
-# Filling a part of an answer in place takes half the time of making it by itself and having it copied.
-def _fill_passenger(message: passenger_pb2.Passenger, one: Passenger) -> None:
-    person, place = one.person, one.seat
+# To fill a part of an answer in place takes half the time of making the part and copying it.
+def _fill_passenger(message: passenger_pb2.Passenger, value: Passenger) -> None:
+    person, seat_value = value.person, value.seat
     message.first_name = person.first_name
     message.last_name = person.last_name
     message.email = person.email
-    message.number = one.number
-    if place is None:
+    message.number = value.number
+    if seat_value is None:
         return
     seat_part = message.seat
-    seat_part.section = place.section
-    seat_part.coach = place.coach
-    seat_part.number = place.number
-    seat_part.label = place.label
+    seat_part.section = seat_value.section
+    seat_part.coach = seat_value.coach
+    seat_part.number = seat_value.number
+    seat_part.label = seat_value.label
 
 
 def _shared_part(journey: Journey, state: BookingState, minor: int, currency: str, charged_minor: int) -> booking_pb2.Booking:
@@ -103,19 +103,19 @@ def spliced_beginning(value: Booking, price_minor: int, charged_minor: int) -> b
 
 
 def booking(view: BookingView) -> booking_pb2.Booking:
-    """A booking; of one that the caller does not see any more, what was the caller's own."""
+    """Return a booking, or the caller's own part of a booking that the caller has left."""
     if view.own is not None:
         return _own_part(view.booking, view.own)
     value = view.booking
-    price_minor = sum([one.fare_minor for one in value.passengers])
+    price_minor = sum([passenger.fare_minor for passenger in value.passengers])
     is_paid = value.payment_id and (value.charged_minor or view.payment is not None)
     charged_minor = value.charged_minor if is_paid else 0
     answer = spliced_beginning(value, price_minor, charged_minor)
     answer.reference = value.reference
-    for one in value.passengers:
-        _fill_passenger(answer.passengers.add(), one)
-    for one in value.cancelled_passengers:
-        _fill_passenger(answer.cancelled_passengers.add(), one)
+    for traveller in value.passengers:
+        _fill_passenger(answer.passengers.add(), traveller)
+    for traveller in value.cancelled_passengers:
+        _fill_passenger(answer.cancelled_passengers.add(), traveller)
     answer.seats_together = value.seats_together
     person, user_part = value.user, answer.user
     user_part.first_name = person.first_name
@@ -134,7 +134,7 @@ def booking(view: BookingView) -> booking_pb2.Booking:
 
 
 def _own_part(value: Booking, own: Iterable[Passenger]) -> booking_pb2.Booking:
-    """What a passenger who is off a booking is told of it: nothing of others, of money, or of what became of it since."""
+    """Return what a passenger who has left may see: nothing of others, of money, or of later changes."""
     journey = value.journey
     return booking_pb2.Booking(
         reference=value.reference,
@@ -145,12 +145,12 @@ def _own_part(value: Booking, own: Iterable[Passenger]) -> booking_pb2.Booking:
         destination=journey.destination,
         depart_time=timestamp(journey.depart),
         arrive_time=timestamp(journey.arrive),
-        cancelled_passengers=[passenger(one) for one in own],
+        cancelled_passengers=[passenger(traveller) for traveller in own],
     )
 
 
 def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
-    """What a cancellation left, or a quote of one, which says so and has the booking as it is beside it."""
+    """Return the answer to a cancellation, or to a quote of one: then with the booking as it is beside."""
     answer = booking_pb2.CancelBookingResponse(booking=booking(view.booking), refund=money(view.refund))
     if view.current is not None:
         answer.validate_only = True
@@ -159,7 +159,7 @@ def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
 
 
 def receipt(view: BookingView) -> booking_pb2.Receipt:
-    """What was bought."""
+    """Return the receipt of a booking."""
     value = view.booking
     journey = value.journey
     answer = booking_pb2.Receipt(
@@ -167,9 +167,9 @@ def receipt(view: BookingView) -> booking_pb2.Receipt:
         origin=journey.origin,
         destination=journey.destination,
         user=user(value.user),
-        passengers=[passenger(one) for one in value.passengers],
+        passengers=[passenger(traveller) for traveller in value.passengers],
         price_paid=money(value.price),
-        seats=[seat(one.seat) for one in value.passengers if one.seat is not None],
+        seats=[seat(traveller.seat) for traveller in value.passengers if traveller.seat is not None],
         state=_BOOKING_STATES[value.state],
         train_id=journey.train_id,
         travel_date=journey.travel_date,
@@ -185,12 +185,12 @@ def receipt(view: BookingView) -> booking_pb2.Receipt:
 
 
 def section_booking(row: tuple[Booking, Passenger]) -> booking_pb2.SectionBooking:
-    """A passenger on a seat."""
-    value, one = row
+    """Return the row of a passenger in a section list."""
+    value, traveller = row
     return booking_pb2.SectionBooking(
         user=user(value.user),
-        passenger=passenger(one),
-        seat=seat(one.place),
+        passenger=passenger(traveller),
+        seat=seat(traveller.place),
         reference=value.reference,
         origin=value.journey.origin,
         destination=value.journey.destination,

@@ -53,7 +53,7 @@ def _attempt(value: ProviderAttempt) -> payment_pb2.PaymentAttempt:
 
 
 def refunds(view: BookingView) -> Iterable[payment_pb2.Refund]:
-    """What is owed, and how far that has come: it is PENDING until the provider has said something final."""
+    """Yield the refunds of a booking. A refund is PENDING until the provider gives a final answer."""
     asked = {refund.refund_id: refund for refund in view.payment.refunds} if view.payment else {}
     for due in view.booking.refunds:
         refund = asked.get(due.refund_id)

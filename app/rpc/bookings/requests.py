@@ -29,8 +29,8 @@ _IF_FULL = {
 
 
 def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) -> CreateBooking:
-    """Refuses what is missing, malformed or contradicts itself."""
-    address = require_identified(caller)
+    """Make the command. Refuse fields that are missing, malformed or contradictory."""
+    address = require_identified(caller)  # the method's policy has made sure of it
     passengers = _passengers(request.passengers, address)
     request_id = fields.request_id(request.request_id)
     train_id, travel_date, origin, destination = fields.journey(
@@ -56,7 +56,7 @@ def create_booking(caller: Caller, request: booking_pb2.CreateBookingRequest) ->
 
 
 def update_booking(caller: Caller, request: booking_pb2.UpdateBookingRequest) -> UpdateBooking:
-    """Checks only the fields that the mask names; the others are not read."""
+    """Make the command. Reads only the fields that the mask names."""
     masked = _masked(request)
     _require_passenger_count(len(request.passengers))
     return UpdateBooking(
@@ -72,7 +72,7 @@ def update_booking(caller: Caller, request: booking_pb2.UpdateBookingRequest) ->
 
 
 def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> ChangeSeat:
-    """A seat number of 0 stands for the next one. Who moves is named by number, by address, or by both."""
+    """Make the command. Seat number 0 means the next free seat. The passenger is named by number, by address, or by both."""
     if not request.passenger_number and not request.passenger_email:
         raise InvalidField("passenger_email", "is required, or passenger_number")
     if request.passenger_number:
@@ -91,7 +91,7 @@ def change_seat(caller: Caller, request: booking_pb2.ChangeSeatRequest) -> Chang
 
 
 def cancel_booking(caller: Caller, request: booking_pb2.CancelBookingRequest) -> CancelBooking:
-    """No numbers and no addresses stand for all passengers."""
+    """Make the command. Neither numbers nor addresses means all passengers."""
     if len(request.passenger_numbers) > limits.PASSENGERS_PER_BOOKING_MAX:
         raise InvalidField("passenger_numbers", f"has more than {limits.PASSENGERS_PER_BOOKING_MAX} numbers")
     for index, number in enumerate(request.passenger_numbers):
@@ -116,7 +116,7 @@ def _passengers(messages: Sequence[passenger_pb2.Passenger], booker: str) -> tup
         [
             Person(one.first_name, one.last_name, one.email)
             if fields.is_plain_person(one.first_name, one.last_name, one.email)
-            else _full_person(one, index)
+            else _checked_person(one, index)
             for index, one in enumerate(messages)
         ]
     )
@@ -124,8 +124,8 @@ def _passengers(messages: Sequence[passenger_pb2.Passenger], booker: str) -> tup
     return people
 
 
-def _full_person(message: passenger_pb2.Passenger, index: int) -> Person:
-    """A passenger with unusual names, an unusual address, or none: the booker's stands for it, but not for the first one's."""
+def _checked_person(message: passenger_pb2.Passenger, index: int) -> Person:
+    """Return a passenger that needs every check. All but the first may have no address: the booker's then counts."""
     field = f"passengers[{index}]"
     if index and not message.email.strip():
         return Person(
@@ -135,7 +135,7 @@ def _full_person(message: passenger_pb2.Passenger, index: int) -> Person:
 
 
 def _booker(address: str, passengers: tuple[Person, ...]) -> Person:
-    """Who books, with the names given for that address; without names for somebody who does not travel along."""
+    """Return the booker, with the names of the passenger of the same address; without names if no passenger has it."""
     key = email_key(address)
     for person in passengers:
         if person.key == key:
@@ -156,7 +156,7 @@ def _require_distinct(passengers: tuple[Person, ...], booker: str) -> None:
         _, key = identity_of(person, email_key(booker))
         if key in seen:
             name = f"{person.first_name} {person.last_name}"
-            raise InvalidField(f"passengers[{index}].email", f"{name} with this address stands twice in this booking")
+            raise InvalidField(f"passengers[{index}].email", f"{name} with this address is twice in this booking")
         seen.add(key)
 
 
@@ -174,7 +174,7 @@ def _if_full(value: booking_pb2.IfFull.ValueType) -> IfFull:
     try:
         return _IF_FULL[value]
     except KeyError:
-        raise InvalidField("if_full", f"{value} is no value that is known") from None
+        raise InvalidField("if_full", f"{value} is not a known value") from None
 
 
 def _optional_hold_id(text: str) -> str:
@@ -182,7 +182,7 @@ def _optional_hold_id(text: str) -> str:
 
 
 def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:
-    """The passengers' fields that the mask names; an empty mask names all (google.aip.dev/134)."""
+    """Return the passengers' fields that the mask names; an empty mask names all (google.aip.dev/134)."""
     masked: set[str] = set()
     for index, path in enumerate(request.update_mask.paths or ["passengers"]):
         parent, dot, field = path.partition(".")
@@ -194,7 +194,7 @@ def _masked(request: booking_pb2.UpdateBookingRequest) -> frozenset[str]:
 
 
 def _numbers(passengers: Sequence[passenger_pb2.Passenger]) -> tuple[int, ...]:
-    """The passengers' numbers: one for each, or none at all. Refuses a mixture, and a number twice."""
+    """Return the passengers' numbers: one for each, or none at all. Refuse a mixture, and a repeated number."""
     numbers = tuple(passenger.number for passenger in passengers)
     if not any(numbers):
         return ()
@@ -204,7 +204,7 @@ def _numbers(passengers: Sequence[passenger_pb2.Passenger]) -> tuple[int, ...]:
             raise InvalidField(field, "is required, since other passengers are named by number")
         _check_passenger_number(number, field)
         if number in numbers[:index]:
-            raise InvalidField(field, f"passenger {number} stands twice in this request")
+            raise InvalidField(field, f"passenger {number} is twice in this request")
     return numbers
 
 

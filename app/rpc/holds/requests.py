@@ -15,7 +15,7 @@ from app.rpc import fields
 
 
 def hold_seats(caller: Caller, request: hold_pb2.HoldSeatsRequest) -> HoldSeats:
-    """Refuses what is missing, malformed or contradicts itself."""
+    """Make the command. Refuse fields that are missing, malformed or contradictory."""
     numbers = tuple(request.seat_numbers)
     if bool(numbers) == bool(request.seat_count):
         raise InvalidField("seat_count", "is required, or seat_numbers, but not both")
@@ -40,7 +40,7 @@ def hold_seats(caller: Caller, request: hold_pb2.HoldSeatsRequest) -> HoldSeats:
 
 
 def release_hold(caller: Caller, request: hold_pb2.ReleaseHoldRequest) -> ReleaseHold:
-    """Refuses what cannot be the name of a hold."""
+    """Make the command. Refuse what cannot be the id of a hold."""
     return ReleaseHold(caller, fields.hold_id(request.hold_id))
 
 

@@ -1,7 +1,7 @@
 """The calls of HoldService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
-messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
 from app.pb.seatline.v1 import (
@@ -13,19 +13,19 @@ from app.usecases.holds import HoldUseCases
 
 
 class HoldServicer:
-    """Holds."""
+    """The methods of HoldService."""
 
     def __init__(self, holds: HoldUseCases) -> None:
         self._holds = holds
 
     async def HoldSeats(self, request: hold_pb2.HoldSeatsRequest, context: CallContext) -> hold_pb2.Hold:
-        """Keeps seats for a while."""
+        """Hold seats for some minutes."""
         command = requests.hold_seats(context.caller, request)
         hold = await self._holds.hold_seats(command, context.deadline)
         return answers.hold((command.train_id, command.travel_date), hold)
 
     async def ReleaseHold(self, request: hold_pb2.ReleaseHoldRequest, context: CallContext) -> hold_pb2.ReleaseHoldResponse:
-        """Gives them back."""
+        """Release a hold."""
         command = requests.release_hold(context.caller, request)
         await self._holds.release(command, context.deadline)
         return hold_pb2.ReleaseHoldResponse()

@@ -15,7 +15,7 @@ _STATES = {
 
 
 def job(value: Job) -> job_pb2.Job:
-    """A job, without what it needs to know."""
+    """Return a job, without its payload."""
     return job_pb2.Job(
         job_id=value.job_id,
         kind=value.kind,

@@ -10,9 +10,9 @@ from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import job_pb2
 
 NAME_LENGTH_MAX = 300
-# Refusals repeat a job's name, and only ASCII is as short in their trailers as it looks.
+# Refusals repeat a job's name, and trailers encode other characters than ASCII in several bytes.
 _NAME = re.compile(rf"[\x20-\x7e]{{1,{NAME_LENGTH_MAX}}}")
-_ASKED_STATES = {
+_REQUESTED_STATES = {
     job_pb2.JOB_STATE_UNSPECIFIED: JobState.DEAD,
     job_pb2.JOB_STATE_PENDING: JobState.PENDING,
     job_pb2.JOB_STATE_DONE: JobState.DONE,
@@ -21,20 +21,20 @@ _ASKED_STATES = {
 
 
 def job_state(message: job_pb2.JobState.ValueType) -> JobState:
-    """The state of the jobs that are asked for; the dead ones where none is named."""
+    """Return the state of the jobs to list; DEAD where the request names none."""
     try:
-        return _ASKED_STATES[message]
+        return _REQUESTED_STATES[message]
     except KeyError:
         raise InvalidField("state", "needs to be PENDING, DONE or DEAD") from None
 
 
 def job_kind(text: str) -> str | None:
-    """A kind of jobs; None for all of them."""
+    """Return the kind of the jobs to list; None for all kinds."""
     return _name(text, "kind") if text else None
 
 
 def job_or_kind(request: job_pb2.RetryJobsRequest) -> tuple[str, str]:
-    """Which job is to be tried again, or which kind; the other one is empty."""
+    """Return the job_id to retry, or the kind; the other one is empty."""
     if bool(request.job_id) == bool(request.kind):
         raise InvalidField("job_id", "is required, or kind, but not both")
     if request.job_id:

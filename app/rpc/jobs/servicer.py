@@ -1,7 +1,7 @@
 """The calls of JobService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
-messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
 from app.pb.seatline.v1 import job_pb2
@@ -16,26 +16,26 @@ PAGE_SIZE_MAX = 200  # a job is about 2 kB at most
 
 
 class JobServicer:
-    """What operators do with jobs."""
+    """The methods of JobService."""
 
     def __init__(self, use_cases: JobUseCases) -> None:
         self._jobs = use_cases
 
     async def ListJobs(self, request: job_pb2.ListJobsRequest, context: CallContext) -> job_pb2.ListJobsResponse:
-        """Jobs in a state."""
+        """List jobs in a state."""
         state, kind = requests.job_state(request.state), requests.job_kind(request.kind)
-        question = (state.value, request.kind)
+        filters = (state.value, request.kind)
         found, after = await page_filling.fill_page(
             lambda after, limit: self._jobs.list_page(state, kind, after, limit),
             answers.job,
             job_key,
-            after=paging.JOBS.decode(request.page_token, *question),
+            after=paging.JOBS.decode(request.page_token, *filters),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
         )
-        return job_pb2.ListJobsResponse(jobs=found, next_page_token=paging.JOBS.encode(after, *question))
+        return job_pb2.ListJobsResponse(jobs=found, next_page_token=paging.JOBS.encode(after, *filters))
 
     async def RetryJobs(self, request: job_pb2.RetryJobsRequest, context: CallContext) -> job_pb2.RetryJobsResponse:
-        """Has dead jobs tried again."""
+        """Retry a dead job, or all dead jobs of a kind."""
         job_id, kind = requests.job_or_kind(request)
         if kind:
             return job_pb2.RetryJobsResponse(retried_count=await self._jobs.retry_all(kind))

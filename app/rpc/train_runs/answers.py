@@ -21,9 +21,9 @@ _RUN_STATES = {
 
 
 def train_run(view: RunView) -> train_run_pb2.TrainRun:
-    """A run with what is free on the journey it is looked at for."""
+    """Return a run as a message, with the free seats on the journey of the view."""
     run = view.run
-    waiting = Counter([place.section for place in run.waitlist.values()])  # "" for bookings that take any section
+    waiting = Counter([entry.section for entry in run.waitlist.values()])  # "" for bookings that take any section
     return train_run_pb2.TrainRun(
         train_id=run.train_id,
         travel_date=run.travel_date,
@@ -56,20 +56,20 @@ def _run_stops(run: TrainRun) -> Iterable[train_run_pb2.RunStop]:
 
 
 def seat_map(view: RunView) -> train_run_pb2.SeatMap:
-    """Every seat with its state on the journey."""
+    """Return every seat of a run with its state on the journey of the view."""
     run, journey = view.run, view.journey
     answer = train_run_pb2.SeatMap(
         train_id=run.train_id, travel_date=run.travel_date, origin=journey.origin, destination=journey.destination
     )
-    held = {(one.section, one.number) for kept in run.holds.values() if kept.legs & journey.legs for one in kept.seats}
+    held = {(seat.section, seat.number) for kept in run.holds.values() if kept.legs & journey.legs for seat in kept.seats}
     for section in run.sections:
         name, sold_legs = section.name, section.sold_legs
         for coach in section.coaches:
             for number in range(coach.first, coach.last + 1):
                 entry = answer.seats.add()
-                place = entry.seat  # filled in place: 5,000 seats take 5 ms so, and 12 ms made one by one and copied
-                place.section, place.coach, place.number = name, coach.name, number
-                place.label = f"{name}-{number}"  # as `Seat.label`
+                seat = entry.seat  # filled in place: 5,000 seats take 5 ms, and 12 ms if each is made and copied
+                seat.section, seat.coach, seat.number = name, coach.name, number
+                seat.label = f"{name}-{number}"  # as `Seat.label`
                 is_held = (name, number) in held
                 entry.state = train_run_pb2.SEAT_STATE_HELD if is_held else _seat_state(sold_legs[number - 1], journey.legs)
     return answer

@@ -13,6 +13,6 @@ from app.rpc import fields
 
 
 def promote_waitlist(caller: Caller, request: train_run_pb2.PromoteWaitlistRequest) -> PromoteWaitlist:
-    """Names a run."""
+    """Make the command."""
     date = fields.iso_date(request.travel_date, "travel_date")
     return PromoteWaitlist(caller, fields.train_id(request.train_id), date.isoformat())

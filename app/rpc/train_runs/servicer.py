@@ -1,7 +1,7 @@
 """The calls of RunService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
-messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
 from app.pb.seatline.v1 import (
@@ -14,11 +14,11 @@ from app.store.run_lists import run_key
 from app.usecases.train_runs import RunView, TrainRunUseCases
 
 PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 200  # receipts, runs or trains: mostly about 200 kB
+PAGE_SIZE_MAX = 200  # an answer then mostly has about 200 kB
 
 
 class RunServicer:
-    """Train runs. Anyone may look at them."""
+    """The methods of RunService."""
 
     def __init__(self, train_runs: TrainRunUseCases) -> None:
         self._train_runs = train_runs
@@ -26,9 +26,9 @@ class RunServicer:
     async def ListTrainRuns(
         self, request: train_run_pb2.ListTrainRunsRequest, context: CallContext
     ) -> train_run_pb2.ListTrainRunsResponse:
-        """Runs by date."""
+        """List runs by date."""
         date = fields.iso_date(request.travel_date, "travel_date").isoformat() if request.travel_date else ""
-        question = (request.origin, request.destination, date)
+        filters = (request.origin, request.destination, date)
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
         runs, after = await page_filling.fill_page(
             lambda after, limit: self._train_runs.list_page(
@@ -36,18 +36,18 @@ class RunServicer:
             ),
             answers.train_run,
             lambda view: run_key(view.run),
-            after=paging.RUNS.decode(request.page_token, *question),
+            after=paging.RUNS.decode(request.page_token, *filters),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
             read_max=page_filling.LARGE_ITEMS_READ_MAX,
         )
-        return train_run_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *question))
+        return train_run_pb2.ListTrainRunsResponse(train_runs=runs, next_page_token=paging.RUNS.encode(after, *filters))
 
     async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: CallContext) -> train_run_pb2.TrainRun:
-        """One run."""
+        """Return a run."""
         return answers.train_run(await self._view(request, context))
 
     async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: CallContext) -> train_run_pb2.SeatMap:
-        """Every seat of a run."""
+        """Return every seat of a run."""
         return answers.seat_map(await self._view(request, context))
 
     async def _view(
@@ -63,7 +63,7 @@ class RunServicer:
     async def ScheduleTrainRuns(
         self, request: train_run_pb2.ScheduleTrainRunsRequest, context: CallContext
     ) -> train_run_pb2.ScheduleTrainRunsResponse:
-        """Makes the runs of a range of dates."""
+        """Create the runs of a range of dates."""
         train_id = fields.train_id(request.train_id)
         dates, created = await self._train_runs.schedule(
             train_id,
@@ -76,7 +76,9 @@ class RunServicer:
     async def PromoteWaitlist(
         self, request: train_run_pb2.PromoteWaitlistRequest, context: CallContext
     ) -> train_run_pb2.PromoteWaitlistResponse:
-        """Gives free seats to who waits."""
+        """Give free seats to the waitlist."""
         command = requests.promote_waitlist(context.caller, request)
-        found = await self._train_runs.promote_waitlist(command, context.deadline)
-        return train_run_pb2.PromoteWaitlistResponse(promoted_references=found.references, waiting_count=found.still_waiting)
+        promotion = await self._train_runs.promote_waitlist(command, context.deadline)
+        return train_run_pb2.PromoteWaitlistResponse(
+            promoted_references=promotion.references, waiting_count=promotion.still_waiting
+        )

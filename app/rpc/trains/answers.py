@@ -12,7 +12,7 @@ from app.rpc.wire_values import money, timestamp
 
 
 def train(kept: StoredTrain, *, validate_only: bool = False) -> train_pb2.Train:
-    """A train; version 0 is one that a dry run would make."""
+    """Return a train as a message. Version 0 is a train that a dry run has not stored."""
     value, is_stored = kept.train, kept.version > 0
     return train_pb2.Train(
         train_id=value.train_id,

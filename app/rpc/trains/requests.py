@@ -18,23 +18,23 @@ _LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 
 
 def train(message: train_pb2.Train) -> Train:
-    """A train as the operator describes it; `app.domain.train.check_train` judges it."""
+    """Return the train that the operator describes; `app.domain.train.check_train` checks it as a whole."""
     return Train(
         train_id=message.train_id,
         number=message.number,
-        stops=tuple(_timetable_stop(one, f"train.stops[{index}]") for index, one in enumerate(message.stops)),
+        stops=tuple(_timetable_stop(stop, f"train.stops[{index}]") for index, stop in enumerate(message.stops)),
         sections=tuple(
-            Section(one.name, fields.money(one.fare, f"train.sections[{index}].fare"))
-            for index, one in enumerate(message.sections)
+            Section(section.name, fields.money(section.fare, f"train.sections[{index}].fare"))
+            for index, section in enumerate(message.sections)
         ),
-        coaches=tuple(Coach(one.name, one.section, one.seat_count) for one in message.coaches),
+        coaches=tuple(Coach(coach.name, coach.section, coach.seat_count) for coach in message.coaches),
         terms=_terms(message),
     )
 
 
 def _terms(message: train_pb2.Train) -> SalesTerms:
-    """The terms that a train states; for what it leaves out, those that all trains have."""
-    tiers = tuple(RefundTier(one.hours_before, one.percent) for one in message.refund_tiers)
+    """Return the sales terms of a train; the defaults for those that it does not state."""
+    tiers = tuple(RefundTier(refund_tier.hours_before, refund_tier.percent) for refund_tier in message.refund_tiers)
     minutes = DEFAULT_TERMS.waitlist_closes_minutes_before
     if message.HasField("waitlist_closes_before"):
         minutes, seconds = divmod(message.waitlist_closes_before.seconds, 60)
@@ -68,4 +68,4 @@ def _call(text: str, day_offset: int, field: str) -> Call | None:
             raise ValueError
         return Call(time.fromisoformat(text), day_offset)
     except ValueError:
-        raise InvalidField(f"{field}_time", f"{text!r} is no local time in the form HH:MM") from None
+        raise InvalidField(f"{field}_time", f"{text!r} is not a local time in the form HH:MM") from None

@@ -1,7 +1,7 @@
 """The calls of TrainService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
-messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
 from app.pb.seatline.v1 import (
@@ -13,34 +13,34 @@ from app.rpc.trains import answers, requests
 from app.usecases.trains import TrainUseCases
 
 PAGE_SIZE_DEFAULT = 50
-PAGE_SIZE_MAX = 200  # receipts, runs or trains: mostly about 200 kB
+PAGE_SIZE_MAX = 200  # an answer then mostly has about 200 kB
 
 
 class TrainServicer:
-    """Trains."""
+    """The methods of TrainService."""
 
     def __init__(self, trains: TrainUseCases) -> None:
         self._trains = trains
 
     async def CreateTrain(self, request: train_pb2.CreateTrainRequest, context: CallContext) -> train_pb2.Train:
-        """Makes a train."""
-        kept = await self._trains.create(
+        """Create a train."""
+        stored = await self._trains.create(
             requests.train(request.train),
             fields.request_id(request.request_id),
             validate_only=request.validate_only,
         )
-        return answers.train(kept, validate_only=request.validate_only)
+        return answers.train(stored, validate_only=request.validate_only)
 
     async def GetTrain(self, request: train_pb2.GetTrainRequest, context: CallContext) -> train_pb2.Train:
-        """One train."""
+        """Return a train."""
         return answers.train(await self._trains.get(fields.train_id(request.train_id)))
 
     async def ListTrains(self, request: train_pb2.ListTrainsRequest, context: CallContext) -> train_pb2.ListTrainsResponse:
-        """All trains."""
+        """List all trains."""
         trains, after = await page_filling.fill_page(
             self._trains.list_page,
             answers.train,
-            lambda kept: (kept.train.train_id,),
+            lambda stored: (stored.train.train_id,),
             after=paging.TRAINS.decode(request.page_token),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
             read_max=page_filling.LARGE_ITEMS_READ_MAX,

@@ -10,7 +10,7 @@ _CHANGEABLE = frozenset(("first_name", "last_name"))
 
 
 def update_mask(request: user_pb2.UpdateUserRequest) -> frozenset[str]:
-    """The fields that the mask names; an empty mask names all that can change (google.aip.dev/134)."""
+    """Return the fields that the mask names; an empty mask names all that can change (google.aip.dev/134)."""
     for index, path in enumerate(request.update_mask.paths):
         if path not in _CHANGEABLE:
             known = " and ".join(sorted(_CHANGEABLE))

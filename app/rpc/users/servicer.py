@@ -1,7 +1,7 @@
 """The calls of UserService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
-messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
 from app.domain.people import Person
@@ -13,25 +13,25 @@ from app.usecases.users import UserUseCases
 
 
 class UserServicer:
-    """People."""
+    """The methods of UserService."""
 
     def __init__(self, users: UserUseCases) -> None:
         self._users = users
 
     async def RegisterUser(self, request: user_pb2.RegisterUserRequest, context: CallContext) -> user_pb2.User:
-        """Makes a person known."""
+        """Register a user."""
         caller = context.caller
         fields.request_id(request.request_id)
         person = fields.person(request.first_name, request.last_name, request.email)
         return answers.user(await self._users.register(caller, person))
 
     async def GetUser(self, request: user_pb2.GetUserRequest, context: CallContext) -> user_pb2.User:
-        """One person."""
+        """Return a user."""
         caller = context.caller
         return answers.user(await self._users.get(caller, fields.email(request.email, "email")))
 
     async def UpdateUser(self, request: user_pb2.UpdateUserRequest, context: CallContext) -> user_pb2.User:
-        """Corrects a person's name."""
+        """Correct a user's name."""
         caller = context.caller
         email = fields.email(request.email, "email")
         masked = requests.update_mask(request)

@@ -21,7 +21,7 @@ _OUTCOMES = {
 
 
 def webhook(value: Webhook, *, with_secret: bool = False, validate_only: bool = False) -> webhook_pb2.Webhook:
-    """A webhook; version 0 is one that a dry run would make. Its secret is told when it is made, and to nobody later."""
+    """Return a webhook. Version 0 is one that a dry run has not stored. Only creation and rotation answer with the secret."""
     until, is_stored = value.previous_secret_expire_time, value.version > 0
     return webhook_pb2.Webhook(
         webhook_id=value.webhook_id,
@@ -38,7 +38,7 @@ def webhook(value: Webhook, *, with_secret: bool = False, validate_only: bool = 
 
 
 def delivery(value: Delivery) -> webhook_pb2.WebhookDelivery:
-    """An event on its way."""
+    """Return the delivery of an event to a webhook."""
     due = value.next_attempt_time
     return webhook_pb2.WebhookDelivery(
         delivery_id=value.delivery_id,
@@ -47,7 +47,7 @@ def delivery(value: Delivery) -> webhook_pb2.WebhookDelivery:
         event_type=value.event_type,
         event_time=timestamp(value.event_time),
         state=_DELIVERY_STATES[value.state],
-        attempts=[_attempt(one) for one in value.attempts],
+        attempts=[_attempt(attempt) for attempt in value.attempts],
         next_attempt_time=None if due is None else timestamp(due),
     )
 

@@ -17,7 +17,7 @@ _CHANGEABLE = ("url", "event_types", "state")
 
 
 def webhook_id(text: str) -> str:
-    """The key of a webhook."""
+    """Return the id of a webhook."""
     fields.required(text, "webhook_id")
     if not _WEBHOOK_ID.fullmatch(text):
         raise InvalidField("webhook_id", "needs 16 characters of 0-9 and a-f")
@@ -25,14 +25,14 @@ def webhook_id(text: str) -> str:
 
 
 def new_webhook(message: webhook_pb2.Webhook) -> tuple[str, tuple[str, ...]]:
-    """Where a new webhook leads, and what it is told of."""
+    """Return the URL and the event types of a new webhook."""
     if message.state not in (webhook_pb2.WEBHOOK_STATE_UNSPECIFIED, webhook_pb2.WEBHOOK_STATE_ACTIVE):
         raise InvalidField("webhook.state", "a new webhook is ACTIVE; disable it once it is there")
     return check_url(message.url, "webhook.url"), check_event_types(message.event_types, "webhook.event_types")
 
 
 def webhook_change(request: webhook_pb2.UpdateWebhookRequest) -> WebhookChange:
-    """What is to change. An empty mask names all that can (google.aip.dev/134); fields that it does not name are not read."""
+    """Return the change. Reads only the fields that the mask names; an empty mask names all that can (google.aip.dev/134)."""
     for index, path in enumerate(request.update_mask.paths):
         if path not in _CHANGEABLE:
             known = ", ".join(_CHANGEABLE)

@@ -1,7 +1,7 @@
 """The calls of WebhookService.
 
-Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: what the
-messages mean (`requests.py`, `answers.py`), and who may call (`app/rpc/policies.py`).
+Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
 from app.pb.seatline.v1 import webhook_pb2
@@ -17,27 +17,27 @@ DELIVERIES_PAGE_SIZE_MAX = 100  # with up to 18 attempts each, of 300 characters
 
 
 class WebhookServicer:
-    """What operators do with webhooks."""
+    """The methods of WebhookService."""
 
     def __init__(self, use_cases: WebhookUseCases) -> None:
         self._webhooks = use_cases
 
     async def CreateWebhook(self, request: webhook_pb2.CreateWebhookRequest, context: CallContext) -> webhook_pb2.Webhook:
-        """Makes a webhook."""
+        """Create a webhook."""
         request_id = fields.request_id(request.request_id)
         url, event_types = requests.new_webhook(request.webhook)
-        dry = request.validate_only
-        made = await self._webhooks.create(context.caller, url, event_types, request_id, validate_only=dry)
-        return answers.webhook(made, with_secret=not dry, validate_only=dry)
+        validate_only = request.validate_only
+        created = await self._webhooks.create(context.caller, url, event_types, request_id, validate_only=validate_only)
+        return answers.webhook(created, with_secret=not validate_only, validate_only=validate_only)
 
     async def GetWebhook(self, request: webhook_pb2.GetWebhookRequest, context: CallContext) -> webhook_pb2.Webhook:
-        """One webhook."""
+        """Return a webhook."""
         return answers.webhook(await self._webhooks.get(requests.webhook_id(request.webhook_id)))
 
     async def ListWebhooks(
         self, request: webhook_pb2.ListWebhooksRequest, context: CallContext
     ) -> webhook_pb2.ListWebhooksResponse:
-        """All webhooks."""
+        """List all webhooks."""
         found, after = await page_filling.fill_page(
             self._webhooks.list_page,
             answers.webhook,
@@ -48,28 +48,28 @@ class WebhookServicer:
         return webhook_pb2.ListWebhooksResponse(webhooks=found, next_page_token=paging.WEBHOOKS.encode(after))
 
     async def UpdateWebhook(self, request: webhook_pb2.UpdateWebhookRequest, context: CallContext) -> webhook_pb2.Webhook:
-        """Changes a webhook."""
+        """Change a webhook."""
         webhook_id, change = requests.webhook_id(request.webhook_id), requests.webhook_change(request)
         return answers.webhook(await self._webhooks.update(webhook_id, change, request.etag))
 
     async def DeleteWebhook(
         self, request: webhook_pb2.DeleteWebhookRequest, context: CallContext
     ) -> webhook_pb2.DeleteWebhookResponse:
-        """Forgets a webhook."""
+        """Delete a webhook."""
         await self._webhooks.delete(requests.webhook_id(request.webhook_id), request.etag)
         return webhook_pb2.DeleteWebhookResponse()
 
     async def RotateWebhookSecret(
         self, request: webhook_pb2.RotateWebhookSecretRequest, context: CallContext
     ) -> webhook_pb2.Webhook:
-        """Gives a webhook a new secret."""
+        """Replace the secret of a webhook."""
         webhook_id = requests.webhook_id(request.webhook_id)
         return answers.webhook(await self._webhooks.rotate_secret(webhook_id, request.etag), with_secret=True)
 
     async def ListWebhookDeliveries(
         self, request: webhook_pb2.ListWebhookDeliveriesRequest, context: CallContext
     ) -> webhook_pb2.ListWebhookDeliveriesResponse:
-        """What became of the events for a webhook."""
+        """List the deliveries of a webhook."""
         webhook_id = requests.webhook_id(request.webhook_id)
         found, after = await page_filling.fill_page(
             lambda after, limit: self._webhooks.list_deliveries(webhook_id, after, limit),

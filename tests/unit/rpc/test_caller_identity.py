@@ -86,7 +86,7 @@ def test_bytes_that_are_no_utf_8_are_refused(value: bytes) -> None:
     ],
 )
 def test_metadata_that_stand_twice_are_refused_whatever_they_say(metadata: Metadata) -> None:
-    assert "stands twice" in refused(metadata)
+    assert "occurs twice" in refused(metadata)
 
 
 def test_two_headers_that_name_two_callers_are_refused() -> None:

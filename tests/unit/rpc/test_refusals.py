@@ -23,7 +23,7 @@ T = TypeVar("T", bound=Message)
 
 def detail(status: Status, kind: type[T]) -> T | None:
     """The one detail of a kind."""
-    found = [one for one in status.details if one.Is(kind.DESCRIPTOR)]
+    found = [detail for detail in status.details if detail.Is(kind.DESCRIPTOR)]
     if not found:
         return None
     assert len(found) == 1
