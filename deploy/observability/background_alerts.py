@@ -52,7 +52,7 @@ _OUTBOX = Alert(
     impact="Workers run, but what follows a sale is late or does not happen: captures, refunds, webhook deliveries.",
     checks=(
         "Row Outbox and jobs: do the events grow steadily (too few workers), or does one event block the others?",
-        "The workers' logs: `process events` fails with a reason, and is retried.",
+        "The workers' logs: why does the task that processes events fail? It is retried.",
         "Row MongoDB: are commands slow or failing?",
         "Row Processes: does a worker use one full CPU?",
     ),
