@@ -163,7 +163,7 @@ def asks_for_seats(
     payment: Authorization | None = None,
 ) -> CreateBooking:
     """CreateBooking for these passengers (Jane alone by default), sent by the first of them unless `by` says who."""
-    passengers = tuple(one if isinstance(one, Person) else a_person(one) for one in who or ("jane",))
+    passengers = tuple(person if isinstance(person, Person) else a_person(person) for person in who or ("jane",))
     address = an_address(by) if by else passengers[0].email
     return CreateBooking(
         caller=Caller(address),

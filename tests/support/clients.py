@@ -252,7 +252,7 @@ class ApiClient:
         """Every seat's label with FREE, SOLD, PARTLY_SOLD or HELD."""
         request = train_run_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
         seats = (await self.train_runs.GetSeatMap(request, **self._options)).seats
-        return {one.seat.label: train_run_pb2.SeatState.Name(one.state).removeprefix("SEAT_STATE_") for one in seats}
+        return {seat.seat.label: train_run_pb2.SeatState.Name(seat.state).removeprefix("SEAT_STATE_") for seat in seats}
 
     async def list_runs(self, **asked: Any) -> train_run_pb2.ListTrainRunsResponse:
         return await self.train_runs.ListTrainRuns(train_run_pb2.ListTrainRunsRequest(**asked), **self._options)
@@ -326,7 +326,7 @@ def booking_request(
         origin=origin,
         destination=destination,
         section=section,
-        passengers=[one if isinstance(one, Person) else person(one) for one in travellers],
+        passengers=[traveller if isinstance(traveller, Person) else person(traveller) for traveller in travellers],
         seat_numbers=seats,
         if_full=if_full,
         **more,

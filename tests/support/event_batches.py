@@ -10,7 +10,7 @@ from typing import Any
 
 def events_of_batches(news: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The events of these documents, each with what all of its commit have in common."""
-    return [event for one in news for event in _events_of(one)]
+    return [event for batch in news for event in _events_of(batch)]
 
 
 def _events_of(news: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

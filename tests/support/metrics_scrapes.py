@@ -27,18 +27,18 @@ class Scrape:
 
     def value(self, name: str, **labels: str) -> float:
         """The sum of all series of that name with these labels; 0 where there is none."""
-        return sum(one.value for one in self.named(name, **labels))
+        return sum(sample.value for sample in self.named(name, **labels))
 
     def named(self, name: str, **labels: str) -> list[Sample]:
-        return [one for one in self.samples if one.name == name and labels.items() <= one.labels.items()]
+        return [sample for sample in self.samples if sample.name == name and labels.items() <= sample.labels.items()]
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
         """The values that are not 0 of the series of that name with these labels, by another label of theirs."""
-        return {one.labels[label]: one.value for one in self.named(name, **labels) if one.value}
+        return {sample.labels[label]: sample.value for sample in self.named(name, **labels) if sample.value}
 
     @property
     def names(self) -> set[str]:
-        return {one.name for one in self.samples}
+        return {sample.name for sample in self.samples}
 
 
 async def get(port: int, path: str, accept: str = "") -> httpx.Response:
@@ -51,7 +51,7 @@ async def scrape(port: int) -> Scrape:
     """All that is shown, as Prometheus's text format."""
     answer = await get(port, "/metrics")
     assert answer.status_code == 200
-    return Scrape([one for family in text_string_to_metric_families(answer.text) for one in family.samples])
+    return Scrape([sample for family in text_string_to_metric_families(answer.text) for sample in family.samples])
 
 
 async def scrape_open_metrics(port: int) -> Scrape:
@@ -59,7 +59,7 @@ async def scrape_open_metrics(port: int) -> Scrape:
     answer = await get(port, "/metrics", OPEN_METRICS)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = open_metrics_families(answer.text)  # type: ignore[no-untyped-call]  # it has no types
-    return Scrape([one for family in families for one in family.samples])
+    return Scrape([sample for family in families for sample in family.samples])
 
 
 def shows(port: int, holds: Callable[[Scrape], bool]) -> Callable[[], Awaitable[bool]]:

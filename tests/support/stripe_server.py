@@ -212,13 +212,13 @@ class StripeServer:
     def _look(self, path: str, query: Form) -> Json:
         match path.strip("/").split("/"):
             case ["v1", "payment_intents", "search"]:
-                found = [one for one in self.intents.values() if query["query"] == _metadata_query(one)]
+                found = [intent for intent in self.intents.values() if query["query"] == _metadata_query(intent)]
                 return {"object": "search_result", "data": found[: int(query["limit"])], "has_more": False}
             case ["v1", "payment_intents", intent_id]:
                 return self._intent(intent_id)
             case ["v1", "refunds"]:
                 intent = self._intent(query["payment_intent"])
-                found = [one for one in self.refunds.values() if one["payment_intent"] == intent["id"]]
+                found = [refund for refund in self.refunds.values() if refund["payment_intent"] == intent["id"]]
                 return {"object": "list", "data": found[: int(query.get("limit", "10"))], "has_more": False}
         raise ErrorAnswered(404, f"Unrecognized request URL (GET: {path})")
 
@@ -325,8 +325,8 @@ class StripeServer:
 
     def given_back(self, intent_id: str) -> int:
         """The sum of an intent's refunds that did not fail."""
-        ours = (one for one in self.refunds.values() if one["payment_intent"] == intent_id)
-        return sum(one["amount"] for one in ours if one["status"] not in ("failed", "canceled"))
+        ours = (refund for refund in self.refunds.values() if refund["payment_intent"] == intent_id)
+        return sum(refund["amount"] for refund in ours if refund["status"] not in ("failed", "canceled"))
 
 
 def _require_amount(currency: str, amount: int) -> None:

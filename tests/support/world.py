@@ -166,9 +166,9 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds_max: float = 
 async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[Any]:
     """The answers of calls made at once: messages, or the errors of those refused."""
     found = await asyncio.gather(*calls, return_exceptions=True)
-    for one in found:
-        if isinstance(one, BaseException) and not isinstance(one, grpc.aio.AioRpcError):
-            raise one
+    for outcome in found:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, grpc.aio.AioRpcError):
+            raise outcome
     return list(found)
 
 

@@ -43,15 +43,15 @@ def a_payment(payment_id: str, state: PaymentState, *refunds: RefundState) -> St
         new_payment(payment_id, "ledger", PRICE, "", NOW - HOUR),
         state=state,
         refunds=tuple(
-            Refund(f"{payment_id}:{number}", PRICE, one, NOW - HOUR * (number + 1)) for number, one in enumerate(refunds)
+            Refund(f"{payment_id}:{number}", PRICE, refund, NOW - HOUR * (number + 1)) for number, refund in enumerate(refunds)
         ),
     )
     return StoredPayment(made, "jane@example.com", payment_id)
 
 
 async def keep_payments(world: World, *payments: StoredPayment) -> None:
-    for one in payments:
-        assert await world.server.store.payments.add(one)
+    for payment in payments:
+        assert await world.server.store.payments.add(payment)
 
 
 # -- what is counted
@@ -146,9 +146,9 @@ async def _examined(world: World, command: dict[str, Any]) -> tuple[int, set[str
     """How many documents and keys of indexes a statement reads at the most, and through which indexes."""
     plan = await world.database.command("explain", command, verbosity="executionStats")
     stages = list(_stages(plan))
-    assert "COLLSCAN" not in {one.get("stage") for one in stages}
-    read = [one[name] for one in stages for name in ("docsExamined", "keysExamined", "totalDocsExamined") if name in one]
-    return max(read), {one["indexName"] for one in stages if "indexName" in one}
+    assert "COLLSCAN" not in {stage.get("stage") for stage in stages}
+    read = [stage[name] for stage in stages for name in ("docsExamined", "keysExamined", "totalDocsExamined") if name in stage]
+    return max(read), {stage["indexName"] for stage in stages if "indexName" in stage}
 
 
 def _stages(plan: Any) -> Iterator[dict[str, Any]]:
@@ -169,7 +169,9 @@ async def _crowded(world: World) -> None:
     await world.server.store.runs.insert_if_absent(runs, NOW)
     await world.runs("A2", *[(NOW.date() + timedelta(days=number)).isoformat() for number in range(PRESENT)], train_id="es2")
     events = [event_batch_document([an_event(number)]) for number in range(OVER + PRESENT)]
-    await world.database["events"].insert_many([one if number < PRESENT else _old(one) for number, one in enumerate(events)])
+    await world.database["events"].insert_many(
+        [event if number < PRESENT else _old(event) for number, event in enumerate(events)]
+    )
     done = [replace(a_job(f"done{number}", NOW), state=JobState.DONE, done_time=NOW) for number in range(OVER)]
     jobs = [*done, *(a_job(f"waits{number}", NOW) for number in range(PRESENT))]
     await world.database["jobs"].insert_many([job_document(job) for job in jobs])
@@ -211,7 +213,7 @@ async def test_new_events_are_counted_from_their_index_alone(real_world: World) 
     await _crowded(real_world)
     command = {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}}
     plan = await real_world.database.command("explain", command, verbosity="executionStats")
-    stages = {one.get("stage") for one in _stages(plan)}
+    stages = {stage.get("stage") for stage in _stages(plan)}
     assert "IXSCAN" in stages
     assert "FETCH" not in stages
 
@@ -224,7 +226,7 @@ async def test_statements_of_the_survey_have_an_end_that_the_server_knows(real_w
     await surveys.backlog(NOW)
     await real_world.database.command("profile", 0)
     asked = await real_world.database["system.profile"].find({"op": {"$in": ["query", "command"]}}).to_list(100)
-    commands = [one["command"] for one in asked if {"find", "aggregate"} & one["command"].keys()]
+    commands = [query["command"] for query in asked if {"find", "aggregate"} & query["command"].keys()]
     await real_world.database["system.profile"].drop()
     assert len(commands) >= 8
-    assert all(one["maxTimeMS"] > 0 for one in commands)
+    assert all(command["maxTimeMS"] > 0 for command in commands)

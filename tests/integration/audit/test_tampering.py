@@ -141,7 +141,7 @@ async def live_in(world: World) -> None:
     for number in range(2):
         moment = Clock().now()
         await store.webhooks.create(make_webhook(f"w{number}", "https://a.example.com/", (), make_secret(b"x" * 32), moment))
-    run, other = (await world.runs("A60 B20", *(one.partition(":")[2] for one in (FIRST, SECOND)), train_id="es9"))[:2]
+    run, other = (await world.runs("A60 B20", *(run_id.partition(":")[2] for run_id in (FIRST, SECOND)), train_id="es9"))[:2]
     await world.api_client("una").register("Una", "Li")
     await world.api_client("ute").register("Ute", "Li")
     group = await world.api_client("gil").book(run, "gil", "gus", "gea", section="A")
@@ -155,7 +155,7 @@ async def live_in(world: World) -> None:
     await eventually(lambda: _is_quiet(world))
     await engine.send_due()
     await eventually(lambda: _is_quiet(world))
-    for run_id in (f"es9:{one.partition(':')[2]}" for one in (FIRST, SECOND)):
+    for run_id in (f"es9:{run_id.partition(':')[2]}" for run_id in (FIRST, SECOND)):
         await store.runs.archive_leftovers(run_id)
 
 

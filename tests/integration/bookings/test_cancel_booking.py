@@ -18,8 +18,8 @@ async def test_one_passenger_of_a_group_frees_exactly_one_seat(world: World) -> 
     booking = await agent.book(run, "ann", "bob", "cid")
     left = await agent.cancel(booking.reference, "bob")
     assert left.state == CONFIRMED
-    assert [one.email for one in left.passengers] == ["ann@example.com", "cid@example.com"]
-    assert [(one.email, one.seat.label) for one in left.cancelled_passengers] == [("bob@example.com", "A-2")]
+    assert [passenger.email for passenger in left.passengers] == ["ann@example.com", "cid@example.com"]
+    assert [(passenger.email, passenger.seat.label) for passenger in left.cancelled_passengers] == [("bob@example.com", "A-2")]
     assert left.price == usd(40)
     assert await world.api_client().free(run) == {"A": 2}
 
@@ -50,7 +50,7 @@ async def test_all_seats_of_a_cancelled_booking_are_sold_again(world: World) -> 
     booking = await agent.book(run, *people("g", 3))
     await agent.cancel(booking.reference)
     again = [await world.api_client(name).book(run) for name in people("p", 3)]
-    assert sorted(seats_of(one)[0] for one in again) == ["A-1", "A-2", "A-3"]
+    assert sorted(seats_of(booking)[0] for booking in again) == ["A-1", "A-2", "A-3"]
 
 
 async def test_naming_everybody_cancels_the_booking(world: World) -> None:
@@ -67,7 +67,7 @@ async def test_the_last_passenger_left_takes_the_booking_along(world: World) -> 
     await agent.cancel(booking.reference, "ann")
     last = await agent.cancel(booking.reference, "bob")
     assert last.state == CANCELLED
-    assert ([one.email for one in last.passengers], len(last.cancelled_passengers)) == (["bob@example.com"], 1)
+    assert ([passenger.email for passenger in last.passengers], len(last.cancelled_passengers)) == (["bob@example.com"], 1)
 
 
 async def test_cancelling_again_changes_nothing_and_frees_nothing_more(world: World) -> None:

@@ -92,7 +92,7 @@ async def test_a_request_id_reused_across_runs_does_not_hurt_those_who_book_at_t
     others = [real_world.api_client(f"p{number}").book(second) for number in range(30)]
     refused, booked = await asyncio.gather(refusal(jane.book(second, request_id="r1")), asyncio.gather(*others))
     assert refused.says == REUSED
-    assert len({seats_of(one)[0] for one in booked}) == 30
+    assert len({seats_of(booking)[0] for booking in booked}) == 30
 
 
 async def test_one_request_id_on_two_runs_at_once_makes_one_booking(real_world: World) -> None:

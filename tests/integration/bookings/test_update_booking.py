@@ -58,7 +58,7 @@ async def test_only_the_fields_of_the_mask_change(world: World) -> None:
     booking = await world.api_client("agent").book(await world.run(), "ann", "bob")
     sent = (Person(last_name="New"), Person(last_name="Other"))
     updated = await world.api_client("agent").update(booking.reference, *sent, mask=["passengers.last_name"])
-    assert [(one.first_name, one.last_name, one.email) for one in updated.passengers] == [
+    assert [(passenger.first_name, passenger.last_name, passenger.email) for passenger in updated.passengers] == [
         ("Ann", "New", "ann@example.com"),
         ("Bob", "Other", "bob@example.com"),
     ]
@@ -103,7 +103,7 @@ async def test_passengers_of_one_booking_may_swap_addresses_but_not_share_one(wo
     agent = world.api_client("agent")
     booking = await agent.book(await world.run(), "ann", "bob")
     swapped = await agent.update(booking.reference, person("bob"), person("ann"))
-    assert [one.email for one in swapped.passengers] == ["bob@example.com", "ann@example.com"]
+    assert [passenger.email for passenger in swapped.passengers] == ["bob@example.com", "ann@example.com"]
     refused = await refusal(agent.update(booking.reference, person("ann"), person("ANN@example.com")))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passengers[1].email",))
 

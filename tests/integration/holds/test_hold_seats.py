@@ -200,10 +200,12 @@ async def test_seats_whose_hold_is_over_go_to_those_who_wait_before_anybody_new(
 async def test_a_crowd_holds_each_seat_once_and_all_buyers_get_theirs(real_world: World) -> None:
     run = await real_world.run("A30", hold_percent_max=100)
     found = await outcomes([real_world.api_client(name).hold(run) for name in people("p", 40)])
-    holds = {name: one for name, one in zip(people("p", 40), found, strict=True) if isinstance(one, hold_pb2.Hold)}
-    assert sorted(held_seats(one)[0] for one in holds.values()) == sorted(f"A-{number}" for number in range(1, 31))
-    bought = await asyncio.gather(*(real_world.api_client(name).book(run, hold_id=one.hold_id) for name, one in holds.items()))
-    assert [seats_of(one) for one in bought] == [held_seats(one) for one in holds.values()]
+    holds = {name: hold for name, hold in zip(people("p", 40), found, strict=True) if isinstance(hold, hold_pb2.Hold)}
+    assert sorted(held_seats(hold)[0] for hold in holds.values()) == sorted(f"A-{number}" for number in range(1, 31))
+    bought = await asyncio.gather(
+        *(real_world.api_client(name).book(run, hold_id=hold.hold_id) for name, hold in holds.items())
+    )
+    assert [seats_of(booking) for booking in bought] == [held_seats(hold) for hold in holds.values()]
 
 
 async def test_of_many_who_use_one_hold_at_once_one_gets_the_seats(real_world: World) -> None:
@@ -211,5 +213,5 @@ async def test_of_many_who_use_one_hold_at_once_one_gets_the_seats(real_world: W
     jane = real_world.api_client("jane")
     hold = await jane.hold(run)
     found = await outcomes([jane.book(run, name, hold_id=hold.hold_id) for name in people("p", 8)])
-    assert [seats_of(one) for one in found if isinstance(one, booking_pb2.Booking)] == [["A-1"]]
+    assert [seats_of(booking) for booking in found if isinstance(booking, booking_pb2.Booking)] == [["A-1"]]
     assert len(await real_world.desk.section(run, "A")) == 1

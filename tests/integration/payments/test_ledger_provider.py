@@ -76,9 +76,9 @@ async def test_tokens_do_what_they_are_for(
     trial: LedgerTrial, token: str, authorize: list[str], capture: list[str], refund: list[str]
 ) -> None:
     processes = [trial.another_process() for _ in range(3)]
-    assert await _answers(*(lambda one=one: _authorize(one, token) for one in processes)) == authorize
-    assert await _answers(*(lambda one=one: one.capture("c", "k", PRICE) for one in processes)) == capture
-    assert await _answers(*(lambda one=one: one.refund("r", "k", PRICE) for one in processes)) == refund
+    assert await _answers(*(lambda process=process: _authorize(process, token) for process in processes)) == authorize
+    assert await _answers(*(lambda process=process: process.capture("c", "k", PRICE) for process in processes)) == capture
+    assert await _answers(*(lambda process=process: process.refund("r", "k", PRICE) for process in processes)) == refund
     taken = 6_000 if DONE in capture else 0
     held = 6_000 if DONE in authorize and not taken else 0
     assert await trial.money() == MoneyMoved(held=held, taken=taken, given_back=6_000 if DONE in refund else 0)
@@ -156,8 +156,8 @@ async def test_a_crowd_on_two_servers_pays_each_once(real_trial: LedgerTrial) ->
     servers = [real_trial.another_process() for _ in range(2)]
     crowd = range(600)
     # Everybody asks twice, on both servers.
-    await asyncio.gather(*(_authorize(one, key=f"k{number}") for number in crowd for one in servers))
-    await asyncio.gather(*(one.capture(f"c{number}", f"k{number}", PRICE) for number in crowd for one in servers))
+    await asyncio.gather(*(_authorize(server, key=f"k{number}") for number in crowd for server in servers))
+    await asyncio.gather(*(server.capture(f"c{number}", f"k{number}", PRICE) for number in crowd for server in servers))
     assert await real_trial.money() == MoneyMoved(taken=600 * 6_000)
 
 
@@ -178,8 +178,8 @@ async def _statements(trial: LedgerTrial) -> int:
 async def test_a_fault_happens_once_in_a_crowd(real_trial: LedgerTrial) -> None:
     servers = [real_trial.another_process() for _ in range(2)]
     await _authorize(servers[0], ledger.CAPTURE_FAILS_ONCE)
-    found = await asyncio.gather(*(one.capture("c", "k", PRICE) for one in servers * 5), return_exceptions=True)
-    assert all(one is None or isinstance(one, ProviderUnavailable) for one in found)
+    found = await asyncio.gather(*(server.capture("c", "k", PRICE) for server in servers * 5), return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, ProviderUnavailable) for outcome in found)
     await servers[0].capture("c", "k", PRICE)
     assert await real_trial.money() == MoneyMoved(taken=6_000)
 
@@ -192,8 +192,8 @@ async def test_refunds_on_two_servers_never_exceed_what_was_taken(real_trial: Le
     found = await asyncio.gather(
         *(servers[number % 2].refund(f"r{number}", "k", amount) for number in range(20)), return_exceptions=True
     )
-    assert sum(isinstance(one, str) for one in found) == 8
-    assert all(isinstance(one, str | Rejected | ProviderUnavailable) for one in found)
+    assert sum(isinstance(outcome, str) for outcome in found) == 8
+    assert all(isinstance(outcome, str | Rejected | ProviderUnavailable) for outcome in found)
     assert await real_trial.money() == MoneyMoved(taken=6_000, given_back=5_600)
 
 

@@ -42,9 +42,9 @@ async def captured(trial: ProviderTrial, key: str = "pay_1") -> str:
 async def answers_of_all(calls: list[Awaitable[str]]) -> list[str]:
     """What calls made at once are answered; some may be told to ask again, nobody anything else."""
     found = await asyncio.gather(*calls, return_exceptions=True)
-    answers = [one for one in found if isinstance(one, str)]
+    answers = [outcome for outcome in found if isinstance(outcome, str)]
     assert answers
-    assert all(isinstance(one, str | ProviderUnavailable) for one in found)
+    assert all(isinstance(outcome, str | ProviderUnavailable) for outcome in found)
     return answers
 
 
@@ -249,7 +249,7 @@ async def test_more_than_was_taken_is_never_given_back(trial: ProviderTrial) -> 
     found = await asyncio.gather(
         *(trial.provider.refund(f"r{number}", authorization_id, PART) for number in range(1, 11)), return_exceptions=True
     )
-    assert [type(one) for one in found if not isinstance(one, str)] == [Rejected] * 7
+    assert [type(outcome) for outcome in found if not isinstance(outcome, str)] == [Rejected] * 7
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
 
 
@@ -262,7 +262,7 @@ async def test_an_authorization_is_either_taken_or_let_go(trial: ProviderTrial) 
     found = await asyncio.gather(*calls, return_exceptions=True)
     taken = found[0::2].count(None)
     assert taken + found[1::2].count(None) == 20
-    assert all(one is None or isinstance(one, Rejected) for one in found)
+    assert all(outcome is None or isinstance(outcome, Rejected) for outcome in found)
     assert await trial.money() == MoneyMoved(taken=taken * 6_000)
 
 

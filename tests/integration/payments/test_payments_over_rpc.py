@@ -34,7 +34,7 @@ async def _paid(api_client: ApiClient, reference: str) -> booking_pb2.Booking:
 
 async def _refunded(api_client: ApiClient, reference: str) -> booking_pb2.Booking:
     async def is_done() -> bool:
-        return all(one.state == DONE for one in (await api_client.booking(reference)).refunds)
+        return all(refund.state == DONE for refund in (await api_client.booking(reference)).refunds)
 
     await eventually(is_done)
     return await api_client.booking(reference)
@@ -51,7 +51,7 @@ async def _attempted(api_client: ApiClient, reference: str, count: int) -> booki
 async def _refunded_in_full(api_client: ApiClient, reference: str) -> booking_pb2.Booking:
     async def is_done() -> bool:
         refunds = (await api_client.booking(reference)).refunds
-        return bool(refunds) and all(one.state == DONE for one in refunds)
+        return bool(refunds) and all(refund.state == DONE for refund in refunds)
 
     await eventually(is_done)
     return await api_client.booking(reference)
@@ -129,7 +129,7 @@ async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World
     jane = working.api_client("jane")
     booking = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails_once"))
     failed = await _attempted(jane, booking.reference, 2)
-    assert [(one.kind, one.outcome, one.amount) for one in failed.payment.attempts[:2]] == [
+    assert [(attempt.kind, attempt.outcome, attempt.amount) for attempt in failed.payment.attempts[:2]] == [
         (payment_pb2.PAYMENT_ATTEMPT_KIND_AUTHORIZE, payment_pb2.PAYMENT_ATTEMPT_OUTCOME_DONE, usd(20)),
         (payment_pb2.PAYMENT_ATTEMPT_KIND_CAPTURE, payment_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED, usd(20)),
     ]

@@ -18,8 +18,8 @@ FULL = (grpc.StatusCode.FAILED_PRECONDITION, "SECTION_FULL")
 
 def _split(found: list[Any]) -> tuple[list[Any], list[Any]]:
     """The bookings, and the refusals."""
-    errors = [one for one in found if isinstance(one, grpc.aio.AioRpcError)]
-    return [one for one in found if one not in errors], [decoded(error) for error in errors]
+    errors = [outcome for outcome in found if isinstance(outcome, grpc.aio.AioRpcError)]
+    return [outcome for outcome in found if outcome not in errors], [decoded(error) for error in errors]
 
 
 async def _assert_sold_once(world: World, run: Run, bookings: list[Any]) -> None:
@@ -35,7 +35,7 @@ async def test_of_50_callers_for_the_same_10_seats_10_win_and_40_get_a_clean_ref
     run = await real_world.run("A10")
     bookings, refused = _split(await outcomes([real_world.api_client(name).book(run) for name in people("p", 50)]))
     assert (len(bookings), len(refused)) == (10, 40)
-    assert {one.says for one in refused} == {FULL}
+    assert {refusal_.says for refusal_ in refused} == {FULL}
     await _assert_sold_once(real_world, run, bookings)
 
 
@@ -46,7 +46,7 @@ async def test_of_50_callers_for_one_chosen_seat_each_of_10_seats_has_one_winner
     ]
     bookings, refused = _split(await outcomes(calls))
     assert (len(bookings), len(refused)) == (10, 40)
-    assert {one.says for one in refused} == {(grpc.StatusCode.FAILED_PRECONDITION, "SEAT_TAKEN")}
+    assert {refusal_.says for refusal_ in refused} == {(grpc.StatusCode.FAILED_PRECONDITION, "SEAT_TAKEN")}
     await _assert_sold_once(real_world, run, bookings)
 
 
@@ -69,7 +69,7 @@ async def test_groups_that_race_for_the_last_seats_are_all_or_nothing(real_world
     calls = [real_world.api_client(f"agent{group}").book(run, *people(f"g{group}-", 9)) for group in range(8)]
     bookings, refused = _split(await outcomes(calls))
     assert [len(booking.passengers) for booking in bookings] == [9, 9]
-    assert {one.says for one in refused} == {FULL}
+    assert {refusal_.says for refusal_ in refused} == {FULL}
     assert await real_world.api_client().free(run) == {"A": 2}
 
 
@@ -77,7 +77,7 @@ async def test_of_four_callers_who_book_for_one_passenger_at_once_one_wins(real_
     run = await real_world.run("A10")
     calls = [real_world.api_client(f"agent{number}").book(run, "jane") for number in range(4)]
     bookings, refused = _split(await outcomes(calls))
-    assert (len(bookings), {one.reason for one in refused}) == (1, {"PASSENGER_ALREADY_BOOKED"})
+    assert (len(bookings), {refusal_.reason for refusal_ in refused}) == (1, {"PASSENGER_ALREADY_BOOKED"})
 
 
 async def test_short_journeys_of_a_crowd_share_seats(real_world: World) -> None:

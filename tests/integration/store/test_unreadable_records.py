@@ -120,8 +120,8 @@ async def test_a_booking_at_rest_that_cannot_be_read_refuses_its_own_request_alo
             world.api_client("cem").cancel(others[1].reference),
         ]
     )
-    assert [isinstance(one, grpc.aio.AioRpcError) for one in found] == [True, True, False, False, False]
-    assert {one.code() for one in found[:2]} == {grpc.StatusCode.INTERNAL}
+    assert [isinstance(error, grpc.aio.AioRpcError) for error in found] == [True, True, False, False, False]
+    assert {error.code() for error in found[:2]} == {grpc.StatusCode.INTERNAL}
     assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert [seat for seat, _ in await world.desk.section(run, "A")] == ["A-4", "A-5", "A-8"]
     assert await world.database["bookings"].find_one(rests) == kept
@@ -216,7 +216,9 @@ async def test_runs_that_cannot_be_read_keep_no_other_from_its_due(real_world: W
     moment = now() - timedelta(hours=1)
     document = await real_world.run_document(good)
     bad = {**document, "version": "x", "next_due": moment, "unsettled_since": moment, "recent": [], "outbox": []}
-    await real_world.database["train_runs"].insert_many([{**bad, "_id": f"bad{one:03}:{TRAVEL_DATE}"} for one in range(230)])
+    await real_world.database["train_runs"].insert_many(
+        [{**bad, "_id": f"bad{number:03}:{TRAVEL_DATE}"} for number in range(230)]
+    )
     past = {"$set": {"holds.$[].expire_time": moment}} if isinstance(document["holds"], list) else None
     assert past is None
     (key,) = document["holds"]

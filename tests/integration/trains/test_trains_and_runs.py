@@ -133,7 +133,7 @@ async def test_a_run_says_its_stops_state_fares_and_free_seats(world: World) -> 
     found = await world.api_client().run_of(run)
     assert found.state == train_run_pb2.RUN_STATE_SCHEDULED
     assert [stop.name for stop in found.stops] == [LONDON, ASHFORD, LILLE, PARIS]
-    assert [(one.section, one.fare, one.seat_count, one.free_seat_count) for one in found.sections] == [
+    assert [(section.section, section.fare, section.seat_count, section.free_seat_count) for section in found.sections] == [
         ("A", usd(20), 4, 3),
         ("B", usd(35), 2, 2),
     ]

@@ -33,10 +33,14 @@ async def test_an_operator_is_told_who_got_the_seats_of_a_hold_that_is_over(cloc
     assert list((await world.desk.promote(run)).promoted_references) == []
     clock.ahead = timedelta(minutes=5)
     told = await world.desk.promote(run)
-    assert list(told.promoted_references) == [one.reference for one in waiting[:2]]
+    assert list(told.promoted_references) == [booking.reference for booking in waiting[:2]]
     assert told.waiting_count == 1
-    found = [await world.desk.booking(one.reference) for one in waiting]
-    assert [(one.state, seats_of(one)) for one in found] == [(CONFIRMED, ["A-1"]), (CONFIRMED, ["A-2"]), (WAITLISTED, [""])]
+    found = [await world.desk.booking(booking.reference) for booking in waiting]
+    assert [(booking.state, seats_of(booking)) for booking in found] == [
+        (CONFIRMED, ["A-1"]),
+        (CONFIRMED, ["A-2"]),
+        (WAITLISTED, [""]),
+    ]
     again = await world.desk.promote(run)
     assert (list(again.promoted_references), again.waiting_count) == ([], 1)
 
@@ -87,7 +91,7 @@ class Office:
         by_hand = [outcomes([server.desk.promote(run) for _ in range(3)]) for server in self.servers]
         tidied = [self._maintenance.expire_due() for _ in range(tidies)]
         told = (await asyncio.gather(*by_hand, *tidied, *more))[: len(by_hand)]
-        return [{one for answer in answers for one in answer.promoted_references} for answers in told]
+        return [{reference for answer in answers for reference in answer.promoted_references} for answers in told]
 
     async def verify(self) -> Report:
         """Return what `seatline verify` finds, without any tolerance."""
@@ -147,8 +151,8 @@ async def _all_is_done(office: Office, run: Run) -> None:
 
 async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[str], waiting: list[str]) -> None:
     server = office.servers[0]
-    events = Counter((one["type"], one["subject"]) for one in await server.events(run))
-    assert {one: events["booking.promoted", one] for one in (*promoted, *waiting)} == {
+    events = Counter((event["type"], event["subject"]) for event in await server.events(run))
+    assert {reference: events["booking.promoted", reference] for reference in (*promoted, *waiting)} == {
         **dict.fromkeys(promoted, 1),
         **dict.fromkeys(waiting, 0),
     }
@@ -158,7 +162,7 @@ async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[st
     entries = await _ledger_entries(office)
     for reference in promoted:
         entry = entries[reference]
-        given_back = sum(one["amount_minor"] for one in entry["refunds"])
+        given_back = sum(refund["amount_minor"] for refund in entry["refunds"])
         is_cancelled = events["booking.cancelled", reference] == 1
         # A place for any section costs the dearer fare; the cheaper seat gives the difference back, leaving early all of it.
         assert (entry["captured_minor"], given_back) == (5_000, 5_000 if is_cancelled else 3_000)
@@ -167,6 +171,6 @@ async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[st
 async def _ledger_entries(office: Office) -> dict[str, dict[str, Any]]:
     """What the ledger holds for each booking, by reference."""
     kept = {name: await office.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
-    ledger = {one["_id"]: one for one in kept["ledger"]}
-    payments = {one["_id"]: ledger[one["authorization_id"]] for one in kept["payments"]}
-    return {one["_id"]: payments[one["payment_id"]] for one in kept["bookings"]}
+    ledger = {entry["_id"]: entry for entry in kept["ledger"]}
+    payments = {payment["_id"]: ledger[payment["authorization_id"]] for payment in kept["payments"]}
+    return {booking["_id"]: payments[booking["payment_id"]] for booking in kept["bookings"]}

@@ -29,7 +29,7 @@ async def test_who_finds_no_seat_waits_and_is_told_the_place_in_the_line(world: 
     await world.api_client("ann").book(run)
     first = await world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT))
     second = await world.api_client("cem").send(booking_request(run, "cem", if_full=WAIT))
-    assert [(one.state, one.waitlist_position, seats_of(one), one.price) for one in (first, second)] == [
+    assert [(booking.state, booking.waitlist_position, seats_of(booking), booking.price) for booking in (first, second)] == [
         (WAITLISTED, 1, [""], usd(20)),
         (WAITLISTED, 2, [""], usd(20)),
     ]
@@ -85,7 +85,10 @@ async def test_a_train_says_how_many_may_wait_and_a_run_how_many_do(world: World
     refused = await refusal(world.api_client("eve").wait(run))
     assert refused.says == FULL
     assert refused.retry_seconds > 0
-    assert {one.section: one.waiting_count for one in (await world.api_client().run_of(run)).sections} == {"A": 2, "B": 1}
+    assert {section.section: section.waiting_count for section in (await world.api_client().run_of(run)).sections} == {
+        "A": 2,
+        "B": 1,
+    }
 
 
 async def test_who_books_and_says_nothing_else_waits_where_no_seat_is_free(world: World) -> None:
@@ -150,7 +153,7 @@ async def test_who_waited_for_any_section_pays_for_the_dearest_and_gets_the_diff
 async def test_a_run_says_when_its_line_closes_and_nobody_joins_after_that(world: World) -> None:
     run = await world.run("A1", date=on_day(2), waitlist_closes_before=Duration(seconds=20 * 24 * 60 * 60))
     kept = await world.api_client().run_of(run)
-    closes, departs = (one.ToDatetime(UTC) for one in (kept.waitlist_close_time, kept.stops[0].depart_time))
+    closes, departs = (time.ToDatetime(UTC) for time in (kept.waitlist_close_time, kept.stops[0].depart_time))
     assert departs - closes == timedelta(days=20)
     assert closes < datetime.now(UTC)
     await world.api_client("ann").book(run)
@@ -206,9 +209,9 @@ async def test_a_long_line_is_over_after_a_few_more_steps(clock: Clock, world: W
 
     assert [await still_waiting() for _ in range(3)] == [10, 0, 0]
     found = await asyncio.gather(
-        *(world.api_client(name).booking(one.reference) for name, one in zip(names, waiting, strict=True))
+        *(world.api_client(name).booking(booking.reference) for name, booking in zip(names, waiting, strict=True))
     )
-    assert {(one.state, tuple(refunds_of(one))) for one in found} == {(EXPIRED, (20,))}
+    assert {(booking.state, tuple(refunds_of(booking))) for booking in found} == {(EXPIRED, (20,))}
 
 
 # -- crowds; races show only on a real database
@@ -219,7 +222,7 @@ async def test_of_60_who_wait_and_30_who_cancel_at_once_30_get_a_seat_each(real_
     sold = {name: await real_world.api_client(name).book(run) for name in people("p", 30)}
     waiters = people("w", 60)
     joining = [real_world.api_client(name).wait(run) for name in waiters]
-    leaving = [real_world.api_client(name).cancel(one.reference) for name, one in sold.items()]
+    leaving = [real_world.api_client(name).cancel(booking.reference) for name, booking in sold.items()]
     mixed = [call for pair in zip(joining, [*leaving, *[None] * 30], strict=True) for call in pair if call is not None]
     assert len(await outcomes(mixed)) == 90
     await require_thirty_of_sixty(real_world, run, waiters)
@@ -231,7 +234,7 @@ async def test_of_60_who_wait_already_the_first_30_get_the_seats_of_30_who_cance
     waiters = people("w", 60)
     for name in waiters:
         await real_world.api_client(name).wait(run)
-    await asyncio.gather(*(real_world.api_client(name).cancel(one.reference) for name, one in sold.items()))
+    await asyncio.gather(*(real_world.api_client(name).cancel(booking.reference) for name, booking in sold.items()))
     seated = await require_thirty_of_sixty(real_world, run, waiters)
     assert seated == waiters[:30]
 
@@ -239,9 +242,9 @@ async def test_of_60_who_wait_already_the_first_30_get_the_seats_of_30_who_cance
 async def require_thirty_of_sixty(world: World, run: Run, waiters: list[str]) -> list[str]:
     """Thirty of those who came have a seat each, the others wait in one line; gives who has a seat."""
     found = {name: await world.api_client(name).booking((await world.api_client(name).receipts())[0]) for name in waiters}
-    seated = {name: seats_of(one)[0] for name, one in found.items() if one.state == CONFIRMED}
+    seated = {name: seats_of(booking)[0] for name, booking in found.items() if booking.state == CONFIRMED}
     assert sorted(seated.values()) == sorted(f"A-{number}" for number in range(1, 31))
-    places = [one.waitlist_position for one in found.values() if one.state == WAITLISTED]
+    places = [booking.waitlist_position for booking in found.values() if booking.state == WAITLISTED]
     assert sorted(places) == list(range(1, 31))
     listed = await world.desk.section(run, "A")
     assert sorted(listed) == sorted((seat, f"{name}@example.com") for name, seat in seated.items())

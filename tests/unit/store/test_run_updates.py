@@ -73,7 +73,7 @@ def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
     }
     assert update["$set"]["version"] == run.version + 1
     assert update["$set"]["sections.1.sold_legs.0"] == 0b111
-    assert [one["_id"] for one in update["$set"]["recent"]] == [booking.reference]
+    assert [booking["_id"] for booking in update["$set"]["recent"]] == [booking.reference]
 
 
 def test_a_sale_of_part_of_the_way_names_what_is_left_free() -> None:
