@@ -1,4 +1,4 @@
-"""What holds for all tests, wherever and by however many processes they are run."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_terminal_width() -> Iterator[None]:
-    """The width of the terminal that the tests are run from does not count. What reads lines hands it down to its children."""
+    """Hide the width of the terminal, so that tests that read lines do not depend on it."""
     with pytest.MonkeyPatch.context() as patched:
         for name in ("COLUMNS", "LINES"):
             patched.delenv(name, raising=False)

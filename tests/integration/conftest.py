@@ -17,7 +17,7 @@ from tests.support.world import Clock, World, running_server, settings_for
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
-    """A real server as a replica set of one."""
+    """A real MongoDB server as a replica set of one member."""
     running = start_mongod(tmp_path_factory.mktemp("mongod"))
     yield running
     running.stop()
@@ -25,7 +25,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that a test may put forward. Named before `world`, it is the clock of that world's server."""
+    """A clock that a test can set forward. Request it before `world` to make it the clock of that server."""
     made = Clock()
     monkeypatch.setattr("app.process.bootstrap.application.utc_now", made.now)
     return made
@@ -33,13 +33,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def chosen_settings() -> dict[str, Any]:
-    """Settings of the world's server that are not the defaults. A module of tests may have a fixture of its own instead."""
+    """Settings of the server of `world` that differ from the defaults. A test module may override this fixture."""
     return {}
 
 
 @pytest_asyncio.fixture(params=["mongomock", "mongod"])
 async def world(request: pytest.FixtureRequest, chosen_settings: dict[str, Any]) -> AsyncIterator[World]:
-    """A server over each kind of database in turn, with nothing in it."""
+    """A server over an empty database, of each kind in turn."""
     if request.param == "mongomock":
         async with running_server(settings_for(**chosen_settings), connect_in_memory()) as made:
             yield made
@@ -57,7 +57,7 @@ async def real_world(mongod: EmbeddedMongod) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def _serving_an_empty_database(mongod: EmbeddedMongod, **chosen: Any) -> AsyncIterator[World]:
-    """All tests share one database, since making its indexes takes longer than most tests; each finds it empty."""
+    """Run a server over the database that all tests share. Making indexes takes longer than most tests; emptying does not."""
     async with running_server(settings_for(mongod.uri, "test_shared", **chosen)) as made:
         for name in await made.database.list_collection_names():
             await made.database[name].delete_many({})

@@ -1,4 +1,4 @@
-"""What MongoDB makes of the updates that a commit sends.
+"""Apply the update of a commit as MongoDB does.
 
 Belongs here: `$set` and `$unset` on dotted paths, done by hand. Does not: which updates there are (`app/store/run_updates.py`).
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def applied(document: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """The document after the update, as MongoDB applies `$set` and `$unset` on dotted paths."""
+    """Return the document after the update, with `$set` and `$unset` on dotted paths."""
     assert set(update) <= {"$set", "$unset"}
     for operator, values in update.items():
         for path, value in values.items():

@@ -1,6 +1,7 @@
-"""Builders of the worlds that tests stand in: trains, runs, people and commands, with small defaults.
+"""Builders for tests: trains, runs, people and commands, with small defaults.
 
-Belongs here: values of the domain, made from what a test wants to say and sensible rest. Does not: assertions, I/O, messages.
+Belongs here: domain values, made from what a test states and defaults for the rest. Does not belong here: assertions,
+I/O, messages.
 
 A layout is a word for each coach, its section and its number of seats: "A4 A4 B2" has coaches 1 and 2 in section A, 3 in B.
 A local time is "10:24", or "00:40+1" for the day after the travel date. Who is named "jane" has the address jane@example.com;
@@ -54,23 +55,23 @@ _request_numbers = count(1)
 
 
 def seeded_random(seed: int) -> random.Random:
-    """Chance that comes out the same every time."""
+    """Return a random generator with a fixed seed."""
     return random.Random(seed)  # noqa: S311 - no secret
 
 
 def a_call(text: str) -> Call:
-    """A local time, such as "10:24" or "00:40+1"."""
+    """Return a local time from text such as "10:24" or "00:40+1"."""
     clock, _, days = text.partition("+")
     return Call(time.fromisoformat(clock), int(days or 0))
 
 
 def a_stop(name: str, zone: str = "Europe/London", arrive: str = "", depart: str = "", code: str = "") -> TimetableStop:
-    """A station in a timetable."""
+    """Build a stop of a timetable."""
     return TimetableStop(name, code, zone, a_call(arrive) if arrive else None, a_call(depart) if depart else None)
 
 
 def london_to_paris() -> tuple[TimetableStop, ...]:
-    """London, Ashford, Lille, Paris: three legs across a border."""
+    """Return the stops London, Ashford, Lille, Paris: three legs across a border."""
     return (
         a_stop(LONDON, "Europe/London", depart="10:24", code="STP"),
         a_stop(ASHFORD, "Europe/London", arrive="10:55", depart="10:58", code="AFK"),
@@ -89,7 +90,7 @@ def a_train(
     currency: str = "USD",
     terms: SalesTerms = DEFAULT_TERMS,
 ) -> Train:
-    """A train; `fares` are minor units by section, 20.00 where it says none."""
+    """Build a train. `fares` are minor units by section, 20.00 by default."""
     coaches = tuple(Coach(str(index), word[0], int(word[1:])) for index, word in enumerate(layout.split(), 1))
     sections = dict.fromkeys(coach.section for coach in coaches)
     return Train(
@@ -110,42 +111,42 @@ def a_run(
     fares: Mapping[str, int] | None = None,
     terms: SalesTerms = DEFAULT_TERMS,
 ) -> TrainRun:
-    """An unsold run of `a_train`."""
+    """Build an unsold run of `a_train`."""
     return make_run(a_train(layout, stops=stops, fares=fares, terms=terms), travel_date)
 
 
 def an_address(who: str) -> str:
-    """jane@example.com for "jane"; an address stays as it is."""
+    """Return jane@example.com for "jane"; leave an address as it is."""
     return who if "@" in who else f"{who}@example.com"
 
 
 def a_person(who: str = "jane", *, first_name: str = "", last_name: str = "Doe") -> Person:
-    """Somebody; Jane Doe unless the test says otherwise."""
+    """Build a person, Jane Doe by default."""
     return Person(first_name or who.partition("@")[0].capitalize(), last_name, an_address(who))
 
 
 def key_of(who: str) -> str:
-    """What tells `a_person` of that name from all other passengers."""
+    """Return the passenger key of `a_person` with that name."""
     return identity_of(a_person(who), "")[1]
 
 
 def relatives(address: str, *first_names: str) -> tuple[Person, ...]:
-    """People of one address and several names; of none where `address` is empty."""
+    """Build people with one address and several names; an empty `address` stays empty."""
     return tuple(Person(name, "Doe", address) for name in first_names)
 
 
 def a_caller(who: str = "jane") -> Caller:
-    """A passenger who calls."""
+    """Build a caller who is a passenger."""
     return Caller(an_address(who))
 
 
 def an_operator(who: str = "olga") -> Caller:
-    """Somebody who runs trains."""
+    """Build a caller who is an operator."""
     return Caller(an_address(who), frozenset((Role.OPERATOR,)))
 
 
 def a_request_id() -> str:
-    """One that no other request has."""
+    """Return a new request_id."""
     return f"request-{next(_request_numbers)}"
 
 
@@ -162,7 +163,7 @@ def asks_for_seats(
     hold_id: str = "",
     payment: Authorization | None = None,
 ) -> CreateBooking:
-    """CreateBooking for these passengers (Jane alone by default), sent by the first of them unless `by` says who."""
+    """Build a CreateBooking for these passengers (Jane by default), sent by the first of them or by `by`."""
     passengers = tuple(person if isinstance(person, Person) else a_person(person) for person in who or ("jane",))
     address = an_address(by) if by else passengers[0].email
     return CreateBooking(
@@ -190,7 +191,7 @@ def asks_for_new_fields(
     by: Caller | None = None,
     etag: str = "",
 ) -> UpdateBooking:
-    """UpdateBooking of all three fields, unless `fields` names some, sent by who booked, unless `by` says who."""
+    """Build an UpdateBooking of all three fields or of `fields`, sent by the booker or by `by`."""
     masked = frozenset(fields or ("first_name", "last_name", "email"))
     return UpdateBooking(by or Caller(booking.user.email), booking.reference, people, masked, etag, numbers)
 
@@ -198,7 +199,7 @@ def asks_for_new_fields(
 def asks_for_another_seat(
     booking: Booking, *, who: str = "", section: str = "", number: int = 0, by: Caller | None = None, etag: str = ""
 ) -> ChangeSeat:
-    """ChangeSeat of the first passenger, unless `who` says which, sent by who booked, unless `by` says who."""
+    """Build a ChangeSeat of the first passenger or of `who`, sent by the booker or by `by`."""
     email = an_address(who) if who else booking.passengers[0].person.email
     return ChangeSeat(by or Caller(booking.user.email), booking.reference, email, section, number, etag)
 
@@ -206,7 +207,7 @@ def asks_for_another_seat(
 def asks_to_cancel(
     booking: Booking, *who: str | int, by: Caller | None = None, validate_only: bool = False, etag: str = ""
 ) -> CancelBooking:
-    """CancelBooking of these passengers, by name or number, or of all, sent by who booked, unless `by` says who."""
+    """Build a CancelBooking of these passengers, by name or number, or of all, sent by the booker or by `by`."""
     emails = tuple(an_address(name) for name in who if isinstance(name, str))
     numbers = tuple(number for number in who if isinstance(number, int))
     return CancelBooking(
@@ -225,7 +226,7 @@ def asks_to_hold(
     seconds: int = 300,
     request_id: str = "",
 ) -> HoldSeats:
-    """HoldSeats of these seats, or of the next `count`, or of the next one."""
+    """Build a HoldSeats of these seats, or of the next `count` seats, one by default."""
     numbers = tuple(seats)
     return HoldSeats(
         caller=a_caller(who),
@@ -242,36 +243,36 @@ def asks_to_hold(
 
 
 def name_of(run: TrainRun, hold: Hold) -> str:
-    """What clients call a hold."""
+    """Return the hold_id that clients use."""
     return hold_id(run.train_id, run.travel_date, hold.key)
 
 
 def asks_to_release(run: TrainRun, hold: Hold, *, by: Caller | None = None) -> ReleaseHold:
-    """ReleaseHold, sent by who holds the seats, unless `by` says who."""
+    """Build a ReleaseHold, sent by the owner of the hold or by `by`."""
     return ReleaseHold(by or Caller(hold.owner_key), name_of(run, hold))
 
 
 def asks_to_promote(*, by: Caller | None = None) -> PromoteWaitlist:
-    """PromoteWaitlist, sent by an operator unless `by` says who."""
+    """Build a PromoteWaitlist, sent by an operator or by `by`."""
     return PromoteWaitlist(by or an_operator(), TRAIN_ID, TRAVEL_DATE.isoformat())
 
 
 def authorized(minor: int = FARE_MINOR, currency: str = "USD", *, time: datetime = NOW) -> Authorization:
-    """Money that was set aside for a booking, just now unless `time` says when."""
+    """Build an authorization, made at `time`, by default just now."""
     return Authorization("payment-1", "authorization-1", Money(minor, currency), time)
 
 
 def sell(
     run: TrainRun, command: CreateBooking, *, now: datetime = NOW, bookings_of_other_runs: BookingsOfOtherRuns | None = None
 ) -> Booking:
-    """Decides and keeps: the run is as after a commit."""
+    """Book, and commit the change to the run."""
     booking = create_booking(run, command, now, bookings_of_other_runs or {})
     run.committed()
     return booking
 
 
 def quote(run: TrainRun, command: CreateBooking, *, now: datetime = NOW, amounts: AmountRules = ANY_AMOUNT) -> Booking | Money:
-    """What the request would cost at most, or the booking that it made before."""
+    """Return the highest price of the request, or the booking that it made before."""
     found = quote_booking(run, QuoteBooking(command, amounts), now, {})
     return found.price if found.existing is None else found.existing.booking
 
@@ -284,7 +285,7 @@ def book(
     origin: str = LONDON,
     destination: str = PARIS,
 ) -> Booking:
-    """A kept booking for these passengers (Jane alone by default)."""
+    """Book for these passengers (Jane by default), and commit."""
     return sell(run, asks_for_seats(*who, section=section, seats=seats, origin=origin, destination=destination))
 
 
@@ -297,7 +298,7 @@ def book_waitlisted(
     destination: str = PARIS,
     now: datetime = NOW,
 ) -> Booking:
-    """A kept booking for these passengers on a train without seats for them: it waits."""
+    """Book for these passengers on a train that has no seats for them, and commit: the booking is waitlisted."""
     command = asks_for_seats(*who, section=section, by=by, origin=origin, destination=destination, if_full=IfFull.WAITLIST)
     return sell(run, command, now=now)
 
@@ -314,7 +315,7 @@ def hold(
     seconds: int = 300,
     now: datetime = NOW,
 ) -> Hold:
-    """A kept hold of these seats, or of the next `count`, or of the next one."""
+    """Hold these seats, or the next `count` seats, one by default, and commit."""
     command = asks_to_hold(
         who, count=count, seats=seats, section=section, origin=origin, destination=destination, seconds=seconds
     )
@@ -324,24 +325,24 @@ def hold(
 
 
 def release(run: TrainRun, held: Hold, *, now: datetime = NOW) -> None:
-    """Gives held seats back, and keeps that."""
+    """Release the hold, and commit."""
     release_hold(run, asks_to_release(run, held), now)
     run.committed()
 
 
 def time_passes(run: TrainRun, now: datetime) -> None:
-    """Does what is due by now, and keeps that."""
+    """Expire what is due by now, and commit."""
     expire_due(run, now)
     run.committed()
 
 
 def current_booking(run: TrainRun, booking: Booking) -> Booking:
-    """What has become of a booking."""
+    """Return the present version of a booking."""
     return run.bookings[booking.reference]
 
 
 def fill(run: TrainRun, section: str = "A", *, origin: str = LONDON, destination: str = PARIS) -> list[Booking]:
-    """Bookings, one a seat, until the section's counter is spent; seat 1 is a1's, seat 2 a2's, ..."""
+    """Book every seat of the section, one booking each: a1 gets seat 1, a2 seat 2, and so on."""
     index = run.section_index(section)
     return [
         book(run, f"{section.lower()}{number}", section=section, origin=origin, destination=destination)
@@ -350,19 +351,19 @@ def fill(run: TrainRun, section: str = "A", *, origin: str = LONDON, destination
 
 
 def cancel(run: TrainRun, booking: Booking, *who: str | int, by: Caller | None = None, now: datetime = NOW) -> Booking:
-    """Takes these passengers, or all, off a booking, and keeps that."""
+    """Cancel these passengers of a booking, or all, and commit."""
     changed = cancel_booking(run, asks_to_cancel(booking, *who, by=by), now)
     run.committed()
     return changed
 
 
 def move(run: TrainRun, booking: Booking, *, who: str = "", section: str = "", number: int = 0, now: datetime = NOW) -> Booking:
-    """Moves the first passenger, or `who`, to another seat, and keeps that."""
+    """Move the first passenger, or `who`, to another seat, and commit."""
     changed = change_seat(run, asks_for_another_seat(booking, who=who, section=section, number=number), now)
     run.committed()
     return changed
 
 
 def seat_labels(booking: Booking) -> list[str]:
-    """The booking's seats as printed on its tickets, in the passengers' order."""
+    """Return the labels of the booking's seats, in the order of the passengers."""
     return [passenger.place.label for passenger in booking.passengers]

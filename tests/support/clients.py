@@ -1,6 +1,6 @@
-"""What people hold in their hands: a passenger's phone, and the operator's desk.
+"""Clients of the API for passengers and operators.
 
-Belongs here: thin methods over the generated stubs, with the caller's metadata, and refusals as a client decodes them.
+Belongs here: thin methods over the generated stubs, with the caller's metadata, and refusals as clients decode them.
 Not here: what a test builds first (`world.py`), and any assertion.
 """
 
@@ -34,7 +34,7 @@ from app.pb.seatline.v1 import (
 )
 
 LONDON, ASHFORD, LILLE, PARIS = "London St Pancras", "Ashford", "Lille", "Paris Gare du Nord"
-CALL_SECONDS_MAX = 20.0  # a busy machine; calls take milliseconds
+CALL_SECONDS_MAX = 20.0  # on a busy machine; calls take milliseconds
 
 Run = train_run_pb2.TrainRunKey
 Person = passenger_pb2.Passenger
@@ -54,12 +54,12 @@ class RefusedCall:
 
     @property
     def says(self) -> tuple[grpc.StatusCode, str]:
-        """Code and reason, which is what clients branch on."""
+        """Return code and reason, on which clients branch."""
         return self.code, self.reason
 
 
 async def refusal(call: Awaitable[Any]) -> RefusedCall:
-    """How the call was refused; the test fails when it was not."""
+    """Await a call that has to be refused, and return the refusal."""
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
@@ -68,7 +68,7 @@ async def refusal(call: Awaitable[Any]) -> RefusedCall:
 
 
 def decoded(error: grpc.aio.AioRpcError) -> RefusedCall:
-    """The error with its details. Code and text stand there twice and must agree."""
+    """Decode an error with its details. Code and text are in it twice and must agree."""
     trailing = dict(error.trailing_metadata() or ())
     if "grpc-status-details-bin" not in trailing:
         return RefusedCall(error.code(), error.details() or "")
@@ -90,12 +90,12 @@ def decoded(error: grpc.aio.AioRpcError) -> RefusedCall:
 
 
 def address(name: str) -> str:
-    """`jane` has the address jane@example.com; what has an "@" is an address already."""
+    """Return jane@example.com for `jane`; leave a text with an "@" as it is."""
     return name if "@" in name or not name else f"{name}@example.com"
 
 
 def naming(name: str) -> tuple[tuple[str, str | bytes], ...]:
-    """The metadata by which somebody names itself; gRPC carries other scripts only as bytes."""
+    """Return the metadata that names a caller; gRPC sends other scripts only as bytes."""
     caller = address(name)
     if not caller:
         return ()
@@ -103,27 +103,27 @@ def naming(name: str) -> tuple[tuple[str, str | bytes], ...]:
 
 
 def person(name: str, first_name: str = "", last_name: str = "Doe") -> Person:
-    """Somebody who travels: `jane` is Jane Doe <jane@example.com>."""
+    """Build a passenger: `jane` is Jane Doe <jane@example.com>."""
     return Person(first_name=first_name or name.partition("@")[0].title(), last_name=last_name, email=address(name))
 
 
 def people(prefix: str, count: int) -> list[str]:
-    """The names of a crowd: g1, g2, ..."""
+    """Return `count` names: g1, g2, and so on."""
     return [f"{prefix}{number}" for number in range(1, count + 1)]
 
 
 def held_seats(hold: hold_pb2.Hold) -> list[str]:
-    """The labels of the seats, in the order of the request."""
+    """Return the labels of the held seats, in the order of the request."""
     return [seat.label for seat in hold.seats]
 
 
 def seats_of(booking: booking_pb2.Booking | booking_pb2.Receipt) -> list[str]:
-    """The labels of the seats, in the order of the passengers."""
+    """Return the labels of the seats, in the order of the passengers."""
     return [passenger.seat.label for passenger in booking.passengers]
 
 
 class ApiClient:
-    """What a passenger calls the service with; without a name, the caller does not say who it is."""
+    """A client of the API for one caller. Without a name, it sends no identity."""
 
     def __init__(self, channel: grpc.aio.Channel, name: str = "", roles: str = "") -> None:
         self.name = name
@@ -142,16 +142,16 @@ class ApiClient:
     async def book(
         self, run: Run, *travellers: str | Person, seconds: float | None = None, **asked: Any
     ) -> booking_pb2.Booking:
-        """Books for the travellers, or for the phone's owner, London to Paris unless `asked` says otherwise.
+        """Book for the travellers, or for the caller, London to Paris unless `asked` says otherwise.
 
-        The caller waits for `seconds` at most.
+        The deadline is `seconds`.
         """
         request = booking_request(run, *(travellers or (self.name,)), **asked)
         options = self._options if seconds is None else {**self._options, "timeout": seconds}
         return await self.bookings.CreateBooking(request, **options)
 
     async def wait(self, run: Run, *travellers: str | Person, **asked: Any) -> booking_pb2.Booking:
-        """As `book`, but where no seat is free, they wait for one."""
+        """Book as `book` does, but join the waitlist if no seat is free."""
         return await self.book(run, *travellers, if_full=booking_pb2.IF_FULL_WAITLIST, **asked)
 
     async def hold(
@@ -166,7 +166,7 @@ class ApiClient:
         seconds: float = 0,
         **asked: Any,
     ) -> hold_pb2.Hold:
-        """Holds these seats, or the next `count`, or the next one; for `seconds`, or as long as the service likes."""
+        """Hold these seats, or the next `count` seats, one by default; for `seconds`, or for the default time."""
         numbers = list(seats)
         request = hold_pb2.HoldSeatsRequest(
             request_id=request_id or str(uuid.uuid4()),
@@ -183,14 +183,14 @@ class ApiClient:
         return await self.send_hold(request)
 
     async def send_hold(self, request: hold_pb2.HoldSeatsRequest) -> hold_pb2.Hold:
-        """Sends a request just as it is."""
+        """Send a request as it is."""
         return await self.holds.HoldSeats(request, **self._options)
 
     async def release(self, hold_id: str) -> None:
         await self.holds.ReleaseHold(hold_pb2.ReleaseHoldRequest(hold_id=hold_id), **self._options)
 
     async def send(self, request: booking_pb2.CreateBookingRequest) -> booking_pb2.Booking:
-        """Sends a request just as it is."""
+        """Send a request as it is."""
         return await self.bookings.CreateBooking(request, **self._options)
 
     async def booking(self, reference: str) -> booking_pb2.Booking:
@@ -204,7 +204,7 @@ class ApiClient:
         return await self.bookings.ListReceipts(request, **self._options)
 
     async def receipts(self, name: str = "", **asked: Any) -> list[str]:
-        """The references of all receipts, page by page."""
+        """Return the references of all receipts, read page by page."""
         found: list[str] = []
         token = ""
         while True:
@@ -223,7 +223,7 @@ class ApiClient:
         return await self.bookings.UpdateBooking(request, **self._options)
 
     async def move(self, reference: str, name: str = "", *, number: int = 0, **asked: Any) -> booking_pb2.Booking:
-        """Moves a passenger, by name or number; the phone's owner unless another is named."""
+        """Move a passenger, by name or number; by default the caller."""
         email = address(name or ("" if number else self.name))
         request = booking_pb2.ChangeSeatRequest(reference=reference, passenger_email=email, passenger_number=number, **asked)
         return await self.bookings.ChangeSeat(request, **self._options)
@@ -232,7 +232,7 @@ class ApiClient:
         return (await self.give_back(reference, *names, **asked)).booking
 
     async def give_back(self, reference: str, *names: str | int, **asked: Any) -> booking_pb2.CancelBookingResponse:
-        """Cancels for all, or for passengers by name or number; the booking, and what comes back."""
+        """Cancel all passengers, or some by name or number. Return the booking and the refund."""
         emails = [address(name) for name in names if isinstance(name, str)]
         numbers = [number for number in names if isinstance(number, int)]
         request = booking_pb2.CancelBookingRequest(
@@ -245,11 +245,11 @@ class ApiClient:
         return await self.train_runs.GetTrainRun(request, **self._options)
 
     async def free(self, run: Run, **asked: Any) -> dict[str, int]:
-        """How many seats are free in each section."""
+        """Return the number of free seats of each section."""
         return {section.section: section.free_seat_count for section in (await self.run_of(run, **asked)).sections}
 
     async def seat_map(self, run: Run, **asked: Any) -> dict[str, str]:
-        """Every seat's label with FREE, SOLD, PARTLY_SOLD or HELD."""
+        """Return the state of each seat by its label: FREE, SOLD, PARTLY_SOLD or HELD."""
         request = train_run_pb2.GetSeatMapRequest(train_id=run.train_id, travel_date=run.travel_date, **asked)
         seats = (await self.train_runs.GetSeatMap(request, **self._options)).seats
         return {seat.seat.label: train_run_pb2.SeatState.Name(seat.state).removeprefix("SEAT_STATE_") for seat in seats}
@@ -302,7 +302,7 @@ class ApiClient:
         return await self.train_runs.PromoteWaitlist(request, **self._options)
 
     async def section(self, run: Run, section: str, **asked: Any) -> list[tuple[str, str]]:
-        """Who sits where: (seat, address of the passenger), by seat."""
+        """Return (seat, address of the passenger) of a section, by seat."""
         rows = (await self.section_page(run, section, **asked)).rows
         return [(row.seat.label, row.passenger.email) for row in rows]
 
@@ -318,7 +318,7 @@ def booking_request(
     if_full: booking_pb2.IfFull.ValueType = booking_pb2.IF_FULL_REJECT,
     **more: Any,
 ) -> booking_pb2.CreateBookingRequest:
-    """A request for seats and nothing else, under a request_id of its own unless one is given."""
+    """Build a CreateBooking request with seats only, under a new request_id unless one is given."""
     return booking_pb2.CreateBookingRequest(
         request_id=request_id or str(uuid.uuid4()),
         train_id=run.train_id,

@@ -1,6 +1,6 @@
-"""Events as their documents tell them.
+"""Stored events, read without the service's code.
 
-Belongs here: the events of a commit's document, one by one, read without the service's own code. Does not: making such
+Belongs here: the single events of a commit's document. Does not belong here: making such
 documents (`app/store/event_documents.py`).
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def events_of_batches(news: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The events of these documents, each with what all of its commit have in common."""
+    """Return the events of these documents, each with the fields that all events of its commit share."""
     return [event for batch in news for event in _events_of(batch)]
 
 

@@ -1,4 +1,4 @@
-"""Watching a server at work: its health, as probes ask for it, and calls that are under way for as long as a test wants."""
+"""Health checks of a server, and calls that stay under way for as long as a test needs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SERVICES = tuple(f"seatline.v1.{name}Service" for name in ("Booking", "Hold", "J
 
 
 async def health(channel: grpc.aio.Channel, name: str = "") -> str:
-    """SERVING, NOT_SERVING, or SERVICE_UNKNOWN for a name that the server does not know."""
-    stub: Any = health_pb2_grpc.HealthStub(channel)  # its types do not know what it can do
+    """Return SERVING or NOT_SERVING, or SERVICE_UNKNOWN for an unknown name."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stubs lack this
     try:
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=CALL_SECONDS_MAX)
     except grpc.aio.AioRpcError as error:
@@ -34,19 +34,19 @@ async def health(channel: grpc.aio.Channel, name: str = "") -> str:
 
 
 async def all_health(channel: grpc.aio.Channel) -> set[str]:
-    """What the server as a whole and each of its services say."""
+    """Return the states of the server as a whole and of each of its services."""
     return {await health(channel, name) for name in ("", *SERVICES)}
 
 
 async def calls_under_way(channel: grpc.aio.Channel, calls: Iterable[Callable[[], Awaitable[Any]]]) -> list[asyncio.Task[Any]]:
-    """Starts the calls and returns once the server is full of them: its `calls_in_flight_max` must be their number."""
+    """Start the calls, and return once the server is full: its `calls_in_flight_max` has to be their number."""
     tasks = [asyncio.create_task(_insist(call)) for call in calls]
     await eventually(lambda: _is_full(channel))
     return tasks
 
 
 async def _insist(call: Callable[[], Awaitable[Any]]) -> Any:
-    """Calls again while there is no room: looking whether the server is full takes some for a moment."""
+    """Call again while the server is full: the check whether it is full takes up a call for a moment."""
     while True:
         try:
             return await call()
@@ -61,7 +61,7 @@ async def _is_full(channel: grpc.aio.Channel) -> bool:
 
 @asynccontextmanager
 async def slow_commits(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Until the block ends, or the second event is set, commits begin but wait; the first event is set once one has begun."""
+    """Make commits wait until the block ends or the second event is set. The first event is set once a commit has begun."""
     commit_each = server.store.runs.commit_each
     begun, go_on = asyncio.Event(), asyncio.Event()
 

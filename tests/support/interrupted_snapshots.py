@@ -1,6 +1,6 @@
-"""Snapshots of a real server with something happening between their reads.
+"""Snapshots of a real server with a change between their reads.
 
-Belongs here: nothing else. Not here: what happens, and what has to be read all the same.
+Belongs here: only that. Does not belong here: what changes, and what has to be read in spite of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from app.store.snapshots import Result, ServerSnapshots, Snapshot
 
 
 class InterruptedSnapshots(ServerSnapshots):
-    """Snapshots that call `change` after each read, with the number of reads so far."""
+    """Snapshots that await `change` after each read, with the number of reads so far."""
 
     def __init__(self, database: Database, change: Callable[[int], Awaitable[None]]) -> None:
         super().__init__(database)

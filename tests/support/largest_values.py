@@ -1,8 +1,8 @@
 """Values at all limits at once: the largest trains, bookings and deliveries that the service can hold.
 
-Belongs here: values of the domain whose answers are as large as any can be. Not here: assertions.
+Belongs here: domain values with the largest possible answers. Does not belong here: assertions.
 
-A character of a text may take four bytes; times and numbers are as long as they come.
+A character of a text may take four bytes; times and numbers have their greatest length.
 """
 
 from datetime import UTC, date, datetime, time
@@ -35,14 +35,14 @@ NOW = datetime(2199, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 SECTIONS = [letter * limits.SHORT_NAME_LENGTH_MAX for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 LONGEST_ZONE = "America/Argentina/ComodRivadavia"
 FARE = Money(limits.FARE_MINOR_MAX, "USD")
-# Each passenger moves down through all sections, and is cancelled then.
+# Each passenger moves down through all sections, and is then cancelled.
 REFUNDS = limits.PASSENGERS_PER_BOOKING_MAX * limits.SECTIONS_PER_TRAIN_MAX
 DELIVERY_ATTEMPTS = 18
 DETAIL_LENGTH_MAX = 300
 
 
 def largest_stop(number: int, count: int) -> TimetableStop:
-    """A stop with a name and a code of full length."""
+    """Build a stop with a name and a code of full length."""
     call = Call(time(number * 20 // 60 % 24, number * 20 % 60))
     return TimetableStop(
         name=f"{NAME[:-3]}{number:03}",
@@ -54,7 +54,7 @@ def largest_stop(number: int, count: int) -> TimetableStop:
 
 
 def largest_train(stops: int = limits.STOPS_PER_TRAIN_MAX) -> Train:
-    """60 stops, 26 sections, 60 coaches, 5,000 seats, 10 tiers."""
+    """Build a train of 60 stops, 26 sections, 60 coaches, 5,000 seats and 10 refund tiers."""
     seats = limits.SEATS_PER_TRAIN_MAX // limits.COACHES_PER_TRAIN_MAX
     train = Train(
         train_id="z" * limits.TRAIN_ID_LENGTH_MAX,
@@ -71,12 +71,12 @@ def largest_train(stops: int = limits.STOPS_PER_TRAIN_MAX) -> Train:
 
 
 def largest_run() -> TrainRun:
-    """An unsold run of it; what is sold makes an answer no larger."""
+    """Build an unsold run of that train. Sold seats do not make an answer larger."""
     return make_run(largest_train(), date(2199, 12, 24))
 
 
 def largest_booking() -> BookingView:
-    """Nine passengers who moved as often as they could, and a payment whose provider failed as often as is kept."""
+    """Build a booking of nine passengers with all possible moves, and a payment with all attempts that are kept."""
     person = Person(NAME, NAME, EMAIL)
     seat = Seat(SECTIONS[-1], f"C{1:07}", limits.SEATS_PER_TRAIN_MAX)
     numbers = range(1, limits.PASSENGERS_PER_BOOKING_MAX + 1)
@@ -104,7 +104,7 @@ def largest_booking() -> BookingView:
 
 
 def largest_payment() -> Payment:
-    """As many attempts as are kept, for itself and for each refund."""
+    """Build a payment with all attempts that are kept, for itself and for each refund."""
     amount = Money(FARE.minor * 9, "USD")
     attempts = (ProviderAttempt(AttemptKind.REFUND, "x" * 100, amount, AttemptOutcome.FAILED, "", NOW),) * ATTEMPTS_KEPT_MAX
     refunds = tuple(Refund(f"{number:064}", amount, RefundState.PENDING, NOW, attempts=attempts) for number in range(REFUNDS))
@@ -112,7 +112,7 @@ def largest_payment() -> Payment:
 
 
 def largest_delivery() -> Delivery:
-    """As many attempts as there can be, each with a detail of full length."""
+    """Build a delivery with all possible attempts, each with a detail of full length."""
     attempt = DeliveryAttempt(NOW, OutcomeKind.FAILED, 599, LETTER * DETAIL_LENGTH_MAX)
     name = f"{'z' * 32}:2199-12-24:{2**31}:{2**31}"
     return Delivery(
@@ -128,7 +128,7 @@ def largest_delivery() -> Delivery:
 
 
 def largest_job() -> Job:
-    """Names and an error of full length."""
+    """Build a job with names and an error of full length."""
     return Job(
         "~" * 300, "~" * 300, {}, NOW, NOW, JobState.DEAD, 2**31 - 1, last_error=LETTER * ERROR_LENGTH_MAX, done_time=NOW
     )

@@ -1,6 +1,6 @@
-"""ProcessMetrics how long the event loop is taken at a time.
+"""Measuring how long each turn of the event loop takes.
 
-Belongs here: the processor time of each turn of the loop. Not here: what makes it long.
+Belongs here: the processor time of the turns. Does not belong here: what makes them long.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 
 class Turns:
-    """What was measured: the longest turn so far, in seconds of processor time, and what it ran."""
+    """The longest turn so far, in seconds of processor time, and what it ran."""
 
     def __init__(self) -> None:
         self.longest_seconds = 0.0
@@ -28,9 +28,9 @@ class Turns:
 
 @contextmanager
 def measured_turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
-    """Measures until the block ends. Processor time of the loop's thread: others use the machine, too.
+    """Measure until the block ends, in processor time of the loop's thread: other processes use the machine, too.
 
-    The garbage collector waits: it looks at all that the tests before have made, and a server sees to it that it looks rarely.
+    The garbage collector is off meanwhile: it would visit all objects of earlier tests, and a server makes it run rarely.
     """
     turns, run = Turns(), asyncio.Handle._run
 

@@ -1,6 +1,6 @@
-"""Scraping: what a process shows on its metrics page, as Prometheus reads it.
+"""Scrapes of a metrics port, read as Prometheus reads them.
 
-Belongs here: asking over HTTP, and looking into the answer. Not here: what ought to stand in it.
+Belongs here: HTTP requests, and reading the answers. Does not belong here: what they should contain.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
-# All methods with all codes, and the histograms of all that there is. Prometheus takes millions; a scrape of these, some ms.
+# All methods with all codes, and all histograms. Prometheus accepts millions; a scrape of these takes some ms.
 SERIES_MAX = 1_600
 _HTTP_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True)
 class Scrape:
-    """What was shown, sample by sample."""
+    """One scrape, as samples."""
 
     samples: list[Sample]
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of all series of that name with these labels; 0 where there is none."""
+        """Return the sum of all series of that name with these labels, 0 if there is none."""
         return sum(sample.value for sample in self.named(name, **labels))
 
     def named(self, name: str, **labels: str) -> list[Sample]:
         return [sample for sample in self.samples if sample.name == name and labels.items() <= sample.labels.items()]
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
-        """The values that are not 0 of the series of that name with these labels, by another label of theirs."""
+        """Return the nonzero values of the series of that name with these labels, by another label."""
         return {sample.labels[label]: sample.value for sample in self.named(name, **labels) if sample.value}
 
     @property
@@ -42,20 +42,20 @@ class Scrape:
 
 
 async def get(port: int, path: str, accept: str = "") -> httpx.Response:
-    """The answer of the page."""
+    """Send a GET request to the metrics port."""
     async with httpx.AsyncClient(timeout=_HTTP_SECONDS_MAX) as client:
         return await client.get(f"http://127.0.0.1:{port}{path}", headers={"accept": accept} if accept else {})
 
 
 async def scrape(port: int) -> Scrape:
-    """All that is shown, as Prometheus's text format."""
+    """Scrape in Prometheus's text format."""
     answer = await get(port, "/metrics")
     assert answer.status_code == 200
     return Scrape([sample for family in text_string_to_metric_families(answer.text) for sample in family.samples])
 
 
 async def scrape_open_metrics(port: int) -> Scrape:
-    """All that is shown, as OpenMetrics, which has exemplars."""
+    """Scrape in the OpenMetrics format, which has exemplars."""
     answer = await get(port, "/metrics", OPEN_METRICS)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = open_metrics_families(answer.text)  # type: ignore[no-untyped-call]  # it has no types
@@ -63,7 +63,7 @@ async def scrape_open_metrics(port: int) -> Scrape:
 
 
 def shows(port: int, holds: Callable[[Scrape], bool]) -> Callable[[], Awaitable[bool]]:
-    """Whether a scrape holds what it is to hold, for `eventually`."""
+    """Return a condition on a scrape, for `eventually`."""
 
     async def looks() -> bool:
         return holds(await scrape(port))

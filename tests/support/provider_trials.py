@@ -1,6 +1,6 @@
-"""Payment providers on trial: each with tokens for what a test wants to see, and the money as its own records have it.
+"""Payment providers under test: each with its tokens, and the money by its own records.
 
-Belongs here: opening every provider over what stands behind it. Not here: what a provider has to do
+Belongs here: opening each provider over its backend. Does not belong here: what a provider has to do
 (`tests/integration/payments/test_payment_providers.py`).
 """
 
@@ -36,20 +36,20 @@ class MoneyMoved:
 
 
 class ProviderTrial(Protocol):
-    """A provider, tokens for it, and what it has recorded."""
+    """A provider, its tokens, and its records."""
 
     provider: Provider
     pays: str
     declined: str
 
     def answered_late(self) -> str:
-        """A token whose next authorization is made, though its answer never arrives."""
+        """Return a token whose next authorization is made, although its answer is lost."""
 
     async def money(self) -> MoneyMoved:
-        """The money as the provider's own records have it."""
+        """Return the sums of the provider's own records."""
 
     def forget_keys(self) -> None:
-        """What the provider may do a day later."""
+        """Forget the keys, as a provider may after a day."""
 
 
 class LedgerTrial:
@@ -62,7 +62,7 @@ class LedgerTrial:
         self.provider: Provider = self.another_process()
 
     def another_process(self) -> LedgerProvider:
-        """The same ledger, as another server sees it."""
+        """Return the same ledger as another process opens it."""
         return LedgerProvider(Ledger(self.database, clock))
 
     def answered_late(self) -> str:
@@ -77,11 +77,11 @@ class LedgerTrial:
         )
 
     def forget_keys(self) -> None:
-        """It never does."""
+        """Do nothing: the ledger never forgets a key."""
 
 
 class StripeTrial:
-    """Stripe's SDK against a local server with Stripe's manners."""
+    """Stripe's SDK against a local server that answers as Stripe does."""
 
     pays, declined = PAYS, DECLINED
 
@@ -106,14 +106,14 @@ class StripeTrial:
 
 
 def clock() -> datetime:
-    """Now, in whole milliseconds, as MongoDB keeps it."""
+    """Return the present time in whole milliseconds, as MongoDB stores it."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @asynccontextmanager
 async def ledger_trial(mongod: Callable[[], EmbeddedMongod] | None) -> AsyncIterator[LedgerTrial]:
-    """The ledger in an empty database: of a real server, or in memory."""
+    """Open the ledger over an empty database, of a real server or in memory."""
     client = (
         connect(mongod().uri, operation_seconds_max=10.0, selection_seconds_max=5.0, connections_max=20)
         if mongod
@@ -131,7 +131,7 @@ async def ledger_trial(mongod: Callable[[], EmbeddedMongod] | None) -> AsyncIter
 
 @asynccontextmanager
 async def stripe_trial(*, timeout_seconds: float = 10.0) -> AsyncIterator[StripeTrial]:
-    """Stripe, with an account in which nothing has happened."""
+    """Open Stripe over an empty account."""
     async with stripe_server() as server:
         provider = StripeProvider(SecretStr(API_KEY), api_base=server.url, timeout_seconds=timeout_seconds)
         try:

@@ -1,6 +1,6 @@
-"""Whatever people ask for, sensible or not, in a town in which everybody knows each other's bookings and holds.
+"""Random commands on a run, valid or not, by callers who know each other's bookings and holds.
 
-Belongs here: chance that makes commands on a run. Does not: what has to hold after them (the tests say that).
+Belongs here: making random commands. Does not belong here: what has to hold after them (the tests).
 """
 
 import random
@@ -37,7 +37,7 @@ PEOPLE = [*map(a_person, TOWN), *relatives("p0@example.com", "Ann", "Ben", "Cem"
 
 
 def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command[Any]]:
-    """Commands without end; each is made from the run as it then is."""
+    """Yield commands without end, each made from the run as it is then."""
     while True:
         kind = chance.choice(
             ("sell", "sell", "sell", "sell", "hold", "buy held", "release", "cancel", "cancel", "seat", "update")
@@ -56,7 +56,7 @@ def random_commands(run: TrainRun, chance: random.Random) -> Iterator[Command[An
 
 
 def decide_some(run: TrainRun, chance: random.Random, count: int, now: datetime = NOW) -> int:
-    """Does what is due and decides a batch, as the lane does; gives how many were refused."""
+    """Expire what is due and decide a batch, as the lane does. Return how many commands were refused."""
     commands, refusals = random_commands(run, chance), 0
     expire_due(run, now)
     for _ in range(count):

@@ -1,6 +1,6 @@
-"""A client that keeps to no rule but HTTP/2's frames.
+"""An HTTP/2 client that sends frames by hand.
 
-Belongs here: opening connections and streams of a gRPC server by hand, and reading what comes back. Not here: what a good
+Belongs here: opening connections and streams to a gRPC server, and reading the answers. Does not belong here: a well-behaved
 client does (`clients.py`).
 """
 
@@ -21,13 +21,13 @@ CANCEL = (8).to_bytes(4, "big")
 
 
 class RawConnection:
-    """A connection; `silent` ones do not even say that they speak HTTP/2."""
+    """A connection. A `silent` one does not even send the HTTP/2 preface."""
 
     def __init__(self, port: int, *, silent: bool = False) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=SOCKET_SECONDS_MAX)
         self._rest = b""
         self._next_stream_id = 1
-        # Without a table of headers, so that each block stands for itself.
+        # Without a dynamic table of headers, so that each block is independent.
         headers = [(":method", "POST"), (":scheme", "http"), (":path", CREATE), (":authority", "x"), ("te", "trailers")]
         encoder = Encoder()
         encoder.header_table_size = 0
@@ -36,7 +36,7 @@ class RawConnection:
             self.socket.sendall(frames.PREFACE + frames.settings({}))
 
     def begin_calls(self, count: int, *, reset: bool = False) -> None:
-        """Begins calls without sending their requests; `reset` ends each at once, as HTTP/2's rapid reset does."""
+        """Begin calls without sending their requests. With `reset`, reset each at once, as in HTTP/2's rapid reset attack."""
         pieces = []
         for _ in range(count):
             pieces.append(frames.frame(frames.HEADERS, frames.END_HEADERS, self._next_stream_id, self._block))
@@ -46,7 +46,7 @@ class RawConnection:
         self.socket.sendall(b"".join(pieces))
 
     def receive(self) -> list[Frame]:
-        """The next frames; none once the server has closed the connection. Answers what has to be answered."""
+        """Return the next frames, none once the server closed the connection. Acknowledge what has to be acknowledged."""
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionResetError:
@@ -59,7 +59,7 @@ class RawConnection:
         return received if received or not data else self.receive()
 
     def is_closed(self) -> bool:
-        """Whether the server has closed it; reads what it has sent."""
+        """Read what the server sent, and return whether it closed the connection."""
         self.socket.settimeout(0.001)
         try:
             while self.socket.recv(1 << 16):
@@ -73,7 +73,7 @@ class RawConnection:
 
 @contextmanager
 def raw_connections(port: int, count: int = 1, *, silent: bool = False) -> Iterator[list[RawConnection]]:
-    """So many connections until the block ends."""
+    """Open `count` connections until the block ends."""
     opened = [RawConnection(port, silent=silent) for _ in range(count)]
     try:
         yield opened

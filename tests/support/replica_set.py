@@ -1,6 +1,6 @@
 """A real replica set on this machine, whose members can be killed and started again.
 
-Belongs here: the members' processes, who of them leads, and faults that mongod makes on demand (`failing`). Not here: what is
+Belongs here: the members' processes, which of them is primary, and mongod's fail points (`failing`). Does not belong here: what
 kept in the set.
 
 No member outlives this process: the kernel sends each of them SIGKILL when the process that started it ends. Elections take
@@ -34,11 +34,11 @@ DATABASE = "seatline"
 # On a busy machine; an election usually takes between one and two seconds.
 SECONDS_MAX = 60.0
 END_SECONDS_MAX = 20.0
-# Asks the kernel for the end of the one with the other (PR_SET_PDEATHSIG), and becomes mongod. This process, which has threads
+# Asks the kernel to kill it together with its parent (PR_SET_PDEATHSIG), and becomes mongod. This process, which has threads
 # of gRPC, must not do anything between fork and exec.
 _BECOME = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 _INTERRUPTED = 11601
-# Longer than it takes to notice and to kill whoever waits; and the end of the fault waits for it.
+# Longer than it takes to notice the fault and to kill the waiting process; the end of the fault waits for it.
 _HANGING_MILLISECONDS = 1_500
 _PORTS = range(20_000, 32_000)
 
@@ -46,7 +46,7 @@ MongoDatabase = Database[dict[str, Any]]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now. The kernel gives none of these to whoever connects to something, not even while their
+    """Return ports that are free now. The kernel does not assign them to outgoing connections, not even while their
     member is dead.
     """
     free = [port for port in random.sample(_PORTS, 50 * count) if _is_free(port)]
@@ -62,7 +62,7 @@ def _is_free(port: int) -> bool:
 
 
 class Member:
-    """One mongod. It keeps its port and its files when it is started again."""
+    """One mongod. It keeps its port and its files over restarts."""
 
     def __init__(self, binary: Path, home: Path, port: int) -> None:
         self.home, self.port = home, port
@@ -86,7 +86,7 @@ class Member:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Starts it. It listens, and catches up with the others, some time later."""
+        """Start the process. It listens and catches up with the others some time later."""
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -95,13 +95,13 @@ class Member:
         )
 
     def kill(self) -> None:
-        """As `kill -9`: no chance to tidy up."""
+        """Kill the process with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(END_SECONDS_MAX)
 
     async def ask(self, *command: Any, database: str = "admin", **arguments: Any) -> dict[str, Any]:
-        """Has this very member answer a command, as it sees things alone."""
+        """Send a command to this member alone."""
         return await asyncio.to_thread(self._ask, database, *command, **arguments)
 
     def _ask(self, database: str, *command: Any, **arguments: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Member:
 
 
 class ReplicaSet:
-    """Members that make up one set. Made by `replica_set`."""
+    """The members of one set. Made by `replica_set`."""
 
     def __init__(self, binary: Path, home: Path, count: int) -> None:
         self.members = [Member(binary, home / f"member{number}", port) for number, port in enumerate(free_ports(count))]
@@ -120,7 +120,7 @@ class ReplicaSet:
         self.uri = f"mongodb://{addresses}/?replicaSet={NAME}"
 
     async def begin(self) -> None:
-        """Starts all members, and returns once one leads and the others follow."""
+        """Start all members. Return once one is primary and the others are secondaries."""
         for member in self.members:
             member.start()
         for member in self.members:
@@ -134,12 +134,12 @@ class ReplicaSet:
         return {"_id": NAME, "members": members, "settings": {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200}}
 
     def end(self) -> None:
-        """Ends all members; what they keep is of no use any more."""
+        """Stop all members and discard their files."""
         for member in self.members:
             member.kill()
 
     async def primary(self) -> Member:
-        """The member that leads, once there is one."""
+        """Return the primary, once there is one."""
         found: list[Member] = []
 
         async def leads() -> bool:
@@ -150,18 +150,18 @@ class ReplicaSet:
         return found[0]
 
     async def kill_primary(self) -> Member:
-        """Kills the member that leads; gives it. The others elect another."""
+        """Kill the primary and return it. The others elect another one."""
         member = await self.primary()
         member.kill()
         return member
 
     async def start_again(self, member: Member) -> None:
-        """Starts a killed member, and returns once all members that run follow the one that leads."""
+        """Start a killed member. Return once all running members follow the primary."""
         member.start()
         await eventually(self._all_follow, SECONDS_MAX)
 
     async def _all_follow(self) -> bool:
-        """Whether all that run are up to be elected and one of them leads."""
+        """Return whether all running members can be elected and one is primary."""
         running = [member for member in self.members if member.is_running]
         states = [await _state(member) for member in running]
         return sorted(states) == ["PRIMARY", *["SECONDARY"] * (len(running) - 1)]
@@ -173,7 +173,7 @@ async def _answers(member: Member) -> bool:
 
 
 async def _state(member: Member) -> str:
-    """PRIMARY, SECONDARY and so on; NONE before the set is made, nothing while the member does not answer."""
+    """Return PRIMARY, SECONDARY and so on; NONE before the set is initiated, nothing while the member does not answer."""
     try:
         hello = await member.ask("hello")
     except PyMongoError:
@@ -194,7 +194,7 @@ def _new_home() -> Path:
 
 @asynccontextmanager
 async def replica_set(count: int) -> AsyncIterator[ReplicaSet]:
-    """A set of so many members, until the block ends. They keep their files in memory, where there is room for that."""
+    """Run a set of so many members until the block ends. Their files are in memory, if there is room."""
     binary = find_mongod()
     if binary is None:
         pytest.fail("no mongod runs here")
@@ -210,16 +210,16 @@ async def replica_set(count: int) -> AsyncIterator[ReplicaSet]:
 
 @contextmanager
 def database_of(members: ReplicaSet) -> Iterator[MongoDatabase]:
-    """What the service keeps in the set, for looking at it."""
+    """Return the service's database in the set."""
     with MongoClient[dict[str, Any]](members.uri, tz_aware=True, timeoutMS=20_000, readConcernLevel="majority") as client:
         yield client[DATABASE]
 
 
 @asynccontextmanager
 async def failing(member: Member, name: str, **data: Any) -> AsyncIterator[int]:
-    """Has a member fail on purpose until the block ends: `name` is one of MongoDB's own fail points.
+    """Set one of MongoDB's fail points on a member until the block ends.
 
-    Gives how often that has happened before.
+    Yield how often it was hit before.
     """
     before = await member.ask("configureFailPoint", name, mode="alwaysOn", data=data)
     try:
@@ -231,7 +231,7 @@ async def failing(member: Member, name: str, **data: Any) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def hanging(member: Member, namespace: str, *commands: str) -> AsyncIterator[None]:
-    """Has what the service asks of a collection hang for a while and come to nothing, until the block ends."""
+    """Make the service's statements on a collection hang for a while and then fail, until the block ends."""
     data = {"failCommands": commands, "namespace": namespace, "appName": "seatline", "errorCode": _INTERRUPTED}
     async with failing(member, "failCommand", **data, blockConnection=True, blockTimeMS=_HANGING_MILLISECONDS):
         yield
@@ -239,7 +239,7 @@ async def hanging(member: Member, namespace: str, *commands: str) -> AsyncIterat
 
 @asynccontextmanager
 async def followers_halted(members: ReplicaSet) -> AsyncIterator[Member]:
-    """Has nobody follow the primary until the block ends, although all think that all is well. Gives the primary."""
+    """Stop replication to all secondaries until the block ends, without an election. Yield the primary."""
     primary = await members.primary()
     async with AsyncExitStack() as stack:
         for member in members.members:

@@ -1,6 +1,6 @@
-"""Everything that a run holds, as values that no later change reaches.
+"""Snapshots of all fields of a run, and checks that a refused command changes nothing.
 
-Belongs here: what "the run is as it was" means in tests. Does not: building runs (`builders.py`).
+Belongs here: comparing a run with its earlier state. Does not belong here: building runs (`builders.py`).
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from app.domain.run.train_run import TrainRun
 
 
 def section_snapshot(section: SectionSeats) -> dict[str, object]:
-    """A section with its freed seats and their order."""
+    """Return the state of a section with its freed seats and their order."""
     return {
         "name": section.name,
         "fare": section.fare,
@@ -27,7 +27,7 @@ def section_snapshot(section: SectionSeats) -> dict[str, object]:
 
 
 def snapshot(run: TrainRun) -> dict[str, object]:
-    """The state of a run with its indexes, but without its change set."""
+    """Return the state of a run with its indexes, without its change set."""
     return {
         "version": run.version,
         "stops": run.stops,
@@ -48,9 +48,9 @@ def snapshot(run: TrainRun) -> dict[str, object]:
 
 @contextmanager
 def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> Iterator[list[Refusal]]:
-    """The block is refused for this reason (and this field), and leaves `run` and its change set as they were.
+    """Require that the block is refused for this reason (and this field), and leaves `run` and its change set unchanged.
 
-    The list holds the refusal afterwards.
+    The list has the refusal afterwards.
     """
     before = None if run is None else (snapshot(run), repr(run.change_set))
     caught: list[Refusal] = []
@@ -67,6 +67,6 @@ def refused(reason: Reason, run: TrainRun | None = None, *, field: str = "") -> 
 
 @contextmanager
 def invalid(field: str, run: TrainRun | None = None) -> Iterator[list[Refusal]]:
-    """The block is refused because of this field, and leaves `run` untouched."""
+    """Require that the block is refused because of this field, and leaves `run` unchanged."""
     with refused(Reason.INVALID_FIELD, run, field=field) as caught:
         yield caught

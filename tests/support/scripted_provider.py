@@ -1,4 +1,4 @@
-"""A payment provider that answers as it is told, for what stands around providers.
+"""A payment provider with prepared answers, for tests of the decorators.
 
 Belongs here: the provider. Not here: assertions.
 """
@@ -14,7 +14,7 @@ from app.ports.payment_provider import PaymentError
 
 
 class ScriptedProvider:
-    """A provider that answers as it is told, in turn; None is an answer that never comes."""
+    """A provider that gives these answers in turn. None is an answer that never comes."""
 
     name = "scripted"
     needs_token = True

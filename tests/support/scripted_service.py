@@ -1,6 +1,6 @@
-"""A gRPC server whose answers a test writes down, and the messages those answers are made of.
+"""A gRPC server with answers that a test prepares, and the messages that these answers are made of.
 
-Here belongs what the tests of the command line share. Not here: any rule of the real service.
+Belongs here: what tests of the command line share. Does not belong here: any rule of the real service.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Refusal:
 
 
 class ScriptedService(grpc.GenericRpcHandler):
-    """Answers each method with what a test wrote down for it, and remembers what was asked."""
+    """Answers each method with the prepared answers, and records the requests."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -64,13 +64,13 @@ class ScriptedService(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(answer, kind.FromString, lambda message: message.SerializeToString())
 
     def requests(self, name: str) -> list[Any]:
-        """What was asked of that method."""
+        """Return the requests of that method."""
         return [request for asked, request in self.asked if asked == name]
 
 
 @contextmanager
 def scripted_service(port: int = 0) -> Iterator[ScriptedService]:
-    """A scripted service that listens on the loopback `port` (0: any free one) and says that it serves."""
+    """Run a scripted service on the loopback `port` (0: any free one) that reports SERVING."""
     scripted = ScriptedService()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((scripted,))

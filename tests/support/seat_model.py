@@ -1,6 +1,6 @@
 """A slow, plain model of one section, to compare the real inventory with.
 
-Belongs here: the rules of giving out seats, written a second time without looking at how `app/domain/run/seats.py` keeps them.
+Belongs here: the rules of giving out seats, written a second time and independently of `app/domain/run/seats.py`.
 It
 remembers for each leg of each seat whether it is sold and when it last came free, and tries everything.
 """
@@ -24,11 +24,11 @@ class ModelSection:
         self.came_free = [{} for _ in self.coaches]
 
     def is_free(self, seat: int, legs: list[int]) -> bool:
-        """Whether the seat can carry somebody over all these legs."""
+        """Return whether the seat is free on all these legs."""
         return not any(leg in self.sold[seat] for leg in legs)
 
     def wanted(self, legs: list[int], count: int) -> list[int] | None:
-        """The seats that the next `count` people get, or None."""
+        """Return the seats that the next `count` passengers get, or None."""
         fresh = [seat for seat in range(self.counter, len(self.coaches)) if self.is_free(seat, legs)][:count]
         missing = count - len(fresh)
         freed = [seat for seat in range(self.counter) if self.is_free(seat, legs)]
@@ -42,7 +42,7 @@ class ModelSection:
         return fresh + freed[:missing]
 
     def sell(self, seats: list[int], legs: list[int], *, by_counter: bool) -> None:
-        """Sells; what is left free of seats that the counter passes has come free now."""
+        """Sell the seats. The legs that stay free on seats that the counter passes are freed now."""
         for seat in seats:
             self.sold[seat].update(legs)
         while by_counter and self.counter <= max(seats):
@@ -51,7 +51,7 @@ class ModelSection:
             self.counter += 1
 
     def free(self, seat: int, legs: list[int]) -> None:
-        """Takes seats back; ahead of the counter nothing has to be remembered."""
+        """Free the seats. Above the counter, nothing is remembered."""
         self.sold[seat].difference_update(legs)
         if seat < self.counter:
             self._note(seat, legs)
@@ -65,6 +65,6 @@ class ModelSection:
         return max(self.came_free[seat][leg] for leg in legs)
 
     def _rows(self, count: int) -> list[list[int]]:
-        """All neighbours in one coach."""
+        """Return all rows of `count` neighbouring seats in one coach."""
         rows = [list(range(first, first + count)) for first in range(len(self.coaches) - count + 1)]
         return [row for row in rows if len({self.coaches[seat] for seat in row}) == 1]

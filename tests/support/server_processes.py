@@ -1,6 +1,6 @@
-"""Servers and workers in processes of their own, as `seatline serve` and `seatline worker` start them.
+"""Server and worker processes, started by `seatline serve` and `seatline worker`.
 
-Belongs here: starting, killing and ending the processes, and finding a server's port. Not here: what callers do with them.
+Belongs here: starting, killing and stopping processes, and finding a server's port. Does not belong here: calls.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _SERVING = re.compile(r"serving seatline\.v1 on \S+, port (\d+)")
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
-    """This process's environment without any SEATLINE_* of its own, and with these settings.
+    """Return this process's environment without its SEATLINE_* variables, and with these settings.
 
-    Unless they say otherwise, servers wait for no client to leave: connections of tests may outlast their channels.
+    By default, servers wait for no client to leave: connections of tests may outlast their channels.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEATLINE_")}
     usual = {"LISTEN": "127.0.0.1:0", "DATA_DIR": str(data_dir), "CONNECTION_SECONDS_MAX": "0"}
@@ -42,7 +42,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """What a command says, once it has ended."""
+    """Run a command to its end, and return its output."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "app", *arguments],
         cwd=REPOSITORY,
@@ -55,7 +55,7 @@ def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
 
 
 class SeatlineProcess:
-    """A started process of the service: its log and its end. The log is `<data_dir>.log`, even without that folder."""
+    """A started process of the service. Its log is `<data_dir>.log`, even without that folder."""
 
     arguments: tuple[str, ...]
 
@@ -72,11 +72,11 @@ class SeatlineProcess:
             )
 
     async def ready(self) -> None:
-        """Returns once the process says that it is at work."""
+        """Return once the process logs that it works."""
         raise NotImplementedError
 
     def kill(self) -> None:
-        """As `kill -9`: no chance to tidy up."""
+        """Kill the process with SIGKILL."""
         self.process.kill()
         self.process.wait(END_SECONDS_MAX)
 
@@ -84,11 +84,11 @@ class SeatlineProcess:
         self.process.send_signal(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """The exit code, once the process has ended."""
+        """Wait until the process has ended, and return its exit code."""
         return await asyncio.to_thread(self.process.wait, END_SECONDS_MAX)
 
     async def metrics_port(self) -> int:
-        """Where it shows its metrics, which it says before anything else."""
+        """Return the port of its metrics, which it logs first."""
 
         async def says() -> bool:
             return _METRICS.search(self.output()) is not None
@@ -97,14 +97,14 @@ class SeatlineProcess:
         return int(_METRICS.findall(self.output())[0])
 
     def output(self) -> str:
-        """What it has written so far; fails where it has ended."""
+        """Return its log so far. Fail if it has ended."""
         text = self.log.read_text(errors="replace")
         assert self.process.poll() is None, text
         return text
 
 
 class ServerProcess(SeatlineProcess):
-    """A started server, and its port."""
+    """A started server process, with its port."""
 
     arguments = ("serve",)
     port = 0
@@ -117,7 +117,7 @@ class ServerProcess(SeatlineProcess):
         self.ready_seconds = time.monotonic() - self.begin
 
     def cpu_wait_seconds(self) -> float:
-        """How long its main thread has waited for a processor so far, as others use this machine, too."""
+        """Return how long its main thread has waited for a processor so far, since other processes use the machine, too."""
         schedule = Path(f"/proc/{self.process.pid}/schedstat").read_text(encoding="ascii").split()
         return int(schedule[1]) / 1e9
 
@@ -126,7 +126,7 @@ class ServerProcess(SeatlineProcess):
         return f"127.0.0.1:{self.port}"
 
     def mongod(self) -> psutil.Process:
-        """The database that the server has started."""
+        """The mongod that the server started."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         return next(child for child in family if child.name() == "mongod")
 
@@ -137,7 +137,7 @@ class ServerProcess(SeatlineProcess):
 
 
 class WorkerProcess(SeatlineProcess):
-    """A started worker."""
+    """A started worker process."""
 
     arguments = ("worker",)
 
@@ -150,7 +150,7 @@ class WorkerProcess(SeatlineProcess):
 
 @asynccontextmanager
 async def running(process: Started) -> AsyncIterator[Started]:
-    """A process that is ready, until the block ends."""
+    """Run a process until the block ends, and wait until it is ready."""
     async with started(process):
         await process.ready()
         yield process
@@ -158,7 +158,7 @@ async def running(process: Started) -> AsyncIterator[Started]:
 
 @asynccontextmanager
 async def started(process: Started) -> AsyncIterator[Started]:
-    """A process, ready or not, until the block ends."""
+    """Run a process until the block ends, without waiting until it is ready."""
     try:
         yield process
     finally:
@@ -173,25 +173,25 @@ async def started(process: Started) -> AsyncIterator[Started]:
 
 @asynccontextmanager
 async def server_process(data_dir: Path, *options: str, **settings: str) -> AsyncIterator[ServerProcess]:
-    """A server that is ready, until the block ends."""
+    """Run a server process until the block ends, and wait until it is ready."""
     async with running(ServerProcess(data_dir, *options, **settings)) as server:
         yield server
 
 
 @asynccontextmanager
 async def worker_process(data_dir: Path, **settings: str) -> AsyncIterator[WorkerProcess]:
-    """A worker that is at work, until the block ends."""
+    """Run a worker process until the block ends, and wait until it works."""
     async with running(WorkerProcess(data_dir, **settings)) as worker:
         yield worker
 
 
 async def a_run(channel: grpc.aio.Channel, layout: str) -> Run:
-    """A run of a new train on the server behind the channel."""
+    """Create a train and schedule one run on the server of the channel."""
     return (await some_runs(channel, layout, 1))[0]
 
 
 async def some_runs(channel: grpc.aio.Channel, layout: str, days: int) -> list[Run]:
-    """So many runs of a new train, day after day, on the server behind the channel."""
+    """Create a train and schedule `count` runs on successive days on the server of the channel."""
     desk = ApiClient(channel, "desk", roles="operator")
     train = await desk.create_train(a_train(layout))
     return list((await desk.schedule(train.train_id, TRAVEL_DATE, on_day(FIRST_DAY + days - 1))).train_runs)

@@ -1,7 +1,7 @@
-"""A local server that answers as Stripe's API does, as far as Seatline uses it, and checks what it is asked as strictly.
+"""A local server that answers and validates as the part of Stripe's API that Seatline uses.
 
-Belongs here: PaymentIntents and Refunds with their states and sums, idempotency keys, declines, and troubles that a test
-orders. Does not: assertions of tests. Its manners follow docs.stripe.com/api, /error-low-level and /testing.
+Belongs here: PaymentIntents and Refunds with their states and sums, idempotency keys, declines, and faults that a test
+injects. Does not belong here: assertions. It follows docs.stripe.com/api, /error-low-level and /testing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 API_KEY = "sk_test_51SeatlineNeverLogsThisKey"
 API_VERSION = "2026-10-28.endive"
 
-# The payment methods of docs.stripe.com/testing, and one that takes its time.
+# The payment methods of docs.stripe.com/testing, and a slow one.
 PAYS, DECLINED, ASKS_HOLDER = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_authenticationRequired"
 IS_SLOW = "pm_card_processing"
 STATUS_AFTER_CONFIRMING = {
@@ -44,7 +44,7 @@ Form = dict[str, str]
 
 
 class ErrorAnswered(Exception):  # noqa: N818 - it is an answer, not a fault
-    """An answer that is an error. `is_saved` is whether the endpoint had begun, so that its key remembers the answer."""
+    """An answer that is an error. `is_saved` says whether the endpoint had begun, so that the answer is saved under the key."""
 
     def __init__(self, status: int, message: str, *, is_saved: bool = True, **error: Any) -> None:
         super().__init__(message)
@@ -62,14 +62,14 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-# Some of those that Stripe has, in its own units.
+# Some of Stripe's, in its own units.
 SMALLEST_CHARGES = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "czk": 1_500, "huf": 17_500}
 ZEROS_AT_THE_END = {"isk": 100, "ugx": 100, **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10)}
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """What happens to one request instead of an answer.
+    """A fault of one request.
 
     `instead` is answered without anything being done or saved. `is_done` does what was asked, and then `saved` is answered and
     remembered, or else the connection ends (`drops`) or nothing is said until the server stops.
@@ -82,13 +82,13 @@ class InjectedFault:
 
 
 def limited(retry_after: str = "") -> InjectedFault:
-    """Too many requests."""
+    """Return the fault of too many requests."""
     body = {"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests"}}
     return InjectedFault(instead=Answer(429, body, {"Retry-After": retry_after} if retry_after else {}))
 
 
 def broken(*, is_done: bool) -> InjectedFault:
-    """An error of the server's, which the key remembers."""
+    """Return the fault of a server error, which is saved under the key."""
     body = {"error": {"type": "api_error", "message": "An unknown error occurred"}}
     return InjectedFault(is_done=is_done, saved=Answer(500, body))
 
@@ -118,11 +118,11 @@ class StripeServer:
         self.pause: Callable[[], Any] = lambda: asyncio.sleep(0)
 
     def forget_keys(self) -> None:
-        """As a day later."""
+        """Forget the saved answers, as Stripe may after a day."""
         self._saved.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until the client ends it."""
+        """Serve one connection until the client closes it."""
         try:
             while (line := await reader.readline()) and not self._stopping.is_set():
                 method, target, _ = line.decode().split()
@@ -136,13 +136,13 @@ class StripeServer:
                     return
                 writer.write(self._encoded(answer))
                 await writer.drain()
-        except ConnectionError:  # the client did not wait
+        except ConnectionError:  # the client has left
             pass
         finally:
             writer.close()
 
     def stop(self) -> None:
-        """Ends what hangs."""
+        """End the answers that hang."""
         self._stopping.set()
 
     def _encoded(self, answer: Answer) -> bytes:
@@ -324,13 +324,13 @@ class StripeServer:
         return dict(self.refunds[refund_id])
 
     def given_back(self, intent_id: str) -> int:
-        """The sum of an intent's refunds that did not fail."""
+        """Return the sum of an intent's refunds that did not fail."""
         ours = (refund for refund in self.refunds.values() if refund["payment_intent"] == intent_id)
         return sum(refund["amount"] for refund in ours if refund["status"] not in ("failed", "canceled"))
 
 
 def _require_amount(currency: str, amount: int) -> None:
-    """Amounts as docs.stripe.com/currencies has them: eight digits; some currencies with one or two zeros at the end."""
+    """Check an amount by docs.stripe.com/currencies: eight digits, and for some currencies one or two zeros at the end."""
     if not 1 <= amount <= 99_999_999:
         code = "amount_too_large" if amount > 1 else "parameter_invalid_integer"
         raise ErrorAnswered(400, "Amount must be 1 to 99999999", is_saved=False, code=code, param="amount")
@@ -350,7 +350,7 @@ def _metadata_query(intent: Json) -> str:
 
 @asynccontextmanager
 async def stripe_server() -> AsyncIterator[StripeServer]:
-    """A running server on a free loopback port; fails at the end when it had to complain."""
+    """Run a server on a free loopback port. Fail at the end if there were complaints."""
     stripe = StripeServer()
     server = await asyncio.start_server(stripe.serve, "127.0.0.1", 0)
     stripe.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

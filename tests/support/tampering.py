@@ -1,6 +1,6 @@
-"""Tampering: every field of every stored document, changed in every way that matters.
+"""Changes of every field of every stored document.
 
-Belongs here: enumerating fields, and what may be done to each. Not here: which of it `verify` finds
+Belongs here: enumerating fields and changes. Does not belong here: which of them `verify` finds
 (`tests/integration/audit/test_tampering.py`).
 """
 
@@ -22,7 +22,7 @@ GONE = object()
 
 @dataclass(frozen=True)
 class Tampering:
-    """One change of one field: `name` is the path with `*` for places in lists and keys that are data."""
+    """One change of one field. `name` is the path, with `*` for positions in lists and for keys that are data."""
 
     collection: str
     record: Any
@@ -36,7 +36,7 @@ class Tampering:
         return self.collection, self.name, self.kind
 
     def apply(self, document: Document) -> Document:
-        """The document as it is then."""
+        """Return the document after the change."""
         changed = copy.deepcopy(document)
         place: Any = changed
         for step in self.path[:-1]:
@@ -49,7 +49,7 @@ class Tampering:
 
 
 def tamperings(documents: dict[str, list[Document]]) -> Iterator[Tampering]:
-    """What may be done to each field, once for each record state and each field of it."""
+    """Yield the changes of each field, once for each state of a record."""
     for collection, stored in sorted(documents.items()):
         others = _values_by_name(stored)
         done: set[tuple[str, str]] = set()
@@ -67,7 +67,7 @@ def tamperings(documents: dict[str, list[Document]]) -> Iterator[Tampering]:
 
 
 def name_of(path: Path) -> str:
-    """`freed.*.*.0` for `freed.17.2.0`: rows of fixed length keep the places of their values."""
+    """Return `freed.*.*.0` for `freed.17.2.0`: rows of fixed length keep the positions of their values."""
     words: list[str] = []
     for index, step in enumerate(path):
         before = path[index - 1] if index else ""
@@ -120,5 +120,5 @@ def _other(value: Any, others: list[Any]) -> Any:
 
 
 def others_or(others: list[Any], value: Any, made: Any) -> Any:
-    """Another record's value of the same field, which is as plausible as can be; else one that is made up."""
+    """Return another record's value of the same field, which is the most plausible one; else an invented value."""
     return next((other for other in others if type(other) is type(value) and other != value and other), made)

@@ -1,6 +1,6 @@
-"""A collector of traces: a real OTLP server over gRPC that keeps what it is sent.
+"""A trace collector: a real OTLP server over gRPC that stores the spans it receives.
 
-Belongs here: the server, and spans as tests look at them. Not here: any assertion.
+Belongs here: the server, and spans as tests read them. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 @dataclass(frozen=True)
 class Seen:
-    """A span as it arrived; ids in hexadecimal, `links` as span ids."""
+    """A received span, with ids in hexadecimal and `links` as span ids."""
 
     name: str
     kind: str
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass
 class Collector(TraceServiceServicer):
-    """What has arrived so far, and of which service."""
+    """The spans received so far, with their service."""
 
     target: str = ""
     spans: list[Seen] = field(default_factory=list)
@@ -51,13 +51,13 @@ class Collector(TraceServiceServicer):
         return ExportTraceServiceResponse()
 
     def trace(self, trace_id: str) -> list[Seen]:
-        """The spans of a trace, in the order in which they began."""
+        """Return the spans of a trace, by the time at which they began."""
         return sorted((span for span in self.spans if span.trace_id == trace_id), key=lambda span: span.start_ns)
 
 
 @contextmanager
 def running_collector() -> Iterator[Collector]:
-    """A collector on a free port, until the block ends."""
+    """Run a collector on a free port until the block ends."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
     add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]  # theirs is

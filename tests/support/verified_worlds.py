@@ -1,4 +1,4 @@
-"""Databases to verify: one that the service and its worker have filled, copies of it to break, and the verification.
+"""Databases to verify: one that the service and its worker filled, and copies of it to break.
 
 Belongs here: selling, cancelling, waiting, holding and paying through a server until nothing is under way. Not here:
 assertions.
@@ -25,7 +25,7 @@ from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually
 Documents = dict[str, list[dict[str, Any]]]
 FIRST, SECOND = f"es9014:{TRAVEL_DATE}", f"es9014:{NEXT_DATE}"
 WAIT = booking_pb2.IF_FULL_WAITLIST
-# Tokens of the ledger: one for which the capture fails for ever, one that is answered late.
+# Tokens of the ledger: one whose capture always fails, and one whose authorization is answered late.
 NEVER_PAYS, PAYS_LATE = "tok_capture_fails", "tok_succeed_late"
 
 
@@ -41,7 +41,7 @@ async def verify(database: Database, *, tolerance_seconds: float = 0.0, scope: S
 
 
 async def hold(world: World, run: Run, who: str) -> hold_pb2.Hold:
-    """Holds one seat of section A."""
+    """Hold one seat of section A."""
     request = hold_pb2.HoldSeatsRequest(
         request_id=str(uuid.uuid4()),
         train_id=run.train_id,
@@ -55,10 +55,10 @@ async def hold(world: World, run: Run, who: str) -> hold_pb2.Hold:
 
 
 async def fill(world: World) -> None:
-    """Two runs with everything that the service does, and nothing left to do.
+    """Fill two runs with everything that the service does, until nothing is left to do.
 
-    On the first, A-1 came free and is Gus's as far as Ashford; Fay chose A-6, Kim took a held seat, Hal holds one; B-1 is
-    Cem's, and Dan waits for it. Ann cancelled, and so did Una before her money failed to come. Pat paid late on the second.
+    On the first run, A-1 was freed and is Gus's as far as Ashford; Fay chose A-6, Kim booked a held seat, Hal holds one; B-1 is
+        Cem's, and Dan waits for it. Ann cancelled, and so did Una before her money failed to come. Pat paid late on the second.
     """
     run, other = await world.runs("A6 B1", TRAVEL_DATE, NEXT_DATE)
     ann, una = world.api_client("ann"), world.api_client("una")
@@ -102,12 +102,12 @@ BOOKED = ("ann", "bob", "una", "fay", "gus", "cem", "dan", "kim", "pat")
 
 
 async def everything_in(database: Database) -> Documents:
-    """All documents, by collection."""
+    """Return all documents, by collection."""
     return {name: await database[name].find().to_list(1_000) for name in await database.list_collection_names()}
 
 
 async def make_copy(documents: Documents, database: Database) -> None:
-    """Leaves these documents and nothing else in a database, without any index."""
+    """Replace all documents of a database by these, without any index."""
     for name in {*await database.list_collection_names(), *documents}:
         await database[name].delete_many({})
         if documents.get(name):

@@ -1,6 +1,6 @@
-"""The worlds that tests stand in: a running server, a train that it sells, and callers.
+"""Running servers for tests, with trains, runs and callers.
 
-Belongs here: servers, trains, runs and waiting for a condition. Not here: what callers can do (`clients.py`).
+Belongs here: servers, trains, runs and waiting for a condition. Does not belong here: API clients (`clients.py`).
 
 A layout is a word for each coach, its section and its number of seats: "A4 A4 B2" has coaches 1 and 2 in section A, 3 in B.
 """
@@ -26,12 +26,12 @@ from app.store.driver import Client, Database
 from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, ApiClient, Run
 from tests.support.event_batches import events_of_batches
 
-WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
+WAIT_SECONDS_MAX = 30.0  # on a busy machine; the condition usually holds at once
 POLL_SECONDS = 0.02
 
 
 def on_day(days: int) -> str:
-    """The date that many days from today."""
+    """Return the date that many days from today."""
     return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
@@ -40,12 +40,12 @@ TRAVEL_DATE, NEXT_DATE, THIRD_DATE = (on_day(FIRST_DAY + later) for later in ran
 
 
 def usd(units: int, cents: int = 0) -> money_pb2.Money:
-    """Dollars."""
+    """Return an amount in US dollars."""
     return money_pb2.Money(currency_code="USD", units=units, nanos=cents * 10**7)
 
 
 def london_to_paris() -> list[train_pb2.TrainStop]:
-    """London, Ashford, Lille, Paris: three legs across a border."""
+    """Return the stops London, Ashford, Lille, Paris: three legs across a border."""
     britain, france = "Europe/London", "Europe/Paris"
     return [
         train_pb2.TrainStop(name=LONDON, code="STP", time_zone=britain, depart_time="10:24"),
@@ -64,7 +64,7 @@ def a_train(
     fares: dict[str, money_pb2.Money] | None = None,
     **terms: Any,
 ) -> train_pb2.Train:
-    """A train; a seat costs USD 20.00 where `fares` says nothing else, and its terms are the usual ones."""
+    """Build a train with default sales terms. A seat costs USD 20.00 unless `fares` says otherwise."""
     coaches = [
         train_pb2.Coach(name=str(number), section=word[0], seat_count=int(word[1:]))
         for number, word in enumerate(layout.split(), 1)
@@ -81,7 +81,7 @@ def a_train(
 
 
 class Clock:
-    """The present moment, as servers that are started from now on see it: `ahead` of the real one."""
+    """The clock of servers that are started from now on: `ahead` of the real time."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
@@ -104,41 +104,41 @@ class World:
         return self.server.database
 
     def api_client(self, name: str = "", roles: str = "") -> ApiClient:
-        """The phone of somebody; of nobody in particular without a name."""
+        """Return an API client for a caller; without a name, it sends no identity."""
         return ApiClient(self.channel, name, roles)
 
     async def run(self, layout: str = "A4 B4", *, date: str = TRAVEL_DATE, **train: Any) -> Run:
-        """A run of a new train on a date."""
+        """Create a train and schedule one run of it."""
         (run,) = await self.runs(layout, date, **train)
         return run
 
     async def runs(self, layout: str, *dates: str, **train: Any) -> list[Run]:
-        """Runs of a new train on several dates."""
+        """Create a train and schedule runs of it on several dates."""
         made = await self.desk.create_train(a_train(layout, **train))
         for date in dates:
             await self.desk.schedule(made.train_id, date)
         return [Run(train_id=made.train_id, travel_date=date) for date in dates]
 
     async def settled(self) -> None:
-        """Returns once all that was committed has got to where it rests."""
+        """Return once all committed bookings and events are archived."""
         await self.server.bus.wait_idle()
 
     async def events(self, run: Run) -> list[dict[str, Any]]:
-        """The events of a run that have been told, in their order."""
+        """Return the archived events of a run, in order."""
         found = self.database["events"].find({"run_id": f"{run.train_id}:{run.travel_date}"}).sort("version", 1)
         return events_of_batches(await found.to_list(10_000))
 
     async def run_document(self, run: Run) -> dict[str, Any]:
-        """The run's document in the database."""
+        """Return the stored document of a run."""
         found = await self.database["train_runs"].find_one({"_id": f"{run.train_id}:{run.travel_date}"})
         assert found is not None
         return found
 
 
 def settings_for(uri: str = "", database: str = "", **chosen: Any) -> Settings:
-    """Settings for a server on a free loopback port; a database of its own unless one is named.
+    """Return settings for a server on a free loopback port, with a new database unless one is named.
 
-    It waits for no client to leave: tests end servers that they still have channels to.
+    The server waits for no client to leave: tests stop servers that still have open channels.
     """
     chosen = {"listen": "127.0.0.1:0", "drain_seconds": 2.0, "connection_seconds_max": 0.0, **chosen}
     return Settings(mongodb_uri=uri, mongodb_database=database or f"test_{uuid.uuid4().hex[:16]}", **chosen)
@@ -146,7 +146,7 @@ def settings_for(uri: str = "", database: str = "", **chosen: Any) -> Settings:
 
 @asynccontextmanager
 async def running_server(settings: Settings, client: Client | None = None) -> AsyncIterator[World]:
-    """A server with these settings until the block ends; what it kept stays in the database."""
+    """Run a server with these settings until the block ends. Its documents stay in the database."""
     server = await start_server(settings, client)
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
@@ -156,7 +156,7 @@ async def running_server(settings: Settings, client: Client | None = None) -> As
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], seconds_max: float = WAIT_SECONDS_MAX) -> None:
-    """Returns once the condition holds; fails when it does not in time."""
+    """Return once the condition holds. Fail if it does not in time."""
     deadline = time.monotonic() + seconds_max
     while not await holds():
         assert time.monotonic() < deadline, f"did not come true within {seconds_max:g} s"
@@ -164,7 +164,7 @@ async def eventually(holds: Callable[[], Awaitable[bool]], seconds_max: float = 
 
 
 async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[Any]:
-    """The answers of calls made at once: messages, or the errors of those refused."""
+    """Make calls at once. Return their answers, or the errors of those that were refused."""
     found = await asyncio.gather(*calls, return_exceptions=True)
     for outcome in found:
         if isinstance(outcome, BaseException) and not isinstance(outcome, grpc.aio.AioRpcError):
@@ -173,6 +173,6 @@ async def outcomes(calls: Sequence[Awaitable[Any]]) -> list[Any]:
 
 
 async def let_waitlist_close(clock: Clock, world: World, run: Run) -> None:
-    """Puts the clock forward to a second after the run's line has closed."""
+    """Set the clock to a second after the run's waitlist closed."""
     closes = (await world.api_client().run_of(run)).waitlist_close_time.ToDatetime(UTC)
     clock.ahead = closes - datetime.now(UTC) + timedelta(seconds=1)

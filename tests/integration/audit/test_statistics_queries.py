@@ -1,4 +1,4 @@
-"""The survey's statements: what they count, on either database; and on a real server, that they read what they need alone."""
+"""Statements of the statistics: what they count, on each kind of database, and on a real server how little they read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.world import World
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
 PRICE = Money(2_000, "USD")
-# Of each kind, so many that are over long ago, and so few that are not: what reads them all is told from what does not.
+# Of each kind, many finished records and few unfinished ones: a statement that reads them all is distinguishable.
 OVER, PRESENT = 300, 3
 
 
@@ -57,7 +57,7 @@ async def keep_payments(world: World, *payments: StoredPayment) -> None:
 # -- what is counted
 
 
-async def test_runs_are_counted_with_their_seats_and_who_waits(world: World) -> None:
+async def test_runs_are_counted_with_their_seats_and_waitlisted_bookings(world: World) -> None:
     run = await world.run("A2 B1")
     await world.api_client("jane").book(run, section="A")
     await world.api_client("joe").hold(run, section="B")
@@ -74,7 +74,7 @@ async def test_an_empty_database_has_no_backlog(world: World) -> None:
     assert await world.server.store.statistics.backlog(NOW) == Backlog(0, None, 0, 0, 0, 0, None, 0)
 
 
-async def test_events_count_from_the_moment_they_happened_until_they_are_followed_up(world: World) -> None:
+async def test_events_are_counted_from_their_commit_until_they_are_processed(world: World) -> None:
     events = [replace(an_event(number), time=NOW - HOUR * number) for number in (1, 2, 3)]
     await world.database["events"].insert_many([event_batch_document([event]) for event in events])
     await world.server.store.events.mark_processed(events[2:])
@@ -82,13 +82,13 @@ async def test_events_count_from_the_moment_they_happened_until_they_are_followe
     assert (found.outbox_events, found.oldest_event_time) == (2, NOW - HOUR * 2)
 
 
-async def test_events_that_a_server_left_in_a_run_are_the_oldest(world: World) -> None:
+async def test_events_left_in_a_run_by_a_stopped_server_are_counted_as_the_oldest(world: World) -> None:
     run = await world.run("A2")
     await world.database["train_runs"].update_one(
         {"_id": f"{run.train_id}:{run.travel_date}"}, {"$set": {"unsettled_since": NOW}}
     )
     surveys = world.server.store.statistics
-    assert (await surveys.backlog(NOW + timedelta(seconds=30))).oldest_event_time is None  # it is just being copied
+    assert (await surveys.backlog(NOW + timedelta(seconds=30))).oldest_event_time is None  # it is being archived just now
     assert (await surveys.backlog(NOW + HOUR)).oldest_event_time == NOW
 
 
@@ -109,7 +109,7 @@ async def test_events_that_are_copied_while_the_backlog_is_counted_are_not_misse
     assert (await surveys.backlog(NOW)).oldest_event_time == NOW - HOUR
 
 
-async def test_jobs_wait_or_run_or_are_dead_and_those_that_come_round_are_none(world: World) -> None:
+async def test_jobs_are_waiting_running_or_dead_and_periodic_tasks_are_not_counted(world: World) -> None:
     held: dict[str, Any] = {"lease_owner": "worker", "attempts": 1}
     jobs = [
         a_job("waits", NOW),
@@ -143,7 +143,7 @@ async def test_refunds_and_captures_are_pending_until_they_are_done(world: World
 
 
 async def _examined(world: World, command: dict[str, Any]) -> tuple[int, set[str]]:
-    """How many documents and keys of indexes a statement reads at the most, and through which indexes."""
+    """Return how many documents and index keys a statement reads at most, and through which indexes."""
     plan = await world.database.command("explain", command, verbosity="executionStats")
     stages = list(_stages(plan))
     assert "COLLSCAN" not in {stage.get("stage") for stage in stages}
@@ -163,7 +163,7 @@ def _stages(plan: Any) -> Iterator[dict[str, Any]]:
 
 
 async def _crowded(world: World) -> None:
-    """Keeps much that is over long ago, and little that is not."""
+    """Store many finished records and few unfinished ones."""
     train, long_ago = a_train("A2"), NOW.date() - timedelta(days=400)
     runs = [make_run(train, long_ago + timedelta(days=number)) for number in range(OVER)]
     await world.server.store.runs.insert_if_absent(runs, NOW)
@@ -188,7 +188,7 @@ def _payments(name: str, count: int, state: PaymentState, *refunds: RefundState)
     return [a_payment(f"{name}{number}", state, *refunds) for number in range(count)]
 
 
-async def test_what_is_over_long_ago_is_not_read(real_world: World) -> None:
+async def test_finished_records_are_not_read(real_world: World) -> None:
     await _crowded(real_world)
     statements: dict[str, dict[str, Any]] = {
         "runs_by_date": {
@@ -218,7 +218,7 @@ async def test_new_events_are_counted_from_their_index_alone(real_world: World) 
     assert "FETCH" not in stages
 
 
-async def test_statements_of_the_survey_have_an_end_that_the_server_knows(real_world: World) -> None:
+async def test_statements_of_the_statistics_have_a_time_limit_on_the_server(real_world: World) -> None:
     await real_world.run("A2")
     await real_world.database.command("profile", 2)
     surveys = StatisticsQueries(real_world.database)

@@ -1,4 +1,4 @@
-"""Whatever one field of one record is changed to, `verify` finds it; the few fields that nothing contradicts are named here."""
+"""`verify` finds any change of any field of any record, except for the fields listed here, which nothing contradicts."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ COLLECTIONS = (
     "webhooks",
 )
 REMOVED, ANOTHER = "removed", "another value"
-# What nothing else in the database says, so that another plausible value is as good; and why. Their absence and another type
-# of them are found, but where the last word is REMOVED: earlier versions did not write these.
+# Fields that nothing else in the database repeats, so that another plausible value is as good; and why. Their absence and
+# another type are found, except where the last word is REMOVED: earlier versions did not write these.
 NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
     "names are stored once, as people gave them": (
         "bookings user.first_name",
@@ -135,7 +135,7 @@ def may_be_missed(tampering: Tampering) -> bool:
 
 
 async def live_in(world: World) -> None:
-    """Everything that leaves a trace: besides what `fill` does, groups that shrink, moves, releases, users, webhooks."""
+    """Fill a database with everything that the service stores: `fill`, and groups, moves, releases, users, webhooks."""
     await fill(world)
     store = world.server.store
     for number in range(2):
@@ -188,7 +188,7 @@ async def database(mongod: EmbeddedMongod, lived_in: Documents) -> AsyncIterator
     client.close()
 
 
-async def test_the_database_has_been_lived_in_and_nothing_is_wrong_with_it(database: Database, lived_in: Documents) -> None:
+async def test_the_filled_database_has_every_kind_of_record_and_no_finding(database: Database, lived_in: Documents) -> None:
     assert (await verify(database)).findings == []
     assert sorted(lived_in) == sorted(COLLECTIONS)
     states = Counter(booking["state"] for booking in lived_in["bookings"])

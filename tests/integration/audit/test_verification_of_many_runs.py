@@ -1,4 +1,4 @@
-"""Verification many runs: runs share statements, and an empty one costs next to nothing."""
+"""Verification of many runs: runs share statements, and an empty run costs almost nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.support.world import on_day, running_server, settings_for
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RUNS = 400
-# Of processor time, which does not count the waiting on a busy machine. It takes 0.2 ms, twice that beside other tests.
+# Of processor time, which excludes waiting on a busy machine. It takes 0.2 ms, twice that beside other tests.
 SECONDS_PER_RUN_MAX = 0.001
 
 
 class Counted:
-    """Looks on at the driver, and counts commands."""
+    """An observer of the driver that counts commands."""
 
     def __init__(self) -> None:
         self.commands = 0
@@ -31,15 +31,15 @@ class Counted:
         self.commands += 1
 
     def connections_changed(self, in_use: int, idle: int) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def primary_changed(self, is_known: bool) -> None:
-        """Nothing."""
+        """Ignore it."""
 
 
 @pytest_asyncio.fixture
 async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, Counted]]:
-    """A database of empty runs of a train with 100 seats, and a count of what it is asked."""
+    """A database of empty runs of a train with 100 seats, and a counter of its commands."""
     counter = Counted()
     client = connect(mongod.uri, operation_seconds_max=30, selection_seconds_max=10, connections_max=10, observer=counter)
     async with running_server(settings_for(mongod.uri)) as world:

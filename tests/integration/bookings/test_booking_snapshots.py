@@ -1,5 +1,5 @@
-"""A booking is shown with its place in the line and its payment as all were at one moment; and what a caller is told where the
-database has no moment to read at.
+"""A booking is shown with its waitlist position and its payment as of one moment; and what a caller gets if the
+database cannot read a snapshot.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOO_OLD, UNAVAILABLE = 239, 246
 
 
 def _between_reads(world: World, happens: Callable[[], Awaitable[object]]) -> None:
-    """Has that happen once, after the first read of the next answer."""
+    """Make that change once, after the first read of the next answer."""
 
     async def once(reads: int) -> None:
         if reads == 1:
@@ -31,7 +31,7 @@ def _between_reads(world: World, happens: Callable[[], Awaitable[object]]) -> No
     object.__setattr__(world.server.store, "snapshots", InterruptedSnapshots(world.database, once))
 
 
-async def test_a_booking_that_waits_has_its_place_in_the_line_although_it_is_promoted_meanwhile(real_world: World) -> None:
+async def test_a_waitlisted_booking_is_shown_with_its_position_although_it_is_promoted_meanwhile(real_world: World) -> None:
     run = await real_world.run("A1")
     sold = await real_world.api_client("joe").book(run)
     waiting = await real_world.api_client("jane").wait(run)
@@ -43,7 +43,7 @@ async def test_a_booking_that_waits_has_its_place_in_the_line_although_it_is_pro
 
 
 @pytest.mark.parametrize("call", ["GetBooking", "GetReceipt", "ListReceipts"])
-async def test_a_booking_has_the_payment_that_it_had(real_world: World, call: str) -> None:
+async def test_a_booking_is_shown_with_its_payment_as_of_the_same_moment(real_world: World, call: str) -> None:
     run, jane = await real_world.run("A1"), real_world.api_client("jane")
     reference = (await jane.book(run)).reference
     real_world.server.start_worker()
@@ -92,7 +92,7 @@ def _reads_of(jane: str, reference: str, run: Run, world: World) -> dict[str, Ca
 
 @pytest.mark.parametrize("code", [TOO_OLD, UNAVAILABLE])
 @pytest.mark.parametrize("call", ["GetBooking", "GetReceipt", "ListReceipts", "ListSectionBookings"])
-async def test_a_moment_that_is_lost_each_time_is_unavailable_with_a_time_to_try_again(
+async def test_a_snapshot_that_is_lost_each_time_is_unavailable_with_a_retry_delay(
     real_world: World, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     run = await real_world.run("A1")
@@ -113,7 +113,9 @@ async def test_a_moment_that_is_lost_each_time_is_unavailable_with_a_time_to_try
     await _reads_of("jane", reference, run, real_world)[call]()
 
 
-async def test_another_fault_of_the_database_is_no_lost_moment(real_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_database_error_is_not_taken_for_a_lost_snapshot(
+    real_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fails(*_: object) -> None:
         raise OperationFailure("no such stage", 40324)
 

@@ -1,4 +1,4 @@
-"""Cancelling: one passenger of a group or all, how many seats come free, and that they are sold again."""
+"""CancelBooking: one passenger of a group or all, the seats that are freed, and that they are sold again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_the_seat_of_one_cancelled_passenger_is_sold_again(world: World) -
     assert seats_of(await agent.booking(booking.reference)) == ["A-1", "A-3"]
 
 
-async def test_all_passengers_free_exactly_their_seats(world: World) -> None:
+async def test_cancelling_all_passengers_frees_exactly_their_seats(world: World) -> None:
     run = await world.run("A5")
     await world.api_client("joe").book(run)
     agent = world.api_client("agent")
@@ -53,7 +53,7 @@ async def test_all_seats_of_a_cancelled_booking_are_sold_again(world: World) -> 
     assert sorted(seats_of(booking)[0] for booking in again) == ["A-1", "A-2", "A-3"]
 
 
-async def test_naming_everybody_cancels_the_booking(world: World) -> None:
+async def test_naming_all_passengers_cancels_the_booking(world: World) -> None:
     run = await world.run("A3")
     agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob")
@@ -61,7 +61,7 @@ async def test_naming_everybody_cancels_the_booking(world: World) -> None:
     assert await world.api_client().free(run) == {"A": 3}
 
 
-async def test_the_last_passenger_left_takes_the_booking_along(world: World) -> None:
+async def test_cancelling_the_last_passenger_cancels_the_booking(world: World) -> None:
     agent = world.api_client("agent")
     booking = await agent.book(await world.run("A3"), "ann", "bob")
     await agent.cancel(booking.reference, "ann")
@@ -91,7 +91,7 @@ async def test_cancelling_a_passenger_again_changes_nothing(world: World) -> Non
     assert await agent.free(run) == {"A": 3}
 
 
-async def test_a_dry_run_answers_what_would_be_and_changes_nothing(world: World) -> None:
+async def test_a_quote_answers_what_a_cancellation_would_do_and_changes_nothing(world: World) -> None:
     run = await world.run("A2")
     jane = world.api_client("jane")
     booking = await jane.book(run)
@@ -100,7 +100,7 @@ async def test_a_dry_run_answers_what_would_be_and_changes_nothing(world: World)
     assert await jane.free(run) == {"A": 1}
 
 
-async def test_a_quote_is_marked_as_such_and_has_the_booking_as_it_is_beside_it_as_it_would_be(world: World) -> None:
+async def test_a_quote_is_marked_and_has_the_present_and_the_future_booking(world: World) -> None:
     agent = world.api_client("agent")
     booking = await agent.book(await world.run("A3"), "ann", "bob")
     quote = await agent.give_back(booking.reference, "ann", validate_only=True)
@@ -122,7 +122,7 @@ async def test_a_quote_for_a_booking_that_was_cancelled_before_is_marked_too(wor
     assert quote.booking == quote.current_booking == cancelled
 
 
-async def test_only_the_legs_of_the_booking_come_free(world: World) -> None:
+async def test_only_the_legs_of_the_booking_are_freed(world: World) -> None:
     run = await world.run("A1")
     early = await world.api_client("early").book(run, origin=LONDON, destination=ASHFORD)
     await world.api_client("late").book(run, origin=ASHFORD)
@@ -131,7 +131,7 @@ async def test_only_the_legs_of_the_booking_come_free(world: World) -> None:
     assert await world.api_client().free(run, destination=ASHFORD) == {"A": 1}
 
 
-async def test_somebody_who_does_not_travel_cannot_be_cancelled(world: World) -> None:
+async def test_a_person_who_is_no_passenger_cannot_be_cancelled(world: World) -> None:
     run = await world.run("A3")
     agent = world.api_client("agent")
     booking = await agent.book(run, "ann", "bob")
@@ -150,7 +150,7 @@ async def test_a_stale_etag_is_refused(world: World) -> None:
     assert await agent.free(run) == {"A": 2}
 
 
-async def test_only_who_booked_and_operators_may_cancel(world: World) -> None:
+async def test_only_the_booker_and_operators_may_cancel(world: World) -> None:
     run = await world.run("A3")
     booking = await world.api_client("agent").book(run, "ann", "bob")
     for name in ("ann", "stranger"):

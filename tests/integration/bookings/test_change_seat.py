@@ -1,4 +1,4 @@
-"""Moving to another seat: a free one, a taken one, another section, no seat at all, and one that is free in part."""
+"""ChangeSeat: to a free seat, a taken one, another section, no seat, and one that is free for a part of the journey."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_to_a_taken_seat_is_refused_and_nothing_changes(world: World) -> N
     assert await world.run_document(run) == before
 
 
-async def test_to_a_cheaper_section_and_the_difference_comes_back(world: World) -> None:
+async def test_to_a_cheaper_section_refunds_the_difference(world: World) -> None:
     run = await world.run("A2 B2", fares={"A": usd(35), "B": usd(20)})
     jane = world.api_client("jane")
     booking = await jane.book(run)
@@ -45,7 +45,7 @@ async def test_to_a_cheaper_section_and_the_difference_comes_back(world: World) 
     assert await world.desk.section(run, "A") == []
 
 
-async def test_to_a_dearer_section_nobody_moves(world: World) -> None:
+async def test_to_a_dearer_section_is_refused(world: World) -> None:
     run = await world.run("A2 B2", fares={"A": usd(20), "B": usd(35)})
     jane = world.api_client("jane")
     booking = await jane.book(run)
@@ -71,7 +71,7 @@ async def test_to_a_full_section_is_refused(world: World) -> None:
     assert await jane.booking(booking.reference) == booking
 
 
-async def test_to_a_place_that_does_not_exist_is_refused_under_its_field(world: World) -> None:
+async def test_to_a_seat_that_does_not_exist_is_refused_under_its_field(world: World) -> None:
     run = await world.run("A2 B2")
     jane = world.api_client("jane")
     booking = await jane.book(run)
@@ -104,7 +104,7 @@ async def test_to_a_seat_that_is_free_for_just_the_journey(world: World) -> None
     assert seats_of(await jane.move(booking.reference, seat_number=1)) == ["A-1"]
 
 
-async def test_to_the_seat_one_has_changes_nothing(world: World) -> None:
+async def test_to_the_present_seat_changes_nothing(world: World) -> None:
     jane = world.api_client("jane")
     booking = await jane.book(await world.run("A3"))
     assert await jane.move(booking.reference, seat_number=1) == booking
@@ -117,7 +117,7 @@ async def test_one_passenger_of_a_group_moves_and_the_others_stay(world: World) 
     assert (seats_of(moved), moved.seats_together) == (["A-1", "A-5", "A-3"], False)
 
 
-async def test_somebody_who_does_not_travel_cannot_move(world: World) -> None:
+async def test_a_person_who_is_no_passenger_cannot_move(world: World) -> None:
     agent = world.api_client("agent")
     booking = await agent.book(await world.run("A5"), "ann")
     refused = await refusal(agent.move(booking.reference, "agent", seat_number=5))
@@ -140,7 +140,7 @@ async def test_a_cancelled_booking_does_not_move(world: World) -> None:
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "BOOKING_CANCELLED")
 
 
-async def test_only_who_booked_and_operators_may_move_a_passenger(world: World) -> None:
+async def test_only_the_booker_and_operators_may_move_a_passenger(world: World) -> None:
     booking = await world.api_client("agent").book(await world.run("A5"), "ann")
     for name in ("ann", "stranger"):
         refused = await refusal(world.api_client(name).move(booking.reference, "ann", seat_number=2))

@@ -1,6 +1,6 @@
-"""Booking: the order of the seats, what comes back, and what is not sold.
+"""CreateBooking: the order of the seats, the answer, and what is not sold.
 
-Here: CreateBooking for one caller at a time. Not here: crowds (`tests/integration/runs/test_booking_crowds.py`), bad requests
+Belongs here: one caller at a time. Does not belong here: crowds (`tests/integration/runs/test_booking_crowds.py`), bad requests
 (`tests/integration/rpc/test_malformed_requests.py`),
 the same request again (`test_repeated_requests.py`).
 """
@@ -35,7 +35,7 @@ async def test_seat_numbers_rise_within_the_section_that_was_asked_for(world: Wo
     assert [seats_of(booking)[0] for booking in booked] == ["B-1", "A-1", "B-2", "A-2", "B-3"]
 
 
-async def test_what_was_sent_is_what_comes_back(world: World) -> None:
+async def test_the_answer_repeats_the_request(world: World) -> None:
     run = await world.run()
     jane = Person(first_name="Jane", last_name="Roe", email="jane@example.com")
     booking = await world.api_client("jane").book(run, jane, origin=ASHFORD, destination=LILLE)
@@ -48,7 +48,7 @@ async def test_what_was_sent_is_what_comes_back(world: World) -> None:
     assert (booking.user.first_name, booking.user.last_name, booking.user.email) == ("Jane", "Roe", "jane@example.com")
 
 
-async def test_the_booking_read_again_is_the_booking_that_was_answered(world: World) -> None:
+async def test_the_booking_read_again_equals_the_answer(world: World) -> None:
     run = await world.run()
     api_client = world.api_client("jane")
     booking = await api_client.book(run, "jane", "joe")
@@ -56,7 +56,7 @@ async def test_the_booking_read_again_is_the_booking_that_was_answered(world: Wo
     assert await api_client.booking(booking.reference.lower()) == booking
 
 
-async def test_the_receipt_says_from_to_user_seat_and_price(world: World) -> None:
+async def test_the_receipt_has_stops_user_seat_and_price(world: World) -> None:
     run = await world.run()
     api_client = world.api_client("jane")
     booking = await api_client.book(run)
@@ -69,7 +69,7 @@ async def test_the_receipt_says_from_to_user_seat_and_price(world: World) -> Non
     assert receipt.issue_time == booking.create_time
 
 
-async def test_departure_and_arrival_are_instants_of_the_stations_clocks(world: World) -> None:
+async def test_departure_and_arrival_follow_the_local_clocks_of_their_stations(world: World) -> None:
     booking = await world.api_client("jane").book(await world.run())
     depart = booking.depart_time.ToDatetime(tzinfo=ZoneInfo("UTC"))
     arrive = booking.arrive_time.ToDatetime(tzinfo=ZoneInfo("UTC"))
@@ -77,7 +77,7 @@ async def test_departure_and_arrival_are_instants_of_the_stations_clocks(world: 
     assert arrive == datetime.fromisoformat(f"{TRAVEL_DATE}T13:56").replace(tzinfo=ZoneInfo("Europe/Paris"))
 
 
-async def test_stops_may_be_named_by_code_and_in_any_case_and_come_back_as_the_train_names_them(world: World) -> None:
+async def test_stops_may_be_given_by_code_and_in_any_case_and_are_answered_by_their_names(world: World) -> None:
     booking = await world.api_client("jane").book(await world.run(), origin="stp", destination="paris GARE du nord")
     assert (booking.origin, booking.destination) == (LONDON, PARIS)
 
@@ -90,7 +90,7 @@ async def test_a_group_gets_neighbouring_seats_and_pays_the_sum_of_its_fares(wor
     assert booking.price == usd(59, 97)
 
 
-async def test_a_group_that_cannot_sit_together_is_told_so(world: World) -> None:
+async def test_a_group_that_cannot_sit_together_learns_it_from_the_answer(world: World) -> None:
     booking = await world.api_client("jane").book(await world.run("A2 A2"), *people("g", 3))
     assert seats_of(booking) == ["A-1", "A-2", "A-3"]
     assert not booking.seats_together
@@ -137,7 +137,7 @@ async def test_the_same_user_may_book_on_another_date_and_on_another_train(world
     assert len(references) == 3
 
 
-async def test_who_books_for_others_may_do_so_again_and_travel_too(world: World) -> None:
+async def test_a_booker_for_others_may_book_again_and_travel_too(world: World) -> None:
     run = await world.run()
     agent = world.api_client("agent")
     booked = [await agent.book(run, name) for name in ("ann", "bob", "agent")]
@@ -153,7 +153,7 @@ async def test_after_a_cancellation_the_same_user_may_book_again(world: World) -
     assert second.reference != first.reference
 
 
-async def test_a_full_section_sells_no_seat_and_says_why(world: World) -> None:
+async def test_a_full_section_refuses_with_its_reason(world: World) -> None:
     run = await world.run("A1 B1")
     await world.api_client("jane").book(run, section="A")
     refused = await refusal(world.api_client("joe").book(run, section="A"))
@@ -174,7 +174,7 @@ async def test_a_full_train_sells_no_seat(world: World) -> None:
     assert (await refusal(world.api_client("joe").book(run))).says == FULL
 
 
-async def test_a_chosen_seat_is_sold_and_passed_over_later(world: World) -> None:
+async def test_a_chosen_seat_is_sold_and_later_skipped_by_the_counter(world: World) -> None:
     run = await world.run("A3")
     chosen = await world.api_client("jane").book(run, section="A", seats=[2])
     others = [await world.api_client(name).book(run) for name in people("p", 2)]
@@ -200,7 +200,7 @@ async def test_an_unknown_train_or_date_is_not_found(world: World) -> None:
         )
 
 
-async def test_who_registered_is_named_on_what_it_books_for_others(world: World) -> None:
+async def test_a_registered_booker_is_named_on_bookings_for_others(world: World) -> None:
     run = await world.run()
     agent = world.api_client("agent")
     unnamed = await agent.book(run, "ann")

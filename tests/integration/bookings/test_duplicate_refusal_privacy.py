@@ -1,4 +1,4 @@
-"""Whether somebody travels is nobody else's business: what a stranger is answered, and how often."""
+"""Privacy of passengers: what a stranger learns about whether a person travels, and how often it may ask."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def _asks_too_often(world: World, run: Run, name: str = "mallory") -> None
     ],
     ids=["a made-up hold", "a card that is declined", "a seat that is taken", "a seat that there is not"],
 )
-async def test_a_request_that_cannot_be_sold_is_answered_alike_whether_or_not_the_person_travels(
+async def test_a_request_that_cannot_be_sold_gets_the_same_refusal_whether_or_not_the_person_travels(
     world: World, asked: dict[str, Any], reason: str
 ) -> None:
     run = await world.run()
@@ -43,9 +43,7 @@ async def test_a_request_that_cannot_be_sold_is_answered_alike_whether_or_not_th
     assert travels == does_not
 
 
-async def test_who_asks_too_often_is_refused_whoever_it_asks_about_and_told_when_to_come_back(
-    clock: Clock, world: World
-) -> None:
+async def test_a_caller_that_asks_too_often_is_refused_for_any_passenger_with_a_retry_delay(clock: Clock, world: World) -> None:
     run = await world.run()
     mine = booking_request(run, "mallory")
     booking = await world.api_client("mallory").send(mine)
@@ -63,7 +61,7 @@ async def test_who_asks_too_often_is_refused_whoever_it_asks_about_and_told_when
     assert (await world.api_client("mallory").book(run, "nobody")).reference
 
 
-async def test_a_change_of_passengers_counts_and_is_refused_like_a_booking(world: World) -> None:
+async def test_a_change_of_passengers_is_counted_and_refused_like_a_booking(world: World) -> None:
     run = await world.run()
     mallory = world.api_client("mallory")
     booking = await mallory.book(run)
@@ -77,14 +75,14 @@ async def test_a_change_of_passengers_counts_and_is_refused_like_a_booking(world
     assert (await mallory.move(booking.reference, seat_number=4)).reference == booking.reference
 
 
-async def test_operators_may_ask_as_often_as_they_like(world: World) -> None:
+async def test_operators_have_no_limit(world: World) -> None:
     run = await world.run()
     await world.api_client("jane").book(run)
     for _ in range(REFUSALS_MAX + 1):
         assert (await refusal(world.desk.book(run, "jane"))).reason == "PASSENGER_ALREADY_BOOKED"
 
 
-async def test_the_refusal_says_nothing_of_the_other_booking(world: World) -> None:
+async def test_the_refusal_does_not_reveal_the_other_booking(world: World) -> None:
     run = await world.run()
     booking = await world.api_client("jane").book(run)
     refused = await refusal(world.api_client("mallory").book(run, "jane"))

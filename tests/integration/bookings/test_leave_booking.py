@@ -1,4 +1,4 @@
-"""A passenger leaves a booking that somebody else made, and sees it no more."""
+"""A passenger leaves a booking that another user made, and no longer sees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_YOURS = (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
 
 
 async def _sees(world: World, name: str, reference: str) -> bool:
-    """Whether all ways of looking at a booking agree that this person sees it, or that it does not."""
+    """Return whether this person sees the booking. Fail if two ways of reading it disagree."""
     api_client = world.api_client(name)
     is_listed = reference in await api_client.receipts()
     if not is_listed:
@@ -26,7 +26,7 @@ async def _sees(world: World, name: str, reference: str) -> bool:
     return True
 
 
-async def test_a_passenger_leaves_and_sees_the_booking_no_more(world: World) -> None:
+async def test_a_passenger_who_left_no_longer_sees_the_booking(world: World) -> None:
     run = await world.run()
     booking = await world.api_client("bob").book(run, "ann", "ben")
     assert await _sees(world, "ann", booking.reference)
@@ -40,7 +40,7 @@ async def test_a_passenger_leaves_and_sees_the_booking_no_more(world: World) -> 
     assert not await _sees(world, "ann", booking.reference)
 
 
-async def test_the_answer_to_who_has_left_says_nothing_of_others(world: World) -> None:
+async def test_the_answer_to_a_passenger_who_left_does_not_name_others(world: World) -> None:
     run = await world.run()
     booking = await world.api_client("bob").book(run, "ann", "ben")
     answer = (await world.api_client("ann").give_back(booking.reference, 1)).booking
@@ -56,7 +56,7 @@ async def test_the_answer_to_who_has_left_says_nothing_of_others(world: World) -
     assert not (answer.HasField("update_time"))
 
 
-async def test_leaving_again_is_answered_alike_whatever_becomes_of_the_booking(world: World) -> None:
+async def test_leaving_again_gets_the_same_answer_whatever_happened_to_the_booking(world: World) -> None:
     run = await world.run()
     booking = await world.api_client("bob").book(run, "ann", "ben")
     ann = world.api_client("ann")
@@ -70,7 +70,7 @@ async def test_leaving_again_is_answered_alike_whatever_becomes_of_the_booking(w
         assert (await refusal(ann.give_back(booking.reference, *named))).says == NOT_YOURS
 
 
-async def test_who_was_put_on_a_train_alone_undoes_it_and_may_book(world: World) -> None:
+async def test_a_passenger_booked_alone_by_another_user_may_leave_and_book(world: World) -> None:
     run = await world.run("A1")
     booking = await world.api_client("mallory").book(run, "ann")
     left = await world.api_client("ann").give_back(booking.reference, "ann")
@@ -81,7 +81,7 @@ async def test_who_was_put_on_a_train_alone_undoes_it_and_may_book(world: World)
     assert await world.api_client("ann").receipts() == [mine.reference]
 
 
-async def test_a_passenger_cancels_nobody_else_and_changes_nothing(world: World) -> None:
+async def test_a_passenger_can_neither_cancel_others_nor_change_the_booking(world: World) -> None:
     run = await world.run("A9")
     booking = await world.api_client("bob").book(run, "ann", "ben")
     ann = world.api_client("ann")
@@ -102,7 +102,7 @@ async def test_a_quote_for_leaving_shows_the_refund_and_changes_nothing(world: W
     assert await world.api_client("bob").booking(booking.reference) == booking
 
 
-async def test_pages_of_receipts_are_full_where_bookings_in_between_were_left(world: World) -> None:
+async def test_pages_of_receipts_are_full_although_bookings_in_between_were_left(world: World) -> None:
     run = await world.run("A20")
     ann = world.api_client("ann")
     bookings = []
@@ -112,14 +112,14 @@ async def test_pages_of_receipts_are_full_where_bookings_in_between_were_left(wo
     for booking in bookings[::2]:
         await ann.cancel(booking.reference, 1)
     kept = sorted(booking.reference for booking in bookings[1::2])
-    for _ in range(2):  # while they are new, and at rest
+    for _ in range(2):  # while they are recent, and archived
         page = await ann.receipts_page(page_size=2)
         assert [receipt.reference for receipt in page.receipts] == kept[:2]
         assert await ann.receipts(page_size=1) == kept
         await world.settled()
 
 
-async def test_who_leaves_gives_up_a_place_on_the_waiting_list(world: World) -> None:
+async def test_leaving_a_waitlisted_booking_shrinks_its_waitlist_entry(world: World) -> None:
     run = await world.run("A1", waitlist_closes_before=timedelta(0))
     await world.api_client("eve").book(run)
     waiting = await world.api_client("bob").wait(run, "ann")

@@ -1,6 +1,6 @@
-"""Lists read a run's document and the bookings at rest as of one moment: what happens between the two is not in them.
+"""Lists read a run's document and the archived bookings as of one moment: a change between the two reads is not in them.
 
-What happens here happens between each two reads. `tests/e2e/test_lists_while_others_write.py` has real crowds instead.
+Here, one change is made between each two reads. `tests/e2e/test_lists_while_others_write.py` has real crowds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AGENT = "agent@example.com"
 
 
 class Change:
-    """An agent has one booking at rest, `old`, and one that is only in its run's document, `new`; and what happens then."""
+    """A change while an agent has an archived booking, `old`, and one that is only in its run's document, `new`."""
 
     def __init__(self, world: World, run: Run, old: str, new: str, let_copy: Callable[[], None]) -> None:
         self._world, self._run, self._let_copy = world, run, let_copy
@@ -31,12 +31,12 @@ class Change:
         self._agent = world.api_client("agent")
 
     async def archive(self) -> None:
-        """The new booking gets to rest, and leaves its run's document."""
+        """Archive the new booking, so that it leaves its run's document."""
         self._let_copy()
         await self._world.server.store.runs.archive_leftovers(f"{self._run.train_id}:{self._run.travel_date}")
 
     async def rename(self) -> None:
-        """The old booking is changed, and so is new again."""
+        """Change the old booking, so that it is recent again."""
         await self._agent.update(self._old, person("zoe"))
 
     async def move(self) -> None:
@@ -81,7 +81,7 @@ async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
 
 
 def interrupted(world: World, change: Change, happens: Callable[[Change], Awaitable[None]]) -> InterruptedSnapshots:
-    """Snapshots between whose first two reads that happens."""
+    """Snapshots with that change between their first two reads."""
 
     async def once(reads: int) -> None:
         if reads == 1:

@@ -1,4 +1,4 @@
-"""Over the wire: of two faults in a request for a booking, the one that stands earlier in the contract's order is told."""
+"""Over gRPC: of two errors in a CreateBooking request, the answer names the one that is earlier in the contract's order."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def _request_with(world: World, faults: Collection[SaleCheck], monkeypatch
 
 
 @pytest.mark.parametrize("faults", [*[(fault,) for fault in TOLD], *combinations(TOLD, 2), tuple(TOLD)], ids="+".join)
-async def test_the_earliest_fault_is_told_and_no_money_stays_taken(
+async def test_the_earliest_error_is_answered_and_no_money_is_captured(
     faults: tuple[SaleCheck, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert list(TOLD) == list(SaleCheck)

@@ -12,7 +12,7 @@ from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World
 
 @pytest_asyncio.fixture
 async def travelled(world: World) -> dict[str, str]:
-    """Jane's three bookings on two dates; their references by what tells them apart. Joe has one as well."""
+    """Jane's three bookings on two dates, as references by their difference. Joe has one as well."""
     first, second, third = await world.runs("A4", TRAVEL_DATE, NEXT_DATE, THIRD_DATE)
     jane = world.api_client("jane")
     await world.api_client("joe").book(first)
@@ -84,7 +84,7 @@ async def test_receipts_are_found_however_the_address_is_written(world: World, t
     assert await world.api_client("JANE@example.com").receipts("Jane@EXAMPLE.com") == list(travelled.values())
 
 
-async def test_who_travels_in_a_group_and_who_booked_for_it_both_have_the_receipt(world: World) -> None:
+async def test_passengers_of_a_group_and_its_booker_have_the_receipt(world: World) -> None:
     run = await world.run()
     booking = await world.api_client("agent").book(run, "ann", "bob")
     for name in ("agent", "ann", "bob"):
@@ -107,7 +107,7 @@ async def test_receipts_come_page_by_page(world: World, travelled: dict[str, str
     assert (len(page.receipts), page.next_page_token) == (3, "")
 
 
-async def test_a_page_of_filtered_receipts_goes_on_within_the_filter(world: World, travelled: dict[str, str]) -> None:
+async def test_the_next_page_of_filtered_receipts_stays_within_the_filter(world: World, travelled: dict[str, str]) -> None:
     found = await world.api_client("jane").receipts(destination=LILLE, page_size=1)
     assert found == [travelled["london to lille, next day"], travelled["ashford to lille, third day"]]
 

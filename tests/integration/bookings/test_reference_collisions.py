@@ -1,4 +1,4 @@
-"""References that other bookings have already: the request goes on to a longer one, and everybody finds it there."""
+"""References that other bookings have already: the request gets a longer one, and every call finds it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLICK = "click"
 
 @pytest_asyncio.fixture
 async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[World]:
-    """Another server on the same database, which knows only what is stored there."""
+    """Another server on the same database, with an empty cache."""
     async with running_server(settings_for(mongod.uri, real_world.database.name)) as made:
         yield made
 
@@ -36,7 +36,7 @@ async def _take(world: World, run: Run, *references: str, is_of_run: bool) -> No
 
 
 @pytest.mark.parametrize("is_of_run", [True, False], ids=["same run", "another run"])
-async def test_a_taken_reference_leads_to_one_of_eight_characters_that_all_calls_read(
+async def test_a_taken_reference_is_replaced_by_one_of_eight_characters_that_all_calls_find(
     real_world: World, successor: World, is_of_run: bool
 ) -> None:
     run = await real_world.run()
@@ -74,7 +74,7 @@ async def test_a_booking_of_an_earlier_version_under_its_second_short_reference_
         assert await upgraded.api_client("jane").receipts() == [earlier]
 
 
-async def test_a_taken_reference_does_not_hurt_those_who_cancel_at_the_same_time(real_world: World, successor: World) -> None:
+async def test_a_taken_reference_does_not_affect_concurrent_cancellations(real_world: World, successor: World) -> None:
     run = await real_world.run("A40")
     await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     others = [f"p{number}" for number in range(10)]

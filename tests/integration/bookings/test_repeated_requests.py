@@ -1,4 +1,4 @@
-"""The same request again: one booking, whenever and however often it is sent; and another body under its request_id."""
+"""Repeated requests: one booking however often a request is sent, and a refusal of another body under its request_id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_four_fast_clicks_with_one_request_id_make_one_booking(world: Worl
     assert await jane.receipts() == [answers[0].reference]
 
 
-async def test_the_same_request_later_gives_the_booking_as_it_is_now(world: World) -> None:
+async def test_a_later_repetition_gets_the_booking_as_it_is_now(world: World) -> None:
     run = await world.run()
     jane = world.api_client("jane")
     request = booking_request(run, "jane")
@@ -36,7 +36,7 @@ async def test_the_same_request_later_gives_the_booking_as_it_is_now(world: Worl
     assert await jane.free(run) == {"A": 4, "B": 4}
 
 
-async def test_the_same_request_on_a_run_that_has_filled_up_since_still_gives_the_booking(world: World) -> None:
+async def test_a_repetition_on_a_run_that_is_full_by_now_still_gets_the_booking(world: World) -> None:
     run = await world.run("A1")
     request = booking_request(run, "jane")
     booking = await world.api_client("jane").send(request)
@@ -85,7 +85,7 @@ async def test_the_same_request_id_on_another_train_is_refused(real_world: World
     assert await jane.free(second) == {"A": 4}
 
 
-async def test_a_request_id_reused_across_runs_does_not_hurt_those_who_book_at_the_same_time(real_world: World) -> None:
+async def test_a_request_id_reused_across_runs_does_not_affect_concurrent_bookings(real_world: World) -> None:
     first, second = await real_world.runs("A40", TRAVEL_DATE, NEXT_DATE)
     jane = real_world.api_client("jane")
     await jane.book(first, request_id="r1")

@@ -1,4 +1,4 @@
-"""Several people with one address: they book together, are told apart by their names and named by their numbers."""
+"""Several passengers with one address: they book together, are distinguished by name and selected by number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def relative(first_name: str, email: str = "", number: int = 0) -> Person:
 
 
 def family() -> list[Person]:
-    """Jane, Tom, who has no address, and Ann, who has Jane's."""
+    """Jane, Tom, who has no address, and Ann, who has Jane's address."""
     return [relative("Jane", JANE), relative("Tom"), relative("Ann", JANE)]
 
 
@@ -62,7 +62,7 @@ async def test_the_same_person_is_booked_once_and_relatives_each_once(world: Wor
     assert (twice.code, twice.fields) == (INVALID, ("passengers[1].email",))
 
 
-async def test_an_address_that_several_have_is_refused_with_their_numbers(world: World) -> None:
+async def test_an_ambiguous_address_is_refused_with_the_numbers_of_its_passengers(world: World) -> None:
     run = await world.run("A9")
     jane = world.api_client("jane")
     booking = await jane.book(run, *family())
@@ -73,7 +73,7 @@ async def test_an_address_that_several_have_is_refused_with_their_numbers(world:
     assert all("passengers 1, 2, 3" in refused.message for refused in (cancelling, moving))
 
 
-async def test_numbers_that_are_none_are_refused_under_their_path(world: World) -> None:
+async def test_unknown_numbers_are_refused_under_their_path(world: World) -> None:
     run = await world.run("A9")
     jane = world.api_client("jane")
     reference = (await jane.book(run, *family())).reference
@@ -83,7 +83,7 @@ async def test_numbers_that_are_none_are_refused_under_their_path(world: World) 
         assert (await refusal(jane.update(reference, relative("Eve", number=number)))).fields == ("passengers[0].number",)
 
 
-async def test_an_update_by_number_changes_only_who_is_named(world: World) -> None:
+async def test_an_update_by_number_changes_only_that_passenger(world: World) -> None:
     run = await world.run("A9")
     jane = world.api_client("jane")
     booking = await jane.book(run, *family())
@@ -95,7 +95,7 @@ async def test_an_update_by_number_changes_only_who_is_named(world: World) -> No
     assert (twice.code, twice.fields) == (INVALID, ("passengers[1].number",))
 
 
-async def test_receipts_of_an_address_are_those_of_all_who_have_it(world: World) -> None:
+async def test_receipts_of_an_address_are_those_of_all_its_passengers(world: World) -> None:
     run = await world.run("A9")
     booking = await world.api_client("bob").book(run, relative("Ann", JANE), relative("Tom", JANE), relative("Cem"))
     assert await world.api_client("jane").receipts() == [booking.reference]
@@ -119,7 +119,7 @@ async def test_a_booker_has_at_most_as_many_passengers_as_the_train_allows(world
     assert numbers(await jane.book(run, relative("Eve", JANE))) == [1]
 
 
-async def test_nine_is_the_most_where_the_train_says_nothing(world: World) -> None:
+async def test_nine_is_the_default_limit(world: World) -> None:
     run = await world.run("A20")
     jane = world.api_client("jane")
     await jane.book(run, *(relative(name, JANE) for name in "ABCDEFGHI"))
@@ -128,7 +128,7 @@ async def test_nine_is_the_most_where_the_train_says_nothing(world: World) -> No
     assert made.passengers_per_booker_max == 9
 
 
-async def test_requests_at_once_do_not_get_past_the_bound(world: World) -> None:
+async def test_concurrent_requests_do_not_exceed_the_limit(world: World) -> None:
     run = await world.run("A20", passengers_per_booker_max=2)
     jane = world.api_client("jane")
     found = await outcomes([jane.book(run, relative(name, JANE)) for name in "ABCDEF"])

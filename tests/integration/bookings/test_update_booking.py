@@ -1,4 +1,4 @@
-"""Updating a booking: the passengers' own fields, who may change them, and what an update must not break."""
+"""UpdateBooking: the fields of passengers, who may change them, and what an update must not break."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_an_unknown_booking_cannot_be_updated_by_a_passenger(world: World)
     assert (await refusal(world.api_client("jane").update(UNKNOWN, person("jane")))).says == NOT_PERMITTED
 
 
-async def test_who_booked_updates_a_known_booking(world: World) -> None:
+async def test_the_booker_updates_a_known_booking(world: World) -> None:
     run = await world.run()
     jane = world.api_client("jane")
     booking = await jane.book(run)
@@ -40,7 +40,7 @@ async def test_an_operator_may_update_too(world: World) -> None:
     assert updated.passengers[0].first_name == "Janet"
 
 
-async def test_a_passenger_who_did_not_book_may_look_but_not_update(world: World) -> None:
+async def test_a_passenger_who_did_not_book_may_read_but_not_update(world: World) -> None:
     booking = await world.api_client("agent").book(await world.run(), "ann", "bob")
     ann = world.api_client("ann")
     assert (await ann.booking(booking.reference)).reference == booking.reference

@@ -1,4 +1,4 @@
-"""Holds, over the wire: seats that are kept while their buyer pays, and what becomes of them."""
+"""Holds over gRPC: seats that are held while their buyer pays, and how a hold ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONFIRMED = booking_pb2.BOOKING_STATE_CONFIRMED
 EXPIRED_HOLD = (grpc.StatusCode.FAILED_PRECONDITION, "HOLD_EXPIRED")
 
 
-async def test_held_seats_are_shown_as_held_and_sold_to_nobody_else(world: World) -> None:
+async def test_held_seats_are_shown_as_held_and_not_sold_to_others(world: World) -> None:
     run = await world.run("A3")
     hold = await world.api_client("jane").hold(run, 2)
     assert (held_seats(hold), hold.price, hold.train_id, hold.travel_date) == (
@@ -45,7 +45,7 @@ async def test_a_hold_lasts_five_minutes_unless_its_buyer_says_otherwise(world: 
         assert before - timedelta(milliseconds=1) <= expires - lasts <= after
 
 
-async def test_a_hold_keeps_its_seats_only_for_its_own_part_of_the_way(world: World) -> None:
+async def test_a_hold_keeps_its_seats_only_on_its_own_legs(world: World) -> None:
     run = await world.run("A2")
     await world.api_client("jane").hold(run, destination=ASHFORD, section="A", seats=[2])
     assert await world.api_client().seat_map(run, origin=ASHFORD) == {"A-1": "FREE", "A-2": "FREE"}
@@ -86,7 +86,7 @@ async def test_released_seats_are_free_at_once(world: World) -> None:
     assert await world.api_client().free(run) == {"A": 2}
 
 
-async def test_released_seats_go_to_those_who_wait(world: World) -> None:
+async def test_released_seats_go_to_waitlisted_bookings(world: World) -> None:
     run = await world.run("A1")
     hold = await world.api_client("jane").hold(run)
     waiting = await world.api_client("ann").wait(run)
@@ -106,7 +106,7 @@ async def test_the_same_request_gives_the_same_hold_and_another_body_is_refused(
     assert (await world.api_client("joe").hold(run, request_id="click")).hold_id != hold.hold_id
 
 
-async def test_another_ones_hold_is_neither_used_nor_released(world: World) -> None:
+async def test_the_hold_of_another_caller_is_neither_used_nor_released(world: World) -> None:
     run = await world.run("A2")
     hold = await world.api_client("jane").hold(run)
     mallory = world.api_client("mallory")
@@ -119,7 +119,7 @@ async def test_another_ones_hold_is_neither_used_nor_released(world: World) -> N
     assert (await world.api_client().seat_map(run))["A-1"] == "FREE"
 
 
-async def test_one_person_holds_seats_only_twice_on_a_run(world: World) -> None:
+async def test_one_caller_may_have_two_holds_on_a_run(world: World) -> None:
     run = await world.run("A9")
     jane = world.api_client("jane")
     first, _ = await jane.hold(run, 4), await jane.hold(run)
@@ -162,14 +162,14 @@ async def test_a_request_to_hold_that_contradicts_itself_is_refused_under_its_fi
 
 
 @pytest.mark.parametrize("name", ["", "nonsense", "es9014_2026-09-01_SHORT"])
-async def test_what_is_no_name_of_a_hold_is_refused(world: World, name: str) -> None:
+async def test_a_malformed_hold_id_is_refused(world: World, name: str) -> None:
     run = await world.run("A2")
     assert (await refusal(world.api_client("jane").release(name))).fields == ("hold_id",)
     if name:
         assert (await refusal(world.api_client("jane").book(run, hold_id=name))).fields == ("hold_id",)
 
 
-async def test_a_hold_that_nobody_pays_for_ends_by_itself(world: World) -> None:
+async def test_an_unpaid_hold_expires_by_itself(world: World) -> None:
     run = await world.run("A2")
     jane = world.api_client("jane")
     hold = await jane.hold(run, 2, seconds=1)
@@ -184,7 +184,7 @@ async def test_a_hold_that_nobody_pays_for_ends_by_itself(world: World) -> None:
     assert (await world.run_document(run))["holds"] == {}
 
 
-async def test_seats_whose_hold_is_over_go_to_those_who_wait_before_anybody_new(clock: Clock, world: World) -> None:
+async def test_seats_of_an_expired_hold_go_to_waitlisted_bookings_before_new_ones(clock: Clock, world: World) -> None:
     run = await world.run("A1")
     await world.api_client("jane").hold(run)
     waiting = await world.api_client("ann").wait(run)
@@ -208,7 +208,7 @@ async def test_a_crowd_holds_each_seat_once_and_all_buyers_get_theirs(real_world
     assert [seats_of(booking) for booking in bought] == [held_seats(hold) for hold in holds.values()]
 
 
-async def test_of_many_who_use_one_hold_at_once_one_gets_the_seats(real_world: World) -> None:
+async def test_of_many_concurrent_uses_of_one_hold_one_gets_the_seats(real_world: World) -> None:
     run = await real_world.run("A30")
     jane = real_world.api_client("jane")
     hold = await jane.hold(run)

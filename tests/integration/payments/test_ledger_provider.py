@@ -1,4 +1,4 @@
-"""The ledger's own promises: what each token does, on every server alike, and how it bears a crowd and an outage."""
+"""The ledger provider: what each token does, on every server alike, and its behaviour under crowds and outages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRICE = Money(6_000, "EUR")
 
 @pytest_asyncio.fixture(params=["in memory", "on mongod"])
 async def trial(request: pytest.FixtureRequest) -> AsyncIterator[LedgerTrial]:
-    """The ledger in an empty database."""
+    """The ledger over an empty database."""
     mongod = (lambda: request.getfixturevalue("mongod")) if request.param == "on mongod" else None
     async with ledger_trial(mongod) as made:
         yield made
@@ -31,7 +31,7 @@ async def trial(request: pytest.FixtureRequest) -> AsyncIterator[LedgerTrial]:
 
 @pytest_asyncio.fixture
 async def real_trial(mongod: EmbeddedMongod) -> AsyncIterator[LedgerTrial]:
-    """The ledger on a real server, for races that a database in memory cannot show."""
+    """The ledger over a real server, for races that a database in memory cannot show."""
     async with ledger_trial(lambda: mongod) as made:
         yield made
 
@@ -41,7 +41,7 @@ async def _authorize(provider: LedgerProvider, token: str = "", key: str = "k") 
 
 
 async def _answers(*askings: Callable[[], Awaitable[Any]]) -> list[str]:
-    """How each of these, asked in turn, was answered."""
+    """Make these calls in turn, and return the answers."""
     found = []
     for asking in askings:
         try:
@@ -84,20 +84,20 @@ async def test_tokens_do_what_they_are_for(
     assert await trial.money() == MoneyMoved(held=held, taken=taken, given_back=6_000 if DONE in refund else 0)
 
 
-async def test_letting_go_fails_once_too(trial: LedgerTrial) -> None:
+async def test_voids_fail_once_too(trial: LedgerTrial) -> None:
     provider = trial.another_process()
     assert await _answers(*[lambda: _authorize(provider, ledger.FAILS_ONCE)] * 2) == [NO_ANSWER, DONE]
     assert await _answers(*[lambda: provider.void("v", "k")] * 3) == [NO_ANSWER, DONE, DONE]
     assert await trial.money() == MoneyMoved()
 
 
-async def test_what_times_out_is_not_recorded(trial: LedgerTrial) -> None:
+async def test_an_authorization_that_times_out_is_not_recorded(trial: LedgerTrial) -> None:
     with pytest.raises(ProviderUnavailable):
         await _authorize(trial.another_process(), ledger.TIMES_OUT)
     assert await trial.database["ledger"].count_documents({}) == 0
 
 
-async def test_what_is_not_answered_holds_no_money_and_cannot_be_taken(trial: LedgerTrial) -> None:
+async def test_an_unanswered_authorization_holds_no_money_and_cannot_be_captured(trial: LedgerTrial) -> None:
     provider = trial.another_process()
     with pytest.raises(ProviderUnavailable):
         await _authorize(provider, ledger.FAILS_ONCE)
@@ -106,14 +106,14 @@ async def test_what_is_not_answered_holds_no_money_and_cannot_be_taken(trial: Le
     assert await _answers(lambda: provider.capture("c", "k", PRICE)) == [REJECTED]
 
 
-async def test_a_number_that_may_be_a_cards_is_nowhere_recorded(trial: LedgerTrial) -> None:
+async def test_a_number_that_may_be_a_card_number_is_not_recorded(trial: LedgerTrial) -> None:
     with pytest.raises(Declined) as declined:
         await _authorize(trial.another_process(), "4242424242424242")
     assert "4242" not in str(declined.value)
     assert await trial.database["ledger"].count_documents({}) == 0
 
 
-async def test_an_entry_tells_what_became_of_the_money(trial: LedgerTrial) -> None:
+async def test_an_entry_records_capture_and_refunds(trial: LedgerTrial) -> None:
     provider = trial.another_process()
     before = clock()
     await _authorize(provider, "tok_visa")
@@ -137,7 +137,7 @@ async def test_an_entry_tells_what_became_of_the_money(trial: LedgerTrial) -> No
     }
 
 
-async def test_money_of_another_currency_is_not_what_was_held(trial: LedgerTrial) -> None:
+async def test_a_capture_in_another_currency_is_rejected(trial: LedgerTrial) -> None:
     provider = trial.another_process()
     await _authorize(provider)
     dollars = Money(6_000, "USD")
@@ -152,16 +152,16 @@ async def test_money_of_another_currency_is_not_what_was_held(trial: LedgerTrial
 # -- crowds
 
 
-async def test_a_crowd_on_two_servers_pays_each_once(real_trial: LedgerTrial) -> None:
+async def test_each_of_a_crowd_on_two_servers_pays_once(real_trial: LedgerTrial) -> None:
     servers = [real_trial.another_process() for _ in range(2)]
     crowd = range(600)
-    # Everybody asks twice, on both servers.
+    # Each payer authorizes twice, on both servers.
     await asyncio.gather(*(_authorize(server, key=f"k{number}") for number in crowd for server in servers))
     await asyncio.gather(*(server.capture(f"c{number}", f"k{number}", PRICE) for number in crowd for server in servers))
     assert await real_trial.money() == MoneyMoved(taken=600 * 6_000)
 
 
-async def test_a_crowd_shares_its_statements(real_trial: LedgerTrial) -> None:
+async def test_a_crowd_shares_statements(real_trial: LedgerTrial) -> None:
     provider = real_trial.another_process()
     await asyncio.gather(*(_authorize(provider, key=f"k{number}") for number in range(500)))
     await asyncio.gather(*(provider.capture(f"c{number}", f"k{number}", PRICE) for number in range(500)))
@@ -170,7 +170,7 @@ async def test_a_crowd_shares_its_statements(real_trial: LedgerTrial) -> None:
 
 
 async def _statements(trial: LedgerTrial) -> int:
-    """Statements that have written to the collection so far, as the server counts them."""
+    """Return the number of statements that have written to the collection so far, as the server counts them."""
     counted = (await trial.database.client.admin.command("top"))["totals"].get(f"{trial.database.name}.ledger", {})
     return sum(counted.get(kind, {}).get("count", 0) for kind in ("insert", "update"))
 
@@ -184,7 +184,7 @@ async def test_a_fault_happens_once_in_a_crowd(real_trial: LedgerTrial) -> None:
     assert await real_trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_refunds_on_two_servers_never_exceed_what_was_taken(real_trial: LedgerTrial) -> None:
+async def test_refunds_on_two_servers_never_exceed_the_captured_amount(real_trial: LedgerTrial) -> None:
     servers = [real_trial.another_process() for _ in range(2)]
     await _authorize(servers[0])
     await servers[0].capture("c", "k", PRICE)
@@ -200,7 +200,7 @@ async def test_refunds_on_two_servers_never_exceed_what_was_taken(real_trial: Le
 # -- outages
 
 
-async def test_an_outage_is_no_answer() -> None:
+async def test_a_database_outage_is_reported_as_unavailable() -> None:
     client = connect(
         "mongodb://127.0.0.1:9/?replicaSet=none", operation_seconds_max=0.2, selection_seconds_max=0.1, connections_max=2
     )

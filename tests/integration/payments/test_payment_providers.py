@@ -1,4 +1,4 @@
-"""What every payment provider has to do, held against each: the ledger in memory and on a real mongod, and Stripe."""
+"""The contract of payment providers, tested with each: the ledger in memory and over a real mongod, and Stripe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PART = Money(2_000, "EUR")
 
 @pytest_asyncio.fixture(params=["ledger in memory", "ledger on mongod", "stripe"])
 async def trial(request: pytest.FixtureRequest) -> AsyncIterator[ProviderTrial]:
-    """Each provider in turn, with nothing recorded."""
+    """Each provider in turn, with empty records."""
     if request.param == "stripe":
         async with stripe_trial() as stripe:
             yield stripe
@@ -40,7 +40,7 @@ async def captured(trial: ProviderTrial, key: str = "pay_1") -> str:
 
 
 async def answers_of_all(calls: list[Awaitable[str]]) -> list[str]:
-    """What calls made at once are answered; some may be told to ask again, nobody anything else."""
+    """Make calls at once and return their answers. Some may be ProviderUnavailable, none any other error."""
     found = await asyncio.gather(*calls, return_exceptions=True)
     answers = [outcome for outcome in found if isinstance(outcome, str)]
     assert answers
@@ -51,7 +51,7 @@ async def answers_of_all(calls: list[Awaitable[str]]) -> list[str]:
 # -- the way of the money
 
 
-async def test_money_is_held_then_taken_then_given_back_in_parts(trial: ProviderTrial) -> None:
+async def test_money_is_authorized_then_captured_then_refunded_in_parts(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     assert await trial.money() == MoneyMoved(held=6_000)
     await trial.provider.capture("pay_1:capture", authorization_id, PRICE)
@@ -62,12 +62,12 @@ async def test_money_is_held_then_taken_then_given_back_in_parts(trial: Provider
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
 
 
-async def test_money_that_is_let_go_is_not_held(trial: ProviderTrial) -> None:
+async def test_voided_money_is_not_held(trial: ProviderTrial) -> None:
     await trial.provider.void("pay_1:void", await authorized(trial))
     assert await trial.money() == MoneyMoved()
 
 
-async def test_of_what_is_held_a_part_may_be_taken_and_the_rest_is_let_go(trial: ProviderTrial) -> None:
+async def test_a_part_of_an_authorization_may_be_captured_and_the_rest_is_released(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     await trial.provider.capture("pay_1:capture", authorization_id, PART)
     assert await trial.money() == MoneyMoved(taken=2_000)
@@ -83,7 +83,7 @@ async def test_yen_have_no_smaller_unit(trial: ProviderTrial) -> None:
     assert await trial.money() == MoneyMoved(taken=500, given_back=500)
 
 
-async def test_payments_do_not_touch_each_other(trial: ProviderTrial) -> None:
+async def test_payments_are_independent(trial: ProviderTrial) -> None:
     amounts = [Money(1_000 * (1 + number % 3), "EUR") for number in range(30)]
     ids = await asyncio.gather(*(authorized(trial, f"pay_{number}", amount) for number, amount in enumerate(amounts)))
     assert len(set(ids)) == 30
@@ -101,7 +101,7 @@ async def test_payments_do_not_touch_each_other(trial: ProviderTrial) -> None:
 # -- asked twice
 
 
-async def test_what_was_done_is_answered_alike_and_not_done_again(trial: ProviderTrial) -> None:
+async def test_a_repeated_operation_gets_the_same_answer_and_is_not_done_again(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     refund_id = await trial.provider.refund("pay_1:refund:1", authorization_id, PART)
     assert await authorized(trial) == authorization_id
@@ -119,7 +119,7 @@ async def test_a_day_later_captures_and_refunds_are_still_done_once(trial: Provi
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_what_is_let_go_may_be_let_go_again_also_a_day_later(trial: ProviderTrial) -> None:
+async def test_a_void_may_be_repeated_also_a_day_later(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     await trial.provider.void("pay_1:void", authorization_id)
     await trial.provider.void("pay_1:void", authorization_id)
@@ -134,20 +134,20 @@ async def test_a_capture_done_under_another_key_is_done(trial: ProviderTrial) ->
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_one_authorization_asked_for_ten_times_at_once_holds_its_money_once(trial: ProviderTrial) -> None:
+async def test_ten_concurrent_authorizations_under_one_key_hold_the_money_once(trial: ProviderTrial) -> None:
     answers = await answers_of_all([authorized(trial) for _ in range(10)])
     assert {*answers, await authorized(trial)} == {answers[0]}
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_one_refund_asked_for_ten_times_at_once_is_given_once(trial: ProviderTrial) -> None:
+async def test_ten_concurrent_refunds_under_one_key_refund_once(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     answers = await answers_of_all([trial.provider.refund("r", authorization_id, PART) for _ in range(10)])
     assert {*answers, await trial.provider.refund("r", authorization_id, PART)} == {answers[0]}
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_an_answer_that_was_lost_is_found_by_asking_again(trial: ProviderTrial) -> None:
+async def test_a_lost_answer_is_found_by_a_retry(trial: ProviderTrial) -> None:
     token = trial.answered_late()
     with pytest.raises(ProviderUnavailable):
         await trial.provider.authorize("k", PRICE, token, "a ticket", {})
@@ -168,13 +168,13 @@ async def test_a_declined_card_holds_nothing_and_is_declined_again(trial: Provid
 
 
 @pytest.mark.parametrize("token", ["4242424242424242", "tok visa", "{'$ne': ''}", "x" * 256, "ключ"])
-async def test_what_is_no_token_is_declined(trial: ProviderTrial, token: str) -> None:
+async def test_a_malformed_token_is_declined(trial: ProviderTrial, token: str) -> None:
     with pytest.raises(Declined):
         await trial.provider.authorize("k", PRICE, token, "a ticket", {})
     assert await trial.money() == MoneyMoved()
 
 
-async def test_no_token_pays_only_where_none_is_needed(trial: ProviderTrial) -> None:
+async def test_an_empty_token_pays_only_with_a_provider_that_needs_none(trial: ProviderTrial) -> None:
     asking = trial.provider.authorize("k", PRICE, "", "a ticket", {})
     if trial.provider.needs_token:
         with pytest.raises(Declined):
@@ -206,21 +206,21 @@ async def test_a_key_stands_for_one_refund(trial: ProviderTrial) -> None:
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_more_than_is_held_is_never_taken(trial: ProviderTrial) -> None:
+async def test_more_than_the_authorized_amount_is_never_captured(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     with pytest.raises(Rejected):
         await trial.provider.capture("c", authorization_id, MORE)
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_what_was_taken_is_not_taken_again_in_another_amount(trial: ProviderTrial) -> None:
+async def test_a_captured_authorization_is_not_captured_again_with_another_amount(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     with pytest.raises(Rejected):
         await trial.provider.capture("another", authorization_id, PART)
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_what_was_let_go_cannot_be_taken_nor_given_back(trial: ProviderTrial) -> None:
+async def test_a_voided_authorization_can_be_neither_captured_nor_refunded(trial: ProviderTrial) -> None:
     authorization_id = await authorized(trial)
     await trial.provider.void("v", authorization_id)
     with pytest.raises(Rejected):
@@ -230,19 +230,19 @@ async def test_what_was_let_go_cannot_be_taken_nor_given_back(trial: ProviderTri
     assert await trial.money() == MoneyMoved()
 
 
-async def test_what_is_only_held_cannot_be_given_back(trial: ProviderTrial) -> None:
+async def test_an_authorization_that_is_not_captured_cannot_be_refunded(trial: ProviderTrial) -> None:
     with pytest.raises(Rejected):
         await trial.provider.refund("r", await authorized(trial), PRICE)
     assert await trial.money() == MoneyMoved(held=6_000)
 
 
-async def test_what_was_taken_cannot_be_let_go(trial: ProviderTrial) -> None:
+async def test_a_captured_authorization_cannot_be_voided(trial: ProviderTrial) -> None:
     with pytest.raises(Rejected):
         await trial.provider.void("v", await captured(trial))
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-async def test_more_than_was_taken_is_never_given_back(trial: ProviderTrial) -> None:
+async def test_more_than_the_captured_amount_is_never_refunded(trial: ProviderTrial) -> None:
     authorization_id = await captured(trial)
     with pytest.raises(Rejected):
         await trial.provider.refund("r0", authorization_id, MORE)
@@ -253,7 +253,7 @@ async def test_more_than_was_taken_is_never_given_back(trial: ProviderTrial) -> 
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=6_000)
 
 
-async def test_an_authorization_is_either_taken_or_let_go(trial: ProviderTrial) -> None:
+async def test_an_authorization_is_either_captured_or_voided(trial: ProviderTrial) -> None:
     ids = await asyncio.gather(*(authorized(trial, f"k{number}") for number in range(20)))
     calls: list[Awaitable[None]] = []
     for number, authorization_id in enumerate(ids):
@@ -266,7 +266,7 @@ async def test_an_authorization_is_either_taken_or_let_go(trial: ProviderTrial) 
     assert await trial.money() == MoneyMoved(taken=taken * 6_000)
 
 
-async def test_nothing_can_be_asked_of_an_authorization_that_is_not_there(trial: ProviderTrial) -> None:
+async def test_operations_on_an_unknown_authorization_are_rejected(trial: ProviderTrial) -> None:
     for asking in (
         trial.provider.capture("c", "nothing", PRICE),
         trial.provider.void("v", "nothing"),
@@ -277,7 +277,7 @@ async def test_nothing_can_be_asked_of_an_authorization_that_is_not_there(trial:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\nb", "ключ", "x" * 201, "'"])
-async def test_what_is_no_key_is_rejected(trial: ProviderTrial, key: str) -> None:
+async def test_a_malformed_key_is_rejected(trial: ProviderTrial, key: str) -> None:
     await _rejects_all(trial.provider, key, PRICE)
     assert await trial.money() == MoneyMoved()
 
@@ -302,7 +302,7 @@ async def _rejects_all(provider: Provider, key: str, amount: Money) -> None:
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR", "GBP", "JPY", "CZK", "HUF", "TWD", "ISK", "UGX", "KWD", "TND", "BAM"])
-async def test_what_the_rules_of_a_provider_allow_is_held_taken_and_given_back(trial: ProviderTrial, currency: str) -> None:
+async def test_amounts_that_the_rules_allow_are_authorized_captured_and_refunded(trial: ProviderTrial, currency: str) -> None:
     rules = trial.provider.amounts
     rule = rules.rule(currency)
     for minor in (rule.charge_minor_min, rule.charge_minor_max):

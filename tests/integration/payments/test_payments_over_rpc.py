@@ -1,4 +1,4 @@
-"""Payments, over the wire and through the worker: money is taken for what is sold, and given back for what is not."""
+"""Payments over gRPC and through the worker: bookings are charged, and what they give up is refunded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DONE, PENDING = payment_pb2.REFUND_STATE_DONE, payment_pb2.REFUND_STATE_PENDING
 
 @pytest_asyncio.fixture
 async def working(world: World) -> World:
-    """The world with its worker at work."""
+    """The server with a running worker."""
     world.server.start_worker()
     return world
 
@@ -58,11 +58,11 @@ async def _refunded_in_full(api_client: ApiClient, reference: str) -> booking_pb
 
 
 async def _entries(world: World) -> list[tuple[str, int]]:
-    """What the ledger holds: state and what was captured."""
+    """Return state and captured amount of each ledger entry."""
     return [(entry["state"], entry["captured_minor"]) for entry in await world.database["ledger"].find().to_list(10)]
 
 
-async def test_a_sale_is_paid_soon_after_and_the_receipt_says_so(working: World) -> None:
+async def test_a_booking_is_captured_soon_after_and_its_receipt_shows_it(working: World) -> None:
     run = await working.run("A2")
     jane = working.api_client("jane")
     booking = await jane.book(run)
@@ -72,7 +72,7 @@ async def test_a_sale_is_paid_soon_after_and_the_receipt_says_so(working: World)
     assert (receipt.payment.state, receipt.payment.amount, receipt.price_paid) == (CAPTURED, usd(20), usd(20))
 
 
-async def test_what_a_cancellation_gives_back_is_pending_until_it_is_done(working: World) -> None:
+async def test_the_refund_of_a_cancellation_is_pending_until_it_is_done(working: World) -> None:
     run = await working.run("A2")
     jane = working.api_client("jane")
     booking = await jane.book(run)
@@ -90,7 +90,7 @@ async def test_a_declined_payment_sells_nothing(working: World) -> None:
     assert await working.api_client().free(run) == {"A": 2}
 
 
-async def test_a_payment_that_is_answered_late_is_found_by_the_same_request_and_taken_once(working: World) -> None:
+async def test_a_payment_that_is_answered_late_is_found_by_a_repetition_and_captured_once(working: World) -> None:
     run = await working.run("A2")
     jane, request = working.api_client("jane"), booking_request(run, "jane", payment_token="tok_succeed_late")
     refused = await refusal(jane.send(request))
@@ -100,7 +100,7 @@ async def test_a_payment_that_is_answered_late_is_found_by_the_same_request_and_
     assert await _entries(working) == [("CAPTURED", 2_000)]
 
 
-async def test_a_booking_whose_money_never_comes_is_cancelled_and_its_seat_goes_to_who_waits(working: World) -> None:
+async def test_a_booking_whose_payment_fails_is_cancelled_and_its_seat_goes_to_a_waitlisted_booking(working: World) -> None:
     run = await working.run("A1")
     jane, joe = working.api_client("jane"), working.api_client("joe")
     unpaid = await jane.send(booking_request(run, "jane", payment_token="tok_capture_fails"))
@@ -114,7 +114,7 @@ async def test_a_booking_whose_money_never_comes_is_cancelled_and_its_seat_goes_
     assert (lost.state, list(lost.refunds)) == (booking_pb2.BOOKING_STATE_CANCELLED, [])
 
 
-async def test_who_was_declined_may_send_the_same_request_without_a_token_and_keeps_the_seat(working: World) -> None:
+async def test_after_a_decline_the_same_request_without_a_token_gets_the_seat(working: World) -> None:
     run = await working.run("A2")
     jane = working.api_client("jane")
     request = booking_request(run, "jane", payment_token="tok_decline")
@@ -137,7 +137,7 @@ async def test_every_attempt_is_in_the_booking_and_in_the_receipt(working: World
     assert (await jane.receipt(booking.reference)).payment == paid.payment
 
 
-async def test_nothing_is_set_aside_for_a_hold_that_has_run_out(clock: Clock, world: World) -> None:
+async def test_no_money_is_authorized_for_an_expired_hold(clock: Clock, world: World) -> None:
     run = await world.run("A2")
     jane = world.api_client("jane")
     hold = await jane.hold(run, seconds=30)
@@ -161,7 +161,7 @@ async def test_a_repeated_request_with_hold_and_token_gets_its_booking_though_th
     assert len(await _entries(world)) == 1
 
 
-async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(clock: Clock, world: World) -> None:
+async def test_an_authorization_of_a_refused_sale_is_voided(clock: Clock, world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     jane = world.api_client("jane")
@@ -172,7 +172,7 @@ async def test_money_set_aside_for_a_sale_that_was_refused_is_let_go_by_itself(c
     assert await _entries(world) == [("VOIDED", 0)]
 
 
-async def test_a_request_that_was_authorized_and_let_go_too_often_is_told_so_for_good(clock: Clock, world: World) -> None:
+async def test_a_request_that_was_authorized_and_voided_too_often_is_rejected_for_good(clock: Clock, world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     jane, request = world.api_client("jane"), booking_request(run, "jane", payment_token="tok_jane")
@@ -185,9 +185,7 @@ async def test_a_request_that_was_authorized_and_let_go_too_often_is_told_so_for
     assert {state for state, _ in await _entries(world)} == {"VOIDED"}
 
 
-async def test_money_set_aside_where_nothing_was_sold_pays_when_the_same_request_finds_a_seat(
-    clock: Clock, working: World
-) -> None:
+async def test_an_authorization_without_a_sale_is_used_when_a_repetition_finds_a_seat(clock: Clock, working: World) -> None:
     run = await working.run("A1")
     other, jane = await working.api_client("ann").book(run), working.api_client("jane")
     request = booking_request(run, "jane", payment_token="tok_jane")
@@ -201,9 +199,7 @@ async def test_money_set_aside_where_nothing_was_sold_pays_when_the_same_request
     assert (await jane.booking(booking.reference)).payment.state == CAPTURED
 
 
-async def test_all_who_wait_when_the_line_closes_get_everything_back_and_not_only_the_first(
-    clock: Clock, working: World
-) -> None:
+async def test_every_waitlisted_booking_is_refunded_when_the_waitlist_closes(clock: Clock, working: World) -> None:
     run = await working.run("A1")
     await working.api_client("ann").book(run)
     waiting = {name: await working.api_client(name).wait(run) for name in people("w", 12)}

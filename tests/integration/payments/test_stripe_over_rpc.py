@@ -1,4 +1,4 @@
-"""A server that is paid by Stripe, over the wire: what cannot be paid is known before the sale, and a final no is one."""
+"""A server with Stripe, over gRPC: amounts that cannot be charged are refused before the sale, and final refusals are final."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_a_group_whose_price_is_above_the_largest_charge_is_refused_before
 # -- a final no
 
 
-async def test_a_final_no_to_an_authorization_is_said_as_such_with_its_reason_each_time(
+async def test_a_rejected_authorization_is_answered_as_such_with_its_reason_each_time(
     world: World, stripe: StripeServer
 ) -> None:
     run = await run_at(world, "USD 20.00")
@@ -99,7 +99,7 @@ async def test_a_final_no_to_an_authorization_is_said_as_such_with_its_reason_ea
     assert await world.api_client("jane").book(run, payment_token=PAYS)
 
 
-async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_failed_and_the_others_are_made(
+async def test_a_rejected_refund_makes_a_dead_job_and_is_shown_as_failed_while_others_are_made(
     world: World, stripe: StripeServer
 ) -> None:
     run = await run_at(world, "USD 20.00")
@@ -121,7 +121,7 @@ async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_fa
     await eventually(is_failed)
     [dead] = await world.database["jobs"].find({"state": "DEAD"}).to_list(10)
     assert (dead["attempts"], "This is never done." in dead["last_error"]) == (1, True)
-    # The next event has it asked for again, with what has come to it.
+    # The next event makes the worker retry it, together with the new refund.
     stripe.troubles.append(NEVER)
     await jane.cancel(booking.reference)
 
@@ -136,7 +136,7 @@ async def test_a_refund_that_is_never_made_is_a_dead_job_at_once_and_shown_as_fa
 # -- refunds that can be given back
 
 
-async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_gives_back(
+async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_can_refund(
     world: World, stripe: StripeServer
 ) -> None:
     half = [train_pb2.RefundTier(hours_before=0, percent=50)]
@@ -183,7 +183,7 @@ async def test_an_authorization_whose_sale_was_refused_is_voided(clock: Clock, w
     assert sorted(states(stripe)) == ["canceled", "succeeded"]
 
 
-async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voided_by_the_worker(
+async def test_an_authorization_left_by_a_crashed_server_is_voided_by_the_worker(
     clock: Clock, world: World, stripe: StripeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await run_at(world, "USD 20.00")
@@ -198,7 +198,7 @@ async def test_an_authorization_that_a_server_left_behind_when_it_ended_is_voide
 
 
 def _dies_with_the_sale(world: World) -> Any:
-    """The bus of a server that ends between the authorization and the sale."""
+    """The command bus of a server that crashes between the authorization and the sale."""
     submit = world.server.bus.submit
 
     def submit_or_die(command: Any, deadline: float) -> Any:

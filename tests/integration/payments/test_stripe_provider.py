@@ -1,4 +1,4 @@
-"""Stripe's own ways: lost and late answers, errors that stay, refunds that fail, and a key that is never shown."""
+"""The Stripe provider: lost and late answers, saved errors, failed refunds, and a key that is never shown."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def capture(trial: StripeTrial) -> str:
 
 
 def make_patient(trial: StripeTrial, timeout_seconds: float = 10.0) -> None:
-    """Has the account asked again at once when it does not answer."""
+    """Wrap the provider in bounds that retry at once."""
     bounds = RetryBounds(timeout_seconds, attempts_max=3, delay_seconds=0.001, delay_seconds_max=5.0)
     trial.provider = BoundedProvider(trial.provider, bounds)
 
@@ -51,7 +51,7 @@ def make_patient(trial: StripeTrial, timeout_seconds: float = 10.0) -> None:
 # -- what is sent
 
 
-async def test_what_is_sent_can_be_found_in_stripes_dashboard(trial: StripeTrial) -> None:
+async def test_requests_can_be_found_in_stripes_dashboard(trial: StripeTrial) -> None:
     authorization_id = await authorize(trial)
     intent = trial.server.intents[authorization_id]
     assert (intent["amount"], intent["currency"], intent["description"]) == (6_000, "eur", "London to Paris")
@@ -65,7 +65,7 @@ async def test_every_post_carries_our_key(trial: StripeTrial) -> None:
     assert trial.server.keys == ["pay_1:authorize", "pay_1:capture", "pay_1:refund:1", "pay_2:authorize", "pay_2:void"]
 
 
-def test_the_server_of_these_tests_speaks_the_version_that_is_asked_for() -> None:
+def test_the_test_server_has_the_api_version_that_the_provider_requests() -> None:
     assert stripe_server.API_VERSION == API_VERSION
 
 
@@ -86,7 +86,7 @@ def test_amounts_are_counted_in_stripes_units(amount: Money, units: int) -> None
 
 
 @pytest.mark.parametrize("amount", [Money(501, "MGA"), Money(5_124, "KWD"), Money(5_125, "TND")], ids=str)
-def test_what_stripes_units_cannot_say_is_rejected(amount: Money) -> None:
+def test_amounts_that_stripes_units_cannot_express_are_rejected(amount: Money) -> None:
     with pytest.raises(Rejected):
         stripe_amount(amount)
 
@@ -94,21 +94,21 @@ def test_what_stripes_units_cannot_say_is_rejected(amount: Money) -> None:
 # -- the card says no
 
 
-async def test_a_declined_card_is_told_why(trial: StripeTrial) -> None:
+async def test_a_declined_card_comes_with_its_reason(trial: StripeTrial) -> None:
     with pytest.raises(Declined) as error:
         await authorize(trial, stripe_server.DECLINED)
     assert error.value.reason == "Your card was declined."
     assert re.fullmatch(r"generic_decline: Your card was declined\. \(req_\d+\)", error.value.detail)
 
 
-async def test_a_card_whose_holder_would_have_to_authenticate_is_declined_and_its_intent_cancelled(trial: StripeTrial) -> None:
+async def test_a_card_that_requires_authentication_is_declined_and_its_intent_cancelled(trial: StripeTrial) -> None:
     for _ in range(2):
         with pytest.raises(Declined, match="asks its holder to authenticate"):
             await authorize(trial, stripe_server.ASKS_HOLDER)
     assert [intent["status"] for intent in trial.server.intents.values()] == ["canceled"]
 
 
-async def test_an_intent_that_could_not_be_cancelled_yet_is_cancelled_by_asking_again(trial: StripeTrial) -> None:
+async def test_an_intent_that_could_not_be_cancelled_is_cancelled_by_a_retry(trial: StripeTrial) -> None:
     trial.server.troubles += [InjectedFault(is_done=True), limited()]
     with pytest.raises(ProviderUnavailable):
         await authorize(trial, stripe_server.ASKS_HOLDER)
@@ -117,7 +117,7 @@ async def test_an_intent_that_could_not_be_cancelled_yet_is_cancelled_by_asking_
     assert [intent["status"] for intent in trial.server.intents.values()] == ["canceled"]
 
 
-async def test_an_authorization_that_takes_its_time_is_asked_for_until_it_is_made(trial: StripeTrial) -> None:
+async def test_a_slow_authorization_is_retried_until_it_is_made(trial: StripeTrial) -> None:
     with pytest.raises(ProviderUnavailable, match="being processed"):
         await authorize(trial, stripe_server.IS_SLOW)
     trial.server.intents["pi_1"].update(status="requires_capture", amount_capturable=6_000)
@@ -128,7 +128,7 @@ async def test_an_authorization_that_takes_its_time_is_asked_for_until_it_is_mad
 # -- no answer
 
 
-async def test_lost_answers_are_asked_for_again_within_the_bounds(trial: StripeTrial) -> None:
+async def test_lost_answers_are_retried_within_the_bounds(trial: StripeTrial) -> None:
     make_patient(trial)
     trial.server.troubles += [LOST, LOST]
     authorization_id = await authorize(trial)
@@ -141,28 +141,28 @@ async def test_lost_answers_are_asked_for_again_within_the_bounds(trial: StripeT
     assert await trial.money() == MoneyMoved(taken=6_000, given_back=2_000)
 
 
-async def test_an_answer_that_takes_too_long_is_asked_for_again(trial: StripeTrial) -> None:
+async def test_an_answer_that_takes_too_long_is_retried(trial: StripeTrial) -> None:
     make_patient(trial, timeout_seconds=1.0)
     trial.server.troubles += [SILENT, InjectedFault(is_done=True)]
     await authorize(trial)
     assert await trial.money() == HELD
 
 
-async def test_a_connection_that_stays_silent_is_no_answer() -> None:
+async def test_a_silent_connection_is_unavailable() -> None:
     async with stripe_trial(timeout_seconds=0.1) as trial:
         trial.server.troubles += [SILENT]
         with pytest.raises(ProviderUnavailable, match="TimeoutError"):
             await authorize(trial)
 
 
-async def test_nobody_listening_is_no_answer() -> None:
+async def test_a_refused_connection_is_unavailable() -> None:
     provider = StripeProvider(SecretStr(API_KEY), api_base="http://127.0.0.1:9")
     with pytest.raises(ProviderUnavailable, match="ClientConnectorError"):
         await provider.authorize("k", PRICE, PAYS, "a ticket", {})
     await provider.close()
 
 
-async def test_an_answer_that_is_no_json_is_no_answer(trial: StripeTrial) -> None:
+async def test_an_answer_that_is_no_json_is_unavailable(trial: StripeTrial) -> None:
     trial.server.troubles += [InjectedFault(instead=Answer(502, "<html>bad gateway</html>"))]
     with pytest.raises(ProviderUnavailable, match="HTTP status 502"):
         await authorize(trial)
@@ -170,7 +170,7 @@ async def test_an_answer_that_is_no_json_is_no_answer(trial: StripeTrial) -> Non
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("", None), ("2", 2.0), ("0.5", 0.5), ("-1", 0.0), ("Fri, 1 Jan", None)])
-async def test_a_limit_on_requests_says_when_to_come_back(trial: StripeTrial, header: str, seconds: float | None) -> None:
+async def test_a_rate_limit_comes_with_its_retry_delay(trial: StripeTrial, header: str, seconds: float | None) -> None:
     trial.server.troubles += [limited(header)]
     with pytest.raises(ProviderUnavailable, match="rate_limit") as error:
         await authorize(trial)
@@ -182,7 +182,7 @@ async def test_a_limit_on_requests_says_when_to_come_back(trial: StripeTrial, he
 
 
 @pytest.mark.parametrize("is_done", [True, False])
-async def test_after_an_error_that_stays_what_became_of_the_money_counts(trial: StripeTrial, is_done: bool) -> None:
+async def test_after_a_saved_error_the_state_of_the_intent_counts(trial: StripeTrial, is_done: bool) -> None:
     authorization_id = await authorize(trial)
     trial.server.troubles += [broken(is_done=is_done)]
     with pytest.raises(ProviderUnavailable):
@@ -199,7 +199,7 @@ async def test_after_an_error_that_stays_what_became_of_the_money_counts(trial: 
 
 
 @pytest.mark.parametrize("is_done", [True, False])
-async def test_after_such_an_error_what_is_held_is_let_go_all_the_same(trial: StripeTrial, is_done: bool) -> None:
+async def test_after_a_saved_error_the_authorization_is_still_voided(trial: StripeTrial, is_done: bool) -> None:
     authorization_id = await authorize(trial)
     trial.server.troubles += [broken(is_done=is_done)]
     with pytest.raises(ProviderUnavailable):
@@ -212,7 +212,7 @@ async def test_after_such_an_error_what_is_held_is_let_go_all_the_same(trial: St
     assert await trial.money() == MoneyMoved()
 
 
-async def test_after_such_an_error_an_authorization_is_searched_for(trial: StripeTrial) -> None:
+async def test_after_a_saved_error_an_authorization_is_searched_by_its_key(trial: StripeTrial) -> None:
     trial.server.troubles += [broken(is_done=True)]
     with pytest.raises(ProviderUnavailable):
         await authorize(trial)
@@ -220,7 +220,7 @@ async def test_after_such_an_error_an_authorization_is_searched_for(trial: Strip
     assert await trial.money() == HELD
 
 
-async def test_an_authorization_that_cannot_be_found_stays_unanswered(trial: StripeTrial) -> None:
+async def test_an_authorization_that_cannot_be_found_stays_unavailable(trial: StripeTrial) -> None:
     trial.server.troubles += [broken(is_done=False)]
     with pytest.raises(ProviderUnavailable):
         await authorize(trial)
@@ -230,7 +230,7 @@ async def test_an_authorization_that_cannot_be_found_stays_unanswered(trial: Str
 
 
 @pytest.mark.parametrize("is_done", [True, False])
-async def test_after_such_an_error_a_refund_is_given_once(trial: StripeTrial, is_done: bool) -> None:
+async def test_after_a_saved_error_a_refund_is_made_once(trial: StripeTrial, is_done: bool) -> None:
     authorization_id = await capture(trial)
     trial.server.troubles += [broken(is_done=is_done)]
     with pytest.raises(ProviderUnavailable):
@@ -244,7 +244,7 @@ async def test_after_such_an_error_a_refund_is_given_once(trial: StripeTrial, is
 # -- refunds that are not done at once
 
 
-async def test_a_refund_that_is_pending_is_not_called_done(trial: StripeTrial) -> None:
+async def test_a_pending_refund_is_not_done(trial: StripeTrial) -> None:
     authorization_id = await capture(trial)
     trial.server.refund_statuses.append("pending")
     for _ in range(2):
@@ -255,7 +255,7 @@ async def test_a_refund_that_is_pending_is_not_called_done(trial: StripeTrial) -
     assert await trial.provider.refund("r", authorization_id, PART) == "re_1"
 
 
-async def test_a_refund_that_failed_is_not_called_done_and_can_be_asked_for_again(trial: StripeTrial) -> None:
+async def test_a_failed_refund_is_not_done_and_can_be_retried(trial: StripeTrial) -> None:
     authorization_id = await capture(trial)
     trial.server.refund_statuses.append("failed")
     with pytest.raises(Rejected, match="failed"):
@@ -269,7 +269,7 @@ async def test_a_refund_that_failed_is_not_called_done_and_can_be_asked_for_agai
 # -- the key
 
 
-async def test_a_key_that_stripe_does_not_take_is_for_somebody_to_correct(
+async def test_a_key_that_stripe_refuses_is_reported_as_an_error_to_correct(
     trial: StripeTrial, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider = StripeProvider(SecretStr("sk_test_wrong"), api_base=trial.server.url)
@@ -297,19 +297,19 @@ async def test_the_key_is_never_shown(trial: StripeTrial, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("key", ["", "sk_test_1\n", "sk test", "ключ"])
-def test_what_is_no_key_is_not_taken_and_not_repeated(key: str) -> None:
+def test_a_malformed_key_is_refused_and_not_repeated(key: str) -> None:
     with pytest.raises(ValueError, match="a Stripe key") as error:
         StripeProvider(SecretStr(key))
     assert not key or key not in str(error.value)
 
 
 @pytest.mark.parametrize("base", ["http://api.stripe.com", "ftp://127.0.0.1", "api.stripe.com", "http://127.0.0.1.example.com"])
-def test_the_key_is_not_sent_over_a_network_in_the_clear(base: str) -> None:
+def test_the_key_is_not_sent_unencrypted_over_a_network(base: str) -> None:
     with pytest.raises(ValueError, match="https"):
         StripeProvider(SecretStr(API_KEY), api_base=base)
 
 
-async def test_by_default_it_is_stripe_that_is_asked() -> None:
+async def test_the_default_api_base_is_stripe() -> None:
     provider = StripeProvider(SecretStr(API_KEY))
     assert (provider.name, provider.needs_token, API_BASE) == ("stripe", True, "https://api.stripe.com")
     await provider.close()
@@ -318,7 +318,7 @@ async def test_by_default_it_is_stripe_that_is_asked() -> None:
 # -- crowds
 
 
-async def test_a_crowd_is_served_within_the_connections_there_are(trial: StripeTrial) -> None:
+async def test_a_crowd_is_served_within_the_limit_of_connections(trial: StripeTrial) -> None:
     ids = await asyncio.gather(*(authorize(trial, key=f"k{number}") for number in range(300)))
     assert len(set(ids)) == 300
     assert await trial.money() == MoneyMoved(held=300 * 6_000)

@@ -1,4 +1,4 @@
-"""Crowds on one train run: nobody is refused while seats remain, and no seat is sold twice. On a real database only: races do
+"""Crowds on one run: no caller is refused while seats remain, and no seat is sold twice. On a real database only: races do
 not show on one that never waits.
 """
 
@@ -17,13 +17,13 @@ FULL = (grpc.StatusCode.FAILED_PRECONDITION, "SECTION_FULL")
 
 
 def _split(found: list[Any]) -> tuple[list[Any], list[Any]]:
-    """The bookings, and the refusals."""
+    """Split the outcomes into bookings and refusals."""
     errors = [outcome for outcome in found if isinstance(outcome, grpc.aio.AioRpcError)]
     return [outcome for outcome in found if outcome not in errors], [decoded(error) for error in errors]
 
 
 async def _assert_sold_once(world: World, run: Run, bookings: list[Any]) -> None:
-    """What was acknowledged is what is kept, and no seat stands on two bookings."""
+    """Require that the acknowledged bookings are stored, and no seat is on two of them."""
     sold = Counter(seat for booking in bookings for seat in seats_of(booking))
     assert max(sold.values()) == 1
     assert {seat for seat, state in (await world.api_client().seat_map(run)).items() if state == "SOLD"} == set(sold)
@@ -31,7 +31,7 @@ async def _assert_sold_once(world: World, run: Run, bookings: list[Any]) -> None
     assert sorted(listed) == sorted(sold)
 
 
-async def test_of_50_callers_for_the_same_10_seats_10_win_and_40_get_a_clean_refusal(real_world: World) -> None:
+async def test_of_50_callers_for_10_seats_10_get_one_and_40_are_refused(real_world: World) -> None:
     run = await real_world.run("A10")
     bookings, refused = _split(await outcomes([real_world.api_client(name).book(run) for name in people("p", 50)]))
     assert (len(bookings), len(refused)) == (10, 40)
@@ -39,7 +39,7 @@ async def test_of_50_callers_for_the_same_10_seats_10_win_and_40_get_a_clean_ref
     await _assert_sold_once(real_world, run, bookings)
 
 
-async def test_of_50_callers_for_one_chosen_seat_each_of_10_seats_has_one_winner(real_world: World) -> None:
+async def test_of_50_callers_for_10_chosen_seats_one_gets_each_seat(real_world: World) -> None:
     run = await real_world.run("A10")
     calls = [
         real_world.api_client(name).book(run, section="A", seats=[index % 10 + 1]) for index, name in enumerate(people("p", 50))
@@ -73,7 +73,7 @@ async def test_groups_that_race_for_the_last_seats_are_all_or_nothing(real_world
     assert await real_world.api_client().free(run) == {"A": 2}
 
 
-async def test_of_four_callers_who_book_for_one_passenger_at_once_one_wins(real_world: World) -> None:
+async def test_of_four_concurrent_bookings_of_one_passenger_one_succeeds(real_world: World) -> None:
     run = await real_world.run("A10")
     calls = [real_world.api_client(f"agent{number}").book(run, "jane") for number in range(4)]
     bookings, refused = _split(await outcomes(calls))
@@ -94,7 +94,7 @@ async def test_short_journeys_of_a_crowd_share_seats(real_world: World) -> None:
     assert len(places) == 30
 
 
-async def test_a_crowd_that_books_moves_and_cancels_leaves_the_seats_as_its_bookings_say(real_world: World) -> None:
+async def test_a_crowd_that_books_moves_and_cancels_leaves_seats_and_bookings_consistent(real_world: World) -> None:
     run = await real_world.run("A30 B30")
 
     async def live(name: str, number: int) -> Any:

@@ -1,4 +1,4 @@
-"""The list of runs without a date: all that are under way or to come, however long they take, wherever their clocks stand."""
+"""Runs listed without a date: all that have not arrived, however long they take and in every time zone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ A_MINUTE = timedelta(minutes=1)
 def a_journey(
     days: int, begin: str = "Europe/Moscow", end: str = "Asia/Vladivostok", arrive_time: str = "23:59"
 ) -> list[train_pb2.TrainStop]:
-    """From midnight to the last minute of a day, so many days later."""
+    """Return two stops: from midnight to the last minute of the day `days` later."""
     return [
         train_pb2.TrainStop(name="Here", time_zone=begin, depart_time="00:00"),
         train_pb2.TrainStop(name="There", time_zone=end, arrive_time=arrive_time, arrive_day_offset=days),
@@ -38,7 +38,7 @@ def put(clock: Clock, moment: datetime) -> None:
 @pytest.mark.parametrize(("begin", "end"), [(FAR_EAST, FAR_WEST), (FAR_WEST, FAR_EAST), ("UTC", "UTC")])
 async def test_a_run_is_listed_until_it_has_arrived(clock: Clock, world: World, days: int, begin: str, end: str) -> None:
     if (begin, days) == (FAR_WEST, 0):
-        days = 3  # it would arrive before it left
+        days = 3  # it would arrive before its departure
     run = await world.run("A1", date=on_day(FIRST_DAY), stops=a_journey(days, begin, end))
     found = await world.api_client().run_of(run)
     arrive = found.stops[-1].arrive_time.ToDatetime(UTC)

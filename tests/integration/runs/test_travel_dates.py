@@ -1,4 +1,4 @@
-"""Dates over the wire: which can be asked for, and on which of them a timetable works."""
+"""Dates over gRPC: which are accepted, and on which of them a timetable is valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.rpc.test_page_tokens import call
 from tests.support.clients import Run, person, refusal
 from tests.support.world import World, a_train
 
-# Every field that takes a date, in a request that is well-formed but for it.
+# Every field with a date, in a request that is otherwise well-formed.
 DATES: dict[tuple[str, str], Message] = {
     ("/seatline.v1.BookingService/CreateBooking", "travel_date"): booking_pb2.CreateBookingRequest(
         request_id="r", train_id="t", origin="x", destination="y", passengers=[person("jane")]
@@ -40,7 +40,7 @@ DATES: dict[tuple[str, str], Message] = {
 NO_TRAVEL_DATES = ["0001-01-01", "0001-01-08", "1969-12-31", "2200-01-01", "9999-12-24", "9999-12-31", "10000-01-01"]
 
 
-def test_every_field_that_takes_a_date_is_tried() -> None:
+def test_every_field_with_a_date_is_tested() -> None:
     fields = {(method, name) for name in ("travel_date", "first_date", "last_date") for method in methods_with_field(name)}
     assert fields == set(DATES)
 
@@ -57,7 +57,7 @@ async def test_a_date_near_either_end_of_the_calendar_is_an_invalid_field(world:
     assert (await world.api_client().list_runs()).train_runs == []
 
 
-async def test_the_first_and_the_last_date_are_scheduled_listed_and_looked_at(world: World) -> None:
+async def test_runs_on_the_first_and_the_last_date_are_scheduled_listed_and_read(world: World) -> None:
     await world.desk.create_train(a_train("A1"))
     for date in ("1970-01-01", "2199-12-31"):
         (run,) = (await world.desk.schedule("es9014", date)).train_runs
@@ -66,7 +66,7 @@ async def test_the_first_and_the_last_date_are_scheduled_listed_and_looked_at(wo
     assert [found.travel_date for found in (await world.api_client().list_runs()).train_runs] == ["2199-12-31"]
 
 
-async def test_a_train_is_scheduled_on_the_dates_on_which_its_clocks_are_far_enough_apart(world: World) -> None:
+async def test_a_train_is_scheduled_on_dates_on_which_it_arrives_after_its_departure(world: World) -> None:
     arizona_to_california = [
         train_pb2.TrainStop(name="Kingman", time_zone="America/Phoenix", depart_time="00:28"),
         train_pb2.TrainStop(name="Needles", time_zone="America/Los_Angeles", arrive_time="00:26"),
@@ -82,7 +82,7 @@ async def test_a_train_is_scheduled_on_the_dates_on_which_its_clocks_are_far_eno
     assert absent.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
 
 
-async def test_a_year_of_a_night_train_is_scheduled_with_both_nights_on_which_clocks_change(world: World) -> None:
+async def test_a_year_of_a_night_train_includes_both_nights_on_which_clocks_change(world: World) -> None:
     night_train = [
         train_pb2.TrainStop(name="Lyon", time_zone="Europe/Paris", depart_time="01:30"),
         train_pb2.TrainStop(name="Dijon", time_zone="Europe/Paris", arrive_time="02:30", depart_time="02:40"),
@@ -107,7 +107,7 @@ async def test_a_year_of_a_night_train_is_scheduled_with_both_nights_on_which_cl
         (3, {"arrive_time": "09:00"}, "train.stops"),
     ],
 )
-async def test_a_timetable_that_means_no_certain_time_is_refused_under_its_field(
+async def test_an_ambiguous_time_of_a_timetable_is_refused_under_its_field(
     world: World, stop: int, changes: dict[str, Any], field: str
 ) -> None:
     train = a_train("A1")

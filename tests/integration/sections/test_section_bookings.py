@@ -1,4 +1,4 @@
-"""Section lists: who sits in a section, seat by seat, for operators."""
+"""ListSectionBookings: the passengers of a section, seat by seat, for operators."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_each_user_of_a_section_is_listed_with_the_seat(world: World) -> N
     assert await world.desk.section(run, "B") == [("B-1", "elsewhere@example.com")]
 
 
-async def test_a_row_says_who_booked_who_sits_there_and_for_which_journey(world: World) -> None:
+async def test_a_row_has_booker_passenger_and_journey(world: World) -> None:
     run = await world.run("A2")
     booking = await world.api_client("agent").book(run, "ann", origin=ASHFORD, destination=LILLE)
     (row,) = (await world.desk.section_page(run, "A")).rows
@@ -45,7 +45,7 @@ async def test_two_journeys_on_one_seat_are_two_rows(world: World) -> None:
     assert sorted(rows) == [("A-1", "early@example.com"), ("A-1", "late@example.com")]
 
 
-async def test_who_cancelled_is_no_longer_listed(world: World) -> None:
+async def test_a_cancelled_passenger_is_no_longer_listed(world: World) -> None:
     run = await world.run("A3")
     booking = await world.api_client("agent").book(run, "ann", "bob")
     await world.api_client("agent").cancel(booking.reference, "ann")
@@ -77,7 +77,7 @@ async def test_a_run_that_does_not_exist_is_not_found(world: World) -> None:
     assert refused.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_RUN_NOT_FOUND")
 
 
-async def test_only_operators_see_a_section_list(world: World) -> None:
+async def test_only_operators_may_list_section_bookings(world: World) -> None:
     run = await world.run("A1")
     refused = await refusal(world.api_client("jane").section(run, "A"))
     assert refused.says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")

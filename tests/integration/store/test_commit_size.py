@@ -1,5 +1,5 @@
-"""What a commit writes follows from what changed, and not from the size of the train or from what was sold before; and the
-document of a run does not grow with its sales.
+"""The size of a commit depends on what changed, not on the size of the train or on earlier bookings; and the
+document of a run does not grow with its bookings.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import pytest
 from tests.support.clients import Run, people
 from tests.support.world import World
 
-# A booking has references and times of its own; nothing else may differ.
+# Bookings differ in reference and times; nothing else may differ.
 DIFFERENCE_BYTES_MAX = 16
 
 
 async def _commit_bytes(world: World, run: Run) -> list[int]:
-    """The sizes of the entries in MongoDB's log of changes to this run's document, oldest first."""
+    """Return the sizes of the oplog entries about this run's document, oldest first."""
     query = {"ns": f"{world.database.name}.train_runs", "op": "u", "o2._id": f"{run.train_id}:{run.travel_date}"}
     found = await world.database.client["local"]["oplog.rs"].find(query).sort("$natural", 1).to_list(1_000)
     return [len(bson.encode(entry)) for entry in found]
@@ -39,14 +39,14 @@ async def test_the_bytes_of_a_commit_do_not_grow_with_the_train(real_world: Worl
     assert max(abs(on_small - on_large) for on_small, on_large in zip(*sizes, strict=True)) <= DIFFERENCE_BYTES_MAX
 
 
-async def test_the_bytes_of_a_commit_do_not_grow_with_what_was_sold(real_world: World) -> None:
+async def test_the_bytes_of_a_commit_do_not_grow_with_earlier_bookings(real_world: World) -> None:
     run = await real_world.run("A200", train_id="filling-up")
     await _book_one_after_another(real_world, run, 80)
     sizes = await _commit_bytes(real_world, run)
     assert max(sizes[40:]) - min(sizes[2:10]) <= DIFFERENCE_BYTES_MAX
 
 
-async def test_the_runs_document_does_not_grow_with_sales_and_cancellations(real_world: World) -> None:
+async def test_the_runs_document_does_not_grow_with_bookings_and_cancellations(real_world: World) -> None:
     run = await real_world.run("A50")
     await _book_one_after_another(real_world, run, 5)
     early = len(bson.encode(await real_world.run_document(run)))
@@ -57,5 +57,5 @@ async def test_the_runs_document_does_not_grow_with_sales_and_cancellations(real
     await real_world.api_client("last").book(run)
     await real_world.server.bus.wait_idle()
     late = len(bson.encode(await real_world.run_document(run)))
-    # A seat that came free takes a few bytes in the order of such seats; a booking takes about 700.
+    # A freed seat takes a few bytes in the list of freed seats; a booking takes about 700.
     assert late - early < 50 * 40 + 1_000

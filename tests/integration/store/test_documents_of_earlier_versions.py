@@ -1,4 +1,4 @@
-"""Bookings and runs that an earlier version stored: without numbers, without the version of their shape, without new terms."""
+"""Bookings and runs that an earlier version stored: without passenger numbers, schema version and new terms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.world import World, running_server, settings_for
 
 
 async def _as_earlier(world: World, run: Run) -> None:
-    """Change all documents of a run to what the first version stored."""
+    """Change all documents of a run to the shape that the first version stored."""
     await world.settled()
     run_id = f"{run.train_id}:{run.travel_date}"
     await world.database["train_runs"].update_one(
@@ -33,7 +33,7 @@ async def _kept(world: World, reference: str) -> dict[str, Any]:
     return found
 
 
-async def test_an_earlier_booking_is_read_numbered_and_told_apart(real_world: World, mongod: EmbeddedMongod) -> None:
+async def test_an_earlier_booking_is_read_with_numbered_passengers(real_world: World, mongod: EmbeddedMongod) -> None:
     run = await real_world.run("A9")
     earlier = await real_world.api_client("bob").book(run, "ann", "ben", "cem")
     await real_world.api_client("bob").cancel(earlier.reference, "ann")
@@ -57,7 +57,7 @@ async def test_an_earlier_booking_is_read_numbered_and_told_apart(real_world: Wo
         assert [passenger["passenger_number"] for passenger in kept["cancelled_passengers"]] == [3, 1]
 
 
-async def test_an_earlier_run_has_the_usual_bound_and_counts_what_was_booked_before(
+async def test_an_earlier_run_has_the_default_limit_and_counts_earlier_bookings(
     real_world: World, mongod: EmbeddedMongod
 ) -> None:
     run = await real_world.run("A20")

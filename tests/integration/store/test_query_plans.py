@@ -1,4 +1,4 @@
-"""Indexes and plans on a real server: an index answers every question of the service, receipts by all of their filters."""
+"""Query plans on a real server: every query of the service uses an index, receipts with all of their filters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERY = "[MinKey, MaxKey]"
 
 @pytest_asyncio.fixture
 async def own_database(mongod: EmbeddedMongod) -> AsyncIterator[World]:
-    """A server over a database that no other test has touched, some bookings of which are still new."""
+    """A server over a database of its own, in which some bookings are not archived."""
     async with running_server(settings_for(mongod.uri)) as made:
         run = await made.run("A9")
         for name in ("jane", "joe", "jim"):
@@ -36,7 +36,7 @@ async def _indexes(world: World) -> dict[str, Any]:
     return {name: await world.database[name].index_information() for name in COLLECTIONS}
 
 
-async def test_indexes_are_made_once_however_often_they_are_asked_for(own_database: World) -> None:
+async def test_indexes_may_be_made_again_and_are_made_once(own_database: World) -> None:
     before = await _indexes(own_database)
     await make_indexes(own_database.database)
     assert await _indexes(own_database) == before
@@ -52,7 +52,7 @@ async def test_many_servers_may_make_the_indexes_of_a_new_database_at_once(own_d
 
 
 def _stages(plan: Any) -> Iterator[dict[str, Any]]:
-    """All stages of the winning plan, at any depth."""
+    """Return all stages of the winning plan, at any depth."""
     if isinstance(plan, dict):
         if "stage" in plan:
             yield plan
@@ -65,7 +65,7 @@ def _stages(plan: Any) -> Iterator[dict[str, Any]]:
 
 
 async def _bounds(world: World, collection: str, pipeline: list[dict[str, Any]]) -> list[list[str]]:
-    """What the index is read for, field by field; the test fails when anything but the receipts' index is read."""
+    """Return the bounds of the index scan by field. Fail if another index than that of receipts is read."""
     command = {"aggregate": collection, "pipeline": pipeline, "cursor": {}}
     stages = list(_stages(await world.database.command("explain", command, verbosity="queryPlanner")))
     assert "COLLSCAN" not in {stage["stage"] for stage in stages}

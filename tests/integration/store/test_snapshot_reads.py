@@ -1,4 +1,4 @@
-"""ServerSnapshots of a real server: several reads of one moment, and what is done where there is none."""
+"""Snapshots on a real server: several reads as of one moment, and what happens if there is none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def ids_in(snapshot: Snapshot, database: Database, name: str) -> list[str]
     return [document["_id"] for document in await snapshot.find(database[name], {}, most=1_000, sort=[("_id", 1)])]
 
 
-async def test_reads_of_one_snapshot_see_one_moment_whatever_is_written_between(database: Database) -> None:
+async def test_reads_of_one_snapshot_see_one_moment_in_spite_of_writes_between(database: Database) -> None:
     async def look(snapshot: Snapshot) -> tuple[list[str], list[str], list[dict[str, Any]]]:
         left = await ids_in(snapshot, database, "left")
         await database["left"].delete_one({"_id": "first"})
@@ -53,7 +53,7 @@ async def test_reads_of_one_snapshot_see_one_moment_whatever_is_written_between(
     assert await snapshots.read(lambda snapshot: ids_in(snapshot, database, "right")) == ["first", "moved"]
 
 
-async def test_what_was_acknowledged_is_in_the_next_snapshot(database: Database) -> None:
+async def test_an_acknowledged_write_is_in_the_next_snapshot(database: Database) -> None:
     snapshots = ServerSnapshots(database)
     for number in range(200):
         await database["right"].insert_one({"_id": f"{number:03}"})
@@ -61,10 +61,10 @@ async def test_what_was_acknowledged_is_in_the_next_snapshot(database: Database)
         assert len(found) == number + 2
 
 
-async def test_the_first_snapshot_of_a_primary_waits_for_all_that_it_has(
+async def test_the_first_snapshot_on_a_primary_waits_for_all_its_writes(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = database["right"].with_options(write_concern=WriteConcern(w=1))  # as before a majority has it
+    alone = database["right"].with_options(write_concern=WriteConcern(w=1))  # as before a majority has the write
     snapshots = ServerSnapshots(database)
     for election in range(10):
         monkeypatch.setattr("app.store.snapshots.current_primary", lambda _, number=election: number)
@@ -79,7 +79,7 @@ async def _look_at_nothing(snapshot: Snapshot) -> None:
 
 
 class Losing:
-    """Looks at a collection that is made after the moment of the snapshot, so many times."""
+    """Reads a collection that is made after the moment of the snapshot, for the first `times` reads."""
 
     def __init__(self, database: Database, times: int) -> None:
         self._database, self._times = database, times
@@ -93,13 +93,13 @@ class Losing:
         return await ids_in(snapshot, self._database, name)
 
 
-async def test_a_moment_that_is_lost_is_chosen_anew(database: Database) -> None:
+async def test_a_lost_snapshot_is_started_again(database: Database) -> None:
     losing = Losing(database, times=2)
     assert await ServerSnapshots(database).read(losing.look) == ["there"]
     assert losing.calls == 3
 
 
-async def test_where_each_moment_is_lost_the_database_is_unavailable(database: Database) -> None:
+async def test_if_every_snapshot_is_lost_the_database_is_unavailable(database: Database) -> None:
     losing = Losing(database, times=1_000)
     with pytest.raises(Refusal) as refused:
         await ServerSnapshots(database).read(losing.look)
@@ -107,7 +107,7 @@ async def test_where_each_moment_is_lost_the_database_is_unavailable(database: D
     assert losing.calls == 5
 
 
-async def test_what_is_larger_than_one_answer_of_the_database_is_read_as_of_the_same_moment(database: Database) -> None:
+async def test_a_result_larger_than_one_batch_is_read_as_of_the_same_moment(database: Database) -> None:
     texts = [{"_id": f"{number:02}", "text": "x" * MEGABYTE} for number in range(40)]
     await database["right"].insert_many(texts)
 
@@ -119,13 +119,13 @@ async def test_what_is_larger_than_one_answer_of_the_database_is_read_as_of_the_
     assert await ServerSnapshots(database).read(look) == [*(document["_id"] for document in texts), "first"]
 
 
-async def test_a_read_that_gets_as_much_as_it_asked_for_is_one_command_and_leaves_no_cursor_open(database: Database) -> None:
+async def test_a_read_of_one_batch_is_one_command_and_leaves_no_cursor_open(database: Database) -> None:
     async def look(snapshot: Snapshot) -> None:
         assert len(await snapshot.find(database["left"], {}, most=1)) == 1
         assert len(await snapshot.aggregate(database["right"], [{"$match": {}}], most=1)) == 1
 
     snapshots = ServerSnapshots(database)
-    await snapshots.read(look)  # the first one waits for the primary
+    await snapshots.read(look)  # the first snapshot waits for the primary
     await database.command("profile", 2)
     await snapshots.read(look)
     await database.command("profile", 0)
@@ -135,7 +135,7 @@ async def test_a_read_that_gets_as_much_as_it_asked_for_is_one_command_and_leave
 
 
 @pytest.mark.parametrize("names", [("missing", "right"), ("right", "missing"), ("missing", "missing")])
-async def test_a_collection_that_is_not_there_yet_is_empty(database: Database, names: tuple[str, str]) -> None:
+async def test_a_missing_collection_is_empty(database: Database, names: tuple[str, str]) -> None:
     async def look(snapshot: Snapshot) -> list[list[str]]:
         first = await ids_in(snapshot, database, names[0])
         await database["right"].insert_one({"_id": "later"})
@@ -144,7 +144,7 @@ async def test_a_collection_that_is_not_there_yet_is_empty(database: Database, n
     assert await ServerSnapshots(database).read(look) == [["first"] if name == "right" else [] for name in names]
 
 
-async def test_a_refusal_of_who_looks_passes(database: Database) -> None:
+async def test_a_refusal_raised_by_the_reader_passes_unchanged(database: Database) -> None:
     async def look(snapshot: Snapshot) -> None:
         raise Refusal(Reason.TRAIN_NOT_FOUND, "there is no such train")
 

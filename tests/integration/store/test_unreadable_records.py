@@ -1,4 +1,4 @@
-"""One record that cannot be read stops nothing else: all others are listed, sold, followed up, captured, refunded, delivered.
+"""One unreadable record affects no other: all others are listed, sold, processed, captured, refunded and delivered.
 
 Each is broken in several ways: a field is missing, of another type, or of a value that a newer version may have.
 """
@@ -28,7 +28,7 @@ WAIT = booking_pb2.IF_FULL_WAITLIST
 
 
 async def reason_of(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:
-    """With which status and reason a call is refused; the text names nothing internal."""
+    """Return status and reason of a refused call. Fail if the text names anything internal."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     status, info = status_pb2.Status(), error_details_pb2.ErrorInfo()
@@ -55,7 +55,7 @@ BROKEN_RUNS: list[Update] = [
 
 
 @pytest.mark.parametrize("update", BROKEN_RUNS, ids=str)
-async def test_one_run_that_cannot_be_read_is_left_out_of_lists_and_sells_nothing(world: World, update: Update) -> None:
+async def test_an_unreadable_run_is_left_out_of_lists_and_sells_nothing(world: World, update: Update) -> None:
     dates = [on_day(30 + later) for later in range(5)]
     runs = await world.runs("A4 B4", *dates)
     bad = f"es9014:{dates[1]}"
@@ -78,11 +78,11 @@ async def test_one_run_that_cannot_be_read_is_left_out_of_lists_and_sells_nothin
     assert await world.database["train_runs"].find_one({"_id": bad}) == before
 
 
-async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_kept(world: World) -> None:
+async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_not_deleted(world: World) -> None:
     first, second = await world.runs("A4", TRAVEL_DATE, THIRD_DATE)
     booking = await world.api_client("ann").book(first)
     await world.settled()
-    world.server.bus._lanes.clear()  # as another server sees it
+    world.server.bus._lanes.clear()  # as another server reads it
     run_id = f"es9014:{TRAVEL_DATE}"
     change = {"$set": {"recent.0.state": "TELEPORTED", "recent.0.revision": 2}}
     if not (await world.run_document(first))["recent"]:
@@ -100,7 +100,7 @@ async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_ke
     assert (await world.run_document(first))["recent"] == kept
 
 
-async def test_a_booking_at_rest_that_cannot_be_read_refuses_its_own_request_alone(world: World) -> None:
+async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: World) -> None:
     run = await world.run("A8")
     request = booking_request(run, "ann", request_id="11111111-1111-4111-8111-111111111111")
     booking = await world.api_client("ann").send(request)
@@ -139,7 +139,7 @@ BROKEN_COMMITS: list[Update] = [
 
 
 @pytest.mark.parametrize("update", BROKEN_COMMITS, ids=str)
-async def test_an_unreadable_event_is_set_apart_and_followed_up_once_it_is_mended(real_world: World, update: Update) -> None:
+async def test_an_unreadable_event_is_quarantined_and_processed_once_it_is_repaired(real_world: World, update: Update) -> None:
     run = await real_world.run("A8")
     ann = await real_world.api_client("ann").book(run)
     bob = await real_world.api_client("bob").book(run)
@@ -163,7 +163,7 @@ async def test_an_unreadable_event_is_set_apart_and_followed_up_once_it_is_mende
     assert await events.count_documents({"is_unreadable": True}) == 0
 
 
-async def test_unreadable_payments_and_jobs_stop_no_capture_of_others(real_world: World) -> None:
+async def test_unreadable_payments_and_jobs_do_not_stop_other_captures(real_world: World) -> None:
     run = await real_world.run("A60")
     names = [f"p{number}" for number in range(12)]
     for name in names:
@@ -209,7 +209,7 @@ async def test_unreadable_payments_and_jobs_stop_no_capture_of_others(real_world
     assert "payment pay_bad0" in unreadable
 
 
-async def test_runs_that_cannot_be_read_keep_no_other_from_its_due(real_world: World) -> None:
+async def test_unreadable_runs_do_not_keep_due_runs_from_expiring(real_world: World) -> None:
     good = await real_world.run("A4", train_id="good")
     await real_world.api_client("ann").hold(good, section="A", seconds=30)
     await real_world.settled()
@@ -250,7 +250,7 @@ async def test_unreadable_trains_users_and_jobs_are_left_out_of_lists_and_refuse
     assert len(await world.api_client("u1").receipts(origin="stp")) == 1
 
 
-async def test_one_run_that_mongodb_cannot_change_fails_no_commit_that_shares_its_statement(real_world: World) -> None:
+async def test_a_run_that_mongodb_cannot_update_fails_no_commit_that_shares_its_statement(real_world: World) -> None:
     dates = [on_day(30 + later) for later in range(4)]
     runs = await real_world.runs("A60", *dates)
     for run in runs:
@@ -262,7 +262,7 @@ async def test_one_run_that_mongodb_cannot_change_fails_no_commit_that_shares_it
     assert refused == [index for index in range(40) if index % 4 == 0]
 
 
-async def test_what_cannot_be_read_is_counted_by_collection(real_world: World) -> None:
+async def test_unreadable_records_are_counted_by_collection(real_world: World) -> None:
     run = await real_world.run("A4")
     await real_world.database["train_runs"].update_one({}, {"$unset": {"terms": ""}})
     counted: list[str] = []
@@ -276,7 +276,7 @@ async def test_what_cannot_be_read_is_counted_by_collection(real_world: World) -
 
 
 async def is_paid(world: World, name: str, refunds: int = 0) -> bool:
-    """Whether the payment of somebody's only booking was taken, with so many refunds made."""
+    """Return whether the payment of a person's only booking is captured, with that many finished refunds."""
     query = {"user_key": f"{name}@example.com", "state": "CAPTURED", "refunds.state": {"$ne": "PENDING"}}
     found = await world.database["payments"].find_one(query)
     return found is not None and len(found["refunds"]) == refunds

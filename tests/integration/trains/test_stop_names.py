@@ -1,4 +1,4 @@
-"""A stop is found however it is written, also one of a train that an earlier version stored as it was sent."""
+"""Names of stops: a stop is found in every spelling, also one that an earlier version stored unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stops(first: str, last: str, code: str = "") -> list[train_pb2.TrainStop]:
 
 
 async def is_found(world: World, origin: str, destination: str) -> bool:
-    """Whether the one run there is can be listed, looked at, booked, and its receipt filtered by these stops."""
+    """Return whether the only run can be listed, read and booked, and its receipt filtered, by these stops."""
     jane = world.api_client("jane")
     (listed,) = (await jane.list_runs(origin=origin, destination=destination)).train_runs
     run = Run(train_id=listed.train_id, travel_date=listed.travel_date)
@@ -33,7 +33,7 @@ async def is_found(world: World, origin: str, destination: str) -> bool:
     return found
 
 
-async def test_what_is_sent_with_blanks_and_apart_is_stored_without_them(world: World) -> None:
+async def test_names_are_stored_without_surrounding_blanks_and_composed(world: World) -> None:
     train = a_train(stops=stops("Aurora ", "Zu\u0308rich", " AUR"), train_id="n1")
     train.number, train.coaches[0].name, train.stops[0].time_zone = " N 1", "1 ", f"{ZONE} "
     made = await world.desk.create_train(train, request_id="r1")
@@ -68,7 +68,7 @@ async def test_a_train_of_an_earlier_version_is_found(
     assert await is_found(world, *asked)
 
 
-async def test_the_request_that_made_a_train_of_an_earlier_version_still_gives_it(world: World) -> None:
+async def test_repeating_the_request_of_an_earlier_train_still_returns_it(world: World) -> None:
     train = a_train(stops=stops("Aurora ", "Bern"))
     await world.desk.create_train(train, request_id="r1")
     await as_an_earlier_version_stored(world, ["Aurora ", "Bern"], ["aurora ", "bern"])
@@ -76,7 +76,7 @@ async def test_the_request_that_made_a_train_of_an_earlier_version_still_gives_i
 
 
 @pytest.mark.parametrize("section", ["A", " A", "a", "a\n"])
-async def test_a_section_is_found_however_it_is_written(world: World, section: str) -> None:
+async def test_a_section_is_found_in_every_spelling(world: World, section: str) -> None:
     run = await world.run("A2 B2")
     booking = await world.api_client("jane").book(run, section=section)
     assert booking.passengers[0].seat.section == "A"

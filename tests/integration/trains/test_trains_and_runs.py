@@ -10,7 +10,7 @@ from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Run, refusal
 from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, a_train, on_day, usd
 
 
-async def test_a_train_comes_back_as_it_was_made(world: World) -> None:
+async def test_a_train_is_read_as_it_was_created(world: World) -> None:
     sent = a_train("A4 B4 A2", fares={"A": usd(20), "B": usd(35, 50)})
     sent.refund_tiers.extend(
         [train_pb2.RefundTier(hours_before=72, percent=90), train_pb2.RefundTier(hours_before=1, percent=10)]
@@ -27,7 +27,7 @@ async def test_a_train_comes_back_as_it_was_made(world: World) -> None:
     assert made == sent
 
 
-async def test_a_train_that_says_nothing_of_terms_gets_the_usual_ones(world: World) -> None:
+async def test_a_train_without_terms_gets_the_default_terms(world: World) -> None:
     made = await world.desk.create_train(a_train("A4"))
     assert [(tier.hours_before, tier.percent) for tier in made.refund_tiers] == [(24, 100), (0, 50)]
     assert (made.waitlist_closes_before.seconds, made.waitlist_max) == (4 * 3600, 500)
@@ -35,12 +35,12 @@ async def test_a_train_that_says_nothing_of_terms_gets_the_usual_ones(world: Wor
 
 
 @pytest.mark.parametrize("percent", [-1, 101])
-async def test_a_share_of_held_seats_that_is_none_is_refused_under_its_field(world: World, percent: int) -> None:
+async def test_an_invalid_share_of_held_seats_is_refused_under_its_field(world: World, percent: int) -> None:
     refused = await refusal(world.desk.create_train(a_train(hold_percent_max=percent)))
     assert (refused.reason, refused.fields) == ("INVALID_FIELD", ("train.hold_percent_max",))
 
 
-async def test_the_same_request_makes_one_train(world: World) -> None:
+async def test_a_repeated_request_creates_one_train(world: World) -> None:
     first = await world.desk.create_train(a_train(), "r1")
     assert await world.desk.create_train(a_train(), "r1") == first
     refused = await refusal(world.desk.create_train(a_train("A5"), "r1"))
@@ -50,14 +50,14 @@ async def test_the_same_request_makes_one_train(world: World) -> None:
     assert len((await world.desk.list_trains()).trains) == 1
 
 
-async def test_a_dry_run_of_a_train_makes_none(world: World) -> None:
+async def test_validating_a_train_creates_none(world: World) -> None:
     tried = await world.desk.create_train(a_train(), validate_only=True)
     assert (tried.validate_only, tried.etag, tried.HasField("create_time")) == (True, "", False)
     refused = await refusal(world.desk.train("es9014"))
     assert refused.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_NOT_FOUND")
 
 
-async def test_a_dry_run_of_a_train_that_is_there_shows_it_and_is_marked_as_such(world: World) -> None:
+async def test_validating_an_existing_train_returns_it_marked_as_such(world: World) -> None:
     made = await world.desk.create_train(a_train(), request_id="r1")
     tried = await world.desk.create_train(a_train(), request_id="r1", validate_only=True)
     assert (made.validate_only, tried.validate_only) == (False, True)
@@ -76,7 +76,7 @@ async def test_a_dry_run_of_a_train_that_is_there_shows_it_and_is_marked_as_such
         ("train.coaches[0].seat_count", train_pb2.Train(coaches=[train_pb2.Coach(seat_count=401)])),
     ],
 )
-async def test_a_train_that_makes_no_sense_is_refused_under_its_field(world: World, field: str, value: train_pb2.Train) -> None:
+async def test_an_invalid_train_is_refused_under_its_field(world: World, field: str, value: train_pb2.Train) -> None:
     train = a_train("A4")
     for descriptor, sent in value.ListFields():
         if isinstance(sent, str):
@@ -96,7 +96,7 @@ async def test_trains_come_page_by_page(world: World) -> None:
     assert second.next_page_token == ""
 
 
-async def test_runs_are_made_once_for_each_date(world: World) -> None:
+async def test_runs_are_scheduled_once_for_each_date(world: World) -> None:
     await world.desk.create_train(a_train())
     first = await world.desk.schedule("es9014", TRAVEL_DATE, NEXT_DATE)
     assert ([run.travel_date for run in first.train_runs], first.created_count) == ([TRAVEL_DATE, NEXT_DATE], 2)
@@ -106,7 +106,7 @@ async def test_runs_are_made_once_for_each_date(world: World) -> None:
     assert await world.api_client().free(first.train_runs[0]) == {"A": 3, "B": 4}
 
 
-async def test_dates_that_make_no_range_are_refused(world: World) -> None:
+async def test_invalid_ranges_of_dates_are_refused(world: World) -> None:
     await world.desk.create_train(a_train())
     for first, last, field in (
         (NEXT_DATE, TRAVEL_DATE, "last_date"),
@@ -119,7 +119,7 @@ async def test_dates_that_make_no_range_are_refused(world: World) -> None:
     assert refused.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_NOT_FOUND")
 
 
-async def test_runs_made_for_past_dates_are_over_and_sell_nothing(world: World) -> None:
+async def test_runs_scheduled_for_past_dates_are_over_and_sell_nothing(world: World) -> None:
     run = await world.run(date=on_day(-40))
     assert (await world.api_client().run_of(run)).state == train_run_pb2.RUN_STATE_COMPLETED
     assert (await refusal(world.api_client("jane").book(run))).reason == "RUN_DEPARTED"
@@ -127,7 +127,7 @@ async def test_runs_made_for_past_dates_are_over_and_sell_nothing(world: World) 
     assert len((await world.api_client().list_runs(travel_date=on_day(-40))).train_runs) == 1
 
 
-async def test_a_run_says_its_stops_state_fares_and_free_seats(world: World) -> None:
+async def test_a_run_has_stops_state_fares_and_free_seats(world: World) -> None:
     run = await world.run("A4 B2", fares={"B": usd(35)})
     await world.api_client("jane").book(run, origin=LONDON, destination=ASHFORD)
     found = await world.api_client().run_of(run)
@@ -140,7 +140,7 @@ async def test_a_run_says_its_stops_state_fares_and_free_seats(world: World) -> 
     assert await world.api_client().free(run, origin="AFK") == {"A": 4, "B": 2}
 
 
-async def test_a_seat_map_shows_each_seat_for_the_asked_journey_and_nobody(world: World) -> None:
+async def test_a_seat_map_shows_each_seat_for_the_journey_and_no_passenger(world: World) -> None:
     run = await world.run("A2 B1")
     await world.api_client("jane").book(run, origin=LONDON, destination=LILLE)
     nobody = world.api_client()
@@ -149,7 +149,7 @@ async def test_a_seat_map_shows_each_seat_for_the_asked_journey_and_nobody(world
     assert (await nobody.seat_map(run, origin=LILLE))["A-1"] == "FREE"
 
 
-async def test_a_journey_that_is_none_has_no_seat_map(world: World) -> None:
+async def test_an_invalid_journey_has_no_seat_map(world: World) -> None:
     run = await world.run()
     refused = await refusal(world.api_client().seat_map(run, origin=PARIS, destination=LONDON))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("origin",))

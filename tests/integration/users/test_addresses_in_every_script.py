@@ -1,4 +1,4 @@
-"""One person under every spelling of an address: as a caller, as a passenger, and in what earlier versions stored."""
+"""One person under every spelling of an address: as a caller, as a passenger, and in documents of earlier versions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_person_with_another_spelling_of_the_address_is_the_same_person(
     assert (await other.cancel(booking.reference, asked)).state == booking_pb2.BOOKING_STATE_CANCELLED
 
 
-async def test_sharp_s_is_not_two(world: World) -> None:
+async def test_a_sharp_s_is_not_a_double_s(world: World) -> None:
     run = await world.run()
     for email in ("anna@straße.example", "anna@strasse.example", "weiß@example.com", "weiss@example.com"):
         await world.api_client(email).book(run, traveller(email))
@@ -54,7 +54,9 @@ async def test_sharp_s_is_not_two(world: World) -> None:
         ("γιώργος@παράδειγμα.gr", "γιώργος@παράδειγμα.gr"),
     ],
 )
-async def test_what_an_earlier_version_stored_under_another_form_is_found(world: World, email: str, stored: str) -> None:
+async def test_records_that_an_earlier_version_stored_under_another_form_are_found(
+    world: World, email: str, stored: str
+) -> None:
     run = await world.run()
     api_client = world.api_client(email)
     await api_client.register("Anna", "Doe")
@@ -86,7 +88,7 @@ async def test_what_an_earlier_version_stored_under_another_form_is_found(world:
         (("x-seatline-user", "jane@localhost"),),
     ],
 )
-async def test_a_call_that_names_two_callers_or_none_that_could_travel_is_refused(
+async def test_a_call_with_two_callers_or_an_invalid_one_is_refused(
     world: World, metadata: tuple[tuple[str, str | bytes], ...]
 ) -> None:
     nobody = world.api_client()

@@ -1,5 +1,5 @@
-"""An operator has a waiting list looked over by hand, while the service looks over it by itself. At two servers and a worker at
-once, everybody is promoted once.
+"""PromoteWaitlist, while the service promotes by itself, with two servers and a worker at
+once: each booking is promoted once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WAITLISTED, CONFIRMED = booking_pb2.BOOKING_STATE_WAITLISTED, booking_pb2.BOOKIN
 NOT_THERE = Run(train_id="es9014", travel_date=TRAVEL_DATE)
 
 
-async def test_an_operator_is_told_who_got_the_seats_of_a_hold_that_is_over(clock: Clock, world: World) -> None:
+async def test_the_answer_has_the_bookings_that_got_the_seats_of_an_expired_hold(clock: Clock, world: World) -> None:
     run = await world.run("A2")
     await world.api_client("jane").hold(run, 2)
     waiting = [await world.api_client(name).wait(run) for name in people("w", 3)]
@@ -45,7 +45,7 @@ async def test_an_operator_is_told_who_got_the_seats_of_a_hold_that_is_over(cloc
     assert (list(again.promoted_references), again.waiting_count) == ([], 1)
 
 
-async def test_seats_that_a_correction_of_the_database_made_go_to_who_waits_once_an_operator_says_so(world: World) -> None:
+async def test_seats_freed_by_a_correction_of_the_database_go_to_waitlisted_bookings_on_request(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     waiting = [await world.api_client(name).wait(run) for name in ("ben", "cem")]
@@ -58,7 +58,7 @@ async def test_seats_that_a_correction_of_the_database_made_go_to_who_waits_once
     assert seats_of(await world.desk.booking(waiting[0].reference)) == ["A-2"]
 
 
-async def test_nobody_but_operators_has_a_waiting_list_looked_over_and_only_that_of_a_run(world: World) -> None:
+async def test_only_operators_may_promote_and_only_an_existing_run(world: World) -> None:
     run = await world.run("A1")
     assert (await refusal(world.api_client("ann").promote(run))).says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
     missing = await refusal(world.desk.promote(Run(train_id="none", travel_date=run.travel_date)))
@@ -75,7 +75,7 @@ WAITERS = 30
 
 
 class Office:
-    """Two servers, and a third process's part: a worker, which tidies by itself once a second, and here also when told to."""
+    """Two servers and a worker, which expires what is due once a second, and here also on request."""
 
     def __init__(self, first: World, second: World, third: World, clock: Clock) -> None:
         self.servers, self.clock, self.database = (first, second), clock, first.database
@@ -83,13 +83,13 @@ class Office:
         self._maintenance = RunMaintenance(self.store.runs, third.server.bus, clock.now, time.monotonic)
         third.server.start_worker()
 
-    async def promote_and_tidy_at_once(self, run: Run, tidies: int, *more: Awaitable[object]) -> list[set[str]]:
-        """Everybody looks over the line at the same moment; gives whom each server said it promoted.
+    async def promote_and_expire_at_once(self, run: Run, expires_due: int, *more: Awaitable[object]) -> list[set[str]]:
+        """Promote at both servers and the worker at the same time. Return the references that each server promoted.
 
-        Without `tidies` the worker keeps to its own beat: it is nearer to the database, and would mostly be the first.
+        Without `expires_due` the worker keeps to its interval: it is nearer to the database and would mostly be the first.
         """
         by_hand = [outcomes([server.desk.promote(run) for _ in range(3)]) for server in self.servers]
-        tidied = [self._maintenance.expire_due() for _ in range(tidies)]
+        tidied = [self._maintenance.expire_due() for _ in range(expires_due)]
         told = (await asyncio.gather(*by_hand, *tidied, *more))[: len(by_hand)]
         return [{reference for answer in answers for reference in answer.promoted_references} for answers in told]
 
@@ -105,7 +105,7 @@ async def office(clock: Clock, real_world: World, mongod: EmbeddedMongod) -> Asy
         yield Office(real_world, second, third, clock)
 
 
-async def test_however_many_promote_at_once_each_waiter_gets_one_seat_one_event_and_pays_once(office: Office) -> None:
+async def test_concurrent_promotions_give_each_booking_one_seat_one_event_and_one_charge(office: Office) -> None:
     first, second = office.servers
     run = await first.run(f"A1 B{HOLDS}", fares={"A": usd(50), "B": usd(20)}, hold_percent_max=100)
     await first.api_client("ann").book(run, section="A")
@@ -116,9 +116,9 @@ async def test_however_many_promote_at_once_each_waiter_gets_one_seat_one_event_
     promoted, by_hand = 0, set[str]()
     for number in range(1, HOLDS + 1):
         office.clock.ahead = timedelta(seconds=HOLD_SECONDS * number + 1)
-        # In every third round, the last who got a seat gives it back meanwhile: two seats come free at once.
+        # In every third round, the last promoted booking is cancelled meanwhile: two seats are freed at once.
         leaving = [second.api_client(names[promoted - 1]).cancel(waiting[promoted - 1])] if number % 3 == 0 else []
-        told = await office.promote_and_tidy_at_once(run, 2 * (number % 2), *leaving)
+        told = await office.promote_and_expire_at_once(run, 2 * (number % 2), *leaving)
         had, promoted = promoted, promoted + 1 + len(leaving)
         assert not told[0] & told[1], "two servers promoted one and the same"
         assert told[0] | told[1] <= set(waiting[had:promoted])
@@ -133,7 +133,7 @@ async def test_however_many_promote_at_once_each_waiter_gets_one_seat_one_event_
 
 
 async def _all_is_done(office: Office, run: Run) -> None:
-    """Returns once nothing that `seatline verify` looks at is wrong, nor under way; fails with what is."""
+    """Return once `seatline verify` has no finding without tolerance. Fail with the findings."""
 
     async def is_clean() -> bool:
         for server in office.servers:
@@ -164,12 +164,12 @@ async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[st
         entry = entries[reference]
         given_back = sum(refund["amount_minor"] for refund in entry["refunds"])
         is_cancelled = events["booking.cancelled", reference] == 1
-        # A place for any section costs the dearer fare; the cheaper seat gives the difference back, leaving early all of it.
+        # A waitlist entry for any section costs the dearer fare; the cheaper seat refunds the difference, cancelling all of it.
         assert (entry["captured_minor"], given_back) == (5_000, 5_000 if is_cancelled else 3_000)
 
 
 async def _ledger_entries(office: Office) -> dict[str, dict[str, Any]]:
-    """What the ledger holds for each booking, by reference."""
+    """Return the ledger entry of each booking, by reference."""
     kept = {name: await office.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
     ledger = {entry["_id"]: entry for entry in kept["ledger"]}
     payments = {payment["_id"]: ledger[payment["authorization_id"]] for payment in kept["payments"]}

@@ -1,4 +1,4 @@
-"""The waiting list, over the wire: who finds no seat is paid and waits; who comes first gets what comes free."""
+"""The waitlist over gRPC: a booking without a seat is paid and waits; freed seats go to the first that they fit."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FULL = (grpc.StatusCode.RESOURCE_EXHAUSTED, "WAITLIST_FULL")
 
 
 def refunds_of(booking: booking_pb2.Booking) -> list[int]:
-    """What is given back, in dollars, in the order of its causes."""
+    """Return the refunds in dollars, in order."""
     return [refund.amount.units for refund in booking.refunds]
 
 
-async def test_who_finds_no_seat_waits_and_is_told_the_place_in_the_line(world: World) -> None:
+async def test_a_booking_without_a_seat_is_waitlisted_with_its_position(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     first = await world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT))
@@ -37,7 +37,7 @@ async def test_who_finds_no_seat_waits_and_is_told_the_place_in_the_line(world: 
     assert (await world.api_client("cem").booking(second.reference)).waitlist_position == 1
 
 
-async def test_a_seat_that_comes_free_goes_to_the_first_who_waits_in_the_same_step(world: World) -> None:
+async def test_a_freed_seat_goes_to_the_first_waitlisted_booking_in_the_same_commit(world: World) -> None:
     run = await world.run("A1")
     booked = await world.api_client("ann").book(run)
     waiting = [await world.api_client(name).send(booking_request(run, name, if_full=WAIT)) for name in ("ben", "cem")]
@@ -48,7 +48,7 @@ async def test_a_seat_that_comes_free_goes_to_the_first_who_waits_in_the_same_st
     assert await world.api_client().free(run) == {"A": 0}
 
 
-async def test_part_of_the_way_that_comes_free_goes_to_who_it_serves_and_not_to_who_came_before(world: World) -> None:
+async def test_freed_legs_go_to_the_first_booking_whose_journey_they_cover(world: World) -> None:
     run = await world.run("A1")
     booked = await world.api_client("ann").book(run, destination=ASHFORD)
     await world.api_client("rest").book(run, origin=ASHFORD)
@@ -59,7 +59,7 @@ async def test_part_of_the_way_that_comes_free_goes_to_who_it_serves_and_not_to_
     assert (await world.api_client("ben").booking(whole.reference)).state == WAITLISTED
 
 
-async def test_who_waits_is_on_the_train_as_far_as_a_second_booking_goes(world: World) -> None:
+async def test_a_waitlisted_passenger_counts_as_booked(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     await world.api_client("ben").send(booking_request(run, "ben", if_full=WAIT))
@@ -67,7 +67,7 @@ async def test_who_waits_is_on_the_train_as_far_as_a_second_booking_goes(world: 
     assert refused.says == (grpc.StatusCode.ALREADY_EXISTS, "PASSENGER_ALREADY_BOOKED")
 
 
-async def test_a_full_line_says_so(world: World) -> None:
+async def test_a_full_waitlist_is_refused(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     for name in people("w", 3):
@@ -76,7 +76,7 @@ async def test_a_full_line_says_so(world: World) -> None:
     assert refused.says == FULL
 
 
-async def test_a_train_says_how_many_may_wait_and_a_run_how_many_do(world: World) -> None:
+async def test_a_train_has_its_waitlist_limit_and_a_run_its_count(world: World) -> None:
     run = await world.run("A1 B1", waitlist_max=2)
     for name, section in (("ann", "A"), ("ben", "B")):
         await world.api_client(name).book(run, section=section)
@@ -91,7 +91,7 @@ async def test_a_train_says_how_many_may_wait_and_a_run_how_many_do(world: World
     }
 
 
-async def test_who_books_and_says_nothing_else_waits_where_no_seat_is_free(world: World) -> None:
+async def test_a_booking_without_if_full_is_waitlisted_if_no_seat_is_free(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     request = booking_request(run, "ben", if_full=booking_pb2.IF_FULL_UNSPECIFIED)
@@ -102,7 +102,7 @@ async def test_who_books_and_says_nothing_else_waits_where_no_seat_is_free(world
     assert (await refusal(world.api_client("ben").send(request))).fields == ("if_full",)
 
 
-async def test_who_waits_has_a_receipt_without_a_seat_and_is_in_no_section(world: World) -> None:
+async def test_a_waitlisted_booking_has_a_receipt_without_a_seat_and_is_in_no_section_list(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     waiting = await world.api_client("ben").wait(run)
@@ -113,7 +113,7 @@ async def test_who_waits_has_a_receipt_without_a_seat_and_is_in_no_section(world
     assert (await refusal(world.api_client("ben").move(waiting.reference, seat_number=1))).reason == "BOOKING_WAITLISTED"
 
 
-async def test_who_leaves_the_line_gets_everything_back_once(world: World) -> None:
+async def test_cancelling_a_waitlisted_booking_refunds_everything_once(world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     waiting = await world.api_client("ben").wait(run)
@@ -126,7 +126,7 @@ async def test_who_leaves_the_line_gets_everything_back_once(world: World) -> No
     assert (await world.api_client("cem").wait(run)).waitlist_position == 1
 
 
-async def test_a_group_that_got_smaller_may_get_its_seats_in_the_same_step_and_is_told(world: World) -> None:
+async def test_a_group_that_shrinks_may_be_promoted_in_the_same_commit(world: World) -> None:
     run = await world.run("A2")
     booked = [await world.api_client(name).book(run) for name in ("ann", "ben")]
     group = await world.api_client("cem").wait(run, "cem", "dot")
@@ -137,7 +137,7 @@ async def test_a_group_that_got_smaller_may_get_its_seats_in_the_same_step_and_i
     assert fewer.booking == await world.api_client("cem").booking(group.reference)
 
 
-async def test_who_waited_for_any_section_pays_for_the_dearest_and_gets_the_difference_back(world: World) -> None:
+async def test_a_booking_for_any_section_pays_the_dearest_fare_and_is_refunded_the_difference(world: World) -> None:
     run = await world.run("A1 B1", fares={"A": usd(50), "B": usd(20)})
     booked = {section: await world.api_client(section).book(run, section=section) for section in "AB"}
     waiting = await world.api_client("ann").wait(run)
@@ -150,7 +150,7 @@ async def test_who_waited_for_any_section_pays_for_the_dearest_and_gets_the_diff
 # -- closing
 
 
-async def test_a_run_says_when_its_line_closes_and_nobody_joins_after_that(world: World) -> None:
+async def test_a_run_has_the_time_at_which_its_waitlist_closes_and_accepts_no_entry_after_it(world: World) -> None:
     run = await world.run("A1", date=on_day(2), waitlist_closes_before=Duration(seconds=20 * 24 * 60 * 60))
     kept = await world.api_client().run_of(run)
     closes, departs = (time.ToDatetime(UTC) for time in (kept.waitlist_close_time, kept.stops[0].depart_time))
@@ -161,7 +161,7 @@ async def test_a_run_says_when_its_line_closes_and_nobody_joins_after_that(world
     assert refused.says == (grpc.StatusCode.FAILED_PRECONDITION, "WAITLIST_CLOSED")
 
 
-async def test_a_line_closes_four_hours_before_the_train_leaves_unless_the_train_says_otherwise(world: World) -> None:
+async def test_a_waitlist_closes_four_hours_before_departure_by_default(world: World) -> None:
     usual = await world.run("A1", train_id="usual")
     at_once = await world.run("A1", train_id="at-once", waitlist_closes_before=Duration())
     for run, hours in ((usual, 4), (at_once, 0)):
@@ -173,14 +173,12 @@ async def test_a_line_closes_four_hours_before_the_train_leaves_unless_the_train
 @pytest.mark.parametrize(
     "before", [Duration(seconds=-60), Duration(seconds=90), Duration(nanos=1), Duration(seconds=31 * 86_400)]
 )
-async def test_a_line_that_closes_at_no_whole_minute_or_a_month_before_is_refused(world: World, before: Duration) -> None:
+async def test_a_closing_time_of_no_whole_minute_or_a_month_before_is_refused(world: World, before: Duration) -> None:
     refused = await refusal(world.desk.create_train(a_train(waitlist_closes_before=before)))
     assert refused.fields == ("train.waitlist_closes_before",)
 
 
-async def test_when_the_line_closes_who_waits_gets_everything_back_with_whatever_happens_next(
-    clock: Clock, world: World
-) -> None:
+async def test_after_closing_the_next_command_refunds_every_waitlisted_booking(clock: Clock, world: World) -> None:
     run = await world.run("A2")
     booked = await world.api_client("ann").book(run, "ann", "ben")
     group = await world.api_client("cem").wait(run, "cem", "dot")
@@ -196,7 +194,7 @@ async def test_when_the_line_closes_who_waits_gets_everything_back_with_whatever
     assert (await world.run_document(run))["waiting"] == {}
 
 
-async def test_a_long_line_is_over_after_a_few_more_steps(clock: Clock, world: World) -> None:
+async def test_a_long_waitlist_is_refunded_in_several_commits(clock: Clock, world: World) -> None:
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     names = people("w", 210)
@@ -217,7 +215,7 @@ async def test_a_long_line_is_over_after_a_few_more_steps(clock: Clock, world: W
 # -- crowds; races show only on a real database
 
 
-async def test_of_60_who_wait_and_30_who_cancel_at_once_30_get_a_seat_each(real_world: World) -> None:
+async def test_of_60_concurrent_waitlist_bookings_and_30_cancellations_30_get_a_seat(real_world: World) -> None:
     run = await real_world.run("A30")
     sold = {name: await real_world.api_client(name).book(run) for name in people("p", 30)}
     waiters = people("w", 60)
@@ -228,7 +226,7 @@ async def test_of_60_who_wait_and_30_who_cancel_at_once_30_get_a_seat_each(real_
     await require_thirty_of_sixty(real_world, run, waiters)
 
 
-async def test_of_60_who_wait_already_the_first_30_get_the_seats_of_30_who_cancel_at_once(real_world: World) -> None:
+async def test_of_60_waitlisted_bookings_the_first_30_get_the_seats_of_30_concurrent_cancellations(real_world: World) -> None:
     run = await real_world.run("A30")
     sold = {name: await real_world.api_client(name).book(run) for name in people("p", 30)}
     waiters = people("w", 60)
@@ -240,7 +238,7 @@ async def test_of_60_who_wait_already_the_first_30_get_the_seats_of_30_who_cance
 
 
 async def require_thirty_of_sixty(world: World, run: Run, waiters: list[str]) -> list[str]:
-    """Thirty of those who came have a seat each, the others wait in one line; gives who has a seat."""
+    """Require that thirty bookings have a seat each and the others share one waitlist. Return those with a seat."""
     found = {name: await world.api_client(name).booking((await world.api_client(name).receipts())[0]) for name in waiters}
     seated = {name: seats_of(booking)[0] for name, booking in found.items() if booking.state == CONFIRMED}
     assert sorted(seated.values()) == sorted(f"A-{number}" for number in range(1, 31))

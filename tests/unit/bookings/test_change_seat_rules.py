@@ -94,7 +94,7 @@ def test_a_place_that_does_not_exist_is_refused_under_the_field_that_names_it() 
         change_seat(run, asks_for_another_seat(booking, section="C", number=1), NOW)
 
 
-def test_somebody_who_does_not_travel_cannot_move() -> None:
+def test_a_person_who_is_no_passenger_cannot_move() -> None:
     run = a_run("A4")
     booking = cancel(run, book(run, "ann", "ben"), "ben")
     for who in ("eve", "ben"):

@@ -57,7 +57,7 @@ class TextChannel(Watched):
         return True
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing."""
 
 
 class Texts:

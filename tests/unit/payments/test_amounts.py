@@ -1,4 +1,4 @@
-"""Which amounts a provider can move: charges within its bounds, and refunds that it can give back."""
+"""Amounts that a provider can charge and refund."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ from tests.support.builders import NOW, TRAVEL_DATE, a_train, asks_to_cancel, bo
     ],
     ids=str,
 )
-def test_what_stripe_cannot_charge_is_said_to_be_so_with_the_reason(amount: Money, word: str) -> None:
+def test_amounts_that_stripe_cannot_charge_are_refused_with_the_reason(amount: Money, word: str) -> None:
     assert word in STRIPE_AMOUNTS.problem_of_charge(amount)
 
 
@@ -55,7 +55,7 @@ def test_what_stripe_cannot_charge_is_said_to_be_so_with_the_reason(amount: Mone
     ],
     ids=str,
 )
-def test_what_stripe_can_charge_is_no_problem_and_is_sent_in_its_units(amount: Money, units: int) -> None:
+def test_amounts_that_stripe_can_charge_are_sent_in_its_units(amount: Money, units: int) -> None:
     assert STRIPE_AMOUNTS.problem_of_charge(amount) == ""
     assert stripe_amount(amount) == units
 
@@ -74,16 +74,14 @@ def test_what_stripe_can_charge_is_no_problem_and_is_sent_in_its_units(amount: M
         (26, Money(51, "UGX"), 26),
     ],
 )
-def test_refunds_are_rounded_up_to_what_can_be_given_back_and_never_above_what_was_paid(
-    due: int, paid: Money, given: int
-) -> None:
+def test_refunds_are_rounded_up_to_the_step_and_never_above_the_amount_paid(due: int, paid: Money, given: int) -> None:
     assert STRIPE_AMOUNTS.refundable_minor(due, paid) == given
     assert ANY_AMOUNT.refundable_minor(due, paid) == due
 
 
 @pytest.mark.parametrize("fare_minor", [10, 20, 990, 5_010, 5_050])
 @pytest.mark.parametrize("percent", [1, 33, 50, 99, 100])
-def test_passengers_who_leave_one_by_one_get_no_more_back_than_was_charged(fare_minor: int, percent: int) -> None:
+def test_passengers_who_leave_one_by_one_get_no_more_than_was_charged(fare_minor: int, percent: int) -> None:
     terms = SalesTerms((RefundTier(0, percent),))
     run = make_run(a_train("A4", fares={"A": fare_minor}, currency="KWD", terms=terms), TRAVEL_DATE)
     booking = book(run, "ann", "ben", "cem")

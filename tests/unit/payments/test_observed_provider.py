@@ -1,4 +1,4 @@
-"""Looking on at a payment provider: what it says passes unchanged, and is told with how long it took."""
+"""An observed provider: answers pass unchanged, and each call is reported with its duration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRICE = Money(6_000, "EUR")
 
 
 class Ledger:
-    """What an observer was told."""
+    """An observer that records what is reported."""
 
     def __init__(self) -> None:
         self.told: list[tuple[AttemptKind, AttemptOutcome, float]] = []
@@ -26,12 +26,12 @@ class Ledger:
 
 
 def observed(notes: Ledger, *answers: str | PaymentError | None) -> ObservedProvider:
-    """A provider that answers so, each time after two seconds of its timer."""
+    """A provider with these answers, each after two seconds of its timer."""
     seconds = iter(range(0, 100, 2))
     return ObservedProvider(ScriptedProvider(*answers), notes, lambda: float(next(seconds)))
 
 
-async def test_each_operation_passes_and_is_told() -> None:
+async def test_each_operation_passes_and_is_reported() -> None:
     notes = Ledger()
     provider = observed(notes, "auth_1", "", "", "refund_1")
     assert await provider.authorize("k1", PRICE, "tok", "a ticket", {}) == "auth_1"
@@ -50,14 +50,14 @@ async def test_each_operation_passes_and_is_told() -> None:
         (ProviderUnavailable("away"), AttemptOutcome.FAILED),
     ],
 )
-async def test_a_no_is_told_and_raised(error: PaymentError, outcome: AttemptOutcome) -> None:
+async def test_an_error_is_reported_and_raised(error: PaymentError, outcome: AttemptOutcome) -> None:
     notes = Ledger()
     with pytest.raises(type(error)):
         await observed(notes, error).capture("k1", "auth_1", PRICE)
     assert notes.told == [(AttemptKind.CAPTURE, outcome, 2.0)]
 
 
-async def test_a_caller_who_has_gone_says_nothing_of_the_provider() -> None:
+async def test_a_cancelled_call_is_not_reported() -> None:
     notes = Ledger()
     waiting = asyncio.create_task(observed(notes, None).capture("k1", "auth_1", PRICE))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A payment: every answer of a provider, early, late or twice, and what it makes of the money."""
+"""The states of a payment: every answer of a provider, early, late or twice."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def answer(
     seconds: int = 1,
     detail: str = "",
 ) -> ProviderAttempt:
-    """An answer that many seconds after the payment was made."""
+    """Build an answer that many seconds after the payment was made."""
     provider_id = f"id of {key or kind}" if outcome is DONE else ""
     return ProviderAttempt(
         kind, key or f"pay_ABC123:{kind}", Money(minor, "EUR"), outcome, detail, NOW + seconds * A_SECOND, provider_id
@@ -57,7 +57,7 @@ def payment_after(*attempts: ProviderAttempt) -> Payment:
 
 
 def a_paid_one(**refunds: int) -> Payment:
-    """A captured payment with these refunds, still pending."""
+    """Build a captured payment with these pending refunds."""
     payment = payment_after(answer(AUTHORIZE), answer(CAPTURE))
     for refund_id, minor in refunds.items():
         payment = with_pending_refund(payment, refund_id, Money(minor, "EUR"), NOW)
@@ -65,7 +65,7 @@ def a_paid_one(**refunds: int) -> Payment:
 
 
 def a_payment(state: PaymentState) -> Payment:
-    """A payment in that state."""
+    """Build a payment in that state."""
     ways = {
         PaymentState.AUTHORIZING: (),
         PaymentState.AUTHORIZED: (answer(AUTHORIZE),),
@@ -81,7 +81,7 @@ def a_payment(state: PaymentState) -> Payment:
 # -- the way of the money
 
 
-def test_money_is_held_then_taken_then_given_back() -> None:
+def test_money_is_authorized_then_captured_then_refunded() -> None:
     payment = payment_after(answer(AUTHORIZE))
     assert (payment.authorization_id, payment.is_paid, balance(payment).minor) == ("id of AUTHORIZE", False, 0)
     payment = after_attempt(payment, answer(CAPTURE))
@@ -99,7 +99,7 @@ def test_a_new_payment_waits_for_the_provider() -> None:
     assert (payment.create_time, payment.update_time) == (NOW, NOW)
 
 
-def test_nobody_pays_nothing() -> None:
+def test_a_payment_of_zero_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one minor unit"):
         new_payment("pay_ABC123", "ledger", Money(0, "EUR"), "", NOW)
 
@@ -122,7 +122,7 @@ KEPT_AS_ATTEMPTS = {
     (PaymentState.AUTHORIZING, AUTHORIZE, FAILED),
     *product([PaymentState.AUTHORIZED], [CAPTURE, VOID], [FAILED, DECLINED, REJECTED]),
 }
-# A success that arrives twice, and failures that arrive after the matter was settled.
+# A success that arrives twice, and failures that arrive after it.
 CHANGE_NOTHING = {
     *product([PaymentState.AUTHORIZED], [AUTHORIZE], AttemptOutcome),
     *product([PaymentState.CAPTURED], [AUTHORIZE, CAPTURE], AttemptOutcome),
@@ -153,7 +153,7 @@ def test_every_answer_in_every_state_has_one_meaning(state: PaymentState, kind: 
 
 @pytest.mark.parametrize("state", [state for state in PaymentState if state is not PaymentState.CAPTURED])
 @pytest.mark.parametrize("outcome", AttemptOutcome)
-def test_nothing_is_given_back_of_what_was_not_taken(state: PaymentState, outcome: AttemptOutcome) -> None:
+def test_a_payment_that_is_not_captured_has_no_refunds(state: PaymentState, outcome: AttemptOutcome) -> None:
     payment = a_payment(state)
     with pytest.raises(ValueError, match="cannot be"):
         after_attempt(payment, answer(REFUND, outcome, key="r1", minor=1))
@@ -164,13 +164,13 @@ def test_nothing_is_given_back_of_what_was_not_taken(state: PaymentState, outcom
 # -- answers that are late, doubled or wrong
 
 
-def test_a_failure_that_arrives_after_the_success_leaves_it_paid() -> None:
+def test_a_failure_that_arrives_after_the_success_changes_nothing() -> None:
     payment = a_payment(PaymentState.CAPTURED)
     for kind, outcome in product([AUTHORIZE, CAPTURE], [FAILED, DECLINED, REJECTED]):
         assert after_attempt(payment, answer(kind, outcome, seconds=60)) is payment
 
 
-def test_what_failed_may_be_asked_for_until_it_is_done() -> None:
+def test_a_failed_request_may_be_repeated_until_it_is_done() -> None:
     failures = [answer(AUTHORIZE, FAILED, seconds=second) for second in (1, 2, 3)]
     payment = payment_after(*failures, answer(AUTHORIZE, seconds=4))
     assert payment.state is PaymentState.AUTHORIZED
@@ -190,7 +190,7 @@ def test_attempts_and_their_details_are_bounded() -> None:
     assert {len(attempt.detail) for attempt in payment.attempts} == {DETAIL_LENGTH_MAX}
 
 
-def test_an_answer_from_before_does_not_turn_the_time_back() -> None:
+def test_an_older_answer_does_not_set_the_update_time_back() -> None:
     payment = payment_after(answer(AUTHORIZE, FAILED, seconds=5), answer(AUTHORIZE, seconds=2))
     assert payment.update_time == NOW + 5 * A_SECOND
 
@@ -205,18 +205,18 @@ def test_an_answer_from_before_does_not_turn_the_time_back() -> None:
     ],
     ids=["more than was held", "nothing", "a part held", "another currency"],
 )
-def test_an_amount_that_was_never_asked_for_is_an_error(attempt: ProviderAttempt) -> None:
+def test_an_answer_with_another_amount_is_an_error(attempt: ProviderAttempt) -> None:
     with pytest.raises(ValueError, match=r"cannot be of|no part of it"):
         after_attempt(a_payment(PaymentState.AUTHORIZED), attempt)
 
 
-def test_money_that_is_held_without_the_providers_id_is_an_error() -> None:
+def test_an_authorization_without_the_providers_id_is_an_error() -> None:
     nameless = ProviderAttempt(AUTHORIZE, "k", PRICE, DONE, "", NOW)
     with pytest.raises(ValueError, match="without the provider's id"):
         after_attempt(payment_after(), nameless)
 
 
-def test_of_what_is_held_a_part_may_be_taken() -> None:
+def test_a_part_of_the_authorized_amount_may_be_captured() -> None:
     payment = payment_after(answer(AUTHORIZE), answer(CAPTURE, minor=4_000))
     assert (balance(payment).minor, refundable_amount(payment).minor) == (4_000, 4_000)
 
@@ -224,7 +224,7 @@ def test_of_what_is_held_a_part_may_be_taken() -> None:
 # -- refunds
 
 
-def test_a_refund_is_pending_whatever_fails_until_it_is_done() -> None:
+def test_a_refund_stays_pending_through_failures_until_it_is_done() -> None:
     payment = a_paid_one(r1=2_000)
     for second, outcome in enumerate([FAILED, REJECTED, DECLINED, FAILED]):
         payment = after_attempt(payment, answer(REFUND, outcome, key="r1", minor=2_000, seconds=second))
@@ -240,7 +240,7 @@ def test_an_answer_about_a_refund_that_is_done_changes_nothing(outcome: AttemptO
     assert after_attempt(payment, answer(REFUND, outcome, key="r1", minor=2_000, seconds=9)) is payment
 
 
-def test_a_refund_asked_for_twice_is_one() -> None:
+def test_a_refund_added_twice_is_one_refund() -> None:
     payment = a_paid_one(r1=2_000)
     assert with_pending_refund(payment, "r1", Money(2_000, "EUR"), NOW) is payment
     with pytest.raises(ValueError, match=r"r1 is of EUR 20\.00"):
@@ -248,7 +248,7 @@ def test_a_refund_asked_for_twice_is_one() -> None:
 
 
 @pytest.mark.parametrize("amount", [Money(3_001, "EUR"), Money(0, "EUR"), Money(-1, "EUR"), Money(1, "USD")], ids=str)
-def test_more_than_was_taken_is_never_given_back(amount: Money) -> None:
+def test_more_than_the_captured_amount_is_never_refunded(amount: Money) -> None:
     payment = a_paid_one(r1=1_000, r2=2_000)
     with pytest.raises(ValueError, match="to give back"):
         with_pending_refund(payment, "r3", amount, NOW)
@@ -263,7 +263,7 @@ def test_an_answer_about_another_refund_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_arrives_in_whatever_order_the_sums_are_right(seed: int) -> None:
+def test_the_sums_are_right_for_answers_in_any_order(seed: int) -> None:
     chance = seeded_random(seed)
     payment = payment_after()
     done: set[AttemptKind | str] = set()

@@ -1,4 +1,4 @@
-"""What is to be asked of the payment provider next, where a booking costs less than was set aside for it: nothing at all."""
+"""The next step of a payment: bookings that cost less than was authorized, failed payments and refused refunds."""
 
 from dataclasses import replace
 
@@ -25,20 +25,20 @@ SET_ASIDE = Money(5_000, "USD")
 
 
 def authorized_payment() -> Payment:
-    """A payment that holds the highest fare of the train."""
+    """Build a payment with the highest fare of the train authorized."""
     payment = new_payment("pay_1", "ledger", SET_ASIDE, "tok", NOW)
     attempt = ProviderAttempt(AttemptKind.AUTHORIZE, "pay_1:authorize", SET_ASIDE, AttemptOutcome.DONE, "", NOW, "auth_1")
     return after_attempt(payment, attempt)
 
 
 def free_ride() -> tuple[TrainRun, Booking]:
-    """A run and its booking for any section, which found a seat in the one that is free of charge."""
+    """Build a run and a booking for any section that got a seat in the free section."""
     run = a_run("A1 B1", fares={"A": 0, "B": 5_000})
     payment = Authorization("pay_1", "auth_1", SET_ASIDE, NOW)
     return run, sell(run, asks_for_seats("ann", payment=payment))
 
 
-def test_what_was_set_aside_for_a_seat_that_costs_nothing_is_let_go() -> None:
+def test_the_authorization_of_a_free_seat_is_voided() -> None:
     _, booking = free_ride()
     assert booking.charged_minor == 0
     step = next_step(authorized_payment(), booking)
@@ -46,7 +46,7 @@ def test_what_was_set_aside_for_a_seat_that_costs_nothing_is_let_go() -> None:
     assert (step.kind, step.amount) == (AttemptKind.VOID, SET_ASIDE)
 
 
-def test_what_was_set_aside_for_a_booking_that_was_ended_unpaid_is_let_go() -> None:
+def test_the_authorization_of_a_booking_that_ended_unpaid_is_voided() -> None:
     _, booking = free_ride()
     ended = replace(booking, state=BookingState.CANCELLED, charged_minor=0)
     step = next_step(authorized_payment(), ended)
@@ -61,7 +61,7 @@ def test_a_booking_that_costs_something_is_still_captured() -> None:
     assert (step.kind, step.amount) == (AttemptKind.CAPTURE, Money(2_000, "USD"))
 
 
-def test_a_seat_that_costs_nothing_is_kept_when_its_payment_was_let_go() -> None:
+def test_a_free_seat_is_kept_when_its_payment_is_voided() -> None:
     run, booking = free_ride()
     payment = replace(authorized_payment(), state=PaymentState.VOIDED)
     assert has_failed(payment)
@@ -73,7 +73,7 @@ def test_a_seat_that_costs_nothing_is_kept_when_its_payment_was_let_go() -> None
 
 
 def two_refunds_of_which_the_first_is_refused() -> Payment:
-    """A captured payment with two refunds; the provider has just refused the first one."""
+    """Build a captured payment with two refunds, of which the provider just refused the first."""
     captured = ProviderAttempt(AttemptKind.CAPTURE, "pay_1:capture", SET_ASIDE, AttemptOutcome.DONE, "", NOW)
     payment = after_attempt(authorized_payment(), captured)
     for name in ("r1", "r2"):
@@ -82,13 +82,13 @@ def two_refunds_of_which_the_first_is_refused() -> Payment:
     return after_attempt(payment, rejected)
 
 
-def test_a_refused_refund_keeps_no_other_one_waiting() -> None:
+def test_a_refused_refund_does_not_keep_others_waiting() -> None:
     step = next_step(two_refunds_of_which_the_first_is_refused(), None, {"r1"})
     assert step is not None
     assert (step.kind, step.key) == (AttemptKind.REFUND, "r2")
 
 
-def test_a_refused_refund_is_asked_for_again_when_the_payment_is_settled_anew() -> None:
+def test_a_refused_refund_is_retried_when_the_payment_is_settled_again() -> None:
     payment = two_refunds_of_which_the_first_is_refused()
     step = next_step(payment, None)
     assert step is not None
@@ -97,7 +97,7 @@ def test_a_refused_refund_is_asked_for_again_when_the_payment_is_settled_anew() 
     assert not payment.is_settled
 
 
-def test_an_authorization_that_the_provider_cannot_make_is_told_from_a_card_that_says_no() -> None:
+def test_a_rejected_authorization_is_distinguished_from_a_declined_card() -> None:
     for outcome, is_rejected in ((AttemptOutcome.REJECTED, True), (AttemptOutcome.DECLINED, False)):
         payment = new_payment("pay_1", "stripe", SET_ASIDE, "tok", NOW)
         payment = after_attempt(

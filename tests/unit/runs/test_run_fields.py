@@ -18,7 +18,7 @@ def test_there_is_a_change_for_every_field_of_a_run() -> None:
 
 @pytest.fixture
 def run() -> TrainRun:
-    """A run that has a bit of everything."""
+    """A run with a bit of everything."""
     run = a_run("A3 A1 B4")
     book(run, "bob", section="B", origin=LILLE)
     hold(run, "cem", section="B")

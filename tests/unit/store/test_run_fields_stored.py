@@ -32,7 +32,7 @@ def test_derived_fields_follow_from_fields_that_there_are() -> None:
 
 @pytest.fixture
 def run() -> TrainRun:
-    """A run that has a bit of everything."""
+    """A run with a bit of everything."""
     run = a_run("A3 A1 B4")
     book(run, "bob", section="B", origin=LILLE)
     hold(run, "cem", section="B")
@@ -40,7 +40,7 @@ def run() -> TrainRun:
 
 
 def read_again(run: TrainRun, document: dict[str, Any]) -> TrainRun:
-    """The run as another server reads it, with the same bookings."""
+    """Return the run as another server reads it, with the same bookings."""
     again = run_from(bson.decode(bson.encode(document), DECODING))
     again.apply_newer(run.bookings.values())
     return again

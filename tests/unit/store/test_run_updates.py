@@ -1,4 +1,4 @@
-"""What a commit writes: the paths that changed and nothing else, so that its size follows the batch and not the train."""
+"""The update of a commit: only the paths that changed, so that its size depends on the batch and not on the train."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -52,7 +52,7 @@ DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
 
 
 def update_of(run: TrainRun) -> dict[str, Any]:
-    """The update of what changed, with the changed bookings as the recent ones."""
+    """Return the update of the change set, with the changed bookings as recent ones."""
     recent = [booking_document(run.bookings[reference]) for reference in run.change_set.bookings]
     return run_update(run, recent, [event_batch_document(run.change_set.events)] if run.change_set.events else [])
 
@@ -64,7 +64,7 @@ def paths(update: dict[str, Any]) -> dict[str, list[str]]:
 # -- which paths
 
 
-def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
+def test_a_booking_writes_its_seat_the_counter_and_itself() -> None:
     run = a_run("A4 B4")
     booking = create_booking(run, asks_for_seats("ann", section="B"), NOW, {})
     update = update_of(run)
@@ -76,7 +76,7 @@ def test_a_sale_names_the_seat_the_counter_and_the_booking() -> None:
     assert [booking["_id"] for booking in update["$set"]["recent"]] == [booking.reference]
 
 
-def test_a_sale_of_part_of_the_way_names_what_is_left_free() -> None:
+def test_a_booking_of_some_legs_writes_the_legs_that_stay_free() -> None:
     run = a_run("A4")
     create_booking(run, asks_for_seats("ann", origin=LONDON, destination=ASHFORD), NOW, {})
     update = update_of(run)
@@ -84,7 +84,7 @@ def test_a_sale_of_part_of_the_way_names_what_is_left_free() -> None:
     assert update["$set"]["freed_sequence"] == 1
 
 
-def test_a_sale_of_a_freed_seat_removes_what_was_free_on_it() -> None:
+def test_a_booking_of_a_freed_seat_removes_its_freed_legs() -> None:
     run = a_run("A2")
     cancel(run, fill(run)[0])
     create_booking(run, asks_for_seats("ann"), NOW, {})
@@ -94,13 +94,13 @@ def test_a_sale_of_a_freed_seat_removes_what_was_free_on_it() -> None:
     }
 
 
-def test_a_chosen_seat_leaves_the_counter_alone() -> None:
+def test_a_chosen_seat_does_not_write_the_counter() -> None:
     run = a_run("A4")
     create_booking(run, asks_for_seats("ann", section="A", seats=[3]), NOW, {})
     assert paths(update_of(run)) == {"$set": [*TOLD, "sections.0.sold_legs.2", *COMMITTED]}
 
 
-def test_a_change_of_names_touches_no_seat() -> None:
+def test_a_change_of_names_writes_no_seat() -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     update_booking(run, asks_for_new_fields(booking, a_person("eve")), NOW)
@@ -128,7 +128,7 @@ def test_a_batch_is_the_sum_of_its_changes() -> None:
     assert len(update["$set"]["recent"]) == 2
 
 
-def test_a_hold_is_named_with_its_seats_and_nothing_of_a_booking() -> None:
+def test_a_hold_writes_its_seats_and_no_booking() -> None:
     run = a_run("A4")
     held = hold_seats(run, asks_to_hold(count=2), NOW)
     update = update_of(run)
@@ -146,7 +146,7 @@ def test_a_hold_is_named_with_its_seats_and_nothing_of_a_booking() -> None:
     assert update["$set"]["next_due"] == held.expire_time
 
 
-def test_a_booking_with_a_hold_touches_no_seat() -> None:
+def test_a_booking_with_a_hold_writes_no_seat() -> None:
     run = a_run("A4")
     held = hold(run)
     create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
@@ -156,7 +156,7 @@ def test_a_booking_with_a_hold_touches_no_seat() -> None:
     }
 
 
-def test_a_place_in_the_line_is_named_by_its_number() -> None:
+def test_a_waitlist_entry_is_written_under_its_ticket_number() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     for who in ("ann", "ben"):
@@ -173,7 +173,7 @@ def test_a_place_in_the_line_is_named_by_its_number() -> None:
 # -- the whole way to a document and back
 
 
-def test_the_document_after_each_commit_is_the_run() -> None:
+def test_the_document_after_each_commit_equals_the_run() -> None:
     run = a_run("A3 B2")
     bookings = fill(run)
     document = run_document(run, NOW)
@@ -193,7 +193,7 @@ def test_the_document_after_each_commit_is_the_run() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(seed: int) -> None:
+def test_the_document_after_each_batch_equals_the_run_with_holds_and_waitlist(seed: int) -> None:
     chance = seeded_random(seed)
     run, now = a_run("A3 A1 B4"), NOW
     document = bson.decode(bson.encode(run_document(run, NOW)), DECODING)
@@ -212,7 +212,7 @@ def test_the_document_after_each_batch_is_the_run_with_its_holds_and_its_line(se
     assert min(held, waited) >= 5, "hardly anybody held a seat or waited; this proves little"
 
 
-def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
+def test_a_closed_waitlist_leaves_nothing_in_the_document() -> None:
     run = a_run("A1")
     fill(run)
     document = run_document(run, NOW)
@@ -226,14 +226,14 @@ def test_a_line_that_closed_leaves_nothing_in_the_document() -> None:
     assert (document["waiting"], document["waiting_number"]) == ({}, 2)
 
 
-def test_who_waits_comes_back_from_the_document_without_a_seat() -> None:
+def test_a_waitlisted_booking_is_decoded_without_a_seat() -> None:
     run = a_run("A2")
     fill(run)
     waiting = cancel(run, book_waitlisted(run, "ann", "ben"), "ann")
     assert booking_from(bson.decode(bson.encode(booking_document(waiting)), DECODING)) == waiting
 
 
-def test_a_booking_comes_back_from_its_document_as_it_was() -> None:
+def test_a_decoded_booking_equals_the_encoded_one() -> None:
     run = a_run("A4")
     booking = cancel(run, book(run, "ann", "Ben+Rail@Example.com", origin=ASHFORD), "ann")
     assert booking_from(bson.decode(bson.encode(booking_document(booking)), DECODING)) == booking
@@ -252,14 +252,14 @@ def bytes_of_one_sale(seats: int, sold_before: int) -> int:
 
 
 @pytest.mark.parametrize("sold_before", [0, 99, 1_999])
-def test_a_sale_writes_as_much_on_a_large_train_as_on_a_small_one(sold_before: int) -> None:
+def test_a_booking_writes_as_much_on_a_large_train_as_on_a_small_one(sold_before: int) -> None:
     small, large = bytes_of_one_sale(100, 0), bytes_of_one_sale(2_000, sold_before)
     digits = len("1999") - len("0") + len("20") - len("1") + len("A-2000") - len("A-1")  # of index, coach and seat
     assert small <= large <= small + digits
     assert large < 1_600
 
 
-def test_a_group_writes_in_proportion() -> None:
+def test_a_group_writes_in_proportion_to_its_size() -> None:
     run = a_run("A100")
     create_booking(run, asks_for_seats(*(f"p{number}" for number in range(9))), NOW, {})
     assert len(bson.encode(update_of(run))) < 9 * bytes_of_one_sale(100, 0)

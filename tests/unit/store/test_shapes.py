@@ -1,4 +1,4 @@
-"""Shapes: a document that lacks a field, or has one of another kind, is found out, and the field is named."""
+"""Shapes: a document without a field, or with a field of another type, is refused, and the field is named."""
 
 from __future__ import annotations
 
@@ -104,6 +104,6 @@ def test_a_field_of_another_kind_is_named_and_its_value_is_not(changed: dict[str
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 1])
-def test_what_is_no_document_is_refused(document: Any) -> None:
+def test_a_value_that_is_no_document_is_refused(document: Any) -> None:
     with pytest.raises(UnreadableError, match="not a document"):
         SHAPE.check(document)

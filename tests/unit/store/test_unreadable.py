@@ -22,17 +22,17 @@ def documents(*numbers: object) -> list[Document]:
     return [{"_id": f"d{index:05}", "number": number} for index, number in enumerate(numbers)]
 
 
-def test_a_batch_goes_on_past_what_cannot_be_read() -> None:
+def test_a_batch_skips_unreadable_records() -> None:
     assert decode_all("jobs", documents(1, "x", 3), decode) == ([1, 3], ["d00001"])
 
 
-def test_what_is_looked_up_says_which_are_there_and_cannot_be_read() -> None:
+def test_a_look_up_names_the_unreadable_records() -> None:
     found = decode_by_id("payments", documents(1, None), decode)
     assert dict(found) == {"d00000": 1}
     assert found.unreadable == {"d00001"}
 
 
-def test_who_asks_for_an_unreadable_record_is_told_so_and_nothing_of_what_is_in_it() -> None:
+def test_a_request_for_an_unreadable_record_is_refused_without_its_contents() -> None:
     with pytest.raises(Refusal) as caught:
         decode_one("bookings", {"_id": "7QK2MZ", "number": "secret"}, decode)
     assert caught.value.reason is Reason.RECORD_UNREADABLE
@@ -55,13 +55,13 @@ async def page_of(kept: list[Document], limit: int, after: str = "") -> list[int
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
 @pytest.mark.parametrize("unreadable", [set(), {0}, {5}, {0, 1, 2}, {2, 4, 6}, set(range(3, 10)), set(range(10))])
-async def test_a_page_is_full_as_long_as_there_are_readable_records_behind(limit: int, unreadable: set[int]) -> None:
+async def test_a_page_is_full_as_long_as_readable_records_follow(limit: int, unreadable: set[int]) -> None:
     kept = documents(*("x" if number in unreadable else number for number in range(10)))
     readable = [number for number in range(10) if number not in unreadable]
     assert await page_of(kept, limit) == readable[:limit]
 
 
-async def test_a_page_goes_on_past_thousands_and_is_refused_where_nothing_else_is_there() -> None:
+async def test_a_page_skips_thousands_and_is_refused_if_nothing_else_follows() -> None:
     assert await page_of(documents(*["x"] * 3_000, 7), 2) == [7]
     with pytest.raises(Refusal) as caught:
         await page_of(documents(*["x"] * 20_000, 7), 2)
@@ -75,7 +75,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record) for record in caplog.records]
 
 
-def test_each_is_counted_and_one_record_is_logged_once_in_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_is_counted_and_a_record_is_logged_once_in_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
     clock, counted = Seconds(), list[str]()
     records = UnreadableRecords(clock)
     records.watch(counted.append)
@@ -94,7 +94,7 @@ def test_each_is_counted_and_one_record_is_logged_once_in_ten_minutes(caplog: py
     assert len(counted) == 101
 
 
-def test_of_thousands_a_few_are_logged_in_a_minute_and_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_of_thousands_a_few_are_logged_each_minute_with_the_number_left_out(caplog: pytest.LogCaptureFixture) -> None:
     clock = Seconds()
     records = UnreadableRecords(clock)
     for number in range(5_000):
@@ -112,12 +112,12 @@ def test_no_line_has_an_address_or_a_stored_value(caplog: pytest.LogCaptureFixtu
     assert not any("ann" in str(value) for line in said(caplog) for value in line.values())
 
 
-def test_there_is_a_word_for_each_collection() -> None:
+def test_each_collection_has_a_noun() -> None:
     assert len(set(NOUNS.values())) == len(NOUNS)
 
 
 class Seconds:
-    """A timer that stands still until it is moved."""
+    """A timer that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -18,7 +18,7 @@ def test_without_the_switch_counts_are_short(monkeypatch: pytest.MonkeyPatch) ->
     assert not is_long()
 
 
-def test_a_switch_that_says_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_value_of_the_switch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "yes")
     with pytest.raises(ValueError, match=VARIABLE):
         is_long()
