@@ -75,13 +75,13 @@ class LedgerProvider:
         if _TOKEN.fullmatch(token) is None:
             raise Declined("no means of payment has such a token")
         if token == TIMES_OUT:
-            raise ProviderUnavailable("the ledger was told to give no answer")
+            raise ProviderUnavailable("a fault for tests: no answer")
         state = _FIRST_STATES.get(token, EntryState.AUTHORIZED)
         entry = LedgerEntry(key, amount, token, description, state, faults=_FAULTS.get(token, ()))
         with _translate_outages():
             known = await self._ledger_store.add(entry)
             if known is None and (state is EntryState.UNANSWERED or token == SUCCEEDS_LATE):
-                raise ProviderUnavailable("the ledger was told to give no answer once")
+                raise ProviderUnavailable("a fault for tests: no answer once")
             if known is not None and (known.amount, known.token) != (amount, token):
                 raise Rejected("the key stands for another authorization")
             if known is not None and known.state is EntryState.UNANSWERED:
@@ -141,7 +141,7 @@ class LedgerProvider:
     async def _fail_once(self, authorization_id: str, fault: EntryFault) -> LedgerEntry:
         """Return the entry, or fail once if the fault is set."""
         if await self._ledger_store.take_fault(authorization_id, fault):
-            raise ProviderUnavailable("the ledger was told to give no answer once")
+            raise ProviderUnavailable("a fault for tests: no answer once")
         entry = await self._ledger_store.find(authorization_id)
         if entry is None:
             raise Rejected("there is no such authorization")

@@ -33,8 +33,8 @@ class RunMoments:
 class RunReferences:
     """References of recent bookings, also of a run that cannot be decoded.
 
-    `duplicated` are those that the run's document contains twice; `bookings_of_other_runs` maps references to another run that
-    has a booking under them as well.
+    `duplicated` are those that the run's document contains twice; `bookings_of_other_runs` maps references to another run with
+    a booking under them.
     """
 
     duplicated: Sequence[str]

@@ -52,7 +52,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"bookings wanted_section {REMOVED}",
     ),
     "the seat that somebody had who left: it may be anybody's by now": ("bookings cancelled_passengers.*.number",),
-    "what a booking was between its first and its last event, and a hold at all, is told by events alone": (
+    "only events record what a booking was between its first and its last one, and every hold": (
         "events events.*.type",
         "events events.*.data.expire_time",
         "events events.*.data.passenger_count",
@@ -64,7 +64,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         "events events.*.data.seats.*",
         "events events.*.data.state",
     ),
-    "how and when a job went is told by the job alone; its order in time is checked": (
+    "only the job records how and when it ran; the order in time is checked": (
         "jobs attempts",
         "jobs create_time",
         "jobs done_time",
@@ -121,7 +121,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"webhooks active_since {REMOVED}",
     ),
     "chosen by a client or by chance, and stored once": ("trains request_id", "webhooks secret", "webhooks slot"),
-    "an attempt at a webhook is told by its delivery alone; its order in time is checked": (
+    "only the delivery records an attempt; the order in time is checked": (
         "webhook_deliveries attempts.*.status",
         "webhook_deliveries attempts.*.time",
     ),

@@ -132,8 +132,8 @@ async def change_fays_booking_without_a_commit(database: Database) -> None:
 
 async def give_fays_reference_to_another_run(database: Database) -> None:
     fay = await booking_of(database, "fay")
-    rests = {"_id": fay["_id"], "payment_id": fay["payment_id"], "charged_minor": fay["charged_minor"]}
-    copy = await copy_booking(database, "fay", state="CANCELLED", run_id=SECOND, revision=1, **rests)
+    charge = {"_id": fay["_id"], "payment_id": fay["payment_id"], "charged_minor": fay["charged_minor"]}
+    copy = await copy_booking(database, "fay", state="CANCELLED", run_id=SECOND, revision=1, **charge)
     await database["train_runs"].update_one({"_id": SECOND}, {"$push": {"recent": copy}})
 
 

@@ -86,8 +86,8 @@ async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_no
     run_id = f"es9014:{TRAVEL_DATE}"
     change = {"$set": {"recent.0.state": "TELEPORTED", "recent.0.revision": 2}}
     if not (await world.run_document(first))["recent"]:
-        rests = await world.database["bookings"].find_one({"_id": booking.reference})
-        await world.database["train_runs"].update_one({"_id": run_id}, {"$push": {"recent": rests}})
+        archived = await world.database["bookings"].find_one({"_id": booking.reference})
+        await world.database["train_runs"].update_one({"_id": run_id}, {"$push": {"recent": archived}})
         await world.database["bookings"].delete_one({"_id": booking.reference})
     await world.database["bookings"].delete_many({})
     await world.database["train_runs"].update_one({"_id": run_id}, change)
@@ -108,9 +108,9 @@ async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: 
     await world.settled()
     await world.server.store.runs.archive_leftovers(f"es9014:{TRAVEL_DATE}")
     world.server.bus._lanes.clear()
-    rests = {"_id": booking.reference}
-    await world.database["bookings"].update_one(rests, {"$unset": {"currency": ""}})
-    kept = await world.database["bookings"].find_one(rests)
+    by_reference = {"_id": booking.reference}
+    await world.database["bookings"].update_one(by_reference, {"$unset": {"currency": ""}})
+    kept = await world.database["bookings"].find_one(by_reference)
     found = await outcomes(
         [
             world.api_client("ann").send(request),
@@ -124,7 +124,7 @@ async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: 
     assert {error.code() for error in found[:2]} == {grpc.StatusCode.INTERNAL}
     assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert [seat for seat, _ in await world.desk.section(run, "A")] == ["A-4", "A-5", "A-8"]
-    assert await world.database["bookings"].find_one(rests) == kept
+    assert await world.database["bookings"].find_one(by_reference) == kept
 
 
 BROKEN_COMMITS: list[Update] = [

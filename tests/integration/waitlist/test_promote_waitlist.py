@@ -32,9 +32,9 @@ async def test_the_answer_has_the_bookings_that_got_the_seats_of_an_expired_hold
     waiting = [await world.api_client(name).wait(run) for name in people("w", 3)]
     assert list((await world.desk.promote(run)).promoted_references) == []
     clock.ahead = timedelta(minutes=5)
-    told = await world.desk.promote(run)
-    assert list(told.promoted_references) == [booking.reference for booking in waiting[:2]]
-    assert told.waiting_count == 1
+    answer = await world.desk.promote(run)
+    assert list(answer.promoted_references) == [booking.reference for booking in waiting[:2]]
+    assert answer.waiting_count == 1
     found = [await world.desk.booking(booking.reference) for booking in waiting]
     assert [(booking.state, seats_of(booking)) for booking in found] == [
         (CONFIRMED, ["A-1"]),
@@ -53,8 +53,8 @@ async def test_seats_freed_by_a_correction_of_the_database_go_to_waitlisted_book
     coach = {"name": "2", "first": 2, "last": 2}
     another = {"$push": {"sections.0.coaches": coach, "sections.0.sold_legs": 0}, "$inc": {"version": 1}}
     await world.database["train_runs"].update_one({"_id": f"{run.train_id}:{run.travel_date}"}, another)
-    told = await world.desk.promote(run)
-    assert (list(told.promoted_references), told.waiting_count) == ([waiting[0].reference], 1)
+    answer = await world.desk.promote(run)
+    assert (list(answer.promoted_references), answers.waiting_count) == ([waiting[0].reference], 1)
     assert seats_of(await world.desk.booking(waiting[0].reference)) == ["A-2"]
 
 
@@ -89,9 +89,9 @@ class Office:
         Without `expires_due` the worker keeps to its interval: it is nearer to the database and would mostly be the first.
         """
         by_hand = [outcomes([server.desk.promote(run) for _ in range(3)]) for server in self.servers]
-        tidied = [self._maintenance.expire_due() for _ in range(expires_due)]
-        told = (await asyncio.gather(*by_hand, *tidied, *more))[: len(by_hand)]
-        return [{reference for answer in answers for reference in answer.promoted_references} for answers in told]
+        expired = [self._maintenance.expire_due() for _ in range(expires_due)]
+        of_servers = (await asyncio.gather(*by_hand, *expired, *more))[: len(by_hand)]
+        return [{reference for answer in answers for reference in answer.promoted_references} for answers in of_servers]
 
     async def verify(self) -> Report:
         """Return what `seatline verify` finds, without any tolerance."""
@@ -118,11 +118,11 @@ async def test_concurrent_promotions_give_each_booking_one_seat_one_event_and_on
         office.clock.ahead = timedelta(seconds=HOLD_SECONDS * number + 1)
         # In every third round, the last promoted booking is cancelled meanwhile: two seats are freed at once.
         leaving = [second.api_client(names[promoted - 1]).cancel(waiting[promoted - 1])] if number % 3 == 0 else []
-        told = await office.promote_and_expire_at_once(run, 2 * (number % 2), *leaving)
+        answers = await office.promote_and_expire_at_once(run, 2 * (number % 2), *leaving)
         had, promoted = promoted, promoted + 1 + len(leaving)
-        assert not told[0] & told[1], "two servers promoted one and the same"
-        assert told[0] | told[1] <= set(waiting[had:promoted])
-        by_hand |= told[0] | told[1]
+        assert not answers[0] & answers[1], "two servers promoted one and the same"
+        assert answers[0] | answers[1] <= set(waiting[had:promoted])
+        by_hand |= answers[0] | answers[1]
         kept = await first.run_document(run)
         assert sorted(place[0] for place in kept["waiting"].values()) == sorted(waiting[promoted:])
 
