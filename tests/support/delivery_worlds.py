@@ -1,6 +1,6 @@
 """Worlds in which events are delivered: a store in memory, a clock that is moved by hand, and receivers that record.
 
-Belongs here: stand-ins for the clock and for HTTP, webhooks and events in the store. Not here: assertions.
+Belongs here: stand-ins for the clock and for HTTP, and events and webhooks in the store. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FAILED = SendOutcome(OutcomeKind.FAILED, 503, "out of order")
 class RecordingReceivers(Watched):
     """Stands in for HTTP: answers DELIVERED, or as `answers` says for a webhook, and records what each was sent.
 
-    Sends to a webhook in `hanging` end when `may_end`. `during` is called while something is sent.
+    A send to a webhook in `hanging` ends when `may_end` is set. `during` is called during each send.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class RecordingReceivers(Watched):
         return [sent for receiver, sent in self.sent if receiver == webhook_id]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing."""
 
     async def send(self, webhook: Webhook, event_id: str, body: bytes, now: datetime) -> SendOutcome:
         name = webhook.webhook_id
@@ -74,9 +74,9 @@ class RecordingReceivers(Watched):
 
 
 class Dispatch:
-    """One process's part in deliveries to webhooks: the subscriber that inserts them, and the engine that sends them.
+    """The deliveries of one process: the subscriber that inserts them, and the engine that sends them.
 
-    `chosen` are arguments of the engine. Pauses are as short as they can be.
+    `chosen` are arguments of the engine. Pauses have their shortest length.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Jobs in a database: clients, databases and jobs for tests.
 
-Belongs here: databases with nothing but the indexes of jobs in them, jobs to put there, and taking them. Not here: assertions.
+Belongs here: databases with only the indexes of jobs, jobs to insert, and leasing them. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ async def an_empty_database(client: Client) -> Database:
 
 @asynccontextmanager
 async def a_real_database(mongod: EmbeddedMongod) -> AsyncIterator[Database]:
-    """An empty database of a real server, until the block ends."""
+    """Provide an empty database of a real server until the block ends."""
     client = a_client(mongod)
     yield await an_empty_database(client)
     client.close()

@@ -1,6 +1,6 @@
 """A worker in a process of its own, which does the work of a job and never records the outcome.
 
-Belongs here: what `python -m tests.support.job_process <uri> <database>` does. Not here: killing it
+Belongs here: `python -m tests.support.job_process <uri> <database>`. Does not belong here: killing it
 (`tests/integration/jobs/test_job_races.py`).
 """
 

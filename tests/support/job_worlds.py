@@ -1,6 +1,6 @@
 """Worlds in which workers run jobs: jobs in memory, a clock that is moved by hand, and handlers that record their calls.
 
-Belongs here: stand-ins for the store, the clock and handlers, and waiting for what a worker does. Not here: assertions.
+Belongs here: stand-ins for the store, the clock and handlers, and waiting for a worker. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from app.jobs.handlers import JobHandler
 from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.worker import JobWorker, JobWorkerBounds
 
-WAIT_SECONDS_MAX = 30.0  # a busy machine; what is waited for usually holds at once
+WAIT_SECONDS_MAX = 30.0  # on a busy machine; the condition usually holds at once
 HOUR_SECONDS = 3600.0
 # In most tests nothing happens by polling, so that they see what wakes a worker.
 BOUNDS = JobWorkerBounds(batch_max=10, batches_max=2, poll_seconds=HOUR_SECONDS, attempts_max=5, outage_pause_seconds_max=0.01)
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, now: datetime = datetime(2026, 8, 1, 12, tzinfo=UTC)) -> None:
         self.now = now
@@ -38,7 +38,7 @@ class Clock:
 
 
 class Watched:
-    """Something that changes, and can be waited for."""
+    """An object whose changes tests can wait for."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()

@@ -1,6 +1,6 @@
 """A client of the webhook service, and events that only a test has committed.
 
-Belongs here: thin methods over the generated stubs, and events in the database. Not here: any assertion.
+Belongs here: thin methods over the generated stubs, and events in the database. Does not belong here: assertions.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class WebhookClient(ApiClient):
 
 
 def webhook_client(world: World) -> WebhookClient:
-    """The operator's."""
+    """Return the webhook client of an operator."""
     return WebhookClient(world.channel, "desk", roles="operator")
 
 

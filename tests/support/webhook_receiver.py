@@ -1,6 +1,6 @@
 """A receiver of webhooks: a real HTTP or HTTPS server on loopback that answers as told and records requests.
 
-Belongs here: the server, its certificates, and networks in which names lead where a test wants. Not here: what is sent.
+Belongs here: the server, its certificates, and name resolution that a test controls. Does not belong here: sending.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import httpcore
 import trustme
 
 LOOPBACK = "127.0.0.1"
-DROP_SECONDS = 0.01  # between the drops of an answer that never ends
+DROP_SECONDS = 0.01  # between the pieces of an answer that never ends
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -31,7 +31,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """The running server: where it listens, what it was sent, how many connections were made to it, and how many ended."""
+    """A running server: its port, its requests, and how many connections were opened and closed."""
 
     port: int = 0
     received: list[Received] = field(default_factory=list)

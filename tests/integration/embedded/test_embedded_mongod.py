@@ -1,6 +1,6 @@
 """Our own mongod with the real binary: restarts, kills, a second owner, and the errors of a failed start.
 
-Here: what only real processes, locks and files can show. Not here: what the service stores in the database.
+Belongs here: what only real processes, locks and files can show. Does not belong here: what the service stores.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def test_kill_9_of_the_parent_ends_the_mongod_without_data_loss(data_dir: Path) 
         assert notes(mongod) == ["from the parent"]
 
 
-def test_a_start_right_after_kill_9_waits_for_the_orphan(data_dir: Path) -> None:
+def test_a_start_right_after_kill_9_waits_for_the_orphaned_mongod(data_dir: Path) -> None:
     with parent_process(data_dir) as (parent, mongod_id, _):
         parent.kill()
         parent.wait()

@@ -42,7 +42,7 @@ class JobClient(ApiClient):
 
 
 def operator_client(world: World) -> JobClient:
-    """The operator's."""
+    """Return the webhook client of an operator."""
     return JobClient(world.channel, "desk", roles="operator")
 
 

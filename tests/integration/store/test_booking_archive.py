@@ -177,7 +177,7 @@ async def test_an_archived_cancelled_booking_refuses_every_other_change(real_wor
             assert (await refusal(call)).says == (grpc.StatusCode.FAILED_PRECONDITION, "BOOKING_CANCELLED")
 
 
-async def test_receipts_and_section_lists_stay_complete_when_the_train_is_over(
+async def test_receipts_and_section_lists_stay_complete_after_the_arrival(
     real_world: World, mongod: EmbeddedMongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await real_world.run("A5")

@@ -54,7 +54,7 @@ async def test_seats_freed_by_a_correction_of_the_database_go_to_waitlisted_book
     another = {"$push": {"sections.0.coaches": coach, "sections.0.sold_legs": 0}, "$inc": {"version": 1}}
     await world.database["train_runs"].update_one({"_id": f"{run.train_id}:{run.travel_date}"}, another)
     answer = await world.desk.promote(run)
-    assert (list(answer.promoted_references), answers.waiting_count) == ([waiting[0].reference], 1)
+    assert (list(answer.promoted_references), answer.waiting_count) == ([waiting[0].reference], 1)
     assert seats_of(await world.desk.booking(waiting[0].reference)) == ["A-2"]
 
 

@@ -68,7 +68,7 @@ async def test_a_seat_freed_at_one_server_goes_to_the_booking_that_joined_at_the
         assert (booked.state, seats_of(booked)) == (CONFIRMED, ["A-1"])
 
 
-async def test_a_hold_that_was_placed_at_one_server_is_bought_and_released_at_the_other(pair: tuple[World, World]) -> None:
+async def test_a_hold_made_at_one_server_is_booked_or_released_at_the_other(pair: tuple[World, World]) -> None:
     first, second = pair
     run = await first.run("A2")
     bought, released = await first.api_client("jane").hold(run), await second.api_client("ann").hold(run, request_id="click")
