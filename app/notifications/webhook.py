@@ -13,8 +13,8 @@ from app.domain.deliveries import SendOutcome
 from app.domain.events import Event
 from app.domain.webhooks import WEBHOOK_RETRIES, Webhook, is_subscribed, with_changes
 from app.notifications.cloud_events import encode
-from app.ports.channel import WebhookStore
 from app.ports.trace_attributes import HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE, SERVER_ADDRESS, SERVER_PORT, WEBHOOK_ID
+from app.ports.webhooks import WebhookStore
 
 _PORTS = {"http": 80, "https": 443}
 

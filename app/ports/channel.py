@@ -1,17 +1,16 @@
 """Channels: ways of sending events to receivers.
 
-Belongs here: what the delivery engine needs of a channel, of its receivers' store, and of the stored deliveries. Does not
-belong here: any particular channel (`app/notifications`), nor the engine (`app/usecases/deliveries.py`).
+Belongs here: what the delivery engine needs of a channel. Does not belong here: any particular channel (`app/notifications`),
+nor the engine (`app/usecases/deliveries.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from app.domain.deliveries import Delivery, SendOutcome
+from app.domain.deliveries import SendOutcome
 from app.domain.events import Event
 from app.domain.retry import RetrySchedule
-from app.domain.webhooks import Webhook
 
 ReceiverT = TypeVar("ReceiverT")
 
@@ -62,35 +61,3 @@ class Channel(Protocol[ReceiverT]):
 
     async def close(self) -> None:
         """Close all connections. Sends that are running fail."""
-
-
-class DeliveryStore(Protocol):
-    """Stored deliveries, as `app.store.deliveries.Deliveries` has them. Every method refuses DATABASE_UNAVAILABLE."""
-
-    async def insert_if_absent(self, deliveries: Sequence[Delivery]) -> int:
-        """Insert the deliveries whose ids are not stored yet; return their number."""
-
-    async def list_due(self, receiver_id: str, now: datetime, limit: int) -> list[Delivery]:
-        """Return at most `limit` deliveries to a receiver that are due, those that wait longest first."""
-
-    async def next_due_time(self, receiver_id: str) -> datetime | None:
-        """Return when the first pending delivery to a receiver is due, which may have passed; None if there is none."""
-
-    async def claim(self, delivery: Delivery, until: datetime) -> Delivery | None:
-        """Claim a due delivery until then. Return None when another server has claimed it."""
-
-    async def record(self, delivery: Delivery) -> bool:
-        """Write a delivery's last attempt. Return False when another attempt was written in the meantime, or it is gone."""
-
-
-class WebhookStore(Protocol):
-    """Stored webhooks, as the channel needs them. Every method refuses DATABASE_UNAVAILABLE."""
-
-    async def list_active(self) -> list[Webhook]:
-        """Return all readable webhooks that receive events, by id."""
-
-    async def get(self, webhook_id: str) -> Webhook | None:
-        """Return the webhook with that id, if any. Refuses RECORD_UNREADABLE."""
-
-    async def update(self, webhook: Webhook) -> bool:
-        """Replace the version before a changed webhook. Return False when another version, or none, is stored by now."""

@@ -18,11 +18,12 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Generic
 
 from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_delivery_attempt, make_delivery
 from app.domain.events import Event
-from app.ports.channel import Channel, DeliveryStore
+from app.ports.channel import Channel, ReceiverT
+from app.ports.deliveries import DeliveryStore
 from app.store.events import Events
 from app.telemetry.tracing.work import delivery_span, record_delivery_outcome
 
@@ -45,10 +46,10 @@ _EVENT_DELETED = SendOutcome(OutcomeKind.GONE, detail="the event is no longer ke
 _FAULT = SendOutcome(OutcomeKind.FAILED, detail="a fault of the service, which is in its log")
 
 
-class DeliverySubscriber:
+class DeliverySubscriber(Generic[ReceiverT]):
     """Turns events into deliveries to the receivers of a channel that are subscribed to them."""
 
-    def __init__(self, channel: Channel[Any], deliveries: DeliveryStore) -> None:
+    def __init__(self, channel: Channel[ReceiverT], deliveries: DeliveryStore) -> None:
         self._channel, self._deliveries = channel, deliveries
 
     async def handle(self, events: Sequence[Event], /) -> int:
@@ -66,7 +67,7 @@ class DeliverySubscriber:
         return inserted
 
 
-class DeliveryEngine:
+class DeliveryEngine(Generic[ReceiverT]):
     """Sends the due deliveries of one channel, as many at a time as the channel allows.
 
     `clock` returns the present moment in whole milliseconds, `jitter` a random number in [0, 1). A round starts no sends after
@@ -75,7 +76,7 @@ class DeliveryEngine:
 
     def __init__(
         self,
-        channel: Channel[Any],
+        channel: Channel[ReceiverT],
         events: Events,
         deliveries: DeliveryStore,
         clock: Callable[[], datetime],
@@ -144,7 +145,7 @@ class DeliveryEngine:
             if len(due) < limit:
                 return
 
-    async def _send_page(self, receiver: Any, due: Sequence[Delivery], end: float, *, is_trial: bool) -> None:
+    async def _send_page(self, receiver: ReceiverT, due: Sequence[Delivery], end: float, *, is_trial: bool) -> None:
         events = await self._events.find([delivery.event_id for delivery in due])
         share = self._slots_of_failing if is_trial else asyncio.Semaphore(self._half)
 
@@ -162,7 +163,7 @@ class DeliveryEngine:
             if error is not None:
                 raise error
 
-    async def _attempt(self, receiver: Any, delivery: Delivery, event: Event | None) -> None:
+    async def _attempt(self, receiver: ReceiverT, delivery: Delivery, event: Event | None) -> None:
         """Make one attempt, unless another server has claimed the delivery, and record its outcome."""
         claimed = await self._claim(delivery)
         if claimed is None:
@@ -177,7 +178,7 @@ class DeliveryEngine:
     async def _claim(self, delivery: Delivery) -> Delivery | None:
         return await self._deliveries.claim(delivery, self._clock() + timedelta(seconds=CLAIM_SECONDS))
 
-    async def _send(self, receiver: Any, receiver_id: str, event: Event) -> SendOutcome:
+    async def _send(self, receiver: ReceiverT, receiver_id: str, event: Event) -> SendOutcome:
         """Send an event, and remember whether the receiver is failing. Disable one that is gone."""
         channel = self._channel
         try:

@@ -98,7 +98,7 @@ class DeliveryWorld:
         dispatch = Dispatch(self.store, self.receivers, self.clock, sends_max=sends_max)
         self.subscriber, self.engine = dispatch.subscriber, dispatch.engine
 
-    def another_engine(self, *, sends_max: int = 4, **chosen: Any) -> DeliveryEngine:
+    def another_engine(self, *, sends_max: int = 4, **chosen: Any) -> DeliveryEngine[Webhook]:
         """Return one more engine over the same store, to the same receivers."""
         return Dispatch(self.store, self.receivers, self.clock, sends_max=sends_max, **chosen).engine
 

@@ -85,7 +85,7 @@ def build_periodic_tasks(
     ]
 
 
-def _delivery_engine(application: Application, channel: Channel[Any]) -> DeliveryEngine:
+def _delivery_engine(application: Application, channel: Channel[Any]) -> DeliveryEngine[Any]:
     store, metrics = application.store, application.metrics
     engine = partial(DeliveryEngine, channel, store.events, store.deliveries, application.clock)
     return engine() if metrics is None else engine(observe_attempt=partial(metrics.work.delivery_attempted, channel.name))
