@@ -4,11 +4,12 @@ Belongs here: which jobs each lease still holds, and renewing it. Does not belon
 statements (`app/store/jobs.py`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.jobs import Job
+from app.ports.clock import Clock
 from app.ports.jobs import JobStore
 
 # A lease that was taken or renewed a moment ago is not renewed yet.
@@ -27,7 +28,7 @@ class Lease:
 class Leases:
     """The leases of one worker on jobs of `jobs`, each of the given length. `clock` returns the present moment."""
 
-    def __init__(self, jobs: JobStore, clock: Callable[[], datetime], length: timedelta) -> None:
+    def __init__(self, jobs: JobStore, clock: Clock, length: timedelta) -> None:
         self._jobs, self._clock, self._length = jobs, clock, length
         self._leases: dict[str, Lease] = {}
 

@@ -24,6 +24,7 @@ from app.domain.jobs import (
 from app.domain.refusals import Refusal
 from app.domain.retry import RetrySchedule
 from app.jobs.handlers import JobHandler
+from app.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class JobRunner:
     def __init__(
         self,
         handler: JobHandler,
-        clock: Callable[[], datetime],
+        clock: Clock,
         jitter: Callable[[], float],
         *,
         run_seconds_max: float,

@@ -24,6 +24,7 @@ from app.jobs.leases import Lease, Leases
 from app.jobs.periodic_tasks import PeriodicTask
 from app.jobs.runner import JobRunner
 from app.ports.background_task import BackgroundTask, repeat
+from app.ports.clock import Clock
 from app.ports.jobs import JobStore
 
 _log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class JobWorker:
         self,
         jobs: JobStore,
         handlers: Mapping[str, JobHandler],
-        clock: Callable[[], datetime],
+        clock: Clock,
         bounds: JobWorkerBounds,
         owner: str,
         *,

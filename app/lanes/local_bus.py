@@ -6,8 +6,6 @@ Belongs here: which lane gets a command, and which runs stay in memory. Does not
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from datetime import datetime
 
 from app.domain.commands import Command, ResultT
 from app.lanes.archive import ArchiveQueue
@@ -15,6 +13,7 @@ from app.lanes.bounds import LaneBounds
 from app.lanes.lane import Lane
 from app.lanes.resources import LaneResources
 from app.lanes.statements import BookingLookups, RunCommits
+from app.ports.clock import Clock
 from app.ports.lane_observer import LaneObserver, NullLaneObserver
 from app.store.bookings import Bookings
 from app.store.cached_run import CachedRun
@@ -24,7 +23,7 @@ from app.store.runs import TrainRuns
 def open_command_bus(
     runs: TrainRuns,
     bookings: Bookings,
-    clock: Callable[[], datetime],
+    clock: Clock,
     bounds: LaneBounds,
     observer: LaneObserver | None = None,
 ) -> "LocalCommandBus":

@@ -4,13 +4,12 @@ Belongs here: the value that every lane is given. Does not belong here: making i
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.lanes.archive import ArchiveQueue
 from app.lanes.bounds import LaneBounds
 from app.lanes.statements import BookingLookups, RunCommits
+from app.ports.clock import Clock
 from app.ports.lane_observer import LaneObserver
 from app.store.bookings import Bookings
 from app.store.runs import TrainRuns
@@ -26,6 +25,6 @@ class LaneResources:
     archive_queue: ArchiveQueue
     commits: RunCommits
     turns: asyncio.Semaphore
-    clock: Callable[[], datetime]
+    clock: Clock
     bounds: LaneBounds
     observer: LaneObserver

@@ -3,15 +3,14 @@
 Belongs here: the parts of an application, and closing them. Does not belong here: building them (`bootstrap/`).
 """
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.embedded.mongod import EmbeddedMongod
 from app.lanes.local_bus import LocalCommandBus
+from app.ports.clock import Clock
 from app.ports.payment_provider import Provider
 from app.process.database_monitor import DatabaseMonitor
 from app.process.metrics import ProcessMetrics
@@ -33,7 +32,7 @@ class Application:
     """
 
     settings: Settings
-    clock: Callable[[], datetime]
+    clock: Clock
     embedded: EmbeddedMongod | None
     database: Database
     monitor: DatabaseMonitor

@@ -7,13 +7,14 @@ only in the state that allows it: a repetition, or the same change by several se
 hundreds of authorizations, captures and voids at a time; they share statements.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from app.domain.ledger import EntryFault, EntryRefund, EntryState, LedgerEntry
 from app.domain.money import Money
 from app.domain.refusals import Refusal
+from app.ports.clock import Clock
 from app.store.adapter import adapter_of
 from app.store.driver import Collection, Database, Document, insert_absent, translate_outages
 from app.store.shapes import ListOf, OneOf, Shape
@@ -54,7 +55,7 @@ class _Settlement(NamedTuple):
 class Ledger:
     """The collection `ledger`. `clock` gives the present time, in UTC and whole milliseconds."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._adapter = adapter_of(database)
         self._ledger: Collection = database["ledger"]
         self._clock = clock

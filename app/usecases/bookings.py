@@ -3,9 +3,8 @@
 Belongs here: the use cases around bookings. Does not belong here: holds (`holds.py`), what settles a payment (`payments.py`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from app.domain.booking import Booking, BookingState, Passenger
 from app.domain.commands import (
@@ -28,6 +27,7 @@ from app.domain.rules.cancel_booking import cancel_again
 from app.domain.rules.open_booking import refuse_change_of_cancelled
 from app.domain.run.train_run import run_id
 from app.lanes.bus import CommandBus
+from app.ports.clock import Clock
 from app.store.bookings import ReceiptKey, ReceiptQuery, RowKey, receipt_key, row_key
 from app.store.snapshots import Snapshot
 from app.store.store import Store
@@ -61,7 +61,7 @@ class CancellationView:
 class BookingUseCases:
     """The use cases around bookings. `clock` returns the current time; deadlines are in `time.monotonic` seconds."""
 
-    def __init__(self, store: Store, bus: CommandBus, payments: BookingPayments, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, bus: CommandBus, payments: BookingPayments, clock: Clock) -> None:
         self._store, self._bus, self._payments = store, bus, payments
         self._clock = clock
         self._duplicate_refusals = DuplicateRefusals()

@@ -79,7 +79,7 @@ class DeliveryEngine(Generic[ReceiverT]):
         channel: Channel[ReceiverT],
         events: Events,
         deliveries: DeliveryStore,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         jitter: Callable[[], float] = random.random,
         round_seconds_max: float = ROUND_SECONDS_MAX,

@@ -3,11 +3,9 @@
 Belongs here: listing jobs, and retrying dead ones. Does not belong here: running jobs (`app/jobs`).
 """
 
-from collections.abc import Callable
-from datetime import datetime
-
 from app.domain.jobs import Job, JobState
 from app.domain.refusals import Reason, Refusal
+from app.ports.clock import Clock
 from app.store.jobs import JobKey, job_key
 from app.store.store import Store
 
@@ -15,7 +13,7 @@ from app.store.store import Store
 class JobUseCases:
     """Use cases of jobs. `clock` returns the present moment."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._jobs, self._clock = store.jobs, clock
 
     async def list_page(

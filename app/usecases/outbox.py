@@ -13,6 +13,7 @@ from datetime import datetime
 
 from app.domain.events import Event
 from app.domain.jobs import Job
+from app.ports.clock import Clock
 from app.ports.jobs import JobSink
 from app.ports.outbox import EventSubscriber
 from app.store.events import Events
@@ -63,9 +64,7 @@ class OutboxRelay:
 class JobSubscriber:
     """Turns events into jobs. `make_jobs` returns the jobs that follow from events, with ids that follow from theirs."""
 
-    def __init__(
-        self, jobs: JobSink, make_jobs: Callable[[Sequence[Event], datetime], list[Job]], clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, jobs: JobSink, make_jobs: Callable[[Sequence[Event], datetime], list[Job]], clock: Clock) -> None:
         self._jobs, self._make_jobs, self._clock = jobs, make_jobs, clock
 
     async def handle(self, events: Sequence[Event], /) -> int:

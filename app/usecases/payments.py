@@ -44,6 +44,7 @@ from app.domain.reconciliation import (
 from app.domain.reference import request_references
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.lanes.bus import CommandBus
+from app.ports.clock import Clock
 from app.ports.payment_provider import Declined, PaymentError, Provider, Rejected, attempt_outcome
 from app.store.payments import StoredPayment
 from app.store.store import Store
@@ -72,9 +73,7 @@ class UnsettledPaymentError(Exception):
 class BookingPayments:
     """Payments through one provider. `clock` gives the present time, `monotonic` the seconds that deadlines count."""
 
-    def __init__(
-        self, store: Store, bus: CommandBus, provider: Provider, clock: Callable[[], datetime], monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, bus: CommandBus, provider: Provider, clock: Clock, monotonic: Callable[[], float]) -> None:
         self._store, self._bus, self._provider = store, bus, provider
         self._clock, self._monotonic = clock, monotonic
 

@@ -6,12 +6,13 @@ Belongs here: expiring what is due, and archiving what a dead server left behind
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from app.domain.commands import ExpireDue
 from app.domain.people import Caller
 from app.domain.refusals import Reason, Refusal
 from app.lanes.bus import CommandBus
+from app.ports.clock import Clock
 from app.store.runs import TrainRuns
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _ARCHIVE_ROUNDS_MAX = 20
 class RunMaintenance:
     """`clock` returns the present moment, `monotonic` the seconds that deadlines are counted in."""
 
-    def __init__(self, runs: TrainRuns, bus: CommandBus, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+    def __init__(self, runs: TrainRuns, bus: CommandBus, clock: Clock, monotonic: Callable[[], float]) -> None:
         self._runs, self._bus, self._clock, self._monotonic = runs, bus, clock, monotonic
 
     async def expire_due(self) -> None:

@@ -9,11 +9,11 @@ Each worker process collects for itself, since each shows its own metrics. A job
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
 
 from app.domain.refusals import Refusal
 from app.domain.statistics import RunCounts, Statistics, statistics_of
 from app.ports.background_task import BackgroundTask
+from app.ports.clock import Clock
 from app.store.statistics import RUNS_COUNTED_MAX, StatisticsQueries
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ STATISTICS_SECONDS_MAX = 10.0
 class StatisticsCollector:
     """Collects statistics, and remembers the counts of each run with the version that they are of."""
 
-    def __init__(self, queries: StatisticsQueries, clock: Callable[[], datetime]) -> None:
+    def __init__(self, queries: StatisticsQueries, clock: Clock) -> None:
         self._queries, self._clock = queries, clock
         self._counts: dict[str, RunCounts] = {}
 

@@ -4,9 +4,8 @@ Belongs here: the use cases around runs. Does not belong here: trains (`trains.p
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.rules.expire_holds import expire_holds
@@ -14,6 +13,7 @@ from app.domain.run.train_run import TrainRun, make_run, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
 from app.domain.train import travel_dates
 from app.lanes.bus import CommandBus
+from app.ports.clock import Clock
 from app.store.run_lists import run_key
 from app.store.store import Store
 
@@ -33,7 +33,7 @@ class RunView:
 class TrainRunUseCases:
     """The use cases around runs. `clock` returns the current time."""
 
-    def __init__(self, store: Store, bus: CommandBus, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, bus: CommandBus, clock: Clock) -> None:
         self._store, self._bus, self._clock = store, bus, clock
 
     async def get(self, train_id: str, travel_date: str, origin: str, destination: str) -> RunView:

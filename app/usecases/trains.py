@@ -3,19 +3,17 @@
 Belongs here: the use cases around trains. Does not belong here: their runs (`train_runs.py`).
 """
 
-from collections.abc import Callable
-from datetime import datetime
-
 from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.train import StoredTrain, Train, check_train, with_trimmed_texts
+from app.ports.clock import Clock
 from app.store.store import Store
 
 
 class TrainUseCases:
     """The use cases around trains. `clock` returns the current time, `amounts` says what can be paid."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], amounts: AmountRules = ANY_AMOUNT) -> None:
+    def __init__(self, store: Store, clock: Clock, amounts: AmountRules = ANY_AMOUNT) -> None:
         self._store, self._clock, self._amounts = store, clock, amounts
 
     async def create(self, train: Train, request_id: str, *, validate_only: bool) -> StoredTrain:

@@ -3,11 +3,9 @@
 Belongs here: registering, reading and renaming a user. Does not belong here: bookings and receipts (`bookings.py`).
 """
 
-from collections.abc import Callable
-from datetime import datetime
-
 from app.domain.people import Caller, Person, StoredUser, renamed, require_self_or_operator, same_names
 from app.domain.refusals import Reason, Refusal
+from app.ports.clock import Clock
 from app.store.store import Store
 
 _UPDATE_ATTEMPTS_MAX = 5  # users are renamed by hand; more conflicts in a row do not happen by chance
@@ -16,7 +14,7 @@ _UPDATE_ATTEMPTS_MAX = 5  # users are renamed by hand; more conflicts in a row d
 class UserUseCases:
     """The use cases around users. `clock` returns the current time."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 

@@ -7,7 +7,6 @@ Belongs here: creating, changing and deleting webhooks, and listing their delive
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from app.domain.deliveries import Delivery
 from app.domain.people import Caller, email_key, require_identified
@@ -22,6 +21,7 @@ from app.domain.webhooks import (
     with_new_secret,
 )
 from app.notifications.secrets import make_secret
+from app.ports.clock import Clock
 from app.store.deliveries import DeliveryKey, delivery_key
 from app.store.store import Store
 
@@ -51,7 +51,7 @@ class WebhookUseCases:
     def __init__(
         self,
         store: Store,
-        clock: Callable[[], datetime],
+        clock: Clock,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         *,
         allow_private_addresses: bool = False,

@@ -78,17 +78,17 @@ def event_processing_spans(events: Sequence[Event]) -> Iterator[list[Event]]:
         return
     with ExitStack() as spans:
         links = _links_of_batch(spans, len(events), list(contexts.values()))
-        told = []
+        passed_on = []
         for event in events:
             if event.event_id in contexts:
                 name = f"follow up {event.event_type.value}"
                 span = tracer.start_span(name, contexts[event.event_id], SpanKind.CONSUMER, links=links)
                 spans.enter_context(_ended(span))
                 span.set_attributes({CLOUDEVENTS_EVENT_ID: event.event_id, CLOUDEVENTS_EVENT_TYPE: event.event_type.value})
-                told.append(replace(event, trace_parent=format_trace_parent(span)))
+                passed_on.append(replace(event, trace_parent=format_trace_parent(span)))
             else:
-                told.append(event)
-        yield told
+                passed_on.append(event)
+        yield passed_on
 
 
 def _links_of_batch(spans: ExitStack, count: int, contexts: Sequence[Context | None]) -> list[Link]:

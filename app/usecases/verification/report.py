@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from app.domain.audit.check import Check, Finding
 from app.domain.refusals import Refusal
+from app.ports.clock import Clock
 from app.store.audit_records import AuditRecords
 from app.store.audit_runs import AuditRuns
 from app.store.unreadable import NOUNS, READ_ERRORS, what_is_wrong
@@ -105,7 +106,7 @@ class AuditContext:
     runs: AuditRuns
     records: AuditRecords
     provider_names: Collection[str]
-    clock: Callable[[], datetime]
+    clock: Clock
     tolerance: timedelta
     scope: Scope
     report: Report

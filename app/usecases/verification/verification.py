@@ -10,8 +10,9 @@ before it, so that a step under way looks like one that is still to come, and th
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from app.ports.clock import Clock
 from app.store.audit_records import AuditRecords
 from app.store.audit_runs import AuditRuns
 from app.store.driver import Database
@@ -49,10 +50,10 @@ class AuditSources:
     runs: AuditRuns
     records: AuditRecords
     provider_names: Collection[str]
-    clock: Callable[[], datetime]
+    clock: Clock
 
 
-def audit_sources(database: Database, provider_names: Collection[str], clock: Callable[[], datetime]) -> AuditSources:
+def audit_sources(database: Database, provider_names: Collection[str], clock: Clock) -> AuditSources:
     """Return the sources of one database."""
     return AuditSources(AuditRuns(database), AuditRecords(database), provider_names, clock)
 
