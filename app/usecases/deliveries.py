@@ -23,6 +23,7 @@ from typing import Generic
 from app.domain.deliveries import Delivery, DeliveryState, OutcomeKind, SendOutcome, after_delivery_attempt, make_delivery
 from app.domain.events import Event
 from app.ports.channel import Channel, ReceiverT
+from app.ports.clock import Clock
 from app.ports.deliveries import DeliveryStore
 from app.store.events import Events
 from app.telemetry.tracing.work import delivery_span, record_delivery_outcome
