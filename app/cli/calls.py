@@ -47,13 +47,14 @@ class Calls:
         """Prepare the channel and the stubs; sends nothing."""
         self.options = options
         self._channel = grpc.insecure_channel(options.target, options=_channel_options(options.target))
+        # One stub per service, named after its resource. A new service is one line here.
         self.bookings = booking_pb2_grpc.BookingServiceStub(self._channel)
+        self.holds = hold_pb2_grpc.HoldServiceStub(self._channel)
+        self.jobs = job_pb2_grpc.JobServiceStub(self._channel)
+        self.train_runs = train_run_pb2_grpc.RunServiceStub(self._channel)
         self.trains = train_pb2_grpc.TrainServiceStub(self._channel)
         self.users = user_pb2_grpc.UserServiceStub(self._channel)
-        self.train_runs = train_run_pb2_grpc.RunServiceStub(self._channel)
-        self.holds = hold_pb2_grpc.HoldServiceStub(self._channel)
         self.webhooks = webhook_pb2_grpc.WebhookServiceStub(self._channel)
-        self.jobs = job_pb2_grpc.JobServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         return self

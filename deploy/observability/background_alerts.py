@@ -113,7 +113,7 @@ _UNREADABLE = Alert(
     summary="Seatline cannot read stored records.",
     description="The running version cannot read some records of {{ $labels.collection }}.",
     impact=(
-        "Seatline sets each unreadable record aside and serves all others. Until the record can be read, its train run is not "
+        "Seatline skips each unreadable record and serves all others. Until the record can be read, its train run is not "
         "sold, its payment not captured or refunded, its event not processed, its webhook not notified. Nothing overwrites it."
     ),
     checks=(
