@@ -164,7 +164,7 @@ class Caller:
 def require_identified(caller: Caller) -> str:
     """Return the caller's address as sent. Refuses CREDENTIALS_MISSING to an anonymous caller."""
     if caller.email is None:
-        # The metadata's name belongs to `app/rpc/authentication.py`, but who has not named itself needs to be told how.
+        # The metadata's name belongs to `app/rpc/authentication.py`, but the text has to say how to send an address.
         raise Refusal(
             Reason.CREDENTIALS_MISSING,
             "this call needs a caller: send your address in metadata x-seatline-user, or in UTF-8 as x-seatline-user-bin",

@@ -73,7 +73,7 @@ async def test_a_mask_of_anything_else_is_refused(world: World) -> None:
         assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("update_mask.paths[1]",)), path
 
 
-async def test_as_many_passengers_as_travel_are_needed(world: World) -> None:
+async def test_an_update_without_numbers_needs_every_passenger(world: World) -> None:
     booking = await world.api_client("agent").book(await world.run(), "ann", "bob")
     refused = await refusal(world.api_client("agent").update(booking.reference, person("ann")))
     assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("passengers",))

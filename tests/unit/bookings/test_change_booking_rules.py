@@ -1,4 +1,4 @@
-"""The decisions to change a booking's own fields, and who may see and change a booking at all."""
+"""UpdateBooking, and who may see and change a booking at all."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -48,13 +48,13 @@ def a_group_booking() -> Booking:
 
 
 @pytest.mark.parametrize("caller", [a_caller("bob"), a_caller("BOB@Example.com"), a_caller("ann"), an_operator()])
-def test_who_booked_who_travels_and_operators_see_a_booking(caller: Caller) -> None:
+def test_the_booker_the_passengers_and_operators_see_a_booking(caller: Caller) -> None:
     booking = a_group_booking()
     assert require_visible(booking, caller, booking.reference) is booking
 
 
 @pytest.mark.parametrize("caller", [a_caller("bob"), a_caller(" BOB@EXAMPLE.COM "), an_operator()])
-def test_who_booked_and_operators_change_a_booking(caller: Caller) -> None:
+def test_the_booker_and_operators_change_a_booking(caller: Caller) -> None:
     booking = a_group_booking()
     assert require_changeable(booking, caller, booking.reference) is booking
 
@@ -66,7 +66,7 @@ def test_passengers_and_strangers_change_nothing(who: str) -> None:
         require_changeable(booking, a_caller(who), booking.reference)
 
 
-def test_strangers_are_not_told_whether_a_booking_exists() -> None:
+def test_strangers_do_not_learn_whether_a_booking_exists() -> None:
     booking = a_group_booking()
     for look in (require_visible, require_changeable):
         with refused(Reason.NOT_PERMITTED) as there:
@@ -77,20 +77,20 @@ def test_strangers_are_not_told_whether_a_booking_exists() -> None:
         assert there[0].resource is missing[0].resource is None
 
 
-def test_operators_are_told_that_there_is_no_such_booking() -> None:
+def test_operators_learn_that_there_is_no_such_booking() -> None:
     for look in (require_visible, require_changeable):
         with refused(Reason.BOOKING_NOT_FOUND) as caught:
             look(None, an_operator(), "ZZZZZZ")
         assert caught[0].resource == ("booking", "ZZZZZZ")
 
 
-def test_nobody_in_particular_sees_and_changes_nothing() -> None:
+def test_an_anonymous_caller_sees_and_changes_nothing() -> None:
     for look in (require_visible, require_changeable):
         with refused(Reason.CREDENTIALS_MISSING):
             look(a_group_booking(), Caller(), "ZZZZZZ")
 
 
-def test_each_change_asks_who_it_is_that_calls() -> None:
+def test_each_change_checks_the_caller() -> None:
     run = a_run()
     booking = book(run, "ann")
     mallory = a_caller("mallory")
@@ -103,7 +103,7 @@ def test_each_change_asks_who_it_is_that_calls() -> None:
             decide(run, command, NOW, {})
 
 
-def test_an_operator_may_change_what_others_booked() -> None:
+def test_an_operator_may_change_any_booking() -> None:
     run = a_run()
     booking = book(run, "ann")
     for command in (
@@ -116,7 +116,7 @@ def test_an_operator_may_change_what_others_booked() -> None:
     assert run.live_reference(key_of("eve")) is None
 
 
-def test_roles_are_for_operators_and_persons_are_for_themselves() -> None:
+def test_operators_need_the_role_and_others_act_for_themselves() -> None:
     require_operator(an_operator())
     require_self_or_operator(a_caller("ann"), "ANN@example.com")
     require_self_or_operator(an_operator(), "ann@example.com")
@@ -126,7 +126,7 @@ def test_roles_are_for_operators_and_persons_are_for_themselves() -> None:
         require_self_or_operator(a_caller("ben"), "ann@example.com")
 
 
-def test_a_role_without_a_name_is_worth_nothing() -> None:
+def test_a_role_without_an_address_allows_nothing() -> None:
     nameless = Caller(None, frozenset((Role.OPERATOR,)))
     with refused(Reason.CREDENTIALS_MISSING):
         require_operator(nameless)
@@ -162,7 +162,7 @@ def test_only_the_named_fields_change() -> None:
     assert [passenger.email_key for passenger in changed.passengers] == ["ann@example.com", "ben@example.com"]
 
 
-def test_nothing_to_change_is_no_change() -> None:
+def test_an_update_without_a_difference_records_nothing() -> None:
     run = a_run()
     booking = book(run, "ann")
     same = update_booking(run, asks_for_new_fields(booking, booking.passengers[0].person), LATER)
@@ -171,14 +171,14 @@ def test_nothing_to_change_is_no_change() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_as_many_passengers_as_travel_are_needed(count: int) -> None:
+def test_an_update_without_numbers_needs_every_passenger(count: int) -> None:
     run = a_run()
     booking = book(run, "ann", "ben")
     with invalid("passengers", run):
         update_booking(run, asks_for_new_fields(booking, *(a_person(f"p{index}") for index in range(count))), NOW)
 
 
-def test_a_new_address_that_travels_on_another_booking_is_refused() -> None:
+def test_the_address_of_a_passenger_of_another_booking_is_refused() -> None:
     run = a_run()
     book(run, "ann")
     booking = book(run, "ben")
@@ -186,7 +186,7 @@ def test_a_new_address_that_travels_on_another_booking_is_refused() -> None:
         update_booking(run, asks_for_new_fields(booking, a_person("ANN@example.com")), NOW)
 
 
-def test_an_address_that_has_only_a_cancelled_booking_is_free() -> None:
+def test_the_address_of_a_cancelled_booking_is_free() -> None:
     run = a_run()
     cancel(run, book(run, "ann"))
     changed = update_booking(run, asks_for_new_fields(book(run, "ben"), a_person("ann")), NOW)
@@ -217,7 +217,7 @@ def test_an_address_may_change_its_spelling() -> None:
     assert run.live_reference(key_of("ann")) == booking.reference
 
 
-def test_only_those_who_still_travel_are_updated() -> None:
+def test_only_present_passengers_are_updated() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann", "ben"), "ann")
     changed = update_booking(run, asks_for_new_fields(booking, a_person("eve"), by=a_caller("ann")), NOW)
@@ -243,7 +243,7 @@ def test_a_stale_etag_is_refused_and_the_newest_is_not() -> None:
         run.undo()
 
 
-def test_each_of_two_changes_in_one_commit_has_an_etag_of_its_own() -> None:
+def test_each_of_two_changes_in_one_commit_has_its_own_etag() -> None:
     run = a_run()
     booking = book(run, "ann", "ben", "cem")
     run.committed()

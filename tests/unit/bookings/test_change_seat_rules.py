@@ -1,4 +1,4 @@
-"""The decisions to move to another seat and to cancel: what comes free, what is paid, and what is refused."""
+"""ChangeSeat and CancelBooking: what comes free, what is paid, and what is refused."""
 
 from datetime import timedelta
 
@@ -103,7 +103,7 @@ def test_a_person_who_is_no_passenger_cannot_move() -> None:
 
 
 @pytest.mark.parametrize("section", ["", "A"])
-def test_moving_to_ones_own_seat_is_no_change(section: str) -> None:
+def test_a_move_to_the_own_seat_changes_nothing(section: str) -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     assert change_seat(run, asks_for_another_seat(booking, section=section, number=1), LATER) is booking
@@ -115,7 +115,7 @@ def test_the_same_number_in_another_section_is_another_seat() -> None:
     assert seat_labels(move(run, book(run, "ann"), section="B", number=1)) == ["B-1"]
 
 
-def test_a_passenger_who_moves_to_a_cheaper_section_gets_the_difference_back() -> None:
+def test_a_move_to_a_cheaper_section_refunds_the_difference() -> None:
     run = a_run("A4 B4", fares={"A": 3_550, "B": 2_000})
     moved = move(run, book(run, "ann", "ben"), who="ben", section="B")
     assert seat_labels(moved) == ["A-1", "B-1"]
@@ -124,7 +124,7 @@ def test_a_passenger_who_moves_to_a_cheaper_section_gets_the_difference_back() -
     assert [refund.minor for refund in moved.refunds] == [1_550]
 
 
-def test_nobody_moves_to_a_dearer_section() -> None:
+def test_a_move_to_a_dearer_section_is_refused() -> None:
     run = a_run("A4 B4", fares={"A": 2_000, "B": 3_550})
     booking = book(run, "ann")
     with refused(Reason.FARE_HIGHER, run):
@@ -157,7 +157,7 @@ def test_a_full_section_is_refused_and_nothing_changes() -> None:
         change_seat(run, asks_for_another_seat(booking), NOW)
 
 
-def test_two_passengers_change_places_by_way_of_a_third_seat() -> None:
+def test_two_passengers_swap_seats_with_the_help_of_a_third_seat() -> None:
     run = a_run("A3")
     booking = book(run, "ann", "ben")
     with refused(Reason.SEAT_TAKEN, run):
@@ -171,7 +171,7 @@ def test_two_passengers_change_places_by_way_of_a_third_seat() -> None:
 # -- cancelling
 
 
-def test_a_cancelled_booking_gives_back_exactly_its_seats() -> None:
+def test_a_cancelled_booking_frees_exactly_its_seats() -> None:
     run = a_run("A4 B4")
     booking = book(run, "ann", "ben", "cem")
     before = free_seats(run)
@@ -198,8 +198,8 @@ def test_one_passenger_of_a_group_leaves_and_the_others_stay() -> None:
 
 def test_a_cancelled_seat_is_sold_again() -> None:
     run = a_run("A2")
-    kept = fill(run)
-    cancel(run, kept[1])
+    bookings = fill(run)
+    cancel(run, bookings[1])
     assert seat_labels(book(run, "ann")) == ["A-2"]
 
 
@@ -271,7 +271,7 @@ def test_somebody_who_never_travelled_is_refused_and_nobody_leaves() -> None:
 
 
 @pytest.mark.parametrize("who", [(), ("ben",)])
-def test_a_cancellation_that_is_only_tried_shows_the_outcome_and_changes_nothing(who: tuple[str, ...]) -> None:
+def test_a_validated_cancellation_shows_the_result_and_changes_nothing(who: tuple[str, ...]) -> None:
     run = a_run("A4")
     booking = book(run, "ann", "ben")
     before = snapshot(run)
@@ -287,7 +287,7 @@ def test_a_cancellation_that_is_only_tried_shows_the_outcome_and_changes_nothing
     assert tried.etag == booking.etag
 
 
-def test_a_cancellation_that_is_only_tried_is_refused_like_the_real_one() -> None:
+def test_a_validated_cancellation_is_refused_like_a_real_one() -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     with refused(Reason.RUN_DEPARTED, run):
@@ -299,7 +299,7 @@ def test_a_cancellation_that_is_only_tried_is_refused_like_the_real_one() -> Non
 # -- the same move again
 
 
-def test_a_repeated_move_to_a_named_seat_gives_the_booking_whatever_has_become_of_etag_and_train() -> None:
+def test_a_repeated_move_to_a_named_seat_returns_the_booking_whatever_the_etag_and_the_train() -> None:
     run = a_run("A4")
     booking = book(run, "ann")
     command = asks_for_another_seat(booking, section="A", number=3, etag=booking.etag)

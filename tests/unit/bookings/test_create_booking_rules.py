@@ -1,4 +1,4 @@
-"""The decision to sell: what is sold, for how much, to whom, and every reason not to."""
+"""CreateBooking: what is sold, for how much, to whom, and every reason to refuse."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +38,7 @@ A_MOMENT = timedelta(microseconds=1)
 # -- what is sold
 
 
-def test_what_was_asked_for_is_what_is_sold() -> None:
+def test_a_booking_has_what_the_request_asked_for() -> None:
     run = a_run()
     command = asks_for_seats("jane", "Ann.Lee+rail@Example.COM", by="bob", origin="stp", destination="LILLE")
     booking = create_booking(run, command, NOW, {})
@@ -52,13 +52,13 @@ def test_what_was_asked_for_is_what_is_sold() -> None:
     assert run.live_reference(key_of("ann.lee+rail")) == booking.reference
 
 
-def test_names_in_any_script_are_kept_as_sent() -> None:
+def test_names_in_any_script_are_stored_as_sent() -> None:
     people = [a_person(f"p{index}", first_name=name) for index, name in enumerate(("Ngọc", "Ольга", "美咲", "محمد", "Zoë"))]
     booking = sell(a_run("A9"), replace(asks_for_seats(by="bob"), passengers=tuple(people)))
     assert [passenger.person.first_name for passenger in booking.passengers] == ["Ngọc", "Ольга", "美咲", "محمد", "Zoë"]
 
 
-def test_a_reference_has_six_letters_that_nobody_misreads() -> None:
+def test_a_reference_has_six_unambiguous_characters() -> None:
     booking = book(a_run())
     assert len(booking.reference) == 6
     assert set(booking.reference) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
@@ -76,14 +76,14 @@ def test_the_fare_is_that_of_the_seat_whatever_the_journey() -> None:
     assert book(a_run(), origin=ASHFORD, destination=LILLE).price == Money(2_000, "USD")
 
 
-def test_without_a_section_a_group_goes_where_all_of_it_finds_seats() -> None:
+def test_without_a_section_a_group_gets_the_first_one_with_enough_seats() -> None:
     run = a_run("A3 B3")
     book(run, "ann", "ben", section="A")
     assert seat_labels(book(run, "cem", "dot", section="")) == ["B-1", "B-2"]
     assert seat_labels(book(run, "eve", section="")) == ["A-3"]
 
 
-def test_the_decision_is_found_by_the_kind_of_command() -> None:
+def test_the_rule_is_found_by_the_type_of_the_command() -> None:
     run = a_run()
     booking = decide(run, asks_for_seats(), NOW, {}).booking
     assert run.find(booking.reference) == booking
@@ -130,7 +130,7 @@ def test_a_section_that_does_not_exist_is_refused(seats: list[int]) -> None:
 # -- what is refused
 
 
-def test_stops_that_are_no_journey_are_refused() -> None:
+def test_stops_in_the_wrong_order_are_refused() -> None:
     run = a_run()
     with invalid("origin", run):
         sell(run, asks_for_seats(origin=PARIS, destination=LONDON))
@@ -159,7 +159,7 @@ def test_nothing_is_sold_once_the_train_has_left_the_journeys_origin() -> None:
     assert sell(run, asks_for_seats("ann"), now=DEPARTS_LONDON - A_MOMENT).is_live
 
 
-def test_further_down_the_line_seats_are_sold_until_the_train_leaves_there() -> None:
+def test_at_later_stops_seats_are_sold_until_the_train_leaves_there() -> None:
     run = a_run()
     assert sell(run, asks_for_seats("ann", origin=LILLE), now=DEPARTS_LILLE - A_MOMENT).is_live
     with refused(Reason.RUN_DEPARTED, run) as caught:
@@ -202,7 +202,7 @@ def test_composed_and_decomposed_letters_are_the_same_address() -> None:
         sell(run, asks_for_seats("ZOE\u0308@example.com"))
 
 
-def test_anybody_of_a_group_with_a_live_booking_stops_the_group() -> None:
+def test_one_passenger_with_a_live_booking_refuses_the_whole_group() -> None:
     run = a_run()
     book(run, "ann", "ben")
     with refused(Reason.PASSENGER_ALREADY_BOOKED, run):
@@ -229,7 +229,7 @@ def test_after_a_cancellation_the_passenger_may_book_again() -> None:
     assert run.live_reference(key_of("ann")) == again.reference
 
 
-def test_who_left_a_group_may_book_again_and_who_stayed_may_not() -> None:
+def test_a_cancelled_passenger_may_book_again_and_the_others_may_not() -> None:
     run = a_run()
     cancel(run, book(run, "ann", "ben"), "ben")
     assert book(run, "ben").is_live
@@ -249,7 +249,7 @@ def test_a_changed_address_is_the_one_that_counts() -> None:
 # -- the same request again
 
 
-def test_the_same_request_finds_its_booking_and_changes_nothing() -> None:
+def test_a_repeated_request_gets_its_booking_and_changes_nothing() -> None:
     run = a_run()
     command = asks_for_seats("ann", request_id="click")
     first = sell(run, command)
@@ -260,7 +260,7 @@ def test_the_same_request_finds_its_booking_and_changes_nothing() -> None:
     assert not run.change_set
 
 
-def test_the_same_request_finds_its_booking_also_when_cancelled_full_or_departed() -> None:
+def test_a_repeated_request_gets_its_booking_also_when_cancelled_full_or_departed() -> None:
     run = a_run("A1")
     command = asks_for_seats("ann", request_id="click")
     cancelled = cancel(run, sell(run, command))
@@ -268,7 +268,7 @@ def test_the_same_request_finds_its_booking_also_when_cancelled_full_or_departed
     assert create_booking(run, command, DEPARTS_LILLE, {}) == cancelled
 
 
-def test_the_same_request_finds_its_booking_in_another_case_of_the_address() -> None:
+def test_a_repeated_request_gets_its_booking_in_another_case_of_the_address() -> None:
     run = a_run()
     first = sell(run, asks_for_seats("ann", by="bob", request_id="click"))
     assert create_booking(run, asks_for_seats("ann", by="BOB@example.com", request_id="click"), NOW, {}) is first
@@ -305,7 +305,7 @@ def test_another_person_may_use_the_same_request_id() -> None:
     assert first.reference != second.reference
 
 
-def test_the_booking_of_a_request_is_found_once_it_is_at_hand_again() -> None:
+def test_the_booking_of_a_request_is_found_once_it_is_loaded_again() -> None:
     command = asks_for_seats("ann", request_id="click")
     run = a_run()
     cancelled = cancel(run, sell(run, command))

@@ -1,4 +1,4 @@
-"""How often a caller may be told that a passenger is booked already."""
+"""The limit on how often a caller may ask for passengers who are booked already."""
 
 from datetime import timedelta
 
@@ -11,41 +11,41 @@ from tests.support.builders import NOW, a_caller, an_operator
 BOOKED_ALREADY = Refusal(Reason.PASSENGER_ALREADY_BOOKED, "booked already")
 
 
-def told(refusals: DuplicateRefusals, caller: Caller, times: int, refusal: Refusal = BOOKED_ALREADY) -> None:
+def refuse(refusals: DuplicateRefusals, caller: Caller, times: int, refusal: Refusal = BOOKED_ALREADY) -> None:
     for second in range(times):
         refusals.record(caller, refusal, NOW + timedelta(seconds=second))
 
 
-def test_who_was_told_too_often_waits_until_the_first_time_is_an_hour_ago() -> None:
+def test_after_too_many_refusals_a_caller_waits_until_the_first_is_an_hour_old() -> None:
     refusals, jane = DuplicateRefusals(), a_caller()
-    told(refusals, jane, REFUSALS_MAX - 1)
+    refuse(refusals, jane, REFUSALS_MAX - 1)
     assert refusals.refusal_for(jane, NOW) is None
-    told(refusals, jane, 1)
+    refuse(refusals, jane, 1)
     must_wait = refusals.refusal_for(jane, NOW + timedelta(minutes=10))
     assert must_wait is not None
     assert (must_wait.reason, must_wait.retry_seconds) == (Reason.TOO_MANY_REFUSALS, 50 * 60)
     assert refusals.refusal_for(jane, NOW + REFUSALS_TIME) is None
 
 
-def test_callers_are_told_apart_by_address_as_compared() -> None:
+def test_callers_are_distinguished_by_address_as_compared() -> None:
     refusals = DuplicateRefusals()
-    told(refusals, a_caller("jane"), REFUSALS_MAX)
+    refuse(refusals, a_caller("jane"), REFUSALS_MAX)
     assert refusals.refusal_for(a_caller("JANE@example.com"), NOW) is not None
     assert refusals.refusal_for(a_caller("joe"), NOW) is None
 
 
 def test_other_refusals_and_operators_are_not_counted() -> None:
     refusals = DuplicateRefusals()
-    told(refusals, a_caller(), REFUSALS_MAX, Refusal(Reason.SECTION_FULL, "full"))
-    told(refusals, an_operator(), REFUSALS_MAX)
+    refuse(refusals, a_caller(), REFUSALS_MAX, Refusal(Reason.SECTION_FULL, "full"))
+    refuse(refusals, an_operator(), REFUSALS_MAX)
     assert refusals.refusal_for(a_caller(), NOW) is None
     assert refusals.refusal_for(an_operator(), NOW) is None
 
 
-def test_who_was_told_longest_ago_is_forgotten_first_so_that_memory_is_bounded() -> None:
+def test_the_oldest_caller_is_forgotten_first_so_that_memory_is_bounded() -> None:
     refusals = DuplicateRefusals()
-    told(refusals, a_caller("first"), REFUSALS_MAX)
+    refuse(refusals, a_caller("first"), REFUSALS_MAX)
     for number in range(duplicate_refusals.CALLERS_MAX):
-        told(refusals, a_caller(f"p{number}"), 1)
+        refuse(refusals, a_caller(f"p{number}"), 1)
     assert len(refusals._times) == duplicate_refusals.CALLERS_MAX
     assert refusals.refusal_for(a_caller("first"), NOW) is None

@@ -1,4 +1,4 @@
-"""A passenger leaves somebody else's booking: who may, what comes of it, and who sees the booking then."""
+"""A passenger leaves somebody else's booking: who may, what happens, and who sees the booking then."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_passenger_leaves_by_address_or_number_and_the_refund_goes_with_the_bo
     assert run.sections[0].sold_legs[0] == 0
 
 
-def test_who_has_left_sees_the_booking_no_more_and_all_others_do() -> None:
+def test_a_passenger_who_left_does_not_see_the_booking_and_the_others_do() -> None:
     run = a_run("A4")
     booking = cancel(run, booked_by_bob(run), "ann", by=ANN)
     with refused(Reason.NOT_PERMITTED):
@@ -56,7 +56,7 @@ def test_who_has_left_sees_the_booking_no_more_and_all_others_do() -> None:
         assert require_visible(booking, caller, booking.reference) is booking
 
 
-def test_who_was_taken_off_by_the_booker_sees_the_booking_no_more() -> None:
+def test_a_passenger_whom_the_booker_cancelled_does_not_see_the_booking() -> None:
     run = a_run("A4")
     booking = cancel(run, booked_by_bob(run), "ann")
     assert (sees(booking, "ann"), sees(booking, "ben")) == (False, True)
@@ -84,7 +84,7 @@ def test_a_passenger_who_is_alone_on_a_booking_need_not_name_anybody() -> None:
 
 
 @pytest.mark.parametrize("named", [(), ("ben",), (2,), ("ann", "ben"), (1, 2)])
-def test_a_passenger_takes_nobody_else_off(named: tuple[str | int, ...]) -> None:
+def test_a_passenger_cannot_cancel_another_one(named: tuple[str | int, ...]) -> None:
     run = a_run("A4")
     booking = booked_by_bob(run)
     with refused(Reason.NOT_PERMITTED, run):
@@ -92,7 +92,7 @@ def test_a_passenger_takes_nobody_else_off(named: tuple[str | int, ...]) -> None
 
 
 @pytest.mark.parametrize("named", [(), ("ann",), ("mallory",), (1,), (9,)])
-def test_a_stranger_cancels_nothing_and_is_not_told_what_there_is(named: tuple[str | int, ...]) -> None:
+def test_a_stranger_cancels_nothing_and_learns_nothing(named: tuple[str | int, ...]) -> None:
     run = a_run("A4")
     booking = booked_by_bob(run)
     command = asks_to_cancel(booking, *named, by=a_caller("mallory"))
@@ -103,7 +103,7 @@ def test_a_stranger_cancels_nothing_and_is_not_told_what_there_is(named: tuple[s
     assert there[0].message == missing[0].message
 
 
-def test_one_of_several_with_one_address_leaves_by_number_and_the_others_still_see_the_booking() -> None:
+def test_one_of_several_with_one_address_leaves_by_number_and_the_others_see_the_booking() -> None:
     run = a_run("A4")
     booking = booked_by_bob(run, *relatives("ann@example.com", "Ann", "Tom"), "ben")
     with invalid("passenger_emails[0]", run):
@@ -114,7 +114,7 @@ def test_one_of_several_with_one_address_leaves_by_number_and_the_others_still_s
     assert ([passenger.number for passenger in booking.passengers], sees(booking, "ann")) == ([3], False)
 
 
-def test_leaving_again_changes_nothing_whatever_has_become_of_the_booking() -> None:
+def test_leaving_again_changes_nothing_whatever_the_state_of_the_booking() -> None:
     run = a_run("A4")
     booking = booked_by_bob(run)
     leave = asks_to_cancel(booking, "ann", by=ANN)
@@ -129,7 +129,7 @@ def test_leaving_again_changes_nothing_whatever_has_become_of_the_booking() -> N
 
 
 @pytest.mark.parametrize("named", [(), ("ben",), (2,), (3,), ("eve",), ("ann", "ben"), (1, 2)])
-def test_who_has_left_learns_nothing_of_the_booking_any_more(named: tuple[str | int, ...]) -> None:
+def test_a_passenger_who_left_learns_nothing_of_the_booking(named: tuple[str | int, ...]) -> None:
     run = a_run("A4")
     booking = cancel(run, booked_by_bob(run), "ann", by=ANN)
     command = asks_to_cancel(booking, *named, by=ANN)
@@ -148,7 +148,7 @@ def test_a_quote_for_leaving_changes_nothing() -> None:
     assert (quote.refund.minor, snapshot(run)) == (FARE_MINOR, before)
 
 
-def test_a_passenger_leaves_a_waiting_list_and_all_comes_back() -> None:
+def test_a_passenger_leaves_the_waitlist_with_a_full_refund() -> None:
     run = a_run("A1")
     book(run, "eve")
     waiting = book_waitlisted(run, "ann", by="bob")
@@ -156,7 +156,7 @@ def test_a_passenger_leaves_a_waiting_list_and_all_comes_back() -> None:
     assert (outcome.booking.state, outcome.refund.minor, run.waitlist) == (BookingState.CANCELLED, FARE_MINOR, {})
 
 
-def test_who_booked_and_travels_stays_the_one_who_booked() -> None:
+def test_a_booker_who_travels_stays_the_booker_after_leaving() -> None:
     run = a_run("A4")
     booking = cancel(run, book(run, "ann", "ben"), "ann", by=ANN)
     assert sees(booking, "ann")
@@ -164,7 +164,7 @@ def test_who_booked_and_travels_stays_the_one_who_booked() -> None:
     assert cancel(run, booking).is_vacated is False
 
 
-def test_who_leaves_frees_the_seat_for_who_waits() -> None:
+def test_the_seat_of_a_passenger_who_leaves_goes_to_the_waitlist() -> None:
     run = a_run("A2")
     booking = booked_by_bob(run)
     waiting = book_waitlisted(run, "cem")

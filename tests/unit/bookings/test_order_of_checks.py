@@ -1,4 +1,4 @@
-"""The order in which a sale is checked: of two faults, the one that is checked earlier is told."""
+"""The order in which a sale is checked: of two faults, the one that is checked earlier is refused."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -85,7 +85,7 @@ def test_a_request_without_a_fault_is_sold() -> None:
     assert len(case.run.bookings) == 1
 
 
-def test_every_check_of_a_sale_is_in_the_one_list_in_the_order_of_their_names() -> None:
+def test_the_table_has_every_check_in_the_order_of_the_enum() -> None:
     assert list(CHECKS) == [check for check in SaleCheck if check not in (SaleCheck.SHAPE, SaleCheck.RUN_EXISTS)]
     assert list(CHECKS) == list(REASONS)
 
@@ -98,19 +98,19 @@ def test_each_fault_alone_has_its_own_refusal(fault: SaleCheck) -> None:
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(combinations(REASONS, 2)))
-def test_of_two_faults_the_one_that_is_checked_earlier_is_told(earlier: SaleCheck, later: SaleCheck) -> None:
+def test_of_two_faults_the_one_that_is_checked_earlier_is_refused(earlier: SaleCheck, later: SaleCheck) -> None:
     case = a_request_with([earlier, later])
     with refused(REASONS[earlier], case.run):
         ask(case)
 
 
-def test_a_request_with_every_fault_is_told_the_first() -> None:
+def test_a_request_with_every_fault_is_refused_for_the_first() -> None:
     with refused(Reason.REQUEST_ID_REUSED):
         ask(a_request_with(REASONS))
 
 
 @pytest.mark.parametrize("fault", [fault for fault in REASONS if fault is not SaleCheck.SAME_REQUEST])
-def test_a_repeated_request_finds_its_booking_whatever_else_is_wrong_by_now(fault: SaleCheck) -> None:
+def test_a_repeated_request_gets_its_booking_whatever_else_is_wrong(fault: SaleCheck) -> None:
     run = a_run("A1")
     held = hold(run, "ann", seconds=60)
     command = asks_for_seats("ann", hold_id=name_of(run, held), payment=authorized())
@@ -122,7 +122,7 @@ def test_a_repeated_request_finds_its_booking_whatever_else_is_wrong_by_now(faul
     assert create_booking(run, again, now, {}) is booking
 
 
-def test_a_repeated_request_gives_the_cancelled_booking_as_it_is_though_the_hold_and_the_seat_are_gone() -> None:
+def test_a_repeated_request_gets_the_cancelled_booking_though_the_hold_and_the_seat_are_gone() -> None:
     run = a_run("A1")
     held = hold(run, "ann", seconds=60)
     command = asks_for_seats("ann", hold_id=name_of(run, held), payment=authorized())
@@ -136,7 +136,7 @@ def test_a_repeated_request_gives_the_cancelled_booking_as_it_is_though_the_hold
 @pytest.mark.parametrize(
     ("fault", "reason"), [(SaleCheck.HOLD, Reason.HOLD_EXPIRED), (SaleCheck.PAYMENT, Reason.PAYMENT_INSUFFICIENT)]
 )
-def test_who_cannot_buy_learns_nothing_of_who_travels(fault: SaleCheck, reason: Reason, travels: bool) -> None:
+def test_a_caller_who_cannot_buy_does_not_learn_who_travels(fault: SaleCheck, reason: Reason, travels: bool) -> None:
     case = a_request_with([fault, SaleCheck.DUPLICATE] if travels else [fault])
     with refused(reason, case.run):
         create_booking(case.run, case.command, case.now, {})

@@ -1,4 +1,4 @@
-"""Passengers: what tells one from another, their numbers, and how requests name them."""
+"""Passengers: what identifies them, their numbers, and how requests name them."""
 
 from dataclasses import replace
 
@@ -116,7 +116,7 @@ def test_relatives_book_one_after_the_other_and_each_only_once() -> None:
             create_booking(run, asks_for_seats(again, by="bob"), NOW, {})
 
 
-def test_who_waits_counts_as_booked_by_address_and_name() -> None:
+def test_a_waitlisted_passenger_counts_as_booked() -> None:
     run = a_run("A1")
     book(run, "ann")
     jane, tom = relatives(JANE, "Jane", "Tom")
@@ -127,7 +127,7 @@ def test_who_waits_counts_as_booked_by_address_and_name() -> None:
     assert book_waitlisted(run, tom).state is BookingState.WAITLISTED
 
 
-def test_who_has_left_may_book_again_under_a_new_booking() -> None:
+def test_a_cancelled_passenger_may_book_again() -> None:
     run = a_run("A9")
     booking = cancel(run, a_family(run), 2)
     again = book(run, Person("Tom", "Doe", JANE))
@@ -145,7 +145,7 @@ def test_numbers_stay_when_others_leave_and_move() -> None:
     assert [(passenger.number, passenger.place.number) for passenger in moved.passengers] == [(2, 2), (3, 8)]
 
 
-def test_numbers_stay_when_a_group_that_waited_gets_its_seats() -> None:
+def test_numbers_stay_when_a_waitlisted_group_is_promoted() -> None:
     run = a_run("A3")
     first = book(run, "bob", "cem", "dan")
     waiting = book_waitlisted(run, *relatives(JANE, "Jane", "Tom", "Ann"))
@@ -158,7 +158,7 @@ def test_numbers_stay_when_a_group_that_waited_gets_its_seats() -> None:
 # -- naming passengers
 
 
-def test_a_number_names_whom_an_address_cannot() -> None:
+def test_a_number_names_a_passenger_whom_an_address_cannot() -> None:
     run = a_run("A9")
     booking = book(run, *relatives(JANE, "Jane", "Tom", "Ann"))
     left = cancel(run, booking, 2)
@@ -293,13 +293,13 @@ def test_a_booker_has_at_most_nine_passengers_on_a_run() -> None:
     assert book(run, *relatives(JANE, "K")).state is BookingState.CONFIRMED
 
 
-def test_who_is_booked_by_others_does_not_count_against_oneself() -> None:
+def test_passengers_booked_by_others_do_not_count() -> None:
     run = a_run("A20")
     sell(run, asks_for_seats(*relatives(JANE, *"ABCDEFGHI"), by="bob"))
     assert book(run, Person("Jane", "Doe", JANE)).state is BookingState.CONFIRMED
 
 
-def test_who_waits_counts_too_and_who_has_left_does_not() -> None:
+def test_waitlisted_passengers_count_and_cancelled_ones_do_not() -> None:
     run = a_run("A1", terms=SalesTerms(passengers_per_booker_max=2))
     book(run, "ann")
     waiting = book_waitlisted(run, *relatives(JANE, "A"))
@@ -310,21 +310,21 @@ def test_who_waits_counts_too_and_who_has_left_does_not() -> None:
     assert book_waitlisted(run, *relatives(JANE, "C")).state is BookingState.WAITLISTED
 
 
-def test_the_terms_say_how_many() -> None:
+def test_the_terms_set_the_limit() -> None:
     run = a_run("A20", terms=SalesTerms(passengers_per_booker_max=1))
     book(run, "jane")
     with refused(Reason.BOOKER_LIMIT, run):
         create_booking(run, asks_for_seats("tom", by=JANE), NOW, {})
 
 
-def test_operators_book_for_whom_they_like() -> None:
+def test_operators_have_no_limit() -> None:
     run = a_run("A20", terms=SalesTerms(passengers_per_booker_max=1))
     for letter in "ABC":
         command = replace(asks_for_seats(*relatives(JANE, letter), by="olga"), caller=an_operator())
         assert sell(run, command).state is BookingState.CONFIRMED
 
 
-def test_a_repeated_request_of_a_booker_at_the_limit_still_finds_its_booking() -> None:
+def test_a_repeated_request_of_a_booker_at_the_limit_gets_its_booking() -> None:
     run = a_run("A20")
     command = asks_for_seats(*relatives(JANE, *"ABCDEFGHI"))
     assert create_booking(run, command, NOW, {}) is sell(run, command)

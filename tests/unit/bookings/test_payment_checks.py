@@ -1,4 +1,4 @@
-"""What has to be set aside before a sale: enough, in the right currency, and not too long ago."""
+"""The authorization that a sale needs: enough, in the right currency, and not too old."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +35,7 @@ def a_held_seat(run: TrainRun) -> CreateBooking:
 
 
 def a_place_in_the_line(run: TrainRun) -> CreateBooking:
-    """Two places in the line of a section, for 40.00."""
+    """Two waitlist places for a section, for 40.00."""
     fill(run)
     return asks_for_seats("ann", "ben", section="A", if_full=IfFull.WAITLIST)
 
@@ -44,7 +44,7 @@ each_sale = pytest.mark.parametrize("asked", [a_seat, a_held_seat, a_place_in_th
 
 
 @each_sale
-def test_what_it_costs_is_enough_and_is_what_is_taken(asked: Callable[[TrainRun], CreateBooking]) -> None:
+def test_an_authorization_of_the_price_is_enough_and_the_price_is_charged(asked: Callable[[TrainRun], CreateBooking]) -> None:
     run = a_run("A4 B4", fares=FARES)
     command = replace(asked(run), payment=authorized(4_000))
     booking = sell(run, command)
@@ -70,23 +70,23 @@ def test_too_little_the_wrong_currency_and_too_long_ago_are_refused(
 
 
 @each_sale
-def test_what_was_set_aside_just_recently_enough_counts(asked: Callable[[TrainRun], CreateBooking]) -> None:
+def test_an_authorization_at_the_age_limit_counts(asked: Callable[[TrainRun], CreateBooking]) -> None:
     run = a_run("A4 B4", fares=FARES)
     command = replace(asked(run), payment=authorized(4_000))
     assert create_booking(run, command, NOW + AS_LONG_AS_MAY_BE, {}).is_live
 
 
-def test_more_than_it_costs_is_fine_and_only_what_it_costs_is_taken() -> None:
+def test_of_a_larger_authorization_only_the_price_is_charged() -> None:
     run = a_run("A4 B4", fares=FARES)
     assert sell(run, replace(a_seat(run), payment=authorized(99_999))).charged_minor == 4_000
 
 
-def test_where_nothing_has_to_be_paid_nothing_is_set_aside() -> None:
+def test_a_free_booking_needs_no_authorization() -> None:
     booking = sell(a_run("A4"), asks_for_seats("ann"))
     assert (booking.payment_id, booking.authorization_id, booking.charged_minor) == ("", "", 2_000)
 
 
-def test_a_place_in_the_line_of_any_section_takes_the_highest_fare_set_aside() -> None:
+def test_a_waitlist_place_for_any_section_needs_the_highest_fare_authorized() -> None:
     run = a_run("A4 B4", fares=FARES)
     for section in "AB":
         fill(run, section)
@@ -97,7 +97,7 @@ def test_a_place_in_the_line_of_any_section_takes_the_highest_fare_set_aside() -
     assert (waiting.state, waiting.charged_minor) == (BookingState.WAITLISTED, 10_000)
 
 
-def test_the_same_request_finds_its_booking_however_it_would_be_paid_now() -> None:
+def test_a_repeated_request_gets_its_booking_whatever_the_payment() -> None:
     run = a_run("A4")
     command = replace(a_seat(run), payment=authorized(4_000))
     booking = sell(run, command)
@@ -107,10 +107,10 @@ def test_the_same_request_finds_its_booking_however_it_would_be_paid_now() -> No
         assert create_booking(run, replace(command, payment=payment), NOW, {}) is cancelled
 
 
-# -- how much to set aside
+# -- how much to authorize
 
 
-def test_no_sale_costs_more_than_was_foreseen() -> None:
+def test_no_sale_costs_more_than_its_quote() -> None:
     run = a_run("A4 B4", fares=FARES)
     assert quote(run, asks_for_seats("ann", "ben", section="A")) == Money(4_000, "USD")
     assert quote(run, asks_for_seats("ann", "ben")) == Money(10_000, "USD")
@@ -119,7 +119,7 @@ def test_no_sale_costs_more_than_was_foreseen() -> None:
     assert quote(run, asks_for_seats("ann", "ben", hold_id=name_of(run, held))) == Money(4_000, "USD")
 
 
-def test_for_what_does_not_exist_nothing_is_set_aside() -> None:
+def test_a_quote_refuses_what_does_not_exist() -> None:
     run = a_run("A4 B4")
     name = name_of(run, hold(run, "ann"))
     with invalid("section", run):

@@ -31,7 +31,7 @@ def taken(*references: str) -> dict[str, Booking]:
     return {reference: a_strangers_booking(reference) for reference in references}
 
 
-def test_a_reference_that_is_taken_elsewhere_is_passed_over_and_found_again() -> None:
+def test_a_reference_of_another_run_is_skipped_and_the_next_one_is_found_again() -> None:
     run = a_run()
     command = asks_for_seats("ann", request_id="click")
     bookings_of_other_runs = taken(reference_for(ANN, "click", 0))
@@ -73,7 +73,7 @@ def test_a_new_booking_never_gets_a_reference_of_the_earlier_form() -> None:
     assert len(booking.reference) == 8
 
 
-def test_a_reference_that_is_taken_on_the_same_run_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reference_that_is_taken_on_the_same_run_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     def like_all_others(user_key: str, request_id: str, attempt: int) -> str:
         return f"REF00{attempt}"
 
@@ -93,14 +93,14 @@ def test_when_no_reference_is_free_nothing_is_sold() -> None:
         sell(run, command, bookings_of_other_runs=bookings_of_other_runs)
 
 
-def test_a_request_is_looked_for_under_its_new_references_and_those_of_earlier_versions() -> None:
+def test_a_request_is_searched_under_its_new_references_and_those_of_earlier_versions() -> None:
     references = all_references(ANN, "click")
     assert references[0] == first_reference("Ann@Example.com", "click")
     assert sorted(map(len, references)) == [6] * 8 + [8] * 7
     assert len(set(references)) == 15
 
 
-def test_a_reference_follows_from_who_asks_and_the_request() -> None:
+def test_a_reference_follows_from_the_user_and_the_request() -> None:
     assert reference_for(ANN, "click", 0) == reference_for(ANN, "click", 0)
     others = {reference_for(ANN, f"click-{index}", attempt) for index in range(500) for attempt in range(2)}
     assert len(others) == 1_000

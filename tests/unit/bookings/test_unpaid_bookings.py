@@ -1,4 +1,4 @@
-"""Bookings whose money never came: they end, their seats are free, and they claim no money."""
+"""CancelUnpaid: the booking ends, its seats are free, and nothing is charged or refunded."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def end(run: TrainRun, booking: Booking) -> Booking:
     return ended
 
 
-def told(run: TrainRun) -> list[EventType]:
+def event_types(run: TrainRun) -> list[EventType]:
     return [event.event_type for event in run.change_set.events]
 
 
-def test_an_unpaid_booking_is_cancelled_and_gives_nothing_back() -> None:
+def test_an_unpaid_booking_is_cancelled_without_a_refund() -> None:
     run = a_run("A1")
     ended = end(run, book(run, "jane"))
     assert (ended.state, ended.charged_minor, ended.refunds) == (BookingState.CANCELLED, 0, ())
     assert run.sections[0].sold_legs == [0]
-    assert told(run) == [EventType.BOOKING_CANCELLED]
+    assert event_types(run) == [EventType.BOOKING_CANCELLED]
 
 
-def test_one_that_was_cancelled_before_its_money_failed_to_come_claims_neither_charge_nor_refund() -> None:
+def test_a_booking_that_was_cancelled_before_its_payment_failed_has_no_charge_and_no_refund() -> None:
     run = a_run("A1")
     cancelled = cancel(run, book(run, "jane"))
     assert (cancelled.charged_minor, len(cancelled.refunds)) == (2_000, 1)
@@ -37,10 +37,10 @@ def test_one_that_was_cancelled_before_its_money_failed_to_come_claims_neither_c
     ended = end(run, cancelled)
     assert (ended.state, ended.charged_minor, ended.refunds) == (BookingState.CANCELLED, 0, ())
     assert run.sections[0].sold_legs == [0b111]
-    assert told(run) == [EventType.BOOKING_CHANGED]
+    assert event_types(run) == [EventType.BOOKING_CHANGED]
 
 
-def test_doing_it_again_changes_nothing() -> None:
+def test_cancelling_an_unpaid_booking_again_changes_nothing() -> None:
     run = a_run("A1")
     ended = end(run, book(run, "jane"))
     run.committed()

@@ -1,4 +1,4 @@
-"""A booking that uses up a hold: exactly the held seats, at the held fare, once; and the way back from all that holds do."""
+"""A booking that uses a hold: exactly the held seats, at the held fare, once. And the undo of all that holds do."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,7 +43,7 @@ A_MOMENT = timedelta(microseconds=1)
 
 
 def buy(run: TrainRun, held: Hold, *who: str) -> list[str]:
-    """The seats of a kept booking for these passengers, with the hold."""
+    """The seats of a committed booking for these passengers, with the hold."""
     return seat_labels(sell(run, asks_for_seats(*who, by=held.owner_key, hold_id=name_of(run, held))))
 
 
@@ -57,7 +57,7 @@ def test_a_booking_takes_exactly_the_held_seats() -> None:
     assert seat_labels(book(run, "cem")) == ["A-1"]
 
 
-def test_the_held_fare_stands_whatever_becomes_of_fares() -> None:
+def test_the_held_fare_stays_when_fares_change() -> None:
     run = a_run("A4")
     held = hold(run, "jane", count=2)
     run.sections[0] = replace(run.sections[0], fare=Money(9_900, "USD"))
@@ -77,7 +77,7 @@ def test_a_booking_may_name_the_section_of_the_hold_and_no_other() -> None:
     assert seat_labels(sell(run, replace(command, section="B"))) == ["B-1"]
 
 
-def test_a_booking_that_does_not_fit_the_hold_is_refused_under_the_field_that_does_not() -> None:
+def test_a_booking_that_does_not_fit_the_hold_is_refused_under_its_field() -> None:
     run = a_run("A4")
     held = hold(run, count=2, destination=LILLE)
     name = name_of(run, held)
@@ -112,7 +112,7 @@ def test_a_hold_is_used_once() -> None:
 
 
 @pytest.mark.parametrize("if_full", list(IfFull))
-def test_a_hold_that_was_released_or_is_over_sells_nothing_and_puts_nobody_in_line(if_full: IfFull) -> None:
+def test_a_released_or_expired_hold_sells_nothing_and_joins_no_waitlist(if_full: IfFull) -> None:
     run = a_run("A1")
     for seconds in (60, 300):
         held = hold(run, "jane", seconds=seconds)
@@ -124,7 +124,7 @@ def test_a_hold_that_was_released_or_is_over_sells_nothing_and_puts_nobody_in_li
             sell(run, asks_for_seats("jane", hold_id=name_of(run, held), if_full=if_full))
 
 
-def test_a_moment_before_its_end_a_hold_is_still_good() -> None:
+def test_a_hold_is_usable_until_the_moment_before_it_expires() -> None:
     run = a_run("A1")
     held = hold(run, "jane", seconds=60)
     a_moment_before = held.expire_time - A_MOMENT
@@ -132,7 +132,7 @@ def test_a_moment_before_its_end_a_hold_is_still_good() -> None:
     assert sell(run, asks_for_seats("jane", hold_id=name_of(run, held)), now=a_moment_before).is_live
 
 
-def test_a_hold_on_another_run_is_none_here() -> None:
+def test_a_hold_on_another_run_is_not_found() -> None:
     other = a_run("A1", travel_date=TRAVEL_DATE + timedelta(days=1))
     name = name_of(other, hold(other, "jane"))
     run = a_run("A1")
@@ -151,7 +151,7 @@ def test_seats_bought_with_a_hold_come_free_again_like_any_others() -> None:
     assert (run.sections[0].sold_legs, len(run.sections[0].freed[1])) == ([0], 1)
 
 
-def test_undo_takes_back_holds_sales_with_them_releases_and_their_end() -> None:
+def test_undo_takes_back_holds_their_use_release_and_expiry() -> None:
     run = a_run("A3")
     held = hold(run, "jane", count=2, seconds=60)
     book_waitlisted(run, "ann", "ben")

@@ -1,4 +1,4 @@
-"""Bounds on holds: a share of the train's seats, and a wait for who let a hold run out."""
+"""Limits on holds: a share of the train's seats, and a wait after an expired hold."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -48,7 +48,7 @@ A_MOMENT = timedelta(milliseconds=1)
 
 
 def held_by_many(run: TrainRun) -> int:
-    """How many seats people with new names can hold, one after the other, until they are refused."""
+    """How many seats people with new addresses can hold, one after the other, until they are refused."""
     for number in range(1_000):
         try:
             hold_seats(run, asks_to_hold(f"name{number}", section=""), NOW)
@@ -83,7 +83,7 @@ def test_by_default_a_quarter_of_the_seats_may_be_on_hold() -> None:
     assert held_by_many(a_run("A400")) == 100
 
 
-def test_twenty_people_with_new_names_do_not_hold_a_whole_train() -> None:
+def test_twenty_people_with_new_addresses_do_not_hold_a_whole_train() -> None:
     run = a_run("A40")
     for number in range(20):
         for _ in range(limits.HOLDS_PER_USER_MAX):
@@ -106,7 +106,7 @@ def test_the_share_is_of_all_seats_and_not_of_those_that_are_left() -> None:
     assert held_by_many(run) == 10
 
 
-def test_a_group_that_would_pass_the_bound_is_refused_as_a_whole_and_told_when_the_first_hold_ends() -> None:
+def test_a_group_beyond_the_limit_is_refused_as_a_whole_with_the_time_of_the_first_expiry() -> None:
     run = a_run("A40")
     hold(run, "ann", count=4, seconds=120)
     hold(run, "ben", count=4, seconds=60)
@@ -125,7 +125,7 @@ def test_a_seat_that_two_hold_on_different_legs_counts_once() -> None:
     assert hold(run, "late", seats=[9], origin=LILLE)
 
 
-def test_who_holds_as_often_as_may_be_is_told_when_the_first_of_them_ends() -> None:
+def test_a_user_with_all_allowed_holds_is_refused_with_the_time_of_the_first_expiry() -> None:
     run = a_run("A9")
     for seconds in (300, 90):
         hold(run, "jane", seconds=seconds)
@@ -134,7 +134,7 @@ def test_who_holds_as_often_as_may_be_is_told_when_the_first_of_them_ends() -> N
     assert caught[0].retry_seconds == 90
 
 
-def test_seats_of_holds_that_are_over_count_no_more() -> None:
+def test_seats_of_ended_holds_do_not_count() -> None:
     run = a_run("A40")
     for number in range(10):
         hold(run, f"name{number}", seconds=60)
@@ -155,7 +155,7 @@ def again(seats: Iterable[int] = (1,), who: str = "jane", origin: str = LONDON) 
     return asks_to_hold(who, seats=seats, origin=origin)
 
 
-def test_whose_hold_ran_out_waits_before_holding_any_of_its_seats_again_and_is_told_how_long() -> None:
+def test_after_an_expired_hold_its_owner_waits_before_holding_the_seats_again() -> None:
     run = a_run("A4")
     held = a_hold_that_ran_out(run)
     now = held.expire_time + timedelta(minutes=1)
@@ -175,7 +175,7 @@ def test_other_people_other_seats_and_other_legs_need_no_wait() -> None:
         assert hold_seats(run, command, held.expire_time)
 
 
-def test_the_seats_of_a_hold_that_ran_out_may_be_booked_at_once() -> None:
+def test_the_seats_of_an_expired_hold_may_be_booked_at_once() -> None:
     run = a_run("A4")
     held = a_hold_that_ran_out(run)
     booking = sell(run, asks_for_seats("jane", section="A", seats=[1]), now=held.expire_time)
@@ -197,7 +197,7 @@ def test_an_operator_need_not_wait() -> None:
     assert hold_seats(run, replace(command, request_id="other"), held.expire_time)
 
 
-def test_who_releases_a_hold_gets_its_seats_again_until_it_would_have_run_out_and_then_waits() -> None:
+def test_after_a_release_the_seats_may_be_held_again_until_the_hold_would_have_expired() -> None:
     run = a_run("A4")
     held = hold(run, "jane", seats=[1, 2])
     later = NOW + timedelta(minutes=2)
@@ -211,7 +211,7 @@ def test_who_releases_a_hold_gets_its_seats_again_until_it_would_have_run_out_an
 
 
 @pytest.mark.parametrize("times", [2, 3, 4])
-def test_repeating_a_request_whose_hold_ran_out_is_no_way_round_the_wait(times: int) -> None:
+def test_repeating_the_request_of_an_expired_hold_does_not_avoid_the_wait(times: int) -> None:
     run = a_run("A9")
     command, now = asks_to_hold("jane", request_id="the same", seconds=60), NOW
     for number in range(1, times + 1):
@@ -226,7 +226,7 @@ def test_repeating_a_request_whose_hold_ran_out_is_no_way_round_the_wait(times: 
     assert hold_seats(run, again([times + 1]), now)
 
 
-def test_releasing_at_the_last_moment_is_no_way_round_the_wait() -> None:
+def test_releasing_at_the_last_moment_does_not_avoid_the_wait() -> None:
     run = a_run("A4")
     now, held = NOW, hold(run, "jane", seats=[1], seconds=limits.HOLD_SECONDS_MAX)
     for _ in range(3):
@@ -264,7 +264,7 @@ def test_a_repeated_request_whose_hold_was_used_holds_no_other_seats() -> None:
 # -- what is remembered
 
 
-def test_what_is_remembered_is_bounded_and_what_was_over_first_is_forgotten_first() -> None:
+def test_ended_holds_are_limited_and_the_oldest_are_forgotten_first() -> None:
     run = a_run("A400 A400")
     for number in range(limits.ENDED_HOLDS_PER_RUN_MAX + 20):
         release(run, hold(run, f"name{number}", seats=[number + 1], seconds=60 + number // 20))
@@ -274,7 +274,7 @@ def test_what_is_remembered_is_bounded_and_what_was_over_first_is_forgotten_firs
     assert {f"name{number}@example.com" for number in range(230, 520)} <= owners
 
 
-def test_where_room_is_made_all_that_nobody_needs_to_know_of_is_forgotten() -> None:
+def test_holds_that_no_rule_needs_are_forgotten_together() -> None:
     run = a_run("A400 A400")
     for number in range(limits.ENDED_HOLDS_PER_RUN_MAX):
         release(run, hold(run, f"name{number}", seats=[number + 1], seconds=60))
@@ -283,7 +283,7 @@ def test_where_room_is_made_all_that_nobody_needs_to_know_of_is_forgotten() -> N
     assert [before.owner_key for before in run.ended_holds.values()] == ["jane@example.com"]
 
 
-def test_bookings_that_use_holds_leave_no_more_behind_than_may_be() -> None:
+def test_bookings_that_use_holds_leave_no_more_ended_holds_than_the_limit() -> None:
     run = a_run("A400 A400", terms=SalesTerms(hold_percent_max=100))
     for number in range(limits.ENDED_HOLDS_PER_RUN_MAX + 20):
         held = hold(run, f"name{number}", seats=[number + 1])
@@ -291,7 +291,7 @@ def test_bookings_that_use_holds_leave_no_more_behind_than_may_be() -> None:
     assert len(run.ended_holds) <= limits.ENDED_HOLDS_PER_RUN_MAX
 
 
-def test_undoing_brings_back_what_was_remembered_before() -> None:
+def test_undo_restores_the_ended_holds() -> None:
     run = a_run("A4")
     a_hold_that_ran_out(run)
     held = hold(run, "ann", seats=[3])
@@ -304,7 +304,7 @@ def test_undoing_brings_back_what_was_remembered_before() -> None:
     assert len(run.ended_holds) == 2
 
 
-def test_what_is_counted_of_holds_is_what_there_is_after_whatever_was_decided_and_undone() -> None:
+def test_the_index_of_holds_is_right_after_any_decisions_and_undos() -> None:
     chance, run = seeded_random(12), a_run("A9 B9")
     for number in range(60):
         decide_some(run, chance, 6, NOW + timedelta(seconds=200 * number))
@@ -318,7 +318,7 @@ def test_what_is_counted_of_holds_is_what_there_is_after_whatever_was_decided_an
 
 
 def as_a_document(run: TrainRun) -> dict[str, object]:
-    """The run's document after a commit of what is in its journal."""
+    """The run's document after a commit of its change set."""
     document = run_document(a_run("A4"), datetime(2026, 1, 1, tzinfo=UTC))
     update = run_update(run, [], [])
     for path, value in update["$set"].items():
@@ -333,7 +333,7 @@ def as_a_document(run: TrainRun) -> dict[str, object]:
     return document
 
 
-def test_what_is_remembered_is_written_and_read_again() -> None:
+def test_ended_holds_are_stored_and_read_again() -> None:
     run = a_run("A4")
     held = hold_seats(run, again([1, 2]), NOW)
     other = hold_seats(run, again([3], who="ann"), NOW)
@@ -344,7 +344,7 @@ def test_what_is_remembered_is_written_and_read_again() -> None:
     assert [ended.was_used for ended in run.ended_holds.values()] == [False, True]
 
 
-def test_documents_of_before_remember_nothing_and_have_the_usual_share() -> None:
+def test_documents_of_earlier_versions_have_no_ended_holds_and_the_default_share() -> None:
     document = run_document(a_run("A100"), NOW)
     del document["ended_holds"], document["terms"]["hold_percent_max"]
     run = run_from(document)

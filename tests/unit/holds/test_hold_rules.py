@@ -1,4 +1,4 @@
-"""The decisions about holds: which seats are kept, for whom and how long, and what becomes of them if nobody buys."""
+"""HoldSeats and ReleaseHold: which seats are held, for whom and how long, and how a hold ends."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -52,10 +52,10 @@ def labels(held: Hold) -> list[str]:
     return [seat.label for seat in held.seats]
 
 
-# -- which seats are kept
+# -- which seats are held
 
 
-def test_the_next_seats_are_kept_for_who_asks() -> None:
+def test_the_next_seats_are_held_for_the_caller() -> None:
     run = a_run("A4")
     book(run, "ann")
     held = hold_seats(run, asks_to_hold("jane", count=2, seconds=300), NOW)
@@ -75,20 +75,20 @@ def test_numbers_rise_over_held_and_sold_seats_alike() -> None:
     assert [seat_labels(book(run, who)) for who in ("eve", "fay")] == [["A-5"], ["A-1"]]
 
 
-def test_chosen_seats_are_kept_in_the_order_of_the_request() -> None:
+def test_chosen_seats_are_held_in_the_order_of_the_request() -> None:
     run = a_run("A4 B4")
     held = hold(run, seats=[4, 2], section="B")
     assert labels(held) == ["B-4", "B-2"]
     assert [seat_labels(book(run, who, section="B")) for who in ("ann", "ben")] == [["B-1"], ["B-3"]]
 
 
-def test_without_a_section_the_first_one_that_has_as_many_is_taken() -> None:
+def test_without_a_section_the_first_one_with_enough_seats_is_taken() -> None:
     run = a_run("A2 B3")
     assert labels(hold(run, "ann", count=3, section="")) == ["B-1", "B-2", "B-3"]
     assert labels(hold(run, "ben", section="")) == ["A-1"]
 
 
-def test_a_hold_keeps_the_seat_only_for_its_own_part_of_the_way() -> None:
+def test_a_hold_takes_the_seat_only_for_its_own_legs() -> None:
     run = a_run("A1")
     held = hold(run, origin=LONDON, destination=ASHFORD)
     assert seat_labels(book(run, "ann", origin=ASHFORD)) == ["A-1"]
@@ -109,7 +109,7 @@ def test_a_held_seat_is_not_sold_to_anybody_else() -> None:
         hold(run, "cem")
 
 
-def test_who_finds_all_seats_held_may_wait_for_them() -> None:
+def test_a_buyer_who_finds_all_seats_held_may_join_the_waitlist() -> None:
     run = a_run("A1")
     held = hold(run)
     waiting = book_waitlisted(run, "ann")
@@ -121,7 +121,7 @@ def test_who_finds_all_seats_held_may_wait_for_them() -> None:
 # -- what is refused
 
 
-def test_what_names_nothing_is_refused_under_its_field() -> None:
+def test_an_unknown_stop_section_or_seat_is_refused_under_its_field() -> None:
     run = a_run("A4")
     with invalid("section", run):
         hold_seats(run, asks_to_hold(section="C"), NOW)
@@ -148,7 +148,7 @@ def test_nothing_is_held_once_the_train_has_left_the_origin() -> None:
     assert labels(hold_seats(run, asks_to_hold("ann", origin=LILLE), DEPARTS_LONDON)) == ["A-2"]
 
 
-def test_who_does_not_say_who_it_is_holds_and_releases_nothing() -> None:
+def test_an_anonymous_caller_holds_and_releases_nothing() -> None:
     run = a_run("A2")
     held = hold(run)
     with refused(Reason.CREDENTIALS_MISSING, run):
@@ -157,7 +157,7 @@ def test_who_does_not_say_who_it_is_holds_and_releases_nothing() -> None:
         release_hold(run, asks_to_release(run, held, by=Caller()), NOW)
 
 
-def test_one_person_holds_seats_only_so_many_times() -> None:
+def test_a_user_has_a_limited_number_of_holds() -> None:
     run = a_run("A9")
     held = [hold(run, "jane") for _ in range(limits.HOLDS_PER_USER_MAX)]
     with refused(Reason.HOLDS_FULL, run):
@@ -167,7 +167,7 @@ def test_one_person_holds_seats_only_so_many_times() -> None:
     assert labels(hold(run, "jane")) == ["A-4"]
 
 
-def test_a_run_has_only_so_many_holds() -> None:
+def test_a_run_has_a_limited_number_of_holds() -> None:
     run = a_run(" ".join(["A400"] * 6), terms=SalesTerms(hold_percent_max=100))
     for number in range(limits.HOLDS_PER_RUN_MAX):
         hold_seats(run, asks_to_hold(f"p{number}"), NOW)
@@ -181,7 +181,7 @@ def test_a_run_has_only_so_many_holds() -> None:
 # -- the same request again
 
 
-def test_the_same_request_gives_the_same_hold_while_it_lasts() -> None:
+def test_a_repeated_request_gets_the_same_hold_while_it_lasts() -> None:
     run = a_run("A4")
     command = asks_to_hold(count=2, request_id="click")
     held = decide(run, command, NOW, {})
@@ -193,7 +193,7 @@ def test_the_same_request_gives_the_same_hold_while_it_lasts() -> None:
     assert not run.change_set
 
 
-def test_the_same_request_makes_a_new_hold_of_other_seats_once_the_first_is_over() -> None:
+def test_a_repeated_request_makes_a_new_hold_once_the_first_has_ended() -> None:
     run = a_run("A4")
     command = asks_to_hold(request_id="click", seconds=300)
     first = hold_seats(run, command, NOW)
@@ -233,7 +233,7 @@ def test_another_person_may_use_the_same_request_id() -> None:
 # -- giving seats back
 
 
-def test_released_seats_are_free_at_once_and_the_hold_is_none_any_more() -> None:
+def test_released_seats_are_free_at_once_and_the_hold_is_gone() -> None:
     run = a_run("A2")
     held = hold(run, count=2)
     release(run, held)
@@ -243,12 +243,12 @@ def test_released_seats_are_free_at_once_and_the_hold_is_none_any_more() -> None
     assert run.sections[0].free_count(0b111) == 2
 
 
-def test_released_seats_go_to_those_who_wait_first() -> None:
+def test_released_seats_go_to_the_waitlist_first() -> None:
     run = a_run("A2")
     held = hold(run, count=2)
     first, second = book_waitlisted(run, "ann"), book_waitlisted(run, "ben")
     release(run, held)
-    assert [seat_labels(current_booking(run, one)) for one in (first, second)] == [["A-1"], ["A-2"]]
+    assert [seat_labels(current_booking(run, booking)) for booking in (first, second)] == [["A-1"], ["A-2"]]
 
 
 def test_somebody_elses_hold_is_not_released_except_by_an_operator() -> None:
@@ -260,7 +260,7 @@ def test_somebody_elses_hold_is_not_released_except_by_an_operator() -> None:
     assert run.holds == {}
 
 
-def test_a_name_that_leads_to_another_run_or_nowhere_releases_nothing() -> None:
+def test_an_id_of_another_run_or_of_no_hold_releases_nothing() -> None:
     run = a_run("A2")
     held = hold(run)
     for name in (hold_id(TRAIN_ID, "2026-09-02", held.key), hold_id("es9016", "2026-09-01", held.key), "no-hold", ""):
@@ -272,7 +272,7 @@ def test_a_name_that_leads_to_another_run_or_nowhere_releases_nothing() -> None:
 # -- the end of a hold
 
 
-def test_a_hold_is_over_at_its_very_instant() -> None:
+def test_a_hold_expires_at_its_exact_time() -> None:
     run = a_run("A1")
     held = hold(run, seconds=60)
     before = snapshot(run)
@@ -284,7 +284,7 @@ def test_a_hold_is_over_at_its_very_instant() -> None:
     assert run.change_set
 
 
-def test_seats_of_a_hold_that_is_over_go_to_those_who_wait_before_anybody_new() -> None:
+def test_seats_of_an_expired_hold_go_to_the_waitlist_before_anybody_new() -> None:
     run = a_run("A1")
     held = hold(run, seconds=60)
     waiting = book_waitlisted(run, "ann")
@@ -294,7 +294,7 @@ def test_seats_of_a_hold_that_is_over_go_to_those_who_wait_before_anybody_new() 
         sell(run, asks_for_seats("ben", section="A"), now=held.expire_time)
 
 
-def test_seats_of_holds_that_are_over_come_free_in_the_order_in_which_they_ended() -> None:
+def test_seats_of_expired_holds_come_free_in_the_order_of_their_expiry() -> None:
     run = a_run("A3")
     ends = {"ann": 300, "ben": 60, "cem": 180}
     for who, seconds in ends.items():
@@ -303,7 +303,7 @@ def test_seats_of_holds_that_are_over_come_free_in_the_order_in_which_they_ended
     assert [seat_labels(book(run, who)) for who in ("x", "y", "z")] == [["A-2"], ["A-3"], ["A-1"]]
 
 
-def test_only_holds_that_are_over_end() -> None:
+def test_only_expired_holds_are_ended() -> None:
     run = a_run("A2")
     short, long = hold(run, "ann", seconds=60), hold(run, "ben", seconds=61)
     time_passes(run, short.expire_time)
@@ -311,7 +311,7 @@ def test_only_holds_that_are_over_end() -> None:
     assert run.sections[0].sold_legs == [0, 0b111]
 
 
-def test_the_name_of_a_hold_leads_back_to_its_run_and_key() -> None:
+def test_the_id_of_a_hold_contains_its_run_and_key() -> None:
     run = a_run("A1")
     held = hold(run)
     assert split_hold_id(name_of(run, held)) == (TRAIN_ID, "2026-09-01", held.key)
@@ -319,7 +319,7 @@ def test_the_name_of_a_hold_leads_back_to_its_run_and_key() -> None:
         assert split_hold_id(text) is None
 
 
-def test_a_seat_that_is_cancelled_while_others_are_held_goes_to_who_waits() -> None:
+def test_a_seat_that_is_cancelled_while_others_are_held_goes_to_the_waitlist() -> None:
     run = a_run("A2")
     sold = book(run, "ann")
     hold(run, "jane")

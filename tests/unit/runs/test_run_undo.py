@@ -1,4 +1,4 @@
-"""The journal of a run and the way back: after any batch of decisions, `undo` restores everything."""
+"""The undo of a run: after any batch of decisions, `undo` restores everything."""
 
 from collections import Counter
 from datetime import timedelta
@@ -54,7 +54,7 @@ def test_undo_restores_the_run_after_any_batch_of_decisions(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(300, 305))
-def test_undo_restores_a_line_that_closes_and_holds_that_expire(seed: int) -> None:
+def test_undo_restores_an_expired_waitlist_and_expired_holds(seed: int) -> None:
     chance = seeded_random(seed)
     run = a_run("A3 B2")
     while len(run.waitlist) < 4 or not run.holds:
@@ -69,7 +69,7 @@ def test_undo_restores_a_line_that_closes_and_holds_that_expire(seed: int) -> No
 
 
 @pytest.mark.parametrize("seed", range(100, 120))
-def test_a_batch_that_is_undone_and_decided_again_comes_out_alike(seed: int) -> None:
+def test_a_batch_that_is_undone_and_decided_again_has_the_same_result(seed: int) -> None:
     run = a_run("A3 A1 B4")
     decide_some(run, seeded_random(seed), 16)
     run.committed()
@@ -120,7 +120,7 @@ def test_each_booking_and_hold_has_exactly_its_seats_whatever_was_decided(seed: 
         assert all(reference == booking.reference for reference, booking in run.bookings.items())
 
 
-def test_the_journal_is_empty_until_something_changes() -> None:
+def test_the_change_set_is_empty_until_something_changes() -> None:
     run = a_run("A2")
     booking = book(run, "ann")
     assert not run.change_set
@@ -134,7 +134,7 @@ def test_the_journal_is_empty_until_something_changes() -> None:
     assert run.change_set
 
 
-def test_undo_takes_back_a_sale_and_all_that_it_moved() -> None:
+def test_undo_takes_back_a_sale_with_its_counter_and_freed_seats() -> None:
     run = a_run("A3")
     before = snapshot(run)
     create_booking(run, asks_for_seats("ann", "ben", origin=LILLE), NOW, {})
@@ -143,7 +143,7 @@ def test_undo_takes_back_a_sale_and_all_that_it_moved() -> None:
     assert snapshot(run) == before
 
 
-def test_undo_gives_an_address_back_that_changed_hands_within_the_batch() -> None:
+def test_undo_restores_an_address_that_changed_its_booking_within_the_batch() -> None:
     run = a_run("A4")
     first, second = book(run, "ann"), book(run, "ben")
     before = snapshot(run)
@@ -155,7 +155,7 @@ def test_undo_gives_an_address_back_that_changed_hands_within_the_batch() -> Non
     assert run.live_reference(key_of("ann")) == first.reference
 
 
-def test_undo_brings_a_freed_seat_back_to_its_place_in_the_order() -> None:
+def test_undo_restores_the_order_of_freed_seats() -> None:
     run = a_run("A3")
     bookings = fill(run)
     for booking in (bookings[2], bookings[0]):

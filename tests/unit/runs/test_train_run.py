@@ -1,4 +1,4 @@
-"""A train run: how it is made, how it follows other servers' commits, what moves to the archive, where it stands."""
+"""A train run: how it is made, how it follows other servers' commits, what stays in memory, its state."""
 
 from datetime import date, timedelta
 
@@ -63,7 +63,7 @@ def read_again(run: TrainRun) -> TrainRun:
 
 
 def follow(behind: TrainRun, ahead: TrainRun) -> None:
-    """Catches up as the store does: with all seats, and the bookings that changed since."""
+    """Catch up as the store does: with all seats, and the bookings that changed since."""
     since = behind.version
     behind.refresh_from(read_again(ahead))
     behind.apply_newer(booking for booking in ahead.bookings.values() if booking.revision > since)
@@ -125,7 +125,7 @@ def test_a_journey_is_the_same_however_its_stops_are_spelt() -> None:
     assert run.journey("stp", "PNO") == run.journey(LONDON, PARIS) == run.journey("", "")
 
 
-def test_more_spellings_than_anybody_remembers_still_find_their_journey() -> None:
+def test_more_spellings_than_are_cached_still_find_their_journey() -> None:
     run = a_run()
     blanks = [" " * count for count in range(400)]
     assert {run.journey(f"{blank}Lille", "") for blank in blanks} == {run.journey(LILLE, PARIS)}
@@ -141,14 +141,14 @@ def test_an_unknown_section_is_refused_with_those_there_are() -> None:
     ("minutes", "state"),
     [(-1, RunState.SCHEDULED), (0, RunState.DEPARTED), (151, RunState.DEPARTED), (152, RunState.COMPLETED)],
 )
-def test_where_a_run_stands_follows_from_its_clock(minutes: int, state: RunState) -> None:
+def test_the_state_of_a_run_follows_from_its_times(minutes: int, state: RunState) -> None:
     assert state_at(a_run().stops, DEPARTS_LONDON + timedelta(minutes=minutes)) is state
 
 
 # -- keeping
 
 
-def test_a_commit_raises_the_version_and_begins_a_new_journal() -> None:
+def test_a_commit_raises_the_version_and_begins_a_new_change_set() -> None:
     run = a_run()
     book(run, "ann")
     assert run.version == 2
@@ -156,7 +156,7 @@ def test_a_commit_raises_the_version_and_begins_a_new_journal() -> None:
     assert book(run, "ben").revision == 3
 
 
-def test_a_run_that_was_read_again_knows_what_it_knew() -> None:
+def test_a_run_that_is_read_again_has_the_same_state() -> None:
     run = a_run("A9")
     bookings = [book(run, "ann"), book(run, "ben", "cem"), book(run, "dot")]
     cancel(run, bookings[0])
@@ -168,14 +168,14 @@ def test_a_run_that_was_read_again_knows_what_it_knew() -> None:
     assert (again.live_reference(key_of("ben")), again.live_reference(key_of("ann"))) == (bookings[1].reference, None)
 
 
-def test_nobody_is_found_under_a_reference_that_nobody_has() -> None:
+def test_an_unknown_reference_finds_no_booking() -> None:
     assert a_run().find("ZZZZZZ") is None
 
 
 # -- catching up
 
 
-def test_a_server_that_catches_up_holds_what_the_other_committed() -> None:
+def test_a_server_that_catches_up_has_what_the_other_committed() -> None:
     ours, theirs = a_run("A4"), a_run("A4")
     first, _, third, _ = fill(theirs)
     cancel(theirs, third)
@@ -199,7 +199,7 @@ def test_catching_up_after_an_undo_forgets_what_was_never_committed() -> None:
     assert list(ours.bookings.values()) == [booking]
 
 
-def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_one() -> None:
+def test_an_address_that_moved_between_bookings_stays_with_the_new_one() -> None:
     theirs = a_run("A4")
     first, second = book(theirs, "ben"), book(theirs, "ann")
     ours = a_run("A4")
@@ -212,7 +212,7 @@ def test_an_address_that_one_booking_took_over_from_another_stays_with_its_new_o
     assert snapshot(ours) == snapshot(theirs)
 
 
-def test_catching_up_with_a_timetable_that_moved_forgets_the_old_instants() -> None:
+def test_catching_up_with_changed_stops_drops_the_cached_journeys() -> None:
     ours = a_run()
     before = ours.journey("", "").depart
     theirs = a_run(travel_date=TRAVEL_DATE + timedelta(days=1))
@@ -221,10 +221,10 @@ def test_catching_up_with_a_timetable_that_moved_forgets_the_old_instants() -> N
     assert ours.journey_between(0, 3).depart == before + timedelta(days=1)
 
 
-# -- what is at hand
+# -- which bookings are in memory
 
 
-def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
+def test_evicted_bookings_stay_in_the_passenger_index() -> None:
     run = a_run("A4")
     ann, ben = book(run, "ann"), book(run, "ben")
     before = snapshot(run)
@@ -235,7 +235,7 @@ def test_bookings_that_are_not_at_hand_leave_their_passengers_known() -> None:
         book(run, "ann")
 
 
-def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
+def test_a_booking_that_is_loaded_again_changes_like_any_other() -> None:
     run = a_run("A4")
     ann, ben = book(run, "ann", "cem"), book(run, "ben")
     before = snapshot(run)
@@ -249,7 +249,7 @@ def test_a_booking_that_is_at_hand_again_changes_like_any_other() -> None:
     assert snapshot(run) == before
 
 
-def test_what_is_taken_over_is_no_change_and_leaves_the_journal_alone() -> None:
+def test_applying_newer_bookings_records_no_change() -> None:
     run = a_run("A4")
     ann = book(run, "ann")
     run.evict_except(())
@@ -262,7 +262,7 @@ def test_what_is_taken_over_is_no_change_and_leaves_the_journal_alone() -> None:
     assert (run.find(ben.reference), run.find(ann.reference)) == (None, ann)
 
 
-def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None:
+def test_applying_a_cancelled_booking_removes_its_passengers_from_the_index() -> None:
     ours, theirs = a_run("A4"), a_run("A4")
     ann = book(theirs, "ann", "ben")
     follow(ours, theirs)
@@ -275,7 +275,7 @@ def test_a_cancelled_booking_that_is_taken_over_lets_its_passengers_go() -> None
     assert ours.passenger_index.references == {}
 
 
-def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
+def test_waitlisted_bookings_are_never_evicted() -> None:
     run = a_run("A1")
     ann = book(run, "ann")
     ben, cem = book_waitlisted(run, "ben"), book_waitlisted(run, "cem")
@@ -289,7 +289,7 @@ def test_all_who_wait_stay_at_hand_whatever_else_is_let_go_of() -> None:
     assert (run.waitlisted_count("ben@example.com"), run.live_reference(key_of("ben"))) == (0, ben.reference)
 
 
-def test_a_booking_that_was_read_later_than_the_run_in_whose_line_it_is_stays_at_hand() -> None:
+def test_a_booking_on_the_waitlist_of_an_older_run_is_not_evicted() -> None:
     ours, theirs = a_run("A1"), a_run("A1")
     ann = book(theirs, "ann")
     ben = book_waitlisted(theirs, "ben")

@@ -1,4 +1,4 @@
-"""Which seat is given out next: the counter, what was chosen ahead of it, and what came free."""
+"""Which seat is given out next: the counter, seats chosen ahead of it, and freed seats."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.support.run_snapshots import refused
 
 
 def seats_of(run: TrainRun, *who: str, origin: str = LONDON, destination: str = PARIS) -> list[int]:
-    """The numbers that these people get in section A."""
+    """The seat numbers that these people get in section A."""
     booking = book(run, *who, origin=origin, destination=destination)
     return [passenger.place.number for passenger in booking.passengers]
 
@@ -57,14 +57,14 @@ def test_sections_that_nobody_chose_are_sold_one_after_the_other() -> None:
     assert [seat_labels(book(run, f"p{index}", section="")) for index in range(4)] == [["A-1"], ["A-2"], ["B-1"], ["B-2"]]
 
 
-def test_a_chosen_seat_does_not_move_the_counter_and_is_passed_over_later() -> None:
+def test_a_chosen_seat_does_not_move_the_counter_and_is_skipped_later() -> None:
     run = a_run("A4")
     assert seat_labels(book(run, "ann", seats=[2])) == ["A-2"]
     assert run.sections[0].next_number == 1
     assert [seats_of(run, who) for who in ("ben", "cem", "dot")] == [[1], [3], [4]]
 
 
-def test_a_chosen_seat_that_is_given_back_ahead_of_the_counter_is_as_good_as_new() -> None:
+def test_a_released_seat_ahead_of_the_counter_is_given_out_as_usual() -> None:
     run = a_run("A4")
     cancel(run, book(run, "ann", seats=[2]))
     assert run.sections[0].freed == {}
@@ -101,7 +101,7 @@ def test_a_seat_that_came_free_twice_counts_from_the_last_time() -> None:
     assert [seats_of(run, who) for who in ("ben", "cem", "dot")] == [[1], [2], [4]]
 
 
-def test_a_seat_left_by_a_change_came_free_as_well() -> None:
+def test_a_seat_that_a_passenger_moved_from_comes_free_too() -> None:
     run, bookings = a_spent_run("A4", 3)
     move(run, bookings[0], number=3)
     assert seats_of(run, "ann") == [1]
@@ -242,7 +242,7 @@ def test_neighbours_have_consecutive_numbers_in_one_coach(seats: list[int], toge
     assert book(a_run("A2 A2"), "ann", "ben", seats=seats).seats_together is together
 
 
-def test_somebody_alone_sits_together() -> None:
+def test_a_single_passenger_counts_as_seated_together() -> None:
     assert book(a_run("A2"), "ann").seats_together
 
 

@@ -110,7 +110,7 @@ class Both:
 
 
 def require_sound(both: Both) -> None:
-    """What holds after every step, whatever it was."""
+    """What holds after every step."""
     section, sold = both.section, [0] * both.section.size
     for ride in both.rides:
         assert not sold[ride.number - 1] & ride.legs, "a leg of a seat is sold twice"
@@ -143,16 +143,22 @@ def test_random_sales_cancellations_and_changes_agree_with_the_model(seed: int) 
         counter = both.section.next_number
         for first in range(both.leg_count):
             legs = legs_between(first, first + 1)
-            assert both.section.free_count(legs) == both.section.size - sum(1 for one in both.rides if one.legs & legs)
+            assert both.section.free_count(legs) == both.section.size - sum(1 for ride in both.rides if ride.legs & legs)
 
 
 @pytest.mark.parametrize("seed", range(100, 103))
-def test_a_section_that_is_restored_from_what_was_kept_goes_on_alike(seed: int) -> None:
+def test_a_section_that_is_read_again_goes_on_alike(seed: int) -> None:
     both = Both(seed)
     for _ in range(300):
         both.chance.choice((both.sell_next, both.sell_next, both.cancel, both.change))()
-        kept = both.section
+        before = both.section
         both.run.sections[0] = SectionSeats(
-            kept.name, kept.fare, kept.coaches, kept.all_legs, list(kept.sold_legs), kept.next_number, dict(kept.freed)
+            before.name,
+            before.fare,
+            before.coaches,
+            before.all_legs,
+            list(before.sold_legs),
+            before.next_number,
+            dict(before.freed),
         )
         require_sound(both)

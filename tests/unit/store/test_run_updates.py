@@ -206,9 +206,9 @@ def test_the_document_after_each_batch_equals_the_run_with_holds_and_waitlist(se
         held, waited = held + bool(run.change_set.replaced["holds"]), waited + bool(run.change_set.replaced["waitlist"])
         document = bson.decode(bson.encode(applied(document, update_of(run))), DECODING)
         run.committed()
-        kept = run_from(document)
-        kept.apply_newer(run.bookings.values())
-        assert snapshot(kept) == snapshot(run)
+        again = run_from(document)
+        again.apply_newer(run.bookings.values())
+        assert snapshot(again) == snapshot(run)
     assert min(held, waited) >= 5, "hardly anybody held a seat or waited; this proves little"
 
 

@@ -46,9 +46,9 @@ def test_a_refusal_while_a_record_is_decoded_is_one_of_that_record() -> None:
     assert caught.value.reason is Reason.RECORD_UNREADABLE
 
 
-async def page_of(kept: list[Document], limit: int, after: str = "") -> list[int]:
+async def page_of(stored: list[Document], limit: int, after: str = "") -> list[int]:
     async def fetch(behind: str, count: int) -> list[Document]:
-        return [document for document in kept if document["_id"] > behind][:count]
+        return [document for document in stored if document["_id"] > behind][:count]
 
     return await read_page("trains", fetch, lambda document: str(document["_id"]), decode, after, limit)
 
@@ -56,9 +56,9 @@ async def page_of(kept: list[Document], limit: int, after: str = "") -> list[int
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
 @pytest.mark.parametrize("unreadable", [set(), {0}, {5}, {0, 1, 2}, {2, 4, 6}, set(range(3, 10)), set(range(10))])
 async def test_a_page_is_full_as_long_as_readable_records_follow(limit: int, unreadable: set[int]) -> None:
-    kept = documents(*("x" if number in unreadable else number for number in range(10)))
+    stored = documents(*("x" if number in unreadable else number for number in range(10)))
     readable = [number for number in range(10) if number not in unreadable]
-    assert await page_of(kept, limit) == readable[:limit]
+    assert await page_of(stored, limit) == readable[:limit]
 
 
 async def test_a_page_skips_thousands_and_is_refused_if_nothing_else_follows() -> None:

@@ -46,7 +46,7 @@ def test_a_train_that_arrives_before_it_left_by_the_clocks_runs_where_the_zones_
 
 
 @pytest.mark.parametrize("travel_date", [date(2026, 3, 9), date(2026, 7, 15), date(2026, 10, 31)])
-def test_that_train_is_refused_by_date_and_stop_where_they_are_not(travel_date: date) -> None:
+def test_that_train_is_refused_with_date_and_stop_where_the_zones_are_alike(travel_date: date) -> None:
     with refused(Reason.TIMETABLE_IMPOSSIBLE) as caught:
         stops_on_date(kingman_to_needles(), travel_date)
     assert travel_date.isoformat() in caught[0].message
@@ -54,7 +54,7 @@ def test_that_train_is_refused_by_date_and_stop_where_they_are_not(travel_date: 
     assert "00:26" in caught[0].message
 
 
-def test_the_days_of_change_themselves_are_told_apart() -> None:
+def test_the_days_of_the_change_are_distinguished() -> None:
     possible = [day for day in range(1, 32) if _runs_on(kingman_to_needles(), date(2026, 3, day))]
     assert possible == [1, 2, 3, 4, 5, 6, 7, 8]  # clocks go forward on the 8th at 02:00, after the train has arrived
     possible = [day for day in range(1, 8) if _runs_on(kingman_to_needles(), date(2026, 11, day))]
@@ -102,7 +102,7 @@ def test_a_train_that_calls_nowhere_in_that_hour_keeps_its_published_times() -> 
     assert runs(stops, MARCH) == ["29T00:50", "29T01:20"]
 
 
-def test_a_train_that_begins_in_that_hour_leaves_when_its_clock_would_have_shown_its_time() -> None:
+def test_a_train_that_begins_in_the_skipped_hour_leaves_by_the_old_offset() -> None:
     stops = [a_stop("Lyon", PARIS, depart="02:30"), a_stop("Dijon", PARIS, arrive="03:20")]
     assert runs(stops, MARCH) == ["29T01:30", "29T02:20"]
 

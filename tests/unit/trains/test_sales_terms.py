@@ -1,4 +1,4 @@
-"""The terms of sale: what a cancellation gives back at which moment, what a quote says, and which terms are none."""
+"""The sales terms: what a cancellation refunds at which time, what a quote says, and which terms are invalid."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -57,7 +57,7 @@ def test_each_tier_begins_at_its_exact_moment(left: timedelta, refund: int) -> N
 @pytest.mark.parametrize(
     ("left", "refund"), [(24 * HOUR, 2_000), (24 * HOUR - A_MOMENT, 1_000), (A_MOMENT, 1_000), (timedelta(0), 0)]
 )
-def test_a_train_that_says_nothing_gives_all_back_until_a_day_before_and_then_half(left: timedelta, refund: int) -> None:
+def test_the_default_terms_refund_all_until_a_day_before_and_then_half(left: timedelta, refund: int) -> None:
     assert refund_minor(2_000, DEFAULT_TERMS, DEPARTS_LONDON, DEPARTS_LONDON - left) == refund
 
 
@@ -65,7 +65,7 @@ def test_a_train_that_says_nothing_gives_all_back_until_a_day_before_and_then_ha
     ("paid", "percent", "refund"),
     [(1, 1, 1), (1, 50, 1), (3, 50, 2), (1_999, 33, 660), (2_000, 33, 660), (99, 99, 99), (1, 0, 0), (0, 100, 0), (1, 100, 1)],
 )
-def test_parts_of_a_cent_are_the_passengers(paid: int, percent: int, refund: int) -> None:
+def test_refunds_are_rounded_up(paid: int, percent: int, refund: int) -> None:
     terms = SalesTerms(refund_tiers=(RefundTier(0, percent),))
     assert refund_minor(paid, terms, DEPARTS_LONDON, NOW) == refund
 
@@ -79,14 +79,14 @@ def test_no_refund_is_more_than_what_was_paid_or_less_than_its_share() -> None:
             assert 0 <= 100 * refund - paid * percent < 100
 
 
-def test_terms_without_tiers_give_nothing_back() -> None:
+def test_terms_without_tiers_refund_nothing() -> None:
     assert refund_minor(2_000, SalesTerms(refund_tiers=()), DEPARTS_LONDON, NOW) == 0
 
 
 # -- what a cancellation gives back
 
 
-def test_a_booking_gives_back_what_the_tier_says_for_each_passenger_who_leaves() -> None:
+def test_the_refund_is_that_of_the_tier_for_each_cancelled_passenger() -> None:
     run = a_run("A4", fares={"A": 1_999}, terms=SalesTerms(refund_tiers=(RefundTier(24, 100), RefundTier(0, 33))))
     booking = book(run, "ann", "ben", "cem")
     early = cancel(run, booking, "ann", now=DEPARTS_LONDON - 24 * HOUR)
@@ -102,7 +102,9 @@ def test_tiers_count_from_when_the_journey_begins_and_not_the_train() -> None:
     run = a_run("A4")
     from_lille, from_london = book(run, "ann", origin=LILLE), book(run, "ben")
     moment = DEPARTS_LILLE - 24 * HOUR
-    assert [sum(one.minor for one in cancel(run, booking, now=moment).refunds) for booking in (from_lille, from_london)] == [
+    assert [
+        sum(refund.minor for refund in cancel(run, booking, now=moment).refunds) for booking in (from_lille, from_london)
+    ] == [
         2_000,
         1_000,
     ]
@@ -113,7 +115,7 @@ def test_a_tier_of_nothing_leaves_no_refund() -> None:
     assert cancel(run, book(run), now=DEPARTS_LONDON - 24 * HOUR + A_MOMENT).refunds == ()
 
 
-def test_after_departure_nothing_is_cancelled_and_nothing_comes_back() -> None:
+def test_after_departure_nothing_is_cancelled_or_refunded() -> None:
     run = a_run("A4")
     booking = book(run)
     with refused(Reason.RUN_DEPARTED, run):
@@ -122,7 +124,7 @@ def test_after_departure_nothing_is_cancelled_and_nothing_comes_back() -> None:
     assert [refund.minor for refund in late.refunds] == [1_000]
 
 
-def test_what_was_given_back_for_a_cheaper_seat_is_not_given_back_twice() -> None:
+def test_the_refund_for_a_cheaper_seat_is_not_paid_twice() -> None:
     run = a_run("A2 B2", fares={"A": 5_000, "B": 2_000})
     moved = move(run, book(run), section="B", now=DEPARTS_LONDON - HOUR)
     cancelled = cancel(run, moved, now=DEPARTS_LONDON - HOUR)
@@ -140,7 +142,7 @@ def test_a_run_keeps_the_terms_of_the_train_that_it_was_made_from() -> None:
 @pytest.mark.parametrize("hours", [49, 48, 30, 24, 5, 2, 1])
 @pytest.mark.parametrize("who", [(), ("ben",), ("ann", "cem")])
 @pytest.mark.parametrize("waits", [False, True])
-def test_a_quote_is_what_the_cancellation_then_gives_and_changes_nothing(hours: int, who: tuple[str, ...], waits: bool) -> None:
+def test_a_cancellation_quote_is_the_refund_and_changes_nothing(hours: int, who: tuple[str, ...], waits: bool) -> None:
     run = a_run("A3", fares={"A": 1_999}, terms=replace(THREE_TIERS, waitlist_closes_minutes_before=0))
     if waits:
         fill(run)
@@ -156,14 +158,16 @@ def test_a_quote_is_what_the_cancellation_then_gives_and_changes_nothing(hours: 
     assert quote == replace(done, update_time=quote.update_time, revision=quote.revision)
 
 
-def test_a_quote_of_part_of_the_way_costs_as_much_to_give_up_as_the_whole() -> None:
+def test_a_journey_of_fewer_legs_is_refunded_like_the_whole_one() -> None:
     run = a_run("A2")
     part, whole = book(run, "ann", destination=ASHFORD), book(run, "ben")
-    quotes = [cancel_booking(run, asks_to_cancel(one, validate_only=True), DEPARTS_LONDON - HOUR) for one in (part, whole)]
-    assert [[refund.minor for refund in one.refunds] for one in quotes] == [[1_000], [1_000]]
+    quotes = [
+        cancel_booking(run, asks_to_cancel(booking, validate_only=True), DEPARTS_LONDON - HOUR) for booking in (part, whole)
+    ]
+    assert [[refund.minor for refund in quote.refunds] for quote in quotes] == [[1_000], [1_000]]
 
 
-# -- which terms are none
+# -- invalid terms
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_stop_is_found_by_name_and_by_code_in_any_case(text: str) -> None:
     assert find_stop(todays_stops(), text, "origin") == 2
 
 
-def test_a_stop_without_a_code_is_not_found_by_nothing() -> None:
+def test_a_stop_without_a_code_is_not_found_by_an_empty_text() -> None:
     stops = stops_on_date([a_stop("Here", depart="10:00"), a_stop("There", arrive="11:00")], TRAVEL_DATE)
     with invalid("origin"):
         find_stop(stops, "", "origin")
@@ -188,7 +188,7 @@ def test_an_unknown_stop_is_refused_with_its_field_and_the_stops_that_there_are(
     assert all(name in caught[0].message for name in ("Brussels", LONDON, ASHFORD, LILLE, PARIS))
 
 
-def test_no_stops_named_stand_for_the_whole_way() -> None:
+def test_empty_stops_stand_for_the_whole_journey() -> None:
     assert find_legs(todays_stops(), "", "") == (0, 3)
     assert find_legs(todays_stops(), ASHFORD, "") == (1, 3)
     assert find_legs(todays_stops(), "", LILLE) == (0, 2)
@@ -214,7 +214,7 @@ def test_an_origin_that_is_not_before_the_destination_is_refused(origin: str, de
         (PARIS, "", False),
     ],
 )
-def test_a_train_leads_somewhere_only_in_the_order_of_its_stops(origin: str, destination: str, leads: bool) -> None:
+def test_a_journey_is_possible_only_in_the_order_of_the_stops(origin: str, destination: str, leads: bool) -> None:
     assert calls_in_order(todays_stops(), origin, destination) is leads
 
 

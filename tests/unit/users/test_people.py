@@ -1,4 +1,4 @@
-"""Which addresses are one person's, and under which forms an address may be stored."""
+"""Which addresses belong to one person, and under which forms an address may be stored."""
 
 import idna
 import pytest
@@ -47,7 +47,7 @@ def test_one_address_is_one_person_however_it_is_spelled(left: str, right: str) 
         ("İ@example.com", "i@example.com"),
     ],
 )
-def test_other_letters_are_somebody_elses(left: str, right: str) -> None:
+def test_other_letters_are_another_person(left: str, right: str) -> None:
     assert email_key(left) != email_key(right)
 
 
@@ -97,7 +97,7 @@ def test_an_ordinary_address_is_stored_under_one_form() -> None:
         ("a@ｅxample.com", "a@ｅxample.com"),
     ],
 )
-def test_what_was_stored_by_an_earlier_comparison_is_among_the_forms_looked_up(asked: str, stored: str) -> None:
+def test_forms_of_earlier_versions_are_searched_too(asked: str, stored: str) -> None:
     assert stored in email_keys(asked)
     assert email_keys(asked)[0] == email_key(asked)
 
@@ -107,7 +107,7 @@ def test_the_forms_of_one_address_are_few() -> None:
 
 
 @pytest.mark.parametrize("domain", ["xn--", "xn--a-", "xn--\x80", "xn--99999999999", "", ".", "..", "a..b", "xn--ß"])
-def test_what_is_no_domain_is_compared_without_an_error(domain: str) -> None:
+def test_an_invalid_domain_is_compared_without_an_error(domain: str) -> None:
     assert email_keys(f"ä@{domain}")
 
 

@@ -1,4 +1,4 @@
-"""Which texts are the same to a reader, and which are two people's."""
+"""Which texts are the same to a reader, and which are different."""
 
 import time
 import unicodedata
@@ -142,7 +142,7 @@ def test_a_text_that_a_reader_can_see_is_fit(text: str) -> None:
         "\u2028",
     ],
 )
-def test_a_text_of_which_nothing_can_be_seen_is_refused_alone_and_with_blanks(text: str) -> None:
+def test_an_invisible_text_is_refused_alone_and_with_blanks(text: str) -> None:
     assert fault_of(text) is not None
     assert fault_of(f" {text} {text}") is not None
 

@@ -1,4 +1,4 @@
-"""The waiting list: who leaves it, who may not join it, and what becomes of those who wait when it closes."""
+"""The waitlist: who leaves it, who may not join it, and what happens when it closes."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ EXPIRED = BookingState.EXPIRED
 # -- leaving
 
 
-def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
+def test_leaving_the_waitlist_refunds_everything_however_late() -> None:
     run = a_run("A2")
     fill(run)
     waiting = book_waitlisted(run, "ann", "ben")
@@ -55,7 +55,7 @@ def test_who_leaves_the_line_gets_everything_back_however_late_it_is() -> None:
     assert (run.waitlist, run.live_reference(key_of("ann"))) == ({}, None)
 
 
-def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_its_place() -> None:
+def test_leaving_a_waitlisted_group_refunds_the_fare_and_the_group_keeps_its_position() -> None:
     run = a_run("A3")
     fill(run)
     group, behind = book_waitlisted(run, "ann", "ben", "cem"), book_waitlisted(run, "dot")
@@ -69,7 +69,7 @@ def test_who_leaves_a_group_that_waits_gets_the_fare_back_and_the_group_keeps_it
     ]
 
 
-def test_a_group_that_got_smaller_may_fit_now_and_the_answer_says_so() -> None:
+def test_a_smaller_group_may_be_promoted_at_once_and_the_answer_says_so() -> None:
     run = a_run("A3")
     sold = fill(run)
     group = book_waitlisted(run, "ann", "ben")
@@ -82,7 +82,7 @@ def test_a_group_that_got_smaller_may_fit_now_and_the_answer_says_so() -> None:
     assert [refund.minor for refund in answer.refunds] == [2_000]
 
 
-def test_the_last_of_a_group_leaves_the_line_with_everything_back() -> None:
+def test_the_last_of_a_group_leaves_the_waitlist_with_a_full_refund() -> None:
     run = a_run("A2")
     fill(run)
     group = book_waitlisted(run, "ann", "ben")
@@ -94,7 +94,7 @@ def test_the_last_of_a_group_leaves_the_line_with_everything_back() -> None:
     ]
 
 
-def test_leaving_the_line_a_second_time_changes_nothing() -> None:
+def test_leaving_the_waitlist_again_changes_nothing() -> None:
     run = a_run("A1")
     fill(run)
     left = cancel(run, book_waitlisted(run, "ann"))
@@ -105,7 +105,7 @@ def test_leaving_the_line_a_second_time_changes_nothing() -> None:
 # -- bounds
 
 
-def test_a_line_has_only_so_many_places() -> None:
+def test_a_waitlist_has_a_limited_length() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=2))
     fill(run)
     first, _ = book_waitlisted(run, "ann"), book_waitlisted(run, "ben")
@@ -115,14 +115,14 @@ def test_a_line_has_only_so_many_places() -> None:
     assert book_waitlisted(run, "cem").state is WAITLISTED
 
 
-def test_a_train_may_have_no_line_at_all() -> None:
+def test_a_train_may_have_no_waitlist() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=0))
     fill(run)
     with refused(Reason.WAITLIST_FULL, run):
         book_waitlisted(run, "ann")
 
 
-def test_one_person_has_only_so_many_places_at_a_time() -> None:
+def test_a_user_has_a_limited_number_of_waitlisted_bookings() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     for number in range(limits.WAITLISTED_PER_USER_MAX):
@@ -134,7 +134,7 @@ def test_one_person_has_only_so_many_places_at_a_time() -> None:
     assert book_waitlisted(run, "fay", by="bob").state is WAITLISTED
 
 
-def test_nobody_joins_from_the_instant_on_at_which_the_line_closes() -> None:
+def test_nobody_joins_once_the_waitlist_is_closed() -> None:
     run = a_run("A1")
     fill(run)
     assert waitlist_closing_time(run) == CLOSES
@@ -143,7 +143,7 @@ def test_nobody_joins_from_the_instant_on_at_which_the_line_closes() -> None:
         book_waitlisted(run, "ben", now=waitlist_closing_time(run))
 
 
-def test_a_group_that_no_section_could_ever_seat_does_not_wait() -> None:
+def test_a_group_larger_than_every_section_is_not_waitlisted() -> None:
     run = a_run("A2 B3")
     for section in "AB":
         fill(run, section)
@@ -153,15 +153,15 @@ def test_a_group_that_no_section_could_ever_seat_does_not_wait() -> None:
     assert book_waitlisted(run, "ann", "ben", "cem", section="").state is WAITLISTED
 
 
-def test_a_section_that_does_not_exist_has_no_line() -> None:
+def test_an_unknown_section_has_no_waitlist() -> None:
     run = a_run("A1")
     fill(run)
     with refused(Reason.INVALID_FIELD, run, field="section"):
         book_waitlisted(run, "ann", section="C")
 
 
-def test_a_booking_that_joined_after_this_run_was_read_can_be_cancelled_as_far_as_the_run_knows() -> None:
-    """Such a decision is never committed: the run is behind, and finds that out. But it must not end in an error."""
+def test_a_booking_that_is_newer_than_the_run_in_memory_can_be_cancelled_without_an_error() -> None:
+    """Such a decision is never committed, since the run is out of date. But it must not raise an error."""
     run, newer = a_run("A1"), a_run("A1")
     fill(newer)
     joined = book_waitlisted(newer, "ann")
@@ -175,7 +175,7 @@ def test_a_booking_that_joined_after_this_run_was_read_can_be_cancelled_as_far_a
 
 
 def a_long_line(run: TrainRun, count: int) -> list[Booking]:
-    """So many bookings that wait for a seat of a full train."""
+    """So many waitlisted bookings of a full train."""
     fill(run)
     return [book_waitlisted(run, f"w{number}") for number in range(1, count + 1)]
 
@@ -184,7 +184,7 @@ def states(run: TrainRun, bookings: list[Booking]) -> list[BookingState]:
     return [current_booking(run, booking).state for booking in bookings]
 
 
-def test_at_the_instant_at_which_the_line_closes_who_waits_gets_everything_back() -> None:
+def test_when_the_waitlist_closes_its_bookings_are_refunded_in_full() -> None:
     run = a_run("A2")
     fill(run)
     waiting = book_waitlisted(run, "ann", "ben")
@@ -204,7 +204,7 @@ def test_at_the_instant_at_which_the_line_closes_who_waits_gets_everything_back(
 
 
 @pytest.mark.parametrize("minutes", [0, 1, 30 * 24 * 60])
-def test_a_train_says_how_long_before_it_leaves_its_line_closes(minutes: int) -> None:
+def test_the_terms_say_how_long_before_departure_the_waitlist_closes(minutes: int) -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_closes_minutes_before=minutes))
     (waiting,) = a_long_line(run, 1)
     closes = DEPARTS_LONDON - timedelta(minutes=minutes)
@@ -214,7 +214,7 @@ def test_a_train_says_how_long_before_it_leaves_its_line_closes(minutes: int) ->
     assert current_booking(run, waiting).state is EXPIRED
 
 
-def test_a_long_line_ends_some_hundred_at_a_time_from_the_front() -> None:
+def test_a_long_waitlist_expires_in_parts_from_the_front() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=1_000))
     at_once = limits.WAITLIST_EXPIRED_PER_DECISION
     waiting = a_long_line(run, 2 * at_once + 50)
@@ -226,17 +226,19 @@ def test_a_long_line_ends_some_hundred_at_a_time_from_the_front() -> None:
         ended.append(states(run, waiting).index(WAITLISTED) if run.waitlist else len(waiting))
     assert ended == [at_once, 2 * at_once, len(waiting)]
     assert states(run, waiting) == [EXPIRED] * len(waiting)
-    assert all(sum(one.minor for one in current_booking(run, booking).refunds) == booking.charged_minor for booking in waiting)
+    assert all(
+        sum(refund.minor for refund in current_booking(run, booking).refunds) == booking.charged_minor for booking in waiting
+    )
     time_passes(run, CLOSES)
     assert not run.change_set
 
 
-def test_nobody_is_promoted_once_the_line_has_closed_and_whoever_comes_gets_the_seat() -> None:
+def test_nobody_is_promoted_once_the_waitlist_is_closed_and_the_next_buyer_gets_the_seat() -> None:
     run = a_run("A1", terms=SalesTerms(waitlist_max=1_000))
     (sold,) = fill(run)
     waiting = [book_waitlisted(run, f"w{number}") for number in range(limits.WAITLIST_EXPIRED_PER_DECISION + 1)]
     time_passes(run, CLOSES)
-    assert current_booking(run, waiting[-1]).state is WAITLISTED, "one of them still stands in the line"
+    assert current_booking(run, waiting[-1]).state is WAITLISTED, "the last one is still waitlisted"
     cancel(run, sold, now=CLOSES)
     assert current_booking(run, waiting[-1]).state is WAITLISTED
     assert seat_labels(book(run, "late")) == ["A-1"]
@@ -244,7 +246,7 @@ def test_nobody_is_promoted_once_the_line_has_closed_and_whoever_comes_gets_the_
     assert current_booking(run, waiting[-1]).state is EXPIRED
 
 
-def test_a_seat_that_comes_free_a_moment_before_still_goes_to_who_waits() -> None:
+def test_a_seat_that_comes_free_just_before_the_closing_goes_to_the_waitlist() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann")
@@ -252,7 +254,7 @@ def test_a_seat_that_comes_free_a_moment_before_still_goes_to_who_waits() -> Non
     assert current_booking(run, waiting).state is CONFIRMED
 
 
-def test_those_who_are_left_of_a_group_get_back_what_is_left_of_the_price() -> None:
+def test_the_rest_of_a_group_is_refunded_the_rest_of_the_price() -> None:
     run = a_run("A2")
     fill(run)
     group = book_waitlisted(run, "ann", "ben")
@@ -261,7 +263,7 @@ def test_those_who_are_left_of_a_group_get_back_what_is_left_of_the_price() -> N
     assert [refund.minor for refund in current_booking(run, group).refunds] == [2_000, 2_000]
 
 
-def test_a_booking_that_expired_is_final() -> None:
+def test_an_expired_booking_is_final() -> None:
     run = a_run("A1")
     (waiting,) = a_long_line(run, 1)
     time_passes(run, CLOSES)
@@ -272,7 +274,7 @@ def test_a_booking_that_expired_is_final() -> None:
     assert "expired" in caught[0].message
 
 
-def test_who_waited_in_vain_may_book_again() -> None:
+def test_a_passenger_of_an_expired_booking_may_book_again() -> None:
     run = a_run("A1 B1")
     (waiting,) = a_long_line(run, 1)
     time_passes(run, CLOSES)

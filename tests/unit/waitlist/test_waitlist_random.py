@@ -1,5 +1,5 @@
-"""The waiting list against a slow, plain model of the same rules, over thousands of random decisions; lines as long as may be;
-and trains that get longer.
+"""The waitlist against a slow, plain model of the same rules, over thousands of random decisions; waitlists of full length; and
+trains that become longer.
 """
 
 from dataclasses import replace
@@ -75,24 +75,25 @@ def fits(run: TrainRun, booking: Booking) -> bool:
 
 
 def require_sound(run: TrainRun) -> None:
-    """What holds after every step: nobody waits who fits, and every booking has paid what it costs."""
-    waiting = {one.ticket_number: one for one in run.bookings.values() if one.state is BookingState.WAITLISTED}
-    assert not [one.reference for one in waiting.values() if fits(run, one)], "somebody waits while seats fit"
+    """What holds after every step: no waitlisted booking fits, and every booking has paid what it costs."""
+    waiting = {booking.ticket_number: booking for booking in run.bookings.values() if booking.state is BookingState.WAITLISTED}
+    assert not [booking.reference for booking in waiting.values() if fits(run, booking)], "a waitlisted booking fits"
     assert {
-        number: (one.reference, one.wanted_section, one.journey.legs, len(one.passengers)) for number, one in waiting.items()
-    } == {number: (one.reference, one.section, one.legs, one.count) for number, one in run.waitlist.items()}
-    for one in run.bookings.values():
-        kept = one.charged_minor - sum(refund.minor for refund in one.refunds)
-        assert kept == (one.price.minor if one.is_live else 0)
-        assert len({refund.refund_id for refund in one.refunds}) == len(one.refunds)
+        number: (booking.reference, booking.wanted_section, booking.journey.legs, len(booking.passengers))
+        for number, booking in waiting.items()
+    } == {number: (entry.reference, *entry.demand) for number, entry in run.waitlist.items()}
+    for booking in run.bookings.values():
+        charged = booking.charged_minor - sum(refund.minor for refund in booking.refunds)
+        assert charged == (booking.price.minor if booking.is_live else 0)
+        assert len({refund.refund_id for refund in booking.refunds}) == len(booking.refunds)
     require_counted(run)
 
 
 def require_counted(run: TrainRun) -> None:
-    """What the run keeps count of, so that nobody has to go through the whole line or train, is what there is."""
+    """The indexes of the run are those of its waitlist and seats."""
     again = replace(run)  # which counts anew
     assert run.waitlist_index.ticket_numbers == again.waitlist_index.ticket_numbers
-    users = {one.user_key for one in run.bookings.values()}
+    users = {booking.user_key for booking in run.bookings.values()}
     assert {user: run.waitlisted_count(user) for user in users} == {user: again.waitlisted_count(user) for user in users}
     for section in run.sections:
         for legs in (0b111, 0b1, 0b110):
@@ -105,15 +106,15 @@ def require_counted(run: TrainRun) -> None:
 
 
 def require_nobody_passed(before: list[Booking], run: TrainRun, sold: Booking) -> None:
-    """Whoever still waits could not have had the seats that somebody new has got."""
-    without = {one: kept for one, kept in run.bookings.items() if one != sold.reference}
+    """No waitlisted booking could have had the seats of the new booking."""
+    without = {reference: booking for reference, booking in run.bookings.items() if reference != sold.reference}
     empty = replace(run, bookings=without)
-    for one in before:
-        assert not fits(empty, one), f"{sold.reference} was sold a seat that {one.reference} waited for"
+    for booking in before:
+        assert not fits(empty, booking), f"{sold.reference} was sold a seat that {booking.reference} waited for"
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_nobody_ever_waits_who_fits_and_nobody_new_gets_a_seat_that_fits_who_waits(seed: int) -> None:
+def test_no_waitlisted_booking_fits_free_seats_and_no_new_one_takes_seats_that_would_fit(seed: int) -> None:
     chance = seeded_random(seed)
     run, now = a_run("A3 A1 B4", fares={"A": 5_000, "B": 2_000}), NOW
     commands = random_commands(run, chance)
@@ -131,7 +132,7 @@ def test_nobody_ever_waits_who_fits_and_nobody_new_gets_a_seat_that_fits_who_wai
             require_sound(run)
         elif chance.random() < 0.5:
             run.committed()
-    assert waited > 100, "hardly anybody waited; this proves little"
+    assert waited > 100, "hardly anybody was waitlisted; this proves little"
 
 
 def decide_one(run: TrainRun, command: Command[Any], now: datetime) -> None:
@@ -152,56 +153,58 @@ def decide_one(run: TrainRun, command: Command[Any], now: datetime) -> None:
 
 
 def with_another_coach(run: TrainRun, section: int, seats: int) -> None:
-    """Puts a coach at the end of a section."""
+    """Add a coach at the end of a section."""
     old = run.sections[section]
     coach = CoachSeats(f"{section}-extra-{old.size}", old.size + 1, old.size + seats)
     run.sections[section] = replace(old, coaches=(*old.coaches, coach), sold_legs=[*old.sold_legs, *[0] * seats])
 
 
 @pytest.mark.parametrize(("seats", "seated"), [(0, 0), (1, 1), (3, 3), (5, 5), (7, 5)])
-def test_when_a_section_gets_longer_exactly_as_many_are_promoted_as_fit(seats: int, seated: int) -> None:
+def test_a_longer_section_promotes_exactly_as_many_as_fit(seats: int, seated: int) -> None:
     run = a_run("A2 B1")
     fill(run)
     fill(run, "B")
     waiting = [book_waitlisted(run, f"w{number}") for number in range(1, 6)]
-    elsewhere = book_waitlisted(run, "ann", section="B")
+    in_section_b = book_waitlisted(run, "ann", section="B")
     with_another_coach(run, 0, seats)
     promote(run, NOW)
     run.committed()
-    promoted = [current_booking(run, one) for one in waiting if current_booking(run, one).state is BookingState.CONFIRMED]
-    assert [seat_labels(one) for one in promoted] == [[f"A-{2 + number}"] for number in range(1, seated + 1)]
-    assert [one.reference for one in promoted] == [one.reference for one in waiting[:seated]]
-    assert current_booking(run, elsewhere).state is BookingState.WAITLISTED
+    promoted = [
+        booking for booking in (current_booking(run, before) for before in waiting) if booking.state is BookingState.CONFIRMED
+    ]
+    assert [seat_labels(booking) for booking in promoted] == [[f"A-{2 + number}"] for number in range(1, seated + 1)]
+    assert [booking.reference for booking in promoted] == [booking.reference for booking in waiting[:seated]]
+    assert current_booking(run, in_section_b).state is BookingState.WAITLISTED
     assert run.sections[0].free_count(0b111) == seats - seated
 
 
-def test_a_longer_section_seats_groups_as_a_whole_and_who_fits_behind_them() -> None:
+def test_a_longer_section_seats_whole_groups_and_those_who_fit_behind_them() -> None:
     run = a_run("A4")
     fill(run)
     groups = [book_waitlisted(run, *who) for who in (("ann", "ben"), ("cem", "dot", "eve", "fay"), ("gus",), ("hal", "ida"))]
     with_another_coach(run, 0, 4)
     promote(run, NOW)
-    seated = [current_booking(run, one).state is BookingState.CONFIRMED for one in groups]
+    seated = [current_booking(run, group).state is BookingState.CONFIRMED for group in groups]
     assert seated == [True, False, True, False]
 
 
-def test_an_operators_look_promotes_who_fits_into_a_longer_section_and_says_who_that_was() -> None:
+def test_promote_waitlist_returns_who_was_promoted_into_a_longer_section() -> None:
     run = a_run("A2")
     fill(run)
     waiting = [book_waitlisted(run, f"w{number}") for number in range(1, 6)]
     with_another_coach(run, 0, 3)
     found = decide(run, asks_to_promote(), NOW, {})
-    assert found == Promotion(tuple(one.reference for one in waiting[:3]), still_waiting=2)
+    assert found == Promotion(tuple(booking.reference for booking in waiting[:3]), still_waiting=2)
     run.committed()
     assert decide(run, asks_to_promote(), NOW, {}) == Promotion((), still_waiting=2)
     assert not run.change_set
 
 
-# -- a line as long as may be
+# -- a waitlist of full length
 
 
 def with_a_line_of(run: TrainRun, count: int) -> list[str]:
-    """Lets so many wait who are like the last one that waits; gives their references."""
+    """Put so many copies of the last waitlisted booking on the waitlist; return their references."""
     like = book_waitlisted(run, "who-is-like-them")
     cancel(run, like)
     references = [f"W{number:05}" for number in range(count)]
@@ -217,7 +220,7 @@ def update_of(run: TrainRun) -> Document:
     return run_update(run, recent, [event_batch_document(run.change_set.events)] if run.change_set.events else [])
 
 
-def test_ten_thousand_who_wait_keep_the_runs_document_and_each_commit_small() -> None:
+def test_a_waitlist_of_ten_thousand_keeps_the_document_and_each_commit_small() -> None:
     run = a_run("A400 A400", terms=SalesTerms(waitlist_max=limits.WAITLIST_MAX))
     group = book(run, *(f"g{number}" for number in range(9)))
     fill(run)

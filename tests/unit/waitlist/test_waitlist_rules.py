@@ -1,4 +1,4 @@
-"""The waiting list: who joins it and what that costs, and who gets a seat that came free."""
+"""The waitlist: who joins it, what that costs, and who gets a freed seat."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -46,28 +46,28 @@ DEAR, CHEAP = 5_000, 2_000
 
 
 def seats_now(run: TrainRun, *bookings: Booking) -> list[list[str]]:
-    """Where the passengers of each booking sit by now; nowhere while it waits."""
+    """The seats of each booking now; none while it is waitlisted."""
     current = [current_booking(run, booking) for booking in bookings]
-    return [seat_labels(one) if one.state is CONFIRMED else [] for one in current]
+    return [seat_labels(booking) if booking.state is CONFIRMED else [] for booking in current]
 
 
 def in_line(run: TrainRun) -> list[str]:
-    """Who waits, from the front: the first passenger of each booking."""
+    """The waitlist from its front: the first passenger of each booking."""
     return [run.bookings[run.waitlist[number].reference].passengers[0].person.first_name for number in sorted(run.waitlist)]
 
 
 # -- joining
 
 
-def test_who_finds_no_seat_waits_behind_those_who_came_before() -> None:
+def test_a_booking_without_a_seat_joins_the_end_of_the_waitlist() -> None:
     run = a_run("A2")
     fill(run)
     first, second = book_waitlisted(run, "ann"), book_waitlisted(run, "ben", "cem", section="", origin=LILLE)
-    assert [(one.state, one.is_live, one.ticket_number) for one in (first, second)] == [
+    assert [(booking.state, booking.is_live, booking.ticket_number) for booking in (first, second)] == [
         (WAITLISTED, True, 1),
         (WAITLISTED, True, 2),
     ]
-    assert [passenger.seat for one in (first, second) for passenger in one.passengers] == [None] * 3
+    assert [passenger.seat for booking in (first, second) for passenger in booking.passengers] == [None] * 3
     assert run.waitlist == {
         1: WaitlistEntry(1, first.reference, "A", 0b111, 1),
         2: WaitlistEntry(2, second.reference, "", 0b100, 2),
@@ -76,7 +76,7 @@ def test_who_finds_no_seat_waits_behind_those_who_came_before() -> None:
     assert not second.seats_together
 
 
-def test_numbers_are_not_given_out_again_when_those_in_front_have_gone() -> None:
+def test_ticket_numbers_are_not_reused() -> None:
     run = a_run("A1")
     fill(run)
     for who in ("ann", "ben"):
@@ -84,14 +84,14 @@ def test_numbers_are_not_given_out_again_when_those_in_front_have_gone() -> None
     assert book_waitlisted(run, "cem").ticket_number == 3
 
 
-def test_who_may_wait_and_finds_a_seat_does_not_wait() -> None:
+def test_a_booking_that_finds_a_seat_is_not_waitlisted() -> None:
     run = a_run("A1 B1")
     assert book_waitlisted(run, "ann").state is CONFIRMED
     assert seat_labels(book_waitlisted(run, "ben", section="")) == ["B-1"]
     assert not run.waitlist
 
 
-def test_a_group_waits_where_only_some_of_it_find_seats() -> None:
+def test_a_group_is_waitlisted_where_only_some_of_it_find_seats() -> None:
     run = a_run("A2 B2")
     book(run, "ann")
     book(run, "ben", section="B")
@@ -100,14 +100,14 @@ def test_a_group_waits_where_only_some_of_it_find_seats() -> None:
     assert seat_labels(book_waitlisted(run, "eve", section="")) == ["A-2"]
 
 
-def test_a_place_for_a_section_costs_its_fare() -> None:
+def test_a_waitlist_place_for_a_section_costs_its_fare() -> None:
     run = a_run("A1 B1", fares={"A": CHEAP, "B": DEAR})
     fill(run, "A")
     waiting = book_waitlisted(run, "ann")
     assert (waiting.price, waiting.charged_minor) == (Money(CHEAP, "USD"), CHEAP)
 
 
-def test_a_place_for_any_section_costs_the_highest_fare_for_each_passenger() -> None:
+def test_a_waitlist_place_for_any_section_costs_the_highest_fare_for_each_passenger() -> None:
     run = a_run("A2 B2 C2", fares={"A": CHEAP, "B": DEAR, "C": 3_550})
     for section in "ABC":
         fill(run, section)
@@ -115,21 +115,21 @@ def test_a_place_for_any_section_costs_the_highest_fare_for_each_passenger() -> 
     assert (waiting.price, waiting.charged_minor) == (Money(2 * DEAR, "USD"), 2 * DEAR)
 
 
-def test_who_does_not_want_to_wait_is_refused() -> None:
+def test_a_buyer_who_rejects_the_waitlist_is_refused() -> None:
     run = a_run("A1")
     fill(run)
     with refused(Reason.SECTION_FULL, run):
         sell(run, asks_for_seats("ann", section="A", if_full=IfFull.REJECT))
 
 
-def test_nobody_waits_for_chosen_seats() -> None:
+def test_nobody_is_waitlisted_for_chosen_seats() -> None:
     run = a_run("A2")
     book(run, "ann")
     with refused(Reason.SEAT_TAKEN, run):
         sell(run, asks_for_seats("ben", section="A", seats=[1], if_full=IfFull.WAITLIST))
 
 
-def test_who_waits_is_on_the_train_as_far_as_another_booking_goes() -> None:
+def test_a_waitlisted_passenger_cannot_book_again() -> None:
     run = a_run("A2 B1")
     fill(run)
     assert book_waitlisted(run, "ann", "ben").state is WAITLISTED
@@ -137,7 +137,7 @@ def test_who_waits_is_on_the_train_as_far_as_another_booking_goes() -> None:
         sell(run, asks_for_seats("ben", section="B"))
 
 
-def test_the_same_request_finds_the_booking_that_waits_and_later_the_seat_it_got() -> None:
+def test_a_repeated_request_gets_the_waitlisted_booking_and_later_its_seat() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     command = asks_for_seats("ann", section="A", if_full=IfFull.WAITLIST)
@@ -150,7 +150,7 @@ def test_the_same_request_finds_the_booking_that_waits_and_later_the_seat_it_got
     assert (again.reference, seat_labels(again)) == (waiting.reference, ["A-1"])
 
 
-def test_who_waits_has_no_seat_to_move_from() -> None:
+def test_a_waitlisted_booking_has_no_seat_to_move_from() -> None:
     run = a_run("A1 B1")
     fill(run)
     waiting = book_waitlisted(run, "ann")
@@ -158,7 +158,7 @@ def test_who_waits_has_no_seat_to_move_from() -> None:
         change_seat(run, asks_for_another_seat(waiting, section="B"), NOW)
 
 
-def test_a_passenger_who_waits_may_get_another_name_and_keeps_the_place() -> None:
+def test_a_waitlisted_passenger_may_be_renamed_and_keeps_the_ticket_number() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann")
@@ -173,7 +173,7 @@ def test_a_passenger_who_waits_may_get_another_name_and_keeps_the_place() -> Non
 # -- who gets a seat that came free
 
 
-def test_a_seat_that_comes_free_goes_to_the_first_who_waits_in_the_same_commit() -> None:
+def test_a_freed_seat_goes_to_the_front_of_the_waitlist_in_the_same_commit() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     first, second = book_waitlisted(run, "ann"), book_waitlisted(run, "ben")
@@ -186,7 +186,7 @@ def test_a_seat_that_comes_free_goes_to_the_first_who_waits_in_the_same_commit()
     assert list(run.waitlist) == [second.ticket_number]
 
 
-def test_those_who_wait_get_seats_in_the_order_in_which_they_came() -> None:
+def test_the_waitlist_is_promoted_in_order() -> None:
     run = a_run("A3")
     sold = fill(run)
     waiting = [book_waitlisted(run, who) for who in ("ann", "ben", "cem")]
@@ -195,7 +195,7 @@ def test_those_who_wait_get_seats_in_the_order_in_which_they_came() -> None:
     assert seats_now(run, *waiting) == [["A-2"], ["A-3"], ["A-1"]]
 
 
-def test_part_of_the_way_goes_to_whom_it_serves_and_not_to_who_came_before() -> None:
+def test_freed_legs_go_to_the_first_booking_that_they_fit() -> None:
     run = a_run("A1")
     sold = book(run, "sold", destination=ASHFORD)
     book(run, "rest", origin=ASHFORD)
@@ -205,7 +205,7 @@ def test_part_of_the_way_goes_to_whom_it_serves_and_not_to_who_came_before() -> 
     assert in_line(run) == ["Ann"]
 
 
-def test_one_seat_that_comes_free_may_serve_several_who_ride_one_after_the_other() -> None:
+def test_one_freed_seat_may_serve_several_bookings_on_different_legs() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     legs = [(LILLE, PARIS), (ASHFORD, PARIS), (LONDON, ASHFORD), (ASHFORD, LILLE)]
@@ -214,7 +214,7 @@ def test_one_seat_that_comes_free_may_serve_several_who_ride_one_after_the_other
     assert seats_now(run, *waiting) == [["A-1"], [], ["A-1"], ["A-1"]]
 
 
-def test_a_group_waits_as_a_whole_and_those_behind_it_may_fit_first() -> None:
+def test_a_group_is_promoted_as_a_whole_and_those_behind_it_may_fit_first() -> None:
     run = a_run("A3")
     sold = fill(run)
     group, alone = book_waitlisted(run, "ann", "ben"), book_waitlisted(run, "cem")
@@ -227,7 +227,7 @@ def test_a_group_waits_as_a_whole_and_those_behind_it_may_fit_first() -> None:
     assert run.waitlist == {}
 
 
-def test_a_group_that_cancels_makes_room_for_as_many_as_fit() -> None:
+def test_a_cancelled_group_makes_room_for_as_many_as_fit() -> None:
     run = a_run("A4")
     group = book(run, "g1", "g2", "g3", "g4")
     waiting = [
@@ -238,7 +238,7 @@ def test_a_group_that_cancels_makes_room_for_as_many_as_fit() -> None:
     assert in_line(run) == ["Ben", "Ida"]
 
 
-def test_who_waits_for_one_section_gets_no_seat_in_another() -> None:
+def test_a_booking_that_waits_for_one_section_gets_no_seat_in_another() -> None:
     run = a_run("A1 B1")
     fill(run)
     (sold,) = fill(run, "B")
@@ -247,7 +247,7 @@ def test_who_waits_for_one_section_gets_no_seat_in_another() -> None:
     assert seats_now(run, in_a, anywhere) == [[], ["B-1"]]
 
 
-def test_a_passenger_who_moves_away_makes_room() -> None:
+def test_a_seat_that_a_passenger_leaves_by_a_move_is_promoted_into() -> None:
     run = a_run("A1 B1")
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann")
@@ -255,7 +255,7 @@ def test_a_passenger_who_moves_away_makes_room() -> None:
     assert seats_now(run, waiting) == [["A-1"]]
 
 
-def test_who_waited_for_any_section_gets_the_difference_back_with_a_cheaper_seat() -> None:
+def test_promotion_to_a_cheaper_section_refunds_the_difference() -> None:
     run = a_run("A2 B2", fares={"A": DEAR, "B": CHEAP})
     fill(run)
     sold = fill(run, "B")
@@ -268,7 +268,7 @@ def test_who_waited_for_any_section_gets_the_difference_back_with_a_cheaper_seat
     assert promoted.charged_minor == 2 * DEAR
 
 
-def test_who_waited_for_any_section_gets_nothing_back_with_the_dearest_seat() -> None:
+def test_promotion_to_the_dearest_section_refunds_nothing() -> None:
     run = a_run("A1 B1", fares={"A": DEAR, "B": CHEAP})
     (sold,) = fill(run)
     fill(run, "B")
@@ -278,7 +278,7 @@ def test_who_waited_for_any_section_gets_nothing_back_with_the_dearest_seat() ->
 
 
 @pytest.mark.parametrize("section", ["A", ""])
-def test_nobody_who_waited_pays_more_when_the_fare_has_risen_since(section: str) -> None:
+def test_a_promoted_booking_does_not_pay_more_when_the_fare_has_risen(section: str) -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann", section=section)
@@ -288,7 +288,7 @@ def test_nobody_who_waited_pays_more_when_the_fare_has_risen_since(section: str)
     assert (promoted.state, promoted.price, promoted.refunds) == (CONFIRMED, Money(2_000, "USD"), ())
 
 
-def test_who_was_promoted_and_cancels_and_books_again_leaves_no_seat_twice() -> None:
+def test_a_promoted_booking_that_is_cancelled_and_booked_again_sells_no_seat_twice() -> None:
     run = a_run("A1")
     (sold,) = fill(run)
     waiting = book_waitlisted(run, "ann")
