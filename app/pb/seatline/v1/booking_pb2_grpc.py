@@ -26,11 +26,10 @@ if _version_not_supported:
 
 
 class BookingServiceStub:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
-    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
-    PERMISSION_DENIED, whether or not it exists.
-    ListSectionBookings needs the role "operator" (x-seatline-roles).
+    """Sells seats, and reads, changes and cancels bookings. All calls need a caller (metadata x-seatline-user, see errors.proto).
+    ListSectionBookings needs the role "operator" as well (x-seatline-roles). The booker, the passengers and operators may read a
+    booking. The booker and operators may change it. A passenger may leave another's booking. A passenger who has left a booking, or
+    was removed from it while others stayed, may no longer read it. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
     def __init__(self, channel):
@@ -82,46 +81,45 @@ class BookingServiceStub:
 
 
 class BookingServiceServicer:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
-    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
-    PERMISSION_DENIED, whether or not it exists.
-    ListSectionBookings needs the role "operator" (x-seatline-roles).
+    """Sells seats, and reads, changes and cancels bookings. All calls need a caller (metadata x-seatline-user, see errors.proto).
+    ListSectionBookings needs the role "operator" as well (x-seatline-roles). The booker, the passengers and operators may read a
+    booking. The booker and operators may change it. A passenger may leave another's booking. A passenger who has left a booking, or
+    was removed from it while others stayed, may no longer read it. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
     def CreateBooking(self, request, context):
-        """Sells 1 to 9 seats, all or none; where they are not free, a place on the waiting list, unless if_full says otherwise.
-        Either is paid now. The same request_id from the same caller gives the same booking, as it is now, whatever has become of the
-        hold, the seats or the price.
-        Of several errors the one that stands first in this list is told. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
+        """Sells 1 to 9 seats, all or none. Where they are not free, it sells a place on the waitlist, unless if_full says otherwise.
+        Both are paid now. The same request_id from the same caller returns the same booking, as it is now, whatever has happened to
+        the hold, the seats or the price.
+        Of several errors, the caller gets the one that is first in this list. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
         ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
         FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
-        cannot be charged; then payment declined or rejected; then seat taken, section full, waiting list closed);
-        RESOURCE_EXHAUSTED (waiting list full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on
-        this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
+        cannot be charged; then payment declined or rejected; then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED
+        (waitlist full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this run). At any time
+        RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBooking(self, request, context):
-        """One booking and its payment as they are now, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+        """Returns a booking and its payment, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReceipt(self, request, context):
-        """What was bought and paid. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+        """Returns the receipt of a booking. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListReceipts(self, request, context):
-        """All receipts of one person, as the one who booked or as a passenger, by travel date, cancelled ones included. Each answer is of
-        one moment, at which all that was acknowledged before the call is there: each booking once, in one state. A further page is of
-        a later moment; no booking is on two pages, and none is left out that is the person's all the while.
+        """Lists the receipts of a person, as booker or as passenger, by travel date, cancelled ones included. Each answer is as of one
+        moment and has everything that was acknowledged before the call: each booking once, in one state. The next page is as of a
+        later moment. No booking is on two pages, and no booking is missing that belongs to the person all the time.
         Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -129,25 +127,25 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSectionBookings(self, request, context):
-        """Who sits in a section, by seat number. Each answer is of one moment; whoever moves between two pages may be on both, or on
-        neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
+        may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateBooking(self, request, context):
-        """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (the new address and
-        name already travel on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
+        """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a passenger
+        with the new address and name travels on this run), FAILED_PRECONDITION (cancelled, departed), ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ChangeSeat(self, request, context):
-        """Moves one passenger to a chosen seat, or to the next seat of a section. A lower fare there is given back in part. Nothing
-        changes when it is refused. A repeated move to a named seat answers with the booking unchanged; where no seat is
-        named and no etag sent, each repetition moves on to the next seat.
+        """Moves one passenger to a chosen seat, or to the next free seat of a section. If the fare is lower there, the difference is
+        refunded. A refused move changes nothing. A repeated move to a named seat returns the booking unchanged; without a seat number
+        and etag, each repetition moves the passenger to the next free seat.
         Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
         taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
         """
@@ -156,11 +154,11 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelBooking(self, request, context):
-        """Gives back the seats of some or all passengers, or their places on the waiting list. Cancelling a cancelled booking again
-        answers with it unchanged.
-        A passenger of somebody else's booking may take off itself, and whoever else of the booking has the same address, and nobody
-        else (PERMISSION_DENIED). What comes back goes to who paid, by the same terms. When the last passengers leave so, the booking
-        is CANCELLED. Asking again is answered as before, without a refund.
+        """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
+        it unchanged.
+        A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
+        goes to the booker, by the same terms. When the last passengers leave, the booking is CANCELLED. A repeated request gets the
+        same answer, without a refund.
         Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
         (departed), ABORTED (stale etag).
         """
@@ -220,11 +218,10 @@ def add_BookingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BookingService:
-    """Sells seats and keeps bookings. All calls need a caller (metadata x-seatline-user, see errors.proto). A booking is seen by who
-    booked it, by its passengers and by operators; it is changed by who booked it and by operators. A passenger may take itself off
-    somebody else's booking; who has left a booking, or was taken off it while others stayed, sees it no more. Anyone else gets
-    PERMISSION_DENIED, whether or not it exists.
-    ListSectionBookings needs the role "operator" (x-seatline-roles).
+    """Sells seats, and reads, changes and cancels bookings. All calls need a caller (metadata x-seatline-user, see errors.proto).
+    ListSectionBookings needs the role "operator" as well (x-seatline-roles). The booker, the passengers and operators may read a
+    booking. The booker and operators may change it. A passenger may leave another's booking. A passenger who has left a booking, or
+    was removed from it while others stayed, may no longer read it. Anyone else gets PERMISSION_DENIED, whether or not it exists.
     """
 
     @staticmethod

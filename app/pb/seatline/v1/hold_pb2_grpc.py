@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class HoldServiceStub:
-    """Keeps seats for a buyer, and gives them back. All calls need a caller (metadata x-seatline-user, see errors.proto).
+    """Holds and releases seats. All calls need a caller (metadata x-seatline-user, see errors.proto).
     """
 
     def __init__(self, channel):
@@ -48,15 +48,15 @@ class HoldServiceStub:
 
 
 class HoldServiceServicer:
-    """Keeps seats for a buyer, and gives them back. All calls need a caller (metadata x-seatline-user, see errors.proto).
+    """Holds and releases seats. All calls need a caller (metadata x-seatline-user, see errors.proto).
     """
 
     def HoldSeats(self, request, context):
-        """Keeps seats for some minutes while their buyer pays; the fare stands for as long. The same request_id from the same caller
-        gives the same hold while it lasts, and none once a booking has used it.
-        At most a share of a train run's seats (Train.hold_percent_max) is on hold at a time. Whose hold ran out waits 15 minutes before
-        holding its seats again, and may book them meanwhile; who released it gets them until it would have run out. Operators need
-        not wait.
+        """Holds seats for some minutes while their buyer pays; the fare is fixed for that time. The same request_id from the same
+        caller returns the same hold while it lasts, and refuses it once a booking has used it.
+        At most a percentage of a train run's seats (Train.hold_percent_max) is on hold at a time. A caller whose hold has expired may
+        hold the same seats again after 15 minutes, and may book them meanwhile. A caller who has released a hold may hold the same
+        seats again at once, but only until the released hold would have expired. Operators need not wait.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
         taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
         """
@@ -65,7 +65,7 @@ class HoldServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseHold(self, request, context):
-        """Gives held seats back before their time. A hold that has expired, or was used, is none: that is no error.
+        """Releases a hold before it expires. Releasing a hold that has expired or was used is not an error.
         Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's hold), NOT_FOUND (train run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -94,7 +94,7 @@ def add_HoldServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HoldService:
-    """Keeps seats for a buyer, and gives them back. All calls need a caller (metadata x-seatline-user, see errors.proto).
+    """Holds and releases seats. All calls need a caller (metadata x-seatline-user, see errors.proto).
     """
 
     @staticmethod

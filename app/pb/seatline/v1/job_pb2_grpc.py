@@ -54,16 +54,16 @@ class JobServiceServicer:
     """
 
     def ListJobs(self, request, context):
-        """Jobs in one state, the dead ones unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT.
+        """Lists jobs in one state, DEAD unless another is named, by kind and job_id. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryJobs(self, request, context):
-        """Has a dead job, or all dead jobs of a kind, tried again. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been;
-        sending it again does the rest. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (there is no such job,
-        or it is not dead, as after it was retried).
+        """Retries a dead job, or all dead jobs of a kind. After UNAVAILABLE or DEADLINE_EXCEEDED, some or all may have been retried;
+        sending the request again retries the others. Errors: INVALID_ARGUMENT (both or neither of job_id and kind); NOT_FOUND (no such
+        job, or it is not DEAD, for example because it was retried).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TrainServiceStub:
-    """Makes and shows trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -54,27 +54,28 @@ class TrainServiceStub:
 
 
 class TrainServiceServicer:
-    """Makes and shows trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
     def CreateTrain(self, request, context):
-        """Makes a train. A timetable that works on some dates is accepted; ScheduleTrainRuns judges each date. Errors: INVALID_ARGUMENT,
-        also for a fare that the payment provider cannot take; ALREADY_EXISTS (train_id taken, or request_id with another body).
+        """Creates a train. Accepts a timetable that is possible on some dates; ScheduleTrainRuns checks each date.
+        Errors: INVALID_ARGUMENT (also a fare that the payment provider cannot charge); ALREADY_EXISTS (train_id taken, or request_id
+        with another body).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTrain(self, request, context):
-        """One train. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Returns a train. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTrains(self, request, context):
-        """All trains by train_id. Errors: INVALID_ARGUMENT.
+        """Lists all trains by train_id. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,7 @@ def add_TrainServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrainService:
-    """Makes and shows trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 

@@ -38,7 +38,7 @@ class _RunStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RunState.Valu
     """It has arrived at its last stop."""
 
 class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
-    """Where a train run stands, judged at the moment of the answer."""
+    """The state of a train run at the time of the answer."""
 
 RUN_STATE_UNSPECIFIED: RunState.ValueType  # 0
 """Never sent."""
@@ -64,10 +64,10 @@ class _SeatStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_SeatState.Va
     SEAT_STATE_PARTLY_SOLD: _SeatState.ValueType  # 3
     """Sold on some legs: not for sale on this journey."""
     SEAT_STATE_HELD: _SeatState.ValueType  # 4
-    """Kept for a buyer who is paying; free in some minutes, or sold."""
+    """On hold for a buyer; within minutes it is sold or free again."""
 
 class SeatState(_SeatState, metaclass=_SeatStateEnumTypeWrapper):
-    """What a seat is on the asked journey."""
+    """The state of a seat on the requested journey."""
 
 SEAT_STATE_UNSPECIFIED: SeatState.ValueType  # 0
 """Never sent."""
@@ -78,11 +78,11 @@ SEAT_STATE_SOLD: SeatState.ValueType  # 2
 SEAT_STATE_PARTLY_SOLD: SeatState.ValueType  # 3
 """Sold on some legs: not for sale on this journey."""
 SEAT_STATE_HELD: SeatState.ValueType  # 4
-"""Kept for a buyer who is paying; free in some minutes, or sold."""
+"""On hold for a buyer; within minutes it is sold or free again."""
 
 @typing.final
 class RunStop(message.Message):
-    """A call of a run at a station."""
+    """A station at which a run calls, with its times."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -122,7 +122,7 @@ class RunStop(message.Message):
 
 @typing.final
 class SectionAvailability(message.Message):
-    """What a section has left for the asked journey."""
+    """What is free in a section for the requested journey."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -134,11 +134,11 @@ class SectionAvailability(message.Message):
     section: builtins.str
     """Its name, such as "A"."""
     seat_count: builtins.int
-    """How many seats it has."""
+    """Number of its seats."""
     free_seat_count: builtins.int
-    """How many of them are free on every leg of the journey."""
+    """Number of its seats that are free on every leg of the journey."""
     waiting_count: builtins.int
-    """How many bookings wait for a seat in it, those that take any section included."""
+    """Number of bookings on the waitlist for it, those for any section included."""
     @builtins.property
     def fare(self) -> money_pb2.Money:
         """The fare of one seat."""
@@ -178,7 +178,7 @@ class TrainRun(message.Message):
     number: builtins.str
     """Its public number, such as "ES 9014"."""
     state: RunState.ValueType
-    """Where it stands."""
+    """Its state."""
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[RunStop]:
         """All stops in order."""
@@ -189,7 +189,7 @@ class TrainRun(message.Message):
 
     @builtins.property
     def waitlist_close_time(self) -> timestamp_pb2.Timestamp:
-        """When the waiting list closes."""
+        """When the waitlist closes."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class TrainRun(message.Message):
 
 @typing.final
 class ListTrainRunsRequest(message.Message):
-    """Narrows a list of runs."""
+    """Request of ListTrainRuns."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -224,13 +224,13 @@ class ListTrainRunsRequest(message.Message):
     destination: builtins.str
     """Only runs that come here, later than origin: name or code of a stop, in any case."""
     travel_date: builtins.str
-    """Only this date, YYYY-MM-DD. Without it: from yesterday (UTC) on, and of earlier dates the runs that are still under way, which
-    have not arrived at their last stop.
+    """Only this date, YYYY-MM-DD. Without it: all dates from yesterday (UTC), and of earlier dates the runs that have not arrived at
+    their last stop.
     """
     page_size: builtins.int
-    """At most this many, 1 to 200; 0 stands for 50 and larger ones for 200."""
+    """Items on the page at most, 1 to 200. 0 means 50; larger numbers mean 200."""
     page_token: builtins.str
-    """next_page_token of the page before, with all else the same."""
+    """next_page_token of the previous page. All other fields have to be the same."""
     def __init__(
         self,
         *,
@@ -248,14 +248,14 @@ class ListTrainRunsRequest(message.Message):
 
 @typing.final
 class ListTrainRunsResponse(message.Message):
-    """A page of runs."""
+    """Response of ListTrainRuns."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     TRAIN_RUNS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """Empty on the last page. A page ends before page_size where it would be larger than 4 MiB."""
+    """Empty on the last page. A page has fewer items than page_size where it would be larger than 4 MiB."""
     @builtins.property
     def train_runs(self) -> containers.RepeatedCompositeFieldContainer[TrainRun]:
         """By travel date and train."""
@@ -274,7 +274,7 @@ class ListTrainRunsResponse(message.Message):
 
 @typing.final
 class GetTrainRunRequest(message.Message):
-    """Names a run."""
+    """Request of GetTrainRun."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -283,13 +283,13 @@ class GetTrainRunRequest(message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     DESTINATION_FIELD_NUMBER: builtins.int
     train_id: builtins.str
-    """Required. The train."""
+    """Required. The train's id."""
     travel_date: builtins.str
     """Required. YYYY-MM-DD."""
     origin: builtins.str
-    """Count free seats from here on; default the first stop."""
+    """Where the journey begins; default the first stop."""
     destination: builtins.str
-    """Count free seats up to here; default the last stop."""
+    """Where the journey ends; default the last stop."""
     def __init__(
         self,
         *,
@@ -306,7 +306,7 @@ class GetTrainRunRequest(message.Message):
 
 @typing.final
 class GetSeatMapRequest(message.Message):
-    """Names a run and a journey."""
+    """Request of GetSeatMap."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -315,7 +315,7 @@ class GetSeatMapRequest(message.Message):
     ORIGIN_FIELD_NUMBER: builtins.int
     DESTINATION_FIELD_NUMBER: builtins.int
     train_id: builtins.str
-    """Required. The train."""
+    """Required. The train's id."""
     travel_date: builtins.str
     """Required. YYYY-MM-DD."""
     origin: builtins.str
@@ -338,17 +338,17 @@ class GetSeatMapRequest(message.Message):
 
 @typing.final
 class SeatMapEntry(message.Message):
-    """A seat and its state on the asked journey."""
+    """A seat and its state on the requested journey."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     SEAT_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     state: SeatState.ValueType
-    """Whether it is free."""
+    """Its state."""
     @builtins.property
     def seat(self) -> seat_pb2.Seat:
-        """The place."""
+        """The seat."""
 
     def __init__(
         self,
@@ -364,7 +364,7 @@ class SeatMapEntry(message.Message):
 
 @typing.final
 class SeatMap(message.Message):
-    """All places of a run."""
+    """All seats of a run."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -383,7 +383,7 @@ class SeatMap(message.Message):
     """Name of the stop where the journey ends."""
     @builtins.property
     def seats(self) -> containers.RepeatedCompositeFieldContainer[SeatMapEntry]:
-        """Section by section, by number."""
+        """By section and number."""
 
     def __init__(
         self,
@@ -402,7 +402,7 @@ class SeatMap(message.Message):
 
 @typing.final
 class ScheduleTrainRunsRequest(message.Message):
-    """A range of dates."""
+    """Request of ScheduleTrainRuns."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -410,7 +410,7 @@ class ScheduleTrainRunsRequest(message.Message):
     FIRST_DATE_FIELD_NUMBER: builtins.int
     LAST_DATE_FIELD_NUMBER: builtins.int
     train_id: builtins.str
-    """Required. The train."""
+    """Required. The train's id."""
     first_date: builtins.str
     """Required. YYYY-MM-DD, local to the first stop, from 1970-01-01 to 2199-12-31 like every travel date."""
     last_date: builtins.str
@@ -430,7 +430,7 @@ class ScheduleTrainRunsRequest(message.Message):
 
 @typing.final
 class TrainRunKey(message.Message):
-    """Names a run."""
+    """Identifies a run."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -454,17 +454,17 @@ class TrainRunKey(message.Message):
 
 @typing.final
 class ScheduleTrainRunsResponse(message.Message):
-    """The runs of the range."""
+    """Response of ScheduleTrainRuns."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     TRAIN_RUNS_FIELD_NUMBER: builtins.int
     CREATED_COUNT_FIELD_NUMBER: builtins.int
     created_count: builtins.int
-    """How many were made by this call."""
+    """Number of runs that this call created."""
     @builtins.property
     def train_runs(self) -> containers.RepeatedCompositeFieldContainer[TrainRunKey]:
-        """One for each date, made now or before."""
+        """One for each date, created now or before."""
 
     def __init__(
         self,
@@ -480,14 +480,14 @@ class ScheduleTrainRunsResponse(message.Message):
 
 @typing.final
 class PromoteWaitlistRequest(message.Message):
-    """Names a run."""
+    """Request of PromoteWaitlist."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     TRAIN_ID_FIELD_NUMBER: builtins.int
     TRAVEL_DATE_FIELD_NUMBER: builtins.int
     train_id: builtins.str
-    """Required. The train."""
+    """Required. The train's id."""
     travel_date: builtins.str
     """Required. YYYY-MM-DD."""
     def __init__(
@@ -504,18 +504,18 @@ class PromoteWaitlistRequest(message.Message):
 
 @typing.final
 class PromoteWaitlistResponse(message.Message):
-    """Who got seats."""
+    """Response of PromoteWaitlist."""
 
     DESCRIPTOR: descriptor.Descriptor
 
     PROMOTED_REFERENCES_FIELD_NUMBER: builtins.int
     WAITING_COUNT_FIELD_NUMBER: builtins.int
     waiting_count: builtins.int
-    """How many bookings still wait, for seats that are not free."""
+    """Number of bookings that are still on the waitlist."""
     @builtins.property
     def promoted_references(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """References of the bookings that got their seats in the step in which the call was decided, in the order in which they got them;
-        also those that a cancellation or the end of a hold let in at that very moment. None once the list is closed.
+        """References of the bookings that got seats in the commit that decided the call, in the order in which they got them, including
+        those that got the seats of a simultaneous cancellation or an expired hold. None once the waitlist is closed.
         """
 
     def __init__(

@@ -69,42 +69,42 @@ class RunServiceServicer:
     """
 
     def ListTrainRuns(self, request, context):
-        """Runs by date, each with free seats and fares for the asked journey. Errors: INVALID_ARGUMENT.
+        """Lists runs by date, each with free seats and fares for the requested journey. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTrainRun(self, request, context):
-        """One run, with free seats for its whole way or the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Returns a run with the free seats for its whole route or the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSeatMap(self, request, context):
-        """Every seat of a run with its state on the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Returns every seat of a run with its state on the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ScheduleTrainRuns(self, request, context):
-        """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
-        zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
-        out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
-        back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
-        NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
+        """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
+        zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
+        moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
+        local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
+        FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PromoteWaitlist(self, request, context):
-        """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
-        by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
-        and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
-        UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+        """Gives the free seats of a run to its waitlist, in order. The service does so itself whenever it frees a seat. This call is for
+        seats that became free in other ways, such as by a correction of the database, and for holds that have expired since the last
+        change of the run. No booking is promoted twice. After UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending
+        the request again promotes the others.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,23 +36,23 @@ class RunServiceStub:
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> RunServiceAsyncStub: ...
     ListTrainRuns: grpc.UnaryUnaryMultiCallable[train_run_pb2.ListTrainRunsRequest, train_run_pb2.ListTrainRunsResponse]
-    """Runs by date, each with free seats and fares for the asked journey. Errors: INVALID_ARGUMENT."""
+    """Lists runs by date, each with free seats and fares for the requested journey. Errors: INVALID_ARGUMENT."""
     GetTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.GetTrainRunRequest, train_run_pb2.TrainRun]
-    """One run, with free seats for its whole way or the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Returns a run with the free seats for its whole route or the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     GetSeatMap: grpc.UnaryUnaryMultiCallable[train_run_pb2.GetSeatMapRequest, train_run_pb2.SeatMap]
-    """Every seat of a run with its state on the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Returns every seat of a run with its state on the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ScheduleTrainRuns: grpc.UnaryUnaryMultiCallable[train_run_pb2.ScheduleTrainRunsRequest, train_run_pb2.ScheduleTrainRunsResponse]
-    """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
-    zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
-    out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
-    back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
-    NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
+    """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
+    zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
+    moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
+    local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
+    FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
     """
     PromoteWaitlist: grpc.UnaryUnaryMultiCallable[train_run_pb2.PromoteWaitlistRequest, train_run_pb2.PromoteWaitlistResponse]
-    """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
-    by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
-    and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
-    UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+    """Gives the free seats of a run to its waitlist, in order. The service does so itself whenever it frees a seat. This call is for
+    seats that became free in other ways, such as by a correction of the database, and for holds that have expired since the last
+    change of the run. No booking is promoted twice. After UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending
+    the request again promotes the others.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
     """
 
@@ -64,23 +64,23 @@ class RunServiceAsyncStub(RunServiceStub):
 
     def __init__(self, channel: aio.Channel) -> None: ...
     ListTrainRuns: aio.UnaryUnaryMultiCallable[train_run_pb2.ListTrainRunsRequest, train_run_pb2.ListTrainRunsResponse]  # type: ignore[assignment]
-    """Runs by date, each with free seats and fares for the asked journey. Errors: INVALID_ARGUMENT."""
+    """Lists runs by date, each with free seats and fares for the requested journey. Errors: INVALID_ARGUMENT."""
     GetTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.GetTrainRunRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
-    """One run, with free seats for its whole way or the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Returns a run with the free seats for its whole route or the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     GetSeatMap: aio.UnaryUnaryMultiCallable[train_run_pb2.GetSeatMapRequest, train_run_pb2.SeatMap]  # type: ignore[assignment]
-    """Every seat of a run with its state on the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Returns every seat of a run with its state on the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ScheduleTrainRuns: aio.UnaryUnaryMultiCallable[train_run_pb2.ScheduleTrainRunsRequest, train_run_pb2.ScheduleTrainRunsResponse]  # type: ignore[assignment]
-    """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
-    zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
-    out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
-    back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
-    NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
+    """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
+    zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
+    moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
+    local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
+    FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
     """
     PromoteWaitlist: aio.UnaryUnaryMultiCallable[train_run_pb2.PromoteWaitlistRequest, train_run_pb2.PromoteWaitlistResponse]  # type: ignore[assignment]
-    """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
-    by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
-    and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
-    UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+    """Gives the free seats of a run to its waitlist, in order. The service does so itself whenever it frees a seat. This call is for
+    seats that became free in other ways, such as by a correction of the database, and for holds that have expired since the last
+    change of the run. No booking is promoted twice. After UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending
+    the request again promotes the others.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
     """
 
@@ -95,7 +95,7 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_run_pb2.ListTrainRunsRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.ListTrainRunsResponse, abc.Awaitable[train_run_pb2.ListTrainRunsResponse]]:
-        """Runs by date, each with free seats and fares for the asked journey. Errors: INVALID_ARGUMENT."""
+        """Lists runs by date, each with free seats and fares for the requested journey. Errors: INVALID_ARGUMENT."""
 
     @abc_1.abstractmethod
     def GetTrainRun(
@@ -103,7 +103,7 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_run_pb2.GetTrainRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
-        """One run, with free seats for its whole way or the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+        """Returns a run with the free seats for its whole route or the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
     @abc_1.abstractmethod
     def GetSeatMap(
@@ -111,7 +111,7 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_run_pb2.GetSeatMapRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.SeatMap, abc.Awaitable[train_run_pb2.SeatMap]]:
-        """Every seat of a run with its state on the asked journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+        """Returns every seat of a run with its state on the requested journey. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
     @abc_1.abstractmethod
     def ScheduleTrainRuns(
@@ -119,11 +119,11 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_run_pb2.ScheduleTrainRunsRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.ScheduleTrainRunsResponse, abc.Awaitable[train_run_pb2.ScheduleTrainRunsResponse]]:
-        """Makes the runs of a train on each date of a range; those that exist stay as they are. Every date is judged by itself, since
-        zones may be further apart in summer than in winter. On a night on which clocks go forward, a call at a local time that is left
-        out moves with all calls after it: the train keeps its running times and is late by the clocks. On a night on which they go
-        back, a local time that comes twice is the first one that is not before the call before it. Errors: INVALID_ARGUMENT,
-        NOT_FOUND, FAILED_PRECONDITION (the timetable runs backwards on a date; the text names it and the stop, and no run is made).
+        """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
+        zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
+        moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
+        local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
+        FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
         """
 
     @abc_1.abstractmethod
@@ -132,10 +132,10 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_run_pb2.PromoteWaitlistRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.PromoteWaitlistResponse, abc.Awaitable[train_run_pb2.PromoteWaitlistResponse]]:
-        """Looks over the waiting list of a run, and gives whatever seats are free to those who wait, in their order. The service does so
-        by itself whenever it frees a seat; this is for seats that came free in other ways, such as by a correction of the database,
-        and for holds whose end nobody has noticed yet. However often and wherever it is called, nobody is promoted twice. After
-        UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending it again does the rest.
+        """Gives the free seats of a run to its waitlist, in order. The service does so itself whenever it frees a seat. This call is for
+        seats that became free in other ways, such as by a correction of the database, and for holds that have expired since the last
+        change of the run. No booking is promoted twice. After UNAVAILABLE or DEADLINE_EXCEEDED, some may have been promoted; sending
+        the request again promotes the others.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
         """
 

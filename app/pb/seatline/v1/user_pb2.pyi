@@ -28,7 +28,7 @@ class User(message.Message):
     EMAIL_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
     first_name: builtins.str
-    """Given name, 1 to 100 characters of any script, as in Passenger. Empty for a caller who books for others and never registered."""
+    """Given name, 1 to 100 characters of any script, as in Passenger. Empty for a booker who does not travel and is not registered."""
     last_name: builtins.str
     """Family name, 1 to 100 characters of any script. Empty as above."""
     email: builtins.str
@@ -36,7 +36,7 @@ class User(message.Message):
     "a@bücher.example", "A@BÜCHER.example" and "a@xn--bcher-kva.example" are one person. "+" and "." in it count.
     """
     etag: builtins.str
-    """Changes with every change of a registered person. Output only, in answers of UserService; empty elsewhere."""
+    """Changes with every change of a registered person. Output only; set only in answers of UserService."""
     def __init__(
         self,
         *,
@@ -53,7 +53,7 @@ class User(message.Message):
 
 @typing.final
 class RegisterUserRequest(message.Message):
-    """A person."""
+    """Request of RegisterUser."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -62,7 +62,7 @@ class RegisterUserRequest(message.Message):
     LAST_NAME_FIELD_NUMBER: builtins.int
     EMAIL_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Required, 1 to 64 printable ASCII characters chosen by the client. Registering the same person again is no error."""
+    """Required, 1 to 64 printable ASCII characters chosen by the client. Registering the same person again is not an error."""
     first_name: builtins.str
     """Required. Given name, 1 to 100 characters of any script, as in Passenger."""
     last_name: builtins.str
@@ -85,7 +85,7 @@ class RegisterUserRequest(message.Message):
 
 @typing.final
 class GetUserRequest(message.Message):
-    """Names a person."""
+    """Request of GetUser."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -105,7 +105,7 @@ class GetUserRequest(message.Message):
 
 @typing.final
 class UpdateUserRequest(message.Message):
-    """New names for a person."""
+    """Request of UpdateUser."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -116,14 +116,14 @@ class UpdateUserRequest(message.Message):
     email: builtins.str
     """Required. The address under which the person is registered. It cannot change: another address is another person."""
     etag: builtins.str
-    """When set, refuses (ABORTED) unless it is the person's newest."""
+    """When set, the call is refused (ABORTED) unless this is the person's current etag."""
     @builtins.property
     def user(self) -> User:
         """Required. Only the fields in update_mask are read."""
 
     @builtins.property
     def update_mask(self) -> field_mask_pb2.FieldMask:
-        """Which fields change: "first_name", "last_name". Empty stands for both."""
+        """Which fields change: "first_name", "last_name". Empty means both."""
 
     def __init__(
         self,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all.
+    """Registers and reads users. All calls need a caller (metadata x-seatline-user, see errors.proto). A person may read and change
+    only the own user; operators all.
     """
 
     def __init__(self, channel):
@@ -53,28 +54,29 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all.
+    """Registers and reads users. All calls need a caller (metadata x-seatline-user, see errors.proto). A person may read and change
+    only the own user; operators all.
     """
 
     def RegisterUser(self, request, context):
-        """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
-        differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
+        """Registers a person, who may then list receipts before the first booking. A name that differs only in case, blanks or the
+        encoding of accented letters is the same name; the answer has it as it was registered. Errors: INVALID_ARGUMENT,
+        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
+        """Returns a user. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
-        those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+        """Corrects a registered person's name. Existing bookings keep their names (UpdateBooking changes those). Errors:
+        INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +109,8 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all.
+    """Registers and reads users. All calls need a caller (metadata x-seatline-user, see errors.proto). A person may read and change
+    only the own user; operators all.
     """
 
     @staticmethod

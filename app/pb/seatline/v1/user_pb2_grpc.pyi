@@ -27,43 +27,49 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
+    """Registers and reads users. All calls need a caller (metadata x-seatline-user, see errors.proto). A person may read and change
+    only the own user; operators all.
+    """
 
     @typing.overload
     def __new__(cls, channel: grpc.Channel) -> _Self: ...
     @typing.overload
     def __new__(cls, channel: aio.Channel) -> UserServiceAsyncStub: ...
     RegisterUser: grpc.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, user_pb2.User]
-    """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
-    differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
+    """Registers a person, who may then list receipts before the first booking. A name that differs only in case, blanks or the
+    encoding of accented letters is the same name; the answer has it as it was registered. Errors: INVALID_ARGUMENT,
+    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects).
     """
     GetUser: grpc.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, user_pb2.User]
-    """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+    """Returns a user. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
     UpdateUser: grpc.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, user_pb2.User]
-    """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
-    those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+    """Corrects a registered person's name. Existing bookings keep their names (UpdateBooking changes those). Errors:
+    INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
     """
 
 @typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
-    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
+    """Registers and reads users. All calls need a caller (metadata x-seatline-user, see errors.proto). A person may read and change
+    only the own user; operators all.
+    """
 
     def __init__(self, channel: aio.Channel) -> None: ...
     RegisterUser: aio.UnaryUnaryMultiCallable[user_pb2.RegisterUserRequest, user_pb2.User]  # type: ignore[assignment]
-    """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
-    differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
+    """Registers a person, who may then list receipts before the first booking. A name that differs only in case, blanks or the
+    encoding of accented letters is the same name; the answer has it as it was registered. Errors: INVALID_ARGUMENT,
+    PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects).
     """
     GetUser: aio.UnaryUnaryMultiCallable[user_pb2.GetUserRequest, user_pb2.User]  # type: ignore[assignment]
-    """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+    """Returns a user. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
     UpdateUser: aio.UnaryUnaryMultiCallable[user_pb2.UpdateUserRequest, user_pb2.User]  # type: ignore[assignment]
-    """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
-    those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+    """Corrects a registered person's name. Existing bookings keep their names (UpdateBooking changes those). Errors:
+    INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
     """
 
 class UserServiceServicer(metaclass=abc_1.ABCMeta):
-    """Keeps people. All calls need a caller (metadata x-seatline-user, see errors.proto). Each person sees itself; operators see all."""
+    """Registers and reads users. All calls need a caller (metadata x-seatline-user, see errors.proto). A person may read and change
+    only the own user; operators all.
+    """
 
     @abc_1.abstractmethod
     def RegisterUser(
@@ -71,9 +77,9 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         request: user_pb2.RegisterUserRequest,
         context: _ServicerContext,
     ) -> typing.Union[user_pb2.User, abc.Awaitable[user_pb2.User]]:
-        """Makes a person known, so that receipts can be asked for before the first booking. Errors: INVALID_ARGUMENT,
-        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects). A name that
-        differs only in case, blanks or the encoding of accented letters is the same one; the answer has it as it was registered.
+        """Registers a person, who may then list receipts before the first booking. A name that differs only in case, blanks or the
+        encoding of accented letters is the same name; the answer has it as it was registered. Errors: INVALID_ARGUMENT,
+        PERMISSION_DENIED (another's address), ALREADY_EXISTS (registered under another name, which UpdateUser corrects).
         """
 
     @abc_1.abstractmethod
@@ -82,7 +88,7 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         request: user_pb2.GetUserRequest,
         context: _ServicerContext,
     ) -> typing.Union[user_pb2.User, abc.Awaitable[user_pb2.User]]:
-        """One person. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
+        """Returns a user. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
 
     @abc_1.abstractmethod
     def UpdateUser(
@@ -90,8 +96,8 @@ class UserServiceServicer(metaclass=abc_1.ABCMeta):
         request: user_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> typing.Union[user_pb2.User, abc.Awaitable[user_pb2.User]]:
-        """Corrects a registered person's name. Bookings that were made keep the names that they were made under (UpdateBooking changes
-        those). Errors: INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
+        """Corrects a registered person's name. Existing bookings keep their names (UpdateBooking changes those). Errors:
+        INVALID_ARGUMENT, PERMISSION_DENIED (another's address), NOT_FOUND (not registered), ABORTED (stale etag).
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class WebhookServiceStub:
-    """Keeps webhooks. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
-    errors.proto); others get PERMISSION_DENIED.
+    """Creates and changes webhooks, and lists their deliveries. Every call needs a caller with the role "operator" (metadata
+    x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
     def __init__(self, channel):
@@ -74,34 +74,35 @@ class WebhookServiceStub:
 
 
 class WebhookServiceServicer:
-    """Keeps webhooks. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
-    errors.proto); others get PERMISSION_DENIED.
+    """Creates and changes webhooks, and lists their deliveries. Every call needs a caller with the role "operator" (metadata
+    x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
     def CreateWebhook(self, request, context):
-        """Has another program told of events from now on; the answer holds the secret. The same request_id from the same caller gives
-        the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100 webhooks).
+        """Creates a webhook, which receives events from now on. The answer has the secret. The same request_id from the same caller
+        returns the same webhook. Errors: INVALID_ARGUMENT; ALREADY_EXISTS (request_id with another body); RESOURCE_EXHAUSTED (100
+        webhooks).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWebhook(self, request, context):
-        """One webhook, without its secret. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Returns a webhook without its secret. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWebhooks(self, request, context):
-        """All webhooks by webhook_id, without their secrets. Errors: INVALID_ARGUMENT.
+        """Lists all webhooks by webhook_id, without their secrets. Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateWebhook(self, request, context):
-        """Changes where a webhook leads, what it is told of, or whether it is. Events under way go to the new address.
+        """Changes the URL, the event types or the state of a webhook. Events that are not delivered yet go to the new URL.
         Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -109,14 +110,15 @@ class WebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteWebhook(self, request, context):
-        """Forgets a webhook; what was still to be delivered is not. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """Deletes a webhook. Its pending deliveries are not sent. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RotateWebhookSecret(self, request, context):
-        """Gives a webhook a new secret, which the answer holds. The one before signs as well for 24 hours; one before that ends at once.
+        """Replaces the secret of a webhook; the answer has the new one. The previous one signs as well for 24 hours; an older one ends
+        at once.
         Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -124,7 +126,7 @@ class WebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListWebhookDeliveries(self, request, context):
-        """What became of the events for a webhook, the newest first. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Lists the deliveries of a webhook, the newest events first. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,8 +179,8 @@ def add_WebhookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WebhookService:
-    """Keeps webhooks. Every call needs a caller with the role "operator" (metadata x-seatline-user and x-seatline-roles, see
-    errors.proto); others get PERMISSION_DENIED.
+    """Creates and changes webhooks, and lists their deliveries. Every call needs a caller with the role "operator" (metadata
+    x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
     @staticmethod
