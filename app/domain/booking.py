@@ -67,7 +67,7 @@ class Passenger:
     fare_minor: int
 
     @property
-    def place(self) -> Seat:
+    def assigned_seat(self) -> Seat:
         """The seat of a passenger who has one. Raises ValueError for a passenger without a seat."""
         if self.seat is None:
             raise ValueError(f"{self.key} has no seat")
@@ -164,7 +164,7 @@ class Booking:
             return False
         if len(self.passengers) == 1:
             return True
-        seats = [passenger.place for passenger in self.passengers]
+        seats = [passenger.assigned_seat for passenger in self.passengers]
         numbers = sorted(seat.number for seat in seats)
         one_coach = len({(seat.section, seat.coach) for seat in seats}) == 1
         return one_coach and numbers[-1] - numbers[0] == len(numbers) - 1

@@ -164,7 +164,7 @@ class Bookings:
 def row_key(row: tuple[Booking, Passenger]) -> RowKey:
     """Return the sort key of a passenger in a section's list."""
     booking, passenger = row
-    return passenger.place.number, booking.reference
+    return passenger.assigned_seat.number, booking.reference
 
 
 def _row_of(document: Document) -> Document:

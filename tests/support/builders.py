@@ -366,4 +366,4 @@ def move(run: TrainRun, booking: Booking, *, who: str = "", section: str = "", n
 
 def seat_labels(booking: Booking) -> list[str]:
     """Return the labels of the booking's seats, in the order of the passengers."""
-    return [passenger.place.label for passenger in booking.passengers]
+    return [passenger.assigned_seat.label for passenger in booking.passengers]

@@ -68,7 +68,7 @@ def release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...
     """Free the seats of these passengers, or their part of the booking's waitlist entry."""
     if booking.state is BookingState.CONFIRMED:
         for passenger in leaving:
-            run.release(passenger.place, booking.journey.legs)
+            run.release(passenger.assigned_seat, booking.journey.legs)
         return
     entry = run.waitlist.get(booking.ticket_number)
     if entry is None:

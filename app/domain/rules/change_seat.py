@@ -34,7 +34,7 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     _require_seated(booking)
     position = named_position(booking, command.passenger_number, command.passenger_email)
     passenger = booking.passengers[position]
-    before = passenger.place
+    before = passenger.assigned_seat
     section = command.section or before.section
     index, number, by_counter = _choose_seat(run, command, section, booking.journey.legs)
     fare_minor = passenger.fare_minor if section == before.section else run.sections[index].fare.minor
@@ -58,7 +58,7 @@ def _find_repeated_move(run: TrainRun, command: ChangeSeat) -> Booking | None:
     if booking.state is not BookingState.CONFIRMED or not command.seat_number:
         return None
     position = named_position(booking, command.passenger_number, command.passenger_email)
-    seat = booking.passengers[position].place
+    seat = booking.passengers[position].assigned_seat
     is_there = (command.section or seat.section, command.seat_number) == (seat.section, seat.number)
     return booking if is_there else None
 

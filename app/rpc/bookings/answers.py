@@ -190,7 +190,7 @@ def section_booking(row: tuple[Booking, Passenger]) -> booking_pb2.SectionBookin
     return booking_pb2.SectionBooking(
         user=user(value.user),
         passenger=passenger(traveller),
-        seat=seat(traveller.place),
+        seat=seat(traveller.assigned_seat),
         reference=value.reference,
         origin=value.journey.origin,
         destination=value.journey.destination,

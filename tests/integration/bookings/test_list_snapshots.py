@@ -117,6 +117,6 @@ async def test_occupants_of_a_section_are_those_of_the_first_read(
 
     before = await store.snapshots.read(look)
     snapshots = interrupted(real_world, change, happens)
-    assert [passenger.place.number for _, passenger in before] == [1, 2]
+    assert [passenger.assigned_seat.number for _, passenger in before] == [1, 2]
     assert await snapshots.read(look) == before
     assert snapshots.reads > 1

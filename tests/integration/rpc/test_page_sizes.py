@@ -75,7 +75,7 @@ async def keep_full_bookings(world: World, count: int, refunds: int, booker: Per
                 reference=f"{number:06}",
                 refunds=booking.refunds[:refunds],
                 passengers=tuple(
-                    replace(passenger, seat=replace(passenger.place, number=number * len(booking.passengers) + index))
+                    replace(passenger, seat=replace(passenger.assigned_seat, number=number * len(booking.passengers) + index))
                     for index, passenger in enumerate(booking.passengers, 1)
                 ),
             )
@@ -98,7 +98,7 @@ async def test_the_fullest_receipts_come_in_pages_that_a_client_takes(real_world
 
 async def test_the_longest_rows_of_a_section_come_in_pages_that_a_client_takes(real_world: World) -> None:
     run = await keep_full_bookings(real_world, ROWS // 9, refunds=0, booker=largest_booking().booking.user)
-    desk, section = real_world.desk, largest_booking().booking.passengers[0].place.section
+    desk, section = real_world.desk, largest_booking().booking.passengers[0].assigned_seat.section
     rows, pages = await all_pages(lambda token: desk.section_page(run, section, page_size=ROWS, page_token=token), "rows")
     assert [row.seat.number for row in rows] == list(range(1, ROWS // 9 * 9 + 1))
     assert pages == 2

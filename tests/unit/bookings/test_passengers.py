@@ -142,7 +142,7 @@ def test_numbers_stay_when_others_leave_and_move() -> None:
     booking = cancel(run, a_family(run), 1)
     assert (numbers(booking), [passenger.number for passenger in booking.cancelled_passengers]) == ([2, 3], [1])
     moved = change_seat(run, ChangeSeat(Caller(JANE), booking.reference, "", seat_number=8, passenger_number=3), NOW)
-    assert [(passenger.number, passenger.place.number) for passenger in moved.passengers] == [(2, 2), (3, 8)]
+    assert [(passenger.number, passenger.assigned_seat.number) for passenger in moved.passengers] == [(2, 2), (3, 8)]
 
 
 def test_numbers_stay_when_a_waitlisted_group_is_promoted() -> None:

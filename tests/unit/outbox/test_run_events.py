@@ -148,7 +148,7 @@ def test_an_expired_hold_emits_an_event_before_those_of_promotions() -> None:
         ("booking.promoted", waiting[0].reference),
         ("booking.promoted", waiting[1].reference),
     ]
-    assert current_booking(run, waiting[0]).passengers[0].place == short.seats[0]
+    assert current_booking(run, waiting[0]).passengers[0].assigned_seat == short.seats[0]
 
 
 def test_a_booking_with_a_hold_emits_only_the_event_of_the_booking() -> None:

@@ -105,4 +105,4 @@ def test_a_longer_section_sells_its_new_seats() -> None:
     lengthen(run, seats=2)
     run.committed()
     cancel(run, bookings[0])
-    assert [book(run, who).passengers[0].place.number for who in ("ann", "ben", "cem")] == [3, 4, 1]
+    assert [book(run, who).passengers[0].assigned_seat.number for who in ("ann", "ben", "cem")] == [3, 4, 1]

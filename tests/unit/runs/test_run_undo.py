@@ -164,7 +164,7 @@ def test_undo_restores_the_order_of_freed_seats() -> None:
     create_booking(run, asks_for_seats("ann"), NOW, {})
     cancel_booking(run, asks_to_cancel(bookings[1]), NOW)
     run.undo()
-    assert [book(run, who).passengers[0].place.number for who in ("ben", "cem")] == [3, 1]
+    assert [book(run, who).passengers[0].assigned_seat.number for who in ("ben", "cem")] == [3, 1]
 
 
 def test_undo_of_nothing_changes_nothing() -> None:

@@ -26,7 +26,7 @@ from tests.support.run_snapshots import refused
 def seats_of(run: TrainRun, *who: str, origin: str = LONDON, destination: str = PARIS) -> list[int]:
     """The seat numbers that these people get in section A."""
     booking = book(run, *who, origin=origin, destination=destination)
-    return [passenger.place.number for passenger in booking.passengers]
+    return [passenger.assigned_seat.number for passenger in booking.passengers]
 
 
 def a_spent_run(layout: str, *free: int) -> tuple[TrainRun, list[Booking]]:
