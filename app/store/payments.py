@@ -82,11 +82,11 @@ PAYMENT = Shape(
 
 
 async def make_payment_indexes(database: Database) -> None:
-    """Makes the indexes of payments that are missing."""
+    """Make the indexes of payments that are missing."""
     with translate_outages():
-        # What stays open is looked after, the oldest first.
+        # Open payments are voided or settled, the oldest first.
         await database["payments"].create_index("open_since", name="payments_open", sparse=True)
-        # What is still to be given back is counted; what has been is not in it.
+        # Pending refunds are counted; finished ones are not in the index.
         pending = {"refunds.state": RefundState.PENDING.value}
         await database["payments"].create_index("refunds.state", name="payments_refunding", partialFilterExpression=pending)
 

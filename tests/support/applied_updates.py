@@ -12,13 +12,13 @@ def applied(document: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     for operator, values in update.items():
         for path, value in values.items():
             *parents, last = path.split(".")
-            place: Any = document
+            parent: Any = document
             for step in parents:
-                place = place[int(step)] if isinstance(place, list) else place[step]
+                parent = parent[int(step)] if isinstance(parent, list) else parent[step]
             if operator == "$unset":
-                place.pop(last, None)
-            elif isinstance(place, list):
-                place[int(last)] = value
+                parent.pop(last, None)
+            elif isinstance(parent, list):
+                parent[int(last)] = value
             else:
-                place[last] = value
+                parent[last] = value
     return document

@@ -36,9 +36,9 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
     By default, servers wait for no client to leave: connections of tests may outlast their channels.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SEATLINE_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SEATLINE_")}
     usual = {"LISTEN": "127.0.0.1:0", "DATA_DIR": str(data_dir), "CONNECTION_SECONDS_MAX": "0"}
-    return {**kept, **{f"SEATLINE_{name}": value for name, value in usual.items()}, **settings}
+    return {**inherited, **{f"SEATLINE_{name}": value for name, value in usual.items()}, **settings}
 
 
 def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -38,13 +38,13 @@ class Tampering:
     def apply(self, document: Document) -> Document:
         """Return the document after the change."""
         changed = copy.deepcopy(document)
-        place: Any = changed
+        parent: Any = changed
         for step in self.path[:-1]:
-            place = place[step]
+            parent = parent[step]
         if self.value is GONE:
-            del place[self.path[-1]]
+            del parent[self.path[-1]]
         else:
-            place[self.path[-1]] = self.value
+            parent[self.path[-1]] = self.value
         return changed
 
 

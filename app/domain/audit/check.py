@@ -57,7 +57,7 @@ class Check(StrEnum):
 
 
 class WarningText(str):
-    """A line that asks an operator to look, and by itself contradicts nothing."""
+    """A line that asks an operator to check, and by itself contradicts nothing."""
 
     __slots__ = ()
 

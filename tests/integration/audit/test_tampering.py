@@ -51,7 +51,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         "bookings wanted_section",
         f"bookings wanted_section {REMOVED}",
     ),
-    "the seat that somebody had who left: it may be anybody's by now": ("bookings cancelled_passengers.*.number",),
+    "the former seat of a cancelled passenger: another one may have it by now": ("bookings cancelled_passengers.*.number",),
     "only events record what a booking was between its first and its last one, and every hold": (
         "events events.*.type",
         "events events.*.data.expire_time",

@@ -111,11 +111,11 @@ async def test_pages_of_receipts_are_full_although_bookings_in_between_were_left
         bookings.append(await world.api_client(f"bob{number}").book(run, traveller))
     for booking in bookings[::2]:
         await ann.cancel(booking.reference, 1)
-    kept = sorted(booking.reference for booking in bookings[1::2])
+    remaining = sorted(booking.reference for booking in bookings[1::2])
     for _ in range(2):  # while they are recent, and archived
         page = await ann.receipts_page(page_size=2)
-        assert [receipt.reference for receipt in page.receipts] == kept[:2]
-        assert await ann.receipts(page_size=1) == kept
+        assert [receipt.reference for receipt in page.receipts] == remaining[:2]
+        assert await ann.receipts(page_size=1) == remaining
         await world.settled()
 
 

@@ -48,8 +48,8 @@ async def test_numbers_stay_and_are_in_bookings_receipts_section_lists_and_event
         (1, "Jane", "A-1"),
         (3, "Ann", "A-9"),
     ]
-    told = [event["data"]["passenger_numbers"] for event in await world.events(run)]
-    assert told == [[1, 2, 3], [1, 3], [1, 3]]
+    numbers_in_events = [event["data"]["passenger_numbers"] for event in await world.events(run)]
+    assert numbers_in_events == [[1, 2, 3], [1, 3], [1, 3]]
 
 
 async def test_the_same_person_is_booked_once_and_relatives_each_once(world: World) -> None:

@@ -26,7 +26,7 @@ async def _as_earlier(world: World, run: Run) -> None:
         await world.database["bookings"].replace_one({"_id": document["_id"]}, document)
 
 
-async def _kept(world: World, reference: str) -> dict[str, Any]:
+async def _stored_booking(world: World, reference: str) -> dict[str, Any]:
     await world.settled()
     found = await world.database["bookings"].find_one({"_id": reference})
     assert found is not None
@@ -42,8 +42,8 @@ async def test_an_earlier_booking_is_read_with_numbered_passengers(real_world: W
         rows = (await world.desk.section_page(run, "A")).rows
         assert [(row.passenger.first_name, row.passenger.number) for row in rows] == [("Ben", 1), ("Cem", 2)]
         booking = await world.api_client("bob").booking(earlier.reference)
-        everybody = (*booking.passengers, *booking.cancelled_passengers)
-        assert [(passenger.first_name, passenger.number) for passenger in everybody] == [("Ben", 1), ("Cem", 2), ("Ann", 3)]
+        passengers = (*booking.passengers, *booking.cancelled_passengers)
+        assert [(passenger.first_name, passenger.number) for passenger in passengers] == [("Ben", 1), ("Cem", 2), ("Ann", 3)]
         assert await world.api_client("ann").receipts() == []
         same = Person(first_name="BEN", last_name="doe", email=address("ben"))
         assert (await refusal(world.api_client("eve").book(run, same))).reason == "PASSENGER_ALREADY_BOOKED"
@@ -51,10 +51,10 @@ async def test_an_earlier_booking_is_read_with_numbered_passengers(real_world: W
         assert len((await world.api_client("eve").book(run, other)).passengers) == 1
         left = await world.api_client("bob").cancel(earlier.reference, 1)
         assert [passenger.number for passenger in left.passengers] == [2]
-        kept = await _kept(world, earlier.reference)
-        assert kept["schema_version"] == 2
-        assert [passenger["passenger_number"] for passenger in kept["passengers"]] == [2]
-        assert [passenger["passenger_number"] for passenger in kept["cancelled_passengers"]] == [3, 1]
+        stored = await _stored_booking(world, earlier.reference)
+        assert stored["schema_version"] == 2
+        assert [passenger["passenger_number"] for passenger in stored["passengers"]] == [2]
+        assert [passenger["passenger_number"] for passenger in stored["cancelled_passengers"]] == [3, 1]
 
 
 async def test_an_earlier_run_has_the_default_limit_and_counts_earlier_bookings(

@@ -91,13 +91,13 @@ async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_no
         await world.database["bookings"].delete_one({"_id": booking.reference})
     await world.database["bookings"].delete_many({})
     await world.database["train_runs"].update_one({"_id": run_id}, change)
-    kept = (await world.run_document(first))["recent"]
+    stored = (await world.run_document(first))["recent"]
     assert await reason_of(world.api_client("bob").book(first)) == UNREADABLE
     assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert (await world.api_client("bob").book(second)).reference
     assert (await world.api_client("ann").receipts()) == []
     await world.server.bus.wait_idle()
-    assert (await world.run_document(first))["recent"] == kept
+    assert (await world.run_document(first))["recent"] == stored
 
 
 async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: 
     world.server.bus._lanes.clear()
     by_reference = {"_id": booking.reference}
     await world.database["bookings"].update_one(by_reference, {"$unset": {"currency": ""}})
-    kept = await world.database["bookings"].find_one(by_reference)
+    stored = await world.database["bookings"].find_one(by_reference)
     found = await outcomes(
         [
             world.api_client("ann").send(request),
@@ -124,7 +124,7 @@ async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: 
     assert {error.code() for error in found[:2]} == {grpc.StatusCode.INTERNAL}
     assert await reason_of(world.api_client("ann").booking(booking.reference)) == UNREADABLE
     assert [seat for seat, _ in await world.desk.section(run, "A")] == ["A-4", "A-5", "A-8"]
-    assert await world.database["bookings"].find_one(by_reference) == kept
+    assert await world.database["bookings"].find_one(by_reference) == stored
 
 
 BROKEN_COMMITS: list[Update] = [

@@ -123,8 +123,8 @@ async def test_concurrent_promotions_give_each_booking_one_seat_one_event_and_on
         assert not answers[0] & answers[1], "two servers promoted one and the same"
         assert answers[0] | answers[1] <= set(waiting[had:promoted])
         by_hand |= answers[0] | answers[1]
-        kept = await first.run_document(run)
-        assert sorted(place[0] for place in kept["waiting"].values()) == sorted(waiting[promoted:])
+        document = await first.run_document(run)
+        assert sorted(entry[0] for entry in document["waiting"].values()) == sorted(waiting[promoted:])
 
     assert promoted == HOLDS + HOLDS // 3
     assert by_hand, "the worker was always the first; this proves little"
@@ -170,7 +170,7 @@ async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[st
 
 async def _ledger_entries(office: Office) -> dict[str, dict[str, Any]]:
     """Return the ledger entry of each booking, by reference."""
-    kept = {name: await office.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
-    ledger = {entry["_id"]: entry for entry in kept["ledger"]}
-    payments = {payment["_id"]: ledger[payment["authorization_id"]] for payment in kept["payments"]}
-    return {booking["_id"]: payments[booking["payment_id"]] for booking in kept["bookings"]}
+    stored = {name: await office.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
+    ledger = {entry["_id"]: entry for entry in stored["ledger"]}
+    payments = {payment["_id"]: ledger[payment["authorization_id"]] for payment in stored["payments"]}
+    return {booking["_id"]: payments[booking["payment_id"]] for booking in stored["bookings"]}

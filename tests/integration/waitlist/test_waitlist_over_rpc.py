@@ -152,8 +152,8 @@ async def test_a_booking_for_any_section_pays_the_dearest_fare_and_is_refunded_t
 
 async def test_a_run_has_the_time_at_which_its_waitlist_closes_and_accepts_no_entry_after_it(world: World) -> None:
     run = await world.run("A1", date=on_day(2), waitlist_closes_before=Duration(seconds=20 * 24 * 60 * 60))
-    kept = await world.api_client().run_of(run)
-    closes, departs = (time.ToDatetime(UTC) for time in (kept.waitlist_close_time, kept.stops[0].depart_time))
+    stored = await world.api_client().run_of(run)
+    closes, departs = (time.ToDatetime(UTC) for time in (stored.waitlist_close_time, stored.stops[0].depart_time))
     assert departs - closes == timedelta(days=20)
     assert closes < datetime.now(UTC)
     await world.api_client("ann").book(run)
@@ -165,8 +165,8 @@ async def test_a_waitlist_closes_four_hours_before_departure_by_default(world: W
     usual = await world.run("A1", train_id="usual")
     at_once = await world.run("A1", train_id="at-once", waitlist_closes_before=Duration())
     for run, hours in ((usual, 4), (at_once, 0)):
-        kept = await world.api_client().run_of(run)
-        before = kept.stops[0].depart_time.ToDatetime(UTC) - kept.waitlist_close_time.ToDatetime(UTC)
+        stored = await world.api_client().run_of(run)
+        before = stored.stops[0].depart_time.ToDatetime(UTC) - stored.waitlist_close_time.ToDatetime(UTC)
         assert before == timedelta(hours=hours)
 
 

@@ -19,26 +19,26 @@ class Ledger:
     """An observer that records what is reported."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[AttemptKind, AttemptOutcome, float]] = []
+        self.calls: list[tuple[AttemptKind, AttemptOutcome, float]] = []
 
     def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
-        self.told.append((kind, outcome, seconds))
+        self.calls.append((kind, outcome, seconds))
 
 
-def observed(notes: Ledger, *answers: str | PaymentError | None) -> ObservedProvider:
+def observed(observer: Ledger, *answers: str | PaymentError | None) -> ObservedProvider:
     """A provider with these answers, each after two seconds of its timer."""
     seconds = iter(range(0, 100, 2))
-    return ObservedProvider(ScriptedProvider(*answers), notes, lambda: float(next(seconds)))
+    return ObservedProvider(ScriptedProvider(*answers), observer, lambda: float(next(seconds)))
 
 
 async def test_each_operation_passes_and_is_reported() -> None:
-    notes = Ledger()
-    provider = observed(notes, "auth_1", "", "", "refund_1")
+    observer = Ledger()
+    provider = observed(observer, "auth_1", "", "", "refund_1")
     assert await provider.authorize("k1", PRICE, "tok", "a ticket", {}) == "auth_1"
     await provider.capture("k2", "auth_1", PRICE)
     await provider.void("k3", "auth_1")
     assert await provider.refund("k4", "auth_1", PRICE) == "refund_1"
-    assert notes.told == [(kind, AttemptOutcome.DONE, 2.0) for kind in AttemptKind]
+    assert observer.calls == [(kind, AttemptOutcome.DONE, 2.0) for kind in AttemptKind]
     assert (provider.name, provider.needs_token, provider.can_defer("tok")) == ("scripted", True, False)
 
 
@@ -51,17 +51,17 @@ async def test_each_operation_passes_and_is_reported() -> None:
     ],
 )
 async def test_an_error_is_reported_and_raised(error: PaymentError, outcome: AttemptOutcome) -> None:
-    notes = Ledger()
+    observer = Ledger()
     with pytest.raises(type(error)):
-        await observed(notes, error).capture("k1", "auth_1", PRICE)
-    assert notes.told == [(AttemptKind.CAPTURE, outcome, 2.0)]
+        await observed(observer, error).capture("k1", "auth_1", PRICE)
+    assert observer.calls == [(AttemptKind.CAPTURE, outcome, 2.0)]
 
 
 async def test_a_cancelled_call_is_not_reported() -> None:
-    notes = Ledger()
-    waiting = asyncio.create_task(observed(notes, None).capture("k1", "auth_1", PRICE))
+    observer = Ledger()
+    waiting = asyncio.create_task(observed(observer, None).capture("k1", "auth_1", PRICE))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert notes.told == []
+    assert observer.calls == []
