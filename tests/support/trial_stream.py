@@ -1,4 +1,4 @@
-"""A trial service that streams, guarded like ours: the proof of the guard's streaming side while the contract has no stream.
+"""A trial service with streaming methods, guarded like ours: it tests the streaming side while the contract has no stream.
 
 Belongs here: the service, its policies, and a server for it alone. Does not belong here: assertions.
 """
@@ -28,7 +28,7 @@ FLOOD_BYTES = 2**20
 
 
 class TrialServicer:
-    """Each method is one way in which a stream goes. `ended` counts the streams whose `finally` has run."""
+    """Each method is one course of a stream. `ended` counts the streams whose `finally` has run."""
 
     def __init__(self) -> None:
         self.started, self.ended = 0, 0
@@ -36,13 +36,13 @@ class TrialServicer:
         self.before_first_message: Callable[[], object] = lambda: None
 
     async def Count(self, request: Int64Value, context: CallContext) -> AsyncIterator[Int64Value]:
-        """The numbers from 1 to the one in the request."""
+        """Send the numbers from 1 to the one in the request."""
         self.callers.append(context.caller.email)
         for number in range(1, request.value + 1):
             yield Int64Value(value=number)
 
     async def Wait(self, request: Int64Value, context: CallContext) -> AsyncIterator[Int64Value]:
-        """One number, and then nothing for as long as the client stays."""
+        """Send one number, and then nothing for as long as the client stays."""
         self.started += 1
         self.before_first_message()
         try:
@@ -55,22 +55,22 @@ class TrialServicer:
     """As Wait, with a short time bound."""
 
     async def Refuse(self, request: Int64Value, context: CallContext) -> AsyncIterator[Int64Value]:
-        """One number, and then a refusal."""
+        """Send one number, and then refuse."""
         yield Int64Value(value=1)
         raise Refusal(Reason.SEAT_TAKEN, "seat A-1 is taken")
 
     async def Break(self, request: Int64Value, context: CallContext) -> AsyncIterator[Int64Value]:
-        """One number, and then a fault."""
+        """Send one number, and then fail."""
         yield Int64Value(value=1)
         raise RuntimeError(SECRET)
 
     async def CancelItself(self, request: Int64Value, context: CallContext) -> AsyncIterator[Int64Value]:
-        """One number, and then a cancellation that no client has asked for."""
+        """Send one number, and then raise a cancellation that no client has requested."""
         yield Int64Value(value=1)
         raise asyncio.CancelledError(SECRET)
 
     async def Flood(self, request: Int64Value, context: CallContext) -> AsyncIterator[Any]:
-        """Large messages, for as long as the client takes them."""
+        """Send large messages for as long as the client reads them."""
         try:
             while True:
                 self.started += 1
@@ -79,7 +79,7 @@ class TrialServicer:
             self.ended += 1
 
     async def Ask(self, request: Int64Value, context: CallContext) -> Int64Value:
-        """The unary method beside the streams: gives the number back."""
+        """Return the number of the request: the unary method beside the streams."""
         return request
 
 
@@ -122,7 +122,7 @@ def add_trial_service(server: grpc.aio.Server, guard: Guard, servicer: TrialServ
 
 
 class TrialClient:
-    """What a client calls the service with."""
+    """A client of the trial service."""
 
     def __init__(self, channel: grpc.aio.Channel, metadata: Any = (), seconds: float | None = 20.0) -> None:
         self._channel, self._options = channel, {"metadata": metadata, "timeout": seconds}
@@ -133,7 +133,7 @@ class TrialClient:
         return call(Int64Value(value=value), **self._options)
 
     async def read_all(self, name: str, value: int = 0) -> list[int]:
-        """The numbers of a whole stream. Raises how it was refused."""
+        """Return the numbers of a whole stream. Raises AioRpcError."""
         return [message.value async for message in self.stream(name, value)]
 
     async def ask(self, value: int) -> int:
@@ -144,7 +144,7 @@ class TrialClient:
 
 @dataclass
 class EndedCalls:
-    """Observes calls: which have started, and how they ended. `noted` is what `when_ended` gave at each end."""
+    """Records the calls that started, and how they ended. `noted` has the result of `when_ended` at each end."""
 
     started: list[str] = field(default_factory=list)
     ended: list[tuple[str, grpc.StatusCode, Reason | None]] = field(default_factory=list)
@@ -161,7 +161,7 @@ class EndedCalls:
 
 @dataclass
 class Trial:
-    """A server of the trial service alone. The test may say that the database is away (`is_available`)."""
+    """A server of the trial service alone. A test may set `is_available` to False, as if the database were away."""
 
     servicer: TrialServicer
     guard: Guard

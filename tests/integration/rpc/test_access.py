@@ -1,4 +1,4 @@
-"""Access over the wire: the row of each method decides who may call it, before anything of the request is looked at."""
+"""Access over the wire: the policy of each method decides who may call it, before the request is checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPEN = [method for method, policy in POLICIES.items() if policy.access is Access
 
 
 async def _call(world: World, method: str, metadata: Any = ()) -> RefusedCall | None:
-    """How an empty request is refused, None where it is answered."""
+    """Send an empty request; return its refusal, None where it is answered."""
     call: Any = world.channel.unary_unary(method)
     try:
         await call(b"", metadata=metadata, timeout=20)

@@ -1,4 +1,4 @@
-"""Who may do what: nobody without a name, passengers with their own, operators with everything."""
+"""Permissions over the wire: of anonymous callers, of people for their own resources, of operators for all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNKNOWN = "ZZZZZZ"
 RUN = Run(train_id="es9014", travel_date=TRAVEL_DATE)
 
 
-async def test_callers_without_a_name_can_do_nothing_that_needs_one(world: World) -> None:
+async def test_anonymous_callers_are_refused_where_a_caller_is_needed(world: World) -> None:
     nobody = world.api_client()
     for call in (
         nobody.book(RUN, "jane"),
@@ -40,20 +40,20 @@ async def test_callers_without_a_name_can_do_nothing_that_needs_one(world: World
         assert (await refusal(call)).says == UNNAMED
 
 
-async def test_callers_without_a_name_learn_nothing_about_what_a_request_should_look_like(world: World) -> None:
+async def test_anonymous_callers_are_refused_before_their_request_is_checked(world: World) -> None:
     assert (await refusal(world.api_client().booking("not a reference"))).says == UNNAMED
 
 
-async def test_the_role_of_operator_without_a_name_is_worth_nothing(world: World) -> None:
+async def test_the_operator_role_has_no_effect_without_a_name(world: World) -> None:
     assert (await refusal(world.api_client(roles="operator").list_trains())).says == UNNAMED
 
 
 @pytest.mark.parametrize("name", ["jane@", "@example.com", "a b@example.com", "x" * 260 + "@example.com"])
-async def test_a_name_that_is_no_address_is_no_name(world: World, name: str) -> None:
+async def test_a_name_that_is_not_an_address_is_refused(world: World, name: str) -> None:
     assert (await refusal(world.api_client(name).booking(UNKNOWN))).says == UNNAMED
 
 
-async def test_anybody_may_look_at_runs_and_seats(world: World) -> None:
+async def test_anyone_may_read_runs_and_seats(world: World) -> None:
     run = await world.run("A2")
     await world.api_client("jane").book(run)
     nobody = world.api_client()
@@ -62,7 +62,7 @@ async def test_anybody_may_look_at_runs_and_seats(world: World) -> None:
     assert len((await nobody.list_runs()).train_runs) == 1
 
 
-async def test_somebody_elses_booking_is_refused_in_the_same_words_whether_or_not_it_exists(world: World) -> None:
+async def test_anothers_booking_is_refused_in_the_same_words_whether_or_not_it_exists(world: World) -> None:
     booking = await world.api_client("jane").book(await world.run())
     joe = world.api_client("joe")
 
@@ -75,14 +75,14 @@ async def test_somebody_elses_booking_is_refused_in_the_same_words_whether_or_no
             joe.cancel(reference),
         )
         refused = [await refusal(call) for call in calls]
-        assert {one.says for one in refused} == {NOT_PERMITTED}
-        return [repr(one).replace(reference, "THIS") for one in refused]
+        assert {error.says for error in refused} == {NOT_PERMITTED}
+        return [repr(error).replace(reference, "THIS") for error in refused]
 
     assert await ask(booking.reference) == await ask(UNKNOWN)
     assert await world.api_client("jane").booking(booking.reference) == booking
 
 
-async def test_operators_are_told_that_a_booking_does_not_exist(world: World) -> None:
+async def test_operators_get_not_found_for_a_missing_booking(world: World) -> None:
     desk = world.desk
     for call in (
         desk.booking(UNKNOWN),
@@ -95,12 +95,12 @@ async def test_operators_are_told_that_a_booking_does_not_exist(world: World) ->
         assert (refused.says, refused.resource) == (NOT_FOUND, ("booking", UNKNOWN))
 
 
-async def test_operators_see_everybodys_booking(world: World) -> None:
+async def test_operators_may_read_every_booking(world: World) -> None:
     booking = await world.api_client("jane").book(await world.run())
     assert await world.desk.booking(booking.reference) == booking
 
 
-async def test_receipts_of_somebody_else_are_refused_whether_or_not_they_are_known(world: World) -> None:
+async def test_anothers_receipts_are_refused_whether_or_not_the_person_is_known(world: World) -> None:
     await world.api_client("jane").book(await world.run())
     joe = world.api_client("joe")
     known, unknown = await refusal(joe.receipts_page("jane")), await refusal(joe.receipts_page("nobody"))
@@ -122,12 +122,12 @@ async def test_only_the_role_of_operator_makes_an_operator(world: World, roles: 
         assert (await refusal(call)).says == NOT_PERMITTED
 
 
-async def test_roles_are_read_from_a_list_of_them(world: World) -> None:
+async def test_the_operator_role_is_found_in_a_list_of_roles(world: World) -> None:
     api_client: ApiClient = world.api_client("jane", roles="auditor, operator")
     assert (await api_client.list_trains()).trains == []
 
 
-async def test_people_register_and_see_themselves_and_operators_see_all(world: World) -> None:
+async def test_people_read_their_own_user_and_operators_all(world: World) -> None:
     jane = world.api_client("jane")
     registered = await jane.register("Jane", "Doe")
     assert (registered.first_name, registered.last_name, registered.email) == ("Jane", "Doe", "jane@example.com")
@@ -137,7 +137,7 @@ async def test_people_register_and_see_themselves_and_operators_see_all(world: W
     assert (await refusal(world.api_client("joe").register("J", "D", "jane"))).says == NOT_PERMITTED
 
 
-async def test_registering_again_is_no_error_but_another_name_is(world: World) -> None:
+async def test_registering_again_succeeds_but_not_under_another_name(world: World) -> None:
     jane = world.api_client("jane")
     registered = await jane.register("Jane", "Doe")
     assert await jane.register("Jane", "Doe") == registered
@@ -149,7 +149,7 @@ async def test_registering_again_is_no_error_but_another_name_is(world: World) -
     ("first_name", "last_name"),
     [(" Zoë ", "Van  Dyk"), ("Zoe\u0308", "van dyk"), ("ZOË", "VAN DYK\u00a0")],
 )
-async def test_registering_again_in_another_spelling_of_the_same_name_is_no_error(
+async def test_registering_again_in_another_spelling_of_the_same_name_succeeds(
     world: World, first_name: str, last_name: str
 ) -> None:
     jane = world.api_client("jane")
@@ -158,7 +158,7 @@ async def test_registering_again_in_another_spelling_of_the_same_name_is_no_erro
     assert (await refusal(jane.register("Zoe", "Van Dyk"))).says == (grpc.StatusCode.ALREADY_EXISTS, "USER_ALREADY_EXISTS")
 
 
-async def test_people_correct_their_own_names_and_operators_all(world: World) -> None:
+async def test_people_change_their_own_names_and_operators_all(world: World) -> None:
     jane = world.api_client("jane")
     registered = await jane.register("Jnae", "Deo")
     corrected = await jane.rename(first_name="Jane", last_name="Doe", etag=registered.etag)
@@ -171,7 +171,7 @@ async def test_people_correct_their_own_names_and_operators_all(world: World) ->
     assert (await refusal(world.api_client("joe").rename("jane", first_name="J", last_name="D"))).says == NOT_PERMITTED
 
 
-async def test_a_new_name_stands_on_bookings_that_follow_and_not_on_those_that_were_made(world: World) -> None:
+async def test_a_new_name_is_on_later_bookings_and_not_on_earlier_ones(world: World) -> None:
     run, jane = await world.run(), world.api_client("jane")
     await jane.register("Jnae", "Doe")
     before = await jane.book(run, "joe")
@@ -187,7 +187,7 @@ async def test_a_name_that_is_already_right_changes_nothing(world: World) -> Non
     assert await jane.rename(first_name="Jane", last_name="Doe") == registered
 
 
-async def test_a_correction_of_what_has_changed_since_or_is_no_name_is_refused(world: World) -> None:
+async def test_an_update_with_a_stale_etag_or_an_invalid_name_is_refused(world: World) -> None:
     jane = world.api_client("jane")
     assert (await refusal(jane.rename(first_name="J", last_name="D"))).says == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
     registered = await jane.register("Jane", "Doe")
@@ -204,7 +204,7 @@ async def test_a_correction_of_what_has_changed_since_or_is_no_name_is_refused(w
     assert (await jane.user()).first_name == "Janet"
 
 
-async def test_of_many_corrections_at_once_the_last_stands_and_each_is_counted(world: World) -> None:
+async def test_of_simultaneous_updates_the_last_is_stored_and_each_counts_as_a_version(world: World) -> None:
     jane = world.api_client("jane")
     await jane.register("Jane", "Doe")
     names = [f"Jane {letter}" for letter in "abcd"]
@@ -213,5 +213,5 @@ async def test_of_many_corrections_at_once_the_last_stands_and_each_is_counted(w
     assert (await jane.user()).first_name in names
 
 
-async def test_somebody_nobody_knows_is_not_found(world: World) -> None:
+async def test_an_unknown_user_is_not_found(world: World) -> None:
     assert (await refusal(world.desk.user("jane"))).says == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")

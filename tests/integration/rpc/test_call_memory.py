@@ -1,4 +1,4 @@
-"""What a call leaves in memory once it has ended: nothing, whatever became of it, without help of the garbage collector."""
+"""A call that has ended leaves nothing in memory, however it ended, without the garbage collector."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def _nothing_is_collected() -> Iterator[None]:
 
 
 def _left() -> Counter[str]:
-    """What is left of calls on the side of the server, by what it is: exceptions and the frames of our own code."""
+    """Count what is left of calls in the server, by type: exceptions and the frames of our own code."""
     found: Counter[str] = Counter()
     for left in gc.get_objects():
-        kind = type(left)  # not `isinstance`, which would ask what weak proxies stand for
+        kind = type(left)  # not `isinstance`, which would resolve weak proxies
         if kind is FrameType and "/app/rpc/" in left.f_code.co_filename:
             found[left.f_code.co_qualname] += 1
         elif kind.__name__ in ("Refusal", "InvalidField", "AbortError", "_ServicerContext"):
@@ -85,7 +85,7 @@ async def test_calls_that_are_answered_leave_nothing_behind(world: World) -> Non
 async def test_calls_that_fail_leave_nothing_behind(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "app")  # pytest keeps the records, and they the exceptions
+    caplog.set_level(logging.CRITICAL, "app")  # pytest keeps the records, which refer to the exceptions
 
     async def broken(_: object) -> Any:
         raise RuntimeError
@@ -115,7 +115,7 @@ async def test_calls_whose_client_leaves_leave_nothing_behind(real_world: World,
 
 
 @pytest.mark.usefixtures("_nothing_is_collected")
-async def test_bytes_that_are_no_message_leave_nothing_behind(world: World) -> None:
+async def test_calls_with_undecodable_bytes_leave_nothing_behind(world: World) -> None:
     before = _left()
     for method in ("/seatline.v1.BookingService/CreateBooking", "/grpc.health.v1.Health/Check"):
         call: Any = world.channel.unary_unary(method)

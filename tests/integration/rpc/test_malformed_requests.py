@@ -94,7 +94,7 @@ NO_ADDRESSES = [
 
 
 @pytest.mark.parametrize("email", NO_ADDRESSES)
-async def test_an_address_that_is_none_is_refused(world: World, email: str) -> None:
+async def test_an_invalid_address_is_refused(world: World, email: str) -> None:
     run = await world.run()
     await _assert_refused(world, run, "passengers[1].email", "ann", Person(first_name="J", last_name="D", email=email))
 
@@ -105,7 +105,7 @@ async def test_the_first_passenger_needs_an_address(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "Ja\nne", "Ja\x00ne", "Ja\u2028ne"])
-async def test_a_name_that_is_none_is_refused(world: World, name: str) -> None:
+async def test_an_invalid_name_is_refused(world: World, name: str) -> None:
     run = await world.run()
     email = "jane@example.com"
     await _assert_refused(world, run, "passengers[0].first_name", Person(first_name=name, last_name="D", email=email))
@@ -158,14 +158,14 @@ async def test_a_plus_makes_another_address(world: World) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 65, "with blank", "ünï", "tab\t"])
-async def test_a_request_id_that_is_none_is_refused(world: World, request_id: str) -> None:
+async def test_an_invalid_request_id_is_refused(world: World, request_id: str) -> None:
     request = booking_request(await world.run(), "jane")
     request.request_id = request_id
     refused = await refusal(world.api_client("jane").send(request))
     assert (refused.says, refused.fields) == (INVALID, ("request_id",))
 
 
-async def test_seats_that_cannot_be_chosen_are_refused(world: World) -> None:
+async def test_impossible_seat_numbers_are_refused(world: World) -> None:
     run = await world.run("A4 B4")
     await _assert_refused(world, run, "section", seats=[1])
     await _assert_refused(world, run, "seat_numbers", section="A", seats=[1, 2])
@@ -179,7 +179,7 @@ async def test_seats_that_cannot_be_chosen_are_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("reference", ["", "12345", "1234567", "ILOU00", "../../"])
-async def test_a_reference_that_cannot_be_one_is_refused(world: World, reference: str) -> None:
+async def test_an_impossible_reference_is_refused(world: World, reference: str) -> None:
     jane = world.api_client("jane")
     for call in (jane.booking(reference), jane.receipt(reference), jane.cancel(reference), jane.move(reference)):
         refused = await refusal(call)

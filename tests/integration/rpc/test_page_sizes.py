@@ -1,4 +1,4 @@
-"""Lists at the limits: every answer is one that a client takes by default, and page by page nothing is missing or doubled."""
+"""Lists at the limits: a client accepts every answer by default, and the pages have every item once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.largest_values import NAME, largest_booking, largest_delivery
 from tests.support.webhook_desk import webhook_client
 from tests.support.world import World
 
-ANSWER_BYTES_MAX = 4 * 2**20  # grpc's default for clients, which these channels keep
+ANSWER_BYTES_MAX = 4 * 2**20  # gRPC's default for clients; these channels use it
 FIRST_DATE = datetime.now(UTC).date() + timedelta(days=30)
 RUNS = 200
 TRAINS = 150
@@ -27,7 +27,7 @@ DELIVERIES, JOBS = 100, 200
 
 
 async def all_pages(call: Callable[[str], Awaitable[Any]], items: str) -> tuple[list[Any], int]:
-    """Everything in a list, and how many pages it took."""
+    """Return all items of a list, and the number of its pages."""
     found: list[Any] = []
     token, pages = "", 0
     while pages == 0 or token:
@@ -39,7 +39,7 @@ async def all_pages(call: Callable[[str], Awaitable[Any]], items: str) -> tuple[
     return found, pages
 
 
-async def test_two_hundred_runs_with_the_longest_names_come_in_pages_that_a_client_takes(real_world: World) -> None:
+async def test_two_hundred_runs_with_the_longest_names_come_in_pages_that_a_client_accepts(real_world: World) -> None:
     train, store = largest_train(), real_world.server.store
     dates = [FIRST_DATE + timedelta(days=days) for days in range(RUNS)]
     await store.runs.insert_if_absent([make_run(train, day) for day in dates], datetime.now(UTC))
@@ -50,7 +50,7 @@ async def test_two_hundred_runs_with_the_longest_names_come_in_pages_that_a_clie
     assert pages == 2
 
 
-async def test_the_largest_trains_come_in_pages_that_a_client_takes(real_world: World) -> None:
+async def test_the_largest_trains_come_in_pages_that_a_client_accepts(real_world: World) -> None:
     largest = largest_train()
     names = [f"t{number:031}" for number in range(TRAINS)]
     for name in names:
@@ -62,7 +62,7 @@ async def test_the_largest_trains_come_in_pages_that_a_client_takes(real_world: 
 
 
 async def keep_full_bookings(world: World, count: int, refunds: int, booker: Person) -> Run:
-    """So many bookings of nine on one run, all made by one booker: seat by seat from the first."""
+    """Store `count` bookings of nine passengers on a run, all by one booker, from seat 1 on."""
     run = make_run(replace(largest_train(), train_id="full"), FIRST_DATE)
     await world.server.store.runs.insert_if_absent([run], datetime.now(UTC))
     booking = replace(
@@ -86,7 +86,7 @@ async def keep_full_bookings(world: World, count: int, refunds: int, booker: Per
     return Run(train_id=run.train_id, travel_date=run.travel_date)
 
 
-async def test_the_fullest_receipts_come_in_pages_that_a_client_takes(real_world: World) -> None:
+async def test_the_largest_receipts_come_in_pages_that_a_client_accepts(real_world: World) -> None:
     await keep_full_bookings(real_world, RECEIPTS, refunds=90, booker=Person(NAME, NAME, "jane@example.com"))
     desk = real_world.desk
     receipts, pages = await all_pages(
@@ -96,7 +96,7 @@ async def test_the_fullest_receipts_come_in_pages_that_a_client_takes(real_world
     assert pages == 2
 
 
-async def test_the_longest_rows_of_a_section_come_in_pages_that_a_client_takes(real_world: World) -> None:
+async def test_the_longest_rows_of_a_section_come_in_pages_that_a_client_accepts(real_world: World) -> None:
     run = await keep_full_bookings(real_world, ROWS // 9, refunds=0, booker=largest_booking().booking.user)
     desk, section = real_world.desk, largest_booking().booking.passengers[0].assigned_seat.section
     rows, pages = await all_pages(lambda token: desk.section_page(run, section, page_size=ROWS, page_token=token), "rows")
@@ -104,7 +104,7 @@ async def test_the_longest_rows_of_a_section_come_in_pages_that_a_client_takes(r
     assert pages == 2
 
 
-async def test_the_longest_deliveries_come_in_pages_that_a_client_takes(real_world: World) -> None:
+async def test_the_longest_deliveries_come_in_pages_that_a_client_accepts(real_world: World) -> None:
     desk, largest = webhook_client(real_world), largest_delivery()
     webhook_id = (await desk.create()).webhook_id
     deliveries = [
@@ -117,7 +117,7 @@ async def test_the_longest_deliveries_come_in_pages_that_a_client_takes(real_wor
     assert [delivery.delivery_id for delivery in found] == [delivery.delivery_id for delivery in reversed(deliveries)]
 
 
-async def test_the_longest_jobs_come_in_pages_that_a_client_takes(real_world: World) -> None:
+async def test_the_longest_jobs_come_in_pages_that_a_client_accepts(real_world: World) -> None:
     desk = JobClient(real_world.channel, "desk", roles="operator")
     jobs = [replace(largest_job(), job_id=f"{'~' * 290}{number:010}") for number in range(JOBS)]
     await real_world.server.store.jobs.insert_if_absent(jobs)

@@ -1,4 +1,4 @@
-"""Page tokens over the wire: at every list of every service, a token that the list did not give out is an invalid field."""
+"""Page tokens over the wire: every list refuses a token that is not its own as an invalid field."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ TOKENS = [
 ]
 
 
-def test_every_method_that_takes_a_page_token_is_tried() -> None:
+def test_the_methods_below_are_all_that_take_a_page_token() -> None:
     assert set(methods_with_field("page_token")) == set(LISTS)
 
 
 @pytest.mark.parametrize("method", LISTS)
-async def test_a_token_that_a_list_did_not_give_out_is_an_invalid_field(world: World, method: str) -> None:
+async def test_a_foreign_token_is_an_invalid_field(world: World, method: str) -> None:
     await world.run("A1")
     for token in TOKENS:
         request: Any = type(LISTS[method])()
@@ -66,7 +66,7 @@ async def test_a_token_that_a_list_did_not_give_out_is_an_invalid_field(world: W
         assert refused.fields == ("page_token",)
 
 
-async def test_a_token_does_not_pass_from_one_question_to_another(world: World) -> None:
+async def test_a_token_is_valid_for_its_filters_only(world: World) -> None:
     await world.runs("A1", TRAVEL_DATE)
     await world.run("A1", train_id="second")
     token = (await world.api_client().list_runs(page_size=1)).next_page_token
@@ -78,7 +78,7 @@ async def test_a_token_does_not_pass_from_one_question_to_another(world: World) 
 
 
 def call(desk: ApiClient, method: str, request: Message) -> Any:
-    """Sends a request to a method by its full name."""
+    """Send a request to a method by its full name."""
     service, name = method.removeprefix("/seatline.v1.").split("/")
     stub = {
         "BookingService": desk.bookings,

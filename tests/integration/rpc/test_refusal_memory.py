@@ -1,4 +1,4 @@
-"""The memory of a server under requests that are refused: what they took is free again at once."""
+"""Memory of a server under refused requests: it is released at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _resident_bytes(server: ServerProcess) -> int:
 
 
 def _filled(message: Any, repeated: str, bytes_max: int) -> bytes:
-    """The message with as many empty elements as fit into so many bytes."""
+    """Return the message with as many empty elements as fit into that many bytes."""
     one = type(message)()
     getattr(one, repeated).add()
     count = (bytes_max - message.ByteSize()) // one.ByteSize()
@@ -66,7 +66,7 @@ KINDS = {
 
 @pytest_asyncio.fixture(scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory, mongod: EmbeddedMongod) -> AsyncIterator[ServerProcess]:
-    """A server as it is run: the garbage collector looks rarely."""
+    """A server process, in which the garbage collector runs rarely."""
     settings = {"SEATLINE_MONGODB_URI": mongod.uri, "SEATLINE_MONGODB_DATABASE": f"test_{uuid.uuid4().hex[:16]}"}
     async with server_process(tmp_path_factory.mktemp("memory") / "server", **settings) as running:
         yield running

@@ -42,7 +42,7 @@ SOON_SECONDS = 5.0  # on a busy machine; what is waited for takes a fraction of 
 
 
 async def _end_of(stream: Any) -> grpc.aio.AioRpcError:
-    """How a stream ends that is refused at last; the messages before are read."""
+    """Read a stream up to its refusal, and return it."""
     try:
         while await stream.read() is not grpc.aio.EOF:
             pass
@@ -102,7 +102,7 @@ async def test_a_fault_in_a_stream_is_internal_and_its_text_stays_in_the_log(met
     assert observer.ended == [(method, INTERNAL, Reason.INTERNAL)]
 
 
-async def test_bytes_that_are_no_message_are_refused() -> None:
+async def test_undecodable_bytes_are_refused() -> None:
     async with serve_trial() as trial:
         call: Any = trial.channel.unary_stream(f"/{SERVICE}/Wait")
         assert await _reason_of(call(b"\xff\xff", timeout=20)) == "MESSAGE_MALFORMED"
@@ -117,7 +117,7 @@ async def test_a_client_that_cancels_ends_the_stream_and_what_it_holds() -> None
         stream.cancel()
         await eventually(lambda: _holds(lambda: len(observer.ended) == 1))
         assert trial.servicer.ended == 1
-        assert await trial.client.ask(7) == 7  # its place is free again
+        assert await trial.client.ask(7) == 7  # there is capacity again
     assert observer.ended[0] == ("Wait", CANCELLED, None)
 
 
@@ -170,7 +170,7 @@ async def test_streams_count_among_the_calls_in_flight() -> None:
         streams[1].cancel()
 
 
-async def test_a_stream_whose_request_never_comes_ends_soon() -> None:
+async def test_a_stream_whose_request_never_arrives_ends_soon() -> None:
     observer = EndedCalls()
     async with serve_trial(observer, request_seconds_max=0.3) as trial:
         call: Any = trial.channel.stream_stream(f"/{SERVICE}/Wait")
@@ -181,7 +181,7 @@ async def test_a_stream_whose_request_never_comes_ends_soon() -> None:
     assert [reason for _, _, reason in observer.ended] == [Reason.MESSAGE_INCOMPLETE]
 
 
-async def test_streams_whose_requests_never_come_keep_nobody_out() -> None:
+async def test_streams_whose_requests_never_arrive_keep_no_other_out() -> None:
     async with serve_trial(calls_in_flight_max=3) as trial:
         call: Any = trial.channel.stream_stream(f"/{SERVICE}/Wait")
         half_sent = [asyncio.ensure_future(_reason_of(call(_nothing(), timeout=20))) for _ in range(9)]
@@ -303,7 +303,7 @@ def _nothing_is_collected() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_nothing_is_collected")
 async def test_streams_leave_nothing_behind_however_they_end(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "app")  # pytest keeps the records, and they the exceptions
+    caplog.set_level(logging.CRITICAL, "app")  # pytest keeps the records, which refer to the exceptions
     async with serve_trial() as trial:
         before = _contexts()
         for _ in range(20):
@@ -316,11 +316,11 @@ async def test_streams_leave_nothing_behind_however_they_end(caplog: pytest.LogC
             stream.cancel()
             assert (await _end_of(TrialClient(trial.channel, seconds=0.05).stream("Wait"))).code() is EXCEEDED
         assert await _reason_of(trial.client.stream("WaitShortly")) == "DEADLINE_EXCEEDED"
-        await eventually(lambda: _holds(lambda: _contexts() - before <= 1), SOON_SECONDS)  # gRPC keeps the last one
+        await eventually(lambda: _holds(lambda: _contexts() - before <= 1), SOON_SECONDS)  # gRPC refers to the last one
 
 
 def _contexts() -> int:
-    """How many calls the server's side of gRPC still knows."""
+    """Count the calls that the server's side of gRPC still refers to."""
     return sum(type(known).__name__ in ("_ServicerContext", "CallContext") for known in gc.get_objects())
 
 
@@ -336,6 +336,6 @@ async def _answers(client: TrialClient) -> bool:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    """A client that begins a call and sends nothing."""
+    """Send no request, as a client that only begins a call."""
     await asyncio.Event().wait()
     yield b""

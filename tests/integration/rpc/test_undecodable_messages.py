@@ -1,4 +1,4 @@
-"""Bytes that are no message, and calls without one: each is refused like anything else, counted, and logged within bounds."""
+"""Undecodable requests and calls without one: each is refused, counted, and logged within bounds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def _send(world: World, method: str, data: bytes) -> RefusedCall:
 
 
 @pytest.mark.parametrize("data", NO_MESSAGES.values(), ids=NO_MESSAGES)
-async def test_bytes_that_are_no_message_are_refused_at_every_method(world: World, data: bytes) -> None:
+async def test_undecodable_bytes_are_refused_by_every_method(world: World, data: bytes) -> None:
     for method in (*method_names(), CHECK):
         refused = await _send(world, method, data)
         assert (refused.says, refused.domain) == (MALFORMED, "seatline"), method
@@ -59,7 +59,7 @@ async def test_bytes_that_are_no_message_are_refused_at_every_method(world: Worl
         assert "pars" not in refused.message.lower()
 
 
-async def test_text_that_is_no_utf_8_is_refused_at_every_method_that_takes_text(world: World) -> None:
+async def test_text_that_is_not_utf_8_is_refused(world: World) -> None:
     invalid = {
         CREATE: booking_pb2.CreateBookingRequest(request_id="????"),
         "/seatline.v1.BookingService/GetBooking": booking_pb2.GetBookingRequest(reference="????"),
@@ -89,7 +89,7 @@ async def _raise(error: grpc.aio.AioRpcError) -> None:
     raise error
 
 
-async def test_streams_of_health_and_reflection_refuse_bytes_that_are_no_message(world: World) -> None:
+async def test_streams_of_health_and_reflection_refuse_undecodable_bytes(world: World) -> None:
     watch: Any = world.channel.unary_stream(WATCH)
     assert (await refusal(_all(watch(b"\xff\xff", timeout=20)))).says == MALFORMED
     ask: Any = world.channel.stream_stream(REFLECTION)
@@ -111,13 +111,13 @@ async def _messages(*data: bytes) -> AsyncIterator[bytes]:
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    """A client that begins a call and sends nothing."""
+    """Send no request, as a client that only begins a call."""
     await asyncio.Event().wait()
     yield b""
 
 
 @pytest.mark.parametrize("method", [CREATE, CHECK, WATCH, REFLECTION])
-async def test_a_call_whose_request_never_comes_ends_soon(method: str) -> None:
+async def test_a_call_whose_request_never_arrives_ends_soon(method: str) -> None:
     async with running_server(settings_for(request_seconds_max=SOON_SECONDS / 10), connect_in_memory()) as world:
         call: Any = world.channel.stream_unary(method)
         begin = time.monotonic()
@@ -131,7 +131,7 @@ async def test_a_call_that_ends_without_a_request_is_refused(world: World, metho
     assert (await refusal(call(_messages(), timeout=20))).says == INCOMPLETE
 
 
-async def test_calls_whose_requests_never_come_keep_nobody_out() -> None:
+async def test_calls_whose_requests_never_arrive_keep_no_other_out() -> None:
     async with running_server(settings_for(calls_in_flight_max=5), connect_in_memory()) as world:
         run = await world.run()
         call: Any = world.channel.stream_unary(CREATE)
@@ -145,7 +145,7 @@ async def test_calls_whose_requests_never_come_keep_nobody_out() -> None:
         await asyncio.gather(*half_sent, return_exceptions=True)
 
 
-async def test_one_connection_may_watch_only_so_often(world: World) -> None:
+async def test_one_connection_may_open_a_bounded_number_of_watches(world: World) -> None:
     watch: Any = world.channel.unary_stream(WATCH)
     watches = [watch(b"", timeout=20) for _ in range(16)]
     for answers in watches:
@@ -157,7 +157,7 @@ async def test_one_connection_may_watch_only_so_often(world: World) -> None:
         answers.cancel()
 
 
-async def test_a_storm_of_them_is_counted_whole_and_logged_within_its_budget(caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_undecodable_requests_are_all_counted_and_logged_within_the_budget(caplog: pytest.LogCaptureFixture) -> None:
     settings = settings_for(metrics_listen="127.0.0.1:0", log_call_lines_per_second_max=3)
     with caplog.at_level(logging.INFO):
         async with running_server(settings, connect_in_memory()) as world:

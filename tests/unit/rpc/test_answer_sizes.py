@@ -1,6 +1,6 @@
-"""No answer is larger than the 4 MiB that clients of gRPC take by default, with every text and list at its limit.
+"""No answer is larger than the 4 MiB that gRPC clients accept by default, with every text and list at its limit.
 
-Lists end a page by its weight (`test_page_filling.py`); here every single item is shown to fit, and every answer that is no
+Lists end a page by its size (`test_page_filling.py`); here every single item is shown to fit, and every answer that is no
 list.
 """
 
@@ -90,5 +90,5 @@ def test_the_largest_item_of_each_list_fits_many_times_into_a_page(item: Callabl
     ],
     ids=["booking", "seat map", "scheduled runs", "promoted references"],
 )
-def test_the_largest_answer_that_is_no_list_fits(answer: Callable[[], Message], kibibytes_max: int) -> None:
+def test_the_largest_answer_that_is_not_a_list_fits(answer: Callable[[], Message], kibibytes_max: int) -> None:
     assert answer().ByteSize() <= kibibytes_max * KIBIBYTE < ANSWER_BYTES_MAX

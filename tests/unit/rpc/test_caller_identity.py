@@ -1,4 +1,4 @@
-"""Who calls: one address in one header, judged like a passenger's."""
+"""The caller in a call's metadata: one address in one key, by the rules for passengers."""
 
 import pytest
 
@@ -11,7 +11,7 @@ Metadata = list[tuple[str, str | bytes]]
 
 
 def refused(metadata: Metadata) -> str:
-    """The text of a refusal for want of a usable caller."""
+    """Return the text with which the metadata is refused."""
     with pytest.raises(Refusal) as caught:
         caller_from(metadata)
     assert caught.value.reason is Reason.CREDENTIALS_MISSING
@@ -38,7 +38,7 @@ def test_a_caller_names_itself_in_ascii_or_in_utf_8(metadata: Metadata, email: s
 @pytest.mark.parametrize(
     "metadata", [[], [(USER, "")], [(USER, "   ")], [(BYTES, b"")], [(BYTES, b" ")], [(ROLES, "operator")]]
 )
-def test_nobody_is_named_by_nothing(metadata: Metadata) -> None:
+def test_a_call_without_a_name_is_anonymous(metadata: Metadata) -> None:
     caller = caller_from(metadata)
     assert (caller.email, caller.is_operator) == (None, False)
 
@@ -63,13 +63,13 @@ def test_nobody_is_named_by_nothing(metadata: Metadata) -> None:
         "jane@b\u00fc\u00adcher.example",
     ],
 )
-def test_what_is_no_address_of_a_passenger_is_none_of_a_caller(address: str) -> None:
+def test_a_caller_needs_an_address_by_the_rules_for_passengers(address: str) -> None:
     assert USER in refused([(USER, address)])
     assert BYTES in refused([(BYTES, address.encode())])
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", "zoë@example.com".encode("latin-1"), b"\xed\xa0\x80@example.com"])
-def test_bytes_that_are_no_utf_8_are_refused(value: bytes) -> None:
+def test_bytes_that_are_not_utf_8_are_refused(value: bytes) -> None:
     assert "UTF-8" in refused([(BYTES, value)])
 
 
@@ -85,7 +85,7 @@ def test_bytes_that_are_no_utf_8_are_refused(value: bytes) -> None:
         [(USER, "jane@example.com"), (ROLES, ""), (ROLES, "operator")],
     ],
 )
-def test_metadata_that_stand_twice_are_refused_whatever_they_say(metadata: Metadata) -> None:
+def test_a_metadata_key_that_occurs_twice_is_refused_whatever_its_values(metadata: Metadata) -> None:
     assert "occurs twice" in refused(metadata)
 
 
@@ -93,7 +93,7 @@ def test_two_headers_that_name_two_callers_are_refused() -> None:
     assert "two callers" in refused([(USER, "jane@example.com"), (BYTES, b"bob@example.com")])
 
 
-def test_of_two_traces_none_goes_on() -> None:
+def test_two_traces_in_one_call_are_ignored() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     named: Metadata = [(USER, "jane@example.com"), ("traceparent", trace)]
     assert caller_from(named).trace_parent == trace

@@ -1,4 +1,4 @@
-"""What the contract lists is real: each event type, reason, state and status code that its comments name."""
+"""The contract and the code agree on event types, reasons, states and the status codes in comments."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ _WORD = re.compile(r"\b[A-Z][A-Z]+(?:_[A-Z]+)*\b")
 
 
 def members_used(enum: str) -> set[str]:
-    """The members of an enum that the application's code names, outside of where they are declared."""
+    """Return the members of an enum that the application's code uses, without the declarations."""
     return {
         node.attr
         for path in sorted((ROOT / "app").rglob("*.py"))
@@ -35,32 +35,32 @@ def members_used(enum: str) -> set[str]:
 
 
 def comments_of(text: str) -> str:
-    """The comments of a .proto file, joined as sentences."""
+    """Return the comments of a .proto file as one text."""
     return " ".join(line.strip().removeprefix("//").strip() for line in text.splitlines() if line.strip().startswith("//"))
 
 
 def listed(begin: str) -> list[str]:
-    """The event types of the sentence in the contract that begins like this."""
+    """Return the event types in the contract's sentence with this beginning."""
     match = re.search(rf"{begin} ([a-z., ]+?)\.(?: |$)", comments_of((CONTRACT / "webhook.proto").read_text()))
     assert match is not None
     return match[1].split(", ")
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """Each call of the contract with its comment."""
+    """Yield each RPC of the contract with its comment."""
     for path in sorted(CONTRACT.glob("*.proto")):
         for comment, name in re.findall(r"((?:^ *//.*\n)+) *rpc (\w+)", path.read_text(), re.MULTILINE):
             yield name, comments_of(comment)
 
 
 def errors_of(comment: str) -> str:
-    """What a call's comment lists as its errors; nothing where it lists none."""
+    """Return the errors that an RPC's comment lists; empty where it lists none."""
     match = re.search(r"Errors(?:, [a-z ]+)?: (.*)", comment)
     return match[1] if match else ""
 
 
 def methods() -> list[MethodDescriptor]:
-    """Each call of the contract."""
+    """Return each RPC of the contract."""
     files = (booking_pb2, hold_pb2, job_pb2, train_pb2, train_run_pb2, user_pb2, webhook_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return [method for service in services for method in service.methods]
@@ -72,13 +72,13 @@ def test_the_contract_lists_the_event_types_that_are_emitted_and_apart_from_them
     assert listed("Types to come are") == [event_type.value for event_type in EventType if event_type in PLANNED_EVENT_TYPES]
 
 
-def test_an_event_type_is_to_come_exactly_while_no_code_emits_it() -> None:
+def test_an_event_type_is_listed_as_to_come_exactly_while_no_code_emits_it() -> None:
     assert {event_type.name for event_type in EventType} - members_used("EventType") == {
         event_type.name for event_type in PLANNED_EVENT_TYPES
     }
 
 
-def test_every_reason_of_the_contract_is_given_by_some_code() -> None:
+def test_every_reason_of_the_contract_is_raised_by_some_code() -> None:
     # INVALID_FIELD is given by its own class of refusals.
     assert {reason.name for reason in Reason} - members_used("Reason") <= {Reason.INVALID_FIELD.name}
 

@@ -1,4 +1,4 @@
-"""How many elements a request may have: known for each repeated field of the contract, and counted before any is looked at."""
+"""Bounds of repeated fields: known for each one of the contract, and checked before an element is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPEATED = [(method, *found) for method in METHODS for found in repeated_fields(
 @pytest.mark.parametrize(
     ("method", "path", "field", "most"), REPEATED, ids=[f"{method.name}-{field}" for method, _, field, _ in REPEATED]
 )
-def test_one_element_more_than_may_be_is_refused_under_its_path(
+def test_one_element_too_many_is_refused_under_its_path(
     method: MethodDescriptor, path: tuple[str, ...], field: str, most: int
 ) -> None:
     request = GetMessageClass(method.input_type)()

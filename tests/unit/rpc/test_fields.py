@@ -1,4 +1,4 @@
-"""What a well-formed value of each kind is, and the field path under which others are refused."""
+"""Fields: which values are well-formed, and the path under which others are refused."""
 
 from collections.abc import Callable
 from datetime import date
@@ -14,30 +14,30 @@ from tests.support.run_snapshots import invalid
 # -- texts
 
 
-def test_a_required_text_must_be_there() -> None:
+def test_a_missing_required_text_is_refused() -> None:
     assert fields.required("x", "origin") == "x"
     with invalid("origin"):
         fields.required("", "origin")
 
 
 @pytest.mark.parametrize("text", ["a", "0f2c1b9e-5b5c-4f0e-9a53-0242ac120002", "~!@#$%^&*()", "x" * 64])
-def test_a_request_id_is_what_the_client_chose(text: str) -> None:
+def test_a_valid_request_id_is_accepted_as_sent(text: str) -> None:
     assert fields.request_id(text) == text
 
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\n", "\u00e9", "a\x7f", "a\x00", "x" * 65])
-def test_a_request_id_has_no_blanks_no_other_script_and_a_bound(text: str) -> None:
+def test_a_request_id_with_blanks_another_script_or_too_many_characters_is_refused(text: str) -> None:
     with invalid("request_id"):
         fields.request_id(text)
 
 
 @pytest.mark.parametrize("text", ["es9014", "9", "a-b-c", "a" * 32, " a", "a\n"])
-def test_a_train_id_is_taken_without_the_blanks_around_it(text: str) -> None:
+def test_a_train_id_loses_surrounding_blanks(text: str) -> None:
     assert fields.train_id(text) == text.strip()
 
 
 @pytest.mark.parametrize("text", ["", " ", "ES9014", "-a", "a_b", "a:b", "a b", "é", "a" * 33])
-def test_a_train_id_that_cannot_be_one_is_refused(text: str) -> None:
+def test_an_impossible_train_id_is_refused(text: str) -> None:
     with invalid("train_id"):
         fields.train_id(text)
 
@@ -54,7 +54,7 @@ def test_a_reference_has_six_characters_or_eight() -> None:
 @pytest.mark.parametrize(
     "text", ["", "7K2MP", "7K2MPQR", "7K2MPQRST", "7K2MPQAI", "7K2MPI", "7K2MPL", "7K2MPO", "7K2MPU", "7K2-PQ", "\u0667K2MPQ"]
 )
-def test_a_reference_that_cannot_be_one_is_refused(text: str) -> None:
+def test_an_impossible_reference_is_refused(text: str) -> None:
     with invalid("reference"):
         fields.reference(text)
 
@@ -62,7 +62,7 @@ def test_a_reference_that_cannot_be_one_is_refused(text: str) -> None:
 # -- dates
 
 
-def test_a_date_is_year_month_and_day() -> None:
+def test_a_date_in_iso_form_is_accepted() -> None:
     assert fields.iso_date("2028-02-29", "travel_date") == date(2028, 2, 29)
 
 
@@ -119,7 +119,7 @@ def test_a_date_that_does_not_exist_is_refused_under_its_field(text: str) -> Non
         "葛\U000e0100城",
     ],
 )
-def test_a_name_in_any_script_is_kept_as_sent(text: str) -> None:
+def test_a_name_in_any_script_is_accepted_as_sent(text: str) -> None:
     assert fields.name(text, "first_name") == text
 
 
@@ -167,7 +167,9 @@ def test_a_person_is_two_names_and_an_address() -> None:
     ("first_name", "last_name", "address", "path"),
     [("", "Doe", "j@x.org", "first_name"), ("Jane", " ", "j@x.org", "last_name"), ("Jane", "Doe", "x.org", "email")],
 )
-def test_what_is_wrong_with_a_person_is_found_under_its_path(first_name: str, last_name: str, address: str, path: str) -> None:
+def test_an_invalid_field_of_a_person_is_refused_under_its_path(
+    first_name: str, last_name: str, address: str, path: str
+) -> None:
     with invalid(path):
         fields.person(first_name, last_name, address)
     with invalid(f"passengers[2].{path}"):
@@ -189,7 +191,7 @@ def test_what_is_wrong_with_a_person_is_found_under_its_path(first_name: str, la
         ("KWD", 0, 5_000_000, 5, "KWD 0.005"),
     ],
 )
-def test_money_is_whole_minor_units_of_its_currency(currency: str, units: int, nanos: int, minor: int, text: str) -> None:
+def test_money_in_whole_minor_units_is_read(currency: str, units: int, nanos: int, minor: int, text: str) -> None:
     money = fields.money(MoneyMessage(currency_code=currency, units=units, nanos=nanos), "fare")
     assert money == Money(minor, currency)
     assert str(money) == text
@@ -208,7 +210,7 @@ def test_money_is_whole_minor_units_of_its_currency(currency: str, units: int, n
         ("USD", 1, -10_000_000, "fare"),
     ],
 )
-def test_money_that_nobody_can_pay_is_refused(currency: str, units: int, nanos: int, path: str) -> None:
+def test_impossible_amounts_are_refused(currency: str, units: int, nanos: int, path: str) -> None:
     with invalid(path):
         fields.money(MoneyMessage(currency_code=currency, units=units, nanos=nanos), "fare")
 
@@ -218,7 +220,7 @@ def test_the_largest_amount_of_the_wire_is_read_without_loss() -> None:
     assert fields.money(message, "fare").minor == (2**63 - 1) * 1_000 + 999
 
 
-def test_currencies_have_two_decimals_unless_we_know_better() -> None:
+def test_unknown_currencies_have_two_decimals() -> None:
     assert [minor_digits(currency) for currency in ("USD", "XYZ", "JPY", "TND")] == [2, 2, 0, 3]
 
 
@@ -226,7 +228,7 @@ def test_currencies_have_two_decimals_unless_we_know_better() -> None:
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (200, 200), (201, 200), (2**31 - 1, 200)])
-def test_a_page_has_the_asked_size_within_bounds(asked: int, given: int) -> None:
+def test_a_page_size_is_limited_to_the_most(asked: int, given: int) -> None:
     assert fields.page_size(asked, default=50, most=200) == given
 
 
@@ -247,7 +249,12 @@ def test_a_negative_page_size_is_refused() -> None:
         lambda text: fields.required(text and "", "x"),
     ],
 )
-def test_a_refusal_never_repeats_an_endless_text(check: Callable[[str], object]) -> None:
+def test_a_refusal_repeats_only_the_start_of_a_long_text(check: Callable[[str], object]) -> None:
     with invalid("x") as caught:
         check("長" * 200_000)
     assert len(caught[0].message) <= 300
+
+
+@pytest.mark.parametrize("text", ["", " Lille ", "x" * 100])
+def test_an_optional_stop_may_be_empty(text: str) -> None:
+    assert fields.stop(text, "origin") == text.strip()

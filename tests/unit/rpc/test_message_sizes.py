@@ -1,4 +1,4 @@
-"""How large requests are: the largest that the contract allows fit into a message, and larger ones cost little to refuse."""
+"""Sizes of requests: the largest that the contract allows fit into a message, and larger ones cost little to refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page ends at its count or at its weight, whichever comes first, and the next one goes on from there."""
+"""A page ends at its number of items or at its size, and the next page continues from there."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ KILOBYTE = 1_000
 
 
 class Shelf:
-    """A list of items of some weights, in kilobytes; item 1 is the first. It notes how much it was asked for."""
+    """A list of items of given sizes in kilobytes, from item 1. It records how many items were read."""
 
     def __init__(self, *kilobytes: int, hidden: Sequence[int] = ()) -> None:
         self.kilobytes = dict(enumerate(kilobytes, 1))
@@ -32,7 +32,7 @@ class Shelf:
     async def page(
         self, after: int | None = None, count_max: int = 200, read_max: int | None = None
     ) -> tuple[list[int], int | None]:
-        """The numbers on a page, and the key of the next one. No page is too heavy."""
+        """Return the numbers on a page, and the key of the next page. Asserts the page's size."""
         messages, rest = await page_filling.fill_page(
             self.read, self.message, lambda number: number, after=after, count_max=count_max, read_max=read_max
         )
@@ -41,7 +41,7 @@ class Shelf:
         return [int(message.train_id) for message in messages], rest
 
     async def pages(self, count_max: int = 200, read_max: int | None = None) -> list[list[int]]:
-        """All pages, one after the other."""
+        """Return all pages."""
         found: list[list[int]] = []
         after: int | None = None
         while not found or after is not None:
@@ -50,11 +50,11 @@ class Shelf:
         return found
 
 
-async def test_light_items_fill_a_page_by_count() -> None:
+async def test_small_items_fill_a_page_up_to_its_count() -> None:
     assert await Shelf(1, 1, 1, 1, 1).pages(count_max=2) == [[1, 2], [3, 4], [5]]
 
 
-async def test_heavy_items_end_a_page_before_its_count() -> None:
+async def test_large_items_end_a_page_before_its_count() -> None:
     assert await Shelf(1_500, 1_500, 1_500, 1_500, 1_500).pages() == [[1, 2], [3, 4], [5]]
 
 
@@ -73,7 +73,7 @@ async def test_a_page_is_full_to_the_last_byte_that_fits() -> None:
     assert await shelf.pages() == [[1, 2], [3]]
 
 
-async def test_an_item_that_is_too_heavy_for_any_page_has_one_to_itself() -> None:
+async def test_an_item_that_is_too_large_for_any_page_has_a_page_of_its_own() -> None:
     assert await Shelf(1, 5_000, 1).pages() == [[1], [2], [3]]
 
 
@@ -82,26 +82,26 @@ async def test_an_empty_list_is_one_empty_page() -> None:
 
 
 @pytest.mark.parametrize("read_max", [1, 2, 3, 7, None])
-async def test_however_much_is_read_at_a_time_the_pages_are_the_same(read_max: int | None) -> None:
+async def test_the_pages_do_not_depend_on_how_many_items_are_read_at_a_time(read_max: int | None) -> None:
     shelf = Shelf(*[900, 100, 1_700] * 7, hidden=(1, 2, 9))
     found = await shelf.pages(count_max=5, read_max=read_max)
     assert [number for page in found for number in page] == [number for number in range(1, 22) if number not in (1, 2, 9)]
     assert all(len(page) <= 5 for page in found)
 
 
-async def test_what_is_large_is_not_read_long_before_it_is_known_to_fit() -> None:
+async def test_large_items_are_not_read_long_before_they_are_known_to_fit() -> None:
     shelf = Shelf(*[1_500] * 100)
     assert await shelf.page(count_max=100, read_max=10) == ([1, 2], 2)
     assert shelf.asked == [10]
 
 
-async def test_a_page_looks_at_no_more_items_than_its_count_even_where_few_are_shown() -> None:
+async def test_a_page_reads_no_more_items_than_its_count_even_where_few_are_shown() -> None:
     shelf = Shelf(*[1] * 100, hidden=range(1, 90))
     assert await shelf.page(count_max=50, read_max=20) == ([], 50)
     assert shelf.asked == [20, 20, 10]
 
 
-async def test_other_calls_have_their_turn_while_a_long_page_is_made() -> None:
+async def test_other_calls_run_while_a_long_page_is_filled() -> None:
     turns = 0
 
     async def others() -> None:

@@ -1,4 +1,4 @@
-"""Page tokens lead back to where a page ended, and only for the question that gave them out."""
+"""Page tokens continue a list where a page ended, and only under the same filters."""
 
 import base64
 import json
@@ -42,19 +42,19 @@ def encoded(value: bytes) -> str:
 
 
 def inside(token: str) -> list[Any]:
-    """What a token holds: a checksum and the parts of a key."""
+    """Return the decoded token: a checksum and the parts of a key."""
     found: list[Any] = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     return found
 
 
 @pytest.mark.parametrize(("tokens", "key"), KEYS)
-def test_a_token_leads_back_to_its_key(tokens: PageTokens[Any], key: tuple[str | int, ...]) -> None:
+def test_a_token_decodes_to_its_key(tokens: PageTokens[Any], key: tuple[str | int, ...]) -> None:
     token = tokens.encode(key, *QUESTION)
     assert tokens.decode(token, *QUESTION) == key
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_the_last_page_has_no_token_and_no_token_is_the_first_page() -> None:
+def test_the_last_page_has_no_token_and_no_token_means_the_first_page() -> None:
     assert paging.RECEIPTS.encode(None, *QUESTION) == ""
     assert paging.RECEIPTS.decode("", *QUESTION) is None
 
@@ -69,7 +69,7 @@ def test_the_last_page_has_no_token_and_no_token_is_the_first_page() -> None:
         (),
     ],
 )
-def test_a_token_of_another_question_is_refused(question: tuple[str, ...]) -> None:
+def test_a_token_of_other_filters_is_refused(question: tuple[str, ...]) -> None:
     token = paging.RECEIPTS.encode(RECEIPT_KEY, *QUESTION)
     with invalid("page_token"):
         paging.RECEIPTS.decode(token, *question)
@@ -153,12 +153,12 @@ def test_a_key_that_the_list_cannot_have_is_refused_even_with_the_right_checksum
     ],
 )
 @pytest.mark.parametrize("tokens", [tokens for tokens, _ in KEYS])
-def test_a_token_that_somebody_made_up_is_refused(tokens: PageTokens[Any], token: str) -> None:
+def test_an_invented_token_is_refused(tokens: PageTokens[Any], token: str) -> None:
     with invalid("page_token"):
         tokens.decode(token, *QUESTION)
 
 
-def test_a_token_that_is_written_in_another_way_is_refused() -> None:
+def test_a_token_in_another_encoding_is_refused() -> None:
     token = paging.RECEIPTS.encode(RECEIPT_KEY, *QUESTION)
     checksum, *key = inside(token)
     spaced = encoded(json.dumps([checksum, *key]).encode())
@@ -173,7 +173,7 @@ PARTS: list[Any] = ["", "x", "2026-09-02", "\0", "\ud800", 0, -1, 7, 2**63, 10**
 
 
 def mutated(token: str, random: Random) -> str:
-    """A token that differs from this one in a letter, a byte, or a part of what it holds."""
+    """Return the token with one letter, byte or part changed."""
     kind = random.randrange(4)
     if kind == 0:
         place = random.randrange(len(token))
@@ -191,7 +191,7 @@ def mutated(token: str, random: Random) -> str:
 
 
 @pytest.mark.parametrize(("tokens", "key"), KEYS)
-def test_no_change_of_a_token_passes_and_none_is_an_error_of_ours(tokens: PageTokens[Any], key: tuple[str | int, ...]) -> None:
+def test_a_changed_token_is_refused_and_never_an_internal_error(tokens: PageTokens[Any], key: tuple[str | int, ...]) -> None:
     random, token = seeded_random(8), tokens.encode(key, *QUESTION)
     for _ in range(MUTATIONS):
         changed = mutated(token, random)

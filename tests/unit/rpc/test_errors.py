@@ -1,4 +1,4 @@
-"""Refusals on the wire: every reason has its status and its name in the contract, and its details help a program."""
+"""Errors on the wire: every reason has a status and a name in the contract, and details for programs."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=Message)
 
 
 def detail(status: Status, kind: type[T]) -> T | None:
-    """The one detail of a kind."""
+    """Return the only detail of a type, None where there is none."""
     found = [detail for detail in status.details if detail.Is(kind.DESCRIPTOR)]
     if not found:
         return None
@@ -33,7 +33,7 @@ def detail(status: Status, kind: type[T]) -> T | None:
 
 
 def comment_of(reason: Reason) -> str:
-    """The comment above a value of the enum in the contract."""
+    """Return the comment of a reason in the contract."""
     lines = ERRORS_PROTO.read_text().splitlines()
     at = next(index for index, line in enumerate(lines) if line.strip().startswith(f"{PREFIX}{reason.value} ="))
     return lines[at - 1].strip().removeprefix("// ")
@@ -61,7 +61,7 @@ def test_the_contract_says_the_status_of_every_reason(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_the_contract_promises_a_pause_where_one_is_sent(reason: Reason) -> None:
+def test_the_contract_promises_retry_info_exactly_where_it_is_sent(reason: Reason) -> None:
     assert ("with RetryInfo" in comment_of(reason).split(":")[0]) == (reason in RETRY_SECONDS)
 
 
@@ -86,7 +86,7 @@ def test_an_invalid_field_is_named_with_its_path() -> None:
     assert detail(status, RetryInfo) is None
 
 
-def test_what_was_missing_or_in_the_way_is_named() -> None:
+def test_a_missing_or_conflicting_resource_is_named() -> None:
     status = status_of(Refusal(Reason.SEAT_TAKEN, "seat A-3 is taken", resource=("seat", "A-3")))
     resource = detail(status, ResourceInfo)
     assert resource is not None
@@ -94,7 +94,7 @@ def test_what_was_missing_or_in_the_way_is_named() -> None:
     assert detail(status, BadRequest) is None
 
 
-def test_who_may_try_again_is_told_when() -> None:
+def test_retry_info_says_when_to_try_again() -> None:
     retry = detail(status_of(Refusal(Reason.DATABASE_UNAVAILABLE, "away")), RetryInfo)
     assert retry is not None
     assert retry.retry_delay.ToMilliseconds() == RETRY_SECONDS[Reason.DATABASE_UNAVAILABLE] * 1_000
@@ -102,11 +102,11 @@ def test_who_may_try_again_is_told_when() -> None:
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE])
-def test_who_is_told_to_come_back_is_told_when(code: grpc.StatusCode) -> None:
+def test_every_reason_of_a_retryable_status_has_retry_info(code: grpc.StatusCode) -> None:
     assert {reason for reason, its_code in STATUS_CODES.items() if its_code is code} <= set(RETRY_SECONDS)
 
 
-def test_what_is_sent_is_the_code_the_text_and_the_whole_status() -> None:
+def test_a_refusal_is_sent_with_code_text_and_status() -> None:
     refusal = Refusal(Reason.RUN_BUSY, "too many wait")
     code, text, [(key, details)] = abort_arguments(refusal)
     assert (code, text, key) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many wait", "grpc-status-details-bin")
@@ -114,13 +114,13 @@ def test_what_is_sent_is_the_code_the_text_and_the_whole_status() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "駅", "🚆"])
-def test_no_text_is_so_long_that_the_connection_breaks(letter: str) -> None:
+def test_a_long_text_is_cut_so_that_the_trailers_fit(letter: str) -> None:
     for refusal in (
         InvalidField("section", letter * 100_000),
         Refusal(Reason.SEAT_TAKEN, letter * 100_000, resource=("passenger", letter * 63)),
     ):
         _, text, [(_, details)] = abort_arguments(refusal)
-        percent_encoded = sum(3 * len(one.encode()) if not one.isascii() else 1 for one in text)
+        percent_encoded = sum(3 * len(character.encode()) if not character.isascii() else 1 for character in text)
         assert percent_encoded + len(details) * 4 / 3 < TRAILER_BYTES_MAX
         assert text.endswith("…")
 
