@@ -275,7 +275,7 @@ class ApiClient:
         )
         return await self.users.UpdateUser(request, **self._options)
 
-    # -- what only operators may do; a phone can ask for it all the same
+    # -- calls that only operators may make
 
     async def create_train(self, train: train_pb2.Train, request_id: str = "", **asked: Any) -> train_pb2.Train:
         request = train_pb2.CreateTrainRequest(request_id=request_id or str(uuid.uuid4()), train=train, **asked)

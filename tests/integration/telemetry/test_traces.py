@@ -208,9 +208,9 @@ async def test_a_dead_collector_delays_no_call_and_no_shutdown(tmp_path: Path, m
             runs = {name: await a_run(channel, "A200") for name, (_, channel) in served.items()}
             for number in range(8):
                 for name, (_, channel) in served.items():
-                    phones = [ApiClient(channel, f"p{number}x{caller}") for caller in range(20)]
+                    api_clients = [ApiClient(channel, f"p{number}x{caller}") for caller in range(20)]
                     begin = time.monotonic()
-                    await asyncio.gather(*(api_client.book(runs[name]) for api_client in phones))
+                    await asyncio.gather(*(api_client.book(runs[name]) for api_client in api_clients))
                     seconds[name].append(time.monotonic() - begin)
             ends = {name: await _end_seconds(server) for name, (server, _) in served.items()}
     for name in ("silent", "closed"):
