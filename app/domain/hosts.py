@@ -1,6 +1,6 @@
 """Hosts of webhooks: which addresses are public, and which hosts nothing can ever be sent to.
 
-Belongs here: what can be told of a host from its text alone. Does not belong here: asking a resolver
+Belongs here: what follows about a host from its text alone. Does not belong here: asking a resolver
 (`app/notifications/addresses.py`), nor the rest of a URL (`webhooks.py`).
 
 The ranges are those of IANA's special-purpose registries. `ipaddress.is_global` knows them too, but differently in each patch

@@ -1,6 +1,6 @@
 """The lane: the queue of one run.
 
-Belongs here: who waits, which commands make up a batch, and what becomes of a batch that fails. Does not belong here: deciding
+Belongs here: which commands wait, which make up a batch, and what happens to a batch that fails. Does not belong here: deciding
 and committing (`committer.py`), pauses (`contention.py`).
 
 Why a lane: a commit costs milliseconds, a decision microseconds. Commands that arrive while a commit is under way wait

@@ -1,7 +1,7 @@
 """Whether the database can be used.
 
-Belongs here: asking it periodically, and creating its indexes when it first answers. Does not belong here: what health checks
-are told (`health.py`).
+Belongs here: asking it periodically, and creating its indexes when it first answers. Does not belong here: the answers to
+health checks (`health.py`).
 """
 
 import asyncio

@@ -11,7 +11,7 @@ one index holds all jobs that may be taken now, however many are leased, and a l
 
 Taking jobs is three statements, however many jobs: find those that may be taken, lease those of them that still may, read back
 those that carry the lease. `lease_owner` is new with every call, so that workers which find the same jobs get different ones,
-and so that a worker which takes a job again is told from itself in an earlier attempt. Whatever a worker writes later must
+and so that a worker which takes a job again differs from itself in an earlier attempt. Whatever a worker writes later must
 match its `lease_owner`: a lease that another worker has taken over is lost.
 """
 

@@ -42,7 +42,7 @@ async def retry_until_answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
         except grpc.aio.AioRpcError as error:
             refused = decoded(error)
             assert refused.code in _PASSING, refused
-            assert time.monotonic() < deadline, f"asked for too long, and was told {refused}"
+            assert time.monotonic() < deadline, f"asked for too long; the last answer was {refused}"
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
@@ -50,7 +50,7 @@ class Crowd:
     """Buyers, each of whom books one place on the next of the runs, or waits for it; each fourth cancels it again.
 
     `targets` are the servers that they call, by chance, and may change meanwhile. `answered` are bookings as they were
-    acknowledged, `cancelled` who was told that it is.
+    acknowledged, `cancelled` the callers whose cancellation was acknowledged.
     """
 
     def __init__(self, prefix: str, runs: Sequence[Run], buyers: int, targets: list[str]) -> None:
@@ -89,7 +89,7 @@ class Crowd:
             elif (own[0]["state"] == "CANCELLED") != (name in self.cancelled):
                 wrong.append(f"{name} has a booking that is {own[0]['state']}")
             elif seats_of(self.answered[name]) not in ([""], _labels(own[0])):
-                wrong.append(f"{name} was told of {seats_of(self.answered[name])} and has {_labels(own[0])}")
+                wrong.append(f"{name} got the answer {seats_of(self.answered[name])} and has {_labels(own[0])}")
         return wrong
 
     async def _caller(self, queue: Iterator[tuple[int, str]]) -> None:

@@ -25,10 +25,10 @@ SETTLE_PAYMENT = "settle payment"
 
 @dataclass(frozen=True)
 class Books:
-    """All stored records by key. `at_rest` has the archived bookings, `bookings` the current ones."""
+    """All stored records by key. `archived` has the archived bookings, `bookings` the current ones."""
 
     runs: dict[str, Document]
-    at_rest: dict[str, Document]
+    archived: dict[str, Document]
     payments: dict[str, Document]
     ledger: dict[str, Document]
     events: dict[str, Document]
@@ -36,15 +36,15 @@ class Books:
 
     @property
     def bookings(self) -> dict[str, Document]:
-        return self.at_rest | {booking["_id"]: booking for run in self.runs.values() for booking in run["recent"]}
+        return self.archived | {booking["_id"]: booking for run in self.runs.values() for booking in run["recent"]}
 
 
 def read_books(database: MongoDatabase) -> Books:
     """Read all collections, one after the other: they may be inconsistent while the service works."""
     names = ("train_runs", "bookings", "payments", "ledger", "jobs")
-    runs, at_rest, payments, ledger, jobs = [{record["_id"]: record for record in database[name].find()} for name in names]
+    runs, archived, payments, ledger, jobs = [{record["_id"]: record for record in database[name].find()} for name in names]
     events = {event["_id"]: event for event in events_of_batches(database["events"].find())}
-    return Books(runs, at_rest, payments, ledger, events, jobs)
+    return Books(runs, archived, payments, ledger, events, jobs)
 
 
 def find_inconsistencies(database: MongoDatabase) -> list[str]:
@@ -98,11 +98,11 @@ def _events(books: Books) -> Iterator[str]:
     last = {(event["subject"], int(event["_id"].split(":")[-2])) for event in books.events.values()}
     for reference, booking in books.bookings.items():
         if made[reference] != 1:
-            yield f"{reference} was told of {made[reference]} times as new"
+            yield f"{reference} has {made[reference]} events as new"
         if (reference, booking["revision"]) not in last:
-            yield f"{reference}: nobody was told of revision {booking['revision']}"
+            yield f"{reference}: no event has revision {booking['revision']}"
     for reference in made.keys() - books.bookings.keys():
-        yield f"{reference} was told of and does not exist"
+        yield f"{reference} has events and does not exist"
     for event in books.events.values():
         if "is_new" in event:
             yield f"{event['_id']} is not followed up"
@@ -122,5 +122,5 @@ def _copies(books: Books) -> Iterator[str]:
     """Check that every booking in a run's document is archived."""
     for run in books.runs.values():
         for booking in run["recent"]:
-            if books.at_rest.get(booking["_id"], {"revision": 0})["revision"] < booking["revision"]:
+            if books.archived.get(booking["_id"], {"revision": 0})["revision"] < booking["revision"]:
                 yield f"{booking['_id']} is not archived"

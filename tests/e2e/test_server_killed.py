@@ -34,16 +34,16 @@ async def test_bookings_of_a_killed_server_are_archived_and_paid_without_further
                 booked = [await ApiClient(channel, name).book(run) for name in people("p", 3)]
                 server.kill()
                 books = read_books(database)  # while its last statement still hangs
-            assert (books.events, books.at_rest) == ({}, {}), "it was killed before anything was copied"
+            assert (books.events, books.archived) == ({}, {}), "it was killed before anything was copied"
 
-        async def is_tidy() -> bool:
+        async def is_archived() -> bool:
             (kept,) = read_books(database).runs.values()
             return (kept["recent"], kept["outbox"]) == ([], []) and "unsettled_since" not in kept
 
         await stack.enter_async_context(worker_process(tmp_path / "worker", **settings))
         await settled(members)
-        await eventually(is_tidy, SECONDS_MAX)
-        assert read_books(database).at_rest.keys() == {booking.reference for booking in booked}
+        await eventually(is_archived, SECONDS_MAX)
+        assert read_books(database).archived.keys() == {booking.reference for booking in booked}
 
 
 async def test_a_server_killed_in_a_burst_has_sold_every_seat_once_and_paid_after_a_restart(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Belongs here: replacements for what the service uses of `asyncio` and `time`. A 
 can end between any two statements, and time passes only where the simulation says so. Does not belong here: trains and money.
 
 A task runs until it awaits something that is not there yet. Then the scheduler chooses the next task. A process that ends takes
-its tasks with it, and nobody is told.
+its tasks with it, and nothing reports it.
 """
 
 import random

@@ -1,4 +1,4 @@
 """Metrics for Prometheus: families, what updates them, and the port that serves them.
 
-Belongs here: what is measured. Does not belong here: what happens elsewhere because of it.
+Belongs here: what is measured. Does not belong here: reactions to it.
 """

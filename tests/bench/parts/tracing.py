@@ -14,7 +14,7 @@ CALLERS = 256
 
 
 def measure_tracing(stage: Stage) -> None:
-    """Measure twice as many rounds as elsewhere, since the difference is small. The order changes with each round."""
+    """Measure twice as many rounds as other parts, since the difference is small. The order changes with each round."""
     scale = stage.scale
     volleys: dict[str, list[Volley]] = {"untraced": [], "traced": []}
     with running_collector() as collector:

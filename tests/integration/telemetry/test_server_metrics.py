@@ -183,8 +183,8 @@ async def test_a_swap_lost_to_another_server_is_counted(measured_mongod: World, 
     world = measured_mongod
     run = await world.run("A9")
     await world.api_client("p1").book(run)
-    async with running_server(settings_for(mongod.uri, world.database.name)) as rival:
-        await rival.api_client("p2").book(run)
+    async with running_server(settings_for(mongod.uri, world.database.name)) as other:
+        await other.api_client("p2").book(run)
     await world.api_client("p3").book(run)
     assert (await scraped(world)).value("seatline_lane_swaps_lost_total") == 1
 

@@ -134,7 +134,7 @@ async def test_a_receiver_may_ask_for_a_pause() -> None:
 
 
 async def test_a_redirect_is_not_followed(accepting: Receiver) -> None:
-    location = f"http://{LOOPBACK}:{accepting.port}/elsewhere"
+    location = f"http://{LOOPBACK}:{accepting.port}/moved"
     outcome = await sent_to(answering(307, location=location))
     assert outcome == SendOutcome(OutcomeKind.FAILED, 307, f"redirects are not followed; to {location}")
     assert accepting.connections == 0

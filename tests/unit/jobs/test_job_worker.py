@@ -216,31 +216,31 @@ async def test_a_handler_of_single_jobs_bounds_how_many_run_and_each_fails_alone
 async def test_a_lease_is_renewed_while_its_jobs_run() -> None:
     handler = RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("long", utc_now()))
-    rivals = RecordingHandler()
+    others = RecordingHandler()
     async with working(jobs, {"refund": handler}, utc_now, replace(BOUNDS, lease_seconds=0.3)):
         await handler.until(lambda: handler.running == 1)
         first_end = jobs.stored["long"].lease_until
         assert first_end is not None
-        async with working(jobs, {"refund": rivals}, utc_now, replace(BOUNDS, poll_seconds=0.01), owner="rival"):
+        async with working(jobs, {"refund": others}, utc_now, replace(BOUNDS, poll_seconds=0.01), owner="other"):
             await jobs.until(lambda: utc_now() > first_end)
         handler.may_end.set()
         await jobs.until(lambda: jobs.are_done("long"))
     assert jobs.renew_calls > 0
-    assert (len(handler.batches), rivals.batches) == (1, [])
+    assert (len(handler.batches), others.batches) == (1, [])
 
 
 async def test_a_worker_that_lost_its_lease_records_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    clock, late, rival = Clock(), RecordingHandler(may_end=False), RecordingHandler(may_end=False)
+    clock, late, other = Clock(), RecordingHandler(may_end=False), RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("fought for", clock()))
     async with working(jobs, {"refund": late}, clock):
         await late.until(lambda: late.running == 1)
         clock.move(BOUNDS.lease_seconds)
-        async with working(jobs, {"refund": rival}, clock, owner="rival"):
-            await rival.until(lambda: rival.running == 1)
+        async with working(jobs, {"refund": other}, clock, owner="other"):
+            await other.until(lambda: other.running == 1)
             late.may_end.set()
             await jobs.until(lambda: jobs.record_calls == 1)
             assert jobs.stored["fought for"].state is JobState.PENDING
-            rival.may_end.set()
+            other.may_end.set()
             await jobs.until(lambda: jobs.are_done("fought for"))
     assert "the lease on 1 of" in caplog.text
 

@@ -70,7 +70,7 @@ async def test_a_burst_has_a_few_lines_and_a_count(caplog: pytest.LogCaptureFixt
     told = _told(caplog)[-1]
     assert (told["event"], told["calls"], told["code"]) == ("497 more calls of this kind", 497, "FAILED_PRECONDITION")
     calls.log_suppressed()
-    assert len(caplog.records) == 6, "what was told is not told again"
+    assert len(caplog.records) == 6, "a reported count is not reported again"
 
 
 def test_each_second_has_its_own_limit() -> None:

@@ -48,8 +48,8 @@ def test_any_other_answer_may_be_tried_again(status: int) -> None:
 
 
 def test_a_redirect_names_its_target() -> None:
-    outcome = outcome_of(302, {"location": "https://elsewhere.example.com/"}, b"", NOW)
-    assert outcome.detail == "redirects are not followed; to https://elsewhere.example.com/"
+    outcome = outcome_of(302, {"location": "https://other.example.com/"}, b"", NOW)
+    assert outcome.detail == "redirects are not followed; to https://other.example.com/"
 
 
 @pytest.mark.parametrize(
