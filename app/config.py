@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         0.0,
         ge=0,
         le=60,
-        description="After SIGTERM: how long to serve on while health checks say NOT_SERVING, so that clients move to other servers.",
+        description="After SIGTERM: how long to serve on while health says NOT_SERVING, so that clients move to other servers.",
     )
     connection_seconds_max: float = Field(
         10.0,

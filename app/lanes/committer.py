@@ -4,8 +4,8 @@ Belongs here: which bookings a batch needs, the decisions on the run in memory, 
 Does not belong here: the queue (`lane.py`), rules (`app/domain/rules`), statements (`app/store/runs.py`).
 
 All commands of a batch are decided in order on the run in memory, and the sum of their changes is committed by one
-compare-and-swap. A refusal fails only its own caller. Each answer is based on a version of the run that was the newest after the
-command arrived: the swap proves it, or, where nothing changed, a swap that changes nothing.
+compare-and-swap. A refusal fails only its own caller. Each answer is based on a version of the run that was the newest after
+the command arrived: the swap proves it, or, where nothing changed, a swap that changes nothing.
 
 After a lost swap the committer undoes the batch, reads what the other server changed, and decides again.
 """
