@@ -1,5 +1,5 @@
 """The rules of selling seats: pure functions and values, standard library only.
 
-Belongs here: every decision about trains, seats, bookings and people. Does not: I/O, asyncio, clocks, randomness, protobuf,
-BSON. The moment (`now`) and the caller come in as arguments.
+Belongs here: every rule about trains, runs, bookings, money and people. Does not belong here: I/O, asyncio, clocks, randomness,
+protobuf, BSON. The moment (`now`) and the caller are arguments.
 """

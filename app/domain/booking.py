@@ -46,7 +46,7 @@ class Seat:
 
     @property
     def label(self) -> str:
-        """The seat as printed on a ticket: `A-17`."""
+        """The label on a ticket: `A-17`."""
         return f"{self.section}-{self.number}"
 
 

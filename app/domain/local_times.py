@@ -50,11 +50,11 @@ def instants_on(calls: Iterable[LocalCall], travel_date: date) -> Iterator[datet
     Refuses TIMETABLE_IMPOSSIBLE with date and station where a call would come before the previous one, where the calendar ends,
     and where a train that an earlier version stored has a zone that servers may not agree on.
     """
-    way = _Way()
+    train = _TrainUnderWay()
     for call in calls:
         zone = _zone_of(call, travel_date)
         try:
-            instant = way.next(datetime.combine(travel_date + timedelta(days=call.day_offset), call.at), zone)
+            instant = train.next(datetime.combine(travel_date + timedelta(days=call.day_offset), call.at), zone)
         except OverflowError:
             message = f"on {travel_date.isoformat()} the call at {call.station} lies outside the calendar"
             raise Refusal(Reason.TIMETABLE_IMPOSSIBLE, message) from None
@@ -65,8 +65,8 @@ def instants_on(calls: Iterable[LocalCall], travel_date: date) -> Iterator[datet
 
 
 @dataclass(slots=True)
-class _Way:
-    """A train under way: its last call, and the moment whose clocks it follows after clocks went forward.
+class _TrainUnderWay:
+    """A train under way: its last call. After clocks went forward, it follows the clocks as they were at `clock_moment`.
 
     Instants are in UTC and have no zone.
     """
@@ -74,10 +74,10 @@ class _Way:
     instant: datetime = _FIRST_OF_ALL
     local: datetime = _FIRST_OF_ALL
     zone: ZoneInfo | None = None
-    goes_by: datetime | None = None
+    clock_moment: datetime | None = None
 
     def next(self, local: datetime, zone: ZoneInfo) -> datetime | None:
-        """The instant of the next call; None where no instant that its local time can mean is late enough."""
+        """Return the instant of the next call; None where nothing that its local time can mean is late enough."""
         for instant in self._readings(local, zone):
             if instant >= self.instant:
                 self.instant, self.local, self.zone = instant, local, zone
@@ -86,24 +86,22 @@ class _Way:
 
     def _readings(self, local: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """Yield what a local time can mean, in the order in which it is tried."""
-        if self.goes_by is not None:
-            yield local - _offset_at(self.goes_by, zone)
+        if self.clock_moment is not None:
+            yield local - _offset_at(self.clock_moment, zone)
         first, second = local - _offset(local, zone, fold=0), local - _offset(local, zone, fold=1)
-        if first > second:  # left out: with the offset before the change it is an hour later than with the one after it
-            self.goes_by = first - max(_EVENING_BEFORE, first - second)  # where a whole day is left out, the day before it
+        if first > second:  # skipped: the offset before the change gives a later instant than the one after it
+            self.clock_moment = first - max(_EVENING_BEFORE, first - second)  # where a whole day is skipped, the day before it
             yield first
             return
         yield first
         yield second
         before = _offset(local - _EVENING_BEFORE, zone, fold=0)
-        if self._was_on_its_way(local, zone, before):
-            self.goes_by = local - before - _EVENING_BEFORE
+        if self._clocks_went_forward(local, zone, before):
+            self.clock_moment = local - before - _EVENING_BEFORE
             yield local - before
 
-    def _was_on_its_way(self, local: datetime, zone: ZoneInfo, before: timedelta) -> bool:
-        """Whether the clocks of a zone went forward between the last call and this one, which the old offsets would keep in
-        order.
-        """
+    def _clocks_went_forward(self, local: datetime, zone: ZoneInfo, before: timedelta) -> bool:
+        """Whether the clocks of this zone went forward since the last call, and the calls are in order by the old offsets."""
         if self.zone is None:
             return False
         last = self.local - _offset(self.local - _EVENING_BEFORE, self.zone, fold=0)

@@ -52,7 +52,7 @@ class Stop:
 
 
 class RunState(StrEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     SCHEDULED = "SCHEDULED"
     DEPARTED = "DEPARTED"
@@ -170,16 +170,16 @@ def require_not_departed(journey: Journey, now: datetime) -> None:
 
 
 def earliest_date_under_way(now: datetime) -> date:
-    """The earliest travel date of a run that may not have arrived at its last stop by `now`, which is in UTC.
+    """Return the earliest travel date of a run that may not have arrived at its last stop by `now`, which is in UTC.
 
-    The last call is at most `DAY_OFFSET_MAX` days after the travel date on a clock that is at most 12 hours behind UTC, and so
-    before noon (UTC) of the day after; clocks that were put forward make the train late by no more than another day.
+    The last call is at most `DAY_OFFSET_MAX` days after the travel date, on a clock that is at most 12 hours behind UTC: before
+    noon (UTC) of the next day. Clocks that went forward make the train late by at most another day.
     """
     return (now - timedelta(days=limits.DAY_OFFSET_MAX + 2)).date()
 
 
 def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
-    """Where a run stands at a moment, judged by its clock and not by what anyone noted."""
+    """Return the state of a run at a moment. It follows from the times of its stops alone."""
     first, last = stops[0].depart, stops[-1].arrive
     if last is not None and now >= last:
         return RunState.COMPLETED

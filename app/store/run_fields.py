@@ -43,6 +43,9 @@ class Update:
             self.values[path] = value
 
 
+_NO_DEFAULT = object()
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
@@ -69,7 +72,7 @@ class StoredField:
 
 
 class StoredWhole(StoredField):
-    """A field that is written as a whole."""
+    """A field that is written as a whole. With a `default`, documents may lack it."""
 
     def __init__(
         self,
@@ -78,16 +81,20 @@ class StoredWhole(StoredField):
         path: str = "",
         encode: Callable[[Any], Any] = _as_it_is,
         decode: Callable[[Any], Any] = _as_it_is,
+        default: Any = _NO_DEFAULT,
     ) -> None:
         super().__init__(name, shape, path)
-        self._encode, self._decode = encode, decode
+        self._encode, self._decode, self._default = encode, decode, default
+        self.is_optional = default is not _NO_DEFAULT
 
     def encode(self, run: TrainRun) -> Any:
         """Encode the attribute."""
         return self._encode(getattr(run, self.name))
 
     def decode(self, document: Document) -> Any:
-        """Decode the attribute."""
+        """Decode the attribute, or return the default where the document lacks it."""
+        if self.is_optional and self.path not in document:
+            return self._default
         return self._decode(document[self.path])
 
     def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:

@@ -341,7 +341,7 @@ RUN_FIELDS: dict[str, RunField] = SECTION_FIELDS | {run_field.name: run_field fo
 
 
 def run_id(train_id: str, travel_date: str) -> str:
-    """The key of a run: `<train_id>:<YYYY-MM-DD>`."""
+    """Return the key of a run: `<train_id>:<YYYY-MM-DD>`."""
     return f"{train_id}:{travel_date}"
 
 

@@ -86,3 +86,13 @@ def test_a_new_layout_is_written_as_a_whole_and_no_seat_of_it_by_its_own_path(ru
     document = applied(document, update)
     run.committed()
     assert snapshot(read_again(run, document)) == snapshot(run)
+
+
+def test_a_field_with_a_default_may_be_missing_from_a_document(run: TrainRun) -> None:
+    field = run_fields.StoredWhole("last_ticket_number", int, path="waiting_number", default=0)
+    document = run_document(run, NOW)
+    assert field.decode(document | {"waiting_number": 7}) == 7
+    del document["waiting_number"]
+    assert field.decode(document) == 0
+    with pytest.raises(KeyError):
+        run_fields.StoredWhole("last_ticket_number", int, path="waiting_number").decode(document)
