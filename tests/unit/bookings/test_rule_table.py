@@ -1,11 +1,13 @@
 """The table of rules: every command has one rule, and that rule takes the command and returns its result."""
 
 import inspect
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from app.domain import commands
+from app.domain import commands, rules
 from app.domain.commands import Command, ReleaseHold
 from app.domain.people import Caller
 from app.domain.rules.decisions import RULES
@@ -23,11 +25,13 @@ from tests.support.builders import (
 RUN_ID = f"{TRAIN_ID}:{TRAVEL_DATE}"
 
 
-COMMANDS = tuple(
+MODULES = [commands, *(import_module(f"{rules.__name__}.{module.name}") for module in iter_modules(rules.__path__))]
+COMMANDS = {
     command
-    for command in vars(commands).values()
+    for module in MODULES
+    for command in vars(module).values()
     if isinstance(command, type) and issubclass(command, Command) and command is not Command
-)
+}
 
 
 def result_type(command: type[Command[Any]]) -> Any:
@@ -45,10 +49,10 @@ def rule_hints(command: type[Command[Any]]) -> dict[str, Any]:
 
 
 def test_every_command_has_a_rule() -> None:
-    assert {command for command in RULES if command.__module__ == Command.__module__} == set(COMMANDS)
+    assert set(RULES) == COMMANDS
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+@pytest.mark.parametrize("command", list(RULES), ids=lambda command: command.__name__)
 def test_the_rule_takes_its_command_and_returns_its_result(command: type[Command[Any]]) -> None:
     hints = rule_hints(command)
     assert hints["command"] is command
