@@ -63,7 +63,7 @@ async def _sell(world: World) -> tuple[str, str]:
     """Sell seats to many people. Return the run and a reference."""
     run = await world.run(f"A{BOOKED}")
     sold = await asyncio.gather(*(world.api_client(name).book(run) for name in people("p", BOOKED)))
-    await world.settled()
+    await world.wait_until_archived()
     return f"{run.train_id}:{run.travel_date}", sold[0].reference
 
 

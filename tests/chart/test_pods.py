@@ -258,7 +258,7 @@ async def test_helm_test_passes_on_a_real_server_and_can_be_repeated(name: str) 
         for _ in range(2):
             result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=here)
             assert result.exit_code == 0, result.stderr
-        await world.settled()
+        await world.wait_until_archived()
         trains = {each["train_id"] for each in await world.database["bookings"].find({}).to_list(10)}
     assert trains == ({"helm-test"} if name == "trial" else set())
 

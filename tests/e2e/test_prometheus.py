@@ -20,7 +20,7 @@ from tests.alerts.promql import selectors, unknown
 from tests.e2e.prometheus_process import LOOPBACK, PrometheusProcess, free_port, prometheus
 from tests.support.clients import ApiClient, Run, held_seats, people, refusal
 from tests.support.server_processes import a_run, server_process, worker_process
-from tests.support.webhook_desk import WebhookClient
+from tests.support.webhook_client import WebhookClient
 from tests.support.webhook_receiver import answering, running_receiver
 from tests.support.world import eventually
 from tests.tools.promtool import promtool

@@ -92,7 +92,7 @@ class Clock:
 
 
 class World:
-    """A running server, and a channel to it."""
+    """A running server, and a channel to it. `desk` is the API client of an operator."""
 
     def __init__(self, server: Server, channel: grpc.aio.Channel) -> None:
         self.server = server
@@ -119,7 +119,7 @@ class World:
             await self.desk.schedule(made.train_id, date)
         return [Run(train_id=made.train_id, travel_date=date) for date in dates]
 
-    async def settled(self) -> None:
+    async def wait_until_archived(self) -> None:
         """Return once all committed bookings and events are archived."""
         await self.server.bus.wait_idle()
 

@@ -160,7 +160,7 @@ async def live_in(world: World) -> None:
 
 
 async def _is_quiet(world: World) -> bool:
-    await world.settled()
+    await world.wait_until_archived()
     database = world.database
     return (
         await database["events"].count_documents({"is_new": True}) == 0

@@ -36,7 +36,7 @@ async def test_a_passenger_who_left_no_longer_sees_the_booking(world: World) -> 
     now = await world.api_client("bob").booking(booking.reference)
     assert [passenger.number for passenger in now.passengers] == [2]
     assert now.refunds[0].amount == usd(20)
-    await world.settled()
+    await world.wait_until_archived()
     assert not await _sees(world, "ann", booking.reference)
 
 
@@ -64,7 +64,7 @@ async def test_leaving_again_gets_the_same_answer_whatever_happened_to_the_booki
     again = await ann.give_back(booking.reference, "ann")
     assert (again.booking, again.refund) == (first.booking, usd(0))
     await world.api_client("bob").cancel(booking.reference)
-    await world.settled()
+    await world.wait_until_archived()
     assert await ann.give_back(booking.reference, "ann") == again
     for named in ((), ("ben",), (2,), (7,)):
         assert (await refusal(ann.give_back(booking.reference, *named))).says == NOT_YOURS
@@ -116,7 +116,7 @@ async def test_pages_of_receipts_are_full_although_bookings_in_between_were_left
         page = await ann.receipts_page(page_size=2)
         assert [receipt.reference for receipt in page.receipts] == remaining[:2]
         assert await ann.receipts(page_size=1) == remaining
-        await world.settled()
+        await world.wait_until_archived()
 
 
 async def test_leaving_a_waitlisted_booking_shrinks_its_waitlist_entry(world: World) -> None:

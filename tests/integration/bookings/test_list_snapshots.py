@@ -59,7 +59,7 @@ async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
     run = await real_world.run("A9")
     agent = real_world.api_client("agent")
     old = await agent.book(run, "ann")
-    await real_world.settled()
+    await real_world.wait_until_archived()
     runs = real_world.server.store.runs
     await runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
     copies, archive = False, runs.archive
@@ -75,7 +75,7 @@ async def change(real_world: World, monkeypatch: pytest.MonkeyPatch) -> Change:
 
     monkeypatch.setattr(runs, "archive", archive_if_allowed)
     new = await agent.book(run, "bob")
-    await real_world.settled()
+    await real_world.wait_until_archived()
     assert await real_world.database["bookings"].distinct("_id") == [old.reference]
     return Change(real_world, run, old.reference, new.reference, let_copy)
 

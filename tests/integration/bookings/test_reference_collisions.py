@@ -27,7 +27,7 @@ async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[
 async def _take(world: World, run: Run, *references: str, is_of_run: bool) -> None:
     """Store bookings of others under these references, of `run` or of another one."""
     model = await world.api_client("joe").book(run)
-    await world.settled()
+    await world.wait_until_archived()
     document = await world.database["bookings"].find_one({"_id": model.reference})
     assert document is not None
     run_id = document["run_id"] if is_of_run else f"es9016:{run.travel_date}"
@@ -45,7 +45,7 @@ async def test_a_taken_reference_is_replaced_by_one_of_eight_characters_that_all
     jane = real_world.api_client("jane")
     booking = await jane.send(request)
     assert booking.reference == reference_for(JANE, CLICK, 1)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     assert await successor.api_client("jane").send(request) == booking
     assert (await jane.receipt(booking.reference.lower())).reference == booking.reference
     assert (await jane.move(booking.reference, seat_number=4)).passengers[0].seat.number == 4
@@ -61,7 +61,7 @@ async def test_a_booking_of_an_earlier_version_under_its_second_short_reference_
     await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     request = booking_request(run, "jane", request_id=CLICK)
     made = await real_world.api_client("jane").send(request)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     bookings = real_world.database["bookings"]
     document = await bookings.find_one({"_id": made.reference})
     assert document is not None
@@ -79,7 +79,7 @@ async def test_a_taken_reference_does_not_affect_concurrent_cancellations(real_w
     await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     others = [f"p{number}" for number in range(10)]
     booked = [await real_world.api_client(name).book(run) for name in others]
-    await real_world.settled()
+    await real_world.wait_until_archived()
     jane = successor.api_client("jane").send(booking_request(run, "jane", request_id=CLICK))
     leaving = [successor.api_client(name).cancel(made.reference) for name, made in zip(others, booked, strict=True)]
     made, *left = await asyncio.gather(jane, *leaving)

@@ -42,7 +42,7 @@ async def test_numbers_stay_and_are_in_bookings_receipts_section_lists_and_event
     assert [(passenger.number, passenger.seat.label) for passenger in moved.passengers] == [(1, "A-1"), (3, "A-9")]
     receipt = await jane.receipt(booking.reference)
     assert [passenger.number for passenger in receipt.passengers] == [1, 3]
-    await world.settled()
+    await world.wait_until_archived()
     rows = (await world.desk.section_page(run, "A")).rows
     assert [(row.passenger.number, row.passenger.first_name, row.seat.label) for row in rows] == [
         (1, "Jane", "A-1"),

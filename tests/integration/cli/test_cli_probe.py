@@ -52,7 +52,7 @@ def seatline(server: World, monkeypatch: pytest.MonkeyPatch) -> Seatline:
 
 async def seats_sold(server: World) -> dict[str, int]:
     """Count the seats of each train that are sold on at least one leg, over all its runs."""
-    await server.settled()
+    await server.wait_until_archived()
     sold: dict[str, int] = {}
     for run in await server.database["train_runs"].find({}).to_list(100):
         count = sum(bool(legs) for section in run["sections"] for legs in section["sold_legs"])

@@ -64,7 +64,7 @@ async def test_an_event_alone_is_committed_and_archived(world: World, commit: Ca
     run = await world.run("A1")
     run_id = f"{run.train_id}:{run.travel_date}"
     await commit(run_id, lambda run: run.emit(EventType.RUN_DELAYED, run_id, {"minutes": 5}, utc_now()))
-    await world.settled()
+    await world.wait_until_archived()
     (event,) = await world.events(run)
     assert (event["type"], event["subject"]) == ("run.delayed", run_id)
 

@@ -63,7 +63,7 @@ async def test_every_event_of_a_run_is_archived_once_and_in_order(real_world: Wo
     await jane.move(booked.reference, section="B")
     await ann.release(other.hold_id)
     await jane.cancel(booked.reference)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     events = await real_world.events(run)
     assert types_and_subjects(events) == [
         ("hold.placed", held.hold_id),
@@ -83,7 +83,7 @@ async def test_every_event_of_a_run_is_archived_once_and_in_order(real_world: Wo
 async def test_an_event_is_archived_as_it_was_emitted(real_world: World) -> None:
     run = await real_world.run("A2")
     booked = await real_world.api_client("jane").book(run, "jane", "ann")
-    await real_world.settled()
+    await real_world.wait_until_archived()
     (event,) = await real_world.events(run)
     assert event["_id"] == f"{run.train_id}:{run.travel_date}:2:0"
     assert (event["run_id"], event["trace_parent"]) == (f"{run.train_id}:{run.travel_date}", "")
@@ -107,7 +107,7 @@ async def test_refused_and_validated_requests_emit_no_events(real_world: World) 
     for call in (jane.book(run), real_world.api_client("ann").book(run), real_world.api_client("ann").hold(run)):
         await refusal(call)
     await jane.give_back(booked.reference, validate_only=True)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     assert types_and_subjects(await real_world.events(run)) == [("booking.confirmed", booked.reference)]
 
 
@@ -116,7 +116,7 @@ async def test_a_later_commit_removes_archived_events_from_the_run(real_world: W
     names = people("p", 5)
     for version, name in enumerate(names, 2):
         await real_world.api_client(name).book(run)
-        await real_world.settled()
+        await real_world.wait_until_archived()
         assert await outbox(real_world, run) == [f"{run.train_id}:{run.travel_date}:{version}:0"]
     assert len(await real_world.events(run)) == len(names)
 
@@ -129,7 +129,7 @@ async def test_events_that_a_dead_server_left_are_archived_by_its_successor(unar
     assert len(await outbox(unarchived, run)) == 4
 
     last = await successor.api_client("last").book(run)
-    await successor.settled()
+    await successor.wait_until_archived()
     events = await successor.events(run)
     assert types_and_subjects(events) == [
         *(("booking.confirmed", booking.reference) for booking in booked),
@@ -144,12 +144,12 @@ async def test_events_that_a_dead_server_left_are_archived_by_its_successor(unar
 async def test_events_that_were_archived_and_not_removed_are_archived_once(real_world: World, successor: World) -> None:
     run = await real_world.run("A9")
     await real_world.api_client("ann").book(run)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     assert len(await outbox(real_world, run)) == len(await real_world.events(run)) == 1
     await successor.api_client("ben").book(run)
-    await successor.settled()
+    await successor.wait_until_archived()
     await successor.api_client("cem").book(run)
-    await successor.settled()
+    await successor.wait_until_archived()
     assert [kind for kind, _ in types_and_subjects(await successor.events(run))] == ["booking.confirmed"] * 3
     assert len(await outbox(successor, run)) == 1
 
@@ -162,10 +162,10 @@ async def test_a_server_that_could_not_archive_does_so_with_its_next_commit(
         patched.setattr(real_world.server.store.runs, "archive", _away)
         for name in people("p", 3):
             await real_world.api_client(name).book(run)
-        await real_world.settled()
+        await real_world.wait_until_archived()
     assert await real_world.events(run) == []
     await real_world.api_client("last").book(run)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     events = await real_world.events(run)
     assert len(events) == 4
     require_in_order(events)
@@ -178,11 +178,11 @@ async def test_a_server_that_dies_halfway_has_archived_every_event_once(
     # Events are archived first, and then bookings are not.
     monkeypatch.setattr(real_world.server.store.runs._archive, "_archive_bookings", _away)
     booked = [await real_world.api_client(name).book(run) for name in ("ann", "ben")]
-    await real_world.settled()
+    await real_world.wait_until_archived()
     assert len(await real_world.events(run)) == 2
     assert await real_world.database["bookings"].count_documents({}) == 0
     last = await successor.api_client("cem").book(run)
-    await successor.settled()
+    await successor.wait_until_archived()
     events = await successor.events(run)
     assert types_and_subjects(events) == [("booking.confirmed", booking.reference) for booking in (*booked, last)]
     assert await successor.database["bookings"].count_documents({}) == 3
@@ -192,7 +192,7 @@ async def test_two_servers_that_commit_in_turns_archive_each_event_once(real_wor
     run = await real_world.run("A20")
     booked = [await (real_world, successor)[index % 2].api_client(name).book(run) for index, name in enumerate(people("p", 12))]
     for world in (real_world, successor):
-        await world.settled()
+        await world.wait_until_archived()
     events = await real_world.events(run)
     assert types_and_subjects(events) == [("booking.confirmed", booking.reference) for booking in booked]
     require_in_order(events)
@@ -212,9 +212,9 @@ async def test_two_servers_with_a_crowd_archive_the_events_of_committed_bookings
 
     references = await asyncio.gather(*(live(index) for index in range(60)))
     for world in (real_world, successor):
-        await world.settled()
+        await world.wait_until_archived()
     await real_world.api_client("last").wait(run)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     events = await real_world.events(run)
     require_in_order(events)
     kinds = Counter(types_and_subjects(events))
@@ -231,7 +231,7 @@ async def test_two_servers_with_a_crowd_archive_the_events_of_committed_bookings
 async def test_every_event_of_a_crowd_on_several_runs_is_archived(real_world: World) -> None:
     runs = await real_world.runs("A20", TRAVEL_DATE, NEXT_DATE)
     found = await outcomes([real_world.api_client(name).book(run) for run in runs for name in people("p", 25)])
-    await real_world.settled()
+    await real_world.wait_until_archived()
     sold = {answer.reference for answer in found if not isinstance(answer, BaseException)}
     assert len(sold) == 40
     events = [await real_world.events(run) for run in runs]
@@ -246,7 +246,7 @@ async def test_events_of_expired_holds_are_emitted_with_the_next_commit(clock: C
     waiting = await real_world.api_client("ann").wait(run)
     clock.ahead = timedelta(minutes=6)
     await refusal(real_world.api_client("joe").book(run))
-    await real_world.settled()
+    await real_world.wait_until_archived()
     assert types_and_subjects(await real_world.events(run))[2:] == [
         ("hold.expired", held.hold_id),
         ("booking.promoted", waiting.reference),

@@ -57,7 +57,7 @@ async def large(mongod: EmbeddedMongod) -> AsyncIterator[tuple[World, Run]]:
         for day in days[1:201]:
             run = Run(train_id=first.train_id, travel_date=day)
             await world.api_client("jane").book(run, *people("j", PASSENGERS - 1), "jane", **journey)
-        await world.settled()
+        await world.wait_until_archived()
         yield world, first
         await world.database.client.drop_database(world.database.name)
 

@@ -110,7 +110,7 @@ async def test_calls_whose_client_leaves_leave_nothing_behind(real_world: World,
         await asyncio.gather(*waiting, return_exceptions=True)
         found = await outcomes([real_world.api_client("late").book(run, seconds=0.1) for _ in range(CALLS)])
         assert {error.code() for error in found} == {grpc.StatusCode.DEADLINE_EXCEEDED}
-    await real_world.settled()
+    await real_world.wait_until_archived()
     await _assert_nothing_is_left(before)
 
 

@@ -14,7 +14,7 @@ from app.store.booking_documents import booking_document
 from tests.integration.jobs.test_job_service import JobClient
 from tests.support.clients import Run
 from tests.support.largest_values import NAME, largest_booking, largest_delivery, largest_job, largest_train
-from tests.support.webhook_desk import webhook_client
+from tests.support.webhook_client import webhook_client
 from tests.support.world import World
 
 ANSWER_BYTES_MAX = 4 * 2**20  # gRPC's default for clients; these channels use it

@@ -13,7 +13,7 @@ from tests.support.world import World, running_server, settings_for
 
 async def _as_earlier(world: World, run: Run) -> None:
     """Change all documents of a run to the shape that the first version stored."""
-    await world.settled()
+    await world.wait_until_archived()
     run_id = f"{run.train_id}:{run.travel_date}"
     await world.database["train_runs"].update_one(
         {"_id": run_id}, {"$set": {"recent": []}, "$unset": {"schema_version": "", "terms.passengers_per_booker_max": ""}}
@@ -27,7 +27,7 @@ async def _as_earlier(world: World, run: Run) -> None:
 
 
 async def _stored_booking(world: World, reference: str) -> dict[str, Any]:
-    await world.settled()
+    await world.wait_until_archived()
     found = await world.database["bookings"].find_one({"_id": reference})
     assert found is not None
     return found

@@ -81,7 +81,7 @@ async def test_an_unreadable_run_is_left_out_of_lists_and_sells_nothing(world: W
 async def test_an_unreadable_booking_in_a_runs_document_stops_that_run_and_is_not_deleted(world: World) -> None:
     first, second = await world.runs("A4", TRAVEL_DATE, THIRD_DATE)
     booking = await world.api_client("ann").book(first)
-    await world.settled()
+    await world.wait_until_archived()
     world.server.bus._lanes.clear()  # as another server reads it
     run_id = f"es9014:{TRAVEL_DATE}"
     change = {"$set": {"recent.0.state": "TELEPORTED", "recent.0.revision": 2}}
@@ -105,7 +105,7 @@ async def test_an_unreadable_archived_booking_fails_only_its_own_request(world: 
     request = booking_request(run, "ann", request_id="11111111-1111-4111-8111-111111111111")
     booking = await world.api_client("ann").send(request)
     others = [await world.api_client(name).book(run) for name in ("bob", "cem", "dan")]
-    await world.settled()
+    await world.wait_until_archived()
     await world.server.store.runs.archive_leftovers(f"es9014:{TRAVEL_DATE}")
     world.server.bus._lanes.clear()
     by_reference = {"_id": booking.reference}
@@ -144,7 +144,7 @@ async def test_an_unreadable_event_is_quarantined_and_processed_once_it_is_repai
     ann = await real_world.api_client("ann").book(run)
     bob = await real_world.api_client("bob").book(run)
     await real_world.api_client("bob").cancel(bob.reference)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     events = real_world.database["events"]
     good = await events.find_one({"events.subject": ann.reference})
     assert good is not None
@@ -168,7 +168,7 @@ async def test_unreadable_payments_and_jobs_do_not_stop_other_captures(real_worl
     names = [f"p{number}" for number in range(12)]
     for name in names:
         await real_world.api_client(name).book(run)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     jobs, payments = real_world.database["jobs"], real_world.database["payments"]
     await real_world.server.store.jobs.insert_if_absent([])
     moment = now() - timedelta(hours=1)
@@ -212,7 +212,7 @@ async def test_unreadable_payments_and_jobs_do_not_stop_other_captures(real_worl
 async def test_unreadable_runs_do_not_keep_due_runs_from_expiring(real_world: World) -> None:
     good = await real_world.run("A4", train_id="good")
     await real_world.api_client("ann").hold(good, section="A", seconds=30)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     moment = now() - timedelta(hours=1)
     document = await real_world.run_document(good)
     bad = {**document, "version": "x", "next_due": moment, "unsettled_since": moment, "recent": [], "outbox": []}
@@ -255,7 +255,7 @@ async def test_a_run_that_mongodb_cannot_update_fails_no_commit_that_shares_its_
     runs = await real_world.runs("A60", *dates)
     for run in runs:
         await real_world.api_client("ann").book(run)
-    await real_world.settled()
+    await real_world.wait_until_archived()
     await real_world.database["train_runs"].update_one({"_id": f"es9014:{dates[0]}"}, {"$set": {"sections": 7}})
     found = await outcomes([real_world.api_client(f"p{index}").book(runs[index % 4]) for index in range(40)])
     refused = [index for index, outcome in enumerate(found) if isinstance(outcome, grpc.aio.AioRpcError)]

@@ -25,7 +25,7 @@ from app.telemetry.logs.calls import CallLogger
 from app.telemetry.logs.format import line_formatter
 from tests.support.clients import ApiClient, Person, RefusedCall, Run, booking_request, refusal
 from tests.support.server_processes import a_run, server_process
-from tests.support.webhook_desk import WebhookClient
+from tests.support.webhook_client import WebhookClient
 from tests.support.world import a_train, eventually
 
 METHOD = "/seatline.v1.BookingService/CreateBooking"

@@ -22,7 +22,7 @@ from app.telemetry.metrics.families import metric_names
 from tests.support.clients import booking_request, people, refusal
 from tests.support.health_checks import calls_under_way, health, slow_commits
 from tests.support.metrics_scrapes import SERIES_MAX, Scrape, scrape, scrape_open_metrics, shows
-from tests.support.webhook_desk import WebhookClient
+from tests.support.webhook_client import WebhookClient
 from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World, eventually, running_server, settings_for
 
 HANDLED, STARTED, IN_FLIGHT = "grpc_server_handled_total", "grpc_server_started_total", "grpc_server_in_flight_calls"

@@ -22,7 +22,7 @@ from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import ApiClient, Run, booking_request, people, refusal
 from tests.support.server_processes import ServerProcess, a_run, server_process
 from tests.support.trace_collector import Collector, Seen, running_collector
-from tests.support.webhook_desk import WebhookClient
+from tests.support.webhook_client import WebhookClient
 from tests.support.webhook_receiver import LOOPBACK, Received, Receiver, answering, running_receiver
 from tests.support.world import eventually
 

@@ -27,7 +27,7 @@ async def is_found(world: World, origin: str, destination: str) -> bool:
     run = Run(train_id=listed.train_id, travel_date=listed.travel_date)
     await jane.run_of(run, origin=origin, destination=destination)
     booking = await jane.book(run, origin=origin, destination=destination)
-    await world.settled()
+    await world.wait_until_archived()
     found = booking.reference in await jane.receipts(origin=origin, destination=destination)
     await jane.cancel(booking.reference)
     return found

@@ -61,7 +61,7 @@ async def test_records_that_an_earlier_version_stored_under_another_form_are_fou
     api_client = world.api_client(email)
     await api_client.register("Anna", "Doe")
     booking = await api_client.book(run, traveller(email))
-    await world.settled()
+    await world.wait_until_archived()
     (user,) = await world.database["users"].find({"email": email}).to_list(2)
     await world.database["users"].delete_one({"_id": user["_id"]})
     await world.database["users"].insert_one({**user, "_id": stored})

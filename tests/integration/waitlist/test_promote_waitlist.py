@@ -49,7 +49,7 @@ async def test_seats_freed_by_a_correction_of_the_database_go_to_waitlisted_book
     run = await world.run("A1")
     await world.api_client("ann").book(run)
     waiting = [await world.api_client(name).wait(run) for name in ("ben", "cem")]
-    await world.settled()
+    await world.wait_until_archived()
     coach = {"name": "2", "first": 2, "last": 2}
     another = {"$push": {"sections.0.coaches": coach, "sections.0.sold_legs": 0}, "$inc": {"version": 1}}
     await world.database["train_runs"].update_one({"_id": f"{run.train_id}:{run.travel_date}"}, another)
@@ -137,7 +137,7 @@ async def _all_is_done(office: Office, run: Run) -> None:
 
     async def is_clean() -> bool:
         for server in office.servers:
-            await server.settled()
+            await server.wait_until_archived()
         await office.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
         findings[:] = (await office.verify()).findings
         return not findings

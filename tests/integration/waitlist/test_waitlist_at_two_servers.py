@@ -48,9 +48,9 @@ async def test_a_waitlisted_booking_of_one_server_is_cancelled_at_the_other_whic
     first, second = pair
     run = await first.run("A1")
     await first.api_client("ann").book(run)
-    await first.settled()
+    await first.wait_until_archived()
     waiting = await second.api_client("ben").wait(run)
-    await second.settled()
+    await second.wait_until_archived()
     left = await first.api_client("ben").give_back(waiting.reference)
     assert (left.booking.state, left.refund.units) == (CANCELLED, 20)
     assert (await first.run_document(run))["waiting"] == {}
@@ -62,7 +62,7 @@ async def test_a_seat_freed_at_one_server_goes_to_the_booking_that_joined_at_the
     seated, booked = "ann", await first.api_client("ann").book(run)
     for name in people("w", 3):
         waiting = await second.api_client(name).wait(run)
-        await second.settled()
+        await second.wait_until_archived()
         await first.api_client(seated).cancel(booked.reference)
         seated, booked = name, await second.api_client(name).booking(waiting.reference)
         assert (booked.state, seats_of(booked)) == (CONFIRMED, ["A-1"])

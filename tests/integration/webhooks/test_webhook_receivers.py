@@ -21,7 +21,7 @@ from app.store.store import open_store
 from app.usecases.deliveries import CLAIM_SECONDS
 from tests.support.delivery_worlds import Dispatch
 from tests.support.job_worlds import Clock
-from tests.support.webhook_desk import an_event, keep, webhook_client
+from tests.support.webhook_client import an_event, keep, webhook_client
 from tests.support.webhook_receiver import LOOPBACK, Answer, Receiver, answering, running_receiver
 from tests.support.world import World
 

@@ -15,7 +15,7 @@ from app.embedded.mongod import EmbeddedMongod
 from app.pb.seatline.v1 import webhook_pb2
 from app.process.clock import utc_now
 from tests.support.clients import refusal
-from tests.support.webhook_desk import URL, WebhookClient, an_event, webhook_client
+from tests.support.webhook_client import URL, WebhookClient, an_event, webhook_client
 from tests.support.world import World, running_server, settings_for
 
 UNNAMED = (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
