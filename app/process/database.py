@@ -32,7 +32,7 @@ async def open_database(settings: Settings, observer: DriverObserver | None = No
     `observer` observes the driver; a database in memory has none. Raises StartError.
     """
     if settings.mongodb_uri:
-        return OpenedDatabase(_connect(settings.mongodb_uri, settings, observer), None)
+        return OpenedDatabase(connect_mongodb(settings.mongodb_uri, settings, observer), None)
     if await asyncio.to_thread(find_mongod) is None:
         _log.warning(
             "NOTHING LASTS: no mongod was found, so all data is in memory and is lost when the server stops. "
@@ -43,10 +43,11 @@ async def open_database(settings: Settings, observer: DriverObserver | None = No
         embedded = await asyncio.to_thread(start_embedded_mongod, settings.data_dir, connect_admin)
     except EmbeddedMongodError as error:
         raise StartError(str(error)) from error
-    return OpenedDatabase(_connect(embedded.uri, settings, observer), embedded)
+    return OpenedDatabase(connect_mongodb(embedded.uri, settings, observer), embedded)
 
 
-def _connect(uri: str, settings: Settings, observer: DriverObserver | None) -> Client:
+def connect_mongodb(uri: str, settings: Settings, observer: DriverObserver | None = None) -> Client:
+    """Return a client of the MongoDB at `uri`, with the bounds of the settings. Raise StartError for a malformed `uri`."""
     try:
         return connect(
             uri,

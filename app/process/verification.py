@@ -11,8 +11,9 @@ from typing import Any
 from app.config import Settings
 from app.domain.refusals import Refusal
 from app.process.clock import utc_now
+from app.process.database import connect_mongodb
 from app.process.payment_providers import PAYMENT_PROVIDERS
-from app.store.driver import ConnectionStringError, connect
+from app.process.start_error import StartError
 from app.usecases.verification.report import Progress, Scope
 from app.usecases.verification.verification import Verification, audit_sources
 
@@ -42,14 +43,9 @@ def run_verification(
 
 async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progress: Progress) -> dict[str, Any]:
     try:
-        client = connect(
-            settings.mongodb_uri,
-            operation_seconds_max=settings.mongodb_operation_seconds_max,
-            selection_seconds_max=settings.mongodb_selection_seconds_max,
-            connections_max=settings.mongodb_connections_max,
-        )
-    except ConnectionStringError as error:
-        raise VerificationError(f"SEATLINE_MONGODB_URI: {error}") from error
+        client = connect_mongodb(settings.mongodb_uri, settings)
+    except StartError as error:
+        raise VerificationError(str(error)) from error
     try:
         sources = audit_sources(client[settings.mongodb_database], PAYMENT_PROVIDERS.names, utc_now)
         report = await Verification(sources, tolerance, scope, progress).verify()
