@@ -1,6 +1,7 @@
 """Errors on the wire.
 
-Belongs here: the one table from a reason to a status code, and the details that travel along. Does not: when to refuse.
+Belongs here: the one table from a reason to a status code, and the details that travel along. Does not belong
+here: when to refuse.
 """
 
 import math

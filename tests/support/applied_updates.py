@@ -1,6 +1,7 @@
 """Apply the update of a commit as MongoDB does.
 
-Belongs here: `$set` and `$unset` on dotted paths, done by hand. Does not: which updates there are (`app/store/run_updates.py`).
+Belongs here: `$set` and `$unset` on dotted paths, applied to a dictionary. Does not belong here: which updates
+there are (`app/store/run_updates.py`).
 """
 
 from typing import Any

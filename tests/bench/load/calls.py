@@ -1,7 +1,7 @@
 """Orders and records of one process of the generator.
 
-Belongs here: plain data that is sent between processes: orders, the queue of calls, the record of each call. Does not: bytes on
-the wire (`frames.py`).
+Belongs here: plain data that is sent between processes: orders, the queue of calls, the record of each call. Does not
+belong here: bytes on the wire (`frames.py`).
 """
 
 from __future__ import annotations
