@@ -95,12 +95,12 @@ def _report(tolerance_seconds: float, since: date | None, run: str) -> dict[str,
     if not settings.mongodb_uri:
         raise UsageError("SEATLINE_MONGODB_URI: is empty; set it to the database to verify")
 
-    from app.process.verification import DatabaseAwayError, VerificationError, run_verification
+    from app.process.verification import DatabaseUnavailableError, VerificationError, run_verification
 
     try:
         with _progress() as progress:
             return run_verification(settings, tolerance_seconds, since, run, progress)
-    except DatabaseAwayError as error:
+    except DatabaseUnavailableError as error:
         raise CommandError(Failure("UNAVAILABLE", str(error), was_sent=False)) from error
     except VerificationError as error:
         raise CommandError(Failure("INTERNAL", str(error), was_sent=False)) from error

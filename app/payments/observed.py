@@ -66,7 +66,7 @@ class ObservedProvider:
         try:
             answer = await call
         except PaymentError as error:
-            self._observer.asked(kind, attempt_outcome(error), self._timer() - begun_at)
+            self._observer.provider_called(kind, attempt_outcome(error), self._timer() - begun_at)
             raise
-        self._observer.asked(kind, AttemptOutcome.DONE, self._timer() - begun_at)
+        self._observer.provider_called(kind, AttemptOutcome.DONE, self._timer() - begun_at)
         return answer

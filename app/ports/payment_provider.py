@@ -101,7 +101,7 @@ class Provider(Protocol):
 class PaymentObserver(Protocol):
     """Observes the calls to a provider. May not raise or wait."""
 
-    def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
+    def provider_called(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
         """Record one finished call: its kind, its outcome and its duration."""
 
 

@@ -22,7 +22,7 @@ class VerificationError(Exception):
     """The database could not be checked; the text says why in one line."""
 
 
-class DatabaseAwayError(VerificationError):
+class DatabaseUnavailableError(VerificationError):
     """The database was not reached, or went away meanwhile; a later verification may succeed."""
 
 
@@ -38,7 +38,7 @@ def run_verification(
     try:
         return asyncio.run(verification)
     except Refusal as refusal:
-        raise DatabaseAwayError(f"the database does not answer: {refusal.__cause__}") from refusal
+        raise DatabaseUnavailableError(f"the database does not answer: {refusal.__cause__}") from refusal
 
 
 async def _verify(settings: Settings, tolerance: timedelta, scope: Scope, progress: Progress) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class PaymentMetrics:
         }
         self._seconds = {kind: seconds.labels(kind.value.lower()) for kind in AttemptKind}
 
-    def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
+    def provider_called(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
         """Count and time a request that the provider has answered, or has not within its time."""
         self._requests[kind, outcome].inc()
         self._seconds[kind].observe(seconds)

@@ -21,7 +21,7 @@ class Ledger:
     def __init__(self) -> None:
         self.calls: list[tuple[AttemptKind, AttemptOutcome, float]] = []
 
-    def asked(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
+    def provider_called(self, kind: AttemptKind, outcome: AttemptOutcome, seconds: float) -> None:
         self.calls.append((kind, outcome, seconds))
 
 

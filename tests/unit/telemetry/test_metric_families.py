@@ -215,7 +215,7 @@ def test_commands_and_connections_are_counted(metrics: Metrics, shown: Shown) ->
 
 
 def test_requests_to_the_payment_provider_are_counted_by_outcome(metrics: Metrics, shown: Shown) -> None:
-    PaymentMetrics(metrics).asked(AttemptKind.REFUND, AttemptOutcome.FAILED, 0.5)
+    PaymentMetrics(metrics).provider_called(AttemptKind.REFUND, AttemptOutcome.FAILED, 0.5)
     assert shown.value("seatline_payment_requests_total", operation="refund", outcome="unavailable") == 1
     assert shown.value("seatline_payment_requests_total", operation="refund", outcome="ok") == 0
     assert shown.value("seatline_payment_request_seconds_sum", operation="refund") == 0.5
@@ -265,7 +265,7 @@ def test_the_number_of_series_is_bounded(metrics: Metrics, shown: Shown) -> None
         database.command_ended(f"odd{number}", 0.1, False)
     for kind in AttemptKind:
         for outcome in AttemptOutcome:
-            payments.asked(kind, outcome, 0.1)
+            payments.provider_called(kind, outcome, 0.1)
     for state in DeliveryState:
         work.delivery_attempted("webhooks", state)
     work.statistics_collected(Statistics(NOW, dict.fromkeys(RunState, 1), 1, 1, 1, Backlog(1, NOW, 1, 1, 1, 1, NOW, 1)))
