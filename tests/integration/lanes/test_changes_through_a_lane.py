@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import pytest_asyncio
 
-from app.domain.commands import Command
 from app.domain.events import EventType
-from app.domain.people import Caller
-from app.domain.rules.decisions import RULES
 from app.domain.run.train_run import TrainRun
-from app.domain.values import value
-from app.lanes.bounds import LaneBounds
-from app.lanes.bus import CommandBus
-from app.lanes.local_bus import LocalCommandBus, open_command_bus
-from app.process.clock import utc_now
 from app.store.driver import Database
-from app.store.store import Store, open_store
+from app.store.store import open_store
 from tests.support.builders import NOW, a_run
 from tests.support.event_batches import events_of_batches
+from tests.support.trial_lanes import Change, LaneServer, register_trial_rule
 from tests.support.world import World
-
-BOUNDS = LaneBounds(batch_max=16, commits_max=4, queue_max=16, commit_attempts_max=4, cached_passengers_max=1_000)
-Change = Callable[[TrainRun, datetime], None]
-
-
-@value(frozen=True, slots=True)
-class TrialCommand(Command[str]):
-    """A command of this test: it makes one change of a run."""
-
-    caller: Caller
-    change: Change
-    run_id: str = ""
 
 
 @pytest.fixture(autouse=True)
 def _trial_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    def rule(run: TrainRun, command: TrialCommand, now: datetime, bookings_of_other_runs: object) -> str:
-        command.change(run, now)
-        return "done"
-
-    monkeypatch.setitem(cast("dict[Any, Any]", RULES), TrialCommand, rule)
+    register_trial_rule(monkeypatch)
 
 
 @pytest.fixture
@@ -60,19 +35,6 @@ async def run(database: Database) -> TrainRun:
     run = a_run("A2")
     await open_store(database, jobs_kept_seconds=3_600).runs.insert_if_absent([run], NOW)
     return run
-
-
-class Server:
-    """A command bus over the database, and its store."""
-
-    def __init__(self, database: Database) -> None:
-        self.store: Store = open_store(database, jobs_kept_seconds=3_600)
-        self.bus: LocalCommandBus = open_command_bus(self.store.runs, self.store.bookings, utc_now, BOUNDS)
-
-    async def make(self, change: Change, run: TrainRun) -> str:
-        """Submit a command that makes this change."""
-        bus: CommandBus = self.bus
-        return await bus.submit(TrialCommand(Caller(), change, run.run_id), time.monotonic() + 10)
 
 
 # -- changes of a single kind
@@ -104,7 +66,7 @@ def change_nothing(run: TrainRun, now: datetime) -> None:
 
 
 async def test_a_command_that_only_emits_an_event_is_committed(database: Database, run: TrainRun) -> None:
-    server = Server(database)
+    server = LaneServer(database)
     assert await server.make(emit, run) == "done"
     document = await database["train_runs"].find_one({"_id": run.run_id})
     assert document is not None
@@ -116,8 +78,8 @@ async def test_a_command_that_only_emits_an_event_is_committed(database: Databas
 
 
 async def test_a_command_that_only_changes_stops_is_committed(database: Database, run: TrainRun) -> None:
-    assert await Server(database).make(delay_departure, run) == "done"
-    stored = await Server(database).store.runs.get(run.run_id)
+    assert await LaneServer(database).make(delay_departure, run) == "done"
+    stored = await LaneServer(database).store.runs.get(run.run_id)
     assert stored.version == 2
     assert stored.stops[0].depart == cast(datetime, run.stops[0].depart) + timedelta(minutes=7)
 
@@ -126,26 +88,26 @@ async def test_a_command_that_only_changes_stops_is_committed(database: Database
 async def test_a_command_that_only_changes_sections_is_committed(
     database: Database, run: TrainRun, change: Change, sold_legs: list[int]
 ) -> None:
-    assert await Server(database).make(change, run) == "done"
-    stored = await Server(database).store.runs.get(run.run_id)
+    assert await LaneServer(database).make(change, run) == "done"
+    stored = await LaneServer(database).store.runs.get(run.run_id)
     assert (stored.version, stored.sections[0].sold_legs) == (2, sold_legs)
 
 
 async def test_a_command_that_changes_nothing_writes_nothing(database: Database, run: TrainRun) -> None:
     before = await database["train_runs"].find_one({"_id": run.run_id})
-    assert await Server(database).make(change_nothing, run) == "done"
+    assert await LaneServer(database).make(change_nothing, run) == "done"
     assert await database["train_runs"].find_one({"_id": run.run_id}) == before
 
 
 @pytest.mark.parametrize("change", [emit, delay_departure, sell_a_seat, replace_sections])
 async def test_a_change_whose_swap_is_lost_is_undone_and_made_again(database: Database, run: TrainRun, change: Change) -> None:
-    here, there = Server(database), Server(database)
+    here, there = LaneServer(database), LaneServer(database)
     await here.make(change_nothing, run)  # so that this server has the run in memory
     await there.make(sell_a_seat, run)
     assert await here.make(change, run) == "done"
     expected = a_run("A2")
     sell_a_seat(expected, NOW)
     change(expected, NOW)
-    stored = await Server(database).store.runs.get(run.run_id)
+    stored = await LaneServer(database).store.runs.get(run.run_id)
     assert stored.version == 3
     assert (stored.stops, stored.sections[0].sold_legs) == (expected.stops, expected.sections[0].sold_legs)
