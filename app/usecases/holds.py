@@ -3,10 +3,7 @@
 Belongs here: the use cases around holds. Does not belong here: bookings that use them (`bookings.py`).
 """
 
-from app.domain.commands import (
-    HoldSeats,
-    ReleaseHold,
-)
+from app.domain.commands import HoldSeats, ReleaseHold
 from app.domain.refusals import InvalidField
 from app.domain.run.hold import Hold
 from app.lanes.bus import CommandBus

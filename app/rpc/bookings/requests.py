@@ -7,13 +7,7 @@ Belongs here: one function per request that becomes a command. Does not belong h
 from collections.abc import Sequence
 
 from app.domain import limits
-from app.domain.commands import (
-    CancelBooking,
-    ChangeSeat,
-    CreateBooking,
-    IfFull,
-    UpdateBooking,
-)
+from app.domain.commands import CancelBooking, ChangeSeat, CreateBooking, IfFull, UpdateBooking
 from app.domain.passenger import identity_of
 from app.domain.people import Caller, Person, email_key, require_identified
 from app.domain.refusals import InvalidField

@@ -5,9 +5,7 @@ meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/polici
 """
 
 from app.domain.run.train_run import run_id
-from app.pb.seatline.v1 import (
-    booking_pb2,
-)
+from app.pb.seatline.v1 import booking_pb2
 from app.rpc import fields, page_filling, paging
 from app.rpc.bookings import answers, requests
 from app.rpc.context import CallContext

@@ -4,10 +4,7 @@ Belongs here: one function per request. Does not belong here: what a well-formed
 """
 
 from app.domain import limits
-from app.domain.commands import (
-    HoldSeats,
-    ReleaseHold,
-)
+from app.domain.commands import HoldSeats, ReleaseHold
 from app.domain.people import Caller
 from app.domain.refusals import InvalidField
 from app.pb.seatline.v1 import hold_pb2

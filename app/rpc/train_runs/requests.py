@@ -4,9 +4,7 @@ Belongs here: one function per request that becomes a command. Does not belong h
 (`app/rpc/fields.py`).
 """
 
-from app.domain.commands import (
-    PromoteWaitlist,
-)
+from app.domain.commands import PromoteWaitlist
 from app.domain.people import Caller
 from app.pb.seatline.v1 import train_run_pb2
 from app.rpc import fields

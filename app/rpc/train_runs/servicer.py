@@ -4,9 +4,7 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
-from app.pb.seatline.v1 import (
-    train_run_pb2,
-)
+from app.pb.seatline.v1 import train_run_pb2
 from app.rpc import fields, page_filling, paging
 from app.rpc.context import CallContext
 from app.rpc.train_runs import answers, requests
