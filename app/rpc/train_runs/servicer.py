@@ -42,15 +42,13 @@ class RunServicer:
 
     async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: CallContext) -> train_run_pb2.TrainRun:
         """Return a run."""
-        return answers.train_run(await self._view(request, context))
+        return answers.train_run(await self._view(request))
 
     async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: CallContext) -> train_run_pb2.SeatMap:
         """Return every seat of a run."""
-        return answers.seat_map(await self._view(request, context))
+        return answers.seat_map(await self._view(request))
 
-    async def _view(
-        self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest, context: CallContext
-    ) -> RunView:
+    async def _view(self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest) -> RunView:
         return await self._train_runs.get(
             fields.train_id(request.train_id),
             fields.iso_date(request.travel_date, "travel_date").isoformat(),

@@ -65,7 +65,7 @@ def call(calls: CallMetrics, method: str = BOOK, code: grpc.StatusCode = OK, rea
 
 def labels_of(method: str = BOOK) -> dict[str, str]:
     service, name = method[1:].split("/")
-    return {"grpc_type": "unary", "grpc_service": service, "grpc_method": name}
+    return {"grpc_type": method_types().get(method, "unary"), "grpc_service": service, "grpc_method": name}
 
 
 def a_batch(**fields: object) -> LaneBatch:
