@@ -1,6 +1,6 @@
 """Header blocks (RFC 7541), around the `hpack` library.
 
-Belongs here: request blocks that leave the peer's dynamic table alone, so that the same bytes serve every stream; response
+Belongs here: request blocks that do not change the peer's dynamic table, so that the same bytes serve every stream; response
 blocks, read with a cache. Does not belong here: frames.
 """
 
@@ -59,7 +59,7 @@ class HeaderReader:
         if known is not None:
             return known
         read = self._decode(block)
-        is_repeatable = leaves_table_alone(block)
+        is_repeatable = keeps_dynamic_table(block)
         if not is_repeatable or len(self._cache) >= CACHE_ENTRIES_MAX:
             self._cache.clear()
         if is_repeatable:
@@ -79,7 +79,7 @@ class HeaderReader:
         )
 
 
-def leaves_table_alone(block: bytes) -> bool:
+def keeps_dynamic_table(block: bytes) -> bool:
     """Whether a well-formed block has no literals for the dynamic table and no change of its size."""
     position = 0
     while position < len(block):

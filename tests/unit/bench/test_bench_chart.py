@@ -1,4 +1,4 @@
-"""The benchmark's picture."""
+"""The chart of the benchmark: panels of labelled bars in SVG."""
 
 from xml.etree import ElementTree as ET
 
@@ -22,26 +22,26 @@ def test_every_bar_has_its_label_its_note_and_a_width_by_its_length() -> None:
     assert widths == pytest.approx([BAR_WIDTH / 2, BAR_WIDTH])
 
 
-def test_a_tiny_bar_is_still_seen_and_a_long_one_stays_inside() -> None:
+def test_a_tiny_bar_is_visible_and_a_long_one_stays_inside() -> None:
     tree = draw_tree(Panel("Speed", (Bar("none", 0.0, "", "ours"), Bar("huge", 9.0, "", "ours"))))
     widths = [float(rect.get("width", "0")) for rect in tree.iter(f"{SVG}rect")]
     assert 0 < widths[0] < 5
     assert widths[1] == BAR_WIDTH
 
 
-def test_panels_stand_below_each_other_and_the_picture_is_as_high_as_they_need() -> None:
+def test_panels_are_drawn_below_each_other_and_the_chart_is_as_high_as_they_need() -> None:
     bar = Bar("one", 1.0, "", "ours")
     one, two = draw_tree(Panel("First", (bar,))), draw_tree(Panel("First", (bar,)), Panel("Second", (bar,) * 3))
     assert float(two.get("height", "0")) > float(one.get("height", "0")) + 3 * 20
     assert two.get("viewBox") == f"0 0 {WIDTH} {two.get('height')}"
 
 
-def test_words_cannot_break_the_markup() -> None:
+def test_texts_are_escaped() -> None:
     tree = draw_tree(Panel("a < b & c", (Bar('"<script>"', 1.0, "", "ours"),)))
     assert next(tree.iter(f"{SVG}text")).text == "a < b & c"
 
 
-def test_no_background_is_drawn_so_that_light_and_dark_pages_shine_through() -> None:
+def test_the_background_is_transparent_for_light_and_dark_pages() -> None:
     tree = draw_tree(Panel("Speed", (Bar("one", 0.5, "", "ours"),)))
     assert len(list(tree.iter(f"{SVG}rect"))) == 1
 

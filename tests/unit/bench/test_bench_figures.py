@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic: percentiles, ratios, volleys, floors, and the count of the database."""
+"""Figures of the benchmark: percentiles, ratios, volleys, floors, and the audit of the database."""
 
 import json
 from typing import Any
@@ -94,7 +94,7 @@ def test_the_file_has_every_figure_with_its_unit_and_the_ratios_by_name() -> Non
     assert content["rss_mb_after_100k"] == 120.5
 
 
-def test_a_run_that_agrees_with_its_callers_has_no_problem() -> None:
+def test_a_run_that_matches_the_answers_has_no_problem() -> None:
     upstream, downstream = booking("AAA", 1, destination="Lille"), booking("BBB", 1, origin="Lille")
     sold = count_sold([run_document(upstream, downstream, booking("CCC", 2, state="CANCELLED"))])
     assert sold.passengers == 2
@@ -127,14 +127,14 @@ def test_an_unknown_part_is_refused() -> None:
         main(["--only", "z"])
 
 
-def test_calls_that_were_not_sent_are_a_problem_unless_the_clock_was_to_end_them() -> None:
+def test_calls_that_were_not_sent_are_a_problem_unless_the_volley_had_a_time_limit() -> None:
     late = part([SECOND_NS])
     late.record.unsent = 3
     assert volley_of([late]).problems == ("3 calls were not sent in time",)
     assert volley_of([late], seconds_max=2.0).problems == ()
 
 
-def test_runs_are_sold_group_by_group_each_as_often_as_it_has_seats() -> None:
+def test_runs_are_sold_group_by_group_with_one_booking_for_each_seat() -> None:
     runs = [("t", str(number)) for number in range(5)]
     orders = orders_for(runs, seats=10, at_once=2)
     assert sorted(orders) == sorted(runs * 10)

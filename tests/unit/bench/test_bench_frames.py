@@ -1,4 +1,4 @@
-"""The generator's bytes: frames and header blocks."""
+"""The load generator encodes and decodes HTTP/2 frames and header blocks."""
 
 import pytest
 from hpack import Decoder, Encoder
@@ -10,7 +10,7 @@ from tests.bench.load.headers import (
     HeaderReader,
     encode_headers,
     encode_request_headers,
-    leaves_table_alone,
+    keeps_dynamic_table,
 )
 
 
@@ -18,7 +18,7 @@ def fields(decoder: Decoder, block: bytes) -> list[tuple[str, str]]:
     return [(str(field[0]), str(field[1])) for field in decoder.decode(block)]
 
 
-def test_whole_frames_are_cut_off_and_the_rest_is_kept() -> None:
+def test_whole_frames_are_split_off_and_the_rest_is_returned() -> None:
     first, second = frame(frames.DATA, 1, 3, b"one"), frame(frames.PING, 0, 0, b"12345678")
     found, rest = split_frames(first + second[:-1])
     assert [(item.type, item.flags, item.stream_id, item.payload) for item in found] == [(0, 1, 3, b"one")]
@@ -67,7 +67,7 @@ def test_a_request_that_needs_more_than_one_frame_is_refused() -> None:
         call_bytes(b"block", bytes(frames.FRAME_PAYLOAD_BYTES_MAX))
 
 
-def test_settings_come_back_as_they_were_written() -> None:
+def test_settings_are_decoded_as_they_were_encoded() -> None:
     values = {frames.SETTING_MAX_CONCURRENT_STREAMS: 100, frames.SETTING_INITIAL_WINDOW_SIZE: 1 << 20}
     found, _ = split_frames(frames.settings(values))
     assert frames.read_settings(found[0].payload) == values
@@ -85,7 +85,7 @@ def test_a_request_block_reads_the_same_however_often_it_is_sent() -> None:
     assert first == second
     assert (":path", "/service/Method") in first
     assert ("x-user", "someone@example.com") in first
-    assert leaves_table_alone(block)
+    assert keeps_dynamic_table(block)
 
 
 def test_request_blocks_can_be_put_together_from_parts() -> None:
@@ -93,15 +93,15 @@ def test_request_blocks_can_be_put_together_from_parts() -> None:
     assert fields(Decoder(), parts) == [("x-first", "1"), ("x-second", "2" * 300)]
 
 
-def test_only_blocks_that_do_not_enter_the_table_leave_it_alone() -> None:
-    assert leaves_table_alone(b"\x88\xc0\xbf")
-    assert leaves_table_alone(b"\xff\x80\x01\x88")
-    assert leaves_table_alone(b"\xbe\x00\x0cgrpc-message\x00")
-    assert not leaves_table_alone(b"\x88\x40\x01a\x01b")
-    assert not leaves_table_alone(b"\x3f\xe1\x1f\x88")
+def test_only_blocks_without_indexed_literals_keep_the_dynamic_table() -> None:
+    assert keeps_dynamic_table(b"\x88\xc0\xbf")
+    assert keeps_dynamic_table(b"\xff\x80\x01\x88")
+    assert keeps_dynamic_table(b"\xbe\x00\x0cgrpc-message\x00")
+    assert not keeps_dynamic_table(b"\x88\x40\x01a\x01b")
+    assert not keeps_dynamic_table(b"\x3f\xe1\x1f\x88")
 
 
-def test_a_cached_block_is_read_anew_once_the_table_has_changed() -> None:
+def test_a_cached_block_is_decoded_again_once_the_dynamic_table_has_changed() -> None:
     server, reader = Encoder(), HeaderReader()
     refused = [("grpc-status", "8"), ("grpc-message", "lane%20full")]
     assert reader.read(server.encode(refused)).grpc_status == 8

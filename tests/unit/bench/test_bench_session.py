@@ -1,4 +1,4 @@
-"""The generator's connection: what it sends for what it receives."""
+"""A connection of the load generator: which frames it sends after which frames it receives."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ MESSAGE = b"\0\0\0\0\x06answer"
 
 
 class Server:
-    """The other side: encodes what a gRPC server sends."""
+    """Stands for the server: encodes what a gRPC server sends."""
 
     def __init__(self) -> None:
         self._encoder = Encoder()
@@ -67,7 +67,7 @@ def test_settings_and_pings_are_answered() -> None:
     assert sent(session) == [(frames.SETTINGS, frames.ACK, 0, b""), (frames.PING, frames.ACK, 0, b"12345678")]
 
 
-def test_as_many_calls_are_under_way_as_there_are_slots_and_a_finished_one_makes_room() -> None:
+def test_as_many_calls_are_under_way_as_there_are_slots_and_a_finished_call_frees_its_slot() -> None:
     session, queue, record = make_session(calls=5, slots=2)
     server = Server()
     session.open_calls(100)
@@ -107,7 +107,7 @@ def test_every_status_is_counted_with_its_message() -> None:
     assert dict(record.refusals) == {(9, ""): 1, (8, "full"): 1}
 
 
-def test_a_stream_that_ends_without_a_status_is_no_success() -> None:
+def test_a_stream_that_ends_without_a_status_is_not_counted_as_success() -> None:
     session, _, record = make_session()
     server = Server()
     session.open_calls(0)
@@ -125,7 +125,7 @@ def test_a_refused_stream_is_sent_again() -> None:
     assert (len(queue), record.given_back, len(record.index)) == (1, 1, 0)
 
 
-def test_after_goaway_no_call_is_opened_and_those_it_never_saw_are_sent_again() -> None:
+def test_after_goaway_no_call_is_started_and_those_that_it_did_not_process_are_sent_again() -> None:
     session, queue, record = make_session(calls=4)
     server = Server()
     session.open_calls(0)
@@ -182,6 +182,6 @@ def test_callers_are_split_evenly_over_processes() -> None:
     assert sum(share(257, 4, position) for position in range(4)) == 257
 
 
-def test_a_lone_caller_is_never_put_off() -> None:
+def test_a_lone_caller_is_never_delayed() -> None:
     assert pause_seconds(1) == 0
     assert 0 < pause_seconds(32) < pause_seconds(128) <= 0.002
