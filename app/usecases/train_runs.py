@@ -9,7 +9,8 @@ from datetime import date
 
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.rules.expire_holds import expire_holds
-from app.domain.run.train_run import TrainRun, make_run, run_id
+from app.domain.run.new_run import make_run
+from app.domain.run.train_run import TrainRun, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
 from app.domain.train import travel_dates
 from app.lanes.bus import CommandBus

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from app.domain.run.train_run import TrainRun, make_run
+from app.domain.run.new_run import make_run
+from app.domain.run.train_run import TrainRun
 from app.domain.terms import RefundTier, SalesTerms
 from app.store.run_documents import run_document
 from tests.simulation.callers import Callers

@@ -38,7 +38,8 @@ from app.domain.rules.quote_booking import quote_booking
 from app.domain.rules.release_hold import release_hold
 from app.domain.rules.sale_checks import BookingsOfOtherRuns
 from app.domain.run.hold import Hold, hold_id
-from app.domain.run.train_run import TrainRun, make_run
+from app.domain.run.new_run import make_run
+from app.domain.run.train_run import TrainRun
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import Coach, Section, Train

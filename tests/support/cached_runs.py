@@ -5,7 +5,7 @@ Belongs here: building them. Does not belong here: lanes.
 
 from datetime import date
 
-from app.domain.run.train_run import make_run
+from app.domain.run.new_run import make_run
 from app.store.cached_run import CachedRun, PendingBooking
 from tests.support.builders import a_train
 

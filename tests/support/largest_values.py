@@ -23,7 +23,8 @@ from app.domain.payments import (
     RefundState,
 )
 from app.domain.people import Person
-from app.domain.run.train_run import TrainRun, make_run
+from app.domain.run.new_run import make_run
+from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Call, Journey, TimetableStop
 from app.domain.train import Coach, Section, Train, check_train
 from app.usecases.bookings import BookingView

@@ -13,7 +13,8 @@ from app.domain.audit.check import WarningText
 from app.domain.audit.run_record import AuditedRun, RunReferences
 from app.domain.refusals import Refusal
 from app.domain.rules.waitlist import waitlist_closing_time
-from app.domain.run.train_run import TrainRun, make_run
+from app.domain.run.new_run import make_run
+from app.domain.run.train_run import TrainRun
 
 # If the rules of a time zone change after a run was made, the instants that would be made today differ by one of these.
 _ZONE_CHANGES = frozenset(timedelta(minutes=minutes) for minutes in (-120, -60, -30, 30, 60, 120))

@@ -11,7 +11,7 @@ No run is ever copied.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from app.domain.booking import Booking, BookingState, Seat
@@ -19,15 +19,12 @@ from app.domain.events import Event, EventType, Json, event_id, sequence_of
 from app.domain.refusals import InvalidField
 from app.domain.run.change_set import ChangeSet, Entries, RunField, Whole, declared_fields
 from app.domain.run.hold import EndedHold, Hold, HoldIndex
+from app.domain.run.journeys import Journeys
 from app.domain.run.passenger_index import PassengerIndex
-from app.domain.run.seats import CoachSeats, SectionSeats, without_legs
+from app.domain.run.seats import SectionSeats, without_legs
 from app.domain.run.waitlist_index import WaitlistEntry, WaitlistIndex
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
-from app.domain.timetable import Journey, Stop, find_legs, legs_between, stops_on_date
-from app.domain.train import Train
-
-# Spellings of journeys that are cached. Nearly all callers spell stops as the timetable does.
-_NAMED_JOURNEYS_MAX = 256
+from app.domain.timetable import Journey, Stop
 
 
 def _new_change_set() -> ChangeSet:
@@ -46,7 +43,7 @@ class TrainRun:
     train_id: str
     travel_date: str
     number: str
-    stops: Annotated[tuple[Stop, ...], Whole(lambda run: run.forget_journeys())]
+    stops: Annotated[tuple[Stop, ...], Whole(lambda run: run.renew_journeys())]
     sections: Annotated[list[SectionSeats], Whole()]
     bookings: Annotated[
         dict[str, Booking], Entries(lambda run, before, after: run.reindex_booking(before, after), is_refreshed=False)
@@ -71,13 +68,13 @@ class TrainRun:
     passenger_index: PassengerIndex = field(init=False, default_factory=PassengerIndex)
     _waitlisted_per_user: Counter[str] = field(init=False, default_factory=Counter)
     _evictable: set[str] = field(init=False, default_factory=set)
-    _journeys: dict[tuple[int, int], Journey] = field(init=False, default_factory=dict)
-    _named_journeys: dict[tuple[str, str], Journey] = field(init=False, default_factory=dict)
+    _journeys: Journeys = field(init=False)
 
     def __post_init__(self) -> None:
         self.run_id = run_id(self.train_id, self.travel_date)
         self.hold_index = HoldIndex(self.holds.values(), self.ended_holds.values())
         self.waitlist_index = WaitlistIndex(self.waitlist.values())
+        self.renew_journeys()
         for booking in self.bookings.values():
             self._count_booking(booking)
 
@@ -88,18 +85,11 @@ class TrainRun:
 
         Refuses INVALID_FIELD where the run has no such journey.
         """
-        journey = self._named_journeys.get((origin, destination))
-        if journey is None:
-            journey = self.journey_between(*find_legs(self.stops, origin, destination))
-            if len(self._named_journeys) < _NAMED_JOURNEYS_MAX:
-                self._named_journeys[origin, destination] = journey
-        return journey
+        return self._journeys.named(origin, destination)
 
     def journey_between(self, origin: int, destination: int) -> Journey:
-        """Return the journey between two stops by index. Thousands of bookings share the value."""
-        if (origin, destination) not in self._journeys:
-            self._journeys[origin, destination] = journey_between(self, origin, destination)
-        return self._journeys[origin, destination]
+        """Return the journey between two stops by index."""
+        return self._journeys.between(origin, destination)
 
     def section_index(self, name: str, field_path: str = "section") -> int:
         """Return the index of a section in `sections`. Refuses INVALID_FIELD for an unknown one."""
@@ -135,7 +125,7 @@ class TrainRun:
             if run_field.is_refreshed:
                 setattr(self, run_field.name, getattr(newer, run_field.name))
         self.hold_index, self.waitlist_index = newer.hold_index, newer.waitlist_index
-        self.forget_journeys()
+        self.renew_journeys()
 
     def apply_newer(self, bookings: Iterable[Booking]) -> None:
         """Put bookings that another server committed in place of older ones. Records no change."""
@@ -300,10 +290,9 @@ class TrainRun:
 
     # -- what is derived from the fields
 
-    def forget_journeys(self) -> None:
-        """Drop the cached journeys, after a change of the stops."""
-        self._journeys.clear()
-        self._named_journeys.clear()
+    def renew_journeys(self) -> None:
+        """Begin a new cache of journeys, since the stops have changed."""
+        self._journeys = Journeys(self.train_id, self.travel_date, self.number, self.stops)
 
     def reindex_booking(self, before: Booking | None, after: Booking | None) -> None:
         """Index a booking in place of another one; None stands for no booking."""
@@ -343,28 +332,3 @@ RUN_FIELDS: dict[str, RunField] = SECTION_FIELDS | {run_field.name: run_field fo
 def run_id(train_id: str, travel_date: str) -> str:
     """Return the key of a run: `<train_id>:<YYYY-MM-DD>`."""
     return f"{train_id}:{travel_date}"
-
-
-def make_run(train: Train, travel_date: date) -> TrainRun:
-    """Make the run of a train on a date, without bookings. Refuses TIMETABLE_IMPOSSIBLE."""
-    stops = stops_on_date(train.stops, travel_date)
-    all_legs = legs_between(0, len(stops) - 1)
-    sections = []
-    for section in train.sections:
-        coaches: list[CoachSeats] = []
-        last = 0
-        for coach in train.coaches:
-            if coach.section == section.name:
-                coaches.append(CoachSeats(coach.name, last + 1, last + coach.seat_count))
-                last += coach.seat_count
-        sections.append(SectionSeats(section.name, section.fare, tuple(coaches), all_legs, [0] * last))
-    return TrainRun(train.train_id, travel_date.isoformat(), train.number, stops, sections, terms=train.terms)
-
-
-def journey_between(run: TrainRun, origin: int, destination: int) -> Journey:
-    """Make the journey between two stops by index, origin before destination."""
-    start, end = run.stops[origin], run.stops[destination]
-    if start.depart is None or end.arrive is None:
-        raise ValueError("a stop of the journey has no time")
-    legs = legs_between(origin, destination)
-    return Journey(run.train_id, run.travel_date, run.number, start.name, end.name, legs, start.depart, end.arrive)

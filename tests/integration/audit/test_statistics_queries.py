@@ -12,7 +12,7 @@ import pytest
 from app.domain.jobs import PERIODIC_TASK_PREFIX, JobState
 from app.domain.money import Money
 from app.domain.payments import Payment, PaymentState, Refund, RefundState, new_payment
-from app.domain.run.train_run import make_run
+from app.domain.run.new_run import make_run
 from app.domain.statistics import Backlog
 from app.store.event_documents import event_batch_document
 from app.store.jobs import job_document

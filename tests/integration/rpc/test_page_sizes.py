@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.domain.people import Person
-from app.domain.run.train_run import make_run
+from app.domain.run.new_run import make_run
 from app.domain.train import StoredTrain
 from app.store.booking_documents import booking_document
 from tests.integration.jobs.test_job_service import JobClient

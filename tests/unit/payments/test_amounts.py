@@ -7,7 +7,7 @@ import pytest
 from app.domain.amounts import ANY_AMOUNT
 from app.domain.money import Money
 from app.domain.rules.cancel_booking import cancel_and_refund
-from app.domain.run.train_run import make_run
+from app.domain.run.new_run import make_run
 from app.domain.terms import RefundTier, SalesTerms
 from app.payments.stripe.amounts import STRIPE_AMOUNTS, stripe_amount
 from tests.support.builders import NOW, TRAVEL_DATE, a_train, asks_to_cancel, book

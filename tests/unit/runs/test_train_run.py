@@ -8,8 +8,9 @@ from app.domain.booking import Seat
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import create_booking
 from app.domain.rules.update_booking import update_booking
+from app.domain.run.new_run import make_run
 from app.domain.run.seats import CoachSeats, SectionSeats
-from app.domain.run.train_run import TrainRun, make_run, run_id
+from app.domain.run.train_run import TrainRun, run_id
 from app.domain.timetable import RunState, state_at
 from app.domain.train import Train
 from tests.support.builders import (
