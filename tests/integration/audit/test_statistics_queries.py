@@ -49,7 +49,7 @@ def a_payment(payment_id: str, state: PaymentState, *refunds: RefundState) -> St
     return StoredPayment(made, "jane@example.com", payment_id)
 
 
-async def keep_payments(world: World, *payments: StoredPayment) -> None:
+async def store_payments(world: World, *payments: StoredPayment) -> None:
     for payment in payments:
         assert await world.server.store.payments.add(payment)
 
@@ -127,7 +127,7 @@ async def test_jobs_are_waiting_running_or_dead_and_periodic_tasks_are_not_count
 
 async def test_refunds_and_captures_are_pending_until_they_are_done(world: World) -> None:
     done, pending = RefundState.DONE, RefundState.PENDING
-    await keep_payments(
+    await store_payments(
         world,
         a_payment("p1", PaymentState.CAPTURED, pending, done, pending),
         a_payment("p2", PaymentState.CAPTURED, done),
@@ -142,7 +142,7 @@ async def test_refunds_and_captures_are_pending_until_they_are_done(world: World
 # -- what is read
 
 
-async def _examined(world: World, command: dict[str, Any]) -> tuple[int, set[str]]:
+async def _count_examined(world: World, command: dict[str, Any]) -> tuple[int, set[str]]:
     """Return how many documents and index keys a statement reads at most, and through which indexes."""
     plan = await world.database.command("explain", command, verbosity="executionStats")
     stages = list(_stages(plan))
@@ -162,7 +162,7 @@ def _stages(plan: Any) -> Iterator[dict[str, Any]]:
             yield from _stages(part)
 
 
-async def _crowded(world: World) -> None:
+async def _store_many_finished_records(world: World) -> None:
     """Store many finished records and few unfinished ones."""
     train, long_ago = a_train("A2"), NOW.date() - timedelta(days=400)
     runs = [make_run(train, long_ago + timedelta(days=number)) for number in range(OVER)]
@@ -175,9 +175,9 @@ async def _crowded(world: World) -> None:
     done = [replace(a_job(f"done{number}", NOW), state=JobState.DONE, done_time=NOW) for number in range(OVER)]
     jobs = [*done, *(a_job(f"waits{number}", NOW) for number in range(PRESENT))]
     await world.database["jobs"].insert_many([job_document(job) for job in jobs])
-    await keep_payments(world, *_payments("done", OVER, PaymentState.CAPTURED, RefundState.DONE))
-    await keep_payments(world, *_payments("refunded", PRESENT, PaymentState.CAPTURED, RefundState.PENDING))
-    await keep_payments(world, *_payments("open", PRESENT, PaymentState.AUTHORIZED))
+    await store_payments(world, *_payments("done", OVER, PaymentState.CAPTURED, RefundState.DONE))
+    await store_payments(world, *_payments("refunded", PRESENT, PaymentState.CAPTURED, RefundState.PENDING))
+    await store_payments(world, *_payments("open", PRESENT, PaymentState.AUTHORIZED))
 
 
 def _old(event: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _payments(name: str, count: int, state: PaymentState, *refunds: RefundState)
 
 
 async def test_finished_records_are_not_read(real_world: World) -> None:
-    await _crowded(real_world)
+    await _store_many_finished_records(real_world)
     statements: dict[str, dict[str, Any]] = {
         "runs_by_date": {
             "find": "train_runs",
@@ -203,14 +203,14 @@ async def test_finished_records_are_not_read(real_world: World) -> None:
         "jobs_by_state": {"find": "jobs", "filter": pending_jobs_query()},
     }
     for index, command in statements.items():
-        read, indexes = await _examined(real_world, command)
+        read, indexes = await _count_examined(real_world, command)
         assert indexes == {index}, command
         assert PRESENT <= read <= PRESENT + 1, command
     assert len(await real_world.server.store.statistics.versions(NOW)) == PRESENT
 
 
 async def test_new_events_are_counted_from_their_index_alone(real_world: World) -> None:
-    await _crowded(real_world)
+    await _store_many_finished_records(real_world)
     command = {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}}
     plan = await real_world.database.command("explain", command, verbosity="executionStats")
     stages = {stage.get("stage") for stage in _stages(plan)}

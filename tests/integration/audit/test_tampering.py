@@ -128,13 +128,13 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
 }
 
 
-def may_be_missed(tampering: Tampering) -> bool:
+def is_not_contradicted(tampering: Tampering) -> bool:
     plain = f"{tampering.collection} {tampering.name}"
     named = plain if tampering.kind == ANOTHER else f"{plain} {tampering.kind}"
     return any(named in fields for fields in NOT_CONTRADICTED.values())
 
 
-async def live_in(world: World) -> None:
+async def fill_everything(world: World) -> None:
     """Fill a database with everything that the service stores: `fill`, and groups, moves, releases, users, webhooks."""
     await fill(world)
     store = world.server.store
@@ -152,14 +152,14 @@ async def live_in(world: World) -> None:
     await world.api_client("rex").release(released.hold_id)
     receivers = RecordingReceivers()
     engine = Dispatch(store, receivers, Clock().now).engine
-    await eventually(lambda: _is_quiet(world))
+    await eventually(lambda: _is_all_work_done(world))
     await engine.send_due()
-    await eventually(lambda: _is_quiet(world))
+    await eventually(lambda: _is_all_work_done(world))
     for run_id in (f"es9:{run_id.partition(':')[2]}" for run_id in (FIRST, SECOND)):
         await store.runs.archive_leftovers(run_id)
 
 
-async def _is_quiet(world: World) -> bool:
+async def _is_all_work_done(world: World) -> bool:
     await world.wait_until_archived()
     database = world.database
     return (
@@ -170,9 +170,9 @@ async def _is_quiet(world: World) -> bool:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def lived_in(mongod: EmbeddedMongod) -> Documents:
+async def filled(mongod: EmbeddedMongod) -> Documents:
     async with running_server(settings_for(mongod.uri)) as world:
-        await live_in(world)
+        await fill_everything(world)
         await world.server.stop_worker()
         documents = await everything_in(world.database)
         await world.database.client.drop_database(world.database.name)
@@ -180,22 +180,22 @@ async def lived_in(mongod: EmbeddedMongod) -> Documents:
 
 
 @pytest_asyncio.fixture
-async def database(mongod: EmbeddedMongod, lived_in: Documents) -> AsyncIterator[Database]:
+async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[Database]:
     client = a_client(mongod)
     copy = client["test_tampering"]
-    await make_copy(lived_in, copy)
+    await make_copy(filled, copy)
     yield copy
     client.close()
 
 
-async def test_the_filled_database_has_every_kind_of_record_and_no_finding(database: Database, lived_in: Documents) -> None:
+async def test_the_filled_database_has_every_kind_of_record_and_no_finding(database: Database, filled: Documents) -> None:
     assert (await verify(database)).findings == []
-    assert sorted(lived_in) == sorted(COLLECTIONS)
-    states = Counter(booking["state"] for booking in lived_in["bookings"])
+    assert sorted(filled) == sorted(COLLECTIONS)
+    states = Counter(booking["state"] for booking in filled["bookings"])
     assert set(states) == {"CONFIRMED", "WAITLISTED", "CANCELLED"}
 
 
-async def is_found(database: Database, tampering: Tampering, document: dict[str, object]) -> bool:
+async def verify_finds(database: Database, tampering: Tampering, document: dict[str, object]) -> bool:
     stored = database[tampering.collection]
     await stored.replace_one({"_id": tampering.record}, tampering.apply(document))
     report = await verify(database)
@@ -204,11 +204,11 @@ async def is_found(database: Database, tampering: Tampering, document: dict[str,
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
-async def test_a_change_of_any_field_is_found(database: Database, lived_in: Documents, collection: str) -> None:
-    documents = {document["_id"]: document for document in lived_in[collection]}
+async def test_a_change_of_any_field_is_found(database: Database, filled: Documents, collection: str) -> None:
+    documents = {document["_id"]: document for document in filled[collection]}
     missed = [
         tampering.key
-        for tampering in tamperings({collection: lived_in[collection]})
-        if not await is_found(database, tampering, documents[tampering.record]) and not may_be_missed(tampering)
+        for tampering in tamperings({collection: filled[collection]})
+        if not await verify_finds(database, tampering, documents[tampering.record]) and not is_not_contradicted(tampering)
     ]
     assert missed == []

@@ -102,7 +102,7 @@ async def forget_that_fays_seat_is_sold(database: Database) -> None:
     await change_run(database, {"$set": {"sections.0.sold_legs.5": 0}})
 
 
-async def take_a_free_seat_off_offer(database: Database) -> None:
+async def drop_a_freed_seat(database: Database) -> None:
     await change_run(database, {"$unset": {"sections.0.freed.1": ""}})
 
 
@@ -137,11 +137,11 @@ async def give_fays_reference_to_another_run(database: Database) -> None:
     await database["train_runs"].update_one({"_id": SECOND}, {"$push": {"recent": copy}})
 
 
-async def have_a_recent_booking_twice(database: Database) -> None:
+async def store_a_recent_booking_twice(database: Database) -> None:
     await change_run(database, {"$push": {"recent": {"$each": [await booking_of(database, "fay")] * 2}}})
 
 
-async def take_a_dollar_more_from_fay(database: Database) -> None:
+async def charge_fay_a_dollar_less(database: Database) -> None:
     await database["bookings"].update_one(of("fay"), {"$inc": {"charged_minor": -100}})
 
 
@@ -155,7 +155,7 @@ async def lose_fays_payment(database: Database) -> None:
     await database["ledger"].delete_one({"_id": f"{payment_id}:authorize"})
 
 
-async def never_take_fays_money(database: Database) -> None:
+async def never_capture_fays_payment(database: Database) -> None:
     await change_payment(database, "fay", {"$set": {"state": "AUTHORIZED", "captured_minor": 0}})
     entry = {"$set": {"state": "AUTHORIZED", "captured_minor": 0}}
     await database["ledger"].update_one({"_id": f"{await payment_id_of(database, 'fay')}:authorize"}, entry)
@@ -171,7 +171,7 @@ async def another_payment(database: Database, **changed: Any) -> None:
     await database["payments"].insert_one({**payment, "_id": "pay_other", "provider": "stripe", **changed})
 
 
-async def take_fays_money_twice(database: Database) -> None:
+async def capture_fays_payment_twice(database: Database) -> None:
     await another_payment(database)
 
 
@@ -180,7 +180,7 @@ async def authorize_and_forget(database: Database) -> None:
     await another_payment(database, state="AUTHORIZED", captured_minor=0, create_time=long_ago, request_id="another")
 
 
-async def give_less_back_in_the_ledger(database: Database) -> None:
+async def refund_less_in_the_ledger(database: Database) -> None:
     await database["ledger"].update_one({"refunds.0.amount_minor": 2_000}, {"$set": {"refunds.0.amount_minor": 1_999}})
 
 
@@ -190,7 +190,7 @@ async def capture_without_a_payment(database: Database) -> None:
     await database["ledger"].insert_one({**entry, "_id": "pay_unknown:authorize"})
 
 
-async def leave_an_event_new(database: Database) -> None:
+async def leave_an_event_unprocessed(database: Database) -> None:
     await database["events"].update_one({"version": {"$gt": 0}}, {"$set": {"is_new": True}})
 
 
@@ -209,24 +209,24 @@ async def lose_a_run(database: Database) -> None:
 BREAKAGES: list[tuple[Breakage, set[Check]]] = [
     (sell_fays_seat_again, {Check.SOLD_ONCE}),
     (forget_that_fays_seat_is_sold, {Check.SOLD_LEGS}),
-    (take_a_free_seat_off_offer, {Check.INVENTORY}),
+    (drop_a_freed_seat, {Check.INVENTORY}),
     (put_gus_on_fays_booking_too, {Check.ONE_BOOKING}),
     (number_fay_as_ten, {Check.PASSENGER_NUMBERS}),
     (lose_dans_waitlist_entry, {Check.WAITLIST}),
     (free_the_seat_that_dan_waits_for, {Check.PROMOTIONS}),
     (change_fays_booking_without_a_commit, {Check.REVISIONS}),
     (give_fays_reference_to_another_run, {Check.REFERENCES}),
-    (have_a_recent_booking_twice, {Check.REFERENCES}),
-    (take_a_dollar_more_from_fay, {Check.BALANCE}),
+    (store_a_recent_booking_twice, {Check.REFERENCES}),
+    (charge_fay_a_dollar_less, {Check.BALANCE}),
     (forget_anns_refund, {Check.BALANCE}),
     (lose_fays_payment, {Check.RECORDED}),
-    (never_take_fays_money, {Check.BALANCE}),
+    (never_capture_fays_payment, {Check.BALANCE}),
     (lose_the_booking_that_ann_cancelled, {Check.CHARGED_FOR}),
-    (take_fays_money_twice, {Check.CAPTURED_ONCE}),
+    (capture_fays_payment_twice, {Check.CAPTURED_ONCE}),
     (authorize_and_forget, {Check.VOIDED}),
-    (give_less_back_in_the_ledger, {Check.LEDGER}),
+    (refund_less_in_the_ledger, {Check.LEDGER}),
     (capture_without_a_payment, {Check.LEDGER}),
-    (leave_an_event_new, {Check.EVENTS}),
+    (leave_an_event_unprocessed, {Check.EVENTS}),
     (leave_an_event_in_its_run, {Check.EVENTS}),
     (write_an_unreadable_run, {Check.READABLE}),
     (lose_a_run, {Check.READABLE}),
@@ -254,7 +254,7 @@ async def test_dead_jobs_give_warnings_only(database: Database) -> None:
 
 async def test_recent_differences_are_not_wrong_within_the_tolerance(database: Database) -> None:
     await lose_fays_payment(database)
-    await leave_an_event_new(database)
+    await leave_an_event_unprocessed(database)
     assert (await verify(database, tolerance_seconds=600)).findings == []
 
 
@@ -288,7 +288,7 @@ async def test_verification_while_64_callers_book_gives_no_finding(real_world: W
     runs = await real_world.runs("A60 B20", FIRST.partition(":")[2], SECOND.partition(":")[2])
     callers = people("p", 64)
 
-    async def live(number: int, name: str) -> None:
+    async def book_and_cancel(number: int, name: str) -> None:
         api_client, run = real_world.api_client(name), runs[number % 2]
         for turn in range(6):
             if (number + turn) % 5 == 0:
@@ -300,7 +300,7 @@ async def test_verification_while_64_callers_book_gives_no_finding(real_world: W
             await api_client.cancel(booking.reference)
         await api_client.book(run)
 
-    selling = asyncio.create_task(_all_of(live, callers))
+    selling = asyncio.create_task(_run_all(book_and_cancel, callers))
     reports = []
     while not selling.done():
         reports.append(await verify(real_world.database, tolerance_seconds=60))
@@ -311,5 +311,5 @@ async def test_verification_while_64_callers_book_gives_no_finding(real_world: W
     assert (await verify(real_world.database, tolerance_seconds=60)).findings == []
 
 
-async def _all_of(live: Callable[[int, str], Awaitable[None]], names: list[str]) -> None:
-    await outcomes([live(number, name) for number, name in enumerate(names)])
+async def _run_all(book_and_cancel: Callable[[int, str], Awaitable[None]], names: list[str]) -> None:
+    await outcomes([book_and_cancel(number, name) for number, name in enumerate(names)])

@@ -21,7 +21,7 @@ RUNS = 400
 SECONDS_PER_RUN_MAX = 0.001
 
 
-class Counted:
+class CommandCounter:
     """An observer of the driver that counts commands."""
 
     def __init__(self) -> None:
@@ -38,9 +38,9 @@ class Counted:
 
 
 @pytest_asyncio.fixture
-async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, Counted]]:
+async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, CommandCounter]]:
     """A database of empty runs of a train with 100 seats, and a counter of its commands."""
-    counter = Counted()
+    counter = CommandCounter()
     client = connect(mongod.uri, operation_seconds_max=30, selection_seconds_max=10, connections_max=10, observer=counter)
     async with running_server(settings_for(mongod.uri)) as world:
         await world.run("A60 B40", date=on_day(1))
@@ -55,7 +55,7 @@ async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, Count
     client.close()
 
 
-async def test_empty_runs_share_statements_and_take_little_time(counted: tuple[Database, Counted]) -> None:
+async def test_empty_runs_share_statements_and_take_little_time(counted: tuple[Database, CommandCounter]) -> None:
     database, counter = counted
     await verify(database)
     before, begin = counter.commands, time.process_time()

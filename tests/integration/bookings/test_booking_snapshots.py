@@ -78,7 +78,7 @@ async def test_a_booking_is_shown_with_its_payment_as_of_the_same_moment(real_wo
     assert (await jane.booking(reference)).state == booking_pb2.BOOKING_STATE_CANCELLED
 
 
-# -- where there is no moment
+# -- if there is no snapshot
 
 
 def _reads_of(jane: str, reference: str, run: Run, world: World) -> dict[str, Callable[[], Awaitable[Any]]]:

@@ -24,7 +24,7 @@ async def successor(real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[
         yield made
 
 
-async def _take(world: World, run: Run, *references: str, is_of_run: bool) -> None:
+async def _occupy(world: World, run: Run, *references: str, is_of_run: bool) -> None:
     """Store bookings of others under these references, of `run` or of another one."""
     model = await world.api_client("joe").book(run)
     await world.wait_until_archived()
@@ -40,7 +40,7 @@ async def test_a_taken_reference_is_replaced_by_one_of_eight_characters_that_all
     real_world: World, successor: World, is_of_run: bool
 ) -> None:
     run = await real_world.run()
-    await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=is_of_run)
+    await _occupy(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=is_of_run)
     request = booking_request(run, "jane", request_id=CLICK)
     jane = real_world.api_client("jane")
     booking = await jane.send(request)
@@ -58,7 +58,7 @@ async def test_a_booking_of_an_earlier_version_under_its_second_short_reference_
     real_world: World, mongod: EmbeddedMongod
 ) -> None:
     run = await real_world.run()
-    await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
+    await _occupy(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     request = booking_request(run, "jane", request_id=CLICK)
     made = await real_world.api_client("jane").send(request)
     await real_world.wait_until_archived()
@@ -76,7 +76,7 @@ async def test_a_booking_of_an_earlier_version_under_its_second_short_reference_
 
 async def test_a_taken_reference_does_not_affect_concurrent_cancellations(real_world: World, successor: World) -> None:
     run = await real_world.run("A40")
-    await _take(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
+    await _occupy(real_world, run, reference_for(JANE, CLICK, 0), is_of_run=False)
     others = [f"p{number}" for number in range(10)]
     booked = [await real_world.api_client(name).book(run) for name in others]
     await real_world.wait_until_archived()

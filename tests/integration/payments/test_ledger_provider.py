@@ -40,10 +40,10 @@ async def _authorize(provider: LedgerProvider, token: str = "", key: str = "k") 
     return await provider.authorize(key, PRICE, token, "a ticket", {})
 
 
-async def _answers(*askings: Callable[[], Awaitable[Any]]) -> list[str]:
+async def _answers(*calls: Callable[[], Awaitable[Any]]) -> list[str]:
     """Make these calls in turn, and return the answers."""
     found = []
-    for asking in askings:
+    for asking in calls:
         try:
             await asking()
             found.append("done")
@@ -52,7 +52,7 @@ async def _answers(*askings: Callable[[], Awaitable[Any]]) -> list[str]:
     return found
 
 
-# -- tokens, each operation asked for three times, in another process each time
+# -- tokens, each operation repeated three times, in another process each time
 
 DONE, NO_ANSWER, DECLINED, REJECTED = "done", "ProviderUnavailable", "Declined", "Rejected"
 

@@ -48,7 +48,7 @@ async def answers_of_all(calls: list[Awaitable[str]]) -> list[str]:
     return answers
 
 
-# -- the way of the money
+# -- from authorization to refund
 
 
 async def test_money_is_authorized_then_captured_then_refunded_in_parts(trial: ProviderTrial) -> None:
@@ -98,7 +98,7 @@ async def test_payments_are_independent(trial: ProviderTrial) -> None:
     assert await trial.money() == MoneyMoved(held=sum(amount.minor for amount in amounts[0::4]), taken=taken)
 
 
-# -- asked twice
+# -- repetitions
 
 
 async def test_a_repeated_operation_gets_the_same_answer_and_is_not_done_again(trial: ProviderTrial) -> None:
@@ -157,7 +157,7 @@ async def test_a_lost_answer_is_found_by_a_retry(trial: ProviderTrial) -> None:
     assert await trial.money() == MoneyMoved(taken=6_000)
 
 
-# -- the card says no
+# -- declined cards
 
 
 async def test_a_declined_card_holds_nothing_and_is_declined_again(trial: ProviderTrial) -> None:
@@ -184,7 +184,7 @@ async def test_an_empty_token_pays_only_with_a_provider_that_needs_none(trial: P
     assert await trial.money() == MoneyMoved(held=0 if trial.provider.needs_token else 6_000)
 
 
-# -- what cannot be asked
+# -- rejected operations
 
 
 async def test_a_key_stands_for_one_authorization(trial: ProviderTrial) -> None:

@@ -83,7 +83,7 @@ async def test_a_group_whose_price_is_above_the_largest_charge_is_refused_before
     assert await agent.send(booking_request(run, *people("p", 4), payment_token=PAYS))
 
 
-# -- a final no
+# -- final refusals
 
 
 async def test_a_rejected_authorization_is_answered_as_such_with_its_reason_each_time(
@@ -133,7 +133,7 @@ async def test_a_rejected_refund_makes_a_dead_job_and_is_shown_as_failed_while_o
     assert [refund["amount"] for refund in stripe.refunds.values()] == [2_000]
 
 
-# -- refunds that can be given back
+# -- rounded refunds
 
 
 async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_can_refund(
@@ -154,7 +154,7 @@ async def test_half_of_an_odd_fare_in_dinars_is_rounded_up_to_what_stripe_can_re
     await eventually(is_given_back)
 
 
-# -- the same request again, and money without a sale
+# -- repeated requests, and authorizations without a sale
 
 
 async def test_a_repeated_request_with_hold_and_token_gets_its_booking_and_is_charged_once(
@@ -188,7 +188,7 @@ async def test_an_authorization_left_by_a_crashed_server_is_voided_by_the_worker
 ) -> None:
     run = await run_at(world, "USD 20.00")
     with monkeypatch.context() as death:
-        death.setattr(world.server.bus, "submit", _dies_with_the_sale(world))
+        death.setattr(world.server.bus, "submit", _crash_before_the_sale(world))
         with pytest.raises(grpc.aio.AioRpcError):
             await world.api_client("jane").send(booking_request(run, "jane", payment_token=PAYS))
     assert states(stripe) == ["requires_capture"]
@@ -197,7 +197,7 @@ async def test_an_authorization_left_by_a_crashed_server_is_voided_by_the_worker
     assert states(stripe) == ["canceled"]
 
 
-def _dies_with_the_sale(world: World) -> Any:
+def _crash_before_the_sale(world: World) -> Any:
     """The command bus of a server that crashes between the authorization and the sale."""
     submit = world.server.bus.submit
 

@@ -42,13 +42,13 @@ async def capture(trial: StripeTrial) -> str:
     return authorization_id
 
 
-def make_patient(trial: StripeTrial, timeout_seconds: float = 10.0) -> None:
+def retry_at_once(trial: StripeTrial, timeout_seconds: float = 10.0) -> None:
     """Wrap the provider in bounds that retry at once."""
     bounds = RetryBounds(timeout_seconds, attempts_max=3, delay_seconds=0.001, delay_seconds_max=5.0)
     trial.provider = BoundedProvider(trial.provider, bounds)
 
 
-# -- what is sent
+# -- requests
 
 
 async def test_requests_can_be_found_in_stripes_dashboard(trial: StripeTrial) -> None:
@@ -91,7 +91,7 @@ def test_amounts_that_stripes_units_cannot_express_are_rejected(amount: Money) -
         stripe_amount(amount)
 
 
-# -- the card says no
+# -- declined cards
 
 
 async def test_a_declined_card_comes_with_its_reason(trial: StripeTrial) -> None:
@@ -125,11 +125,11 @@ async def test_a_slow_authorization_is_retried_until_it_is_made(trial: StripeTri
     assert await trial.money() == HELD
 
 
-# -- no answer
+# -- missing answers
 
 
 async def test_lost_answers_are_retried_within_the_bounds(trial: StripeTrial) -> None:
-    make_patient(trial)
+    retry_at_once(trial)
     trial.server.troubles += [LOST, LOST]
     authorization_id = await authorize(trial)
     trial.server.troubles += [LOST, LOST]
@@ -142,7 +142,7 @@ async def test_lost_answers_are_retried_within_the_bounds(trial: StripeTrial) ->
 
 
 async def test_an_answer_that_takes_too_long_is_retried(trial: StripeTrial) -> None:
-    make_patient(trial, timeout_seconds=1.0)
+    retry_at_once(trial, timeout_seconds=1.0)
     trial.server.troubles += [SILENT, InjectedFault(is_done=True)]
     await authorize(trial)
     assert await trial.money() == HELD
@@ -178,7 +178,7 @@ async def test_a_rate_limit_comes_with_its_retry_delay(trial: StripeTrial, heade
     assert await authorize(trial)
 
 
-# -- errors that Stripe keeps as the answer to a key
+# -- saved errors
 
 
 @pytest.mark.parametrize("is_done", [True, False])

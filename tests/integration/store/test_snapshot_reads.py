@@ -68,17 +68,17 @@ async def test_the_first_snapshot_on_a_primary_waits_for_all_its_writes(
     snapshots = ServerSnapshots(database)
     for election in range(10):
         monkeypatch.setattr("app.store.snapshots.current_primary", lambda _, number=election: number)
-        await snapshots.read(_look_at_nothing)
+        await snapshots.read(_read_nothing)
         await alone.insert_one({"_id": f"{election}"})
         found = await snapshots.read(lambda snapshot: ids_in(snapshot, database, "right"))
         assert len(found) == election + 2
 
 
-async def _look_at_nothing(snapshot: Snapshot) -> None:
+async def _read_nothing(snapshot: Snapshot) -> None:
     pass
 
 
-class Losing:
+class LosingReader:
     """Reads a collection that is made after the moment of the snapshot, for the first `times` reads."""
 
     def __init__(self, database: Database, times: int) -> None:
@@ -94,13 +94,13 @@ class Losing:
 
 
 async def test_a_lost_snapshot_is_started_again(database: Database) -> None:
-    losing = Losing(database, times=2)
+    losing = LosingReader(database, times=2)
     assert await ServerSnapshots(database).read(losing.look) == ["there"]
     assert losing.calls == 3
 
 
 async def test_if_every_snapshot_is_lost_the_database_is_unavailable(database: Database) -> None:
-    losing = Losing(database, times=1_000)
+    losing = LosingReader(database, times=1_000)
     with pytest.raises(Refusal) as refused:
         await ServerSnapshots(database).read(losing.look)
     assert refused.value.reason is Reason.DATABASE_UNAVAILABLE

@@ -67,14 +67,14 @@ async def test_only_operators_may_promote_and_only_an_existing_run(world: World)
         assert (await refusal(world.desk.promote(wrong))).fields == (field,)
 
 
-# -- all at once, on a real database
+# -- at the same time, on a real database
 
 HOLDS = 12
 HOLD_SECONDS = 60
 WAITERS = 30
 
 
-class Office:
+class Deployment:
     """Two servers and a worker, which expires what is due once a second, and here also on request."""
 
     def __init__(self, first: World, second: World, third: World, clock: Clock) -> None:
@@ -99,26 +99,26 @@ class Office:
 
 
 @pytest_asyncio.fixture
-async def office(clock: Clock, real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[Office]:
+async def deployment(clock: Clock, real_world: World, mongod: EmbeddedMongod) -> AsyncIterator[Deployment]:
     settings = settings_for(mongod.uri, real_world.database.name)
     async with running_server(settings) as second, running_server(settings) as third:
-        yield Office(real_world, second, third, clock)
+        yield Deployment(real_world, second, third, clock)
 
 
-async def test_concurrent_promotions_give_each_booking_one_seat_one_event_and_one_charge(office: Office) -> None:
-    first, second = office.servers
+async def test_concurrent_promotions_give_each_booking_one_seat_one_event_and_one_charge(deployment: Deployment) -> None:
+    first, second = deployment.servers
     run = await first.run(f"A1 B{HOLDS}", fares={"A": usd(50), "B": usd(20)}, hold_percent_max=100)
     await first.api_client("ann").book(run, section="A")
     for number in range(1, HOLDS + 1):
         await first.api_client(f"holder{number}").hold(run, section="B", seconds=HOLD_SECONDS * number)
     names = people("w", WAITERS)
-    waiting = [(await office.servers[number % 2].api_client(name).wait(run)).reference for number, name in enumerate(names)]
+    waiting = [(await deployment.servers[number % 2].api_client(name).wait(run)).reference for number, name in enumerate(names)]
     promoted, by_hand = 0, set[str]()
     for number in range(1, HOLDS + 1):
-        office.clock.ahead = timedelta(seconds=HOLD_SECONDS * number + 1)
+        deployment.clock.ahead = timedelta(seconds=HOLD_SECONDS * number + 1)
         # In every third round, the last promoted booking is cancelled meanwhile: two seats are freed at once.
         leaving = [second.api_client(names[promoted - 1]).cancel(waiting[promoted - 1])] if number % 3 == 0 else []
-        answers = await office.promote_and_expire_at_once(run, 2 * (number % 2), *leaving)
+        answers = await deployment.promote_and_expire_at_once(run, 2 * (number % 2), *leaving)
         had, promoted = promoted, promoted + 1 + len(leaving)
         assert not answers[0] & answers[1], "two servers promoted one and the same"
         assert answers[0] | answers[1] <= set(waiting[had:promoted])
@@ -127,19 +127,19 @@ async def test_concurrent_promotions_give_each_booking_one_seat_one_event_and_on
         assert sorted(entry[0] for entry in document["waiting"].values()) == sorted(waiting[promoted:])
 
     assert promoted == HOLDS + HOLDS // 3
-    assert by_hand, "the worker was always the first; this proves little"
-    await _all_is_done(office, run)
-    await _is_promoted_and_paid_once(office, run, waiting[:promoted], waiting[promoted:])
+    assert by_hand, "the worker was always the first; nothing is proven"
+    await _all_is_done(deployment, run)
+    await _is_promoted_and_paid_once(deployment, run, waiting[:promoted], waiting[promoted:])
 
 
-async def _all_is_done(office: Office, run: Run) -> None:
+async def _all_is_done(deployment: Deployment, run: Run) -> None:
     """Return once `seatline verify` has no finding without tolerance. Fail with the findings."""
 
     async def is_clean() -> bool:
-        for server in office.servers:
+        for server in deployment.servers:
             await server.wait_until_archived()
-        await office.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
-        findings[:] = (await office.verify()).findings
+        await deployment.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
+        findings[:] = (await deployment.verify()).findings
         return not findings
 
     findings: list[object] = []
@@ -149,8 +149,8 @@ async def _all_is_done(office: Office, run: Run) -> None:
         raise AssertionError(findings) from None
 
 
-async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[str], waiting: list[str]) -> None:
-    server = office.servers[0]
+async def _is_promoted_and_paid_once(deployment: Deployment, run: Run, promoted: list[str], waiting: list[str]) -> None:
+    server = deployment.servers[0]
     events = Counter((event["type"], event["subject"]) for event in await server.events(run))
     assert {reference: events["booking.promoted", reference] for reference in (*promoted, *waiting)} == {
         **dict.fromkeys(promoted, 1),
@@ -159,7 +159,7 @@ async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[st
     assert sum(count for (kind, _), count in events.items() if kind == "hold.expired") == HOLDS
     seats = {seat for seat, _ in await server.desk.section(run, "B")}
     assert seats == {f"B-{number}" for number in range(1, HOLDS + 1)}
-    entries = await _ledger_entries(office)
+    entries = await _ledger_entries(deployment)
     for reference in promoted:
         entry = entries[reference]
         given_back = sum(refund["amount_minor"] for refund in entry["refunds"])
@@ -168,9 +168,9 @@ async def _is_promoted_and_paid_once(office: Office, run: Run, promoted: list[st
         assert (entry["captured_minor"], given_back) == (5_000, 5_000 if is_cancelled else 3_000)
 
 
-async def _ledger_entries(office: Office) -> dict[str, dict[str, Any]]:
+async def _ledger_entries(deployment: Deployment) -> dict[str, dict[str, Any]]:
     """Return the ledger entry of each booking, by reference."""
-    stored = {name: await office.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
+    stored = {name: await deployment.database[name].find().to_list(100) for name in ("bookings", "payments", "ledger")}
     ledger = {entry["_id"]: entry for entry in stored["ledger"]}
     payments = {payment["_id"]: ledger[payment["authorization_id"]] for payment in stored["payments"]}
     return {booking["_id"]: payments[booking["payment_id"]] for booking in stored["bookings"]}

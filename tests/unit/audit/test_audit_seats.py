@@ -81,7 +81,7 @@ def put_booking(run: TrainRun, booking: Booking) -> None:
     run.bookings[booking.reference] = booking
 
 
-def of_somebody_else(booking: Booking, who: str, reference: str) -> Booking:
+def of_another_passenger(booking: Booking, who: str, reference: str) -> Booking:
     person = a_person(who)
     return replace(booking, reference=reference, passengers=(replace(booking.passengers[0], person=person, key=key_of(who)),))
 
@@ -91,16 +91,16 @@ def test_a_run_as_the_service_leaves_it_gives_no_finding() -> None:
     assert found_in(a_busy_run()) == []
 
 
-# -- what can be wrong, each broken in one way
+# -- breakages, each of one kind
 
 
 def sells_fays_seat_again(run: TrainRun) -> None:
-    put_booking(run, of_somebody_else(of(run, "fay"), "eve", "EVE000"))
+    put_booking(run, of_another_passenger(of(run, "fay"), "eve", "EVE000"))
 
 
 def sells_a_held_seat(run: TrainRun) -> None:
     held = next(iter(run.holds.values())).seats[0]
-    eve = of_somebody_else(of(run, "fay"), "eve", "EVE000")
+    eve = of_another_passenger(of(run, "fay"), "eve", "EVE000")
     put_booking(run, replace(eve, passengers=(replace(eve.passengers[0], seat=held),)))
 
 
@@ -123,13 +123,13 @@ def seats_fay_where_no_seat_is(run: TrainRun) -> None:
     run.sections[0].sold_legs.pop()
 
 
-def seats_fay_nowhere(run: TrainRun) -> None:
+def leaves_fay_without_a_seat(run: TrainRun) -> None:
     run.sections[0].sold_legs[5] = 0
     fay = of(run, "fay")
     put_booking(run, replace(fay, passengers=(replace(fay.passengers[0], seat=None),)))
 
 
-def takes_a_free_seat_off_offer(run: TrainRun) -> None:
+def drops_a_freed_seat(run: TrainRun) -> None:
     run.sections[0].set_freed(1, ())
 
 
@@ -158,18 +158,18 @@ def moves_the_counter_out_of_the_train(run: TrainRun) -> None:
     run.sections[1].next_number = 3
 
 
-def counts_what_came_free_from_the_beginning_again(run: TrainRun) -> None:
+def resets_the_freed_sequence(run: TrainRun) -> None:
     run.freed_sequence = 0
 
 
 def books_gus_twice(run: TrainRun) -> None:
     book(run, "eve", seats=[5])
-    put_booking(run, of_somebody_else(of(run, "eve"), "gus", of(run, "eve").reference))
+    put_booking(run, of_another_passenger(of(run, "eve"), "gus", of(run, "eve").reference))
 
 
 def lets_dan_book_besides_waiting(run: TrainRun) -> None:
     book(run, "eve", seats=[5])
-    put_booking(run, of_somebody_else(of(run, "eve"), "dan", of(run, "eve").reference))
+    put_booking(run, of_another_passenger(of(run, "eve"), "dan", of(run, "eve").reference))
 
 
 def numbers_fay_as_ten(run: TrainRun) -> None:
@@ -182,7 +182,7 @@ def numbers_bea_as_bob(run: TrainRun) -> None:
     put_booking(run, replace(of(run, "bob"), passengers=(bob, replace(bea, number=1))))
 
 
-def loses_dans_place(run: TrainRun) -> None:
+def loses_dans_entry(run: TrainRun) -> None:
     run.waitlist.clear()
 
 
@@ -190,7 +190,7 @@ def loses_dans_booking(run: TrainRun) -> None:
     del run.bookings[of(run, "dan").reference]
 
 
-def gives_dans_place_to_another(run: TrainRun) -> None:
+def gives_dans_entry_to_another(run: TrainRun) -> None:
     run.waitlist[1] = replace(run.waitlist[1], reference=of(run, "fay").reference)
 
 
@@ -206,7 +206,7 @@ def has_dan_wait_for_a_section_that_is_not_there(run: TrainRun) -> None:
     run.waitlist[1] = replace(run.waitlist[1], section="Z")
 
 
-def gives_dans_place_a_later_number(run: TrainRun) -> None:
+def gives_dans_entry_a_later_number(run: TrainRun) -> None:
     run.last_ticket_number = 0
 
 
@@ -220,7 +220,7 @@ def leaves_dan_waiting_for_a_free_seat(run: TrainRun) -> None:
     put_booking(run, replace(of(run, "cem"), state=BookingState.CANCELLED))
 
 
-def changes_fay_in_a_commit_to_come(run: TrainRun) -> None:
+def changes_fay_in_a_later_commit(run: TrainRun) -> None:
     put_booking(run, replace(of(run, "fay"), revision=run.version + 1))
 
 
@@ -231,29 +231,29 @@ BREAKAGES: list[tuple[Breakage, Check]] = [
     (loses_a_hold, Check.SOLD_LEGS),
     (forgets_that_a_seat_is_sold, Check.SOLD_LEGS),
     (seats_fay_where_no_seat_is, Check.SOLD_LEGS),
-    (seats_fay_nowhere, Check.SOLD_LEGS),
-    (takes_a_free_seat_off_offer, Check.INVENTORY),
+    (leaves_fay_without_a_seat, Check.SOLD_LEGS),
+    (drops_a_freed_seat, Check.INVENTORY),
     (offers_a_leg_twice, Check.INVENTORY),
     (offers_a_sold_leg, Check.INVENTORY),
     (offers_a_seat_above_the_counter, Check.INVENTORY),
     (offers_a_seat_that_is_not_there, Check.INVENTORY),
     (moves_the_counter_past_a_fresh_seat, Check.INVENTORY),
     (moves_the_counter_out_of_the_train, Check.INVENTORY),
-    (counts_what_came_free_from_the_beginning_again, Check.INVENTORY),
+    (resets_the_freed_sequence, Check.INVENTORY),
     (books_gus_twice, Check.ONE_BOOKING),
     (lets_dan_book_besides_waiting, Check.ONE_BOOKING),
     (numbers_fay_as_ten, Check.PASSENGER_NUMBERS),
     (numbers_bea_as_bob, Check.PASSENGER_NUMBERS),
-    (loses_dans_place, Check.WAITLIST),
+    (loses_dans_entry, Check.WAITLIST),
     (loses_dans_booking, Check.WAITLIST),
-    (gives_dans_place_to_another, Check.WAITLIST),
+    (gives_dans_entry_to_another, Check.WAITLIST),
     (has_dan_wait_for_more_people, Check.WAITLIST),
     (has_dan_wait_for_other_legs, Check.WAITLIST),
     (has_dan_wait_for_a_section_that_is_not_there, Check.WAITLIST),
-    (gives_dans_place_a_later_number, Check.WAITLIST),
+    (gives_dans_entry_a_later_number, Check.WAITLIST),
     (seats_dan_while_he_waits, Check.WAITLIST),
     (leaves_dan_waiting_for_a_free_seat, Check.PROMOTIONS),
-    (changes_fay_in_a_commit_to_come, Check.REVISIONS),
+    (changes_fay_in_a_later_commit, Check.REVISIONS),
 ]
 
 

@@ -66,7 +66,7 @@ def test_an_outage_that_does_not_pass_soon_is_not_retried() -> None:
     assert next_delay_seconds(BOUNDS, 1, 0.5, ProviderUnavailable("wrong key", passes_soon=False)) is None
 
 
-# -- asking
+# -- calls
 
 
 async def test_an_unanswered_call_is_retried_with_the_same_arguments() -> None:

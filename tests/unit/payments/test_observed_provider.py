@@ -15,7 +15,7 @@ from tests.support.scripted_provider import ScriptedProvider
 PRICE = Money(6_000, "EUR")
 
 
-class Ledger:
+class RecordingObserver:
     """An observer that records what is reported."""
 
     def __init__(self) -> None:
@@ -25,14 +25,14 @@ class Ledger:
         self.calls.append((kind, outcome, seconds))
 
 
-def observed(observer: Ledger, *answers: str | PaymentError | None) -> ObservedProvider:
+def observed(observer: RecordingObserver, *answers: str | PaymentError | None) -> ObservedProvider:
     """A provider with these answers, each after two seconds of its timer."""
     seconds = iter(range(0, 100, 2))
     return ObservedProvider(ScriptedProvider(*answers), observer, lambda: float(next(seconds)))
 
 
 async def test_each_operation_passes_and_is_reported() -> None:
-    observer = Ledger()
+    observer = RecordingObserver()
     provider = observed(observer, "auth_1", "", "", "refund_1")
     assert await provider.authorize("k1", PRICE, "tok", "a ticket", {}) == "auth_1"
     await provider.capture("k2", "auth_1", PRICE)
@@ -51,14 +51,14 @@ async def test_each_operation_passes_and_is_reported() -> None:
     ],
 )
 async def test_an_error_is_reported_and_raised(error: PaymentError, outcome: AttemptOutcome) -> None:
-    observer = Ledger()
+    observer = RecordingObserver()
     with pytest.raises(type(error)):
         await observed(observer, error).capture("k1", "auth_1", PRICE)
     assert observer.calls == [(AttemptKind.CAPTURE, outcome, 2.0)]
 
 
 async def test_a_cancelled_call_is_not_reported() -> None:
-    observer = Ledger()
+    observer = RecordingObserver()
     waiting = asyncio.create_task(observed(observer, None).capture("k1", "auth_1", PRICE))
     await asyncio.sleep(0)
     waiting.cancel()

@@ -56,7 +56,7 @@ def payment_after(*attempts: ProviderAttempt) -> Payment:
     return payment
 
 
-def a_paid_one(**refunds: int) -> Payment:
+def a_captured_payment(**refunds: int) -> Payment:
     """Build a captured payment with these pending refunds."""
     payment = payment_after(answer(AUTHORIZE), answer(CAPTURE))
     for refund_id, minor in refunds.items():
@@ -78,7 +78,7 @@ def a_payment(state: PaymentState) -> Payment:
     return payment
 
 
-# -- the way of the money
+# -- from authorization to refund
 
 
 def test_money_is_authorized_then_captured_then_refunded() -> None:
@@ -225,7 +225,7 @@ def test_a_part_of_the_authorized_amount_may_be_captured() -> None:
 
 
 def test_a_refund_stays_pending_through_failures_until_it_is_done() -> None:
-    payment = a_paid_one(r1=2_000)
+    payment = a_captured_payment(r1=2_000)
     for second, outcome in enumerate([FAILED, REJECTED, DECLINED, FAILED]):
         payment = after_attempt(payment, answer(REFUND, outcome, key="r1", minor=2_000, seconds=second))
         (refund,) = pending_refunds(payment)
@@ -236,12 +236,12 @@ def test_a_refund_stays_pending_through_failures_until_it_is_done() -> None:
 
 @pytest.mark.parametrize("outcome", AttemptOutcome)
 def test_an_answer_about_a_refund_that_is_done_changes_nothing(outcome: AttemptOutcome) -> None:
-    payment = after_attempt(a_paid_one(r1=2_000), answer(REFUND, key="r1", minor=2_000))
+    payment = after_attempt(a_captured_payment(r1=2_000), answer(REFUND, key="r1", minor=2_000))
     assert after_attempt(payment, answer(REFUND, outcome, key="r1", minor=2_000, seconds=9)) is payment
 
 
 def test_a_refund_added_twice_is_one_refund() -> None:
-    payment = a_paid_one(r1=2_000)
+    payment = a_captured_payment(r1=2_000)
     assert with_pending_refund(payment, "r1", Money(2_000, "EUR"), NOW) is payment
     with pytest.raises(ValueError, match=r"r1 is of EUR 20\.00"):
         with_pending_refund(payment, "r1", Money(1_000, "EUR"), NOW)
@@ -249,13 +249,13 @@ def test_a_refund_added_twice_is_one_refund() -> None:
 
 @pytest.mark.parametrize("amount", [Money(3_001, "EUR"), Money(0, "EUR"), Money(-1, "EUR"), Money(1, "USD")], ids=str)
 def test_more_than_the_captured_amount_is_never_refunded(amount: Money) -> None:
-    payment = a_paid_one(r1=1_000, r2=2_000)
+    payment = a_captured_payment(r1=1_000, r2=2_000)
     with pytest.raises(ValueError, match="to give back"):
         with_pending_refund(payment, "r3", amount, NOW)
 
 
 def test_an_answer_about_another_refund_is_an_error() -> None:
-    payment = a_paid_one(r1=2_000)
+    payment = a_captured_payment(r1=2_000)
     with pytest.raises(ValueError, match="no refund r2"):
         after_attempt(payment, answer(REFUND, key="r2", minor=2_000))
     with pytest.raises(ValueError, match="not of"):

@@ -31,7 +31,7 @@ def authorized_payment() -> Payment:
     return after_attempt(payment, attempt)
 
 
-def free_ride() -> tuple[TrainRun, Booking]:
+def free_booking() -> tuple[TrainRun, Booking]:
     """Build a run and a booking for any section that got a seat in the free section."""
     run = a_run("A1 B1", fares={"A": 0, "B": 5_000})
     payment = Authorization("pay_1", "auth_1", SET_ASIDE, NOW)
@@ -39,7 +39,7 @@ def free_ride() -> tuple[TrainRun, Booking]:
 
 
 def test_the_authorization_of_a_free_seat_is_voided() -> None:
-    _, booking = free_ride()
+    _, booking = free_booking()
     assert booking.charged_minor == 0
     step = next_step(authorized_payment(), booking)
     assert step is not None
@@ -47,7 +47,7 @@ def test_the_authorization_of_a_free_seat_is_voided() -> None:
 
 
 def test_the_authorization_of_a_booking_that_ended_unpaid_is_voided() -> None:
-    _, booking = free_ride()
+    _, booking = free_booking()
     ended = replace(booking, state=BookingState.CANCELLED, charged_minor=0)
     step = next_step(authorized_payment(), ended)
     assert step is not None
@@ -55,24 +55,24 @@ def test_the_authorization_of_a_booking_that_ended_unpaid_is_voided() -> None:
 
 
 def test_a_booking_that_costs_something_is_still_captured() -> None:
-    _, booking = free_ride()
+    _, booking = free_booking()
     step = next_step(authorized_payment(), replace(booking, charged_minor=2_000))
     assert step is not None
     assert (step.kind, step.amount) == (AttemptKind.CAPTURE, Money(2_000, "USD"))
 
 
 def test_a_free_seat_is_kept_when_its_payment_is_voided() -> None:
-    run, booking = free_ride()
+    run, booking = free_booking()
     payment = replace(authorized_payment(), state=PaymentState.VOIDED)
     assert has_failed(payment)
     assert cancel_unpaid(run, CancelUnpaid(Caller(), booking.reference), NOW) == booking
     assert not run.change_set
 
 
-# -- what the provider refuses for good
+# -- final refusals
 
 
-def two_refunds_of_which_the_first_is_refused() -> Payment:
+def payment_with_a_refused_refund() -> Payment:
     """Build a captured payment with two refunds, of which the provider just refused the first."""
     captured = ProviderAttempt(AttemptKind.CAPTURE, "pay_1:capture", SET_ASIDE, AttemptOutcome.DONE, "", NOW)
     payment = after_attempt(authorized_payment(), captured)
@@ -83,13 +83,13 @@ def two_refunds_of_which_the_first_is_refused() -> Payment:
 
 
 def test_a_refused_refund_does_not_keep_others_waiting() -> None:
-    step = next_step(two_refunds_of_which_the_first_is_refused(), None, {"r1"})
+    step = next_step(payment_with_a_refused_refund(), None, {"r1"})
     assert step is not None
     assert (step.kind, step.key) == (AttemptKind.REFUND, "r2")
 
 
 def test_a_refused_refund_is_retried_when_the_payment_is_settled_again() -> None:
-    payment = two_refunds_of_which_the_first_is_refused()
+    payment = payment_with_a_refused_refund()
     step = next_step(payment, None)
     assert step is not None
     assert step.key == "r1"

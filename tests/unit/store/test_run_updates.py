@@ -170,7 +170,7 @@ def test_a_waitlist_entry_is_written_under_its_ticket_number() -> None:
     assert "waiting_number" not in update_of(run)["$set"]
 
 
-# -- the whole way to a document and back
+# -- documents and back
 
 
 def test_the_document_after_each_commit_equals_the_run() -> None:

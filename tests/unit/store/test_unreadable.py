@@ -71,7 +71,7 @@ async def test_a_page_skips_thousands_and_is_refused_if_nothing_else_follows() -
 # -- counting and logging
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+def log_records(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record) for record in caplog.records]
 
 
@@ -83,7 +83,7 @@ def test_each_is_counted_and_a_record_is_logged_once_in_ten_minutes(caplog: pyte
         records.report("events", "es9014:2026-08-01:7", UnreadableError("version is a text"))
         clock.now += 1
     assert counted == ["events"] * 100
-    (line,) = said(caplog)
+    (line,) = log_records(caplog)
     assert (line["levelno"], line["collection"], line["record"]) == (logging.ERROR, "events", "es9014:2026-08-01:7")
     assert line["what"] == "version is a text"
     clock.now += 600
@@ -102,14 +102,14 @@ def test_of_thousands_a_few_are_logged_each_minute_with_the_number_left_out(capl
     assert len(caplog.records) == 20
     clock.now += 61
     records.report("jobs", "one more", KeyError("kind"))
-    assert said(caplog)[-1]["left_out"] == 4_980
+    assert log_records(caplog)[-1]["left_out"] == 4_980
 
 
 def test_no_line_has_an_address_or_a_stored_value(caplog: pytest.LogCaptureFixture) -> None:
     records = UnreadableRecords(Seconds())
     records.report("users", "ann@example.com", ValueError("ann@example.com is no name"))
     records.report("trains", {"odd": "ann@example.com"}, ValueError("ann@example.com is no name"))
-    assert not any("ann" in str(value) for line in said(caplog) for value in line.values())
+    assert not any("ann" in str(value) for line in log_records(caplog) for value in line.values())
 
 
 def test_each_collection_has_a_noun() -> None:
