@@ -82,7 +82,7 @@ class UnreadableRecords:
         self._timer = timer
         self._observers: list[Callable[[str], None]] = []
         self._logged: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._minute_begun, self._lines, self._left_out = float("-inf"), 0, 0
+        self._minute_begun, self._lines, self._suppressed = float("-inf"), 0, 0
 
     def watch(self, observer: Callable[[str], None]) -> None:
         """Call `observer` with the collection of each unreadable record from now on."""
@@ -102,16 +102,18 @@ class UnreadableRecords:
         if now - self._minute_begun >= _MINUTE_SECONDS:
             self._minute_begun, self._lines = now, 0
         if self._lines >= _LINES_PER_MINUTE_MAX:
-            self._left_out += 1
+            self._suppressed += 1
             return
         self._lines += 1
         self._logged[collection, name] = now
         self._logged.move_to_end((collection, name))
         if len(self._logged) > _LOGGED_RECORDS_MAX:
             self._logged.popitem(last=False)
-        left_out, self._left_out = self._left_out, 0
+        suppressed, self._suppressed = self._suppressed, 0
         fields: dict[str, object] = {"collection": collection, "record": name, "what": what_is_wrong(error)}
-        _log.error("unreadable %s skipped", NOUNS[collection], extra=fields | ({"left_out": left_out} if left_out else {}))
+        _log.error(
+            "unreadable %s skipped", NOUNS[collection], extra=fields | ({"suppressed": suppressed} if suppressed else {})
+        )
 
 
 # One for the process, like the log: all code that decodes documents reports here, and every metrics port shows it.

@@ -24,7 +24,7 @@ class Users:
         self._users: Collection = database["users"]
         self._names: dict[str, tuple[float, Person | None]] = {}
 
-    async def names(self, email: str) -> Person | None:
+    async def find_person(self, email: str) -> Person | None:
         """Return the person with that address, as known at most `NAMES_SECONDS_MAX` ago, or None."""
         now, key = time.monotonic(), email_key(email)
         until, known = self._names.get(key, (0.0, None))

@@ -73,7 +73,7 @@ class BookingUseCases:
         TOO_MANY_REFUSALS for a caller who has to wait, before anything is authorized.
         """
         if not command.user.first_name:  # a booker who does not travel: use the registered name, if there is one
-            known = await self._store.users.names(command.user.email)
+            known = await self._store.users.find_person(command.user.email)
             command = replace(command, user=replace(known, email=command.user.email) if known else command.user)
         payment = self._payments.deferred_authorization(payment_token)
         begin = self._clock()

@@ -94,7 +94,7 @@ def test_each_is_counted_and_a_record_is_logged_once_in_ten_minutes(caplog: pyte
     assert len(counted) == 101
 
 
-def test_of_thousands_a_few_are_logged_each_minute_with_the_number_left_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_of_thousands_a_few_are_logged_each_minute_with_the_number_suppressed(caplog: pytest.LogCaptureFixture) -> None:
     clock = Seconds()
     records = UnreadableRecords(clock)
     for number in range(5_000):
@@ -102,7 +102,7 @@ def test_of_thousands_a_few_are_logged_each_minute_with_the_number_left_out(capl
     assert len(caplog.records) == 20
     clock.now += 61
     records.report("jobs", "one more", KeyError("kind"))
-    assert log_records(caplog)[-1]["left_out"] == 4_980
+    assert log_records(caplog)[-1]["suppressed"] == 4_980
 
 
 def test_no_line_has_an_address_or_a_stored_value(caplog: pytest.LogCaptureFixture) -> None:
