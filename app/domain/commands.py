@@ -5,7 +5,7 @@ decide commands (`app/domain/rules/`, with the table of rules in `decisions.py`)
 
 A command is a value of a subclass of `Command[ResultT]`. It declares:
 - `ResultT`: the type of its result, which is also the type of the answer that the command bus gives.
-- `run_id`: the run that decides it.
+- `run_id`: the run that decides it. In a command about a booking it is a field, which the use case sets from the booking.
 - `required_references`, `fallback_references`: the bookings that its rule has to know. They are loaded before it is decided.
 A new command is a class (here, or beside its rule where no other module needs it), a rule in `app/domain/rules/`, and a row in
 `RULES` (`decisions.py`).
