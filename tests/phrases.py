@@ -48,6 +48,7 @@ PHRASES = (
     Phrase(r"\bwho waits?\b", "a waitlisted booking", "bookings are on the waitlist"),
     Phrase(r"(?:join|leave|change)_line\b|\bplace in the line\b", "waitlist entry", "a line is also a line of text"),
     Phrase(r"(?<![a-z])hopeless", "permanent (an error that no retry mends)", "the trade says permanent"),
+    Phrase(r"\b(?:becomes?|became) of\b", "the result, how it ended", "does not say what happens"),
     Phrase(r"\bnobody looks\b|\blooks? on at\b", "no observer; observe", "observers have a name"),
 )
 # Ids of stored jobs, which stay.

@@ -173,7 +173,7 @@ class Guard:
         return write_all
 
     async def _answer(self, method: _Method, context: Context) -> bytes | Refusal:
-        """Return what becomes of a call. Its cancellation by its client passes."""
+        """Return the answer or the refusal of a call. Lets its cancellation by the client through."""
         call = self._begin(method)
         begun = self._observer.call_started(method.name, context)
         refusal: Refusal | None = None

@@ -1,7 +1,7 @@
 """Callers: passengers, and an operator.
 
 Belongs here: random commands, sensible or not, and the bookings that they know from the answers. All callers
-know each other's bookings. Does not belong here: what becomes of the commands.
+know each other's bookings. Does not belong here: the results of the commands.
 """
 
 import random

@@ -19,8 +19,8 @@ A request may have several faults. It gets the refusal of the first check that f
 
 The payment is authorized between PRICE and PAYMENT: `quote_booking` makes the checks up to PRICE before the provider is asked,
 and `create_booking` makes all of them again. So nothing is authorized for a request that cannot be sold, and a repeated request
-gets its booking whatever has become of its hold, the price or the seats. The duplicate comes last: who asks without a free seat
-and without paying does not learn who travels.
+gets its booking even if its hold, the price or the seats have changed. The duplicate comes last: a caller without a free seat
+and without a payment does not learn who travels.
 """
 
 from collections.abc import Callable, Mapping
