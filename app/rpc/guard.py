@@ -12,7 +12,7 @@ the caller, checks the method's policy, and bounds how many calls are in flight 
 A call passes, in this order: capacity and database, the request, authentication, access, rate, the servicer.
 
 A streaming call is a call: it counts against the same bound, has a time bound, is observed from start to end, and is aborted
-like any other. In addition it ends when the server stops (`abort_streams`): nobody knows when it would end by itself.
+like any other. In addition it ends when the server stops (`abort_streams`), because it might not end by itself for long.
 
 The guard wraps each handler once, when its service is added, and resolves there whatever the method's policy says. A
 `grpc.aio.ServerInterceptor` would be asked again for every call. To gRPC all handlers take a stream of requests: gRPC calls

@@ -6,7 +6,7 @@ how pages are filled (`page_filling.py`).
 A token is base64url of a JSON array: a checksum, then the key of the page's last item. It comes from a client, so it is input
 like any other. It is accepted only if each part of its key has the form of this list's keys, and if encoding the key for the
 same filters gives the same token. The checksum covers the list, its filters and the key. It needs no secret that servers would
-have to share: whoever computes a valid token gets a page that the list shows anyway.
+have to share: a client that computes a valid token gets a page that the list shows anyway.
 """
 
 import base64

@@ -40,7 +40,7 @@ class RateClass(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MethodPolicy:
-    """The row of one RPC. `seconds_max` bounds a call in all; None stands for the setting SEATLINE_CALL_SECONDS_MAX."""
+    """The row of one RPC. `seconds_max` bounds a call in all; None means the setting SEATLINE_CALL_SECONDS_MAX."""
 
     kind: Kind
     access: Access

@@ -61,7 +61,7 @@ def seat_map(view: RunView) -> train_run_pb2.SeatMap:
     answer = train_run_pb2.SeatMap(
         train_id=run.train_id, travel_date=run.travel_date, origin=journey.origin, destination=journey.destination
     )
-    held = {(seat.section, seat.number) for kept in run.holds.values() if kept.legs & journey.legs for seat in kept.seats}
+    held = {(seat.section, seat.number) for hold in run.holds.values() if hold.legs & journey.legs for seat in hold.seats}
     for section in run.sections:
         name, sold_legs = section.name, section.sold_legs
         for coach in section.coaches:

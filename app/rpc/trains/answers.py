@@ -11,9 +11,9 @@ from app.pb.seatline.v1 import train_pb2
 from app.rpc.wire_values import money, timestamp
 
 
-def train(kept: StoredTrain, *, validate_only: bool = False) -> train_pb2.Train:
+def train(stored: StoredTrain, *, validate_only: bool = False) -> train_pb2.Train:
     """Return a train as a message. Version 0 is a train that a dry run has not stored."""
-    value, is_stored = kept.train, kept.version > 0
+    value, is_stored = stored.train, stored.version > 0
     return train_pb2.Train(
         train_id=value.train_id,
         number=value.number,
@@ -22,8 +22,8 @@ def train(kept: StoredTrain, *, validate_only: bool = False) -> train_pb2.Train:
         coaches=[
             train_pb2.Coach(name=coach.name, section=coach.section, seat_count=coach.seat_count) for coach in value.coaches
         ],
-        create_time=timestamp(kept.create_time) if is_stored else None,
-        etag=str(kept.version) if is_stored else "",
+        create_time=timestamp(stored.create_time) if is_stored else None,
+        etag=str(stored.version) if is_stored else "",
         refund_tiers=[
             train_pb2.RefundTier(hours_before=tier.hours_before, percent=tier.percent) for tier in value.terms.refund_tiers
         ],

@@ -120,7 +120,7 @@ class BookingServiceServicer:
         """Lists the receipts of a person, as booker or as passenger, by travel date, cancelled ones included. Each answer is as of one
         moment and has everything that was acknowledged before the call: each booking once, in one state. The next page is as of a
         later moment. No booking is on two pages, and no booking is missing that belongs to the person all the time.
-        Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
+        Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (no user or booking has the address).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

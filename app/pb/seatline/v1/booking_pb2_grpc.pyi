@@ -56,7 +56,7 @@ class BookingServiceStub:
     """Lists the receipts of a person, as booker or as passenger, by travel date, cancelled ones included. Each answer is as of one
     moment and has everything that was acknowledged before the call: each booking once, in one state. The next page is as of a
     later moment. No booking is on two pages, and no booking is missing that belongs to the person all the time.
-    Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
+    Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (no user or booking has the address).
     """
     ListSectionBookings: grpc.UnaryUnaryMultiCallable[booking_pb2.ListSectionBookingsRequest, booking_pb2.ListSectionBookingsResponse]
     """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
@@ -111,7 +111,7 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """Lists the receipts of a person, as booker or as passenger, by travel date, cancelled ones included. Each answer is as of one
     moment and has everything that was acknowledged before the call: each booking once, in one state. The next page is as of a
     later moment. No booking is on two pages, and no booking is missing that belongs to the person all the time.
-    Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
+    Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (no user or booking has the address).
     """
     ListSectionBookings: aio.UnaryUnaryMultiCallable[booking_pb2.ListSectionBookingsRequest, booking_pb2.ListSectionBookingsResponse]  # type: ignore[assignment]
     """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
@@ -187,7 +187,7 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         """Lists the receipts of a person, as booker or as passenger, by travel date, cancelled ones included. Each answer is as of one
         moment and has everything that was acknowledged before the call: each booking once, in one state. The next page is as of a
         later moment. No booking is on two pages, and no booking is missing that belongs to the person all the time.
-        Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (nobody is known under the address).
+        Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (no user or booking has the address).
         """
 
     @abc_1.abstractmethod

@@ -54,7 +54,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_TRAIN_RUN_NOT_FOUND: _ErrorReason.ValueType  # 5
     """NOT_FOUND: the train does not run on that date."""
     ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 6
-    """NOT_FOUND: nobody is known under that address."""
+    """NOT_FOUND: no user has that address."""
     ERROR_REASON_BOOKING_NOT_FOUND: _ErrorReason.ValueType  # 7
     """NOT_FOUND: there is no such booking. Only operators get it; others get PERMISSION_DENIED."""
     ERROR_REASON_PASSENGER_ALREADY_BOOKED: _ErrorReason.ValueType  # 8
@@ -148,7 +148,7 @@ ERROR_REASON_TRAIN_NOT_FOUND: ErrorReason.ValueType  # 4
 ERROR_REASON_TRAIN_RUN_NOT_FOUND: ErrorReason.ValueType  # 5
 """NOT_FOUND: the train does not run on that date."""
 ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 6
-"""NOT_FOUND: nobody is known under that address."""
+"""NOT_FOUND: no user has that address."""
 ERROR_REASON_BOOKING_NOT_FOUND: ErrorReason.ValueType  # 7
 """NOT_FOUND: there is no such booking. Only operators get it; others get PERMISSION_DENIED."""
 ERROR_REASON_PASSENGER_ALREADY_BOOKED: ErrorReason.ValueType  # 8
