@@ -27,7 +27,7 @@ class AuditedWebhook:
 
 @value(frozen=True, slots=True)
 class AuditedDelivery:
-    """A delivery with its event and webhook; None where these are not stored any more."""
+    """A delivery with its event and webhook; None where these are not stored any more, and for receivers of other channels."""
 
     delivery: Delivery
     event: Event | None
@@ -110,13 +110,15 @@ def wrong_delivery_state(record: AuditedDelivery) -> Iterator[str]:
 
 
 def wrong_delivery_attempts(record: AuditedDelivery) -> Iterator[str]:
-    """Find attempts out of order, and outcomes that contradict the status of the answer."""
+    """Find attempts out of order, and outcomes that contradict the HTTP status of a webhook's answer."""
     delivery = record.delivery
     times = [delivery.event_time, *(attempt.time for attempt in delivery.attempts)]
     if times != sorted(times):
         yield "was tried before its event, or its attempts are out of order"
     if delivery.next_attempt_time is not None and delivery.next_attempt_time < times[-1]:
         yield "has its next attempt before its last one"
+    if record.webhook is None:  # or another channel's, whose statuses mean something else
+        return
     for attempt in delivery.attempts:
         is_success = 200 <= attempt.status < 300
         if not 0 <= attempt.status < 600 or (is_success != (attempt.outcome is OutcomeKind.DELIVERED)):
