@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     )
 
     payments_provider: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")] = Field(
-        "ledger", description="The payment provider: `ledger` (our own, for trials; nobody is charged) or `stripe`."
+        "ledger", description="The payment provider. `ledger` is our own, for trials: nobody is charged."
     )
     payments_timeout_seconds: float = Field(
         8.0,

@@ -4,6 +4,8 @@ Belongs here: the list, and everything that is made from it. A new provider is a
 entry here. Does not belong here: building the chosen provider (`bootstrap/`).
 """
 
+from copy import copy
+
 from pydantic.fields import FieldInfo
 
 from app.config import Settings, SettingsError
@@ -19,7 +21,9 @@ def setting_fields() -> dict[str, FieldInfo]:
 
     The settings page and the chart's schema are made from them.
     """
-    return {**Settings.model_fields, **PAYMENT_PROVIDERS.setting_fields}
+    provider = copy(Settings.model_fields["payments_provider"])
+    provider.description = f"{provider.description} One of {', '.join(f'`{name}`' for name in PAYMENT_PROVIDERS.names)}."
+    return {**Settings.model_fields, "payments_provider": provider, **PAYMENT_PROVIDERS.setting_fields}
 
 
 def load_provider_settings(settings: Settings) -> ProviderSettings:

@@ -14,7 +14,7 @@ from app.payments.registry import ProviderEntry, ProviderParts, ProviderRegistry
 from app.payments.stripe.entry import STRIPE, StripeSettings
 from app.ports.ledger_store import LedgerStore
 from app.ports.payment_provider import Provider
-from app.process.payment_providers import PAYMENT_PROVIDERS
+from app.process.payment_providers import PAYMENT_PROVIDERS, setting_fields
 from tests.support.scripted_provider import ScriptedProvider
 
 KEY = "SEATLINE_PAYMENTS_STRIPE_KEY"
@@ -144,3 +144,8 @@ def test_stripe_needs_a_key_from_the_environment_or_a_file(monkeypatch: pytest.M
     monkeypatch.setenv(KEY_FILE, str(tmp_path / "missing"))
     with pytest.raises(ProviderSettingsError, match=f"{KEY_FILE}: cannot be read"):
         stripe_key()
+
+
+def test_the_setting_that_chooses_a_provider_names_each() -> None:
+    description = setting_fields()["payments_provider"].description or ""
+    assert [name for name in PAYMENT_PROVIDERS.names if f"`{name}`" not in description] == []
