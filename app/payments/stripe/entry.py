@@ -17,9 +17,8 @@ from app.payments.registry import (
     ProviderSettings,
     ProviderSettingsError,
 )
+from app.payments.stripe import NAME
 from app.ports.payment_provider import Provider
-
-NAME = "stripe"
 
 _KEY = "SEATLINE_PAYMENTS_STRIPE_KEY"
 _KEY_FILE = "SEATLINE_PAYMENTS_STRIPE_KEY_FILE"
@@ -37,7 +36,7 @@ class StripeSettings(ProviderSettings):
     )
     payments_stripe_key_file: str = Field("", description="A file that holds the key instead, as secrets are mounted.")
     payments_stripe_api_base: str = Field(
-        "https://api.stripe.com", description="Where Stripe is asked; another one is for tests."
+        "https://api.stripe.com", description="The base URL of Stripe's API. Tests set another one."
     )
 
     def checked(self) -> "StripeSettings":

@@ -29,8 +29,8 @@ from pydantic import SecretStr
 
 from app.domain.money import Money
 from app.payments.request_check import require_valid_request
+from app.payments.stripe import NAME
 from app.payments.stripe.amounts import STRIPE_AMOUNTS, stripe_amount
-from app.payments.stripe.entry import NAME
 from app.payments.stripe.sdk import HttpConnections, SavedFault, WrongState, translate_errors
 from app.ports.payment_provider import Declined, ProviderUnavailable, Rejected
 
