@@ -287,7 +287,7 @@ class ReleaseHold(Command[None]):
 
 @value(frozen=True, slots=True)
 class CancelUnpaid(Command[Booking | None]):
-    """Cancel a booking whose payment failed for good. Only the service sends it."""
+    """Cancel a booking whose payment failed for good. The service itself submits it; no caller can."""
 
     caller: Caller
     reference: str
@@ -300,7 +300,7 @@ class CancelUnpaid(Command[Booking | None]):
 
 @value(frozen=True, slots=True)
 class ExpireDue(Command[None]):
-    """Do only what is due on a run: expire holds, close the waitlist. Only the service sends it."""
+    """Expire holds and close the waitlist where they are due on a run. The service itself submits it; no caller can."""
 
     caller: Caller
     run_id: str = ""
@@ -308,7 +308,7 @@ class ExpireDue(Command[None]):
 
 @value(frozen=True, slots=True)
 class PromoteWaitlist(Command[Promotion]):
-    """Do what is due on a run, promote everybody on the waitlist for whom seats are free, and return who got seats."""
+    """Promote each waitlisted booking whose seats are free, after what is due. The result lists the promoted bookings."""
 
     caller: Caller
     train_id: str

@@ -54,8 +54,8 @@ class AuditedCommit:
 class AuditedEvent:
     """An event and the booking that it is about, read later.
 
-    `outline` is None where there is no such booking, and `is_outline_unreadable` where it cannot be read. `is_processed` says
-    whether every subscriber has taken the event. Due before `before` means late.
+    `outline` is None if the booking is missing; `is_outline_unreadable` says that it cannot be read. `is_processed` says
+    whether every subscriber has taken the event. What was due before `before` is late.
     """
 
     event: Event

@@ -34,7 +34,7 @@ class PaidBooking:
 
 @value(frozen=True, slots=True)
 class AuditedCharge:
-    """A booking with a payment id, and its payment; None where there is none. Due before `before` means late."""
+    """A booking that names a payment, and that payment; None if it is missing. What was due before `before` is late."""
 
     booking: Booking
     payment: Payment | None

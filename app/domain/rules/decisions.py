@@ -1,7 +1,7 @@
 """The table of rules: which rule decides which command.
 
-Belongs here: the table, the dispatch from a command to its rule, what has to be loaded for a batch, and what is due before any
-command. Does not belong here: any rule (one module of this folder for each thing a command does).
+Belongs here: the table, the dispatch from a command to its rule, the bookings that a batch requires, and expiry
+before each batch. Does not belong here: any rule (one module of this folder for each thing a command does).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +103,7 @@ def references_of_requests(commands: Sequence[Command[Any]]) -> list[str]:
 
 
 def expire_due(run: TrainRun, now: datetime) -> None:
-    """Do what is due by now: expire holds, promote into their seats, close the waitlist. Comes before each batch."""
+    """Expire holds, promote bookings into their seats, close the waitlist. Runs before each batch."""
     if run.holds and expire_holds(run, now):
         promote(run, now)
     if run.waitlist:

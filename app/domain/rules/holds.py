@@ -17,7 +17,7 @@ from app.domain.run.train_run import TrainRun
 
 
 def find_hold(run: TrainRun, name: str) -> Hold | None:
-    """Return the run's hold with this id, None where there is none."""
+    """Return the hold with this id, or None."""
     parts = split_hold_id(name)
     return run.holds.get(parts[2]) if parts is not None and parts[:2] == (run.train_id, run.travel_date) else None
 

@@ -19,7 +19,7 @@ from app.domain.run.waitlist_index import WaitlistDemand, WaitlistEntry
 
 
 def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> Promotion:
-    """Promote the whole waitlist for an operator. Return who got seats in this commit, also by what was due before.
+    """Promote the whole waitlist for an operator. Return all bookings that this commit promotes.
 
     The service promotes whenever seats come free, so nobody is left unless seats came free in another way.
     """

@@ -6,7 +6,7 @@ waitlist (`close_waitlist.py`).
 The rules:
 1. A booking that finds no seat is paid and joins the end of the run's waitlist. Its passengers count as travelling.
 2. Whenever seats come free, the waitlist is promoted from its front: each booking for whose section, legs and passengers there
-   are seats gets them in the same commit. So what is left free fits nobody on the waitlist, and may be sold to anybody.
+   are seats gets them in the same commit. A seat that stays free fits no waitlisted booking, so it may be sold.
 3. A booking that takes any section has paid the highest fare. It gets the difference back with its seats.
 4. The waitlist closes some hours before the train departs. The bookings on it become EXPIRED and are refunded in full.
 """

@@ -72,7 +72,7 @@ class Entries(RunField):
         self.is_refreshed = is_refreshed
 
     def get(self, run: "TrainRun", key: Any) -> Any:
-        """Return the entry, None where there is none."""
+        """Return the entry with this key, or None."""
         return getattr(run, self.name).get(key)
 
     def put(self, run: "TrainRun", key: Any, value: Any) -> None:

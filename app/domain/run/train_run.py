@@ -104,7 +104,7 @@ class TrainRun:
         return self.bookings.get(reference)
 
     def live_reference(self, passenger_key: str) -> str | None:
-        """Return the reference of the live booking that has this passenger, None where there is none."""
+        """Return the reference of this passenger's live booking, or None."""
         return self.passenger_index.references.get(passenger_key)
 
     def waitlisted_count(self, user_key: str) -> int:
