@@ -4,7 +4,7 @@ Belongs here: for each call the same few lines: request to values, use case, ans
 meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
 """
 
-from app.pb.seatline.v1 import train_run_pb2
+from app.pb.seatline.v1 import layout_pb2, train_run_pb2
 from app.rpc import fields, page_filling, paging
 from app.rpc.context import CallContext
 from app.rpc.train_runs import answers, requests
@@ -78,3 +78,29 @@ class RunServicer:
         return train_run_pb2.PromoteWaitlistResponse(
             promoted_references=promotion.references, waiting_count=promotion.still_waiting
         )
+
+    async def UpdateTrainRun(
+        self, request: train_run_pb2.UpdateTrainRunRequest, context: CallContext
+    ) -> train_run_pb2.TrainRun:
+        """Hide a run, or show it."""
+        raise NotImplementedError
+
+    async def DeleteTrainRun(
+        self, request: train_run_pb2.DeleteTrainRunRequest, context: CallContext
+    ) -> train_run_pb2.DeleteTrainRunResponse:
+        """Delete a run."""
+        raise NotImplementedError
+
+    async def UpdateLayout(self, request: layout_pb2.UpdateLayoutRequest, context: CallContext) -> layout_pb2.LayoutPlan:
+        """Change a layout."""
+        raise NotImplementedError
+
+    async def GetLayoutJob(self, request: layout_pb2.GetLayoutJobRequest, context: CallContext) -> layout_pb2.LayoutJob:
+        """Return a layout job."""
+        raise NotImplementedError
+
+    async def ListLayoutOutcomes(
+        self, request: layout_pb2.ListLayoutOutcomesRequest, context: CallContext
+    ) -> layout_pb2.ListLayoutOutcomesResponse:
+        """List the outcomes of a layout job."""
+        raise NotImplementedError

@@ -44,3 +44,7 @@ class TrainServicer:
             read_max=page_filling.LARGE_ITEMS_READ_MAX,
         )
         return train_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
+
+    async def UpdateTrain(self, request: train_pb2.UpdateTrainRequest, context: CallContext) -> train_pb2.Train:
+        """Change a train."""
+        raise NotImplementedError

@@ -105,6 +105,7 @@ class Booking(message.Message):
     WAITLIST_POSITION_FIELD_NUMBER: builtins.int
     PAYMENT_FIELD_NUMBER: builtins.int
     REFUNDS_FIELD_NUMBER: builtins.int
+    FREE_CANCELLATION_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """Six characters, or eight, of 0-9 and A-Z without I, L, O and U."""
     state: BookingState.ValueType
@@ -122,7 +123,11 @@ class Booking(message.Message):
     etag: builtins.str
     """Changes with every change of the booking; send it with an update, so that no other change is overwritten."""
     waitlist_position: builtins.int
-    """The current waitlist position, from 1, while it is WAITLISTED."""
+    """The current waitlist position, from 1, while it is WAITLISTED, or while passengers who lost their seats wait for others."""
+    free_cancellation: builtins.bool
+    """Whether a cancellation before departure refunds everything, whatever the refund tiers say: a change of the layout has moved
+    passengers to a section with a lower fare.
+    """
     @builtins.property
     def depart_time(self) -> timestamp_pb2.Timestamp:
         """When the train leaves the origin."""
@@ -185,10 +190,11 @@ class Booking(message.Message):
         waitlist_position: builtins.int = ...,
         payment: payment_pb2.Payment | None = ...,
         refunds: abc.Iterable[payment_pb2.Refund] | None = ...,
+        free_cancellation: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "create_time", b"create_time", "depart_time", b"depart_time", "payment", b"payment", "price", b"price", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price", b"price", "reference", b"reference", "refunds", b"refunds", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user", "waitlist_position", b"waitlist_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "free_cancellation", b"free_cancellation", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price", b"price", "reference", b"reference", "refunds", b"refunds", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user", "waitlist_position", b"waitlist_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -123,6 +123,16 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """RESOURCE_EXHAUSTED, with RetryInfo: the caller's hold of these seats has expired. Book them, hold others, or wait."""
     ERROR_REASON_TOO_MANY_REFUSALS: _ErrorReason.ValueType  # 40
     """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
+    ERROR_REASON_PLAN_CHANGED: _ErrorReason.ValueType  # 52
+    """ABORTED: the consequences of the layout change are not those of plan_hash any more. The details have the new LayoutPlan,
+    without its lists where these are long.
+    """
+    ERROR_REASON_DISPLACED_TOO_MANY: _ErrorReason.ValueType  # 53
+    """FAILED_PRECONDITION: the layout change displaces more passengers than one commit takes. Make it in steps."""
+    ERROR_REASON_RUN_NOT_EMPTY: _ErrorReason.ValueType  # 54
+    """FAILED_PRECONDITION: the run has bookings or holds, and so cannot be deleted. Hide it instead."""
+    ERROR_REASON_LAYOUT_JOB_NOT_FOUND: _ErrorReason.ValueType  # 55
+    """NOT_FOUND: there is no such layout job."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 47
     """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
     ERROR_REASON_MESSAGE_INCOMPLETE: _ErrorReason.ValueType  # 48
@@ -217,6 +227,16 @@ ERROR_REASON_HOLD_TOO_SOON: ErrorReason.ValueType  # 39
 """RESOURCE_EXHAUSTED, with RetryInfo: the caller's hold of these seats has expired. Book them, hold others, or wait."""
 ERROR_REASON_TOO_MANY_REFUSALS: ErrorReason.ValueType  # 40
 """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
+ERROR_REASON_PLAN_CHANGED: ErrorReason.ValueType  # 52
+"""ABORTED: the consequences of the layout change are not those of plan_hash any more. The details have the new LayoutPlan,
+without its lists where these are long.
+"""
+ERROR_REASON_DISPLACED_TOO_MANY: ErrorReason.ValueType  # 53
+"""FAILED_PRECONDITION: the layout change displaces more passengers than one commit takes. Make it in steps."""
+ERROR_REASON_RUN_NOT_EMPTY: ErrorReason.ValueType  # 54
+"""FAILED_PRECONDITION: the run has bookings or holds, and so cannot be deleted. Hide it instead."""
+ERROR_REASON_LAYOUT_JOB_NOT_FOUND: ErrorReason.ValueType  # 55
+"""NOT_FOUND: there is no such layout job."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
 ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48

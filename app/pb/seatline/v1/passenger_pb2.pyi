@@ -46,7 +46,7 @@ class Passenger(message.Message):
     """
     @builtins.property
     def seat(self) -> seat_pb2.Seat:
-        """The passenger's seat. Output only; ignored in requests."""
+        """The passenger's seat. Not set while the passenger waits for one. Output only; ignored in requests."""
 
     def __init__(
         self,

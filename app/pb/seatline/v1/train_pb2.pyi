@@ -6,6 +6,7 @@ Trains: the recurring services that are scheduled as runs."""
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import duration_pb2 as duration_pb2
+from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
@@ -345,5 +346,43 @@ class ListTrainsResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "trains", b"trains"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateTrainRequest(message.Message):
+    """Request of UpdateTrain."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_FIELD_NUMBER: builtins.int
+    UPDATE_MASK_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    etag: builtins.str
+    """Required. The train's current etag; the call is refused (ABORTED) if it is another one."""
+    validate_only: builtins.bool
+    """Check and answer, but change nothing. The answer has validate_only set."""
+    @builtins.property
+    def train(self) -> Train:
+        """Required. Only train_id and the fields in update_mask are read."""
+
+    @builtins.property
+    def update_mask(self) -> field_mask_pb2.FieldMask:
+        """Which fields change: "number", "stops", "refund_tiers", "waitlist_closes_before", "waitlist_max",
+        "passengers_per_booker_max", "hold_percent_max". Empty means all of these.
+        """
+
+    def __init__(
+        self,
+        *,
+        train: Train | None = ...,
+        update_mask: field_mask_pb2.FieldMask | None = ...,
+        etag: builtins.str = ...,
+        validate_only: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["train", b"train", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "train", b"train", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

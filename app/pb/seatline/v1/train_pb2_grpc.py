@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TrainServiceStub:
-    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates, reads and changes trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -51,10 +51,15 @@ class TrainServiceStub:
                 request_serializer=seatline_dot_v1_dot_train__pb2.ListTrainsRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_train__pb2.ListTrainsResponse.FromString,
                 _registered_method=True)
+        self.UpdateTrain = channel.unary_unary(
+                '/seatline.v1.TrainService/UpdateTrain',
+                request_serializer=seatline_dot_v1_dot_train__pb2.UpdateTrainRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__pb2.Train.FromString,
+                _registered_method=True)
 
 
 class TrainServiceServicer:
-    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates, reads and changes trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -81,6 +86,14 @@ class TrainServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateTrain(self, request, context):
+        """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
+        theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +112,11 @@ def add_TrainServiceServicer_to_server(servicer, server):
                     request_deserializer=seatline_dot_v1_dot_train__pb2.ListTrainsRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_train__pb2.ListTrainsResponse.SerializeToString,
             ),
+            'UpdateTrain': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTrain,
+                    request_deserializer=seatline_dot_v1_dot_train__pb2.UpdateTrainRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__pb2.Train.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'seatline.v1.TrainService', rpc_method_handlers)
@@ -108,7 +126,7 @@ def add_TrainServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrainService:
-    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates, reads and changes trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -183,6 +201,33 @@ class TrainService:
             '/seatline.v1.TrainService/ListTrains',
             seatline_dot_v1_dot_train__pb2.ListTrainsRequest.SerializeToString,
             seatline_dot_v1_dot_train__pb2.ListTrainsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTrain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.TrainService/UpdateTrain',
+            seatline_dot_v1_dot_train__pb2.UpdateTrainRequest.SerializeToString,
+            seatline_dot_v1_dot_train__pb2.Train.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TrainServiceStub:
-    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates, reads and changes trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -44,10 +44,14 @@ class TrainServiceStub:
     """Returns a train. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ListTrains: grpc.UnaryUnaryMultiCallable[train_pb2.ListTrainsRequest, train_pb2.ListTrainsResponse]
     """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
+    UpdateTrain: grpc.UnaryUnaryMultiCallable[train_pb2.UpdateTrainRequest, train_pb2.Train]
+    """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
+    theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """
 
 @typing.type_check_only
 class TrainServiceAsyncStub(TrainServiceStub):
-    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates, reads and changes trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -61,9 +65,13 @@ class TrainServiceAsyncStub(TrainServiceStub):
     """Returns a train. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ListTrains: aio.UnaryUnaryMultiCallable[train_pb2.ListTrainsRequest, train_pb2.ListTrainsResponse]  # type: ignore[assignment]
     """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
+    UpdateTrain: aio.UnaryUnaryMultiCallable[train_pb2.UpdateTrainRequest, train_pb2.Train]  # type: ignore[assignment]
+    """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
+    theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """
 
 class TrainServiceServicer(metaclass=abc_1.ABCMeta):
-    """Creates and reads trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
+    """Creates, reads and changes trains. Every call needs a caller with the role "operator" (metadata x-seatline-user and
     x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
     """
 
@@ -93,5 +101,15 @@ class TrainServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[train_pb2.ListTrainsResponse, abc.Awaitable[train_pb2.ListTrainsResponse]]:
         """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
+
+    @abc_1.abstractmethod
+    def UpdateTrain(
+        self,
+        request: train_pb2.UpdateTrainRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_pb2.Train, abc.Awaitable[train_pb2.Train]]:
+        """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
+        theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """
 
 def add_TrainServiceServicer_to_server(servicer: TrainServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -24,48 +24,55 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
+from app.pb.seatline.v1 import layout_pb2 as seatline_dot_v1_dot_layout__pb2
 from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bseatline/v1/train_run.proto\x12\x0bseatline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x16seatline/v1/seat.proto\"\x9a\x01\n\x07RunStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12/\n\x0b\x61rrive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65part_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8c\x01\n\x13SectionAvailability\x12\x0f\n\x07section\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nseat_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x66ree_seat_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\"\xf9\x01\n\x08TrainRun\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.seatline.v1.RunState\x12#\n\x05stops\x18\x05 \x03(\x0b\x32\x14.seatline.v1.RunStop\x12\x32\n\x08sections\x18\x06 \x03(\x0b\x32 .seatline.v1.SectionAvailability\x12\x37\n\x13waitlist_close_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x14ListTrainRunsRequest\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"[\n\x15ListTrainRunsResponse\x12)\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x15.seatline.v1.TrainRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x12GetTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"_\n\x11GetSeatMapRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"V\n\x0cSeatMapEntry\x12\x1f\n\x04seat\x18\x01 \x01(\x0b\x32\x11.seatline.v1.Seat\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.seatline.v1.SeatState\"\x7f\n\x07SeatMap\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12(\n\x05seats\x18\x05 \x03(\x0b\x32\x19.seatline.v1.SeatMapEntry\"S\n\x18ScheduleTrainRunsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\"4\n\x0bTrainRunKey\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"`\n\x19ScheduleTrainRunsResponse\x12,\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x18.seatline.v1.TrainRunKey\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\"?\n\x16PromoteWaitlistRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"M\n\x17PromoteWaitlistResponse\x12\x1b\n\x13promoted_references\x18\x01 \x03(\t\x12\x15\n\rwaiting_count\x18\x02 \x01(\x05*o\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RUN_STATE_SCHEDULED\x10\x01\x12\x16\n\x12RUN_STATE_DEPARTED\x10\x02\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x03*\x82\x01\n\tSeatState\x12\x1a\n\x16SEAT_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEAT_STATE_FREE\x10\x01\x12\x13\n\x0fSEAT_STATE_SOLD\x10\x02\x12\x1a\n\x16SEAT_STATE_PARTLY_SOLD\x10\x03\x12\x13\n\x0fSEAT_STATE_HELD\x10\x04\x32\xb1\x03\n\nRunService\x12V\n\rListTrainRuns\x12!.seatline.v1.ListTrainRunsRequest\x1a\".seatline.v1.ListTrainRunsResponse\x12\x45\n\x0bGetTrainRun\x12\x1f.seatline.v1.GetTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12\x42\n\nGetSeatMap\x12\x1e.seatline.v1.GetSeatMapRequest\x1a\x14.seatline.v1.SeatMap\x12\x62\n\x11ScheduleTrainRuns\x12%.seatline.v1.ScheduleTrainRunsRequest\x1a&.seatline.v1.ScheduleTrainRunsResponse\x12\\\n\x0fPromoteWaitlist\x12#.seatline.v1.PromoteWaitlistRequest\x1a$.seatline.v1.PromoteWaitlistResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bseatline/v1/train_run.proto\x12\x0bseatline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x18seatline/v1/layout.proto\x1a\x16seatline/v1/seat.proto\"\x9a\x01\n\x07RunStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12/\n\x0b\x61rrive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65part_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8c\x01\n\x13SectionAvailability\x12\x0f\n\x07section\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nseat_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x66ree_seat_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\"\x9e\x02\n\x08TrainRun\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.seatline.v1.RunState\x12#\n\x05stops\x18\x05 \x03(\x0b\x32\x14.seatline.v1.RunStop\x12\x32\n\x08sections\x18\x06 \x03(\x0b\x32 .seatline.v1.SectionAvailability\x12\x37\n\x13waitlist_close_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06hidden\x18\x08 \x01(\x08\x12\x13\n\x0blayout_etag\x18\t \x01(\t\"w\n\x14ListTrainRunsRequest\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"[\n\x15ListTrainRunsResponse\x12)\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x15.seatline.v1.TrainRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x12GetTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"_\n\x11GetSeatMapRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"V\n\x0cSeatMapEntry\x12\x1f\n\x04seat\x18\x01 \x01(\x0b\x32\x11.seatline.v1.Seat\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.seatline.v1.SeatState\"\x7f\n\x07SeatMap\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12(\n\x05seats\x18\x05 \x03(\x0b\x32\x19.seatline.v1.SeatMapEntry\"c\n\x18ScheduleTrainRunsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\x12\x0e\n\x06hidden\x18\x04 \x01(\x08\"4\n\x0bTrainRunKey\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"`\n\x19ScheduleTrainRunsResponse\x12,\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x18.seatline.v1.TrainRunKey\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\"?\n\x16PromoteWaitlistRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"M\n\x17PromoteWaitlistResponse\x12\x1b\n\x13promoted_references\x18\x01 \x03(\t\x12\x15\n\rwaiting_count\x18\x02 \x01(\x05\"^\n\x15UpdateTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x13\n\x06hidden\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_hidden\">\n\x15\x44\x65leteTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteTrainRunResponse*o\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RUN_STATE_SCHEDULED\x10\x01\x12\x16\n\x12RUN_STATE_DEPARTED\x10\x02\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x03*\x82\x01\n\tSeatState\x12\x1a\n\x16SEAT_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEAT_STATE_FREE\x10\x01\x12\x13\n\x0fSEAT_STATE_SOLD\x10\x02\x12\x1a\n\x16SEAT_STATE_PARTLY_SOLD\x10\x03\x12\x13\n\x0fSEAT_STATE_HELD\x10\x04\x32\xd5\x06\n\nRunService\x12V\n\rListTrainRuns\x12!.seatline.v1.ListTrainRunsRequest\x1a\".seatline.v1.ListTrainRunsResponse\x12\x45\n\x0bGetTrainRun\x12\x1f.seatline.v1.GetTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12\x42\n\nGetSeatMap\x12\x1e.seatline.v1.GetSeatMapRequest\x1a\x14.seatline.v1.SeatMap\x12\x62\n\x11ScheduleTrainRuns\x12%.seatline.v1.ScheduleTrainRunsRequest\x1a&.seatline.v1.ScheduleTrainRunsResponse\x12\\\n\x0fPromoteWaitlist\x12#.seatline.v1.PromoteWaitlistRequest\x1a$.seatline.v1.PromoteWaitlistResponse\x12K\n\x0eUpdateTrainRun\x12\".seatline.v1.UpdateTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12Y\n\x0e\x44\x65leteTrainRun\x12\".seatline.v1.DeleteTrainRunRequest\x1a#.seatline.v1.DeleteTrainRunResponse\x12I\n\x0cUpdateLayout\x12 .seatline.v1.UpdateLayoutRequest\x1a\x17.seatline.v1.LayoutPlan\x12H\n\x0cGetLayoutJob\x12 .seatline.v1.GetLayoutJobRequest\x1a\x16.seatline.v1.LayoutJob\x12\x65\n\x12ListLayoutOutcomes\x12&.seatline.v1.ListLayoutOutcomesRequest\x1a\'.seatline.v1.ListLayoutOutcomesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.train_run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATE']._serialized_start=1685
-  _globals['_RUNSTATE']._serialized_end=1796
-  _globals['_SEATSTATE']._serialized_start=1799
-  _globals['_SEATSTATE']._serialized_end=1929
-  _globals['_RUNSTOP']._serialized_start=127
-  _globals['_RUNSTOP']._serialized_end=281
-  _globals['_SECTIONAVAILABILITY']._serialized_start=284
-  _globals['_SECTIONAVAILABILITY']._serialized_end=424
-  _globals['_TRAINRUN']._serialized_start=427
-  _globals['_TRAINRUN']._serialized_end=676
-  _globals['_LISTTRAINRUNSREQUEST']._serialized_start=678
-  _globals['_LISTTRAINRUNSREQUEST']._serialized_end=797
-  _globals['_LISTTRAINRUNSRESPONSE']._serialized_start=799
-  _globals['_LISTTRAINRUNSRESPONSE']._serialized_end=890
-  _globals['_GETTRAINRUNREQUEST']._serialized_start=892
-  _globals['_GETTRAINRUNREQUEST']._serialized_end=988
-  _globals['_GETSEATMAPREQUEST']._serialized_start=990
-  _globals['_GETSEATMAPREQUEST']._serialized_end=1085
-  _globals['_SEATMAPENTRY']._serialized_start=1087
-  _globals['_SEATMAPENTRY']._serialized_end=1173
-  _globals['_SEATMAP']._serialized_start=1175
-  _globals['_SEATMAP']._serialized_end=1302
-  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_start=1304
-  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_end=1387
-  _globals['_TRAINRUNKEY']._serialized_start=1389
-  _globals['_TRAINRUNKEY']._serialized_end=1441
-  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_start=1443
-  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_end=1539
-  _globals['_PROMOTEWAITLISTREQUEST']._serialized_start=1541
-  _globals['_PROMOTEWAITLISTREQUEST']._serialized_end=1604
-  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_start=1606
-  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_end=1683
-  _globals['_RUNSERVICE']._serialized_start=1932
-  _globals['_RUNSERVICE']._serialized_end=2365
+  _globals['_RUNSTATE']._serialized_start=1950
+  _globals['_RUNSTATE']._serialized_end=2061
+  _globals['_SEATSTATE']._serialized_start=2064
+  _globals['_SEATSTATE']._serialized_end=2194
+  _globals['_RUNSTOP']._serialized_start=153
+  _globals['_RUNSTOP']._serialized_end=307
+  _globals['_SECTIONAVAILABILITY']._serialized_start=310
+  _globals['_SECTIONAVAILABILITY']._serialized_end=450
+  _globals['_TRAINRUN']._serialized_start=453
+  _globals['_TRAINRUN']._serialized_end=739
+  _globals['_LISTTRAINRUNSREQUEST']._serialized_start=741
+  _globals['_LISTTRAINRUNSREQUEST']._serialized_end=860
+  _globals['_LISTTRAINRUNSRESPONSE']._serialized_start=862
+  _globals['_LISTTRAINRUNSRESPONSE']._serialized_end=953
+  _globals['_GETTRAINRUNREQUEST']._serialized_start=955
+  _globals['_GETTRAINRUNREQUEST']._serialized_end=1051
+  _globals['_GETSEATMAPREQUEST']._serialized_start=1053
+  _globals['_GETSEATMAPREQUEST']._serialized_end=1148
+  _globals['_SEATMAPENTRY']._serialized_start=1150
+  _globals['_SEATMAPENTRY']._serialized_end=1236
+  _globals['_SEATMAP']._serialized_start=1238
+  _globals['_SEATMAP']._serialized_end=1365
+  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_start=1367
+  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_end=1466
+  _globals['_TRAINRUNKEY']._serialized_start=1468
+  _globals['_TRAINRUNKEY']._serialized_end=1520
+  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_start=1522
+  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_end=1618
+  _globals['_PROMOTEWAITLISTREQUEST']._serialized_start=1620
+  _globals['_PROMOTEWAITLISTREQUEST']._serialized_end=1683
+  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_start=1685
+  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_end=1762
+  _globals['_UPDATETRAINRUNREQUEST']._serialized_start=1764
+  _globals['_UPDATETRAINRUNREQUEST']._serialized_end=1858
+  _globals['_DELETETRAINRUNREQUEST']._serialized_start=1860
+  _globals['_DELETETRAINRUNREQUEST']._serialized_end=1922
+  _globals['_DELETETRAINRUNRESPONSE']._serialized_start=1924
+  _globals['_DELETETRAINRUNRESPONSE']._serialized_end=1948
+  _globals['_RUNSERVICE']._serialized_start=2197
+  _globals['_RUNSERVICE']._serialized_end=3050
 # @@protoc_insertion_point(module_scope)

@@ -171,6 +171,8 @@ class TrainRun(message.Message):
     STOPS_FIELD_NUMBER: builtins.int
     SECTIONS_FIELD_NUMBER: builtins.int
     WAITLIST_CLOSE_TIME_FIELD_NUMBER: builtins.int
+    HIDDEN_FIELD_NUMBER: builtins.int
+    LAYOUT_ETAG_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """The train."""
     travel_date: builtins.str
@@ -179,6 +181,10 @@ class TrainRun(message.Message):
     """Its public number, such as "ES 9014"."""
     state: RunState.ValueType
     """Its state."""
+    hidden: builtins.bool
+    """Whether buyers do not see the run, and cannot book it. Operators can."""
+    layout_etag: builtins.str
+    """Changes with every change of the run's layout, and with no sale."""
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[RunStop]:
         """All stops in order."""
@@ -201,10 +207,12 @@ class TrainRun(message.Message):
         stops: abc.Iterable[RunStop] | None = ...,
         sections: abc.Iterable[SectionAvailability] | None = ...,
         waitlist_close_time: timestamp_pb2.Timestamp | None = ...,
+        hidden: builtins.bool = ...,
+        layout_etag: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["number", b"number", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["hidden", b"hidden", "layout_etag", b"layout_etag", "number", b"number", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,22 +417,26 @@ class ScheduleTrainRunsRequest(message.Message):
     TRAIN_ID_FIELD_NUMBER: builtins.int
     FIRST_DATE_FIELD_NUMBER: builtins.int
     LAST_DATE_FIELD_NUMBER: builtins.int
+    HIDDEN_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """Required. The train's id."""
     first_date: builtins.str
     """Required. YYYY-MM-DD, local to the first stop, from 1970-01-01 to 2199-12-31 like every travel date."""
     last_date: builtins.str
     """Required. YYYY-MM-DD, not before first_date, at most 366 dates in all."""
+    hidden: builtins.bool
+    """Whether buyers do not see the new runs until UpdateTrainRun shows them."""
     def __init__(
         self,
         *,
         train_id: builtins.str = ...,
         first_date: builtins.str = ...,
         last_date: builtins.str = ...,
+        hidden: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["first_date", b"first_date", "last_date", b"last_date", "train_id", b"train_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["first_date", b"first_date", "hidden", b"hidden", "last_date", b"last_date", "train_id", b"train_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -527,5 +539,74 @@ class PromoteWaitlistResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["promoted_references", b"promoted_references", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateTrainRunRequest(message.Message):
+    """Request of UpdateTrainRun."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    HIDDEN_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train's id."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    hidden: builtins.bool
+    """Whether buyers do not see the run. Required."""
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        hidden: builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_hidden", b"_hidden", "hidden", b"hidden"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_hidden", b"_hidden", "hidden", b"hidden", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__hidden: _TypeAlias = typing.Literal["hidden"]  # noqa: Y015
+    _WhichOneofArgType__hidden: _TypeAlias = typing.Literal["_hidden", b"_hidden"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hidden) -> _WhichOneofReturnType__hidden | None: ...
+
+@typing.final
+class DeleteTrainRunRequest(message.Message):
+    """Request of DeleteTrainRun."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train's id."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DeleteTrainRunResponse(message.Message):
+    """Response of DeleteTrainRun."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from app.pb.seatline.v1 import layout_pb2 as seatline_dot_v1_dot_layout__pb2
 from app.pb.seatline.v1 import train_run_pb2 as seatline_dot_v1_dot_train__run__pb2
 
 GRPC_GENERATED_VERSION = '1.83.2'
@@ -26,8 +27,9 @@ if _version_not_supported:
 
 
 class RunServiceStub:
-    """Shows train runs to anyone, without personal data. ScheduleTrainRuns and PromoteWaitlist need a caller with the role "operator"
-    (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
+    the role "operator" (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED. Hidden runs
+    are shown to operators only.
     """
 
     def __init__(self, channel):
@@ -61,11 +63,37 @@ class RunServiceStub:
                 request_serializer=seatline_dot_v1_dot_train__run__pb2.PromoteWaitlistRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_train__run__pb2.PromoteWaitlistResponse.FromString,
                 _registered_method=True)
+        self.UpdateTrainRun = channel.unary_unary(
+                '/seatline.v1.RunService/UpdateTrainRun',
+                request_serializer=seatline_dot_v1_dot_train__run__pb2.UpdateTrainRunRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+                _registered_method=True)
+        self.DeleteTrainRun = channel.unary_unary(
+                '/seatline.v1.RunService/DeleteTrainRun',
+                request_serializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunResponse.FromString,
+                _registered_method=True)
+        self.UpdateLayout = channel.unary_unary(
+                '/seatline.v1.RunService/UpdateLayout',
+                request_serializer=seatline_dot_v1_dot_layout__pb2.UpdateLayoutRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_layout__pb2.LayoutPlan.FromString,
+                _registered_method=True)
+        self.GetLayoutJob = channel.unary_unary(
+                '/seatline.v1.RunService/GetLayoutJob',
+                request_serializer=seatline_dot_v1_dot_layout__pb2.GetLayoutJobRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_layout__pb2.LayoutJob.FromString,
+                _registered_method=True)
+        self.ListLayoutOutcomes = channel.unary_unary(
+                '/seatline.v1.RunService/ListLayoutOutcomes',
+                request_serializer=seatline_dot_v1_dot_layout__pb2.ListLayoutOutcomesRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_layout__pb2.ListLayoutOutcomesResponse.FromString,
+                _registered_method=True)
 
 
 class RunServiceServicer:
-    """Shows train runs to anyone, without personal data. ScheduleTrainRuns and PromoteWaitlist need a caller with the role "operator"
-    (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
+    the role "operator" (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED. Hidden runs
+    are shown to operators only.
     """
 
     def ListTrainRuns(self, request, context):
@@ -111,6 +139,50 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateTrainRun(self, request, context):
+        """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTrainRun(self, request, context):
+        """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
+        FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateLayout(self, request, context):
+        """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
+        return: new seats get numbers above the highest that their section ever had. Only passengers whose seats are removed move.
+        They get other seats, all of a booking together where possible: in the same section, else in one whose fare is not lower, else
+        apart. Those for whom no seat is left wait at the front of the waitlist, or are refunded in full. Holds on removed seats end.
+        New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
+        exactly this plan is carried out or nothing.
+        Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
+        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
+        etag, or the plan has changed).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLayoutJob(self, request, context):
+        """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLayoutOutcomes(self, request, context):
+        """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RunServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -139,6 +211,31 @@ def add_RunServiceServicer_to_server(servicer, server):
                     request_deserializer=seatline_dot_v1_dot_train__run__pb2.PromoteWaitlistRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_train__run__pb2.PromoteWaitlistResponse.SerializeToString,
             ),
+            'UpdateTrainRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTrainRun,
+                    request_deserializer=seatline_dot_v1_dot_train__run__pb2.UpdateTrainRunRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.SerializeToString,
+            ),
+            'DeleteTrainRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTrainRun,
+                    request_deserializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunResponse.SerializeToString,
+            ),
+            'UpdateLayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateLayout,
+                    request_deserializer=seatline_dot_v1_dot_layout__pb2.UpdateLayoutRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_layout__pb2.LayoutPlan.SerializeToString,
+            ),
+            'GetLayoutJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLayoutJob,
+                    request_deserializer=seatline_dot_v1_dot_layout__pb2.GetLayoutJobRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_layout__pb2.LayoutJob.SerializeToString,
+            ),
+            'ListLayoutOutcomes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLayoutOutcomes,
+                    request_deserializer=seatline_dot_v1_dot_layout__pb2.ListLayoutOutcomesRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_layout__pb2.ListLayoutOutcomesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'seatline.v1.RunService', rpc_method_handlers)
@@ -148,8 +245,9 @@ def add_RunServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RunService:
-    """Shows train runs to anyone, without personal data. ScheduleTrainRuns and PromoteWaitlist need a caller with the role "operator"
-    (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
+    the role "operator" (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED. Hidden runs
+    are shown to operators only.
     """
 
     @staticmethod
@@ -277,6 +375,141 @@ class RunService:
             '/seatline.v1.RunService/PromoteWaitlist',
             seatline_dot_v1_dot_train__run__pb2.PromoteWaitlistRequest.SerializeToString,
             seatline_dot_v1_dot_train__run__pb2.PromoteWaitlistResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTrainRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/UpdateTrainRun',
+            seatline_dot_v1_dot_train__run__pb2.UpdateTrainRunRequest.SerializeToString,
+            seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTrainRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/DeleteTrainRun',
+            seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunRequest.SerializeToString,
+            seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateLayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/UpdateLayout',
+            seatline_dot_v1_dot_layout__pb2.UpdateLayoutRequest.SerializeToString,
+            seatline_dot_v1_dot_layout__pb2.LayoutPlan.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLayoutJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/GetLayoutJob',
+            seatline_dot_v1_dot_layout__pb2.GetLayoutJobRequest.SerializeToString,
+            seatline_dot_v1_dot_layout__pb2.LayoutJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLayoutOutcomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/ListLayoutOutcomes',
+            seatline_dot_v1_dot_layout__pb2.ListLayoutOutcomesRequest.SerializeToString,
+            seatline_dot_v1_dot_layout__pb2.ListLayoutOutcomesResponse.FromString,
             options,
             channel_credentials,
             insecure,

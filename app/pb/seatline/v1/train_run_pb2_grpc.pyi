@@ -5,6 +5,7 @@ Train runs: trains on their dates, with free seats and fares."""
 
 from collections import abc as abc
 from grpc import aio as aio
+from app.pb.seatline.v1 import layout_pb2 as layout_pb2
 from app.pb.seatline.v1 import train_run_pb2 as train_run_pb2
 import abc as abc_1
 import grpc as grpc
@@ -27,8 +28,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RunServiceStub:
-    """Shows train runs to anyone, without personal data. ScheduleTrainRuns and PromoteWaitlist need a caller with the role "operator"
-    (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
+    the role "operator" (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED. Hidden runs
+    are shown to operators only.
     """
 
     @typing.overload
@@ -55,11 +57,33 @@ class RunServiceStub:
     the request again promotes the others.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
     """
+    UpdateTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.UpdateTrainRunRequest, train_run_pb2.TrainRun]
+    """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    DeleteTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.DeleteTrainRunRequest, train_run_pb2.DeleteTrainRunResponse]
+    """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
+    FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+    """
+    UpdateLayout: grpc.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]
+    """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
+    return: new seats get numbers above the highest that their section ever had. Only passengers whose seats are removed move.
+    They get other seats, all of a booking together where possible: in the same section, else in one whose fare is not lower, else
+    apart. Those for whom no seat is left wait at the front of the waitlist, or are refunded in full. Holds on removed seats end.
+    New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
+    exactly this plan is carried out or nothing.
+    Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
+    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
+    etag, or the plan has changed).
+    """
+    GetLayoutJob: grpc.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]
+    """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    ListLayoutOutcomes: grpc.UnaryUnaryMultiCallable[layout_pb2.ListLayoutOutcomesRequest, layout_pb2.ListLayoutOutcomesResponse]
+    """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
 @typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
-    """Shows train runs to anyone, without personal data. ScheduleTrainRuns and PromoteWaitlist need a caller with the role "operator"
-    (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
+    the role "operator" (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED. Hidden runs
+    are shown to operators only.
     """
 
     def __init__(self, channel: aio.Channel) -> None: ...
@@ -83,10 +107,32 @@ class RunServiceAsyncStub(RunServiceStub):
     the request again promotes the others.
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
     """
+    UpdateTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.UpdateTrainRunRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
+    """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    DeleteTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.DeleteTrainRunRequest, train_run_pb2.DeleteTrainRunResponse]  # type: ignore[assignment]
+    """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
+    FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+    """
+    UpdateLayout: aio.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]  # type: ignore[assignment]
+    """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
+    return: new seats get numbers above the highest that their section ever had. Only passengers whose seats are removed move.
+    They get other seats, all of a booking together where possible: in the same section, else in one whose fare is not lower, else
+    apart. Those for whom no seat is left wait at the front of the waitlist, or are refunded in full. Holds on removed seats end.
+    New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
+    exactly this plan is carried out or nothing.
+    Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
+    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
+    etag, or the plan has changed).
+    """
+    GetLayoutJob: aio.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]  # type: ignore[assignment]
+    """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    ListLayoutOutcomes: aio.UnaryUnaryMultiCallable[layout_pb2.ListLayoutOutcomesRequest, layout_pb2.ListLayoutOutcomesResponse]  # type: ignore[assignment]
+    """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
 class RunServiceServicer(metaclass=abc_1.ABCMeta):
-    """Shows train runs to anyone, without personal data. ScheduleTrainRuns and PromoteWaitlist need a caller with the role "operator"
-    (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED.
+    """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
+    the role "operator" (metadata x-seatline-user and x-seatline-roles, see errors.proto); others get PERMISSION_DENIED. Hidden runs
+    are shown to operators only.
     """
 
     @abc_1.abstractmethod
@@ -138,5 +184,56 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         the request again promotes the others.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
         """
+
+    @abc_1.abstractmethod
+    def UpdateTrainRun(
+        self,
+        request: train_run_pb2.UpdateTrainRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
+        """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+
+    @abc_1.abstractmethod
+    def DeleteTrainRun(
+        self,
+        request: train_run_pb2.DeleteTrainRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_run_pb2.DeleteTrainRunResponse, abc.Awaitable[train_run_pb2.DeleteTrainRunResponse]]:
+        """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
+        FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+        """
+
+    @abc_1.abstractmethod
+    def UpdateLayout(
+        self,
+        request: layout_pb2.UpdateLayoutRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[layout_pb2.LayoutPlan, abc.Awaitable[layout_pb2.LayoutPlan]]:
+        """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
+        return: new seats get numbers above the highest that their section ever had. Only passengers whose seats are removed move.
+        They get other seats, all of a booking together where possible: in the same section, else in one whose fare is not lower, else
+        apart. Those for whom no seat is left wait at the front of the waitlist, or are refunded in full. Holds on removed seats end.
+        New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
+        exactly this plan is carried out or nothing.
+        Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
+        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
+        etag, or the plan has changed).
+        """
+
+    @abc_1.abstractmethod
+    def GetLayoutJob(
+        self,
+        request: layout_pb2.GetLayoutJobRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[layout_pb2.LayoutJob, abc.Awaitable[layout_pb2.LayoutJob]]:
+        """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+
+    @abc_1.abstractmethod
+    def ListLayoutOutcomes(
+        self,
+        request: layout_pb2.ListLayoutOutcomesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[layout_pb2.ListLayoutOutcomesResponse, abc.Awaitable[layout_pb2.ListLayoutOutcomesResponse]]:
+        """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -1,0 +1,65 @@
+"""What a run remembers of the changes of its layout.
+
+Belongs here: the record of changes, and the reservation of a plan's seats, as values. Does not belong here: the sections
+themselves (`seats.py`), nor the rules (`app/domain/rules/`).
+"""
+
+from datetime import datetime
+
+from app.domain.layout.plan import LayoutCounts
+from app.domain.values import value
+
+
+@value(frozen=True, slots=True)
+class LayoutRequest:
+    """A layout change that was committed: who asked for it, and what came of it. A repeated request is answered from it."""
+
+    request_id: str
+    fingerprint: str
+    plan_hash: str
+    time: datetime
+    counts: LayoutCounts
+
+
+@value(frozen=True, slots=True)
+class LayoutRecord:
+    """The changes of a run's layout so far.
+
+    `revision` counts them; it is the run's `layout_etag`. `train_version` is the version of the train whose layout the run has.
+    `is_own` says that an operator has changed the run's own layout since. `earlier_fares` are (section, fare in minor units) at
+    which seats were sold before. `requests` are the last changes, the newest last.
+    """
+
+    revision: int = 0
+    train_version: int = 1
+    is_own: bool = False
+    earlier_fares: tuple[tuple[str, int], ...] = ()
+    requests: tuple[LayoutRequest, ...] = ()
+
+
+@value(frozen=True, slots=True)
+class ReservedPlace:
+    """The seat (section, number) that a plan gives to a passenger of a booking."""
+
+    reference: str
+    passenger_number: int
+    section: str
+    number: int
+
+
+@value(frozen=True, slots=True)
+class LayoutReservation:
+    """The seats that are kept for a plan until `expire_time`.
+
+    `withdrawn` are the seats (section, number) that the plan removes, `places` those that it gives to passengers. `claims` are
+    the legs (section, number, legs) that were taken off sale for both. `last_ticket_number` is that of the waitlist when the
+    plan was made: who joins later is not part of the plan.
+    """
+
+    plan_hash: str
+    fingerprint: str
+    expire_time: datetime
+    withdrawn: tuple[tuple[str, int], ...]
+    places: tuple[ReservedPlace, ...]
+    claims: tuple[tuple[str, int, int], ...]
+    last_ticket_number: int
