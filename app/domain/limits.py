@@ -28,6 +28,8 @@ SEATS_PER_COACH_MAX = 400  # a double-decker holds about 200
 SEATS_PER_TRAIN_MAX = 5_000  # the longest trains sell about 1,500; limits a run's document
 FARE_MINOR_MAX = 10**12  # keeps every sum inside MongoDB's 64-bit integers
 SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
+LAYOUT_OPERATIONS_MAX = 50  # in one change; nobody rebuilds more of a train at a time
+LAYOUT_RESERVE_SECONDS_MAX = 15 * 60  # an operator who needs longer to decide plans again
 
 REFERENCE_ATTEMPTS_MAX = 8  # references that a request tries; `reference.py` has the probability that all are taken
 

@@ -7,6 +7,7 @@ An element takes at least two bytes on the wire, but up to a kilobyte and some m
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +37,8 @@ ELEMENTS_MAX: Mapping[str, int] = MappingProxyType(
         "seatline.v1.Train.sections": limits.SECTIONS_PER_TRAIN_MAX,
         "seatline.v1.Train.coaches": limits.COACHES_PER_TRAIN_MAX,
         "seatline.v1.Train.refund_tiers": limits.REFUND_TIERS_MAX,
+        "seatline.v1.UpdateLayoutRequest.operations": limits.LAYOUT_OPERATIONS_MAX,
+        "seatline.v1.RemoveSeats.seat_numbers": limits.SEATS_PER_TRAIN_MAX,
         "seatline.v1.Webhook.event_types": _EVENT_TYPES_MAX,
         "google.protobuf.FieldMask.paths": _MASK_PATHS_MAX,
     }
@@ -43,23 +46,49 @@ ELEMENTS_MAX: Mapping[str, int] = MappingProxyType(
 
 
 def check_element_counts(request: Message) -> None:
-    """Refuse a request with too many elements in a field (INVALID_FIELD). Reads none of them."""
-    for path, field, most in repeated_fields(request.DESCRIPTOR):
-        message: Any = request
-        for name in path:
+    """Refuse a request with too many elements in a field (INVALID_FIELD). Counts elements before it reads any of them."""
+    _check(request, "")
+
+
+def _check(message: Message, prefix: str) -> None:
+    for repeated in repeated_fields(message.DESCRIPTOR):
+        elements = repeated.elements_of(message)
+        path = f"{prefix}{repeated.path}"
+        if len(elements) > repeated.most:
+            raise InvalidField(path, f"has {len(elements)} elements; at most {repeated.most}")
+        if repeated.is_nested:
+            for index, element in enumerate(elements):
+                _check(element, f"{path}[{index}].")
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedField:
+    """A repeated field of a message: the names that lead to it, elements at most, whether these have repeated fields too."""
+
+    names: tuple[str, ...]
+    most: int
+    is_nested: bool
+
+    @property
+    def path(self) -> str:
+        """The field's path in its message."""
+        return ".".join(self.names)
+
+    def elements_of(self, message: Any) -> Any:
+        """Return the elements of the field in a message."""
+        for name in self.names:
             message = getattr(message, name)
-        count = len(getattr(message, field))
-        if count > most:
-            raise InvalidField(".".join((*path, field)), f"has {count} elements; at most {most}")
+        return message
 
 
-@lru_cache(maxsize=256)  # the requests of the contract
-def repeated_fields(kind: Descriptor) -> tuple[tuple[tuple[str, ...], str, int], ...]:
-    """Return the repeated fields of a request: path of the message that has the field, name of the field, elements at most."""
-    found: list[tuple[tuple[str, ...], str, int]] = []
+@lru_cache(maxsize=256)  # the messages of the contract's requests
+def repeated_fields(kind: Descriptor) -> tuple[RepeatedField, ...]:
+    """Return the repeated fields of a message and of the messages in it, without those of repeated elements."""
+    found: list[RepeatedField] = []
     for field in kind.fields:
+        inner = () if field.message_type is None else repeated_fields(field.message_type)
         if field.is_repeated:
-            found.append(((), field.name, ELEMENTS_MAX[field.full_name]))
-        elif field.message_type is not None:
-            found += [((field.name, *path), name, most) for path, name, most in repeated_fields(field.message_type)]
+            found.append(RepeatedField((field.name,), ELEMENTS_MAX[field.full_name], is_nested=bool(inner)))
+        else:
+            found += [replace(repeated, names=(field.name, *repeated.names)) for repeated in inner]
     return tuple(found)

@@ -124,9 +124,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_TOO_MANY_REFUSALS: _ErrorReason.ValueType  # 40
     """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
     ERROR_REASON_PLAN_CHANGED: _ErrorReason.ValueType  # 52
-    """ABORTED: the consequences of the layout change are not those of plan_hash any more. The details have the new LayoutPlan,
-    without its lists where these are long.
-    """
+    """ABORTED: the plan of a layout change is not that of plan_hash. The details have the new LayoutPlan, without long lists."""
     ERROR_REASON_DISPLACED_TOO_MANY: _ErrorReason.ValueType  # 53
     """FAILED_PRECONDITION: the layout change displaces more passengers than one commit takes. Make it in steps."""
     ERROR_REASON_RUN_NOT_EMPTY: _ErrorReason.ValueType  # 54
@@ -228,9 +226,7 @@ ERROR_REASON_HOLD_TOO_SOON: ErrorReason.ValueType  # 39
 ERROR_REASON_TOO_MANY_REFUSALS: ErrorReason.ValueType  # 40
 """RESOURCE_EXHAUSTED, with RetryInfo: too many of the caller's requests named passengers who are booked already."""
 ERROR_REASON_PLAN_CHANGED: ErrorReason.ValueType  # 52
-"""ABORTED: the consequences of the layout change are not those of plan_hash any more. The details have the new LayoutPlan,
-without its lists where these are long.
-"""
+"""ABORTED: the plan of a layout change is not that of plan_hash. The details have the new LayoutPlan, without long lists."""
 ERROR_REASON_DISPLACED_TOO_MANY: ErrorReason.ValueType  # 53
 """FAILED_PRECONDITION: the layout change displaces more passengers than one commit takes. Make it in steps."""
 ERROR_REASON_RUN_NOT_EMPTY: ErrorReason.ValueType  # 54

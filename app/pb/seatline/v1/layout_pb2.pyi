@@ -120,7 +120,7 @@ class _LayoutOutcomeStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Lay
     """A rule refused the change."""
 
 class LayoutOutcomeState(_LayoutOutcomeState, metaclass=_LayoutOutcomeStateEnumTypeWrapper):
-    """What became of a layout job on one run."""
+    """The outcome of a layout job on one run."""
 
 LAYOUT_OUTCOME_STATE_UNSPECIFIED: LayoutOutcomeState.ValueType  # 0
 """Never sent."""
@@ -289,7 +289,7 @@ class RemoveSeats(message.Message):
     """Required. The section."""
     @builtins.property
     def seat_numbers(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Required. Numbers of its seats, each once. A coach loses its name with its last seat."""
+        """Required. 1 to 5,000 numbers of its seats, each once. A coach without seats is removed; its name is not used again."""
 
     def __init__(
         self,
@@ -407,8 +407,8 @@ class UpdateLayoutRequest(message.Message):
 
     @builtins.property
     def reserve(self) -> duration_pb2.Duration:
-        """Only with validate_only and travel_date: for how long the seats of the plan are withdrawn from sale, whole seconds, at most
-        15 minutes. The plan then stays true while selling goes on. A later reservation or change of the layout ends this one.
+        """Only with validate_only and travel_date: for how long the seats of the plan are withdrawn from sale, whole seconds, 1 to
+        900. The plan then stays true while selling goes on. A later reservation or change of the layout ends this one.
         """
 
     def __init__(
@@ -513,7 +513,7 @@ class SeatMove(message.Message):
 
 @typing.final
 class DisplacedWait(message.Message):
-    """Displaced passengers who wait at the front of the waitlist."""
+    """Displaced passengers who join the front of the waitlist."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -660,7 +660,7 @@ class LayoutPlan(message.Message):
     REFUNDS_FIELD_NUMBER: builtins.int
     PROMOTED_FIELD_NUMBER: builtins.int
     COUNTS_FIELD_NUMBER: builtins.int
-    APPLIED_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     RESERVE_EXPIRE_TIME_FIELD_NUMBER: builtins.int
     LAYOUT_ETAG_FIELD_NUMBER: builtins.int
     LAYOUT_JOB_ID_FIELD_NUMBER: builtins.int
@@ -668,8 +668,8 @@ class LayoutPlan(message.Message):
     PLANNED_RUN_COUNT_FIELD_NUMBER: builtins.int
     plan_hash: builtins.str
     """Send it with the change, so that exactly this plan is carried out or nothing."""
-    applied: builtins.bool
-    """Whether the change was made. False for a plan."""
+    validate_only: builtins.bool
+    """Whether this is a plan (validate_only of the request, or the details of PLAN_CHANGED): nothing was changed."""
     layout_etag: builtins.str
     """layout_etag of the run after the change, or the current one for a plan. The train's etag for a train."""
     layout_job_id: builtins.str
@@ -690,7 +690,7 @@ class LayoutPlan(message.Message):
 
     @builtins.property
     def waitlisted(self) -> containers.RepeatedCompositeFieldContainer[DisplacedWait]:
-        """Displaced passengers who wait."""
+        """Displaced passengers who join the waitlist."""
 
     @builtins.property
     def refunds(self) -> containers.RepeatedCompositeFieldContainer[LayoutRefund]:
@@ -718,7 +718,7 @@ class LayoutPlan(message.Message):
         refunds: abc.Iterable[LayoutRefund] | None = ...,
         promoted: abc.Iterable[LayoutPromotion] | None = ...,
         counts: LayoutCounts | None = ...,
-        applied: builtins.bool = ...,
+        validate_only: builtins.bool = ...,
         reserve_expire_time: timestamp_pb2.Timestamp | None = ...,
         layout_etag: builtins.str = ...,
         layout_job_id: builtins.str = ...,
@@ -727,7 +727,7 @@ class LayoutPlan(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["counts", b"counts", "reserve_expire_time", b"reserve_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["applied", b"applied", "counts", b"counts", "layout_etag", b"layout_etag", "layout_job_id", b"layout_job_id", "moves", b"moves", "plan_hash", b"plan_hash", "planned_run_count", b"planned_run_count", "promoted", b"promoted", "refunds", b"refunds", "reserve_expire_time", b"reserve_expire_time", "run_count", b"run_count", "sections", b"sections", "waitlisted", b"waitlisted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["counts", b"counts", "layout_etag", b"layout_etag", "layout_job_id", b"layout_job_id", "moves", b"moves", "plan_hash", b"plan_hash", "planned_run_count", b"planned_run_count", "promoted", b"promoted", "refunds", b"refunds", "reserve_expire_time", b"reserve_expire_time", "run_count", b"run_count", "sections", b"sections", "validate_only", b"validate_only", "waitlisted", b"waitlisted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -809,7 +809,7 @@ class LayoutJob(message.Message):
 
 @typing.final
 class LayoutOutcome(message.Message):
-    """What became of a layout job on one run."""
+    """The outcome of a layout job on one run."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -821,7 +821,7 @@ class LayoutOutcome(message.Message):
     travel_date: builtins.str
     """YYYY-MM-DD: the run."""
     state: LayoutOutcomeState.ValueType
-    """What became of it."""
+    """How it ended."""
     reason: builtins.str
     """Why it was skipped or refused, for people."""
     @builtins.property

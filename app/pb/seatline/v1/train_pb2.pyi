@@ -162,8 +162,8 @@ class Train(message.Message):
     hold_percent_max: builtins.int
     """Percentage of a run's seats that may be on hold at a time, 0 to 100, rounded up; 9 seats always may. Without it: 25."""
     validate_only: builtins.bool
-    """Whether this answers a CreateTrain with validate_only, which created nothing. Unless the train existed before, create_time and
-    etag are not set. Output only.
+    """Whether this answers a CreateTrain or UpdateTrain with validate_only, which changed nothing. Where the train does not exist,
+    create_time and etag are not set. Output only.
     """
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[TrainStop]:

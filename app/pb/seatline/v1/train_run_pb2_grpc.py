@@ -177,7 +177,7 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLayoutOutcomes(self, request, context):
-        """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Lists the outcomes of a layout job on its runs, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,7 +77,7 @@ class RunServiceStub:
     GetLayoutJob: grpc.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ListLayoutOutcomes: grpc.UnaryUnaryMultiCallable[layout_pb2.ListLayoutOutcomesRequest, layout_pb2.ListLayoutOutcomesResponse]
-    """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Lists the outcomes of a layout job on its runs, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
 @typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
@@ -127,7 +127,7 @@ class RunServiceAsyncStub(RunServiceStub):
     GetLayoutJob: aio.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]  # type: ignore[assignment]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
     ListLayoutOutcomes: aio.UnaryUnaryMultiCallable[layout_pb2.ListLayoutOutcomesRequest, layout_pb2.ListLayoutOutcomesResponse]  # type: ignore[assignment]
-    """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Lists the outcomes of a layout job on its runs, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
 class RunServiceServicer(metaclass=abc_1.ABCMeta):
     """Shows train runs to anyone, without personal data. All calls that change a run, and those about layout jobs, need a caller with
@@ -234,6 +234,6 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: layout_pb2.ListLayoutOutcomesRequest,
         context: _ServicerContext,
     ) -> typing.Union[layout_pb2.ListLayoutOutcomesResponse, abc.Awaitable[layout_pb2.ListLayoutOutcomesResponse]]:
-        """Lists what became of a layout job on each run, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+        """Lists the outcomes of a layout job on its runs, by travel date. Errors: INVALID_ARGUMENT, NOT_FOUND."""
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
