@@ -37,6 +37,7 @@ from app.rpc.webhooks.servicer import WebhookServicer
 from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
 from app.usecases.jobs import JobUseCases
+from app.usecases.layouts import LayoutUseCases
 from app.usecases.train_runs import TrainRunUseCases
 from app.usecases.trains import TrainUseCases
 from app.usecases.users import UserUseCases
@@ -51,6 +52,7 @@ class UseCases:
     holds: HoldUseCases
     trains: TrainUseCases
     train_runs: TrainRunUseCases
+    layouts: LayoutUseCases
     users: UserUseCases
     webhooks: WebhookUseCases
     jobs: JobUseCases

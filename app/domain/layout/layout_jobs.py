@@ -1,7 +1,7 @@
 """Layout jobs: the change of a train's layout, brought to each of its future runs.
 
-Belongs here: a layout job and its outcome on each run, as values, and their names. Does not belong here: running them
-(`app/usecases/layout_jobs.py`), statements (`app/store/layout_jobs.py`).
+Belongs here: a layout job and its outcome on each run, as values, their names, and why a run is left as it is. Does not belong
+here: running them (`app/usecases/layout_jobs.py`), statements (`app/store/layout_jobs.py`).
 """
 
 from datetime import datetime
@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from app.domain.layout.operations import LayoutOperation
 from app.domain.layout.plan import LayoutCounts
+from app.domain.refusals import Reason, Refusal
 from app.domain.values import value
 
 
@@ -61,6 +62,20 @@ class LayoutProgress:
     skipped: int
     refused: int
     counts: LayoutCounts
+
+
+class OwnLayoutKept(Refusal):
+    """An operator has changed the run's own layout: a layout job must not overwrite it."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.ETAG_STALE, "the layout of this run was changed by itself; it is kept")
+
+
+class EarlierLayoutMissing(Refusal):
+    """The run has an older layout than the one that a layout job changes: an earlier layout job has not come to it."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.ETAG_STALE, "an earlier change of the train's layout was not made on this run")
 
 
 def layout_job_id(train_id: str, train_version: int) -> str:
