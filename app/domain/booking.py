@@ -117,7 +117,7 @@ class Booking:
     empty for any. `ticket_number` is that of the waitlist entry of a WAITLISTED booking. `charged_minor` is the charge, and
     `refunds` are the refunds of it. `payment_id` is empty where nothing had to be paid. `changes_before` counts the changes
     that the same commit made to the booking before this one. `is_vacated` is True for a CANCELLED booking whose last passengers
-    cancelled themselves.
+    cancelled themselves. With `free_cancellation`, cancelling refunds everything until the journey departs.
     """
 
     reference: str
@@ -141,6 +141,7 @@ class Booking:
     refunds: tuple[RefundDue, ...] = ()
     changes_before: int = 0
     is_vacated: bool = False
+    free_cancellation: bool = False
 
     @property
     def price(self) -> Money:

@@ -6,7 +6,7 @@ nor statements.
 bookings    {_id: reference, schema_version, run_id, request_id, fingerprint, state, user, emails: [as compared],
              passengers: [...], cancelled_passengers: [...], currency, revision, create_time, update_time, wanted_section,
              waiting_number: the ticket number, payment_id, authorization_id, charged_minor, refunds: [{id, minor, time}],
-             changes_before, is_vacated, and the whole journey}
+             changes_before, is_vacated, free_cancellation, and the whole journey}
 passenger   {passenger_number, first_name, last_name, email, section, coach, number, fare_minor}
 users       {_id: address as compared, first_name, last_name, email, create_time; once changed: version, update_time}
 
@@ -103,6 +103,8 @@ def _optional_booking_fields(booking: Booking) -> Document:
         few["changes_before"] = booking.changes_before
     if booking.is_vacated:
         few["is_vacated"] = True
+    if booking.free_cancellation:
+        few["free_cancellation"] = True
     if booking.refunds:
         few["refunds"] = [
             {"id": refund.refund_id, "minor": refund.minor, "time": _plain(refund.time)} for refund in booking.refunds
@@ -170,4 +172,5 @@ def booking_from(document: Document) -> Booking:
         refunds=tuple(RefundDue(refund["id"], refund["minor"], refund["time"]) for refund in document.get("refunds", ())),
         changes_before=document.get("changes_before", 0),
         is_vacated=document.get("is_vacated", False),
+        free_cancellation=document.get("free_cancellation", False),
     )

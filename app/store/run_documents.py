@@ -6,12 +6,19 @@ Belongs here: encoding a new run, decoding a run. Does not belong here: its fiel
 train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel_date, number, stops: [...],
              stop_forms: [...], arrive_time: at the last stop, missing where an earlier version made the run,
              sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer for each seat],
-             freed: {"<seat number>": [[sequence, legs], ...]}}], freed_sequence, terms,
+             freed: {"<seat number>": [[sequence, legs], ...]}, retired: [[first, last], ...]}], freed_sequence, terms,
              ended_holds: {"<key>": [owner_key, legs, [[section, number], ...], expire_time, was_used]},
              holds: {"<key>": {owner_key, legs, seats: [[section, coach, number], ...], fare_minor, expire_time, ...}},
-             waiting: the waitlist, {"<ticket number>": [reference, section, legs, count]},
-             waiting_number: the last ticket number,
+             waiting: the waitlist, {"<ticket number>": [reference, section, legs, count, fare_minor_min]},
+             waiting_number: the last ticket number, last_displaced_number, made_from_version, hidden,
+             retired_sections: like sections,
+             layout: {revision, train_version, is_own, earlier_fares: [[section, fare_minor], ...], requests: [...]},
+             layout_reservation: {plan_hash, fingerprint, expire_time, withdrawn: [[section, number], ...],
+             places: [[reference, passenger_number, section, number], ...], claims: [[section, number, legs], ...], ...},
              recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time}
+
+Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
+retired_sections, layout, layout_reservation. Earlier versions stored none of these, and no made_from_version.
 """
 
 from datetime import date, datetime
@@ -32,7 +39,7 @@ _CONSTANT_FIELDS: dict[str, Kind | type] = {
     "number": str,
     "terms": TERMS,
 }
-_OPTIONAL_FIELDS: dict[str, Kind | type] = {"schema_version": KNOWN_VERSION}
+_OPTIONAL_FIELDS: dict[str, Kind | type] = {"schema_version": KNOWN_VERSION, "made_from_version": int}
 RUN_WITHOUT_BOOKINGS = Shape(
     _CONSTANT_FIELDS | {stored.path: stored.shape for stored in RUN_FIELDS if not stored.is_optional},
     _OPTIONAL_FIELDS | {stored.path: stored.shape for stored in RUN_FIELDS if stored.is_optional},
@@ -41,6 +48,7 @@ RUN_WITHOUT_BOOKINGS = Shape(
 
 def run_document(run: TrainRun, create_time: datetime) -> Document:
     """Encode a new run, which has no bookings."""
+    stored = {stored.path: stored.encode(run) for stored in RUN_FIELDS}
     derived = {derived.path: derived.value(run) for derived in DERIVED_FIELDS}
     return {
         "_id": run.run_id,
@@ -49,9 +57,9 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "train_id": run.train_id,
         "travel_date": run.travel_date,
         "number": run.number,
+        "made_from_version": run.made_from_version,
         "terms": terms_document(run.terms),
-        **{stored.path: stored.encode(run) for stored in RUN_FIELDS},
-        **{path: value for path, value in derived.items() if value is not None},
+        **{path: value for path, value in (stored | derived).items() if value is not None},
         "recent": [],
         "outbox": [],
         "create_time": create_time,
@@ -70,5 +78,6 @@ def run_from(document: Document) -> TrainRun:
         number=document["number"],
         version=document["version"],
         terms=terms_from(document["terms"]),
+        made_from_version=document.get("made_from_version", 1),
         **{stored.name: stored.decode(document) for stored in RUN_FIELDS},
     )

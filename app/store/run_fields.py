@@ -1,7 +1,8 @@
 """How the fields of a run are stored: one row for each field that commands change.
 
-Belongs here: the kinds of stored fields, the table of them, and the fields that are derived for indexes. Does not belong here:
-which fields a run has (`app/domain/run/`), whole documents (`run_documents.py`), the update of a commit (`run_updates.py`).
+Belongs here: the fields of the sections, the table of fields, and the fields that are derived for indexes. Does not belong
+here: the kinds of fields (`stored_fields.py`), which fields a run has (`app/domain/run/`), whole documents
+(`run_documents.py`), the update of a commit (`run_updates.py`).
 
 A row says how a field is encoded, decoded and written, and which shape it has. The names on disk do not change: where the name
 in the code is another one, the row has both. A new field of a run is a declaration in the domain and a row here; a test holds
@@ -9,7 +10,7 @@ the two against each other.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,125 +19,24 @@ from app.domain.money import Money
 from app.domain.people import email_key
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.hold import EndedHold, Hold
+from app.domain.run.layout_record import NEW_LAYOUT
 from app.domain.run.seats import CoachSeats, FreedEntry, SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
 from app.domain.timetable import Stop, legs_between, stop_form
 from app.store.driver import Document
-from app.store.sales_shapes import COACH, ENDED_HOLD, HOLD, STOP, WAITLIST_ENTRY
+from app.store.layout_documents import (
+    layout_document,
+    layout_from,
+    number_ranges,
+    numbers_from,
+    reservation_document,
+    reservation_from,
+)
+from app.store.sales_shapes import COACH, ENDED_HOLD, HOLD, LAYOUT, LAYOUT_RESERVATION, STOP, WAITLIST_ENTRY
 from app.store.shapes import Kind, ListOf, MapOf, Row, Shape
+from app.store.stored_fields import StoredEntries, StoredField, StoredWhole, Update, as_it_is
 from app.store.train_documents import all_stop_forms
-
-
-@dataclass(slots=True)
-class Update:
-    """The paths that a commit sets, and those that it removes."""
-
-    values: Document = field(default_factory=dict)
-    gone: Document = field(default_factory=dict)
-
-    def put(self, path: str, value: Any) -> None:
-        """Set a path, or remove it where the value is None."""
-        if value is None:
-            self.gone[path] = ""
-        else:
-            self.values[path] = value
-
-
-_NO_DEFAULT = object()
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-class StoredField:
-    """A run field and how it is stored. `name` is the field's name in the domain, `path` the one on disk."""
-
-    is_optional = False
-
-    def __init__(self, name: str, shape: Kind | type, path: str = "") -> None:
-        self.name, self.shape, self.path = name, shape, path or name
-
-    def encode(self, run: TrainRun) -> Any:
-        """Encode the field for a whole document."""
-        raise NotImplementedError
-
-    def decode(self, document: Document) -> Any:
-        """Decode the field of a run's document, whose shape was checked."""
-        raise NotImplementedError
-
-    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
-        """Add what changed under these keys to the update."""
-        raise NotImplementedError
-
-
-class StoredWhole(StoredField):
-    """A field that is written as a whole. With a `default`, documents may lack it."""
-
-    def __init__(
-        self,
-        name: str,
-        shape: Kind | type,
-        path: str = "",
-        encode: Callable[[Any], Any] = _as_it_is,
-        decode: Callable[[Any], Any] = _as_it_is,
-        default: Any = _NO_DEFAULT,
-    ) -> None:
-        super().__init__(name, shape, path)
-        self._encode, self._decode, self._default = encode, decode, default
-        self.is_optional = default is not _NO_DEFAULT
-
-    def encode(self, run: TrainRun) -> Any:
-        """Encode the attribute."""
-        return self._encode(getattr(run, self.name))
-
-    def decode(self, document: Document) -> Any:
-        """Decode the attribute, or return the default where the document lacks it."""
-        if self.is_optional and self.path not in document:
-            return self._default
-        return self._decode(document[self.path])
-
-    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
-        """Write the attribute."""
-        update.put(self.path, self.encode(run))
-
-
-class StoredEntries(StoredField):
-    """A dictionary of which each entry is written by itself. `decode` gets the key and the stored entry."""
-
-    def __init__(
-        self,
-        name: str,
-        entry: Kind,
-        encode: Callable[[Any], Any],
-        decode: Callable[[Any, Any], Any],
-        *,
-        path: str = "",
-        has_numbers: bool = False,
-        is_optional: bool = False,
-    ) -> None:
-        super().__init__(name, MapOf(entry, has_numbers=has_numbers), path)
-        self._encode, self._decode = encode, decode
-        self._key: Callable[[str], Any] = int if has_numbers else str
-        self.is_optional = is_optional
-
-    def encode(self, run: TrainRun) -> Document:
-        """Encode all entries."""
-        return {str(key): self._encode(entry) for key, entry in getattr(run, self.name).items()}
-
-    def decode(self, document: Document) -> dict[Any, Any]:
-        """Decode all entries. Older documents may lack an optional field."""
-        stored = document.get(self.path, {}) if self.is_optional else document[self.path]
-        return {self._key(key): self._decode(self._key(key), entry) for key, entry in stored.items()}
-
-    def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
-        """Write the entries that changed, and remove those that are gone."""
-        entries = getattr(run, self.name)
-        for key in keys:
-            entry = entries.get(key)
-            update.put(f"{self.path}.{key}", None if entry is None else self._encode(entry))
-
 
 # -- the sections
 
@@ -195,20 +95,32 @@ SECTION_FIELDS: tuple[StoredSectionValue, ...] = (
     StoredFreedLegs("freed", MapOf(ListOf(Row(int, int)), has_numbers=True)),
 )
 _SECTION_PARTS: dict[str, Kind | type] = {"name": str, "fare_minor": int, "currency": str, "coaches": ListOf(COACH)}
-SECTION = Shape(_SECTION_PARTS | {section_field.name: section_field.shape for section_field in SECTION_FIELDS})
+SECTION = Shape(
+    _SECTION_PARTS | {section_field.name: section_field.shape for section_field in SECTION_FIELDS},
+    {"retired": ListOf(Row(int, int))},
+)
 
 
 class StoredSections(StoredField):
-    """All sections. A commit writes them as a whole only where the layout changed, and their fields by path else."""
+    """All sections. A commit writes them as a whole only where the layout changed, and their fields by path else.
 
-    def encode(self, run: TrainRun) -> list[Document]:
+    Documents lack an optional list of sections where it is empty.
+    """
+
+    def __init__(self, name: str, *, is_optional: bool = False) -> None:
+        super().__init__(name, ListOf(SECTION))
+        self.is_optional = is_optional
+
+    def encode(self, run: TrainRun) -> list[Document] | None:
         """Encode all sections."""
-        return [section_document(section) for section in run.sections]
+        sections: list[SectionSeats] = getattr(run, self.name)
+        return None if self.is_optional and not sections else [section_document(section) for section in sections]
 
     def decode(self, document: Document) -> list[SectionSeats]:
         """Decode all sections."""
         all_legs = legs_between(0, len(document["stops"]) - 1)
-        return [_section_from(section, all_legs) for section in document["sections"]]
+        stored = document.get(self.path, ()) if self.is_optional else document[self.path]
+        return [_section_from(section, all_legs) for section in stored]
 
     def write(self, run: TrainRun, keys: Iterable[Any], update: Update) -> None:
         """Write all sections."""
@@ -217,12 +129,15 @@ class StoredSections(StoredField):
 
 def section_document(section: SectionSeats) -> Document:
     """Encode a section with its seats."""
+    retired = {"retired": number_ranges(section.retired)} if section.retired else {}
     return {
         "name": section.name,
         "fare_minor": section.fare.minor,
         "currency": section.fare.currency,
         "coaches": [{"name": coach.name, "first": coach.first, "last": coach.last} for coach in section.coaches],
-    } | {section_field.name: section_field.encode(section) for section_field in SECTION_FIELDS}
+        **{section_field.name: section_field.encode(section) for section_field in SECTION_FIELDS},
+        **retired,
+    }
 
 
 def _section_from(document: Document, all_legs: int) -> SectionSeats:
@@ -231,6 +146,7 @@ def _section_from(document: Document, all_legs: int) -> SectionSeats:
         fare=Money(document["fare_minor"], document["currency"]),
         coaches=tuple(CoachSeats(coach["name"], coach["first"], coach["last"]) for coach in document["coaches"]),
         all_legs=all_legs,
+        retired=numbers_from(document.get("retired", ())),
         **{section_field.name: section_field.decode(document[section_field.name]) for section_field in SECTION_FIELDS},
     )
 
@@ -293,23 +209,36 @@ def _ended_hold_from(key: str, document: list[Any]) -> EndedHold:
 
 def _waitlist_entry_document(entry: WaitlistEntry) -> list[str | int]:
     """Encode a waitlist entry as a list, since a run may have ten thousand."""
-    return [entry.reference, entry.section, entry.legs, entry.count]
+    row: list[str | int] = [entry.reference, entry.section, entry.legs, entry.count]
+    return row if entry.fare_minor_min is None else [*row, entry.fare_minor_min]
 
 
 def _waitlist_entry_from(ticket_number: int, document: list[Any]) -> WaitlistEntry:
-    reference, section, legs, count = document
-    return WaitlistEntry(ticket_number, reference, section, legs, count)
+    return WaitlistEntry(ticket_number, *document)
 
 
 # The stored fields of a run. Bookings are not among them: a commit writes those that changed to `recent`.
 RUN_FIELDS: tuple[StoredField, ...] = (
     StoredWhole("stops", ListOf(STOP), encode=_stop_documents, decode=stops_from),
-    StoredSections("sections", ListOf(SECTION)),
+    StoredSections("sections"),
     StoredWhole("freed_sequence", int),
     StoredEntries("holds", HOLD, _hold_document, _hold_from),
     StoredEntries("ended_holds", ENDED_HOLD, _ended_hold_document, _ended_hold_from, is_optional=True),
-    StoredEntries("waitlist", WAITLIST_ENTRY, _waitlist_entry_document, _waitlist_entry_from, path="waiting", has_numbers=True),
+    StoredEntries(
+        "waitlist",
+        WAITLIST_ENTRY,
+        _waitlist_entry_document,
+        _waitlist_entry_from,
+        path="waiting",
+        has_numbers=True,
+        allows_negative=True,
+    ),
     StoredWhole("last_ticket_number", int, path="waiting_number"),
+    StoredWhole("last_displaced_number", int, default=0),
+    StoredSections("retired_sections", is_optional=True),
+    StoredWhole("layout", LAYOUT, encode=layout_document, decode=layout_from, default=NEW_LAYOUT),
+    StoredWhole("layout_reservation", LAYOUT_RESERVATION, encode=reservation_document, decode=reservation_from, default=None),
+    StoredWhole("hidden", bool, default=False),
 )
 
 
@@ -327,7 +256,7 @@ class DerivedField:
     path: str
     sources: tuple[str, ...]
     value: Callable[[TrainRun], Any]
-    normalize: Callable[[Any], Any] = _as_it_is
+    normalize: Callable[[Any], Any] = as_it_is
     is_optional: bool = False
 
     def is_right(self, document: Mapping[str, Any], run: TrainRun) -> bool:
@@ -338,15 +267,24 @@ class DerivedField:
 
 
 def next_due(run: TrainRun) -> datetime | None:
-    """Return when something is due on the run by itself: a hold expires, or the waitlist closes. None where nothing is."""
+    """Return when something is due on the run by itself; None where nothing is.
+
+    A hold or the reservation of a layout plan expires, or the waitlist closes.
+    """
     times = [hold.expire_time for hold in run.holds.values()]
     if run.waitlist:
         times.append(waitlist_closing_time(run))
+    if run.layout_reservation is not None:
+        times.append(run.layout_reservation.expire_time)
     return min(times, default=None)
 
 
 DERIVED_FIELDS: tuple[DerivedField, ...] = (
-    DerivedField("next_due", ("holds", "waitlist", "stops"), lambda run: next_due(run)),  # noqa: PLW0108 - tests replace it
+    DerivedField(
+        "next_due",
+        ("holds", "waitlist", "stops", "layout_reservation"),
+        lambda run: next_due(run),  # noqa: PLW0108 - tests replace it
+    ),
     DerivedField("stop_forms", ("stops",), lambda run: all_stop_forms(run.stops), lambda forms: {*map(stop_form, forms)}),
     DerivedField("arrive_time", ("stops",), lambda run: run.stops[-1].arrive, is_optional=True),
 )

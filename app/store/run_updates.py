@@ -8,7 +8,8 @@ The update names only the paths that changed. So its size follows what was done 
 
 from app.domain.run.train_run import TrainRun
 from app.store.driver import Document
-from app.store.run_fields import DERIVED_FIELDS, RUN_FIELDS, SECTION_FIELDS, Update
+from app.store.run_fields import DERIVED_FIELDS, RUN_FIELDS, SECTION_FIELDS
+from app.store.stored_fields import Update
 
 
 def run_update(run: TrainRun, recent: list[Document], outbox: list[Document]) -> Document:

@@ -58,6 +58,7 @@ BOOKING = Shape(
         "authorization_id": str,
         "changes_before": int,
         "is_vacated": bool,
+        "free_cancellation": bool,
         "schema_version": KNOWN_VERSION,
         "refunds": ListOf(REFUND_DUE),
     },
@@ -95,8 +96,44 @@ HOLD = Shape(
 )
 # Owner, legs, places, end, and whether a booking used it.
 ENDED_HOLD = Row(str, int, ListOf(Row(str, int)), datetime, bool)
-# Reference, section, legs, and for how many people.
-WAITLIST_ENTRY = Row(str, str, int, int)
+# Reference, section, legs, and for how many people; of displaced passengers also the lowest fare that they take.
+WAITLIST_ENTRY = Row(str, str, int, int, optional=(int,))
+# A layout change that was committed, in the run's record of them.
+LAYOUT_COUNTS = Shape(
+    {
+        "moved_passengers": int,
+        "waitlisted_passengers": int,
+        "cancelled_passengers": int,
+        "refunded_minor": int,
+        "promoted_bookings": int,
+        "released_holds": int,
+        "currency": str,
+    }
+)
+LAYOUT_REQUEST = Shape(
+    {"request_id": str, "fingerprint": str, "plan_hash": str, "time": datetime, "counts": LAYOUT_COUNTS},
+)
+LAYOUT = Shape(
+    {
+        "revision": int,
+        "train_version": int,
+        "is_own": bool,
+        "earlier_fares": ListOf(Row(str, int)),
+        "requests": ListOf(LAYOUT_REQUEST),
+    }
+)
+# Places: reference, passenger number, section, seat number. Claims: section, seat number, legs.
+LAYOUT_RESERVATION = Shape(
+    {
+        "plan_hash": str,
+        "fingerprint": str,
+        "expire_time": datetime,
+        "withdrawn": ListOf(Row(str, int)),
+        "places": ListOf(Row(str, int, str, int)),
+        "claims": ListOf(Row(str, int, int)),
+        "last_ticket_number": int,
+    }
+)
 # What a commit needs besides. Bookings and events are checked one by one.
 RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})
 # Fields that only queries use.

@@ -98,31 +98,32 @@ class ListOf(Kind):
 
 
 class Row(Kind):
-    """A list of fixed length, with a kind for each value."""
+    """A list with a kind for each value. It may end before the `optional` ones."""
 
-    def __init__(self, *kinds: "Kind | type") -> None:
-        self._kinds = tuple(map(as_kind, kinds))
+    def __init__(self, *kinds: "Kind | type", optional: "tuple[Kind | type, ...]" = ()) -> None:
+        self._kinds = tuple(map(as_kind, (*kinds, *optional)))
+        self._length_min = len(kinds)
 
     def check(self, value: object, path: str) -> None:
         """Refuse a list of another length, and the first value in it of another kind."""
-        if not isinstance(value, list) or len(value) != len(self._kinds):
-            raise UnreadableError(f"{path} is no list of {len(self._kinds)}")
-        for index, (kind, part) in enumerate(zip(self._kinds, value, strict=True)):
+        if not isinstance(value, list) or not self._length_min <= len(value) <= len(self._kinds):
+            raise UnreadableError(f"{path} is no list of {self._length_min}")
+        for index, (kind, part) in enumerate(zip(self._kinds, value, strict=False)):
             kind.check(part, f"{path}.{index}")
 
 
 class MapOf(Kind):
-    """A document whose keys are data: texts, or the digits of numbers."""
+    """A document whose keys are data: texts, or the digits of numbers, with a sign only where they may be negative."""
 
-    def __init__(self, kind: "Kind | type", *, has_numbers: bool = False) -> None:
-        self._kind, self._has_numbers = as_kind(kind), has_numbers
+    def __init__(self, kind: "Kind | type", *, has_numbers: bool = False, allows_negative: bool = False) -> None:
+        self._kind, self._has_numbers, self._sign = as_kind(kind), has_numbers, "-" if allows_negative else ""
 
     def check(self, value: object, path: str) -> None:
         """Refuse anything but a document, a key that is not a number, and the first value of another kind."""
         if not isinstance(value, Mapping):
             raise UnreadableError(f"{path} is {_kind_name(value)}, not a document")
         for key, part in value.items():
-            if self._has_numbers and not (key.isascii() and key.isdecimal()):
+            if self._has_numbers and not (key.isascii() and key.removeprefix(self._sign).isdecimal()):
                 raise UnreadableError(f"{path} has a key that is no number")
             self._kind.check(part, f"{path}.{key}")
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from app.domain.layout.plan import LayoutCounts
 from app.domain.rules.create_booking import create_booking
 from app.domain.run.hold import Hold, ended_hold
+from app.domain.run.layout_record import LayoutRecord, LayoutRequest, LayoutReservation, ReservedPlace
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import FARE_MINOR, LILLE, NOW, asks_for_seats
@@ -41,6 +43,34 @@ def longer(section: SectionSeats, seats: int) -> SectionSeats:
     return replace(section.copy(), coaches=longer_coaches, sold_legs=[*section.sold_legs, *[0] * seats])
 
 
+def retired(section: SectionSeats, *numbers: int) -> SectionSeats:
+    """The section with these seats retired."""
+    after = section.copy()
+    for number in numbers:
+        after.set_sold(number, after.all_legs)
+        after.set_freed(number, ())
+    return replace(after, retired=after.retired | frozenset(numbers))
+
+
+def retire_section(run: TrainRun, index: int = 0) -> None:
+    """Remove a section with all its seats."""
+    section = run.sections[index]
+    run.set_retired_sections([*run.retired_sections, retired(section, *range(1, section.size + 1))])
+    run.set_sections([*run.sections[:index], *run.sections[index + 1 :]])
+
+
+def a_layout_record() -> LayoutRecord:
+    """A record of one change."""
+    request = LayoutRequest("less", "f1", "h1", NOW, LayoutCounts(2, 1, 0, 500, 1, 3, "USD"))
+    return LayoutRecord(1, 3, is_own=True, earlier_fares=(("A", FARE_MINOR),), requests=(request,))
+
+
+def a_layout_reservation(seconds: int = 60) -> LayoutReservation:
+    """A reservation of one passenger's place."""
+    place = ReservedPlace("AB12CD", 1, "B", 2)
+    return LayoutReservation("h1", "f1", NOW + timedelta(seconds=seconds), (("A", 1),), (place,), (("B", 2, 0b11),), 4)
+
+
 def a_hold(run: TrainRun) -> Hold:
     """A hold of the first seat of the run's first section."""
     return Hold("K", "jane@example.com", "f", 0b1, (run.seat(0, 1),), FARE_MINOR, "USD", NOW + timedelta(minutes=5))
@@ -57,5 +87,10 @@ CHANGES: dict[str, Callable[[TrainRun], object]] = {
     "holds": lambda run: run.put_hold(a_hold(run)),
     "waitlist": lambda run: run.join_waitlist("AB12CD", "A", 0b111, 2),
     "last_ticket_number": lambda run: run.join_waitlist("AB12CD", "A", 0b111, 2),
+    "last_displaced_number": lambda run: run.join_waitlist_front("AB12CD", "A", 0b111, 2, FARE_MINOR),
+    "retired_sections": retire_section,
+    "layout": lambda run: run.set_layout(a_layout_record()),
+    "layout_reservation": lambda run: run.set_layout_reservation(a_layout_reservation()),
+    "hidden": lambda run: run.set_hidden(hidden=True),
     "ended_holds": lambda run: run.set_ended_hold("K", ended_hold(a_hold(run))),
 }

@@ -23,6 +23,7 @@ def section_snapshot(section: SectionSeats) -> dict[str, object]:
         "next_number": section.next_number,
         "freed": dict(section.freed),
         "freed_order": tuple(section._freed_order),
+        "retired": section.retired,
     }
 
 
@@ -43,6 +44,12 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "ticket_numbers": {demand: tuple(numbers) for demand, numbers in run.waitlist_index.ticket_numbers.items()},
         "waitlisted_per_user": dict(run._waitlisted_per_user),
         "evictable": set(run._evictable),
+        "last_displaced_number": run.last_displaced_number,
+        "retired_sections": [section_snapshot(section) for section in run.retired_sections],
+        "layout": run.layout,
+        "layout_reservation": run.layout_reservation,
+        "hidden": run.hidden,
+        "made_from_version": run.made_from_version,
     }
 
 

@@ -37,6 +37,10 @@ class LayoutRecord:
     requests: tuple[LayoutRequest, ...] = ()
 
 
+# That of a run whose layout was never changed, made from the first version of its train.
+NEW_LAYOUT = LayoutRecord()
+
+
 @value(frozen=True, slots=True)
 class ReservedPlace:
     """The seat (section, number) that a plan gives to a passenger of a booking."""

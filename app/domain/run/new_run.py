@@ -5,14 +5,15 @@ Belongs here: making a run from its train. Does not belong here: the run itself 
 
 from datetime import date
 
+from app.domain.run.layout_record import LayoutRecord
 from app.domain.run.seats import CoachSeats, SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import legs_between, stops_on_date
 from app.domain.train import Train
 
 
-def make_run(train: Train, travel_date: date) -> TrainRun:
-    """Make the run of a train on a date, without bookings. Refuses TIMETABLE_IMPOSSIBLE."""
+def make_run(train: Train, travel_date: date, train_version: int = 1) -> TrainRun:
+    """Make the run of that version of a train on a date, without bookings. Refuses TIMETABLE_IMPOSSIBLE."""
     stops = stops_on_date(train.stops, travel_date)
     all_legs = legs_between(0, len(stops) - 1)
     sections = []
@@ -24,4 +25,13 @@ def make_run(train: Train, travel_date: date) -> TrainRun:
                 coaches.append(CoachSeats(coach.name, last + 1, last + coach.seat_count))
                 last += coach.seat_count
         sections.append(SectionSeats(section.name, section.fare, tuple(coaches), all_legs, [0] * last))
-    return TrainRun(train.train_id, travel_date.isoformat(), train.number, stops, sections, terms=train.terms)
+    return TrainRun(
+        train.train_id,
+        travel_date.isoformat(),
+        train.number,
+        stops,
+        sections,
+        terms=train.terms,
+        layout=LayoutRecord(train_version=train_version),
+        made_from_version=train_version,
+    )

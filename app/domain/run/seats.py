@@ -12,6 +12,8 @@ The rules:
    entries (sequence, legs), one for each time that legs came free; together they are exactly its unsold legs. A seat has come
    free for a journey with the last of the journey's legs.
 4. A group gets all its seats or none. Of freed seats it gets neighbours in one coach where there are such.
+5. A retired seat was removed from the train. All its legs count as sold and nothing is free on it, so rules 1 to 4 never choose
+   it. Its number is never used again: numbers of new seats go on above `size`.
 """
 
 from bisect import bisect_left, insort
@@ -38,7 +40,10 @@ class CoachSeats:
 
 @dataclass(slots=True)
 class SectionSeats:
-    """The seats of one section of one run. Seat `number` has index `number - 1` in `sold_legs`."""
+    """The seats of one section of one run. Seat `number` has index `number - 1` in `sold_legs`.
+
+    `coaches` are ranges of numbers that cover all of them, also those of the `retired` seats. A coach that grew has several.
+    """
 
     name: str
     fare: Money
@@ -55,6 +60,7 @@ class SectionSeats:
             lambda seats, number: seats.freed.get(number, ()), lambda seats, number, entries: seats.set_freed(number, entries)
         ),
     ] = field(default_factory=dict)
+    retired: frozenset[int] = frozenset()
     _freed_order: list[tuple[int, int, int]] = field(init=False, repr=False)
     _coach_ends: list[int] = field(init=False, repr=False)
     _sold_counts: Counter[int] | None = field(init=False, repr=False, default=None)
@@ -68,12 +74,21 @@ class SectionSeats:
     def copy(self) -> "SectionSeats":
         """Return a copy whose changes do not reach this section."""
         sold_legs, freed = list(self.sold_legs), dict(self.freed)
-        return SectionSeats(self.name, self.fare, self.coaches, self.all_legs, sold_legs, self.next_number, freed)
+        return SectionSeats(self.name, self.fare, self.coaches, self.all_legs, sold_legs, self.next_number, freed, self.retired)
 
     @property
     def size(self) -> int:
-        """How many seats the section has."""
+        """The highest seat number that the section ever had."""
         return len(self.sold_legs)
+
+    @property
+    def seat_count(self) -> int:
+        """How many seats the section has. Retired seats do not count."""
+        return len(self.sold_legs) - len(self.retired)
+
+    def is_retired(self, number: int) -> bool:
+        """Whether the seat was removed from the train."""
+        return number in self.retired
 
     def is_free(self, number: int, legs: int) -> bool:
         """Whether none of these legs of the seat is sold."""

@@ -20,9 +20,10 @@ from app.domain.refusals import InvalidField
 from app.domain.run.change_set import ChangeSet, Entries, RunField, Whole, declared_fields
 from app.domain.run.hold import EndedHold, Hold, HoldIndex
 from app.domain.run.journeys import Journeys
+from app.domain.run.layout_record import NEW_LAYOUT, LayoutRecord, LayoutReservation
 from app.domain.run.passenger_index import PassengerIndex
 from app.domain.run.seats import SectionSeats, without_legs
-from app.domain.run.waitlist_index import WaitlistEntry, WaitlistIndex
+from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistEntry, WaitlistIndex
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from app.domain.timetable import Journey, Stop
 
@@ -36,8 +37,10 @@ class TrainRun:
     """One train on one date. `version` is that of the last commit; `run_id` is the key, `<train_id>:<travel_date>`.
 
     `bookings` are only those that rules may need: the newest, those loaded for a command, and all that are WAITLISTED. Of the
-    others, `passenger_index` has the passengers. `waitlist` has entries by ticket number. The attributes with a leading
-    underscore are derived: `_evictable` are the bookings in memory that are not WAITLISTED.
+    others, `passenger_index` has the passengers. `waitlist` has entries by ticket number; `last_displaced_number` counts those
+    of displaced passengers. `retired_sections` were removed; all their seats are retired. Buyers do not see a `hidden` run.
+    `made_from_version` is the version of the train that the run was made from. The attributes with a leading underscore are
+    derived: `_evictable` are the bookings in memory that are not WAITLISTED.
     """
 
     train_id: str
@@ -61,6 +64,12 @@ class TrainRun:
     ended_holds: Annotated[
         dict[str, EndedHold], Entries(lambda run, before, after: run.hold_index.replace_ended(before, after))
     ] = field(default_factory=dict)
+    last_displaced_number: Annotated[int, Whole()] = 0
+    retired_sections: Annotated[list[SectionSeats], Whole()] = field(default_factory=list)
+    layout: Annotated[LayoutRecord, Whole()] = NEW_LAYOUT
+    layout_reservation: Annotated[LayoutReservation | None, Whole()] = None
+    hidden: Annotated[bool, Whole()] = False
+    made_from_version: int = 1
     run_id: str = field(init=False)
     change_set: ChangeSet = field(init=False, default_factory=_new_change_set)
     hold_index: HoldIndex = field(init=False)
@@ -214,6 +223,14 @@ class TrainRun:
         self._set("waitlist", entry.ticket_number, entry)
         return entry
 
+    def join_waitlist_front(self, reference: str, section: str, legs: int, count: int, fare_minor_min: int) -> WaitlistEntry:
+        """Put displaced passengers of a booking on the waitlist: before all others, behind those displaced earlier."""
+        self._set("last_displaced_number", None, self.last_displaced_number + 1)
+        ticket_number = DISPLACED_TICKET_FIRST + self.last_displaced_number
+        entry = WaitlistEntry(ticket_number, reference, section, legs, count, fare_minor_min)
+        self._set("waitlist", ticket_number, entry)
+        return entry
+
     def replace_waitlist_entry(self, entry: WaitlistEntry) -> None:
         """Replace the entry that has the same ticket number."""
         self._set("waitlist", entry.ticket_number, entry)
@@ -236,6 +253,22 @@ class TrainRun:
         for name in SECTION_FIELDS:  # the values in the sections before, and so part of what was noted just now
             replaced[name].clear()
         self.sections = [section.copy() for section in sections]
+
+    def set_retired_sections(self, sections: Sequence[SectionSeats]) -> None:
+        """Replace the removed sections."""
+        self._set("retired_sections", None, [section.copy() for section in sections])
+
+    def set_layout(self, record: LayoutRecord) -> None:
+        """Replace the record of layout changes."""
+        self._set("layout", None, record)
+
+    def set_layout_reservation(self, reservation: LayoutReservation | None) -> None:
+        """Set the reservation of a layout plan's seats, or end it. Does not sell or release their legs."""
+        self._set("layout_reservation", None, reservation)
+
+    def set_hidden(self, *, hidden: bool) -> None:
+        """Hide the run from buyers, or show it."""
+        self._set("hidden", None, hidden)
 
     def emit(self, kind: EventType, subject: str, data: dict[str, Json], now: datetime, trace_parent: str = "") -> None:
         """Add an event to the next commit."""

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping
 
 from app.domain.values import value
 
+# Ticket numbers of displaced passengers count up from here. So they stand before all others, whose numbers begin at 1.
+DISPLACED_TICKET_FIRST = -1_000_000_000
+
 # What a booking waits for: a section (empty for any), the legs, and for how many people.
 WaitlistDemand = tuple[str, int, int]
 
@@ -17,7 +20,9 @@ WaitlistDemand = tuple[str, int, int]
 class WaitlistEntry:
     """A booking on the waitlist: `count` people wait for seats on `legs`, in `section` or, where it is empty, in any section.
 
-    Ticket numbers rise in the order of joining and are never reused.
+    Ticket numbers rise in the order of joining and are never reused; those of displaced passengers are negative. Displaced
+    passengers also take any section whose fare is not lower than `fare_minor_min`, at no charge, and never a lower one. It is
+    None for all others.
     """
 
     ticket_number: int
@@ -25,6 +30,7 @@ class WaitlistEntry:
     section: str
     legs: int
     count: int
+    fare_minor_min: int | None = None
 
     @property
     def demand(self) -> WaitlistDemand:

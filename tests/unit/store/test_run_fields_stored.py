@@ -12,6 +12,7 @@ from app.store.booking_documents import booking_document
 from app.store.event_documents import event_batch_document
 from app.store.run_documents import run_document, run_from
 from app.store.run_updates import run_update
+from app.store.stored_fields import StoredWhole
 from tests.support.applied_updates import applied
 from tests.support.builders import LILLE, NOW, a_run, book, fill, hold
 from tests.support.run_changes import CHANGES, delay, lengthen
@@ -89,10 +90,10 @@ def test_a_new_layout_is_written_as_a_whole_and_no_seat_of_it_by_its_own_path(ru
 
 
 def test_a_field_with_a_default_may_be_missing_from_a_document(run: TrainRun) -> None:
-    field = run_fields.StoredWhole("last_ticket_number", int, path="waiting_number", default=0)
+    field = StoredWhole("last_ticket_number", int, path="waiting_number", default=0)
     document = run_document(run, NOW)
     assert field.decode(document | {"waiting_number": 7}) == 7
     del document["waiting_number"]
     assert field.decode(document) == 0
     with pytest.raises(KeyError):
-        run_fields.StoredWhole("last_ticket_number", int, path="waiting_number").decode(document)
+        StoredWhole("last_ticket_number", int, path="waiting_number").decode(document)
