@@ -179,19 +179,31 @@ def _check_sections(sections: Sequence[Section]) -> None:
         raise InvalidField("train.sections", f"has {len(sections)} sections; needs 1 to {limits.SECTIONS_PER_TRAIN_MAX}")
     for index, section in enumerate(sections):
         field = f"train.sections[{index}]"
-        _check_short_name(section.name, f"{field}.name")
-        if not _CURRENCY.fullmatch(section.fare.currency):
-            raise InvalidField(f"{field}.fare.currency_code", "needs three capital letters (ISO 4217), such as USD")
-        if section.fare.currency != sections[0].fare.currency:
-            raise InvalidField(f"{field}.fare.currency_code", "all fares of a train need the same currency")
-        if not 0 <= section.fare.minor <= limits.FARE_MINOR_MAX:
-            raise InvalidField(f"{field}.fare", "must not be negative, nor absurdly large")
+        check_short_name(section.name, f"{field}.name")
+        check_fare(section.fare, sections[0].fare.currency, f"{field}.fare")
     _check_distinct((f"train.sections[{index}].name", section.name) for index, section in enumerate(sections))
 
 
-def _check_short_name(name: str, field: str) -> None:
+def check_fare(fare: Money, currency: str, field: str) -> None:
+    """Refuse INVALID_FIELD for a fare out of its limits, or in another currency than the train's. `field` is its path."""
+    if not _CURRENCY.fullmatch(fare.currency):
+        raise InvalidField(f"{field}.currency_code", "needs three capital letters (ISO 4217), such as USD")
+    if fare.currency != currency:
+        raise InvalidField(f"{field}.currency_code", f"all fares of a train need the same currency, here {currency}")
+    if not 0 <= fare.minor <= limits.FARE_MINOR_MAX:
+        raise InvalidField(field, "must not be negative, nor absurdly large")
+
+
+def check_short_name(name: str, field: str) -> None:
+    """Refuse INVALID_FIELD for what is no name of a section or coach. `field` is its path."""
     if not _SHORT_NAME.fullmatch(name):
         raise InvalidField(field, f"needs 1 to {limits.SHORT_NAME_LENGTH_MAX} of A-Z and 0-9")
+
+
+def check_seat_count(seat_count: int, field: str) -> None:
+    """Refuse INVALID_FIELD for a number of seats that no coach has. `field` is its path."""
+    if not 1 <= seat_count <= limits.SEATS_PER_COACH_MAX:
+        raise InvalidField(field, f"needs 1 to {limits.SEATS_PER_COACH_MAX}")
 
 
 def _check_coaches(coaches: Sequence[Coach], sections: set[str]) -> None:
@@ -199,11 +211,10 @@ def _check_coaches(coaches: Sequence[Coach], sections: set[str]) -> None:
         raise InvalidField("train.coaches", f"has {len(coaches)} coaches; needs 1 to {limits.COACHES_PER_TRAIN_MAX}")
     for index, coach in enumerate(coaches):
         field = f"train.coaches[{index}]"
-        _check_short_name(coach.name, f"{field}.name")
+        check_short_name(coach.name, f"{field}.name")
         if coach.section not in sections:
             raise InvalidField(f"{field}.section", f"the train has no section {coach.section!r}")
-        if not 1 <= coach.seat_count <= limits.SEATS_PER_COACH_MAX:
-            raise InvalidField(f"{field}.seat_count", f"needs 1 to {limits.SEATS_PER_COACH_MAX}")
+        check_seat_count(coach.seat_count, f"{field}.seat_count")
     _check_distinct((f"train.coaches[{index}].name", coach.name) for index, coach in enumerate(coaches))
     if sum(coach.seat_count for coach in coaches) > limits.SEATS_PER_TRAIN_MAX:
         raise InvalidField("train.coaches", f"have more than {limits.SEATS_PER_TRAIN_MAX} seats together")

@@ -4,6 +4,7 @@ Belongs here: the operations as values. Does not belong here: what they do to a 
 (`app/domain/rules/layout_sections.py`).
 """
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from app.domain.money import Money
@@ -66,3 +67,19 @@ class RemoveSeats:
 
 
 LayoutOperation: TypeAlias = AddSection | RemoveSection | SetFare | AddCoach | RemoveCoach | SetSeatCount | RemoveSeats
+
+# The field of a LayoutOperation that has each kind, and within it the fields that say what it is about and how many seats.
+OPERATION_FIELDS: Mapping[type, tuple[str, str, str]] = {
+    AddSection: ("add_section", "name", "name"),
+    RemoveSection: ("remove_section", "name", "name"),
+    SetFare: ("set_fare", "section", "section"),
+    AddCoach: ("add_coach", "name", "seat_count"),
+    RemoveCoach: ("remove_coach", "name", "name"),
+    SetSeatCount: ("set_seat_count", "coach", "seat_count"),
+    RemoveSeats: ("remove_seats", "section", "seat_numbers"),
+}
+
+
+def operation_path(index: int, operation: LayoutOperation) -> str:
+    """Return the path of an operation in a request, such as `operations[2].remove_coach`."""
+    return f"operations[{index}].{OPERATION_FIELDS[type(operation)][0]}"
