@@ -1,24 +1,44 @@
-"""What every change of a booking has in common: its revision, its refund, its event.
+"""What every change of a booking has in common: its state, its revision, its refund, its event.
 
 Belongs here: storing a changed booking on its run and emitting the event. Does not belong here: what changes (one module of
 this folder for each command).
 """
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.booking import Booking, RefundDue
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
 from app.domain.events import EventType, Json
 from app.domain.run.train_run import TrainRun
 
+# Why passengers changed seats, as events say it.
+CAUSE_LAYOUT = "layout"
+CAUSE_SEAT_CHANGE = "seat_change"
 
-def record_change(run: TrainRun, booking: Booking, kind: EventType, now: datetime, trace_parent: str = "") -> Booking:
-    """Store a changed booking on its run with its new revision, and emit the event. Return the stored booking."""
+# A passenger's number, the seat before and the seat after; None for none.
+Move = tuple[int, Seat | None, Seat | None]
+
+_NOTHING_MORE: Mapping[str, Json] = {}
+
+
+def record_change(
+    run: TrainRun,
+    booking: Booking,
+    kind: EventType,
+    now: datetime,
+    trace_parent: str = "",
+    further_data: Mapping[str, Json] = _NOTHING_MORE,
+) -> Booking:
+    """Store a changed booking on its run with its new revision, and emit the event. Return the stored booking.
+
+    The event says what `event_data` returns, and `further_data`.
+    """
     revision = run.version + 1
     changes_before = booking.changes_before + 1 if booking.revision == revision else 0
     changed = replace(booking, update_time=now, revision=revision, changes_before=changes_before)
     run.put_booking(changed)
-    run.emit(kind, changed.reference, event_data(changed), now, trace_parent)
+    run.emit(kind, changed.reference, {**event_data(changed), **further_data}, now, trace_parent)
     return changed
 
 
@@ -28,6 +48,41 @@ def with_refund_due(booking: Booking, minor: int, now: datetime) -> Booking:
         return booking
     refund = RefundDue(f"{booking.reference}-{len(booking.refunds) + 1}", minor, now)
     return replace(booking, refunds=(*booking.refunds, refund))
+
+
+def with_passengers(booking: Booking, passengers: tuple[Passenger, ...]) -> Booking:
+    """Return a live booking with other passengers or seats, and the state that follows from them.
+
+    It is WAITLISTED where nobody has a seat, else CONFIRMED. It keeps its ticket number as long as somebody has no seat.
+    """
+    waiting = sum(passenger.seat is None for passenger in passengers)
+    return replace(
+        booking,
+        state=BookingState.WAITLISTED if waiting == len(passengers) else BookingState.CONFIRMED,
+        passengers=passengers,
+        ticket_number=booking.ticket_number if waiting else 0,
+    )
+
+
+def without_passengers(booking: Booking, leaving: Collection[Passenger]) -> Booking:
+    """Return a live booking without these passengers, who are cancelled. It is CANCELLED where nobody stays."""
+    numbers = {passenger.number for passenger in leaving}
+    staying = tuple(passenger for passenger in booking.passengers if passenger.number not in numbers)
+    if not staying:
+        return replace(booking, state=BookingState.CANCELLED, ticket_number=0)
+    gone = (*booking.cancelled_passengers, *leaving)
+    return with_passengers(replace(booking, cancelled_passengers=gone), staying)
+
+
+def moves_data(cause: str, moves: Iterable[Move]) -> dict[str, Json]:
+    """Return what an event says about moves: why, and each passenger's seats before and after."""
+    return {
+        "cause": cause,
+        "moves": [
+            {"passenger_number": number, "from": before.label if before else None, "to": after.label if after else None}
+            for number, before, after in moves
+        ],
+    }
 
 
 def event_data(booking: Booking) -> dict[str, Json]:

@@ -18,7 +18,7 @@ The rules:
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -101,12 +101,18 @@ class SectionSeats:
     def has_free(self, legs: int, count: int) -> bool:
         """Whether so many seats are free on all these legs. Much quicker than choosing them.
 
-        Thousands of seats are sold in few ways. The ways are counted at the first call, and the counts are kept up to date from
-        then on.
+        Thousands of seats are sold in few ways (`sold_counts`).
+        """
+        return sum(seats for sold, seats in self.sold_counts().items() if not sold & legs) >= count
+
+    def sold_counts(self) -> Mapping[int, int]:
+        """Return how many seats have which sold legs.
+
+        They are counted at the first call, and the counts are kept up to date from then on.
         """
         if self._sold_counts is None:
             self._sold_counts = Counter(self.sold_legs)
-        return sum(seats for sold, seats in self._sold_counts.items() if not sold & legs) >= count
+        return self._sold_counts
 
     def set_sold(self, number: int, legs: int) -> None:
         """Set the sold legs of a seat."""
