@@ -14,10 +14,15 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo, Re
 from google.rpc.status_pb2 import Status
 
 from app.domain import limits
+from app.domain.layout.plan import LayoutPlan, PlanChanged
 from app.domain.refusals import InvalidField, Reason, Refusal
+from app.pb.seatline.v1 import layout_pb2
+from app.rpc.layouts.answers import layout_plan
 
 DOMAIN = "seatline"
 _DETAILS_METADATA = "grpc-status-details-bin"
+# A client ends its connection for trailers above 8 kB. Details are sent as base64, and the text comes beside them once more.
+PLAN_BYTES_MAX = 3_000
 
 STATUS_CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
@@ -106,6 +111,8 @@ def _details(refusal: Refusal) -> list[Message]:
     if isinstance(refusal, InvalidField):
         violation = BadRequest.FieldViolation(field=refusal.field, description=refusal.description)
         details.append(BadRequest(field_violations=[violation]))
+    if isinstance(refusal, PlanChanged):
+        details.append(_bounded_plan(refusal.plan))
     if refusal.resource is not None:
         kind, name = refusal.resource
         details.append(ResourceInfo(resource_type=kind, resource_name=name, description=refusal.message))
@@ -115,6 +122,16 @@ def _details(refusal: Refusal) -> list[Message]:
         delay.FromMilliseconds(math.ceil(seconds * 1000))
         details.append(RetryInfo(retry_delay=delay))
     return details
+
+
+def _bounded_plan(plan: LayoutPlan) -> layout_pb2.LayoutPlan:
+    """Return a plan as far as trailers have room: all of it, else without its lists, else without its sections too."""
+    answer = layout_plan(plan)
+    for names in (("moves", "waitlisted", "refunds", "promoted"), ("sections",)):
+        if answer.ByteSize() > PLAN_BYTES_MAX:
+            for name in names:
+                answer.ClearField(name)
+    return answer
 
 
 def _packed(detail: Message) -> Any:

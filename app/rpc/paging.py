@@ -114,3 +114,4 @@ SECTION_ROWS: PageTokens[tuple[int, str]] = PageTokens("section", (_whole(1, lim
 WEBHOOKS: PageTokens[tuple[str]] = PageTokens("webhooks", (_webhook_id,))
 DELIVERIES: PageTokens[tuple[int, str]] = PageTokens("deliveries", (_whole(0, _MILLISECONDS_MAX), _name))
 JOBS: PageTokens[tuple[str, str]] = PageTokens("jobs", (_name, _name))
+LAYOUT_OUTCOMES: PageTokens[tuple[str]] = PageTokens("layout outcomes", (_date,))

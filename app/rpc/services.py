@@ -68,7 +68,7 @@ def add_services(server: GuardedServer, use_cases: UseCases) -> tuple[str, ...]:
         (booking_pb2_grpc.add_BookingServiceServicer_to_server, BookingServicer(use_cases.bookings)),
         (hold_pb2_grpc.add_HoldServiceServicer_to_server, HoldServicer(use_cases.holds)),
         (train_pb2_grpc.add_TrainServiceServicer_to_server, TrainServicer(use_cases.trains)),
-        (train_run_pb2_grpc.add_RunServiceServicer_to_server, RunServicer(use_cases.train_runs)),
+        (train_run_pb2_grpc.add_RunServiceServicer_to_server, RunServicer(use_cases.train_runs, use_cases.layouts)),
         (user_pb2_grpc.add_UserServiceServicer_to_server, UserServicer(use_cases.users)),
         (webhook_pb2_grpc.add_WebhookServiceServicer_to_server, WebhookServicer(use_cases.webhooks)),
         (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer(use_cases.jobs)),

@@ -1,5 +1,5 @@
 """Layouts on the wire.
 
-Belongs here: requests (message to command) and answers (domain to message). Does not belong here: rules, nor the calls, which
-are part of RunService (`app/rpc/train_runs/servicer.py`).
+Belongs here: requests (message to command), answers (domain to message), and the calls of RunService about layouts. Does not
+belong here: rules.
 """

@@ -51,12 +51,16 @@ _OUTCOME_STATES = {
 _Operation: TypeAlias = layout_pb2.LayoutOperation
 
 
-def layout_plan(value: LayoutPlan, *, with_lists: bool = True) -> layout_pb2.LayoutPlan:
-    """Return a plan as a message; without `with_lists` only what is bounded by the train: hash, sections, counts."""
+def layout_plan(value: LayoutPlan) -> layout_pb2.LayoutPlan:
+    """Return a plan as a message."""
     expire_time = value.reserve_expire_time
-    answer = layout_pb2.LayoutPlan(
+    return layout_pb2.LayoutPlan(
         plan_hash=value.plan_hash,
         sections=[_section_change(change) for change in value.sections],
+        moves=[_seat_move(move) for move in value.moves],
+        waitlisted=[_displaced_wait(wait) for wait in value.waitlisted],
+        refunds=[_layout_refund(refund) for refund in value.refunds],
+        promoted=[_layout_promotion(promotion) for promotion in value.promoted],
         counts=layout_counts(value.counts),
         validate_only=not value.is_applied,
         reserve_expire_time=None if expire_time is None else timestamp(expire_time),
@@ -65,12 +69,6 @@ def layout_plan(value: LayoutPlan, *, with_lists: bool = True) -> layout_pb2.Lay
         run_count=value.run_count,
         planned_run_count=value.planned_run_count,
     )
-    if with_lists:
-        answer.moves.extend(_seat_move(move) for move in value.moves)
-        answer.waitlisted.extend(_displaced_wait(wait) for wait in value.waitlisted)
-        answer.refunds.extend(_layout_refund(refund) for refund in value.refunds)
-        answer.promoted.extend(_layout_promotion(promotion) for promotion in value.promoted)
-    return answer
 
 
 def layout_counts(value: LayoutCounts) -> layout_pb2.LayoutCounts:

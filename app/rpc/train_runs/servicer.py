@@ -1,24 +1,28 @@
 """The calls of RunService.
 
 Belongs here: for each call the same few lines: request to values, use case, answer to message. Does not belong here: the
-meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`).
+meaning of messages (`requests.py`, `answers.py`), who may call (`app/rpc/policies.py`), the calls about layouts
+(`app/rpc/layouts/servicer.py`).
 """
 
-from app.pb.seatline.v1 import layout_pb2, train_run_pb2
+from app.pb.seatline.v1 import train_run_pb2
 from app.rpc import fields, page_filling, paging
 from app.rpc.context import CallContext
+from app.rpc.layouts.servicer import LayoutCalls
 from app.rpc.train_runs import answers, requests
 from app.store.run_lists import run_key
+from app.usecases.layouts import LayoutUseCases
 from app.usecases.train_runs import RunView, TrainRunUseCases
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200  # an answer then mostly has about 200 kB
 
 
-class RunServicer:
-    """The methods of RunService."""
+class RunServicer(LayoutCalls):
+    """The methods of RunService; those about layouts are inherited."""
 
-    def __init__(self, train_runs: TrainRunUseCases) -> None:
+    def __init__(self, train_runs: TrainRunUseCases, layouts: LayoutUseCases) -> None:
+        super().__init__(layouts)
         self._train_runs = train_runs
 
     async def ListTrainRuns(
@@ -89,18 +93,4 @@ class RunServicer:
         self, request: train_run_pb2.DeleteTrainRunRequest, context: CallContext
     ) -> train_run_pb2.DeleteTrainRunResponse:
         """Delete a run."""
-        raise NotImplementedError
-
-    async def UpdateLayout(self, request: layout_pb2.UpdateLayoutRequest, context: CallContext) -> layout_pb2.LayoutPlan:
-        """Change a layout."""
-        raise NotImplementedError
-
-    async def GetLayoutJob(self, request: layout_pb2.GetLayoutJobRequest, context: CallContext) -> layout_pb2.LayoutJob:
-        """Return a layout job."""
-        raise NotImplementedError
-
-    async def ListLayoutOutcomes(
-        self, request: layout_pb2.ListLayoutOutcomesRequest, context: CallContext
-    ) -> layout_pb2.ListLayoutOutcomesResponse:
-        """List the outcomes of a layout job."""
         raise NotImplementedError

@@ -9,9 +9,24 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from app.domain import limits
+from app.domain.booking import Seat
+from app.domain.layout.plan import (
+    LayoutCounts,
+    LayoutPlan,
+    LayoutRefund,
+    PlacementStep,
+    PlanChanged,
+    RefundCause,
+    SeatMove,
+    SectionChange,
+)
+from app.domain.money import Money
 from app.domain.refusals import InvalidField, Reason, Refusal
+from app.pb.seatline.v1 import layout_pb2
 from app.pb.seatline.v1.errors_pb2 import ErrorReason
 from app.rpc.errors import RETRY_SECONDS, STATUS_CODES, abort_arguments, status_of
+from app.rpc.layouts.answers import layout_plan
 
 PREFIX = "ERROR_REASON_"
 ERRORS_PROTO = Path(__file__).parents[3] / "proto" / "seatline" / "v1" / "errors.proto"
@@ -127,3 +142,33 @@ def test_a_long_text_is_cut_so_that_the_trailers_fit(letter: str) -> None:
 
 def test_a_text_of_ordinary_length_is_sent_whole() -> None:
     assert Refusal(Reason.INTERNAL, "x" * 300).message == "x" * 300
+
+
+def a_plan(moves: int, sections: int = 2) -> LayoutPlan:
+    """Return a plan with texts and numbers as long as they can be."""
+    seat, fare = Seat("Z" * 8, "9" * 8, 20_000), Money(limits.FARE_MINOR_MAX, "USD")
+    return LayoutPlan(
+        plan_hash="f" * 32,
+        sections=tuple(SectionChange(f"SECTION{index:02}"[-8:], 5_000, 5_000, fare, fare) for index in range(sections)),
+        moves=tuple(SeatMove("ZZZZZZ", 9, seat, seat, PlacementStep.LOWER) for _ in range(moves)),
+        refunds=tuple(LayoutRefund("ZZZZZZ", (9,), fare, RefundCause.LOWER_SECTION) for _ in range(moves)),
+        counts=LayoutCounts(moved_passengers=moves),
+    )
+
+
+def test_a_changed_plan_is_sent_whole_where_it_is_short() -> None:
+    plan = a_plan(moves=12)
+    assert detail(status_of(PlanChanged(plan)), layout_pb2.LayoutPlan) == layout_plan(plan)
+
+
+@pytest.mark.parametrize(("moves", "sections"), [(20, 26), (500, 2), (500, 26), (500, 26 + limits.LAYOUT_OPERATIONS_MAX)])
+def test_a_long_plan_is_sent_without_its_lists_so_that_the_trailers_fit(moves: int, sections: int) -> None:
+    _, text, [(_, details)] = abort_arguments(PlanChanged(a_plan(moves, sections)))
+    assert len(text) + len(details) * 4 / 3 < TRAILER_BYTES_MAX
+    sent = detail(Status.FromString(details), layout_pb2.LayoutPlan)
+    assert sent is not None
+    assert (sent.plan_hash, sent.counts.moved_passengers, sent.validate_only) == ("f" * 32, moves, True)
+    assert not sent.moves
+    assert not sent.refunds
+    assert len(sent.sections) in (0, sections)
+    assert sent.sections or sections > limits.SECTIONS_PER_TRAIN_MAX
