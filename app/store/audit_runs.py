@@ -19,7 +19,7 @@ from app.domain.audit.run_record import AuditedRun, RunMoments, RunReferences
 from app.domain.booking import Booking
 from app.domain.events import Event, commit_id
 from app.domain.run.train_run import TrainRun
-from app.domain.train import StoredTrain
+from app.domain.train import StoredTrain, Train
 from app.store.adapter import adapter_of
 from app.store.booking_documents import booking_from
 from app.store.derived_fields import booking_differences, run_differences
@@ -28,12 +28,15 @@ from app.store.event_documents import events_from
 from app.store.payments import StoredPayment, payment_from
 from app.store.run_documents import run_from
 from app.store.sales_shapes import BOOKING, RUN_KEYS, RUN_QUEUES
+from app.store.shapes import Shape
 from app.store.snapshots import Snapshot
 from app.store.train_documents import train_from
 from app.store.unreadable import READ_ERRORS, what_is_wrong
 
 # Bookings of one run: more than a run can have, with 5,000 seats sold leg by leg and freed as often.
 _BOOKINGS_MAX = 1_000_000
+# What is left of a run that an operator deleted.
+_DELETED_RUN = Shape({"_id": str, "version": int, "deleted_time": datetime})
 # Keys of one statement: payments and commits come a megabyte at a time.
 _KEYS_MAX = 500
 
@@ -58,16 +61,19 @@ class RecordFault(NamedTuple):
 class RunSnapshot:
     """A run with its bookings by reference and their payments by id, as of one moment.
 
-    `run` is None where it is missing or cannot be read. `commits` are the last commits of its bookings, as far as their events
-    are stored; `outbox` the events that the run's document still contains. `duplicated` are references of several recent
-    bookings; `bookings_of_other_runs` maps references of recent bookings to other runs that have them as well.
+    `run` is None where it is missing, was deleted or cannot be read. `commits` are the last commits of its bookings, as far as
+    their events are stored; `outbox` the events that the run's document still contains. `duplicated` are references of several
+    recent bookings; `bookings_of_other_runs` maps references of recent bookings to other runs that have them as well.
     """
 
     run_id: str
     run: TrainRun | None = None
     train: StoredTrain | None = None
+    made_from_train: Train | None = None
+    layout_train: Train | None = None
     moments: RunMoments | None = None
     is_missing: bool = False
+    is_deleted: bool = False
     has_last_commit: bool = True
     bookings: dict[str, Booking] = field(default_factory=dict)
     payments: dict[str, StoredPayment] = field(default_factory=dict)
@@ -94,11 +100,25 @@ class RunSnapshot:
             now,
             tolerance,
             train=self.train,
+            made_from_train=self.made_from_train,
+            layout_train=self.layout_train,
             moments=self.moments,
             commits=self.commits,
             has_last_commit=self.has_last_commit,
             outbox=self.outbox,
         )
+
+    @property
+    def train_id(self) -> str:
+        """The id of the run's train; empty where the run cannot be read."""
+        return "" if self.run is None else self.run.train_id
+
+    @property
+    def train_versions(self) -> tuple[tuple[str, int], ...]:
+        """Train id and version: what the run was made from, and whose layout it has."""
+        if self.run is None:
+            return ()
+        return (self.train_id, self.run.made_from_version), (self.train_id, self.run.layout.train_version)
 
     @property
     def references(self) -> RunReferences:
@@ -114,7 +134,6 @@ class AuditRuns:
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
         self._snapshots = adapter_of(database).snapshots(database)
-        self._trains: dict[str, StoredTrain | None] = {}
 
     async def list_runs(self, after: str, limit: int, first_date: str = "") -> list[RunSize]:
         """List at most `limit` runs by id after `after`, also those of which only bookings are stored.
@@ -164,16 +183,24 @@ class AuditRuns:
         return snapshots
 
     async def _add_trains(self, snapshot: Snapshot, snapshots: Iterable[RunSnapshot]) -> None:
-        """Add the trains of the runs. Trains never change and there are few: each is read once."""
-        trains = {run_snapshot.run.train_id for run_snapshot in snapshots if run_snapshot.run is not None}
-        missing = sorted(trains.difference(self._trains))
-        if missing:
-            self._trains.update(dict.fromkeys(missing))
-            for document in await snapshot.find(self._database["trains"], {"_id": {"$in": missing}}, most=len(missing)):
-                self._trains[document["_id"]] = RunSnapshot("").read("", train_from, document)
-        for run_snapshot in snapshots:
-            if run_snapshot.run is not None:
-                run_snapshot.train = self._trains[run_snapshot.run.train_id]
+        """Add the trains of the runs, and the earlier versions of them that runs were made from or have the layout of."""
+        found = [run_snapshot for run_snapshot in snapshots if run_snapshot.run is not None]
+        wanted = {run_snapshot.train_id for run_snapshot in found}
+        trains: dict[str, StoredTrain] = {}
+        for document in await self._find_by_id(snapshot, "trains", sorted(wanted)):
+            stored = RunSnapshot("").read("", train_from, document)
+            if stored is not None:
+                trains[document["_id"]] = stored
+        versions = {(name, stored.version): stored.train for name, stored in trains.items()}
+        earlier = {version for run_snapshot in found for version in run_snapshot.train_versions} - versions.keys()
+        ids = sorted(f"{train_id}:{version}" for train_id, version in earlier)
+        for document in await self._find_by_id(snapshot, "train_versions", ids):
+            stored = RunSnapshot("").read("", _train_version_from, document)
+            if stored is not None:
+                versions[stored.train.train_id, stored.version] = stored.train
+        for run_snapshot in found:
+            run_snapshot.train = trains.get(run_snapshot.train_id)
+            run_snapshot.made_from_train, run_snapshot.layout_train = map(versions.get, run_snapshot.train_versions)
 
     async def _add_payments(self, snapshot: Snapshot, snapshots: Sequence[RunSnapshot]) -> None:
         owners: dict[str, list[RunSnapshot]] = defaultdict(list)
@@ -250,9 +277,12 @@ def _references(run: Document | None) -> list[str]:
 
 def _decode_run_snapshot(run_id: str, document: Document | None, archived: list[Document]) -> RunSnapshot:
     """Decode one run with its bookings, as far as they can be read."""
-    run_snapshot = RunSnapshot(run_id, is_missing=document is None)
+    is_deleted = document is not None and "deleted_time" in document
+    run_snapshot = RunSnapshot(run_id, is_missing=document is None, is_deleted=is_deleted)
     newest = {booking["_id"]: booking for booking in archived}
-    if document is not None:
+    if is_deleted:
+        run_snapshot.read(f"run {run_id}", _DELETED_RUN.check, document)
+    elif document is not None:
         subject = f"run {run_id}"
         run_snapshot.run = run_snapshot.read(subject, run_from, document)
         if run_snapshot.run is not None and run_snapshot.read(subject, _check_keys, document) is None:
@@ -272,6 +302,10 @@ def _decode_run_snapshot(run_id: str, document: Document | None, archived: list[
                 for name in booking_differences(stored, booking, BOOKING)
             ]
     return run_snapshot
+
+
+def _train_version_from(document: Document) -> StoredTrain:
+    return train_from({**document, "_id": document["_id"].rpartition(":")[0]})
 
 
 def _check_keys(document: Document) -> bool:

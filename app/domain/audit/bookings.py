@@ -4,7 +4,7 @@ Belongs here: journeys, seats, fares, charges, refunds, states, names and histor
 waitlist of the run as a whole (`seats.py`, `waitlist.py`), or money that moved (`money.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 
 from app.domain import limits
@@ -17,6 +17,7 @@ from app.domain.reconciliation import AUTHORIZATIONS_PER_REQUEST_MAX, payment_id
 from app.domain.reference import all_references
 from app.domain.rules.booking_changes import event_data
 from app.domain.rules.waitlist import waitlist_fare
+from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
 
 # Events are deleted after 30 days (`app/store/events.py`); MongoDB may take a minute to do it, and the last day is left out.
@@ -51,7 +52,7 @@ def _differing(journey: Journey, expected: Journey) -> list[str]:
 
 def wrong_coaches(record: AuditedRun) -> Iterator[str]:
     """Find seats of bookings and holds that are not in the coach they name."""
-    sections = {section.name: section for section in record.run.sections}
+    sections = {section.name: section for section in (*record.run.sections, *record.run.retired_sections)}
     seats = [
         (f"booking {booking.reference}", passenger.seat)
         for booking in record.bookings.values()
@@ -69,28 +70,48 @@ def wrong_coaches(record: AuditedRun) -> Iterator[str]:
 
 
 def wrong_fares(record: AuditedRun) -> Iterator[str]:
-    """Find bookings in another currency, or at another fare than that of their section."""
-    fares = {section.name: section.fare for section in record.run.sections}
+    """Find bookings in another currency, or at a fare at which their section never sold.
+
+    Where the layout changed, a passenger may have been moved from any other section, at the fare that was paid there.
+    """
+    run = record.run
+    names = {section.name for section in (*run.sections, *run.retired_sections)}
+    currency = run.sections[0].fare.currency
     for booking in record.bookings.values():
         subject = f"booking {booking.reference}"
-        waitlisted = waitlist_fare(record.run, booking.wanted_section if booking.wanted_section in fares else "")
-        if booking.wanted_section and booking.wanted_section not in fares:
+        if booking.wanted_section and booking.wanted_section not in names:
             yield f"{subject} asked for section {booking.wanted_section}, which the train does not have"
-        if booking.currency != waitlisted.currency:
-            yield f"{subject} is in {booking.currency}, and the train in {waitlisted.currency}"
+        if booking.currency != currency:
+            yield f"{subject} is in {booking.currency}, and the train in {currency}"
         for passenger in all_passengers(booking):
-            fare = waitlisted if passenger.seat is None else fares.get(passenger.seat.section, waitlisted)
-            if passenger.fare_minor != fare.minor:
-                yield f"{subject} has a fare of {passenger.fare_minor} for {_seat_text(passenger)}, which costs {fare.minor}"
+            fares = _possible_fares(run, booking, passenger)
+            if passenger.fare_minor not in fares:
+                costs = " or ".join(map(str, sorted(fares)))
+                yield f"{subject} has a fare of {passenger.fare_minor} for {_seat_text(passenger)}, which costs {costs}"
+
+
+def _possible_fares(run: TrainRun, booking: Booking, passenger: Passenger) -> Collection[int]:
+    """Return the fares that the passenger may have paid."""
+    if run.layout.revision:
+        return {fare for section in (*run.sections, *run.retired_sections) for fare in offered_fares(run, section.name)}
+    fares = {section.name: section.fare.minor for section in run.sections}
+    waitlisted = waitlist_fare(run, booking.wanted_section if booking.wanted_section in fares else "").minor
+    return [waitlisted if passenger.seat is None else fares.get(passenger.seat.section, waitlisted)]
+
+
+def offered_fares(run: TrainRun, name: str) -> Collection[int]:
+    """Return all fares at which a section sold seats; none for a section that the run never had."""
+    present = {section.fare.minor for section in (*run.sections, *run.retired_sections) if section.name == name}
+    return present | {minor for section, minor in run.layout.earlier_fares if section == name}
 
 
 def wrong_charges(record: AuditedRun) -> Iterator[str]:
     """Find bookings whose charge is not the sum of all fares and of what moves to cheaper seats refunded."""
     for booking in record.bookings.values():
-        yield from _wrong_charge(booking, f"booking {booking.reference}")
+        yield from _wrong_charge(booking, f"booking {booking.reference}", has_layout_changed=bool(record.run.layout.revision))
 
 
-def _wrong_charge(booking: Booking, subject: str) -> Iterator[str]:
+def _wrong_charge(booking: Booking, subject: str, *, has_layout_changed: bool) -> Iterator[str]:
     if not booking.charged_minor:
         if booking.refunds:
             yield f"{subject} charges nothing, and refunds something"
@@ -105,7 +126,9 @@ def _wrong_charge(booking: Booking, subject: str) -> Iterator[str]:
     cancelled_fares = sum(passenger.fare_minor for passenger in cancelled)
     if refunded_for_moves < 0 or not 0 <= refunded_for_cancelled <= cancelled_fares:
         yield f"{subject} charges {booking.charged_minor} and refunds {refunded}; its fares come to {fares}"
-    if booking.state is BookingState.EXPIRED and refunded != booking.charged_minor:
+    # Who was cancelled in part, then displaced, and then got no seat, may keep the part that was not refunded.
+    kept = sum(passenger.fare_minor for passenger in booking.cancelled_passengers) if has_layout_changed else 0
+    if booking.state is BookingState.EXPIRED and not booking.charged_minor - kept <= refunded <= booking.charged_minor:
         yield f"{subject} got no seat, and refunds {refunded} of {booking.charged_minor}"
 
 
@@ -122,9 +145,8 @@ def wrong_refunds(record: AuditedRun) -> Iterator[str]:
 def wrong_states(record: AuditedRun) -> Iterator[str]:
     """Find bookings whose fields are impossible in their state."""
     for booking in record.bookings.values():
-        subject, is_waitlisted = f"booking {booking.reference}", booking.state is BookingState.WAITLISTED
-        if is_waitlisted != (booking.ticket_number > 0):
-            yield f"{subject} is {booking.state}, and has waitlist number {booking.ticket_number}"
+        subject = f"booking {booking.reference}"
+        yield from _wrong_waiting(record.run, booking, subject)
         if not 1 <= len(booking.passengers) <= limits.PASSENGERS_PER_BOOKING_MAX:
             yield f"{subject} has {len(booking.passengers)} passengers"
         if booking.is_vacated and booking.state is not BookingState.CANCELLED:
@@ -132,6 +154,17 @@ def wrong_states(record: AuditedRun) -> Iterator[str]:
         if booking.create_time > booking.update_time or booking.revision < 2 or booking.changes_before < 0:
             yield f"{subject} was changed before it was made, or by no commit"
         yield from _wrong_fresh_booking(booking, subject)
+
+
+def _wrong_waiting(run: TrainRun, booking: Booking, subject: str) -> Iterator[str]:
+    """Compare the state with who waits: all passengers, or some of a booking that a layout change displaced."""
+    waiting = [passenger for passenger in booking.passengers if passenger.seat is None] if booking.is_live else []
+    if bool(waiting) != bool(booking.ticket_number):
+        yield f"{subject} has {len(waiting)} passengers without a seat, and waitlist number {booking.ticket_number}"
+    if booking.is_live and (booking.state is BookingState.WAITLISTED) != (len(waiting) == len(booking.passengers)):
+        yield f"{subject} is {booking.state}, and {len(waiting)} of its passengers wait"
+    if not run.layout.revision and (booking.ticket_number < 0 or booking.free_cancellation):
+        yield f"{subject} was displaced, and the layout was never changed"
 
 
 def _wrong_fresh_booking(booking: Booking, subject: str) -> Iterator[str]:
@@ -194,8 +227,23 @@ def _wrong_last_event(record: AuditedRun, booking: Booking, commit: Sequence[Eve
     differing = [name for name, value in expected.items() if last.data.get(name) != value]
     if differing:
         yield f"{subject} differs from its last event in {', '.join(differing)}"
+    yield from _wrong_moves(booking, last, subject)
     if last.event_type in _FIRST_EVENTS and last.time != booking.create_time:
         yield f"{subject} was made at another time than its first event says"
+
+
+def _wrong_moves(booking: Booking, last: Event, subject: str) -> Iterator[str]:
+    """Compare where passengers were moved by the last event with where they sit."""
+    labels = {passenger.number: _seat_label(passenger) for passenger in all_passengers(booking)}
+    moves = last.data.get("moves", [])
+    for move in moves if isinstance(moves, list) else []:
+        number = move["passenger_number"]
+        if labels.get(number, "") != move["to"] and move["to"] is not None:
+            yield f"{subject} has passenger {number} on seat {labels.get(number)}, and by its last event on {move['to']}"
+
+
+def _seat_label(passenger: Passenger) -> str | None:
+    return None if passenger.seat is None else passenger.seat.label
 
 
 def _seat_text(passenger: Passenger) -> str:

@@ -23,8 +23,9 @@ class Check(StrEnum):
 
     READABLE = "readable"  # the service can decode every document
     SOLD_ONCE = "sold-once"  # no seat is sold twice on a leg
-    SOLD_LEGS = "sold-legs"  # the sold legs of each seat are those of its bookings and holds
+    SOLD_LEGS = "sold-legs"  # the sold legs of each seat are those of its bookings, holds and reservation
     INVENTORY = "inventory"  # counter, freed legs and sold legs account for every seat
+    RETIRED_SEATS = "retired-seats"  # seats that were removed are sold to nobody
     ONE_BOOKING = "one-booking"  # no passenger is on two live bookings of a run
     PASSENGER_NUMBERS = "passenger-numbers"  # each passenger of a booking has a number of its own
     WAITLIST = "waitlist"  # the waitlist consists of the run's waitlisted bookings
@@ -45,7 +46,7 @@ class Check(StrEnum):
     NAMES = "names"  # references and payment ids follow from their requests
     STATES = "states"  # the fields of a booking are possible in its state
     HISTORY = "history"  # bookings agree with their events
-    LAYOUT = "layout"  # a run has the stops, sections and terms of its train
+    LAYOUT = "layout"  # a run has the stops, sections and terms of its train, or a layout of its own that is possible
     MOMENTS = "moments"  # the times of a run's document agree with its contents
     HOLDS = "holds"  # holds are for a journey, at its fare, and end in time
     ATTEMPTS = "attempts"  # the state of a payment follows from the provider's answers

@@ -26,6 +26,18 @@ _STATES = {
     EventType.BOOKING_CANCELLED: (_CANCELLED, _CONFIRMED, _WAITLISTED),
     EventType.BOOKING_EXPIRED: (_EXPIRED,),
 }
+# Events after which some passengers of a booking may wait while others have seats, and which name moves.
+_PARTLY_WAITING = (EventType.BOOKING_CHANGED, EventType.BOOKING_CANCELLED)
+_CAUSES = (None, "layout", "seat_change")
+_SEAT_LABEL = re.compile(r"[A-Z0-9]{1,8}-[1-9][0-9]*")
+_LAYOUT_COUNTS = (
+    "moved_passengers",
+    "waitlisted_passengers",
+    "cancelled_passengers",
+    "refunded_minor",
+    "promoted_bookings",
+    "released_holds",
+)
 _FIRST = (EventType.BOOKING_CONFIRMED, EventType.BOOKING_WAITLISTED)
 
 
@@ -88,7 +100,9 @@ def wrong_event_data(record: AuditedEvent) -> Iterator[str]:
     seats = event.data.get("seats")
     if record.is_outline_unreadable:
         return
-    if not isinstance(seats, list) or not all(isinstance(seat, str) for seat in seats):
+    if event.event_type is EventType.LAYOUT_CHANGED:
+        yield from _wrong_layout_data(event)
+    elif not isinstance(seats, list) or not all(isinstance(seat, str) for seat in seats):
         yield "has no list of seats"
     elif event.event_type.group == _HOLD_GROUP:
         yield from _wrong_hold_data(event, seats)
@@ -110,8 +124,49 @@ def _wrong_booking_data(event: Event, seats: Sequence[object]) -> Iterator[str]:
     if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
         yield "has impossible passenger numbers"
     wanted = 0 if data.get("state") == _WAITLISTED else data.get("passenger_count")
-    if data.get("state") in _LIVE and len(seats) != wanted:
+    is_partly_waiting = event.event_type in _PARTLY_WAITING and data.get("state") == _CONFIRMED and len(seats) > 0
+    if data.get("state") in _LIVE and len(seats) != wanted and not (is_partly_waiting and len(seats) < int(str(wanted))):
         yield f"has {len(seats)} seats of {wanted}"
+    yield from _wrong_moves(event)
+
+
+def _wrong_moves(event: Event) -> Iterator[str]:
+    """Find moves that nobody can have made: of no cause, of nobody, from no seat, or to no place."""
+    data = event.data
+    moves, cause = data.get("moves", []), data.get("cause")
+    if cause not in _CAUSES or (cause is not None and event.event_type not in _PARTLY_WAITING):
+        yield "has an impossible cause"
+    if not isinstance(moves, list) or (moves and cause is None):
+        yield "has moves without a cause, or no list of them"
+        return
+    for move in moves:
+        if not isinstance(move, dict) or set(move) != {"passenger_number", "from", "to"}:
+            yield "has a move that is none"
+        elif not _is_number(move["passenger_number"]) or not _is_label(move["from"]) or not _is_place(move["to"]):
+            yield "has a move of nobody, from no seat or to no place"
+
+
+def _is_number(number: object) -> bool:
+    return type(number) is int and number > 0
+
+
+def _is_label(text: object) -> bool:
+    return isinstance(text, str) and _SEAT_LABEL.fullmatch(text) is not None
+
+
+def _is_place(text: object) -> bool:
+    return text is None or _is_label(text)
+
+
+def _wrong_layout_data(event: Event) -> Iterator[str]:
+    data = event.data
+    if event.subject != event.run_id or not _is_number(data.get("layout_revision")):
+        yield "is about another run than its own, or about no layout"
+    if not isinstance(data.get("plan_hash"), str) or not data.get("plan_hash"):
+        yield "names no plan"
+    counts = [data.get(name) for name in _LAYOUT_COUNTS]
+    if any(type(count) is not int or count < 0 for count in counts):
+        yield "has impossible counts"
 
 
 def _is_time(text: object) -> bool:

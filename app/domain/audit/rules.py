@@ -6,7 +6,7 @@ belong here: the rules themselves, or reading records (`app/usecases/verificatio
 
 from collections.abc import Sequence
 
-from app.domain.audit import bookings, events, jobs, money, payments, runs, seats, trains, users, waitlist, webhooks
+from app.domain.audit import bookings, events, jobs, layouts, money, payments, runs, seats, trains, users, waitlist, webhooks
 from app.domain.audit.check import Check, Rule
 from app.domain.audit.run_record import AuditedRun, RunReferences
 from app.domain.train import StoredTrain
@@ -15,6 +15,7 @@ RUN_INVENTORY_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.SOLD_ONCE, seats.seats_sold_twice),
     Rule(Check.SOLD_LEGS, seats.wrong_sold_legs),
     Rule(Check.INVENTORY, seats.wrong_inventory),
+    Rule(Check.RETIRED_SEATS, layouts.wrong_retired_seats),
     Rule(Check.ONE_BOOKING, seats.passengers_on_two_bookings),
     Rule(Check.PASSENGER_NUMBERS, seats.wrong_passenger_numbers),
     Rule(Check.REVISIONS, seats.bookings_newer_than_run),
@@ -34,7 +35,11 @@ RUN_BOOKING_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.HISTORY, bookings.wrong_history),
 )
 RUN_DOCUMENT_RULES: Sequence[Rule[AuditedRun]] = (
-    Rule(Check.LAYOUT, runs.wrong_layout),
+    Rule(Check.LAYOUT, runs.differs_from_train),
+    Rule(Check.LAYOUT, layouts.wrong_layout),
+    Rule(Check.LAYOUT, layouts.wrong_sections),
+    Rule(Check.LAYOUT, layouts.wrong_layout_record),
+    Rule(Check.LAYOUT, layouts.wrong_layout_reservation),
     Rule(Check.MOMENTS, runs.wrong_moments),
     Rule(Check.HOLDS, runs.wrong_holds),
     Rule(Check.HOLDS, runs.wrong_ended_holds),

@@ -11,7 +11,7 @@ from app.domain.booking import Booking
 from app.domain.events import Event
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.domain.train import StoredTrain
+from app.domain.train import StoredTrain, Train
 from app.domain.values import value
 
 Bookings = Mapping[str, Booking]
@@ -47,7 +47,9 @@ class AuditedRun:
 
     `commits` are the events of the last commits of its bookings, by commit id, as far as they are still stored;
     `has_last_commit` says whether those of the run's own last commit are. `outbox` are the events that the run's document still
-    contains. `tolerance` is how long after its time something may be undone.
+    contains. `tolerance` is how long after its time something may be undone. `train` is the train as it is now, None where
+    there is none. `made_from_train` and `layout_train` are the versions of it that the run was made from and whose layout it
+    has, None where these are not stored.
     """
 
     run: TrainRun
@@ -55,6 +57,8 @@ class AuditedRun:
     now: datetime
     tolerance: timedelta
     train: StoredTrain | None = None
+    made_from_train: Train | None = None
+    layout_train: Train | None = None
     moments: RunMoments | None = None
     commits: Mapping[str, Sequence[Event]] | None = None
     has_last_commit: bool = True

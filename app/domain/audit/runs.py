@@ -1,14 +1,14 @@
 """Rules about a run's own document: against its train, its own times, its holds, and what it still has to hand on.
 
-Belongs here: layout, times, holds, references, outbox, and what is overdue. Does not belong here: bookings (`bookings.py`),
-seats (`seats.py`), the waitlist (`waitlist.py`).
+Belongs here: stops, terms, times, holds, references, outbox, and what is overdue. Does not belong here: bookings
+(`bookings.py`), seats (`seats.py`), sections and coaches (`layouts.py`), the waitlist (`waitlist.py`).
 """
 
 from collections.abc import Iterator
 from datetime import date, timedelta
 
 from app.domain import limits
-from app.domain.audit.bookings import FINGERPRINT_LENGTH
+from app.domain.audit.bookings import FINGERPRINT_LENGTH, offered_fares
 from app.domain.audit.check import WarningText
 from app.domain.audit.run_record import AuditedRun, RunReferences
 from app.domain.refusals import Refusal
@@ -16,19 +16,23 @@ from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun
 
+# Versions of trains are deleted some time after they were replaced; a run that is over for so long is not compared then.
+_COMPARED_AFTER_TRAVEL = timedelta(days=30)
 # If the rules of a time zone change after a run was made, the instants that would be made today differ by one of these.
 _ZONE_CHANGES = frozenset(timedelta(minutes=minutes) for minutes in (-120, -60, -30, 30, 60, 120))
 
 
-def wrong_layout(record: AuditedRun) -> Iterator[str]:
-    """Compare stops, sections, fares and terms with the train that the run was made from."""
+def differs_from_train(record: AuditedRun) -> Iterator[str]:
+    """Compare number, stops, times and terms with the version of the train that the run was made from."""
     run = record.run
-    yield from _wrong_sections(run)
     if record.train is None:
         yield f"there is no train {run.train_id}"
         return
+    yield from _missing_versions(record, record.train.version)
+    if record.made_from_train is None:
+        return
     try:
-        made = make_run(record.train.train, date.fromisoformat(run.travel_date))
+        made = make_run(record.made_from_train, date.fromisoformat(run.travel_date))
     except (Refusal, ArithmeticError, LookupError, TypeError, ValueError) as error:
         yield f"cannot be made from its train: {type(error).__name__}"
         return
@@ -36,12 +40,16 @@ def wrong_layout(record: AuditedRun) -> Iterator[str]:
     yield from _wrong_times(run, made)
 
 
-def _wrong_sections(run: TrainRun) -> Iterator[str]:
-    for section in run.sections:
-        ends = [0, *(coach.last for coach in section.coaches)]
-        firsts = [coach.first for coach in section.coaches]
-        if firsts != [last + 1 for last in ends[:-1]] or ends[-1] != section.size:
-            yield f"section {section.name} has {section.size} seats, and its coaches have others"
+def _missing_versions(record: AuditedRun, last_version: int) -> Iterator[str]:
+    """Find versions that the train never had, and warn of versions that are not stored any more, but for runs that are over."""
+    run = record.run
+    wanted = ((run.made_from_version, record.made_from_train), (run.layout.train_version, record.layout_train))
+    is_over = date.fromisoformat(run.travel_date) + _COMPARED_AFTER_TRAVEL < record.now.date()
+    for version, train in dict(wanted).items():
+        if not 1 <= version <= last_version:
+            yield f"has version {version} of its train, whose last is {last_version}"
+        elif train is None and not is_over:
+            yield WarningText(f"cannot be compared with version {version} of its train, which is not stored any more")
 
 
 def _differences(run: TrainRun, made: TrainRun) -> Iterator[str]:
@@ -52,9 +60,6 @@ def _differences(run: TrainRun, made: TrainRun) -> Iterator[str]:
     stops = [(stop.name, stop.code, stop.time_zone) for stop in run.stops]
     if stops != [(stop.name, stop.code, stop.time_zone) for stop in made.stops]:
         yield "calls at other stops than its train"
-    sections = [(section.name, section.fare, section.coaches, section.size) for section in run.sections]
-    if sections != [(section.name, section.fare, section.coaches, section.size) for section in made.sections]:
-        yield "has other sections, coaches or fares than its train"
 
 
 def _wrong_times(run: TrainRun, made: TrainRun) -> Iterator[str]:
@@ -88,7 +93,6 @@ def wrong_moments(record: AuditedRun) -> Iterator[str]:
 def wrong_holds(record: AuditedRun) -> Iterator[str]:
     """Find holds that last longer than a hold may, are for no journey, or have another fare than their section."""
     run = record.run
-    fares = {section.name: section.fare for section in run.sections}
     journeys, latest = _journeys(run), record.now + timedelta(seconds=limits.HOLD_SECONDS_MAX + 1)
     for hold in run.holds.values():
         if hold.expire_time > latest:
@@ -96,9 +100,10 @@ def wrong_holds(record: AuditedRun) -> Iterator[str]:
         if hold.legs not in journeys or not hold.seats:
             yield f"hold {hold.key} is for no journey"
         for seat in hold.seats:
-            fare = fares.get(seat.section)
-            if fare is not None and (fare.minor, fare.currency) != (hold.fare_minor, hold.currency):
-                yield f"hold {hold.key} has a fare of {hold.fare_minor} {hold.currency}; seat {seat.label} costs {fare}"
+            fares = offered_fares(run, seat.section)
+            if fares and (hold.fare_minor not in fares or hold.currency != run.sections[0].fare.currency):
+                costs = " or ".join(map(str, sorted(fares)))
+                yield f"hold {hold.key} has a fare of {hold.fare_minor} {hold.currency}; seat {seat.label} costs {costs}"
         if not hold.owner_key or len(hold.fingerprint) != FINGERPRINT_LENGTH:
             yield f"hold {hold.key} has no owner, or a malformed fingerprint"
 
@@ -107,7 +112,7 @@ def wrong_ended_holds(record: AuditedRun) -> Iterator[str]:
     """Find ended holds that cannot have been holds."""
     run = record.run
     journeys, latest = _journeys(run), record.now + timedelta(seconds=limits.HOLD_SECONDS_MAX + 1)
-    sizes = {section.name: section.size for section in run.sections}
+    sizes = {section.name: section.size for section in (*run.sections, *run.retired_sections)}
     for ended in run.ended_holds.values():
         if ended.expire_time > latest or ended.legs not in journeys or not ended.owner_key:
             yield f"ended hold {ended.key} lasts too long, is for no journey, or has no owner"
@@ -137,9 +142,12 @@ def late_outbox(record: AuditedRun) -> Iterator[str]:
 
 
 def overdue(record: AuditedRun) -> Iterator[str]:
-    """Warn of holds that should have expired and of a waitlist that should have closed: a command or a worker does both."""
+    """Warn of holds and reservations that should have expired, and of a waitlist that should have closed: workers do it."""
     run = record.run
     held = sum(1 for hold in run.holds.values() if hold.expire_time < record.before)
+    reservation = run.layout_reservation
+    if reservation is not None and reservation.expire_time < record.before:
+        yield WarningText("seats are still reserved for a layout change whose time has passed; is a worker running?")
     if held:
         yield WarningText(f"{held} expired holds still have their seats; is a worker running?")
     if run.waitlist and waitlist_closing_time(run) < record.before:

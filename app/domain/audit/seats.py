@@ -16,7 +16,7 @@ from app.domain.run.train_run import TrainRun
 
 
 def seats_sold_twice(record: AuditedRun) -> Iterator[str]:
-    """Find seats that two bookings or holds have on one leg."""
+    """Find seats that two bookings, holds or the reservation for a layout change have on one leg."""
     for (section, number), claims in sorted(_claims(record).items()):
         taken = 0
         for _, legs in claims:
@@ -27,11 +27,11 @@ def seats_sold_twice(record: AuditedRun) -> Iterator[str]:
 
 
 def wrong_sold_legs(record: AuditedRun) -> Iterator[str]:
-    """Find seats whose sold legs are not those of their bookings and holds, and confirmed passengers without a seat."""
+    """Find seats whose sold legs are not those of their bookings, holds and reservation. Retired seats have none."""
     claims = _claims(record)
     for section in record.run.sections:
         for number, sold in enumerate(section.sold_legs, 1):
-            if not sold and not claims:
+            if (not sold and not claims) or number in section.retired:
                 continue
             claimed = 0
             for _, legs in claims.pop((section.name, number), ()):
@@ -40,11 +40,12 @@ def wrong_sold_legs(record: AuditedRun) -> Iterator[str]:
                 yield f"seat {section.name}-{number} is sold on {legs_text(sold & ~claimed)}, and no booking or hold has it"
             if claimed & ~sold:
                 yield f"seat {section.name}-{number} is not sold on {legs_text(claimed & ~sold)}, and a booking or hold has it"
+    retired = {
+        (section.name, number) for section in (*record.run.sections, *record.run.retired_sections) for number in section.retired
+    }
     for (name, number), holders in sorted(claims.items()):
-        yield f"there is no seat {name}-{number}, and {holders[0][0]} has it"
-    for booking in record.bookings.values():
-        if booking.state is BookingState.CONFIRMED and any(passenger.seat is None for passenger in booking.passengers):
-            yield f"booking {booking.reference} is CONFIRMED and has a passenger without a seat"
+        if (name, number) not in retired:  # another rule reports who has a retired seat
+            yield f"there is no seat {name}-{number}, and {holders[0][0]} has it"
 
 
 def wrong_inventory(record: AuditedRun) -> Iterator[str]:
@@ -120,7 +121,7 @@ def legs_text(legs: int) -> str:
 def _claims(record: AuditedRun) -> dict[tuple[str, int], list[tuple[str, int]]]:
     """Map each seat, by section and number, to who has it on which legs.
 
-    A hold counts until the commit that expires it, whatever its time.
+    A hold or a reservation for a layout change counts until the commit that expires it, whatever its time.
     """
     claims: dict[tuple[str, int], list[tuple[str, int]]] = defaultdict(list)
     for booking in record.bookings.values():
@@ -132,4 +133,7 @@ def _claims(record: AuditedRun) -> dict[tuple[str, int], list[tuple[str, int]]]:
     for hold in record.run.holds.values():
         for seat in hold.seats:
             claims[seat.section, seat.number].append((f"hold {hold.key}", hold.legs))
+    if record.run.layout_reservation is not None:
+        for section, number, legs in record.run.layout_reservation.claims:
+            claims[section, number].append(("the reservation for a layout change", legs))
     return claims

@@ -15,5 +15,5 @@ def invalid_train(train: StoredTrain) -> Iterator[str]:
         check_train(train.train)
     except Refusal as refusal:
         yield refusal.message
-    if train.version != 1 or not train.request_id:
-        yield "has another version than 1, or was made by no request"
+    if train.version < 1 or not train.request_id:
+        yield "has no version, or was made by no request"

@@ -1,6 +1,6 @@
 """Rules about the waitlist of a run.
 
-Belongs here: waitlist entries against waitlisted bookings, and promotions that are missing. Does not belong here: seats that
+Belongs here: waitlist entries against bookings that wait, and promotions that are missing. Does not belong here: seats that
 are sold (`seats.py`), or waitlists that should have closed (`runs.py`).
 """
 
@@ -8,25 +8,25 @@ from collections.abc import Iterator
 
 from app.domain.audit.run_record import AuditedRun
 from app.domain.audit.seats import legs_text
-from app.domain.booking import BookingState
+from app.domain.booking import Booking, BookingState
 from app.domain.rules.seating import next_free_seats
+from app.domain.run.train_run import TrainRun
+from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistDemand, WaitlistEntry
 
 
 def wrong_entries(record: AuditedRun) -> Iterator[str]:
     """Find waitlist entries that are not those of their bookings."""
     run = record.run
-    waitlisted = {
-        booking.ticket_number: booking for booking in record.bookings.values() if booking.state is BookingState.WAITLISTED
-    }
+    waiting = {booking.ticket_number: booking for booking in record.bookings.values() if booking.ticket_number}
     for number, entry in sorted(run.waitlist.items()):
-        if number > run.last_ticket_number:
-            yield f"waitlist entry {number} is above the last number given out, {run.last_ticket_number}"
-        booking = waitlisted.get(number)
+        yield from _wrong_ticket_number(run, entry)
+        booking = waiting.get(number)
         if booking is None or booking.reference != entry.reference:
             yield f"waitlist entry {number} is that of booking {entry.reference}, which does not wait under this number"
             continue
-        stored = (entry.section, entry.legs, entry.count)
-        wanted = (booking.wanted_section, booking.journey.legs, len(booking.passengers))
+        # Who was displaced waits for the section that was lost, whatever section was asked for.
+        section = entry.section if _is_displaced(entry) else booking.wanted_section
+        stored, wanted = entry.demand, (section, booking.journey.legs, _waiting_count(booking))
         if stored != wanted:
             yield (
                 f"waitlist entry {number} is for {_demand_text(*stored)}; "
@@ -34,31 +34,59 @@ def wrong_entries(record: AuditedRun) -> Iterator[str]:
             )
 
 
+def _wrong_ticket_number(run: TrainRun, entry: WaitlistEntry) -> Iterator[str]:
+    number = entry.ticket_number
+    if number > run.last_ticket_number:
+        yield f"waitlist entry {number} is above the last number given out, {run.last_ticket_number}"
+    if _is_displaced(entry) and entry.fare_minor_min is None:
+        yield f"waitlist entry {number} is that of a displaced booking, and takes seats of any fare"
+    if entry.fare_minor_min is not None and not run.layout.revision:
+        yield f"waitlist entry {number} takes seats of other sections, and the layout was never changed"
+    if _is_displaced(entry) and not 0 < number - DISPLACED_TICKET_FIRST <= run.last_displaced_number:
+        yield f"waitlist entry {number} is no number of the {run.last_displaced_number} displaced bookings"
+
+
+def _is_displaced(entry: WaitlistEntry) -> bool:
+    return entry.ticket_number < 0
+
+
+def _waiting_count(booking: Booking) -> int:
+    return sum(1 for passenger in booking.passengers if passenger.seat is None)
+
+
 def wrong_waitlisted_bookings(record: AuditedRun) -> Iterator[str]:
-    """Find waitlisted bookings without an entry of their own, or with a seat."""
+    """Find live bookings with passengers who wait without an entry of their own, and WAITLISTED bookings with a seat."""
     for booking in record.bookings.values():
-        if booking.state is not BookingState.WAITLISTED:
+        if not booking.is_live:
             continue
+        subject, waiting = f"booking {booking.reference}", _waiting_count(booking)
         entry = record.run.waitlist.get(booking.ticket_number)
-        if entry is None or entry.reference != booking.reference:
-            yield f"booking {booking.reference} waits under number {booking.ticket_number}, which is not its own"
-        if any(passenger.seat is not None for passenger in booking.passengers):
-            yield f"booking {booking.reference} is waitlisted and has a seat"
+        if waiting and (entry is None or entry.reference != booking.reference):
+            yield f"{subject} waits under number {booking.ticket_number}, which is not its own"
+        if booking.state is BookingState.WAITLISTED and waiting < len(booking.passengers):
+            yield f"{subject} is waitlisted and has a seat"
 
 
 def missing_promotions(record: AuditedRun) -> Iterator[str]:
     """Find bookings that wait although the seats they wait for are free. Looks only at an open waitlist."""
     if not record.is_waitlist_open:
         return
-    has_seats: dict[tuple[str, int, int], bool] = {}
-    names = {section.name for section in record.run.sections}
+    has_seats: dict[tuple[WaitlistDemand, int | None], bool] = {}
     for number, entry in sorted(record.run.waitlist.items()):
-        demand = (entry.section, entry.legs, entry.count)
+        demand = entry.demand, entry.fare_minor_min
         if demand not in has_seats:
-            is_known = not entry.section or entry.section in names
-            has_seats[demand] = is_known and next_free_seats(record.run, *demand) is not None
+            has_seats[demand] = _has_seats(record.run, entry)
         if has_seats[demand]:
-            yield f"booking {entry.reference} waits under number {number} for {_demand_text(*demand)}, which is free"
+            yield f"booking {entry.reference} waits under number {number} for {_demand_text(*entry.demand)}, which is free"
+
+
+def _has_seats(run: TrainRun, entry: WaitlistEntry) -> bool:
+    """Whether an entry finds seats: a displaced one also apart, and in any section that is not cheaper."""
+    if entry.fare_minor_min is not None:
+        fitting = [s for s in run.sections if s.name == entry.section or s.fare.minor >= entry.fare_minor_min]
+        return sum(section.free_count(entry.legs) for section in fitting) >= entry.count
+    is_known = not entry.section or entry.section in {section.name for section in run.sections}
+    return is_known and next_free_seats(run, *entry.demand) is not None
 
 
 def _demand_text(section: str, legs: int, count: int) -> str:

@@ -40,7 +40,7 @@ async def verify_one_run(audit: AuditContext, run_id: str) -> None:
 async def _verify_batch(audit: AuditContext, run_ids: list[str]) -> list[RunSnapshot]:
     snapshots = await audit.runs.read_run_snapshots(run_ids, audit.clock())
     for snapshot in snapshots:
-        audit.report.runs += 1
+        audit.report.runs += not snapshot.is_deleted
         audit.report.bookings += len(snapshot.bookings)
         _verify_run(audit, snapshot)
         _verify_charges(audit, snapshot)
@@ -55,6 +55,8 @@ def _verify_run(audit: AuditContext, snapshot: RunSnapshot) -> None:
     if snapshot.is_missing:
         text = "has bookings, and there is no such run" if snapshot.bookings else "is not stored"
         report.add([Finding(Check.READABLE, subject, text)])
+    if snapshot.is_deleted and snapshot.bookings:
+        report.add([Finding(Check.READABLE, subject, "has bookings, and was deleted")])
     if snapshot.run is not None:
         record = snapshot.audited_run(snapshot.run, audit.clock(), audit.tolerance)
         report.add(run_rules(RUN_RULES, subject, record))

@@ -114,6 +114,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"train_runs terms.passengers_per_booker_max {REMOVED}",
         f"trains terms.passengers_per_booker_max {REMOVED}",
         f"train_runs schema_version {REMOVED}",
+        f"train_runs made_from_version {REMOVED}",
         f"bookings schema_version {REMOVED}",
         f"bookings passengers.*.passenger_number {REMOVED}",
         f"bookings cancelled_passengers.*.passenger_number {REMOVED}",

@@ -7,10 +7,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from app.domain.audit import bookings, events, jobs, money, payments, rules, runs, seats, trains, users, waitlist, webhooks
+from app.domain.audit import (
+    bookings,
+    events,
+    jobs,
+    layouts,
+    money,
+    payments,
+    rules,
+    runs,
+    seats,
+    trains,
+    users,
+    waitlist,
+    webhooks,
+)
 from app.domain.audit.check import Check, Finding, Rule, WarningText, run_rules
 
-MODULES = (bookings, events, jobs, money, payments, runs, seats, trains, users, waitlist, webhooks)
+MODULES = (bookings, events, jobs, layouts, money, payments, runs, seats, trains, users, waitlist, webhooks)
 # Every list, without the one that only joins the lists about runs.
 LISTS: dict[str, Sequence[Rule[Any]]] = {
     name: listed for name, listed in vars(rules).items() if name.endswith("_RULES") and name != "RUN_RULES"

@@ -231,7 +231,7 @@ BREAKAGES: list[tuple[Breakage, Check]] = [
     (loses_a_hold, Check.SOLD_LEGS),
     (forgets_that_a_seat_is_sold, Check.SOLD_LEGS),
     (seats_fay_where_no_seat_is, Check.SOLD_LEGS),
-    (leaves_fay_without_a_seat, Check.SOLD_LEGS),
+    (leaves_fay_without_a_seat, Check.WAITLIST),
     (drops_a_freed_seat, Check.INVENTORY),
     (offers_a_leg_twice, Check.INVENTORY),
     (offers_a_sold_leg, Check.INVENTORY),
