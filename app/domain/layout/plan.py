@@ -25,11 +25,25 @@ class PlacementStep(StrEnum):
     LOWER = "LOWER"  # a section whose fare is lower; the difference is refunded
 
 
+class PlannedOutcome(StrEnum):
+    """What a plan promises a passenger: the steps of a placement, a place on the waitlist, the money back, or a promotion."""
+
+    TOGETHER_SAME = PlacementStep.TOGETHER_SAME.value
+    TOGETHER_BETTER = PlacementStep.TOGETHER_BETTER.value
+    SPLIT_SAME = PlacementStep.SPLIT_SAME.value
+    SPLIT_BETTER = PlacementStep.SPLIT_BETTER.value
+    LOWER = PlacementStep.LOWER.value
+    WAITLISTED = "WAITLISTED"
+    CANCELLED = "CANCELLED"
+    PROMOTED = "PROMOTED"
+
+
 class RefundCause(StrEnum):
     """Why a layout change refunds."""
 
     LOWER_SECTION = "LOWER_SECTION"
     CANCELLED = "CANCELLED"
+    PROMOTED = "PROMOTED"  # a booking that would take any section is promoted to a cheaper one than it paid for
 
 
 @value(frozen=True, slots=True)
@@ -132,8 +146,9 @@ class LayoutPlan:
 class PlanChanged(Refusal):
     """The plan that an operator acts on is not true any more; `plan` is the new one."""
 
-    def __init__(self, plan: LayoutPlan) -> None:
-        super().__init__(Reason.PLAN_CHANGED, "the consequences have changed since the plan was made; look at the new plan")
+    def __init__(self, plan: LayoutPlan, detail: str = "") -> None:
+        text = detail or "look at the new plan"
+        super().__init__(Reason.PLAN_CHANGED, f"the consequences have changed since the plan was made; {text}")
         self.plan = plan
 
 

@@ -4,9 +4,10 @@ Belongs here: the record of changes, and the reservation of a plan's seats, as v
 themselves (`seats.py`), nor the rules (`app/domain/rules/`).
 """
 
+from dataclasses import replace
 from datetime import datetime
 
-from app.domain.layout.plan import LayoutCounts
+from app.domain.layout.plan import LayoutCounts, PlannedOutcome
 from app.domain.values import value
 
 
@@ -43,27 +44,34 @@ NEW_LAYOUT = LayoutRecord()
 
 @value(frozen=True, slots=True)
 class ReservedPlace:
-    """The seat (section, number) that a plan gives to a passenger of a booking."""
+    """What a plan promises a passenger of a booking: a seat (section, number), or the `outcome` of those who get none.
+
+    A passenger who will wait or is refunded has section "" and number 0.
+    """
 
     reference: str
     passenger_number: int
     section: str
     number: int
+    outcome: PlannedOutcome
 
 
 @value(frozen=True, slots=True)
 class LayoutReservation:
     """The seats that are kept for a plan until `expire_time`.
 
-    `withdrawn` are the seats (section, number) that the plan removes, `places` those that it gives to passengers. `claims` are
-    the legs (section, number, legs) that were taken off sale for both. `last_ticket_number` is that of the waitlist when the
-    plan was made: who joins later is not part of the plan.
+    `withdrawn` are the seats (section, number) that it removes, `places` what it promises to each passenger whom it moves,
+    lets wait, refunds or promotes. `claims` are the legs (section, number, legs) that were taken off sale: all free legs of the
+    withdrawn seats, and the legs of the promised seats that exist already. One seat may have several claims, on other legs.
     """
 
     plan_hash: str
     fingerprint: str
     expire_time: datetime
-    withdrawn: tuple[tuple[str, int], ...]
+    withdrawn: frozenset[tuple[str, int]]
     places: tuple[ReservedPlace, ...]
     claims: tuple[tuple[str, int, int], ...]
-    last_ticket_number: int
+
+    def with_claim(self, section: str, number: int, legs: int) -> "LayoutReservation":
+        """Return the reservation with one more claim: legs of a withdrawn seat that came free meanwhile."""
+        return replace(self, claims=(*self.claims, (section, number, legs)))
