@@ -6,8 +6,9 @@ Belongs here: encoding and decoding them. Does not belong here: which run fields
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
-from app.domain.layout.plan import LayoutCounts
+from app.domain.layout.plan import LayoutCounts, PlannedOutcome
 from app.domain.run.layout_record import LayoutRecord, LayoutRequest, LayoutReservation, ReservedPlace
 from app.store.driver import Document
 
@@ -62,10 +63,9 @@ def reservation_document(reservation: LayoutReservation | None) -> Document | No
         "plan_hash": reservation.plan_hash,
         "fingerprint": reservation.fingerprint,
         "expire_time": reservation.expire_time,
-        "withdrawn": [list(seat) for seat in reservation.withdrawn],
-        "places": [[place.reference, place.passenger_number, place.section, place.number] for place in reservation.places],
+        "withdrawn": [list(seat) for seat in sorted(reservation.withdrawn)],
+        "places": [_place_row(place) for place in reservation.places],
         "claims": [list(claim) for claim in reservation.claims],
-        "last_ticket_number": reservation.last_ticket_number,
     }
 
 
@@ -75,11 +75,19 @@ def reservation_from(document: Document) -> LayoutReservation:
         plan_hash=document["plan_hash"],
         fingerprint=document["fingerprint"],
         expire_time=document["expire_time"],
-        withdrawn=tuple((section, number) for section, number in document["withdrawn"]),
-        places=tuple(ReservedPlace(*place) for place in document["places"]),
+        withdrawn=frozenset((section, number) for section, number in document["withdrawn"]),
+        places=tuple(map(_place_from, document["places"])),
         claims=tuple((section, number, legs) for section, number, legs in document["claims"]),
-        last_ticket_number=document["last_ticket_number"],
     )
+
+
+def _place_row(place: ReservedPlace) -> list[str | int]:
+    return [place.reference, place.passenger_number, place.section, place.number, place.outcome.value]
+
+
+def _place_from(row: Sequence[Any]) -> ReservedPlace:
+    reference, passenger_number, section, number, outcome = row
+    return ReservedPlace(reference, passenger_number, section, number, PlannedOutcome(outcome))
 
 
 def number_ranges(numbers: Iterable[int]) -> list[list[int]]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from app.domain.booking import BookingState
 from app.domain.events import EventType
+from app.domain.layout.plan import PlannedOutcome
 from app.store.shapes import ANYTHING, NULLABLE_TIME, ListOf, MapOf, OneOf, OneOfNumbers, Row, Shape
 
 # Of the documents of runs and bookings. Version 2 numbers passengers; documents of version 1 do not name their version.
@@ -129,9 +130,8 @@ LAYOUT_RESERVATION = Shape(
         "fingerprint": str,
         "expire_time": datetime,
         "withdrawn": ListOf(Row(str, int)),
-        "places": ListOf(Row(str, int, str, int)),
+        "places": ListOf(Row(str, int, str, int, OneOf(PlannedOutcome))),
         "claims": ListOf(Row(str, int, int)),
-        "last_ticket_number": int,
     }
 )
 # What a commit needs besides. Bookings and events are checked one by one.

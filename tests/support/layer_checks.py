@@ -56,6 +56,7 @@ PURE_MODULES = {
     "heapq",
     "ipaddress",
     "itertools",
+    "json",
     "math",
     "operator",
     "re",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from app.domain.layout.plan import LayoutCounts
+from app.domain.layout.plan import LayoutCounts, PlannedOutcome
 from app.domain.rules.create_booking import create_booking
 from app.domain.run.hold import Hold, ended_hold
 from app.domain.run.layout_record import LayoutRecord, LayoutRequest, LayoutReservation, ReservedPlace
@@ -67,8 +67,8 @@ def a_layout_record() -> LayoutRecord:
 
 def a_layout_reservation(seconds: int = 60) -> LayoutReservation:
     """A reservation of one passenger's place."""
-    place = ReservedPlace("AB12CD", 1, "B", 2)
-    return LayoutReservation("h1", "f1", NOW + timedelta(seconds=seconds), (("A", 1),), (place,), (("B", 2, 0b11),), 4)
+    place = ReservedPlace("AB12CD", 1, "B", 2, PlannedOutcome.TOGETHER_SAME)
+    return LayoutReservation("h1", "f1", NOW + timedelta(seconds=seconds), frozenset({("A", 1)}), (place,), (("B", 2, 0b11),))
 
 
 def a_hold(run: TrainRun) -> Hold:

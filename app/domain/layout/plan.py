@@ -1,11 +1,11 @@
-"""The plan of a layout change: who moves where, who waits, what is refunded, who is promoted.
+"""The plan of a layout change: moves, places on the waitlist, refunds and promotions.
 
 Belongs here: the plan as a value, and its hash. Does not belong here: how it is made (`app/domain/rules/update_layout.py`).
 """
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -153,6 +153,6 @@ class PlanChanged(Refusal):
 
 
 def hash_of(*parts: object) -> str:
-    """Return a hash of 128 bits of values that JSON can hold."""
-    text = json.dumps(parts, separators=(",", ":"), default=str, ensure_ascii=True)
+    """Return a hash of 128 bits of what JSON can hold, and of values, whose fields count in their order."""
+    text = json.dumps(parts, separators=(",", ":"), default=astuple, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

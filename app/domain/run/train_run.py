@@ -184,7 +184,14 @@ class TrainRun:
             seats.next_number = number + 1
 
     def release(self, seat: Seat, legs: int) -> None:
-        """Release sold legs of a seat. Below the counter, they join the freed seats."""
+        """Release sold legs of a seat. Below the counter, they join the freed seats.
+
+        A seat that is withdrawn from sale for a layout plan does not come free: the plan's reservation takes the legs over.
+        """
+        reservation = self.layout_reservation
+        if reservation is not None and (seat.section, seat.number) in reservation.withdrawn:
+            self.set_layout_reservation(reservation.with_claim(seat.section, seat.number, legs))
+            return
         section = self.section_index(seat.section)
         seats = self.sections[section]
         self._set_sold_legs(section, seat.number, seats.sold_legs[seat.number - 1] & ~legs)
