@@ -7,14 +7,15 @@ A command is a value of a subclass of `Command[ResultT]`. It declares:
 - `ResultT`: the type of its result, which is also the type of the answer that the command bus gives.
 - `run_id`: the run that decides it. In a command about a booking it is a field, which the use case sets from the booking.
 - `required_references`, `fallback_references`: the bookings that its rule has to know. They are loaded before it is decided.
+- `is_alone`, `required_seats`: whether a batch of its own decides it, and then the seats whose bookings its rule has to know.
 A new command is a class (here, or beside its rule where no other module needs it), a rule in `app/domain/rules/`, and a row in
 `RULES` (`decisions.py`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.booking import Authorization, Booking
@@ -22,6 +23,7 @@ from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.reference import all_references, reference_for
 from app.domain.run.hold import Hold, split_hold_id
+from app.domain.run.train_run import TrainRun
 from app.domain.values import value
 
 ResultT = TypeVar("ResultT")
@@ -32,6 +34,9 @@ class Command(Generic[ResultT_co]):
     """What a caller asks of one train run. `ResultT_co` is the type of the result."""
 
     __slots__ = ()
+
+    # Whether the lane decides the command in a batch of its own, since its rule undoes or replaces what others of a batch do.
+    is_alone: ClassVar[bool] = False
 
     @property
     def run_id(self) -> str:
@@ -44,6 +49,13 @@ class Command(Generic[ResultT_co]):
 
     def fallback_references(self) -> Sequence[str]:
         """Return further references that the rule has to know where a required one is another request's booking."""
+        return ()
+
+    def required_seats(self, run: TrainRun) -> Collection[tuple[str, int]]:
+        """Return the seats (section, number) whose live bookings the rule has to know. Refuses nothing.
+
+        Asked before each decision, also after a lost swap, of commands that are alone; no other may have any.
+        """
         return ()
 
     def is_about(self, booking: Booking) -> bool:

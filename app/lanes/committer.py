@@ -7,13 +7,16 @@ All commands of a batch are decided in order on the run in memory, and the sum o
 compare-and-swap. A refusal fails only its own caller. Each answer is based on a version of the run that was the newest after
 the command arrived: the swap proves it, or, where nothing changed, a swap that changes nothing.
 
-After a lost swap the committer undoes the batch, reads what the other server changed, and decides again.
+After a lost swap the committer undoes the batch, reads what the other server changed, and decides again. The bookings of the
+seats that a command requires are loaded before each decision, since the seats may have other bookings by then.
 """
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.booking import Booking
+from app.domain.commands import Command
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.decisions import decide, expire_due, is_first_reference_taken, references_of_requests
 from app.domain.run.train_run import TrainRun
@@ -44,6 +47,8 @@ class BatchCommitter:
         cached = await self._current_run()
         bookings_of_other_runs = await self._load_bookings(cached, batch)
         for _ in range(self._resources.bounds.commit_attempts_max):
+            if batch[0].command.is_alone:
+                cached = await self._load_required_seats(cached, batch[0].command)
             decisions = self._decide(cached.run, batch, bookings_of_other_runs)
             progress.decided_at = time.monotonic()
             outcome = await self._write(cached, progress)
@@ -57,7 +62,7 @@ class BatchCommitter:
                 continue
             started_at = time.monotonic()
             cached = await self._catch_up(cached)
-        raise Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")
+        raise _attempts_spent()
 
     # -- the run in memory
 
@@ -107,6 +112,24 @@ class BatchCommitter:
         else:
             run.load(own)
         return {reference: booking for reference, booking in found.items() if booking.journey.run_id != self._run_id}
+
+    async def _load_required_seats(self, cached: CachedRun, command: Command[Any]) -> CachedRun:
+        """Load the live bookings of the seats that the command requires, as of the run's version. Return the run.
+
+        The bookings that are not archived are in memory. The others are archived as they are in this version, unless another
+        server has committed since; then the run is read again first.
+        """
+        for _ in range(self._resources.bounds.commit_attempts_max):
+            run = cached.run
+            found = await self._resources.bookings.find_by_seats(run.run_id, command.required_seats(run), run.version)
+            if found is None:
+                cached = await self._catch_up(cached)
+                continue
+            if found.unreadable:
+                raise record_unreadable("bookings")
+            run.load(booking for reference, booking in found.items() if run.find(reference) is None)
+            return cached
+        raise _attempts_spent()
 
     async def _find_required(self, run: TrainRun, batch: Sequence[QueuedCommand]) -> Records[Booking]:
         """Find the bookings that the commands require and that are not in memory."""
@@ -174,3 +197,7 @@ class BatchCommitter:
         if outcome is SwapOutcome.DONE:
             archive_queue.add(cached, is_contended=self._contention.is_contended)
         return outcome
+
+
+def _attempts_spent() -> Refusal:
+    return Refusal(Reason.COMMIT_ATTEMPTS_SPENT, "other servers keep changing this train first; try again in a moment")

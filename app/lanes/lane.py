@@ -83,12 +83,18 @@ class Lane:
             self._on_idle(self)
 
     def _next_batch(self) -> list[QueuedCommand]:
+        """Take the next commands from the queue, in its order. A command that is alone makes a batch of its own."""
         batch: list[QueuedCommand] = []
         now_seconds = time.monotonic()
         while self._queue and len(batch) < self._resources.bounds.batch_max:
+            is_alone = self._queue[0].command.is_alone
+            if is_alone and batch:
+                break
             queued = self._queue.popleft()
             if queued.is_waiting(now_seconds):
                 batch.append(queued)
+                if is_alone:
+                    break
         return batch
 
     async def _serve(self, batch: list[QueuedCommand]) -> None:

@@ -10,11 +10,12 @@ not at all. Lanes ask for single references without a snapshot: they read `recen
 archived, and each commit proves that the run has not changed.
 """
 
+from collections.abc import Collection as Collected
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.booking import LIVE_STATES, Booking, BookingState, Passenger
 from app.domain.people import email_key, email_keys
 from app.domain.rules.access import is_visible_to
 from app.store.adapter import adapter_of
@@ -29,6 +30,8 @@ from app.store.driver import (
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_all, decode_by_id, decode_one, read_page
 
+# Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
+BOOKINGS_PER_RUN_MAX = 400_000
 # Pages of archived bookings that one list reads, past those that are recent. A run has at most some hundred recent ones.
 _PAGES_MAX = 100
 # Bookings of a further page, where the previous one left gaps.
@@ -96,6 +99,28 @@ class Bookings:
         newer, archived = decode_by_id("bookings", recent, booking_from), await self.find_archived(references)
         readable = {reference: booking for reference, booking in archived.items() if reference not in newer.unreadable}
         return Records(readable | newer, (archived.unreadable - newer.keys()) | newer.unreadable)
+
+    async def find_by_seats(self, run_id: str, seats: Collected[tuple[str, int]], version: int) -> Records[Booking] | None:
+        """Return the archived live bookings that have one of these seats (section, number) of a run.
+
+        Return None where a booking of the run was archived in a revision after `version`. It is looked for afterwards: so what
+        is returned is as of that version.
+        """
+        if not seats:
+            return Records()
+        numbers: dict[str, list[int]] = {}
+        for section, number in seats:
+            numbers.setdefault(section, []).append(number)
+        on_seats: list[Document] = [
+            {"passengers": {"$elemMatch": {"section": section, "number": {"$in": of_section}}}}
+            for section, of_section in numbers.items()
+        ]
+        query: Document = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}, "$or": on_seats}
+        with translate_outages():
+            found = await self._bookings.find(query).to_list(BOOKINGS_PER_RUN_MAX)
+            if await self._bookings.find_one({"run_id": run_id, "revision": {"$gt": version}}, {"_id": 1}):
+                return None
+        return decode_by_id("bookings", found, booking_from)
 
     async def list_receipts(
         self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int

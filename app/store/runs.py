@@ -30,6 +30,7 @@ from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
 from app.store.adapter import adapter_of
 from app.store.booking_documents import booking_document_without_journey, booking_from, journey_document
+from app.store.bookings import BOOKINGS_PER_RUN_MAX
 from app.store.cached_run import CachedRun, PendingBooking
 from app.store.driver import (
     Collection,
@@ -53,8 +54,6 @@ from app.store.unreadable import decode_one, reading, unreadable_records
 _INSERT_BATCH = 100
 # Journeys whose part of a document is cached: all that are on sale at a time, with 300 bytes each.
 _JOURNEYS_MAX = 4_096
-# Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
-_BOOKINGS_MAX = 400_000
 
 
 class _PreparedCommit(NamedTuple):
@@ -99,7 +98,7 @@ class TrainRuns:
             with reading("train_runs", run_id):
                 run = run_from(document)
                 RUN_QUEUES.check(document)
-            archived = await self._bookings.find(live, wanted).to_list(_BOOKINGS_MAX)
+            archived = await self._bookings.find(live, wanted).to_list(BOOKINGS_PER_RUN_MAX)
             if run.waitlist:
                 references = [entry.reference for entry in run.waitlist.values()]
                 waitlisted = await self._bookings.find({"_id": {"$in": references}}).to_list(len(references))
@@ -134,7 +133,7 @@ class TrainRuns:
             # `archive_leftovers` empties a document without a new version.
             if document["version"] > run.version + 1 or not document["recent"]:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
-                archived = await self._bookings.find(since).to_list(_BOOKINGS_MAX)
+                archived = await self._bookings.find(since).to_list(BOOKINGS_PER_RUN_MAX)
         with reading("train_runs", run.run_id):
             cached.compare(_newer(document["recent"], archived), _by_id(document["outbox"]))
             unknown = [

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.domain.commands import Command
+from app.domain.commands import Command, ResultT
 from app.domain.people import Caller
 from app.domain.rules.decisions import RULES
 from app.domain.run.train_run import TrainRun
@@ -34,14 +34,31 @@ class TrialCommand(Command[str]):
     run_id: str = ""
 
 
-def register_trial_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add the trial command to the table of rules."""
+@value(frozen=True, slots=True)
+class AloneCommand(Command[str]):
+    """The same, in a batch of its own, by a rule that knows the live bookings of these seats (section, number)."""
 
-    def rule(run: TrainRun, command: TrialCommand, now: datetime, bookings_of_other_runs: object) -> str:
+    is_alone = True
+
+    caller: Caller
+    change: Change
+    seats: tuple[tuple[str, int], ...] = ()
+    run_id: str = ""
+
+    def required_seats(self, run: TrainRun) -> tuple[tuple[str, int], ...]:
+        """Return the seats, whatever the run has."""
+        return self.seats
+
+
+def register_trial_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the trial commands to the table of rules."""
+
+    def rule(run: TrainRun, command: TrialCommand | AloneCommand, now: datetime, bookings_of_other_runs: object) -> str:
         command.change(run, now)
         return "done"
 
-    monkeypatch.setitem(cast("dict[Any, Any]", RULES), TrialCommand, rule)
+    for command in (TrialCommand, AloneCommand):
+        monkeypatch.setitem(cast("dict[Any, Any]", RULES), command, rule)
 
 
 class LaneServer:
@@ -54,3 +71,11 @@ class LaneServer:
     def make(self, change: Change, run: TrainRun, *, seconds: float = 10.0) -> Awaitable[str]:
         """Submit a command that makes this change, to be decided within so many seconds."""
         return self.bus.submit(TrialCommand(Caller(), change, run.run_id), time.monotonic() + seconds)
+
+    def make_alone(self, change: Change, run: TrainRun, *seats: tuple[str, int], seconds: float = 10.0) -> Awaitable[str]:
+        """Submit a command that makes this change alone in its batch, with the bookings of these seats in memory."""
+        return self.bus.submit(AloneCommand(Caller(), change, seats, run.run_id), time.monotonic() + seconds)
+
+    def send(self, command: Command[ResultT], *, seconds: float = 10.0) -> Awaitable[ResultT]:
+        """Submit any command."""
+        return self.bus.submit(command, time.monotonic() + seconds)
