@@ -202,15 +202,12 @@ def wrong_layout_reservation(record: AuditedRun) -> Iterator[str]:
         yield f"reserves seats for a layout change until {reservation.expire_time}, longer than is possible"
     if not _is_hash(reservation.plan_hash) or not _is_hash(reservation.fingerprint):
         yield "reserves seats for a layout change without a plan"
-    if not 0 <= reservation.last_ticket_number <= record.run.last_ticket_number:
-        yield f"reserves seats for a layout change up to waitlist number {reservation.last_ticket_number}"
     yield from _wrong_reserved_seats(record, reservation)
 
 
 def _wrong_reserved_seats(record: AuditedRun, reservation: LayoutReservation) -> Iterator[str]:
     sections = {section.name: section for section in record.run.sections}
-    seats = [*reservation.withdrawn, *((place.section, place.number) for place in reservation.places)]
-    seats += [(name, number) for name, number, _ in reservation.claims]
+    seats = [*reservation.withdrawn, *((name, number) for name, number, _ in reservation.claims)]
     for name, number in sorted(set(seats)):
         section = sections.get(name)
         if section is None or not 1 <= number <= section.size or section.is_retired(number):
@@ -223,7 +220,7 @@ def _wrong_reserved_seats(record: AuditedRun, reservation: LayoutReservation) ->
         booking = record.bookings.get(place.reference)
         passengers = () if booking is None else (*booking.passengers, *booking.cancelled_passengers)
         if place.passenger_number not in {passenger.number for passenger in passengers}:
-            yield f"reserves seat {place.section}-{place.number} for passenger {place.passenger_number} of {place.reference}"
+            yield f"has a layout plan for passenger {place.passenger_number} of {place.reference}, who is not there"
 
 
 def _is_hash(text: str) -> bool:
