@@ -5,14 +5,15 @@ Belongs here: its layout and timetable, and what makes them valid. Does not belo
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from app.domain import limits
 from app.domain.local_times import find_timetable_fault
 from app.domain.money import Money
-from app.domain.refusals import InvalidField
+from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
 from app.domain.text import fault_of, trimmed
 from app.domain.timetable import Call, TimetableStop, local_calls, stop_form
@@ -55,12 +56,18 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class StoredTrain:
-    """A train as stored: the request that made it, when, and its version."""
+    """A train as stored: the request that made it, when, and its version. `layout_version` is the first with this layout."""
 
     train: Train
     request_id: str
     create_time: datetime
     version: int
+    layout_version: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the train."""
+        return str(self.version)
 
 
 def with_trimmed_texts(train: Train) -> Train:
@@ -92,6 +99,40 @@ def check_train(train: Train) -> None:
     _check_coaches(train.coaches, {section.name for section in train.sections})
     _check_runs_forward(train.stops)
     check_terms(train.terms, "train")
+
+
+# What UpdateTrain changes: for each field of its mask, the attributes of the train or of its terms.
+UPDATED_FIELDS: Mapping[str, str] = {
+    "number": "number",
+    "stops": "stops",
+    "refund_tiers": "terms.refund_tiers",
+    "waitlist_closes_before": "terms.waitlist_closes_minutes_before",
+    "waitlist_max": "terms.waitlist_max",
+    "passengers_per_booker_max": "terms.passengers_per_booker_max",
+    "hold_percent_max": "terms.hold_percent_max",
+}
+
+
+def updated_train(train: Train, wanted: Train, fields: Iterable[str]) -> Train:
+    """Return the train with these fields of the wanted one (keys of `UPDATED_FIELDS`), normalized.
+
+    Refuses INVALID_FIELD as CreateTrain does.
+    """
+    wanted = with_trimmed_texts(wanted)
+    paths = [UPDATED_FIELDS[field].rpartition(".") for field in fields]
+    changes: dict[str, Any] = {name: getattr(wanted, name) for owner, _, name in paths if not owner}
+    terms: dict[str, Any] = {name: getattr(wanted.terms, name) for owner, _, name in paths if owner}
+    changed = replace(train, **changes, terms=replace(train.terms, **terms))
+    check_train(changed)
+    return changed
+
+
+def require_etag(stored: StoredTrain, etag: str) -> None:
+    """Refuse ETAG_STALE for another etag than the train's, INVALID_FIELD for none."""
+    if not etag:
+        raise InvalidField("etag", "is required: send the etag of the train that you have read")
+    if etag != stored.etag:
+        raise Refusal(Reason.ETAG_STALE, f"train {stored.train.train_id} has changed since that etag; read it again")
 
 
 def check_travel_date(travel_date: date, field: str) -> None:

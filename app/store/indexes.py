@@ -10,6 +10,7 @@ from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
 from app.store.payments import make_payment_indexes
 from app.store.run_lists import make_run_list_indexes
+from app.store.train_versions import make_train_version_indexes
 from app.store.webhooks import make_webhook_indexes
 
 RECEIPTS_INDEX = "receipts_by_person_date_origin_destination"
@@ -39,6 +40,7 @@ async def make_indexes(database: Database) -> None:
         await database["trains"].create_index("stop_forms", name="trains_by_station")
         # CreateTrain: a request makes one train.
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
+    await make_train_version_indexes(database)
     await make_run_list_indexes(database)
     await make_event_indexes(database)
     await make_payment_indexes(database)

@@ -16,6 +16,7 @@ from app.store.run_lists import RunLists
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
 from app.store.statistics import StatisticsQueries
+from app.store.train_versions import TrainVersions
 from app.store.trains import Trains
 from app.store.users import Users
 from app.store.webhooks import Webhooks
@@ -30,6 +31,7 @@ class Store:
     run_lists: RunLists
     bookings: Bookings
     trains: Trains
+    train_versions: TrainVersions
     users: Users
     payments: Payments
     jobs: Jobs
@@ -47,6 +49,7 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         run_lists=RunLists(database),
         bookings=Bookings(database),
         trains=Trains(database),
+        train_versions=TrainVersions(database),
         users=Users(database),
         payments=Payments(database),
         jobs=Jobs(database, jobs_kept_seconds),

@@ -28,8 +28,11 @@ TRAIN = Shape(
         "sections": ListOf(Shape({"name": str, "fare_minor": int, "currency": str})),
         "coaches": ListOf(Shape({"name": str, "section": str, "seat_count": int})),
         "terms": TERMS,
-    }
+    },
+    {"layout_version": int},  # only of a train whose layout was changed
 )
+# A version that was replaced. Its `_id` is "<train_id>:<version>". The first version has no `purge_time`.
+TRAIN_VERSION = Shape({"train_id": str}, {"purge_time": datetime})
 
 
 def all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
@@ -39,12 +42,16 @@ def all_stop_forms(stops: Iterable[Stop | TimetableStop]) -> list[str]:
 
 def train_document(stored: StoredTrain) -> Document:
     """Encode a train."""
+    made = {"_id": stored.train.train_id, "request_id": stored.request_id, "create_time": stored.create_time}
+    return {**made, **changeable_fields(stored)}
+
+
+def changeable_fields(stored: StoredTrain) -> Document:
+    """Encode the fields of a train that its changes replace."""
     train = stored.train
     return {
-        "_id": train.train_id,
         "version": stored.version,
-        "request_id": stored.request_id,
-        "create_time": stored.create_time,
+        **({"layout_version": stored.layout_version} if stored.layout_version > 1 else {}),
         "number": train.number,
         "stops": [_timetable_stop_document(stop) for stop in train.stops],
         "stop_forms": all_stop_forms(train.stops),
@@ -70,7 +77,25 @@ def train_from(document: Document) -> StoredTrain:
         coaches=tuple(Coach(coach["name"], coach["section"], coach["seat_count"]) for coach in document["coaches"]),
         terms=terms_from(document["terms"]),
     )
-    return StoredTrain(train, document["request_id"], document["create_time"], document["version"])
+    version, layout_version = document["version"], document.get("layout_version", 1)
+    return StoredTrain(train, document["request_id"], document["create_time"], version, layout_version)
+
+
+def train_version_id(train_id: str, version: int) -> str:
+    """Return the key of a version of a train that was replaced."""
+    return f"{train_id}:{version}"
+
+
+def train_version_document(stored: StoredTrain) -> Document:
+    """Encode a version of a train that is replaced, without the time at which it is deleted."""
+    key = train_version_id(stored.train.train_id, stored.version)
+    return {**train_document(stored), "_id": key, "train_id": stored.train.train_id}
+
+
+def train_version_from(document: Document) -> StoredTrain:
+    """Decode a version of a train that was replaced. Raises UnreadableError."""
+    TRAIN_VERSION.check(document)
+    return train_from({**document, "_id": document["train_id"]})
 
 
 def _timetable_stop_document(stop: TimetableStop) -> Document:

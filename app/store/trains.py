@@ -1,6 +1,7 @@
 """Trains, from which runs are made, in MongoDB.
 
-Belongs here: statements to the collection `trains`. Does not belong here: runs (`runs.py`).
+Belongs here: statements to the collection `trains`, and the names of stops. Does not belong here: runs (`runs.py`), earlier
+versions of trains (`train_versions.py`), except for the names that their stops had: runs and bookings still have them.
 """
 
 import asyncio
@@ -10,10 +11,11 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.timetable import stop_form, stop_forms
 from app.domain.train import StoredTrain
 from app.store.driver import Collection, Database, Document, DuplicateKeyError, any_of, translate_outages
-from app.store.train_documents import train_document, train_from
+from app.store.train_documents import changeable_fields, train_document, train_from, train_version_from
 from app.store.unreadable import decode_all, decode_one, read_page
 
-# Trains that call at one station whose spellings of its name are read. More would not add other spellings.
+# Trains that call at one station, and as many earlier versions of trains, whose spellings of its name are read. More would not
+# add other spellings.
 _SPELLINGS_MAX = 1_000
 # How long the older forms of stations are cached. Only a server of an earlier version adds to them.
 _OLDER_FORMS_SECONDS = 60.0
@@ -24,6 +26,7 @@ class Trains:
 
     def __init__(self, database: Database) -> None:
         self._trains: Collection = database["trains"]
+        self._versions: Collection = database["train_versions"]
         self._older_forms: dict[str, list[str]] = {}
         self._older_forms_until = 0.0
         self._older_forms_read = asyncio.Lock()
@@ -36,6 +39,19 @@ class Trains:
         except DuplicateKeyError:
             return False
         return True
+
+    async def swap(self, changed: StoredTrain, replaced_version: int, layout_job: Document | None = None) -> bool:
+        """Store a changed train in place of `replaced_version`. Return False where that is not the newest any more.
+
+        With a `layout_job`, which brings a change of the layout to the train's runs, the train's document keeps that job in
+        `new_layout_jobs` until it is copied from there (`layout_jobs.py`).
+        """
+        change: Document = {"$set": changeable_fields(changed)}
+        if layout_job is not None:
+            change["$push"] = {"new_layout_jobs": layout_job}
+        with translate_outages():
+            result = await self._trains.update_one({"_id": changed.train.train_id, "version": replaced_version}, change)
+        return result.matched_count == 1
 
     async def get(self, train_id: str) -> StoredTrain:
         """Return the train. Refuses TRAIN_NOT_FOUND, RECORD_UNREADABLE."""
@@ -61,11 +77,13 @@ class Trains:
         return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
 
     async def stop_names(self, text: str) -> tuple[str, ...]:
-        """Return the names, as trains have them, of the stations whose name or code is `text` in any case."""
-        form, stored = stop_form(text), await self.stored_forms(text)
+        """Return the names, as trains have or had them, of the stations whose name or code is `text` in any case."""
+        form, calls = stop_form(text), {"stop_forms": any_of(await self.stored_forms(text))}
         with translate_outages():
-            found = await self._trains.find({"stop_forms": any_of(stored)}).to_list(_SPELLINGS_MAX)
+            found = await self._trains.find(calls).to_list(_SPELLINGS_MAX)
+            earlier = await self._versions.find(calls).to_list(_SPELLINGS_MAX)
         trains = decode_all("trains", found, train_from).values
+        trains += decode_all("train_versions", earlier, train_version_from).values
         stops = (stop for stored in trains for stop in stored.train.stops)
         return tuple(dict.fromkeys(stop.name for stop in stops if form in stop_forms(stop)))
 
@@ -83,7 +101,7 @@ class Trains:
             now = time.monotonic()
             if now >= self._older_forms_until:
                 with translate_outages():
-                    stored = await self._trains.distinct("stop_forms")
+                    stored = await self._trains.distinct("stop_forms") + await self._versions.distinct("stop_forms")
                 self._older_forms = {}
                 for form in stored:
                     if isinstance(form, str) and stop_form(form) != form:

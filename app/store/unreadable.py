@@ -37,6 +37,7 @@ NOUNS = {
     "payments": "payment",
     "train_runs": "train run",
     "trains": "train",
+    "train_versions": "version of a train",
     "users": "user",
     "webhook_deliveries": "webhook delivery",
     "webhooks": "webhook",
