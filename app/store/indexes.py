@@ -8,6 +8,7 @@ from app.store.deliveries import make_delivery_indexes
 from app.store.driver import Database, translate_outages
 from app.store.events import make_event_indexes
 from app.store.jobs import make_job_indexes
+from app.store.layout_jobs import make_layout_job_indexes
 from app.store.payments import make_payment_indexes
 from app.store.run_lists import make_run_list_indexes
 from app.store.train_versions import make_train_version_indexes
@@ -45,5 +46,6 @@ async def make_indexes(database: Database) -> None:
     await make_event_indexes(database)
     await make_payment_indexes(database)
     await make_job_indexes(database)
+    await make_layout_job_indexes(database)
     await make_webhook_indexes(database)
     await make_delivery_indexes(database)

@@ -11,6 +11,7 @@ from app.store.deliveries import Deliveries
 from app.store.driver import Database
 from app.store.events import Events
 from app.store.jobs import Jobs
+from app.store.layout_jobs import LayoutJobs
 from app.store.payments import Payments
 from app.store.run_lists import RunLists
 from app.store.runs import TrainRuns
@@ -35,6 +36,7 @@ class Store:
     users: Users
     payments: Payments
     jobs: Jobs
+    layout_jobs: LayoutJobs
     events: Events
     webhooks: Webhooks
     deliveries: Deliveries
@@ -53,6 +55,7 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         users=Users(database),
         payments=Payments(database),
         jobs=Jobs(database, jobs_kept_seconds),
+        layout_jobs=LayoutJobs(database),
         events=Events(database),
         webhooks=Webhooks(database),
         deliveries=Deliveries(database),

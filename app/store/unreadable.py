@@ -33,6 +33,8 @@ NOUNS = {
     "bookings": "booking",
     "events": "event",
     "jobs": "job",
+    "layout_jobs": "layout job",
+    "layout_outcomes": "layout outcome",
     "ledger": "ledger entry",
     "payments": "payment",
     "train_runs": "train run",

@@ -14,7 +14,7 @@ from app.domain.values import value
 
 
 class LayoutOutcomeState(StrEnum):
-    """What became of a layout job on one run. All are final."""
+    """How a layout job ended on one run. All are final."""
 
     APPLIED = "APPLIED"
     SKIPPED = "SKIPPED"  # departed, deleted, or its own layout was changed
@@ -44,7 +44,7 @@ class LayoutJob:
 
 @value(frozen=True, slots=True)
 class LayoutOutcome:
-    """What became of a layout job on the run of `travel_date`. `reason` is for people; empty where it was applied."""
+    """How a layout job ended on the run of `travel_date`. `reason` is for people; empty where it was applied."""
 
     layout_job_id: str
     travel_date: str

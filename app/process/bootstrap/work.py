@@ -21,6 +21,8 @@ from app.ports.outbox import EventSubscriber
 from app.process.application import Application
 from app.process.worker import BackgroundWork
 from app.usecases.deliveries import DeliveryEngine, DeliverySubscriber
+from app.usecases.layout_fan_out import UPDATE_RUN_LAYOUT, LayoutFanOut
+from app.usecases.layout_jobs import run_layout_handler
 from app.usecases.outbox import JobSubscriber, OutboxRelay
 from app.usecases.outbox_listener import OutboxListener
 from app.usecases.payment_jobs import SETTLE_PAYMENT, settlement_handler, settlement_jobs
@@ -35,6 +37,8 @@ _EXPIRE_DUE_SECONDS = 1.0
 _ARCHIVE_LEFTOVERS_SECONDS = 5.0
 _VOID_ABANDONED_SECONDS = 30.0
 _SEND_DUE_SECONDS = 1.0
+# A new layout job is started by its own call; this is for calls that ended halfway, and for runs that were made meanwhile.
+_START_LAYOUT_JOBS_SECONDS = 5.0
 
 
 def build_channels(application: Application) -> list[Channel[Any]]:
@@ -63,7 +67,12 @@ def build_subscribers(application: Application, channels: Sequence[Channel[Any]]
 
 def build_job_handlers(application: Application) -> dict[str, JobHandler]:
     """Build the handlers of jobs by kind. A new kind of job is one more entry."""
-    return {SETTLE_PAYMENT: settlement_handler(application.payments)}
+    return {
+        SETTLE_PAYMENT: settlement_handler(application.payments),
+        UPDATE_RUN_LAYOUT: run_layout_handler(
+            application.store.layout_jobs, application.bus, application.clock, time.monotonic
+        ),
+    }
 
 
 def build_periodic_tasks(
@@ -78,6 +87,7 @@ def build_periodic_tasks(
         PeriodicTask("tidy runs", _EXPIRE_DUE_SECONDS, maintenance.expire_due),
         PeriodicTask("copy what was left", _ARCHIVE_LEFTOVERS_SECONDS, maintenance.archive_leftovers),
         PeriodicTask("let go of payments", _VOID_ABANDONED_SECONDS, application.payments.void_abandoned),
+        PeriodicTask("start layout jobs", _START_LAYOUT_JOBS_SECONDS, LayoutFanOut(store, clock).start_new),
         *(
             PeriodicTask(f"send to {channel.name}", _SEND_DUE_SECONDS, _delivery_engine(application, channel).send_due)
             for channel in channels
