@@ -37,7 +37,7 @@ from app.usecases.payments import BookingPayments
 
 @dataclass(frozen=True, slots=True)
 class BookingView:
-    """A booking with its waitlist position, 0 unless it is WAITLISTED, and its payment, None before the first attempt.
+    """A booking with its waitlist position, 0 unless passengers of it wait, and its payment, None before the first attempt.
 
     `own` is None for a caller who may see the whole booking. For a passenger who has left it, `own` has the passengers of the
     caller's address, and only they may be shown.
@@ -155,7 +155,7 @@ class BookingUseCases:
     async def _view_in(self, snapshot: Snapshot, booking: Booking) -> BookingView:
         """Return the whole booking, with its waitlist position and payment as the snapshot has them."""
         position, payment = 0, None
-        if booking.state is BookingState.WAITLISTED:
+        if booking.ticket_number:
             position = await self._store.runs.find_waitlist_position(snapshot, booking.journey.run_id, booking.ticket_number)
         if booking.payment_id:
             found = await self._store.payments.find([booking.payment_id], snapshot)

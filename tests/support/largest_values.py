@@ -79,7 +79,7 @@ def largest_run() -> TrainRun:
 def largest_booking() -> BookingView:
     """Build a booking of nine passengers with all possible moves, and a payment with all attempts that are kept."""
     person = Person(NAME, NAME, EMAIL)
-    seat = Seat(SECTIONS[-1], f"C{1:07}", limits.SEATS_PER_TRAIN_MAX)
+    seat = Seat(SECTIONS[-1], f"C{1:07}", limits.SEAT_NUMBERS_PER_RUN_MAX)
     numbers = range(1, limits.PASSENGERS_PER_BOOKING_MAX + 1)
     nine = tuple(Passenger(person, number, EMAIL, EMAIL, seat, FARE.minor) for number in numbers)
     journey = Journey("z" * 32, "2199-12-24", LETTER * 32, NAME, NAME, 1, NOW, NOW)

@@ -130,6 +130,8 @@ def booking(view: BookingView) -> booking_pb2.Booking:
         fill_payment(answer.payment, view)
     if value.refunds:
         answer.refunds.extend(refunds(view))
+    if value.free_cancellation:
+        answer.free_cancellation = True
     return answer
 
 

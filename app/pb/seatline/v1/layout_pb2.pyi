@@ -667,7 +667,9 @@ class LayoutPlan(message.Message):
     RUN_COUNT_FIELD_NUMBER: builtins.int
     PLANNED_RUN_COUNT_FIELD_NUMBER: builtins.int
     plan_hash: builtins.str
-    """Send it with the change, so that exactly this plan is carried out or nothing."""
+    """Send it with the change, so that exactly this plan is carried out or nothing. Of a train: over its new layout and its etag,
+    since its runs differ.
+    """
     validate_only: builtins.bool
     """Whether this is a plan (validate_only of the request, or the details of PLAN_CHANGED): nothing was changed."""
     layout_etag: builtins.str

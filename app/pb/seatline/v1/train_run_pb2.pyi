@@ -64,7 +64,7 @@ class _SeatStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_SeatState.Va
     SEAT_STATE_PARTLY_SOLD: _SeatState.ValueType  # 3
     """Sold on some legs: not for sale on this journey."""
     SEAT_STATE_HELD: _SeatState.ValueType  # 4
-    """On hold for a buyer; within minutes it is sold or free again."""
+    """On hold for a buyer, or reserved for a plan of another layout; within minutes it is sold, free or removed."""
 
 class SeatState(_SeatState, metaclass=_SeatStateEnumTypeWrapper):
     """The state of a seat on the requested journey."""
@@ -78,7 +78,7 @@ SEAT_STATE_SOLD: SeatState.ValueType  # 2
 SEAT_STATE_PARTLY_SOLD: SeatState.ValueType  # 3
 """Sold on some legs: not for sale on this journey."""
 SEAT_STATE_HELD: SeatState.ValueType  # 4
-"""On hold for a buyer; within minutes it is sold or free again."""
+"""On hold for a buyer, or reserved for a plan of another layout; within minutes it is sold, free or removed."""
 
 @typing.final
 class RunStop(message.Message):
@@ -134,7 +134,7 @@ class SectionAvailability(message.Message):
     section: builtins.str
     """Its name, such as "A"."""
     seat_count: builtins.int
-    """Number of its seats."""
+    """Number of its seats. Those that were removed from the train do not count."""
     free_seat_count: builtins.int
     """Number of its seats that are free on every leg of the journey."""
     waiting_count: builtins.int
@@ -391,7 +391,7 @@ class SeatMap(message.Message):
     """Name of the stop where the journey ends."""
     @builtins.property
     def seats(self) -> containers.RepeatedCompositeFieldContainer[SeatMapEntry]:
-        """By section and number."""
+        """By section and number. Seats that were removed from the train are not listed, so numbers may be missing."""
 
     def __init__(
         self,
