@@ -117,7 +117,7 @@ def change_sections(
         sections=[SectionDraft.copy_of(seats) for seats in run.sections],
         retired_sections=[SectionDraft.copy_of(seats) for seats in run.retired_sections],
         passenger_counts=passenger_counts,
-        withdrawn=frozenset(withdrawn),
+        withdrawn=frozenset(withdrawn).difference(_named_seats(operations)),
         earlier_fares=dict.fromkeys(run.layout.earlier_fares),
     )
     totals = TotalsCheck(draft.totals)
@@ -136,15 +136,13 @@ def removing_seats(run: TrainRun, operations: Sequence[LayoutOperation]) -> set[
     """Return all seats (section, number) of which these operations may remove any, and maybe more. Refuses nothing."""
     sections: set[str] = set()
     coaches: set[str] = set()
-    seats: set[SeatKey] = set()
+    seats = frozenset(_named_seats(operations))
     for operation in operations:
         match operation:
             case RemoveSection(name):
                 sections.add(name)
             case RemoveCoach(name) | SetSeatCount(name, _):
                 coaches.add(name)
-            case RemoveSeats(section, numbers):
-                seats.update((section, number) for number in numbers)
     return {
         (section.name, number)
         for section in run.sections
@@ -153,6 +151,13 @@ def removing_seats(run: TrainRun, operations: Sequence[LayoutOperation]) -> set[
         if section.name in sections or coach.name in coaches or (section.name, number) in seats
         if not section.is_retired(number)
     }
+
+
+def _named_seats(operations: Iterable[LayoutOperation]) -> Iterator[SeatKey]:
+    """Yield the seats that are removed by number. They are not left to an operation before it that removes any seats."""
+    for operation in operations:
+        if isinstance(operation, RemoveSeats):
+            yield from ((operation.section, number) for number in operation.seat_numbers)
 
 
 def _live_seats(sections: Iterable[SectionSeats]) -> Iterator[SeatKey]:
