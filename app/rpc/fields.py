@@ -47,11 +47,11 @@ def request_id(text: str) -> str:
     return text
 
 
-def train_id(text: str) -> str:
+def train_id(text: str, field: str = "train_id") -> str:
     """Return the id of a train."""
-    text = required(text.strip(), "train_id")
+    text = required(text.strip(), field)
     if not TRAIN_ID.fullmatch(text):
-        raise InvalidField("train_id", f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
+        raise InvalidField(field, f"needs 1 to {limits.TRAIN_ID_LENGTH_MAX} of a-z, 0-9 and '-'")
     return text
 
 

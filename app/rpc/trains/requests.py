@@ -10,7 +10,7 @@ from datetime import time
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
-from app.domain.train import Coach, Section, Train
+from app.domain.train import UPDATED_FIELDS, Coach, Section, Train
 from app.pb.seatline.v1 import train_pb2
 from app.rpc import fields
 
@@ -30,6 +30,25 @@ def train(message: train_pb2.Train) -> Train:
         coaches=tuple(Coach(coach.name, coach.section, coach.seat_count) for coach in message.coaches),
         terms=_terms(message),
     )
+
+
+def train_update(request: train_pb2.UpdateTrainRequest) -> tuple[Train, frozenset[str]]:
+    """Return the wanted values, and the fields that the mask names; an empty mask names all that can (google.aip.dev/134).
+
+    Reads only these fields. All others of the returned train are empty.
+    """
+    for index, path in enumerate(request.update_mask.paths):
+        if path not in UPDATED_FIELDS:
+            known = ", ".join(UPDATED_FIELDS)
+            raise InvalidField(f"update_mask.paths[{index}]", f"{path!r} cannot be updated; {known} can")
+    masked = frozenset(request.update_mask.paths or UPDATED_FIELDS)
+    read = train_pb2.Train()
+    read.CopyFrom(request.train)
+    for field in train_pb2.Train.DESCRIPTOR.fields_by_name:
+        if field not in masked:
+            read.ClearField(field)  # type: ignore[arg-type]  # a name of this very message
+    read.train_id = fields.train_id(request.train.train_id, "train.train_id")
+    return train(read), masked
 
 
 def _terms(message: train_pb2.Train) -> SalesTerms:

@@ -46,5 +46,7 @@ class TrainServicer:
         return train_pb2.ListTrainsResponse(trains=trains, next_page_token=paging.TRAINS.encode(after))
 
     async def UpdateTrain(self, request: train_pb2.UpdateTrainRequest, context: CallContext) -> train_pb2.Train:
-        """Change a train."""
-        raise NotImplementedError
+        """Change a train, for runs that are made from now on."""
+        wanted, masked = requests.train_update(request)
+        stored = await self._trains.update(wanted, masked, request.etag, validate_only=request.validate_only)
+        return answers.train(stored, validate_only=request.validate_only)

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from app.pb.seatline.v1 import booking_pb2, job_pb2, train_pb2, train_run_pb2, webhook_pb2
+from app.pb.seatline.v1 import booking_pb2, job_pb2, layout_pb2, train_pb2, train_run_pb2, webhook_pb2
 from app.rpc.services import methods_with_field
 from tests.support.clients import ApiClient, refusal
 from tests.support.world import TRAVEL_DATE, World
@@ -20,6 +20,7 @@ WEBHOOK = "0123456789abcdef"
 LISTS: dict[str, Message] = {
     "/seatline.v1.BookingService/ListReceipts": booking_pb2.ListReceiptsRequest(email="desk@example.com"),
     "/seatline.v1.RunService/ListTrainRuns": train_run_pb2.ListTrainRunsRequest(),
+    "/seatline.v1.RunService/ListLayoutOutcomes": layout_pb2.ListLayoutOutcomesRequest(layout_job_id="es9014:2"),
     "/seatline.v1.TrainService/ListTrains": train_pb2.ListTrainsRequest(),
     "/seatline.v1.BookingService/ListSectionBookings": booking_pb2.ListSectionBookingsRequest(
         train_id="es9014", travel_date=TRAVEL_DATE, section="A"

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from app.pb.seatline.v1 import booking_pb2, hold_pb2, train_pb2, train_run_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, layout_pb2, train_pb2, train_run_pb2
 from app.rpc.services import methods_with_field
 from tests.integration.rpc.test_page_tokens import call
 from tests.support.clients import Run, person, refusal
@@ -36,6 +36,13 @@ DATES: dict[tuple[str, str], Message] = {
         train_id="t", section="A"
     ),
     ("/seatline.v1.RunService/PromoteWaitlist", "travel_date"): train_run_pb2.PromoteWaitlistRequest(train_id="t"),
+    ("/seatline.v1.RunService/UpdateTrainRun", "travel_date"): train_run_pb2.UpdateTrainRunRequest(train_id="t", hidden=True),
+    ("/seatline.v1.RunService/DeleteTrainRun", "travel_date"): train_run_pb2.DeleteTrainRunRequest(train_id="t"),
+    ("/seatline.v1.RunService/UpdateLayout", "travel_date"): layout_pb2.UpdateLayoutRequest(
+        request_id="r",
+        train_id="t",
+        operations=[layout_pb2.LayoutOperation(remove_coach=layout_pb2.RemoveCoach(name="2"))],
+    ),
 }
 NO_TRAVEL_DATES = ["0001-01-01", "0001-01-08", "1969-12-31", "2200-01-01", "9999-12-24", "9999-12-31", "10000-01-01"]
 

@@ -1,13 +1,16 @@
 """Requests around trains become values of the domain, or are refused under the path of the invalid field."""
 
 from datetime import time
+from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain.money import Money
+from app.domain.terms import DEFAULT_TERMS
 from app.domain.timetable import Call
-from app.domain.train import Coach, Section, check_train
+from app.domain.train import UPDATED_FIELDS, Coach, Section, check_train
 from app.pb.seatline.v1 import train_pb2
 from app.rpc.trains import requests
 from tests.support.run_snapshots import invalid
@@ -56,3 +59,39 @@ def test_an_impossible_fare_is_refused_under_its_path() -> None:
 def test_an_empty_train_is_read_and_then_refused() -> None:
     with invalid("train.train_id"):
         check_train(requests.train(train_pb2.Train()))
+
+
+def an_update(*masked: str, **fields: Any) -> train_pb2.UpdateTrainRequest:
+    train = train_pb2.Train(train_id="es9014", number="ES 1", sections=[train_pb2.Section(name="?")], **fields)
+    return train_pb2.UpdateTrainRequest(train=train, update_mask=FieldMask(paths=masked))
+
+
+def test_an_update_reads_only_the_fields_of_its_mask() -> None:
+    invalid_stop = train_pb2.TrainStop(arrive_time="never")
+    train, masked = requests.train_update(an_update("waitlist_max", stops=[invalid_stop], waitlist_max=3, hold_percent_max=-1))
+    assert masked == {"waitlist_max"}
+    assert (train.train_id, train.terms.waitlist_max) == ("es9014", 3)
+    assert (train.number, train.stops, train.terms.hold_percent_max) == ("", (), DEFAULT_TERMS.hold_percent_max)
+
+
+def test_an_empty_mask_names_all_fields_that_an_update_can_change() -> None:
+    train, masked = requests.train_update(an_update(hold_percent_max=7))
+    assert masked == set(UPDATED_FIELDS)
+    assert (train.number, train.terms.hold_percent_max, train.sections) == ("ES 1", 7, ())
+
+
+def test_every_field_that_an_update_can_change_is_one_of_the_train() -> None:
+    assert set(UPDATED_FIELDS) <= set(train_pb2.Train.DESCRIPTOR.fields_by_name)
+
+
+@pytest.mark.parametrize("path", ["sections", "coaches", "train_id", "etag", "", "terms", "stops.name", "number "])
+def test_a_field_that_an_update_cannot_change_is_refused_under_its_path(path: str) -> None:
+    with invalid("update_mask.paths[1]"):
+        requests.train_update(an_update("number", path))
+
+
+def test_an_update_names_its_train() -> None:
+    request = an_update()
+    request.train.train_id = "ES 9014"
+    with invalid("train.train_id"):
+        requests.train_update(request)

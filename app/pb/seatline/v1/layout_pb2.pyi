@@ -70,6 +70,8 @@ class _LayoutRefundCauseEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Layo
     """The passengers move to a section with a lower fare."""
     LAYOUT_REFUND_CAUSE_CANCELLED: _LayoutRefundCause.ValueType  # 2
     """The passengers are cancelled, since no seat and no place on the waitlist was left for them."""
+    LAYOUT_REFUND_CAUSE_PROMOTED: _LayoutRefundCause.ValueType  # 3
+    """A booking of the waitlist, which takes any section, gets seats in a cheaper one than it has paid for."""
 
 class LayoutRefundCause(_LayoutRefundCause, metaclass=_LayoutRefundCauseEnumTypeWrapper):
     """Why a layout change refunds."""
@@ -80,6 +82,8 @@ LAYOUT_REFUND_CAUSE_LOWER_SECTION: LayoutRefundCause.ValueType  # 1
 """The passengers move to a section with a lower fare."""
 LAYOUT_REFUND_CAUSE_CANCELLED: LayoutRefundCause.ValueType  # 2
 """The passengers are cancelled, since no seat and no place on the waitlist was left for them."""
+LAYOUT_REFUND_CAUSE_PROMOTED: LayoutRefundCause.ValueType  # 3
+"""A booking of the waitlist, which takes any section, gets seats in a cheaper one than it has paid for."""
 
 class _LayoutJobState:
     ValueType = typing.NewType("ValueType", builtins.int)

@@ -88,7 +88,8 @@ class TrainServiceServicer:
 
     def UpdateTrain(self, request, context):
         """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-        theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
+        other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,8 @@ class TrainServiceStub:
     """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
     UpdateTrain: grpc.UnaryUnaryMultiCallable[train_pb2.UpdateTrainRequest, train_pb2.Train]
     """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-    theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
+    other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
     """
 
 @typing.type_check_only
@@ -67,7 +68,8 @@ class TrainServiceAsyncStub(TrainServiceStub):
     """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
     UpdateTrain: aio.UnaryUnaryMultiCallable[train_pb2.UpdateTrainRequest, train_pb2.Train]  # type: ignore[assignment]
     """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-    theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
+    other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
     """
 
 class TrainServiceServicer(metaclass=abc_1.ABCMeta):
@@ -109,7 +111,8 @@ class TrainServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[train_pb2.Train, abc.Awaitable[train_pb2.Train]]:
         """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-        theirs. Sections and coaches change with RunService.UpdateLayout. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
+        other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
         """
 
 def add_TrainServiceServicer_to_server(servicer: TrainServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...
