@@ -15,7 +15,10 @@ from app.domain.values import value
 
 
 class BookingState(StrEnum):
-    """The state of a booking. WAITLISTED is paid and has no seat yet. CANCELLED and EXPIRED are final."""
+    """The state of a booking. WAITLISTED is paid and no passenger has a seat. CANCELLED and EXPIRED are final.
+
+    In a CONFIRMED booking, passengers who lost their seats by a layout change may wait for others.
+    """
 
     CONFIRMED = "CONFIRMED"
     WAITLISTED = "WAITLISTED"
@@ -31,6 +34,7 @@ BOOKING_TRANSITIONS: Mapping[tuple[BookingState | None, BookingState], str] = {
     (BookingState.WAITLISTED, BookingState.EXPIRED): "the waitlist closes",
     (BookingState.WAITLISTED, BookingState.CANCELLED): "all passengers cancelled, or the payment failed",
     (BookingState.CONFIRMED, BookingState.CANCELLED): "all passengers cancelled, or the payment failed",
+    (BookingState.CONFIRMED, BookingState.WAITLISTED): "a layout change takes the last seats, or only those without one stay",
 }
 
 LIVE_STATES = (BookingState.CONFIRMED, BookingState.WAITLISTED)
@@ -52,7 +56,7 @@ class Seat:
 
 @value(frozen=True, slots=True)
 class Passenger:
-    """Who travels, on which seat, for which fare. A passenger of a WAITLISTED booking has no seat.
+    """Who travels, on which seat, for which fare. A passenger who is on the waitlist has no seat.
 
     `number`, 1 to 9, names the passenger for the life of the booking. `email_key` is the address as compared; it is the
     booker's where the passenger's own address is empty. `key` is `email_key` and the name as compared. It identifies the
@@ -114,10 +118,11 @@ class Booking:
 
     `revision` is the version of the train run whose commit last changed it. A CANCELLED booking keeps its last passengers;
     `cancelled_passengers` are those who were cancelled while others stayed. `wanted_section` is the section that was asked for,
-    empty for any. `ticket_number` is that of the waitlist entry of a WAITLISTED booking. `charged_minor` is the charge, and
-    `refunds` are the refunds of it. `payment_id` is empty where nothing had to be paid. `changes_before` counts the changes
-    that the same commit made to the booking before this one. `is_vacated` is True for a CANCELLED booking whose last passengers
-    cancelled themselves. With `free_cancellation`, cancelling refunds everything until the journey departs.
+    empty for any. `ticket_number` is that of the waitlist entry while a passenger of a live booking has no seat, else 0.
+    `charged_minor` is the charge, and `refunds` are the refunds of it. `payment_id` is empty where nothing had to be paid.
+    `changes_before` counts the changes that the same commit made to the booking before this one. `is_vacated` is True for a
+    CANCELLED booking whose last passengers cancelled themselves. With `free_cancellation`, cancelling refunds everything until
+    the journey departs.
     """
 
     reference: str
@@ -160,12 +165,14 @@ class Booking:
 
     @property
     def seats_together(self) -> bool:
-        """Whether the seats are neighbours in one coach: consecutive numbers."""
+        """Whether all have seats, and these are neighbours in one coach: consecutive numbers."""
         if self.passengers[0].seat is None:
             return False
         if len(self.passengers) == 1:
             return True
-        seats = [passenger.assigned_seat for passenger in self.passengers]
+        seats = [passenger.seat for passenger in self.passengers if passenger.seat is not None]
+        if len(seats) < len(self.passengers):
+            return False
         numbers = sorted(seat.number for seat in seats)
         one_coach = len({(seat.section, seat.coach) for seat in seats}) == 1
         return one_coach and numbers[-1] - numbers[0] == len(numbers) - 1

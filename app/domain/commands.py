@@ -72,7 +72,7 @@ class IfFull(StrEnum):
 
 @value(frozen=True, slots=True)
 class BookingResult:
-    """A booking, and its position on the waitlist, from 1; 0 for a booking that is not WAITLISTED."""
+    """A booking, and its position on the waitlist, from 1; 0 for a booking that is not on it."""
 
     booking: Booking
     waitlist_position: int = 0

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import pairwise
+from random import Random
 
 from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState
 from app.domain.commands import CancelUnpaid
@@ -53,6 +54,7 @@ from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RUN_TRANSITIONS, RunState, state_at
 from app.domain.webhooks import WEBHOOK_RETRIES
 from tests.support.builders import NOW, a_run, seeded_random
+from tests.support.displacing import remove_seats
 from tests.support.random_commands import decide_some
 
 Changes = set[tuple[StrEnum | None, StrEnum]]
@@ -69,13 +71,15 @@ def changes(before: dict[str, Booking], after: dict[str, Booking]) -> Changes:
 
 
 def states_of_a_random_run(seed: int) -> Changes:
-    """Return the changes of state on a run where people book, wait and cancel, payments fail, and the waitlist closes."""
+    """Return the changes of state on a run: people book, wait, cancel, do not pay, lose seats, until the waitlist closes."""
     run, chance, seen = a_run(), seeded_random(seed), Changes()
     for _ in range(60):
         seen |= step(run, lambda: decide_some(run, chance, 1))
         if run.bookings and chance.random() < 0.2:
             unpaid = chance.choice(sorted(run.bookings))
             seen |= step(run, partial(fail_payment, run, unpaid))
+        if chance.random() < 0.03:
+            seen |= step(run, partial(lose_a_seat, run, chance))
     return seen | step(run, lambda: decide_some(run, chance, 1, waitlist_closing_time(run)))
 
 
@@ -88,6 +92,14 @@ def step(run: TrainRun, act: Callable[[], object]) -> Changes:
 def fail_payment(run: TrainRun, reference: str) -> None:
     with suppress(Refusal):
         cancel_unpaid(run, CancelUnpaid(Caller(), reference), NOW)
+
+
+def lose_a_seat(run: TrainRun, chance: Random) -> None:
+    """Remove a seat of the first section, where it has one."""
+    seats = run.sections[0]
+    numbers = [number for number in range(1, seats.size + 1) if not seats.is_retired(number)]
+    if numbers:
+        remove_seats(run, seats.name, chance.choice(numbers))
 
 
 def test_bookings_change_their_state_as_the_table_says() -> None:

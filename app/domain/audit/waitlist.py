@@ -10,6 +10,7 @@ from app.domain.audit.run_record import AuditedRun
 from app.domain.audit.seats import legs_text
 from app.domain.booking import Booking, BookingState
 from app.domain.rules.seating import next_free_seats
+from app.domain.rules.waitlist import fare_floor, sections_taken
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistDemand, WaitlistEntry
 
@@ -26,11 +27,12 @@ def wrong_entries(record: AuditedRun) -> Iterator[str]:
             continue
         # Who was displaced waits for the section that was lost, whatever section was asked for.
         section = entry.section if _is_displaced(entry) else booking.wanted_section
-        stored, wanted = entry.demand, (section, booking.journey.legs, _waiting_count(booking))
+        stored = entry.demand
+        wanted = (section, booking.journey.legs, _waiting_count(booking), entry.fare_minor_min)
         if stored != wanted:
             yield (
-                f"waitlist entry {number} is for {_demand_text(*stored)}; "
-                f"booking {booking.reference} waits for {_demand_text(*wanted)}"
+                f"waitlist entry {number} is for {_demand_text(stored)}; "
+                f"booking {booking.reference} waits for {_demand_text(wanted)}"
             )
 
 
@@ -71,23 +73,24 @@ def missing_promotions(record: AuditedRun) -> Iterator[str]:
     """Find bookings that wait although the seats they wait for are free. Looks only at an open waitlist."""
     if not record.is_waitlist_open:
         return
-    has_seats: dict[tuple[WaitlistDemand, int | None], bool] = {}
+    has_seats: dict[WaitlistDemand, bool] = {}
     for number, entry in sorted(record.run.waitlist.items()):
-        demand = entry.demand, entry.fare_minor_min
+        demand = entry.demand
         if demand not in has_seats:
-            has_seats[demand] = _has_seats(record.run, entry)
+            has_seats[demand] = _has_seats(record.run, demand)
         if has_seats[demand]:
-            yield f"booking {entry.reference} waits under number {number} for {_demand_text(*entry.demand)}, which is free"
+            yield f"booking {entry.reference} waits under number {number} for {_demand_text(demand)}, which is free"
 
 
-def _has_seats(run: TrainRun, entry: WaitlistEntry) -> bool:
-    """Whether an entry finds seats: a displaced one also apart, and in any section that is not cheaper."""
-    if entry.fare_minor_min is not None:
-        fitting = [s for s in run.sections if s.name == entry.section or s.fare.minor >= entry.fare_minor_min]
-        return sum(section.free_count(entry.legs) for section in fitting) >= entry.count
-    is_known = not entry.section or entry.section in {section.name for section in run.sections}
-    return is_known and next_free_seats(run, *entry.demand) is not None
+def _has_seats(run: TrainRun, demand: WaitlistDemand) -> bool:
+    """Whether a demand finds seats. That of displaced passengers finds them also apart, and in any section not cheaper."""
+    name, legs, count, _ = demand
+    if fare_floor(run, demand) is not None:
+        return sum(section.free_count(legs) for section in sections_taken(run, demand)) >= count
+    is_known = not name or name in {section.name for section in run.sections}
+    return is_known and next_free_seats(run, name, legs, count) is not None
 
 
-def _demand_text(section: str, legs: int, count: int) -> str:
+def _demand_text(demand: WaitlistDemand) -> str:
+    section, legs, count, _ = demand
     return f"{count} in {f'section {section}' if section else 'any section'} on {legs_text(legs)}"

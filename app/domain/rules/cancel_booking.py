@@ -8,13 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.domain.amounts import AmountRules
-from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.booking import Booking, Passenger
 from app.domain.commands import CancelBooking, Cancellation
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.passenger import named_numbers
 from app.domain.rules.access import removes_itself, require_cancellable
-from app.domain.rules.booking_changes import record_change, with_refund_due
+from app.domain.rules.booking_changes import record_change, with_refund_due, without_passengers
 from app.domain.rules.open_booking import refuse_change_of_cancelled, require_open
 from app.domain.rules.promote_waitlist import promote
 from app.domain.run.train_run import TrainRun
@@ -50,7 +50,7 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     release_seats(run, booking, leaving)
     record_change(run, changed, EventType.BOOKING_CANCELLED, now, command.caller.trace_parent)
     promote(run, now)
-    return run.bookings[booking.reference]  # the rest of a WAITLISTED group may have been promoted
+    return run.bookings[booking.reference]  # the rest of a group on the waitlist may have been promoted
 
 
 def cancel_again(booking: Booking, command: CancelBooking, now: datetime) -> Cancellation:
@@ -65,18 +65,22 @@ def cancel_again(booking: Booking, command: CancelBooking, now: datetime) -> Can
 
 
 def release_seats(run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...]) -> None:
-    """Free the seats of these passengers, or their part of the booking's waitlist entry."""
-    if booking.state is BookingState.CONFIRMED:
-        for passenger in leaving:
-            run.release(passenger.assigned_seat, booking.journey.legs)
+    """Free the seats of these passengers, and their part of the booking's waitlist entry."""
+    waiting = 0
+    for passenger in leaving:
+        if passenger.seat is None:
+            waiting += 1
+        else:
+            run.release(passenger.seat, booking.journey.legs)
+    if not waiting:
         return
     entry = run.waitlist.get(booking.ticket_number)
     if entry is None:
         return  # the booking is newer than this run: no commit of the run succeeds, and it is read and decided again
-    if len(leaving) == entry.count:
+    if waiting == entry.count:
         run.leave_waitlist(entry.ticket_number)
     else:
-        run.replace_waitlist_entry(replace(entry, count=entry.count - len(leaving)))
+        run.replace_waitlist_entry(replace(entry, count=entry.count - waiting))
 
 
 def _leaving_passengers(booking: Booking, command: CancelBooking) -> tuple[Passenger, ...]:
@@ -89,16 +93,15 @@ def _leaving_passengers(booking: Booking, command: CancelBooking) -> tuple[Passe
 def _without_passengers(
     run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], amounts: AmountRules, now: datetime
 ) -> Booking:
-    """Return the booking without these passengers and with their refund, which is full for a WAITLISTED booking."""
-    staying = tuple(passenger for passenger in booking.passengers if passenger not in leaving)
-    if staying:
-        gone = (*booking.cancelled_passengers, *leaving)
-        changed = replace(booking, passengers=staying, cancelled_passengers=gone)
-    else:
-        changed = replace(booking, state=BookingState.CANCELLED, ticket_number=0)
-    fares = [passenger.fare_minor for passenger in leaving]
-    if booking.state is not BookingState.WAITLISTED:
-        depart = booking.journey.depart
-        shares = [(refund_minor(fare, run.terms, depart, now), Money(fare, booking.currency)) for fare in fares]
-        fares = [amounts.refundable_minor(share, paid) for share, paid in shares]
-    return with_refund_due(changed, sum(fares), now)
+    """Return the booking without these passengers and with their refund.
+
+    It is full for passengers without a seat, and with free cancellation.
+    """
+    back_minor = 0
+    for passenger in leaving:
+        fare_minor = passenger.fare_minor
+        if passenger.seat is not None and not booking.free_cancellation:
+            share_minor = refund_minor(fare_minor, run.terms, booking.journey.depart, now)
+            fare_minor = amounts.refundable_minor(share_minor, Money(fare_minor, booking.currency))
+        back_minor += fare_minor
+    return with_refund_due(without_passengers(booking, leaving), back_minor, now)

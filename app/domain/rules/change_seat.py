@@ -6,14 +6,14 @@ Belongs here: the move, and the refund of the difference in fares. Does not belo
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.booking import Booking, BookingState, Passenger, Seat
 from app.domain.commands import ChangeSeat
 from app.domain.events import EventType
 from app.domain.money import Money
 from app.domain.passenger import named_position
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.access import require_changeable
-from app.domain.rules.booking_changes import record_change, with_refund_due
+from app.domain.rules.booking_changes import CAUSE_SEAT_CHANGE, moves_data, record_change, with_refund_due
 from app.domain.rules.open_booking import require_open_booking
 from app.domain.rules.promote_waitlist import promote
 from app.domain.rules.seating import choose_seats, take_seats
@@ -31,10 +31,9 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     if repeated is not None:
         return repeated
     booking = require_open_booking(run, command.caller, command.reference, command.etag, now)
-    _require_seated(booking)
     position = named_position(booking, command.passenger_number, command.passenger_email)
     passenger = booking.passengers[position]
-    before = passenger.assigned_seat
+    before = _require_seated(booking, passenger)
     section = command.section or before.section
     index, number, by_counter = _choose_seat(run, command, section, booking.journey.legs)
     fare_minor = passenger.fare_minor if section == before.section else run.sections[index].fare.minor
@@ -44,7 +43,8 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     moved = replace(passenger, seat=run.seat(index, number), fare_minor=fare_minor)
     passengers = (*booking.passengers[:position], moved, *booking.passengers[position + 1 :])
     changed = with_refund_due(replace(booking, passengers=passengers), passenger.fare_minor - fare_minor, now)
-    record_change(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent)
+    data = moves_data(CAUSE_SEAT_CHANGE, [(moved.number, before, moved.seat)])
+    record_change(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent, data)
     promote(run, now)
     return run.bookings[booking.reference]
 
@@ -58,7 +58,9 @@ def _find_repeated_move(run: TrainRun, command: ChangeSeat) -> Booking | None:
     if booking.state is not BookingState.CONFIRMED or not command.seat_number:
         return None
     position = named_position(booking, command.passenger_number, command.passenger_email)
-    seat = booking.passengers[position].assigned_seat
+    seat = booking.passengers[position].seat
+    if seat is None:
+        return None
     is_there = (command.section or seat.section, command.seat_number) == (seat.section, seat.number)
     return booking if is_there else None
 
@@ -73,9 +75,12 @@ def _choose_seat(run: TrainRun, command: ChangeSeat, section: str, legs: int) ->
     return index, numbers[0], by_counter
 
 
-def _require_seated(booking: Booking) -> None:
-    if booking.state is BookingState.WAITLISTED:
-        raise Refusal(Reason.BOOKING_WAITLISTED, f"booking {booking.reference} is on the waitlist and has no seat")
+def _require_seated(booking: Booking, passenger: Passenger) -> Seat:
+    """Return the passenger's seat. Refuse BOOKING_WAITLISTED for a passenger without one."""
+    if passenger.seat is None:
+        who = f"passenger {passenger.number} of booking {booking.reference}"
+        raise Refusal(Reason.BOOKING_WAITLISTED, f"{who} is on the waitlist and has no seat")
+    return passenger.seat
 
 
 def _require_affordable(booking: Booking, passenger: Passenger, section: str, fare_minor: int) -> None:

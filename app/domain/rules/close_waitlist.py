@@ -1,6 +1,7 @@
-"""The end of the waitlist: once it is closed, its bookings expire.
+"""The end of the waitlist: once it is closed, all bookings on it are refunded.
 
-Belongs here: expiring the bookings of a closed waitlist. Does not belong here: when it closes (`waitlist.py`).
+Belongs here: expiring the bookings of a closed waitlist, and cancelling the displaced passengers of bookings with seats. Does
+not belong here: when it closes (`waitlist.py`).
 """
 
 from dataclasses import replace
@@ -9,20 +10,28 @@ from datetime import datetime
 from app.domain import limits
 from app.domain.booking import BookingState
 from app.domain.events import EventType
-from app.domain.rules.booking_changes import record_change, with_refund_due
+from app.domain.rules.booking_changes import record_change, with_refund_due, without_passengers
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 
 
 def close_waitlist(run: TrainRun, now: datetime) -> None:
-    """Expire the first bookings of a closed waitlist with a full refund, at most `WAITLIST_EXPIRED_PER_DECISION`."""
+    """End the first entries of a closed waitlist with a full refund, at most `WAITLIST_EXPIRED_PER_DECISION`.
+
+    A booking without seats expires. Where other passengers of the booking have seats, those without one are cancelled.
+    """
     if not run.waitlist or now < waitlist_closing_time(run):
         return
     for ticket_number in sorted(run.waitlist)[: limits.WAITLIST_EXPIRED_PER_DECISION]:
         booking = run.bookings[run.waitlist[ticket_number].reference]
         run.leave_waitlist(ticket_number)
-        expired = replace(booking, state=BookingState.EXPIRED, ticket_number=0)
-        record_change(run, with_refund_due(expired, booking.price.minor, now), EventType.BOOKING_EXPIRED, now)
+        waiting = [passenger for passenger in booking.passengers if passenger.seat is None]
+        if len(waiting) == len(booking.passengers):
+            kind, ended = EventType.BOOKING_EXPIRED, replace(booking, state=BookingState.EXPIRED, ticket_number=0)
+        else:
+            kind, ended = EventType.BOOKING_CANCELLED, without_passengers(booking, waiting)
+        fares_minor = sum(passenger.fare_minor for passenger in waiting)
+        record_change(run, with_refund_due(ended, fares_minor, now), kind, now)
 
 
 def has_expired_waitlist(run: TrainRun, now: datetime) -> bool:

@@ -47,7 +47,7 @@ def create_booking(
 
 def with_position(run: TrainRun, booking: Booking) -> BookingResult:
     """Return a booking with its waitlist position."""
-    if booking.state is not BookingState.WAITLISTED:
+    if not booking.ticket_number:
         return BookingResult(booking)
     return BookingResult(booking, position_in_waitlist(run, booking))
 

@@ -1,7 +1,7 @@
 """Displacement: where passengers go whose seats a layout change removes.
 
-Belongs here: who is displaced, in which order they are placed, and which seats they get. Does not belong here: what becomes of
-their bookings (`displaced_bookings.py`), the change itself (`update_layout.py`).
+Belongs here: who is displaced, in which order they are placed, and which seats they get. Does not belong here: how
+their bookings change (`displaced_bookings.py`), the change itself (`update_layout.py`).
 
 The rules:
 1. The displaced passengers of one booking in one section are one unit: it gets all its seats or none. Passengers of a booking

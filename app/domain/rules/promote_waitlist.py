@@ -4,16 +4,17 @@ Belongs here: which bookings of the waitlist get seats, and which seats. Does no
 call `promote`).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from heapq import heappop, heappush
 
-from app.domain.booking import BookingState
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.events import EventType
-from app.domain.rules.booking_changes import record_change, with_refund_due
+from app.domain.rules.booking_changes import record_change, with_passengers, with_refund_due
+from app.domain.rules.displacement import SeatDemand, place_unit
 from app.domain.rules.seating import next_free_seats, take_seats
-from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.rules.waitlist import fare_floor, waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistDemand, WaitlistEntry
 
@@ -35,36 +36,62 @@ def promote(run: TrainRun, now: datetime) -> None:
     fronts = run.waitlist_index.fronts()
     while fronts:
         ticket_number, demand = heappop(fronts)
-        found = next_free_seats(run, *demand) if _has_seats(run, demand) else None
-        if found is None:
+        if not _promote_entry(run, ticket_number, demand, now):
             continue  # free seats only become fewer in this loop, so nobody further back with the same demand finds any
-        _seat(run, run.waitlist[ticket_number], *found, now)
         behind = run.waitlist_index.first(demand)
         if behind is not None:
             heappush(fronts, (behind, demand))
 
 
+def promote_to(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Give these free seats (index of the section, number) to the passengers of an entry, in their order.
+
+    Does not move the counter.
+    """
+    for section, number in seats:
+        run.sell(section, number, entry.legs)
+    _seat(run, entry, seats, now)
+
+
+def _promote_entry(run: TrainRun, ticket_number: int, demand: WaitlistDemand, now: datetime) -> bool:
+    """Give free seats to the entry with this number and demand. Return whether there are enough."""
+    name, legs, count, _ = demand
+    floor = fare_floor(run, demand)
+    if floor is not None:
+        placement = place_unit(run.sections, SeatDemand(name, legs, count, floor), allow_lower=False)
+        if placement is None:
+            return False
+        promote_to(run, run.waitlist[ticket_number], placement.seats, now)
+        return True
+    found = next_free_seats(run, name, legs, count) if _has_seats(run, demand) else None
+    if found is None:
+        return False
+    section, numbers = found
+    take_seats(run, section, numbers, legs, by_counter=True)
+    _seat(run, run.waitlist[ticket_number], [(section, number) for number in numbers], now)
+    return True
+
+
 def _has_seats(run: TrainRun, demand: WaitlistDemand) -> bool:
     """Whether a section has as many free seats as the demand needs."""
-    name, legs, count = demand
+    name, legs, count, _ = demand
     sections = [run.sections[run.section_index(name)]] if name else run.sections
     return any(section.has_free(legs, count) for section in sections)
 
 
-def _seat(run: TrainRun, entry: WaitlistEntry, section: int, numbers: list[int], now: datetime) -> None:
-    """Give these seats to the booking of a waitlist entry."""
+def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]], now: datetime) -> None:
+    """Put the waiting passengers of a booking on these seats, which are sold already. Others keep theirs."""
     booking = run.bookings[entry.reference]
-    take_seats(run, section, numbers, entry.legs, by_counter=True)
     run.leave_waitlist(entry.ticket_number)
-    paid = booking.price.minor
-    fare = run.sections[section].fare.minor
-    seated = tuple(
-        replace(
+    waiting = [passenger for passenger in booking.passengers if passenger.seat is None]
+    seated = {
+        passenger.number: replace(
             passenger,
             seat=run.seat(section, number),
-            fare_minor=passenger.fare_minor if entry.section else min(fare, passenger.fare_minor),
+            fare_minor=passenger.fare_minor if entry.section else min(run.sections[section].fare.minor, passenger.fare_minor),
         )
-        for passenger, number in zip(booking.passengers, numbers, strict=True)
-    )
-    promoted = replace(booking, state=BookingState.CONFIRMED, passengers=seated, ticket_number=0)
-    record_change(run, with_refund_due(promoted, paid - promoted.price.minor, now), EventType.BOOKING_PROMOTED, now)
+        for passenger, (section, number) in zip(waiting, seats, strict=True)
+    }
+    promoted = with_passengers(booking, tuple(seated.get(passenger.number, passenger) for passenger in booking.passengers))
+    refund_minor = booking.price.minor - promoted.price.minor
+    record_change(run, with_refund_due(promoted, refund_minor, now), EventType.BOOKING_PROMOTED, now)

@@ -117,7 +117,7 @@ class TrainRun:
         return self.passenger_index.references.get(passenger_key)
 
     def waitlisted_count(self, user_key: str) -> int:
-        """Return how many WAITLISTED bookings a user has. All of them are in memory."""
+        """Return how many WAITLISTED bookings a user has, without displaced ones. All of them are in memory."""
         return self._waitlisted_per_user[user_key]
 
     def seat(self, section: int, number: int) -> Seat:
@@ -157,7 +157,8 @@ class TrainRun:
     def evict_except(self, references: Iterable[str]) -> None:
         """Remove all bookings from memory but these and those on the waitlist. All passengers stay in the index.
 
-        A booking on the waitlist may be CONFIRMED: where it was read later than the run, which is then read again.
+        A booking on the waitlist may be CONFIRMED: where some of its passengers have seats, or where it was read later than the
+        run, which is then read again.
         """
         for reference in self._evictable.difference(references):
             if reference not in self.waitlist_index.references:
@@ -347,17 +348,17 @@ class TrainRun:
         """Count a booking that is in memory from now on."""
         if booking is None:
             return
-        if booking.state is BookingState.WAITLISTED:
-            self._waitlisted_per_user[booking.user_key] += 1
-        else:
+        if booking.state is not BookingState.WAITLISTED:
             self._evictable.add(booking.reference)
+        elif booking.ticket_number > 0:  # the limit on them does not count displaced passengers
+            self._waitlisted_per_user[booking.user_key] += 1
 
     def _uncount_booking(self, booking: Booking | None) -> None:
         """Stop counting a booking."""
         if booking is None:
             return
         self._evictable.discard(booking.reference)
-        if booking.state is BookingState.WAITLISTED:
+        if booking.state is BookingState.WAITLISTED and booking.ticket_number > 0:
             self._waitlisted_per_user[booking.user_key] -= 1
             if not self._waitlisted_per_user[booking.user_key]:
                 del self._waitlisted_per_user[booking.user_key]

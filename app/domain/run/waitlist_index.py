@@ -12,8 +12,8 @@ from app.domain.values import value
 # Ticket numbers of displaced passengers count up from here. So they stand before all others, whose numbers begin at 1.
 DISPLACED_TICKET_FIRST = -1_000_000_000
 
-# What a booking waits for: a section (empty for any), the legs, and for how many people.
-WaitlistDemand = tuple[str, int, int]
+# What a booking waits for: a section (empty for any), the legs, for how many people, and its `fare_minor_min`.
+WaitlistDemand = tuple[str, int, int, int | None]
 
 
 @value(frozen=True, slots=True)
@@ -35,16 +35,20 @@ class WaitlistEntry:
     @property
     def demand(self) -> WaitlistDemand:
         """What the booking waits for. Many entries share few demands."""
-        return self.section, self.legs, self.count
+        return self.section, self.legs, self.count, self.fare_minor_min
 
 
 class WaitlistIndex:
-    """The ticket numbers of the waitlist by demand, each list in rising order; and the references of all its bookings."""
+    """The ticket numbers of the waitlist by demand, each list in rising order; and the references of all its bookings.
 
-    __slots__ = ("_ticket_numbers", "references")
+    `displaced_count` is how many entries are those of displaced passengers.
+    """
+
+    __slots__ = ("_ticket_numbers", "displaced_count", "references")
 
     def __init__(self, entries: Iterable[WaitlistEntry] = ()) -> None:
         self._ticket_numbers: dict[WaitlistDemand, list[int]] = {}
+        self.displaced_count = 0
         self.references: set[str] = set()
         for entry in entries:
             self.replace(None, entry)
@@ -58,12 +62,14 @@ class WaitlistIndex:
         """Index `after` in place of `before`; None stands for no entry. A new entry mostly has the highest number."""
         if before is not None:
             self.references.discard(before.reference)
+            self.displaced_count -= before.ticket_number < 0
             numbers = self._ticket_numbers[before.demand]
             del numbers[bisect_left(numbers, before.ticket_number)]
             if not numbers:
                 del self._ticket_numbers[before.demand]
         if after is not None:
             self.references.add(after.reference)
+            self.displaced_count += after.ticket_number < 0
             insort(self._ticket_numbers.setdefault(after.demand, []), after.ticket_number)
 
     def first(self, demand: WaitlistDemand) -> int | None:

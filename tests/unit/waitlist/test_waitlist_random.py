@@ -79,7 +79,7 @@ def require_sound(run: TrainRun) -> None:
     waiting = {booking.ticket_number: booking for booking in run.bookings.values() if booking.state is BookingState.WAITLISTED}
     assert not [booking.reference for booking in waiting.values() if fits(run, booking)], "a waitlisted booking fits"
     assert {
-        number: (booking.reference, booking.wanted_section, booking.journey.legs, len(booking.passengers))
+        number: (booking.reference, booking.wanted_section, booking.journey.legs, len(booking.passengers), None)
         for number, booking in waiting.items()
     } == {number: (entry.reference, *entry.demand) for number, entry in run.waitlist.items()}
     for booking in run.bookings.values():
