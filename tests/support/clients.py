@@ -23,6 +23,7 @@ from app.pb.seatline.v1 import (
     hold_pb2,
     hold_pb2_grpc,
     job_pb2_grpc,
+    layout_pb2,
     passenger_pb2,
     train_pb2,
     train_pb2_grpc,
@@ -51,6 +52,7 @@ class RefusedCall:
     fields: tuple[str, ...] = ()
     resource: tuple[str, str] = ("", "")
     retry_seconds: float = 0.0
+    plan: layout_pb2.LayoutPlan | None = None
 
     @property
     def says(self) -> tuple[grpc.StatusCode, str]:
@@ -75,9 +77,9 @@ def decoded(error: grpc.aio.AioRpcError) -> RefusedCall:
     status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
     assert (status.code, status.message) == (error.code().value[0], error.details())
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    resource, retry = error_details_pb2.ResourceInfo(), error_details_pb2.RetryInfo()
+    resource, retry, plan = error_details_pb2.ResourceInfo(), error_details_pb2.RetryInfo(), layout_pb2.LayoutPlan()
     for detail in status.details:
-        assert any(detail.Unpack(message) for message in (info, bad, resource, retry)), detail.type_url
+        assert any(detail.Unpack(message) for message in (info, bad, resource, retry, plan)), detail.type_url
     return RefusedCall(
         code=error.code(),
         message=status.message,
@@ -86,6 +88,7 @@ def decoded(error: grpc.aio.AioRpcError) -> RefusedCall:
         fields=tuple(violation.field for violation in bad.field_violations),
         resource=(resource.resource_type, resource.resource_name),
         retry_seconds=retry.retry_delay.ToTimedelta().total_seconds(),
+        plan=plan if plan.ByteSize() else None,
     )
 
 
