@@ -40,6 +40,8 @@ class Backlog:
     refunds_pending: int
     oldest_refund_time: datetime | None
     captures_pending: int
+    layout_jobs: int = 0
+    oldest_layout_job_time: datetime | None = None
 
 
 @value(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class Statistics:
     def refund_age_seconds(self) -> float:
         """How long the oldest pending refund has waited."""
         return self._age_seconds(self.backlog.oldest_refund_time)
+
+    @property
+    def layout_job_age_seconds(self) -> float:
+        """How long ago the oldest layout job began that is not complete."""
+        return self._age_seconds(self.backlog.oldest_layout_job_time)
 
     def _age_seconds(self, since: datetime | None) -> float:
         return 0.0 if since is None else max(0.0, (self.time - since).total_seconds())

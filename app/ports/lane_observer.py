@@ -8,10 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
+from app.domain.events import EventType
 from app.domain.run.change_set import ChangeSet
 
-# The outcome of a hold that a booking used up. All other outcomes are the types of events.
+# The outcome of a hold that a booking used up.
 HOLD_USED = "hold.used"
+# The outcomes of displaced passengers, by the count in the event of the layout change. All other outcomes are types of events.
+DISPLACED_OUTCOMES = {
+    "moved_passengers": "displaced.moved",
+    "waitlisted_passengers": "displaced.waitlisted",
+    "cancelled_passengers": "displaced.cancelled",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +87,13 @@ def combine_lane_observers(observers: Sequence[LaneObserver]) -> LaneObserver:
 
 
 def count_outcomes(change_set: ChangeSet) -> Mapping[str, int]:
-    """Count what a commit of this change set does: the types of its events, and the holds that bookings used up."""
+    """Count what a commit of this change set does: its events by type, holds used up by bookings, displaced passengers."""
     outcomes: Counter[str] = Counter([event.event_type for event in change_set.events])
     if change_set.holds_used:
         outcomes[HOLD_USED] = change_set.holds_used
+    if EventType.LAYOUT_CHANGED in outcomes:
+        for event in change_set.events:
+            if event.event_type is EventType.LAYOUT_CHANGED:
+                for name, outcome in DISPLACED_OUTCOMES.items():
+                    outcomes[outcome] += cast("int", event.data[name])
     return outcomes

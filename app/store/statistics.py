@@ -41,6 +41,7 @@ class StatisticsQueries:
         self._events: Collection = database["events"]
         self._jobs: Collection = database["jobs"]
         self._payments: Collection = database["payments"]
+        self._layout_jobs: Collection = database["layout_jobs"]
         self._snapshots = adapter_of(database).snapshots(database)
 
     async def versions(self, now: datetime) -> dict[str, int | None]:
@@ -67,6 +68,7 @@ class StatisticsQueries:
 
     async def _backlog(self, snapshot: Snapshot, now: datetime) -> Backlog:
         events = await _first(snapshot, self._events, new_events_pipeline())
+        layout_jobs = await _first(snapshot, self._layout_jobs, unfinished_layout_jobs_pipeline())
         refunds = await _first(snapshot, self._payments, pending_refunds_pipeline())
         left = await snapshot.find(
             self._runs, _left_query(now), most=1, projection={"unsettled_since": 1}, sort=[("unsettled_since", 1)]
@@ -83,6 +85,8 @@ class StatisticsQueries:
             refunds_pending=refunds["number"],
             oldest_refund_time=refunds["oldest"],
             captures_pending=await _count(snapshot, self._payments, pending_captures_query(now)),
+            layout_jobs=layout_jobs["number"],
+            oldest_layout_job_time=layout_jobs["oldest"],
         )
 
 
@@ -99,6 +103,12 @@ def new_events_pipeline() -> list[Document]:
         {"$limit": COUNT_MAX},
         _number_and_oldest("$time", "$event_count"),
     ]
+
+
+def unfinished_layout_jobs_pipeline() -> list[Document]:
+    """Return the pipeline for the number of unfinished layout jobs and the time of the oldest. One index covers it."""
+    unfinished = {"$match": {"is_unfinished": True, "create_time": {"$gte": _EPOCH}}}
+    return [unfinished, {"$limit": COUNT_MAX}, _number_and_oldest("$create_time")]
 
 
 def pending_refunds_pipeline() -> list[Document]:

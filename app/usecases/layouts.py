@@ -7,12 +7,14 @@ nor bringing a train's change to its runs (`layout_jobs.py`).
 from app.domain.amounts import ANY_AMOUNT, AmountRules
 from app.domain.layout.commands import UpdateLayout
 from app.domain.layout.layout_jobs import LayoutJob, LayoutOutcome, LayoutProgress
-from app.domain.layout.operations import AddSection, LayoutOperation, SetFare
+from app.domain.layout.operations import AddSection, LayoutOperation, SetFare, operation_path
 from app.domain.layout.plan import LayoutPlan
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
 from app.store.store import Store
+from app.usecases.layout_fan_out import LayoutFanOut
+from app.usecases.train_layouts import TrainLayouts
 
 
 class LayoutUseCases:
@@ -20,7 +22,7 @@ class LayoutUseCases:
 
     def __init__(self, store: Store, bus: CommandBus, clock: Clock, amounts: AmountRules = ANY_AMOUNT) -> None:
         self._layout_jobs, self._bus, self._amounts = store.layout_jobs, bus, amounts
-        self._store, self._clock = store, clock
+        self._train_layouts = TrainLayouts(store, bus, clock, LayoutFanOut(store, clock))
 
     async def update(self, command: UpdateLayout, deadline: float) -> LayoutPlan:
         """Change the layout of a run or, without a `travel_date`, of the train; or only plan it.
@@ -32,7 +34,7 @@ class LayoutUseCases:
         self._require_chargeable(command.operations)
         if command.travel_date:
             return await self._bus.submit(command, deadline)
-        raise NotImplementedError
+        return await self._train_layouts.update(command, deadline)
 
     def _require_chargeable(self, operations: tuple[LayoutOperation, ...]) -> None:
         """Refuse fares that the payment provider cannot charge. Seats may be free of charge."""
@@ -41,8 +43,8 @@ class LayoutUseCases:
                 continue
             problem = self._amounts.problem_of_charge(operation.fare)
             if problem:
-                kind = "set_fare" if isinstance(operation, SetFare) else "add_section"
-                raise InvalidField(f"operations[{index}].{kind}.fare", f"{operation.fare} cannot be paid here: {problem}")
+                path = operation_path(index, operation)
+                raise InvalidField(f"{path}.fare", f"{operation.fare} cannot be paid here: {problem}")
 
     async def get_job(self, layout_job_id: str) -> tuple[LayoutJob, LayoutProgress]:
         """Return a layout job, and how far it has come. Refuses LAYOUT_JOB_NOT_FOUND, RECORD_UNREADABLE."""

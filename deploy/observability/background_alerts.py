@@ -8,6 +8,7 @@ from deploy.observability.description import Alert, Group, Severity
 
 _OUTBOX_SECONDS = 300  # workers usually process an event within a second or two
 _STATISTICS_SECONDS = 300  # workers refresh the statistics several times a minute
+_LAYOUT_JOB_SECONDS = 1_800  # a year of runs takes a minute or two; some retries, and a worker that restarts, take minutes more
 _REFUND_SECONDS = 3_600  # covers an hour's outage of the provider; a refund usually takes seconds
 _UNREADABLE_WINDOW = "10m"  # workers retry unreadable records every minute, or every five minutes
 _FAILED_SHARE = 0.9  # one failing receiver is its owner's problem; nearly all at once are ours
@@ -93,7 +94,10 @@ _DEAD = Alert(
     pending_for="5m",
     summary="Jobs are dead: the worker has stopped retrying them.",
     description="{{ $value | humanize }} jobs are dead: all attempts failed, or one failed with a permanent error.",
-    impact="A payment is not settled and stays so until an operator acts: it is not captured, or a refund is not made.",
+    impact=(
+        "What they were to do stays undone until an operator acts: a payment is not captured, a refund is not made, or a run "
+        "keeps an old layout."
+    ),
     checks=(
         "`seatline job list` shows each job with its kind, attempts and last error.",
         "Row Payments and webhooks, at the time of the last attempts.",
@@ -103,6 +107,30 @@ _DEAD = Alert(
         "Retry one job first with `seatline job retry JOB`; then the others with `seatline job retry --kind KIND`.",
     ),
     action="Run `seatline job list` to see the error; remove the cause, then run `seatline job retry`.",
+)
+
+_LAYOUT_JOBS = Alert(
+    name="SeatlineLayoutJobUnfinished",
+    severity=Severity.WARNING,
+    expression=f"max by (namespace) (seatline_layout_job_age_seconds) > {_LAYOUT_JOB_SECONDS}",
+    pending_for="10m",
+    summary="The change of a train's layout does not come to an end.",
+    description="The oldest layout job that is not complete began {{ $value | humanizeDuration }} ago; most take a minute.",
+    impact=(
+        "Some future runs of a train still have the old layout: they sell seats that will not exist, or miss new ones. "
+        "Later changes of this train wait for those runs."
+    ),
+    checks=(
+        "`seatline job list --state pending --kind 'update run layout'` shows the runs that are left, attempts and last error.",
+        "`seatline job list` shows dead jobs of the same kind: their runs stay as they are until an operator acts.",
+        "Rows Lanes and MongoDB: is a run so busy, or the database so slow, that commands get no turn?",
+    ),
+    remedies=(
+        "Jobs are dead: remove the cause that their errors name, then run `seatline job retry --kind 'update run layout'`.",
+        "A run or another record is unreadable: repair it as SeatlineRecordsUnreadable says; the job then goes on.",
+        "Nothing fails and jobs wait: add workers. Restarting a worker does no harm: each run is changed once.",
+    ),
+    action="Run `seatline job list`: remove the cause of the errors, then run `seatline job retry`; add workers if jobs wait.",
 )
 
 _UNREADABLE = Alert(
@@ -196,6 +224,16 @@ _WEBHOOKS_GIVEN_UP = Alert(
 GROUPS = (
     Group(
         "seatline-work",
-        alerts=(_NO_WORKER, _OUTBOX, _REFUNDS, _DEAD, _UNREADABLE, _PAYMENTS, _WEBHOOKS_FAILING, _WEBHOOKS_GIVEN_UP),
+        alerts=(
+            _NO_WORKER,
+            _OUTBOX,
+            _REFUNDS,
+            _DEAD,
+            _LAYOUT_JOBS,
+            _UNREADABLE,
+            _PAYMENTS,
+            _WEBHOOKS_FAILING,
+            _WEBHOOKS_GIVEN_UP,
+        ),
     ),
 )

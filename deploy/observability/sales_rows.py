@@ -292,4 +292,35 @@ WAITLISTS = Row(
     ),
 )
 
-ROWS = (AT_A_GLANCE, CALLS, SALES, LANES, WAITLISTS)
+LAYOUTS = Row(
+    "Layouts",
+    (
+        Panel(
+            "Layout changes",
+            "Layouts of train runs changed per minute. The change of a train counts once for each of its runs.",
+            Unit.PER_MINUTE,
+            (Query(f"60 * sum({rate('seatline_layout_changes_total')})", "changes"),),
+        ),
+        Panel(
+            "Displaced passengers",
+            "Passengers per minute whose seats layout changes removed: moved, waitlisted, or cancelled and refunded.",
+            Unit.PER_MINUTE,
+            (Query(f"60 * {rate_by('outcome', 'seatline_displaced_passengers_total')}", "{{outcome}}"),),
+        ),
+        Panel(
+            "Age of the oldest layout job",
+            "How long ago the oldest unfinished layout job began. Usually a minute at most; an alert fires from 30 minutes.",
+            Unit.SECONDS,
+            (Query(database_statistic("seatline_layout_job_age_seconds"), "age"),),
+            critical_from=1_800,
+        ),
+        Panel(
+            "Layout jobs",
+            "Layout jobs that are not complete; counted up to 10,000.",
+            Unit.COUNT,
+            (Query(database_statistic("seatline_layout_jobs"), "layout jobs"),),
+        ),
+    ),
+)
+
+ROWS = (AT_A_GLANCE, CALLS, SALES, LANES, WAITLISTS, LAYOUTS)

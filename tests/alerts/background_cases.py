@@ -22,6 +22,7 @@ _IN_STAGING = (Firing({"namespace": "staging"}),)
 _OUTBOX, _AGE = "SeatlineOutboxOld", "seatline_outbox_age_seconds"
 _REFUNDS, _REFUND_AGE = "SeatlineRefundsLate", "seatline_refund_age_seconds"
 _DEAD = "SeatlineJobsDead"
+_LAYOUT_JOBS, _LAYOUT_JOB_AGE = "SeatlineLayoutJobUnfinished", "seatline_layout_job_age_seconds"
 
 
 def _statistics_of(worker: str, other: str = "_") -> InputSeries:
@@ -66,6 +67,24 @@ WORKERS = [
     ),
     Case(_DEAD, "a dead job is retried at once", _worker_series("seatline_jobs", "0 1 1 0x20", state="dead"), "2m"),
     Case(_DEAD, "there are no such metrics", {}, "10m"),
+    Case(
+        _LAYOUT_JOBS,
+        "a layout job is unfinished for an hour",
+        _worker_series(_LAYOUT_JOB_AGE, "0+60x90"),
+        "60m",
+        in_production("1h 0m 0s"),
+    ),
+    Case(_LAYOUT_JOBS, "a layout job takes half an hour", _worker_series(_LAYOUT_JOB_AGE, "0+60x30 0x30"), "32m"),
+    Case(
+        _LAYOUT_JOBS,
+        "a slow layout job completes while the alert is pending",
+        _worker_series(_LAYOUT_JOB_AGE, "1900x5 0x60"),
+        "12m",
+    ),
+    Case(
+        _LAYOUT_JOBS, "layout jobs follow each other", _worker_series(_LAYOUT_JOB_AGE, "0 60 120 0 60 120 0 60 120 0x60"), "12m"
+    ),
+    Case(_LAYOUT_JOBS, "there are no such metrics", {}, "60m"),
 ]
 
 

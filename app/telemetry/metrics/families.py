@@ -89,6 +89,13 @@ FAMILIES: tuple[Family, ...] = (
     _loop_only("seatline_refusals_total", _COUNTER, "Refused calls, by the reason in the error.", ("reason",)),
     _loop_only("seatline_bookings_total", _COUNTER, "Committed changes of bookings, by outcome.", ("outcome",)),
     _loop_only("seatline_holds_total", _COUNTER, "Committed changes of holds, by outcome.", ("outcome",)),
+    _loop_only("seatline_layout_changes_total", _COUNTER, "Committed changes of the layouts of runs."),
+    _loop_only(
+        "seatline_displaced_passengers_total",
+        _COUNTER,
+        "Passengers whose seats layout changes removed: moved to other seats, waitlisted, or cancelled and refunded.",
+        ("outcome",),
+    ),
     _statistic(
         "seatline_seats",
         "Seats of runs that have not departed. A seat counts as sold when it is sold or held on any leg.",
@@ -119,6 +126,8 @@ FAMILIES: tuple[Family, ...] = (
     _statistic("seatline_outbox_age_seconds", "Age of the oldest unprocessed event."),
     _statistic("seatline_outbox_events", "Unprocessed events, of up to 10,000 commits."),
     _statistic("seatline_jobs", "Jobs that are waiting, running or dead; counted up to 10,000.", ("state",)),
+    _statistic("seatline_layout_jobs", "Layout jobs that are not complete; counted up to 10,000."),
+    _statistic("seatline_layout_job_age_seconds", "Age of the oldest layout job that is not complete."),
     _statistic("seatline_refunds_pending", "Refunds that the payment provider has not made yet; counted up to 10,000."),
     _statistic("seatline_refund_age_seconds", "Age of the oldest pending refund."),
     _statistic("seatline_captures_pending", "Authorized payments that are not captured yet; counted up to 10,000."),

@@ -7,11 +7,16 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from app.domain.events import EventType
-from app.ports.lane_observer import HOLD_USED, LaneBatch
+from app.ports.lane_observer import DISPLACED_OUTCOMES, HOLD_USED, LaneBatch
 from app.telemetry.metrics.families import Metrics
 from app.telemetry.metrics.loop_counters import LoopCounter
 
-_FAMILIES = {"booking": "seatline_bookings_total", "hold": "seatline_holds_total"}
+# The family of each group of outcomes, which are its only label.
+_FAMILIES = {
+    "booking": "seatline_bookings_total",
+    "hold": "seatline_holds_total",
+    "displaced": "seatline_displaced_passengers_total",
+}
 
 
 class LaneMetrics:
@@ -25,10 +30,11 @@ class LaneMetrics:
         self._lanes = metrics.gauge("seatline_lanes")
         self._queue = metrics.gauge("seatline_lane_queue_callers")
         self._outcomes: dict[str, LoopCounter] = {}
-        for name in (*EventType, HOLD_USED):
+        for name in (*EventType, HOLD_USED, *DISPLACED_OUTCOMES.values()):
             group, _, outcome = name.partition(".")
             if group in _FAMILIES:
                 self._outcomes[str(name)] = metrics.loop_family(_FAMILIES[group]).count(outcome)
+        self._outcomes[EventType.LAYOUT_CHANGED] = metrics.loop_family("seatline_layout_changes_total").count()
 
     def caller_queued(self) -> None:
         """Do nothing: a batch says when its callers were queued."""

@@ -75,6 +75,8 @@ class WorkMetrics:
         jobs.labels("waiting").set(backlog.jobs_waiting)
         jobs.labels("running").set(backlog.jobs_running)
         jobs.labels("dead").set(backlog.jobs_dead)
+        gauge("seatline_layout_jobs").set(backlog.layout_jobs)
+        gauge("seatline_layout_job_age_seconds").set(statistics.layout_job_age_seconds)
         gauge("seatline_refunds_pending").set(backlog.refunds_pending)
         gauge("seatline_refund_age_seconds").set(statistics.refund_age_seconds)
         gauge("seatline_captures_pending").set(backlog.captures_pending)

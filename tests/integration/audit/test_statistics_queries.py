@@ -24,11 +24,13 @@ from app.store.statistics import (
     pending_captures_query,
     pending_jobs_query,
     pending_refunds_pipeline,
+    unfinished_layout_jobs_pipeline,
 )
 from tests.support.builders import a_train
 from tests.support.delivery_worlds import an_event
 from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.job_worlds import a_job
+from tests.support.layout_jobs import a_layout_job
 from tests.support.world import World
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -139,6 +141,16 @@ async def test_refunds_and_captures_are_pending_until_they_are_done(world: World
     assert (found.refunds_pending, found.oldest_refund_time, found.captures_pending) == (2, NOW - HOUR * 3, 1)
 
 
+async def test_layout_jobs_are_counted_until_they_are_complete(world: World) -> None:
+    layout_jobs = world.server.store.layout_jobs
+    for version in (2, 3, 4):
+        await layout_jobs.insert_if_absent(a_layout_job(version, NOW - HOUR * version))
+    await layout_jobs.add_dates("es9014:4", [])
+    assert await layout_jobs.complete("es9014:4", NOW)
+    found = await world.server.store.statistics.backlog(NOW)
+    assert (found.layout_jobs, found.oldest_layout_job_time) == (2, NOW - HOUR * 3)
+
+
 # -- what is read
 
 
@@ -175,6 +187,11 @@ async def _store_many_finished_records(world: World) -> None:
     done = [replace(a_job(f"done{number}", NOW), state=JobState.DONE, done_time=NOW) for number in range(OVER)]
     jobs = [*done, *(a_job(f"waits{number}", NOW) for number in range(PRESENT))]
     await world.database["jobs"].insert_many([job_document(job) for job in jobs])
+    for version in range(OVER + PRESENT):
+        await world.server.store.layout_jobs.insert_if_absent(a_layout_job(version, NOW))
+        if version < OVER:
+            await world.server.store.layout_jobs.add_dates(f"es9014:{version}", [])
+            await world.server.store.layout_jobs.complete(f"es9014:{version}", NOW)
     await store_payments(world, *_payments("done", OVER, PaymentState.CAPTURED, RefundState.DONE))
     await store_payments(world, *_payments("refunded", PRESENT, PaymentState.CAPTURED, RefundState.PENDING))
     await store_payments(world, *_payments("open", PRESENT, PaymentState.AUTHORIZED))
@@ -199,6 +216,7 @@ async def test_finished_records_are_not_read(real_world: World) -> None:
         },
         "new_events_by_commit": {"aggregate": "events", "pipeline": new_events_pipeline(), "cursor": {}},
         "payments_refunding": {"aggregate": "payments", "pipeline": pending_refunds_pipeline(), "cursor": {}},
+        "layout_jobs_unfinished": {"aggregate": "layout_jobs", "pipeline": unfinished_layout_jobs_pipeline(), "cursor": {}},
         "payments_open": {"find": "payments", "filter": pending_captures_query(NOW)},
         "jobs_by_state": {"find": "jobs", "filter": pending_jobs_query()},
     }

@@ -12,17 +12,19 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from app.domain.deliveries import DeliveryState
+from app.domain.events import EventType, Json
 from app.domain.payments import AttemptKind, AttemptOutcome
 from app.domain.refusals import Reason
 from app.domain.statistics import Backlog, Statistics
 from app.domain.timetable import RunState
-from app.ports.lane_observer import LaneBatch
+from app.ports.lane_observer import LaneBatch, count_outcomes
 from app.rpc.services import method_names, method_types
 from app.telemetry.metrics.calls import CallMetrics, code_name
 from app.telemetry.metrics.database import DatabaseMetrics
 from app.telemetry.metrics.families import FAMILIES, Family, Kind, Metrics, metric_names
 from app.telemetry.metrics.lanes import LaneMetrics
 from app.telemetry.metrics.work import PaymentMetrics, WorkMetrics
+from tests.support.builders import a_run
 from tests.support.metrics_scrapes import SERIES_MAX
 
 BOOK = "/seatline.v1.BookingService/CreateBooking"
@@ -190,6 +192,18 @@ def test_a_batch_is_counted_with_its_callers_waits_and_commit(metrics: Metrics, 
     assert shown.value("seatline_holds_total", outcome="used") == 1
 
 
+def test_a_layout_change_is_counted_with_its_displaced_passengers(metrics: Metrics, shown: Shown) -> None:
+    run = a_run("A4 B2")
+    counts: dict[str, Json] = {"moved_passengers": 3, "waitlisted_passengers": 2, "cancelled_passengers": 1}
+    run.emit(EventType.LAYOUT_CHANGED, run.run_id, counts, NOW)
+    LaneMetrics(metrics).batch_ended(a_batch(outcomes=count_outcomes(run.change_set)))
+    assert shown.value("seatline_layout_changes_total") == 1
+    displaced = [
+        shown.value("seatline_displaced_passengers_total", outcome=name) for name in ("moved", "waitlisted", "cancelled")
+    ]
+    assert displaced == [3, 2, 1]
+
+
 def test_a_batch_without_a_commit_counts_no_outcome(metrics: Metrics, shown: Shown) -> None:
     LaneMetrics(metrics).batch_ended(a_batch(committed=False, succeeded=False, outcomes={"booking.confirmed": 2}))
     assert shown.value("seatline_bookings_total", outcome="confirmed") == 0
@@ -234,7 +248,7 @@ def test_statistics_are_shown_only_by_a_process_that_collects_them(metrics: Metr
     assert not shown.has("seatline_refunds_pending")
     work = WorkMetrics(metrics)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == 0
-    backlog = Backlog(7, NOW.replace(minute=0, hour=11), 3, 2, 1, 5, NOW.replace(hour=10), 4)
+    backlog = Backlog(7, NOW.replace(minute=0, hour=11), 3, 2, 1, 5, NOW.replace(hour=10), 4, 9, NOW.replace(hour=9))
     work.statistics_collected(Statistics(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog))
     assert shown.value("seatline_seats", run_status="scheduled", state="sold") == 30
     assert shown.value("seatline_seats", run_status="scheduled", state="free") == 70
@@ -242,6 +256,7 @@ def test_statistics_are_shown_only_by_a_process_that_collects_them(metrics: Metr
     assert [shown.value("seatline_jobs", state=state) for state in ("waiting", "running", "dead")] == [3, 2, 1]
     assert (shown.value("seatline_outbox_events"), shown.value("seatline_outbox_age_seconds")) == (7, 3_600)
     assert (shown.value("seatline_refunds_pending"), shown.value("seatline_refund_age_seconds")) == (5, 7_200)
+    assert (shown.value("seatline_layout_jobs"), shown.value("seatline_layout_job_age_seconds")) == (9, 10_800)
     assert (shown.value("seatline_captures_pending"), shown.value("seatline_waitlist_bookings")) == (4, 6)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == NOW.timestamp()
 
