@@ -19,6 +19,7 @@ from app.domain.booking import Booking
 from app.domain.commands import Command
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.decisions import decide, expire_due, is_first_reference_taken, references_of_requests
+from app.domain.rules.hidden_runs import run_not_found
 from app.domain.run.train_run import TrainRun
 from app.lanes.batch import BatchProgress, Decisions, QueuedCommand, answer_callers, refuse_unreadable
 from app.lanes.contention import Contention
@@ -26,7 +27,6 @@ from app.lanes.resources import LaneResources
 from app.ports.lane_observer import count_outcomes
 from app.store.cached_run import CachedRun
 from app.store.driver import SwapOutcome
-from app.store.runs import run_not_found
 from app.store.unreadable import Records, record_unreadable
 
 

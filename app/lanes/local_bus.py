@@ -97,9 +97,10 @@ class LocalCommandBus:
 def cached_passengers(cached: CachedRun | None) -> int:
     """Return how many passengers take as much memory as this run.
 
-    A seat takes a hundredth of a passenger's memory, and the rest of a run that of ten.
+    A seat takes a hundredth of a passenger's memory, retired or not, and the rest of a run that of ten.
     """
     if cached is None:
         return 0
     run = cached.run
-    return len(run.passenger_index.references) + 10 + sum(section.size for section in run.sections) // 100
+    sections = (*run.sections, *run.retired_sections)
+    return len(run.passenger_index.references) + 10 + sum(section.size for section in sections) // 100

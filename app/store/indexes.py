@@ -11,6 +11,7 @@ from app.store.jobs import make_job_indexes
 from app.store.layout_jobs import make_layout_job_indexes
 from app.store.payments import make_payment_indexes
 from app.store.run_lists import make_run_list_indexes
+from app.store.run_tombstones import make_tombstone_index
 from app.store.train_versions import make_train_version_indexes
 from app.store.webhooks import make_webhook_indexes
 
@@ -43,6 +44,7 @@ async def make_indexes(database: Database) -> None:
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
     await make_train_version_indexes(database)
     await make_run_list_indexes(database)
+    await make_tombstone_index(database)
     await make_event_indexes(database)
     await make_payment_indexes(database)
     await make_job_indexes(database)

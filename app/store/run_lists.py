@@ -48,24 +48,24 @@ class RunLists:
         self._runs: Collection = database["train_runs"]
 
     async def list_on_date(
-        self, travel_date: str, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
+        self, travel_date: str, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int, *, with_hidden: bool
     ) -> list[TrainRun]:
         """Return at most `limit` runs of a date that call at all these stations, by key, after `after`.
 
-        `forms` has the forms under which each station may be stored.
+        `forms` has the forms under which each station may be stored. Hidden runs are among them only `with_hidden`.
         """
-        return await self._read([{"travel_date": travel_date}, *_calling_at(forms)], after, limit)
+        return await self._read([{"travel_date": travel_date}, *_calling_at(forms), *_shown(with_hidden)], after, limit)
 
     async def list_current(
-        self, now: datetime, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int
+        self, now: datetime, forms: Sequence[Sequence[str]], after: RunKey | None, limit: int, *, with_hidden: bool
     ) -> list[TrainRun]:
-        """Return at most `limit` runs that are under way or in the future, by date and key, after `after`; `forms` as for a
-        date.
+        """Return at most `limit` runs that are under way or in the future, by date and key, after `after`; `forms` and
+        `with_hidden` as for a date.
 
         Runs of today and yesterday (UTC) are among them, also after their arrival.
         """
         yesterday = (now - timedelta(days=1)).date().isoformat()
-        clauses = _calling_at(forms)
+        clauses = [*_calling_at(forms), *_shown(with_hidden)]
         found: list[TrainRun] = []
         if after is None or after[0] < yesterday:
             found = await self._read([under_way_query(now, yesterday), *clauses], after, limit, index=UNDER_WAY_INDEX)
@@ -105,6 +105,11 @@ def under_way_query(now: datetime, before: str) -> Document:
 
 def _calling_at(forms: Sequence[Sequence[str]]) -> list[Document]:
     return [{"stop_forms": any_of(of_station)} for of_station in forms]
+
+
+def _shown(with_hidden: bool) -> list[Document]:
+    """Leave out hidden runs, of which there are few. A run that was never hidden has no such field."""
+    return [] if with_hidden else [{"hidden": {"$ne": True}}]
 
 
 def _after_clause(after: RunKey | None) -> list[Document]:

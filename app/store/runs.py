@@ -25,7 +25,7 @@ from typing import NamedTuple
 from app.domain.booking import LIVE_STATES, Booking
 from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
-from app.domain.refusals import Reason, Refusal
+from app.domain.rules.hidden_runs import run_not_found
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import Journey
 from app.store.adapter import adapter_of
@@ -44,6 +44,7 @@ from app.store.driver import (
 from app.store.event_documents import event_batch_document
 from app.store.run_archive import RunArchive
 from app.store.run_documents import run_document, run_from
+from app.store.run_tombstones import NOT_DELETED, replace_tombstones
 from app.store.run_updates import run_update
 from app.store.sales_shapes import RUN_QUEUES
 from app.store.shapes import UnreadableError
@@ -91,7 +92,7 @@ class TrainRuns:
         wanted = {"user.email": 1, "revision": 1, **{f"passengers.{name}": 1 for name in names}}
         waitlisted: list[Document] = []
         with translate_outages():
-            query = {"_id": run_id}
+            query = {"_id": run_id, **NOT_DELETED}
             document = await self._durable_runs.find_one(query) or await self._runs.find_one(query)  # one just scheduled
             if document is None:
                 return None
@@ -113,7 +114,8 @@ class TrainRuns:
         return cached
 
     async def catch_up(self, cached: CachedRun) -> CachedRun | None:
-        """Bring a run in memory up to date. Read only what other servers changed. Return None where the run is gone.
+        """Bring a run in memory up to date. Read only what other servers changed. Return None where the run is gone, also
+        where it was deleted and scheduled again.
 
         The bookings of the last commit are all in the document, until nobody has committed for a while (`archive_leftovers`).
         Only with more than one commit since may some have left it. What is read after an election may be older than what is
@@ -122,7 +124,7 @@ class TrainRuns:
         run = cached.run
         archived: list[Document] = []
         with translate_outages():
-            document = await self._durable_runs.find_one({"_id": run.run_id})
+            document = await self._durable_runs.find_one({"_id": run.run_id, **NOT_DELETED})
             if document is None:
                 return None
             with reading("train_runs", run.run_id):
@@ -130,6 +132,8 @@ class TrainRuns:
                     return cached
                 newer = run_from(document)
                 RUN_QUEUES.check(document)
+            if not run.is_same_run(newer):
+                return None
             # `archive_leftovers` empties a document without a new version.
             if document["version"] > run.version + 1 or not document["recent"]:
                 since = {"run_id": run.run_id, "revision": {"$gt": run.version}}
@@ -146,7 +150,7 @@ class TrainRuns:
     async def get(self, run_id: str) -> TrainRun:
         """Return a run without bookings, for its seats. Refuses TRAIN_RUN_NOT_FOUND, RECORD_UNREADABLE."""
         with translate_outages():
-            document = await self._runs.find_one({"_id": run_id}, {"recent": 0, "outbox": 0})
+            document = await self._runs.find_one({"_id": run_id, **NOT_DELETED}, {"recent": 0, "outbox": 0})
         if document is None:
             raise run_not_found(run_id)
         return decode_one("train_runs", document, run_from)
@@ -243,7 +247,7 @@ class TrainRuns:
             return [document["_id"] for document in await cursor.to_list(limit)]
 
     async def insert_if_absent(self, runs: Sequence[TrainRun], now: datetime) -> int:
-        """Store the runs that are not stored yet. Return how many that were."""
+        """Store the runs that are not stored yet, also those that were deleted. Return how many that were."""
         created = 0
         with translate_outages():
             for start in range(0, len(runs), _INSERT_BATCH):
@@ -251,7 +255,8 @@ class TrainRuns:
                 for run in runs[start : start + _INSERT_BATCH]:
                     documents.append(run_document(run, now))
                     await asyncio.sleep(0)  # a run of 5,000 seats takes milliseconds; other calls run in between
-                created += len(documents) - len(await insert_absent(self._runs, documents))
+                present = await insert_absent(self._runs, documents)
+                created += len(documents) - len(present) + await replace_tombstones(self._runs, present)
         return created
 
 
@@ -289,9 +294,3 @@ def _newer(recent: list[Document], archived: list[Document]) -> dict[str, Docume
     """Return the recent bookings of a run that are not archived in the same or a newer revision, by reference."""
     revisions = {document["_id"]: document["revision"] for document in archived}
     return {document["_id"]: document for document in recent if document["revision"] > revisions.get(document["_id"], 0)}
-
-
-def run_not_found(run_id: str) -> Refusal:
-    """Make the refusal for a run that does not exist."""
-    train_id, _, date = run_id.partition(":")
-    return Refusal(Reason.TRAIN_RUN_NOT_FOUND, f"train {train_id} does not run on {date}", resource=("train_run", run_id))

@@ -147,7 +147,7 @@ STATISTICS_RUN = Shape(
         "_id": str,
         "version": int,
         "stops": ListOf(STOP),
-        "sections": ListOf(Shape({"sold_legs": ListOf(int)})),
+        "sections": ListOf(Shape({"sold_legs": ListOf(int)}, {"retired": ListOf(Row(int, int))})),
         "waiting": MapOf(ANYTHING),
     }
 )

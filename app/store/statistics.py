@@ -30,7 +30,7 @@ COUNT_MAX = 10_000
 # The time of the last commit stays there as long; an older one means that events were left behind.
 _LEFT_AFTER = timedelta(seconds=60)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "waiting": 1}
+_FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "sections.retired": 1, "waiting": 1}
 
 
 class StatisticsQueries:
@@ -149,11 +149,12 @@ async def _count(snapshot: Snapshot, collection: Collection, query: Document) ->
 def _count_of(document: Document) -> RunCounts:
     STATISTICS_RUN.check(document)
     seats = [section["sold_legs"] for section in document["sections"]]
+    retired = sum(1 + last - first for section in document["sections"] for first, last in section.get("retired", ()))
     return RunCounts(
         run_id=document["_id"],
         version=document["version"],
         stops=stops_from(document["stops"]),
-        seats=sum(map(len, seats)),
-        seats_sold=sum(len(section) - section.count(0) for section in seats),
+        seats=sum(map(len, seats)) - retired,
+        seats_sold=sum(len(section) - section.count(0) for section in seats) - retired,  # all legs of these count as sold
         waiting_bookings=len(document["waiting"]),
     )

@@ -13,6 +13,7 @@ from app.store.events import Events
 from app.store.jobs import Jobs
 from app.store.layout_jobs import LayoutJobs
 from app.store.payments import Payments
+from app.store.run_deletions import RunDeletions
 from app.store.run_lists import RunLists
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
@@ -30,6 +31,7 @@ class Store:
     snapshots: Snapshots
     runs: TrainRuns
     run_lists: RunLists
+    run_deletions: RunDeletions
     bookings: Bookings
     trains: Trains
     train_versions: TrainVersions
@@ -45,10 +47,12 @@ class Store:
 
 def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
     """Make the store over a database. Finished jobs are kept for `jobs_kept_seconds`."""
+    runs = TrainRuns(database)
     return Store(
         snapshots=adapter_of(database).snapshots(database),
-        runs=TrainRuns(database),
+        runs=runs,
         run_lists=RunLists(database),
+        run_deletions=RunDeletions(database, runs),
         bookings=Bookings(database),
         trains=Trains(database),
         train_versions=TrainVersions(database),

@@ -1,4 +1,4 @@
-"""Train runs: reading and scheduling them, and promoting their waitlists.
+"""Train runs: reading, scheduling, hiding and deleting them, and promoting their waitlists.
 
 Belongs here: the use cases around runs. Does not belong here: trains (`trains.py`), bookings (`bookings.py`).
 """
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.domain.commands import PromoteWaitlist, Promotion
+from app.domain.layout.commands import UpdateTrainRun
+from app.domain.people import Caller
 from app.domain.rules.expire_holds import expire_holds
+from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
@@ -17,6 +20,7 @@ from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
 from app.store.run_lists import run_key
 from app.store.store import Store
+from app.usecases.layout_fan_out import LayoutFanOut
 
 # To make a run of 5,000 seats takes a millisecond; its document has 100 kB.
 _RUNS_INSERTED_AT_A_TIME = 20
@@ -34,26 +38,32 @@ class RunView:
 class TrainRunUseCases:
     """The use cases around runs. `clock` returns the current time."""
 
-    def __init__(self, store: Store, bus: CommandBus, clock: Clock) -> None:
-        self._store, self._bus, self._clock = store, bus, clock
+    def __init__(self, store: Store, bus: CommandBus, clock: Clock, layout_fan_out: LayoutFanOut) -> None:
+        self._store, self._bus, self._clock, self._layout_fan_out = store, bus, clock, layout_fan_out
 
-    async def get(self, train_id: str, travel_date: str, origin: str, destination: str) -> RunView:
-        """Return a run for a journey; empty stops mean its first and last stop. Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD."""
+    async def get(self, train_id: str, travel_date: str, origin: str, destination: str, caller: Caller) -> RunView:
+        """Return a run for a journey; empty stops mean its first and last stop. Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD.
+
+        Only operators find a hidden run.
+        """
         run = await self._store.runs.get(run_id(train_id, travel_date))
+        require_visible_run(run, caller)
         return self._view(run, origin, destination)
 
     async def list_page(
-        self, *, origin: str, destination: str, travel_date: str, after: tuple[str, str] | None, limit: int
+        self, *, origin: str, destination: str, travel_date: str, after: tuple[str, str] | None, limit: int, caller: Caller
     ) -> tuple[list[RunView], tuple[str, str] | None]:
         """Return a page of runs from origin to destination, by date and train, and the key of the next page.
 
         Without a date, it lists the runs that have not arrived at their last stop, and all of today and yesterday (UTC).
+        Hidden runs are listed only to operators.
         """
         forms = [await self._store.trains.stored_forms(text) for text in (origin, destination) if text]
+        lists, with_hidden = self._store.run_lists, caller.is_operator
         if travel_date:
-            found = await self._store.run_lists.list_on_date(travel_date, forms, after, limit + 1)
+            found = await lists.list_on_date(travel_date, forms, after, limit + 1, with_hidden=with_hidden)
         else:
-            found = await self._store.run_lists.list_current(self._clock(), forms, after, limit + 1)
+            found = await lists.list_current(self._clock(), forms, after, limit + 1, with_hidden=with_hidden)
         page = found[:limit]
         views = [self._view(run, origin, destination) for run in page if calls_in_order(run.stops, origin, destination)]
         return views, run_key(page[-1]) if len(found) > limit else None
@@ -63,24 +73,39 @@ class TrainRunUseCases:
         expire_holds(run, now)  # in this view of the run; the run's next change writes it
         return RunView(run, run.journey(origin, destination), state_at(run.stops, now))
 
-    async def schedule(self, train_id: str, first: date, last: date) -> tuple[list[date], int]:
+    async def schedule(self, train_id: str, first: date, last: date, *, hidden: bool = False) -> tuple[list[date], int]:
         """Create the runs of a train on each date that has none; return all dates, and the number of new runs.
 
-        Refuses INVALID_FIELD (range), TRAIN_NOT_FOUND, TIMETABLE_IMPOSSIBLE; then it creates none.
+        With `hidden`, buyers do not see the new ones. A change of the train's layout that began before the runs were stored is
+        brought to them. Refuses INVALID_FIELD (range), TRAIN_NOT_FOUND, TIMETABLE_IMPOSSIBLE; then it creates none.
         """
         dates = travel_dates(first, last)
-        train = (await self._store.trains.get(train_id)).train
+        stored = await self._store.trains.get(train_id)
         for travel_date in dates:  # check all dates before creating any run
-            stops_on_date(train.stops, travel_date)
+            stops_on_date(stored.train.stops, travel_date)
             await asyncio.sleep(0)  # a year of a long timetable takes a tenth of a second; let other calls run in between
         created, now = 0, self._clock()
         for start in range(0, len(dates), _RUNS_INSERTED_AT_A_TIME):
             runs = []
             for travel_date in dates[start : start + _RUNS_INSERTED_AT_A_TIME]:
-                runs.append(make_run(train, travel_date))
+                runs.append(make_run(stored.train, travel_date, stored.version, hidden=hidden))
                 await asyncio.sleep(0)
             created += await self._store.runs.insert_if_absent(runs, now)
+        if created:
+            await self._layout_fan_out.catch_up(train_id, stored.version)
         return dates, created
+
+    async def update(self, command: UpdateTrainRun, deadline: float) -> RunView:
+        """Hide a run from buyers, or show it; return the run. Refuses TRAIN_RUN_NOT_FOUND.
+
+        `CommandBus.submit` says what else is refused. `deadline` is in `time.monotonic` seconds.
+        """
+        await self._bus.submit(command, deadline)
+        return await self.get(command.train_id, command.travel_date, "", "", command.caller)
+
+    async def delete(self, train_id: str, travel_date: str) -> None:
+        """Delete a run on which nothing was ever booked. Refuses TRAIN_RUN_NOT_FOUND, RUN_NOT_EMPTY, COMMIT_ATTEMPTS_SPENT."""
+        await self._store.run_deletions.delete(run_id(train_id, travel_date), self._clock())
 
     async def promote_waitlist(self, command: PromoteWaitlist, deadline: float) -> Promotion:
         """Give free seats of a run to its waitlist. `app/domain/rules/waitlist.py` and `CommandBus.submit` say what is refused.

@@ -23,6 +23,7 @@ from app.domain.commands import (
     ResultT,
     UpdateBooking,
 )
+from app.domain.layout.commands import UpdateTrainRun
 from app.domain.rules.cancel_booking import cancel_and_refund
 from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.rules.change_seat import change_seat
@@ -35,6 +36,7 @@ from app.domain.rules.quote_booking import quote_booking
 from app.domain.rules.release_hold import release_hold
 from app.domain.rules.sale_checks import BookingsOfOtherRuns
 from app.domain.rules.update_booking import update_booking
+from app.domain.rules.update_train_run import update_train_run
 from app.domain.run.train_run import TrainRun
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
@@ -75,6 +77,7 @@ RULES: Mapping[type[Command[Any]], Rule] = dict(
         _rule(ReleaseHold, release_hold),
         _rule(PromoteWaitlist, promote_waitlist),
         _rule(ExpireDue, _do_nothing_more),
+        _rule(UpdateTrainRun, update_train_run),
     ]
 )
 

@@ -24,6 +24,7 @@ from app.domain.commands import HoldSeats
 from app.domain.events import EventType
 from app.domain.people import require_identified
 from app.domain.refusals import Reason, Refusal
+from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.holds import emit_hold_event, forget_ended
 from app.domain.rules.seating import choose_seats, take_seats
 from app.domain.run.hold import Hold, hold_id, hold_key
@@ -34,8 +35,8 @@ from app.domain.timetable import require_not_departed
 def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     """Hold seats for the caller. A repeated request gets the same hold while it lasts.
 
-    Refuses INVALID_FIELD, REQUEST_ID_REUSED, HOLD_EXPIRED (a repeated request whose hold was used by a booking), RUN_DEPARTED,
-    SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then nothing has changed.
+    Refuses INVALID_FIELD, REQUEST_ID_REUSED, HOLD_EXPIRED (a repeated request whose hold was used by a booking),
+    TRAIN_RUN_NOT_FOUND (hidden), RUN_DEPARTED, SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then nothing has changed.
     """
     owner = require_identified(command.caller)
     key, fingerprint = hold_key(owner, command.request_id), _fingerprint(command)
@@ -45,6 +46,7 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
             raise Refusal(Reason.REQUEST_ID_REUSED, "this request_id made a hold from another request; choose a new one")
         return existing
     _require_not_used(run, key)
+    require_visible_run(run, command.caller)
     journey = run.journey(command.origin, command.destination)
     require_not_departed(journey, now)
     owner_key = command.caller.key or ""
@@ -68,8 +70,8 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
 
 def held_seats_max(run: TrainRun) -> int:
     """Return how many seats of a run may be on hold at a time: a share of all, rounded up, and at least those of one group."""
-    size = sum(section.size for section in run.sections)
-    return max(limits.HELD_SEATS_ALWAYS_ALLOWED, -(-size * run.terms.hold_percent_max // 100))
+    seat_count = sum(section.seat_count for section in run.sections)
+    return max(limits.HELD_SEATS_ALWAYS_ALLOWED, -(-seat_count * run.terms.hold_percent_max // 100))
 
 
 def _require_room(run: TrainRun, owner_key: str, now: datetime) -> None:

@@ -10,7 +10,8 @@ A request may have several faults. It gets the refusal of the first check that f
     SHAPE         INVALID_FIELD: a field is missing or malformed, whatever the run    the edge, `app/rpc/bookings/`
     RUN_EXISTS    TRAIN_RUN_NOT_FOUND                                                 the run's lane
     SAME_REQUEST  REQUEST_ID_REUSED; a repeated request gets its booking as it is     here
-    RUN           INVALID_FIELD (no such stop, section, seat), RUN_DEPARTED           here
+    RUN           TRAIN_RUN_NOT_FOUND (hidden), INVALID_FIELD (no such stop, section, here
+                  seat), RUN_DEPARTED
     HOLD          HOLD_EXPIRED, NOT_PERMITTED, INVALID_FIELD (does not fit the hold)  here
     PRICE         PAYMENT_REJECTED: the provider cannot take the amount               here, for `quote_booking`
     PAYMENT       PAYMENT_DECLINED and the like; PAYMENT_STALE, PAYMENT_INSUFFICIENT  the provider; then here
@@ -36,6 +37,7 @@ from app.domain.money import Money
 from app.domain.passenger import identity_of
 from app.domain.reference import earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
+from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.seating import choose_seats, require_seats_exist
 from app.domain.rules.use_hold import require_usable_hold
 from app.domain.rules.waitlist import require_waitlist_room, waitlist_fare
@@ -108,8 +110,10 @@ def _check_same_request(sale: Sale) -> None:
 
 
 def _check_run(sale: Sale) -> None:
-    """Find the journey. Refuse stops, a section and seats that the run does not have, and a run that has left the origin."""
+    """Find the journey. Refuse a hidden run, stops, a section and seats that it does not have, and one that left the origin."""
     run, command = sale.run, sale.command
+    if run.hidden:
+        require_visible_run(run, command.caller)
     sale.journey = run.journey(command.origin, command.destination)
     if command.section:
         index = run.section_index(command.section)

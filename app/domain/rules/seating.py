@@ -5,6 +5,7 @@ Belongs here: which seats a request gets, in which section. Does not belong here
 """
 
 from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
 
 
@@ -41,9 +42,13 @@ def require_seats_exist(run: TrainRun, section: int, numbers: tuple[int, ...]) -
     """Refuse INVALID_FIELD for numbers that are no seat of the section with that index."""
     seats = run.sections[section]
     for position, number in enumerate(numbers):
-        if not 1 <= number <= seats.size:
-            field = f"seat_numbers[{position}]"
-            raise InvalidField(field, f"section {seats.name} has no seat {number}; it has {seats.size}")
+        if not 1 <= number <= seats.size or number in seats.retired:
+            raise InvalidField(f"seat_numbers[{position}]", f"section {seats.name} has no seat {number}{_range_of(seats)}")
+
+
+def _range_of(seats: SectionSeats) -> str:
+    """Return which seats a section has, for the text of a refusal."""
+    return "; GetSeatMap lists its seats" if seats.retired else f"; it has {seats.size}"
 
 
 def _require_free(run: TrainRun, section: int, numbers: tuple[int, ...], legs: int) -> None:

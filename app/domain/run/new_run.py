@@ -12,7 +12,7 @@ from app.domain.timetable import legs_between, stops_on_date
 from app.domain.train import Train
 
 
-def make_run(train: Train, travel_date: date, train_version: int = 1) -> TrainRun:
+def make_run(train: Train, travel_date: date, train_version: int = 1, *, hidden: bool = False) -> TrainRun:
     """Make the run of that version of a train on a date, without bookings. Refuses TIMETABLE_IMPOSSIBLE."""
     stops = stops_on_date(train.stops, travel_date)
     all_legs = legs_between(0, len(stops) - 1)
@@ -33,5 +33,6 @@ def make_run(train: Train, travel_date: date, train_version: int = 1) -> TrainRu
         sections,
         terms=train.terms,
         layout=LayoutRecord(train_version=train_version),
+        hidden=hidden,
         made_from_version=train_version,
     )

@@ -127,6 +127,14 @@ class TrainRun:
 
     # -- the cache of a server
 
+    def is_same_run(self, newer: "TrainRun") -> bool:
+        """Whether a run that was read again is this one, and not one that was made for the same date after its deletion.
+
+        A run is only deleted while nothing was ever booked on it. So a run that agrees in all that never changes may be taken
+        for this one.
+        """
+        return (self.number, self.made_from_version, self.terms) == (newer.number, newer.made_from_version, newer.terms)
+
     def refresh_from(self, newer: "TrainRun") -> None:
         """Take over everything but the bookings from the same run, as it was read again."""
         self.version = newer.version

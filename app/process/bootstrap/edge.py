@@ -20,6 +20,7 @@ from app.rpc.services import UseCases, add_services
 from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
 from app.usecases.jobs import JobUseCases
+from app.usecases.layout_fan_out import LayoutFanOut
 from app.usecases.layouts import LayoutUseCases
 from app.usecases.train_runs import TrainRunUseCases
 from app.usecases.trains import TrainUseCases
@@ -62,7 +63,7 @@ def _add_services(server: GuardedServer, application: Application) -> tuple[str,
         bookings=BookingUseCases(store, bus, payments, clock),
         holds=HoldUseCases(bus),
         trains=TrainUseCases(store, clock, payments.amounts),
-        train_runs=TrainRunUseCases(store, bus, clock),
+        train_runs=TrainRunUseCases(store, bus, clock, LayoutFanOut(store, clock)),
         layouts=LayoutUseCases(store, bus, clock, payments.amounts),
         users=UserUseCases(store, clock),
         webhooks=WebhookUseCases(store, clock, allow_private_addresses=settings.webhook_allow_private_addresses),

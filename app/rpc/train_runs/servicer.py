@@ -34,7 +34,7 @@ class RunServicer(LayoutCalls):
         origin, destination = fields.stop(request.origin, "origin"), fields.stop(request.destination, "destination")
         runs, after = await page_filling.fill_page(
             lambda after, limit: self._train_runs.list_page(
-                origin=origin, destination=destination, travel_date=date, after=after, limit=limit
+                origin=origin, destination=destination, travel_date=date, after=after, limit=limit, caller=context.caller
             ),
             answers.train_run,
             lambda view: run_key(view.run),
@@ -46,18 +46,21 @@ class RunServicer(LayoutCalls):
 
     async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: CallContext) -> train_run_pb2.TrainRun:
         """Return a run."""
-        return answers.train_run(await self._view(request))
+        return answers.train_run(await self._view(request, context))
 
     async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: CallContext) -> train_run_pb2.SeatMap:
         """Return every seat of a run."""
-        return answers.seat_map(await self._view(request))
+        return answers.seat_map(await self._view(request, context))
 
-    async def _view(self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest) -> RunView:
+    async def _view(
+        self, request: train_run_pb2.GetTrainRunRequest | train_run_pb2.GetSeatMapRequest, context: CallContext
+    ) -> RunView:
         return await self._train_runs.get(
             fields.train_id(request.train_id),
             fields.iso_date(request.travel_date, "travel_date").isoformat(),
             fields.stop(request.origin, "origin"),
             fields.stop(request.destination, "destination"),
+            context.caller,
         )
 
     async def ScheduleTrainRuns(
@@ -69,6 +72,7 @@ class RunServicer(LayoutCalls):
             train_id,
             fields.iso_date(request.first_date, "first_date"),
             fields.iso_date(request.last_date, "last_date"),
+            hidden=request.hidden,
         )
         keys = [train_run_pb2.TrainRunKey(train_id=train_id, travel_date=travel_date.isoformat()) for travel_date in dates]
         return train_run_pb2.ScheduleTrainRunsResponse(train_runs=keys, created_count=created)
