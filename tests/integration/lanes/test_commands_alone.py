@@ -59,7 +59,7 @@ def see(*numbers: int, into: list[dict[int, str]]) -> Change:
 
     def change(run: TrainRun, now: datetime) -> None:
         into.append(_who_has(numbers, run.bookings.values()))
-        run.set_hidden(hidden=not run.hidden)
+        run.set_layout(replace(run.layout, revision=run.layout.revision + 1))
 
     return change
 
@@ -90,7 +90,7 @@ async def test_a_command_that_is_alone_shares_its_batch_with_no_other(database: 
         def change(run: TrainRun, now: datetime) -> None:
             order.append(name)
             batches.append((name, run.version, bool(run.change_set)))
-            run.set_hidden(hidden=not run.hidden)
+            run.set_layout(replace(run.layout, revision=run.layout.revision + 1))
 
         return change
 
