@@ -30,7 +30,7 @@ from app.store.run_documents import run_from
 from app.store.sales_shapes import BOOKING, RUN_KEYS, RUN_QUEUES
 from app.store.shapes import Shape
 from app.store.snapshots import Snapshot
-from app.store.train_documents import train_from
+from app.store.train_documents import train_from, train_version_from, train_version_id
 from app.store.unreadable import READ_ERRORS, what_is_wrong
 
 # Bookings of one run: more than a run can have, with 5,000 seats sold leg by leg and freed as often.
@@ -193,9 +193,9 @@ class AuditRuns:
                 trains[document["_id"]] = stored
         versions = {(name, stored.version): stored.train for name, stored in trains.items()}
         earlier = {version for run_snapshot in found for version in run_snapshot.train_versions} - versions.keys()
-        ids = sorted(f"{train_id}:{version}" for train_id, version in earlier)
+        ids = sorted(train_version_id(*version) for version in earlier)
         for document in await self._find_by_id(snapshot, "train_versions", ids):
-            stored = RunSnapshot("").read("", _train_version_from, document)
+            stored = RunSnapshot("").read("", train_version_from, document)
             if stored is not None:
                 versions[stored.train.train_id, stored.version] = stored.train
         for run_snapshot in found:
@@ -302,10 +302,6 @@ def _decode_run_snapshot(run_id: str, document: Document | None, archived: list[
                 for name in booking_differences(stored, booking, BOOKING)
             ]
     return run_snapshot
-
-
-def _train_version_from(document: Document) -> StoredTrain:
-    return train_from({**document, "_id": document["_id"].rpartition(":")[0]})
 
 
 def _check_keys(document: Document) -> bool:

@@ -25,6 +25,11 @@ def price_minor(booking: Document) -> int:
     return sum(passenger["fare_minor"] for passenger in booking["passengers"]) if is_live(booking) else 0
 
 
+def retired_numbers(section: Document) -> set[int]:
+    """Return the numbers of the seats of a section that were removed."""
+    return {number for first, last in section.get("retired", []) for number in range(first, last + 1)}
+
+
 def refunds_minor(booking: Document) -> int:
     return sum(refund["minor"] for refund in booking.get("refunds", []))
 
@@ -33,20 +38,29 @@ def refunds_minor(booking: Document) -> int:
 
 
 def seats_are_sold_once(run: Document, bookings: Bookings) -> Iterator[str]:
-    """No leg of a seat is sold twice, and the sold legs are exactly those of bookings and holds."""
+    """No leg of a seat is sold twice. The sold legs are exactly those of bookings, holds, reservation and retired seats."""
+    all_legs = (1 << len(run["stops"]) - 1) - 1
     taken = {section["name"]: [0] * len(section["sold_legs"]) for section in run["sections"]}
+    for section in run["sections"]:
+        for number in retired_numbers(section):
+            taken[section["name"]][number - 1] = all_legs
     owners = [
         (booking["_id"], passenger["section"], passenger["number"], booking["legs"])
         for booking in bookings.values()
         if booking["state"] == "CONFIRMED"
         for passenger in booking["passengers"]
+        if "number" in passenger
     ]
+    owners += [("reservation", *claim) for claim in run.get("layout_reservation", {}).get("claims", [])]
     owners += [
         (f"hold {key}", section, number, hold["legs"])
         for key, hold in run["holds"].items()
         for section, _, number in hold["seats"]
     ]
     for owner, section, number, legs in owners:
+        if number > len(taken.get(section, ())):
+            yield f"{owner} has seat {section}-{number}, which the run does not have"
+            continue
         if taken[section][number - 1] & legs:
             yield f"seat {section}-{number} is sold twice; {owner} has it as well"
         taken[section][number - 1] |= legs
@@ -67,48 +81,6 @@ def counter_and_freed_seats_account_for_all(run: Document) -> Iterator[str]:
                 yield f"seat {section['name']}-{number} has {expected:b} free below the counter; freed entries: {entries}"
             if any(sequence > run["freed_sequence"] for sequence, _ in entries):
                 yield f"seat {section['name']}-{number} has a freed entry with a number that was never given: {entries}"
-
-
-def waitlist_matches_bookings(run: Document, bookings: Bookings) -> Iterator[str]:
-    """Each waitlist entry belongs to a WAITLISTED booking, and each of these has one."""
-    entries = {
-        reference: [int(number), section, legs, count] for number, (reference, section, legs, count) in run["waiting"].items()
-    }
-    waiting = {
-        booking["_id"]: [
-            booking.get("waiting_number", 0),
-            booking.get("wanted_section", ""),
-            booking["legs"],
-            len(booking["passengers"]),
-        ]
-        for booking in bookings.values()
-        if booking["state"] == "WAITLISTED"
-    }
-    if entries != waiting or len(entries) != len(run["waiting"]):
-        yield f"the waitlist is {run['waiting']}; the WAITLISTED bookings are {waiting}"
-    if any(int(number) > run["waiting_number"] for number in run["waiting"]):
-        yield f"a number of {run['waiting']} was never given: the last one is {run['waiting_number']}"
-
-
-def nobody_waits_for_free_seats(run: Document, decided_at: datetime) -> Iterator[str]:
-    """Until the waitlist closes, no free seats fit an entry. Afterwards it is empty. (One decision ends some hundred.)"""
-    if decided_at >= waitlist_closes_at(run):
-        yield from (f"{entry[0]} waits though the waitlist is closed" for entry in run["waiting"].values())
-        return
-    for reference, wanted, legs, count in run["waiting"].values():
-        for section in run["sections"]:
-            free = sum(1 for sold in section["sold_legs"] if not sold & legs)
-            if wanted in ("", section["name"]) and free >= count:
-                yield f"{reference} waits for {count}, and section {section['name']} has {free} free"
-
-
-def nobody_is_overtaken(run: Document, promoted: Iterable[tuple[Document, Document]]) -> Iterator[str]:
-    """Of two entries with the same demand, the earlier one is promoted first. `promoted` are pairs: before, and now."""
-    for waited, booking in promoted:
-        demand = [booking.get("wanted_section", ""), booking["legs"], len(booking["passengers"])]
-        for number, (reference, *other) in run["waiting"].items():
-            if other == demand and int(number) < waited["waiting_number"]:
-                yield f"{booking['_id']} got seats before {reference}, which was first"
 
 
 def waitlist_closes_at(run: Document) -> datetime:
@@ -158,8 +130,9 @@ def holds_that_end_are_remembered(before: Document, run: Document, decided_at: d
 
 
 def next_due_is_recorded(run: Document) -> Iterator[str]:
-    """The run says when its next hold expires or its waitlist closes, so that workers find it."""
+    """The run says when its next hold or its reservation expires or its waitlist closes, so that workers find it."""
     times = [hold["expire_time"] for hold in run["holds"].values()]
+    times += [run["layout_reservation"]["expire_time"]] if "layout_reservation" in run else []
     times += [waitlist_closes_at(run)] if run["waiting"] else []
     if run.get("next_due") != min(times, default=None):
         yield f"next_due is {run.get('next_due')}; it should be {min(times, default=None)}"
@@ -168,8 +141,8 @@ def next_due_is_recorded(run: Document) -> Iterator[str]:
 # -- a booking, from one commit to the next
 
 
-def booking_state_changes_are_allowed(before: Document | None, booking: Document) -> Iterator[str]:
-    """Final states, names and legs never change, and refunds are only added."""
+def booking_state_changes_are_allowed(before: Document | None, booking: Document, *, is_layout_change: bool) -> Iterator[str]:
+    """Final states, names and legs never change, and refunds are only added. Only a layout change takes seats away."""
     name = booking["_id"]
     if before is None:
         if not is_live(booking) and len(booking.get("refunds", [])) > 1 and booking["charged_minor"] == 0:
@@ -177,7 +150,8 @@ def booking_state_changes_are_allowed(before: Document | None, booking: Document
         return
     if not is_live(before) and not is_unpaid(booking):
         yield f"{name} was {before['state']} and is changed to {booking['state']}"
-    if before["state"] == "CONFIRMED" and booking["state"] in ("WAITLISTED", "EXPIRED"):
+    lost = ("EXPIRED",) if is_layout_change else ("EXPIRED", "WAITLISTED")
+    if before["state"] == "CONFIRMED" and booking["state"] in lost and not _is_partly_waiting(before):
         yield f"{name} was CONFIRMED and is {booking['state']}"
     for field in ("request_id", "fingerprint", "run_id", "legs", "payment_id", "create_time", "wanted_section"):
         if before.get(field) != booking.get(field):
@@ -188,6 +162,10 @@ def booking_state_changes_are_allowed(before: Document | None, booking: Document
         yield f"{name} was charged {before['charged_minor']}, and now {booking['charged_minor']}"
     if booking.get("refunds", [])[: len(before.get("refunds", []))] != before.get("refunds", []):
         yield f"{name} had the refunds {before['refunds']}, and now {booking['refunds']}"
+
+
+def _is_partly_waiting(booking: Document) -> bool:
+    return any("number" not in passenger for passenger in booking["passengers"])
 
 
 def is_unpaid(booking: Document) -> bool:
@@ -202,9 +180,9 @@ def booking_amounts_add_up(booking: Document) -> Iterator[str]:
             yield f"{booking['_id']} was never paid and refunds {booking['refunds']}"
         return
     retained = booking["charged_minor"] - refunds_minor(booking) - price_minor(booking)
-    left = [*booking["cancelled_passengers"], *([] if is_live(booking) else booking["passengers"])]
-    is_expired = booking["state"] == "EXPIRED" and not left
-    retained_max = 0 if is_expired else sum(passenger["fare_minor"] for passenger in left)
+    has_left = booking["state"] == "CANCELLED"
+    left = [*booking["cancelled_passengers"], *(booking["passengers"] if has_left else [])]
+    retained_max = sum(passenger["fare_minor"] for passenger in left)
     if not 0 <= retained <= retained_max:
         yield f"{booking['_id']} retains {retained}; the passengers who left paid {retained_max}"
 
@@ -212,7 +190,7 @@ def booking_amounts_add_up(booking: Document) -> Iterator[str]:
 def refund_matches_the_terms(
     run: Document, before: Document, booking: Document, decided_at: datetime, step_minor: int
 ) -> Iterator[str]:
-    """One change of a booking refunds all to a waitlisted passenger, a tier's share to a seated one, and lower fares to all.
+    """One change of a booking refunds all to who had no seat or lost it, a tier's share to others, and lower fares to all.
 
     A share is rounded up to an amount that the provider can refund.
     """
@@ -224,11 +202,19 @@ def refund_matches_the_terms(
     cheaper -= sum(passenger["fare_minor"] for passenger in left)
     expected = cheaper - price_minor(booking)
     for passenger in left:
-        percent = 100 if before["state"] == "WAITLISTED" else _percent(run, booking["depart_time"] - decided_at)
+        percent = 100 if _is_refunded_in_full(run, before, passenger) else _percent(run, booking["depart_time"] - decided_at)
         expected += -(-passenger["fare_minor"] * percent // (100 * step_minor)) * step_minor
     given = refunds_minor(booking) - refunds_minor(before)
     if given != expected:
         yield f"{booking['_id']} refunds {given} more; its terms say {expected}"
+
+
+def _is_refunded_in_full(run: Document, before: Document, passenger: Document) -> bool:
+    """Whether the passenger had no seat, or lost it, or may cancel free of charge."""
+    sections = [*run["sections"], *run.get("retired_sections", [])]
+    name, number = passenger.get("section"), passenger.get("number", 0)
+    is_removed = any(section["name"] == name and number in retired_numbers(section) for section in sections)
+    return not number or is_removed or before.get("free_cancellation", False)
 
 
 def _percent(run: Document, left: timedelta) -> int:
@@ -321,12 +307,6 @@ def paid_bookings_are_kept(revisions: Iterable[Document], payable: Iterable[str]
     yield from (
         f"{reference} was cancelled as unpaid, and its card pays" for reference in sorted(charged & unpaid & set(payable))
     )
-
-
-def no_open_waitlist_is_left(run: Document, now: datetime) -> Iterator[str]:
-    """A waitlist is emptied once it is closed, also without any call."""
-    if now >= waitlist_closes_at(run) and run["waiting"]:
-        yield f"the waitlist of {run['_id']} is closed and has {run['waiting']}"
 
 
 def payments_agree(bookings: Iterable[Document], payments: Mapping[str, Document]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from app.domain.booking import Booking
 from app.domain.events import Event
-from tests.simulation import invariants, passenger_invariants
+from app.domain.layout.commands import UpdateLayout
+from tests.simulation import invariants, layout_invariants, passenger_invariants, waitlist_invariants
 from tests.simulation.database import SimulatedDatabase
 from tests.support.event_batches import events_of_batches
 
@@ -67,6 +68,9 @@ class Record:
         self.events: dict[str, Document] = {}
         self.delivered: dict[str, Event] = {}
         self.hold_ids: set[str] = set()
+        # What operators asked for, by request, and what became of displaced passengers, by run and layout revision.
+        self.layout_commands: dict[str, UpdateLayout] = {}
+        self.layout_moves: dict[tuple[str, int], dict[tuple[str, int], str]] = {}
         self.commits = 0
         self.found: list[Violation] = []
         self.step_minor = 1
@@ -109,9 +113,16 @@ class Record:
         require(commit, invariants.holds_that_end_are_remembered(before, run, decided_at))
         require(commit, invariants.events_match_the_commit(run, emitted))
         require(commit, invariants.changes_have_events(changed, emitted))
-        require(commit, invariants.nobody_is_overtaken(run, list(_promoted(older, changed))))
+        require(commit, waitlist_invariants.nobody_is_overtaken(before, run, list(_promoted(older, changed, emitted))))
+        require(commit, layout_invariants.only_layout_changes_change_layouts(before, run, emitted))
+        is_layout_change = layout_invariants.layout_revision(run) != layout_invariants.layout_revision(before)
+        if is_layout_change:
+            changes = [(old, booking) for booking in changed if (old := older[booking["_id"]]) is not None]
+            require(commit, self._layout_complaints(before, run, changes))
         for booking in changed:
-            require(commit, self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at))
+            require(
+                commit, self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at, is_layout_change)
+            )
 
     def _record_commit(
         self, run: Document, changed: Sequence[Document], emitted: Sequence[Document]
@@ -134,22 +145,50 @@ class Record:
         yield from invariants.counter_and_freed_seats_account_for_all(run)
         yield from passenger_invariants.passengers_have_one_live_booking(bookings)
         yield from passenger_invariants.bookers_stay_within_their_limit(run, bookings)
-        yield from invariants.waitlist_matches_bookings(run, bookings)
-        yield from invariants.nobody_waits_for_free_seats(run, decided_at)
+        yield from waitlist_invariants.waitlist_matches_bookings(run, bookings)
+        yield from waitlist_invariants.nobody_waits_for_free_seats(run, decided_at)
+        yield from layout_invariants.retired_seats_belong_to_nobody(run, bookings)
+        yield from layout_invariants.no_reservation_is_expired(run, decided_at)
+        yield from layout_invariants.reserved_seats_are_not_for_sale(run)
         yield from invariants.no_hold_is_expired(run, decided_at)
         yield from invariants.holds_stay_within_their_share(run)
         yield from invariants.next_due_is_recorded(run)
         yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].documents)
 
     def _booking_complaints(
-        self, run: Document, before: Document | None, booking: Document, emitted: Sequence[Document], decided_at: datetime
+        self,
+        run: Document,
+        before: Document | None,
+        booking: Document,
+        emitted: Sequence[Document],
+        decided_at: datetime,
+        is_layout_change: bool,
     ) -> Iterator[str]:
-        yield from invariants.booking_state_changes_are_allowed(before, booking)
+        yield from invariants.booking_state_changes_are_allowed(before, booking, is_layout_change=is_layout_change)
         yield from passenger_invariants.passenger_numbers_stay(before, booking)
         yield from invariants.booking_amounts_add_up(booking)
         is_one_change = sum(1 for event in emitted if event["subject"] == booking["_id"]) == 1
         if before is not None and is_one_change:
             yield from invariants.refund_matches_the_terms(run, before, booking, decided_at, self.step_minor)
+
+    def _layout_complaints(self, before: Document, run: Document, changes: list[layout_invariants.Change]) -> Iterator[str]:
+        """Check a commit that changed the layout."""
+        request = run["layout"]["requests"][-1]
+        command = self.layout_commands.get(request["request_id"])
+        units = layout_invariants.displaced_units(before, run, changes)
+        promoted = [
+            (seat, new["legs"])
+            for old, new in changes
+            if _has_seatless(old) and not _has_seatless(new)
+            for seat in layout_invariants.new_seats(old, new)
+        ]
+        yield from layout_invariants.seat_numbers_never_return(before, run)
+        yield from layout_invariants.nobody_else_moves(before, run, changes)
+        yield from layout_invariants.displaced_pay_no_more(run, units, command)
+        yield from layout_invariants.displaced_wait_before_all_others(before, run, units, command)
+        if not layout_invariants.promised(before):
+            yield from layout_invariants.displaced_find_seats(run, units, promoted)
+        self.layout_moves[run["_id"], run["layout"]["revision"]] = layout_invariants.moves_of(units)
 
     def _check_archive_only(self, run: Document) -> None:
         """Check a change that empties a run's document without a commit."""
@@ -215,9 +254,17 @@ class Record:
         return [event["data"] for event in events if event["sequence"] // 100_000 == booking.revision]
 
 
-def _promoted(older: dict[str, Document | None], changed: Iterable[Document]) -> Iterator[tuple[Document, Document]]:
+def _has_seatless(booking: Document) -> bool:
+    return invariants.is_live(booking) and any("number" not in passenger for passenger in booking["passengers"])
+
+
+def _promoted(
+    older: dict[str, Document | None], changed: Iterable[Document], emitted: Iterable[Document]
+) -> Iterator[tuple[Document, Document]]:
     """Yield the bookings that a commit promoted: as they were, and as they are."""
+    promoted = {event["subject"] for event in emitted if event["type"] == "booking.promoted"}
     for booking in changed:
         waited = older[booking["_id"]]
-        if waited is not None and waited["state"] == "WAITLISTED" and booking["state"] == "CONFIRMED":
+        is_seated = booking["state"] == "CONFIRMED" and not _has_seatless(booking)
+        if waited is not None and _has_seatless(waited) and is_seated and booking["_id"] in promoted:
             yield waited, booking

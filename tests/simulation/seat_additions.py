@@ -5,10 +5,14 @@ The service has no call for this yet, but servers that have the run in memory mu
 happens (`world.py`).
 """
 
+from dataclasses import replace
+
 from app.domain.events import EventType
+from app.domain.layout.plan import LayoutCounts
 from app.domain.refusals import Refusal
 from app.domain.rules.decisions import expire_due
 from app.domain.rules.promote_waitlist import promote
+from app.domain.run.layout_record import LayoutRequest
 from tests.simulation.processes import Environment, Process
 from tests.support.run_changes import lengthen
 
@@ -23,7 +27,10 @@ async def add_seat(process: Process, environment: Environment, run_id: str, sect
         lengthen(run, section)
         expire_due(run, now)
         promote(run, now)
-        run.emit(EventType.LAYOUT_CHANGED, run_id, {"section": run.sections[section].name}, now)
+        revision = run.layout.revision + 1
+        request = LayoutRequest(f"added-{revision}", "", "", now, LayoutCounts())
+        run.set_layout(replace(run.layout, revision=revision, requests=(*run.layout.requests, request)))
+        run.emit(EventType.LAYOUT_CHANGED, run_id, {"layout_revision": revision}, now)
         await process.store.runs.commit_each([cached])
     except Refusal:
         return

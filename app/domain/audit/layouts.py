@@ -212,6 +212,8 @@ def _wrong_reserved_seats(record: AuditedRun, reservation: LayoutReservation) ->
         section = sections.get(name)
         if section is None or not 1 <= number <= section.size or section.is_retired(number):
             yield f"reserves seat {name}-{number}, which it does not have"
+        elif (name, number) in reservation.withdrawn and section.sold_legs[number - 1] != section.all_legs:
+            yield f"seat {name}-{number} is withdrawn for a layout change, and on sale"
     for name, number, legs in reservation.claims:
         section = sections.get(name)
         if section is not None and (legs <= 0 or legs & ~section.all_legs):

@@ -95,6 +95,10 @@ DELIVERY_RULES: Sequence[Rule[webhooks.AuditedDelivery]] = (
     Rule(Check.DELIVERIES, webhooks.wrong_delivery_attempts),
 )
 TRAIN_RULES: Sequence[Rule[StoredTrain]] = (Rule(Check.SHAPE, trains.invalid_train),)
+TRAIN_VERSION_RULES: Sequence[Rule[trains.AuditedTrainVersion]] = (
+    Rule(Check.SHAPE, trains.invalid_train_version),
+    Rule(Check.TRAIN_VERSIONS, trains.wrong_train_version),
+)
 USER_RULES: Sequence[Rule[users.AuditedUser]] = (
     Rule(Check.FIELDS, users.wrong_user_fields),
     Rule(Check.SHAPE, users.nameless_user),
