@@ -68,7 +68,7 @@ class Record:
         self.events: dict[str, Document] = {}
         self.delivered: dict[str, Event] = {}
         self.hold_ids: set[str] = set()
-        # What operators asked for, by request, and what became of displaced passengers, by run and layout revision.
+        # What operators asked for, by request, and where displaced passengers are now, by run and layout revision.
         self.layout_commands: dict[str, UpdateLayout] = {}
         self.layout_moves: dict[tuple[str, int], dict[tuple[str, int], str]] = {}
         self.commits = 0

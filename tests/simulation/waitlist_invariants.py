@@ -30,7 +30,7 @@ def waitlist_matches_bookings(run: Document, bookings: Bookings) -> Iterator[str
         if is_live(booking) and (booking["state"] == "WAITLISTED") != (seatless == len(booking["passengers"])):
             yield f"{booking['_id']} is {booking['state']} with {seatless} passengers without seats"
     if entries != waiting or len(entries) != len(run["waiting"]):
-        yield f"the waitlist is {run['waiting']}; the bookings with passengers who wait are {waiting}"
+        yield f"the waitlist is {run['waiting']}; the bookings with waiting passengers are {waiting}"
     if any(int(number) > run["waiting_number"] for number in run["waiting"]):
         yield f"a number of {run['waiting']} was never given: the last one is {run['waiting_number']}"
 

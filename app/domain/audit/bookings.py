@@ -157,7 +157,7 @@ def wrong_states(record: AuditedRun) -> Iterator[str]:
 
 
 def _wrong_waiting(run: TrainRun, booking: Booking, subject: str) -> Iterator[str]:
-    """Compare the state with who waits: all passengers, or some of a booking that a layout change displaced."""
+    """Compare the state with the passengers without seats: all, or some of a booking that a layout change displaced."""
     waiting = [passenger for passenger in booking.passengers if passenger.seat is None] if booking.is_live else []
     if bool(waiting) != bool(booking.ticket_number):
         yield f"{subject} has {len(waiting)} passengers without a seat, and waitlist number {booking.ticket_number}"

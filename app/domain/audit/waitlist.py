@@ -57,7 +57,7 @@ def _waiting_count(booking: Booking) -> int:
 
 
 def wrong_waitlisted_bookings(record: AuditedRun) -> Iterator[str]:
-    """Find live bookings with passengers who wait without an entry of their own, and WAITLISTED bookings with a seat."""
+    """Find live bookings with waiting passengers without an entry of their own, and WAITLISTED bookings with a seat."""
     for booking in record.bookings.values():
         if not booking.is_live:
             continue
