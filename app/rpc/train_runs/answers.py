@@ -6,7 +6,7 @@ Belongs here: runs and seat maps. Does not belong here: what decides anything.
 from collections import Counter
 from collections.abc import Iterable
 
-from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.rules.waitlist import sections_taken, waitlist_closing_time
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RunState
 from app.pb.seatline.v1 import train_run_pb2
@@ -23,7 +23,7 @@ _RUN_STATES = {
 def train_run(view: RunView) -> train_run_pb2.TrainRun:
     """Return a run as a message, with the free seats on the journey of the view."""
     run = view.run
-    waiting = Counter([entry.section for entry in run.waitlist.values()])  # "" for bookings that take any section
+    waiting = _waiting_counts(run)
     return train_run_pb2.TrainRun(
         train_id=run.train_id,
         travel_date=run.travel_date,
@@ -36,7 +36,7 @@ def train_run(view: RunView) -> train_run_pb2.TrainRun:
                 fare=money(section.fare),
                 seat_count=section.seat_count,
                 free_seat_count=section.free_count(view.journey.legs),
-                waiting_count=waiting[""] + waiting[section.name],
+                waiting_count=waiting[section.name],
             )
             for section in run.sections
         ],
@@ -44,6 +44,15 @@ def train_run(view: RunView) -> train_run_pb2.TrainRun:
         hidden=run.hidden,
         layout_etag=str(run.layout.revision),
     )
+
+
+def _waiting_counts(run: TrainRun) -> Counter[str]:
+    """Return how many bookings on the waitlist take a seat of each section, by its name. One may take several sections."""
+    counts: Counter[str] = Counter()
+    for demand, ticket_numbers in run.waitlist_index.ticket_numbers.items():
+        for section in sections_taken(run, demand):
+            counts[section.name] += len(ticket_numbers)
+    return counts
 
 
 def _run_stops(run: TrainRun) -> Iterable[train_run_pb2.RunStop]:

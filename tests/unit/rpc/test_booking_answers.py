@@ -8,8 +8,14 @@ from datetime import timedelta
 import pytest
 
 from app.domain.booking import Booking, BookingState
+from app.domain.money import Money
+from app.pb.seatline.v1 import booking_pb2
+from app.rpc.bookings import answers
 from app.rpc.bookings.answers import plain_beginning, spliced_beginning
-from tests.support.builders import FARE_MINOR, a_run, book
+from app.rpc.wire_values import money
+from app.usecases.bookings import BookingView
+from tests.support.builders import FARE_MINOR, a_run, book, current_booking
+from tests.support.displacing import remove_seats
 
 
 @pytest.fixture
@@ -28,3 +34,29 @@ def test_answers_that_share_parts_are_different_messages(booking: Booking) -> No
     first, second = spliced_beginning(booking, FARE_MINOR, 0), spliced_beginning(booking, FARE_MINOR, 0)
     first.train_id = "another"
     assert second == plain_beginning(booking, FARE_MINOR, 0)
+
+
+def test_a_confirmed_booking_shows_who_waits_and_who_has_a_seat() -> None:
+    run = a_run("A2 B1")
+    made = book(run, "ann", "bob")
+    book(run, "eve", section="B")
+    remove_seats(run, "A", 2)
+    view = BookingView(current_booking(run, made), waitlist_position=1)
+    answer, receipt = answers.booking(view), answers.receipt(view)
+    assert (answer.state, answer.waitlist_position) == (booking_pb2.BOOKING_STATE_CONFIRMED, 1)
+    assert [passenger.seat.label for passenger in answer.passengers] == ["A-1", ""]
+    assert [passenger.HasField("seat") for passenger in answer.passengers] == [True, False]
+    assert not answer.seats_together
+    assert [seat.label for seat in receipt.seats] == ["A-1"]
+    assert [passenger.seat.label for passenger in receipt.passengers] == ["A-1", ""]
+
+
+def test_a_booking_that_was_moved_to_a_lower_section_can_be_cancelled_free_of_charge() -> None:
+    run = a_run("A1 B1", fares={"A": 3_000, "B": 1_000})
+    made = book(run, "ann")
+    assert not answers.booking(BookingView(made)).free_cancellation
+    remove_seats(run, "A", 1, allow_lower=True)
+    moved = answers.booking(BookingView(current_booking(run, made)))
+    assert moved.free_cancellation
+    assert [passenger.seat.label for passenger in moved.passengers] == ["B-1"]
+    assert moved.price == money(Money(1_000, "USD"))

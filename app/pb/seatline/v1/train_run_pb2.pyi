@@ -138,7 +138,9 @@ class SectionAvailability(message.Message):
     free_seat_count: builtins.int
     """Number of its seats that are free on every leg of the journey."""
     waiting_count: builtins.int
-    """Number of bookings on the waitlist for it, those for any section included."""
+    """Number of bookings on the waitlist that take a seat of it. Those for any section, and those of passengers who lost a seat in
+    a section with no higher fare, count in several sections.
+    """
     @builtins.property
     def fare(self) -> money_pb2.Money:
         """The fare of one seat."""
