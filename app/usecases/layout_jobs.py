@@ -61,15 +61,14 @@ class RunLayoutJobs:
 
     async def handle(self, jobs: Sequence[Job], /) -> Mapping[str, Exception | None]:
         """Bring layout jobs to runs, the older ones first; return what failed, as `JobHandler` says."""
-        results: dict[str, Exception | None] = {}
-        for name in dict.fromkeys(_layout_job_ids_by_age(jobs)):
-            own = [job for job in jobs if job.payload.get("layout_job_id") == name]
+        malformed = PermanentJobError("its payload has no layout_job_id and travel_date")
+        results: dict[str, Exception | None] = {job.job_id: malformed for job in jobs}
+        for name, own in _by_layout_job(jobs):
             try:
                 results |= await self._handle_all(name, own)
             except Refusal as refusal:
                 results |= {job.job_id: refusal for job in own}
-        malformed = PermanentJobError("its payload has no layout_job_id and travel_date")
-        return {job.job_id: results.get(job.job_id, malformed) for job in jobs}
+        return results
 
     async def _handle_all(self, name: str, jobs: Sequence[Job]) -> dict[str, Exception | None]:
         """Bring one layout job to several runs."""
@@ -134,10 +133,13 @@ def run_layout_handler(layout_jobs: LayoutJobs, bus: CommandBus, clock: Clock, m
     return RunLayoutJobs(layout_jobs, bus, clock, monotonic).handle
 
 
-def _layout_job_ids_by_age(jobs: Sequence[Job]) -> list[str]:
-    """Return the layout jobs of well-formed jobs, a train's older versions first: a later change is made on top of them."""
-    known = [job.payload for job in jobs if {"layout_job_id", "travel_date"} <= job.payload.keys()]
-    return sorted((str(payload["layout_job_id"]) for payload in known), key=lambda name: (len(name), name))
+def _by_layout_job(jobs: Sequence[Job]) -> list[tuple[str, list[Job]]]:
+    """Group well-formed jobs by layout job, a train's older versions first: a later change is made on top of them."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        if {"layout_job_id", "travel_date"} <= job.payload.keys():
+            groups.setdefault(str(job.payload["layout_job_id"]), []).append(job)
+    return sorted(groups.items(), key=lambda group: (len(group[0]), group[0]))  # "es9014:9" before "es9014:10"
 
 
 def command_of_run(layout_job: LayoutJob, travel_date: str, *, validate_only: bool = False) -> UpdateLayout:
