@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
 from app.cli import (
     bookings,
@@ -20,6 +21,7 @@ from app.cli import (
     health,
     holds,
     jobs,
+    layouts,
     probe,
     quickstart,
     serve,
@@ -29,6 +31,7 @@ from app.cli import (
     verify,
     webhooks,
 )
+from app.cli.option_order import OrderedOptionsCommand
 from app.cli.options import group_callback, takes_caller_options
 from app.cli.shell import ErrorReportingGroup
 
@@ -47,12 +50,16 @@ _PASSENGERS, _OPERATORS, _SERVICE = "For passengers", "For operators (--role ope
 
 
 class _Command(NamedTuple):
-    """A command: its words, the panel of `--help` that lists it or its group, its function, whether it calls the service."""
+    """A command: its words, the panel of `--help` that lists it or its group, its function, whether it calls the service.
+
+    `kind` is the class of the command.
+    """
 
     words: str
     panel: str
     function: Callable[..., None]
     is_call: bool = True
+    kind: type[TyperCommand] = TyperCommand
 
 
 _COMMANDS = (
@@ -78,8 +85,15 @@ _COMMANDS = (
     _Command("schedule", _OPERATORS, train_runs.schedule),
     _Command("section", _OPERATORS, bookings.section),
     _Command("promote", _OPERATORS, train_runs.promote),
+    _Command("run hide", _OPERATORS, train_runs.hide),
+    _Command("run show", _OPERATORS, train_runs.show),
+    _Command("run delete", _OPERATORS, train_runs.delete),
     _Command("train create", _OPERATORS, trains.create),
+    _Command("train update", _OPERATORS, trains.update),
     _Command("train list", _OPERATORS, trains.list_all),
+    _Command("layout plan", _OPERATORS, layouts.plan, kind=OrderedOptionsCommand),
+    _Command("layout apply", _OPERATORS, layouts.apply, kind=OrderedOptionsCommand),
+    _Command("layout status", _OPERATORS, layouts.status),
     _Command("webhook create", _OPERATORS, webhooks.create),
     _Command("webhook list", _OPERATORS, webhooks.list_all),
     _Command("webhook show", _OPERATORS, webhooks.show),
@@ -91,7 +105,9 @@ _COMMANDS = (
     _Command("job retry", _OPERATORS, jobs.retry),
 )
 _GROUPS = {
-    "train": "Create and list trains.",
+    "run": "Hide a train run from buyers, show it again, or delete it.",
+    "train": "Create, change and list trains.",
+    "layout": "Change the sections, coaches and seats of a run or train, also while it is sold.",
     "webhook": "Send events to other programs, and see the deliveries.",
     "job": "List the worker's jobs, and retry dead ones.",
 }
@@ -102,7 +118,7 @@ def _application() -> typer.Typer:
     app = typer.Typer(cls=ErrorReportingGroup, add_completion=True, pretty_exceptions_enable=False, **_TYPER_OPTIONS)
     app.callback()(group_callback(_ABOUT))
     groups: dict[str, typer.Typer] = {}
-    for words, panel, function, is_call in _COMMANDS:
+    for words, panel, function, is_call, kind in _COMMANDS:
         group_name, _, name = words.rpartition(" ")
         if group_name and group_name not in groups:
             groups[group_name] = typer.Typer(**_TYPER_OPTIONS)
@@ -110,9 +126,9 @@ def _application() -> typer.Typer:
             app.add_typer(groups[group_name], name=group_name, rich_help_panel=panel)
         command = takes_caller_options(function) if is_call else function
         if group_name:
-            groups[group_name].command(name)(command)
+            groups[group_name].command(name, cls=kind)(command)
         else:
-            app.command(name, rich_help_panel=panel)(command)
+            app.command(name, cls=kind, rich_help_panel=panel)(command)
     return app
 
 

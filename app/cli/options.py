@@ -113,13 +113,19 @@ def _option_value(context: typer.Context, name: str) -> Any:
 
 
 def takes_caller_options(command: Callable[Concatenate[CallerOptions, Parameters], None]) -> Callable[..., None]:
-    """Add the shared options to those of `command`, which receives them as its first argument."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    """Add the shared options to those of `command`, which receives them as its first argument.
+
+    A parameter `context` of `command` receives typer's context.
+    """
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    own = [parameter for parameter in parameters if parameter.annotation is not typer.Context]
 
     @functools.wraps(command)
     def with_options(context: typer.Context, **given: Any) -> None:
         for name, _, _ in _SHARED_OPTIONS:
             given.pop(name)
+        if len(own) < len(parameters):
+            given["context"] = context
         command(caller_options(context), **given)  # type: ignore[call-arg]
 
     return _with_parameters(with_options, own)

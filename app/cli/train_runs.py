@@ -1,4 +1,4 @@
-"""Commands on train runs: runs, map, schedule, promote.
+"""Commands on train runs: runs, map, schedule, promote, run hide, run show, run delete.
 
 Belongs here: building each request from what was typed, and the calls. Does not belong here: drawing the seat map
 (`app.cli.render.seat_map`). gRPC and rich are imported inside the commands, so that `--help` does not wait for them.
@@ -114,6 +114,9 @@ def schedule(
     last_date: Annotated[
         str, typer.Argument(metavar="LAST_DATE", help="Last travel date, YYYY-MM-DD. Default: FIRST_DATE.")
     ] = "",
+    is_hidden: Annotated[
+        bool, typer.Option("--hidden", help="Hide the new runs from buyers until 'seatline run show'.")
+    ] = False,
 ) -> None:
     """Schedule a train on each date of a range. Dates that are already scheduled stay unchanged."""
     from app.cli.calls import Calls
@@ -121,7 +124,9 @@ def schedule(
     from app.cli.render.train_runs import schedule_text
     from app.pb.seatline.v1 import train_run_pb2
 
-    request = train_run_pb2.ScheduleTrainRunsRequest(train_id=train, first_date=first_date, last_date=last_date or first_date)
+    request = train_run_pb2.ScheduleTrainRunsRequest(
+        train_id=train, first_date=first_date, last_date=last_date or first_date, hidden=is_hidden
+    )
     with Calls(options) as calls:
         answer = calls.call(calls.train_runs.ScheduleTrainRuns, request, "You can repeat the command safely.")
     print_answer(answer, schedule_text(train, answer), as_json=options.as_json)
@@ -138,3 +143,38 @@ def promote(options: CallerOptions, train: TrainArgument, date: DateArgument) ->
     with Calls(options) as calls:
         answer = calls.call(calls.train_runs.PromoteWaitlist, request, "You can repeat the command safely.")
     print_answer(answer, promotion_text(answer), as_json=options.as_json)
+
+
+def hide(options: CallerOptions, train: TrainArgument, date: DateArgument) -> None:
+    """Hide a train run from buyers: they do not see it and cannot book it. Bookings on it stay."""
+    _set_hidden(options, train, date, is_hidden=True)
+
+
+def show(options: CallerOptions, train: TrainArgument, date: DateArgument) -> None:
+    """Show a hidden train run to buyers."""
+    _set_hidden(options, train, date, is_hidden=False)
+
+
+def _set_hidden(options: CallerOptions, train: str, date: str, *, is_hidden: bool) -> None:
+    from app.cli.calls import Calls
+    from app.cli.render.screen import print_answer
+    from app.cli.render.train_runs import visibility_text
+    from app.pb.seatline.v1 import train_run_pb2
+
+    request = train_run_pb2.UpdateTrainRunRequest(train_id=train, travel_date=date, hidden=is_hidden)
+    with Calls(options) as calls:
+        answer = calls.call(calls.train_runs.UpdateTrainRun, request, "You can repeat the command safely.")
+    print_answer(answer, visibility_text(answer), as_json=options.as_json)
+
+
+def delete(options: CallerOptions, train: TrainArgument, date: DateArgument) -> None:
+    """Delete a train run on which nothing was sold or held. It can be scheduled again."""
+    from app.cli.calls import Calls
+    from app.cli.render.screen import print_answer
+    from app.cli.render.train_runs import deletion_text
+    from app.pb.seatline.v1 import train_run_pb2
+
+    request = train_run_pb2.DeleteTrainRunRequest(train_id=train, travel_date=date)
+    with Calls(options) as calls:
+        answer = calls.call(calls.train_runs.DeleteTrainRun, request, "Run 'seatline runs' to see whether it is deleted.")
+    print_answer(answer, deletion_text(train, date), as_json=options.as_json)

@@ -17,6 +17,7 @@ from rich.text import Text
 from app.cli.failures import printable
 from app.cli.render.screen import arrow, empty_grid, empty_table, framed
 from app.cli.render.text import (
+    booking_state_text,
     date_text,
     instant_text,
     money_text,
@@ -29,9 +30,11 @@ from app.cli.render.text import (
     seat_text,
     seats_text,
     state_and_position_text,
+    waiting_text,
 )
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2
 
+_SEAT_HEADING = "Seat"
 # Headings of seats that nobody sits on, by state. A cancelled booking still lists its last passengers and seats.
 _SEAT_HEADINGS: dict[int, str] = {
     booking_pb2.BOOKING_STATE_CANCELLED: "Cancelled",
@@ -51,7 +54,8 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: Clocks, waitlist_position
     """Return the page of a receipt: journey, passengers and seats, price paid, refunds."""
     number = printable(receipt.train_number)
     train = f"{number} ({printable(receipt.train_id)})" if number else printable(receipt.train_id)
-    grid = _journey_grid(receipt, train, clocks, state_and_position_text(receipt.state, waitlist_position))
+    state = _state_text(receipt, waitlist_position)
+    grid = _journey_grid(receipt, train, clocks, state)
     _add_passengers(grid, _seat_heading(receipt), receipt.passengers)
     grid.add_row("", "")
     grid.add_row("Price paid", Text(money_text(receipt.price_paid), style="bold"))
@@ -63,7 +67,7 @@ def receipt_page(receipt: booking_pb2.Receipt, clocks: Clocks, waitlist_position
 
 def booking_page(booking: booking_pb2.Booking, clocks: Clocks) -> RenderableType:
     """Return the page of a booking: journey, passengers and seats, cancelled passengers, price, refunds."""
-    state = state_and_position_text(booking.state, booking.waitlist_position)
+    state = _state_text(booking, booking.waitlist_position)
     grid = _journey_grid(booking, printable(booking.train_id), clocks, state)
     _add_passengers(grid, _seat_heading(booking), booking.passengers)
     _add_passengers(grid, "Cancelled", booking.cancelled_passengers)
@@ -73,6 +77,8 @@ def booking_page(booking: booking_pb2.Booking, clocks: Clocks) -> RenderableType
         grid.add_row("", "")
         grid.add_row("Price", Text(money_text(booking.price), style="bold"))
         _add_payment(grid, booking)
+        if booking.free_cancellation:
+            grid.add_row("Cancellation", "free of charge until departure")
         grid.add_row("Booked by", person_text(booking.user))
     return framed(f"Booking {printable(booking.reference)}", grid)
 
@@ -136,10 +142,11 @@ def receipts_table(
             state_and_position_text(receipt.state, waitlist_positions.get(receipt.reference, 0)),
             refunds_text(receipt.refunds),
         )
+        waiting = waiting_text(len(_waiting_passengers(receipt)))
         table.add_row(
             printable(receipt.reference),
             f"{journey}\n{train}, {departs}",
-            seats_text(receipt.seats),
+            "\n".join(text for text in (seats_text(seat for seat in receipt.seats if seat.number), waiting) if text),
             "\n".join(line for line in paid if line),
         )
     return table
@@ -171,14 +178,31 @@ def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str
     return grid
 
 
+def _state_text(journey: booking_pb2.Receipt | booking_pb2.Booking, waitlist_position: int) -> str:
+    """Return the state with the waitlist position. Passengers of a confirmed booking may wait, after a change of the layout."""
+    waiting = waiting_text(len(_waiting_passengers(journey)))
+    if not waiting:
+        return state_and_position_text(journey.state, waitlist_position)
+    position = f" at position {waitlist_position:,}" if waitlist_position else ""
+    return f"{booking_state_text(journey.state)}, {waiting}{position}"
+
+
+def _waiting_passengers(journey: booking_pb2.Receipt | booking_pb2.Booking) -> list[passenger_pb2.Passenger]:
+    """Return the passengers of a confirmed booking who have no seat."""
+    if journey.state != booking_pb2.BOOKING_STATE_CONFIRMED:
+        return []
+    return [person for person in journey.passengers if not person.seat.number]
+
+
 def _seat_heading(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
-    return _SEAT_HEADINGS.get(journey.state, "Seat")
+    return _SEAT_HEADINGS.get(journey.state, _SEAT_HEADING)
 
 
 def _add_passengers(grid: Table, heading: str, people: Iterable[passenger_pb2.Passenger]) -> None:
+    without_seat = "waits for a seat: " if heading == _SEAT_HEADING else ""
     for person in people:
         number = f"{person.number}. " if person.number else ""  # older servers send none
-        seat = f"{seat_and_coach_text(person.seat)}: " if person.seat.number else ""  # waitlisted passengers have none
+        seat = f"{seat_and_coach_text(person.seat)}: " if person.seat.number else without_seat
         grid.add_row(heading, f"{number}{seat}{person_text(person)}")
         heading = ""
 

@@ -6,6 +6,7 @@ here: the contents of tables and pages (a module per resource beside this one).
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sized
@@ -76,14 +77,23 @@ def stdout_console() -> Console:
 
 def print_json(message: Message) -> None:
     """Print `message` as one JSON document: field names of the contract, empty fields included."""
+    _print_document(_json_value(message))
+
+
+def print_json_values(**values: Message | list[Any]) -> None:
+    """Print several messages, or lists of them, as one JSON document with these names."""
+    _print_document({name: _json_value(value) for name, value in values.items()})
+
+
+def _json_value(value: Message | list[Any]) -> Any:
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    return json_format.MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def _print_document(document: Any) -> None:
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
-    text = json_format.MessageToJson(
-        message,
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
-        ensure_ascii=not encoding.startswith("utf"),
-    )
-    typer.echo(text)
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=not encoding.startswith("utf")))
 
 
 def print_page(page: RenderableType) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -67,11 +66,18 @@ def seat_map_page(seat_map: train_run_pb2.SeatMap, mine: frozenset[SeatKey], hea
         Text(journey),
         _legend(Counter(states.values()), signs),
     ]
-    for (section, coach), entries in groupby(seat_map.seats, key=lambda entry: (entry.seat.section, entry.seat.coach)):
-        seats = [entry.seat for entry in entries]
+    for (section, coach), seats in _seats_by_coach(seat_map).items():
         parts.append(_coach_heading(section, coach, [states[_key(seat)] for seat in seats], len(seats)))
         parts.extend(_coach_strips(seats, digits, states, signs, console))
     return Group(*parts)
+
+
+def _seats_by_coach(seat_map: train_run_pb2.SeatMap) -> dict[tuple[str, str], list[seat_pb2.Seat]]:
+    """Return the seats of each coach, by section and coach. The seats of a coach that has grown have numbers far apart."""
+    coaches: dict[tuple[str, str], list[seat_pb2.Seat]] = {}
+    for entry in seat_map.seats:
+        coaches.setdefault((entry.seat.section, entry.seat.coach), []).append(entry.seat)
+    return coaches
 
 
 def _key(seat: seat_pb2.Seat) -> SeatKey:

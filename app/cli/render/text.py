@@ -109,6 +109,13 @@ def state_and_position_text(state: int, waitlist_position: int) -> str:
     return f"{booking_state_text(state)}, position {waitlist_position:,}"
 
 
+def waiting_text(count: int) -> str:
+    """Return such as "1 passenger waits for a seat", or an empty text for none."""
+    if not count:
+        return ""
+    return "1 passenger waits for a seat" if count == 1 else f"{count} passengers wait for seats"
+
+
 def dry_run_text(noun: str, *, exists_already: bool) -> str:
     """Say that a dry run created nothing."""
     earlier = f" An earlier request with this id created the {noun}." if exists_already else ""

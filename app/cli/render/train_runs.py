@@ -1,6 +1,6 @@
 """Layout of train runs.
 
-Belongs here: the table of train runs, and the texts after scheduling and promoting. Does not belong here: the seat map
+Belongs here: the table of train runs, and the texts after a change of one. Does not belong here: the seat map
 (`app.cli.render.seat_map`), and the calls (`app.cli.train_runs`).
 """
 
@@ -32,7 +32,7 @@ def runs_table(runs: Sequence[train_run_pb2.TrainRun], _: Console, *, origin: st
             f"{date_text(run.travel_date)}\n{printable(run.train_id)} ({printable(run.number)})",
             f"{departs} {printable(first.name)}\n{arrives} {printable(last.name)}",
             "\n".join(_free_seats_text(section) for section in run.sections),
-            "\n".join([*fares, run_state_text(run.state)]),
+            "\n".join([*fares, run_state_text(run.state) + (", hidden" if run.hidden else "")]),
         )
     return table
 
@@ -64,3 +64,14 @@ def promotion_text(answer: train_run_pb2.PromoteWaitlistResponse) -> str:
     if not answer.waiting_count:
         return f"{promoted}\nThe waitlist is empty."
     return f"{promoted}\n{counted(answer.waiting_count, 'booking')} still waitlisted: no free seats fit."
+
+
+def visibility_text(run: train_run_pb2.TrainRun) -> str:
+    """Say whether buyers see the run."""
+    name = f"Train {printable(run.train_id)} on {date_text(run.travel_date)}"
+    return f"{name} is hidden from buyers." if run.hidden else f"{name} is shown to buyers."
+
+
+def deletion_text(train_id: str, travel_date: str) -> str:
+    """Say that the run is deleted."""
+    return f"Train {printable(train_id)} on {date_text(travel_date)} is deleted."

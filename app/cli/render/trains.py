@@ -36,6 +36,19 @@ def train_text(train: train_pb2.Train, *, is_dry_run: bool) -> str:
     return "\n".join(lines)
 
 
+def updated_text(train: train_pb2.Train, fields: Sequence[str], *, is_dry_run: bool) -> str:
+    """Say which fields of a train were changed, or would be."""
+    names = ", ".join(field.replace("_", " ") for field in fields)
+    if is_dry_run:
+        return f"Dry run: nothing was changed. Train {printable(train.train_id)} would change its {names}."
+    return f"Train {printable(train.train_id)} has changed its {names}. Runs that are scheduled already keep theirs."
+
+
+def unchanged_text(train: train_pb2.Train) -> str:
+    """Say that the train already is as the file says."""
+    return f"Train {printable(train.train_id)} already has what the file says; nothing was changed."
+
+
 def trains_table(trains: Sequence[train_pb2.Train], console: Console) -> Table:
     """Return one row per train."""
     table = empty_table("Train", "Route", "Sections")
