@@ -53,7 +53,7 @@ class OperationOption(NamedTuple):
     pattern: str
 
 
-_OPTIONS = (
+OPERATION_OPTIONS = (
     OperationOption(
         "--add-section",
         "add_section",
@@ -105,7 +105,7 @@ _OPTIONS = (
     ),
 )
 # Nobody types a flag that typer does not know, so this is a total mapping.
-_OPTIONS_BY_PARAMETER = {option.flag.removeprefix("--").replace("-", "_"): option for option in _OPTIONS}
+_OPTIONS_BY_PARAMETER = {option.flag.removeprefix("--").replace("-", "_"): option for option in OPERATION_OPTIONS}
 
 
 class TypedOperation(NamedTuple):
@@ -196,7 +196,7 @@ def takes_operations(
         texts = {name: list(given.pop(name) or ()) for name in _OPTIONS_BY_PARAMETER}
         typed = in_typed_order(context, texts)
         if not typed:
-            flags = ", ".join(option.flag for option in _OPTIONS)
+            flags = ", ".join(option.flag for option in OPERATION_OPTIONS)
             raise UsageError(f"nothing to change: give at least one of {flags}")
         operations = [parse_operation(_OPTIONS_BY_PARAMETER[name], text) for name, text in typed]
         command(options, operations, **given)  # type: ignore[call-arg]

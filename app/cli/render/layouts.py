@@ -50,8 +50,8 @@ _OUTCOME_STATES: dict[int, str] = {
 
 def plan_page(plan: layout_pb2.LayoutPlan, train: str, date: str, console: Console) -> RenderableType:
     """Return the consequences of a planned or made change: details first, the sum last, where a question follows it."""
-    word = "Layout change" if plan.applied else "Plan of a layout change, nothing was changed"
-    where = f"{printable(train)}, {date_text(date) if date else 'the train and its future runs'}"
+    word = "Layout plan, nothing was changed" if plan.validate_only else "Layout change"
+    where = f"{printable(train)}, {date_text(date)}" if date else f"{printable(train)} and its future runs"
     parts: list[RenderableType] = [Text(f"{word}: {where}", style="bold"), Text(), _sections_table(plan, console)]
     tables = (
         ("Displaced passengers", _displaced_table(plan), len(plan.moves) + len(plan.waitlisted)),
@@ -137,7 +137,7 @@ def _sum_grid(plan: layout_pb2.LayoutPlan) -> Table:
     for name, value in [] if plan.layout_job_id else _count_rows(plan.counts):
         grid.add_row(name, value)
     if plan.run_count:
-        planned = f", {plan.planned_run_count:,} of them planned here" if not plan.applied else ""
+        planned = f", {plan.planned_run_count:,} of them planned here" if plan.validate_only else ""
         grid.add_row("Future runs", f"{plan.run_count:,}{planned}")
     if plan.HasField("reserve_expire_time"):
         grid.add_row("Reserved until", instant_text_with_seconds(plan.reserve_expire_time))

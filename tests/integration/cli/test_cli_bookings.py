@@ -300,3 +300,31 @@ def test_section_prints_names_in_any_script_and_neutralizes_their_markup(service
     assert "[red]李" in shown
     assert "\x1b" not in shown
     assert "by ann@example.com" in shown
+
+
+def test_a_passenger_who_waits_for_a_seat_is_shown_as_waiting(service: ScriptedService, seatline: Any) -> None:
+    tom = passenger_pb2.Passenger(first_name="Tom", last_name="Lee", number=2)
+    booking = booking_of(ann(), tom)
+    booking.waitlist_position = 1
+    booking.free_cancellation = True
+    service.answers["ChangeSeat"] = booking
+    shown = seatline("change-seat", "7K2M9Q", "--passenger", "1").stdout
+    for text in (
+        "confirmed, 1 passenger waits for a seat at position 1",
+        "A-1, coach 1: Ann Lee",
+        "2. waits for a seat: Tom Lee",
+        "free of charge until departure",
+    ):
+        assert text in shown
+    receipt = receipt_of(ann(), tom)
+    service.answers["GetReceipt"] = receipt
+    assert "confirmed, 1 passenger waits for a seat" in seatline("receipt", "7K2M9Q").stdout
+    service.answers["ListReceipts"] = booking_pb2.ListReceiptsResponse(receipts=[receipt])
+    listed = seatline("receipts", "ann@example.com").stdout
+    assert ("A-1" in listed, "1 passenger waits for a seat" in listed, "no seat" in listed) == (True, True, False)
+
+
+def test_a_booking_with_all_its_seats_says_nothing_about_waiting(service: ScriptedService, seatline: Any) -> None:
+    service.answers["ChangeSeat"] = booking_of(ann())
+    shown = seatline("change-seat", "7K2M9Q", "--passenger", "1").stdout
+    assert ("waits" in shown, "Cancellation" in shown) == (False, False)

@@ -1,4 +1,4 @@
-"""Commands on train runs, against the scripted service: runs, map, schedule, promote.
+"""Commands on train runs, against the scripted service: runs, map, schedule, promote, run hide, show, delete.
 
 Belongs here: what each command sends and prints. Does not belong here: what all commands share (`test_cli_calls.py`), and the
 drawing of seat maps (`tests/unit/cli`).
@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import grpc
+import pytest
 
 from app.pb.seatline.v1 import booking_pb2, train_run_pb2
 from tests.support.scripted_service import (
@@ -86,3 +87,48 @@ def test_promote_lists_promoted_bookings_and_counts_the_waitlisted(service: Scri
     assert json.loads(seatline("promote", "es9014", "2030-07-01", "--json").stdout)["waiting_count"] == 1
     service.answers["PromoteWaitlist"] = train_run_pb2.PromoteWaitlistResponse()
     assert seatline("promote", "es9014", "2030-07-01").stdout.splitlines() == ["0 bookings promoted.", "The waitlist is empty."]
+
+
+def test_schedule_hidden_sends_it(service: ScriptedService, seatline: Any) -> None:
+    key = train_run_pb2.TrainRunKey(train_id="es9014", travel_date="2030-07-01")
+    service.answers["ScheduleTrainRuns"] = train_run_pb2.ScheduleTrainRunsResponse(train_runs=[key], created_count=1)
+    for arguments in ((), ("--hidden",)):
+        assert seatline("schedule", "es9014", "2030-07-01", *arguments).exit_code == 0
+    assert [asked.hidden for asked in service.requests("ScheduleTrainRuns")] == [False, True]
+
+
+@pytest.mark.parametrize(("command", "is_hidden", "says"), [("hide", True, "hidden from"), ("show", False, "shown to")])
+def test_a_run_is_hidden_or_shown(service: ScriptedService, seatline: Any, command: str, is_hidden: bool, says: str) -> None:
+    def answer(request: train_run_pb2.UpdateTrainRunRequest) -> train_run_pb2.TrainRun:
+        run = run_of()
+        run.hidden = request.hidden
+        return run
+
+    service.answers["UpdateTrainRun"] = answer
+    result = seatline("run", command, "es9014", "2030-07-01")
+    assert result.stdout == f"Train es9014 on Mon 01 Jul 2030 is {says} buyers.\n"
+    (asked,) = service.requests("UpdateTrainRun")
+    assert (asked.train_id, asked.travel_date, asked.HasField("hidden"), asked.hidden) == (
+        "es9014",
+        "2030-07-01",
+        True,
+        is_hidden,
+    )
+
+
+def test_a_hidden_run_is_marked_in_the_list(service: ScriptedService, seatline: Any) -> None:
+    run = run_of()
+    run.hidden = True
+    service.answers["ListTrainRuns"] = train_run_pb2.ListTrainRunsResponse(train_runs=[run])
+    assert "scheduled, hidden" in seatline("runs").stdout
+
+
+def test_a_run_is_deleted_or_the_refusal_is_shown(service: ScriptedService, seatline: Any) -> None:
+    service.answers["DeleteTrainRun"] = train_run_pb2.DeleteTrainRunResponse()
+    assert seatline("run", "delete", "es9014", "2030-07-01").stdout == "Train es9014 on Mon 01 Jul 2030 is deleted.\n"
+    (asked,) = service.requests("DeleteTrainRun")
+    assert (asked.train_id, asked.travel_date) == ("es9014", "2030-07-01")
+    text = "the run has bookings; hide it instead"
+    service.answers["DeleteTrainRun"] = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "RUN_NOT_EMPTY", message=text)
+    result = seatline("run", "delete", "es9014", "2030-07-01")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {text} (RUN_NOT_EMPTY)\n")

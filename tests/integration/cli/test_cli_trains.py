@@ -1,4 +1,4 @@
-"""Commands on trains, against the scripted service: train create, train list.
+"""Commands on trains, against the scripted service: train create, train update, train list.
 
 Belongs here: what each command sends and prints. Does not belong here: what all commands share (`test_cli_calls.py`), and the
 syntax of timetable files (`tests/unit/cli`).
@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from app.cli.timetable_file import read_train_file
 from app.pb.seatline.v1 import train_pb2
 from tests.support.scripted_service import (
     FARE,
@@ -100,6 +101,67 @@ def test_refused_terms_of_sale_are_named_by_their_path_in_the_file(
     assert result.stderr == f"Error: {file}: refund_tiers[0].percent: needs 0 to 100 (INVALID_FIELD)\n"
     train = service.requests("CreateTrain")[0].train
     assert (train.waitlist_closes_before.seconds, train.HasField("waitlist_max")) == (5_400, True)
+
+
+def stored_sample(etag: str = "7") -> train_pb2.Train:
+    """Return the sample train as the service stores it."""
+    train = read_train_file(SAMPLE)
+    train.etag = etag
+    return train
+
+
+def test_train_update_sends_only_what_differs_with_the_etag(service: ScriptedService, seatline: Any, tmp_path: Path) -> None:
+    service.answers["GetTrain"] = stored_sample("7")
+    service.answers["UpdateTrain"] = lambda request: request.train
+    file = tmp_path / "es9014.yaml"
+    changed = SAMPLE.read_text(encoding="utf-8").replace("waitlist_max: 500", "waitlist_max: 0").replace('"10:24"', '"10:20"')
+    file.write_text(changed, encoding="utf-8")
+    result = seatline("train", "update", str(file))
+    assert result.exit_code == 0, result.stderr
+    (asked,) = service.requests("UpdateTrain")
+    assert (list(asked.update_mask.paths), asked.etag, asked.validate_only) == (["stops", "waitlist_max"], "7", False)
+    assert asked.train.stops[0].depart_time == "10:20"
+    assert result.stdout == ("Train es9014 has changed its stops, waitlist max. Runs that are scheduled already keep theirs.\n")
+    dry = seatline("train", "update", str(file), "--dry-run")
+    assert dry.stdout == "Dry run: nothing was changed. Train es9014 would change its stops, waitlist max.\n"
+    assert service.requests("UpdateTrain")[1].validate_only is True
+
+
+def test_train_update_leaves_out_what_the_file_leaves_out(service: ScriptedService, seatline: Any, tmp_path: Path) -> None:
+    service.answers["GetTrain"] = stored_sample()
+    file = tmp_path / "es9014.yaml"
+    text = SAMPLE.read_text(encoding="utf-8")
+    file.write_text(text[: text.index("refund_tiers:")], encoding="utf-8")
+    result = seatline("train", "update", str(file))
+    assert (result.exit_code, service.requests("UpdateTrain")) == (0, [])
+    assert result.stdout == "Train es9014 already has what the file says; nothing was changed.\n"
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [("sections", "name: B, fare: USD 20.00", "name: B, fare: USD 21.00"), ("coaches", "{name: 8, section: B, seats: 56}", "")],
+)
+def test_train_update_refuses_another_layout_and_names_the_way(
+    service: ScriptedService, seatline: Any, tmp_path: Path, field: str, old: str, new: str
+) -> None:
+    service.answers["GetTrain"] = stored_sample()
+    file = tmp_path / "es9014.yaml"
+    lines = SAMPLE.read_text(encoding="utf-8").replace(old, new).splitlines()
+    file.write_text("\n".join(line for line in lines if line.strip() != "-"), encoding="utf-8")
+    result = seatline("train", "update", str(file))
+    assert (result.exit_code, service.requests("UpdateTrain")) == (2, [])
+    assert f"{field} differ from those of train es9014; change them with 'seatline layout apply'" in result.stderr
+
+
+def test_a_refused_update_names_the_field_in_the_file(service: ScriptedService, seatline: Any, tmp_path: Path) -> None:
+    violation = error_details_pb2.BadRequest.FieldViolation(field="train.stops[2].arrive_time", description="is before 10:58")
+    bad = error_details_pb2.BadRequest(field_violations=[violation])
+    service.answers["GetTrain"] = stored_sample()
+    service.answers["UpdateTrain"] = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", bad)
+    file = tmp_path / "es9014.yaml"
+    file.write_text(SAMPLE.read_text(encoding="utf-8").replace('"12:48"', '"10:48"'), encoding="utf-8")
+    result = seatline("train", "update", str(file))
+    assert result.stderr == f"Error: {file}: stops[2].arrive: is before 10:58 (INVALID_FIELD)\n"
 
 
 def test_train_list_shows_one_row_per_train(service: ScriptedService, seatline: Any) -> None:

@@ -58,6 +58,25 @@ def test_a_coach_is_drawn_with_two_seats_on_each_side_of_the_aisle() -> None:
     ]
 
 
+def test_a_coach_that_has_grown_is_one_coach_and_retired_seats_are_left_out() -> None:
+    seats = seat_map(0)
+    for coach, numbers in (("1", (1, 2, 4)), ("2", (5, 6)), ("1", (9, 10))):
+        for number in numbers:
+            seats.seats.add(seat=seat_pb2.Seat(section="A", coach=coach, number=number, label=f"A-{number}"), state=FREE)
+    lines = drawn(seats)
+    assert [line for line in lines if line.startswith("Coach")] == [
+        "Coach 1  section A, 5 of 5 free",
+        "Coach 2  section A, 2 of 2 free",
+    ]
+    assert [line.split() for line in lines if line.startswith("│")][:5] == [
+        ["│", "1○", "10○", "│"],
+        ["│", "2○", "│"],
+        ["│", "│"],
+        ["│", "4○", "│"],
+        ["│", "9○", "│"],
+    ]
+
+
 def test_without_unicode_the_map_is_drawn_in_ascii() -> None:
     lines = drawn(seat_map(5, {2: SOLD, 3: PARTLY, 5: HELD}), frozenset({("A", 4)}), stream=AsciiStream())
     assert all(line.isascii() for line in lines)
