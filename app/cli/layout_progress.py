@@ -1,6 +1,6 @@
 """Following a layout job: its progress bar, its end, and its report.
 
-Belongs here: polling the job, and printing what became of it. Does not belong here: the layout of the report
+Belongs here: polling the job, and printing its outcomes. Does not belong here: the layout of the report
 (`app.cli.render.layouts`).
 """
 

@@ -62,7 +62,7 @@ def plan(
     refund_displaced: RefundDisplacedOption = False,
     reserve: ReserveOption = "",
 ) -> None:
-    """Show what a change of the layout would do: who moves where, who waits, what is refunded. Changes nothing."""
+    """Show what a change of the layout would do: moves, passengers without a seat, refunds. Changes nothing."""
     from app.cli.calls import Calls
     from app.cli.render.layouts import apply_command_text, plan_page
     from app.cli.render.screen import print_json, print_page, print_text, stdout_console

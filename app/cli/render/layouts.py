@@ -1,4 +1,4 @@
-"""Layout of layout changes: the plan's consequences as tables, a layout job, and what became of it on each run.
+"""Layout of layout changes: the plan's consequences as tables, a layout job, and its outcome on each run.
 
 Belongs here: these pages and texts. Does not belong here: the calls (`app.cli.layouts`), the progress bar
 (`app.cli.layout_progress`).
