@@ -18,7 +18,8 @@ from typing import Any
 from app.domain.booking import Booking
 from app.domain.commands import Command
 from app.domain.refusals import Reason, Refusal
-from app.domain.rules.decisions import decide, expire_due, is_first_reference_taken, references_of_requests
+from app.domain.rules.decisions import decide, is_first_reference_taken, references_of_requests
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.hidden_runs import run_not_found
 from app.domain.run.train_run import TrainRun
 from app.lanes.batch import BatchProgress, Decisions, QueuedCommand, answer_callers, refuse_unreadable

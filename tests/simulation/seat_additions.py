@@ -10,7 +10,7 @@ from dataclasses import replace
 from app.domain.events import EventType
 from app.domain.layout.plan import LayoutCounts
 from app.domain.refusals import Refusal
-from app.domain.rules.decisions import expire_due
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.promote_waitlist import promote
 from app.domain.run.layout_record import LayoutRequest
 from tests.simulation.processes import Environment, Process

@@ -32,7 +32,7 @@ from app.domain.people import Caller, Person, Role
 from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import expire_due
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.quote_booking import quote_booking
 from app.domain.rules.release_hold import release_hold

@@ -11,7 +11,8 @@ from typing import Any
 from app.domain.booking import Booking
 from app.domain.commands import Command, CreateBooking, HoldSeats, IfFull, UpdateBooking
 from app.domain.refusals import Refusal
-from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.decisions import decide
+from app.domain.rules.expire_due import expire_due
 from app.domain.run.train_run import TrainRun
 from tests.support.builders import (
     ASHFORD,

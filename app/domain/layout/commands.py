@@ -4,10 +4,15 @@ Belongs here: UpdateLayout and UpdateTrainRun, and what each declares. Does not 
 (`app/domain/rules/update_layout.py`, `update_train_run.py`).
 """
 
+from collections.abc import Collection
+from typing import ClassVar
+
 from app.domain.commands import Command
 from app.domain.layout.operations import LayoutOperation
 from app.domain.layout.plan import LayoutPlan, hash_of
 from app.domain.people import Caller
+from app.domain.rules.layout_sections import removing_seats
+from app.domain.run.train_run import TrainRun
 from app.domain.values import value
 
 
@@ -34,6 +39,8 @@ class UpdateLayout(Command[LayoutPlan]):
     train_version: int = 0
     layout_version_before: int = 0
 
+    is_alone: ClassVar[bool] = True
+
     @property
     def run_id(self) -> str:
         """The key of the run."""
@@ -44,6 +51,10 @@ class UpdateLayout(Command[LayoutPlan]):
         """A hash of what is to change, to detect a `request_id` that is used twice, and a plan of another change."""
         operations = [[type(operation).__name__, operation] for operation in self.operations]
         return hash_of(self.run_id, operations, self.allow_lower, self.refund_displaced)
+
+    def required_seats(self, run: TrainRun) -> Collection[tuple[str, int]]:
+        """Return all seats of which the operations may remove any."""
+        return removing_seats(run, self.operations)
 
 
 @value(frozen=True, slots=True)

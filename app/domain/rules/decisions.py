@@ -23,19 +23,18 @@ from app.domain.commands import (
     ResultT,
     UpdateBooking,
 )
-from app.domain.layout.commands import UpdateTrainRun
+from app.domain.layout.commands import UpdateLayout, UpdateTrainRun
 from app.domain.rules.cancel_booking import cancel_and_refund
 from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.rules.change_seat import change_seat
-from app.domain.rules.close_waitlist import close_waitlist
 from app.domain.rules.create_booking import create_booking_with_position
-from app.domain.rules.expire_holds import expire_holds
 from app.domain.rules.hold_seats import hold_seats
-from app.domain.rules.promote_waitlist import promote, promote_waitlist
+from app.domain.rules.promote_waitlist import promote_waitlist
 from app.domain.rules.quote_booking import quote_booking
 from app.domain.rules.release_hold import release_hold
 from app.domain.rules.sale_checks import BookingsOfOtherRuns
 from app.domain.rules.update_booking import update_booking
+from app.domain.rules.update_layout import update_layout
 from app.domain.rules.update_train_run import update_train_run
 from app.domain.run.train_run import TrainRun
 
@@ -76,8 +75,9 @@ RULES: Mapping[type[Command[Any]], Rule] = dict(
         _rule(HoldSeats, hold_seats),
         _rule(ReleaseHold, release_hold),
         _rule(PromoteWaitlist, promote_waitlist),
-        _rule(ExpireDue, _do_nothing_more),
+        _rule(UpdateLayout, update_layout),
         _rule(UpdateTrainRun, update_train_run),
+        _rule(ExpireDue, _do_nothing_more),
     ]
 )
 
@@ -103,11 +103,3 @@ def is_first_reference_taken(command: Command[Any], run: TrainRun, found: Mappin
 def references_of_requests(commands: Sequence[Command[Any]]) -> list[str]:
     """Return all references under which the requests among these commands may have made their bookings."""
     return [reference for command in commands for reference in command.fallback_references()]
-
-
-def expire_due(run: TrainRun, now: datetime) -> None:
-    """Expire holds, promote bookings into their seats, close the waitlist. Runs before each batch."""
-    if run.holds and expire_holds(run, now):
-        promote(run, now)
-    if run.waitlist:
-        close_waitlist(run, now)

@@ -5,6 +5,7 @@ for each cause).
 """
 
 import itertools
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -29,23 +30,38 @@ def require_hold_owner(hold: Hold, caller: Caller) -> None:
         raise Refusal(Reason.NOT_PERMITTED, "this hold is not yours")
 
 
-def end_hold(run: TrainRun, hold: Hold, kind: EventType, now: datetime, trace_parent: str = "") -> None:
-    """Remove a hold, release its seats, remember it and emit the event."""
+def end_hold(
+    run: TrainRun,
+    hold: Hold,
+    kind: EventType,
+    now: datetime,
+    trace_parent: str = "",
+    *,
+    cause: str = "",
+    gone: Collection[tuple[str, int]] = (),
+) -> None:
+    """Remove a hold, release its seats, remember it and emit the event.
+
+    Seats (section, number) that are `gone` from the run are not released.
+    """
     for seat in hold.seats:
-        run.release(seat, hold.legs)
+        if (seat.section, seat.number) not in gone:
+            run.release(seat, hold.legs)
     run.remove_hold(hold)
     remember_ended(run, ended_hold(hold), now)
-    emit_hold_event(run, kind, hold, now, trace_parent)
+    emit_hold_event(run, kind, hold, now, trace_parent, cause)
 
 
-def emit_hold_event(run: TrainRun, kind: EventType, hold: Hold, now: datetime, trace_parent: str = "") -> None:
-    """Emit an event about a hold."""
+def emit_hold_event(run: TrainRun, kind: EventType, hold: Hold, now: datetime, trace_parent: str = "", cause: str = "") -> None:
+    """Emit an event about a hold, with its cause where there is one."""
     name = hold_id(run.train_id, run.travel_date, hold.key)
     data: dict[str, Json] = {
         "hold_id": name,
         "seats": [seat.label for seat in hold.seats],
         "expire_time": hold.expire_time.isoformat(),
     }
+    if cause:
+        data["cause"] = cause
     run.emit(kind, name, data, now, trace_parent)
 
 

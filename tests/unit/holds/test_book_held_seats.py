@@ -10,7 +10,7 @@ from app.domain.commands import IfFull
 from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import expire_due
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.release_hold import release_hold
 from app.domain.run.hold import Hold

@@ -12,7 +12,8 @@ from app.domain.money import Money
 from app.domain.people import Caller
 from app.domain.refusals import Reason
 from app.domain.rules.cancel_booking import cancel_booking
-from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.decisions import decide
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.release_hold import release_hold
 from app.domain.run.hold import Hold, hold_id, split_hold_id

@@ -11,7 +11,8 @@ from app.domain.refusals import Refusal
 from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.decisions import decide
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import waitlist_closing_time
 from tests.support.builders import (

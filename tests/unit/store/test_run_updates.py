@@ -12,7 +12,7 @@ from app.domain.commands import IfFull
 from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
-from app.domain.rules.decisions import expire_due
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import waitlist_closing_time

@@ -12,7 +12,8 @@ from app.domain.money import Money
 from app.domain.refusals import Reason
 from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.close_waitlist import has_expired_waitlist
-from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.decisions import decide
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.train_run import TrainRun

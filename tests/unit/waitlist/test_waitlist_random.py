@@ -14,7 +14,8 @@ from app.domain.booking import Booking, BookingState
 from app.domain.commands import Command, CreateBooking, Promotion
 from app.domain.refusals import Refusal
 from app.domain.rules.cancel_booking import cancel_booking
-from app.domain.rules.decisions import decide, expire_due
+from app.domain.rules.decisions import decide
+from app.domain.rules.expire_due import expire_due
 from app.domain.rules.promote_waitlist import promote
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.seats import CoachSeats
