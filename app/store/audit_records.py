@@ -17,6 +17,8 @@ from app.store.event_documents import event_from
 from app.store.sales_shapes import BOOKING_OUTLINE
 from app.store.unreadable import READ_ERRORS
 
+# Outcomes of one layout job: a run for each date on which a train may run.
+_OUTCOMES_MAX = 100_000
 _OUTLINE = {"run_id": 1, "payment_id": 1, "currency": 1, "create_time": 1, "update_time": 1, "request_id": 1}
 
 Value = TypeVar("Value")
@@ -66,6 +68,13 @@ class AuditRecords:
                 if name in wanted:
                     events |= _readable([{"_id": name, "commit": commit, "index": index}], _event_of)
         return events
+
+    async def outcome_dates(self, layout_job_id: str) -> list[str]:
+        """List the travel dates for which a layout job has an outcome."""
+        query = {"layout_job_id": layout_job_id}
+        with translate_outages():
+            cursor = self._database["layout_outcomes"].find(query, {"travel_date": 1}).limit(_OUTCOMES_MAX)
+            return [str(outcome.get("travel_date")) for outcome in await cursor.to_list(_OUTCOMES_MAX)]
 
     async def run_versions(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Find the versions of these runs, by run id."""

@@ -48,6 +48,7 @@ class Check(StrEnum):
     HISTORY = "history"  # bookings agree with their events
     LAYOUT = "layout"  # a run has the stops, sections and terms of its train, or a layout of its own that is possible
     TRAIN_VERSIONS = "train-versions"  # earlier versions of a train are those that it had
+    LAYOUT_JOBS = "layout-jobs"  # layout jobs and their outcomes agree with trains and runs, and come to an end
     MOMENTS = "moments"  # the times of a run's document agree with its contents
     HOLDS = "holds"  # holds are for a journey, at its fare, and end in time
     ATTEMPTS = "attempts"  # the state of a payment follows from the provider's answers

@@ -11,6 +11,8 @@ from app.domain.events import Event
 from app.domain.jobs import PERIODIC_TASK_PREFIX, Job, JobState
 from app.domain.values import value
 
+# The kind of the jobs that bring a layout job to a run (`app/usecases/layout_fan_out.py`).
+_UPDATE_RUN_LAYOUT = "update run layout"
 # An unreadable job is postponed by a minute (`app/store/jobs.py`).
 _POSTPONED_MAX = timedelta(minutes=1)
 
@@ -58,6 +60,10 @@ def wrong_job_origin(record: AuditedJob) -> Iterator[str]:
     if job.kind.startswith(PERIODIC_TASK_PREFIX):
         if job.job_id != job.kind or job.payload or job.state is not JobState.PENDING:
             yield "is a periodic task, and has another name, a payload or an end"
+    elif job.kind == _UPDATE_RUN_LAYOUT:
+        name = f"{job.payload.get('layout_job_id')}:{job.payload.get('travel_date')}"
+        if job.job_id != name:
+            yield f"brings a layout job to a run, and is not named after both: {name}"
     elif event is not None and job.payload.get("reference") != event.subject:
         yield f"is about booking {job.payload.get('reference')}, and its event about {event.subject}"
     trace_parent = job.payload.get("trace_parent", "")

@@ -6,7 +6,21 @@ belong here: the rules themselves, or reading records (`app/usecases/verificatio
 
 from collections.abc import Sequence
 
-from app.domain.audit import bookings, events, jobs, layouts, money, payments, runs, seats, trains, users, waitlist, webhooks
+from app.domain.audit import (
+    bookings,
+    events,
+    jobs,
+    layout_jobs,
+    layouts,
+    money,
+    payments,
+    runs,
+    seats,
+    trains,
+    users,
+    waitlist,
+    webhooks,
+)
 from app.domain.audit.check import Check, Rule
 from app.domain.audit.run_record import AuditedRun, RunReferences
 from app.domain.train import StoredTrain
@@ -98,6 +112,17 @@ TRAIN_RULES: Sequence[Rule[StoredTrain]] = (Rule(Check.SHAPE, trains.invalid_tra
 TRAIN_VERSION_RULES: Sequence[Rule[trains.AuditedTrainVersion]] = (
     Rule(Check.SHAPE, trains.invalid_train_version),
     Rule(Check.TRAIN_VERSIONS, trains.wrong_train_version),
+)
+NEW_LAYOUT_JOB_RULES: Sequence[Rule[layout_jobs.AuditedNewLayoutJob]] = (
+    Rule(Check.LAYOUT_JOBS, layout_jobs.wrong_new_layout_job),
+)
+LAYOUT_JOB_RULES: Sequence[Rule[layout_jobs.AuditedLayoutJob]] = (
+    Rule(Check.LAYOUT_JOBS, layout_jobs.wrong_layout_job),
+    Rule(Check.LAYOUT_JOBS, layout_jobs.wrong_layout_job_progress),
+)
+LAYOUT_OUTCOME_RULES: Sequence[Rule[layout_jobs.AuditedLayoutOutcome]] = (
+    Rule(Check.LAYOUT_JOBS, layout_jobs.wrong_layout_outcome),
+    Rule(Check.LAYOUT_JOBS, layout_jobs.wrong_outcome_of_run),
 )
 USER_RULES: Sequence[Rule[users.AuditedUser]] = (
     Rule(Check.FIELDS, users.wrong_user_fields),

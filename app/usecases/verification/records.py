@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from app.domain.audit.check import run_rules
 from app.domain.audit.events import BOOKING_GROUP, AuditedCommit, AuditedEvent, BookingOutline
 from app.domain.audit.jobs import AuditedJob
+from app.domain.audit.layout_jobs import AuditedNewLayoutJob
 from app.domain.audit.rules import (
     COMMIT_RULES,
     DELIVERY_RULES,
     EVENT_RULES,
     JOB_RULES,
+    NEW_LAYOUT_JOB_RULES,
     TRAIN_RULES,
-    TRAIN_VERSION_RULES,
     USER_RULES,
     WEBHOOK_RULES,
 )
-from app.domain.audit.trains import AuditedTrainVersion
 from app.domain.audit.users import AuditedUser
 from app.domain.audit.webhooks import AuditedDelivery, AuditedWebhook
 from app.domain.events import Event
@@ -31,7 +31,8 @@ from app.store.deliveries import delivery_from
 from app.store.derived_fields import differing_fields
 from app.store.event_documents import events_from
 from app.store.jobs import job_from
-from app.store.train_documents import TRAIN, train_document, train_from, train_version_from
+from app.store.layout_job_documents import layout_job_from
+from app.store.train_documents import TRAIN, train_document, train_from
 from app.store.users import user_from
 from app.store.webhooks import webhook_from
 from app.usecases.verification.report import AuditContext, Document
@@ -86,19 +87,17 @@ async def verify_trains(audit: AuditContext) -> None:
     async for documents in audit.pages("trains"):
         for document, stored in audit.report.decode_readable("trains", documents, train_from):
             audit.report.add(run_rules(TRAIN_RULES, f"train {stored.train.train_id}", stored))
+            _verify_new_layout_jobs(audit, document, stored)
             differing = differing_fields(document, train_document(stored), TRAIN, but_for=("stop_forms", "terms"))
             audit.report.add_differing("trains", document["_id"], [*differing, *_wrong_stop_forms(document, stored)])
 
 
-async def verify_train_versions(audit: AuditContext) -> None:
-    """Check each earlier version of a train."""
-    async for documents in audit.pages("train_versions"):
-        page = audit.report.decode_readable("train_versions", documents, train_version_from)
-        trains = await audit.records.find("trains", sorted({stored.train.train_id for _, stored in page}), train_from)
-        for document, stored in page:
-            newest = trains.get(stored.train.train_id)
-            record = AuditedTrainVersion(document["_id"], stored, newest, document.get("purge_time"))
-            audit.report.add(run_rules(TRAIN_VERSION_RULES, f"train version {document['_id']}", record))
+def _verify_new_layout_jobs(audit: AuditContext, document: Document, stored: StoredTrain) -> None:
+    """Check the layout jobs that are still in the document of their train."""
+    new = document.get("new_layout_jobs", [])
+    for _, layout_job in audit.report.decode_readable("layout_jobs", new, layout_job_from):
+        record = AuditedNewLayoutJob(layout_job, stored, audit.before)
+        audit.report.add(run_rules(NEW_LAYOUT_JOB_RULES, f"layout job {layout_job.layout_job_id}", record))
 
 
 def _wrong_stop_forms(document: Document, stored: StoredTrain) -> list[str]:

@@ -16,12 +16,12 @@ from app.ports.clock import Clock
 from app.store.audit_records import AuditRecords
 from app.store.audit_runs import AuditRuns
 from app.store.driver import Database
+from app.usecases.verification.layouts import verify_layout_jobs, verify_layout_outcomes, verify_train_versions
 from app.usecases.verification.payments import verify_ledger, verify_payments
 from app.usecases.verification.records import (
     verify_deliveries,
     verify_events,
     verify_jobs,
-    verify_train_versions,
     verify_trains,
     verify_users,
     verify_webhooks,
@@ -30,13 +30,15 @@ from app.usecases.verification.report import AuditContext, Progress, Report, Sco
 from app.usecases.verification.runs import verify_one_run, verify_runs
 
 # Every collection of the database, in the order in which they are checked. Payments come after runs and the ledger after
-# payments: each is read before the record that it follows from.
+# payments: each is read before the record that it follows from. So are layout jobs before trains.
 _PARTS: Sequence[Callable[[AuditContext], Awaitable[None]]] = (
     verify_runs,
     verify_payments,
     verify_ledger,
     verify_events,
     verify_jobs,
+    verify_layout_outcomes,
+    verify_layout_jobs,
     verify_train_versions,
     verify_trains,
     verify_users,

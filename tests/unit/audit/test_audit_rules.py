@@ -11,6 +11,7 @@ from app.domain.audit import (
     bookings,
     events,
     jobs,
+    layout_jobs,
     layouts,
     money,
     payments,
@@ -24,7 +25,7 @@ from app.domain.audit import (
 )
 from app.domain.audit.check import Check, Finding, Rule, WarningText, run_rules
 
-MODULES = (bookings, events, jobs, layouts, money, payments, runs, seats, trains, users, waitlist, webhooks)
+MODULES = (bookings, events, jobs, layout_jobs, layouts, money, payments, runs, seats, trains, users, waitlist, webhooks)
 # Every list, without the one that only joins the lists about runs.
 LISTS: dict[str, Sequence[Rule[Any]]] = {
     name: listed for name, listed in vars(rules).items() if name.endswith("_RULES") and name != "RUN_RULES"
