@@ -91,10 +91,12 @@ class RunServicer(LayoutCalls):
         self, request: train_run_pb2.UpdateTrainRunRequest, context: CallContext
     ) -> train_run_pb2.TrainRun:
         """Hide a run, or show it."""
-        raise NotImplementedError
+        command = requests.update_train_run(context.caller, request)
+        return answers.train_run(await self._train_runs.update(command, context.deadline))
 
     async def DeleteTrainRun(
         self, request: train_run_pb2.DeleteTrainRunRequest, context: CallContext
     ) -> train_run_pb2.DeleteTrainRunResponse:
-        """Delete a run."""
-        raise NotImplementedError
+        """Delete a run on which nothing was booked."""
+        await self._train_runs.delete(*requests.run_key(request))
+        return train_run_pb2.DeleteTrainRunResponse()

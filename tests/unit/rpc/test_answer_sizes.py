@@ -11,19 +11,36 @@ import pytest
 from google.protobuf.message import Message
 
 from app.domain import limits
+from app.domain.booking import Seat
+from app.domain.layout.layout_jobs import LayoutJob, LayoutOutcome, LayoutOutcomeState, LayoutProgress
+from app.domain.layout.operations import AddSection
+from app.domain.layout.plan import (
+    LayoutCounts,
+    LayoutPlan,
+    LayoutPromotion,
+    LayoutRefund,
+    PlacementStep,
+    RefundCause,
+    SeatMove,
+    SectionChange,
+)
 from app.domain.timetable import RunState
 from app.domain.train import StoredTrain
 from app.domain.webhooks import URL_LENGTH_MAX, Webhook
 from app.pb.seatline.v1 import train_run_pb2
 from app.rpc.bookings import answers as booking_answers
 from app.rpc.jobs import answers as job_answers
+from app.rpc.layouts import answers as layout_answers
 from app.rpc.page_filling import PAGE_BYTES_MAX
 from app.rpc.train_runs import answers as train_run_answers
 from app.rpc.trains import answers as train_answers
 from app.rpc.webhooks import answers as webhook_answers
 from app.usecases.train_runs import RunView
 from tests.support.largest_values import (
+    FARE,
+    LETTER,
     NOW,
+    SECTIONS,
     largest_booking,
     largest_delivery,
     largest_job,
@@ -61,6 +78,45 @@ def promoted() -> Message:
     return train_run_pb2.PromoteWaitlistResponse(promoted_references=references, waiting_count=limits.WAITLIST_MAX)
 
 
+def largest_layout_job() -> Message:
+    """Return a layout job with as many operations as one change has. Removed seats are part of none (`train_layout.py`)."""
+    name = SECTIONS[-1]
+    job_id = f"{'z' * limits.TRAIN_ID_LENGTH_MAX}:{2**31}"
+    operations = (AddSection(name, FARE),) * limits.LAYOUT_OPERATIONS_MAX
+    job = LayoutJob(job_id, "z" * 32, 2**31, 2**31, "x" * 64, "f" * 32, operations, True, True, NOW, 10**4, NOW)
+    return layout_answers.layout_job(job, LayoutProgress(10**4, 10**4, 10**4, largest_counts()))
+
+
+def largest_outcome() -> LayoutOutcome:
+    job_id = f"{'z' * limits.TRAIN_ID_LENGTH_MAX}:{2**31}"
+    return LayoutOutcome(job_id, "2199-12-31", LayoutOutcomeState.REFUSED, LETTER * 300, largest_counts(), NOW)
+
+
+def largest_counts() -> LayoutCounts:
+    return LayoutCounts(10**7, 10**7, 10**7, FARE.minor * 10**4, 10**7, 10**7, "USD")
+
+
+def largest_plan(promotions: int) -> LayoutPlan:
+    """Return a plan with as many moves as one commit takes, and promotions of groups of nine to a cheaper section."""
+    seat, displaced = Seat(SECTIONS[-1], "9" * 8, limits.SEAT_NUMBERS_PER_RUN_MAX), 500
+    return LayoutPlan(
+        plan_hash="f" * 32,
+        sections=(SectionChange(SECTIONS[-1], 5_000, 5_000, FARE, FARE),) * (len(SECTIONS) + limits.LAYOUT_OPERATIONS_MAX),
+        moves=(SeatMove("ZZZZZZ", 9, seat, seat, PlacementStep.LOWER),) * displaced,
+        refunds=(LayoutRefund("ZZZZZZ", (9,), FARE, RefundCause.PROMOTED),) * (displaced + promotions),
+        promoted=(LayoutPromotion("ZZZZZZ", (seat,) * limits.PASSENGERS_PER_BOOKING_MAX),) * promotions,
+        counts=LayoutCounts(promoted_bookings=promotions),
+    )
+
+
+def test_a_plan_that_would_be_too_large_is_sent_without_its_promotions() -> None:
+    sent = layout_answers.layout_plan(largest_plan(5_000))
+    assert len(sent.promoted) == 5_000
+    sent = layout_answers.layout_plan(largest_plan(limits.WAITLIST_MAX))
+    assert (len(sent.promoted), sent.counts.promoted_bookings) == (0, limits.WAITLIST_MAX)
+    assert sent.ByteSize() <= 1_024 * KIBIBYTE < ANSWER_BYTES_MAX
+
+
 @pytest.mark.parametrize(
     ("item", "kibibytes_max"),
     [
@@ -71,8 +127,9 @@ def promoted() -> Message:
         (lambda: webhook_answers.webhook(largest_webhook()), 16),
         (lambda: webhook_answers.delivery(largest_delivery()), 64),
         (lambda: job_answers.job(largest_job()), 8),
+        (lambda: layout_answers.layout_outcome(largest_outcome()), 2),
     ],
-    ids=["receipt", "train run", "train", "section row", "webhook", "delivery", "job"],
+    ids=["receipt", "train run", "train", "section row", "webhook", "delivery", "job", "layout outcome"],
 )
 def test_the_largest_item_of_each_list_fits_many_times_into_a_page(item: Callable[[], Message], kibibytes_max: int) -> None:
     size = item().ByteSize()
@@ -87,8 +144,10 @@ def test_the_largest_item_of_each_list_fits_many_times_into_a_page(item: Callabl
         (lambda: train_run_answers.seat_map(a_view()), 256),
         (scheduled_runs, 32),
         (promoted, 128),
+        (lambda: layout_answers.layout_plan(largest_plan(promotions=0)), 128),
+        (largest_layout_job, 4),
     ],
-    ids=["booking", "seat map", "scheduled runs", "promoted references"],
+    ids=["booking", "seat map", "scheduled runs", "promoted references", "plan", "layout job"],
 )
 def test_the_largest_answer_that_is_not_a_list_fits(answer: Callable[[], Message], kibibytes_max: int) -> None:
     assert answer().ByteSize() <= kibibytes_max * KIBIBYTE < ANSWER_BYTES_MAX

@@ -704,7 +704,7 @@ class LayoutPlan(message.Message):
 
     @builtins.property
     def promoted(self) -> containers.RepeatedCompositeFieldContainer[LayoutPromotion]:
-        """Bookings of the waitlist that get seats."""
+        """Bookings of the waitlist that get seats. Empty also where the answer would be larger than 4 MiB; counts has their number."""
 
     @builtins.property
     def counts(self) -> LayoutCounts:

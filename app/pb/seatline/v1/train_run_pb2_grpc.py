@@ -140,7 +140,8 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTrainRun(self, request, context):
-        """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND.
+        """Hides a run from buyers, or shows it. Bookings that were made stay as they are. Errors: INVALID_ARGUMENT; NOT_FOUND;
+        RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,7 +149,7 @@ class RunServiceServicer:
 
     def DeleteTrainRun(self, request, context):
         """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
-        FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+        FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,8 +163,8 @@ class RunServiceServicer:
         New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
         exactly this plan is carried out or nothing.
         Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
-        etag, or the plan has changed).
+        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
+        RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

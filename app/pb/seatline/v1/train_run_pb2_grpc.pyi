@@ -58,10 +58,12 @@ class RunServiceStub:
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
     """
     UpdateTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.UpdateTrainRunRequest, train_run_pb2.TrainRun]
-    """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Hides a run from buyers, or shows it. Bookings that were made stay as they are. Errors: INVALID_ARGUMENT; NOT_FOUND;
+    RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
+    """
     DeleteTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.DeleteTrainRunRequest, train_run_pb2.DeleteTrainRunResponse]
     """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
-    FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+    FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
     """
     UpdateLayout: grpc.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]
     """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
@@ -71,8 +73,8 @@ class RunServiceStub:
     New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
     exactly this plan is carried out or nothing.
     Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
-    etag, or the plan has changed).
+    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
+    RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
     """
     GetLayoutJob: grpc.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -108,10 +110,12 @@ class RunServiceAsyncStub(RunServiceStub):
     Errors: INVALID_ARGUMENT; NOT_FOUND (train run); RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
     """
     UpdateTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.UpdateTrainRunRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
-    """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+    """Hides a run from buyers, or shows it. Bookings that were made stay as they are. Errors: INVALID_ARGUMENT; NOT_FOUND;
+    RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
+    """
     DeleteTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.DeleteTrainRunRequest, train_run_pb2.DeleteTrainRunResponse]  # type: ignore[assignment]
     """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
-    FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+    FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
     """
     UpdateLayout: aio.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]  # type: ignore[assignment]
     """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
@@ -121,8 +125,8 @@ class RunServiceAsyncStub(RunServiceStub):
     New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
     exactly this plan is carried out or nothing.
     Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
-    etag, or the plan has changed).
+    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
+    RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
     """
     GetLayoutJob: aio.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]  # type: ignore[assignment]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -191,7 +195,9 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_run_pb2.UpdateTrainRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
-        """Hides a run from buyers, or shows it. Errors: INVALID_ARGUMENT, NOT_FOUND."""
+        """Hides a run from buyers, or shows it. Bookings that were made stay as they are. Errors: INVALID_ARGUMENT; NOT_FOUND;
+        RESOURCE_EXHAUSTED (busy); ABORTED; UNAVAILABLE.
+        """
 
     @abc_1.abstractmethod
     def DeleteTrainRun(
@@ -200,7 +206,7 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.DeleteTrainRunResponse, abc.Awaitable[train_run_pb2.DeleteTrainRunResponse]]:
         """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
-        FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds).
+        FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
         """
 
     @abc_1.abstractmethod
@@ -216,8 +222,8 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
         exactly this plan is carried out or nothing.
         Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers); ABORTED (stale
-        etag, or the plan has changed).
+        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
+        RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
