@@ -22,6 +22,7 @@ from app.store.layout_job_documents import (
     layout_outcome_document,
     layout_outcome_from,
 )
+from app.store.run_tombstones import NOT_DELETED
 from app.store.unreadable import decode_all, decode_one, read_page
 
 OUTCOMES_INDEX = "layout_outcomes_by_job_and_date"
@@ -117,8 +118,8 @@ class LayoutJobs:
     async def list_dates_behind(self, train_id: str, train_version: int, first_date: str) -> list[str]:
         """Return the travel dates, from `first_date` on, of the train's runs whose layout is older than `train_version`."""
         version = "layout.train_version"
-        # Runs of an earlier version of the service have no such field; deleted ones leave a tombstone.
-        behind = {"$or": [{version: {"$lt": train_version}}, {version: {"$exists": False}}], "deleted_time": {"$exists": False}}
+        # Runs of the first version of the train, and of an earlier version of the service, have no such field.
+        behind = {"$or": [{version: {"$lt": train_version}}, {version: {"$exists": False}}], **NOT_DELETED}
         dates: list[str] = []
         after = f"{train_id}:{first_date}"
         for _ in range(_STATEMENTS_MAX):
