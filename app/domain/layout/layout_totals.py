@@ -47,8 +47,7 @@ class TotalsCheck:
     def check(self) -> None:
         """Refuse INVALID_FIELD where the last totals are out of their limits."""
         self._require_least("sections", "removes the last section; add another one in the same call")
-        self._require_least("coaches", "removes the last coach; add another one in the same call")
-        self._require_least("seats", "removes the last seat; add others in the same call")
+        self._require_least("seats", "removes the last coach with seats; add another one in the same call")
         self._require_most("sections", limits.SECTIONS_PER_TRAIN_MAX, "sections")
         self._require_most("coaches", limits.COACHES_PER_TRAIN_MAX, "coaches")
         self._require_most("seats", limits.SEATS_PER_TRAIN_MAX, "seats")

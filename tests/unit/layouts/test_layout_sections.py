@@ -314,7 +314,7 @@ def test_an_operation_on_what_an_earlier_one_removed_is_refused() -> None:
     [
         ((RemoveSection("B"), RemoveSection("A")), "operations[1].remove_section.name"),
         ((RemoveCoach("2"), RemoveCoach("1"), SetFare("A", FARE)), "operations[1].remove_coach.name"),
-        ((RemoveSection("B"), RemoveSeats("A", (1, 2, 3, 4))), "operations[1].remove_seats.section"),
+        ((RemoveSection("B"), RemoveSeats("A", (1, 2, 3, 4))), "operations[1].remove_seats.seat_numbers"),
         ((RemoveSection("A"), RemoveSection("B"), AddSection("C", FARE)), "operations[1].remove_section.name"),
     ],
 )
