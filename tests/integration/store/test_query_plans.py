@@ -10,12 +10,14 @@ import pytest
 import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
+from app.pb.seatline.v1 import train_pb2
 from app.store.bookings import ReceiptQuery, receipts_match, recent_pipeline
 from app.store.indexes import RECEIPTS_INDEX, make_indexes
 from tests.support.clients import LILLE, LONDON, PARIS, person
+from tests.support.layout_client import layout_client
 from tests.support.world import TRAVEL_DATE, World, running_server, settings_for
 
-COLLECTIONS = ("train_runs", "bookings", "trains")
+COLLECTIONS = ("train_runs", "bookings", "trains", "train_versions")
 JANE = '["jane@example.com", "jane@example.com"]'
 DAY, FROM, TO = f'["{TRAVEL_DATE}", "{TRAVEL_DATE}"]', f'["{LONDON}", "{LONDON}"]', f'["{PARIS}", "{PARIS}"]'
 EVERY = "[MinKey, MaxKey]"
@@ -97,6 +99,7 @@ async def test_no_call_of_the_service_reads_a_whole_collection(own_database: Wor
     world, jane, desk = own_database, own_database.api_client("jane"), own_database.desk
     run = (await world.runs("A9", TRAVEL_DATE, train_id="es2"))[0]
     await world.database.command("profile", 2)
+    await layout_client(world).update_train(train_pb2.Train(train_id="es2", number="ES 3"), mask=["number"], etag="1")
     booking = await jane.book(run)
     await jane.booking(booking.reference)
     await jane.receipt(booking.reference)
