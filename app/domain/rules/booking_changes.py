@@ -19,8 +19,6 @@ CAUSE_SEAT_CHANGE = "seat_change"
 # A passenger's number, the seat before and the seat after; None for none.
 Move = tuple[int, Seat | None, Seat | None]
 
-_NOTHING_MORE: Mapping[str, Json] = {}
-
 
 def record_change(
     run: TrainRun,
@@ -28,7 +26,7 @@ def record_change(
     kind: EventType,
     now: datetime,
     trace_parent: str = "",
-    further_data: Mapping[str, Json] = _NOTHING_MORE,
+    further_data: Mapping[str, Json] | None = None,
 ) -> Booking:
     """Store a changed booking on its run with its new revision, and emit the event. Return the stored booking.
 
@@ -38,7 +36,10 @@ def record_change(
     changes_before = booking.changes_before + 1 if booking.revision == revision else 0
     changed = replace(booking, update_time=now, revision=revision, changes_before=changes_before)
     run.put_booking(changed)
-    run.emit(kind, changed.reference, {**event_data(changed), **further_data}, now, trace_parent)
+    data = event_data(changed)
+    if further_data is not None:
+        data.update(further_data)
+    run.emit(kind, changed.reference, data, now, trace_parent)
     return changed
 
 
@@ -50,12 +51,18 @@ def with_refund_due(booking: Booking, minor: int, now: datetime) -> Booking:
     return replace(booking, refunds=(*booking.refunds, refund))
 
 
-def with_passengers(booking: Booking, passengers: tuple[Passenger, ...]) -> Booking:
+def with_changed_passengers(booking: Booking, changed: Iterable[Passenger]) -> Booking:
+    """Return a live booking with these passengers in place of those with their numbers, and the state that follows."""
+    by_number = {passenger.number: passenger for passenger in changed}
+    return _with_passengers(booking, tuple([by_number.get(passenger.number, passenger) for passenger in booking.passengers]))
+
+
+def _with_passengers(booking: Booking, passengers: tuple[Passenger, ...]) -> Booking:
     """Return a live booking with other passengers or seats, and the state that follows from them.
 
     It is WAITLISTED where nobody has a seat, else CONFIRMED. It keeps its ticket number as long as somebody has no seat.
     """
-    waiting = sum(passenger.seat is None for passenger in passengers)
+    waiting = [passenger.seat for passenger in passengers].count(None)
     return replace(
         booking,
         state=BookingState.WAITLISTED if waiting == len(passengers) else BookingState.CONFIRMED,
@@ -71,7 +78,7 @@ def without_passengers(booking: Booking, leaving: Collection[Passenger]) -> Book
     if not staying:
         return replace(booking, state=BookingState.CANCELLED, ticket_number=0)
     gone = (*booking.cancelled_passengers, *leaving)
-    return with_passengers(replace(booking, cancelled_passengers=gone), staying)
+    return _with_passengers(replace(booking, cancelled_passengers=gone), staying)
 
 
 def moves_data(cause: str, moves: Iterable[Move]) -> dict[str, Json]:

@@ -26,7 +26,7 @@ from app.domain.rules.booking_changes import (
     CAUSE_LAYOUT,
     moves_data,
     record_change,
-    with_passengers,
+    with_changed_passengers,
     with_refund_due,
     without_passengers,
 )
@@ -54,8 +54,8 @@ def move_unit(
             is_lower, fare_minor = True, min(fare_minor, section_minor)
         moved[passenger.number] = replace(passenger, seat=seat, fare_minor=fare_minor)
         moves.append(SeatMove(booking.reference, passenger.number, passenger.assigned_seat, seat, placement.step))
-    passengers = tuple(moved.get(passenger.number, passenger) for passenger in booking.passengers)
-    changed = replace(booking, passengers=passengers, free_cancellation=booking.free_cancellation or is_lower)
+    changed = with_changed_passengers(booking, moved.values())
+    changed = replace(changed, free_cancellation=booking.free_cancellation or is_lower)
     back_minor = booking.price.minor - changed.price.minor
     data = moves_data(CAUSE_LAYOUT, [(move.passenger_number, move.before, move.after) for move in moves])
     record_change(run, with_refund_due(changed, back_minor, now), EventType.BOOKING_CHANGED, now, trace_parent, data)
@@ -75,11 +75,8 @@ def let_unit_wait(run: TrainRun, unit: DisplacedUnit, now: datetime, trace_paren
         entry = run.join_waitlist_front(booking.reference, unit.section, legs, count, unit.fare_minor_min)
     else:
         run.replace_waitlist_entry(_grown(entry, unit))
-    waiting = {passenger.number for passenger in unit.passengers}
-    passengers = tuple(
-        replace(passenger, seat=None) if passenger.number in waiting else passenger for passenger in booking.passengers
-    )
-    changed = with_passengers(replace(booking, ticket_number=entry.ticket_number), passengers)
+    waiting = [replace(passenger, seat=None) for passenger in unit.passengers]
+    changed = with_changed_passengers(replace(booking, ticket_number=entry.ticket_number), waiting)
     record_change(run, changed, EventType.BOOKING_CHANGED, now, trace_parent, _lost_seats_data(unit))
     seats = tuple(passenger.assigned_seat for passenger in unit.passengers)
     return DisplacedWait(booking.reference, tuple(passenger.number for passenger in unit.passengers), seats)

@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from heapq import heappop, heappush
 
+from app.domain.booking import Passenger
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.events import EventType
-from app.domain.rules.booking_changes import record_change, with_passengers, with_refund_due
+from app.domain.rules.booking_changes import record_change, with_changed_passengers, with_refund_due
 from app.domain.rules.displacement import SeatDemand, place_unit
 from app.domain.rules.seating import next_free_seats, take_seats
 from app.domain.rules.waitlist import fare_floor, waitlist_closing_time
@@ -55,14 +56,14 @@ def promote_to(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, i
 
 def _promote_entry(run: TrainRun, ticket_number: int, demand: WaitlistDemand, now: datetime) -> bool:
     """Give free seats to the entry with this number and demand. Return whether there are enough."""
-    name, legs, count, _ = demand
-    floor = fare_floor(run, demand)
-    if floor is not None:
-        placement = place_unit(run.sections, SeatDemand(name, legs, count, floor), allow_lower=False)
-        if placement is None:
-            return False
-        promote_to(run, run.waitlist[ticket_number], placement.seats, now)
-        return True
+    name, legs, count, floor = demand
+    if floor is not None or run.retired_sections:
+        floor = fare_floor(run, demand)
+        if floor is not None:
+            placement = place_unit(run.sections, SeatDemand(name, legs, count, floor), allow_lower=False)
+            if placement is not None:
+                promote_to(run, run.waitlist[ticket_number], placement.seats, now)
+            return placement is not None
     found = next_free_seats(run, name, legs, count) if _has_seats(run, demand) else None
     if found is None:
         return False
@@ -75,8 +76,9 @@ def _promote_entry(run: TrainRun, ticket_number: int, demand: WaitlistDemand, no
 def _has_seats(run: TrainRun, demand: WaitlistDemand) -> bool:
     """Whether a section has as many free seats as the demand needs."""
     name, legs, count, _ = demand
-    sections = [run.sections[run.section_index(name)]] if name else run.sections
-    return any(section.has_free(legs, count) for section in sections)
+    if name:
+        return run.sections[run.section_index(name)].has_free(legs, count)
+    return any(section.has_free(legs, count) for section in run.sections)
 
 
 def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]], now: datetime) -> None:
@@ -84,14 +86,12 @@ def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]],
     booking = run.bookings[entry.reference]
     run.leave_waitlist(entry.ticket_number)
     waiting = [passenger for passenger in booking.passengers if passenger.seat is None]
-    seated = {
-        passenger.number: replace(
-            passenger,
-            seat=run.seat(section, number),
-            fare_minor=passenger.fare_minor if entry.section else min(run.sections[section].fare.minor, passenger.fare_minor),
-        )
-        for passenger, (section, number) in zip(waiting, seats, strict=True)
-    }
-    promoted = with_passengers(booking, tuple(seated.get(passenger.number, passenger) for passenger in booking.passengers))
+    seated: list[Passenger] = []
+    for passenger, (section, number) in zip(waiting, seats, strict=True):
+        fare_minor = passenger.fare_minor
+        if not entry.section:
+            fare_minor = min(fare_minor, run.sections[section].fare.minor)
+        seated.append(replace(passenger, seat=run.seat(section, number), fare_minor=fare_minor))
+    promoted = with_changed_passengers(booking, seated)
     refund_minor = booking.price.minor - promoted.price.minor
     record_change(run, with_refund_due(promoted, refund_minor, now), EventType.BOOKING_PROMOTED, now)

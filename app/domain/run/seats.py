@@ -103,7 +103,8 @@ class SectionSeats:
 
         Thousands of seats are sold in few ways (`sold_counts`).
         """
-        return sum(seats for sold, seats in self.sold_counts().items() if not sold & legs) >= count
+        counts = self._sold_counts or self.sold_counts()
+        return sum([seats for sold, seats in counts.items() if not sold & legs]) >= count
 
     def sold_counts(self) -> Mapping[int, int]:
         """Return how many seats have which sold legs.
