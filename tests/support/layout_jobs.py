@@ -1,17 +1,19 @@
 """Layout jobs for tests.
 
-Belongs here: layout jobs and their outcomes, made from what a test states and defaults for the rest. Does not belong here:
-assertions, trains and runs (`builders.py`, `world.py`).
+Belongs here: layout jobs, their outcomes, and the commands that make them, made from what a test states and defaults for the
+rest. Does not belong here: assertions, trains and runs (`builders.py`, `world.py`).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from app.domain.layout.commands import UpdateLayout
 from app.domain.layout.layout_jobs import LayoutJob, LayoutOutcome, LayoutOutcomeState, layout_job_id
 from app.domain.layout.operations import LayoutOperation, SetSeatCount
 from app.domain.layout.plan import LayoutCounts
-from tests.support.builders import NOW, TRAIN_ID
+from tests.support.builders import NOW, TRAIN_ID, an_operator
 
 
 def a_layout_job(
@@ -34,6 +36,12 @@ def a_layout_job(
         refund_displaced=False,
         create_time=create_time,
     )
+
+
+def a_layout_command(train_id: str, travel_date: str, *operations: LayoutOperation, **fields: Any) -> UpdateLayout:
+    """Build an operator's command to the first version of a train, or to a run of it."""
+    asked = {"etag": "" if travel_date else "1"} | fields
+    return UpdateLayout(an_operator(), "r1", train_id, travel_date, operations, **asked)
 
 
 def an_outcome(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 import grpc
 import pytest
 
 from app.domain.amounts import AmountRules, CurrencyRule
-from app.domain.layout.commands import UpdateLayout
 from app.domain.layout.operations import AddSection, LayoutOperation, SetFare, SetSeatCount
 from app.domain.money import Money
-from app.domain.people import Caller
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.process.clock import utc_now
 from app.usecases.layout_fan_out import UPDATE_RUN_LAYOUT, LayoutFanOut
 from app.usecases.layouts import LayoutUseCases
 from tests.support.clients import Run, refusal
 from tests.support.layout_client import add_coach, layout_client, remove_seats, set_seat_count
+from tests.support.layout_jobs import a_layout_command
 from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, a_train, on_day, outcomes
 
 MINUTE = timedelta(minutes=1)
@@ -38,13 +36,6 @@ def fan_out(world: World, later: timedelta = timedelta(0)) -> LayoutFanOut:
 
 def layouts(world: World, amounts: AmountRules | None = None) -> LayoutUseCases:
     return LayoutUseCases(world.server.store, world.server.bus, utc_now, *([amounts] if amounts else []))
-
-
-def a_change(run_or_train: Run | str, *operations: LayoutOperation, **fields: Any) -> UpdateLayout:
-    """Build the command of an operator; a text is the id of a train."""
-    train_id = run_or_train if isinstance(run_or_train, str) else run_or_train.train_id
-    travel_date = "" if isinstance(run_or_train, str) else run_or_train.travel_date
-    return UpdateLayout(Caller(), "r1", train_id, travel_date, operations, **{"etag": "1"} | fields)
 
 
 async def test_a_change_of_a_train_makes_a_job_for_each_of_its_runs(world: World) -> None:
@@ -278,9 +269,9 @@ async def test_a_fare_that_the_provider_cannot_charge_is_refused_for_a_train_and
 ) -> None:
     run = await world.run("A4")
     five_cents = layouts(world, AmountRules(CurrencyRule(step_minor=5)))
-    for subject in (run, run.train_id):
+    for train_id, travel_date in ((run.train_id, run.travel_date), (run.train_id, "")):
         with pytest.raises(InvalidField) as refused:
-            await five_cents.update(a_change(subject, SetSeatCount("1", 3), operation), 0.0)
+            await five_cents.update(a_layout_command(train_id, travel_date, SetSeatCount("1", 3), operation), 0.0)
         assert refused.value.field == path
 
 
