@@ -12,6 +12,7 @@ from app.domain.layout.commands import UpdateTrainRun
 from app.domain.people import Caller
 from app.domain.rules.expire_holds import expire_holds
 from app.domain.rules.hidden_runs import require_visible_run
+from app.domain.rules.layout_reservation import expire_reservation
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun, run_id
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
@@ -71,6 +72,7 @@ class TrainRunUseCases:
     def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
         now = self._clock()
         expire_holds(run, now)  # in this view of the run; the run's next change writes it
+        expire_reservation(run, now)
         return RunView(run, run.journey(origin, destination), state_at(run.stops, now))
 
     async def schedule(self, train_id: str, first: date, last: date, *, hidden: bool = False) -> tuple[list[date], int]:
