@@ -21,16 +21,16 @@ from app.domain.commands import (
     ReleaseHold,
     UpdateBooking,
 )
-from app.domain.people import Caller, Person, Role
+from app.domain.people import Caller, Person
 from app.domain.run.hold import hold_id, hold_key
 from app.domain.run.train_run import TrainRun
 from app.usecases.bookings import BookingView, CancellationView
 from tests.simulation.calls import TRIES_MAX, Calls, Service
+from tests.simulation.layout_operator import OPERATOR, LayoutOperator
 from tests.simulation.provider import TOKENS
 from tests.simulation.record import Violation
 
 _FIRST_NAMES = ("A", "B", "C", "D")  # of the members of a family
-_OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
 
 
 @dataclass
@@ -43,16 +43,25 @@ class Purchase:
 
 
 class Callers:
-    """All callers. `answers_lost` is the share of answers that are lost.
+    """All callers. `answers_lost` is the share of answers that are lost, `layout_share` the weight of layout changes.
 
     Where they are uniform, each wants one seat for the whole journey, in any section.
     """
 
     def __init__(
-        self, service: Service, rng: random.Random, answers_lost: float, *, addresses_count: int, are_uniform: bool
+        self,
+        service: Service,
+        rng: random.Random,
+        answers_lost: float,
+        *,
+        layout_share: int,
+        addresses_count: int,
+        are_uniform: bool,
     ) -> None:
         self._service, self._rng, self._are_uniform = service, rng, are_uniform
+        self._layout_share = layout_share
         self.calls = Calls(service, rng, answers_lost)
+        self.operator = LayoutOperator(service, rng, self.calls)
         self._addresses = [f"p{number}@example.com" for number in range(addresses_count)]
         self._numbers = 0
         self.purchases: list[Purchase] = []
@@ -75,6 +84,8 @@ class Callers:
             kinds += [(self._cancel, 4), (self._change_seat, 2), (self._update, 2)]
         if self._holds:
             kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
+        if self._layout_share:
+            kinds.append((self.operator.change_layout, self._layout_share))
         kind = self._rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         self._service.scheduler.spawn(kind(), "caller", "callers")
 
@@ -267,7 +278,7 @@ class Callers:
 
     async def _promote(self) -> None:
         run = self._rng.choice(self._service.runs)
-        command = PromoteWaitlist(_OPERATOR, run.train_id, run.travel_date)
+        command = PromoteWaitlist(OPERATOR, run.train_id, run.travel_date)
         text = f"promote the waitlist of {run.run_id}"
         answer: Promotion | None = await self.calls.ask(
             text, lambda server: server.train_runs.promote_waitlist(command, self.calls.deadline())

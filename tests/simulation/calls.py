@@ -6,6 +6,7 @@ belong here: what callers ask for (`callers.py`).
 
 import random
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.refusals import Reason, Refusal
@@ -43,6 +44,7 @@ class Service(Protocol):
     runs: list[TrainRun]
 
     def random_server(self) -> Process: ...
+    def now(self) -> datetime: ...
     def seconds(self) -> float: ...
     def note(self, text: str) -> None: ...
 

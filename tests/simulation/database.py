@@ -227,7 +227,10 @@ def shown(document: Document, projection: Document | None) -> Document:
 def matches(document: Document, query: Document) -> bool:
     """Whether a document matches a query."""
     for path, wanted in query.items():
-        if type(wanted) is str and type(document.get(path)) is str:  # a short cut: most queries are of this kind
+        if path == "$or":
+            if not any(matches(document, part) for part in wanted):
+                return False
+        elif type(wanted) is str and type(document.get(path)) is str:  # a short cut: most queries are of this kind
             if document[path] != wanted:
                 return False
         elif not _fits(_values(document, path.split(".")), wanted):
@@ -249,7 +252,10 @@ def _fits(values: list[Any], wanted: Any) -> bool:
         if wanted is None and not values:
             return True
         return any(value == wanted or (isinstance(value, list) and wanted in value) for value in values)
-    return all(any(_compares(value, comparison, operand) for value in values) for comparison, operand in wanted.items())
+    return all(
+        bool(values) is operand if comparison == "$exists" else any(_compares(value, comparison, operand) for value in values)
+        for comparison, operand in wanted.items()
+    )
 
 
 def _compares(value: Any, comparison: str, operand: Any) -> bool:

@@ -18,6 +18,7 @@ from app.store.store import open_store
 from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
 from app.usecases.layout_fan_out import LayoutFanOut
+from app.usecases.layouts import LayoutUseCases
 from app.usecases.outbox import JobSubscriber, OutboxRelay
 from app.usecases.payment_jobs import SETTLE_PAYMENT, settlement_handler, settlement_jobs
 from app.usecases.payments import BookingPayments
@@ -75,6 +76,7 @@ class Process:
         self.payments = BookingPayments(self.store, self.bus, environment.provider, environment.now, environment.seconds)
         self.bookings = BookingUseCases(self.store, self.bus, self.payments, environment.now)
         self.holds = HoldUseCases(self.bus)
+        self.layouts = LayoutUseCases(self.store, self.bus, environment.now)
         self.train_runs = TrainRunUseCases(self.store, self.bus, environment.now, LayoutFanOut(self.store, environment.now))
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:

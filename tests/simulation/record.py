@@ -72,6 +72,7 @@ class Record:
         self.layout_commands: dict[str, UpdateLayout] = {}
         self.layout_moves: dict[tuple[str, int], dict[tuple[str, int], str]] = {}
         self.commits = 0
+        self._decided: dict[str, datetime] = {}
         self.found: list[Violation] = []
         self.step_minor = 1
         self.database: SimulatedDatabase
@@ -105,7 +106,7 @@ class Record:
         changed = [booking for booking in run["recent"] if booking["revision"] == run["version"]]
         emitted = [event for event in events_of_batches(run["outbox"]) if event["_id"] not in self.events]
         older = self._record_commit(run, changed, emitted)
-        decided_at: datetime = emitted[-1]["time"] if emitted else run["unsettled_since"]
+        decided_at = self._decision_time(run, emitted)
         if run["version"] != before["version"] + 1:
             raise Violation(f"{commit} follows version {before['version']}")
         require(commit, self._run_complaints(run, decided_at))
@@ -138,6 +139,13 @@ class Record:
             self.events[event["_id"]] = event
         self.hold_ids.update(run["holds"])
         return older
+
+    def _decision_time(self, run: Document, emitted: Sequence[Document]) -> datetime:
+        """Return when a commit was decided; for one without events, the least that it can be: no clock runs backwards."""
+        known = [event["time"] for event in emitted] or [self._decided.get(run["_id"]), run.get("unsettled_since")]
+        decided_at: datetime = max((time for time in known if time is not None), default=run["create_time"])
+        self._decided[run["_id"]] = decided_at
+        return decided_at
 
     def _run_complaints(self, run: Document, decided_at: datetime) -> Iterator[str]:
         bookings = self.bookings[run["_id"]]

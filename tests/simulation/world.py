@@ -24,7 +24,6 @@ from tests.simulation.processes import Process, WorkerProcess
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record, UnexpectedErrorLog
 from tests.simulation.scheduler import Scheduler, Task, simulated
-from tests.simulation.seat_additions import add_seat
 from tests.support.builders import a_train, seeded_random
 
 TRAVEL_DATE = date(2026, 9, 1)
@@ -48,7 +47,7 @@ _WORKER_TASKS = ("process outbox", "run jobs", "run jobs", "void abandoned payme
 class Scenario:
     """How many commands a history has, and how much goes wrong. Shares are of statements, answers or steps.
 
-    `seat_additions` is the share of steps that add a seat to a run.
+    `layout_share` is the weight of layout changes among calls, where buying has 10.
     """
 
     commands: int
@@ -58,7 +57,7 @@ class Scenario:
     crashes: float
     leaps: float
     worker_tasks: float
-    seat_additions: float
+    layout_share: int
     stickiness: float
 
 
@@ -72,7 +71,7 @@ def random_scenario(rng: random.Random) -> Scenario:
         crashes=rng.choice((0.0, 0.002, 0.01)),
         leaps=rng.choice((0.0, 0.005, 0.02)),
         worker_tasks=rng.choice((0.01, 0.04)),
-        seat_additions=rng.choice((0.0, 0.0, 0.004)),
+        layout_share=rng.choice((0, 0, 3, 8)),
         stickiness=rng.choice((0.0, 0.5, 0.9)),
     )
 
@@ -105,7 +104,12 @@ class World:
         self.workers: list[WorkerProcess] = []
         addresses_count, are_uniform = self.rng.choice((6, 14)), self.rng.random() < 0.25
         self.callers = Callers(
-            self, self.rng, self.scenario.answers_lost, addresses_count=addresses_count, are_uniform=are_uniform
+            self,
+            self.rng,
+            self.scenario.answers_lost,
+            layout_share=self.scenario.layout_share,
+            addresses_count=addresses_count,
+            are_uniform=are_uniform,
         )
 
     def _make_runs(self) -> list[TrainRun]:
@@ -179,8 +183,6 @@ class World:
             self._crash()
         elif drawn > 1 - scenario.crashes - scenario.leaps:
             self._leap()
-        elif drawn > 1 - scenario.crashes - scenario.leaps - scenario.seat_additions:
-            self._add_seat()
         elif not self.scheduler.step() and self.callers.asked < scenario.commands:
             self.callers.start_random_call()
         self.check()
@@ -205,10 +207,6 @@ class World:
         self.note(f"{process.name} ends and starts again")
         process.crash()
         self.callers.calls.connection_lost(process.name)
-
-    def _add_seat(self) -> None:
-        server, run = self.random_server(), self.rng.choice(self.runs)
-        server.spawn(add_seat(server, self, run.run_id, self.rng.randrange(len(run.sections))), "add seat")
 
     # -- time
 
