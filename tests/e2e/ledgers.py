@@ -111,7 +111,7 @@ def _events(books: Books) -> Iterator[str]:
 def _jobs(books: Books) -> Iterator[str]:
     """Check that there is a job for each event about money, and that all are done."""
     for event_id, event in books.events.items():
-        if event["data"]["payment_id"] and f"{SETTLE_PAYMENT} {event_id}" not in books.jobs:
+        if event["data"].get("payment_id") and f"{SETTLE_PAYMENT} {event_id}" not in books.jobs:
             yield f"nobody was asked to settle {event_id}"
     for job_id, job in books.jobs.items():
         if job["kind"] == SETTLE_PAYMENT and job["state"] != "DONE":

@@ -216,12 +216,12 @@ def database_of(members: ReplicaSet) -> Iterator[MongoDatabase]:
 
 
 @asynccontextmanager
-async def failing(member: Member, name: str, **data: Any) -> AsyncIterator[int]:
-    """Set one of MongoDB's fail points on a member until the block ends.
+async def failing(member: Member, name: str, *, after: int = 0, **data: Any) -> AsyncIterator[int]:
+    """Set one of MongoDB's fail points on a member until the block ends; the first `after` statements pass.
 
     Yield how often it was hit before.
     """
-    before = await member.ask("configureFailPoint", name, mode="alwaysOn", data=data)
+    before = await member.ask("configureFailPoint", name, mode={"skip": after} if after else "alwaysOn", data=data)
     try:
         yield int(before["count"])
     finally:
@@ -230,10 +230,13 @@ async def failing(member: Member, name: str, **data: Any) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def hanging(member: Member, namespace: str, *commands: str) -> AsyncIterator[None]:
-    """Make the service's statements on a collection hang for a while and then fail, until the block ends."""
+async def hanging(member: Member, namespace: str, *commands: str, after: int = 0) -> AsyncIterator[None]:
+    """Make the service's statements on a collection hang for a while and then fail, until the block ends.
+
+    The first `after` statements pass.
+    """
     data = {"failCommands": commands, "namespace": namespace, "appName": "seatline", "errorCode": _INTERRUPTED}
-    async with failing(member, "failCommand", **data, blockConnection=True, blockTimeMS=_HANGING_MILLISECONDS):
+    async with failing(member, "failCommand", after=after, **data, blockConnection=True, blockTimeMS=_HANGING_MILLISECONDS):
         yield
 
 
