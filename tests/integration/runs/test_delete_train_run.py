@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import date, timedelta
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from app.domain.commands import ReleaseHold
-from app.domain.layout.commands import UpdateTrainRun
 from app.domain.refusals import Reason, Refusal
-from app.domain.run.hold import Hold, hold_id
-from app.domain.train import StoredTrain, Train
-from app.process.clock import utc_now
 from app.store.driver import Database
 from app.store.indexes import make_indexes
-from app.usecases.layout_fan_out import LayoutFanOut
-from app.usecases.train_runs import TrainRunUseCases
-from tests.support.builders import TRAIN_ID, a_caller, a_train, an_operator, asks_for_seats, asks_to_cancel, asks_to_hold
+from tests.support.builders import TRAIN_ID, a_caller, a_train, an_operator, asks_for_seats, asks_to_cancel
 from tests.support.event_batches import events_of_batches
-from tests.support.trial_lanes import LaneServer
+from tests.support.run_servers import RUN_ID, TRAVEL_DATE, RunServer, put_train, reason_of
 from tests.support.world import World
-
-TRAVEL_DATE: date = (utc_now() + timedelta(days=30)).date()
-RUN_ID = f"{TRAIN_ID}:{TRAVEL_DATE.isoformat()}"
-
-
-class RunServer(LaneServer):
-    """A server with the use cases around runs."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.runs = TrainRunUseCases(self.store, self.bus, utc_now, LayoutFanOut(self.store, utc_now))
-
-    async def schedule(self, days: int = 0, *, hidden: bool = False) -> int:
-        """Schedule the run, and those of so many days after it; return how many are new."""
-        _, created = await self.runs.schedule(TRAIN_ID, TRAVEL_DATE, TRAVEL_DATE + timedelta(days=days), hidden=hidden)
-        return created
-
-    async def delete(self) -> None:
-        await self.runs.delete(TRAIN_ID, TRAVEL_DATE.isoformat())
-
-    async def book(self, name: str) -> str:
-        """Book a seat; return its label."""
-        result = await self.send(asks_for_seats(name, travel_date=TRAVEL_DATE))
-        return result.booking.passengers[0].assigned_seat.label
-
-    async def hold(self, name: str) -> Hold:
-        return await self.send(replace(asks_to_hold(name), travel_date=TRAVEL_DATE.isoformat()))
-
-    async def release(self, name: str, held: Hold) -> None:
-        await self.send(ReleaseHold(a_caller(name), hold_id(TRAIN_ID, TRAVEL_DATE.isoformat(), held.key)))
-
-
-async def reason_of(call: Awaitable[Any]) -> Reason:
-    """Await a call that has to be refused; return the reason."""
-    with pytest.raises(Refusal) as raised:
-        await call
-    return raised.value.reason
 
 
 @pytest.fixture
@@ -72,12 +25,6 @@ def database(world: World) -> Database:
 @pytest.fixture
 def real_database(real_world: World) -> Database:
     return real_world.database
-
-
-async def put_train(database: Database, train: Train, version: int = 1) -> None:
-    store = LaneServer(database).store
-    await database["trains"].delete_one({"_id": train.train_id})
-    assert await store.trains.insert(StoredTrain(train, f"request {version}", utc_now(), version))
 
 
 @pytest_asyncio.fixture
@@ -96,7 +43,7 @@ async def pair(real_database: Database) -> tuple[RunServer, RunServer]:
     here, there = RunServer(real_database), RunServer(real_database)
     await here.schedule()
     for server in (here, there):
-        await server.send(UpdateTrainRun(an_operator(), TRAIN_ID, TRAVEL_DATE.isoformat(), hidden=False))
+        await server.show()
     return here, there
 
 
