@@ -4,7 +4,7 @@ Belongs here: a bus over a database, and the trial command with its rule. Does n
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -36,18 +36,18 @@ class TrialCommand(Command[str]):
 
 @value(frozen=True, slots=True)
 class AloneCommand(Command[str]):
-    """The same, in a batch of its own, by a rule that knows the live bookings of these seats (section, number)."""
+    """The same, in a batch of its own, by a rule that knows the live bookings of these seats (section, number) of the run."""
 
     is_alone = True
 
     caller: Caller
     change: Change
-    seats: tuple[tuple[str, int], ...] = ()
+    seats: Callable[[TrainRun], Sequence[tuple[str, int]]]
     run_id: str = ""
 
-    def required_seats(self, run: TrainRun) -> tuple[tuple[str, int], ...]:
-        """Return the seats, whatever the run has."""
-        return self.seats
+    def required_seats(self, run: TrainRun) -> Sequence[tuple[str, int]]:
+        """Return the seats."""
+        return self.seats(run)
 
 
 def register_trial_rule(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ class LaneServer:
 
     def make_alone(self, change: Change, run: TrainRun, *seats: tuple[str, int], seconds: float = 10.0) -> Awaitable[str]:
         """Submit a command that makes this change alone in its batch, with the bookings of these seats in memory."""
-        return self.bus.submit(AloneCommand(Caller(), change, seats, run.run_id), time.monotonic() + seconds)
+        return self.bus.submit(AloneCommand(Caller(), change, lambda _: seats, run.run_id), time.monotonic() + seconds)
 
     def send(self, command: Command[ResultT], *, seconds: float = 10.0) -> Awaitable[ResultT]:
         """Submit any command."""

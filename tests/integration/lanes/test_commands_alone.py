@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,14 @@ import pytest_asyncio
 
 from app.domain.booking import Booking
 from app.domain.commands import CancelBooking, ChangeSeat, Command
+from app.domain.people import Caller
 from app.domain.refusals import Reason, Refusal
 from app.domain.run.train_run import TrainRun
 from app.embedded.mongod import EmbeddedMongod
 from app.process.clock import utc_now
 from app.store.driver import Database
 from tests.support.builders import a_run, asks_for_another_seat, asks_for_seats, asks_to_cancel
-from tests.support.trial_lanes import Change, LaneServer, register_trial_rule
+from tests.support.trial_lanes import AloneCommand, Change, LaneServer, register_trial_rule
 from tests.support.world import World
 
 TRAVEL_DATE = (utc_now() + timedelta(days=30)).date()
@@ -35,11 +36,28 @@ def database(real_world: World, mongod: EmbeddedMongod) -> Database:
     return real_world.database
 
 
+OpenServer = Callable[[], LaneServer]
+
+
 @pytest_asyncio.fixture
-async def run(database: Database) -> TrainRun:
+async def open_server(database: Database) -> AsyncIterator[OpenServer]:
+    """Open servers over the database, and wait in the end until all of them are idle."""
+    opened: list[LaneServer] = []
+
+    def open_one() -> LaneServer:
+        opened.append(LaneServer(database))
+        return opened[-1]
+
+    yield open_one
+    for server in opened:
+        await server.bus.wait_idle()
+
+
+@pytest_asyncio.fixture
+async def run(open_server: OpenServer) -> TrainRun:
     """A run with nine seats that is stored in version 1."""
     run = a_run("A9", travel_date=TRAVEL_DATE)
-    await LaneServer(database).store.runs.insert_if_absent([run], utc_now())
+    await open_server().store.runs.insert_if_absent([run], utc_now())
     return run
 
 
@@ -73,7 +91,7 @@ def _who_has(numbers: Iterable[int], bookings: Iterable[Booking]) -> dict[int, s
     }
 
 
-async def archived(server: LaneServer, database: Database, run: TrainRun) -> None:
+async def archived(server: LaneServer, run: TrainRun) -> None:
     """Archive all bookings and empty the run's document."""
     await server.bus.wait_idle()
     await server.store.runs.archive_leftovers(run.run_id)
@@ -82,8 +100,8 @@ async def archived(server: LaneServer, database: Database, run: TrainRun) -> Non
 # -- batches
 
 
-async def test_a_command_that_is_alone_shares_its_batch_with_no_other(database: Database, run: TrainRun) -> None:
-    server, batches = LaneServer(database), []
+async def test_a_command_that_is_alone_shares_its_batch_with_no_other(open_server: OpenServer, run: TrainRun) -> None:
+    server, batches = open_server(), []
     order: list[str] = []
 
     def note(name: str) -> Change:
@@ -108,8 +126,8 @@ async def test_a_command_that_is_alone_shares_its_batch_with_no_other(database: 
     assert {name for name, _, has_changes in batches if has_changes} == {"b", "d"}
 
 
-async def test_a_command_that_is_alone_and_has_no_caller_any_more_is_left_out(database: Database, run: TrainRun) -> None:
-    server, seen = LaneServer(database), list[dict[int, str]]()
+async def test_a_command_that_is_alone_and_has_no_caller_any_more_is_left_out(open_server: OpenServer, run: TrainRun) -> None:
+    server, seen = open_server(), list[dict[int, str]]()
     gone = asyncio.ensure_future(server.make_alone(see(1, into=seen), run))
     gone.cancel()
     assert await server.make(see(1, into=seen), run) == "done"
@@ -119,31 +137,31 @@ async def test_a_command_that_is_alone_and_has_no_caller_any_more_is_left_out(da
 # -- bookings of required seats
 
 
-async def test_the_bookings_of_required_seats_are_loaded_from_the_archive(database: Database, run: TrainRun) -> None:
-    await book(LaneServer(database), "ann", "ben", "cem", "dan")
-    await archived(LaneServer(database), database, run)
-    server, seen = LaneServer(database), list[dict[int, str]]()
+async def test_the_bookings_of_required_seats_are_loaded_from_the_archive(open_server: OpenServer, run: TrainRun) -> None:
+    await book(open_server(), "ann", "ben", "cem", "dan")
+    await archived(open_server(), run)
+    server, seen = open_server(), list[dict[int, str]]()
     assert await server.make_alone(see(2, 3, 9, into=seen), run, ("A", 2), ("A", 3), ("A", 9)) == "done"
     assert seen == [{2: "Ben", 3: "Cem"}]
     await server.make_alone(see(1, 2, 3, 4, into=seen), run)
     assert seen[1] == {}, "a command without required seats finds none of them in memory"
 
 
-async def test_bookings_that_are_not_archived_are_seen_as_they_are_in_memory(database: Database, run: TrainRun) -> None:
-    server, seen = LaneServer(database), list[dict[int, str]]()
+async def test_bookings_that_are_not_archived_are_seen_as_they_are_in_memory(open_server: OpenServer, run: TrainRun) -> None:
+    server, seen = open_server(), list[dict[int, str]]()
     (ann,) = await book(server, "ann")
-    await archived(server, database, run)
+    await archived(server, run)
     await server.send(of_run(run, asks_for_another_seat(ann, number=5)))  # the archived copy still has seat 1
     await server.make_alone(see(1, 5, into=seen), run, ("A", 1), ("A", 5))
     assert seen == [{5: "Ann"}]
 
 
-async def test_cancelled_bookings_are_not_loaded(database: Database, run: TrainRun) -> None:
-    server, seen = LaneServer(database), list[dict[int, str]]()
+async def test_cancelled_bookings_are_not_loaded(open_server: OpenServer, run: TrainRun) -> None:
+    server, seen = open_server(), list[dict[int, str]]()
     (ann,) = await book(server, "ann")
     await server.send(of_run(run, asks_to_cancel(ann)))
-    await archived(server, database, run)
-    there = LaneServer(database)
+    await archived(server, run)
+    there = open_server()
 
     def count(run: TrainRun, now: datetime) -> None:
         seen.append({len(run.bookings): "bookings"})
@@ -152,10 +170,10 @@ async def test_cancelled_bookings_are_not_loaded(database: Database, run: TrainR
     assert seen == [{0: "bookings"}]
 
 
-async def test_after_a_lost_swap_the_bookings_are_loaded_again(database: Database, run: TrainRun) -> None:
-    here, there, seen = LaneServer(database), LaneServer(database), list[dict[int, str]]()
+async def test_after_a_lost_swap_the_bookings_are_loaded_again(open_server: OpenServer, run: TrainRun) -> None:
+    here, there, seen = open_server(), open_server(), list[dict[int, str]]()
     bookings = await book(there, "ann", "ben")
-    await archived(there, database, run)
+    await archived(there, run)
     await here.make_alone(see(into=[]), run)  # so that this server has the run in memory, in an older version soon
     await there.send(of_run(run, asks_for_another_seat(bookings[0], number=7)))
     await there.send(of_run(run, asks_to_cancel(bookings[1])))
@@ -166,23 +184,39 @@ async def test_after_a_lost_swap_the_bookings_are_loaded_again(database: Databas
     assert [bool(sold) for sold in stored.sections[0].sold_legs[:7]] == [False, False, True, False, False, False, True]
 
 
-async def test_a_booking_that_is_archived_in_a_newer_version_leads_to_catching_up_before_it_is_decided(
-    database: Database, run: TrainRun
+async def test_a_command_that_requires_other_seats_after_a_lost_swap_gets_their_bookings(
+    open_server: OpenServer, run: TrainRun
 ) -> None:
-    here, there, seen = LaneServer(database), LaneServer(database), list[dict[int, str]]()
+    here, there, seen = open_server(), open_server(), list[dict[int, str]]()
+    await book(there, "ann", "ben")
+    await archived(there, run)
+    await here.make_alone(see(into=[]), run)  # so that this server has the run in memory
+    await there.make(see(into=[]), run)
+
+    def one_by_revision(run: TrainRun) -> list[tuple[str, int]]:
+        return [("A", run.layout.revision)]
+
+    await here.send(AloneCommand(Caller(), see(1, 2, into=seen), one_by_revision, run.run_id))
+    assert seen == [{1: "Ann"}, {1: "Ann", 2: "Ben"}]
+
+
+async def test_a_booking_that_is_archived_in_a_newer_version_leads_to_catching_up_before_it_is_decided(
+    open_server: OpenServer, run: TrainRun
+) -> None:
+    here, there, seen = open_server(), open_server(), list[dict[int, str]]()
     bookings = await book(there, "ann", "ben")
-    await archived(there, database, run)
+    await archived(there, run)
     await here.make_alone(see(into=[]), run)
     await there.send(of_run(run, asks_for_another_seat(bookings[0], number=7)))
-    await archived(there, database, run)
+    await archived(there, run)
     await here.make_alone(see(1, 2, 7, into=seen), run, ("A", 1), ("A", 2), ("A", 7))
     assert seen == [{2: "Ben", 7: "Ann"}], "it is decided once, on the newest version"
 
 
 async def test_bookings_archived_between_a_lost_swap_and_the_next_decision_are_seen_once_and_right(
-    database: Database, run: TrainRun
+    open_server: OpenServer, run: TrainRun
 ) -> None:
-    here, there, seen = LaneServer(database), LaneServer(database), list[dict[int, str]]()
+    here, there, seen = open_server(), open_server(), list[dict[int, str]]()
     await book(there, "ann", "ben", "cem", "dan")
     await here.make_alone(see(into=[]), run)
     for _ in range(5):
@@ -191,7 +225,7 @@ async def test_bookings_archived_between_a_lost_swap_and_the_next_decision_are_s
         alone = asyncio.ensure_future(here.make_alone(see(*range(1, 10), into=seen), run, *(("A", n) for n in range(1, 10))))
         for booking in moved:
             await there.send(of_run(run, asks_to_cancel(booking)))
-            await archived(there, database, run)
+            await archived(there, run)
         await alone
     stored = await here.store.runs.get(run.run_id)
     await here.make_alone(see(*range(1, 10), into=seen), run, *(("A", number) for number in range(1, 10)))
@@ -199,11 +233,13 @@ async def test_bookings_archived_between_a_lost_swap_and_the_next_decision_are_s
     assert sorted(seen[-1].values()) == ["Ann", "Ben", "Cem", "Dan"]
 
 
-async def test_a_booking_of_a_required_seat_that_cannot_be_read_refuses_the_command(database: Database, run: TrainRun) -> None:
-    (ann, _) = await book(LaneServer(database), "ann", "ben")
-    await archived(LaneServer(database), database, run)
+async def test_a_booking_of_a_required_seat_that_cannot_be_read_refuses_the_command(
+    database: Database, open_server: OpenServer, run: TrainRun
+) -> None:
+    (ann, _) = await book(open_server(), "ann", "ben")
+    await archived(open_server(), run)
     await database["bookings"].update_one({"_id": ann.reference}, {"$set": {"charged_minor": "much"}})
-    server, seen = LaneServer(database), list[dict[int, str]]()
+    server, seen = open_server(), list[dict[int, str]]()
     with pytest.raises(Refusal) as raised:
         await server.make_alone(see(1, into=seen), run, ("A", 1))
     assert raised.value.reason is Reason.RECORD_UNREADABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -28,23 +29,26 @@ def real_database(real_world: World) -> Database:
 
 
 @pytest_asyncio.fixture
-async def server(database: Database) -> RunServer:
+async def server(database: Database) -> AsyncIterator[RunServer]:
     """A server with one scheduled run of four seats."""
     await put_train(database, a_train("A4"))
     server = RunServer(database)
     assert await server.schedule() == 1
-    return server
+    yield server
+    await server.bus.wait_idle()
 
 
 @pytest_asyncio.fixture
-async def pair(real_database: Database) -> tuple[RunServer, RunServer]:
+async def pair(real_database: Database) -> AsyncIterator[tuple[RunServer, RunServer]]:
     """Two servers that have the same run in memory."""
     await put_train(real_database, a_train("A4"))
     here, there = RunServer(real_database), RunServer(real_database)
     await here.schedule()
     for server in (here, there):
         await server.show()
-    return here, there
+    yield here, there
+    for server in (here, there):
+        await server.bus.wait_idle()
 
 
 # -- what is left

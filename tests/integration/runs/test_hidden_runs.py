@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -23,13 +24,15 @@ def database(world: World) -> Database:
 
 
 @pytest_asyncio.fixture
-async def servers(database: Database) -> tuple[RunServer, RunServer]:
+async def servers(database: Database) -> AsyncIterator[tuple[RunServer, RunServer]]:
     """Two servers, and the runs of a train on three days, all hidden but the second."""
     await put_train(database, a_train("A4"))
     here, there = RunServer(database), RunServer(database)
     await here.runs.schedule(TRAIN_ID, TRAVEL_DATE + timedelta(days=1), TRAVEL_DATE + timedelta(days=1))
     assert await here.schedule(2, hidden=True) == 2
-    return here, there
+    yield here, there
+    for server in (here, there):
+        await server.bus.wait_idle()
 
 
 async def listed(server: RunServer, caller: Caller, limit: int = 10, **asked: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -39,12 +40,14 @@ EXPECTED = (
 
 
 @pytest_asyncio.fixture
-async def pair(real_world: World) -> tuple[RunServer, RunServer]:
+async def pair(real_world: World) -> AsyncIterator[tuple[RunServer, RunServer]]:
     """Two servers, and a run of four coaches with ten seats each, two of them in section B at the same fare."""
     await put_train(real_world.database, a_train("A10 A10 B10 B10"))
     here, there = RunServer(real_world.database), RunServer(real_world.database)
     await here.schedule()
-    return here, there
+    yield here, there
+    for server in (here, there):
+        await server.bus.wait_idle()
 
 
 @pytest.fixture
