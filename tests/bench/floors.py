@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tests.bench.results import Results
 
 RSS_MB_MAX = 150.0
+LAYOUT_CHANGE_MS_MAX = 250.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ FLOORS = (
     Floor("two_replicas_p99_to_one", "two servers on one run, p99 to one alone", 3.0, at_least=False),
     Floor("two_replicas_share_min", "two servers, the smaller one's fair share", 0.5, at_least=True),
     Floor("traced_to_untraced", "1 % of the calls traced, to none", 0.95, at_least=True),
+    Floor("layout_change_p50", "removing a coach with 100 passengers, ms", LAYOUT_CHANGE_MS_MAX, at_least=False),
     Floor("rss_mb_after_100k", "memory after 100,000 bookings, MB", RSS_MB_MAX, at_least=False),
     Floor("rss_growth_after_100k", "memory after more bookings, to before", 1.1, at_least=False),
 )
@@ -65,4 +67,6 @@ def judge(results: Results) -> list[Verdict]:
 
 
 def _figure(results: Results, name: str) -> float | None:
-    return results.rss_mb_after_100k if name == "rss_mb_after_100k" else results.ratios.get(name)
+    if name == "rss_mb_after_100k":
+        return results.rss_mb_after_100k
+    return results.ratios.get(name, results.value(name))

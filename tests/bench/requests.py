@@ -12,7 +12,7 @@ from google.type.money_pb2 import Money
 
 from app.domain import limits
 from app.domain.run.hold import hold_key
-from app.pb.seatline.v1 import booking_pb2, hold_pb2, passenger_pb2, train_pb2, train_run_pb2
+from app.pb.seatline.v1 import booking_pb2, hold_pb2, layout_pb2, passenger_pb2, train_pb2, train_run_pb2
 from tests.bench.load.calls import Call
 from tests.bench.load.headers import encode_headers, encode_request_headers
 
@@ -28,6 +28,7 @@ HOLD_SEATS = "/seatline.v1.HoldService/HoldSeats"
 CANCEL_BOOKING = "/seatline.v1.BookingService/CancelBooking"
 GET_RECEIPT = "/seatline.v1.BookingService/GetReceipt"
 GET_SEAT_MAP = "/seatline.v1.RunService/GetSeatMap"
+UPDATE_LAYOUT = "/seatline.v1.RunService/UpdateLayout"
 LIST_SECTION_BOOKINGS = "/seatline.v1.BookingService/ListSectionBookings"
 
 RunKey = tuple[str, str]
@@ -148,3 +149,15 @@ def section_calls(run: RunKey, calls_count: int) -> list[Call]:
     request = booking_pb2.ListSectionBookingsRequest(train_id=run[0], travel_date=run[1], section="A", page_size=200)
     block = encode_request_headers(AUTHORITY, LIST_SECTION_BOOKINGS, OPERATOR)
     return [Call(block, request.SerializeToString())] * calls_count
+
+
+def remove_coaches_call(run: RunKey, coaches: Sequence[str], *, request_id: str = "") -> Call:
+    """Return a call of UpdateLayout that removes these coaches, by an operator. Without a `request_id`, it only plans."""
+    request = layout_pb2.UpdateLayoutRequest(
+        request_id=request_id,
+        train_id=run[0],
+        travel_date=run[1],
+        operations=[layout_pb2.LayoutOperation(remove_coach=layout_pb2.RemoveCoach(name=name)) for name in coaches],
+        validate_only=not request_id,
+    )
+    return Call(encode_request_headers(AUTHORITY, UPDATE_LAYOUT, OPERATOR), request.SerializeToString())

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from tests.bench.chart import draw_results
 from tests.bench.floors import judge
+from tests.bench.parts.layouts import measure_layouts
 from tests.bench.parts.lone_caller import measure_lone_caller
 from tests.bench.parts.long_waitlist import measure_long_waitlist
 from tests.bench.parts.memory import measure_memory
@@ -45,6 +46,7 @@ PARTS = {
     "i": "two servers selling one run",
     "j": "holds, joining the waitlist, promotion, 256 callers; a waitlist of 10,000, a lone caller",
     "k": "1 % of the calls traced, against none, 256 callers",
+    "l": "removing a coach with 100 passengers from a run of 1,000 seats, and 500 passengers from 5,000 seats",
 }
 SALE_PARTS = frozenset("abcd")
 LOAD_AVERAGE_MAX = 0.7
@@ -82,6 +84,7 @@ def measure(stage: Stage, wanted: set[str], console: Console) -> None:
         ({"j"}, lambda: measure_waitlist(stage)),
         ({"j"}, lambda: measure_long_waitlist(stage)),
         ({"k"}, lambda: measure_tracing(stage)),
+        ({"l"}, lambda: measure_layouts(stage)),
         ({"h"}, lambda: measure_memory(stage)),
     )
     stage.echo(stage.scale.warm_calls, 64)

@@ -38,6 +38,7 @@ class Scale:
     waitlist_calls: int
     long_waitlist_waiters: int
     long_waitlist_calls: int
+    layout_changes: int
 
 
 FULL = Scale(
@@ -64,6 +65,7 @@ FULL = Scale(
     waitlist_calls=2_000,
     long_waitlist_waiters=limits.WAITLIST_MAX,
     long_waitlist_calls=200,
+    layout_changes=9,
 )
 
 QUICK = Scale(
@@ -90,4 +92,5 @@ QUICK = Scale(
     waitlist_calls=300,
     long_waitlist_waiters=1_000,
     long_waitlist_calls=20,
+    layout_changes=2,
 )
