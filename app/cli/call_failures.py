@@ -23,6 +23,8 @@ _NEVER_CONNECTED = ("failed to connect", "errors resolving", "DNS resolution fai
 _ADVICE_BY_REASON = {
     "HOLD_EXPIRED": "Hold the seats again with 'seatline hold'.",
     "PAYMENT_DECLINED": "Give another --payment-token.",
+    "PLAN_CHANGED": "Look at the new plan with 'seatline layout plan'.",
+    "RUN_NOT_EMPTY": "Hide it with 'seatline run hide'.",
 }
 
 

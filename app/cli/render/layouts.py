@@ -176,7 +176,7 @@ def changed_text(plan: layout_pb2.LayoutPlan) -> str:
     """Say that the change was made."""
     if plan.layout_job_id:
         name = printable(plan.layout_job_id)
-        return f"\nThe layout of the train was changed. Layout job {name} brings the change to its future runs."
+        return f"\nThe layout of the train was changed.\nLayout job {name} brings the change to its future runs."
     return "\nThe layout was changed."
 
 

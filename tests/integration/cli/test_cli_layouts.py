@@ -204,7 +204,7 @@ def test_apply_with_a_plan_hash_makes_that_change_or_none(service: ScriptedServi
     result = seatline("apply", *RUN, "--remove-coach", "3", "--plan-hash", PLAN_HASH)
     assert (result.exit_code, len(service.asked)) == (1, 1)
     assert service.requests("UpdateLayout")[0].plan_hash == PLAN_HASH
-    assert result.stderr == f"Error: {CHANGED} (PLAN_CHANGED)\n"
+    assert result.stderr == f"Error: {CHANGED} (PLAN_CHANGED). Look at the new plan with 'seatline layout plan'.\n"
 
 
 @pytest.mark.parametrize("agreed", [("--yes",), ("--plan-hash", PLAN_HASH)])

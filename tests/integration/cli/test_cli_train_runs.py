@@ -128,7 +128,10 @@ def test_a_run_is_deleted_or_the_refusal_is_shown(service: ScriptedService, seat
     assert seatline("run", "delete", "es9014", "2030-07-01").stdout == "Train es9014 on Mon 01 Jul 2030 is deleted.\n"
     (asked,) = service.requests("DeleteTrainRun")
     assert (asked.train_id, asked.travel_date) == ("es9014", "2030-07-01")
-    text = "the run has bookings; hide it instead"
+    text = "the run has bookings"
     service.answers["DeleteTrainRun"] = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "RUN_NOT_EMPTY", message=text)
     result = seatline("run", "delete", "es9014", "2030-07-01")
-    assert (result.exit_code, result.stderr) == (1, f"Error: {text} (RUN_NOT_EMPTY)\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: {text} (RUN_NOT_EMPTY). Hide it with 'seatline run hide'.\n",
+    )
