@@ -54,7 +54,7 @@ from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RUN_TRANSITIONS, RunState, state_at
 from app.domain.webhooks import WEBHOOK_RETRIES
 from tests.support.builders import NOW, a_run, seeded_random
-from tests.support.displacing import remove_seats
+from tests.support.layout_changes import remove_seats
 from tests.support.random_commands import decide_some
 
 Changes = set[tuple[StrEnum | None, StrEnum]]

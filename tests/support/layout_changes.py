@@ -6,7 +6,7 @@ Belongs here: building and deciding the command as the lane does, in a batch of 
 from datetime import datetime
 
 from app.domain.layout.commands import UpdateLayout
-from app.domain.layout.operations import LayoutOperation
+from app.domain.layout.operations import LayoutOperation, RemoveSeats
 from app.domain.layout.plan import LayoutPlan
 from app.domain.people import Caller
 from app.domain.rules.decisions import decide
@@ -85,3 +85,12 @@ def plan_layout(
         reserve_seconds=reserve_seconds,
     )
     return decide_alone(run, command, now)
+
+
+def remove_seats(
+    run: TrainRun, section: str, *numbers: int, allow_lower: bool = False, refund_displaced: bool = False, now: datetime = NOW
+) -> LayoutPlan:
+    """Remove these seats of a section, and commit."""
+    return change_layout(
+        run, RemoveSeats(section, numbers), allow_lower=allow_lower, refund_displaced=refund_displaced, now=now
+    )
