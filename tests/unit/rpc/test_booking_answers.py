@@ -15,7 +15,7 @@ from app.rpc.bookings.answers import plain_beginning, spliced_beginning
 from app.rpc.wire_values import money
 from app.usecases.bookings import BookingView
 from tests.support.builders import FARE_MINOR, a_run, book, current_booking
-from tests.support.displacing import remove_seats
+from tests.support.layout_changes import remove_seats
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from app.pb.seatline.v1 import train_run_pb2
 from app.rpc.train_runs import answers
 from app.usecases.train_runs import RunView
 from tests.support.builders import ASHFORD, LONDON, PARIS, a_run, book, book_waitlisted, fill, hold
-from tests.support.displacing import displace, remove_seats
+from tests.support.layout_changes import change_layout, remove_seats
 from tests.support.run_changes import a_layout_record, a_layout_reservation
 
 
@@ -39,7 +39,7 @@ def test_retired_seats_are_neither_counted_nor_shown() -> None:
 
 def test_a_removed_section_is_not_shown() -> None:
     run = a_run("A2 B2")
-    displace(run, RemoveSection("A"))
+    change_layout(run, RemoveSection("A"))
     assert sections(run) == {"B": (2, 2, 0)}
     assert list(states(run)) == ["B-1", "B-2"]
 

@@ -21,7 +21,7 @@ from app.domain.rules.promote_waitlist import promote_to
 from app.domain.rules.update_booking import update_booking
 from app.domain.rules.waitlist import position_in_waitlist, waitlist_closing_time
 from app.domain.run.train_run import TrainRun
-from app.domain.terms import SalesTerms
+from app.domain.terms import DEFAULT_TERMS, SalesTerms
 from tests.support.builders import (
     DEPARTS_LONDON,
     LILLE,
@@ -48,6 +48,7 @@ from tests.support.run_snapshots import refused
 
 CONFIRMED, WAITLISTED, CANCELLED = BookingState.CONFIRMED, BookingState.WAITLISTED, BookingState.CANCELLED
 EXPIRED = BookingState.EXPIRED
+UNTIL_DEPARTURE = SalesTerms(waitlist_closes_minutes_before=0)  # the waitlist stays open until then
 A_MOMENT = timedelta(microseconds=1)
 
 
@@ -60,9 +61,9 @@ def refunds_of(run: TrainRun, booking: Booking) -> list[int]:
     return [refund.minor for refund in current_booking(run, booking).refunds]
 
 
-def a_pair_of_whom_one_waits(layout: str = "A4", **terms: int) -> tuple[TrainRun, Booking, list[Booking]]:
+def a_pair_of_whom_one_waits(layout: str = "A4", terms: SalesTerms = DEFAULT_TERMS) -> tuple[TrainRun, Booking, list[Booking]]:
     """A full run on which Ann has lost her seat and Ben has his, with the bookings of the others in section A."""
-    run = a_run(layout, terms=SalesTerms(**terms))
+    run = a_run(layout, terms=terms)
     pair = book(run, "ann", "ben")
     others = fill(run)
     remove_seats(run, "A", 1)
@@ -193,7 +194,7 @@ def test_a_booking_that_waits_for_a_removed_section_expires_with_everything_back
 
 
 def test_cancelling_a_waiting_passenger_refunds_everything_however_late() -> None:
-    run, pair, _ = a_pair_of_whom_one_waits(waitlist_closes_minutes_before=0)
+    run, pair, _ = a_pair_of_whom_one_waits(terms=UNTIL_DEPARTURE)
     cancel(run, pair, "ann", now=DEPARTS_LONDON - A_MOMENT)
     changed = current_booking(run, pair)
     assert (changed.state, seats_of(run, pair), changed.ticket_number) == (CONFIRMED, ["A-2"], 0)
@@ -238,7 +239,7 @@ def test_a_seated_passenger_who_cancels_gives_the_seat_to_the_one_who_waits() ->
 
 
 def test_a_seated_passenger_is_refunded_by_the_terms_and_a_waiting_one_in_full() -> None:
-    run, pair, _ = a_pair_of_whom_one_waits(waitlist_closes_minutes_before=0)
+    run, pair, _ = a_pair_of_whom_one_waits(terms=UNTIL_DEPARTURE)
     cancel(run, pair, now=DEPARTS_LONDON - timedelta(hours=1))
     gone = current_booking(run, pair)
     assert (gone.state, gone.ticket_number, refunds_of(run, pair)) == (CANCELLED, 0, [1_000 + 2_000])
