@@ -129,7 +129,9 @@ def change_sections(
     retired_sections = [section.seats() for section in draft.retired_sections if section.size]
     removed = frozenset(_live_seats(run.sections)).difference(_live_seats(sections))
     changes = _section_changes(run.sections, sections)
-    return SectionsChange(sections, retired_sections, removed, tuple(draft.earlier_fares), changes)
+    names = {section.name for section in (*sections, *retired_sections)}  # without those that never had a seat to sell
+    earlier_fares = tuple(fare for fare in draft.earlier_fares if fare[0] in names)
+    return SectionsChange(sections, retired_sections, removed, earlier_fares, changes)
 
 
 def removing_seats(run: TrainRun, operations: Sequence[LayoutOperation]) -> set[SeatKey]:

