@@ -38,7 +38,7 @@ from app.store.layout_jobs import LayoutJobs
 _AT_ONCE_MAX = 8
 _COMMAND_SECONDS_MAX = 30.0
 # Refusals that say nothing about the change: the same command may succeed later, or once a record was repaired.
-TRANSIENT_REASONS = frozenset(
+_TRANSIENT = frozenset(
     {
         Reason.RUN_BUSY,
         Reason.TOO_MANY_CALLS,
@@ -104,14 +104,12 @@ class RunLayoutJobs:
 
     async def _outcome_of(self, refusal: Refusal, layout_job: LayoutJob, travel_date: str) -> LayoutOutcomeState:
         """Return the final outcome that a refusal is. Raises one that is not final."""
-        if isinstance(refusal, EarlierLayoutMissing):
-            if await self._is_earlier_pending(layout_job, travel_date):
-                raise refusal
+        if isinstance(refusal, EarlierLayoutMissing) and not await self._is_earlier_pending(layout_job, travel_date):
             return LayoutOutcomeState.SKIPPED
-        if refusal.reason in TRANSIENT_REASONS:
+        state = state_of(refusal)
+        if state is None:
             raise refusal
-        is_skipped = isinstance(refusal, OwnLayoutKept) or refusal.reason in _SKIPPED
-        return LayoutOutcomeState.SKIPPED if is_skipped else LayoutOutcomeState.REFUSED
+        return state
 
     async def _is_earlier_pending(self, layout_job: LayoutJob, travel_date: str) -> bool:
         """Whether the layout job before this one may still change the run."""
@@ -131,6 +129,14 @@ class RunLayoutJobs:
 def run_layout_handler(layout_jobs: LayoutJobs, bus: CommandBus, clock: Clock, monotonic: Callable[[], float]) -> JobHandler:
     """Return the handler of UPDATE_RUN_LAYOUT."""
     return RunLayoutJobs(layout_jobs, bus, clock, monotonic).handle
+
+
+def state_of(refusal: Refusal) -> LayoutOutcomeState | None:
+    """Return the final outcome that a refusal is on a run; None where the command may succeed later."""
+    if refusal.reason in _TRANSIENT or isinstance(refusal, EarlierLayoutMissing):
+        return None
+    is_skipped = isinstance(refusal, OwnLayoutKept) or refusal.reason in _SKIPPED
+    return LayoutOutcomeState.SKIPPED if is_skipped else LayoutOutcomeState.REFUSED
 
 
 def _by_layout_job(jobs: Sequence[Job]) -> list[tuple[str, list[Job]]]:

@@ -7,13 +7,14 @@ Belongs here: planning and making the change of a train. Does not belong here: b
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from app.domain import limits
 from app.domain.layout.commands import UpdateLayout
-from app.domain.layout.layout_jobs import EarlierLayoutMissing, LayoutJob, layout_job_id
+from app.domain.layout.layout_jobs import LayoutJob, LayoutOutcomeState, layout_job_id
 from app.domain.layout.plan import LayoutCounts, LayoutPlan, PlanChanged, hash_of
 from app.domain.layout.train_layout import change_train_layout, train_section_changes
 from app.domain.refusals import Reason, Refusal
@@ -23,7 +24,7 @@ from app.ports.clock import Clock
 from app.store.layout_job_documents import layout_job_document
 from app.store.store import Store
 from app.usecases.layout_fan_out import LayoutFanOut
-from app.usecases.layout_jobs import TRANSIENT_REASONS, command_of_run
+from app.usecases.layout_jobs import command_of_run, state_of
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class TrainLayouts:
         """
         stored = await self._store.trains.get(command.train_id)
         # Read after the train: whatever request made this version of it is found.
-        made = await self._find_made(command)
+        made = None if command.validate_only else await self._find_made(command)
         if made is not None:
             return made
         require_etag(stored, command.etag)
@@ -120,25 +121,38 @@ class TrainLayouts:
     ) -> LayoutPlan:
         """Return the plan with the sum over as many runs as can be planned by the deadline, the earliest first."""
         pending = iter(dates[:_PLANNED_RUNS_MAX])
-        sums = await asyncio.gather(
+        parts = await asyncio.gather(
             *(self._plan_runs(layout_job, pending, deadline - _ANSWER_SECONDS) for _ in range(_PLANNED_AT_ONCE_MAX))
         )
-        counts = sum((counts for _, counts in sums), LayoutCounts())
-        return replace(plan, counts=counts, planned_run_count=sum(planned for planned, _ in sums))
+        counts = sum((counts for _, counts in parts), LayoutCounts())
+        states = sum((states for states, _ in parts), Counter[LayoutOutcomeState]())
+        return replace(
+            plan,
+            counts=counts,
+            planned_run_count=states.total(),
+            skipped_run_count=states[LayoutOutcomeState.SKIPPED],
+            refused_run_count=states[LayoutOutcomeState.REFUSED],
+        )
 
-    async def _plan_runs(self, layout_job: LayoutJob, pending: Iterator[str], end: float) -> tuple[int, LayoutCounts]:
-        """Plan one run after the other until `end`; return the number of runs and the sum of what would be done."""
-        planned, counts = 0, LayoutCounts()
+    async def _plan_runs(
+        self, layout_job: LayoutJob, pending: Iterator[str], end: float
+    ) -> tuple[Counter[LayoutOutcomeState], LayoutCounts]:
+        """Plan one run after the other until `end`; return how many would end in which way, and the sum of what would be done.
+
+        A run without an answer is left out.
+        """
+        states, counts = Counter[LayoutOutcomeState](), LayoutCounts()
         for travel_date in pending:
             if time.monotonic() >= end:
                 break
             try:
                 counts += (await self._bus.submit(command_of_run(layout_job, travel_date, validate_only=True), end)).counts
+                states[LayoutOutcomeState.APPLIED] += 1
             except Refusal as refusal:
-                if refusal.reason in TRANSIENT_REASONS or isinstance(refusal, EarlierLayoutMissing):
-                    continue  # its consequences are not known
-            planned += 1
-        return planned, counts
+                state = state_of(refusal)
+                if state is not None:
+                    states[state] += 1
+        return states, counts
 
 
 def _changed(stored: StoredTrain, command: UpdateLayout) -> StoredTrain:

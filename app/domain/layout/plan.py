@@ -125,7 +125,8 @@ class LayoutPlan:
 
     `is_applied` says whether it was done, or only planned. The lists of a repeated request, and of a train's change, are empty;
     their counts are not. `run_count` is how many future runs of a train the change concerns, `planned_run_count` how many of
-    them were planned; both are 0 for a run's own change.
+    them were planned; of these, `skipped_run_count` would be left as they are, and `refused_run_count` refused. All are 0 for a
+    run's own change.
     """
 
     plan_hash: str = ""
@@ -141,6 +142,8 @@ class LayoutPlan:
     layout_job_id: str = ""
     run_count: int = 0
     planned_run_count: int = 0
+    skipped_run_count: int = 0
+    refused_run_count: int = 0
 
 
 class PlanChanged(Refusal):

@@ -70,6 +70,8 @@ def layout_plan(value: LayoutPlan) -> layout_pb2.LayoutPlan:
         layout_job_id=value.layout_job_id,
         run_count=value.run_count,
         planned_run_count=value.planned_run_count,
+        skipped_run_count=value.skipped_run_count,
+        refused_run_count=value.refused_run_count,
     )
     # Ten thousand groups of nine with the longest names, each promoted to a cheaper section: all other lists are far smaller.
     if answer.ByteSize() > PAGE_BYTES_MAX:

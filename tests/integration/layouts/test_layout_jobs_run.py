@@ -109,6 +109,8 @@ async def test_a_change_that_a_rule_refuses_on_one_run_is_made_on_the_others(
     full, empty = await world.runs("A2 B4", TRAVEL_DATE, NEXT_DATE)
     booked = await world.api_client("jane").book(full, "jane", "joe", section="A")
     desk = layout_client(world)
+    plan = await desk.change_train_layout(await desk.train("es9014"), remove_coach("1"), validate_only=True)
+    assert (plan.planned_run_count, plan.skipped_run_count, plan.refused_run_count) == (2, 0, 1)
     world.server.start_worker()
     job = await completed(desk, await change_of_train(desk, remove_coach("1")))
     found = await reported(desk, job.layout_job_id)
@@ -208,6 +210,7 @@ async def test_the_plan_of_a_train_sums_up_the_plans_of_its_runs_and_changes_not
     train = await desk.train("es9014")
     plan = await desk.change_train_layout(train, remove_coach("1"), request_id="", validate_only=True)
     assert (plan.validate_only, plan.run_count, plan.planned_run_count) == (True, 3, 3)
+    assert (plan.skipped_run_count, plan.refused_run_count) == (1, 0)
     assert (plan.counts.moved_passengers, plan.layout_job_id, plan.layout_etag) == (3, "", "1")
     assert [(part.section, part.seats_before, part.seats_after) for part in plan.sections] == [("A", 8, 4)]
     assert await desk.train("es9014") == train

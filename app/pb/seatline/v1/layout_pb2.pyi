@@ -670,6 +670,8 @@ class LayoutPlan(message.Message):
     LAYOUT_JOB_ID_FIELD_NUMBER: builtins.int
     RUN_COUNT_FIELD_NUMBER: builtins.int
     PLANNED_RUN_COUNT_FIELD_NUMBER: builtins.int
+    SKIPPED_RUN_COUNT_FIELD_NUMBER: builtins.int
+    REFUSED_RUN_COUNT_FIELD_NUMBER: builtins.int
     plan_hash: builtins.str
     """Send it with the change, so that exactly this plan is carried out or nothing. Of a train: over its new layout and its etag,
     since its runs differ.
@@ -684,6 +686,10 @@ class LayoutPlan(message.Message):
     """Number of future runs of the train. 0 for a run."""
     planned_run_count: builtins.int
     """Number of these runs that were planned within the time of the call. 0 for a run, and where the change was made."""
+    skipped_run_count: builtins.int
+    """Of the planned runs, those that would be left as they are: departed, or with a layout of their own."""
+    refused_run_count: builtins.int
+    """Of the planned runs, those on which a rule would refuse the change, such as for too many displaced passengers."""
     @builtins.property
     def sections(self) -> containers.RepeatedCompositeFieldContainer[SectionChange]:
         """All sections, those removed included, in the order in which they are sold. Of a train, as in its layout."""
@@ -730,10 +736,12 @@ class LayoutPlan(message.Message):
         layout_job_id: builtins.str = ...,
         run_count: builtins.int = ...,
         planned_run_count: builtins.int = ...,
+        skipped_run_count: builtins.int = ...,
+        refused_run_count: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["counts", b"counts", "reserve_expire_time", b"reserve_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["counts", b"counts", "layout_etag", b"layout_etag", "layout_job_id", b"layout_job_id", "moves", b"moves", "plan_hash", b"plan_hash", "planned_run_count", b"planned_run_count", "promoted", b"promoted", "refunds", b"refunds", "reserve_expire_time", b"reserve_expire_time", "run_count", b"run_count", "sections", b"sections", "validate_only", b"validate_only", "waitlisted", b"waitlisted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["counts", b"counts", "layout_etag", b"layout_etag", "layout_job_id", b"layout_job_id", "moves", b"moves", "plan_hash", b"plan_hash", "planned_run_count", b"planned_run_count", "promoted", b"promoted", "refunds", b"refunds", "refused_run_count", b"refused_run_count", "reserve_expire_time", b"reserve_expire_time", "run_count", b"run_count", "sections", b"sections", "skipped_run_count", b"skipped_run_count", "validate_only", b"validate_only", "waitlisted", b"waitlisted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
