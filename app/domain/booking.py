@@ -82,7 +82,8 @@ class Passenger:
 class Authorization:
     """An authorized payment for a booking: at most `limit` may be captured, if the sale is decided soon after `time`.
 
-    Without a limit, any amount can be captured later: the provider never declines (a deferred payment).
+    Without a limit, any amount can be captured later: the provider never declines (a deferred payment). With a limit of zero,
+    the request cost nothing when its price was asked for, and no payment was made.
     """
 
     payment_id: str

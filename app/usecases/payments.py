@@ -88,13 +88,13 @@ class BookingPayments:
         """The amounts that the provider can charge and refund."""
         return self._provider.amounts
 
-    async def authorize_booking(self, command: CreateBooking, token: str, price: Money) -> Authorization | None:
-        """Authorize the price of this request. Return None where the price is zero.
+    async def authorize_booking(self, command: CreateBooking, token: str, price: Money) -> Authorization:
+        """Authorize the price of this request. No payment is made where the price is zero.
 
         Refuses PAYMENT_DECLINED, PAYMENT_REJECTED, PAYMENT_UNAVAILABLE, and INVALID_FIELD for a missing token.
         """
         if not price.minor:
-            return None
+            return Authorization("", "", price, self._clock())
         if self._provider.needs_token and not token:
             raise InvalidField("payment_token", "is required: this service takes payment by card")
         stored = await self._payment_of(command, token, price)

@@ -139,13 +139,22 @@ def _check_price(sale: Sale) -> None:
 
 
 def _check_payment(sale: Sale) -> None:
-    """Refuse an authorization that is too small, or so old that it may be voided already."""
+    """Refuse an authorization that is too small, or so old that it may be voided already.
+
+    A booking for which nothing was authorized since it cost nothing, and which still does, has no payment.
+    """
     payment = sale.command.payment
     if payment is None or payment.limit is None:
         return
     if sale.now - payment.time > timedelta(seconds=limits.AUTHORIZATION_SECONDS_MAX):
         raise Refusal(Reason.PAYMENT_STALE, "the payment was authorized too long ago; send the same request again")
     price = sale.price_at_most
+    if not payment.limit.minor:
+        if price.minor:
+            text = f"the booking cost nothing when you asked, and costs {price} now; send the same request again"
+            raise Refusal(Reason.PAYMENT_STALE, text)
+        sale.command = sale.command.paid_by(None)
+        return
     if payment.limit.currency != price.currency or payment.limit.minor < price.minor:
         text = f"the booking costs {price}, and {payment.limit} was authorized; send a new request"
         raise Refusal(Reason.PAYMENT_INSUFFICIENT, text)

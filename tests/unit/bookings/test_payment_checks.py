@@ -22,6 +22,11 @@ AS_LONG_AS_MAY_BE = timedelta(seconds=limits.AUTHORIZATION_SECONDS_MAX)
 FARES = {"A": 2_000, "B": 5_000}
 
 
+def nothing_authorized() -> Authorization:
+    """What a request has that cost nothing when its price was asked for."""
+    return Authorization("", "", Money(0, "USD"), NOW)
+
+
 def a_seat(run: TrainRun) -> CreateBooking:
     """Two seats for 40.00."""
     return asks_for_seats("ann", "ben", section="A")
@@ -81,9 +86,22 @@ def test_of_a_larger_authorization_only_the_price_is_charged() -> None:
     assert sell(run, replace(a_seat(run), payment=authorized(99_999))).charged_minor == 4_000
 
 
-def test_a_free_booking_needs_no_authorization() -> None:
-    booking = sell(a_run("A4"), asks_for_seats("ann"))
-    assert (booking.payment_id, booking.authorization_id, booking.charged_minor) == ("", "", 2_000)
+def test_a_free_booking_has_no_payment() -> None:
+    run = a_run("A4", fares={"A": 0})
+    command = asks_for_seats("ann")
+    assert quote(run, command) == Money(0, "USD")
+    booking = sell(run, replace(command, payment=nothing_authorized()))
+    assert (booking.payment_id, booking.authorization_id, booking.charged_minor) == ("", "", 0)
+
+
+def test_a_fare_that_was_zero_when_its_price_was_asked_for_is_not_charged_without_a_payment() -> None:
+    run = a_run("A4", fares={"A": 0})
+    command = replace(asks_for_seats("ann"), payment=nothing_authorized())
+    run.sections[0] = replace(run.sections[0], fare=Money(2_500, "USD"))
+    with refused(Reason.PAYMENT_STALE, run) as caught:
+        create_booking(run, command, NOW, {})
+    assert "same request again" in caught[0].message
+    assert sell(run, replace(command, payment=authorized(2_500))).charged_minor == 2_500
 
 
 def test_a_waitlist_place_for_any_section_needs_the_highest_fare_authorized() -> None:
