@@ -98,7 +98,7 @@ def largest_counts() -> LayoutCounts:
 
 def largest_plan(promotions: int) -> LayoutPlan:
     """Return a plan with as many moves as one commit takes, and promotions of groups of nine to a cheaper section."""
-    seat, displaced = Seat(SECTIONS[-1], "9" * 8, limits.SEAT_NUMBERS_PER_RUN_MAX), 500
+    seat, displaced = Seat(SECTIONS[-1], "9" * 8, limits.SEAT_NUMBERS_PER_RUN_MAX), limits.DISPLACED_PASSENGERS_MAX
     return LayoutPlan(
         plan_hash="f" * 32,
         sections=(SectionChange(SECTIONS[-1], 5_000, 5_000, FARE, FARE),) * (len(SECTIONS) + limits.LAYOUT_OPERATIONS_MAX),

@@ -12,7 +12,7 @@ from google.type.money_pb2 import Money
 from app.config import Settings
 from app.domain import limits
 from app.domain.refusals import InvalidField
-from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_pb2
+from app.pb.seatline.v1 import booking_pb2, layout_pb2, passenger_pb2, train_pb2
 from app.rpc.bookings import requests as booking_requests
 from app.rpc.messages import parse_request
 from app.rpc.trains import requests as train_requests
@@ -62,10 +62,26 @@ def _booking() -> booking_pb2.CreateBookingRequest:
     )
 
 
+def _layout() -> layout_pb2.UpdateLayoutRequest:
+    """Return a change that removes all seats of a run but one by number. More numbers name seats that it does not have."""
+    seats = layout_pb2.RemoveSeats(section=SHORT_NAME, seat_numbers=[limits.SEAT_NUMBERS_PER_RUN_MAX] * 4_999)
+    fare = Money(currency_code="USD", units=limits.FARE_MINOR_MAX // 100, nanos=990_000_000)
+    added = layout_pb2.LayoutOperation(add_section=layout_pb2.AddSection(name=SHORT_NAME, fare=fare))
+    return layout_pb2.UpdateLayoutRequest(
+        request_id="r" * limits.REQUEST_ID_LENGTH_MAX,
+        train_id="t" * limits.TRAIN_ID_LENGTH_MAX,
+        travel_date="2030-07-01",
+        operations=[layout_pb2.LayoutOperation(remove_seats=seats)] + [added] * (limits.LAYOUT_OPERATIONS_MAX - 1),
+        reserve=Duration(seconds=limits.LAYOUT_RESERVE_SECONDS_MAX),
+        plan_hash="f" * 32,
+        etag="1" * 10,
+    )
+
+
 @pytest.mark.parametrize(
     "request_",
-    [train_pb2.CreateTrainRequest(train=_train(), request_id="r" * limits.REQUEST_ID_LENGTH_MAX), _booking()],
-    ids=["the largest train", "the largest booking"],
+    [train_pb2.CreateTrainRequest(train=_train(), request_id="r" * limits.REQUEST_ID_LENGTH_MAX), _booking(), _layout()],
+    ids=["the largest train", "the largest booking", "the largest layout change"],
 )
 def test_the_largest_requests_of_the_contract_fit_into_a_message_with_room_to_spare(request_: Message) -> None:
     assert request_.ByteSize() * 1.25 < BYTES_MAX

@@ -385,7 +385,7 @@ class UpdateLayoutRequest(message.Message):
     ETAG_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Required unless validate_only is set, 1 to 64 printable ASCII characters chosen by the client. The same request_id changes the
-    layout once.
+    layout once. A run remembers its last 20 changes.
     """
     train_id: builtins.str
     """Required. The train's id."""
@@ -400,9 +400,11 @@ class UpdateLayoutRequest(message.Message):
     as long as that is open.
     """
     validate_only: builtins.bool
-    """Plan and answer, but change nothing."""
+    """Plan and answer, but change nothing. The answer has validate_only set."""
     plan_hash: builtins.str
-    """The plan_hash of a plan of the same operations for the same run. The call is refused (PLAN_CHANGED) if its plan is another one."""
+    """The plan_hash of a plan of the same operations for the same run or train. The call is refused (PLAN_CHANGED) if its plan is
+    another one, or if the layout was changed meanwhile so that the operations are impossible; the new plan then has no plan_hash.
+    """
     etag: builtins.str
     """layout_etag of the run, where set; required for a train: its etag. The call is refused (ABORTED) if it is not the current one."""
     @builtins.property
@@ -412,7 +414,8 @@ class UpdateLayoutRequest(message.Message):
     @builtins.property
     def reserve(self) -> duration_pb2.Duration:
         """Only with validate_only and travel_date: for how long the seats of the plan are withdrawn from sale, whole seconds, 1 to
-        900. The plan then stays true while selling goes on. A later reservation or change of the layout ends this one.
+        900. The plan then stays true while selling goes on, also where passengers cancel, change seats or join the waitlist. Holds on
+        the seats that the plan removes end at once. A later reservation or change of the layout ends this one.
         """
 
     def __init__(
@@ -692,7 +695,9 @@ class LayoutPlan(message.Message):
     """Of the planned runs, those on which a rule would refuse the change, such as for too many displaced passengers."""
     @builtins.property
     def sections(self) -> containers.RepeatedCompositeFieldContainer[SectionChange]:
-        """All sections, those removed included, in the order in which they are sold. Of a train, as in its layout."""
+        """All sections, those removed included, in the order in which they are sold. Of a train, as in its layout. Empty in the answer
+        to a repeated request for a run.
+        """
 
     @builtins.property
     def moves(self) -> containers.RepeatedCompositeFieldContainer[SeatMove]:
