@@ -20,25 +20,27 @@ from app.domain.money import Money
 from app.domain.run.train_run import TrainRun
 
 SECTIONS = "ABCD"
-COACHES = [str(number) for number in range(1, 40)]
+COACHES = [str(number) for number in range(1, 100)]
 
 
-def random_operations(run: TrainRun, chance: random.Random, most: int = 4) -> list[LayoutOperation]:
+def random_operations(run: TrainRun, chance: random.Random, most: int = 3) -> list[LayoutOperation]:
     """Return 1 to `most` operations. They name sections, coaches and seats that the run has, had, or never had."""
     return [_an_operation(run, chance) for _ in range(chance.randint(1, most))]
 
 
 def _an_operation(run: TrainRun, chance: random.Random) -> LayoutOperation:
-    section = chance.choice([*SECTIONS, *(seats.name for seats in run.sections)])
+    """Make an operation that mostly fits the run, where those before it in the change leave it alone."""
+    sections = [seats.name for seats in run.sections]
+    section = chance.choice([*sections, *sections, *sections, chance.choice(SECTIONS)])
     there = [coach.name for seats in run.sections for coach in seats.coaches if not seats.is_retired(coach.last)]
-    coach = chance.choice([*there, *there, chance.choice(COACHES)]) if there else chance.choice(COACHES)
-    fare = Money(chance.choice((1_000, 2_000, 3_000, 4_000, -1)), "USD")
+    coach = chance.choice([*there, *there, *there, chance.choice(COACHES)])
+    fare = Money(chance.choice((*range(1_000, 9_000, 500), -1)), "USD")
     operations: dict[str, Callable[[], LayoutOperation]] = {
-        "add coach": lambda: AddCoach(chance.choice(COACHES), section, chance.choice((1, 2, 3, 4, 6, 0))),
-        "set count": lambda: SetSeatCount(coach, chance.choice((1, 1, 2, 3, 4, 6, 9, 0))),
+        "add coach": lambda: AddCoach(chance.choice(COACHES), section, chance.choice((*range(1, 7), *range(1, 7), 0))),
+        "set count": lambda: SetSeatCount(coach, chance.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 9, 0))),
         "remove seats": lambda: RemoveSeats(section, _some_seats(run, section, chance)),
         "remove coach": lambda: RemoveCoach(coach),
-        "add section": lambda: AddSection(section, fare),
+        "add section": lambda: AddSection(chance.choice(SECTIONS), fare),
         "remove section": lambda: RemoveSection(section),
         "set fare": lambda: SetFare(section, fare),
     }

@@ -7,16 +7,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
 
 from app.domain.refusals import InvalidField, Refusal
 from app.domain.terms import RefundTier, SalesTerms
 from app.domain.train import UPDATED_FIELDS, StoredTrain, Train
+from app.pb.seatline.v1 import train_pb2
 from app.store.store import Store, open_store
 from app.usecases.trains import TrainUseCases
 from tests.support.builders import a_stop, a_train
-from tests.support.clients import LILLE, LONDON, PARIS
-from tests.support.world import TRAVEL_DATE, World
+from tests.support.clients import LILLE, LONDON, PARIS, Run, refusal
+from tests.support.layout_client import LayoutClient, layout_client
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, World
+from tests.support.world import a_train as wire_train
+from tests.support.world import london_to_paris as wire_stops
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC)
 NEW_TERMS = SalesTerms((RefundTier(48, 80),), 60, 7, 50, 12)
@@ -223,3 +228,48 @@ async def test_bookings_are_found_by_the_names_and_codes_that_stops_had(world: W
     for origin, destination in ((LONDON, PARIS), ("stp", "PNO"), ("STP", "")):
         assert await jane.receipts(origin=origin, destination=destination) == [booking.reference]
     assert await jane.receipts(origin="WAT") == []
+
+
+# -- over the wire
+
+
+async def test_an_operator_updates_a_train_and_later_runs_have_the_change(world: World) -> None:
+    desk = layout_client(world)
+    before = await world.run("A4")
+    made = await desk.train("es9014")
+    made.number, made.waitlist_max = "ES 1", 3
+    tried = await desk.update_train(made, mask=["number"], validate_only=True)
+    assert (tried.number, tried.etag, tried.waitlist_max, tried.validate_only) == ("ES 1", "1", 500, True)
+    changed = await desk.update_train(made, mask=["number", "waitlist_max"])
+    assert (changed.number, changed.etag, changed.waitlist_max, changed.validate_only) == ("ES 1", "2", 3, False)
+    assert changed == await desk.train("es9014")
+    await desk.schedule("es9014", NEXT_DATE)
+    later = Run(train_id="es9014", travel_date=NEXT_DATE)
+    assert [(await desk.run_of(run)).number for run in (before, later)] == ["ES 9014", "ES 1"]
+    document = await world.run_document(later)
+    assert (document["made_from_version"], document["terms"]["waitlist_max"]) == (2, 3)
+
+
+async def test_an_empty_mask_updates_all_fields_with_defaults_for_those_that_are_missing(world: World) -> None:
+    desk = layout_client(world)
+    await desk.create_train(wire_train("A4", waitlist_max=3, hold_percent_max=1))
+    changed = await desk.update_train(train_pb2.Train(train_id="es9014", number="ES 2", stops=wire_stops()), etag="1")
+    assert (changed.number, changed.waitlist_max, changed.hold_percent_max, len(changed.coaches)) == ("ES 2", 500, 25, 1)
+
+
+async def test_wrong_updates_are_refused(world: World) -> None:
+    desk = layout_client(world)
+    train = await desk.create_train(wire_train("A4"))
+    buyer = LayoutClient(world.channel, "jane")
+    assert (await refusal(buyer.update_train(train))).says == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PERMITTED")
+    stale = await refusal(desk.update_train(train, etag="7"))
+    assert stale.says == (grpc.StatusCode.ABORTED, "ETAG_STALE")
+    for mask, etag, field in (
+        (["coaches"], "1", "update_mask.paths[0]"),
+        (["number", "train_id"], "1", "update_mask.paths[1]"),
+        (["number"], "", "etag"),
+    ):
+        refused = await refusal(desk.update_train(train, mask=mask, etag=etag))
+        assert (refused.reason, refused.fields) == ("INVALID_FIELD", (field,))
+    missing = await refusal(desk.update_train(train_pb2.Train(train_id="none", number="N"), mask=["number"], etag="1"))
+    assert missing.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_NOT_FOUND")

@@ -21,7 +21,7 @@ from tests.support.random_commands import decide_some
 from tests.support.random_operations import random_operations
 from tests.support.run_snapshots import snapshot
 
-HISTORIES = full(10_000, short=300)
+HISTORIES = full(5_000, short=200)
 CHANGES = 25
 LAYOUTS = ("A1", "A2 B2", "A4 A4", "B3 A2 B3", "A6 B1 C2", "A2 A2 A2 A2")
 
@@ -33,7 +33,7 @@ def _low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         "SECTIONS_PER_TRAIN_MAX": 3,
         "COACHES_PER_TRAIN_MAX": 6,
         "SEATS_PER_TRAIN_MAX": 20,
-        "SEAT_NUMBERS_PER_RUN_MAX": 90,
+        "SEAT_NUMBERS_PER_RUN_MAX": 40,
         "FARES_PER_RUN_MAX": 7,
     }.items():
         monkeypatch.setattr(limits, name, most)
