@@ -20,7 +20,7 @@ import app.usecases.payments
 from app.domain.amounts import AmountRules
 from app.domain.booking import Booking
 from app.domain.money import Money
-from app.domain.rules import cancel_booking, cancel_unpaid, change_seat, decisions, hold_seats, release_hold, sale_checks
+from app.domain.rules import cancel_booking, cancel_unpaid, change_seat, expire_due, hold_seats, release_hold, sale_checks
 from app.domain.run.change_set import ChangeSet
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistIndex
@@ -50,7 +50,7 @@ def the_swap_guard_is_ignored() -> Iterator[None]:
 @contextmanager
 def nobody_is_promoted() -> Iterator[None]:
     with ExitStack() as changes:
-        for module in (cancel_booking, cancel_unpaid, change_seat, decisions, release_hold):
+        for module in (cancel_booking, cancel_unpaid, change_seat, expire_due, release_hold):
             changes.enter_context(patch.object(module, "promote", lambda run, now: None))
         yield
 
@@ -60,7 +60,7 @@ def the_waitlist_is_served_from_its_end() -> AbstractContextManager[Any]:
 
 
 def expired_holds_are_honoured() -> AbstractContextManager[Any]:
-    return patch.object(decisions, "expire_holds", lambda run, now: False)
+    return patch.object(expire_due, "expire_holds", lambda run, now: False)
 
 
 def expired_holds_are_renewed() -> AbstractContextManager[Any]:
@@ -189,7 +189,7 @@ def closed_waitlists_stay_open() -> AbstractContextManager[Any]:
     def close(run: TrainRun, now: datetime) -> None:
         return None
 
-    return patch.object(decisions, "close_waitlist", close)
+    return patch.object(expire_due, "close_waitlist", close)
 
 
 BREAKAGES: tuple[Breakage, ...] = (
