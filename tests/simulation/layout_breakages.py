@@ -19,6 +19,7 @@ from app.domain.rules import decisions, displaced_bookings, expire_due, update_l
 from app.domain.rules.booking_changes import record_change
 from app.domain.rules.displacement import DisplacedUnit, displaced_units, place_unit
 from app.domain.rules.layout_reservation import claim_seats
+from app.domain.rules.promote_waitlist import promote
 from app.domain.rules.section_draft import SectionDraft
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
@@ -117,8 +118,6 @@ def new_seats_are_not_for_the_waitlist() -> AbstractContextManager[Any]:
 
 @contextmanager
 def fare_changes_reach_bookings() -> Iterator[None]:
-    promote = update_layout.promote
-
     def promote_at_new_fares(run: TrainRun, now: datetime) -> None:
         promote(run, now)
         fares = {section.name: section.fare.minor for section in run.sections}
@@ -138,7 +137,7 @@ def the_hash_of_a_plan_is_ignored() -> AbstractContextManager[Any]:
     def without_hash(run: TrainRun, command: UpdateLayout, now: datetime, others: Any) -> LayoutPlan:
         return update_layout.update_layout(run, replace(command, plan_hash=""), now)
 
-    return patch.dict(decisions.RULES, {UpdateLayout: without_hash})  # type: ignore[arg-type]  # a dict, read as a Mapping
+    return patch.dict(decisions.RULES, {UpdateLayout: without_hash})
 
 
 def reserved_seats_stay_on_sale() -> AbstractContextManager[Any]:

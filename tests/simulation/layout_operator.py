@@ -223,7 +223,8 @@ class LayoutOperator:
 
 
 def _consequences(plan: LayoutPlan) -> tuple[object, ...]:
-    return plan.sections, plan.moves, plan.waitlisted, plan.refunds, plan.promoted
+    layout = [(section.section, section.seats_after, section.fare_after) for section in plan.sections if section.fare_after]
+    return layout, plan.moves, plan.waitlisted, plan.refunds, plan.promoted
 
 
 def _text(command: UpdateLayout) -> str:

@@ -9,7 +9,7 @@ from tests.simulation.seeds import first_failure_of
 HISTORIES_MAX = 400
 
 
-@pytest.mark.parametrize("breakage", (*BREAKAGES, *LAYOUT_BREAKAGES), ids=lambda breakage: breakage.__name__)
+@pytest.mark.parametrize("breakage", [*BREAKAGES, *LAYOUT_BREAKAGES], ids=lambda breakage: breakage.__name__)
 def test_the_simulation_finds_within_some_hundred_histories_that(breakage: Breakage) -> None:
     with breakage():
         failure = first_failure_of(range(HISTORIES_MAX))

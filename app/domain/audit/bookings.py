@@ -153,7 +153,7 @@ def wrong_states(record: AuditedRun) -> Iterator[str]:
             yield f"{subject} is {booking.state}, and all its passengers have left"
         if booking.create_time > booking.update_time or booking.revision < 2 or booking.changes_before < 0:
             yield f"{subject} was changed before it was made, or by no commit"
-        yield from _wrong_fresh_booking(booking, subject)
+        yield from _wrong_fresh_booking(record.run, booking, subject)
 
 
 def _wrong_waiting(run: TrainRun, booking: Booking, subject: str) -> Iterator[str]:
@@ -167,8 +167,11 @@ def _wrong_waiting(run: TrainRun, booking: Booking, subject: str) -> Iterator[st
         yield f"{subject} was displaced, and the layout was never changed"
 
 
-def _wrong_fresh_booking(booking: Booking, subject: str) -> Iterator[str]:
-    has_changed = booking.create_time != booking.update_time
+def _wrong_fresh_booking(run: TrainRun, booking: Booking, subject: str) -> Iterator[str]:
+    # One batch may make a booking and change it, both at its time. No time runs backwards: a layout change may have it as well.
+    layout_times = {request.time for request in run.layout.requests}
+    is_changed_at_once = booking.changes_before > 0 or booking.update_time in layout_times
+    has_changed = booking.create_time != booking.update_time or is_changed_at_once
     if not has_changed and (booking.cancelled_passengers or booking.refunds or booking.state in _ENDED):
         yield f"{subject} is {booking.state} or was changed, at the time at which it was made"
     sections = {passenger.seat.section for passenger in booking.passengers if passenger.seat is not None}
