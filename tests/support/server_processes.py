@@ -41,7 +41,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return {**inherited, **{f"SEATLINE_{name}": value for name, value in usual.items()}, **settings}
 
 
-def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def seatline(*arguments: str, seconds_max: float = END_SECONDS_MAX, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, and return its output."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "app", *arguments],
@@ -49,7 +49,7 @@ def seatline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
         env=environment(REPOSITORY, **settings),
         capture_output=True,
         text=True,
-        timeout=END_SECONDS_MAX,
+        timeout=seconds_max,
         check=False,
     )
 
