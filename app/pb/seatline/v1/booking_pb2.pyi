@@ -35,7 +35,9 @@ class _BookingStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_BookingSt
     BOOKING_STATE_UNSPECIFIED: _BookingState.ValueType  # 0
     """Never sent."""
     BOOKING_STATE_CONFIRMED: _BookingState.ValueType  # 1
-    """Every passenger has a seat."""
+    """Every passenger has a seat. Where a change of the layout has taken the seats of some, these passengers wait for others at the
+    front of the waitlist; the booking is WAITLISTED only where all of them wait.
+    """
     BOOKING_STATE_CANCELLED: _BookingState.ValueType  # 2
     """All passengers are cancelled. Final."""
     BOOKING_STATE_WAITLISTED: _BookingState.ValueType  # 3
@@ -49,7 +51,9 @@ class BookingState(_BookingState, metaclass=_BookingStateEnumTypeWrapper):
 BOOKING_STATE_UNSPECIFIED: BookingState.ValueType  # 0
 """Never sent."""
 BOOKING_STATE_CONFIRMED: BookingState.ValueType  # 1
-"""Every passenger has a seat."""
+"""Every passenger has a seat. Where a change of the layout has taken the seats of some, these passengers wait for others at the
+front of the waitlist; the booking is WAITLISTED only where all of them wait.
+"""
 BOOKING_STATE_CANCELLED: BookingState.ValueType  # 2
 """All passengers are cancelled. Final."""
 BOOKING_STATE_WAITLISTED: BookingState.ValueType  # 3
@@ -119,7 +123,7 @@ class Booking(message.Message):
     destination: builtins.str
     """Name of the stop where the journey ends."""
     seats_together: builtins.bool
-    """Whether the seats are adjacent in one coach."""
+    """Whether all passengers have seats that are adjacent in one coach."""
     etag: builtins.str
     """Changes with every change of the booking; send it with an update, so that no other change is overwritten."""
     waitlist_position: builtins.int
@@ -244,11 +248,11 @@ class Receipt(message.Message):
 
     @builtins.property
     def price_paid(self) -> money_pb2.Money:
-        """What the listed seats cost."""
+        """What the passengers' seats cost, those that they wait for included."""
 
     @builtins.property
     def seats(self) -> containers.RepeatedCompositeFieldContainer[seat_pb2.Seat]:
-        """The seats, in the order of the passengers."""
+        """The seats, in the order of the passengers. Waitlisted passengers have none."""
 
     @builtins.property
     def depart_time(self) -> timestamp_pb2.Timestamp:

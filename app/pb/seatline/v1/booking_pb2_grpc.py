@@ -127,8 +127,8 @@ class BookingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSectionBookings(self, request, context):
-        """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
-        may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """Lists the passengers with a seat of a section by seat number. Each answer is as of one moment. A passenger who moves between
+        two pages may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,8 +157,8 @@ class BookingServiceServicer:
         """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
         it unchanged.
         A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-        goes to the booker, by the same terms. When the last passengers leave, the booking is CANCELLED. A repeated request gets the
-        same answer, without a refund.
+        goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
+        leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
         Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
         (departed), ABORTED (stale etag).
         """

@@ -59,8 +59,8 @@ class BookingServiceStub:
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (no user or booking has the address).
     """
     ListSectionBookings: grpc.UnaryUnaryMultiCallable[booking_pb2.ListSectionBookingsRequest, booking_pb2.ListSectionBookingsResponse]
-    """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
-    may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+    """Lists the passengers with a seat of a section by seat number. Each answer is as of one moment. A passenger who moves between
+    two pages may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
     """
     UpdateBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]
     """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a passenger
@@ -77,8 +77,8 @@ class BookingServiceStub:
     """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
     it unchanged.
     A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-    goes to the booker, by the same terms. When the last passengers leave, the booking is CANCELLED. A repeated request gets the
-    same answer, without a refund.
+    goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
+    leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
     Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
     (departed), ABORTED (stale etag).
     """
@@ -114,8 +114,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     Errors: INVALID_ARGUMENT; PERMISSION_DENIED (another's address); NOT_FOUND (no user or booking has the address).
     """
     ListSectionBookings: aio.UnaryUnaryMultiCallable[booking_pb2.ListSectionBookingsRequest, booking_pb2.ListSectionBookingsResponse]  # type: ignore[assignment]
-    """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
-    may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+    """Lists the passengers with a seat of a section by seat number. Each answer is as of one moment. A passenger who moves between
+    two pages may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
     """
     UpdateBooking: aio.UnaryUnaryMultiCallable[booking_pb2.UpdateBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Changes the passengers' own fields. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS (a passenger
@@ -132,8 +132,8 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
     it unchanged.
     A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-    goes to the booker, by the same terms. When the last passengers leave, the booking is CANCELLED. A repeated request gets the
-    same answer, without a refund.
+    goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
+    leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
     Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
     (departed), ABORTED (stale etag).
     """
@@ -196,8 +196,8 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         request: booking_pb2.ListSectionBookingsRequest,
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.ListSectionBookingsResponse, abc.Awaitable[booking_pb2.ListSectionBookingsResponse]]:
-        """Lists the passengers of a section by seat number. Each answer is as of one moment. A passenger who moves between two pages
-        may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
+        """Lists the passengers with a seat of a section by seat number. Each answer is as of one moment. A passenger who moves between
+        two pages may be on both, or on neither. Errors: INVALID_ARGUMENT (no such section), NOT_FOUND.
         """
 
     @abc_1.abstractmethod
@@ -232,8 +232,8 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
         it unchanged.
         A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-        goes to the booker, by the same terms. When the last passengers leave, the booking is CANCELLED. A repeated request gets the
-        same answer, without a refund.
+        goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
+        leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
         Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
         (departed), ABORTED (stale etag).
         """

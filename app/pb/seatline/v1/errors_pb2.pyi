@@ -52,7 +52,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_TRAIN_NOT_FOUND: _ErrorReason.ValueType  # 4
     """NOT_FOUND: there is no such train."""
     ERROR_REASON_TRAIN_RUN_NOT_FOUND: _ErrorReason.ValueType  # 5
-    """NOT_FOUND: the train does not run on that date."""
+    """NOT_FOUND: the train does not run on that date, or only operators see that run."""
     ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 6
     """NOT_FOUND: no user has that address."""
     ERROR_REASON_BOOKING_NOT_FOUND: _ErrorReason.ValueType  # 7
@@ -76,7 +76,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_TIMETABLE_IMPOSSIBLE: _ErrorReason.ValueType  # 16
     """FAILED_PRECONDITION: on that date, the local clocks at the stops make the timetable run backwards."""
     ERROR_REASON_RUN_BUSY: _ErrorReason.ValueType  # 17
-    """RESOURCE_EXHAUSTED, with RetryInfo: too many requests for this train run are queued."""
+    """RESOURCE_EXHAUSTED, with RetryInfo: too many requests for this train run are queued, or changes of this train's layout."""
     ERROR_REASON_TOO_MANY_CALLS: _ErrorReason.ValueType  # 18
     """RESOURCE_EXHAUSTED, with RetryInfo: the server has no capacity for more calls."""
     ERROR_REASON_ETAG_STALE: _ErrorReason.ValueType  # 19
@@ -90,13 +90,13 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 23
     """DEADLINE_EXCEEDED: the client's or the server's time bound has passed. A change may have been made; send the same request_id."""
     ERROR_REASON_BOOKING_WAITLISTED: _ErrorReason.ValueType  # 24
-    """FAILED_PRECONDITION: the booking is on the waitlist and has no seat yet."""
+    """FAILED_PRECONDITION: the booking or the passenger is on the waitlist and has no seat yet."""
     ERROR_REASON_WAITLIST_CLOSED: _ErrorReason.ValueType  # 25
     """FAILED_PRECONDITION: no seat is free, and the waitlist is closed."""
     ERROR_REASON_WAITLIST_FULL: _ErrorReason.ValueType  # 26
     """RESOURCE_EXHAUSTED, with RetryInfo: no seat is free, and the waitlist, or the caller's share of it, is full."""
     ERROR_REASON_HOLD_EXPIRED: _ErrorReason.ValueType  # 27
-    """FAILED_PRECONDITION: the hold has expired, was released, or was used."""
+    """FAILED_PRECONDITION: the hold has expired, was released, was used, or a seat of it was removed from the train."""
     ERROR_REASON_HOLDS_FULL: _ErrorReason.ValueType  # 28
     """RESOURCE_EXHAUSTED, with RetryInfo: the caller, or all callers together, may not hold more seats."""
     ERROR_REASON_FARE_HIGHER: _ErrorReason.ValueType  # 29
@@ -154,7 +154,7 @@ ERROR_REASON_NOT_PERMITTED: ErrorReason.ValueType  # 3
 ERROR_REASON_TRAIN_NOT_FOUND: ErrorReason.ValueType  # 4
 """NOT_FOUND: there is no such train."""
 ERROR_REASON_TRAIN_RUN_NOT_FOUND: ErrorReason.ValueType  # 5
-"""NOT_FOUND: the train does not run on that date."""
+"""NOT_FOUND: the train does not run on that date, or only operators see that run."""
 ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 6
 """NOT_FOUND: no user has that address."""
 ERROR_REASON_BOOKING_NOT_FOUND: ErrorReason.ValueType  # 7
@@ -178,7 +178,7 @@ ERROR_REASON_BOOKING_CANCELLED: ErrorReason.ValueType  # 15
 ERROR_REASON_TIMETABLE_IMPOSSIBLE: ErrorReason.ValueType  # 16
 """FAILED_PRECONDITION: on that date, the local clocks at the stops make the timetable run backwards."""
 ERROR_REASON_RUN_BUSY: ErrorReason.ValueType  # 17
-"""RESOURCE_EXHAUSTED, with RetryInfo: too many requests for this train run are queued."""
+"""RESOURCE_EXHAUSTED, with RetryInfo: too many requests for this train run are queued, or changes of this train's layout."""
 ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 18
 """RESOURCE_EXHAUSTED, with RetryInfo: the server has no capacity for more calls."""
 ERROR_REASON_ETAG_STALE: ErrorReason.ValueType  # 19
@@ -192,13 +192,13 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 23
 """DEADLINE_EXCEEDED: the client's or the server's time bound has passed. A change may have been made; send the same request_id."""
 ERROR_REASON_BOOKING_WAITLISTED: ErrorReason.ValueType  # 24
-"""FAILED_PRECONDITION: the booking is on the waitlist and has no seat yet."""
+"""FAILED_PRECONDITION: the booking or the passenger is on the waitlist and has no seat yet."""
 ERROR_REASON_WAITLIST_CLOSED: ErrorReason.ValueType  # 25
 """FAILED_PRECONDITION: no seat is free, and the waitlist is closed."""
 ERROR_REASON_WAITLIST_FULL: ErrorReason.ValueType  # 26
 """RESOURCE_EXHAUSTED, with RetryInfo: no seat is free, and the waitlist, or the caller's share of it, is full."""
 ERROR_REASON_HOLD_EXPIRED: ErrorReason.ValueType  # 27
-"""FAILED_PRECONDITION: the hold has expired, was released, or was used."""
+"""FAILED_PRECONDITION: the hold has expired, was released, was used, or a seat of it was removed from the train."""
 ERROR_REASON_HOLDS_FULL: ErrorReason.ValueType  # 28
 """RESOURCE_EXHAUSTED, with RetryInfo: the caller, or all callers together, may not hold more seats."""
 ERROR_REASON_FARE_HIGHER: ErrorReason.ValueType  # 29
