@@ -133,8 +133,11 @@ class LayoutJobs:
             after = found[-1]
         return dates
 
-    async def add_dates(self, layout_job_id: str, travel_dates: list[str]) -> None:
-        """Add the travel dates of runs to a layout job. One that was complete is not any more, if a date is new."""
+    async def add_dates(self, layout_job_id: str, travel_dates: list[str]) -> list[str]:
+        """Add the travel dates of runs to a layout job. One that was complete is not any more, if a date is new.
+
+        Return all its dates, none of a job that is complete.
+        """
         new: Document = {"_id": layout_job_id, "travel_dates": {"$not": {"$all": travel_dates}}}
         if not travel_dates:
             new = {"_id": layout_job_id, "travel_dates": {"$exists": False}}
@@ -145,6 +148,8 @@ class LayoutJobs:
         }
         with translate_outages():
             await self._jobs.update_one(new, added)
+            job = await self._jobs.find_one({"_id": layout_job_id, "is_unfinished": True}, {"travel_dates": 1})
+        return sorted(job["travel_dates"]) if job is not None else []
 
     async def complete(self, layout_job_id: str, now: datetime) -> bool:
         """Note that a layout job is complete, if each of its runs has an outcome and this is not noted yet; return whether."""

@@ -36,13 +36,16 @@ class LayoutFanOut:
         return await self._layout_jobs.list_dates_behind(train_id, train_version, first_date)
 
     async def start(self, layout_job: LayoutJob) -> int:
-        """Make the jobs of all its runs; return the number of runs that had none."""
+        """Make the jobs of all its runs; return the number of runs that had none.
+
+        The dates are stored first: a run is not found any more once its job has changed it.
+        """
         await self._layout_jobs.insert_if_absent(layout_job)
         now = self._clock()
-        dates = await self.list_dates(layout_job.train_id, layout_job.train_version)
+        found = await self.list_dates(layout_job.train_id, layout_job.train_version)
+        dates = await self._layout_jobs.add_dates(layout_job.layout_job_id, found)
         created = await self._jobs.insert_if_absent([_run_job(layout_job, date, now) for date in dates])
-        await self._layout_jobs.add_dates(layout_job.layout_job_id, dates)
-        await self._layout_jobs.complete(layout_job.layout_job_id, now)  # without runs, or all have ended before this
+        await self._layout_jobs.complete(layout_job.layout_job_id, now)  # where there are no runs
         return created
 
     async def start_new(self) -> None:

@@ -36,6 +36,7 @@ _PLANNED_AT_ONCE_MAX = 8
 _ANSWER_SECONDS = 1.0
 # Changes of one train that have not left its document yet, which takes some minutes: 5 kB each.
 _NEW_LAYOUT_JOBS_MAX = 20
+_TOO_MANY_RETRY_SECONDS = 60.0
 
 
 class TrainLayouts:
@@ -73,7 +74,8 @@ class TrainLayouts:
     async def _commit(self, command: UpdateLayout, stored: StoredTrain, changed: StoredTrain, plan: LayoutPlan) -> LayoutPlan:
         """Store the changed train with its layout job, and start the job."""
         if len(await self._store.layout_jobs.list_new(command.train_id)) >= _NEW_LAYOUT_JOBS_MAX:
-            raise Refusal(Reason.RUN_BUSY, "too many changes of this train's layout within minutes; try again in a moment")
+            text = "too many changes of this train's layout within minutes; try again in some minutes"
+            raise Refusal(Reason.RUN_BUSY, text, retry_seconds=_TOO_MANY_RETRY_SECONDS)
         layout_job = _layout_job(command, stored, changed, self._clock())
         await self._store.train_versions.put(stored, layout_job.create_time)
         if not await self._store.trains.swap(changed, stored.version, layout_job_document(layout_job)):

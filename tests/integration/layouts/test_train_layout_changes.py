@@ -100,6 +100,15 @@ async def test_a_repeated_request_is_answered_also_after_its_job_has_left_the_tr
     assert await desk.change_train_layout(train, set_seat_count("1", 3), request_id="r1") == first
 
 
+async def test_a_plan_under_a_request_id_that_made_a_change_is_a_plan(world: World) -> None:
+    desk = layout_client(world)
+    train = await desk.create_train(a_train("A4"))
+    await desk.change_train_layout(train, set_seat_count("1", 3), request_id="r1")
+    train = await desk.train("es9014")
+    plan = await desk.change_train_layout(train, set_seat_count("1", 2), request_id="r1", validate_only=True)
+    assert (plan.validate_only, plan.layout_job_id, plan.layout_etag) == (True, "", "2")
+
+
 async def test_of_two_operators_with_the_same_etag_one_changes_the_train(real_world: World) -> None:
     world = real_world
     await world.runs("A9", TRAVEL_DATE, NEXT_DATE)
@@ -157,7 +166,7 @@ async def test_a_train_that_is_changed_again_and_again_within_minutes_is_refused
         await desk.change_train_layout(train, set_seat_count("1", 5 + count))
         train = await desk.train("es9014")
     refused = await refusal(desk.change_train_layout(train, set_seat_count("1", 4)))
-    assert refused.says == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RUN_BUSY")
+    assert (refused.says, refused.retry_seconds) == ((grpc.StatusCode.RESOURCE_EXHAUSTED, "RUN_BUSY"), 60)
     await fan_out(world, 6 * MINUTE).start_new()
     assert (await desk.change_train_layout(train, set_seat_count("1", 4))).layout_etag == "22"
 
