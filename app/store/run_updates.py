@@ -6,6 +6,8 @@ Belongs here: turning a change set into an update. Does not belong here: sending
 The update names only the paths that changed. So its size follows what was done and not the train.
 """
 
+from datetime import datetime
+
 from app.domain.run.train_run import TrainRun
 from app.store.driver import Document
 from app.store.run_fields import DERIVED_FIELDS, RUN_FIELDS, SECTION_FIELDS
@@ -28,4 +30,16 @@ def run_update(run: TrainRun, recent: list[Document], outbox: list[Document]) ->
             update.put(derived.path, derived.value(run))
     if run.change_set.events:
         update.values["unsettled_since"] = run.change_set.events[-1].time
+    else:
+        update.put("unsettled_since", _unarchived_since(recent, outbox))
     return {"$set": update.values, "$unset": update.gone} if update.gone else {"$set": update.values}
+
+
+def _unarchived_since(recent: list[Document], outbox: list[Document]) -> datetime | None:
+    """Return the time of the newest event or booking that a commit without events carries along; None where there is none.
+
+    Another server may have archived them and emptied the document meanwhile, with this field. So it is written again.
+    """
+    times = [commit.get("time") for commit in outbox] or [booking.get("update_time") for booking in recent]
+    # BSON has no zones, and some of these documents are decoded with one. An unreadable one has no time.
+    return max((moment.replace(tzinfo=None) for moment in times if isinstance(moment, datetime)), default=None)

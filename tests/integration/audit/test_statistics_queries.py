@@ -30,8 +30,9 @@ from tests.support.builders import a_train
 from tests.support.delivery_worlds import an_event
 from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.job_worlds import a_job
+from tests.support.layout_client import layout_client, remove_coach, remove_seats
 from tests.support.layout_jobs import a_layout_job
-from tests.support.world import World
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, World
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
@@ -70,6 +71,18 @@ async def test_runs_are_counted_with_their_seats_and_waitlisted_bookings(world: 
     assert (count.run_id, count.version) == (f"{run.train_id}:{run.travel_date}", version)
     assert (count.seats, count.seats_sold, count.waiting_bookings) == (3, 2, 1)
     assert [stop.name for stop in count.stops][::3] == ["London St Pancras", "Paris Gare du Nord"]
+
+
+async def test_removed_seats_and_deleted_runs_are_not_counted(world: World) -> None:
+    desk = layout_client(world)
+    run, deleted = await world.runs("A5 A3 B1", TRAVEL_DATE, NEXT_DATE)
+    await world.api_client("jane").book(run, section="A")
+    await desk.change(run, remove_coach("2"), remove_seats("A", 1, 2))
+    await desk.delete_run(deleted)
+    surveys = world.server.store.statistics
+    ((run_id, _),) = (await surveys.versions(NOW)).items()
+    (count,) = await surveys.count_runs([run_id, f"{deleted.train_id}:{deleted.travel_date}"])
+    assert (count.run_id, count.seats, count.seats_sold) == (f"{run.train_id}:{run.travel_date}", 4, 1)
 
 
 async def test_an_empty_database_has_no_backlog(world: World) -> None:

@@ -8,7 +8,20 @@ import grpc
 
 from app.embedded.mongod import EmbeddedMongod
 from tests.support.clients import Person, Run, address, refusal
+from tests.support.layout_client import layout_client, remove_coach
 from tests.support.world import World, running_server, settings_for
+
+# Fields that the first version did not store. It made every run from the only version of its train.
+NEW_FIELDS = (
+    "schema_version",
+    "terms.passengers_per_booker_max",
+    "made_from_version",
+    "layout",
+    "layout_reservation",
+    "retired_sections",
+    "last_displaced_number",
+    "hidden",
+)
 
 
 async def _as_earlier(world: World, run: Run) -> None:
@@ -16,7 +29,7 @@ async def _as_earlier(world: World, run: Run) -> None:
     await world.wait_until_archived()
     run_id = f"{run.train_id}:{run.travel_date}"
     await world.database["train_runs"].update_one(
-        {"_id": run_id}, {"$set": {"recent": []}, "$unset": {"schema_version": "", "terms.passengers_per_booker_max": ""}}
+        {"_id": run_id}, {"$set": {"recent": []}, "$unset": dict.fromkeys(NEW_FIELDS, "")}
     )
     await world.database["trains"].update_many({}, {"$unset": {"terms.passengers_per_booker_max": ""}})
     async for document in world.database["bookings"].find({"run_id": run_id}):
@@ -70,3 +83,19 @@ async def test_an_earlier_run_has_the_default_limit_and_counts_earlier_bookings(
         await bob.book(run, "ann")
         assert (await refusal(bob.book(run, "ben"))).reason == "BOOKER_LIMIT"
         assert (await world.desk.train(run.train_id)).passengers_per_booker_max == 9
+
+
+async def test_the_layout_of_an_earlier_run_changes_and_its_passengers_move(real_world: World, mongod: EmbeddedMongod) -> None:
+    run = await real_world.run("A3 A3")
+    for name in ("ann", "ben"):
+        await real_world.api_client(name).book(run)
+    await _as_earlier(real_world, run)
+    async with running_server(settings_for(mongod.uri, real_world.database.name)) as world:
+        desk = layout_client(world)
+        assert (await desk.run_of(run)).hidden is False
+        plan = await desk.change(run, remove_coach("1"))
+        assert [(move.before.label, move.after.label) for move in plan.moves] == [("A-1", "A-4"), ("A-2", "A-5")]
+        assert await world.api_client().seat_map(run) == {"A-4": "SOLD", "A-5": "SOLD", "A-6": "FREE"}
+        assert (await desk.hide(run)).hidden
+        document = await world.run_document(run)
+        assert (document["layout"]["revision"], document["layout"]["train_version"], document["hidden"]) == (1, 1, True)

@@ -1,6 +1,7 @@
 """The update of a commit: only the paths that changed, so that its size depends on the batch and not on the train."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from app.domain.booking import Booking
 from app.domain.commands import IfFull
+from app.domain.events import Event, EventType
 from app.domain.rules.cancel_booking import cancel_booking
 from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
@@ -105,6 +107,21 @@ def test_a_change_of_names_writes_no_seat() -> None:
     booking = book(run, "ann")
     update_booking(run, asks_for_new_fields(booking, a_person("eve")), NOW)
     assert paths(update_of(run)) == {"$set": [*TOLD, *COMMITTED]}
+
+
+def test_a_commit_without_events_says_since_when_it_carries_others_along() -> None:
+    run = a_run("A4")
+    booking = book(run, "ann")
+    event = Event("e", EventType.BOOKING_CONFIRMED, run.run_id, 200_000, NOW, booking.reference, {}, "")
+    older, later = (event_batch_document([replace(event, time=NOW + timedelta(seconds=late))]) for late in (0, 5))
+    recent = booking_document(booking)
+    read_by_another_server = bson.decode(bson.encode(later), DECODING)
+    run.set_hidden(hidden=True)
+    for outbox in ([older, later], [later, older], [read_by_another_server, older], [{"_id": "unreadable"}, later]):
+        written = run_update(run, [recent], outbox)["$set"]["unsettled_since"]
+        assert written == (NOW + timedelta(seconds=5)).replace(tzinfo=None)
+    assert run_update(run, [recent], [])["$set"]["unsettled_since"] == recent["update_time"]
+    assert "unsettled_since" in run_update(run, [], [])["$unset"]
 
 
 def test_a_batch_is_the_sum_of_its_changes() -> None:
