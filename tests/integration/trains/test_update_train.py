@@ -17,8 +17,9 @@ from app.pb.seatline.v1 import train_pb2
 from app.store.store import Store, open_store
 from app.usecases.trains import TrainUseCases
 from tests.support.builders import a_stop, a_train
-from tests.support.clients import LILLE, LONDON, PARIS, Run, refusal
+from tests.support.clients import ASHFORD, LILLE, LONDON, PARIS, Run, refusal
 from tests.support.layout_client import LayoutClient, layout_client
+from tests.support.verified_worlds import verify
 from tests.support.world import NEXT_DATE, TRAVEL_DATE, World
 from tests.support.world import a_train as wire_train
 from tests.support.world import london_to_paris as wire_stops
@@ -273,3 +274,20 @@ async def test_wrong_updates_are_refused(world: World) -> None:
         assert (refused.reason, refused.fields) == ("INVALID_FIELD", (field,))
     missing = await refusal(desk.update_train(train_pb2.Train(train_id="none", number="N"), mask=["number"], etag="1"))
     assert missing.says == (grpc.StatusCode.NOT_FOUND, "TRAIN_NOT_FOUND")
+
+
+async def test_verify_compares_each_run_with_the_version_that_it_was_made_from(world: World) -> None:
+    desk = layout_client(world)
+    await world.run("A4")
+    stops = wire_stops()[1:]
+    stops[0].arrive_time = ""
+    changed = await desk.update_train(train_pb2.Train(train_id="es9014", number="ES 2", stops=stops), etag="1")
+    await desk.schedule("es9014", NEXT_DATE)
+    await desk.update_train(train_pb2.Train(train_id="es9014", number="ES 3"), mask=["number"], etag=changed.etag)
+    await world.wait_until_archived()
+    assert [finding.text for finding in (await verify(world.database)).findings] == []
+    for version, travel_date, name in ((1, TRAVEL_DATE, LONDON), (2, NEXT_DATE, ASHFORD)):
+        key = {"_id": f"es9014:{version}"}
+        await world.database["train_versions"].update_one(key, {"$set": {"stops.0.name": "Dover"}})
+        assert {finding.subject for finding in (await verify(world.database)).findings} == {f"run es9014:{travel_date}"}
+        await world.database["train_versions"].update_one(key, {"$set": {"stops.0.name": name}})
