@@ -35,6 +35,7 @@ SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
 LAYOUT_OPERATIONS_MAX = 50  # in one change; nobody rebuilds more of a train at a time
 LAYOUT_RESERVE_SECONDS_MAX = 15 * 60  # an operator who needs longer to decide plans again
 DISPLACED_PASSENGERS_MAX = 500  # by one change of a run's layout; limits its commit, which writes all their bookings
+LAYOUT_BOOKINGS_MAX = 500  # that one change displaces or promotes; at most 28 kB each of the 16 MB of a commit
 LAYOUT_REQUESTS_MAX = 20  # layout changes that a run remembers, to answer repeated requests: 200 bytes each
 
 REFERENCE_ATTEMPTS_MAX = 8  # references that a request tries; `reference.py` has the probability that all are taken

@@ -74,6 +74,10 @@ class Consequences:
             numbers = tuple(passenger.number for passenger in seated)
             self.refunds.append(LayoutRefund(reference, numbers, Money(back_minor, after.currency), RefundCause.PROMOTED))
 
+    def booking_count(self) -> int:
+        """Return how many bookings have changed."""
+        return len({promise.reference for promise in self.promises})
+
     def counts(self) -> LayoutCounts:
         """Return the consequences in numbers."""
         cancelled = [refund for refund in self.refunds if refund.cause is RefundCause.CANCELLED]

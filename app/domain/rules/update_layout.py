@@ -142,6 +142,7 @@ def _change(run: TrainRun, command: UpdateLayout, now: datetime) -> _Done:
     _promote(run, promises, consequences, now)
     if command.refund_displaced:
         _refund_waiting(run, promises if reservation is not None else None, consequences, now, trace_parent)
+    _require_few_bookings(consequences)
     plan_hash = ""
     if reservation is not None and _are_kept(reservation, consequences):
         plan_hash = reservation.plan_hash
@@ -200,6 +201,14 @@ def _require_few(run: TrainRun, command: UpdateLayout, units: list[DisplacedUnit
     if count > most:
         text = f"displaces {count} passengers; at most {most} in one change: remove fewer seats, in several steps"
         raise Refusal(Reason.DISPLACED_TOO_MANY, text)
+
+
+def _require_few_bookings(consequences: Consequences) -> None:
+    """Refuse DISPLACED_TOO_MANY for more bookings than one commit takes, those that new seats promote included."""
+    count, most = consequences.booking_count(), limits.LAYOUT_BOOKINGS_MAX
+    if count > most:
+        text = f"changes {count} bookings, of displaced or promoted passengers; at most {most} in one change"
+        raise Refusal(Reason.DISPLACED_TOO_MANY, f"{text}: add or remove fewer seats, in several steps")
 
 
 def _end_holds(
