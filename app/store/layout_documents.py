@@ -11,6 +11,7 @@ from typing import Any
 from app.domain.layout.plan import LayoutCounts, PlannedOutcome
 from app.domain.run.layout_record import LayoutRecord, LayoutRequest, LayoutReservation, ReservedPlace
 from app.store.driver import Document
+from app.store.shapes import UnreadableError
 
 
 def counts_document(counts: LayoutCounts) -> Document:
@@ -101,6 +102,8 @@ def number_ranges(numbers: Iterable[int]) -> list[list[int]]:
     return ranges
 
 
-def numbers_from(ranges: Iterable[Sequence[int]]) -> frozenset[int]:
-    """Decode the seat numbers of ranges."""
+def numbers_from(ranges: Iterable[Sequence[int]], highest: int) -> frozenset[int]:
+    """Decode the seat numbers of ranges. Raises UnreadableError for numbers that are not from 1 to `highest`."""
+    if any(first < 1 or last > highest for first, last in ranges):
+        raise UnreadableError("retired has numbers of no seat")
     return frozenset(number for first, last in ranges for number in range(first, last + 1))

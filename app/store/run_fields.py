@@ -146,7 +146,7 @@ def _section_from(document: Document, all_legs: int) -> SectionSeats:
         fare=Money(document["fare_minor"], document["currency"]),
         coaches=tuple(CoachSeats(coach["name"], coach["first"], coach["last"]) for coach in document["coaches"]),
         all_legs=all_legs,
-        retired=numbers_from(document.get("retired", ())),
+        retired=numbers_from(document.get("retired", ()), len(document["sold_legs"])),
         **{section_field.name: section_field.decode(document[section_field.name]) for section_field in SECTION_FIELDS},
     )
 

@@ -6,12 +6,14 @@ import bson
 import pytest
 
 from app.domain.run import train_run
+from app.domain.run.layout_record import NEW_LAYOUT
 from app.domain.run.train_run import TrainRun
 from app.store import run_fields
 from app.store.booking_documents import booking_document
 from app.store.event_documents import event_batch_document
 from app.store.run_documents import run_document, run_from
 from app.store.run_updates import run_update
+from app.store.shapes import UnreadableError
 from app.store.stored_fields import StoredWhole
 from tests.support.applied_updates import applied
 from tests.support.builders import LILLE, NOW, a_run, book, fill, hold
@@ -97,3 +99,28 @@ def test_a_field_with_a_default_may_be_missing_from_a_document(run: TrainRun) ->
     assert field.decode(document) == 0
     with pytest.raises(KeyError):
         StoredWhole("last_ticket_number", int, path="waiting_number").decode(document)
+
+
+@pytest.mark.parametrize("ranges", [[[0, 1]], [[2, 10**12]], [[1, 2], [4, 5]]])
+def test_retired_numbers_of_no_seat_make_a_run_unreadable(run: TrainRun, ranges: list[list[int]]) -> None:
+    document = run_document(run, NOW)
+    document["sections"][0]["retired"] = [[2, 4]]
+    assert run_from(document).sections[0].retired == {2, 3, 4}
+    document["sections"][0]["retired"] = ranges
+    with pytest.raises(UnreadableError, match="retired"):
+        run_from(document)
+
+
+def test_a_run_of_an_earlier_version_has_the_usual_values(run: TrainRun) -> None:
+    document = run_document(run, NOW)
+    del document["made_from_version"]
+    again = run_from(document)
+    assert (again.made_from_version, again.layout, again.hidden, again.retired_sections) == (1, NEW_LAYOUT, False, [])
+    assert (again.layout_reservation, again.last_displaced_number) == (None, 0)
+
+
+def test_a_new_run_stores_no_field_that_has_its_usual_value() -> None:
+    document = run_document(a_run(), NOW)
+    usual = {"layout", "layout_reservation", "retired_sections", "last_displaced_number", "hidden", "next_due"}
+    assert not usual.intersection(document)
+    assert "retired" not in document["sections"][0]
