@@ -75,7 +75,8 @@ class LayoutHistory:
         self.trains: list[tuple[datetime, StoredTrain]] = []
         self._coach_names = iter(range(100, 1_000))
         names = ("layout_jobs", "jobs", "trains", "train_versions")
-        faulty = replace(self.store, **{name: _Faulty(getattr(self.store, name), self) for name in names})
+        parts: dict[str, Any] = {name: _Faulty(getattr(self.store, name), self) for name in names}
+        faulty = replace(self.store, **parts)
         bus = cast("Any", _Faulty(self.bus, self))
         self._fan_out = LayoutFanOut(faulty, self.clock)
         self._layouts = LayoutUseCases(faulty, bus, self.clock)

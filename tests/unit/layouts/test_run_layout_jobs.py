@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,12 +24,14 @@ from app.domain.layout.layout_jobs import (
 )
 from app.domain.layout.plan import LayoutCounts, LayoutPlan
 from app.domain.refusals import Reason, Refusal
+from app.domain.train import StoredTrain
 from app.store.in_memory import connect_in_memory
+from app.store.layout_job_documents import layout_job_document
 from app.store.layout_jobs import LayoutJobs
 from app.store.store import Store, open_store
 from app.usecases.layout_fan_out import UPDATE_RUN_LAYOUT
 from app.usecases.layout_jobs import RunLayoutJobs
-from tests.support.builders import NOW
+from tests.support.builders import NOW, a_train
 from tests.support.job_worlds import Clock
 from tests.support.layout_jobs import a_layout_job, an_outcome
 
@@ -245,6 +248,20 @@ async def test_a_later_change_is_skipped_where_the_earlier_one_is_over_and_never
     earlier, later = await world.started(SECOND), await world.started(FIRST, layout_job=a_layout_job(3))
     await world.handle(earlier, SECOND)
     world.bus.answers[FIRST] = [EarlierLayoutMissing()]
+    assert await world.handle(later, FIRST) == [None]
+    assert await world.states(later) == {FIRST: LayoutOutcomeState.SKIPPED}
+
+
+async def test_a_later_change_waits_while_runs_may_still_be_found_for_the_earlier_one(world: JobWorld) -> None:
+    earlier, later = await world.started(SECOND), await world.started(FIRST, layout_job=a_layout_job(3))
+    await world.handle(earlier, SECOND)
+    stored = StoredTrain(a_train("A4"), "r0", NOW, 1)
+    await world.store.trains.insert(stored)
+    await world.store.trains.swap(replace(stored, version=2), 1, layout_job_document(earlier))
+    world.bus.answers[FIRST] = [EarlierLayoutMissing()]
+    (error,) = await world.handle(later, FIRST)
+    assert isinstance(error, EarlierLayoutMissing)
+    await world.layout_jobs.remove_new(earlier)
     assert await world.handle(later, FIRST) == [None]
     assert await world.states(later) == {FIRST: LayoutOutcomeState.SKIPPED}
 
