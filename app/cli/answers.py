@@ -17,6 +17,7 @@ from app.cli.render.bookings import (
     quote_page,
     receipt_page,
     receipts_table,
+    waiting_passengers,
     waitlisted_text,
 )
 from app.cli.render.holds import hold_page, next_commands_text
@@ -95,8 +96,8 @@ def show_hold(calls: Calls, hold: hold_pb2.Hold, origin: str, destination: str) 
 
 
 def _waitlist_positions(calls: Calls, receipts: Iterable[booking_pb2.Receipt]) -> dict[str, int]:
-    """Fetch the positions of waitlisted bookings, by reference, which receipts do not contain. Does not raise."""
-    waitlisted = (receipt.reference for receipt in receipts if receipt.state == booking_pb2.BOOKING_STATE_WAITLISTED)
+    """Fetch the positions of bookings on the waitlist, by reference, which receipts do not contain. Does not raise."""
+    waitlisted = (receipt.reference for receipt in receipts if _is_on_waitlist(receipt))
     positions: dict[str, int] = {}
     for reference in list(waitlisted)[:POSITIONS_REQUESTED_MAX]:
         try:
@@ -105,3 +106,8 @@ def _waitlist_positions(calls: Calls, receipts: Iterable[booking_pb2.Receipt]) -
             break  # show the receipts without positions
         positions[reference] = booking.waitlist_position
     return positions
+
+
+def _is_on_waitlist(receipt: booking_pb2.Receipt) -> bool:
+    """Whether all passengers wait for seats, or those of a confirmed booking whose seats a layout change removed."""
+    return receipt.state == booking_pb2.BOOKING_STATE_WAITLISTED or bool(waiting_passengers(receipt))

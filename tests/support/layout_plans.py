@@ -28,6 +28,7 @@ def a_plan(*, validate_only: bool = True) -> layout_pb2.LayoutPlan:
         ("7K2M9Q", 1, a_seat("A", 113, "3"), a_seat("A", 40, "1"), layout_pb2.PLACEMENT_STEP_TOGETHER_SAME),
         ("7K2M9Q", 2, a_seat("A", 114, "3"), a_seat("A", 41, "1"), layout_pb2.PLACEMENT_STEP_TOGETHER_SAME),
         ("AB3D5F", 1, a_seat("A", 116, "3"), a_seat("C", 43, "9"), layout_pb2.PLACEMENT_STEP_SPLIT_BETTER),
+        ("AB3D5F", 2, a_seat("A", 117, "3"), a_seat("A", 44, "1"), layout_pb2.PLACEMENT_STEP_SPLIT_BETTER),
         ("M4N5P6", 1, a_seat("D", 1, "4"), a_seat("B", 2, "5"), layout_pb2.PLACEMENT_STEP_LOWER),
     )
     for reference, number, before, after, step in moves:
@@ -47,7 +48,7 @@ def a_plan(*, validate_only: bool = True) -> layout_pb2.LayoutPlan:
 def some_counts() -> layout_pb2.LayoutCounts:
     """Build the sum of `a_plan`."""
     return layout_pb2.LayoutCounts(
-        moved_passengers=4,
+        moved_passengers=5,
         waitlisted_passengers=2,
         cancelled_passengers=2,
         refunded=usd(45),

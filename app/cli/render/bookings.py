@@ -142,7 +142,7 @@ def receipts_table(
             state_and_position_text(receipt.state, waitlist_positions.get(receipt.reference, 0)),
             refunds_text(receipt.refunds),
         )
-        waiting = waiting_text(len(_waiting_passengers(receipt)))
+        waiting = waiting_text(len(waiting_passengers(receipt)))
         table.add_row(
             printable(receipt.reference),
             f"{journey}\n{train}, {departs}",
@@ -180,14 +180,14 @@ def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str
 
 def _state_text(journey: booking_pb2.Receipt | booking_pb2.Booking, waitlist_position: int) -> str:
     """Return the state with the waitlist position. Passengers of a confirmed booking may wait, after a change of the layout."""
-    waiting = waiting_text(len(_waiting_passengers(journey)))
+    waiting = waiting_text(len(waiting_passengers(journey)))
     if not waiting:
         return state_and_position_text(journey.state, waitlist_position)
     position = f" at position {waitlist_position:,}" if waitlist_position else ""
     return f"{booking_state_text(journey.state)}, {waiting}{position}"
 
 
-def _waiting_passengers(journey: booking_pb2.Receipt | booking_pb2.Booking) -> list[passenger_pb2.Passenger]:
+def waiting_passengers(journey: booking_pb2.Receipt | booking_pb2.Booking) -> list[passenger_pb2.Passenger]:
     """Return the passengers of a confirmed booking who have no seat."""
     if journey.state != booking_pb2.BOOKING_STATE_CONFIRMED:
         return []

@@ -52,7 +52,9 @@ def plan_page(plan: layout_pb2.LayoutPlan, train: str, date: str, console: Conso
     """Return the consequences of a planned or made change: details first, the sum last, where a question follows it."""
     word = "Layout plan, nothing was changed" if plan.validate_only else "Layout change"
     where = f"{printable(train)}, {date_text(date)}" if date else f"{printable(train)} and its future runs"
-    parts: list[RenderableType] = [Text(f"{word}: {where}", style="bold"), Text(), _sections_table(plan, console)]
+    # The answer to a repeated request has only the sum.
+    sections = _sections_table(plan, console) if plan.sections else Text("An earlier call with this request id made it.")
+    parts: list[RenderableType] = [Text(f"{word}: {where}", style="bold"), Text(), sections]
     tables = (
         ("Displaced passengers", _displaced_table(plan), len(plan.moves) + len(plan.waitlisted)),
         ("Refunds", _refunds_table(plan.refunds), len(plan.refunds)),
@@ -92,7 +94,7 @@ def _displaced_table(plan: layout_pb2.LayoutPlan) -> Table:
             f"{move.passenger_number}",
             _place_text(move.before),
             _place_text(move.after),
-            _STEPS.get(move.step, f"step {move.step}"),
+            _how_text(move),
         )
         for move in plan.moves
     ]
@@ -104,6 +106,14 @@ def _displaced_table(plan: layout_pb2.LayoutPlan) -> Table:
         table.add_row("" if reference == before else reference, *cells)
         before = reference
     return table
+
+
+def _how_text(move: layout_pb2.SeatMove) -> str:
+    """Return such as "better section". The step is that of all who move together; some of them may stay in their section."""
+    is_apart = move.step in (layout_pb2.PLACEMENT_STEP_SPLIT_BETTER, layout_pb2.PLACEMENT_STEP_LOWER)
+    if is_apart and move.before.section == move.after.section:
+        return _STEPS[layout_pb2.PLACEMENT_STEP_SPLIT_SAME]
+    return _STEPS.get(move.step, f"step {move.step}")
 
 
 def _place_text(seat: seat_pb2.Seat) -> str:

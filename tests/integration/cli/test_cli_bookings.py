@@ -317,8 +317,8 @@ def test_a_passenger_who_waits_for_a_seat_is_shown_as_waiting(service: ScriptedS
     ):
         assert text in shown
     receipt = receipt_of(ann(), tom)
-    service.answers["GetReceipt"] = receipt
-    assert "confirmed, 1 passenger waits for a seat" in seatline("receipt", "7K2M9Q").stdout
+    service.answers["GetReceipt"], service.answers["GetBooking"] = receipt, booking
+    assert "confirmed, 1 passenger waits for a seat at position 1" in seatline("receipt", "7K2M9Q").stdout
     service.answers["ListReceipts"] = booking_pb2.ListReceiptsResponse(receipts=[receipt])
     listed = seatline("receipts", "ann@example.com").stdout
     assert ("A-1" in listed, "1 passenger waits for a seat" in listed, "no seat" in listed) == (True, True, False)

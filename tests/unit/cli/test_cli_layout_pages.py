@@ -54,6 +54,7 @@ def test_a_plan_shows_every_consequence_and_then_their_sum() -> None:
         "7K2M9Q   1    A-113 (3)     A-40 (1)    same section",
         "         2    A-114 (3)     A-41 (1)    same section",
         "AB3D5F   1    A-116 (3)     C-43 (9)    better section, apart",
+        "         2    A-117 (3)     A-44 (1)    same section, apart",
         "M4N5P6   1    D-1 (4)       B-2 (5)     lower section",
         "W1W2W3   1    A-130 (3)     none        waits for a seat",
         "         3    A-131 (3)     none        waits for a seat",
@@ -69,7 +70,7 @@ def test_a_plan_shows_every_consequence_and_then_their_sum() -> None:
         RULE,
         "Q7Q7Q7   C-1, C-2",
         "",
-        "Move            4 passengers",
+        "Move            5 passengers",
         "Wait            2 passengers",
         "Cancelled       2 passengers",
         "Refunds         USD 45.00",
@@ -116,6 +117,11 @@ def test_a_trains_change_names_its_job_and_no_passengers_yet() -> None:
 def test_a_change_that_was_made_is_not_called_a_plan() -> None:
     assert shown(a_plan(validate_only=False))[0] == "Layout change: es9014, Mon 01 Jul 2030"
     assert changed_text(a_plan(validate_only=False)) == "\nThe layout was changed."
+
+
+def test_the_answer_to_a_repeated_request_has_only_the_sum() -> None:
+    plan = layout_pb2.LayoutPlan(counts=layout_pb2.LayoutCounts(moved_passengers=2))
+    assert shown(plan)[2:] == ["An earlier call with this request id made it.", "", "Move  2 passengers"]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
