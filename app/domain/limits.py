@@ -27,9 +27,9 @@ COACHES_PER_TRAIN_MAX = 60  # no passenger train is longer
 SEATS_PER_COACH_MAX = 400  # a double-decker holds about 200
 SEATS_PER_TRAIN_MAX = 5_000  # the longest trains sell about 1,500; limits a run's document
 # Seat numbers that a run ever had, since they never return: every seat of the largest train replaced three times. Limits a
-# run's document: 15 bytes each, and 45 more where each is a coach of its own.
+# run's document: 11 bytes each, and 75 where each was a coach of its own.
 SEAT_NUMBERS_PER_RUN_MAX = 20_000
-FARES_PER_RUN_MAX = 1_000  # (section, fare) at which a run ever sold, 40 bytes each; `verify` checks bookings against them
+FARES_PER_RUN_MAX = 1_000  # (section, fare) at which a run ever sold, 33 bytes each; `verify` checks bookings against them
 FARE_MINOR_MAX = 10**12  # keeps every sum inside MongoDB's 64-bit integers
 SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
 LAYOUT_OPERATIONS_MAX = 50  # in one change; nobody rebuilds more of a train at a time
