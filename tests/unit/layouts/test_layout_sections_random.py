@@ -72,6 +72,8 @@ class History:
         again = change_sections(self.run, operations, passenger_counts(self.run), withdrawn=change.removed)
         assert again.removed == change.removed
         assert again.changes == change.changes
+        crowds = {key: self.chance.randint(0, 3) for key in seats_of(self.run.sections)}
+        assert change_sections(self.run, operations, crowds, withdrawn=change.removed).removed == change.removed
         others = {key: seat for key, seat in seats_of(self.run.sections).items() if key not in change.removed}
         self.make(again)
         assert others.items() <= seats_of(self.run.sections).items()
