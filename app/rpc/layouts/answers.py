@@ -30,7 +30,6 @@ from app.domain.layout.plan import (
 )
 from app.domain.money import Money
 from app.pb.seatline.v1 import layout_pb2
-from app.rpc.page_filling import PAGE_BYTES_MAX
 from app.rpc.wire_values import money, seat, timestamp
 
 _STEPS = {
@@ -54,9 +53,9 @@ _Operation: TypeAlias = layout_pb2.LayoutOperation
 
 
 def layout_plan(value: LayoutPlan) -> layout_pb2.LayoutPlan:
-    """Return a plan as a message that a client accepts: without the promotions where it would be larger."""
+    """Return a plan as a message."""
     expire_time = value.reserve_expire_time
-    answer = layout_pb2.LayoutPlan(
+    return layout_pb2.LayoutPlan(
         plan_hash=value.plan_hash,
         sections=[_section_change(change) for change in value.sections],
         moves=[_seat_move(move) for move in value.moves],
@@ -73,10 +72,6 @@ def layout_plan(value: LayoutPlan) -> layout_pb2.LayoutPlan:
         skipped_run_count=value.skipped_run_count,
         refused_run_count=value.refused_run_count,
     )
-    # Ten thousand groups of nine with the longest names, each promoted to a cheaper section: all other lists are far smaller.
-    if answer.ByteSize() > PAGE_BYTES_MAX:
-        answer.ClearField("promoted")
-    return answer
 
 
 def layout_counts(value: LayoutCounts) -> layout_pb2.LayoutCounts:

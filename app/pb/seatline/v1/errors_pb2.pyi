@@ -126,7 +126,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_PLAN_CHANGED: _ErrorReason.ValueType  # 52
     """ABORTED: the plan of a layout change is not that of plan_hash. The details have the new LayoutPlan, without long lists."""
     ERROR_REASON_DISPLACED_TOO_MANY: _ErrorReason.ValueType  # 53
-    """FAILED_PRECONDITION: the layout change displaces more passengers than one commit takes. Make it in steps."""
+    """FAILED_PRECONDITION: a layout change displaces more than 500 passengers, or changes more than 500 bookings. Make it in steps."""
     ERROR_REASON_RUN_NOT_EMPTY: _ErrorReason.ValueType  # 54
     """FAILED_PRECONDITION: the run has bookings or holds, and so cannot be deleted. Hide it instead."""
     ERROR_REASON_LAYOUT_JOB_NOT_FOUND: _ErrorReason.ValueType  # 55
@@ -228,7 +228,7 @@ ERROR_REASON_TOO_MANY_REFUSALS: ErrorReason.ValueType  # 40
 ERROR_REASON_PLAN_CHANGED: ErrorReason.ValueType  # 52
 """ABORTED: the plan of a layout change is not that of plan_hash. The details have the new LayoutPlan, without long lists."""
 ERROR_REASON_DISPLACED_TOO_MANY: ErrorReason.ValueType  # 53
-"""FAILED_PRECONDITION: the layout change displaces more passengers than one commit takes. Make it in steps."""
+"""FAILED_PRECONDITION: a layout change displaces more than 500 passengers, or changes more than 500 bookings. Make it in steps."""
 ERROR_REASON_RUN_NOT_EMPTY: ErrorReason.ValueType  # 54
 """FAILED_PRECONDITION: the run has bookings or holds, and so cannot be deleted. Hide it instead."""
 ERROR_REASON_LAYOUT_JOB_NOT_FOUND: ErrorReason.ValueType  # 55

@@ -676,8 +676,8 @@ class LayoutPlan(message.Message):
     SKIPPED_RUN_COUNT_FIELD_NUMBER: builtins.int
     REFUSED_RUN_COUNT_FIELD_NUMBER: builtins.int
     plan_hash: builtins.str
-    """Send it with the change, so that exactly this plan is carried out or nothing. Of a train: over its new layout and its etag,
-    since its runs differ.
+    """Send it with the change, so that exactly this plan is carried out or nothing. Of a train: over the operations and the train's
+    etag. The consequences on its runs are not part of it, since selling goes on.
     """
     validate_only: builtins.bool
     """Whether this is a plan (validate_only of the request, or the details of PLAN_CHANGED): nothing was changed."""
@@ -715,7 +715,7 @@ class LayoutPlan(message.Message):
 
     @builtins.property
     def promoted(self) -> containers.RepeatedCompositeFieldContainer[LayoutPromotion]:
-        """Bookings of the waitlist that get seats. Empty also where the answer would be larger than 4 MiB; counts has their number."""
+        """Bookings of the waitlist that get seats."""
 
     @builtins.property
     def counts(self) -> LayoutCounts:

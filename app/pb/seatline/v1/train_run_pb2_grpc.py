@@ -163,8 +163,9 @@ class RunServiceServicer:
         New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
         exactly this plan is carried out or nothing.
         Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
-        RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
+        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
+        500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
+        (stale etag, or the plan has changed); UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,8 +73,9 @@ class RunServiceStub:
     New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
     exactly this plan is carried out or nothing.
     Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
-    RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
+    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
+    500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
+    (stale etag, or the plan has changed); UNAVAILABLE.
     """
     GetLayoutJob: grpc.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -125,8 +126,9 @@ class RunServiceAsyncStub(RunServiceStub):
     New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
     exactly this plan is carried out or nothing.
     Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
-    RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
+    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
+    500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
+    (stale etag, or the plan has changed); UNAVAILABLE.
     """
     GetLayoutJob: aio.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]  # type: ignore[assignment]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -222,8 +224,9 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
         exactly this plan is carried out or nothing.
         Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 displaced passengers);
-        RESOURCE_EXHAUSTED (busy); ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
+        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
+        500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
+        (stale etag, or the plan has changed); UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
