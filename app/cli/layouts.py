@@ -47,7 +47,9 @@ RefundDisplacedOption = Annotated[
 ReserveOption = Annotated[
     str,
     typer.Option(
-        "--reserve", metavar="TIME", help="Keep the seats of the plan for so long, such as 10m; at most 15m. Only a run's."
+        "--reserve",
+        metavar="TIME",
+        help="Keep the seats of a run's plan for so long, such as 10m; at most 15m. Holds on seats to remove end at once.",
     ),
 ]
 
@@ -62,7 +64,7 @@ def plan(
     refund_displaced: RefundDisplacedOption = False,
     reserve: ReserveOption = "",
 ) -> None:
-    """Show what a change of the layout would do: moves, passengers without a seat, refunds. Changes nothing."""
+    """Show what a change of the layout would do: moves, passengers without a seat, refunds. The layout stays."""
     from app.cli.calls import Calls
     from app.cli.render.layouts import apply_command_text, plan_page
     from app.cli.render.screen import print_json, print_page, print_text, stdout_console
@@ -243,21 +245,21 @@ class _Change:
 
 def _plan_and_ask(change: _Change, request_id: str, reserve_seconds: int) -> layout_pb2.LayoutPlan:
     """Show a plan and ask, until it is carried out as shown. Raises `typer.Exit` if the answer is no."""
-    from app.cli.render.layouts import plan_page
+    from app.cli.render.layouts import declined_text, plan_page
     from app.cli.render.screen import print_page, print_text, stdout_console
 
     for attempt in range(PLANS_MAX):
         planned = change.plan(reserve_seconds)
         print_page(plan_page(planned, change.train, change.date, stdout_console()))
         if not typer.confirm("\napply?", default=False):
-            print_text("Nothing was changed.")
+            print_text(declined_text(planned))
             raise typer.Exit(EXIT_REFUSED)
         try:
             return change.make(request_id, planned.plan_hash)
         except CallError as failed:
             if failed.failure.reason not in _REASONS_TO_PLAN_AGAIN or attempt == PLANS_MAX - 1:
                 raise
-            print_text(f"\nNothing was changed: {printable(failed.failure.message)}. This is the new plan:\n")
+            print_text(f"\nThe layout was not changed: {printable(failed.failure.message)}. This is the new plan:\n")
     raise AssertionError("the loop returns or raises")
 
 

@@ -50,7 +50,7 @@ _OUTCOME_STATES: dict[int, str] = {
 
 def plan_page(plan: layout_pb2.LayoutPlan, train: str, date: str, console: Console) -> RenderableType:
     """Return the consequences of a planned or made change: details first, the sum last, where a question follows it."""
-    word = "Layout plan, nothing was changed" if plan.validate_only else "Layout change"
+    word = _page_word(plan)
     where = f"{printable(train)}, {date_text(date)}" if date else f"{printable(train)} and its future runs"
     # The answer to a repeated request has only the sum.
     sections = _sections_table(plan, console) if plan.sections else Text("An earlier call with this request id made it.")
@@ -64,6 +64,13 @@ def plan_page(plan: layout_pb2.LayoutPlan, train: str, date: str, console: Conso
         if count:
             parts += [Text(f"\n{heading}", style="bold"), table]
     return Group(*parts, Text(), _sum_grid(plan))
+
+
+def _page_word(plan: layout_pb2.LayoutPlan) -> str:
+    if not plan.validate_only:
+        return "Layout change"
+    # A reservation takes seats off sale, and ends holds on those that the change would remove.
+    return "Layout plan, seats reserved" if plan.HasField("reserve_expire_time") else "Layout plan, nothing was changed"
 
 
 def _sections_table(plan: layout_pb2.LayoutPlan, console: Console) -> Table:
@@ -146,9 +153,8 @@ def _sum_grid(plan: layout_pb2.LayoutPlan) -> Table:
     # A job does what a train's change does to passengers, so the answer does not know it yet.
     for name, value in [] if plan.layout_job_id else _count_rows(plan.counts):
         grid.add_row(name, value)
-    if plan.run_count:
-        planned = f", {plan.planned_run_count:,} of them planned here" if plan.validate_only else ""
-        grid.add_row("Future runs", f"{plan.run_count:,}{planned}")
+    for name, value in _run_rows(plan):
+        grid.add_row(name, value)
     if plan.HasField("reserve_expire_time"):
         grid.add_row("Reserved until", instant_text_with_seconds(plan.reserve_expire_time))
     if plan.plan_hash:
@@ -156,6 +162,22 @@ def _sum_grid(plan: layout_pb2.LayoutPlan) -> Table:
     if plan.layout_job_id:
         grid.add_row("Layout job", printable(plan.layout_job_id))
     return grid
+
+
+def _run_rows(plan: layout_pb2.LayoutPlan) -> list[tuple[str, str]]:
+    """Return how many runs the change of a train concerns, and how many of them would not be changed. None for a run."""
+    if not plan.run_count:
+        return []
+    if not plan.validate_only:
+        return [("Future runs", f"{plan.run_count:,}")]
+    rows = [("Future runs", f"{plan.run_count:,}, {plan.planned_run_count:,} of them planned here")]
+    if plan.skipped_run_count:
+        rows.append(("Skipped", f"{counted(plan.skipped_run_count, 'run')}: departed, or with a layout of its own"))
+    if plan.refused_run_count:
+        rows.append(
+            ("Refused", f"{counted(plan.refused_run_count, 'run')}: a rule refuses the change; plan it for these dates")
+        )
+    return rows
 
 
 def _count_rows(counts: layout_pb2.LayoutCounts) -> list[tuple[str, str]]:
@@ -180,6 +202,14 @@ def apply_command_text(plan: layout_pb2.LayoutPlan, train: str, date: str, optio
     words = [train, *([date] if date else []), *options, "--plan-hash", plan.plan_hash]
     command = printable(f"seatline layout apply {shlex.join(words)}")
     return f"\nTo make exactly this change:\n  {command}"
+
+
+def declined_text(plan: layout_pb2.LayoutPlan) -> str:
+    """Say that a planned change was not made."""
+    if not plan.HasField("reserve_expire_time"):
+        return "The layout was not changed."
+    until = instant_text_with_seconds(plan.reserve_expire_time)
+    return f"The layout was not changed. The seats of the plan stay reserved until {until}."
 
 
 def changed_text(plan: layout_pb2.LayoutPlan) -> str:

@@ -153,7 +153,7 @@ def test_apply_changes_nothing_unless_the_answer_is_yes(service: ScriptedService
     result = seatline("apply", *RUN, "--remove-coach", "3", answers=answer)
     assert result.exit_code == 1
     assert [asked.validate_only for asked in service.requests("UpdateLayout")] == [True]
-    assert "Nothing was changed." in result.stdout
+    assert result.stdout.splitlines()[-1] == "The layout was not changed."
 
 
 def test_apply_shows_a_plan_that_has_changed_and_asks_again(service: ScriptedService, seatline: Any) -> None:
@@ -170,7 +170,7 @@ def test_apply_shows_a_plan_that_has_changed_and_asks_again(service: ScriptedSer
     asked = service.requests("UpdateLayout")
     assert [request.plan_hash for request in asked if not request.validate_only] == ["plan-1", "plan-3"]
     assert len({request.request_id for request in asked if not request.validate_only}) == 1
-    assert f"Nothing was changed: {CHANGED}. This is the new plan:" in result.stdout
+    assert f"The layout was not changed: {CHANGED}. This is the new plan:" in result.stdout
     assert result.stdout.count("apply? [y/N]") == 2
 
 

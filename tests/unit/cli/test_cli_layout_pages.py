@@ -8,7 +8,15 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console, RenderableType
 
-from app.cli.render.layouts import apply_command_text, changed_text, job_page, outcomes_table, plan_page, progress_text
+from app.cli.render.layouts import (
+    apply_command_text,
+    changed_text,
+    declined_text,
+    job_page,
+    outcomes_table,
+    plan_page,
+    progress_text,
+)
 from app.cli.render.screen import console_for
 from app.pb.seatline.v1 import layout_pb2
 from tests.support.layout_plans import PLAN_HASH, a_layout_job, a_plan, some_outcomes
@@ -94,16 +102,23 @@ def test_a_plan_that_affects_nobody_says_so() -> None:
 def test_a_plan_says_until_when_its_seats_are_reserved() -> None:
     plan = a_plan()
     plan.reserve_expire_time.CopyFrom(at("2030-06-30T10:10:00Z"))
-    assert "Reserved until  Sun 30 Jun 2030 10:10:00 UTC" in shown(plan)
+    lines = shown(plan)
+    assert lines[0] == "Layout plan, seats reserved: es9014, Mon 01 Jul 2030"
+    assert "Reserved until  Sun 30 Jun 2030 10:10:00 UTC" in lines
+    assert declined_text(plan).endswith("The seats of the plan stay reserved until Sun 30 Jun 2030 10:10:00 UTC.")
 
 
 def test_the_plan_of_a_train_says_how_many_of_its_runs_were_planned() -> None:
-    plan = layout_pb2.LayoutPlan(validate_only=True, run_count=1_300, planned_run_count=900)
+    plan = layout_pb2.LayoutPlan(validate_only=True, run_count=1_300, planned_run_count=900, skipped_run_count=2)
+    plan.refused_run_count = 1
     plan.counts.moved_passengers = 1_234
     lines = lines_of(plan_page(plan, "es9014", "", Console(width=80)))
     assert lines[0] == "Layout plan, nothing was changed: es9014 and its future runs"
     assert "Move         1,234 passengers" in lines
-    assert "Future runs  1,300, 900 of them planned here" in lines
+    assert lines[lines.index("Future runs  1,300, 900 of them planned here") + 1 :][:2] == [
+        "Skipped      2 runs: departed, or with a layout of its own",
+        "Refused      1 run: a rule refuses the change; plan it for these dates",
+    ]
 
 
 def test_a_trains_change_names_its_job_and_no_passengers_yet() -> None:
