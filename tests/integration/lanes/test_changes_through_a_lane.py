@@ -41,7 +41,7 @@ async def run(database: Database) -> TrainRun:
 
 
 def emit(run: TrainRun, now: datetime) -> None:
-    run.emit(EventType.LAYOUT_CHANGED, run.run_id, {"section": "A"}, now)
+    run.emit(EventType.RUN_DELAYED, run.run_id, {"section": "A"}, now)
 
 
 def delay_departure(run: TrainRun, now: datetime) -> None:
@@ -71,7 +71,7 @@ async def test_a_command_that_only_emits_an_event_is_committed(database: Databas
     document = await database["train_runs"].find_one({"_id": run.run_id})
     assert document is not None
     assert document["version"] == 2
-    assert [event["type"] for event in events_of_batches(document["outbox"])] == [EventType.LAYOUT_CHANGED.value]
+    assert [event["type"] for event in events_of_batches(document["outbox"])] == [EventType.RUN_DELAYED.value]
     await server.bus.wait_idle()
     stored = events_of_batches(await database["events"].find({}).to_list(10))
     assert [event["subject"] for event in stored] == [run.run_id]
