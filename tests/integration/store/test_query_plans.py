@@ -14,8 +14,8 @@ from app.pb.seatline.v1 import train_pb2
 from app.store.bookings import ReceiptQuery, receipts_match, recent_pipeline
 from app.store.indexes import RECEIPTS_INDEX, make_indexes
 from tests.support.clients import LILLE, LONDON, PARIS, person
-from tests.support.layout_client import layout_client
-from tests.support.world import TRAVEL_DATE, World, running_server, settings_for
+from tests.support.layout_client import layout_client, remove_seats
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, running_server, settings_for
 
 COLLECTIONS = ("train_runs", "bookings", "trains", "train_versions")
 JANE = '["jane@example.com", "jane@example.com"]'
@@ -116,6 +116,12 @@ async def test_no_call_of_the_service_reads_a_whole_collection(own_database: Wor
     await desk.train("es9014")
     await jane.register("Jane", "Doe")
     await jane.user()
+    operator, (empty,) = layout_client(world), (await desk.schedule("es2", NEXT_DATE)).train_runs
+    await operator.change(run, remove_seats("A", 3))
+    await operator.hide(empty)
+    await jane.list_runs(travel_date=NEXT_DATE)
+    await operator.delete_run(empty)
+    await desk.schedule("es2", NEXT_DATE)
     await world.server.bus.wait_idle()
     await world.database.command("profile", 0)
     profiled = (
@@ -132,3 +138,16 @@ async def test_a_booking_is_found_by_its_reference_through_indexes_alone(own_dat
     stages = list(_stages(await own_database.database.command("explain", command, verbosity="queryPlanner")))
     (scan,) = [stage for stage in stages if stage["stage"] == "IXSCAN"]
     assert scan["indexBounds"] == {"recent._id": ['["ZZZZZZ", "ZZZZZZ"]']}
+
+
+async def test_the_bookings_of_seats_are_looked_for_among_those_of_the_run(own_database: World) -> None:
+    await own_database.server.bus.wait_idle()
+    await own_database.database.command("profile", 2)
+    run = (await own_database.database["train_runs"].find_one({})) or {}
+    found = await own_database.server.store.bookings.find_by_seats(run["_id"], [("A", 1), ("A", 3)], run["version"])
+    await own_database.database.command("profile", 0)
+    profiled = await own_database.database["system.profile"].find({"ns": f"{own_database.database.name}.bookings"}).to_list(10)
+    assert found is not None
+    assert [booking.user_key for booking in found.values()] == ["jane@example.com", "jim@example.com"]
+    assert {entry["planSummary"] for entry in profiled} == {"IXSCAN { run_id: 1, revision: 1 }"}
+    assert [entry["docsExamined"] for entry in profiled] == [3, 0], "all of the run, and none that are newer"
