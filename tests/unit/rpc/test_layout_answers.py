@@ -85,6 +85,18 @@ def test_a_plan_is_shown_with_all_its_parts() -> None:
     )
 
 
+def test_the_plan_of_a_train_counts_its_runs() -> None:
+    plan = LayoutPlan(run_count=9, planned_run_count=8, skipped_run_count=3, refused_run_count=2)
+    assert answers.layout_plan(plan) == layout_pb2.LayoutPlan(
+        run_count=9,
+        planned_run_count=8,
+        skipped_run_count=3,
+        refused_run_count=2,
+        counts=layout_pb2.LayoutCounts(),
+        validate_only=True,
+    )
+
+
 def test_a_change_that_was_made_is_no_plan_and_names_its_job() -> None:
     answer = answers.layout_plan(LayoutPlan(is_applied=True, layout_job_id="es9014:2", run_count=3, planned_run_count=0))
     assert not answer.validate_only

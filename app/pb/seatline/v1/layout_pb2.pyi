@@ -163,7 +163,7 @@ class AddSection(message.Message):
 
 @typing.final
 class RemoveSection(message.Message):
-    """Removes a section with its coaches and seats. The last section is refused."""
+    """Removes a section with its coaches and seats. The last section is refused: one has to be left after all operations."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -183,7 +183,9 @@ class RemoveSection(message.Message):
 
 @typing.final
 class SetFare(message.Message):
-    """Sets the fare of a section for later sales. Holds, bookings and waitlisted bookings keep theirs."""
+    """Sets the fare of a section for later sales. Holds, bookings and waitlisted bookings keep theirs. A run has at most 1,000 different
+    fares in its life.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -209,7 +211,9 @@ class SetFare(message.Message):
 
 @typing.final
 class AddCoach(message.Message):
-    """Adds a coach behind all others. Its seats get numbers above the highest that its section ever had."""
+    """Adds a coach behind all others. Its seats get numbers above the highest that its section ever had. A run gives out at most 20,000
+    seat numbers in its life.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -237,7 +241,7 @@ class AddCoach(message.Message):
 
 @typing.final
 class RemoveCoach(message.Message):
-    """Removes a coach with its seats. The last coach is refused."""
+    """Removes a coach with its seats. The last coach is refused: one has to be left after all operations."""
 
     DESCRIPTOR: descriptor.Descriptor
 
