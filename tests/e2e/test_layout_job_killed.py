@@ -15,6 +15,7 @@ from app.pb.seatline.v1 import layout_pb2
 from tests.e2e.crowd import Crowd
 from tests.e2e.ledgers import Books, read_books
 from tests.e2e.outages import SETTINGS, settled
+from tests.support.clients import Run
 from tests.support.layout_client import LayoutClient, add_coach, remove_coach
 from tests.support.long_mode import full
 from tests.support.replica_set import SECONDS_MAX, MongoDatabase, database_of, hanging, replica_set
@@ -22,7 +23,7 @@ from tests.support.server_processes import server_process, some_runs, worker_pro
 from tests.support.world import eventually
 
 RUNS = full(300, short=60)
-BUYERS = 8 * RUNS
+BUYERS_PER_WAVE = 2 * RUNS
 OUTCOMES = "seatline.layout_outcomes"
 REMOVED_SEATS = range(1, 7)
 
@@ -54,6 +55,25 @@ def lost_bookings(crowd: Crowd, books: Books) -> list[str]:
     return wrong
 
 
+class Sales:
+    """Waves of buyers on all runs. Each wave overlaps with whatever the test does next."""
+
+    def __init__(self, runs: list[Run], target: str) -> None:
+        self.crowds: list[Crowd] = []
+        self._runs, self._target = runs, target
+        self._waves: list[asyncio.Task[None]] = []
+
+    async def go_on(self) -> None:
+        """Start another wave, and return when half of it has been answered."""
+        crowd = Crowd(f"w{len(self.crowds)}p", self._runs, BUYERS_PER_WAVE, [self._target])
+        self.crowds.append(crowd)
+        self._waves.append(asyncio.create_task(crowd.buy()))
+        await crowd.wait_for_bookings(BUYERS_PER_WAVE // 2)
+
+    async def end(self) -> None:
+        await asyncio.gather(*self._waves)
+
+
 async def all_outcomes(desk: LayoutClient, layout_job_id: str) -> list[layout_pb2.LayoutOutcome]:
     """Return all outcomes, page by page."""
     found: list[layout_pb2.LayoutOutcome] = []
@@ -66,7 +86,7 @@ async def all_outcomes(desk: LayoutClient, layout_job_id: str) -> list[layout_pb
             return found
 
 
-@pytest.mark.timeout(full(900, short=180))
+@pytest.mark.timeout(full(1_200, short=300))
 async def test_a_layout_job_changes_each_run_once_though_its_worker_is_killed_twice(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
@@ -75,11 +95,9 @@ async def test_a_layout_job_changes_each_run_once_though_its_worker_is_killed_tw
         server = await stack.enter_async_context(server_process(tmp_path / "server", **settings))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.target))
         desk = LayoutClient(channel, "desk", roles="operator")
-        runs = await some_runs(channel, "A6 A6 B4", RUNS)
-        crowd = Crowd("p", runs, BUYERS, [server.target])
-        buying = asyncio.create_task(crowd.buy())
-        await crowd.wait_for_bookings(BUYERS // 4)
-        changed = await desk.change_train_layout(await desk.train(runs[0].train_id), remove_coach("1"), add_coach("9", "A", 3))
+        sales = Sales(await some_runs(channel, "A6 A6 B4", RUNS), server.target)
+        await sales.go_on()
+        changed = await desk.change_train_layout(await desk.train("es9014"), remove_coach("1"), add_coach("9", "A", 3))
         assert changed.run_count == RUNS
 
         async def some_are_changed() -> bool:
@@ -90,6 +108,7 @@ async def test_a_layout_job_changes_each_run_once_though_its_worker_is_killed_tw
 
         async with hanging(members.members[0], OUTCOMES, "insert"), worker_process(tmp_path / "first", **settings) as first:
             await eventually(some_are_changed, SECONDS_MAX)
+            await sales.go_on()
             first.kill()  # between the commits of some runs and their outcomes
         assert reported_runs(database) == 0
         async with (
@@ -97,18 +116,20 @@ async def test_a_layout_job_changes_each_run_once_though_its_worker_is_killed_tw
             worker_process(tmp_path / "second", **settings) as second,
         ):
             await eventually(more_are_changed, SECONDS_MAX)
+            await sales.go_on()
             second.kill()
         assert RUNS // 3 <= reported_runs(database) < RUNS
         await stack.enter_async_context(worker_process(tmp_path / "third", **settings))
+        await sales.go_on()
 
         async def is_complete() -> bool:
             return (await desk.layout_job(changed.layout_job_id)).state == layout_pb2.LAYOUT_JOB_STATE_COMPLETE
 
         await eventually(is_complete, full(600.0, short=SECONDS_MAX))
-        await buying
+        await sales.end()
         await settled(members)
         books = read_books(database)
-        assert lost_bookings(crowd, books) == []
+        assert [lost for crowd in sales.crowds for lost in lost_bookings(crowd, books)] == []
         await _is_reported(desk, changed.layout_job_id, books)
 
 
