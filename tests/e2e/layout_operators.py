@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import count
 
 import grpc
@@ -27,10 +28,10 @@ Operation = layout_pb2.LayoutOperation
 class LayoutOperator:
     """An operator of one run. `coaches` are its coaches, as (section, seats) by name, according to the acknowledged changes."""
 
-    def __init__(self, channel: grpc.aio.Channel, run: Run, coaches: dict[str, tuple[str, int]], seed: int) -> None:
+    def __init__(self, channels: Sequence[grpc.aio.Channel], run: Run, coaches: dict[str, tuple[str, int]], seed: int) -> None:
         self.coaches = coaches
         self._sections = {section for section, _ in coaches.values()}
-        self._desk = ApiClient(channel, "desk", roles="operator")
+        self._desks = [ApiClient(channel, "desk", roles="operator") for channel in channels]
         self._run = run
         self._chance = random.Random(seed)  # noqa: S311 - no secret
         self._names, self._requests = count(len(coaches) + 1), count(1)
@@ -40,36 +41,39 @@ class LayoutOperator:
         """The number of seats after the acknowledged changes."""
         return sum(seats for _, seats in self.coaches.values())
 
-    def next_operations(self) -> list[Operation]:
-        """Return the operations of a random change. It changes `coaches`, so make the change."""
+    def next_change(self) -> layout_pb2.UpdateLayoutRequest:
+        """Return a random change. It changes `coaches`, so make the change."""
+        return layout_pb2.UpdateLayoutRequest(
+            train_id=self._run.train_id,
+            travel_date=self._run.travel_date,
+            operations=self._next_operations(),
+            allow_lower=self._chance.randrange(4) == 0,
+        )
+
+    def _next_operations(self) -> list[Operation]:
         grows, shrinks = self.seat_count < SEATS_MAX, self.seat_count > SEATS_MIN
         possible = [self._set_fare]
         possible += [self._add_coach, self._grow_coach, self._add_section] * grows
         possible += [self._remove_coach, self._shrink_coach, self._remove_section] * (2 * shrinks)
         return self._chance.choice(possible)()
 
-    async def plan(self, operations: list[Operation]) -> layout_pb2.LayoutPlan:
+    async def plan(self, change: layout_pb2.UpdateLayoutRequest) -> layout_pb2.LayoutPlan:
         """Plan a change, and reserve the seats of the plan."""
-        request = self._request(operations)
+        request = _copy(change)
         request.validate_only = True
         request.reserve.seconds = RESERVE_SECONDS
         return await self._send(request)
 
-    async def make(self, operations: list[Operation], plan_hash: str) -> layout_pb2.LayoutPlan:
+    async def make(self, change: layout_pb2.UpdateLayoutRequest, plan_hash: str) -> layout_pb2.LayoutPlan:
         """Make exactly the planned change. Fail if the plan has changed."""
-        request = self._request(operations)
+        request = _copy(change)
         request.request_id, request.plan_hash = f"change-{next(self._requests)}", plan_hash
         return await self._send(request)
-
-    def _request(self, operations: list[Operation]) -> layout_pb2.UpdateLayoutRequest:
-        return layout_pb2.UpdateLayoutRequest(
-            train_id=self._run.train_id, travel_date=self._run.travel_date, operations=operations
-        )
 
     async def _send(self, request: layout_pb2.UpdateLayoutRequest) -> layout_pb2.LayoutPlan:
         async def answer() -> layout_pb2.LayoutPlan:
             try:
-                return await self._desk.update_layout(request)
+                return await self._chance.choice(self._desks).update_layout(request)
             except grpc.aio.AioRpcError as error:
                 # It has the status ABORTED, which otherwise asks for a retry.
                 if decoded(error).reason == "PLAN_CHANGED":
@@ -130,3 +134,9 @@ class LayoutOperator:
         section, seats = self.coaches[name]
         self.coaches[name] = (section, seats + more)
         return [Operation(set_seat_count=layout_pb2.SetSeatCount(coach=name, seat_count=seats + more))]
+
+
+def _copy(change: layout_pb2.UpdateLayoutRequest) -> layout_pb2.UpdateLayoutRequest:
+    request = layout_pb2.UpdateLayoutRequest()
+    request.CopyFrom(change)
+    return request

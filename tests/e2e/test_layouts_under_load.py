@@ -24,7 +24,7 @@ from tests.support.replica_set import MongoDatabase, database_of, replica_set
 from tests.support.server_processes import a_run, server_process, worker_process
 
 BUYERS = 64
-CHANGES = full(50, short=12)
+CHANGES = full(50, short=8)
 # Answered calls of buyers between each plan and its change, and before the next plan.
 CALLS_BETWEEN = 32
 LEGS = 3
@@ -75,29 +75,33 @@ def _check(database: MongoDatabase, key: Run, buyers: Buyers, operator: LayoutOp
 
 
 @pytest.mark.timeout(SECONDS_MAX)
-async def test_no_plan_changes_and_nobody_is_lost_while_64_buyers_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("servers", [1, 2])
+async def test_no_plan_changes_and_nobody_is_lost_while_64_buyers_go_on(servers: int, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         members = await stack.enter_async_context(replica_set(1))
         settings = {**SETTINGS, "SEATLINE_MONGODB_URI": members.uri}
-        server = await stack.enter_async_context(server_process(tmp_path / "server", **settings))
+        targets = [
+            (await stack.enter_async_context(server_process(tmp_path / f"server{number}", **settings))).target
+            for number in range(servers)
+        ]
         await stack.enter_async_context(worker_process(tmp_path / "worker", **settings))
         database = stack.enter_context(database_of(members))
         channels = [
             await stack.enter_async_context(
-                grpc.aio.insecure_channel(server.target, options=[("grpc.use_local_subchannel_pool", 1)])
+                grpc.aio.insecure_channel(targets[number % servers], options=[("grpc.use_local_subchannel_pool", 1)])
             )
-            for _ in range(CHANNELS)
+            for number in range(CHANNELS)
         ]
         run = await a_run(channels[0], " ".join(f"{section}{seats}" for section, seats in COACHES.values()))
         buyers = await stack.enter_async_context(Buyers(channels, run, BUYERS, SEED))
-        operator = LayoutOperator(channels[0], run, dict(COACHES), SEED)
+        operator = LayoutOperator(channels, run, dict(COACHES), SEED)
         counts: Counter[str] = Counter()
         await buyers.wait_for_calls(10 * BUYERS)
         for _ in range(CHANGES):
-            operations = operator.next_operations()
-            planned = await operator.plan(operations)
+            change = operator.next_change()
+            planned = await operator.plan(change)
             await buyers.wait_for_calls(CALLS_BETWEEN)
-            made = await operator.make(operations, planned.plan_hash)
+            made = await operator.make(change, planned.plan_hash)
             assert made.plan_hash == planned.plan_hash
             assert sum(change.seats_after for change in made.sections) == operator.seat_count
             counts.update({field.name: int(value) for field, value in made.counts.ListFields() if field.name != "refunded"})
@@ -106,4 +110,4 @@ async def test_no_plan_changes_and_nobody_is_lost_while_64_buyers_go_on(tmp_path
         await settled(members)
         _check(database, run, buyers, operator)
         assert counts["moved_passengers"] > 0
-        print(f"{CHANGES} changes, {buyers.calls} calls of buyers, {dict(counts)}")  # noqa: T201 - shown with -s
+        print(f"{servers} servers, {CHANGES} changes, {buyers.calls} calls of buyers, {dict(counts)}")  # noqa: T201 - shown with -s
