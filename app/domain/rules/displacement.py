@@ -116,6 +116,8 @@ def _placing_order(unit: DisplacedUnit) -> tuple[object, ...]:
 
 def place_unit(sections: Sequence[SectionSeats], demand: SeatDemand, *, allow_lower: bool) -> Placement | None:
     """Return seats for a unit, or None where no step finds any. Changes nothing."""
+    if not _has_enough(sections, demand, allow_lower=allow_lower):
+        return None
     search = _SeatSearch(sections, demand.legs, demand.count)
     same = [index for index, section in enumerate(sections) if section.name == demand.section]
     better, lower = _other_sections(sections, demand)
@@ -137,6 +139,19 @@ def place_unit(sections: Sequence[SectionSeats], demand: SeatDemand, *, allow_lo
         if seats is not None:
             return Placement(seats, step)
     return None
+
+
+def _has_enough(sections: Sequence[SectionSeats], demand: SeatDemand, *, allow_lower: bool) -> bool:
+    """Whether enough seats are free in all sections together. Much quicker than the steps: a waiting unit is tried often."""
+    name, legs, missing, fare_minor_min = demand.section, demand.legs, demand.count, demand.fare_minor_min
+    for section in sections:
+        if allow_lower or section.name == name or section.fare.minor >= fare_minor_min:
+            for sold, seats in section.sold_counts().items():
+                if not sold & legs:
+                    missing -= seats
+                    if missing <= 0:
+                        return True
+    return False
 
 
 def _other_sections(sections: Sequence[SectionSeats], demand: SeatDemand) -> tuple[list[int], list[int]]:
