@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,7 @@ import pytest_asyncio
 from app.domain.refusals import Reason, Refusal
 from app.store.driver import Database
 from app.store.indexes import make_indexes
+from app.store.run_deletions import RunDeletions
 from tests.support.builders import TRAIN_ID, a_caller, a_train, an_operator, asks_for_seats, asks_to_cancel
 from tests.support.event_batches import events_of_batches
 from tests.support.run_servers import RUN_ID, TRAVEL_DATE, RunServer, put_train, reason_of
@@ -199,6 +201,26 @@ async def test_of_a_sale_and_a_deletion_at_once_exactly_one_succeeds(
     await here.bus.wait_idle()
     bookings = await real_database["bookings"].count_documents({"run_id": RUN_ID})
     assert bookings == sum(sold for sold, _ in results)
+
+
+async def test_a_sale_that_is_archived_between_the_look_and_the_deletion_keeps_the_run(
+    pair: tuple[RunServer, RunServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pair
+    deletions = there.store.run_deletions
+    look = deletions._require_empty
+
+    async def look_and_let_others_sell(found: Mapping[str, Any]) -> None:
+        await look(found)
+        if not sold:
+            sold.append(await here.book("ann"))
+            await here.bus.wait_idle()
+            await here.store.runs.archive_leftovers(RUN_ID)
+
+    sold: list[str] = []
+    monkeypatch.setattr(RunDeletions, "_require_empty", lambda self, found: look_and_let_others_sell(found))
+    assert await reason_of(there.delete()) is Reason.RUN_NOT_EMPTY
+    assert (sold, await here.book("ben")) == (["A-1"], "A-2")
 
 
 async def test_of_two_deletions_at_once_one_succeeds(pair: tuple[RunServer, RunServer], real_database: Database) -> None:
