@@ -48,10 +48,13 @@ def train_run(view: RunView) -> train_run_pb2.TrainRun:
 
 def _waiting_counts(run: TrainRun) -> Counter[str]:
     """Return how many bookings on the waitlist take a seat of each section, by its name. One may take several sections."""
+    waiting: Counter[tuple[str, int | None]] = Counter()  # thousands of demands are for few sections and fares
+    for (section, _, _, fare_minor_min), ticket_numbers in run.waitlist_index.ticket_numbers.items():
+        waiting[section, fare_minor_min] += len(ticket_numbers)
     counts: Counter[str] = Counter()
-    for demand, ticket_numbers in run.waitlist_index.ticket_numbers.items():
-        for section in sections_taken(run, demand):
-            counts[section.name] += len(ticket_numbers)
+    for (section, fare_minor_min), count in waiting.items():
+        for taken in sections_taken(run, (section, 0, 0, fare_minor_min)):  # on whatever legs, for however many
+            counts[taken.name] += count
     return counts
 
 
