@@ -17,7 +17,7 @@ from app.store.driver import Collection, Database, Document, translate_outages
 
 # Part of every query for a run by its key.
 NOT_DELETED: Mapping[str, Any] = {"deleted_time": {"$exists": False}}
-# As long as the events of the run are kept; no server has a run in memory for so long.
+# Far longer than the run's events are kept, and than any server has a run in memory. As long as earlier versions of trains.
 _LIFETIME_SECONDS = 400 * 24 * 3_600
 
 
