@@ -88,7 +88,7 @@ def apply(  # noqa: PLR0913, PLR0917  one parameter for each option
     date: RunDateArgument = "",
     allow_lower: AllowLowerOption = False,
     refund_displaced: RefundDisplacedOption = False,
-    reserve: ReserveOption = _RESERVE_DEFAULT,
+    reserve: ReserveOption = "",
     plan_hash: Annotated[
         str, typer.Option("--plan-hash", metavar="HASH", help="Carry out exactly this plan, without asking, or nothing.")
     ] = "",
@@ -99,8 +99,9 @@ def apply(  # noqa: PLR0913, PLR0917  one parameter for each option
 ) -> None:
     """Change the layout of a run, or of a train and all its future runs.
 
-    Shows the plan and asks, unless --yes or --plan-hash is given. The change of a train is brought to its runs by a job, whose
-    progress is shown; with --json it is not waited for.
+    Shows the plan and asks, unless --yes or --plan-hash is given. Keeps the seats of a run's plan for 10 minutes meanwhile.
+
+    The change of a train is brought to its runs by a job, whose progress is shown. With --json it is not waited for.
     """
     from app.cli.calls import Calls
     from app.cli.render.layouts import changed_text, plan_page
@@ -109,7 +110,7 @@ def apply(  # noqa: PLR0913, PLR0917  one parameter for each option
     is_asking = not (is_agreed or plan_hash)
     if is_asking and (options.as_json or not _has_terminal()):
         raise UsageError("nobody can be asked here: add --yes, or --plan-hash with the hash that 'seatline layout plan' shows")
-    reserve_seconds = _reserve_seconds(reserve, date) if date else 0
+    reserve_seconds = _reserve_seconds(reserve or (_RESERVE_DEFAULT if date else ""), date)
     with Calls(options) as calls:
         change = _Change(calls, operations, train, date, allow_lower, refund_displaced)
         request_id = request_id or str(uuid.uuid4())

@@ -117,9 +117,19 @@ def test_a_wrong_command_line_is_refused_before_any_call(
 
 
 def test_the_seats_of_a_train_cannot_be_reserved(service: ScriptedService, seatline: Any) -> None:
-    result = seatline("plan", "es9014", "--remove-coach", "3", "--reserve", "5m")
-    assert (result.exit_code, service.asked) == (2, [])
-    assert "give a DATE" in result.stderr
+    for command in ("plan", "apply"):
+        result = seatline(command, "es9014", "--remove-coach", "3", "--reserve", "5m", answers="y\n")
+        assert (result.exit_code, service.asked) == (2, [])
+        assert "give a DATE" in result.stderr
+
+
+@pytest.mark.parametrize(("typed", "seconds"), [((), 600), (("--reserve", "90s"), 90), (("--reserve", "0m"), 0)])
+def test_apply_keeps_the_seats_of_its_plan_for_as_long_as_typed(
+    service: ScriptedService, seatline: Any, typed: tuple[str, ...], seconds: int
+) -> None:
+    service.answers["UpdateLayout"] = plan_or_change
+    assert seatline("apply", *RUN, "--remove-coach", "3", *typed, answers="y\n").exit_code == 0
+    assert service.requests("UpdateLayout")[0].reserve.seconds == seconds
 
 
 def test_a_refused_operation_is_named_as_it_was_typed(service: ScriptedService, seatline: Any) -> None:
