@@ -11,8 +11,9 @@ The rules:
    and CONFIRMED otherwise. Where passengers of the booking wait already, their entry grows and keeps its position. It then
    waits for the dearer one of both sections, or for one whose fare is not lower than the higher one of both fares.
 3. A booking that waits for a section which is removed has lost no seat. It keeps its position and its fare, and waits for a
-   section whose fare is not lower than the last one of that section, at no charge (`waitlist.py`). Only where the operator
-   has displaced passengers refunded, it is cancelled and refunded too.
+   section whose fare is not lower than the last one of that section, at no charge (`waitlist.py`). When the waitlist closes,
+   it expires with a full refund, as any other. Where the operator has displaced passengers refunded, it is cancelled and
+   refunded at once.
 """
 
 from dataclasses import replace
