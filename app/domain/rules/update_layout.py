@@ -300,7 +300,7 @@ def _record(run: TrainRun, command: UpdateLayout, done: _Done, now: datetime) ->
         layout,
         revision=layout.revision + 1,
         train_version=command.train_version or layout.train_version,
-        is_own=layout.is_own or not command.train_version,
+        is_own=not command.train_version,  # a layout job never comes to a layout of the run's own
         earlier_fares=done.sections.earlier_fares,
         requests=(*layout.requests, request)[-limits.LAYOUT_REQUESTS_MAX :],
     )

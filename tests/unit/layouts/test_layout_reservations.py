@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain import limits
 from app.domain.booking import BookingState
 from app.domain.events import EventType
-from app.domain.layout.operations import AddCoach, LayoutOperation, RemoveCoach, RemoveSection, SetSeatCount
+from app.domain.layout.operations import AddCoach, LayoutOperation, RemoveCoach, RemoveSeats, RemoveSection, SetSeatCount
 from app.domain.layout.plan import LayoutPlan, PlacementStep, PlanChanged, PlannedOutcome
 from app.domain.refusals import Reason
 from app.domain.rules.cancel_booking import cancel_booking
@@ -276,12 +277,13 @@ def test_a_plan_that_lets_passengers_wait_has_changed_once_the_waitlist_is_close
 
 
 def test_the_reservation_of_other_operations_promises_nothing() -> None:
-    run = a_run("A2 A2 A2")
+    run = a_run("A2 A2")
     book(run, "ann", seats=(1,))
-    reserved(run, RemoveCoach("1"))
-    done = change_layout(run, RemoveCoach("3"))
-    assert done.moves == ()
-    assert free(run) == [2, 3, 4]
+    plan = reserved(run, RemoveCoach("1"))
+    assert [found.after.label for found in plan.moves] == ["A-3"]
+    done = change_layout(run, RemoveSeats("A", (1,)))
+    assert [found.after.label for found in done.moves] == ["A-2"]
+    assert free(run) == [3, 4]
 
 
 def test_a_reservation_is_renewed_with_a_plan_of_its_own() -> None:
@@ -307,6 +309,37 @@ def test_a_hold_on_another_seat_may_expire_be_used_or_released_meanwhile() -> No
     time_passes(run, NOW + timedelta(seconds=90))
     later = NOW + timedelta(seconds=100)
     assert change_layout(run, RemoveCoach("1"), plan_hash=plan.plan_hash, now=later).moves == plan.moves
+
+
+def test_who_was_promised_a_new_seat_gets_it_even_if_a_group_ahead_would_fit_with_it_by_then() -> None:
+    run = a_run("A2")
+    short = book(run, "sue", seats=(1,), destination=ASHFORD)
+    book(run, "ann", seats=(1,), origin=ASHFORD)
+    book(run, "ben", seats=(2,))
+    book_waitlisted(run, "gus", "gil", destination=ASHFORD)
+    book_waitlisted(run, "wim")
+    plan = reserved(run, AddCoach("2", "A", 1))
+    assert [seat.label for promotion in plan.promoted for seat in promotion.seats] == ["A-3"]
+    cancel(run, short)
+    done = change_layout(run, AddCoach("2", "A", 1), plan_hash=plan.plan_hash)
+    assert (seat_of(run, "gus"), seat_of(run, "wim")) == ("waits", "A-3")
+    assert done.promoted == plan.promoted
+
+
+def test_nobody_is_promoted_by_a_plan_that_was_made_before_the_waitlist_closed() -> None:
+    run = a_run("A2")
+    fill(run)
+    for number in range(limits.WAITLIST_EXPIRED_PER_DECISION):
+        book_waitlisted(run, f"g{number}", f"h{number}", destination=ASHFORD, by=f"agent{number}")
+    last = book_waitlisted(run, "wim")
+    closes = waitlist_closing_time(run)
+    early = closes - timedelta(seconds=10)
+    plan = plan_layout(run, AddCoach("2", "A", 1), reserve_seconds=SECONDS, now=early)
+    assert [promotion.reference for promotion in plan.promoted] == [last.reference]
+    done = change_layout(run, AddCoach("2", "A", 1), plan_hash=plan.plan_hash, now=closes)
+    assert done.promoted == ()
+    assert current_booking(run, last).state is BookingState.WAITLISTED
+    assert free(run) == [3]
 
 
 def test_undo_takes_back_what_a_cancellation_gave_to_a_reservation() -> None:

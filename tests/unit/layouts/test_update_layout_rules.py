@@ -21,6 +21,7 @@ from tests.support.builders import (
     LILLE,
     NOW,
     a_run,
+    asks_for_seats,
     book,
     book_waitlisted,
     cancel,
@@ -28,6 +29,7 @@ from tests.support.builders import (
     fill,
     hold,
     seat_labels,
+    sell,
 )
 from tests.support.layout_changes import asks_for_layout, change_layout, decide_alone, plan_layout
 from tests.support.run_snapshots import invalid, refused, snapshot
@@ -252,6 +254,38 @@ def test_a_sale_in_another_section_leaves_the_plan_as_it_is() -> None:
     plan = plan_layout(run, RemoveCoach("1"))
     book(run, "ann", section="B")
     assert change_layout(run, RemoveCoach("1"), plan_hash=plan.plan_hash).is_applied
+
+
+def test_one_more_passenger_who_will_wait_is_another_plan() -> None:
+    run = a_run("A1 A1")
+    fill(run)
+    before = plan_layout(run, RemoveSeats("A", (1,)))
+    cancel(run, next(iter(run.bookings.values())))
+    book(run, "new", seats=(1,))
+    after = plan_layout(run, RemoveSeats("A", (1,)))
+    assert (before.counts, before.sections, before.moves) == (after.counts, after.sections, after.moves)
+    assert before.plan_hash != after.plan_hash
+
+
+def test_another_amount_to_refund_is_another_plan() -> None:
+    hashes = []
+    for fare in (2_000, 3_000):
+        run = a_run("A1 A1", fares={"A": fare})
+        for name, number in (("ann", 1), ("ben", 2)):
+            sell(run, asks_for_seats(name, request_id=name, section="A", seats=(number,)))
+        change_layout(run, SetFare("A", Money(9_000, "USD")))
+        hashes.append(plan_layout(run, RemoveCoach("1"), refund_displaced=True).plan_hash)
+    assert hashes[0] != hashes[1]
+
+
+def test_another_promoted_booking_is_another_plan() -> None:
+    hashes = []
+    for name in ("wim", "xia"):
+        run = a_run("A1")
+        fill(run)
+        book_waitlisted(run, name)
+        hashes.append(plan_layout(run, AddCoach("2", "A", 1)).plan_hash)
+    assert hashes[0] != hashes[1]
 
 
 # -- the request
