@@ -117,3 +117,18 @@ async def test_after_the_waitlist_closed_displaced_passengers_are_refunded_at_on
     assert done.refunds == plan.refunds
     found = await ann.booking(made.reference)
     assert (found.state, [refund.amount for refund in found.refunds]) == (booking_pb2.BOOKING_STATE_CANCELLED, [usd(20)])
+
+
+async def test_a_booking_on_the_waitlist_for_a_removed_section_gets_a_better_seat_or_its_money_back(world: World) -> None:
+    run = await world.run("A1 B1", fares={"A": usd(20), "B": usd(30)})
+    desk, joe = layout_client(world), world.api_client("joe")
+    for name, section in (("ann", "A"), ("bob", "B")):
+        await world.api_client(name).book(run, section=section)
+    made = await joe.wait(run, section="A")
+    refunding = await desk.plan(run, remove_section("A"), refund_displaced=True)
+    assert made.reference in [refund.reference for refund in refunding.refunds]
+    await desk.change(run, remove_section("A"))
+    assert (await joe.booking(made.reference)).waitlist_position == 2, "Ann stands before"
+    await desk.change(run, add_coach("9", "B", 2))
+    promoted = await joe.booking(made.reference)
+    assert (promoted.state, seats_of(promoted), promoted.price) == (CONFIRMED, ["B-3"], usd(20))

@@ -400,8 +400,9 @@ class UpdateLayoutRequest(message.Message):
     be cancelled free of charge.
     """
     refund_displaced: builtins.bool
-    """Whether displaced passengers without a seat are cancelled with a full refund. Otherwise they wait at the front of the waitlist,
-    as long as that is open.
+    """Whether displaced passengers without a seat, and bookings on the waitlist for a section that is removed, are cancelled with a
+    full refund. Otherwise the passengers wait at the front of the waitlist, as long as that is open; and the bookings keep their
+    position, and get seats of a section whose fare is not lower, at no charge.
     """
     validate_only: builtins.bool
     """Plan and answer, but change nothing. The answer has validate_only set."""
