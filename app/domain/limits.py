@@ -34,6 +34,8 @@ FARE_MINOR_MAX = 10**12  # keeps every sum inside MongoDB's 64-bit integers
 SCHEDULE_DAYS_MAX = 366  # a year's timetable in one call
 LAYOUT_OPERATIONS_MAX = 50  # in one change; nobody rebuilds more of a train at a time
 LAYOUT_RESERVE_SECONDS_MAX = 15 * 60  # an operator who needs longer to decide plans again
+# That one change of a run's layout looks at, on the seats that it may remove: a coach of 400 seats, sold leg by leg.
+BOOKINGS_ON_SEATS_MAX = 25_000
 DISPLACED_PASSENGERS_MAX = 500  # by one change of a run's layout; limits its commit, which writes all their bookings
 LAYOUT_BOOKINGS_MAX = 500  # that one change displaces or promotes; at most 28 kB each of the 16 MB of a commit
 LAYOUT_REQUESTS_MAX = 20  # layout changes that a run remembers, to answer repeated requests: 200 bytes each

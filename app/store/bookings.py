@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain import limits
 from app.domain.booking import LIVE_STATES, Booking, BookingState, Passenger
 from app.domain.people import email_key, email_keys
+from app.domain.refusals import Reason, Refusal
 from app.domain.rules.access import is_visible_to
 from app.store.adapter import adapter_of
 from app.store.booking_documents import booking_from
@@ -28,7 +30,7 @@ from app.store.driver import (
     translate_outages,
 )
 from app.store.snapshots import Snapshot
-from app.store.unreadable import Records, decode_all, decode_by_id, decode_one, read_page
+from app.store.unreadable import Records, decode_all, decode_by_id, decode_in_turns, decode_one, read_page
 
 # Live bookings of one run: more than a run can hold, 5,000 seats sold leg by leg.
 BOOKINGS_PER_RUN_MAX = 400_000
@@ -104,10 +106,12 @@ class Bookings:
         """Return the archived live bookings that have one of these seats (section, number) of a run.
 
         Return None where a booking of the run was archived in a revision after `version`. It is looked for afterwards: so what
-        is returned is as of that version.
+        is returned is as of that version. Refuses DISPLACED_TOO_MANY for more than `BOOKINGS_ON_SEATS_MAX`. The event loop runs
+        other calls while they are decoded.
         """
         if not seats:
             return Records()
+        most = limits.BOOKINGS_ON_SEATS_MAX
         numbers: dict[str, list[int]] = {}
         for section, number in seats:
             numbers.setdefault(section, []).append(number)
@@ -117,10 +121,13 @@ class Bookings:
         ]
         query: Document = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}, "$or": on_seats}
         with translate_outages():
-            found = await self._bookings.find(query).to_list(BOOKINGS_PER_RUN_MAX)
+            found = await self._bookings.find(query).limit(most + 1).to_list(most + 1)
             if await self._bookings.find_one({"run_id": run_id, "revision": {"$gt": version}}, {"_id": 1}):
                 return None
-        return decode_by_id("bookings", found, booking_from)
+        if len(found) > most:
+            text = f"more than {most} bookings have seats that this may remove: remove fewer seats, in several steps"
+            raise Refusal(Reason.DISPLACED_TOO_MANY, text)
+        return await decode_in_turns("bookings", found, booking_from)
 
     async def list_receipts(
         self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int

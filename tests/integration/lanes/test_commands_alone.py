@@ -245,3 +245,17 @@ async def test_a_booking_of_a_required_seat_that_cannot_be_read_refuses_the_comm
     assert raised.value.reason is Reason.RECORD_UNREADABLE
     assert await server.make_alone(see(2, into=seen), run, ("A", 2)) == "done"
     assert seen == [{2: "Ben"}]
+
+
+async def test_more_bookings_than_a_change_may_look_at_are_refused(
+    open_server: OpenServer, run: TrainRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await book(open_server(), "ann", "ben", "cem")
+    await archived(open_server(), run)
+    monkeypatch.setattr("app.domain.limits.BOOKINGS_ON_SEATS_MAX", 2)
+    server, seen = open_server(), list[dict[int, str]]()
+    with pytest.raises(Refusal) as raised:
+        await server.make_alone(see(1, into=seen), run, ("A", 1), ("A", 2), ("A", 3))
+    assert (raised.value.reason, seen) == (Reason.DISPLACED_TOO_MANY, [])
+    assert await server.make_alone(see(1, 2, into=seen), run, ("A", 1), ("A", 2)) == "done"
+    assert seen == [{1: "Ann", 2: "Ben"}]

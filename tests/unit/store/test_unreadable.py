@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 
 from app.domain.refusals import Reason, Refusal
 from app.store.shapes import UnreadableError
-from app.store.unreadable import NOUNS, UnreadableRecords, decode_all, decode_by_id, decode_one, read_page, reading
+from app.store.unreadable import (
+    NOUNS,
+    UnreadableRecords,
+    decode_all,
+    decode_by_id,
+    decode_in_turns,
+    decode_one,
+    read_page,
+    reading,
+)
 
 Document = dict[str, Any]
 
@@ -30,6 +40,21 @@ def test_a_look_up_names_the_unreadable_records() -> None:
     found = decode_by_id("payments", documents(1, None), decode)
     assert dict(found) == {"d00000": 1}
     assert found.unreadable == {"d00001"}
+
+
+async def test_many_records_are_decoded_as_few_are_and_let_other_tasks_run_in_between() -> None:
+    stored, turns = documents(*range(250), "x", *range(251, 260)), []
+
+    async def note_turns() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(note_turns())
+    found = await decode_in_turns("bookings", stored, decode)
+    other.cancel()
+    assert (dict(found), found.unreadable) == (dict(decode_by_id("bookings", stored, decode)), {"d00250"})
+    assert len(turns) >= 2
 
 
 def test_a_request_for_an_unreadable_record_is_refused_without_its_contents() -> None:
