@@ -135,11 +135,11 @@ class LayoutOperator:
         wrong = []
         if not plan.is_applied:
             wrong.append(f"{text} was answered as a plan: {plan}")
-        if command.plan_hash and plan.plan_hash != command.plan_hash:
-            wrong.append(f"{text} acts on {command.plan_hash}, and does {plan.plan_hash}")
         if before is not None and (before.plan_hash, before.counts) != (plan.plan_hash, plan.counts):
             wrong.append(f"{text} did {before}, and now {plan}")
         is_repeated = not plan.sections
+        if command.plan_hash and plan.plan_hash != command.plan_hash and not is_repeated:
+            wrong.append(f"{text} acts on {command.plan_hash}, and does {plan.plan_hash}")
         if (
             planned is not None
             and planned.reserve_expire_time is None
