@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bson import CodecOptions, decode, encode
-from pymongo.errors import AutoReconnect, BulkWriteError
+from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError
 
 from tests.simulation.scheduler import YIELD_POINT
 
@@ -136,11 +136,34 @@ class SimulatedCollection:
         if errors:
             raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": []})
 
+    async def insert_one(self, document: Document) -> None:
+        fault = await self.before("insert")
+        if document["_id"] in self.documents:
+            raise DuplicateKeyError("the key is taken")
+        self._put(None, copied(document))
+        await self.after(fault)
+
     async def find_one_and_update(self, query: Document, update: Document, projection: Document) -> Document | None:
         return {"_id": query["_id"]} if (await self._update("swap", query, update, 1)).matched_count else None
 
-    async def update_one(self, query: Document, update: Document) -> Written:
+    async def update_one(self, query: Document, update: Document, *, upsert: bool = False) -> Written:
+        if upsert and not any(self.matching(query)):
+            return await self._upsert(query, update)
         return await self._update("update", query, update, 1)
+
+    async def _upsert(self, query: Document, update: Document) -> Written:
+        """Insert the document that the query and the update describe, unless another task has meanwhile."""
+        fault = await self.before("upsert")
+        new = copied(query | update.get("$setOnInsert", {}) | update.get("$set", {}))
+        if new["_id"] in self.documents:
+            raise DuplicateKeyError("the key is taken")
+        self._put(None, new)
+        await self.after(fault)
+        return Written(0, 0)
+
+    async def count_documents(self, query: Document) -> int:
+        await self.before("read")
+        return sum(1 for _ in self.matching(query))
 
     async def update_many(self, query: Document, update: Document) -> Written:
         return await self._update("update", query, update, 0)
@@ -182,8 +205,8 @@ class SimulatedDatabase:
 
 
 def updated(document: Document, update: Document) -> Document:
-    """Return a new document: this one after `$set`, `$unset` and `$inc` on dotted paths."""
-    unknown = update.keys() - {"$set", "$unset", "$inc"}
+    """Return a new document: this one after `$set`, `$unset` and `$inc` on dotted paths, and changes of its lists."""
+    unknown = update.keys() - {"$set", "$unset", "$inc", "$setOnInsert", *_LIST_CHANGES}
     if unknown:
         raise NotImplementedError(f"the simulated database does not support {unknown}")
     newer = dict(document)
@@ -196,7 +219,22 @@ def updated(document: Document, update: Document) -> Document:
     for path, value in update.get("$inc", {}).items():
         container, key = _container(newer, path)
         container[key] += value
+    for name, change in _LIST_CHANGES.items():
+        for field, operand in copied(update.get(name, {})).items():
+            newer[field] = change(newer.get(field, []), operand)
     return newer
+
+
+def _added(members: list[Any], operand: Document) -> list[Any]:
+    return [*members, *(member for member in operand["$each"] if member not in members)]
+
+
+# What adds to a list or removes from it; each returns a new list.
+_LIST_CHANGES: dict[str, Callable[[list[Any], Any], list[Any]]] = {
+    "$push": lambda members, operand: [*members, operand],
+    "$pull": lambda members, operand: [member for member in members if not matches(member, operand)],
+    "$addToSet": _added,
+}
 
 
 def _container(document: Document, path: str) -> tuple[Any, Any]:
@@ -252,10 +290,15 @@ def _fits(values: list[Any], wanted: Any) -> bool:
         if wanted is None and not values:
             return True
         return any(value == wanted or (isinstance(value, list) and wanted in value) for value in values)
-    return all(
-        bool(values) is operand if comparison == "$exists" else any(_compares(value, comparison, operand) for value in values)
-        for comparison, operand in wanted.items()
-    )
+    return all(_fits_one(values, comparison, operand) for comparison, operand in wanted.items())
+
+
+def _fits_one(values: list[Any], comparison: str, operand: Any) -> bool:
+    if comparison == "$exists":
+        return bool(values) is operand
+    if comparison == "$not":
+        return not _fits(values, operand)
+    return any(_compares(value, comparison, operand) for value in values)
 
 
 def _compares(value: Any, comparison: str, operand: Any) -> bool:
@@ -263,6 +306,10 @@ def _compares(value: Any, comparison: str, operand: Any) -> bool:
         return (value in operand) is (comparison == "$in")
     if comparison == "$elemMatch":
         return any(matches(member, operand) for member in value)
+    if comparison == "$size":
+        return isinstance(value, list) and len(value) == operand
+    if comparison == "$all":
+        return isinstance(value, list) and all(member in value for member in operand)
     if value is None or isinstance(value, list | dict):
         return False
     return bool(_COMPARISONS[comparison](value, operand))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import invariants, waitlist_invariants
+from tests.simulation import invariants, layout_job_invariants, waitlist_invariants
 from tests.simulation.provider import CAPTURE_FAILS, DECLINES
 from tests.simulation.record import Violation, require
 from tests.support.event_batches import events_of_batches
@@ -20,6 +20,15 @@ _ROUND_SECONDS = 1_000.0
 _ROUNDS_MAX = 12
 _AFTER_DEPARTURE_SECONDS = 4 * 24 * 3_600.0
 _REPEATED_REQUESTS_MAX = 3
+# In this order, each task finds the work that those before it have left.
+_LAST_TASKS = (
+    "archive leftovers",
+    "expire due",
+    "start layout jobs",
+    "process outbox",
+    "run jobs",
+    "void abandoned payments",
+)
 
 
 def finish_history(world: World) -> None:
@@ -33,7 +42,7 @@ def finish_history(world: World) -> None:
         world.pass_time(_AFTER_DEPARTURE_SECONDS)
     for _ in range(_ROUNDS_MAX):
         world.pass_time(_ROUND_SECONDS)
-        for name in ("archive leftovers", "expire due", "process outbox", "run jobs", "void abandoned payments"):
+        for name in _LAST_TASKS:
             worker = world.rng.choice(world.workers)
             worker.spawn(worker.run_task(name), name)
             world.finish_all()
@@ -55,6 +64,9 @@ def check_end_state(world: World) -> None:
     require("at the end", invariants.sums_agree(paid, accounts))
     require("at the end", invariants.payments_agree(paid, payments))
     require("at the end", invariants.all_events_are_delivered(record.events, _stored_events(world), record.delivered))
+    trains, layout_jobs, outcomes = (database[name].documents for name in ("trains", "layout_jobs", "layout_outcomes"))
+    runs = database["train_runs"].documents
+    require("at the end", layout_job_invariants.outcomes_are_true(runs, trains, layout_jobs, outcomes))
     for name, run in database["train_runs"].documents.items():
         require("at the end", invariants.nothing_is_lost(record.bookings[name], run, database["bookings"].documents))
         require("at the end", waitlist_invariants.no_open_waitlist_is_left(run, world.now()))
@@ -80,6 +92,9 @@ def repeat_requests(world: World) -> None:
 def _left_over(world: World) -> Any:
     database = world.database
     yield from invariants.no_work_is_left(database["train_runs"].documents.values(), database["jobs"].documents.values())
+    layout_jobs, outcomes = database["layout_jobs"].documents, database["layout_outcomes"].documents
+    runs, trains = database["train_runs"].documents, database["trains"].documents
+    yield from layout_job_invariants.layout_jobs_have_ended(runs, trains, layout_jobs, outcomes, world.now())
     yield from (f"event {key} is not processed" for key, event in _stored_events(world).items() if "is_new" in event)
     yield from (
         f"payment {key} is still open" for key, payment in database["payments"].documents.items() if "open_since" in payment

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from app.domain.booking import Booking
 from app.domain.events import EventType
 from app.domain.layout.commands import UpdateLayout
+from app.domain.layout.layout_jobs import LayoutJob
 from app.domain.layout.plan import LayoutPlan
 from app.domain.rules import decisions, displaced_bookings, expire_due, update_layout
 from app.domain.rules.booking_changes import record_change
@@ -24,6 +25,7 @@ from app.domain.rules.section_draft import SectionDraft
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
+from app.usecases.layout_fan_out import LayoutFanOut
 
 Breakage = Callable[[], AbstractContextManager[Any]]
 
@@ -173,6 +175,22 @@ def layout_changes_do_not_know_who_sits_there() -> AbstractContextManager[Any]:
     return patch.object(UpdateLayout, "is_alone", new=False)
 
 
+def changes_of_trains_overwrite_own_layouts() -> AbstractContextManager[Any]:
+    return patch.object(update_layout, "_require_current", lambda run, command, now: None)
+
+
+@contextmanager
+def layout_jobs_are_complete_before_their_runs() -> Iterator[None]:
+    async def start_without_jobs(fan_out: LayoutFanOut, layout_job: LayoutJob) -> int:
+        await fan_out._layout_jobs.insert_if_absent(layout_job)
+        await fan_out._layout_jobs.add_dates(layout_job.layout_job_id, [])
+        await fan_out._layout_jobs.complete(layout_job.layout_job_id, layout_job.create_time)
+        return 0
+
+    with patch.object(LayoutFanOut, "start", start_without_jobs):
+        yield
+
+
 LAYOUT_BREAKAGES: tuple[Breakage, ...] = (
     seat_numbers_are_used_again,
     retired_seats_are_sold,
@@ -192,4 +210,6 @@ LAYOUT_BREAKAGES: tuple[Breakage, ...] = (
     withdrawn_seats_that_come_free_are_sold,
     a_repeated_change_is_made_again,
     layout_changes_do_not_know_who_sits_there,
+    changes_of_trains_overwrite_own_layouts,
+    layout_jobs_are_complete_before_their_runs,
 )

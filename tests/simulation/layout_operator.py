@@ -50,6 +50,8 @@ class LayoutOperator:
     def __init__(self, service: Service, rng: random.Random, calls: Calls) -> None:
         self._service, self._rng, self._calls = service, rng, calls
         self._numbers = 0
+        # Who changes the run's own layout keeps the train's changes from it.
+        self._changes_trains = rng.choice((0.05, 0.05, 0.9))
         self.requests: list[LayoutRequest] = []
 
     @property
@@ -62,14 +64,25 @@ class LayoutOperator:
         if self.requests and kind < 0.1:
             await self.send(self._rng.choice(self.requests))
             return
+        if self._rng.random() < self._changes_trains:
+            await self._change_train()
+            return
         command = self._random_command(self._rng.choice(self._service.runs))
-        if kind < 0.45:
+        if kind < 0.3:
             await self._act(command)
             return
-        seconds = self._rng.choice(_RESERVE_SECONDS) if kind < 0.8 else 0
+        seconds = self._rng.choice(_RESERVE_SECONDS) if kind < 0.82 else 0
         plan = await self._plan(replace(command, validate_only=True, reserve_seconds=seconds))
         if plan is not None and self._rng.random() < 0.9:
             await self._act_on(command, plan, is_reserved=bool(seconds))
+
+    async def _change_train(self) -> None:
+        """Change the layout of the train, perhaps after a plan. Layout jobs bring it to the runs."""
+        command = self._random_train_command(self._record.database["trains"].documents[self._service.runs[0].train_id])
+        plan = await self._plan(replace(command, validate_only=True)) if self._rng.random() < 0.3 else None
+        request = LayoutRequest(replace(command, plan_hash=plan.plan_hash) if plan is not None else command)
+        self.requests.append(request)
+        await self.send(request)
 
     # -- calling
 
@@ -135,6 +148,10 @@ class LayoutOperator:
         wrong = []
         if not plan.is_applied:
             wrong.append(f"{text} was answered as a plan: {plan}")
+        if not command.travel_date:
+            if before is not None and before.layout_job_id != plan.layout_job_id:
+                wrong.append(f"{text} made layout job {before.layout_job_id}, and now {plan.layout_job_id}")
+            return [Violation(line) for line in wrong]
         if before is not None and (before.plan_hash, before.counts) != (plan.plan_hash, plan.counts):
             wrong.append(f"{text} did {before}, and now {plan}")
         is_repeated = not plan.sections
@@ -199,15 +216,50 @@ class LayoutOperator:
             etag=str(document.get("layout", {}).get("revision", 0)) if self._rng.random() < 0.2 else "",
         )
 
+    def _random_train_command(self, train: Document) -> UpdateLayout:
+        self._numbers += 1
+        operations = tuple(self._random_train_operation(train) for _ in range(self._rng.choice((1, 1, 2))))
+        return UpdateLayout(
+            caller=OPERATOR,
+            request_id=f"train-layout-{self._numbers}",
+            train_id=train["_id"],
+            travel_date="",
+            operations=operations,
+            allow_lower=self._rng.random() < 0.3,
+            refund_displaced=self._rng.random() < 0.2,
+            etag=str(train["version"]),
+        )
+
+    def _random_train_operation(self, train: Document) -> LayoutOperation:
+        rng = self._rng
+        section = rng.choice(train["sections"])["name"]
+        coach = rng.choice([coach["name"] for coach in train["coaches"]])
+        return rng.choice(
+            (
+                SetSeatCount(coach, rng.randint(1, 3)),
+                RemoveCoach(coach),
+                AddCoach(f"T{self._numbers}{rng.choice('XYZ')}", section, rng.randint(1, _SEATS_ADDED_MAX)),
+                AddSection(rng.choice(_SECTIONS), self._random_fare()),
+                SetFare(section, self._random_fare()),
+            )
+        )
+
+    def _random_fare(self) -> Money:
+        step = self._record.step_minor
+        return Money(-(-self._rng.choice(_FARES_MINOR) // step) * step, "USD")
+
     def _random_operation(self, run: Document) -> LayoutOperation:
         rng = self._rng
-        section = rng.choice(run["sections"])
+        busy = [section for section in run["sections"] if len({*section["sold_legs"]}) > 1]
+        section = rng.choice(busy if busy and rng.random() < 0.5 else run["sections"])
         live = [number for number in range(1, len(section["sold_legs"]) + 1) if number not in retired_numbers(section)]
-        coaches = sorted({coach["name"] for every in run["sections"] for coach in every["coaches"]})
+        coaches = [coach["name"] for coach in section["coaches"]]
         coach, name = rng.choice(coaches or ["1"]), section["name"]
-        fare = Money(-(-rng.choice(_FARES_MINOR) // self._record.step_minor) * self._record.step_minor, "USD")
+        fare = self._random_fare()
         added = AddCoach(f"N{self._numbers}{rng.choice('XYZ')}", name, rng.randint(1, _SEATS_ADDED_MAX))
-        some = tuple(rng.sample(live, min(len(live), rng.choice((1, 1, 2))))) or (1,)
+        sold = [number for number in live if section["sold_legs"][number - 1]]
+        chosen = sold if sold and rng.random() < 0.7 else live
+        some = tuple(rng.sample(chosen, min(len(chosen), rng.choice((1, 1, 2, 3))))) or (1,)
         return rng.choices(
             (
                 RemoveSeats(name, some),
@@ -218,7 +270,7 @@ class LayoutOperator:
                 AddSection(rng.choice(_SECTIONS), fare),
                 SetFare(name, fare),
             ),
-            weights=(4, 3, 3, 4, 1, 1, 3),
+            weights=(5, 3, 4, 4, 1, 1, 2),
         )[0]
 
 

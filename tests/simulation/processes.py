@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from app.domain.jobs import in_batches, job_retries
 from app.domain.refusals import Refusal
+from app.jobs.handlers import JobHandler
 from app.jobs.runner import JobRunner
 from app.lanes.bounds import LaneBounds
 from app.lanes.local_bus import open_command_bus
@@ -17,7 +18,8 @@ from app.store.driver import Database
 from app.store.store import open_store
 from app.usecases.bookings import BookingUseCases
 from app.usecases.holds import HoldUseCases
-from app.usecases.layout_fan_out import LayoutFanOut
+from app.usecases.layout_fan_out import UPDATE_RUN_LAYOUT, LayoutFanOut
+from app.usecases.layout_jobs import run_layout_handler
 from app.usecases.layouts import LayoutUseCases
 from app.usecases.outbox import JobSubscriber, OutboxRelay
 from app.usecases.payment_jobs import SETTLE_PAYMENT, settlement_handler, settlement_jobs
@@ -97,20 +99,23 @@ class WorkerProcess(Process):
         environment = self._environment
         self.relay = self.make_relay()
         maintenance = RunMaintenance(self.store.runs, self.bus, environment.now, environment.seconds)
-        self.runner = JobRunner(
-            settlement_handler(self.payments),
-            environment.now,
-            environment.jitter,
-            run_seconds_max=_NEVER,
-            retries=job_retries(None),
-        )
+        handlers = {
+            SETTLE_PAYMENT: settlement_handler(self.payments),
+            UPDATE_RUN_LAYOUT: run_layout_handler(self.store.layout_jobs, self.bus, environment.now, environment.seconds),
+        }
+        self.runners = {kind: self._make_runner(handler) for kind, handler in handlers.items()}
         self.tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "process outbox": self.relay.process,
             "run jobs": self._run_jobs,
             "void abandoned payments": self.payments.void_abandoned,
             "expire due": maintenance.expire_due,
+            "start layout jobs": LayoutFanOut(self.store, environment.now).start_new,
             "archive leftovers": maintenance.archive_leftovers,
         }
+
+    def _make_runner(self, handler: JobHandler) -> JobRunner:
+        environment = self._environment
+        return JobRunner(handler, environment.now, environment.jitter, run_seconds_max=_NEVER, retries=job_retries(None))
 
     def make_relay(self) -> OutboxRelay:
         environment = self._environment
@@ -127,7 +132,8 @@ class WorkerProcess(Process):
     async def _run_jobs(self) -> None:
         """Lease jobs, run them, and record their outcomes. A lease that expired meanwhile is noticed only then."""
         jobs = self.store.jobs
-        taken = await jobs.lease_due([SETTLE_PAYMENT], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
-        for batch in in_batches(taken, _JOBS_AT_ONCE):
-            outcomes = await self.runner.run(batch)
-            await jobs.record_outcomes(outcomes, batch[0].lease_owner)
+        for kind, runner in self.runners.items():
+            taken = await jobs.lease_due([kind], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
+            for batch in in_batches(taken, _JOBS_AT_ONCE):
+                outcomes = await runner.run(batch)
+                await jobs.record_outcomes(outcomes, batch[0].lease_owner)

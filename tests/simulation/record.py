@@ -12,7 +12,13 @@ from typing import Any
 from app.domain.booking import Booking
 from app.domain.events import Event
 from app.domain.layout.commands import UpdateLayout
-from tests.simulation import invariants, layout_invariants, passenger_invariants, waitlist_invariants
+from tests.simulation import (
+    invariants,
+    layout_invariants,
+    layout_job_invariants,
+    passenger_invariants,
+    waitlist_invariants,
+)
 from tests.simulation.database import SimulatedDatabase
 from tests.support.event_batches import events_of_batches
 
@@ -155,9 +161,10 @@ class Record:
         yield from passenger_invariants.bookers_stay_within_their_limit(run, bookings)
         yield from waitlist_invariants.waitlist_matches_bookings(run, bookings)
         yield from waitlist_invariants.nobody_waits_for_free_seats(run, decided_at)
-        yield from layout_invariants.retired_seats_belong_to_nobody(run, bookings)
-        yield from layout_invariants.no_reservation_is_expired(run, decided_at)
-        yield from layout_invariants.reserved_seats_are_not_for_sale(run)
+        if layout_invariants.layout_revision(run) or "layout_reservation" in run:
+            yield from layout_invariants.retired_seats_belong_to_nobody(run, bookings)
+            yield from layout_invariants.no_reservation_is_expired(run, decided_at)
+            yield from layout_invariants.reserved_seats_are_not_for_sale(run)
         yield from invariants.no_hold_is_expired(run, decided_at)
         yield from invariants.holds_stay_within_their_share(run)
         yield from invariants.next_due_is_recorded(run)
@@ -182,6 +189,7 @@ class Record:
     def _layout_complaints(self, before: Document, run: Document, changes: list[layout_invariants.Change]) -> Iterator[str]:
         """Check a commit that changed the layout."""
         request = run["layout"]["requests"][-1]
+        layout_jobs = self._layout_jobs()
         command = self.layout_commands.get(request["request_id"])
         units = layout_invariants.displaced_units(before, run, changes)
         promoted = [
@@ -190,6 +198,7 @@ class Record:
             if _has_seatless(old) and not _has_seatless(new)
             for seat in layout_invariants.new_seats(old, new)
         ]
+        yield from layout_job_invariants.train_changes_come_in_order(before, run, layout_jobs)
         yield from layout_invariants.seat_numbers_never_return(before, run)
         yield from layout_invariants.nobody_else_moves(before, run, changes)
         yield from layout_invariants.displaced_pay_no_more(run, units, command)
@@ -197,6 +206,12 @@ class Record:
         if not layout_invariants.promised(before):
             yield from layout_invariants.displaced_find_seats(run, units, promoted)
         self.layout_moves[run["_id"], run["layout"]["revision"]] = layout_invariants.moves_of(units)
+
+    def _layout_jobs(self) -> dict[str, Document]:
+        """Return all layout jobs: stored ones, and those that are still in the documents of their trains."""
+        trains = self.database["trains"].documents.values()
+        new = {job["_id"]: job for train in trains for job in train.get("new_layout_jobs", [])}
+        return new | self.database["layout_jobs"].documents
 
     def _check_archive_only(self, run: Document) -> None:
         """Check a change that empties a run's document without a commit."""

@@ -20,7 +20,9 @@ import app.lanes.lane
 import app.lanes.local_bus
 import app.store.shared_statement
 import app.store.users
+import app.usecases.layout_jobs
 import app.usecases.payments
+import app.usecases.train_layouts
 
 Value = TypeVar("Value")
 
@@ -30,9 +32,11 @@ _USE_ASYNCIO = (
     app.lanes.local_bus,
     app.store.shared_statement,
     app.jobs.runner,
+    app.usecases.layout_jobs,
     app.usecases.payments,
+    app.usecases.train_layouts,
 )
-_USE_TIME = (app.lanes.committer, app.lanes.contention, app.lanes.lane, app.store.users)
+_USE_TIME = (app.lanes.committer, app.lanes.contention, app.lanes.lane, app.store.users, app.usecases.train_layouts)
 
 
 class SimulatedFuture(Generic[Value]):

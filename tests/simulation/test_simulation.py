@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.record import Document
 from tests.simulation.seeds import failures_of
-from tests.simulation.world import run_history
+from tests.simulation.world import World, run_history
 
 ROOT = Path(__file__).parents[2]
 CHUNK_SIZE = 100
@@ -23,6 +24,10 @@ def test_invariants_hold_through_a_hundred_histories_from_seed(first: int) -> No
     assert not failures, "\n".join(failures)
 
 
+def layout_outcomes(world: World) -> list[Document]:
+    return list(world.database["layout_outcomes"].documents.values())
+
+
 def test_histories_are_not_idle() -> None:
     worlds = [run_history(seed) for seed in range(100)]
     bookings = [booking for world in worlds for of_run in world.record.bookings.values() for booking in of_run.values()]
@@ -30,7 +35,11 @@ def test_histories_are_not_idle() -> None:
     kinds = {event["type"] for world in worlds for event in world.record.events.values()}
     accounts = [account for world in worlds for account in world.provider.accounts.values()]
     assert {"CONFIRMED", "WAITLISTED", "CANCELLED", "EXPIRED"} <= states
-    assert {"booking.promoted", "booking.changed", "hold.placed", "hold.released", "hold.expired"} <= kinds
+    assert {"booking.promoted", "booking.changed", "hold.placed", "hold.released", "hold.expired", "layout.changed"} <= kinds
+    displaced = [moves for world in worlds for moves in world.record.layout_moves.values() if moves]
+    assert any(seat for moves in displaced for seat in moves.values()), "nobody was moved by a layout change"
+    assert not all(seat for moves in displaced for seat in moves.values()), "nobody lost a seat by a layout change"
+    assert {outcome["state"] for world in worlds for outcome in layout_outcomes(world)} >= {"APPLIED", "SKIPPED"}
     assert {account.state for account in accounts} >= {"captured", "voided"}
     assert any(account.refunds for account in accounts)
     assert sum(world.record.commits for world in worlds) > 400, "hardly anything was committed; this proves little"

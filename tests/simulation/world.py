@@ -16,7 +16,9 @@ from datetime import UTC, date, datetime, timedelta
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import RefundTier, SalesTerms
+from app.domain.train import StoredTrain
 from app.store.run_documents import run_document
+from app.store.train_documents import train_document
 from tests.simulation.callers import Callers
 from tests.simulation.database import SimulatedDatabase, copied
 from tests.simulation.final_state import finish_history
@@ -29,6 +31,8 @@ from tests.support.builders import a_train, seeded_random
 TRAVEL_DATE = date(2026, 9, 1)
 # Each with one more seat in section B.
 _LAYOUTS = ("A1", "A2", "A2 B1", "A1 A2", "A2 B2")
+# Where layouts change: with seats to which displaced passengers can move.
+_LONG_LAYOUTS = ("A2 A2 B1", "A3 B2")
 _FARES = ({"A": 2_000, "B": 5_001}, {"A": 2_000, "B": 5_001}, {"A": 0, "B": 3_000}, {"A": 0, "B": 0})
 _TERMS = (
     SalesTerms(),
@@ -40,7 +44,15 @@ _SHORT_LEAPS_SECONDS_MAX = 60.0
 _LONG_LEAPS_SECONDS = (31.0, 31.0, 70.0, 70.0, 310.0, 310.0, 1_000.0, 26 * 3_600.0)
 _CALLS_AT_ONCE_MAX = 6
 # Jobs twice, since they are run more often.
-_WORKER_TASKS = ("process outbox", "run jobs", "run jobs", "void abandoned payments", "expire due", "archive leftovers")
+_WORKER_TASKS = (
+    "process outbox",
+    "run jobs",
+    "run jobs",
+    "void abandoned payments",
+    "expire due",
+    "archive leftovers",
+    "start layout jobs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +75,16 @@ class Scenario:
 
 def random_scenario(rng: random.Random) -> Scenario:
     """Return a scenario between no faults and many."""
+    layout_share = rng.choice((0, 0, 6, 16))
     return Scenario(
-        commands=rng.randint(6, 18),
+        commands=rng.randint(6, 18) + layout_share // 3,  # so that as much is sold
         database_faults=rng.choice((0.0, 0.01, 0.05)),
         provider_faults=rng.choice((0.0, 0.1, 0.4)),
         answers_lost=rng.choice((0.0, 0.1)),
         crashes=rng.choice((0.0, 0.002, 0.01)),
         leaps=rng.choice((0.0, 0.005, 0.02)),
         worker_tasks=rng.choice((0.01, 0.04)),
-        layout_share=rng.choice((0, 0, 3, 8)),
+        layout_share=layout_share,
         stickiness=rng.choice((0.0, 0.5, 0.9)),
     )
 
@@ -116,7 +129,10 @@ class World:
         rng = self.rng
         step = self.provider.step_minor
         fares = {name: -(-minor // step) * step for name, minor in rng.choice(_FARES).items()}
-        train = replace(a_train(rng.choice(_LAYOUTS) + " B1", fares=fares), terms=rng.choice(_TERMS))
+        layouts = _LONG_LAYOUTS if self.scenario.layout_share and rng.random() < 0.25 else _LAYOUTS
+        train = replace(a_train(rng.choice(layouts) + " B1", fares=fares), terms=rng.choice(_TERMS))
+        stored = StoredTrain(train, "created", self._moment, 1)
+        self.database["trains"].documents[train.train_id] = copied(train_document(stored))
         runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(rng.choice((1, 1, 1, 2)))]
         for run in runs:
             document = copied(run_document(run, self._moment))
