@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from app.domain.run.train_run import TrainRun
 from app.embedded.mongod import EmbeddedMongod
 from app.process.clock import utc_now
 from app.store.driver import Database
-from tests.support.builders import a_run, asks_for_another_seat, asks_for_seats, asks_to_cancel
+from tests.support.builders import a_run, asks_for_another_seat, asks_for_seats, asks_to_cancel, seeded_random
 from tests.support.trial_lanes import AloneCommand, Change, LaneServer, register_trial_rule
 from tests.support.world import World
 
@@ -124,6 +125,31 @@ async def test_a_command_that_is_alone_shares_its_batch_with_no_other(open_serve
     versions = {name: version for name, version, _ in batches}
     assert versions == {"a": 1, "b": 1, "alone": 2, "alone too": 3, "c": 4, "d": 4}
     assert {name for name, _, has_changes in batches if has_changes} == {"b", "d"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_queue_is_decided_in_its_order_and_each_command_that_is_alone_in_its_own_commit(
+    open_server: OpenServer, run: TrainRun, seed: int
+) -> None:
+    chance, server = seeded_random(seed), open_server()
+    decided: list[tuple[int, int]] = []
+
+    def note(number: int) -> Change:
+        def change(run: TrainRun, now: datetime) -> None:
+            decided.append((number, run.version))
+            run.set_layout(replace(run.layout, revision=run.layout.revision + 1))
+
+        return change
+
+    alone = [chance.random() < 0.4 for _ in range(15)]
+    await asyncio.gather(
+        *((server.make_alone if is_alone else server.make)(note(number), run) for number, is_alone in enumerate(alone))
+    )
+    assert [number for number, _ in decided] == list(range(15))
+    in_version = Counter(version for _, version in decided)
+    assert all(in_version[version] == 1 for number, version in decided if alone[number])
+    stretches = sum(1 for number in range(15) if alone[number] or number == 0 or alone[number - 1])
+    assert len(in_version) == stretches, "neighbours that are not alone share a commit"
 
 
 async def test_a_command_that_is_alone_and_has_no_caller_any_more_is_left_out(open_server: OpenServer, run: TrainRun) -> None:
