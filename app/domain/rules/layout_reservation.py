@@ -103,7 +103,11 @@ class Promises:
 
     run: TrainRun
     places: Sequence[ReservedPlace] = ()
-    _kept: dict[tuple[str, int], tuple[_Seat, int]] = field(default_factory=dict)
+    _kept: dict[tuple[str, int], tuple[_Seat, int]] = field(init=False, default_factory=dict)
+    _outcomes: dict[tuple[str, int], PlannedOutcome] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._outcomes = {(place.reference, place.passenger_number): place.outcome for place in self.places}
 
     def keep_seats(self) -> None:
         """Keep the promised seats from all but those to whom they are promised. Seats that are not free are left out."""
@@ -119,7 +123,7 @@ class Promises:
         seats = self._take(unit.booking, [passenger.number for passenger in unit.passengers])
         if seats is None:
             return None
-        first = self._outcomes()[unit.booking.reference, unit.passengers[0].number]
+        first = self._outcomes[unit.booking.reference, unit.passengers[0].number]
         return Placement(seats, PlacementStep(first.value))
 
     def take_promotions(self) -> Iterable[PromisedPromotion]:
@@ -142,9 +146,9 @@ class Promises:
 
     def promises_refund(self, booking: Booking) -> bool:
         """Whether a passenger of the booking was promised the money back."""
-        outcomes = self._outcomes()
         return any(
-            outcomes.get((booking.reference, passenger.number)) is PlannedOutcome.CANCELLED for passenger in booking.passengers
+            self._outcomes.get((booking.reference, passenger.number)) is PlannedOutcome.CANCELLED
+            for passenger in booking.passengers
         )
 
     def _take(self, booking: Booking, numbers: Iterable[int]) -> tuple[_Seat, ...] | None:
@@ -155,9 +159,6 @@ class Promises:
                 self.run.release(self.run.seat(*seat), legs)
         seats = [found[0] for found in kept if found is not None]
         return tuple(seats) if len(seats) == len(kept) else None
-
-    def _outcomes(self) -> dict[tuple[str, int], PlannedOutcome]:
-        return {(place.reference, place.passenger_number): place.outcome for place in self.places}
 
 
 def are_promises_kept(

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from app.domain import limits
 from app.domain.events import EventType, Json
@@ -305,20 +304,20 @@ def _record(run: TrainRun, command: UpdateLayout, done: _Done, now: datetime) ->
         requests=(*layout.requests, request)[-limits.LAYOUT_REQUESTS_MAX :],
     )
     run.set_layout(record)
-    run.emit(EventType.LAYOUT_CHANGED, run.run_id, _event_data(record.revision, plan), now, command.caller.trace_parent)
+    run.emit(EventType.LAYOUT_CHANGED, run.run_id, _event_data(run, plan), now, command.caller.trace_parent)
     return replace(plan, is_applied=True, layout_etag=str(record.revision))
 
 
-def _event_data(revision: int, plan: LayoutPlan) -> dict[str, Json]:
+def _event_data(run: TrainRun, plan: LayoutPlan) -> dict[str, Json]:
     counts = plan.counts
-    data: dict[str, Any] = {
-        "layout_revision": revision,
+    return {
+        "layout_revision": run.layout.revision,
         "plan_hash": plan.plan_hash,
         "moved_passengers": counts.moved_passengers,
         "waitlisted_passengers": counts.waitlisted_passengers,
         "cancelled_passengers": counts.cancelled_passengers,
         "refunded_minor": counts.refunded_minor,
+        "currency": run.sections[0].fare.currency,
         "promoted_bookings": counts.promoted_bookings,
         "released_holds": counts.released_holds,
     }
-    return data

@@ -137,6 +137,31 @@ def test_holds_on_removed_seats_end_when_the_plan_is_reserved() -> None:
     assert change_layout(run, RemoveCoach("1"), plan_hash=plan.plan_hash).counts.released_holds == 0
 
 
+def test_seats_that_ended_holds_give_free_go_to_the_waitlist_when_the_plan_is_reserved() -> None:
+    run = a_run("A1 A1 A1")
+    hold(run, "hal", seats=(1, 2))
+    book(run, "ann", seats=(3,))
+    run.advance_counter(0, 3)
+    book_waitlisted(run, "wim")
+    operations = (RemoveCoach("1"), AddCoach("4", "A", 1))
+    plan = reserved(run, *operations)
+    assert [seat.label for promotion in plan.promoted for seat in promotion.seats] == ["A-4"]
+    assert seat_of(run, "wim") == "A-2"
+    assert change_layout(run, *operations, plan_hash=plan.plan_hash).promoted == ()
+
+
+def test_a_plan_may_promise_a_seat_whose_hold_expired_just_before_it() -> None:
+    run = a_run("A1 A1")
+    book(run, "ann", seats=(1,))
+    hold(run, "hal", seats=(2,), seconds=60)
+    later = NOW + timedelta(seconds=60)
+    plan = plan_layout(run, RemoveCoach("1"), reserve_seconds=SECONDS, now=later)
+    assert [found.after.label for found in plan.moves] == ["A-2"]
+    assert not run.holds
+    assert run.layout_reservation is not None
+    assert [(name, number) for name, number, _ in run.layout_reservation.claims] == [("A", 2)]
+
+
 # -- the plan stays true
 
 

@@ -383,6 +383,7 @@ def test_the_event_of_a_change_says_it_in_numbers() -> None:
         "waitlisted_passengers": 1,
         "cancelled_passengers": 0,
         "refunded_minor": 0,
+        "currency": "USD",
         "promoted_bookings": 0,
         "released_holds": 0,
     }
