@@ -36,15 +36,18 @@ class SectionDraft:
         return cls(seats.name, seats.fare, list(seats.coaches), seats.all_legs, sold_legs, seats.next_number, freed, live)
 
     def seats(self) -> SectionSeats:
-        """Return the section's seats."""
+        """Return the section's seats. The counter passes retired seats at once, or every look for seats would go through them."""
         retired = frozenset(range(1, self.size + 1)).difference(*self.live.values())
+        next_number = self.next_number
+        while next_number in retired:
+            next_number += 1
         return SectionSeats(
             name=self.name,
             fare=self.fare,
             coaches=tuple(self.coaches),
             all_legs=self.all_legs,
             sold_legs=self.sold_legs,
-            next_number=self.next_number,
+            next_number=next_number,
             freed=self.freed,
             retired=retired,
         )

@@ -128,11 +128,20 @@ def test_seats_of_others_stay_as_they_are() -> None:
     run = a_run("A3 A3 B2")
     cancel(run, book(run, "ann", seats=[4]))
     bob = book(run, "bob", seats=[5], destination=LILLE)
-    before = [(section.sold_legs[3:], section.next_number, section.freed) for section in run.sections]
+    before = [(section.sold_legs[3:], section.freed) for section in run.sections]
     apply(run, RemoveCoach("1"), AddCoach("9", "B", 1))
-    after = [(section.sold_legs[3:6], section.next_number, section.freed) for section in run.sections]
+    after = [(section.sold_legs[3:6], section.freed) for section in run.sections]
     assert (after[0], after[1][1:]) == (before[0], before[1][1:])
     assert run.seat(0, 5) == current_booking(run, bob).passengers[0].seat
+
+
+def test_the_counter_passes_retired_seats_with_the_change() -> None:
+    run = a_run("A3 A3 A2")
+    book(run, "ann", seats=[4], destination=LILLE)
+    apply(run, RemoveCoach("1"))
+    assert run.sections[0].next_number == 4
+    apply(run, RemoveCoach("2"), RemoveCoach("3"), AddCoach("9", "A", 2))
+    assert (run.sections[0].next_number, run.sections[0].next_seats(1, 2)) == (9, [9, 10])
 
 
 def test_planning_changes_nothing() -> None:
