@@ -36,7 +36,7 @@ class SectionDraft:
         return cls(seats.name, seats.fare, list(seats.coaches), seats.all_legs, sold_legs, seats.next_number, freed, live)
 
     def seats(self) -> SectionSeats:
-        """Return the section's seats. The counter passes retired seats at once, or every look for seats would go through them."""
+        """Return the section's seats. The counter passes retired seats, or each search for seats would go through them."""
         retired = frozenset(range(1, self.size + 1)).difference(*self.live.values())
         next_number = self.next_number
         while next_number in retired:
