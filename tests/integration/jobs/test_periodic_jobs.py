@@ -12,6 +12,7 @@ STORED_IDS = {
     "sweep copy what was left",
     "sweep let go of payments",
     "sweep send to webhooks",
+    "sweep start layout jobs",
 }
 
 
