@@ -43,7 +43,7 @@ def watch_job(calls: Calls, layout_job_id: str) -> layout_pb2.LayoutJob:
             return _watch(calls, layout_job_id, bar)
     except _StalledError as stalled:
         message = f"Layout job {layout_job_id} made no progress for {STALLED_SECONDS_MAX:g} s"
-        cause = stalled.cause.line() if stalled.cause else "Is a worker running?"
+        cause = f"The last call failed: {stalled.cause.line().rstrip(' .')}." if stalled.cause else "Is a worker running?"
         failure = Failure("DEADLINE_EXCEEDED", message, advice=f"{cause} {resume}", was_sent=False)
         raise CallError(failure) from stalled
     except KeyboardInterrupt:

@@ -304,10 +304,6 @@ class ApiClient:
         request = train_run_pb2.PromoteWaitlistRequest(train_id=run.train_id, travel_date=run.travel_date)
         return await self.train_runs.PromoteWaitlist(request, **self._options)
 
-    async def update_layout(self, request: layout_pb2.UpdateLayoutRequest) -> layout_pb2.LayoutPlan:
-        """Send a request as it is."""
-        return await self.train_runs.UpdateLayout(request, **self._options)
-
     async def section(self, run: Run, section: str, **asked: Any) -> list[tuple[str, str]]:
         """Return (seat, address of the passenger) of a section, by seat."""
         rows = (await self.section_page(run, section, **asked)).rows

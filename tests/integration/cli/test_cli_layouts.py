@@ -321,6 +321,16 @@ def test_watching_ends_when_the_job_makes_no_progress(
     assert "Is a worker running? The job goes on by itself: see 'seatline layout status es9014:4 --watch'" in result.stderr
 
 
+def test_watching_ends_when_the_service_stays_away_and_names_the_last_failure(
+    service: ScriptedService, seatline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout_progress, "STALLED_SECONDS_MAX", 0.0)
+    service.answers["GetLayoutJob"] = Refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", message="try later")
+    result = seatline("status", "es9014:4", "--watch")
+    assert result.exit_code == 3
+    assert "The last call failed: try later (DATABASE_UNAVAILABLE). The job goes on by itself" in result.stderr
+
+
 def test_an_unknown_layout_job_is_refused(service: ScriptedService, seatline: Any) -> None:
     unknown = Refusal(grpc.StatusCode.NOT_FOUND, "LAYOUT_JOB_NOT_FOUND", message="there is no layout job x")
     service.answers["GetLayoutJob"] = unknown
