@@ -151,6 +151,16 @@ def new_seats(old: Document, new: Document) -> list[SeatKey]:
     ]
 
 
+def promoted_after_displacement(emitted: Iterable[Document]) -> set[str]:
+    """Return the bookings that a commit promoted after it had displaced somebody; what was due by the clock comes before."""
+    is_displaced, promoted = False, set()
+    for event in emitted:
+        is_displaced = is_displaced or event["data"].get("cause") == "layout"
+        if is_displaced and event["type"] == "booking.promoted":
+            promoted.add(event["subject"])
+    return promoted
+
+
 def displaced_units(before: Document, run: Document, changed: Iterable[Change]) -> list[Unit]:
     """Return who lost seats by a commit, in the order in which they are placed."""
     removed = retired_seats(run) - retired_seats(before)

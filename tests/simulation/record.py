@@ -125,7 +125,7 @@ class Record:
         is_layout_change = layout_invariants.layout_revision(run) != layout_invariants.layout_revision(before)
         if is_layout_change:
             changes = [(old, booking) for booking in changed if (old := older[booking["_id"]]) is not None]
-            require(commit, self._layout_complaints(before, run, changes))
+            require(commit, self._layout_complaints(before, run, changes, emitted))
         for booking in changed:
             require(
                 commit, self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at, is_layout_change)
@@ -186,16 +186,19 @@ class Record:
         if before is not None and is_one_change:
             yield from invariants.refund_matches_the_terms(run, before, booking, decided_at, self.step_minor)
 
-    def _layout_complaints(self, before: Document, run: Document, changes: list[layout_invariants.Change]) -> Iterator[str]:
+    def _layout_complaints(
+        self, before: Document, run: Document, changes: list[layout_invariants.Change], emitted: Sequence[Document]
+    ) -> Iterator[str]:
         """Check a commit that changed the layout."""
         request = run["layout"]["requests"][-1]
         layout_jobs = self._layout_jobs()
         command = self.layout_commands.get(request["request_id"])
         units = layout_invariants.displaced_units(before, run, changes)
+        promoted_later = layout_invariants.promoted_after_displacement(emitted)
         promoted = [
             (seat, new["legs"])
             for old, new in changes
-            if _has_seatless(old) and not _has_seatless(new)
+            if old["_id"] in promoted_later and _has_seatless(old) and not _has_seatless(new)
             for seat in layout_invariants.new_seats(old, new)
         ]
         yield from layout_job_invariants.train_changes_come_in_order(before, run, layout_jobs)

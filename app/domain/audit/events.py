@@ -28,7 +28,8 @@ _STATES = {
 }
 # Events after which some passengers of a booking may wait while others have seats, and which name moves.
 _PARTLY_WAITING = (EventType.BOOKING_CHANGED, EventType.BOOKING_CANCELLED)
-_CAUSES = (None, "layout", "seat_change")
+_SEAT_CHANGE = "seat_change"
+_CAUSES = (None, "layout", _SEAT_CHANGE)
 _SEAT_LABEL = re.compile(r"[A-Z0-9]{1,8}-[1-9][0-9]*")
 _LAYOUT_COUNTS = (
     "moved_passengers",
@@ -127,23 +128,27 @@ def _wrong_booking_data(event: Event, seats: Sequence[object]) -> Iterator[str]:
     is_partly_waiting = event.event_type in _PARTLY_WAITING and data.get("state") == _CONFIRMED and len(seats) > 0
     if data.get("state") in _LIVE and len(seats) != wanted and not (is_partly_waiting and len(seats) < int(str(wanted))):
         yield f"has {len(seats)} seats of {wanted}"
-    yield from _wrong_moves(event)
+    yield from _wrong_moves(event, seats)
 
 
-def _wrong_moves(event: Event) -> Iterator[str]:
+def _wrong_moves(event: Event, seats: Sequence[object]) -> Iterator[str]:
     """Find moves that nobody can have made: of no cause, of nobody, from no seat, or to no place."""
     data = event.data
     moves, cause = data.get("moves", []), data.get("cause")
     if cause not in _CAUSES or (cause is not None and event.event_type not in _PARTLY_WAITING):
         yield "has an impossible cause"
-    if not isinstance(moves, list) or (moves and cause is None):
-        yield "has moves without a cause, or no list of them"
+    if not isinstance(moves, list) or ("moves" in data) != ("cause" in data):
+        yield "has moves without a cause, a cause without moves, or no list of them"
         return
+    if cause == _SEAT_CHANGE and len(moves) != 1:
+        yield f"is a change of a seat, and moves {len(moves)} passengers"
     for move in moves:
         if not isinstance(move, dict) or set(move) != {"passenger_number", "from", "to"}:
             yield "has a move that is none"
         elif not _is_number(move["passenger_number"]) or not _is_label(move["from"]) or not _is_place(move["to"]):
             yield "has a move of nobody, from no seat or to no place"
+        elif data.get("state") in _LIVE and move["to"] is not None and move["to"] not in seats:
+            yield f"moves passenger {move['passenger_number']} to {move['to']}, and has the seats {seats}"
 
 
 def _is_number(number: object) -> bool:
