@@ -36,6 +36,7 @@ from app.store.layout_jobs import LayoutJobs
 
 # Commands of one batch at a time: each commits alone on its run. More would only wait for the database.
 _AT_ONCE_MAX = 8
+# As long as a call may take; a batch that a busy database holds up longer is tried again.
 _COMMAND_SECONDS_MAX = 30.0
 # Refusals that say nothing about the change: the same command may succeed later, or once a record was repaired.
 _TRANSIENT = frozenset(

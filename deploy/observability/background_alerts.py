@@ -122,6 +122,7 @@ _LAYOUT_JOBS = Alert(
     ),
     checks=(
         "`seatline job list --state pending --kind 'update run layout'` shows the runs that are left, attempts and last error.",
+        "A job's id without its date is the layout job: `seatline layout status LAYOUT_JOB` shows how far it has come.",
         "`seatline job list` shows dead jobs of the same kind: their runs stay as they are until an operator acts.",
         "Rows Lanes and MongoDB: is a run so busy, or the database so slow, that commands get no turn?",
     ),
