@@ -46,6 +46,11 @@ def asks_for_layout(
     )
 
 
+def decide_layout(run: TrainRun, command: UpdateLayout, now: datetime = NOW) -> LayoutPlan:
+    """Decide the command without a commit."""
+    return decide(run, command, now, {})
+
+
 def decide_alone(run: TrainRun, command: UpdateLayout, now: datetime = NOW) -> LayoutPlan:
     """Decide the command in a batch of its own, and commit."""
     expire_due(run, now)
