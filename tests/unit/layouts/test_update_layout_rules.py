@@ -20,7 +20,7 @@ from tests.support.builders import (
     seat_labels,
     sell,
 )
-from tests.support.layout_changes import asks_for_layout, change_layout, plan_layout
+from tests.support.layout_changes import asks_for_layout, change_layout, decide_layout, plan_layout
 from tests.support.run_snapshots import refused, snapshot
 
 FARES = {"A": 2_000, "B": 5_000, "C": 1_000}
