@@ -1,0 +1,135 @@
+"""`verify` finds any change of any field that layout changes write, except for the fields listed here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from app.domain.layout.layout_jobs import LayoutOutcomeState
+from app.embedded.mongod import EmbeddedMongod
+from app.store.driver import Database
+from tests.support.job_databases import a_client
+from tests.support.layout_client import layout_client, remove_coach, remove_seats, set_fare, set_seat_count
+from tests.support.tampering import Tampering, tamperings
+from tests.support.verified_worlds import Documents, everything_in, make_copy, verify
+from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World, eventually, running_server, settings_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REMOVED, ANOTHER = "removed", "another value"
+# Fields of a run's document that only layout changes write.
+RUN_FIELDS = ("layout", "layout_reservation", "retired_sections", "last_displaced_number", "made_from_version")
+SECTION_FIELDS = ("retired", "coaches", "fare_minor", "name", "sold_legs")
+COLLECTIONS = ("layout_jobs", "layout_outcomes", "train_runs", "train_versions")
+NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
+    "only the run records how its layout was changed, and what came of it": (
+        "train_runs layout.requests.*.counts",
+        "train_runs layout.requests.*.fingerprint",
+        "train_runs layout.requests.*.plan_hash",
+        "train_runs layout.requests.*.request_id",
+        "train_runs layout.requests.*.time",
+        "train_runs layout.is_own",
+        "train_runs layout.earlier_fares",
+    ),
+    "a plan that is reserved, and stored once": (
+        "train_runs layout_reservation.fingerprint",
+        "train_runs layout_reservation.plan_hash",
+        "train_runs layout_reservation.places",
+        "train_runs layout_reservation.withdrawn",
+    ),
+    "a default where it is missing": (f"train_runs made_from_version {REMOVED}",),
+}
+
+
+async def fill(world: World) -> None:
+    """Change layouts until every kind of record is stored.
+
+    On the first run, a coach with passengers is removed: some move, and Dan's group waits at the front. The second run gets the
+    change of its train; seats are reserved on it. The third has had no change of its own, and was deleted.
+    """
+    own, of_train, deleted = await world.runs("A3 A2 B2", TRAVEL_DATE, NEXT_DATE, THIRD_DATE)
+    desk = layout_client(world)
+    for name in ("ann", "bob", "cem"):
+        await world.api_client(name).book(own, section="A")
+    await world.api_client("dan").book(own, "dan", "dea", section="A")
+    await world.api_client("eve").book(own, section="B")
+    await world.api_client("fay").book(of_train, section="A", seats=[4])
+    await desk.delete_run(deleted)
+    await desk.change(own, remove_coach("2"), set_fare("A", 25))
+    await desk.change(own, remove_seats("A", 1))
+    made = await desk.change_train_layout(await desk.train("es9014"), set_seat_count("1", 2))
+    world.server.start_worker()
+    await eventually(lambda: _is_done(world, made.layout_job_id))
+    await desk.plan(of_train, remove_coach("2"), reserve=900)
+    await world.wait_until_archived()
+    for run in (own, of_train):
+        await world.server.store.runs.archive_leftovers(f"{run.train_id}:{run.travel_date}")
+
+
+async def _is_done(world: World, layout_job_id: str) -> bool:
+    await world.wait_until_archived()
+    complete = {"_id": layout_job_id, "complete_time": {"$exists": True}}
+    database = world.database
+    return (
+        await database["layout_jobs"].count_documents(complete) == 1
+        and await database["events"].count_documents({"is_new": True}) == 0
+        and await database["jobs"].count_documents({"state": "PENDING", "kind": {"$in": ["settle payment"]}}) == 0
+        and await database["payments"].count_documents({"state": {"$nin": ["CAPTURED", "VOIDED"]}}) == 0
+    )
+
+
+@pytest_asyncio.fixture(scope="module")
+async def filled(mongod: EmbeddedMongod) -> Documents:
+    async with running_server(settings_for(mongod.uri)) as world:
+        await fill(world)
+        await world.server.stop_worker()
+        documents = await everything_in(world.database)
+        await world.database.client.drop_database(world.database.name)
+    return {name: stored for name, stored in documents.items() if stored}
+
+
+@pytest_asyncio.fixture
+async def database(mongod: EmbeddedMongod, filled: Documents) -> AsyncIterator[Database]:
+    client = a_client(mongod)
+    copy = client["test_tampering_with_layouts"]
+    await make_copy(filled, copy)
+    yield copy
+    client.close()
+
+
+async def test_layouts_that_changed_give_no_finding(database: Database, filled: Documents) -> None:
+    assert [finding for finding in (await verify(database)).findings if not finding.is_warning] == []
+    states = {outcome["state"] for outcome in filled["layout_outcomes"]}
+    assert states == {LayoutOutcomeState.APPLIED, LayoutOutcomeState.SKIPPED}
+    assert any("layout_reservation" in run for run in filled["train_runs"])
+    assert any("deleted_time" in run for run in filled["train_runs"])
+    assert any(int(number) < 0 for run in filled["train_runs"] for number in run.get("waiting", {}))
+
+
+def is_of_layout(tampering: Tampering) -> bool:
+    first, *further = tampering.name.split(".")
+    in_section = first == "sections" and (not further or further[-1] in SECTION_FIELDS or "retired" in further)
+    return tampering.collection != "train_runs" or first in RUN_FIELDS or in_section or first == "waiting"
+
+
+def is_not_contradicted(tampering: Tampering) -> bool:
+    plain = f"{tampering.collection} {tampering.name}"
+    named = plain if tampering.kind == ANOTHER else f"{plain} {tampering.kind}"
+    return any(named in fields for fields in NOT_CONTRADICTED.values())
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+async def test_a_change_of_any_field_of_a_layout_is_found(database: Database, filled: Documents, collection: str) -> None:
+    before = {(finding.check, finding.subject, finding.text) for finding in (await verify(database)).findings}
+    documents = {document["_id"]: document for document in filled[collection]}
+    missed = []
+    for tampering in filter(is_of_layout, tamperings({collection: filled[collection]})):
+        document = documents[tampering.record]
+        await database[collection].replace_one({"_id": tampering.record}, tampering.apply(document))
+        found = {(finding.check, finding.subject, finding.text) for finding in (await verify(database)).findings}
+        await database[collection].replace_one({"_id": tampering.record}, document)
+        if found <= before and not is_not_contradicted(tampering):
+            missed.append(tampering.key)
+    assert missed == []
