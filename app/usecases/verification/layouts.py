@@ -17,6 +17,7 @@ from app.domain.train import StoredTrain, Train
 from app.store.layout_documents import layout_from
 from app.store.layout_job_documents import layout_job_from, layout_outcome_from
 from app.store.train_documents import train_from, train_version_from, train_version_id
+from app.usecases.verification.records import wrong_stop_forms
 from app.usecases.verification.report import AuditContext, Document
 
 
@@ -94,3 +95,4 @@ async def verify_train_versions(audit: AuditContext) -> None:
             newest = trains.get(stored.train.train_id)
             record = AuditedTrainVersion(document["_id"], stored, newest, document.get("purge_time"))
             audit.report.add(run_rules(TRAIN_VERSION_RULES, f"train version {document['_id']}", record))
+            audit.report.add_differing("train_versions", document["_id"], wrong_stop_forms(document, stored))

@@ -89,7 +89,7 @@ async def verify_trains(audit: AuditContext) -> None:
             audit.report.add(run_rules(TRAIN_RULES, f"train {stored.train.train_id}", stored))
             _verify_new_layout_jobs(audit, document, stored)
             differing = differing_fields(document, train_document(stored), TRAIN, but_for=("stop_forms", "terms"))
-            audit.report.add_differing("trains", document["_id"], [*differing, *_wrong_stop_forms(document, stored)])
+            audit.report.add_differing("trains", document["_id"], [*differing, *wrong_stop_forms(document, stored)])
 
 
 def _verify_new_layout_jobs(audit: AuditContext, document: Document, stored: StoredTrain) -> None:
@@ -100,7 +100,7 @@ def _verify_new_layout_jobs(audit: AuditContext, document: Document, stored: Sto
         audit.report.add(run_rules(NEW_LAYOUT_JOB_RULES, f"layout job {layout_job.layout_job_id}", record))
 
 
-def _wrong_stop_forms(document: Document, stored: StoredTrain) -> list[str]:
+def wrong_stop_forms(document: Document, stored: StoredTrain) -> list[str]:
     """Compare the stored forms of stop names; an earlier version may have stored other spellings of the same forms."""
     forms = frozenset().union(*map(stop_forms, stored.train.stops))
     return [] if {stop_form(form) for form in document["stop_forms"]} == forms else ["stop_forms"]
