@@ -14,7 +14,7 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
              retired_sections: like sections,
              layout: {revision, train_version, is_own, earlier_fares: [[section, fare_minor], ...], requests: [...]},
              layout_reservation: {plan_hash, fingerprint, expire_time, withdrawn: [[section, number], ...],
-             places: [[reference, passenger_number, section, number], ...], claims: [[section, number, legs], ...], ...},
+             places: [[reference, passenger_number, section, number, outcome], ...], claims: [[section, number, legs], ...]},
              recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time}
 
 Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
