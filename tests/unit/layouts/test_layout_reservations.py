@@ -162,6 +162,18 @@ def test_a_plan_may_promise_a_seat_whose_hold_expired_just_before_it() -> None:
     assert [(name, number) for name, number, _ in run.layout_reservation.claims] == [("A", 2)]
 
 
+def test_a_plan_with_the_hash_of_another_one_is_refused_and_not_reserved() -> None:
+    run = a_run("A2 A2 A2")
+    earlier = reserved(run, RemoveCoach("1"))
+    stale = asks_for_layout(RemoveCoach("2"), plan_hash=earlier.plan_hash, reserve_seconds=SECONDS)
+    with refused(Reason.PLAN_CHANGED, run):
+        decide(run, stale, NOW, {})
+    again = asks_for_layout(RemoveCoach("1"), plan_hash=earlier.plan_hash, reserve_seconds=SECONDS)
+    assert decide_alone(run, again, NOW + timedelta(seconds=60)).plan_hash == earlier.plan_hash
+    assert run.layout_reservation is not None
+    assert run.layout_reservation.expire_time == NOW + timedelta(seconds=SECONDS + 60)
+
+
 # -- the plan stays true
 
 
