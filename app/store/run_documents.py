@@ -11,14 +11,15 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
              holds: {"<key>": {owner_key, legs, seats: [[section, coach, number], ...], fare_minor, expire_time, ...}},
              waiting: the waitlist, {"<ticket number>": [reference, section, legs, count, fare_minor_min]},
              waiting_number: the last ticket number, last_displaced_number, made_from_version, hidden,
-             retired_sections: like sections,
+             eventless_version, retired_sections: like sections,
              layout: {revision, train_version, is_own, earlier_fares: [[section, fare_minor], ...], requests: [...]},
              layout_reservation: {plan_hash, fingerprint, expire_time, withdrawn: [[section, number], ...],
              places: [[reference, passenger_number, section, number, outcome], ...], claims: [[section, number, legs], ...]},
              recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time}
 
 Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
-retired_sections, layout, layout_reservation. Earlier versions stored none of these, and no made_from_version.
+eventless_version, retired_sections, layout, layout_reservation. Earlier versions stored none of these, and no
+made_from_version.
 """
 
 from datetime import date, datetime

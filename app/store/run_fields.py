@@ -239,6 +239,7 @@ RUN_FIELDS: tuple[StoredField, ...] = (
     StoredWhole("layout", LAYOUT, encode=layout_document, decode=layout_from, default=NEW_LAYOUT),
     StoredWhole("layout_reservation", LAYOUT_RESERVATION, encode=reservation_document, decode=reservation_from, default=None),
     StoredWhole("hidden", bool, default=False),
+    StoredWhole("eventless_version", int, default=0),
 )
 
 

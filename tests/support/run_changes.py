@@ -92,5 +92,6 @@ CHANGES: dict[str, Callable[[TrainRun], object]] = {
     "layout": lambda run: run.set_layout(a_layout_record()),
     "layout_reservation": lambda run: run.set_layout_reservation(a_layout_reservation()),
     "hidden": lambda run: run.set_hidden(hidden=True),
+    "eventless_version": lambda run: run.set_hidden(hidden=True),
     "ended_holds": lambda run: run.set_ended_hold("K", ended_hold(a_hold(run))),
 }

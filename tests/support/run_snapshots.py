@@ -49,6 +49,7 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "layout": run.layout,
         "layout_reservation": run.layout_reservation,
         "hidden": run.hidden,
+        "eventless_version": run.eventless_version,
         "made_from_version": run.made_from_version,
     }
 

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 
 from app.domain import limits
-from app.domain.audit.check import WarningText
 from app.domain.audit.run_record import AuditedRun
 from app.domain.booking import Booking, BookingState, Passenger, own_payment_id
 from app.domain.events import Event, EventType, commit_id
@@ -208,13 +207,8 @@ def wrong_history(record: AuditedRun) -> Iterator[str]:
     for booking in record.bookings.values():
         if record.now - HISTORY_MAX < booking.update_time:
             yield from _wrong_last_event(record, booking, commits.get(commit_id(run.run_id, booking.revision)))
-    if not record.has_last_commit and not _may_lack_events(run):
-        yield WarningText(f"has version {run.version}, of which there are no events; was the run hidden or shown?")
-
-
-def _may_lack_events(run: TrainRun) -> bool:
-    """Whether the last commit may have had no event, as that of a plan that reserves seats, and of its end."""
-    return run.layout_reservation is not None or run.hidden or run.layout.revision > 0
+    if not record.has_last_commit and run.version != run.eventless_version:
+        yield f"has version {run.version}, of which there are no events"
 
 
 def _wrong_last_event(record: AuditedRun, booking: Booking, commit: Sequence[Event] | None) -> Iterator[str]:

@@ -88,6 +88,8 @@ def wrong_moments(record: AuditedRun) -> Iterator[str]:
         yield "was made before its train"
     if run.version < 1 or run.freed_sequence < 0 or run.last_ticket_number < 0:
         yield "has a negative counter, or no version"
+    if not 0 <= run.eventless_version <= run.version:
+        yield f"had a commit without events as version {run.eventless_version}; it has version {run.version}"
 
 
 def wrong_holds(record: AuditedRun) -> Iterator[str]:

@@ -39,6 +39,7 @@ class TrainRun:
     `bookings` are only those that rules may need: the newest, those loaded for a command, and all that are WAITLISTED. Of the
     others, `passenger_index` has the passengers. `waitlist` has entries by ticket number; `last_displaced_number` counts those
     of displaced passengers. `retired_sections` were removed; all their seats are retired. Buyers do not see a `hidden` run.
+    `eventless_version` is that of the last commit that changed something of which there is no event, such as `hidden`.
     `made_from_version` is the version of the train that the run was made from. The attributes with a leading underscore are
     derived: `_evictable` are the bookings in memory that are not WAITLISTED.
     """
@@ -69,6 +70,7 @@ class TrainRun:
     layout: Annotated[LayoutRecord, Whole()] = NEW_LAYOUT
     layout_reservation: Annotated[LayoutReservation | None, Whole()] = None
     hidden: Annotated[bool, Whole()] = False
+    eventless_version: Annotated[int, Whole()] = 0
     made_from_version: int = 1
     run_id: str = field(init=False)
     change_set: ChangeSet = field(init=False, default_factory=_new_change_set)
@@ -281,10 +283,16 @@ class TrainRun:
     def set_layout_reservation(self, reservation: LayoutReservation | None) -> None:
         """Set the reservation of a layout plan's seats, or end it. Does not sell or release their legs."""
         self._set("layout_reservation", None, reservation)
+        self._expect_no_event()
 
     def set_hidden(self, *, hidden: bool) -> None:
         """Hide the run from buyers, or show it."""
         self._set("hidden", None, hidden)
+        self._expect_no_event()
+
+    def _expect_no_event(self) -> None:
+        """Record that the next commit may have no event."""
+        self._set("eventless_version", None, self.version + 1)
 
     def emit(self, kind: EventType, subject: str, data: dict[str, Json], now: datetime, trace_parent: str = "") -> None:
         """Add an event to the next commit."""

@@ -20,7 +20,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REMOVED, ANOTHER = "removed", "another value"
 # Fields of a run's document that only layout changes write.
-RUN_FIELDS = ("layout", "layout_reservation", "retired_sections", "last_displaced_number", "made_from_version")
+RUN_FIELDS = (
+    "layout",
+    "layout_reservation",
+    "retired_sections",
+    "last_displaced_number",
+    "made_from_version",
+    "eventless_version",
+)
 SECTION_FIELDS = ("retired", "coaches", "fare_minor", "name", "sold_legs")
 COLLECTIONS = ("layout_jobs", "layout_outcomes", "train_runs", "train_versions")
 NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {

@@ -21,6 +21,7 @@ NEW_FIELDS = (
     "retired_sections",
     "last_displaced_number",
     "hidden",
+    "eventless_version",
 )
 
 

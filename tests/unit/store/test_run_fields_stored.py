@@ -121,6 +121,14 @@ def test_a_run_of_an_earlier_version_has_the_usual_values(run: TrainRun) -> None
 
 def test_a_new_run_stores_no_field_that_has_its_usual_value() -> None:
     document = run_document(a_run(), NOW)
-    usual = {"layout", "layout_reservation", "retired_sections", "last_displaced_number", "hidden", "next_due"}
+    usual = {
+        "layout",
+        "layout_reservation",
+        "retired_sections",
+        "last_displaced_number",
+        "hidden",
+        "eventless_version",
+        "next_due",
+    }
     assert not usual.intersection(document)
     assert "retired" not in document["sections"][0]
