@@ -132,8 +132,8 @@ class WorkerProcess(Process):
     async def _run_jobs(self) -> None:
         """Lease jobs, run them, and record their outcomes. A lease that expired meanwhile is noticed only then."""
         jobs = self.store.jobs
+        taken = await jobs.lease_due([*self.runners], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
         for kind, runner in self.runners.items():
-            taken = await jobs.lease_due([kind], self._environment.now(), LEASE_SECONDS, self.name, _JOBS_AT_ONCE)
-            for batch in in_batches(taken, _JOBS_AT_ONCE):
+            for batch in in_batches([job for job in taken if job.kind == kind], _JOBS_AT_ONCE):
                 outcomes = await runner.run(batch)
                 await jobs.record_outcomes(outcomes, batch[0].lease_owner)

@@ -77,7 +77,7 @@ def random_scenario(rng: random.Random) -> Scenario:
     """Return a scenario between no faults and many."""
     layout_share = rng.choice((0, 0, 6, 16))
     return Scenario(
-        commands=rng.randint(6, 18) + layout_share // 3,  # so that as much is sold
+        commands=rng.randint(6, 18) + layout_share // 5,  # so that as much is sold
         database_faults=rng.choice((0.0, 0.01, 0.05)),
         provider_faults=rng.choice((0.0, 0.1, 0.4)),
         answers_lost=rng.choice((0.0, 0.1)),
