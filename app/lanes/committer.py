@@ -41,8 +41,9 @@ class BatchCommitter:
     async def commit(self, batch: Sequence[QueuedCommand], progress: BatchProgress) -> None:
         """Decide a batch, commit its changes, and answer its callers. Note in `progress` how far that has come.
 
-        Raises a Refusal for the whole batch: COMMIT_ATTEMPTS_SPENT, DATABASE_UNAVAILABLE, RECORD_UNREADABLE or
-        TRAIN_RUN_NOT_FOUND. After any error `cached` must not be used any more.
+        Raises a Refusal for the whole batch: COMMIT_ATTEMPTS_SPENT, DATABASE_UNAVAILABLE, RECORD_UNREADABLE,
+        TRAIN_RUN_NOT_FOUND, or DISPLACED_TOO_MANY for a command that requires too many seats. After any error `cached` must
+        not be used any more.
         """
         started_at = time.monotonic()
         cached = await self._current_run()
