@@ -23,6 +23,7 @@ from app.domain.rules.expire_due import expire_due
 from app.domain.rules.hidden_runs import run_not_found
 from app.domain.run.train_run import TrainRun
 from app.lanes.batch import BatchProgress, Decisions, QueuedCommand, answer_callers, refuse_unreadable
+from app.lanes.claimed_turns import ClaimedTurns
 from app.lanes.contention import Contention
 from app.lanes.resources import LaneResources
 from app.ports.lane_observer import count_outcomes
@@ -37,6 +38,7 @@ class BatchCommitter:
     def __init__(self, run_id: str, resources: LaneResources, contention: Contention) -> None:
         self.cached: CachedRun | None = None
         self._run_id, self._resources, self._contention = run_id, resources, contention
+        self._turns = ClaimedTurns(resources)
 
     async def commit(self, batch: Sequence[QueuedCommand], progress: BatchProgress) -> None:
         """Decide a batch, commit its changes, and answer its callers. Note in `progress` how far that has come.
@@ -49,6 +51,8 @@ class BatchCommitter:
         cached = await self._current_run()
         bookings_of_other_runs = await self._load_bookings(cached, batch)
         for _ in range(self._resources.bounds.commit_attempts_max):
+            if cached.claimed_turn is not None:
+                cached = await self._turns.wait(cached, self._catch_up)
             if batch[0].command.is_alone:
                 cached = await self._load_required_seats(cached, batch[0].command)
             decisions = self._decide(cached.run, batch, bookings_of_other_runs)
@@ -57,13 +61,17 @@ class BatchCommitter:
             if outcome is SwapOutcome.DONE:
                 if progress.committed:
                     self._contention.record_turn(time.monotonic() - started_at)
+                elif batch[0].command.is_alone:
+                    await self._turns.release(cached)
                 return answer_callers(decisions)
             if outcome is SwapOutcome.DUPLICATE_KEY:
                 cached.run.undo()
                 bookings_of_other_runs |= await self._find_reference_owners(cached.run, batch)
                 continue
-            started_at = time.monotonic()
+            lost_seconds, started_at = time.monotonic() - started_at, time.monotonic()
             cached = await self._catch_up(cached)
+            if batch[0].command.is_alone:
+                cached = await self._turns.claim(cached, lost_seconds, self._catch_up)
         raise _attempts_spent()
 
     # -- the run in memory

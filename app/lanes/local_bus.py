@@ -5,6 +5,7 @@ Belongs here: which lane gets a command, and which runs stay in memory. Does not
 """
 
 import asyncio
+import uuid
 from collections import OrderedDict
 
 from app.domain.commands import Command, ResultT
@@ -39,6 +40,7 @@ def open_command_bus(
             clock=clock,
             bounds=bounds,
             observer=observer or NullLaneObserver(),
+            server_id=uuid.uuid4().hex,
         )
     )
 

@@ -17,7 +17,10 @@ from app.store.runs import TrainRuns
 
 @dataclass(frozen=True, slots=True)
 class LaneResources:
-    """What all lanes share. `turns` bounds the lanes that commit at a time; `clock` gives the present moment."""
+    """What all lanes share. `turns` bounds the lanes that commit at a time; `clock` gives the present moment.
+
+    `server_id` names this server among those that commit on a run.
+    """
 
     runs: TrainRuns
     bookings: Bookings
@@ -28,3 +31,4 @@ class LaneResources:
     clock: Clock
     bounds: LaneBounds
     observer: LaneObserver
+    server_id: str

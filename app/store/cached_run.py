@@ -6,6 +6,7 @@ Belongs here: the value, and which bookings and events are archived, by whom. Do
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from app.domain.run.train_run import TrainRun
@@ -19,6 +20,14 @@ class PendingBooking(NamedTuple):
     revision: int
 
 
+class ClaimedTurn(NamedTuple):
+    """A server's claim to the next commit on the run, after this version of it; `expire_time` ends the claim."""
+
+    version: int
+    server_id: str
+    expire_time: datetime
+
+
 @dataclass(slots=True)
 class CachedRun:
     """A run in memory, and the bookings and events that its document carries because they are not archived yet.
@@ -26,7 +35,7 @@ class CachedRun:
     Bookings are by reference: `pending_bookings` are those that this server has to archive, `foreign_bookings` those that
     another server committed and archives itself. `archived_revisions` are those that this server has archived since its last
     commit; the next commit leaves them out of the document. The same holds for event batches, by commit id: `pending_events`,
-    `foreign_events`, `archived_events`.
+    `foreign_events`, `archived_events`. `claimed_turn` is the claim that the document had when it was read last.
     """
 
     run: TrainRun
@@ -36,6 +45,7 @@ class CachedRun:
     pending_events: dict[str, Document] = field(default_factory=dict)
     foreign_events: dict[str, Document] = field(default_factory=dict)
     archived_events: set[str] = field(default_factory=set)
+    claimed_turn: ClaimedTurn | None = None
 
     def adopt_foreign(self) -> None:
         """Take over the archiving of what another server has committed."""

@@ -15,7 +15,8 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
              layout: {revision, train_version, is_own, earlier_fares: [[section, fare_minor], ...], requests: [...]},
              layout_reservation: {plan_hash, fingerprint, expire_time, withdrawn: [[section, number], ...],
              places: [[reference, passenger_number, section, number, outcome], ...], claims: [[section, number, legs], ...]},
-             recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time}
+             recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time,
+             claimed_turn: {version, server_id, expire_time}}
 
 Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
 eventless_version, retired_sections, layout, layout_reservation. Earlier versions stored none of these, and no

@@ -31,7 +31,7 @@ from app.domain.timetable import Journey
 from app.store.adapter import adapter_of
 from app.store.booking_documents import booking_document_without_journey, booking_from, journey_document
 from app.store.bookings import BOOKINGS_PER_RUN_MAX
-from app.store.cached_run import CachedRun, PendingBooking
+from app.store.cached_run import CachedRun, ClaimedTurn, PendingBooking
 from app.store.driver import (
     Collection,
     Database,
@@ -110,6 +110,7 @@ class TrainRuns:
             run.passenger_index.load(_passenger_keys([booking for booking in archived if booking["_id"] not in recent]))
             run.apply_newer(map(booking_from, recent.values()))
         cached = CachedRun(run, foreign_bookings=recent, foreign_events=_by_id(document["outbox"]))
+        cached.claimed_turn = _claimed_turn(document)
         cached.adopt_foreign()
         return cached
 
@@ -128,6 +129,7 @@ class TrainRuns:
             if document is None:
                 return None
             with reading("train_runs", run.run_id):
+                cached.claimed_turn = _claimed_turn(document)
                 if document["version"] <= run.version:
                     return cached
                 newer = run_from(document)
@@ -167,6 +169,25 @@ class TrainRuns:
         guard = {"_id": run.run_id, "version": run.version}
         with translate_outages():
             return (await self._runs.update_one(guard, {"$set": {"version": run.version}})).matched_count > 0
+
+    async def claim_turn(self, cached: CachedRun, server_id: str, expire_time: datetime) -> bool:
+        """Claim the next commit on a run without changes. Return False where another server has committed first.
+
+        The claim is a commit of its own, so that every other server reads it before its next commit.
+        """
+        run = cached.run
+        claim = {"version": run.version + 1, "server_id": server_id, "expire_time": expire_time}
+        update = {"$set": {"version": run.version + 1, "claimed_turn": claim}}
+        with translate_outages():
+            if not (await self._runs.update_one({"_id": run.run_id, "version": run.version}, update)).matched_count:
+                return False
+        run.committed()
+        return True
+
+    async def release_turn(self, run: TrainRun) -> None:
+        """End a claim that no commit has followed, unless somebody has committed since."""
+        with translate_outages():
+            await self._runs.update_one({"_id": run.run_id, "version": run.version}, {"$unset": {"claimed_turn": ""}})
 
     async def commit_each(self, batch: Sequence[CachedRun]) -> list[SwapOutcome]:
         """Write the change sets of these runs in one statement. Return the outcome of each run, in order.
@@ -270,6 +291,14 @@ def _committed(cached: CachedRun, commit: _PreparedCommit) -> None:
     cached.pending_events.update(commit.events)
     cached.archived_events.difference_update(commit.archived_events)
     cached.run.committed()
+
+
+def _claimed_turn(document: Document) -> ClaimedTurn | None:
+    """Return the claim to the next commit; None where there is none, or a commit has followed it."""
+    claim = document.get("claimed_turn")
+    if not claim or claim["version"] != document["version"]:
+        return None
+    return ClaimedTurn(claim["version"], claim["server_id"], claim["expire_time"])
 
 
 def _passenger_keys(bookings: list[Document]) -> Iterator[tuple[str, str, str]]:

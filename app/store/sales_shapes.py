@@ -136,10 +136,11 @@ LAYOUT_RESERVATION = Shape(
 )
 # What a commit needs besides. Bookings and events are checked one by one.
 RUN_QUEUES = Shape({"recent": ListOf(Shape({"_id": str, "revision": int})), "outbox": ListOf(Shape({"_id": str}))})
-# Fields that only queries use.
+CLAIMED_TURN = Shape({"version": int, "server_id": str, "expire_time": datetime})
+# Fields that only queries and lanes use.
 RUN_KEYS = Shape(
     {"stop_forms": ListOf(str), "create_time": datetime},
-    {"next_due": datetime, "unsettled_since": datetime, "arrive_time": datetime},
+    {"next_due": datetime, "unsettled_since": datetime, "arrive_time": datetime, "claimed_turn": CLAIMED_TURN},
 )
 # What the statistics count.
 STATISTICS_RUN = Shape(

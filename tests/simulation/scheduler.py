@@ -14,11 +14,13 @@ from typing import Any, Generic, TypeVar
 
 import app.jobs.runner
 import app.lanes.archive
+import app.lanes.claimed_turns
 import app.lanes.committer
 import app.lanes.contention
 import app.lanes.lane
 import app.lanes.local_bus
 import app.store.shared_statement
+import app.store.unreadable
 import app.store.users
 import app.usecases.layout_jobs
 import app.usecases.payments
@@ -28,9 +30,11 @@ Value = TypeVar("Value")
 
 _USE_ASYNCIO = (
     app.lanes.archive,
+    app.lanes.claimed_turns,
     app.lanes.lane,
     app.lanes.local_bus,
     app.store.shared_statement,
+    app.store.unreadable,
     app.jobs.runner,
     app.usecases.layout_jobs,
     app.usecases.payments,
