@@ -73,7 +73,7 @@ class LayoutOperator:
             return
         seconds = self._rng.choice(_RESERVE_SECONDS) if kind < 0.82 else 0
         plan = await self._plan(replace(command, validate_only=True, reserve_seconds=seconds))
-        if plan is not None and self._rng.random() < 0.9:
+        if plan is not None and self._rng.random() < (0.7 if seconds else 0.9):  # other reservations expire
             await self._act_on(command, plan, is_reserved=bool(seconds))
 
     async def _change_train(self) -> None:
