@@ -1,4 +1,4 @@
-"""A server that reads a run anew knows the displaced passengers on its waitlist, and the bookings in which others have seats."""
+"""A server that reads a run anew knows its displaced passengers on the waitlist, and bookings in which others have seats."""
 
 from __future__ import annotations
 

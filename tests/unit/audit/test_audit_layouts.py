@@ -30,7 +30,7 @@ NOT_CHECKED = (wrong_charges, wrong_names, wrong_history)
 
 
 def a_changed_run() -> TrainRun:
-    """Make a run that lost coach 2 with Gus and Gil, who wait: A-4 and A-5 are retired.
+    """Make a run that lost coach 2, so that Gus and Gil are on the waitlist: A-4 and A-5 are retired.
 
     Coach N has seat A-6, which a plan would remove. A-1 to A-3 are full. Cem has B-1 at the fare of 10.00; it is 15.00 now.
     """
