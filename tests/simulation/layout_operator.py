@@ -106,7 +106,7 @@ class LayoutOperator:
                 return
             if is_reserved:
                 self._record.found += self._broken_promise(command, plan, planned_at)
-            if self._rng.random() < 0.5:
+            if self._rng.random() < 0.5 or not changed.plan_hash:  # operations that no longer fit have no plan to act on
                 return
             plan, is_reserved = changed, False
 
