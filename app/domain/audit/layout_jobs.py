@@ -19,6 +19,8 @@ from app.domain.values import value
 
 # The runs of a layout job are listed again for some minutes (`app/usecases/layout_fan_out.py`).
 _LISTED_FOR_MAX = timedelta(minutes=10)
+# The clocks of two servers differ by less.
+_CLOCKS_DIFFER_MAX = timedelta(seconds=1)
 
 
 @value(frozen=True, slots=True)
@@ -139,10 +141,11 @@ def wrong_layout_outcome(record: AuditedLayoutOutcome) -> Iterator[str]:
         return
     if outcome.travel_date not in record.travel_dates and outcome.time < record.before:
         yield f"is of {outcome.travel_date}, which is no date of its layout job"
-    if outcome.time < job.create_time or (job.complete_time is not None and outcome.time > job.complete_time):
-        yield "is from before its layout job, or from after it was complete"
-    if (record.purge_time is None) != (job.complete_time is None) and outcome.time < record.before:
-        yield "will be deleted before its layout job is complete, or not at all"
+    if outcome.time + _CLOCKS_DIFFER_MAX < job.create_time:
+        yield "is from before its layout job"
+    # The job is read after its outcomes, and may be complete only since then.
+    if record.purge_time is None and job.complete_time is not None and job.complete_time < record.before:
+        yield "is of a layout job that is complete, and will never be deleted"
 
 
 def wrong_outcome_of_run(record: AuditedLayoutOutcome) -> Iterator[str]:

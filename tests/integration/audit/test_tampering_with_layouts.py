@@ -59,6 +59,7 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         "layout_outcomes counts.currency",
         "layout_outcomes purge_time",
         "layout_outcomes reason",
+        "layout_outcomes time",
     ),
     "the number of seats that the next version replaces": ("train_versions coaches.*.seat_count",),
     "a plan that is reserved, and stored once": (

@@ -106,7 +106,6 @@ def test_a_layout_job_that_is_broken_in_one_way_is_found(broken: AuditedLayoutJo
         an_outcome(layout_job=None, purge_time=LATE + MINUTE),
         an_outcome(travel_dates=()),
         an_outcome(outcome=replace(OUTCOME, time=NOW - MINUTE)),
-        an_outcome(outcome=replace(OUTCOME, time=NOW + 2 * MINUTE)),
         an_outcome(purge_time=None),
         an_outcome(outcome=replace(OUTCOME, reason="departed")),
         an_outcome(outcome=replace(OUTCOME, state=LayoutOutcomeState.SKIPPED, reason="departed")),
