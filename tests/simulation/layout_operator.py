@@ -170,7 +170,7 @@ class LayoutOperator:
 
     def _wrong_moves(self, command: UpdateLayout, plan: LayoutPlan) -> list[str]:
         """Compare where the answer says that passengers are with where the commit has put them."""
-        done = self._record.layout_moves.get((command.run_id, int(plan.layout_etag)))
+        done = self._record.layout_moves.get((command.run_id, _revision_of(plan.layout_etag)))
         if done is None:
             return [f"change {_text(command)} was answered as revision {plan.layout_etag}, which was never committed"]
         promoted = {promotion.reference for promotion in plan.promoted}
@@ -213,7 +213,7 @@ class LayoutOperator:
             operations=operations,
             allow_lower=self._rng.random() < 0.3,
             refund_displaced=self._rng.random() < 0.2,
-            etag=str(document.get("layout", {}).get("revision", 0)) if self._rng.random() < 0.2 else "",
+            etag=f"layout-{document.get('layout', {}).get('revision', 0)}" if self._rng.random() < 0.2 else "",
         )
 
     def _random_train_command(self, train: Document) -> UpdateLayout:
@@ -277,6 +277,11 @@ class LayoutOperator:
 def _consequences(plan: LayoutPlan) -> tuple[object, ...]:
     layout = [(section.section, section.seats_after, section.fare_after) for section in plan.sections if section.fare_after]
     return layout, plan.moves, plan.waitlisted, plan.refunds, plan.promoted
+
+
+def _revision_of(etag: str) -> int:
+    """Return the revision in a run's layout etag."""
+    return int(etag.removeprefix("layout-"))
 
 
 def _text(command: UpdateLayout) -> str:

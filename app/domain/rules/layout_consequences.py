@@ -106,7 +106,7 @@ class Consequences:
             refunds=tuple(self.refunds),
             promoted=tuple(self.promoted),
             counts=self.counts(),
-            layout_etag=str(run.layout.revision),
+            layout_etag=run.layout.etag,
         )
 
     def _promise_no_seat(self, reference: str, numbers: tuple[int, ...], outcome: PlannedOutcome) -> None:

@@ -102,12 +102,12 @@ def _answer_again(run: TrainRun, command: UpdateLayout) -> LayoutPlan | None:
 
 
 def _answer_of(run: TrainRun, plan_hash: str, counts: LayoutCounts) -> LayoutPlan:
-    return LayoutPlan(plan_hash=plan_hash, counts=counts, is_applied=True, layout_etag=str(run.layout.revision))
+    return LayoutPlan(plan_hash=plan_hash, counts=counts, is_applied=True, layout_etag=run.layout.etag)
 
 
 def _require_current(run: TrainRun, command: UpdateLayout, now: datetime) -> None:
     """Refuse a change of a layout that is not the present one, and of a run that has left its first stop."""
-    if command.etag and command.etag != str(run.layout.revision):
+    if command.etag and command.etag != run.layout.etag:
         raise Refusal(Reason.ETAG_STALE, "the layout of the run has changed since that etag; read it again")
     require_not_departed(run.journey_between(0, len(run.stops) - 1), now)
     if not command.train_version:
@@ -161,7 +161,7 @@ def _change_sections(run: TrainRun, command: UpdateLayout, reservation: LayoutRe
             SectionChange(section.name, section.seat_count, section.seat_count, section.fare, section.fare)
             for section in run.sections
         )
-        raise PlanChanged(LayoutPlan(sections=present, layout_etag=str(run.layout.revision)), refusal.message) from None
+        raise PlanChanged(LayoutPlan(sections=present, layout_etag=run.layout.etag), refusal.message) from None
 
 
 def _passenger_counts(run: TrainRun, seats: Collection[tuple[str, int]]) -> Counter[tuple[str, int]]:
@@ -305,7 +305,7 @@ def _record(run: TrainRun, command: UpdateLayout, done: _Done, now: datetime) ->
     )
     run.set_layout(record)
     run.emit(EventType.LAYOUT_CHANGED, run.run_id, _event_data(run, plan), now, command.caller.trace_parent)
-    return replace(plan, is_applied=True, layout_etag=str(record.revision))
+    return replace(plan, is_applied=True, layout_etag=record.etag)
 
 
 def _event_data(run: TrainRun, plan: LayoutPlan) -> dict[str, Json]:

@@ -26,7 +26,7 @@ class LayoutRequest:
 class LayoutRecord:
     """The changes of a run's layout so far.
 
-    `revision` counts them; it is the run's `layout_etag`. `train_version` is the version of the train whose layout the run has.
+    `revision` counts them. `train_version` is the version of the train whose layout the run has.
     `is_own` says that an operator has changed the run's own layout since. `earlier_fares` are (section, fare in minor units) at
     which seats were sold before. `requests` are the last changes, the newest last.
     """
@@ -36,6 +36,11 @@ class LayoutRecord:
     is_own: bool = False
     earlier_fares: tuple[tuple[str, int], ...] = ()
     requests: tuple[LayoutRequest, ...] = ()
+
+    @property
+    def etag(self) -> str:
+        """The run's `layout_etag`. It is never the etag of a train, so that no change of a run reaches a train by mistake."""
+        return f"layout-{self.revision}"
 
 
 # That of a run whose layout was never changed, made from the first version of its train.

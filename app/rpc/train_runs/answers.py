@@ -42,7 +42,7 @@ def train_run(view: RunView) -> train_run_pb2.TrainRun:
         ],
         waitlist_close_time=timestamp(waitlist_closing_time(run)),
         hidden=run.hidden,
-        layout_etag=str(run.layout.revision),
+        layout_etag=run.layout.etag,
     )
 
 

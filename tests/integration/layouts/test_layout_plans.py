@@ -90,7 +90,7 @@ async def test_of_two_operators_with_the_same_plan_one_acts(real_world: World) -
     found = await outcomes([desk.change(run, remove_coach("2"), plan_hash=plans[0].plan_hash) for desk in (first, second)])
     done = [answer for answer in found if isinstance(answer, layout_pb2.LayoutPlan)]
     (refused,) = [decoded(error) for error in found if isinstance(error, grpc.aio.AioRpcError)]
-    assert [answer.layout_etag for answer in done] == ["1"]
+    assert [answer.layout_etag for answer in done] == ["layout-1"]
     assert refused.says == PLAN_CHANGED
     assert refused.plan is not None
     assert [(part.seats_before, part.seats_after) for part in refused.plan.sections] == [(2, 2)]
@@ -99,7 +99,7 @@ async def test_of_two_operators_with_the_same_plan_one_acts(real_world: World) -
 
 async def test_of_two_operators_with_the_same_etag_one_acts(real_world: World) -> None:
     run, desk = await real_world.run("A2 A2"), layout_client(real_world)
-    changes = [desk.change(run, set_fare("A", fare), etag="0") for fare in (30, 40)]
+    changes = [desk.change(run, set_fare("A", fare), etag="layout-0") for fare in (30, 40)]
     found = await outcomes(changes)
     done = [answer for answer in found if isinstance(answer, layout_pb2.LayoutPlan)]
     (refused,) = [decoded(error) for error in found if isinstance(error, grpc.aio.AioRpcError)]

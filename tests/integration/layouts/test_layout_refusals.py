@@ -143,10 +143,10 @@ async def test_an_unknown_run_and_train_are_not_found(world: World) -> None:
 
 async def test_a_stale_etag_is_refused(world: World) -> None:
     run, desk = await world.run("A4"), layout_client(world)
-    done = await desk.change(run, set_fare("A", 30), etag="0")
-    for etag in ("0", "2", "x"):
+    done = await desk.change(run, set_fare("A", 30), etag="layout-0")
+    for etag in ("layout-0", "layout-2", "1", "x"):
         assert (await refusal(desk.change(run, set_fare("A", 40), etag=etag))).says == STALE
-    assert (await desk.change(run, set_fare("A", 40), etag=done.layout_etag)).layout_etag == "2"
+    assert (await desk.change(run, set_fare("A", 40), etag=done.layout_etag)).layout_etag == "layout-2"
 
 
 async def test_a_run_that_has_departed_is_refused(clock: Clock, world: World) -> None:

@@ -251,7 +251,7 @@ async def test_after_the_end_of_a_server_another_one_answers_for_its_change(
     await server.store.runs.commit_each([cached])  # and never archives what it has committed
     other = open_server()
     again = await other.send(command)
-    assert (again.is_applied, again.counts.moved_passengers, again.layout_etag) == (True, 2, "1")
+    assert (again.is_applied, again.counts.moved_passengers, again.layout_etag) == (True, 2, "layout-1")
     await other.send(to_cancel(run, booked))
     stored = await require_sound(other, run, database)
     assert stored.sections[0].free_count(0b111) == 2

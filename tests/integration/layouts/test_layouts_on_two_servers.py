@@ -59,10 +59,10 @@ async def test_of_two_operators_on_two_servers_one_acts_and_the_other_sees_the_n
     assert refused.says == (grpc.StatusCode.ABORTED, "PLAN_CHANGED")
     assert refused.plan is not None
     assert refused.plan.plan_hash not in ("", *(plan.plan_hash for plan in plans)), "its operations are still possible"
-    assert (refused.plan.layout_etag, done.layout_etag) == ("1", "1")
+    assert (refused.plan.layout_etag, done.layout_etag) == ("layout-1", "layout-1")
     loser = desks[found.index(error)]
     operation = (remove_coach("2"), set_seat_count("1", 1))[found.index(error)]
-    assert (await loser.change(run, operation, plan_hash=refused.plan.plan_hash)).layout_etag == "2"
+    assert (await loser.change(run, operation, plan_hash=refused.plan.plan_hash)).layout_etag == "layout-2"
 
 
 async def test_layouts_change_while_both_servers_sell_and_nobody_loses_a_place(worlds: tuple[World, World]) -> None:
@@ -91,4 +91,4 @@ async def test_layouts_change_while_both_servers_sell_and_nobody_loses_a_place(w
     assert set(seats) == set(states), "every seat is taken, and no removed one"
     positions = sorted(booking.waitlist_position for booking in bookings if booking.waitlist_position)
     assert positions == list(range(1, 40 - len(seats) + 1))
-    assert (await desks[0].run_of(run)).layout_etag == str(CHANGES)
+    assert (await desks[0].run_of(run)).layout_etag == f"layout-{CHANGES}"

@@ -36,14 +36,14 @@ async def test_a_plan_changes_nothing_and_the_change_does_what_the_plan_says(wor
     family = await ann.book(run, "ann", "bob", seats=[5, 6], section="A")
     before = await desk.seat_map(run)
     plan = await desk.plan(run, remove_coach("2"), add_coach("7", "B", 1))
-    assert (plan.validate_only, plan.layout_etag, plan.counts.moved_passengers) == (True, "0", 2)
+    assert (plan.validate_only, plan.layout_etag, plan.counts.moved_passengers) == (True, "layout-0", 2)
     assert moves(plan) == [("A-5", "A-1", "TOGETHER_SAME"), ("A-6", "A-2", "TOGETHER_SAME")]
     assert [(part.section, part.seats_before, part.seats_after) for part in plan.sections] == [("A", 8, 4), ("B", 2, 3)]
-    assert (await desk.seat_map(run), (await desk.run_of(run)).layout_etag) == (before, "0")
+    assert (await desk.seat_map(run), (await desk.run_of(run)).layout_etag) == (before, "layout-0")
     assert seats_of(await ann.booking(family.reference)) == ["A-5", "A-6"]
 
     done = await desk.change(run, remove_coach("2"), add_coach("7", "B", 1), plan_hash=plan.plan_hash)
-    assert (done.validate_only, done.layout_etag, done.plan_hash) == (False, "1", plan.plan_hash)
+    assert (done.validate_only, done.layout_etag, done.plan_hash) == (False, "layout-1", plan.plan_hash)
     assert (done.moves, done.sections, done.counts) == (plan.moves, plan.sections, plan.counts)
     moved = await ann.booking(family.reference)
     assert (seats_of(moved), moved.seats_together, moved.price, moved.etag != family.etag) == (
@@ -202,7 +202,7 @@ async def test_a_repeated_request_changes_the_layout_once(world: World) -> None:
     again = await desk.change(run, remove_coach("2"), request_id="again")
     assert (again.plan_hash, again.layout_etag, again.counts, again.validate_only) == (
         done.plan_hash,
-        "1",
+        "layout-1",
         done.counts,
         False,
     )

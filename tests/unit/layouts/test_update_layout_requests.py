@@ -35,7 +35,7 @@ def test_a_repeated_request_is_answered_with_its_counts_and_changes_nothing() ->
     for now in (NOW, DEPARTS_LONDON + timedelta(days=1)):
         again = decide_layout(run, command, now)
         assert snapshot(run) == before
-        assert again == LayoutPlan(first.plan_hash, counts=first.counts, is_applied=True, layout_etag="1")
+        assert again == LayoutPlan(first.plan_hash, counts=first.counts, is_applied=True, layout_etag="layout-1")
 
 
 def test_a_request_id_of_another_change_is_refused() -> None:
@@ -57,8 +57,8 @@ def test_an_old_etag_is_refused() -> None:
     run = a_run("A1")
     change_layout(run, SetFare("A", Money(1, "USD")))
     with refused(Reason.ETAG_STALE, run):
-        decide_layout(run, asks_for_layout(SetFare("A", Money(2, "USD")), etag="0"))
-    decide_alone(run, asks_for_layout(SetFare("A", Money(2, "USD")), etag="1"))
+        decide_layout(run, asks_for_layout(SetFare("A", Money(2, "USD")), etag="layout-0"))
+    decide_alone(run, asks_for_layout(SetFare("A", Money(2, "USD")), etag="layout-1"))
     assert run.layout.revision == 2
 
 
@@ -143,14 +143,16 @@ def test_a_layout_job_brings_the_layout_of_its_version_once() -> None:
     command = asks_for_layout(AddCoach("3", "A", 1), train_version=2, layout_version_before=1, request_id="es9014:2:date")
     first = decide_alone(run, command)
     assert (run.layout.train_version, run.layout.is_own) == (2, False)
-    assert decide_alone(run, command) == LayoutPlan(first.plan_hash, counts=first.counts, is_applied=True, layout_etag="1")
+    assert decide_alone(run, command) == LayoutPlan(
+        first.plan_hash, counts=first.counts, is_applied=True, layout_etag="layout-1"
+    )
 
 
 def test_a_layout_job_for_a_run_that_was_made_from_the_newer_train_is_answered_as_done() -> None:
     run = a_run("A1 A1")
     decide_alone(run, asks_for_layout(AddCoach("3", "A", 1), train_version=3, layout_version_before=1))
     command = asks_for_layout(AddCoach("4", "A", 1), train_version=2, layout_version_before=1)
-    assert decide_alone(run, command) == LayoutPlan(is_applied=True, layout_etag="1")
+    assert decide_alone(run, command) == LayoutPlan(is_applied=True, layout_etag="layout-1")
 
 
 def test_a_layout_job_keeps_a_layout_of_the_runs_own() -> None:

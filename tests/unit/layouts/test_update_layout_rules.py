@@ -199,7 +199,7 @@ def test_a_plan_changes_nothing_and_has_the_hash_and_consequences_of_the_change(
     assert snapshot(run) == before
     done = change_layout(run, RemoveCoach("1"), plan_hash=plan.plan_hash)
     assert (done.plan_hash, done.moves, done.counts) == (plan.plan_hash, plan.moves, plan.counts)
-    assert (plan.is_applied, plan.layout_etag, done.is_applied, done.layout_etag) == (False, "0", True, "1")
+    assert (plan.is_applied, plan.layout_etag, done.is_applied, done.layout_etag) == (False, "layout-0", True, "layout-1")
 
 
 def test_of_two_operators_with_the_same_plan_one_acts_and_the_other_gets_the_new_plan() -> None:

@@ -64,8 +64,8 @@ def test_displaced_passengers_wait_for_each_section_that_they_would_take() -> No
 def test_a_run_says_whether_it_is_hidden_and_which_layout_it_has() -> None:
     run = a_run()
     answer = answers.train_run(view_of(run))
-    assert (answer.hidden, answer.layout_etag) == (False, "0")
+    assert (answer.hidden, answer.layout_etag) == (False, "layout-0")
     run.set_hidden(hidden=True)
     run.set_layout(a_layout_record())
     answer = answers.train_run(view_of(run))
-    assert (answer.hidden, answer.layout_etag) == (True, "1")
+    assert (answer.hidden, answer.layout_etag) == (True, "layout-1")
