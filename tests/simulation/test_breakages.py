@@ -6,7 +6,7 @@ from tests.simulation.breakages import BREAKAGES, Breakage
 from tests.simulation.layout_breakages import LAYOUT_BREAKAGES
 from tests.simulation.seeds import first_failure_of
 
-HISTORIES_MAX = 400
+HISTORIES_MAX = 800
 
 
 @pytest.mark.parametrize("breakage", [*BREAKAGES, *LAYOUT_BREAKAGES], ids=lambda breakage: breakage.__name__)
