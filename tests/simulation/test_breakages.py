@@ -6,11 +6,14 @@ from tests.simulation.breakages import BREAKAGES, Breakage
 from tests.simulation.layout_breakages import LAYOUT_BREAKAGES
 from tests.simulation.seeds import first_failure_of
 
-HISTORIES_MAX = 800
+HISTORIES_MAX = 400
+# Layouts change in half of the histories, and some rules of plans need two callers who meet within a second.
+LAYOUT_HISTORIES_MAX = 1_500
 
 
 @pytest.mark.parametrize("breakage", [*BREAKAGES, *LAYOUT_BREAKAGES], ids=lambda breakage: breakage.__name__)
 def test_the_simulation_finds_within_some_hundred_histories_that(breakage: Breakage) -> None:
     with breakage():
-        failure = first_failure_of(range(HISTORIES_MAX))
-    assert failure, f"{HISTORIES_MAX} histories show no violation"
+        count = LAYOUT_HISTORIES_MAX if breakage in LAYOUT_BREAKAGES else HISTORIES_MAX
+        failure = first_failure_of(range(count))
+    assert failure, f"{count} histories show no violation"
