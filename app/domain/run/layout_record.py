@@ -26,9 +26,9 @@ class LayoutRequest:
 class LayoutRecord:
     """The changes of a run's layout so far.
 
-    `revision` counts them. `train_version` is the version of the train whose layout the run has.
-    `is_own` says that an operator has changed the run's own layout since. `earlier_fares` are (section, fare in minor units) at
-    which seats were sold before. `requests` are the last changes, the newest last.
+    `revision` counts them. `train_version` is the version of the train whose layout the run has. `is_own` says that an operator
+    has changed the run's own layout since. `earlier_fares` are (section, fare in minor units) at which seats were sold before.
+    `requests` are the last changes, the newest last.
     """
 
     revision: int = 0
