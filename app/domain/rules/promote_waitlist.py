@@ -87,7 +87,9 @@ def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]],
     run.leave_waitlist(entry.ticket_number)
     waiting = [passenger for passenger in booking.passengers if passenger.seat is None]
     seated: list[Passenger] = []
-    for passenger, (section, number) in zip(waiting, seats, strict=True):
+    # A booking that is newer than this run may have fewer waiting passengers than its entry says: no commit of the run succeeds
+    # then, and it is read and decided again.
+    for passenger, (section, number) in zip(waiting, seats, strict=False):
         fare_minor = passenger.fare_minor
         if not entry.section:
             fare_minor = min(fare_minor, run.sections[section].fare.minor)

@@ -1,5 +1,6 @@
 """Displaced passengers on the waitlist: promotion, the end of the waitlist, and every change of their bookings."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -146,6 +147,15 @@ def test_an_entry_can_be_promoted_to_planned_seats() -> None:
     promote_to(run, entry, [(1, 2)], NOW)
     assert seats_of(run, waiting) == ["B-2"]
     assert run.sections[1].next_number == 1
+
+
+def test_a_booking_that_another_server_has_promoted_since_keeps_its_seat_until_the_run_is_read_again() -> None:
+    run = a_run("A1")
+    ann, bob = book(run, "ann"), book_waitlisted(run, "bob")
+    seated = replace(bob.passengers[0], seat=run.seat(0, 1))
+    run.apply_newer([replace(bob, state=CONFIRMED, passengers=(seated,), ticket_number=0, revision=run.version + 1)])
+    cancel(run, ann)
+    assert (seats_of(run, bob), current_booking(run, bob).state) == (["A-1"], CONFIRMED)
 
 
 # -- the end of the waitlist
