@@ -170,10 +170,12 @@ class LayoutOperator:
 
     def _wrong_moves(self, command: UpdateLayout, plan: LayoutPlan) -> list[str]:
         """Compare where the answer says that passengers are with where the commit has put them."""
-        done = self._record.layout_moves.get((command.run_id, _revision_of(plan.layout_etag)))
+        change = command.run_id, _revision_of(plan.layout_etag)
+        done = self._record.layout_moves.get(change)
         if done is None:
             return [f"change {_text(command)} was answered as revision {plan.layout_etag}, which was never committed"]
-        promoted = {promotion.reference for promotion in plan.promoted}
+        # What was due may have promoted a booking in the same commit, to a seat that the change removes.
+        promoted = {promotion.reference for promotion in plan.promoted} | self._record.waitlisted_before[change]
         said = {(move.reference, move.passenger_number): move.after.label for move in plan.moves}
         for wait in plan.waitlisted:
             said |= dict.fromkeys(((wait.reference, number) for number in wait.passenger_numbers), "")

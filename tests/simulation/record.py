@@ -77,6 +77,7 @@ class Record:
         # What operators asked for, by request, and where displaced passengers are now, by run and layout revision.
         self.layout_commands: dict[str, UpdateLayout] = {}
         self.layout_moves: dict[tuple[str, int], dict[tuple[str, int], str]] = {}
+        self.waitlisted_before: dict[tuple[str, int], set[str]] = {}
         self.commits = 0
         self._decided: dict[str, datetime] = {}
         self.found: list[Violation] = []
@@ -208,7 +209,9 @@ class Record:
         yield from layout_invariants.displaced_wait_before_all_others(before, run, units, command)
         if not layout_invariants.promised(before):
             yield from layout_invariants.displaced_find_seats(run, units, promoted)
-        self.layout_moves[run["_id"], run["layout"]["revision"]] = layout_invariants.moves_of(units)
+        change = run["_id"], run["layout"]["revision"]
+        self.layout_moves[change] = layout_invariants.moves_of(units)
+        self.waitlisted_before[change] = {old["_id"] for old, _ in changes if _has_seatless(old)}
 
     def _layout_jobs(self) -> dict[str, Document]:
         """Return all layout jobs: stored ones, and those that are still in the documents of their trains."""
