@@ -95,22 +95,27 @@ class RunLayoutJobs:
         """Change the layout of one run and record the outcome, unless it has one. Raises what is to be tried again."""
         if await self._layout_jobs.has_outcome(run_job_id(layout_job.layout_job_id, travel_date)):
             return
+        try:
+            outcome = await self._change(layout_job, travel_date)
+        except EarlierLayoutMissing:
+            if await self._is_earlier_pending(layout_job, travel_date):
+                raise
+            # The earlier change may have been made since it was missing. It is over now, so a second answer is final.
+            outcome = await self._change(layout_job, travel_date, is_earlier_over=True)
+        await self._layout_jobs.insert_outcome(outcome)
+
+    async def _change(self, layout_job: LayoutJob, travel_date: str, *, is_earlier_over: bool = False) -> LayoutOutcome:
+        """Change the layout of one run and return the outcome. Raises a refusal that is not final."""
         state, reason, counts = LayoutOutcomeState.APPLIED, "", LayoutCounts()
         try:
             counts = (await self._bus.submit(command_of_run(layout_job, travel_date), self._deadline())).counts
         except Refusal as refusal:
-            state, reason = await self._outcome_of(refusal, layout_job, travel_date), refusal.message
-        outcome = LayoutOutcome(layout_job.layout_job_id, travel_date, state, reason, counts, self._clock())
-        await self._layout_jobs.insert_outcome(outcome)
-
-    async def _outcome_of(self, refusal: Refusal, layout_job: LayoutJob, travel_date: str) -> LayoutOutcomeState:
-        """Return the final outcome that a refusal is. Raises one that is not final."""
-        if isinstance(refusal, EarlierLayoutMissing) and not await self._is_earlier_pending(layout_job, travel_date):
-            return LayoutOutcomeState.SKIPPED
-        state = state_of(refusal)
-        if state is None:
-            raise refusal
-        return state
+            is_skipped = is_earlier_over and isinstance(refusal, EarlierLayoutMissing)
+            final = LayoutOutcomeState.SKIPPED if is_skipped else state_of(refusal)
+            if final is None:
+                raise
+            state, reason = final, refusal.message
+        return LayoutOutcome(layout_job.layout_job_id, travel_date, state, reason, counts, self._clock())
 
     async def _is_earlier_pending(self, layout_job: LayoutJob, travel_date: str) -> bool:
         """Whether the layout job before this one may still change the run."""

@@ -6,6 +6,7 @@ Does not belong here: what a change does to bookings (`layout_invariants.py`).
 
 import random
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from app.domain.layout.commands import UpdateLayout
@@ -197,7 +198,9 @@ class LayoutOperator:
             for reference in bookings
         }
         changed = [reference for reference, booking in bookings.items() if booking["revision"] > planned_at >= first[reference]]
-        if changed or reservation["expire_time"] <= self._service.now():
+        # Once the waitlist is closed, those who were to wait are refunded.
+        closes = run["stops"][0]["depart"] - timedelta(minutes=run["terms"]["waitlist_closes_minutes_before"])
+        if changed or min(reservation["expire_time"], closes) <= self._service.now():
             return []
         return [Violation(f"plan {plan.plan_hash} of {_text(command)} has changed, and only selling went on")]
 

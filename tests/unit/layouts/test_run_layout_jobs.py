@@ -244,6 +244,14 @@ async def test_a_later_change_waits_for_the_earlier_one(world: JobWorld) -> None
     assert await world.states(later) == {FIRST: LayoutOutcomeState.SKIPPED}
 
 
+async def test_a_later_change_is_made_where_the_earlier_one_was_made_since_it_was_missing(world: JobWorld) -> None:
+    earlier, later = await world.started(FIRST), await world.started(FIRST, layout_job=a_layout_job(3))
+    await world.layout_jobs.insert_outcome(an_outcome(FIRST, LayoutOutcomeState.APPLIED, layout_job=earlier))
+    world.bus.answers[FIRST] = [EarlierLayoutMissing(), LayoutPlan(counts=MOVED, is_applied=True)]
+    assert await world.handle(later, FIRST) == [None]
+    assert await world.states(later) == {FIRST: LayoutOutcomeState.APPLIED}
+
+
 async def test_a_later_change_is_skipped_where_the_earlier_one_is_over_and_never_concerned_the_run(world: JobWorld) -> None:
     earlier, later = await world.started(SECOND), await world.started(FIRST, layout_job=a_layout_job(3))
     await world.handle(earlier, SECOND)
