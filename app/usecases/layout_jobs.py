@@ -100,7 +100,7 @@ class RunLayoutJobs:
         except EarlierLayoutMissing:
             if await self._is_earlier_pending(layout_job, travel_date):
                 raise
-            # The earlier change may have been made since it was missing. It is over now, so a second answer is final.
+            # The earlier change has ended. It may have been made after the first answer, so the second answer decides.
             outcome = await self._change(layout_job, travel_date, is_earlier_over=True)
         await self._layout_jobs.insert_outcome(outcome)
 

@@ -144,7 +144,7 @@ def _wrong_moves(event: Event, seats: Sequence[object]) -> Iterator[str]:
         yield f"is a change of a seat, and moves {len(moves)} passengers"
     for move in moves:
         if not isinstance(move, dict) or set(move) != {"passenger_number", "from", "to"}:
-            yield "has a move that is none"
+            yield "has a malformed move: it needs passenger_number, from and to"
         elif not _is_number(move["passenger_number"]) or not _is_label(move["from"]) or not _is_place(move["to"]):
             yield "has a move of nobody, from no seat or to no place"
         elif data.get("state") in _LIVE and move["to"] is not None and move["to"] not in seats:

@@ -47,9 +47,9 @@ class AuditedRun:
 
     `commits` are the events of the last commits of its bookings, by commit id, as far as they are still stored;
     `has_last_commit` says whether those of the run's own last commit are. `outbox` are the events that the run's document still
-    contains. `tolerance` is how long after its time something may be undone. `train` is the train as it is now, None where
-    there is none. `made_from_train` and `layout_train` are the versions of it that the run was made from and whose layout it
-    has, None where these are not stored.
+    contains. `tolerance` is how long after its time something may be undone. `train` is the present version of
+    the train. The run was made from the version `made_from_train`, and has the layout of the version `layout_train`. Each of
+    the three is None where it is not stored.
     """
 
     run: TrainRun

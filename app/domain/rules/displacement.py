@@ -20,9 +20,9 @@ The rules:
 4. Fares are compared as they are after the change. A section that the change removed has its last fare.
 5. Of the seats that fit, a unit gets those with the fewest other legs free, then the lowest numbers. For neighbours, the free
    legs of all of them count together. The passengers get the seats in the order of their numbers.
-6. This leaves no unit without seats that a step could place; it does not seat as many passengers as possible. Against every
-   choice of units and seats, it seats fewer on 9 % of small trains with too few seats, and together 3 % of the passengers who
-   could have seats have none (`tests/unit/layouts/test_displacement_optimum.py`).
+6. Afterwards no unit without seats could be placed by a step. But other choices may seat more passengers. A search through all
+   choices does so on 9 % of small trains with too few seats. Over all these trains, 3 % of the passengers whom the search
+   seats get no seat here (`tests/unit/layouts/test_displacement_optimum.py`).
 
 500 units on 5,000 seats take 20 to 200 milliseconds: most for pairs on a train with thousands of different journeys.
 """

@@ -64,7 +64,7 @@ def claim_seats(
 
 
 def end_reservation(run: TrainRun) -> LayoutReservation | None:
-    """End the reservation and put its seats back on sale. Return it, None where there is none. Does not promote."""
+    """End the reservation, put its seats back on sale, and return it. Return None for a run without one. Does not promote."""
     reservation = run.layout_reservation
     if reservation is None:
         return None

@@ -6,7 +6,7 @@ seats of displaced passengers (`displacement.py`), their bookings (`displaced_bo
 
 The rules:
 1. The command is alone in its batch. A plan is made by doing the change and undoing it: so what is planned is what is done.
-   `run.undo()` undoes everything since the last commit, also what was due by the clock; the next decision does that again.
+   `run.undo()` also undoes what `expire_due` did before in the batch; the next decision does it again.
 2. A repeated request is answered from the run's last changes, with their counts, also after the departure.
 3. Passengers outside the removed seats keep their seats. Displaced ones move, wait, or get their money back, in the order of
    `displacement.py`; then the waitlist is promoted into what is free, displaced passengers first.
