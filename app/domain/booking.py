@@ -104,13 +104,25 @@ def own_payment_id(reference: str, fingerprint: str) -> str:
     return f"pay_{reference}_{fingerprint}"
 
 
+class RefundReason(StrEnum):
+    """Why money is returned."""
+
+    TERMS = "TERMS"
+    WAITLIST = "WAITLIST"
+    DELAY = "DELAY"
+    RUN_CANCELLED = "RUN_CANCELLED"
+    LAYOUT = "LAYOUT"
+    FARE_DIFFERENCE = "FARE_DIFFERENCE"
+
+
 @value(frozen=True, slots=True)
 class RefundDue:
-    """A refund that a booking owes. The payment records how far it has come."""
+    """A refund that a booking owes. The payment records how far it has come. A refund of an earlier version has no `reason`."""
 
     refund_id: str
     minor: int
     time: datetime
+    reason: RefundReason | None = None
 
 
 @value(frozen=True, slots=True)

@@ -36,6 +36,9 @@ class EventType(StrEnum):
     REFUND_REQUESTED = "refund.requested"
     RUN_DELAYED = "run.delayed"
     RUN_CANCELLED = "run.cancelled"
+    RUN_DEPARTED = "run.departed"
+    RUN_ARRIVED = "run.arrived"
+    RUN_COMPLETED = "run.completed"
     LAYOUT_CHANGED = "layout.changed"
 
     @property

@@ -40,6 +40,17 @@ DISPLACED_PASSENGERS_MAX = 500  # by one change of a run's layout; limits its co
 LAYOUT_BOOKINGS_MAX = 500  # that one change displaces or promotes; at most 28 kB each of the 16 MB of a commit
 LAYOUT_REQUESTS_MAX = 20  # layout changes that a run remembers, to answer repeated requests: 200 bytes each
 
+DELAY_MINUTES_MAX = 24 * 60  # a later train is another day's train: cancel the run
+ARRIVAL_LATE_MINUTES_MAX = 7 * 24 * 60  # after the scheduled arrival; beyond, a date was mistyped
+REPORT_AHEAD_SECONDS_MAX = 5 * 60  # by which the clock of who reports may be ahead; beyond, no later report could win
+EVIDENCE_LENGTH_MAX = 500  # characters: a sentence and the address of a report
+LATE_MINUTES_FREE_CANCELLATION = 60  # as Regulation (EU) 2021/782, Article 18, has it
+CANCELLED_BOOKINGS_PER_COMMIT = 200  # of a cancelled run; limits the commit, and the time in which it holds up others
+RUN_COMPACTED_AFTER_HOURS = 24  # after its scheduled last arrival: the longest delay can no more reopen it then
+SALES_OPEN_DAYS_BEFORE_MAX = 366  # nobody sells earlier than a year ahead
+SALES_CLOSES_MINUTES_MAX = 30 * 24 * 60
+SCHEDULE_HORIZON_DAYS_MAX = 366  # a year's timetable ahead
+
 REFERENCE_ATTEMPTS_MAX = 8  # references that a request tries; `reference.py` has the probability that all are taken
 
 REFUND_TIERS_MAX = 10

@@ -55,6 +55,8 @@ class RunState(StrEnum):
     """The state of a run."""
 
     SCHEDULED = "SCHEDULED"
+    DELAYED = "DELAYED"
+    CANCELLED = "CANCELLED"
     DEPARTED = "DEPARTED"
     COMPLETED = "COMPLETED"
 

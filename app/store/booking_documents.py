@@ -16,7 +16,7 @@ those who travel before those who were cancelled. Passenger keys are not stored;
 
 from datetime import datetime
 
-from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue, RefundReason, Seat
 from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
 from app.domain.timetable import Journey
@@ -107,7 +107,9 @@ def _optional_booking_fields(booking: Booking) -> Document:
         few["free_cancellation"] = True
     if booking.refunds:
         few["refunds"] = [
-            {"id": refund.refund_id, "minor": refund.minor, "time": _plain(refund.time)} for refund in booking.refunds
+            {"id": refund.refund_id, "minor": refund.minor, "time": _plain(refund.time)}
+            | ({"reason": refund.reason.value} if refund.reason else {})
+            for refund in booking.refunds
         ]
     return few
 
@@ -169,8 +171,13 @@ def booking_from(document: Document) -> Booking:
         payment_id=document.get("payment_id", ""),
         authorization_id=document.get("authorization_id", ""),
         charged_minor=document["charged_minor"],
-        refunds=tuple(RefundDue(refund["id"], refund["minor"], refund["time"]) for refund in document.get("refunds", ())),
+        refunds=tuple(map(_refund_from, document.get("refunds", ()))),
         changes_before=document.get("changes_before", 0),
         is_vacated=document.get("is_vacated", False),
         free_cancellation=document.get("free_cancellation", False),
     )
+
+
+def _refund_from(document: Document) -> RefundDue:
+    reason = document.get("reason")
+    return RefundDue(document["id"], document["minor"], document["time"], RefundReason(reason) if reason else None)

@@ -18,12 +18,22 @@ from app.domain.booking import Seat
 from app.domain.money import Money
 from app.domain.people import email_key
 from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.run.delay_record import NO_DELAY
 from app.domain.run.hold import EndedHold, Hold
 from app.domain.run.layout_record import NEW_LAYOUT
 from app.domain.run.seats import CoachSeats, FreedEntry, SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
-from app.domain.timetable import Stop, legs_between, stop_form
+from app.domain.timetable import RunState, Stop, legs_between, stop_form
+from app.store.delay_documents import (
+    cancellation_document,
+    cancellation_from,
+    clock_state_document,
+    delay_document,
+    delay_from,
+    sales_windows_document,
+    sales_windows_from,
+)
 from app.store.driver import Document
 from app.store.layout_documents import (
     layout_document,
@@ -33,7 +43,19 @@ from app.store.layout_documents import (
     reservation_document,
     reservation_from,
 )
-from app.store.sales_shapes import COACH, ENDED_HOLD, HOLD, LAYOUT, LAYOUT_RESERVATION, STOP, WAITLIST_ENTRY
+from app.store.sales_shapes import (
+    CANCELLATION,
+    CLOCK_STATE,
+    COACH,
+    DELAY,
+    ENDED_HOLD,
+    HOLD,
+    LAYOUT,
+    LAYOUT_RESERVATION,
+    SALES_WINDOWS,
+    STOP,
+    WAITLIST_ENTRY,
+)
 from app.store.shapes import Kind, ListOf, MapOf, Row, Shape
 from app.store.stored_fields import StoredEntries, StoredField, StoredWhole, Update, as_it_is
 from app.store.train_documents import all_stop_forms
@@ -240,6 +262,11 @@ RUN_FIELDS: tuple[StoredField, ...] = (
     StoredWhole("layout_reservation", LAYOUT_RESERVATION, encode=reservation_document, decode=reservation_from, default=None),
     StoredWhole("hidden", bool, default=False),
     StoredWhole("eventless_version", int, default=0),
+    StoredWhole("delay", DELAY, encode=delay_document, decode=delay_from, default=NO_DELAY),
+    StoredWhole("cancellation", CANCELLATION, encode=cancellation_document, decode=cancellation_from, default=None),
+    StoredWhole("sales_windows", SALES_WINDOWS, encode=sales_windows_document, decode=sales_windows_from, default=()),
+    StoredWhole("clock_state", CLOCK_STATE, encode=clock_state_document, decode=RunState, default=None),
+    StoredWhole("is_compacted", bool, default=False),
 )
 
 

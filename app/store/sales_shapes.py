@@ -6,10 +6,12 @@ Belongs here: which fields these documents have. Does not belong here: encoding 
 
 from datetime import datetime
 
-from app.domain.booking import BookingState
+from app.domain.booking import BookingState, RefundReason
+from app.domain.disruption import DisruptionReason
 from app.domain.events import EventType
 from app.domain.layout.plan import PlannedOutcome
-from app.store.shapes import ANYTHING, NULLABLE_TIME, ListOf, MapOf, OneOf, OneOfNumbers, Row, Shape
+from app.domain.timetable import RunState
+from app.store.shapes import ANYTHING, NULLABLE_TIME, ListOf, MapOf, Nullable, OneOf, OneOfNumbers, Row, Shape
 
 # Of the documents of runs and bookings. Version 2 numbers passengers; documents of version 1 do not name their version.
 SCHEMA_VERSION = 2
@@ -26,7 +28,7 @@ PASSENGER = Shape(
     {"first_name": str, "last_name": str, "email": str, "fare_minor": int},
     {"passenger_number": int, "section": str, "coach": str, "number": int},  # no passenger_number in the first version
 )
-REFUND_DUE = Shape({"id": str, "minor": int, "time": datetime})
+REFUND_DUE = Shape({"id": str, "minor": int, "time": datetime}, {"reason": OneOf(RefundReason)})
 BOOKING = Shape(
     {
         "_id": str,
@@ -98,6 +100,33 @@ HOLD = Shape(
 # Owner, legs, places, end, and whether a booking used it.
 ENDED_HOLD = Row(str, int, ListOf(Row(str, int)), datetime, bool)
 # Reference, section, legs, and for how many people; of displaced passengers also the lowest fare that they take.
+DELAY = Shape(
+    {
+        "minutes": ListOf(int),
+        "reason": Nullable(OneOf(DisruptionReason)),
+        "evidence": str,
+        "reported_time": NULLABLE_TIME,
+        "arrivals": ListOf(Row(int, datetime, datetime)),
+    }
+)
+CANCELLATION = Shape(
+    {
+        "time": datetime,
+        "reason": OneOf(DisruptionReason),
+        "evidence": str,
+        "from_stop": int,
+        "cursor": str,
+        "complete_time": NULLABLE_TIME,
+        "booking_count": int,
+        "passenger_count": int,
+        "refunded_minor": int,
+    }
+)
+SALES_WINDOW = Shape(
+    {"open_time": NULLABLE_TIME, "open_days_before": Nullable(int), "open_at": str, "closes_minutes_before": int}
+)
+SALES_WINDOWS = ListOf(Row(str, SALES_WINDOW))
+CLOCK_STATE = OneOf(RunState)
 WAITLIST_ENTRY = Row(str, str, int, int, optional=(int,))
 # A layout change that was committed, in the run's record of them.
 LAYOUT_COUNTS = Shape(

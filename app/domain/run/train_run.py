@@ -18,14 +18,18 @@ from app.domain.booking import Booking, BookingState, Seat
 from app.domain.events import Event, EventType, Json, event_id, sequence_of
 from app.domain.refusals import InvalidField
 from app.domain.run.change_set import ChangeSet, Entries, RunField, Whole, declared_fields
+from app.domain.run.delay_record import NO_DELAY, DelayRecord
 from app.domain.run.hold import EndedHold, Hold, HoldIndex
 from app.domain.run.journeys import Journeys
 from app.domain.run.layout_record import NEW_LAYOUT, LayoutRecord, LayoutReservation
 from app.domain.run.passenger_index import PassengerIndex
+from app.domain.run.run_cancellation import RunCancellation
+from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.seats import SectionSeats, without_legs
 from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistEntry, WaitlistIndex
+from app.domain.sales_window import SalesWindow
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
-from app.domain.timetable import Journey, Stop
+from app.domain.timetable import Journey, RunState, Stop
 
 
 def _new_change_set() -> ChangeSet:
@@ -40,8 +44,12 @@ class TrainRun:
     others, `passenger_index` has the passengers. `waitlist` has entries by ticket number; `last_displaced_number` counts those
     of displaced passengers. `retired_sections` were removed; all their seats are retired. Buyers do not see a `hidden` run.
     `eventless_version` is that of the last commit that changed something of which there is no event, such as `hidden`.
-    `made_from_version` is the version of the train that the run was made from. The attributes with a leading underscore are
-    derived: `_evictable` are the bookings in memory that are not WAITLISTED.
+    `delay` is what was reported of delays and arrivals, `cancellation` that of the run or its last legs; `schedule` follows from
+    them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the last
+    event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows from the
+    clock. A run that `is_compacted` has lost what only sales need. `made_from_version` is the version of the train that the run
+    was made from. The attributes with a leading underscore are derived: `_evictable` are the bookings in memory that are not
+    WAITLISTED.
     """
 
     train_id: str
@@ -71,6 +79,11 @@ class TrainRun:
     layout_reservation: Annotated[LayoutReservation | None, Whole()] = None
     hidden: Annotated[bool, Whole()] = False
     eventless_version: Annotated[int, Whole()] = 0
+    delay: Annotated[DelayRecord, Whole(lambda run: run.renew_schedule())] = NO_DELAY
+    cancellation: Annotated[RunCancellation | None, Whole(lambda run: run.renew_schedule())] = None
+    sales_windows: Annotated[tuple[tuple[str, SalesWindow], ...], Whole(lambda run: run.renew_sales_windows())] = ()
+    clock_state: Annotated[RunState | None, Whole()] = None
+    is_compacted: Annotated[bool, Whole()] = False
     made_from_version: int = 1
     run_id: str = field(init=False)
     change_set: ChangeSet = field(init=False, default_factory=_new_change_set)
@@ -80,6 +93,7 @@ class TrainRun:
     _waitlisted_per_user: Counter[str] = field(init=False, default_factory=Counter)
     _evictable: set[str] = field(init=False, default_factory=set)
     _journeys: Journeys = field(init=False)
+    schedule: RunSchedule = field(init=False)
 
     def __post_init__(self) -> None:
         self.run_id = run_id(self.train_id, self.travel_date)
@@ -350,6 +364,14 @@ class TrainRun:
     def renew_journeys(self) -> None:
         """Begin a new cache of journeys, since the stops have changed."""
         self._journeys = Journeys(self.train_id, self.travel_date, self.number, self.stops)
+        self.renew_schedule()
+
+    def renew_schedule(self) -> None:
+        """Derive the schedule anew, since the stops, the delay or the cancellation have changed."""
+        self.schedule = RunSchedule(self.stops, self.delay, self.cancellation)
+
+    def renew_sales_windows(self) -> None:
+        """Derive anew when each section is on sale."""
 
     def reindex_booking(self, before: Booking | None, after: Booking | None) -> None:
         """Index a booking in place of another one; None stands for no booking."""

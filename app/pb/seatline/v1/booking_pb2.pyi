@@ -14,6 +14,7 @@ from google.type import money_pb2 as money_pb2
 from app.pb.seatline.v1 import passenger_pb2 as passenger_pb2
 from app.pb.seatline.v1 import payment_pb2 as payment_pb2
 from app.pb.seatline.v1 import seat_pb2 as seat_pb2
+from app.pb.seatline.v1 import train_run_pb2 as train_run_pb2
 from app.pb.seatline.v1 import user_pb2 as user_pb2
 import builtins as builtins
 import sys
@@ -110,6 +111,10 @@ class Booking(message.Message):
     PAYMENT_FIELD_NUMBER: builtins.int
     REFUNDS_FIELD_NUMBER: builtins.int
     FREE_CANCELLATION_FIELD_NUMBER: builtins.int
+    EXPECTED_DEPART_TIME_FIELD_NUMBER: builtins.int
+    EXPECTED_ARRIVE_TIME_FIELD_NUMBER: builtins.int
+    RUN_STATE_FIELD_NUMBER: builtins.int
+    JOURNEY_CANCELLED_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """Six characters, or eight, of 0-9 and A-Z without I, L, O and U."""
     state: BookingState.ValueType
@@ -132,13 +137,17 @@ class Booking(message.Message):
     """Whether a cancellation before departure refunds everything, whatever the refund tiers say: a change of the layout has moved
     passengers to a section with a lower fare.
     """
+    run_state: train_run_pb2.RunState.ValueType
+    """The state of the train run."""
+    journey_cancelled: builtins.bool
+    """Whether the run is cancelled, or those of its legs that the journey needs."""
     @builtins.property
     def depart_time(self) -> timestamp_pb2.Timestamp:
-        """When the train leaves the origin."""
+        """Scheduled: when the train leaves the origin."""
 
     @builtins.property
     def arrive_time(self) -> timestamp_pb2.Timestamp:
-        """When the train arrives at the destination."""
+        """Scheduled: when the train arrives at the destination."""
 
     @builtins.property
     def passengers(self) -> containers.RepeatedCompositeFieldContainer[passenger_pb2.Passenger]:
@@ -172,6 +181,14 @@ class Booking(message.Message):
     def refunds(self) -> containers.RepeatedCompositeFieldContainer[payment_pb2.Refund]:
         """Its refunds, in the order in which they became due."""
 
+    @builtins.property
+    def expected_depart_time(self) -> timestamp_pb2.Timestamp:
+        """When the train is now expected to leave the origin. Where no delay was reported, as depart_time."""
+
+    @builtins.property
+    def expected_arrive_time(self) -> timestamp_pb2.Timestamp:
+        """When the train is now expected to arrive at the destination, or when it did. Where nothing was reported, as arrive_time."""
+
     def __init__(
         self,
         *,
@@ -195,10 +212,14 @@ class Booking(message.Message):
         payment: payment_pb2.Payment | None = ...,
         refunds: abc.Iterable[payment_pb2.Refund] | None = ...,
         free_cancellation: builtins.bool = ...,
+        expected_depart_time: timestamp_pb2.Timestamp | None = ...,
+        expected_arrive_time: timestamp_pb2.Timestamp | None = ...,
+        run_state: train_run_pb2.RunState.ValueType = ...,
+        journey_cancelled: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "create_time", b"create_time", "depart_time", b"depart_time", "payment", b"payment", "price", b"price", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "create_time", b"create_time", "depart_time", b"depart_time", "expected_arrive_time", b"expected_arrive_time", "expected_depart_time", b"expected_depart_time", "payment", b"payment", "price", b"price", "update_time", b"update_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "free_cancellation", b"free_cancellation", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price", b"price", "reference", b"reference", "refunds", b"refunds", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user", "waitlist_position", b"waitlist_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled_passengers", b"cancelled_passengers", "create_time", b"create_time", "depart_time", b"depart_time", "destination", b"destination", "etag", b"etag", "expected_arrive_time", b"expected_arrive_time", "expected_depart_time", b"expected_depart_time", "free_cancellation", b"free_cancellation", "journey_cancelled", b"journey_cancelled", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price", b"price", "reference", b"reference", "refunds", b"refunds", "run_state", b"run_state", "seats_together", b"seats_together", "state", b"state", "train_id", b"train_id", "travel_date", b"travel_date", "update_time", b"update_time", "user", b"user", "waitlist_position", b"waitlist_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,6 +245,10 @@ class Receipt(message.Message):
     TRAIN_NUMBER_FIELD_NUMBER: builtins.int
     PAYMENT_FIELD_NUMBER: builtins.int
     REFUNDS_FIELD_NUMBER: builtins.int
+    EXPECTED_DEPART_TIME_FIELD_NUMBER: builtins.int
+    EXPECTED_ARRIVE_TIME_FIELD_NUMBER: builtins.int
+    RUN_STATE_FIELD_NUMBER: builtins.int
+    JOURNEY_CANCELLED_FIELD_NUMBER: builtins.int
     reference: builtins.str
     """The booking's reference."""
     origin: builtins.str
@@ -238,6 +263,10 @@ class Receipt(message.Message):
     """YYYY-MM-DD, local to the train's first stop."""
     train_number: builtins.str
     """The train's public number, such as "ES 9014"."""
+    run_state: train_run_pb2.RunState.ValueType
+    """The state of the train run."""
+    journey_cancelled: builtins.bool
+    """Whether the run is cancelled, or those of its legs that the journey needs."""
     @builtins.property
     def user(self) -> user_pb2.User:
         """The booker."""
@@ -256,11 +285,11 @@ class Receipt(message.Message):
 
     @builtins.property
     def depart_time(self) -> timestamp_pb2.Timestamp:
-        """When the train leaves the origin."""
+        """Scheduled: when the train leaves the origin."""
 
     @builtins.property
     def arrive_time(self) -> timestamp_pb2.Timestamp:
-        """When the train arrives at the destination."""
+        """Scheduled: when the train arrives at the destination."""
 
     @builtins.property
     def issue_time(self) -> timestamp_pb2.Timestamp:
@@ -273,6 +302,14 @@ class Receipt(message.Message):
     @builtins.property
     def refunds(self) -> containers.RepeatedCompositeFieldContainer[payment_pb2.Refund]:
         """Its refunds."""
+
+    @builtins.property
+    def expected_depart_time(self) -> timestamp_pb2.Timestamp:
+        """When the train is now expected to leave the origin. Where no delay was reported, as depart_time."""
+
+    @builtins.property
+    def expected_arrive_time(self) -> timestamp_pb2.Timestamp:
+        """When the train is now expected to arrive at the destination, or when it did. Where nothing was reported, as arrive_time."""
 
     def __init__(
         self,
@@ -293,10 +330,14 @@ class Receipt(message.Message):
         train_number: builtins.str = ...,
         payment: payment_pb2.Payment | None = ...,
         refunds: abc.Iterable[payment_pb2.Refund] | None = ...,
+        expected_depart_time: timestamp_pb2.Timestamp | None = ...,
+        expected_arrive_time: timestamp_pb2.Timestamp | None = ...,
+        run_state: train_run_pb2.RunState.ValueType = ...,
+        journey_cancelled: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "issue_time", b"issue_time", "payment", b"payment", "price_paid", b"price_paid", "user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "expected_arrive_time", b"expected_arrive_time", "expected_depart_time", b"expected_depart_time", "issue_time", b"issue_time", "payment", b"payment", "price_paid", b"price_paid", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "destination", b"destination", "issue_time", b"issue_time", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price_paid", b"price_paid", "reference", b"reference", "refunds", b"refunds", "seats", b"seats", "state", b"state", "train_id", b"train_id", "train_number", b"train_number", "travel_date", b"travel_date", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "destination", b"destination", "expected_arrive_time", b"expected_arrive_time", "expected_depart_time", b"expected_depart_time", "issue_time", b"issue_time", "journey_cancelled", b"journey_cancelled", "origin", b"origin", "passengers", b"passengers", "payment", b"payment", "price_paid", b"price_paid", "reference", b"reference", "refunds", b"refunds", "run_state", b"run_state", "seats", b"seats", "state", b"state", "train_id", b"train_id", "train_number", b"train_number", "travel_date", b"travel_date", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -720,8 +761,11 @@ class CancelBookingResponse(message.Message):
     REFUND_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     CURRENT_BOOKING_FIELD_NUMBER: builtins.int
+    REFUND_REASON_FIELD_NUMBER: builtins.int
     validate_only: builtins.bool
     """Whether this is a quote (validate_only of the request): nothing was cancelled or refunded."""
+    refund_reason: payment_pb2.RefundReason.ValueType
+    """Why the refund is what it is. Not set where nothing is refunded."""
     @builtins.property
     def booking(self) -> Booking:
         """The booking afterwards. A caller who may no longer read it, such as a passenger who has left, gets only the reference, the
@@ -744,9 +788,10 @@ class CancelBookingResponse(message.Message):
         refund: money_pb2.Money | None = ...,
         validate_only: builtins.bool = ...,
         current_booking: Booking | None = ...,
+        refund_reason: payment_pb2.RefundReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "current_booking", b"current_booking", "refund", b"refund"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "current_booking", b"current_booking", "refund", b"refund", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["booking", b"booking", "current_booking", b"current_booking", "refund", b"refund", "refund_reason", b"refund_reason", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -131,6 +131,16 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """FAILED_PRECONDITION: the run has bookings or holds, and so cannot be deleted. Hide it instead."""
     ERROR_REASON_LAYOUT_JOB_NOT_FOUND: _ErrorReason.ValueType  # 55
     """NOT_FOUND: there is no such layout job."""
+    ERROR_REASON_RUN_CANCELLED: _ErrorReason.ValueType  # 56
+    """FAILED_PRECONDITION: the run is cancelled, or those of its legs that the journey needs."""
+    ERROR_REASON_SALES_NOT_OPEN: _ErrorReason.ValueType  # 57
+    """FAILED_PRECONDITION: the sale has not opened yet. The text and the metadata of ErrorInfo ("sales_open_time", RFC 3339) say
+    when it does.
+    """
+    ERROR_REASON_SALES_CLOSED: _ErrorReason.ValueType  # 58
+    """FAILED_PRECONDITION: the sale for this journey is closed."""
+    ERROR_REASON_REPORT_STALE: _ErrorReason.ValueType  # 59
+    """ABORTED: something newer was reported already. Nothing was changed."""
     ERROR_REASON_MESSAGE_MALFORMED: _ErrorReason.ValueType  # 47
     """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
     ERROR_REASON_MESSAGE_INCOMPLETE: _ErrorReason.ValueType  # 48
@@ -233,6 +243,16 @@ ERROR_REASON_RUN_NOT_EMPTY: ErrorReason.ValueType  # 54
 """FAILED_PRECONDITION: the run has bookings or holds, and so cannot be deleted. Hide it instead."""
 ERROR_REASON_LAYOUT_JOB_NOT_FOUND: ErrorReason.ValueType  # 55
 """NOT_FOUND: there is no such layout job."""
+ERROR_REASON_RUN_CANCELLED: ErrorReason.ValueType  # 56
+"""FAILED_PRECONDITION: the run is cancelled, or those of its legs that the journey needs."""
+ERROR_REASON_SALES_NOT_OPEN: ErrorReason.ValueType  # 57
+"""FAILED_PRECONDITION: the sale has not opened yet. The text and the metadata of ErrorInfo ("sales_open_time", RFC 3339) say
+when it does.
+"""
+ERROR_REASON_SALES_CLOSED: ErrorReason.ValueType  # 58
+"""FAILED_PRECONDITION: the sale for this journey is closed."""
+ERROR_REASON_REPORT_STALE: ErrorReason.ValueType  # 59
+"""ABORTED: something newer was reported already. Nothing was changed."""
 ERROR_REASON_MESSAGE_MALFORMED: ErrorReason.ValueType  # 47
 """INVALID_ARGUMENT: the bytes of the request cannot be decoded as the method's request."""
 ERROR_REASON_MESSAGE_INCOMPLETE: ErrorReason.ValueType  # 48

@@ -26,25 +26,27 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/payment.proto\x12\x0bseatline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xb1\x01\n\x07Payment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.PaymentState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rattempt_count\x18\x04 \x01(\x05\x12-\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32\x1b.seatline.v1.PaymentAttempt\"\xc2\x01\n\x0ePaymentAttempt\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.seatline.v1.PaymentAttemptKind\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".seatline.v1.PaymentAttemptOutcome\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x01\n\x06Refund\x12\x11\n\trefund_id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.seatline.v1.RefundState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x05 \x01(\x05\x12-\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\x1b.seatline.v1.PaymentAttempt*\x9d\x01\n\x0cPaymentState\x12\x1d\n\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_STATE_AUTHORIZED\x10\x01\x12\x1a\n\x16PAYMENT_STATE_CAPTURED\x10\x02\x12\x18\n\x14PAYMENT_STATE_VOIDED\x10\x03\x12\x1a\n\x16PAYMENT_STATE_DECLINED\x10\x04*u\n\x0bRefundState\x12\x1c\n\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUND_STATE_PENDING\x10\x01\x12\x15\n\x11REFUND_STATE_DONE\x10\x02\x12\x17\n\x13REFUND_STATE_FAILED\x10\x03*\xc0\x01\n\x12PaymentAttemptKind\x12$\n PAYMENT_ATTEMPT_KIND_UNSPECIFIED\x10\x00\x12\"\n\x1ePAYMENT_ATTEMPT_KIND_AUTHORIZE\x10\x01\x12 \n\x1cPAYMENT_ATTEMPT_KIND_CAPTURE\x10\x02\x12\x1d\n\x19PAYMENT_ATTEMPT_KIND_VOID\x10\x03\x12\x1f\n\x1bPAYMENT_ATTEMPT_KIND_REFUND\x10\x04*\xd2\x01\n\x15PaymentAttemptOutcome\x12\'\n#PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12 \n\x1cPAYMENT_ATTEMPT_OUTCOME_DONE\x10\x01\x12$\n PAYMENT_ATTEMPT_OUTCOME_DECLINED\x10\x02\x12\"\n\x1ePAYMENT_ATTEMPT_OUTCOME_FAILED\x10\x03\x12$\n PAYMENT_ATTEMPT_OUTCOME_REJECTED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19seatline/v1/payment.proto\x12\x0bseatline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"\xb1\x01\n\x07Payment\x12\x12\n\npayment_id\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.seatline.v1.PaymentState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rattempt_count\x18\x04 \x01(\x05\x12-\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32\x1b.seatline.v1.PaymentAttempt\"\xc2\x01\n\x0ePaymentAttempt\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.seatline.v1.PaymentAttemptKind\x12\x33\n\x07outcome\x18\x02 \x01(\x0e\x32\".seatline.v1.PaymentAttemptOutcome\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8a\x02\n\x06Refund\x12\x11\n\trefund_id\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.seatline.v1.RefundState\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x05 \x01(\x05\x12-\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\x1b.seatline.v1.PaymentAttempt\x12)\n\x06reason\x18\x07 \x01(\x0e\x32\x19.seatline.v1.RefundReason*\x9d\x01\n\x0cPaymentState\x12\x1d\n\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PAYMENT_STATE_AUTHORIZED\x10\x01\x12\x1a\n\x16PAYMENT_STATE_CAPTURED\x10\x02\x12\x18\n\x14PAYMENT_STATE_VOIDED\x10\x03\x12\x1a\n\x16PAYMENT_STATE_DECLINED\x10\x04*u\n\x0bRefundState\x12\x1c\n\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUND_STATE_PENDING\x10\x01\x12\x15\n\x11REFUND_STATE_DONE\x10\x02\x12\x17\n\x13REFUND_STATE_FAILED\x10\x03*\xc0\x01\n\x12PaymentAttemptKind\x12$\n PAYMENT_ATTEMPT_KIND_UNSPECIFIED\x10\x00\x12\"\n\x1ePAYMENT_ATTEMPT_KIND_AUTHORIZE\x10\x01\x12 \n\x1cPAYMENT_ATTEMPT_KIND_CAPTURE\x10\x02\x12\x1d\n\x19PAYMENT_ATTEMPT_KIND_VOID\x10\x03\x12\x1f\n\x1bPAYMENT_ATTEMPT_KIND_REFUND\x10\x04*\xd2\x01\n\x15PaymentAttemptOutcome\x12\'\n#PAYMENT_ATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12 \n\x1cPAYMENT_ATTEMPT_OUTCOME_DONE\x10\x01\x12$\n PAYMENT_ATTEMPT_OUTCOME_DECLINED\x10\x02\x12\"\n\x1ePAYMENT_ATTEMPT_OUTCOME_FAILED\x10\x03\x12$\n PAYMENT_ATTEMPT_OUTCOME_REJECTED\x10\x04*\xd9\x01\n\x0cRefundReason\x12\x1d\n\x19REFUND_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13REFUND_REASON_TERMS\x10\x01\x12\x1a\n\x16REFUND_REASON_WAITLIST\x10\x02\x12\x17\n\x13REFUND_REASON_DELAY\x10\x03\x12\x1f\n\x1bREFUND_REASON_RUN_CANCELLED\x10\x04\x12\x18\n\x14REFUND_REASON_LAYOUT\x10\x05\x12!\n\x1dREFUND_REASON_FARE_DIFFERENCE\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.payment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAYMENTSTATE']._serialized_start=704
-  _globals['_PAYMENTSTATE']._serialized_end=861
-  _globals['_REFUNDSTATE']._serialized_start=863
-  _globals['_REFUNDSTATE']._serialized_end=980
-  _globals['_PAYMENTATTEMPTKIND']._serialized_start=983
-  _globals['_PAYMENTATTEMPTKIND']._serialized_end=1175
-  _globals['_PAYMENTATTEMPTOUTCOME']._serialized_start=1178
-  _globals['_PAYMENTATTEMPTOUTCOME']._serialized_end=1388
+  _globals['_PAYMENTSTATE']._serialized_start=747
+  _globals['_PAYMENTSTATE']._serialized_end=904
+  _globals['_REFUNDSTATE']._serialized_start=906
+  _globals['_REFUNDSTATE']._serialized_end=1023
+  _globals['_PAYMENTATTEMPTKIND']._serialized_start=1026
+  _globals['_PAYMENTATTEMPTKIND']._serialized_end=1218
+  _globals['_PAYMENTATTEMPTOUTCOME']._serialized_start=1221
+  _globals['_PAYMENTATTEMPTOUTCOME']._serialized_end=1431
+  _globals['_REFUNDREASON']._serialized_start=1434
+  _globals['_REFUNDREASON']._serialized_end=1651
   _globals['_PAYMENT']._serialized_start=101
   _globals['_PAYMENT']._serialized_end=278
   _globals['_PAYMENTATTEMPT']._serialized_start=281
   _globals['_PAYMENTATTEMPT']._serialized_end=475
   _globals['_REFUND']._serialized_start=478
-  _globals['_REFUND']._serialized_end=701
+  _globals['_REFUND']._serialized_end=744
 # @@protoc_insertion_point(module_scope)

@@ -141,6 +141,49 @@ PAYMENT_ATTEMPT_OUTCOME_FAILED: PaymentAttemptOutcome.ValueType  # 3
 PAYMENT_ATTEMPT_OUTCOME_REJECTED: PaymentAttemptOutcome.ValueType  # 4
 """The provider refuses the request as such. Final."""
 
+class _RefundReason:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RefundReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RefundReason.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    REFUND_REASON_UNSPECIFIED: _RefundReason.ValueType  # 0
+    """Not stated: a refund of an earlier version."""
+    REFUND_REASON_TERMS: _RefundReason.ValueType  # 1
+    """A cancellation, by the refund tiers of the train."""
+    REFUND_REASON_WAITLIST: _RefundReason.ValueType  # 2
+    """A waitlisted passenger got no seat, or left the waitlist: in full."""
+    REFUND_REASON_DELAY: _RefundReason.ValueType  # 3
+    """The train is expected an hour late or more at the destination: in full."""
+    REFUND_REASON_RUN_CANCELLED: _RefundReason.ValueType  # 4
+    """The run is cancelled, or the legs that the journey needs: in full."""
+    REFUND_REASON_LAYOUT: _RefundReason.ValueType  # 5
+    """The layout of the run was changed: passengers were moved to a section with a lower fare, or found no seat, or gave up a booking
+    that may be cancelled free of charge.
+    """
+    REFUND_REASON_FARE_DIFFERENCE: _RefundReason.ValueType  # 6
+    """A passenger has a seat that costs less than what was paid."""
+
+class RefundReason(_RefundReason, metaclass=_RefundReasonEnumTypeWrapper):
+    """Why money is returned."""
+
+REFUND_REASON_UNSPECIFIED: RefundReason.ValueType  # 0
+"""Not stated: a refund of an earlier version."""
+REFUND_REASON_TERMS: RefundReason.ValueType  # 1
+"""A cancellation, by the refund tiers of the train."""
+REFUND_REASON_WAITLIST: RefundReason.ValueType  # 2
+"""A waitlisted passenger got no seat, or left the waitlist: in full."""
+REFUND_REASON_DELAY: RefundReason.ValueType  # 3
+"""The train is expected an hour late or more at the destination: in full."""
+REFUND_REASON_RUN_CANCELLED: RefundReason.ValueType  # 4
+"""The run is cancelled, or the legs that the journey needs: in full."""
+REFUND_REASON_LAYOUT: RefundReason.ValueType  # 5
+"""The layout of the run was changed: passengers were moved to a section with a lower fare, or found no seat, or gave up a booking
+that may be cancelled free of charge.
+"""
+REFUND_REASON_FARE_DIFFERENCE: RefundReason.ValueType  # 6
+"""A passenger has a seat that costs less than what was paid."""
+
 @typing.final
 class Payment(message.Message):
     """The payment of a booking."""
@@ -229,12 +272,15 @@ class Refund(message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: builtins.int
     ATTEMPTS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
     refund_id: builtins.str
     """Its id."""
     state: RefundState.ValueType
     """Its state."""
     attempt_count: builtins.int
     """Number of attempts that are stored, at most the last 20."""
+    reason: RefundReason.ValueType
+    """Why it is returned."""
     @builtins.property
     def amount(self) -> money_pb2.Money:
         """The amount."""
@@ -256,9 +302,10 @@ class Refund(message.Message):
         create_time: timestamp_pb2.Timestamp | None = ...,
         attempt_count: builtins.int = ...,
         attempts: abc.Iterable[PaymentAttempt] | None = ...,
+        reason: RefundReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "attempts", b"attempts", "create_time", b"create_time", "refund_id", b"refund_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["amount", b"amount", "attempt_count", b"attempt_count", "attempts", b"attempts", "create_time", b"create_time", "reason", b"reason", "refund_id", b"refund_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

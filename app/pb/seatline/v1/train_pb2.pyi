@@ -11,6 +11,7 @@ from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from google.type import money_pb2 as money_pb2
+from app.pb.seatline.v1 import sales_window_pb2 as sales_window_pb2
 import builtins as builtins
 import sys
 import typing as typing
@@ -82,21 +83,27 @@ class Section(message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     FARE_FIELD_NUMBER: builtins.int
+    SALES_WINDOW_FIELD_NUMBER: builtins.int
     name: builtins.str
     """1 to 8 characters of A-Z and 0-9, such as "A"."""
     @builtins.property
     def fare(self) -> money_pb2.Money:
         """The fare of one seat for any journey: not negative, whole minor units of its currency. One currency on a train."""
 
+    @builtins.property
+    def sales_window(self) -> sales_window_pb2.SalesWindow:
+        """When the section is on sale, in place of the train's window. Runs keep the window that they were scheduled with."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         fare: money_pb2.Money | None = ...,
+        sales_window: sales_window_pb2.SalesWindow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["fare", b"fare"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "sales_window", b"sales_window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "name", b"name", "sales_window", b"sales_window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,6 +154,8 @@ class Train(message.Message):
     PASSENGERS_PER_BOOKER_MAX_FIELD_NUMBER: builtins.int
     HOLD_PERCENT_MAX_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    SALES_WINDOW_FIELD_NUMBER: builtins.int
+    SCHEDULE_HORIZON_DAYS_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """1 to 32 characters of a-z, 0-9 and "-", such as "es9014". Chosen by the operator."""
     number: builtins.str
@@ -164,6 +173,10 @@ class Train(message.Message):
     validate_only: builtins.bool
     """Whether this answers a CreateTrain or UpdateTrain with validate_only, which changed nothing. Where the train does not exist,
     create_time and etag are not set. Output only.
+    """
+    schedule_horizon_days: builtins.int
+    """Days ahead for which the service keeps runs scheduled by itself, 0 to 366; 0 for none. A run that was deleted is not scheduled
+    again by itself.
     """
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[TrainStop]:
@@ -191,6 +204,12 @@ class Train(message.Message):
     def waitlist_closes_before(self) -> duration_pb2.Duration:
         """How long before the train leaves its first stop the waitlist closes, in whole minutes, 0 to 30 days. Without it: 4 hours."""
 
+    @builtins.property
+    def sales_window(self) -> sales_window_pb2.SalesWindow:
+        """When seats are on sale. Without it: from the scheduling of a run until the departure. Runs keep the window that they were
+        scheduled with; RunService.SetSalesWindow gives a run another one.
+        """
+
     def __init__(
         self,
         *,
@@ -207,10 +226,12 @@ class Train(message.Message):
         passengers_per_booker_max: builtins.int | None = ...,
         hold_percent_max: builtins.int | None = ...,
         validate_only: builtins.bool = ...,
+        sales_window: sales_window_pb2.SalesWindow | None = ...,
+        schedule_horizon_days: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "sales_window", b"sales_window", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hold_percent_max: _TypeAlias = typing.Literal["hold_percent_max"]  # noqa: Y015
     _WhichOneofArgType__hold_percent_max: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max"]  # noqa: Y015
@@ -370,7 +391,8 @@ class UpdateTrainRequest(message.Message):
     @builtins.property
     def update_mask(self) -> field_mask_pb2.FieldMask:
         """Which fields change: "number", "stops", "refund_tiers", "waitlist_closes_before", "waitlist_max",
-        "passengers_per_booker_max", "hold_percent_max". Empty means all of these.
+        "passengers_per_booker_max", "hold_percent_max", "sales_window", "schedule_horizon_days". Empty means all of these.
+        "sections.sales_window", which has to be named, sets the window of each section in train.sections by name; others keep theirs.
         """
 
     def __init__(

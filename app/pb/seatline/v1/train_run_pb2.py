@@ -24,55 +24,71 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
+from app.pb.seatline.v1 import disruption_pb2 as seatline_dot_v1_dot_disruption__pb2
 from app.pb.seatline.v1 import layout_pb2 as seatline_dot_v1_dot_layout__pb2
+from app.pb.seatline.v1 import sales_window_pb2 as seatline_dot_v1_dot_sales__window__pb2
 from app.pb.seatline.v1 import seat_pb2 as seatline_dot_v1_dot_seat__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bseatline/v1/train_run.proto\x12\x0bseatline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x18seatline/v1/layout.proto\x1a\x16seatline/v1/seat.proto\"\x9a\x01\n\x07RunStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12/\n\x0b\x61rrive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65part_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8c\x01\n\x13SectionAvailability\x12\x0f\n\x07section\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nseat_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x66ree_seat_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\"\x9e\x02\n\x08TrainRun\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.seatline.v1.RunState\x12#\n\x05stops\x18\x05 \x03(\x0b\x32\x14.seatline.v1.RunStop\x12\x32\n\x08sections\x18\x06 \x03(\x0b\x32 .seatline.v1.SectionAvailability\x12\x37\n\x13waitlist_close_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06hidden\x18\x08 \x01(\x08\x12\x13\n\x0blayout_etag\x18\t \x01(\t\"w\n\x14ListTrainRunsRequest\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"[\n\x15ListTrainRunsResponse\x12)\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x15.seatline.v1.TrainRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x12GetTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"_\n\x11GetSeatMapRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"V\n\x0cSeatMapEntry\x12\x1f\n\x04seat\x18\x01 \x01(\x0b\x32\x11.seatline.v1.Seat\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.seatline.v1.SeatState\"\x7f\n\x07SeatMap\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12(\n\x05seats\x18\x05 \x03(\x0b\x32\x19.seatline.v1.SeatMapEntry\"c\n\x18ScheduleTrainRunsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\x12\x0e\n\x06hidden\x18\x04 \x01(\x08\"4\n\x0bTrainRunKey\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"`\n\x19ScheduleTrainRunsResponse\x12,\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x18.seatline.v1.TrainRunKey\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\"?\n\x16PromoteWaitlistRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"M\n\x17PromoteWaitlistResponse\x12\x1b\n\x13promoted_references\x18\x01 \x03(\t\x12\x15\n\rwaiting_count\x18\x02 \x01(\x05\"^\n\x15UpdateTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x13\n\x06hidden\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_hidden\">\n\x15\x44\x65leteTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteTrainRunResponse*o\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RUN_STATE_SCHEDULED\x10\x01\x12\x16\n\x12RUN_STATE_DEPARTED\x10\x02\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x03*\x82\x01\n\tSeatState\x12\x1a\n\x16SEAT_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEAT_STATE_FREE\x10\x01\x12\x13\n\x0fSEAT_STATE_SOLD\x10\x02\x12\x1a\n\x16SEAT_STATE_PARTLY_SOLD\x10\x03\x12\x13\n\x0fSEAT_STATE_HELD\x10\x04\x32\xd5\x06\n\nRunService\x12V\n\rListTrainRuns\x12!.seatline.v1.ListTrainRunsRequest\x1a\".seatline.v1.ListTrainRunsResponse\x12\x45\n\x0bGetTrainRun\x12\x1f.seatline.v1.GetTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12\x42\n\nGetSeatMap\x12\x1e.seatline.v1.GetSeatMapRequest\x1a\x14.seatline.v1.SeatMap\x12\x62\n\x11ScheduleTrainRuns\x12%.seatline.v1.ScheduleTrainRunsRequest\x1a&.seatline.v1.ScheduleTrainRunsResponse\x12\\\n\x0fPromoteWaitlist\x12#.seatline.v1.PromoteWaitlistRequest\x1a$.seatline.v1.PromoteWaitlistResponse\x12K\n\x0eUpdateTrainRun\x12\".seatline.v1.UpdateTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12Y\n\x0e\x44\x65leteTrainRun\x12\".seatline.v1.DeleteTrainRunRequest\x1a#.seatline.v1.DeleteTrainRunResponse\x12I\n\x0cUpdateLayout\x12 .seatline.v1.UpdateLayoutRequest\x1a\x17.seatline.v1.LayoutPlan\x12H\n\x0cGetLayoutJob\x12 .seatline.v1.GetLayoutJobRequest\x1a\x16.seatline.v1.LayoutJob\x12\x65\n\x12ListLayoutOutcomes\x12&.seatline.v1.ListLayoutOutcomesRequest\x1a\'.seatline.v1.ListLayoutOutcomesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bseatline/v1/train_run.proto\x12\x0bseatline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\x1a\x1cseatline/v1/disruption.proto\x1a\x18seatline/v1/layout.proto\x1a\x1eseatline/v1/sales_window.proto\x1a\x16seatline/v1/seat.proto\"\xb6\x02\n\x07RunStop\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12/\n\x0b\x61rrive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65part_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14\x65xpected_arrive_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14\x65xpected_depart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bhas_arrived\x18\x08 \x01(\x08\x12\x11\n\tcancelled\x18\t \x01(\x08\"\x88\x02\n\x13SectionAvailability\x12\x0f\n\x07section\x18\x01 \x01(\t\x12 \n\x04\x66\x61re\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nseat_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x66ree_seat_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\x12\x33\n\x0fsales_open_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10sales_close_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07on_sale\x18\x08 \x01(\x08\"\x8d\x01\n\x08RunDelay\x12\x0f\n\x07minutes\x18\x01 \x01(\x05\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.seatline.v1.DisruptionReason\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\x12/\n\x0breport_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x02\n\x0fRunCancellation\x12/\n\x0b\x63\x61ncel_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.seatline.v1.DisruptionReason\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\x12\x1f\n\x17\x63\x61ncelled_booking_count\x18\x04 \x01(\x05\x12!\n\x19\x63\x61ncelled_passenger_count\x18\x05 \x01(\x05\x12$\n\x08refunded\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12\x31\n\rcomplete_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x04\n\x08TrainRun\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12$\n\x05state\x18\x04 \x01(\x0e\x32\x15.seatline.v1.RunState\x12#\n\x05stops\x18\x05 \x03(\x0b\x32\x14.seatline.v1.RunStop\x12\x32\n\x08sections\x18\x06 \x03(\x0b\x32 .seatline.v1.SectionAvailability\x12\x37\n\x13waitlist_close_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06hidden\x18\x08 \x01(\x08\x12\x13\n\x0blayout_etag\x18\t \x01(\t\x12$\n\x05\x64\x65lay\x18\n \x01(\x0b\x32\x15.seatline.v1.RunDelay\x12\x32\n\x0c\x63\x61ncellation\x18\x0b \x01(\x0b\x32\x1c.seatline.v1.RunCancellation\x12\x1b\n\x13\x63\x61ncelled_from_stop\x18\x0c \x01(\t\x12\x33\n\x0fsales_open_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10sales_close_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\rsales_windows\x18\x0f \x03(\x0b\x32\x1b.seatline.v1.RunSalesWindow\"Q\n\x0eRunSalesWindow\x12\x0f\n\x07section\x18\x01 \x01(\t\x12.\n\x0csales_window\x18\x02 \x01(\x0b\x32\x18.seatline.v1.SalesWindow\"w\n\x14ListTrainRunsRequest\x12\x0e\n\x06origin\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x13\n\x0btravel_date\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"[\n\x15ListTrainRunsResponse\x12)\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x15.seatline.v1.TrainRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x12GetTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"_\n\x11GetSeatMapRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\"V\n\x0cSeatMapEntry\x12\x1f\n\x04seat\x18\x01 \x01(\x0b\x32\x11.seatline.v1.Seat\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.seatline.v1.SeatState\"\x7f\n\x07SeatMap\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12(\n\x05seats\x18\x05 \x03(\x0b\x32\x19.seatline.v1.SeatMapEntry\"c\n\x18ScheduleTrainRunsRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x12\n\nfirst_date\x18\x02 \x01(\t\x12\x11\n\tlast_date\x18\x03 \x01(\t\x12\x0e\n\x06hidden\x18\x04 \x01(\x08\"4\n\x0bTrainRunKey\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"`\n\x19ScheduleTrainRunsResponse\x12,\n\ntrain_runs\x18\x01 \x03(\x0b\x32\x18.seatline.v1.TrainRunKey\x12\x15\n\rcreated_count\x18\x02 \x01(\x05\"?\n\x16PromoteWaitlistRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"M\n\x17PromoteWaitlistResponse\x12\x1b\n\x13promoted_references\x18\x01 \x03(\t\x12\x15\n\rwaiting_count\x18\x02 \x01(\x05\"^\n\x15UpdateTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x13\n\x06hidden\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_hidden\">\n\x15\x44\x65leteTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteTrainRunResponse\"\xdf\x01\n\x0fSetDelayRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x14\n\x07minutes\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\tfrom_stop\x18\x04 \x01(\t\x12-\n\x06reason\x18\x05 \x01(\x0e\x32\x1d.seatline.v1.DisruptionReason\x12\x10\n\x08\x65vidence\x18\x06 \x01(\t\x12/\n\x0breport_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_minutes\"\xad\x01\n\x14RecordArrivalRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0c\n\x04stop\x18\x03 \x01(\t\x12/\n\x0b\x61rrive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breport_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x01\n\x15\x43\x61ncelTrainRunRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.seatline.v1.DisruptionReason\x12\x10\n\x08\x65vidence\x18\x04 \x01(\t\x12\x11\n\tfrom_stop\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\"\x7f\n\x15SetSalesWindowRequest\x12\x10\n\x08train_id\x18\x01 \x01(\t\x12\x13\n\x0btravel_date\x18\x02 \x01(\t\x12\x0f\n\x07section\x18\x03 \x01(\t\x12.\n\x0csales_window\x18\x04 \x01(\x0b\x32\x18.seatline.v1.SalesWindow*\x9f\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13RUN_STATE_SCHEDULED\x10\x01\x12\x16\n\x12RUN_STATE_DEPARTED\x10\x02\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x03\x12\x15\n\x11RUN_STATE_DELAYED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05*\x82\x01\n\tSeatState\x12\x1a\n\x16SEAT_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEAT_STATE_FREE\x10\x01\x12\x13\n\x0fSEAT_STATE_SOLD\x10\x02\x12\x1a\n\x16SEAT_STATE_PARTLY_SOLD\x10\x03\x12\x13\n\x0fSEAT_STATE_HELD\x10\x04\x32\xfb\x08\n\nRunService\x12V\n\rListTrainRuns\x12!.seatline.v1.ListTrainRunsRequest\x1a\".seatline.v1.ListTrainRunsResponse\x12\x45\n\x0bGetTrainRun\x12\x1f.seatline.v1.GetTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12\x42\n\nGetSeatMap\x12\x1e.seatline.v1.GetSeatMapRequest\x1a\x14.seatline.v1.SeatMap\x12\x62\n\x11ScheduleTrainRuns\x12%.seatline.v1.ScheduleTrainRunsRequest\x1a&.seatline.v1.ScheduleTrainRunsResponse\x12\\\n\x0fPromoteWaitlist\x12#.seatline.v1.PromoteWaitlistRequest\x1a$.seatline.v1.PromoteWaitlistResponse\x12K\n\x0eUpdateTrainRun\x12\".seatline.v1.UpdateTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12Y\n\x0e\x44\x65leteTrainRun\x12\".seatline.v1.DeleteTrainRunRequest\x1a#.seatline.v1.DeleteTrainRunResponse\x12?\n\x08SetDelay\x12\x1c.seatline.v1.SetDelayRequest\x1a\x15.seatline.v1.TrainRun\x12I\n\rRecordArrival\x12!.seatline.v1.RecordArrivalRequest\x1a\x15.seatline.v1.TrainRun\x12K\n\x0e\x43\x61ncelTrainRun\x12\".seatline.v1.CancelTrainRunRequest\x1a\x15.seatline.v1.TrainRun\x12K\n\x0eSetSalesWindow\x12\".seatline.v1.SetSalesWindowRequest\x1a\x15.seatline.v1.TrainRun\x12I\n\x0cUpdateLayout\x12 .seatline.v1.UpdateLayoutRequest\x1a\x17.seatline.v1.LayoutPlan\x12H\n\x0cGetLayoutJob\x12 .seatline.v1.GetLayoutJobRequest\x1a\x16.seatline.v1.LayoutJob\x12\x65\n\x12ListLayoutOutcomes\x12&.seatline.v1.ListLayoutOutcomesRequest\x1a\'.seatline.v1.ListLayoutOutcomesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'app.pb.seatline.v1.train_run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNSTATE']._serialized_start=1950
-  _globals['_RUNSTATE']._serialized_end=2061
-  _globals['_SEATSTATE']._serialized_start=2064
-  _globals['_SEATSTATE']._serialized_end=2194
-  _globals['_RUNSTOP']._serialized_start=153
-  _globals['_RUNSTOP']._serialized_end=307
-  _globals['_SECTIONAVAILABILITY']._serialized_start=310
-  _globals['_SECTIONAVAILABILITY']._serialized_end=450
-  _globals['_TRAINRUN']._serialized_start=453
-  _globals['_TRAINRUN']._serialized_end=739
-  _globals['_LISTTRAINRUNSREQUEST']._serialized_start=741
-  _globals['_LISTTRAINRUNSREQUEST']._serialized_end=860
-  _globals['_LISTTRAINRUNSRESPONSE']._serialized_start=862
-  _globals['_LISTTRAINRUNSRESPONSE']._serialized_end=953
-  _globals['_GETTRAINRUNREQUEST']._serialized_start=955
-  _globals['_GETTRAINRUNREQUEST']._serialized_end=1051
-  _globals['_GETSEATMAPREQUEST']._serialized_start=1053
-  _globals['_GETSEATMAPREQUEST']._serialized_end=1148
-  _globals['_SEATMAPENTRY']._serialized_start=1150
-  _globals['_SEATMAPENTRY']._serialized_end=1236
-  _globals['_SEATMAP']._serialized_start=1238
-  _globals['_SEATMAP']._serialized_end=1365
-  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_start=1367
-  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_end=1466
-  _globals['_TRAINRUNKEY']._serialized_start=1468
-  _globals['_TRAINRUNKEY']._serialized_end=1520
-  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_start=1522
-  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_end=1618
-  _globals['_PROMOTEWAITLISTREQUEST']._serialized_start=1620
-  _globals['_PROMOTEWAITLISTREQUEST']._serialized_end=1683
-  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_start=1685
-  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_end=1762
-  _globals['_UPDATETRAINRUNREQUEST']._serialized_start=1764
-  _globals['_UPDATETRAINRUNREQUEST']._serialized_end=1858
-  _globals['_DELETETRAINRUNREQUEST']._serialized_start=1860
-  _globals['_DELETETRAINRUNREQUEST']._serialized_end=1922
-  _globals['_DELETETRAINRUNRESPONSE']._serialized_start=1924
-  _globals['_DELETETRAINRUNRESPONSE']._serialized_end=1948
-  _globals['_RUNSERVICE']._serialized_start=2197
-  _globals['_RUNSERVICE']._serialized_end=3050
+  _globals['_RUNSTATE']._serialized_start=3792
+  _globals['_RUNSTATE']._serialized_end=3951
+  _globals['_SEATSTATE']._serialized_start=3954
+  _globals['_SEATSTATE']._serialized_end=4084
+  _globals['_RUNSTOP']._serialized_start=215
+  _globals['_RUNSTOP']._serialized_end=525
+  _globals['_SECTIONAVAILABILITY']._serialized_start=528
+  _globals['_SECTIONAVAILABILITY']._serialized_end=792
+  _globals['_RUNDELAY']._serialized_start=795
+  _globals['_RUNDELAY']._serialized_end=936
+  _globals['_RUNCANCELLATION']._serialized_start=939
+  _globals['_RUNCANCELLATION']._serialized_end=1227
+  _globals['_TRAINRUN']._serialized_start=1230
+  _globals['_TRAINRUN']._serialized_end=1794
+  _globals['_RUNSALESWINDOW']._serialized_start=1796
+  _globals['_RUNSALESWINDOW']._serialized_end=1877
+  _globals['_LISTTRAINRUNSREQUEST']._serialized_start=1879
+  _globals['_LISTTRAINRUNSREQUEST']._serialized_end=1998
+  _globals['_LISTTRAINRUNSRESPONSE']._serialized_start=2000
+  _globals['_LISTTRAINRUNSRESPONSE']._serialized_end=2091
+  _globals['_GETTRAINRUNREQUEST']._serialized_start=2093
+  _globals['_GETTRAINRUNREQUEST']._serialized_end=2189
+  _globals['_GETSEATMAPREQUEST']._serialized_start=2191
+  _globals['_GETSEATMAPREQUEST']._serialized_end=2286
+  _globals['_SEATMAPENTRY']._serialized_start=2288
+  _globals['_SEATMAPENTRY']._serialized_end=2374
+  _globals['_SEATMAP']._serialized_start=2376
+  _globals['_SEATMAP']._serialized_end=2503
+  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_start=2505
+  _globals['_SCHEDULETRAINRUNSREQUEST']._serialized_end=2604
+  _globals['_TRAINRUNKEY']._serialized_start=2606
+  _globals['_TRAINRUNKEY']._serialized_end=2658
+  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_start=2660
+  _globals['_SCHEDULETRAINRUNSRESPONSE']._serialized_end=2756
+  _globals['_PROMOTEWAITLISTREQUEST']._serialized_start=2758
+  _globals['_PROMOTEWAITLISTREQUEST']._serialized_end=2821
+  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_start=2823
+  _globals['_PROMOTEWAITLISTRESPONSE']._serialized_end=2900
+  _globals['_UPDATETRAINRUNREQUEST']._serialized_start=2902
+  _globals['_UPDATETRAINRUNREQUEST']._serialized_end=2996
+  _globals['_DELETETRAINRUNREQUEST']._serialized_start=2998
+  _globals['_DELETETRAINRUNREQUEST']._serialized_end=3060
+  _globals['_DELETETRAINRUNRESPONSE']._serialized_start=3062
+  _globals['_DELETETRAINRUNRESPONSE']._serialized_end=3086
+  _globals['_SETDELAYREQUEST']._serialized_start=3089
+  _globals['_SETDELAYREQUEST']._serialized_end=3312
+  _globals['_RECORDARRIVALREQUEST']._serialized_start=3315
+  _globals['_RECORDARRIVALREQUEST']._serialized_end=3488
+  _globals['_CANCELTRAINRUNREQUEST']._serialized_start=3491
+  _globals['_CANCELTRAINRUNREQUEST']._serialized_end=3660
+  _globals['_SETSALESWINDOWREQUEST']._serialized_start=3662
+  _globals['_SETSALESWINDOWREQUEST']._serialized_end=3789
+  _globals['_RUNSERVICE']._serialized_start=4087
+  _globals['_RUNSERVICE']._serialized_end=5234
 # @@protoc_insertion_point(module_scope)

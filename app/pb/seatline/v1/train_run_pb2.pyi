@@ -10,6 +10,8 @@ from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from google.type import money_pb2 as money_pb2
+from app.pb.seatline.v1 import disruption_pb2 as disruption_pb2
+from app.pb.seatline.v1 import sales_window_pb2 as sales_window_pb2
 from app.pb.seatline.v1 import seat_pb2 as seat_pb2
 import builtins as builtins
 import sys
@@ -36,6 +38,10 @@ class _RunStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RunState.Valu
     """It has left its first stop."""
     RUN_STATE_COMPLETED: _RunState.ValueType  # 3
     """It has arrived at its last stop."""
+    RUN_STATE_DELAYED: _RunState.ValueType  # 4
+    """It has not left its first stop, and is expected late at some stop."""
+    RUN_STATE_CANCELLED: _RunState.ValueType  # 5
+    """It does not run."""
 
 class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
     """The state of a train run at the time of the answer."""
@@ -48,6 +54,10 @@ RUN_STATE_DEPARTED: RunState.ValueType  # 2
 """It has left its first stop."""
 RUN_STATE_COMPLETED: RunState.ValueType  # 3
 """It has arrived at its last stop."""
+RUN_STATE_DELAYED: RunState.ValueType  # 4
+"""It has not left its first stop, and is expected late at some stop."""
+RUN_STATE_CANCELLED: RunState.ValueType  # 5
+"""It does not run."""
 
 class _SeatState:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -91,19 +101,35 @@ class RunStop(message.Message):
     TIME_ZONE_FIELD_NUMBER: builtins.int
     ARRIVE_TIME_FIELD_NUMBER: builtins.int
     DEPART_TIME_FIELD_NUMBER: builtins.int
+    EXPECTED_ARRIVE_TIME_FIELD_NUMBER: builtins.int
+    EXPECTED_DEPART_TIME_FIELD_NUMBER: builtins.int
+    HAS_ARRIVED_FIELD_NUMBER: builtins.int
+    CANCELLED_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The station, such as "London St Pancras"."""
     code: builtins.str
     """Short form accepted in requests, such as "STP". May be empty."""
     time_zone: builtins.str
     """IANA zone of the station's clock, such as "Europe/London"."""
+    has_arrived: builtins.bool
+    """Whether the arrival was reported."""
+    cancelled: builtins.bool
+    """Whether the train does not come here, or ends here: the run, or its legs from here on, are cancelled."""
     @builtins.property
     def arrive_time(self) -> timestamp_pb2.Timestamp:
-        """Not set at the first stop."""
+        """Scheduled arrival. Not set at the first stop."""
 
     @builtins.property
     def depart_time(self) -> timestamp_pb2.Timestamp:
-        """Not set at the last stop."""
+        """Scheduled departure. Not set at the last stop."""
+
+    @builtins.property
+    def expected_arrive_time(self) -> timestamp_pb2.Timestamp:
+        """Expected arrival; the reported one where has_arrived. Always set where arrive_time is."""
+
+    @builtins.property
+    def expected_depart_time(self) -> timestamp_pb2.Timestamp:
+        """Expected departure. Always set where depart_time is."""
 
     def __init__(
         self,
@@ -113,10 +139,14 @@ class RunStop(message.Message):
         time_zone: builtins.str = ...,
         arrive_time: timestamp_pb2.Timestamp | None = ...,
         depart_time: timestamp_pb2.Timestamp | None = ...,
+        expected_arrive_time: timestamp_pb2.Timestamp | None = ...,
+        expected_depart_time: timestamp_pb2.Timestamp | None = ...,
+        has_arrived: builtins.bool = ...,
+        cancelled: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "depart_time", b"depart_time", "expected_arrive_time", b"expected_arrive_time", "expected_depart_time", b"expected_depart_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "code", b"code", "depart_time", b"depart_time", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "cancelled", b"cancelled", "code", b"code", "depart_time", b"depart_time", "expected_arrive_time", b"expected_arrive_time", "expected_depart_time", b"expected_depart_time", "has_arrived", b"has_arrived", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +161,9 @@ class SectionAvailability(message.Message):
     SEAT_COUNT_FIELD_NUMBER: builtins.int
     FREE_SEAT_COUNT_FIELD_NUMBER: builtins.int
     WAITING_COUNT_FIELD_NUMBER: builtins.int
+    SALES_OPEN_TIME_FIELD_NUMBER: builtins.int
+    SALES_CLOSE_TIME_FIELD_NUMBER: builtins.int
+    ON_SALE_FIELD_NUMBER: builtins.int
     section: builtins.str
     """Its name, such as "A"."""
     seat_count: builtins.int
@@ -141,9 +174,19 @@ class SectionAvailability(message.Message):
     """Number of bookings on the waitlist that take a seat of it. Those for any section, and those of passengers who lost a seat in
     a section with no higher fare, count in several sections.
     """
+    on_sale: builtins.bool
+    """Whether the section is on sale for the journey at the time of the answer."""
     @builtins.property
     def fare(self) -> money_pb2.Money:
         """The fare of one seat."""
+
+    @builtins.property
+    def sales_open_time(self) -> timestamp_pb2.Timestamp:
+        """When sales of the section open. Not set where they are open as soon as the run exists."""
+
+    @builtins.property
+    def sales_close_time(self) -> timestamp_pb2.Timestamp:
+        """When sales of the section close for the journey."""
 
     def __init__(
         self,
@@ -153,10 +196,97 @@ class SectionAvailability(message.Message):
         seat_count: builtins.int = ...,
         free_seat_count: builtins.int = ...,
         waiting_count: builtins.int = ...,
+        sales_open_time: timestamp_pb2.Timestamp | None = ...,
+        sales_close_time: timestamp_pb2.Timestamp | None = ...,
+        on_sale: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["fare", b"fare"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "free_seat_count", b"free_seat_count", "seat_count", b"seat_count", "section", b"section", "waiting_count", b"waiting_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fare", b"fare", "free_seat_count", b"free_seat_count", "on_sale", b"on_sale", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time", "seat_count", b"seat_count", "section", b"section", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RunDelay(message.Message):
+    """What was last reported of a run's delay."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MINUTES_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    REPORT_TIME_FIELD_NUMBER: builtins.int
+    minutes: builtins.int
+    """Minutes by which the train is expected late at its last stop."""
+    reason: disruption_pb2.DisruptionReason.ValueType
+    """Why. Not set where no delay was reported."""
+    evidence: builtins.str
+    """What proves the reason, such as the address of a report. Shown to operators only."""
+    @builtins.property
+    def report_time(self) -> timestamp_pb2.Timestamp:
+        """When the delay was last reported. Not set where only arrivals were."""
+
+    def __init__(
+        self,
+        *,
+        minutes: builtins.int = ...,
+        reason: disruption_pb2.DisruptionReason.ValueType = ...,
+        evidence: builtins.str = ...,
+        report_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["report_time", b"report_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["evidence", b"evidence", "minutes", b"minutes", "reason", b"reason", "report_time", b"report_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RunCancellation(message.Message):
+    """The cancellation of a run, or of its last legs."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CANCEL_TIME_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    CANCELLED_BOOKING_COUNT_FIELD_NUMBER: builtins.int
+    CANCELLED_PASSENGER_COUNT_FIELD_NUMBER: builtins.int
+    REFUNDED_FIELD_NUMBER: builtins.int
+    COMPLETE_TIME_FIELD_NUMBER: builtins.int
+    reason: disruption_pb2.DisruptionReason.ValueType
+    """Why."""
+    evidence: builtins.str
+    """What proves the reason. Shown to operators only."""
+    cancelled_booking_count: builtins.int
+    """Number of bookings that were cancelled by it so far. Shown to operators only, as the following."""
+    cancelled_passenger_count: builtins.int
+    """Number of their passengers."""
+    @builtins.property
+    def cancel_time(self) -> timestamp_pb2.Timestamp:
+        """When it was cancelled."""
+
+    @builtins.property
+    def refunded(self) -> money_pb2.Money:
+        """What they get back."""
+
+    @builtins.property
+    def complete_time(self) -> timestamp_pb2.Timestamp:
+        """When the last of them was cancelled. Not set before."""
+
+    def __init__(
+        self,
+        *,
+        cancel_time: timestamp_pb2.Timestamp | None = ...,
+        reason: disruption_pb2.DisruptionReason.ValueType = ...,
+        evidence: builtins.str = ...,
+        cancelled_booking_count: builtins.int = ...,
+        cancelled_passenger_count: builtins.int = ...,
+        refunded: money_pb2.Money | None = ...,
+        complete_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["cancel_time", b"cancel_time", "complete_time", b"complete_time", "refunded", b"refunded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["cancel_time", b"cancel_time", "cancelled_booking_count", b"cancelled_booking_count", "cancelled_passenger_count", b"cancelled_passenger_count", "complete_time", b"complete_time", "evidence", b"evidence", "reason", b"reason", "refunded", b"refunded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,6 +305,12 @@ class TrainRun(message.Message):
     WAITLIST_CLOSE_TIME_FIELD_NUMBER: builtins.int
     HIDDEN_FIELD_NUMBER: builtins.int
     LAYOUT_ETAG_FIELD_NUMBER: builtins.int
+    DELAY_FIELD_NUMBER: builtins.int
+    CANCELLATION_FIELD_NUMBER: builtins.int
+    CANCELLED_FROM_STOP_FIELD_NUMBER: builtins.int
+    SALES_OPEN_TIME_FIELD_NUMBER: builtins.int
+    SALES_CLOSE_TIME_FIELD_NUMBER: builtins.int
+    SALES_WINDOWS_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """The train."""
     travel_date: builtins.str
@@ -187,6 +323,8 @@ class TrainRun(message.Message):
     """Whether buyers do not see the run, and cannot book it. Operators can."""
     layout_etag: builtins.str
     """Changes with every change of the run's layout, and with no sale."""
+    cancelled_from_stop: builtins.str
+    """Name of the stop at which the train ends, where its legs from there on are cancelled. Empty otherwise."""
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[RunStop]:
         """All stops in order."""
@@ -198,6 +336,26 @@ class TrainRun(message.Message):
     @builtins.property
     def waitlist_close_time(self) -> timestamp_pb2.Timestamp:
         """When the waitlist closes."""
+
+    @builtins.property
+    def delay(self) -> RunDelay:
+        """What was last reported of its delay. Not set where nothing was."""
+
+    @builtins.property
+    def cancellation(self) -> RunCancellation:
+        """Its cancellation. Not set where it is not cancelled."""
+
+    @builtins.property
+    def sales_open_time(self) -> timestamp_pb2.Timestamp:
+        """When the first section opens for sale. Not set where one is open as soon as the run exists."""
+
+    @builtins.property
+    def sales_close_time(self) -> timestamp_pb2.Timestamp:
+        """When the last section closes for the journey."""
+
+    @builtins.property
+    def sales_windows(self) -> containers.RepeatedCompositeFieldContainer[RunSalesWindow]:
+        """Sales windows of the run itself, in place of the train's."""
 
     def __init__(
         self,
@@ -211,10 +369,42 @@ class TrainRun(message.Message):
         waitlist_close_time: timestamp_pb2.Timestamp | None = ...,
         hidden: builtins.bool = ...,
         layout_etag: builtins.str = ...,
+        delay: RunDelay | None = ...,
+        cancellation: RunCancellation | None = ...,
+        cancelled_from_stop: builtins.str = ...,
+        sales_open_time: timestamp_pb2.Timestamp | None = ...,
+        sales_close_time: timestamp_pb2.Timestamp | None = ...,
+        sales_windows: abc.Iterable[RunSalesWindow] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["cancellation", b"cancellation", "delay", b"delay", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["hidden", b"hidden", "layout_etag", b"layout_etag", "number", b"number", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["cancellation", b"cancellation", "cancelled_from_stop", b"cancelled_from_stop", "delay", b"delay", "hidden", b"hidden", "layout_etag", b"layout_etag", "number", b"number", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time", "sales_windows", b"sales_windows", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RunSalesWindow(message.Message):
+    """A sales window of a run itself."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SECTION_FIELD_NUMBER: builtins.int
+    SALES_WINDOW_FIELD_NUMBER: builtins.int
+    section: builtins.str
+    """The section; empty for all."""
+    @builtins.property
+    def sales_window(self) -> sales_window_pb2.SalesWindow:
+        """The window."""
+
+    def __init__(
+        self,
+        *,
+        section: builtins.str = ...,
+        sales_window: sales_window_pb2.SalesWindow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["sales_window", b"sales_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["sales_window", b"sales_window", "section", b"section"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -610,5 +800,171 @@ class DeleteTrainRunResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SetDelayRequest(message.Message):
+    """Request of SetDelay."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    MINUTES_FIELD_NUMBER: builtins.int
+    FROM_STOP_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    REPORT_TIME_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train's id."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    minutes: builtins.int
+    """Required. The delay in minutes, 0 to 1,440. 0 ends the delay."""
+    from_stop: builtins.str
+    """Name or code of the first stop whose times are late: from its arrival on. Times before stay as they were reported. Without it:
+    the last stop at which the train has arrived, or else the first stop.
+    """
+    reason: disruption_pb2.DisruptionReason.ValueType
+    """Required unless minutes is 0. Why the train is late."""
+    evidence: builtins.str
+    """What proves the reason, at most 500 characters. Required for reasons outside the railway."""
+    @builtins.property
+    def report_time(self) -> timestamp_pb2.Timestamp:
+        """When this was reported, in whole milliseconds and not in the future; a report older than the last one is refused (ABORTED).
+        Without it: now.
+        """
+
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        minutes: builtins.int | None = ...,
+        from_stop: builtins.str = ...,
+        reason: disruption_pb2.DisruptionReason.ValueType = ...,
+        evidence: builtins.str = ...,
+        report_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_minutes", b"_minutes", "minutes", b"minutes", "report_time", b"report_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_minutes", b"_minutes", "evidence", b"evidence", "from_stop", b"from_stop", "minutes", b"minutes", "reason", b"reason", "report_time", b"report_time", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__minutes: _TypeAlias = typing.Literal["minutes"]  # noqa: Y015
+    _WhichOneofArgType__minutes: _TypeAlias = typing.Literal["_minutes", b"_minutes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minutes) -> _WhichOneofReturnType__minutes | None: ...
+
+@typing.final
+class RecordArrivalRequest(message.Message):
+    """Request of RecordArrival."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    STOP_FIELD_NUMBER: builtins.int
+    ARRIVE_TIME_FIELD_NUMBER: builtins.int
+    REPORT_TIME_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train's id."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    stop: builtins.str
+    """Required. Name or code of the stop; not the first one."""
+    @builtins.property
+    def arrive_time(self) -> timestamp_pb2.Timestamp:
+        """Required. When the train arrived, in whole milliseconds; not in the future, and at most 7 days after the scheduled arrival."""
+
+    @builtins.property
+    def report_time(self) -> timestamp_pb2.Timestamp:
+        """When this was reported; a report older than the last one of this stop is refused (ABORTED). Without it: now."""
+
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        stop: builtins.str = ...,
+        arrive_time: timestamp_pb2.Timestamp | None = ...,
+        report_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "report_time", b"report_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrive_time", b"arrive_time", "report_time", b"report_time", "stop", b"stop", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CancelTrainRunRequest(message.Message):
+    """Request of CancelTrainRun."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    FROM_STOP_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train's id."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    reason: disruption_pb2.DisruptionReason.ValueType
+    """Required. Why."""
+    evidence: builtins.str
+    """What proves the reason, at most 500 characters. Required for reasons outside the railway."""
+    from_stop: builtins.str
+    """Name or code of the stop at which the train ends; neither the first nor the last. Without it: the train does not run at all."""
+    validate_only: builtins.bool
+    """Check and answer with the run as it would be after the first commit, but change nothing."""
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        reason: disruption_pb2.DisruptionReason.ValueType = ...,
+        evidence: builtins.str = ...,
+        from_stop: builtins.str = ...,
+        validate_only: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["evidence", b"evidence", "from_stop", b"from_stop", "reason", b"reason", "train_id", b"train_id", "travel_date", b"travel_date", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SetSalesWindowRequest(message.Message):
+    """Request of SetSalesWindow."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAIN_ID_FIELD_NUMBER: builtins.int
+    TRAVEL_DATE_FIELD_NUMBER: builtins.int
+    SECTION_FIELD_NUMBER: builtins.int
+    SALES_WINDOW_FIELD_NUMBER: builtins.int
+    train_id: builtins.str
+    """Required. The train's id."""
+    travel_date: builtins.str
+    """Required. YYYY-MM-DD."""
+    section: builtins.str
+    """The section; without it, all sections that have no window of their own on the run."""
+    @builtins.property
+    def sales_window(self) -> sales_window_pb2.SalesWindow:
+        """The window. Without it, the run's own window is removed, and the train's counts again."""
+
+    def __init__(
+        self,
+        *,
+        train_id: builtins.str = ...,
+        travel_date: builtins.str = ...,
+        section: builtins.str = ...,
+        sales_window: sales_window_pb2.SalesWindow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["sales_window", b"sales_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["sales_window", b"sales_window", "section", b"section", "train_id", b"train_id", "travel_date", b"travel_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -73,6 +73,26 @@ class RunServiceStub:
                 request_serializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunRequest.SerializeToString,
                 response_deserializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunResponse.FromString,
                 _registered_method=True)
+        self.SetDelay = channel.unary_unary(
+                '/seatline.v1.RunService/SetDelay',
+                request_serializer=seatline_dot_v1_dot_train__run__pb2.SetDelayRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+                _registered_method=True)
+        self.RecordArrival = channel.unary_unary(
+                '/seatline.v1.RunService/RecordArrival',
+                request_serializer=seatline_dot_v1_dot_train__run__pb2.RecordArrivalRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+                _registered_method=True)
+        self.CancelTrainRun = channel.unary_unary(
+                '/seatline.v1.RunService/CancelTrainRun',
+                request_serializer=seatline_dot_v1_dot_train__run__pb2.CancelTrainRunRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+                _registered_method=True)
+        self.SetSalesWindow = channel.unary_unary(
+                '/seatline.v1.RunService/SetSalesWindow',
+                request_serializer=seatline_dot_v1_dot_train__run__pb2.SetSalesWindowRequest.SerializeToString,
+                response_deserializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+                _registered_method=True)
         self.UpdateLayout = channel.unary_unary(
                 '/seatline.v1.RunService/UpdateLayout',
                 request_serializer=seatline_dot_v1_dot_layout__pb2.UpdateLayoutRequest.SerializeToString,
@@ -155,6 +175,52 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetDelay(self, request, context):
+        """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
+        expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
+        sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
+        holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+        Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
+        train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
+        or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordArrival(self, request, context):
+        """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
+        Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
+        FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
+        keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTrainRun(self, request, context):
+        """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
+        the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
+        missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
+        an earlier stop or to the whole run. The same call again changes nothing.
+        Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
+        NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
+        run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSalesWindow(self, request, context):
+        """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
+        most special counts: the run's for the section, the run's, the train's for the section, the train's.
+        Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
+        RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateLayout(self, request, context):
         """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
         return: new seats get numbers above the highest that their section ever had. Only passengers whose seats are removed move.
@@ -222,6 +288,26 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.DeleteTrainRun,
                     request_deserializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunRequest.FromString,
                     response_serializer=seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunResponse.SerializeToString,
+            ),
+            'SetDelay': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDelay,
+                    request_deserializer=seatline_dot_v1_dot_train__run__pb2.SetDelayRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.SerializeToString,
+            ),
+            'RecordArrival': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordArrival,
+                    request_deserializer=seatline_dot_v1_dot_train__run__pb2.RecordArrivalRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.SerializeToString,
+            ),
+            'CancelTrainRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTrainRun,
+                    request_deserializer=seatline_dot_v1_dot_train__run__pb2.CancelTrainRunRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.SerializeToString,
+            ),
+            'SetSalesWindow': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSalesWindow,
+                    request_deserializer=seatline_dot_v1_dot_train__run__pb2.SetSalesWindowRequest.FromString,
+                    response_serializer=seatline_dot_v1_dot_train__run__pb2.TrainRun.SerializeToString,
             ),
             'UpdateLayout': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateLayout,
@@ -431,6 +517,114 @@ class RunService:
             '/seatline.v1.RunService/DeleteTrainRun',
             seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunRequest.SerializeToString,
             seatline_dot_v1_dot_train__run__pb2.DeleteTrainRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDelay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/SetDelay',
+            seatline_dot_v1_dot_train__run__pb2.SetDelayRequest.SerializeToString,
+            seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordArrival(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/RecordArrival',
+            seatline_dot_v1_dot_train__run__pb2.RecordArrivalRequest.SerializeToString,
+            seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTrainRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/CancelTrainRun',
+            seatline_dot_v1_dot_train__run__pb2.CancelTrainRunRequest.SerializeToString,
+            seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSalesWindow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/seatline.v1.RunService/SetSalesWindow',
+            seatline_dot_v1_dot_train__run__pb2.SetSalesWindowRequest.SerializeToString,
+            seatline_dot_v1_dot_train__run__pb2.TrainRun.FromString,
             options,
             channel_credentials,
             insecure,

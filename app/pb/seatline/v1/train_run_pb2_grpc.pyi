@@ -65,6 +65,36 @@ class RunServiceStub:
     """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
     FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
     """
+    SetDelay: grpc.UnaryUnaryMultiCallable[train_run_pb2.SetDelayRequest, train_run_pb2.TrainRun]
+    """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
+    expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
+    sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
+    holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+    Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
+    train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
+    or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
+    RecordArrival: grpc.UnaryUnaryMultiCallable[train_run_pb2.RecordArrivalRequest, train_run_pb2.TrainRun]
+    """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
+    Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
+    FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
+    keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
+    CancelTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.CancelTrainRunRequest, train_run_pb2.TrainRun]
+    """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
+    the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
+    missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
+    an earlier stop or to the whole run. The same call again changes nothing.
+    Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
+    NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
+    run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
+    SetSalesWindow: grpc.UnaryUnaryMultiCallable[train_run_pb2.SetSalesWindowRequest, train_run_pb2.TrainRun]
+    """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
+    most special counts: the run's for the section, the run's, the train's for the section, the train's.
+    Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
+    RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
     UpdateLayout: grpc.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]
     """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
     return: new seats get numbers above the highest that their section ever had. Only passengers whose seats are removed move.
@@ -117,6 +147,36 @@ class RunServiceAsyncStub(RunServiceStub):
     DeleteTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.DeleteTrainRunRequest, train_run_pb2.DeleteTrainRunResponse]  # type: ignore[assignment]
     """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
     FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
+    """
+    SetDelay: aio.UnaryUnaryMultiCallable[train_run_pb2.SetDelayRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
+    """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
+    expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
+    sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
+    holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+    Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
+    train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
+    or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
+    RecordArrival: aio.UnaryUnaryMultiCallable[train_run_pb2.RecordArrivalRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
+    """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
+    Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
+    FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
+    keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
+    CancelTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.CancelTrainRunRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
+    """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
+    the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
+    missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
+    an earlier stop or to the whole run. The same call again changes nothing.
+    Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
+    NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
+    run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    """
+    SetSalesWindow: aio.UnaryUnaryMultiCallable[train_run_pb2.SetSalesWindowRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
+    """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
+    most special counts: the run's for the section, the run's, the train's for the section, the train's.
+    Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
+    RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
     """
     UpdateLayout: aio.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]  # type: ignore[assignment]
     """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
@@ -209,6 +269,60 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
     ) -> typing.Union[train_run_pb2.DeleteTrainRunResponse, abc.Awaitable[train_run_pb2.DeleteTrainRunResponse]]:
         """Deletes a run on which nothing was sold. ScheduleTrainRuns can create it again. Errors: INVALID_ARGUMENT; NOT_FOUND;
         FAILED_PRECONDITION (it has bookings, cancelled ones included, or holds); ABORTED (others keep changing it).
+        """
+
+    @abc_1.abstractmethod
+    def SetDelay(
+        self,
+        request: train_run_pb2.SetDelayRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
+        """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
+        expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
+        sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
+        holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+        Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
+        train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
+        or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+
+    @abc_1.abstractmethod
+    def RecordArrival(
+        self,
+        request: train_run_pb2.RecordArrivalRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
+        """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
+        Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
+        FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
+        keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+
+    @abc_1.abstractmethod
+    def CancelTrainRun(
+        self,
+        request: train_run_pb2.CancelTrainRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
+        """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
+        the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
+        missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
+        an earlier stop or to the whole run. The same call again changes nothing.
+        Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
+        NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
+        run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        """
+
+    @abc_1.abstractmethod
+    def SetSalesWindow(
+        self,
+        request: train_run_pb2.SetSalesWindowRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
+        """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
+        most special counts: the run's for the section, the run's, the train's for the section, the train's.
+        Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
+        RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
         """
 
     @abc_1.abstractmethod

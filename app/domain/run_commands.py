@@ -1,0 +1,106 @@
+"""Commands about a run as a train that moves: its delay, its arrivals, its cancellation, its sales windows.
+
+Belongs here: these commands, and what each declares. Does not belong here: their rules (`app/domain/rules/`), the commands
+about bookings (`commands.py`) and layouts (`layout/commands.py`).
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import ClassVar
+
+from app.domain.commands import Command
+from app.domain.disruption import DisruptionReason
+from app.domain.people import Caller
+from app.domain.run.train_run import TrainRun
+from app.domain.sales_window import SalesWindow
+from app.domain.values import value
+
+
+@value(frozen=True, slots=True)
+class SetDelay(Command[None]):
+    """Set the delay from a stop on; it does not add. 0 minutes end it.
+
+    `from_stop` is a name or code; empty for the last stop at which an arrival was reported, or else the first stop. `reason`
+    may be None for 0 minutes.
+    """
+
+    caller: Caller
+    train_id: str
+    travel_date: str
+    minutes: int
+    from_stop: str
+    reason: DisruptionReason | None
+    evidence: str
+    reported_time: datetime | None  # None: now
+
+    @property
+    def run_id(self) -> str:
+        """The key of the run."""
+        return f"{self.train_id}:{self.travel_date}"
+
+
+@value(frozen=True, slots=True)
+class RecordArrival(Command[None]):
+    """Record when the train arrived at a stop, given by name or code."""
+
+    caller: Caller
+    train_id: str
+    travel_date: str
+    stop: str
+    time: datetime
+    reported_time: datetime | None  # None: now
+
+    @property
+    def run_id(self) -> str:
+        """The key of the run."""
+        return f"{self.train_id}:{self.travel_date}"
+
+
+@value(frozen=True, slots=True)
+class CancelTrainRun(Command[None]):
+    """Cancel the run, or its legs from a stop on; `from_stop` is a name or code, empty for the whole run."""
+
+    caller: Caller
+    train_id: str
+    travel_date: str
+    reason: DisruptionReason | None
+    evidence: str = ""
+    from_stop: str = ""
+    validate_only: bool = False
+
+    is_alone: ClassVar[bool] = True  # it ends all holds and the reservation of a layout plan
+
+    @property
+    def run_id(self) -> str:
+        """The key of the run."""
+        return f"{self.train_id}:{self.travel_date}"
+
+
+@value(frozen=True, slots=True)
+class CancelNextBookings(Command[bool]):
+    """Cancel the next bookings of a cancelled run. The result is whether any may be left. No caller can submit it."""
+
+    caller: Caller
+    run_id: str = ""
+
+    is_alone: ClassVar[bool] = True
+
+    def required_bookings(self, run: TrainRun) -> Collection[str]:
+        """Return the references of the next bookings to look at, in order."""
+        raise NotImplementedError
+
+
+@value(frozen=True, slots=True)
+class SetSalesWindow(Command[None]):
+    """Set the sales window of a run, or of one section of it; None returns to that of the train."""
+
+    caller: Caller
+    train_id: str
+    travel_date: str
+    section: str
+    sales_window: SalesWindow | None
+
+    @property
+    def run_id(self) -> str:
+        """The key of the run."""
+        return f"{self.train_id}:{self.travel_date}"
