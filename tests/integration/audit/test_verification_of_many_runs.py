@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,14 +10,15 @@ import pytest_asyncio
 
 from app.embedded.mongod import EmbeddedMongod
 from app.store.driver import Database, connect
+from tests.support.processor_time import processor_time
 from tests.support.verified_worlds import everything_in, make_copy, verify
 from tests.support.world import on_day, running_server, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RUNS = 400
-# Of processor time, which excludes waiting on a busy machine. It takes 0.2 ms, twice that beside other tests.
-SECONDS_PER_RUN_MAX = 0.001
+# It takes 0.2 ms on a quiet machine. It took 3 ms while each untouched seat was checked by itself, with statements per run.
+SECONDS_PER_RUN_MAX, TRIES = 0.002, 3
 
 
 class CommandCounter:
@@ -58,9 +58,12 @@ async def counted(mongod: EmbeddedMongod) -> AsyncIterator[tuple[Database, Comma
 async def test_empty_runs_share_statements_and_take_little_time(counted: tuple[Database, CommandCounter]) -> None:
     database, counter = counted
     await verify(database)
-    before, begin = counter.commands, time.process_time()
-    report = await verify(database)
-    seconds = time.process_time() - begin
-    assert (report.runs, report.findings) == (RUNS, [])
-    assert (counter.commands - before) / RUNS < 0.1
-    assert seconds / RUNS < SECONDS_PER_RUN_MAX
+    seconds = []
+    for _ in range(TRIES):
+        before = counter.commands
+        with processor_time() as taken:
+            report = await verify(database)
+        assert (report.runs, report.findings) == (RUNS, [])
+        assert (counter.commands - before) / RUNS < 0.1
+        seconds.append(taken.seconds)
+    assert min(seconds) / RUNS < SECONDS_PER_RUN_MAX, seconds
