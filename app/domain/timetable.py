@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from app.domain import limits
 from app.domain.local_times import LocalCall, instants_on
-from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.refusals import InvalidField
 from app.domain.text import comparison_form
 from app.domain.values import value
 
@@ -163,12 +163,6 @@ def calls_in_order(stops: Iterable[Stop], origin: str, destination: str) -> bool
     starts = [index for index, forms in enumerate(names) if not origin or stop_form(origin) in forms]
     ends = [index for index, forms in enumerate(names) if not destination or stop_form(destination) in forms]
     return bool(starts and ends and starts[0] < ends[-1])
-
-
-def require_not_departed(journey: Journey, now: datetime) -> None:
-    """Refuse RUN_DEPARTED once the train has left the journey's origin."""
-    if now >= journey.depart:
-        raise Refusal(Reason.RUN_DEPARTED, f"train {journey.train_number} of {journey.travel_date} has left {journey.origin}")
 
 
 def earliest_date_under_way(now: datetime) -> date:

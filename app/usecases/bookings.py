@@ -124,7 +124,7 @@ class BookingUseCases:
             changed = await self._submit_change(replace(command, run_id=booking.journey.run_id), booking, deadline)
             if changed is None:
                 cancelled = await self._find_changeable(command) if booking.is_live else booking
-                refuse_change_of_cancelled(cancelled, command, self._clock())
+                refuse_change_of_cancelled(cancelled, command)
             return await self._view(changed)
         except Refusal as refusal:
             self._duplicate_refusals.record(command.caller, refusal, self._clock())
@@ -137,7 +137,7 @@ class BookingUseCases:
         cancellation = await self._submit_change(command, booking, deadline)
         if cancellation is None:
             cancelled = await self._find_changeable(command) if booking.is_live else booking
-            cancellation = cancel_again(cancelled, command, self._clock())
+            cancellation = cancel_again(cancelled, command)
         after = await self._view_for(command.caller, cancellation.booking)
         before = await self._view_for(command.caller, cancellation.before) if command.validate_only else None
         return CancellationView(after, cancellation.refund, before)

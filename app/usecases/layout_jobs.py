@@ -7,7 +7,7 @@ A run's job submits its command under its own id. So a worker that died between 
 that gets the answer of the first commit.
 
     APPLIED   the run has the layout
-    SKIPPED   the run has departed, was deleted, has a layout of its own, or lacks an earlier change of the train
+    SKIPPED   the run has departed, is cancelled, was deleted, has a layout of its own, or lacks an earlier change of the train
     REFUSED   a rule refused the change
     else      the job fails, and is tried again: no answer, or the earlier change has not ended yet
 """
@@ -51,7 +51,7 @@ _TRANSIENT = frozenset(
         Reason.INTERNAL,
     }
 )
-_SKIPPED = frozenset({Reason.RUN_DEPARTED, Reason.TRAIN_RUN_NOT_FOUND})
+_SKIPPED = frozenset({Reason.RUN_CANCELLED, Reason.RUN_DEPARTED, Reason.TRAIN_RUN_NOT_FOUND})
 
 
 class RunLayoutJobs:

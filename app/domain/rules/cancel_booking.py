@@ -15,7 +15,8 @@ from app.domain.money import Money
 from app.domain.passenger import named_numbers
 from app.domain.rules.access import removes_itself, require_cancellable
 from app.domain.rules.booking_changes import record_change, with_refund_due, without_passengers
-from app.domain.rules.open_booking import refuse_change_of_cancelled, require_open
+from app.domain.rules.departures import require_not_departed
+from app.domain.rules.open_booking import refuse_change_of_cancelled, require_live
 from app.domain.rules.promote_waitlist import promote
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import refund_minor
@@ -41,7 +42,9 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     leaving = _leaving_passengers(booking, command)
     if not leaving:
         return booking
-    require_open(booking, command.etag, now)
+    require_live(booking, command.etag)
+    if not run.schedule.misses(booking.journey.legs):
+        require_not_departed(run, booking.journey, now)
     changed = _without_passengers(run, booking, leaving, command.amounts, now)
     if not changed.is_live and removes_itself(booking, command.caller):
         changed = replace(changed, is_vacated=True)
@@ -53,14 +56,14 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     return run.bookings[booking.reference]  # the rest of a group on the waitlist may have been promoted
 
 
-def cancel_again(booking: Booking, command: CancelBooking, now: datetime) -> Cancellation:
+def cancel_again(booking: Booking, command: CancelBooking) -> Cancellation:
     """Decide a cancellation of a booking that its run has forgotten: one that was cancelled before stays as it is.
 
     Refuses what a cancellation refuses on the run.
     """
     booking = require_cancellable(booking, command)
     if _leaving_passengers(booking, command):
-        refuse_change_of_cancelled(booking, command, now)
+        refuse_change_of_cancelled(booking, command)
     return Cancellation(booking, Money(0, booking.currency), booking)
 
 

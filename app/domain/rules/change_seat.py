@@ -14,6 +14,7 @@ from app.domain.passenger import named_position
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.access import require_changeable
 from app.domain.rules.booking_changes import CAUSE_SEAT_CHANGE, moves_data, record_change, with_refund_due
+from app.domain.rules.departures import require_not_cancelled
 from app.domain.rules.open_booking import require_open_booking
 from app.domain.rules.promote_waitlist import promote
 from app.domain.rules.seating import choose_seats, take_seats
@@ -24,13 +25,14 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     """Move a passenger to a chosen seat, or to the next free one of a section. Frees the seat before in the same step.
 
     In a section with a lower fare, the difference is refunded. Refuses INVALID_FIELD (no such passenger, section or seat),
-    SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE, RUN_DEPARTED; then nothing has
-    changed.
+    SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE, RUN_CANCELLED,
+    RUN_DEPARTED; then nothing has changed.
     """
     repeated = _find_repeated_move(run, command)
     if repeated is not None:
         return repeated
     booking = require_open_booking(run, command.caller, command.reference, command.etag, now)
+    require_not_cancelled(run, booking.journey)
     position = named_position(booking, command.passenger_number, command.passenger_email)
     passenger = booking.passengers[position]
     before = _require_seated(booking, passenger)

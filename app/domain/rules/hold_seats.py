@@ -24,19 +24,20 @@ from app.domain.commands import HoldSeats
 from app.domain.events import EventType
 from app.domain.people import require_identified
 from app.domain.refusals import Reason, Refusal
+from app.domain.rules.departures import require_running
 from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.holds import emit_hold_event, forget_ended
 from app.domain.rules.seating import choose_seats, take_seats
 from app.domain.run.hold import Hold, hold_id, hold_key
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import require_not_departed
 
 
 def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     """Hold seats for the caller. A repeated request gets the same hold while it lasts.
 
     Refuses INVALID_FIELD, REQUEST_ID_REUSED, HOLD_EXPIRED (a repeated request whose hold was used by a booking),
-    TRAIN_RUN_NOT_FOUND (hidden), RUN_DEPARTED, SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then nothing has changed.
+    TRAIN_RUN_NOT_FOUND (hidden), RUN_CANCELLED, RUN_DEPARTED, SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then
+    nothing has changed.
     """
     owner = require_identified(command.caller)
     key, fingerprint = hold_key(owner, command.request_id), _fingerprint(command)
@@ -48,7 +49,7 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     _require_not_used(run, key)
     require_visible_run(run, command.caller)
     journey = run.journey(command.origin, command.destination)
-    require_not_departed(journey, now)
+    require_running(run, journey, now)
     owner_key = command.caller.key or ""
     count = command.seat_count or len(command.seat_numbers)
     _require_room(run, owner_key, now)

@@ -12,28 +12,31 @@ from app.domain.commands import Change
 from app.domain.people import Caller
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.access import require_changeable
+from app.domain.rules.departures import require_not_departed
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import require_not_departed
 
 
 def require_open_booking(run: TrainRun, caller: Caller, reference: str, etag: str, now: datetime) -> Booking:
-    """Return the booking where the caller may change it now. Refuses what `require_changeable` and `require_open` refuse."""
+    """Return the booking where the caller may change it now.
+
+    Refuses what `require_changeable` and `require_live` refuse, and RUN_DEPARTED.
+    """
     booking = require_changeable(run.find(reference), caller, reference)
-    require_open(booking, etag, now)
+    require_live(booking, etag)
+    require_not_departed(run, booking.journey, now)
     return booking
 
 
-def require_open(booking: Booking, etag: str, now: datetime) -> None:
-    """Refuse ETAG_STALE, BOOKING_CANCELLED for a booking that is not live, RUN_DEPARTED."""
+def require_live(booking: Booking, etag: str) -> None:
+    """Refuse ETAG_STALE, and BOOKING_CANCELLED for a booking that is not live."""
     if etag and etag != booking.etag:
         raise Refusal(Reason.ETAG_STALE, "the booking has changed since that etag; read it again")
     if not booking.is_live:
         raise Refusal(Reason.BOOKING_CANCELLED, f"booking {booking.reference} is {booking.state.value.lower()}")
-    require_not_departed(booking.journey, now)
 
 
-def refuse_change_of_cancelled(booking: Booking, command: Change, now: datetime) -> NoReturn:
+def refuse_change_of_cancelled(booking: Booking, command: Change) -> NoReturn:
     """Refuse to change a booking that its run has forgotten, for the reason that its run would give."""
     booking = require_changeable(booking, command.caller, command.reference)
-    require_open(booking, command.etag, now)
+    require_live(booking, command.etag)
     raise ValueError(f"booking {booking.reference} is live: its run decides")

@@ -11,7 +11,7 @@ A request may have several faults. It gets the refusal of the first check that f
     RUN_EXISTS    TRAIN_RUN_NOT_FOUND                                                 the run's lane
     SAME_REQUEST  REQUEST_ID_REUSED; a repeated request gets its booking as it is     here
     RUN           TRAIN_RUN_NOT_FOUND (hidden), INVALID_FIELD (no such stop, section, here
-                  seat), RUN_DEPARTED
+                  seat), RUN_CANCELLED, RUN_DEPARTED
     HOLD          HOLD_EXPIRED, NOT_PERMITTED, INVALID_FIELD (does not fit the hold)  here
     PRICE         PAYMENT_REJECTED: the provider cannot take the amount               here, for `quote_booking`
     PAYMENT       PAYMENT_DECLINED and the like; PAYMENT_STALE, PAYMENT_INSUFFICIENT  the provider; then here
@@ -37,13 +37,14 @@ from app.domain.money import Money
 from app.domain.passenger import identity_of
 from app.domain.reference import earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
+from app.domain.rules.departures import require_running
 from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.seating import choose_seats, require_seats_exist
 from app.domain.rules.use_hold import require_usable_hold
 from app.domain.rules.waitlist import require_waitlist_room, waitlist_fare
 from app.domain.run.hold import Hold
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import Journey, require_not_departed
+from app.domain.timetable import Journey
 
 # Bookings of other runs under references that the batch may use, by reference.
 BookingsOfOtherRuns = Mapping[str, Booking]
@@ -110,7 +111,7 @@ def _check_same_request(sale: Sale) -> None:
 
 
 def _check_run(sale: Sale) -> None:
-    """Find the journey. Refuse a hidden run, stops, a section and seats that it does not have, and one that left the origin."""
+    """Find the journey. Refuse a hidden run, unknown stops, sections and seats, and a train that is cancelled or has left."""
     run, command = sale.run, sale.command
     if run.hidden:
         require_visible_run(run, command.caller)
@@ -119,7 +120,7 @@ def _check_run(sale: Sale) -> None:
         index = run.section_index(command.section)
         if command.seat_numbers:
             require_seats_exist(run, index, command.seat_numbers)
-    require_not_departed(sale.journey, sale.now)
+    require_running(run, sale.journey, sale.now)
 
 
 def _check_hold(sale: Sale) -> None:

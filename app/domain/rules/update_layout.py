@@ -28,6 +28,7 @@ from app.domain.layout.layout_jobs import EarlierLayoutMissing, OwnLayoutKept
 from app.domain.layout.plan import LayoutCounts, LayoutPlan, PlacementStep, PlanChanged, SectionChange
 from app.domain.refusals import InvalidField, Reason, Refusal
 from app.domain.rules.booking_changes import CAUSE_LAYOUT
+from app.domain.rules.departures import require_running
 from app.domain.rules.displaced_bookings import (
     cancel_entry,
     cancel_unit,
@@ -45,7 +46,6 @@ from app.domain.rules.promote_waitlist import promote, promote_to
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.layout_record import LayoutRequest, LayoutReservation
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import require_not_departed
 from app.domain.values import value
 
 
@@ -61,7 +61,7 @@ class _Done:
 def update_layout(run: TrainRun, command: UpdateLayout, now: datetime) -> LayoutPlan:
     """Change the layout of the run, or plan it, or plan it and reserve the seats of the plan.
 
-    Refuses REQUEST_ID_REUSED, ETAG_STALE, RUN_DEPARTED, INVALID_FIELD with the path of an operation's field,
+    Refuses REQUEST_ID_REUSED, ETAG_STALE, RUN_CANCELLED, RUN_DEPARTED, INVALID_FIELD with the path of an operation's field,
     DISPLACED_TOO_MANY, PLAN_CHANGED, and for a layout job OwnLayoutKept and EarlierLayoutMissing; then nothing has changed.
     """
     answered = _answer_again(run, command)
@@ -106,10 +106,10 @@ def _answer_of(run: TrainRun, plan_hash: str, counts: LayoutCounts) -> LayoutPla
 
 
 def _require_current(run: TrainRun, command: UpdateLayout, now: datetime) -> None:
-    """Refuse a change of a layout that is not the present one, and of a run that has left its first stop."""
+    """Refuse a change of a layout that is not the present one, and of a run that is cancelled or has left its first stop."""
     if command.etag and command.etag != run.layout.etag:
         raise Refusal(Reason.ETAG_STALE, "the layout of the run has changed since that etag; read it again")
-    require_not_departed(run.journey_between(0, len(run.stops) - 1), now)
+    require_running(run, run.journey_between(0, run.schedule.last_stop), now)
     if not command.train_version:
         return
     if run.layout.is_own:

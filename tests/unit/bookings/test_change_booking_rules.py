@@ -288,15 +288,15 @@ def test_nothing_changes_once_the_train_has_left_the_journeys_origin() -> None:
 def test_a_forgotten_cancelled_booking_may_be_cancelled_again_and_nothing_else() -> None:
     run = a_run()
     booking = cancel(run, book(run, "ann", "ben"))
-    assert cancel_again(booking, asks_to_cancel(booking), AFTER_ALL).booking is booking
-    assert cancel_again(booking, asks_to_cancel(booking, "ben"), AFTER_ALL).booking is booking
+    assert cancel_again(booking, asks_to_cancel(booking)).booking is booking
+    assert cancel_again(booking, asks_to_cancel(booking, "ben")).booking is booking
     with invalid("passenger_emails[0]"):
-        cancel_again(booking, asks_to_cancel(booking, "eve"), AFTER_ALL)
+        cancel_again(booking, asks_to_cancel(booking, "eve"))
     for command in (asks_for_new_fields(booking, a_person("eve")), asks_for_another_seat(booking, number=4)):
         with refused(Reason.BOOKING_CANCELLED):
-            refuse_change_of_cancelled(booking, command, AFTER_ALL)
+            refuse_change_of_cancelled(booking, command)
         with refused(Reason.ETAG_STALE):
-            refuse_change_of_cancelled(booking, replace(command, etag="0"), AFTER_ALL)
+            refuse_change_of_cancelled(booking, replace(command, etag="0"))
 
 
 def test_a_forgotten_booking_is_refused_to_strangers_first() -> None:
@@ -304,12 +304,12 @@ def test_a_forgotten_booking_is_refused_to_strangers_first() -> None:
     booking = cancel(run, book(run, "ann"))
     mallory = a_caller("mallory")
     with refused(Reason.NOT_PERMITTED):
-        cancel_again(booking, asks_to_cancel(booking, by=mallory), NOW)
+        cancel_again(booking, asks_to_cancel(booking, by=mallory))
     with refused(Reason.NOT_PERMITTED):
-        refuse_change_of_cancelled(booking, asks_for_another_seat(booking, number=4, etag="0", by=mallory), NOW)
+        refuse_change_of_cancelled(booking, asks_for_another_seat(booking, number=4, etag="0", by=mallory))
 
 
 def test_only_its_run_decides_about_a_live_booking() -> None:
     booking = book(a_run(), "ann")
     with pytest.raises(ValueError, match="live"):
-        cancel_again(booking, asks_to_cancel(booking), NOW)
+        cancel_again(booking, asks_to_cancel(booking))
