@@ -12,9 +12,10 @@ from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
 from app.domain.events import EventType, Json
 from app.domain.run.train_run import TrainRun
 
-# Why passengers changed seats, as events say it.
+# Why passengers changed seats or were cancelled, as events say it.
 CAUSE_LAYOUT = "layout"
 CAUSE_SEAT_CHANGE = "seat_change"
+CAUSE_RUN_CANCELLED = "run_cancelled"
 
 # A passenger's number, the seat before and the seat after; None for none.
 Move = tuple[int, Seat | None, Seat | None]
