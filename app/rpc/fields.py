@@ -7,9 +7,11 @@ Each function returns the value in the form that the domain takes. Otherwise it 
 """
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain import limits
@@ -26,7 +28,12 @@ from app.rpc.email_field import is_plain_email
 _REQUEST_ID = re.compile(rf"[\x21-\x7e]{{1,{limits.REQUEST_ID_LENGTH_MAX}}}")
 _PAYMENT_TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 _NANOS = 10**9
+_NANOS_PER_MILLISECOND = 10**6  # the database stores instants in milliseconds
+# No train runs before or after; within them no sum of an instant and a delay leaves the calendar.
+_INSTANT_FIRST, _INSTANT_LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, tzinfo=UTC)
+_INSTANT_SECONDS_MAX = (_INSTANT_LAST - _INSTANT_FIRST) // timedelta(seconds=1)
 _CODE_POINTS_MAX = 4  # of one composed character (Unicode annex 15, section 9.1)
 _JOURNEYS_MAX = 4_096  # journeys that many requests name, each under a kilobyte
 _DATES_MAX = 1_024  # dates that many requests name: those on which trains run
@@ -67,6 +74,33 @@ def iso_date(text: str, field: str) -> date:
         raise InvalidField(field, f"{text!r} is not a date in the form YYYY-MM-DD") from None
     check_travel_date(found, field)
     return found
+
+
+def instant(message: Timestamp, field: str) -> datetime:
+    """Return an instant. Refuse parts of a millisecond, and years in which no train runs."""
+    if not 0 <= message.nanos < _NANOS or message.nanos % _NANOS_PER_MILLISECOND:
+        raise InvalidField(field, "must be whole milliseconds")
+    if not 0 <= message.seconds <= _INSTANT_SECONDS_MAX:
+        raise InvalidField(field, f"needs {_INSTANT_FIRST:%Y-%m-%d} to {_INSTANT_LAST:%Y-%m-%d}")
+    return _INSTANT_FIRST + timedelta(seconds=message.seconds, microseconds=message.nanos // 1_000)
+
+
+def local_time(text: str, field: str) -> time:
+    """Return a local time in the form HH:MM."""
+    try:
+        if not _LOCAL_TIME.fullmatch(text):
+            raise ValueError
+        return time.fromisoformat(text)
+    except ValueError:
+        raise InvalidField(field, f"{text!r} is not a local time in the form HH:MM") from None
+
+
+def whole_minutes(message: Duration, field: str) -> int:
+    """Return a duration in minutes, 0 for one that is not set. Refuse parts of a minute."""
+    minutes, seconds = divmod(message.seconds, 60)
+    if seconds or message.nanos:
+        raise InvalidField(field, "must be whole minutes")
+    return minutes
 
 
 def reference(text: str) -> str:

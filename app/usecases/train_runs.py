@@ -15,6 +15,7 @@ from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.layout_reservation import expire_reservation
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun, run_id
+from app.domain.run_commands import CancelTrainRun, RecordArrival, SetDelay, SetSalesWindow
 from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
 from app.domain.train import travel_dates
 from app.lanes.bus import CommandBus
@@ -102,6 +103,26 @@ class TrainRunUseCases:
 
         `CommandBus.submit` says what else is refused. `deadline` is in `time.monotonic` seconds.
         """
+        await self._bus.submit(command, deadline)
+        return await self.get(command.train_id, command.travel_date, "", "", command.caller)
+
+    async def set_delay(self, command: SetDelay, deadline: float) -> RunView:
+        """Set the delay of a run; return the run. `app/domain/rules/set_delay.py` says what is refused."""
+        return await self._change(command, deadline)
+
+    async def record_arrival(self, command: RecordArrival, deadline: float) -> RunView:
+        """Record an arrival; return the run. `app/domain/rules/record_arrival.py` says what is refused."""
+        return await self._change(command, deadline)
+
+    async def cancel(self, command: CancelTrainRun, deadline: float) -> RunView:
+        """Cancel a run or its last legs; return the run. `app/domain/rules/cancel_train_run.py` says what is refused."""
+        return await self._change(command, deadline)
+
+    async def set_sales_window(self, command: SetSalesWindow, deadline: float) -> RunView:
+        """Set the sales window of a run; return the run. `app/domain/rules/set_sales_window.py` says what is refused."""
+        return await self._change(command, deadline)
+
+    async def _change(self, command: SetDelay | RecordArrival | CancelTrainRun | SetSalesWindow, deadline: float) -> RunView:
         await self._bus.submit(command, deadline)
         return await self.get(command.train_id, command.travel_date, "", "", command.caller)
 

@@ -5,6 +5,7 @@ Belongs here: what a booking and a receipt say of money. Does not belong here: t
 
 from collections.abc import Iterable
 
+from app.domain.booking import RefundReason
 from app.domain.money import Money
 from app.domain.payments import AttemptKind, AttemptOutcome, PaymentState, ProviderAttempt, Refund, RefundState
 from app.pb.seatline.v1 import payment_pb2
@@ -29,6 +30,15 @@ _ATTEMPT_OUTCOMES = {
     AttemptOutcome.DECLINED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_DECLINED,
     AttemptOutcome.FAILED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED,
     AttemptOutcome.REJECTED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_REJECTED,
+}
+_REFUND_REASONS = {
+    None: payment_pb2.REFUND_REASON_UNSPECIFIED,  # a refund of an earlier version
+    RefundReason.TERMS: payment_pb2.REFUND_REASON_TERMS,
+    RefundReason.WAITLIST: payment_pb2.REFUND_REASON_WAITLIST,
+    RefundReason.DELAY: payment_pb2.REFUND_REASON_DELAY,
+    RefundReason.RUN_CANCELLED: payment_pb2.REFUND_REASON_RUN_CANCELLED,
+    RefundReason.LAYOUT: payment_pb2.REFUND_REASON_LAYOUT,
+    RefundReason.FARE_DIFFERENCE: payment_pb2.REFUND_REASON_FARE_DIFFERENCE,
 }
 
 
@@ -64,6 +74,7 @@ def refunds(view: BookingView) -> Iterable[payment_pb2.Refund]:
             create_time=timestamp(due.time),
             attempt_count=len(refund.attempts) if refund else 0,
             attempts=map(_attempt, refund.attempts) if refund else (),
+            reason=_REFUND_REASONS[due.reason],
         )
 
 

@@ -6,30 +6,40 @@ Belongs here: runs and seat maps. Does not belong here: what decides anything.
 from collections import Counter
 from collections.abc import Iterable
 
+from app.domain.money import Money
+from app.domain.people import Caller
 from app.domain.rules.waitlist import sections_taken, waitlist_closing_time
+from app.domain.run.expected_times import late_minutes
+from app.domain.run.run_cancellation import RunCancellation
+from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RunState
 from app.pb.seatline.v1 import train_run_pb2
+from app.rpc.disruptions import reason_message
+from app.rpc.sales_windows import sales_window_message
 from app.rpc.wire_values import money, timestamp
 from app.usecases.train_runs import RunView
 
 _RUN_STATES = {
     RunState.SCHEDULED: train_run_pb2.RUN_STATE_SCHEDULED,
+    RunState.DELAYED: train_run_pb2.RUN_STATE_DELAYED,
+    RunState.CANCELLED: train_run_pb2.RUN_STATE_CANCELLED,
     RunState.DEPARTED: train_run_pb2.RUN_STATE_DEPARTED,
     RunState.COMPLETED: train_run_pb2.RUN_STATE_COMPLETED,
 }
 
 
-def train_run(view: RunView) -> train_run_pb2.TrainRun:
-    """Return a run as a message, with the free seats on the journey of the view."""
-    run = view.run
+def train_run(view: RunView, caller: Caller) -> train_run_pb2.TrainRun:
+    """Return a run as a message, with the free seats on the journey of the view. Evidence and counts are for operators."""
+    run, schedule = view.run, view.run.schedule
+    cancellation = schedule.cancellation
     waiting = _waiting_counts(run)
     return train_run_pb2.TrainRun(
         train_id=run.train_id,
         travel_date=run.travel_date,
         number=run.number,
         state=_RUN_STATES[view.state],
-        stops=_run_stops(run),
+        stops=_run_stops(schedule),
         sections=[
             train_run_pb2.SectionAvailability(
                 section=section.name,
@@ -43,7 +53,36 @@ def train_run(view: RunView) -> train_run_pb2.TrainRun:
         waitlist_close_time=timestamp(waitlist_closing_time(run)),
         hidden=run.hidden,
         layout_etag=run.layout.etag,
+        delay=_run_delay(schedule, caller) if schedule.delay.is_reported else None,
+        cancellation=_run_cancellation(cancellation, run.sections[0].fare.currency, caller) if cancellation else None,
+        cancelled_from_stop=run.stops[cancellation.from_stop].name if cancellation and not cancellation.is_whole else "",
+        sales_windows=[
+            train_run_pb2.RunSalesWindow(section=section, sales_window=sales_window_message(window))
+            for section, window in run.sales_windows
+        ],
     )
+
+
+def _run_delay(schedule: RunSchedule, caller: Caller) -> train_run_pb2.RunDelay:
+    record = schedule.delay
+    return train_run_pb2.RunDelay(
+        minutes=late_minutes(schedule.stops, schedule.expected_stops, schedule.last_stop),
+        reason=reason_message(record.reason),
+        evidence=record.evidence if caller.is_operator else "",
+        report_time=timestamp(record.reported_time) if record.reported_time else None,
+    )
+
+
+def _run_cancellation(value: RunCancellation, currency: str, caller: Caller) -> train_run_pb2.RunCancellation:
+    answer = train_run_pb2.RunCancellation(cancel_time=timestamp(value.time), reason=reason_message(value.reason))
+    if caller.is_operator:
+        answer.evidence = value.evidence
+        answer.cancelled_booking_count = value.booking_count
+        answer.cancelled_passenger_count = value.passenger_count
+        answer.refunded.CopyFrom(money(Money(value.refunded_minor, currency)))
+        if value.complete_time is not None:
+            answer.complete_time.CopyFrom(timestamp(value.complete_time))
+    return answer
 
 
 def _waiting_counts(run: TrainRun) -> Counter[str]:
@@ -58,14 +97,20 @@ def _waiting_counts(run: TrainRun) -> Counter[str]:
     return counts
 
 
-def _run_stops(run: TrainRun) -> Iterable[train_run_pb2.RunStop]:
-    for stop in run.stops:
+def _run_stops(schedule: RunSchedule) -> Iterable[train_run_pb2.RunStop]:
+    arrived = {arrival.stop for arrival in schedule.delay.arrivals}
+    cancelled_from = len(schedule.stops) if schedule.cancellation is None else schedule.cancellation.from_stop
+    for index, (stop, expected) in enumerate(zip(schedule.stops, schedule.expected_stops, strict=True)):
         yield train_run_pb2.RunStop(
             name=stop.name,
             code=stop.code,
             time_zone=stop.time_zone,
             arrive_time=timestamp(stop.arrive) if stop.arrive else None,
             depart_time=timestamp(stop.depart) if stop.depart else None,
+            expected_arrive_time=timestamp(expected.arrive) if expected.arrive else None,
+            expected_depart_time=timestamp(expected.depart) if expected.depart else None,
+            has_arrived=index in arrived,
+            cancelled=index >= cancelled_from,
         )
 
 

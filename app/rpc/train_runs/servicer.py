@@ -36,7 +36,7 @@ class RunServicer(LayoutCalls):
             lambda after, limit: self._train_runs.list_page(
                 origin=origin, destination=destination, travel_date=date, after=after, limit=limit, caller=context.caller
             ),
-            answers.train_run,
+            lambda view: answers.train_run(view, context.caller),
             lambda view: run_key(view.run),
             after=paging.RUNS.decode(request.page_token, *filters),
             count_max=fields.page_size(request.page_size, default=PAGE_SIZE_DEFAULT, most=PAGE_SIZE_MAX),
@@ -46,7 +46,7 @@ class RunServicer(LayoutCalls):
 
     async def GetTrainRun(self, request: train_run_pb2.GetTrainRunRequest, context: CallContext) -> train_run_pb2.TrainRun:
         """Return a run."""
-        return answers.train_run(await self._view(request, context))
+        return answers.train_run(await self._view(request, context), context.caller)
 
     async def GetSeatMap(self, request: train_run_pb2.GetSeatMapRequest, context: CallContext) -> train_run_pb2.SeatMap:
         """Return every seat of a run."""
@@ -92,7 +92,7 @@ class RunServicer(LayoutCalls):
     ) -> train_run_pb2.TrainRun:
         """Hide a run, or show it."""
         command = requests.update_train_run(context.caller, request)
-        return answers.train_run(await self._train_runs.update(command, context.deadline))
+        return answers.train_run(await self._train_runs.update(command, context.deadline), context.caller)
 
     async def DeleteTrainRun(
         self, request: train_run_pb2.DeleteTrainRunRequest, context: CallContext
@@ -100,3 +100,29 @@ class RunServicer(LayoutCalls):
         """Delete a run on which nothing was booked."""
         await self._train_runs.delete(*requests.run_key(request))
         return train_run_pb2.DeleteTrainRunResponse()
+
+    async def SetDelay(self, request: train_run_pb2.SetDelayRequest, context: CallContext) -> train_run_pb2.TrainRun:
+        """Set the delay of a run."""
+        command = requests.set_delay(context.caller, request)
+        return answers.train_run(await self._train_runs.set_delay(command, context.deadline), context.caller)
+
+    async def RecordArrival(self, request: train_run_pb2.RecordArrivalRequest, context: CallContext) -> train_run_pb2.TrainRun:
+        """Record when a train arrived at a stop."""
+        command = requests.record_arrival(context.caller, request)
+        return answers.train_run(await self._train_runs.record_arrival(command, context.deadline), context.caller)
+
+    async def CancelTrainRun(
+        self, request: train_run_pb2.CancelTrainRunRequest, context: CallContext
+    ) -> train_run_pb2.TrainRun:
+        """Cancel a run, or its last legs."""
+        command = requests.cancel_train_run(context.caller, request)
+        answer = answers.train_run(await self._train_runs.cancel(command, context.deadline), context.caller)
+        answer.validate_only = request.validate_only
+        return answer
+
+    async def SetSalesWindow(
+        self, request: train_run_pb2.SetSalesWindowRequest, context: CallContext
+    ) -> train_run_pb2.TrainRun:
+        """Set the sales window of a run."""
+        command = requests.set_sales_window(context.caller, request)
+        return answers.train_run(await self._train_runs.set_sales_window(command, context.deadline), context.caller)

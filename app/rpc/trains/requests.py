@@ -4,17 +4,12 @@ Belongs here: the message Train and its parts. Does not belong here: whether a t
 a well-formed field is (`app/rpc/fields.py`).
 """
 
-import re
-from datetime import time
-
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
 from app.domain.train import UPDATED_FIELDS, Coach, Section, Train
 from app.pb.seatline.v1 import train_pb2
 from app.rpc import fields
-
-_LOCAL_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
 
 
 def train(message: train_pb2.Train) -> Train:
@@ -56,9 +51,7 @@ def _terms(message: train_pb2.Train) -> SalesTerms:
     tiers = tuple(RefundTier(refund_tier.hours_before, refund_tier.percent) for refund_tier in message.refund_tiers)
     minutes = DEFAULT_TERMS.waitlist_closes_minutes_before
     if message.HasField("waitlist_closes_before"):
-        minutes, seconds = divmod(message.waitlist_closes_before.seconds, 60)
-        if seconds or message.waitlist_closes_before.nanos:
-            raise InvalidField("train.waitlist_closes_before", "must be whole minutes")
+        minutes = fields.whole_minutes(message.waitlist_closes_before, "train.waitlist_closes_before")
     waitlist_max = message.waitlist_max if message.HasField("waitlist_max") else DEFAULT_TERMS.waitlist_max
     hold_percent_max = message.hold_percent_max if message.HasField("hold_percent_max") else DEFAULT_TERMS.hold_percent_max
     booker_max = DEFAULT_TERMS.passengers_per_booker_max
@@ -82,9 +75,4 @@ def _call(text: str, day_offset: int, field: str) -> Call | None:
         if day_offset:
             raise InvalidField(f"{field}_day_offset", "must be 0 where there is no time")
         return None
-    try:
-        if not _LOCAL_TIME.fullmatch(text):
-            raise ValueError
-        return Call(time.fromisoformat(text), day_offset)
-    except ValueError:
-        raise InvalidField(f"{field}_time", f"{text!r} is not a local time in the form HH:MM") from None
+    return Call(fields.local_time(text, f"{field}_time"), day_offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.layout.operations import RemoveSection
+from app.domain.people import Caller
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RunState
 from app.pb.seatline.v1 import train_run_pb2
@@ -11,6 +12,8 @@ from app.usecases.train_runs import RunView
 from tests.support.builders import ASHFORD, LONDON, PARIS, a_run, book, book_waitlisted, fill, hold
 from tests.support.layout_changes import change_layout, remove_seats
 from tests.support.run_changes import a_layout_record, a_layout_reservation
+
+ANYONE = Caller()
 
 
 def view_of(run: TrainRun, origin: str = "", destination: str = "") -> RunView:
@@ -25,7 +28,7 @@ def states(run: TrainRun, origin: str = "", destination: str = "") -> dict[str, 
 
 def sections(run: TrainRun) -> dict[str, tuple[int, int, int]]:
     """Return seats, free seats and waiting bookings of each section."""
-    found = answers.train_run(view_of(run)).sections
+    found = answers.train_run(view_of(run), ANYONE).sections
     return {part.section: (part.seat_count, part.free_seat_count, part.waiting_count) for part in found}
 
 
@@ -63,9 +66,9 @@ def test_displaced_passengers_wait_for_each_section_that_they_would_take() -> No
 
 def test_a_run_says_whether_it_is_hidden_and_which_layout_it_has() -> None:
     run = a_run()
-    answer = answers.train_run(view_of(run))
+    answer = answers.train_run(view_of(run), ANYONE)
     assert (answer.hidden, answer.layout_etag) == (False, "layout-0")
     run.set_hidden(hidden=True)
     run.set_layout(a_layout_record())
-    answer = answers.train_run(view_of(run))
+    answer = answers.train_run(view_of(run), ANYONE)
     assert (answer.hidden, answer.layout_etag) == (True, "layout-1")

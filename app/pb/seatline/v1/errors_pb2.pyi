@@ -134,9 +134,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_RUN_CANCELLED: _ErrorReason.ValueType  # 56
     """FAILED_PRECONDITION: the run is cancelled, or those of its legs that the journey needs."""
     ERROR_REASON_SALES_NOT_OPEN: _ErrorReason.ValueType  # 57
-    """FAILED_PRECONDITION: the sale has not opened yet. The text and the metadata of ErrorInfo ("sales_open_time", RFC 3339) say
-    when it does.
-    """
+    """FAILED_PRECONDITION: the sale has not opened yet; metadata "sales_open_time" of ErrorInfo (RFC 3339) says when it does."""
     ERROR_REASON_SALES_CLOSED: _ErrorReason.ValueType  # 58
     """FAILED_PRECONDITION: the sale for this journey is closed."""
     ERROR_REASON_REPORT_STALE: _ErrorReason.ValueType  # 59
@@ -246,9 +244,7 @@ ERROR_REASON_LAYOUT_JOB_NOT_FOUND: ErrorReason.ValueType  # 55
 ERROR_REASON_RUN_CANCELLED: ErrorReason.ValueType  # 56
 """FAILED_PRECONDITION: the run is cancelled, or those of its legs that the journey needs."""
 ERROR_REASON_SALES_NOT_OPEN: ErrorReason.ValueType  # 57
-"""FAILED_PRECONDITION: the sale has not opened yet. The text and the metadata of ErrorInfo ("sales_open_time", RFC 3339) say
-when it does.
-"""
+"""FAILED_PRECONDITION: the sale has not opened yet; metadata "sales_open_time" of ErrorInfo (RFC 3339) says when it does."""
 ERROR_REASON_SALES_CLOSED: ErrorReason.ValueType  # 58
 """FAILED_PRECONDITION: the sale for this journey is closed."""
 ERROR_REASON_REPORT_STALE: ErrorReason.ValueType  # 59

@@ -311,6 +311,7 @@ class TrainRun(message.Message):
     SALES_OPEN_TIME_FIELD_NUMBER: builtins.int
     SALES_CLOSE_TIME_FIELD_NUMBER: builtins.int
     SALES_WINDOWS_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     train_id: builtins.str
     """The train."""
     travel_date: builtins.str
@@ -325,6 +326,8 @@ class TrainRun(message.Message):
     """Changes with every change of the run's layout, and with no sale."""
     cancelled_from_stop: builtins.str
     """Name of the stop at which the train ends, where its legs from there on are cancelled. Empty otherwise."""
+    validate_only: builtins.bool
+    """Whether this answers a CancelTrainRun with validate_only, which changed nothing. Output only."""
     @builtins.property
     def stops(self) -> containers.RepeatedCompositeFieldContainer[RunStop]:
         """All stops in order."""
@@ -375,10 +378,11 @@ class TrainRun(message.Message):
         sales_open_time: timestamp_pb2.Timestamp | None = ...,
         sales_close_time: timestamp_pb2.Timestamp | None = ...,
         sales_windows: abc.Iterable[RunSalesWindow] | None = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["cancellation", b"cancellation", "delay", b"delay", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["cancellation", b"cancellation", "cancelled_from_stop", b"cancelled_from_stop", "delay", b"delay", "hidden", b"hidden", "layout_etag", b"layout_etag", "number", b"number", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time", "sales_windows", b"sales_windows", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["cancellation", b"cancellation", "cancelled_from_stop", b"cancelled_from_stop", "delay", b"delay", "hidden", b"hidden", "layout_etag", b"layout_etag", "number", b"number", "sales_close_time", b"sales_close_time", "sales_open_time", b"sales_open_time", "sales_windows", b"sales_windows", "sections", b"sections", "state", b"state", "stops", b"stops", "train_id", b"train_id", "travel_date", b"travel_date", "validate_only", b"validate_only", "waitlist_close_time", b"waitlist_close_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -151,8 +151,8 @@ class Webhook(message.Message):
         """Which events it receives: event types such as "booking.confirmed", and families such as "booking.*". None means all, future
         ones included.
         Types are booking.confirmed, booking.waitlisted, booking.promoted, booking.changed, booking.cancelled, booking.expired,
-        hold.placed, hold.released, hold.expired, layout.changed, run.delayed, run.cancelled, run.departed, run.arrived, run.completed.
-        A type to come is refund.requested. A webhook may name it, but nothing emits it yet.
+        hold.placed, hold.released, hold.expired, run.delayed, run.cancelled, run.departed, run.arrived, run.completed, layout.changed.
+        Types to come are refund.requested. A webhook may name them, but nothing emits them yet.
         """
 
     @builtins.property
