@@ -7,7 +7,8 @@ A command is a value of a subclass of `Command[ResultT]`. It declares:
 - `ResultT`: the type of its result, which is also the type of the answer that the command bus gives.
 - `run_id`: the run that decides it. In a command about a booking it is a field, which the use case sets from the booking.
 - `required_references`, `fallback_references`: the bookings that its rule has to know. They are loaded before it is decided.
-- `is_alone`, `required_seats`: whether a batch of its own decides it, and then the seats whose bookings its rule has to know.
+- `is_alone`, `required_seats`, `required_bookings`: whether a batch of its own decides it, and then the bookings that its rule
+  has to know, by seat or by reference.
 A new command is a class (here, or beside its rule where no other module needs it), a rule in `app/domain/rules/`, and a row in
 `RULES` (`decisions.py`).
 """
@@ -55,6 +56,14 @@ class Command(Generic[ResultT_co]):
         """Return the seats (section, number) whose live bookings the rule has to know. Refuses nothing.
 
         Asked before each decision, also after a lost swap, of commands that are alone; no other may have any.
+        """
+        return ()
+
+    def required_bookings(self, run: TrainRun) -> Collection[str]:
+        """Return the references of live bookings of the run that the rule has to know, as for `required_seats`.
+
+        What is due by the clock comes before the rule, so that another look at the run may give others there: the rule asks
+        `find` for each, and leaves those that are not in memory to a further command.
         """
         return ()
 

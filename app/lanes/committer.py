@@ -7,8 +7,8 @@ All commands of a batch are decided in order on the run in memory, and the sum o
 compare-and-swap. A refusal fails only its own caller. Each answer is based on a version of the run that was the newest after
 the command arrived: the swap proves it, or, where nothing changed, a swap that changes nothing.
 
-After a lost swap the committer undoes the batch, reads what the other server changed, and decides again. The bookings of the
-seats that a command requires are loaded before each decision, since the seats may have other bookings by then.
+After a lost swap the committer undoes the batch, reads what the other server changed, and decides again. The bookings that a
+command requires by their seats, or of those that are live, are loaded before each decision: others may be by then.
 """
 
 import time
@@ -54,7 +54,7 @@ class BatchCommitter:
             if cached.claimed_turn is not None:
                 cached = await self._turns.wait(cached, self._catch_up)
             if batch[0].command.is_alone:
-                cached = await self._load_required_seats(cached, batch[0].command)
+                cached = await self._load_required(cached, batch[0].command)
             decisions = self._decide(cached.run, batch, bookings_of_other_runs)
             progress.decided_at = time.monotonic()
             outcome = await self._write(cached, progress)
@@ -123,15 +123,15 @@ class BatchCommitter:
             run.load(own)
         return {reference: booking for reference, booking in found.items() if booking.journey.run_id != self._run_id}
 
-    async def _load_required_seats(self, cached: CachedRun, command: Command[Any]) -> CachedRun:
-        """Load the live bookings of the seats that the command requires, as of the run's version. Return the run.
+    async def _load_required(self, cached: CachedRun, command: Command[Any]) -> CachedRun:
+        """Load the live bookings that the command requires, as of the run's version. Return the run.
 
         The bookings that are not archived are in memory. The others are archived as they are in this version, unless another
         server has committed since; then the run is read again first.
         """
         for _ in range(self._resources.bounds.commit_attempts_max):
             run = cached.run
-            found = await self._resources.bookings.find_by_seats(run.run_id, command.required_seats(run), run.version)
+            found = await self._find_as_of_version(run, command)
             if found is None:
                 cached = await self._catch_up(cached)
                 continue
@@ -140,6 +140,16 @@ class BatchCommitter:
             run.load(booking for reference, booking in found.items() if run.find(reference) is None)
             return cached
         raise _attempts_spent()
+
+    async def _find_as_of_version(self, run: TrainRun, command: Command[Any]) -> Records[Booking] | None:
+        """Find what the command requires and is archived; None where another server has committed since the run was read."""
+        bookings = self._resources.bookings
+        by_seats = await bookings.find_by_seats(run.run_id, command.required_seats(run), run.version)
+        if by_seats is None:
+            return None
+        missing = [reference for reference in command.required_bookings(run) if run.find(reference) is None]
+        named = await bookings.find_as_of(run.run_id, missing, run.version)
+        return None if named is None else Records(by_seats | named, by_seats.unreadable | named.unreadable)
 
     async def _find_required(self, run: TrainRun, batch: Sequence[QueuedCommand]) -> Records[Booking]:
         """Find the bookings that the commands require and that are not in memory."""

@@ -105,9 +105,8 @@ class Bookings:
     async def find_by_seats(self, run_id: str, seats: Collected[tuple[str, int]], version: int) -> Records[Booking] | None:
         """Return the archived live bookings that have one of these seats (section, number) of a run.
 
-        Return None where a booking of the run was archived in a revision after `version`. It is looked for afterwards: so what
-        is returned is as of that version. Refuses DISPLACED_TOO_MANY for more than `BOOKINGS_ON_SEATS_MAX`. The event loop runs
-        other calls while they are decoded.
+        Return None where a booking of the run was archived in a revision after `version`. Refuses DISPLACED_TOO_MANY for more
+        than `BOOKINGS_ON_SEATS_MAX`. The event loop runs other calls while they are decoded.
         """
         if not seats:
             return Records()
@@ -120,14 +119,29 @@ class Bookings:
             for section, of_section in numbers.items()
         ]
         query: Document = {"run_id": run_id, "state": {"$in": [state.value for state in LIVE_STATES]}, "$or": on_seats}
-        with translate_outages():
-            found = await self._bookings.find(query).limit(most + 1).to_list(most + 1)
-            if await self._bookings.find_one({"run_id": run_id, "revision": {"$gt": version}}, {"_id": 1}):
-                return None
-        if len(found) > most:
+        found = await self._find_as_of(query, run_id, version, most + 1)
+        if found is not None and len(found) > most:
             text = f"more than {most} bookings have seats that this may remove: remove fewer seats, in several steps"
             raise Refusal(Reason.DISPLACED_TOO_MANY, text)
-        return await decode_in_turns("bookings", found, booking_from)
+        return None if found is None else await decode_in_turns("bookings", found, booking_from)
+
+    async def find_as_of(self, run_id: str, references: Collected[str], version: int) -> Records[Booking] | None:
+        """Return the archived bookings of a run with these references, as of its `version`; None as `find_by_seats` does."""
+        if not references:
+            return Records()
+        query: Document = {"_id": {"$in": list(references)}, "run_id": run_id}
+        found = await self._find_as_of(query, run_id, version, len(references))
+        return None if found is None else await decode_in_turns("bookings", found, booking_from)
+
+    async def _find_as_of(self, query: Document, run_id: str, version: int, most: int) -> list[Document] | None:
+        """Return at most so many archived bookings; None where one of the run was archived in a revision after `version`.
+
+        It is looked for afterwards: so what is returned is as of that version.
+        """
+        with translate_outages():
+            found = await self._bookings.find(query).limit(most).to_list(most)
+            newer = await self._bookings.find_one({"run_id": run_id, "revision": {"$gt": version}}, {"_id": 1})
+        return found if newer is None else None
 
     async def list_receipts(
         self, snapshot: Snapshot, query: ReceiptQuery, after: ReceiptKey | None, limit: int

@@ -8,7 +8,7 @@ from datetime import date
 from app.domain.run.layout_record import LayoutRecord
 from app.domain.run.seats import CoachSeats, SectionSeats
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import legs_between, stops_on_date
+from app.domain.timetable import RunState, legs_between, stops_on_date
 from app.domain.train import Train
 
 
@@ -34,5 +34,6 @@ def make_run(train: Train, travel_date: date, train_version: int = 1, *, hidden:
         terms=train.terms,
         layout=LayoutRecord(train_version=train_version),
         hidden=hidden,
+        clock_state=RunState.SCHEDULED,
         made_from_version=train_version,
     )

@@ -1,7 +1,7 @@
 """The schedule of a run: scheduled and expected times, and what is cancelled.
 
-Belongs here: all that follows from the stops, the delay record and the cancellation alone, for the rules and for reads. Does not
-belong here: what the rules make of it (`app/domain/rules/`), nor seats and bookings (`train_run.py`).
+Belongs here: all that follows from the stops, the delay record and the cancellation alone, for the rules and for reads. Does
+not belong here: what the rules make of it (`app/domain/rules/`), nor seats and bookings (`train_run.py`).
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,8 @@ class RunSchedule:
     """The stops of a run with their times, and the legs that it does not run.
 
     `expected_stops` are `stops` where nothing was reported. `last_stop` is the index of the stop at which the train ends;
-    `missing_legs` are those that are cancelled, all of them where the whole run is.
+    `missing_legs` are those that are cancelled, all of them where the whole run is. `depart_time` from the first stop and
+    `arrive_time` at the last one are expected; `scheduled_depart_time` and `scheduled_arrive_time` are those of the timetable.
     """
 
     stops: tuple[Stop, ...]
@@ -27,6 +28,10 @@ class RunSchedule:
     expected_stops: tuple[Stop, ...] = field(init=False)
     last_stop: int = field(init=False)
     missing_legs: int = field(init=False)
+    scheduled_depart_time: datetime = field(init=False)
+    scheduled_arrive_time: datetime = field(init=False)
+    depart_time: datetime = field(init=False)
+    arrive_time: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self.expected_stops = expected_stops(self.stops, self.delay)
@@ -34,6 +39,8 @@ class RunSchedule:
         if self.cancellation is not None:
             self.missing_legs = legs_between(self.cancellation.from_stop, self.last_stop)
             self.last_stop = self.cancellation.from_stop or self.last_stop
+        self.scheduled_depart_time, self.scheduled_arrive_time = _first_and_last_time(self.stops, self.last_stop)
+        self.depart_time, self.arrive_time = _first_and_last_time(self.expected_stops, self.last_stop)
 
     @property
     def is_cancelled(self) -> bool:
@@ -64,10 +71,9 @@ class RunSchedule:
         """Return the state of the run at a moment: by its expected times, and CANCELLED where all of it is."""
         if self.is_cancelled:
             return RunState.CANCELLED
-        first, last = self.expected_stops[0].depart, self.expected_stops[self.last_stop].arrive
-        if last is not None and now >= last:
+        if now >= self.arrive_time:
             return RunState.COMPLETED
-        if first is not None and now >= first:
+        if now >= self.depart_time:
             return RunState.DEPARTED
         is_late = any(
             after != before for before, after in zip(self.stops[: self.last_stop + 1], self.expected_stops, strict=False)
@@ -78,3 +84,11 @@ class RunSchedule:
     def _ends(journey: Journey) -> tuple[int, int]:
         """Return the indexes of the journey's origin and destination, which its legs tell."""
         return (journey.legs & -journey.legs).bit_length() - 1, journey.legs.bit_length()
+
+
+def _first_and_last_time(stops: tuple[Stop, ...], last_stop: int) -> tuple[datetime, datetime]:
+    """Return the departure from the first stop, and the arrival at the one with the index `last_stop`."""
+    depart, arrive = stops[0].depart, stops[last_stop].arrive
+    if depart is None or arrive is None:
+        raise ValueError("the first or last stop has no time")
+    return depart, arrive

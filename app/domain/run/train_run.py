@@ -9,12 +9,12 @@ No run is ever copied.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
-from app.domain.booking import Booking, BookingState, Seat
+from app.domain.booking import Booking, Seat
 from app.domain.events import Event, EventType, Json, event_id, sequence_of
 from app.domain.refusals import InvalidField
 from app.domain.run.change_set import ChangeSet, Entries, RunField, Whole, declared_fields
@@ -24,6 +24,7 @@ from app.domain.run.journeys import Journeys
 from app.domain.run.layout_record import NEW_LAYOUT, LayoutRecord, LayoutReservation
 from app.domain.run.passenger_index import PassengerIndex
 from app.domain.run.run_cancellation import RunCancellation
+from app.domain.run.run_in_memory import RunInMemory
 from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.seats import SectionSeats, without_legs
 from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistEntry, WaitlistIndex
@@ -37,19 +38,19 @@ def _new_change_set() -> ChangeSet:
 
 
 @dataclass(slots=True)
-class TrainRun:
+class TrainRun(RunInMemory):
     """One train on one date. `version` is that of the last commit; `run_id` is the key, `<train_id>:<travel_date>`.
 
     `bookings` are only those that rules may need: the newest, those loaded for a command, and all that are WAITLISTED. Of the
     others, `passenger_index` has the passengers. `waitlist` has entries by ticket number; `last_displaced_number` counts those
     of displaced passengers. `retired_sections` were removed; all their seats are retired. Buyers do not see a `hidden` run.
     `eventless_version` is that of the last commit that changed something of which there is no event, such as `hidden`.
-    `delay` is what was reported of delays and arrivals, `cancellation` that of the run or its last legs; `schedule` follows from
-    them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the last
-    event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows from the
-    clock. A run that `is_compacted` has lost what only sales need. `made_from_version` is the version of the train that the run
-    was made from. The attributes with a leading underscore are derived: `_evictable` are the bookings in memory that are not
-    WAITLISTED.
+    `delay` is what was reported of delays and arrivals, `cancellation` that of the run or its last legs; `schedule` follows
+    from them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the
+    last event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows
+    from the clock. A run that `is_compacted` has lost what only sales need. `made_from_version` is the version of the train
+    that the run was made from. The attributes with a leading underscore are derived: `_evictable` are the bookings in memory
+    that are not WAITLISTED.
     """
 
     train_id: str
@@ -160,34 +161,6 @@ class TrainRun:
         self.hold_index, self.waitlist_index = newer.hold_index, newer.waitlist_index
         self.renew_journeys()
 
-    def apply_newer(self, bookings: Iterable[Booking]) -> None:
-        """Put bookings that another server committed in place of older ones. Records no change."""
-        newer = {booking.reference: booking for booking in bookings}
-        if not newer:
-            return
-        self.passenger_index.forget(newer)
-        for reference, booking in newer.items():
-            self._uncount_booking(self.bookings.get(reference))
-            self._count_booking(booking)
-            self.bookings[reference] = booking
-            self.passenger_index.add(booking)
-
-    def load(self, bookings: Iterable[Booking]) -> None:
-        """Put bookings in memory, as of the run's version. Their passengers are in the index already."""
-        for booking in bookings:
-            self._count_booking(booking)
-            self.bookings[booking.reference] = booking
-
-    def evict_except(self, references: Iterable[str]) -> None:
-        """Remove all bookings from memory but these and those on the waitlist. All passengers stay in the index.
-
-        A booking on the waitlist may be CONFIRMED: where some of its passengers have seats, or where it was read later than the
-        run, which is then read again.
-        """
-        for reference in self._evictable.difference(references):
-            if reference not in self.waitlist_index.references:
-                self._uncount_booking(self.bookings.pop(reference))
-
     # -- changes
 
     def sell(self, section: int, number: int, legs: int) -> None:
@@ -223,6 +196,12 @@ class TrainRun:
         if seat.number < seats.next_number:
             entries = seats.freed.get(seat.number, ())
             self._set_freed(section, seat.number, (*entries, (self._next_sequence(), legs)))
+
+    def forget_freed_seats(self) -> None:
+        """Remove what is known of freed seats: nothing is sold any more."""
+        for index, section in enumerate(self.sections):
+            for number in list(section.freed):
+                self._set_freed(index, number, ())
 
     def put_booking(self, booking: Booking) -> None:
         """Add a booking, or replace the one with its reference."""
@@ -304,6 +283,30 @@ class TrainRun:
         self._set("hidden", None, hidden)
         self._expect_no_event()
 
+    def set_delay(self, record: DelayRecord) -> None:
+        """Replace what was reported of delays and arrivals. The schedule follows."""
+        self._set("delay", None, record)
+
+    def set_cancellation(self, cancellation: RunCancellation) -> None:
+        """Cancel the run or its last legs, or note how far the cancellation of its bookings has come. The schedule follows."""
+        self._set("cancellation", None, cancellation)
+        self._expect_no_event()
+
+    def set_sales_windows(self, windows: tuple[tuple[str, SalesWindow], ...]) -> None:
+        """Replace the run's own sales windows: (section, window) each, section "" for all sections."""
+        self._set("sales_windows", None, windows)
+        self._expect_no_event()
+
+    def set_clock_state(self, state: RunState) -> None:
+        """Set the state of which the last event was emitted: SCHEDULED, DEPARTED or COMPLETED."""
+        self._set("clock_state", None, state)
+        self._expect_no_event()
+
+    def set_compacted(self) -> None:
+        """Note that the run has lost what only sales need."""
+        self._set("is_compacted", None, True)
+        self._expect_no_event()
+
     def _expect_no_event(self) -> None:
         """Record that the next commit may have no event."""
         self._set("eventless_version", None, self.version + 1)
@@ -372,34 +375,6 @@ class TrainRun:
 
     def renew_sales_windows(self) -> None:
         """Derive anew when each section is on sale."""
-
-    def reindex_booking(self, before: Booking | None, after: Booking | None) -> None:
-        """Index a booking in place of another one; None stands for no booking."""
-        self._uncount_booking(before)
-        self._count_booking(after)
-        if before is not None:
-            self.passenger_index.remove(before)
-        if after is not None:
-            self.passenger_index.add(after)
-
-    def _count_booking(self, booking: Booking | None) -> None:
-        """Count a booking that is in memory from now on."""
-        if booking is None:
-            return
-        if booking.state is not BookingState.WAITLISTED:
-            self._evictable.add(booking.reference)
-        elif booking.ticket_number > 0:  # the limit on them does not count displaced passengers
-            self._waitlisted_per_user[booking.user_key] += 1
-
-    def _uncount_booking(self, booking: Booking | None) -> None:
-        """Stop counting a booking."""
-        if booking is None:
-            return
-        self._evictable.discard(booking.reference)
-        if booking.state is BookingState.WAITLISTED and booking.ticket_number > 0:
-            self._waitlisted_per_user[booking.user_key] -= 1
-            if not self._waitlisted_per_user[booking.user_key]:
-                del self._waitlisted_per_user[booking.user_key]
 
 
 # The fields within the sections, and all fields of a run that commands change, by name. Undo goes through them in this order:
