@@ -19,11 +19,12 @@ from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from app.domain.amounts import ANY_AMOUNT, AmountRules
-from app.domain.booking import Authorization, Booking
+from app.domain.booking import Authorization, Booking, RefundReason
 from app.domain.money import Money
 from app.domain.people import Caller, Person
 from app.domain.reference import all_references, reference_for
 from app.domain.run.hold import Hold, split_hold_id
+from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.train_run import TrainRun
 from app.domain.values import value
 
@@ -81,10 +82,14 @@ class IfFull(StrEnum):
 
 @value(frozen=True, slots=True)
 class BookingResult:
-    """A booking, and its position on the waitlist, from 1; 0 for a booking that is not on it."""
+    """A booking, its position on the waitlist, and the schedule of its run.
+
+    The position counts from 1; it is 0 for a booking that is not on the waitlist.
+    """
 
     booking: Booking
-    waitlist_position: int = 0
+    waitlist_position: int
+    schedule: RunSchedule
 
 
 @value(frozen=True, slots=True)
@@ -97,11 +102,17 @@ class Quote:
 
 @value(frozen=True, slots=True)
 class Cancellation:
-    """The booking after a cancellation, the refund of this cancellation, and the booking before it."""
+    """The booking after a cancellation, the refund of this cancellation, and the booking before it.
+
+    `refund_reason` says why the refund is what it is, None where nothing is refunded. `schedule` is that of the booking's run,
+    None where the run has forgotten the booking.
+    """
 
     booking: Booking
     refund: Money
     before: Booking
+    refund_reason: RefundReason | None = None
+    schedule: RunSchedule | None = None
 
 
 @value(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
-from app.domain.booking import Booking
+from app.domain.booking import Booking, RefundReason
 from app.domain.events import EventType
 from app.domain.layout.commands import UpdateLayout
 from app.domain.layout.layout_jobs import LayoutJob
@@ -101,7 +101,7 @@ def lower_sections_are_always_allowed() -> AbstractContextManager[Any]:
 
 
 def displaced_passengers_get_nothing_back() -> AbstractContextManager[Any]:
-    def without_refund(booking: Booking, minor: int, now: datetime) -> Booking:
+    def without_refund(booking: Booking, minor: int, now: datetime, reason: RefundReason) -> Booking:
         return booking
 
     return patch.object(displaced_bookings, "with_refund_due", without_refund)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue, RefundReason, Seat
 from app.domain.events import EventType, Json
 from app.domain.run.train_run import TrainRun
 
@@ -44,11 +44,11 @@ def record_change(
     return changed
 
 
-def with_refund_due(booking: Booking, minor: int, now: datetime) -> Booking:
+def with_refund_due(booking: Booking, minor: int, now: datetime, reason: RefundReason) -> Booking:
     """Return the booking with one more refund, or as it is where the amount is 0."""
     if not minor:
         return booking
-    refund = RefundDue(f"{booking.reference}-{len(booking.refunds) + 1}", minor, now)
+    refund = RefundDue(f"{booking.reference}-{len(booking.refunds) + 1}", minor, now, reason)
     return replace(booking, refunds=(*booking.refunds, refund))
 
 

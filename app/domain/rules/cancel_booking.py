@@ -1,14 +1,19 @@
-"""CancelBooking: some or all passengers are cancelled and refunded by the terms.
+"""CancelBooking: some or all passengers are cancelled and refunded: by the terms, or in full.
 
 Belongs here: the cancellation and its refund. Does not belong here: who may cancel (`access.py`), a booking whose payment
 failed (`cancel_unpaid.py`), the shares of the refund (`app/domain/terms.py`).
+
+Everything is refunded where the train is expected 60 minutes late at the destination, or later, and where the journey is
+cancelled. A booking can be cancelled until the train is expected to leave its origin; on a cancelled journey, at any time.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from app.domain import limits
 from app.domain.amounts import AmountRules
-from app.domain.booking import Booking, Passenger
+from app.domain.booking import Booking, Passenger, RefundReason
 from app.domain.commands import CancelBooking, Cancellation
 from app.domain.events import EventType
 from app.domain.money import Money
@@ -27,8 +32,9 @@ def cancel_and_refund(run: TrainRun, command: CancelBooking, now: datetime) -> C
     before = run.find(command.reference)
     known = len(before.refunds) if before else 0
     after = cancel_booking(run, command, now)
-    refund = Money(sum(refund.minor for refund in after.refunds[known:]), after.currency)
-    return Cancellation(after, refund, before or after)
+    made = after.refunds[known:]
+    refund = Money(sum(refund.minor for refund in made), after.currency)
+    return Cancellation(after, refund, before or after, made[0].reason if made else None, run.schedule)
 
 
 def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Booking:
@@ -96,15 +102,31 @@ def _leaving_passengers(booking: Booking, command: CancelBooking) -> tuple[Passe
 def _without_passengers(
     run: TrainRun, booking: Booking, leaving: tuple[Passenger, ...], amounts: AmountRules, now: datetime
 ) -> Booking:
-    """Return the booking without these passengers and with their refund.
-
-    It is full for passengers without a seat, and with free cancellation.
-    """
+    """Return the booking without these passengers and with their refund. It is full for passengers without a seat."""
+    reason = _refund_reason(run, booking, leaving)
+    depart = run.schedule.expected_journey(booking.journey).depart
     back_minor = 0
     for passenger in leaving:
         fare_minor = passenger.fare_minor
-        if passenger.seat is not None and not booking.free_cancellation:
-            share_minor = refund_minor(fare_minor, run.terms, booking.journey.depart, now)
+        if passenger.seat is not None and reason is RefundReason.TERMS:
+            share_minor = refund_minor(fare_minor, run.terms, depart, now)
             fare_minor = amounts.refundable_minor(share_minor, Money(fare_minor, booking.currency))
         back_minor += fare_minor
-    return with_refund_due(without_passengers(booking, leaving), back_minor, now)
+    return with_refund_due(without_passengers(booking, leaving), back_minor, now, reason)
+
+
+def _refund_reason(run: TrainRun, booking: Booking, leaving: Iterable[Passenger]) -> RefundReason:
+    """Return why the refund of these passengers is what it is. For all reasons but TERMS it is full.
+
+    Of several reasons, the first one counts in this order: what the railway failed to do comes before the terms of the sale.
+    """
+    schedule, journey = run.schedule, booking.journey
+    if schedule.misses(journey.legs):
+        return RefundReason.RUN_CANCELLED
+    if schedule.late_minutes(journey) >= limits.LATE_MINUTES_FREE_CANCELLATION:
+        return RefundReason.DELAY
+    if booking.free_cancellation:
+        return RefundReason.LAYOUT
+    if all(passenger.seat is None for passenger in leaving):
+        return RefundReason.WAITLIST
+    return RefundReason.TERMS

@@ -6,7 +6,7 @@ Belongs here: the move, and the refund of the difference in fares. Does not belo
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.booking import Booking, BookingState, Passenger, Seat
+from app.domain.booking import Booking, BookingState, Passenger, RefundReason, Seat
 from app.domain.commands import ChangeSeat
 from app.domain.events import EventType
 from app.domain.money import Money
@@ -44,7 +44,8 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     run.release(before, booking.journey.legs)
     moved = replace(passenger, seat=run.seat(index, number), fare_minor=fare_minor)
     passengers = (*booking.passengers[:position], moved, *booking.passengers[position + 1 :])
-    changed = with_refund_due(replace(booking, passengers=passengers), passenger.fare_minor - fare_minor, now)
+    back_minor = passenger.fare_minor - fare_minor
+    changed = with_refund_due(replace(booking, passengers=passengers), back_minor, now, RefundReason.FARE_DIFFERENCE)
     data = moves_data(CAUSE_SEAT_CHANGE, [(moved.number, before, moved.seat)])
     record_change(run, changed, EventType.BOOKING_CHANGED, now, command.caller.trace_parent, data)
     promote(run, now)

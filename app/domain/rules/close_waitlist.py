@@ -4,11 +4,12 @@ Belongs here: expiring the bookings of a closed waitlist, and cancelling the dis
 not belong here: when it closes (`waitlist.py`).
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
 from app.domain import limits
-from app.domain.booking import BookingState
+from app.domain.booking import BookingState, RefundReason
 from app.domain.events import EventType
 from app.domain.rules.booking_changes import record_change, with_refund_due, without_passengers
 from app.domain.rules.waitlist import waitlist_closing_time
@@ -18,11 +19,12 @@ from app.domain.run.train_run import TrainRun
 def close_waitlist(run: TrainRun, now: datetime) -> None:
     """End the first entries of a closed waitlist with a full refund, at most `WAITLIST_EXPIRED_PER_DECISION`.
 
-    A booking without seats expires. Where other passengers of the booking have seats, those without one are cancelled.
+    A booking without seats expires. Where other passengers of the booking have seats, those without one are cancelled. Bookings
+    whose journey is cancelled are left to the cancellation of the run (`cancel_next_bookings.py`).
     """
-    if not run.waitlist or now < waitlist_closing_time(run):
+    if not has_expired_waitlist(run, now):
         return
-    for ticket_number in sorted(run.waitlist)[: limits.WAITLIST_EXPIRED_PER_DECISION]:
+    for ticket_number in sorted(_expiring(run))[: limits.WAITLIST_EXPIRED_PER_DECISION]:
         booking = run.bookings[run.waitlist[ticket_number].reference]
         run.leave_waitlist(ticket_number)
         waiting = [passenger for passenger in booking.passengers if passenger.seat is None]
@@ -31,9 +33,16 @@ def close_waitlist(run: TrainRun, now: datetime) -> None:
         else:
             kind, ended = EventType.BOOKING_CANCELLED, without_passengers(booking, waiting)
         fares_minor = sum(passenger.fare_minor for passenger in waiting)
-        record_change(run, with_refund_due(ended, fares_minor, now), kind, now)
+        record_change(run, with_refund_due(ended, fares_minor, now, RefundReason.WAITLIST), kind, now)
 
 
 def has_expired_waitlist(run: TrainRun, now: datetime) -> bool:
-    """Whether the waitlist is closed and not yet empty."""
-    return bool(run.waitlist) and now >= waitlist_closing_time(run)
+    """Whether the waitlist is closed, and has bookings that expire by that."""
+    return bool(run.waitlist) and now >= waitlist_closing_time(run) and bool(_expiring(run))
+
+
+def _expiring(run: TrainRun) -> Collection[int]:
+    """Return the ticket numbers of the entries whose journey is not cancelled."""
+    if run.cancellation is None:
+        return run.waitlist
+    return [number for number, entry in run.waitlist.items() if not run.schedule.misses(entry.legs)]

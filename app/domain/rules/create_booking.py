@@ -46,10 +46,9 @@ def create_booking(
 
 
 def with_position(run: TrainRun, booking: Booking) -> BookingResult:
-    """Return a booking with its waitlist position."""
-    if not booking.ticket_number:
-        return BookingResult(booking)
-    return BookingResult(booking, position_in_waitlist(run, booking))
+    """Return a booking with its waitlist position and the schedule of its run."""
+    position = position_in_waitlist(run, booking) if booking.ticket_number else 0
+    return BookingResult(booking, position, run.schedule)
 
 
 def _sell_next(sale: Sale, section: int, numbers: list[int], by_counter: bool) -> Booking:

@@ -19,7 +19,7 @@ The rules:
 from dataclasses import replace
 from datetime import datetime
 
-from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.booking import Booking, BookingState, Passenger, RefundReason
 from app.domain.events import EventType, Json
 from app.domain.layout.plan import DisplacedWait, LayoutRefund, RefundCause, SeatMove
 from app.domain.money import Money
@@ -59,7 +59,8 @@ def move_unit(
     changed = replace(changed, free_cancellation=booking.free_cancellation or is_lower)
     back_minor = booking.price.minor - changed.price.minor
     data = moves_data(CAUSE_LAYOUT, [(move.passenger_number, move.before, move.after) for move in moves])
-    record_change(run, with_refund_due(changed, back_minor, now), EventType.BOOKING_CHANGED, now, trace_parent, data)
+    changed = with_refund_due(changed, back_minor, now, RefundReason.LAYOUT)
+    record_change(run, changed, EventType.BOOKING_CHANGED, now, trace_parent, data)
     cheaper = tuple(
         passenger.number for passenger in unit.passengers if moved[passenger.number].fare_minor < passenger.fare_minor
     )
@@ -87,7 +88,7 @@ def cancel_unit(run: TrainRun, unit: DisplacedUnit, now: datetime, trace_parent:
     """Cancel the passengers of a unit, and refund their fares in full."""
     booking = run.bookings[unit.booking.reference]
     back_minor = sum(passenger.fare_minor for passenger in unit.passengers)
-    changed = with_refund_due(without_passengers(booking, unit.passengers), back_minor, now)
+    changed = with_refund_due(without_passengers(booking, unit.passengers), back_minor, now, RefundReason.LAYOUT)
     record_change(run, changed, EventType.BOOKING_CANCELLED, now, trace_parent, _lost_seats_data(unit))
     return _cancelled(booking, unit.passengers, back_minor)
 
@@ -105,8 +106,8 @@ def cancel_entry(run: TrainRun, entry: WaitlistEntry, now: datetime, trace_paren
     run.leave_waitlist(entry.ticket_number)
     back_minor = booking.price.minor
     cancelled = replace(booking, state=BookingState.CANCELLED, ticket_number=0)
-    data = moves_data(CAUSE_LAYOUT, [])
-    record_change(run, with_refund_due(cancelled, back_minor, now), EventType.BOOKING_CANCELLED, now, trace_parent, data)
+    cancelled = with_refund_due(cancelled, back_minor, now, RefundReason.LAYOUT)
+    record_change(run, cancelled, EventType.BOOKING_CANCELLED, now, trace_parent, moves_data(CAUSE_LAYOUT, []))
     return _cancelled(booking, booking.passengers, back_minor)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from heapq import heappop, heappush
 
-from app.domain.booking import Passenger
+from app.domain.booking import Passenger, RefundReason
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.events import EventType
 from app.domain.rules.booking_changes import record_change, with_changed_passengers, with_refund_due
@@ -96,4 +96,5 @@ def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]],
         seated.append(replace(passenger, seat=run.seat(section, number), fare_minor=fare_minor))
     promoted = with_changed_passengers(booking, seated)
     refund_minor = booking.price.minor - promoted.price.minor
-    record_change(run, with_refund_due(promoted, refund_minor, now), EventType.BOOKING_PROMOTED, now)
+    refunded = with_refund_due(promoted, refund_minor, now, RefundReason.FARE_DIFFERENCE)
+    record_change(run, refunded, EventType.BOOKING_PROMOTED, now)

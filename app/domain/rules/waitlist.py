@@ -8,8 +8,8 @@ The rules:
 2. Whenever seats come free, the waitlist is promoted from its front: each booking for whose section, legs and passengers there
    are seats gets them in the same commit. A seat that stays free fits no waitlisted booking, so it may be sold.
 3. A booking that takes any section has paid the highest fare. It gets the difference back with its seats.
-4. The waitlist closes some hours before the train departs. The bookings on it become EXPIRED and are refunded in full. Where
-   others of a booking have seats, the passengers on the waitlist are cancelled, with a full refund.
+4. The waitlist closes some hours before the train is expected to depart. The bookings on it become EXPIRED and are refunded in
+   full. Where others of a booking have seats, the passengers on the waitlist are cancelled, with a full refund.
 5. Displaced passengers, who lost their seats by a layout change, wait before all others, the first displaced first. They take
    seats by the steps (a) to (d) of `displacement.py`, and keep their fare. They do not count for the limits on the waitlist.
 6. A booking that waits for a section which was removed keeps its position and its fare, and takes seats by the same steps: in a
@@ -29,8 +29,8 @@ from app.domain.run.waitlist_index import WaitlistDemand
 
 
 def waitlist_closing_time(run: TrainRun) -> datetime:
-    """Return when the waitlist closes: some time before the train departs from its first stop."""
-    depart = run.stops[0].depart
+    """Return when the waitlist closes: some time before the train is expected to depart from its first stop."""
+    depart = run.schedule.expected_stops[0].depart
     if depart is None:
         raise ValueError("the first stop has no departure")
     return depart - timedelta(minutes=run.terms.waitlist_closes_minutes_before)
