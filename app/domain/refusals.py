@@ -7,6 +7,7 @@ table).
     └── InvalidField         a field of the request is wrong; `field` is its path
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 # Texts repeat what was sent, and are sent in a response's trailers, where more than 8 kB end the client's whole connection.
@@ -75,11 +76,17 @@ class Refusal(Exception):
 
     Programs branch on `reason`. `message` is for people and names no internals. `resource` is the (type, name) of what is
     missing or in the way, where there is one. `retry_seconds` is when the same request may succeed, where more is known than
-    from the reason.
+    from the reason. `details` are what programs may want to know besides, by name; the contract lists them at the reason.
     """
 
     def __init__(
-        self, reason: Reason, message: str, *, resource: tuple[str, str] | None = None, retry_seconds: float | None = None
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        resource: tuple[str, str] | None = None,
+        retry_seconds: float | None = None,
+        details: Mapping[str, str] | None = None,
     ) -> None:
         message = _shortened(message)
         super().__init__(message)
@@ -87,6 +94,7 @@ class Refusal(Exception):
         self.message = message
         self.resource = resource
         self.retry_seconds = retry_seconds
+        self.details = details or {}
 
 
 class InvalidField(Refusal):

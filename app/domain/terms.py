@@ -1,4 +1,5 @@
-"""The sales terms of a train: what a cancellation refunds, and the limits on waitlist, holds and bookers.
+"""The sales terms of a train: what a cancellation refunds, and the limits on waitlist, holds and bookers, and when
+seats are on sale.
 
 Belongs here: the terms, and what they make of an amount. Does not belong here: applying them to a booking
 (`app/domain/rules/`).
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 
 from app.domain import limits
 from app.domain.refusals import InvalidField
+from app.domain.sales_window import ALWAYS_OPEN, SalesWindow, check_sales_window
 from app.domain.values import value
 
 
@@ -28,13 +30,23 @@ DEFAULT_REFUND_TIERS = (RefundTier(24, 100), RefundTier(0, 50))
 
 @value(frozen=True, slots=True)
 class SalesTerms:
-    """The terms of a train. Its runs keep the terms with which they were made. `refund_tiers`: the earliest first."""
+    """The terms of a train. Its runs keep the terms with which they were made. `refund_tiers`: the earliest first.
+
+    `sales_window` counts for all sections but those that have one of their own in `section_windows`, by name.
+    """
 
     refund_tiers: tuple[RefundTier, ...] = DEFAULT_REFUND_TIERS
     waitlist_closes_minutes_before: int = 240
     waitlist_max: int = 500
     hold_percent_max: int = limits.HOLD_PERCENT_DEFAULT
     passengers_per_booker_max: int = 9
+    sales_window: SalesWindow = ALWAYS_OPEN
+    section_windows: tuple[tuple[str, SalesWindow], ...] = ()
+
+    @property
+    def has_sales_windows(self) -> bool:
+        """Whether seats of any section may not be on sale all the time until the departure."""
+        return self.sales_window != ALWAYS_OPEN or bool(self.section_windows)
 
 
 DEFAULT_TERMS = SalesTerms()
@@ -52,8 +64,12 @@ def refund_minor(paid_minor: int, terms: SalesTerms, depart: datetime, now: date
 
 
 def check_terms(terms: SalesTerms, field: str) -> None:
-    """Refuse INVALID_FIELD for terms that contradict each other or exceed their limits. `field` is the path of the train."""
+    """Refuse INVALID_FIELD for terms that contradict each other or exceed their limits. `field` is the path of the train.
+
+    The windows of sections are checked with the sections (`app/domain/train.py`).
+    """
     _check_refund_tiers(terms.refund_tiers, field)
+    check_sales_window(terms.sales_window, f"{field}.sales_window")
     bounds = {
         "waitlist_max": (0, terms.waitlist_max, limits.WAITLIST_MAX),
         "hold_percent_max": (0, terms.hold_percent_max, 100),

@@ -14,6 +14,7 @@ from app.domain import limits
 from app.domain.local_times import find_timetable_fault
 from app.domain.money import Money
 from app.domain.refusals import InvalidField, Reason, Refusal
+from app.domain.sales_window import SalesWindow, check_sales_window
 from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
 from app.domain.text import fault_of, trimmed
 from app.domain.timetable import Call, TimetableStop, local_calls, stop_form
@@ -44,7 +45,10 @@ class Coach:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """A train. `sections` are in the order in which they are sold, `coaches` from the front."""
+    """A train. `sections` are in the order in which they are sold, `coaches` from the front.
+
+    Runs are kept scheduled for `schedule_horizon_days` ahead; for none where it is 0.
+    """
 
     train_id: str
     number: str
@@ -52,17 +56,22 @@ class Train:
     sections: tuple[Section, ...]
     coaches: tuple[Coach, ...]
     terms: SalesTerms = DEFAULT_TERMS
+    schedule_horizon_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTrain:
-    """A train as stored: the request that made it, when, and its version. `layout_version` is the first with this layout."""
+    """A train as stored: the request that made it, when, and its version. `layout_version` is the first with this layout.
+
+    `scheduled_until` is the last date, YYYY-MM-DD, for which the service has scheduled a run by itself; empty for none yet.
+    """
 
     train: Train
     request_id: str
     create_time: datetime
     version: int
     layout_version: int = 1
+    scheduled_until: str = ""
 
     @property
     def etag(self) -> str:
@@ -82,6 +91,10 @@ def with_trimmed_texts(train: Train) -> Train:
         ),
         sections=tuple(replace(section, name=_trimmed(section.name)) for section in train.sections),
         coaches=tuple(replace(coach, name=_trimmed(coach.name), section=_trimmed(coach.section)) for coach in train.coaches),
+        terms=replace(
+            train.terms,
+            section_windows=tuple((_trimmed(section), window) for section, window in train.terms.section_windows),
+        ),
     )
 
 
@@ -99,9 +112,12 @@ def check_train(train: Train) -> None:
     _check_coaches(train.coaches, {section.name for section in train.sections})
     _check_runs_forward(train.stops)
     check_terms(train.terms, "train")
+    _check_section_windows(train)
+    if not 0 <= train.schedule_horizon_days <= limits.SCHEDULE_HORIZON_DAYS_MAX:
+        raise InvalidField("train.schedule_horizon_days", f"needs 0 to {limits.SCHEDULE_HORIZON_DAYS_MAX}")
 
 
-# What UpdateTrain changes: for each field of its mask, the attributes of the train or of its terms.
+# What UpdateTrain changes: for each field of its mask, the attribute of the train or of its terms. An empty mask names all.
 UPDATED_FIELDS: Mapping[str, str] = {
     "number": "number",
     "stops": "stops",
@@ -110,21 +126,49 @@ UPDATED_FIELDS: Mapping[str, str] = {
     "waitlist_max": "terms.waitlist_max",
     "passengers_per_booker_max": "terms.passengers_per_booker_max",
     "hold_percent_max": "terms.hold_percent_max",
+    "sales_window": "terms.sales_window",
+    "schedule_horizon_days": "schedule_horizon_days",
 }
+# The field of the mask that sets the windows of sections. It has to be named.
+SECTION_WINDOWS_FIELD = "sections.sales_window"
 
 
 def updated_train(train: Train, wanted: Train, fields: Iterable[str]) -> Train:
     """Return the train with these fields of the wanted one (keys of `UPDATED_FIELDS`), normalized.
 
+    `SECTION_WINDOWS_FIELD` gives each section of the wanted train, by name, its window there, or none; others keep theirs.
     Refuses INVALID_FIELD as CreateTrain does.
     """
-    wanted = with_trimmed_texts(wanted)
-    paths = [UPDATED_FIELDS[field].rpartition(".") for field in fields]
+    wanted, fields = with_trimmed_texts(wanted), frozenset(fields)
+    paths = [UPDATED_FIELDS[field].rpartition(".") for field in fields - {SECTION_WINDOWS_FIELD}]
     changes: dict[str, Any] = {name: getattr(wanted, name) for owner, _, name in paths if not owner}
     terms: dict[str, Any] = {name: getattr(wanted.terms, name) for owner, _, name in paths if owner}
+    if SECTION_WINDOWS_FIELD in fields:
+        terms["section_windows"] = _changed_section_windows(train, wanted)
     changed = replace(train, **changes, terms=replace(train.terms, **terms))
     check_train(changed)
     return changed
+
+
+def _changed_section_windows(train: Train, wanted: Train) -> tuple[tuple[str, SalesWindow], ...]:
+    """Return the windows of the train's sections after those that the wanted train names got theirs."""
+    names, windows = {section.name for section in train.sections}, dict(train.terms.section_windows)
+    for index, section in enumerate(wanted.sections):
+        if section.name not in names:
+            text = f"the train has no section {section.name!r}; it has {', '.join(sorted(names))}"
+            raise InvalidField(f"train.sections[{index}].name", text)
+        windows.pop(section.name, None)
+    _check_distinct((f"train.sections[{index}].name", section.name) for index, section in enumerate(wanted.sections))
+    windows |= dict(wanted.terms.section_windows)
+    return tuple((section.name, windows[section.name]) for section in train.sections if section.name in windows)
+
+
+def _check_section_windows(train: Train) -> None:
+    """Refuse the window of a section that is out of its limits. The edge makes them from the sections themselves."""
+    windows = dict(train.terms.section_windows)
+    for index, section in enumerate(train.sections):
+        if section.name in windows:
+            check_sales_window(windows[section.name], f"train.sections[{index}].sales_window")
 
 
 def require_etag(stored: StoredTrain, etag: str) -> None:

@@ -82,9 +82,18 @@ COMMIT = Shape(
 
 STOP = Shape({"name": str, "code": str, "time_zone": str, "arrive": NULLABLE_TIME, "depart": NULLABLE_TIME})
 COACH = Shape({"name": str, "first": int, "last": int})
+SALES_WINDOW = Shape(
+    {"open_time": NULLABLE_TIME, "open_days_before": Nullable(int), "open_at": str, "closes_minutes_before": int}
+)
+SALES_WINDOWS = ListOf(Row(str, SALES_WINDOW))
 TERMS = Shape(
     {"waitlist_closes_minutes_before": int, "waitlist_max": int, "refund_tiers": ListOf(Row(int, int))},
-    {"hold_percent_max": int, "passengers_per_booker_max": int},
+    {
+        "hold_percent_max": int,
+        "passengers_per_booker_max": int,
+        "sales_window": SALES_WINDOW,
+        "section_windows": SALES_WINDOWS,
+    },
 )
 HOLD = Shape(
     {
@@ -99,7 +108,6 @@ HOLD = Shape(
 )
 # Owner, legs, places, end, and whether a booking used it.
 ENDED_HOLD = Row(str, int, ListOf(Row(str, int)), datetime, bool)
-# Reference, section, legs, and for how many people; of displaced passengers also the lowest fare that they take.
 DELAY = Shape(
     {
         "minutes": ListOf(int),
@@ -122,11 +130,8 @@ CANCELLATION = Shape(
         "refunded_minor": int,
     }
 )
-SALES_WINDOW = Shape(
-    {"open_time": NULLABLE_TIME, "open_days_before": Nullable(int), "open_at": str, "closes_minutes_before": int}
-)
-SALES_WINDOWS = ListOf(Row(str, SALES_WINDOW))
 CLOCK_STATE = OneOf(RunState)
+# Reference, section, legs, and for how many people; of displaced passengers also the lowest fare that they take.
 WAITLIST_ENTRY = Row(str, str, int, int, optional=(int,))
 # A layout change that was committed, in the run's record of them.
 LAYOUT_COUNTS = Shape(

@@ -8,9 +8,16 @@ from collections.abc import Iterable
 from datetime import datetime, time
 
 from app.domain.money import Money
+from app.domain.sales_window import ALWAYS_OPEN
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, Stop, TimetableStop, stop_forms
 from app.domain.train import Coach, Section, StoredTrain, Train
+from app.store.delay_documents import (
+    sales_window_document,
+    sales_window_from,
+    sales_windows_document,
+    sales_windows_from,
+)
 from app.store.driver import Document
 from app.store.sales_shapes import TERMS
 from app.store.shapes import ListOf, Nullable, Shape
@@ -29,7 +36,9 @@ TRAIN = Shape(
         "coaches": ListOf(Shape({"name": str, "section": str, "seat_count": int})),
         "terms": TERMS,
     },
-    {"layout_version": int},  # only of a train whose layout was changed
+    # `layout_version` only of a train whose layout was changed. `scheduled_until` is written by itself: a change of the train
+    # leaves it alone.
+    {"layout_version": int, "schedule_horizon_days": int, "scheduled_until": str},
 )
 # A version that was replaced. Its `_id` is "<train_id>:<version>". The first version has no `purge_time`.
 TRAIN_VERSION = Shape({"train_id": str}, {"purge_time": datetime})
@@ -61,6 +70,7 @@ def changeable_fields(stored: StoredTrain) -> Document:
         ],
         "coaches": [{"name": coach.name, "section": coach.section, "seat_count": coach.seat_count} for coach in train.coaches],
         "terms": terms_document(train.terms),
+        "schedule_horizon_days": train.schedule_horizon_days,
     }
 
 
@@ -76,9 +86,11 @@ def train_from(document: Document) -> StoredTrain:
         ),
         coaches=tuple(Coach(coach["name"], coach["section"], coach["seat_count"]) for coach in document["coaches"]),
         terms=terms_from(document["terms"]),
+        schedule_horizon_days=document.get("schedule_horizon_days", 0),
     )
     version, layout_version = document["version"], document.get("layout_version", 1)
-    return StoredTrain(train, document["request_id"], document["create_time"], version, layout_version)
+    scheduled_until = document.get("scheduled_until", "")
+    return StoredTrain(train, document["request_id"], document["create_time"], version, layout_version, scheduled_until)
 
 
 def train_version_id(train_id: str, version: int) -> str:
@@ -122,13 +134,19 @@ def _call_from(document: Document | None) -> Call | None:
 
 
 def terms_document(terms: SalesTerms) -> Document:
-    """Encode sales terms."""
+    """Encode sales terms. The windows are only there where seats are not always on sale."""
+    windows: Document = {}
+    if terms.sales_window != ALWAYS_OPEN:
+        windows["sales_window"] = sales_window_document(terms.sales_window)
+    if terms.section_windows:
+        windows["section_windows"] = sales_windows_document(terms.section_windows)
     return {
         "refund_tiers": [[tier.hours_before, tier.percent] for tier in terms.refund_tiers],
         "waitlist_closes_minutes_before": terms.waitlist_closes_minutes_before,
         "waitlist_max": terms.waitlist_max,
         "hold_percent_max": terms.hold_percent_max,
         "passengers_per_booker_max": terms.passengers_per_booker_max,
+        **windows,
     }
 
 
@@ -142,4 +160,6 @@ def terms_from(document: Document) -> SalesTerms:
         # Older documents do not have these.
         hold_percent_max=document.get("hold_percent_max", DEFAULT_TERMS.hold_percent_max),
         passengers_per_booker_max=document.get("passengers_per_booker_max", DEFAULT_TERMS.passengers_per_booker_max),
+        sales_window=sales_window_from(window) if (window := document.get("sales_window")) else ALWAYS_OPEN,
+        section_windows=sales_windows_from(document.get("section_windows", ())),
     )

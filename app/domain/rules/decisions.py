@@ -33,10 +33,12 @@ from app.domain.rules.promote_waitlist import promote_waitlist
 from app.domain.rules.quote_booking import quote_booking
 from app.domain.rules.release_hold import release_hold
 from app.domain.rules.sale_checks import BookingsOfOtherRuns
+from app.domain.rules.set_sales_window import set_sales_window
 from app.domain.rules.update_booking import update_booking
 from app.domain.rules.update_layout import update_layout
 from app.domain.rules.update_train_run import update_train_run
 from app.domain.run.train_run import TrainRun
+from app.domain.run_commands import SetSalesWindow
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
 
@@ -77,6 +79,7 @@ RULES: Mapping[type[Command[Any]], Rule] = dict(
         _rule(PromoteWaitlist, promote_waitlist),
         _rule(UpdateLayout, update_layout),
         _rule(UpdateTrainRun, update_train_run),
+        _rule(SetSalesWindow, set_sales_window),
         _rule(ExpireDue, _do_nothing_more),
     ]
 )

@@ -27,6 +27,7 @@ from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.run_in_memory import RunInMemory
 from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.seats import SectionSeats, without_legs
+from app.domain.run.section_sales import SectionSales, sales_of_sections
 from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistEntry, WaitlistIndex
 from app.domain.sales_window import SalesWindow
 from app.domain.terms import DEFAULT_TERMS, SalesTerms
@@ -57,7 +58,7 @@ class TrainRun(RunInMemory):
     travel_date: str
     number: str
     stops: Annotated[tuple[Stop, ...], Whole(lambda run: run.renew_journeys())]
-    sections: Annotated[list[SectionSeats], Whole()]
+    sections: Annotated[list[SectionSeats], Whole(lambda run: run.renew_sales_windows())]
     bookings: Annotated[
         dict[str, Booking], Entries(lambda run, before, after: run.reindex_booking(before, after), is_refreshed=False)
     ] = field(default_factory=dict)
@@ -95,12 +96,14 @@ class TrainRun(RunInMemory):
     _evictable: set[str] = field(init=False, default_factory=set)
     _journeys: Journeys = field(init=False)
     schedule: RunSchedule = field(init=False)
+    section_sales: tuple[SectionSales, ...] | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.run_id = run_id(self.train_id, self.travel_date)
         self.hold_index = HoldIndex(self.holds.values(), self.ended_holds.values())
         self.waitlist_index = WaitlistIndex(self.waitlist.values())
         self.renew_journeys()
+        self.renew_sales_windows()
         for booking in self.bookings.values():
             self._count_booking(booking)
 
@@ -160,6 +163,7 @@ class TrainRun(RunInMemory):
                 setattr(self, run_field.name, getattr(newer, run_field.name))
         self.hold_index, self.waitlist_index = newer.hold_index, newer.waitlist_index
         self.renew_journeys()
+        self.renew_sales_windows()
 
     # -- changes
 
@@ -264,6 +268,7 @@ class TrainRun(RunInMemory):
         for name in SECTION_FIELDS:  # the values in the sections before, and so part of what was noted just now
             replaced[name].clear()
         self.sections = [section.copy() for section in sections]
+        self.renew_sales_windows()
 
     def set_retired_sections(self, sections: Sequence[SectionSeats]) -> None:
         """Replace the removed sections."""
@@ -374,7 +379,10 @@ class TrainRun(RunInMemory):
         self.schedule = RunSchedule(self.stops, self.delay, self.cancellation)
 
     def renew_sales_windows(self) -> None:
-        """Derive anew when each section is on sale."""
+        """Derive anew when each section is on sale, since the sections or the windows have changed."""
+        names = [section.name for section in self.sections]
+        zone_name = self.stops[0].time_zone
+        self.section_sales = sales_of_sections(names, self.sales_windows, self.terms, self.travel_date, zone_name)
 
 
 # The fields within the sections, and all fields of a run that commands change, by name. Undo goes through them in this order:
