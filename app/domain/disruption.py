@@ -49,8 +49,8 @@ REASONS_WITH_EVIDENCE = frozenset(
 )
 
 
-def check_disruption(reason: DisruptionReason | None, evidence: str) -> None:
-    """Refuse INVALID_FIELD without a reason, and without the evidence that the reason needs."""
+def check_disruption(reason: DisruptionReason | None, evidence: str) -> DisruptionReason:
+    """Return the reason. Refuses INVALID_FIELD without one, and without the evidence that the reason needs."""
     if reason is None:
         raise InvalidField("reason", "is required")
     if not evidence and reason in REASONS_WITH_EVIDENCE:
@@ -59,3 +59,4 @@ def check_disruption(reason: DisruptionReason | None, evidence: str) -> None:
         raise InvalidField("evidence", f"has {len(evidence)} characters; at most {limits.EVIDENCE_LENGTH_MAX}")
     if evidence and (fault := fault_of(evidence)):
         raise InvalidField("evidence", fault)
+    return reason

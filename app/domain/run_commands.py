@@ -6,8 +6,10 @@ about bookings (`commands.py`) and layouts (`layout/commands.py`).
 
 from collections.abc import Collection
 from datetime import datetime
+from heapq import nsmallest
 from typing import ClassVar
 
+from app.domain import limits
 from app.domain.commands import Command
 from app.domain.disruption import DisruptionReason
 from app.domain.people import Caller
@@ -87,7 +89,7 @@ class CancelNextBookings(Command[bool]):
 
     def required_bookings(self, run: TrainRun) -> Collection[str]:
         """Return the references of the next bookings to look at, in order."""
-        raise NotImplementedError
+        return next_bookings_to_cancel(run)
 
 
 @value(frozen=True, slots=True)
@@ -104,3 +106,15 @@ class SetSalesWindow(Command[None]):
     def run_id(self) -> str:
         """The key of the run."""
         return f"{self.train_id}:{self.travel_date}"
+
+
+def next_bookings_to_cancel(run: TrainRun) -> list[str]:
+    """Return the references of the next live bookings that an open cancellation has not looked at, in order; else none.
+
+    At most `CANCELLED_BOOKINGS_PER_COMMIT`.
+    """
+    cancellation = run.cancellation
+    if cancellation is None or cancellation.complete_time is not None:
+        return []
+    left = {reference for reference in run.passenger_index.references.values() if reference > cancellation.cursor}
+    return nsmallest(limits.CANCELLED_BOOKINGS_PER_COMMIT, left)

@@ -1,22 +1,23 @@
-"""Train runs: reading, scheduling, hiding and deleting them, and promoting their waitlists.
+"""Train runs: reading, scheduling, hiding and deleting them, promoting their waitlists, and what is reported of them.
 
 Belongs here: the use cases around runs. Does not belong here: trains (`trains.py`), bookings (`bookings.py`).
 """
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.layout.commands import UpdateTrainRun
 from app.domain.people import Caller
+from app.domain.rules.cancel_train_run import begin_cancellation, plan_cancellation
 from app.domain.rules.expire_holds import expire_holds
 from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.layout_reservation import expire_reservation
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun, run_id
 from app.domain.run_commands import CancelTrainRun, RecordArrival, SetDelay, SetSalesWindow
-from app.domain.timetable import Journey, RunState, calls_in_order, state_at, stops_on_date
+from app.domain.timetable import Journey, RunState, calls_in_order, stops_on_date
 from app.domain.train import travel_dates
 from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
@@ -50,7 +51,7 @@ class TrainRunUseCases:
         """
         run = await self._store.runs.get(run_id(train_id, travel_date))
         require_visible_run(run, caller)
-        return self._view(run, origin, destination)
+        return self._view(run, origin, destination, self._clock())
 
     async def list_page(
         self, *, origin: str, destination: str, travel_date: str, after: tuple[str, str] | None, limit: int, caller: Caller
@@ -67,14 +68,15 @@ class TrainRunUseCases:
         else:
             found = await lists.list_current(self._clock(), forms, after, limit + 1, with_hidden=with_hidden)
         page = found[:limit]
-        views = [self._view(run, origin, destination) for run in page if calls_in_order(run.stops, origin, destination)]
+        now = self._clock()
+        views = [self._view(run, origin, destination, now) for run in page if calls_in_order(run.stops, origin, destination)]
         return views, run_key(page[-1]) if len(found) > limit else None
 
-    def _view(self, run: TrainRun, origin: str, destination: str) -> RunView:
-        now = self._clock()
+    @staticmethod
+    def _view(run: TrainRun, origin: str, destination: str, now: datetime) -> RunView:
         expire_holds(run, now)  # in this view of the run; the run's next change writes it
         expire_reservation(run, now)
-        return RunView(run, run.journey(origin, destination), state_at(run.stops, now))
+        return RunView(run, run.journey(origin, destination), run.schedule.state_at(now))
 
     async def schedule(self, train_id: str, first: date, last: date, *, hidden: bool = False) -> tuple[list[date], int]:
         """Create the runs of a train on each date that has none; return all dates, and the number of new runs.
@@ -103,28 +105,44 @@ class TrainRunUseCases:
 
         `CommandBus.submit` says what else is refused. `deadline` is in `time.monotonic` seconds.
         """
-        await self._bus.submit(command, deadline)
-        return await self.get(command.train_id, command.travel_date, "", "", command.caller)
+        return await self._submit(command, deadline)
 
     async def set_delay(self, command: SetDelay, deadline: float) -> RunView:
-        """Set the delay of a run; return the run. `app/domain/rules/set_delay.py` says what is refused."""
-        return await self._change(command, deadline)
+        """Set the delay of a run; return the run. `app/domain/rules/set_delay.py` and `CommandBus.submit` say what is refused.
+
+        `deadline` is in `time.monotonic` seconds.
+        """
+        return await self._submit(command, deadline)
 
     async def record_arrival(self, command: RecordArrival, deadline: float) -> RunView:
-        """Record an arrival; return the run. `app/domain/rules/record_arrival.py` says what is refused."""
-        return await self._change(command, deadline)
+        """Record when the train arrived at a stop; return the run.
+
+        `app/domain/rules/record_arrival.py` and `CommandBus.submit` say what is refused. `deadline` is in `time.monotonic`
+        seconds.
+        """
+        return await self._submit(command, deadline)
 
     async def cancel(self, command: CancelTrainRun, deadline: float) -> RunView:
-        """Cancel a run or its last legs; return the run. `app/domain/rules/cancel_train_run.py` says what is refused."""
-        return await self._change(command, deadline)
+        """Cancel a run, or its legs from a stop on; return the run after the first commit. The bookings follow by themselves.
+
+        With `validate_only`, return the run as it would be, and change nothing. `app/domain/rules/cancel_train_run.py` and
+        `CommandBus.submit` say what is refused. `deadline` is in `time.monotonic` seconds.
+        """
+        if not command.validate_only:
+            return await self._submit(command, deadline)
+        run, now = await self._store.runs.get(command.run_id), self._clock()
+        cancellation = plan_cancellation(run, command, now)
+        if cancellation is not None:
+            begin_cancellation(run, cancellation, now)  # in this view of the run; nothing writes it
+        return self._view(run, "", "", now)
 
     async def set_sales_window(self, command: SetSalesWindow, deadline: float) -> RunView:
-        """Set the sales window of a run; return the run. `app/domain/rules/set_sales_window.py` says what is refused."""
-        return await self._change(command, deadline)
+        """Set or remove a sales window of a run; return the run.
 
-    async def _change(self, command: SetDelay | RecordArrival | CancelTrainRun | SetSalesWindow, deadline: float) -> RunView:
-        await self._bus.submit(command, deadline)
-        return await self.get(command.train_id, command.travel_date, "", "", command.caller)
+        `app/domain/rules/set_sales_window.py` and `CommandBus.submit` say what is refused. `deadline` is in `time.monotonic`
+        seconds.
+        """
+        return await self._submit(command, deadline)
 
     async def delete(self, train_id: str, travel_date: str) -> None:
         """Delete a run on which nothing was ever booked. Refuses TRAIN_RUN_NOT_FOUND, RUN_NOT_EMPTY, COMMIT_ATTEMPTS_SPENT."""
@@ -136,3 +154,10 @@ class TrainRunUseCases:
         `deadline` is in `time.monotonic` seconds.
         """
         return await self._bus.submit(command, deadline)
+
+    async def _submit(
+        self, command: UpdateTrainRun | SetDelay | RecordArrival | CancelTrainRun | SetSalesWindow, deadline: float
+    ) -> RunView:
+        """Have a command decided and committed, and return the run."""
+        await self._bus.submit(command, deadline)
+        return await self.get(command.train_id, command.travel_date, "", "", command.caller)

@@ -25,6 +25,8 @@ from app.domain.commands import (
 )
 from app.domain.layout.commands import UpdateLayout, UpdateTrainRun
 from app.domain.rules.cancel_booking import cancel_and_refund
+from app.domain.rules.cancel_next_bookings import cancel_next_bookings
+from app.domain.rules.cancel_train_run import cancel_train_run
 from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking_with_position
@@ -38,7 +40,7 @@ from app.domain.rules.update_booking import update_booking
 from app.domain.rules.update_layout import update_layout
 from app.domain.rules.update_train_run import update_train_run
 from app.domain.run.train_run import TrainRun
-from app.domain.run_commands import SetSalesWindow
+from app.domain.run_commands import CancelNextBookings, CancelTrainRun, SetSalesWindow
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
 
@@ -80,6 +82,8 @@ RULES: Mapping[type[Command[Any]], Rule] = dict(
         _rule(UpdateLayout, update_layout),
         _rule(UpdateTrainRun, update_train_run),
         _rule(SetSalesWindow, set_sales_window),
+        _rule(CancelTrainRun, cancel_train_run),
+        _rule(CancelNextBookings, cancel_next_bookings),
         _rule(ExpireDue, _do_nothing_more),
     ]
 )

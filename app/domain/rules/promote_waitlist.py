@@ -31,10 +31,14 @@ def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> 
 
 
 def promote(run: TrainRun, now: datetime) -> None:
-    """Give free seats to the bookings on the waitlist, in order. Does nothing once the waitlist is closed."""
+    """Give free seats to the bookings on the waitlist, in order. Does nothing once the waitlist is closed.
+
+    Nobody is promoted to cancelled legs: the cancellation of the run refunds those who wait for them.
+    """
     if not run.waitlist or now >= waitlist_closing_time(run):
         return
-    fronts = run.waitlist_index.fronts()
+    missing_legs = run.schedule.missing_legs
+    fronts = [(number, demand) for number, demand in run.waitlist_index.fronts() if not demand[1] & missing_legs]
     while fronts:
         ticket_number, demand = heappop(fronts)
         if not _promote_entry(run, ticket_number, demand, now):
