@@ -19,6 +19,7 @@ from datetime import datetime
 from app.domain import limits
 from app.domain.booking import Booking, BookingState, RefundReason
 from app.domain.events import EventType
+from app.domain.refusals import Reason, Refusal
 from app.domain.rules.booking_changes import CAUSE_RUN_CANCELLED, record_change, with_refund_due
 from app.domain.rules.cancel_booking import release_seats
 from app.domain.rules.promote_waitlist import promote
@@ -28,7 +29,10 @@ from app.domain.run_commands import CancelNextBookings, next_bookings_to_cancel
 
 
 def cancel_next_bookings(run: TrainRun, command: CancelNextBookings, now: datetime) -> bool:
-    """Cancel the next bookings of a cancelled run. Return whether any may be left. Does nothing on other runs."""
+    """Cancel the next bookings of a cancelled run. Return whether any may be left. Does nothing on other runs.
+
+    Refuses INTERNAL where a passenger's booking was not found; then nothing has changed.
+    """
     cancellation = run.cancellation
     if cancellation is None or cancellation.complete_time is not None:
         return False
@@ -36,7 +40,7 @@ def cancel_next_bookings(run: TrainRun, command: CancelNextBookings, now: dateti
     for reference in references:
         booking = run.find(reference)
         if booking is None:
-            # Not loaded: what is due by the clock has ended bookings before it in this very decision. The next step has it.
+            _require_due_before(run, reference)
             break
         if run.schedule.misses(booking.journey.legs):
             cancellation = _counted(cancellation, _cancel(run, booking, now))
@@ -48,6 +52,16 @@ def cancel_next_bookings(run: TrainRun, command: CancelNextBookings, now: dateti
         run.set_cancellation(cancellation)
     promote(run, now)
     return cancellation.complete_time is None
+
+
+def _require_due_before(run: TrainRun, reference: str) -> None:
+    """Refuse INTERNAL for a booking that was not found, unless the next step may find it.
+
+    What is due by the clock may have ended bookings in this very decision; then later ones take their place, which were not
+    loaded for it.
+    """
+    if not run.change_set:
+        raise Refusal(Reason.INTERNAL, f"booking {reference} has passengers on the run, and was not found")
 
 
 def _cancel(run: TrainRun, booking: Booking, now: datetime) -> Booking:
