@@ -33,14 +33,16 @@ from app.domain.rules.create_booking import create_booking_with_position
 from app.domain.rules.hold_seats import hold_seats
 from app.domain.rules.promote_waitlist import promote_waitlist
 from app.domain.rules.quote_booking import quote_booking
+from app.domain.rules.record_arrival import record_arrival
 from app.domain.rules.release_hold import release_hold
 from app.domain.rules.sale_checks import BookingsOfOtherRuns
+from app.domain.rules.set_delay import set_delay
 from app.domain.rules.set_sales_window import set_sales_window
 from app.domain.rules.update_booking import update_booking
 from app.domain.rules.update_layout import update_layout
 from app.domain.rules.update_train_run import update_train_run
 from app.domain.run.train_run import TrainRun
-from app.domain.run_commands import CancelNextBookings, CancelTrainRun, SetSalesWindow
+from app.domain.run_commands import CancelNextBookings, CancelTrainRun, RecordArrival, SetDelay, SetSalesWindow
 
 CommandT = TypeVar("CommandT", bound=Command[Any])
 
@@ -81,6 +83,8 @@ RULES: Mapping[type[Command[Any]], Rule] = dict(
         _rule(PromoteWaitlist, promote_waitlist),
         _rule(UpdateLayout, update_layout),
         _rule(UpdateTrainRun, update_train_run),
+        _rule(SetDelay, set_delay),
+        _rule(RecordArrival, record_arrival),
         _rule(SetSalesWindow, set_sales_window),
         _rule(CancelTrainRun, cancel_train_run),
         _rule(CancelNextBookings, cancel_next_bookings),

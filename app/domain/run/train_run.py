@@ -288,9 +288,11 @@ class TrainRun(RunInMemory):
         self._set("hidden", None, hidden)
         self._expect_no_event()
 
-    def set_delay(self, record: DelayRecord) -> None:
-        """Replace what was reported of delays and arrivals. The schedule follows."""
+    def set_delay(self, record: DelayRecord, *, is_repeated: bool = False) -> None:
+        """Replace what was reported of delays and arrivals. The schedule follows. There is no event of a repeated report."""
         self._set("delay", None, record)
+        if is_repeated:
+            self._expect_no_event()
 
     def set_cancellation(self, cancellation: RunCancellation) -> None:
         """Cancel the run or its last legs, or note how far the cancellation of its bookings has come. The schedule follows."""
