@@ -16,7 +16,10 @@ import typer
 from typer.core import TyperCommand
 
 from app.cli import (
+    arrivals,
     bookings,
+    cancellations,
+    delays,
     demo,
     health,
     holds,
@@ -24,6 +27,7 @@ from app.cli import (
     layouts,
     probe,
     quickstart,
+    sales_windows,
     serve,
     train_runs,
     trains,
@@ -85,6 +89,11 @@ _COMMANDS = (
     _Command("schedule", _OPERATORS, train_runs.schedule),
     _Command("section", _OPERATORS, bookings.section),
     _Command("promote", _OPERATORS, train_runs.promote),
+    _Command("run status", _OPERATORS, train_runs.status),
+    _Command("run delay", _OPERATORS, delays.delay),
+    _Command("run arrive", _OPERATORS, arrivals.arrive),
+    _Command("run cancel", _OPERATORS, cancellations.cancel_run),
+    _Command("run sales", _OPERATORS, sales_windows.sales),
     _Command("run hide", _OPERATORS, train_runs.hide),
     _Command("run show", _OPERATORS, train_runs.show),
     _Command("run delete", _OPERATORS, train_runs.delete),
@@ -105,7 +114,7 @@ _COMMANDS = (
     _Command("job retry", _OPERATORS, jobs.retry),
 )
 _GROUPS = {
-    "run": "Hide a train run from buyers, show it again, or delete it.",
+    "run": "Show a train run, report delays and arrivals, cancel it, set its sales window, hide or delete it.",
     "train": "Create, change and list trains.",
     "layout": "Change the sections, coaches and seats of a run or train, also while it is sold.",
     "webhook": "Send events to other programs, and see the deliveries.",

@@ -18,6 +18,8 @@ file.
     waitlist_max: 500
     hold_percent_max: 25
     passengers_per_booker_max: 9
+    sales_window: {opens: 90d 09:00, closes: 30m}    # also of a section
+    schedule_horizon_days: 60
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ from google.type.money_pb2 import Money
 
 from app.cli.failures import FieldProblem, UsageError, printable
 from app.cli.render.text import NANOS_PER_UNIT
-from app.pb.seatline.v1 import train_pb2
+from app.cli.sales_window_syntax import set_closing, set_opening
+from app.cli.times import parse_minutes
+from app.pb.seatline.v1 import sales_window_pb2, train_pb2
 
 # The largest allowed train takes about 15 KB; parsing YAML of this size takes one or two seconds.
 FILE_BYTES_MAX = 100_000
@@ -45,11 +49,18 @@ FILE_BYTES_MAX = 100_000
 _TIME_OF_DAY = re.compile(r"(?P<hour>[01]?[0-9]|2[0-3]):(?P<minute>[0-5][0-9])", re.ASCII)
 # Twelve digits fit the int64 of Money; its nanos hold nine decimals.
 _FARE = re.compile(r"(?P<currency>[A-Z]{3})\s+(?P<units>[0-9]{1,12})(?:\.(?P<decimals>[0-9]{1,9}))?", re.ASCII)
-# Six digits exceed the hours or minutes that the service accepts.
-_DURATION = re.compile(r"(?=[0-9])(?:(?P<hours>[0-9]{1,6})h)? ?(?:(?P<minutes>[0-9]{1,6})m)?", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 # YAML's spellings of null; the loader returns every scalar as text.
 _NULL_SPELLINGS = frozenset({"", "~", "null", "Null", "NULL"})
+_OPTIONAL_KEYS = (
+    "refund_tiers",
+    "waitlist_closes_before",
+    "waitlist_max",
+    "hold_percent_max",
+    "passengers_per_booker_max",
+    "sales_window",
+    "schedule_horizon_days",
+)
 # Contract fields that have shorter names in the file.
 _FILE_FIELD_NAMES = {
     "arrive_time": "arrive",
@@ -57,6 +68,9 @@ _FILE_FIELD_NAMES = {
     "arrive_day_offset": "arrive_day",
     "depart_day_offset": "depart_day",
     "seat_count": "seats",
+    "open_time": "opens",
+    "opens_before": "opens",
+    "closes_before": "closes",
 }
 
 Value = TypeVar("Value")
@@ -119,7 +133,9 @@ def request_id_for(train: train_pb2.Train) -> str:
 
 def file_path_of_field(contract_path: str) -> str:
     """Convert a field path of CreateTrain to the path in the file: "train.stops[2].arrive_time" is "stops[2].arrive"."""
-    parts = contract_path.removeprefix("train.").split(".")
+    path = contract_path.removeprefix("train.")
+    # The file has both parts of this opening in one text.
+    parts = re.sub(r"(?<=\.opens_before)\.\w+", "", path).split(".")
     return ".".join(_FILE_FIELD_NAMES.get(part, part) for part in parts)
 
 
@@ -131,8 +147,7 @@ class _TimetableParser:
 
     def train(self, document: object) -> train_pb2.Train:
         known = ("train_id", "number", "stops", "sections", "coaches")
-        optional = ("refund_tiers", "waitlist_closes_before", "waitlist_max", "hold_percent_max", "passengers_per_booker_max")
-        top = self._mapping("train", document, known, optional)
+        top = self._mapping("train", document, known, _OPTIONAL_KEYS)
         return train_pb2.Train(
             train_id=self._text("", top, "train_id"),
             number=self._text("", top, "number"),
@@ -144,6 +159,8 @@ class _TimetableParser:
             waitlist_max=self._optional_number(top, "waitlist_max"),
             hold_percent_max=self._optional_number(top, "hold_percent_max"),
             passengers_per_booker_max=self._optional_number(top, "passengers_per_booker_max"),
+            sales_window=self._sales_window("", top),
+            schedule_horizon_days=self._optional_number(top, "schedule_horizon_days"),
         )
 
     def _optional_number(self, top: dict[str, object] | None, key: str) -> int | None:
@@ -163,8 +180,12 @@ class _TimetableParser:
         )
 
     def _section(self, path: str, item: object) -> train_pb2.Section:
-        section = self._mapping(path, item, ("name", "fare"))
-        return train_pb2.Section(name=self._text(path, section, "name"), fare=self._fare(path, section))
+        section = self._mapping(path, item, ("name", "fare"), ("sales_window",))
+        return train_pb2.Section(
+            name=self._text(path, section, "name"),
+            fare=self._fare(path, section),
+            sales_window=self._sales_window(path, section),
+        )
 
     def _coach(self, path: str, item: object) -> train_pb2.Coach:
         coach = self._mapping(path, item, ("name", "section", "seats"))
@@ -252,12 +273,26 @@ class _TimetableParser:
     def _duration(self, item: dict[str, object] | None, key: str) -> Duration | None:
         """Return the duration under `key`, or None, which means the service's default."""
         text = self._text("", item, key, needed=False)
-        match = _DURATION.fullmatch(text)
-        if match is None:
-            if text:
-                self._problem("", key, f'"{text}" is not a duration; write it like 4h, 90m or 1h 30m')
+        try:
+            return Duration(seconds=60 * parse_minutes(text)) if text else None
+        except ValueError as error:
+            self._problem("", key, str(error))
             return None
-        return Duration(seconds=3600 * int(match["hours"] or 0) + 60 * int(match["minutes"] or 0))
+
+    def _sales_window(self, path: str, item: dict[str, object] | None) -> sales_window_pb2.SalesWindow | None:
+        """Return the sales window of a train or section, or None without the key. An empty mapping is always open."""
+        if not self._has_value(item, "sales_window"):
+            return None
+        path = f"{path}.sales_window".removeprefix(".")
+        window, written = sales_window_pb2.SalesWindow(), self._mapping(path, (item or {})["sales_window"], ("opens", "closes"))
+        for key, set_it in (("opens", set_opening), ("closes", set_closing)):
+            text = self._text(path, written, key, needed=False)
+            try:
+                if text:
+                    set_it(window, text)
+            except ValueError as error:
+                self._problem(path, key, str(error))
+        return window
 
     def _fare(self, path: str, item: dict[str, object] | None) -> Money:
         text = self._text(path, item, "fare")

@@ -1,12 +1,14 @@
-"""Commands on train runs: runs, map, schedule, promote, run hide, run show, run delete.
+"""Commands on train runs: runs, map, schedule, promote, run status, run hide, run show, run delete.
 
 Belongs here: building each request from what was typed, and the calls. Does not belong here: drawing the seat map
-(`app.cli.render.seat_map`). gRPC and rich are imported inside the commands, so that `--help` does not wait for them.
+(`app.cli.render.seat_map`), delays, arrivals, cancellations and sales windows (a module each beside this one). gRPC and rich
+are imported inside the commands, so that `--help` does not wait for them.
 """
 
 # ruff: noqa: PLC0415  imports inside the commands, for the reason above
 from __future__ import annotations
 
+import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,8 +49,32 @@ def runs(
     request = train_run_pb2.ListTrainRunsRequest(origin=origin, destination=destination, travel_date=date)
     with Calls(options) as calls:
         answer = calls.pages(calls.train_runs.ListTrainRuns, request, page_size, page_token)
-    table = partial(runs_table, origin=origin, destination=destination)
+    now = datetime.datetime.now(tz=datetime.UTC)
+    table = partial(runs_table, origin=origin, destination=destination, now=now)
     print_list(answer, answer.train_runs, "run", table, as_json=options.as_json)
+
+
+def status(
+    options: CallerOptions,
+    train: TrainArgument,
+    date: DateArgument,
+    origin: FromOption = "",
+    destination: ToOption = "",
+    is_watching: Annotated[
+        bool, typer.Option("--watch", help="Show the progress of a cancellation until it is complete.")
+    ] = False,
+) -> None:
+    """Show a train run: state, scheduled and expected times of all stops, free seats, when they are on sale."""
+    from app.cli.calls import Calls
+    from app.cli.cancellations import watch_cancellation
+    from app.cli.render.run_pages import print_run
+    from app.pb.seatline.v1 import train_run_pb2
+
+    request = train_run_pb2.GetTrainRunRequest(train_id=train, travel_date=date, origin=origin, destination=destination)
+    with Calls(options) as calls:
+        if is_watching:
+            watch_cancellation(calls, train, date)
+        print_run(calls.call(calls.train_runs.GetTrainRun, request), as_json=options.as_json)
 
 
 def map_seats(

@@ -31,7 +31,10 @@ _UPDATED_FIELDS = (
     "waitlist_max",
     "hold_percent_max",
     "passengers_per_booker_max",
+    "sales_window",
+    "schedule_horizon_days",
 )
+_SECTION_WINDOWS = "sections.sales_window"
 
 
 def create(
@@ -63,7 +66,7 @@ def update(
 ) -> None:
     """Change a train's number, stops and sales terms to those of a timetable file, for runs that are scheduled from now on.
 
-    Keys that the file leaves out stay as they are. Sections and coaches are changed with 'seatline layout apply'.
+    Keys that the file leaves out stay as they are. Seats, fares and coaches are changed with 'seatline layout apply'.
     """
     from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -77,6 +80,7 @@ def update(
     with Calls(options) as calls:
         current = calls.call(calls.trains.GetTrain, train_pb2.GetTrainRequest(train_id=train.train_id))
         _refuse_other_layout(train, current, file)
+        _keep_section_windows(train, current)
         fields = _changed_fields(train, current)
         if not fields:
             print_answer(current, unchanged_text(current), as_json=options.as_json)
@@ -92,18 +96,29 @@ def update(
 
 
 def _refuse_other_layout(train: train_pb2.Train, current: train_pb2.Train, file: Path) -> None:
-    """Raise `UsageError` if the file has other sections or coaches than the train."""
-    for field in ("sections", "coaches"):
-        if list(getattr(train, field)) != list(getattr(current, field)):
+    """Raise `UsageError` if the file has other sections or coaches than the train. Sales windows of sections may differ."""
+    sections = [[(section.name, section.fare) for section in of_train.sections] for of_train in (train, current)]
+    for field, is_equal in (("sections", sections[0] == sections[1]), ("coaches", train.coaches == current.coaches)):
+        if not is_equal:
             raise UsageError(
                 f"{file}: {field} differ from those of train {current.train_id}; change them with 'seatline layout apply'"
             )
 
 
+def _keep_section_windows(train: train_pb2.Train, current: train_pb2.Train) -> None:
+    """Give the sections without a sales window in the file the one that they have."""
+    for section, before in zip(train.sections, current.sections, strict=True):  # they have the same names
+        if not section.HasField("sales_window") and before.HasField("sales_window"):
+            section.sales_window.CopyFrom(before.sales_window)
+
+
 def _changed_fields(train: train_pb2.Train, current: train_pb2.Train) -> list[str]:
-    """Return the fields that the file has and that differ from the train's."""
+    """Return the fields that the file has and that differ from the train's, as paths of an update mask."""
     given = {descriptor.name for descriptor, _ in train.ListFields()}
-    return [field for field in _UPDATED_FIELDS if field in given and getattr(train, field) != getattr(current, field)]
+    changed = [field for field in _UPDATED_FIELDS if field in given and getattr(train, field) != getattr(current, field)]
+    sections = zip(train.sections, current.sections, strict=True)  # they have the same names
+    has_new_window = any(section != before for section, before in sections)
+    return [*changed, *([_SECTION_WINDOWS] if has_new_window else [])]
 
 
 def _naming_file(failed: CallError, file: Path) -> CallError:

@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,15 +25,17 @@ from app.cli.render.text import (
     payment_text,
     person_name,
     person_text,
+    refund_reason_text,
     refund_text,
     refunds_text,
+    run_state_text,
     seat_and_coach_text,
     seat_text,
     seats_text,
     state_and_position_text,
     waiting_text,
 )
-from app.pb.seatline.v1 import booking_pb2, passenger_pb2
+from app.pb.seatline.v1 import booking_pb2, passenger_pb2, train_run_pb2
 
 _SEAT_HEADING = "Seat"
 # Headings of seats that nobody sits on, by state. A cancelled booking still lists its last passengers and seats.
@@ -98,6 +101,8 @@ def quote_page(answer: booking_pb2.CancelBookingResponse, clocks: Clocks) -> Ren
     _add_passengers(grid, "Would remain", () if leaves_nobody else then.passengers)
     grid.add_row("", "")
     grid.add_row("Refund", Text(f"would be {money_text(answer.refund)}", style="bold"))
+    if answer.refund_reason:
+        grid.add_row("", refund_reason_text(answer.refund_reason))
     return framed(f"Quote, nothing was changed: booking {printable(then.reference)}", grid)
 
 
@@ -123,6 +128,8 @@ def waitlisted_text(booking: booking_pb2.Booking, closing: str) -> str:
 def cancellation_text(answer: booking_pb2.CancelBookingResponse, *, is_quote: bool) -> str:
     """Say how much a cancellation refunds, or would refund."""
     amount = money_text(answer.refund) if answer.refund.units or answer.refund.nanos else ""
+    if amount and answer.refund_reason:
+        amount += f" ({refund_reason_text(answer.refund_reason)})"
     if is_quote:
         return f"Quote: the refund would be {amount or 'nothing'}; nothing was changed."
     return f"The refund is {amount}." if amount else "This cancellation refunds nothing."
@@ -134,7 +141,7 @@ def receipts_table(
     """Return one row per receipt. `waitlist_positions` are the known positions, by reference."""
     table = empty_table("Reference", "Journey", "Seats", "Paid")
     for receipt in receipts:
-        departs = instant_text(receipt.depart_time, clocks.zone(receipt.train_id, receipt.travel_date, receipt.origin))
+        zone = clocks.zone(receipt.train_id, receipt.travel_date, receipt.origin)
         journey = f"{printable(receipt.origin)} {arrow(console)} {printable(receipt.destination)}"
         train = printable(receipt.train_number or receipt.train_id)
         paid = (
@@ -145,11 +152,21 @@ def receipts_table(
         waiting = waiting_text(len(waiting_passengers(receipt)))
         table.add_row(
             printable(receipt.reference),
-            f"{journey}\n{train}, {departs}",
+            "\n".join([journey, f"{train}, {instant_text(receipt.depart_time, zone)}", *_disruption_lines(receipt, zone)]),
             "\n".join(text for text in (seats_text(seat for seat in receipt.seats if seat.number), waiting) if text),
             "\n".join(line for line in paid if line),
         )
     return table
+
+
+def _disruption_lines(receipt: booking_pb2.Receipt, zone: datetime.tzinfo) -> list[str]:
+    """Return the expected departure where it is another one, or that the journey is cancelled."""
+    if receipt.run_state == train_run_pb2.RUN_STATE_CANCELLED or receipt.journey_cancelled:
+        return [_run_text(receipt)]
+    expected = receipt.expected_depart_time
+    if not expected.seconds or expected == receipt.depart_time:
+        return []
+    return [f"expected {instant_text(expected, zone)}"]
 
 
 def section_table(rows: Sequence[booking_pb2.SectionBooking], console: Console) -> Table:
@@ -169,13 +186,36 @@ def section_table(rows: Sequence[booking_pb2.SectionBooking], console: Console) 
 
 def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str, clocks: Clocks, state: str) -> Table:
     grid = empty_grid()
-    departs = instant_text(journey.depart_time, clocks.zone(journey.train_id, journey.travel_date, journey.origin))
-    arrives = instant_text(journey.arrive_time, clocks.zone(journey.train_id, journey.travel_date, journey.destination))
+    origin_zone = clocks.zone(journey.train_id, journey.travel_date, journey.origin)
+    destination_zone = clocks.zone(journey.train_id, journey.travel_date, journey.destination)
+    departs = instant_text(journey.depart_time, origin_zone)
+    arrives = instant_text(journey.arrive_time, destination_zone)
     grid.add_row("State", state)
     grid.add_row("Train", f"{train}, {date_text(journey.travel_date)}")
+    if run := _run_text(journey):
+        grid.add_row("", Text(run, style="bold"))
     grid.add_row("From", f"{printable(journey.origin)}, {departs}")
+    _add_expected(grid, journey.depart_time, journey.expected_depart_time, origin_zone)
     grid.add_row("To", f"{printable(journey.destination)}, {arrives}")
+    _add_expected(grid, journey.arrive_time, journey.expected_arrive_time, destination_zone)
     return grid
+
+
+def _run_text(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
+    """Return what a passenger has to know of the run, such as "delayed". Empty where it runs as scheduled."""
+    if journey.run_state == train_run_pb2.RUN_STATE_CANCELLED:
+        return "the train is cancelled"
+    if journey.journey_cancelled:
+        return "the train does not run all of this journey"
+    if journey.run_state in (train_run_pb2.RUN_STATE_UNSPECIFIED, train_run_pb2.RUN_STATE_SCHEDULED):
+        return ""
+    return run_state_text(journey.run_state)
+
+
+def _add_expected(grid: Table, scheduled: Timestamp, expected: Timestamp, zone: datetime.tzinfo) -> None:
+    """Add the expected time where it is another one. Older servers send none."""
+    if expected.seconds and expected != scheduled:
+        grid.add_row("", Text(f"expected {instant_text(expected, zone)}", style="bold"))
 
 
 def _state_text(journey: booking_pb2.Receipt | booking_pb2.Booking, waitlist_position: int) -> str:

@@ -15,8 +15,10 @@ from google.type.money_pb2 import Money
 from app.cli.failures import printable
 from app.pb.seatline.v1 import (
     booking_pb2,
+    disruption_pb2,
     passenger_pb2,
     payment_pb2,
+    sales_window_pb2,
     seat_pb2,
     train_pb2,
     train_run_pb2,
@@ -33,6 +35,14 @@ _PAYMENT_STATES: dict[int, str] = {
     payment_pb2.PAYMENT_STATE_CAPTURED: "captured",
     payment_pb2.PAYMENT_STATE_VOIDED: "voided, nothing was charged",
     payment_pb2.PAYMENT_STATE_DECLINED: "declined, the booking is being cancelled",
+}
+_REFUND_REASONS: dict[int, str] = {
+    payment_pb2.REFUND_REASON_TERMS: "by the refund terms",
+    payment_pb2.REFUND_REASON_WAITLIST: "in full, without a seat",
+    payment_pb2.REFUND_REASON_DELAY: "in full, the train is an hour late or more",
+    payment_pb2.REFUND_REASON_RUN_CANCELLED: "in full, the train is cancelled",
+    payment_pb2.REFUND_REASON_LAYOUT: "seats of the train were changed",
+    payment_pb2.REFUND_REASON_FARE_DIFFERENCE: "the new seat costs less",
 }
 _MINUTES_PER_HOUR = 60
 
@@ -75,14 +85,14 @@ def instant_text_with_seconds(instant: Timestamp, zone: datetime.tzinfo = dateti
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M:%S %Z")
 
 
-def local_time_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str) -> str:
+def local_time_text(instant: Timestamp, zone: datetime.tzinfo, travel_date: str, *, with_zone: bool = True) -> str:
     """Return such as "10:24 GMT", or "00:40 CET +1" one day after `travel_date`."""
     local = _local(instant, zone)
     try:
         days = (local.date() - datetime.date.fromisoformat(travel_date)).days
     except ValueError:
         days = 0
-    return local.strftime("%H:%M %Z") + (f" {days:+d}" if days else "")
+    return local.strftime("%H:%M %Z" if with_zone else "%H:%M") + (f" {days:+d}" if days else "")
 
 
 def _local(instant: Timestamp, zone: datetime.tzinfo) -> datetime.datetime:
@@ -130,9 +140,10 @@ def payment_text(payment: payment_pb2.Payment) -> str:
 
 
 def refund_text(refund: payment_pb2.Refund) -> str:
-    """Return such as "USD 10.00, pending since Fri 12 Dec 2025 10:24 UTC"."""
+    """Return such as "USD 10.00, pending since Fri 12 Dec 2025 10:24 UTC; by the refund terms"."""
     since = f" since {instant_text(refund.create_time)}" if refund.state == payment_pb2.REFUND_STATE_PENDING else ""
-    return f"{money_text(refund.amount)}, {refund_state_text(refund.state)}{since}"
+    reason = refund_reason_text(refund.reason)
+    return f"{money_text(refund.amount)}, {refund_state_text(refund.state)}{since}{f'; {reason}' if reason else ''}"
 
 
 def refunds_text(refunds: Sequence[payment_pb2.Refund]) -> str:
@@ -149,6 +160,16 @@ def refunds_text(refunds: Sequence[payment_pb2.Refund]) -> str:
 def refund_state_text(state: int) -> str:
     """Return such as "pending", or the number of a state that this program does not know."""
     return _enum_text(payment_pb2.RefundState, "REFUND_STATE_", state)
+
+
+def refund_reason_text(reason: int) -> str:
+    """Return such as "by the refund terms", or an empty text for a reason that is not stated."""
+    return _REFUND_REASONS.get(reason, f"reason {reason}") if reason else ""
+
+
+def disruption_reason_text(reason: int) -> str:
+    """Return such as "people on track", or the number of a reason that this program does not know."""
+    return _enum_text(disruption_pb2.DisruptionReason, "DISRUPTION_REASON_", reason)
 
 
 def run_state_text(state: int) -> str:
@@ -193,6 +214,19 @@ def waitlist_terms_text(train: train_pb2.Train) -> str:
 def hold_terms_text(train: train_pb2.Train) -> str:
     """Return such as "up to 25 % of the seats at a time", or an empty text if unset."""
     return f"up to {train.hold_percent_max} % of the seats at a time" if train.HasField("hold_percent_max") else ""
+
+
+def sales_window_text(window: sales_window_pb2.SalesWindow) -> str:
+    """Return such as "opens 90 days before at 09:00, closes 30 min before departure"."""
+    opens = "open at once"
+    if window.HasField("opens_before"):
+        days, local_time = window.opens_before.days_before, window.opens_before.local_time or "00:00"
+        day = f"{days:,} {'day' if days == 1 else 'days'} before" if days else "on the travel date"
+        opens = f"opens {day} at {printable(local_time)}"
+    elif window.HasField("open_time"):
+        opens = f"opens {instant_text(window.open_time)}"
+    minutes = window.closes_before.seconds // 60
+    return f"{opens}, closes {f'{duration_text(minutes)} before' if minutes else 'at'} departure"
 
 
 def duration_text(minutes_total: int) -> str:

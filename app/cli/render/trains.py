@@ -12,8 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.failures import printable
-from app.cli.render.screen import arrow, empty_table
-from app.cli.render.text import dry_run_text, hold_terms_text, money_text, refund_terms_text, waitlist_terms_text
+from app.cli.render.screen import arrow, counted, empty_table
+from app.cli.render.text import (
+    dry_run_text,
+    hold_terms_text,
+    money_text,
+    refund_terms_text,
+    sales_window_text,
+    waitlist_terms_text,
+)
 from app.pb.seatline.v1 import train_pb2
 
 
@@ -28,6 +35,8 @@ def train_text(train: train_pb2.Train, *, is_dry_run: bool) -> str:
         ("Refunds", refund_terms_text(train.refund_tiers)),
         ("Waitlist", waitlist_terms_text(train)),
         ("Holds", hold_terms_text(train)),
+        ("Sales", _sales_terms_text(train)),
+        ("Schedule", _horizon_text(train)),
     ):
         if terms:
             lines.append(f"{heading}: {terms}.")
@@ -38,7 +47,7 @@ def train_text(train: train_pb2.Train, *, is_dry_run: bool) -> str:
 
 def updated_text(train: train_pb2.Train, fields: Sequence[str], *, is_dry_run: bool) -> str:
     """Say which fields of a train were changed, or would be."""
-    names = ", ".join(field.replace("_", " ") for field in fields)
+    names = ", ".join(field.replace("_", " ").replace(".", " ") for field in fields)
     if is_dry_run:
         return f"Dry run: nothing was changed. Train {printable(train.train_id)} would change its {names}."
     return f"Train {printable(train.train_id)} has changed its {names}. Runs that are scheduled already keep theirs."
@@ -60,6 +69,8 @@ def trains_table(trains: Sequence[train_pb2.Train], console: Console) -> Table:
             f"{len(train.stops)} stops, {len(train.coaches)} coaches",
             f"refunds {terms}" if terms else "",
             waitlist_terms_text(train),
+            f"sales {sales_window_text(train.sales_window)}" if train.HasField("sales_window") else "",
+            _horizon_text(train),
         )
         table.add_row(
             f"{printable(train.train_id)}\n{printable(train.number)}",
@@ -74,4 +85,26 @@ def _sections_text(train: train_pb2.Train) -> str:
     for coach in train.coaches:
         seats[coach.section] = seats.get(coach.section, 0) + coach.seat_count
     fares = {section.name: money_text(section.fare) for section in train.sections}
-    return "\n".join(f"{printable(name)}: {count} seats, {fares.get(name, '')}" for name, count in seats.items())
+    own = {section.name: section.sales_window for section in train.sections if section.HasField("sales_window")}
+    lines = []
+    for name, count in seats.items():
+        lines.append(f"{printable(name)}: {count} seats, {fares.get(name, '')}")
+        if name in own:
+            lines.append(f"  {sales_window_text(own[name])}")
+    return "\n".join(lines)
+
+
+def _sales_terms_text(train: train_pb2.Train) -> str:
+    """Return the sales windows of a train and its sections, or an empty text where it is always on sale."""
+    windows = [sales_window_text(train.sales_window)] if train.HasField("sales_window") else []
+    windows += [
+        f"section {printable(section.name)} {sales_window_text(section.sales_window)}"
+        for section in train.sections
+        if section.HasField("sales_window")
+    ]
+    return "; ".join(windows)
+
+
+def _horizon_text(train: train_pb2.Train) -> str:
+    """Return how far ahead runs are scheduled, or an empty text where they are not scheduled by the service."""
+    return f"scheduled {counted(train.schedule_horizon_days, 'day')} ahead" if train.schedule_horizon_days else ""

@@ -15,7 +15,7 @@ import pytest
 from google.rpc import error_details_pb2
 from typer.testing import CliRunner, Result
 
-from app.cli import app, layout_progress, layouts
+from app.cli import app, layouts, progress
 from app.pb.seatline.v1 import layout_pb2, train_pb2
 from tests.support.layout_plans import PLAN_HASH, a_layout_job, a_plan, some_outcomes
 from tests.support.scripted_service import Refusal, ScriptedService, at
@@ -28,7 +28,7 @@ PLAN_CHANGED = Refusal(grpc.StatusCode.ABORTED, "PLAN_CHANGED", message=CHANGED)
 
 @pytest.fixture(autouse=True)
 def _polls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout_progress, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ def test_watching_goes_on_while_the_service_is_away(service: ScriptedService, se
 def test_watching_ends_when_the_job_makes_no_progress(
     service: ScriptedService, seatline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_progress, "STALLED_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(progress, "STALLED_SECONDS_MAX", 0.0)
     script_job(service, a_layout_job(12))
     result = seatline("status", "es9014:4", "--watch")
     assert result.exit_code == 3
@@ -324,7 +324,7 @@ def test_watching_ends_when_the_job_makes_no_progress(
 def test_watching_ends_when_the_service_stays_away_and_names_the_last_failure(
     service: ScriptedService, seatline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout_progress, "STALLED_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(progress, "STALLED_SECONDS_MAX", 0.0)
     service.answers["GetLayoutJob"] = Refusal(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", message="try later")
     result = seatline("status", "es9014:4", "--watch")
     assert result.exit_code == 3

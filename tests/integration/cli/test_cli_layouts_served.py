@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import app, layout_progress
+from app.cli import app, progress
 from tests.support.clients import Run
 from tests.support.world import THIRD_DATE, TRAVEL_DATE, World
 
@@ -40,7 +40,7 @@ def chosen_settings() -> dict[str, Any]:
 @pytest.fixture
 def seatline(world: World, monkeypatch: pytest.MonkeyPatch) -> Seatline:
     """Run a command line as an operator, in a thread of its own."""
-    monkeypatch.setattr(layout_progress, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.05)
 
     async def run(*arguments: str) -> Result:
         shared = ("--target", f"127.0.0.1:{world.server.port}", "--user", "op@example.com", "--role", "operator")
