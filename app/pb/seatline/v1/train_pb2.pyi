@@ -227,22 +227,26 @@ class Train(message.Message):
         hold_percent_max: builtins.int | None = ...,
         validate_only: builtins.bool = ...,
         sales_window: sales_window_pb2.SalesWindow | None = ...,
-        schedule_horizon_days: builtins.int = ...,
+        schedule_horizon_days: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "sales_window", b"sales_window", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_schedule_horizon_days", b"_schedule_horizon_days", "_waitlist_max", b"_waitlist_max", "create_time", b"create_time", "hold_percent_max", b"hold_percent_max", "passengers_per_booker_max", b"passengers_per_booker_max", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max", "_passengers_per_booker_max", b"_passengers_per_booker_max", "_schedule_horizon_days", b"_schedule_horizon_days", "_waitlist_max", b"_waitlist_max", "coaches", b"coaches", "create_time", b"create_time", "etag", b"etag", "hold_percent_max", b"hold_percent_max", "number", b"number", "passengers_per_booker_max", b"passengers_per_booker_max", "refund_tiers", b"refund_tiers", "sales_window", b"sales_window", "schedule_horizon_days", b"schedule_horizon_days", "sections", b"sections", "stops", b"stops", "train_id", b"train_id", "validate_only", b"validate_only", "waitlist_closes_before", b"waitlist_closes_before", "waitlist_max", b"waitlist_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hold_percent_max: _TypeAlias = typing.Literal["hold_percent_max"]  # noqa: Y015
     _WhichOneofArgType__hold_percent_max: _TypeAlias = typing.Literal["_hold_percent_max", b"_hold_percent_max"]  # noqa: Y015
     _WhichOneofReturnType__passengers_per_booker_max: _TypeAlias = typing.Literal["passengers_per_booker_max"]  # noqa: Y015
     _WhichOneofArgType__passengers_per_booker_max: _TypeAlias = typing.Literal["_passengers_per_booker_max", b"_passengers_per_booker_max"]  # noqa: Y015
+    _WhichOneofReturnType__schedule_horizon_days: _TypeAlias = typing.Literal["schedule_horizon_days"]  # noqa: Y015
+    _WhichOneofArgType__schedule_horizon_days: _TypeAlias = typing.Literal["_schedule_horizon_days", b"_schedule_horizon_days"]  # noqa: Y015
     _WhichOneofReturnType__waitlist_max: _TypeAlias = typing.Literal["waitlist_max"]  # noqa: Y015
     _WhichOneofArgType__waitlist_max: _TypeAlias = typing.Literal["_waitlist_max", b"_waitlist_max"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hold_percent_max) -> _WhichOneofReturnType__hold_percent_max | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__passengers_per_booker_max) -> _WhichOneofReturnType__passengers_per_booker_max | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__schedule_horizon_days) -> _WhichOneofReturnType__schedule_horizon_days | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__waitlist_max) -> _WhichOneofReturnType__waitlist_max | None: ...
 
