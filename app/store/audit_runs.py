@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.audit.bookings import HISTORY_MAX
+from app.domain.audit.run_events import RUN_GROUP
 from app.domain.audit.run_record import AuditedRun, RunMoments, RunReferences
 from app.domain.booking import Booking
-from app.domain.events import Event, commit_id
+from app.domain.events import Event, EventType, commit_id
 from app.domain.run.train_run import TrainRun
 from app.domain.train import StoredTrain, Train
 from app.store.adapter import adapter_of
@@ -37,8 +38,12 @@ from app.store.unreadable import READ_ERRORS, what_is_wrong
 _BOOKINGS_MAX = 1_000_000
 # What is left of a run that an operator deleted.
 _DELETED_RUN = Shape({"_id": str, "version": int, "deleted_time": datetime})
+# The newest commits with events of a run itself: a day of reports every five minutes, and all stops of a long train.
+_RUN_COMMITS_MAX = 500
 # Keys of one statement: payments and commits come a megabyte at a time.
 _KEYS_MAX = 500
+# The types of events about a run itself.
+_RUN_EVENTS = frozenset(event_type.value for event_type in EventType if event_type.group == RUN_GROUP)
 
 Value = TypeVar("Value")
 
@@ -62,8 +67,9 @@ class RunSnapshot:
     """A run with its bookings by reference and their payments by id, as of one moment.
 
     `run` is None where it is missing, was deleted or cannot be read. `commits` are the last commits of its bookings, as far as
-    their events are stored; `outbox` the events that the run's document still contains. `duplicated` are references of several
-    recent bookings; `bookings_of_other_runs` maps references of recent bookings to other runs that have them as well.
+    their events are stored; `outbox` the events that the run's document still contains; `run_events` those about the run
+    itself. `duplicated` are references of several recent bookings; `bookings_of_other_runs` maps references of recent bookings
+    to other runs that have them as well.
     """
 
     run_id: str
@@ -79,6 +85,7 @@ class RunSnapshot:
     payments: dict[str, StoredPayment] = field(default_factory=dict)
     commits: dict[str, list[Event]] = field(default_factory=dict)
     outbox: list[Event] = field(default_factory=list)
+    run_events: list[Event] = field(default_factory=list)
     duplicated: list[str] = field(default_factory=list)
     bookings_of_other_runs: dict[str, str] = field(default_factory=dict)
     unreadable: list[RecordFault] = field(default_factory=list)
@@ -106,6 +113,7 @@ class RunSnapshot:
             commits=self.commits,
             has_last_commit=self.has_last_commit,
             outbox=self.outbox,
+            run_events=self.run_events,
         )
 
     @property
@@ -133,6 +141,7 @@ class AuditRuns:
         self._database = database
         self._runs: Collection = database["train_runs"]
         self._bookings: Collection = database["bookings"]
+        self._events: Collection = database["events"]
         self._snapshots = adapter_of(database).snapshots(database)
 
     async def list_runs(self, after: str, limit: int, first_date: str = "") -> list[RunSize]:
@@ -179,6 +188,8 @@ class AuditRuns:
         await self._add_trains(snapshot, snapshots)
         await self._add_payments(snapshot, snapshots)
         await self._add_commits(snapshot, snapshots, now)
+        for run_snapshot in snapshots:
+            await self._add_run_events(snapshot, run_snapshot)
         await self._add_bookings_of_other_runs(snapshot, snapshots, documents)
         return snapshots
 
@@ -239,6 +250,20 @@ class AuditRuns:
                 and commit_id(run_snapshot.run_id, run_snapshot.run.version) in run_snapshot.commits
             ):
                 run_snapshot.has_last_commit = True
+
+    async def _add_run_events(self, snapshot: Snapshot, run_snapshot: RunSnapshot) -> None:
+        """Add the newest events about the run itself. A run that was never delayed or cancelled costs no statement."""
+        run, run_id = run_snapshot.run, run_snapshot.run_id
+        if run is None or not (run.delay.is_reported or run.cancellation is not None):
+            return
+        commits: Document = {"_id": {"$gt": f"{run_id}:", "$lt": f"{run_id};"}, "events.type": {"$in": list(_RUN_EVENTS)}}
+        found = await snapshot.find(self._events, commits, most=_RUN_COMMITS_MAX, sort=[("time", -1)])
+        events = {event.event_id: event for event in run_snapshot.outbox}
+        for document in found:
+            read = run_snapshot.read(f"event {document['_id']}", events_from, document)
+            events |= {event.event_id: event for event in read or ()}
+        own = [event for event in events.values() if event.event_type.value in _RUN_EVENTS]
+        run_snapshot.run_events = sorted(own, key=lambda event: event.sequence)
 
     async def _add_bookings_of_other_runs(
         self, snapshot: Snapshot, snapshots: Sequence[RunSnapshot], documents: dict[str, Document]

@@ -168,9 +168,12 @@ def _wrong_waiting(run: TrainRun, booking: Booking, subject: str) -> Iterator[st
 
 
 def _wrong_fresh_booking(run: TrainRun, booking: Booking, subject: str) -> Iterator[str]:
-    # One batch may make a booking and change it, both at its time. No time runs backwards: a layout change may have it as well.
-    layout_times = {request.time for request in run.layout.requests}
-    is_changed_at_once = booking.changes_before > 0 or booking.update_time in layout_times
+    # One batch may make a booking and change it, both at its time. No time runs backwards: a layout change or a cancellation of
+    # the run may have it as well. A compacted run has forgotten when its layout changed.
+    other_times = {request.time for request in run.layout.requests}
+    other_times |= {run.cancellation.time, run.cancellation.complete_time} if run.cancellation is not None else set()
+    has_forgotten = run.is_compacted and run.layout.revision > 0
+    is_changed_at_once = booking.changes_before > 0 or booking.update_time in other_times or has_forgotten
     has_changed = booking.create_time != booking.update_time or is_changed_at_once
     if not has_changed and (booking.cancelled_passengers or booking.refunds or booking.state in _ENDED):
         yield f"{subject} is {booking.state} or was changed, at the time at which it was made"

@@ -50,6 +50,9 @@ class Check(StrEnum):
     TRAIN_VERSIONS = "train-versions"  # earlier versions of a train are those that it had
     LAYOUT_JOBS = "layout-jobs"  # layout jobs and their outcomes agree with trains and runs, and come to an end
     MOMENTS = "moments"  # the times of a run's document agree with its contents
+    DELAYS = "delays"  # delays and arrivals of a run are possible, and those of its events
+    CLOCK = "clock"  # a run departs and ends by its expected times
+    CANCELLATIONS = "cancellations"  # a cancelled run leaves nobody on it, and everybody got everything back once
     HOLDS = "holds"  # holds are for a journey, at its fare, and end in time
     ATTEMPTS = "attempts"  # the state of a payment follows from the provider's answers
     JOB_FIELDS = "job-fields"  # the state of a job follows from its attempts and its event

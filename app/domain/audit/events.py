@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from app.domain.audit.run_events import RUN_GROUP, is_time, wrong_run_data
 from app.domain.booking import BookingState
 from app.domain.events import Event, EventType, commit_id, version_of
+from app.domain.rules.booking_changes import CAUSE_LAYOUT, CAUSE_RUN_CANCELLED, CAUSE_SEAT_CHANGE
 from app.domain.values import value
 
 BOOKING_GROUP, _HOLD_GROUP = "booking", "hold"
@@ -28,8 +30,8 @@ _STATES = {
 }
 # Events after which some passengers of a booking may wait while others have seats, and which name moves.
 _PARTLY_WAITING = (EventType.BOOKING_CHANGED, EventType.BOOKING_CANCELLED)
-_SEAT_CHANGE = "seat_change"
-_CAUSES = (None, "layout", _SEAT_CHANGE)
+_CAUSES_OF_MOVES = (CAUSE_LAYOUT, CAUSE_SEAT_CHANGE)
+_CAUSES = (None, *_CAUSES_OF_MOVES, CAUSE_RUN_CANCELLED)
 _SEAT_LABEL = re.compile(r"[A-Z0-9]{1,8}-[1-9][0-9]*")
 _LAYOUT_COUNTS = (
     "moved_passengers",
@@ -103,6 +105,8 @@ def wrong_event_data(record: AuditedEvent) -> Iterator[str]:
         return
     if event.event_type is EventType.LAYOUT_CHANGED:
         yield from _wrong_layout_data(event)
+    elif event.event_type.group == RUN_GROUP:
+        yield from wrong_run_data(event)
     elif not isinstance(seats, list) or not all(isinstance(seat, str) for seat in seats):
         yield "has no list of seats"
     elif event.event_type.group == _HOLD_GROUP:
@@ -112,7 +116,7 @@ def wrong_event_data(record: AuditedEvent) -> Iterator[str]:
 
 
 def _wrong_hold_data(event: Event, seats: Sequence[object]) -> Iterator[str]:
-    if event.data.get("hold_id") != event.subject or not seats or not _is_time(event.data.get("expire_time")):
+    if event.data.get("hold_id") != event.subject or not seats or not is_time(event.data.get("expire_time")):
         yield "names another hold, no seats or no time of expiry"
 
 
@@ -137,10 +141,12 @@ def _wrong_moves(event: Event, seats: Sequence[object]) -> Iterator[str]:
     moves, cause = data.get("moves", []), data.get("cause")
     if cause not in _CAUSES or (cause is not None and event.event_type not in _PARTLY_WAITING):
         yield "has an impossible cause"
-    if not isinstance(moves, list) or ("moves" in data) != ("cause" in data):
+    if cause == CAUSE_RUN_CANCELLED and data.get("state") != _CANCELLED:
+        yield f"is the end of a booking with its run, and the booking is {data.get('state')}"
+    if not isinstance(moves, list) or ("moves" in data) != (cause in _CAUSES_OF_MOVES):
         yield "has moves without a cause, a cause without moves, or no list of them"
         return
-    if cause == _SEAT_CHANGE and len(moves) != 1:
+    if cause == CAUSE_SEAT_CHANGE and len(moves) != 1:
         yield f"is a change of a seat, and moves {len(moves)} passengers"
     for move in moves:
         if not isinstance(move, dict) or set(move) != {"passenger_number", "from", "to"}:
@@ -172,13 +178,6 @@ def _wrong_layout_data(event: Event) -> Iterator[str]:
     counts = [data.get(name) for name in _LAYOUT_COUNTS]
     if any(type(count) is not int or count < 0 for count in counts):
         yield "has impossible counts"
-
-
-def _is_time(text: object) -> bool:
-    try:
-        return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
 
 
 def wrong_event_booking(record: AuditedEvent) -> Iterator[str]:

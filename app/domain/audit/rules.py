@@ -14,6 +14,9 @@ from app.domain.audit import (
     layouts,
     money,
     payments,
+    run_cancellations,
+    run_delays,
+    run_events,
     runs,
     seats,
     trains,
@@ -37,6 +40,8 @@ RUN_INVENTORY_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.WAITLIST, waitlist.wrong_waitlisted_bookings),
     Rule(Check.PROMOTIONS, waitlist.missing_promotions),
     Rule(Check.DUE, runs.overdue),
+    Rule(Check.DUE, run_delays.clock_behind),
+    Rule(Check.DUE, run_cancellations.open_cancellation),
 )
 RUN_BOOKING_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.JOURNEYS, bookings.wrong_journeys),
@@ -44,6 +49,7 @@ RUN_BOOKING_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.FARES, bookings.wrong_fares),
     Rule(Check.FARES, bookings.wrong_charges),
     Rule(Check.FARES, bookings.wrong_refunds),
+    Rule(Check.FARES, run_cancellations.wrong_refund_reasons),
     Rule(Check.NAMES, bookings.wrong_names),
     Rule(Check.STATES, bookings.wrong_states),
     Rule(Check.HISTORY, bookings.wrong_history),
@@ -59,7 +65,26 @@ RUN_DOCUMENT_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.HOLDS, runs.wrong_ended_holds),
     Rule(Check.EVENTS, runs.late_outbox),
 )
-RUN_RULES: Sequence[Rule[AuditedRun]] = (*RUN_INVENTORY_RULES, *RUN_BOOKING_RULES, *RUN_DOCUMENT_RULES)
+RUN_DISRUPTION_RULES: Sequence[Rule[AuditedRun]] = (
+    Rule(Check.DELAYS, run_delays.wrong_delay),
+    Rule(Check.DELAYS, run_delays.wrong_arrivals),
+    Rule(Check.DELAYS, run_events.differs_from_last_delay),
+    Rule(Check.DELAYS, run_events.differs_from_arrivals),
+    Rule(Check.CLOCK, run_delays.wrong_clock),
+    Rule(Check.CLOCK, run_delays.wrong_compaction),
+    Rule(Check.CLOCK, run_events.differs_from_clock_events),
+    Rule(Check.CANCELLATIONS, run_cancellations.wrong_cancellation),
+    Rule(Check.CANCELLATIONS, run_cancellations.left_by_cancellation),
+    Rule(Check.CANCELLATIONS, run_cancellations.wrong_cancellation_counts),
+    Rule(Check.CANCELLATIONS, run_cancellations.not_refunded_by_cancellation),
+    Rule(Check.CANCELLATIONS, run_events.differs_from_cancellation),
+)
+RUN_RULES: Sequence[Rule[AuditedRun]] = (
+    *RUN_INVENTORY_RULES,
+    *RUN_BOOKING_RULES,
+    *RUN_DOCUMENT_RULES,
+    *RUN_DISRUPTION_RULES,
+)
 REFERENCE_RULES: Sequence[Rule[RunReferences]] = (Rule(Check.REFERENCES, runs.wrong_references),)
 CHARGE_RULES: Sequence[Rule[money.AuditedCharge]] = (
     Rule(Check.RECORDED, money.missing_payment),

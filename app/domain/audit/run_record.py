@@ -47,9 +47,10 @@ class AuditedRun:
 
     `commits` are the events of the last commits of its bookings, by commit id, as far as they are still stored;
     `has_last_commit` says whether those of the run's own last commit are. `outbox` are the events that the run's document still
-    contains. `tolerance` is how long after its time something may be undone. `train` is the present version of
-    the train. The run was made from the version `made_from_train`, and has the layout of the version `layout_train`. Each of
-    the three is None where it is not stored.
+    contains. `run_events` are the newest stored ones about the run itself, in order, where it was delayed or cancelled.
+    `tolerance` is how long after its time something may be undone. `train` is the present version of the train. The run was
+    made from the version `made_from_train`, and has the layout of the version `layout_train`. Each of the three is None where
+    it is not stored.
     """
 
     run: TrainRun
@@ -63,6 +64,7 @@ class AuditedRun:
     commits: Mapping[str, Sequence[Event]] | None = None
     has_last_commit: bool = True
     outbox: Sequence[Event] = ()
+    run_events: Sequence[Event] = ()
 
     @property
     def before(self) -> datetime:

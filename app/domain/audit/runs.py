@@ -152,5 +152,6 @@ def overdue(record: AuditedRun) -> Iterator[str]:
         yield WarningText("seats are still reserved for a layout change whose time has passed; is a worker running?")
     if held:
         yield WarningText(f"{held} expired holds still have their seats; is a worker running?")
-    if run.waitlist and waitlist_closing_time(run) < record.before:
-        yield WarningText(f"the waitlist is closed, and {len(run.waitlist)} bookings still wait; is a worker running?")
+    waiting = sum(1 for entry in run.waitlist.values() if not run.schedule.misses(entry.legs))  # a cancellation ends the others
+    if waiting and waitlist_closing_time(run) < record.before:
+        yield WarningText(f"the waitlist is closed, and {waiting} bookings still wait; is a worker running?")

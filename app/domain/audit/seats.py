@@ -80,7 +80,7 @@ def _wrong_seat(run: TrainRun, section: SectionSeats, number: int) -> Iterator[s
     if offered & sold:
         yield f"{label} is both sold and on sale on {legs_text(offered & sold)}"
     missing = section.all_legs & ~sold & ~offered
-    if missing:
+    if missing and not run.is_compacted:  # nothing of a compacted run is on sale
         counter = section.next_number
         yield f"{label} is neither sold nor on sale on {legs_text(missing)}; the counter ({counter}) has passed it"
 

@@ -76,6 +76,8 @@ def missing_promotions(record: AuditedRun) -> Iterator[str]:
     has_seats: dict[WaitlistDemand, bool] = {}
     for number, entry in sorted(record.run.waitlist.items()):
         demand = entry.demand
+        if record.run.schedule.misses(entry.legs):  # nobody is promoted to legs that are cancelled
+            continue
         if demand not in has_seats:
             has_seats[demand] = _has_seats(record.run, demand)
         if has_seats[demand]:

@@ -16,6 +16,9 @@ from app.domain.audit import (
     money,
     payments,
     rules,
+    run_cancellations,
+    run_delays,
+    run_events,
     runs,
     seats,
     trains,
@@ -25,7 +28,24 @@ from app.domain.audit import (
 )
 from app.domain.audit.check import Check, Finding, Rule, WarningText, run_rules
 
-MODULES = (bookings, events, jobs, layout_jobs, layouts, money, payments, runs, seats, trains, users, waitlist, webhooks)
+MODULES = (
+    bookings,
+    events,
+    jobs,
+    layout_jobs,
+    layouts,
+    money,
+    payments,
+    run_cancellations,
+    run_delays,
+    run_events,
+    runs,
+    seats,
+    trains,
+    users,
+    waitlist,
+    webhooks,
+)
 # Every list, without the one that only joins the lists about runs.
 LISTS: dict[str, Sequence[Rule[Any]]] = {
     name: listed for name, listed in vars(rules).items() if name.endswith("_RULES") and name != "RUN_RULES"
@@ -56,7 +76,12 @@ def test_every_check_has_a_rule_or_is_found_by_reading() -> None:
 
 
 def test_the_list_about_runs_joins_all_lists_with_their_record() -> None:
-    joined = [*rules.RUN_INVENTORY_RULES, *rules.RUN_BOOKING_RULES, *rules.RUN_DOCUMENT_RULES]
+    joined = [
+        *rules.RUN_INVENTORY_RULES,
+        *rules.RUN_BOOKING_RULES,
+        *rules.RUN_DOCUMENT_RULES,
+        *rules.RUN_DISRUPTION_RULES,
+    ]
     assert list(rules.RUN_RULES) == joined
 
 
