@@ -5,7 +5,7 @@ waitlist of the run as a whole (`seats.py`, `waitlist.py`), or money that moved 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.domain import limits
 from app.domain.audit.run_record import AuditedRun
@@ -170,7 +170,7 @@ def _wrong_waiting(run: TrainRun, booking: Booking, subject: str) -> Iterator[st
 def _wrong_fresh_booking(run: TrainRun, booking: Booking, subject: str) -> Iterator[str]:
     # One batch may make a booking and change it, both at its time. No time runs backwards: a layout change or a cancellation of
     # the run may have it as well. A compacted run has forgotten when its layout changed.
-    other_times = {request.time for request in run.layout.requests}
+    other_times: set[datetime | None] = {request.time for request in run.layout.requests}
     other_times |= {run.cancellation.time, run.cancellation.complete_time} if run.cancellation is not None else set()
     has_forgotten = run.is_compacted and run.layout.revision > 0
     is_changed_at_once = booking.changes_before > 0 or booking.update_time in other_times or has_forgotten

@@ -104,7 +104,7 @@ def differs_from_last_delay(record: AuditedRun) -> Iterator[str]:
     if (delay.reason.value if delay.reason else None) != (last.data["reason"] or None):
         yield f"has a delay for {delay.reason}, and by its last event for {last.data['reason']}"
     names = [stop.name for stop in record.run.stops]
-    start = names.index(last.data["from_stop"])
+    start = names.index(str(last.data["from_stop"]))
     if any(minutes != last.data["minutes"] for minutes in delay.minutes[start:]) or len(delay.minutes) <= start:
         text = f"{last.data['minutes']} from {last.data['from_stop']} on"
         yield f"has the delays {list(delay.minutes)}, and by its last event {text}"
