@@ -131,9 +131,9 @@ def wrong_refund_reasons(record: AuditedRun) -> Iterator[str]:
             has_reason = has_reason or refund.reason is not None
             if not _is_possible(record.run, booking, refund):
                 yield f"booking {booking.reference} has refund {refund.refund_id} for {refund.reason}, which cannot be"
-        last = _last_refund(booking)
+        last, fares = _last_refund(booking), sum(passenger.fare_minor for passenger in booking.passengers)
         ended = (None, RefundReason.WAITLIST)
-        if booking.state is BookingState.EXPIRED and last is not None and last.reason not in ended:
+        if booking.state is BookingState.EXPIRED and fares and last is not None and last.reason not in ended:
             yield f"booking {booking.reference} got no seat, and its last refund is for {last.reason}"
 
 

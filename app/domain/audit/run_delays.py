@@ -120,8 +120,8 @@ def clock_behind(record: AuditedRun) -> Iterator[str]:
     known = run.schedule.state_at(record.before)
     if run.clock_state is not _states_until(known)[-1]:
         yield WarningText(f"is {known} by its expected times, and {run.clock_state} by its events; is a worker running?")
-    due = compaction_time(run)
-    if not run.is_compacted and due is not None and due < record.before:
+    due, is_open = compaction_time(run), run.cancellation is not None and run.cancellation.complete_time is None
+    if not run.is_compacted and not is_open and due < record.before:
         yield WarningText(f"is over since {due:%Y-%m-%d %H:%M:%S}, and not compacted; is a worker running?")
 
 
@@ -131,16 +131,13 @@ def wrong_compaction(record: AuditedRun) -> Iterator[str]:
     if not run.is_compacted:
         return
     due = compaction_time(run)
-    if due is None or due > record.now + record.tolerance + _REPORT_AHEAD:
+    if due > record.now + record.tolerance + _REPORT_AHEAD:
         yield f"is compacted, and not over before {due}"
-    if run.holds or run.ended_holds or run.waitlist or run.layout_reservation is not None or run.layout.requests:
-        yield "is compacted, and has holds, a waitlist or what is known of layout changes"
+    if run.holds or run.ended_holds or run.layout_reservation is not None or run.layout.requests:
+        yield "is compacted, and has holds or what is known of layout changes"
 
 
-def compaction_time(run: TrainRun) -> datetime | None:
+def compaction_time(run: TrainRun) -> datetime:
     """Return when what only sales need is removed: a day after the scheduled end, and not before the expected one."""
-    last = run.schedule.last_stop
-    scheduled, expected = run.stops[last].arrive, run.schedule.expected_stops[last].arrive
-    if scheduled is None or expected is None:
-        return None
-    return max(expected, scheduled + timedelta(hours=limits.RUN_COMPACTED_AFTER_HOURS))
+    schedule = run.schedule
+    return max(schedule.arrive_time, schedule.scheduled_arrive_time + timedelta(hours=limits.RUN_COMPACTED_AFTER_HOURS))
