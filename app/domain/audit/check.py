@@ -53,6 +53,7 @@ class Check(StrEnum):
     DELAYS = "delays"  # delays and arrivals of a run are possible, and those of its events
     CLOCK = "clock"  # a run departs and ends by its expected times
     CANCELLATIONS = "cancellations"  # a cancelled run leaves nobody on it, and everybody got everything back once
+    SALES_WINDOWS = "sales-windows"  # nobody bought before the sale opened
     HOLDS = "holds"  # holds are for a journey, at its fare, and end in time
     ATTEMPTS = "attempts"  # the state of a payment follows from the provider's answers
     JOB_FIELDS = "job-fields"  # the state of a job follows from its attempts and its event

@@ -18,6 +18,7 @@ from app.domain.audit import (
     run_delays,
     run_events,
     runs,
+    sales_windows,
     seats,
     trains,
     users,
@@ -78,6 +79,8 @@ RUN_DISRUPTION_RULES: Sequence[Rule[AuditedRun]] = (
     Rule(Check.CANCELLATIONS, run_cancellations.wrong_cancellation_counts),
     Rule(Check.CANCELLATIONS, run_cancellations.not_refunded_by_cancellation),
     Rule(Check.CANCELLATIONS, run_events.differs_from_cancellation),
+    Rule(Check.SALES_WINDOWS, sales_windows.wrong_sales_windows),
+    Rule(Check.SALES_WINDOWS, sales_windows.sold_before_opening),
 )
 RUN_RULES: Sequence[Rule[AuditedRun]] = (
     *RUN_INVENTORY_RULES,

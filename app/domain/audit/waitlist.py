@@ -5,11 +5,12 @@ are sold (`seats.py`), or waitlists that should have closed (`runs.py`).
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from app.domain.audit.run_record import AuditedRun
 from app.domain.audit.seats import legs_text
 from app.domain.booking import Booking, BookingState
-from app.domain.rules.seating import next_free_seats
+from app.domain.rules.sales_windows import has_opened
 from app.domain.rules.waitlist import fare_floor, sections_taken
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import DISPLACED_TICKET_FIRST, WaitlistDemand, WaitlistEntry
@@ -79,18 +80,24 @@ def missing_promotions(record: AuditedRun) -> Iterator[str]:
         if record.run.schedule.misses(entry.legs):  # nobody is promoted to legs that are cancelled
             continue
         if demand not in has_seats:
-            has_seats[demand] = _has_seats(record.run, demand)
+            has_seats[demand] = _has_seats(record.run, demand, record.before)
         if has_seats[demand]:
             yield f"booking {entry.reference} waits under number {number} for {_demand_text(demand)}, which is free"
 
 
-def _has_seats(run: TrainRun, demand: WaitlistDemand) -> bool:
-    """Whether a demand finds seats. That of displaced passengers finds them also apart, and in any section not cheaper."""
+def _has_seats(run: TrainRun, demand: WaitlistDemand, before: datetime) -> bool:
+    """Whether a demand finds seats in sections that opened before some time.
+
+    That of displaced passengers finds them also apart, in any section not cheaper, opened or not.
+    """
     name, legs, count, _ = demand
     if fare_floor(run, demand) is not None:
         return sum(section.free_count(legs) for section in sections_taken(run, demand)) >= count
-    is_known = not name or name in {section.name for section in run.sections}
-    return is_known and next_free_seats(run, name, legs, count) is not None
+    return any(
+        section.next_seats(legs, count) is not None
+        for index, section in enumerate(run.sections)
+        if name in ("", section.name) and has_opened(run, index, before)
+    )
 
 
 def _demand_text(demand: WaitlistDemand) -> str:
