@@ -64,8 +64,17 @@ class RunState(StrEnum):
 # Every change of state of a run, with its cause; from None, the run is new. `docs/states.md` is drawn from it.
 RUN_TRANSITIONS: Mapping[tuple[RunState | None, RunState], str] = {
     (None, RunState.SCHEDULED): "ScheduleTrainRuns",
-    (RunState.SCHEDULED, RunState.DEPARTED): "departure from the first stop",
-    (RunState.DEPARTED, RunState.COMPLETED): "arrival at the last stop",
+    (RunState.SCHEDULED, RunState.DELAYED): "SetDelay",
+    (RunState.SCHEDULED, RunState.CANCELLED): "CancelTrainRun",
+    (RunState.SCHEDULED, RunState.DEPARTED): "the departure from the first stop",
+    (RunState.DELAYED, RunState.SCHEDULED): "SetDelay with 0 minutes",
+    (RunState.DELAYED, RunState.CANCELLED): "CancelTrainRun",
+    (RunState.DELAYED, RunState.DEPARTED): "the expected departure from the first stop, or an earlier report",
+    (RunState.DELAYED, RunState.COMPLETED): "SetDelay or RecordArrival says that the train has arrived",
+    (RunState.DEPARTED, RunState.DELAYED): "SetDelay says that the train has not left its first stop",
+    (RunState.DEPARTED, RunState.COMPLETED): "the expected arrival at the last stop, or its report",
+    (RunState.COMPLETED, RunState.DELAYED): "SetDelay says that the train has not left its first stop",
+    (RunState.COMPLETED, RunState.DEPARTED): "SetDelay or RecordArrival says that the train has not arrived",
 }
 
 
@@ -169,9 +178,10 @@ def earliest_date_under_way(now: datetime) -> date:
     """Return the earliest travel date of a run that may not have arrived at its last stop by `now`, which is in UTC.
 
     The last call is at most `DAY_OFFSET_MAX` days after the travel date, on a clock that is at most 12 hours behind UTC: before
-    noon (UTC) of the next day. Clocks that went forward make the train late by at most another day.
+    noon (UTC) of the next day. Clocks that went forward make the train late by at most another day, and its delay by
+    `DELAY_MINUTES_MAX`. A later arrival is reported afterwards: then the train has arrived.
     """
-    return (now - timedelta(days=limits.DAY_OFFSET_MAX + 2)).date()
+    return (now - timedelta(days=limits.DAY_OFFSET_MAX + 2, minutes=limits.DELAY_MINUTES_MAX)).date()
 
 
 def state_at(stops: Sequence[Stop], now: datetime) -> RunState:

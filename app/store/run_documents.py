@@ -4,7 +4,7 @@ Belongs here: encoding a new run, decoding a run. Does not belong here: its fiel
 (`booking_documents.py`), nor statements.
 
 train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel_date, number, stops: [...],
-             stop_forms: [...], arrive_time: at the last stop, missing where an earlier version made the run,
+             stop_forms: [...], arrive_time: expected at the last stop, missing where an earlier version made the run,
              sections: [{name, fare_minor, currency, coaches, next_number, sold_legs: [an integer for each seat],
              freed: {"<seat number>": [[sequence, legs], ...]}, retired: [[first, last], ...]}], freed_sequence, terms,
              ended_holds: {"<key>": [owner_key, legs, [[section, number], ...], expire_time, was_used]},
@@ -15,12 +15,15 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
              layout: {revision, train_version, is_own, earlier_fares: [[section, fare_minor], ...], requests: [...]},
              layout_reservation: {plan_hash, fingerprint, expire_time, withdrawn: [[section, number], ...],
              places: [[reference, passenger_number, section, number, outcome], ...], claims: [[section, number, legs], ...]},
+             delay: {minutes: [of each stop], reason, evidence, reported_time, arrivals: [[stop, time, reported_time], ...]},
+             cancellation: {time, reason, evidence, from_stop, cursor, complete_time, booking_count, passenger_count,
+             refunded_minor}, sales_windows: [[section, window], ...], clock_state, is_compacted,
              recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time,
              claimed_turn: {version, server_id, expire_time}}
 
 Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
-eventless_version, retired_sections, layout, layout_reservation. Earlier versions stored none of these, and no
-made_from_version.
+eventless_version, retired_sections, layout, layout_reservation, delay, cancellation, sales_windows, is_compacted. Earlier
+versions stored none of these, and no made_from_version. Runs of earlier versions have no clock_state until their first commit.
 """
 
 from datetime import date, datetime

@@ -17,6 +17,7 @@ from typing import Any
 from app.domain.booking import Seat
 from app.domain.money import Money
 from app.domain.people import email_key
+from app.domain.rules.follow_clock import clock_due_time
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.delay_record import NO_DELAY
 from app.domain.run.hold import EndedHold, Hold
@@ -297,9 +298,15 @@ class DerivedField:
 def next_due(run: TrainRun) -> datetime | None:
     """Return when something is due on the run by itself; None where nothing is.
 
-    A hold or the reservation of a layout plan expires, or the waitlist closes.
+    A hold or the reservation of a layout plan expires, the waitlist closes, the train departs or arrives at its last stop, the
+    run is compacted. Bookings of cancelled legs are due for cancellation at once.
     """
     times = [hold.expire_time for hold in run.holds.values()]
+    clock = clock_due_time(run)
+    if clock is not None:
+        times.append(clock)
+    if run.cancellation is not None and run.cancellation.complete_time is None:
+        times.append(run.cancellation.time)
     if run.waitlist:
         times.append(waitlist_closing_time(run))
     if run.layout_reservation is not None:
@@ -310,9 +317,9 @@ def next_due(run: TrainRun) -> datetime | None:
 DERIVED_FIELDS: tuple[DerivedField, ...] = (
     DerivedField(
         "next_due",
-        ("holds", "waitlist", "stops", "layout_reservation"),
+        ("holds", "waitlist", "stops", "layout_reservation", "delay", "cancellation", "clock_state", "is_compacted"),
         lambda run: next_due(run),  # noqa: PLW0108 - tests replace it
     ),
     DerivedField("stop_forms", ("stops",), lambda run: all_stop_forms(run.stops), lambda forms: {*map(stop_form, forms)}),
-    DerivedField("arrive_time", ("stops",), lambda run: run.stops[-1].arrive, is_optional=True),
+    DerivedField("arrive_time", ("stops", "delay", "cancellation"), lambda run: run.schedule.arrive_time, is_optional=True),
 )

@@ -3,9 +3,10 @@
 Belongs here: reading runs by date and station, without bookings, and the indexes for it. Does not belong here: one run
 (`runs.py`).
 
-A list without a date begins at yesterday (UTC), preceded by the runs of earlier dates that are still under way. A run is under
-way for a week at most, so that these are looked for among the dates of nine days (`earliest_date_under_way`), by an index on
-the arrival. Runs of an earlier version have no `arrive_time`; their stops are read instead until the last of them has arrived.
+A list without a date begins at yesterday (UTC), preceded by the runs of earlier dates that are still under way, by their
+expected arrival. A run is under way for a week at most, and late by a day at most. So these are looked for among the dates of
+ten days (`earliest_date_under_way`), by an index on the arrival. Runs of an earlier version have no `arrive_time`; their stops
+are read instead until the last of them has arrived.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +99,7 @@ def run_key(run: TrainRun) -> RunKey:
 
 
 def under_way_query(now: datetime, before: str) -> Document:
-    """Make the query for runs before a date whose last arrival is in the future. The index answers both parts."""
+    """Make the query for runs before a date whose last arrival is expected in the future. The index answers both parts."""
     dates = {"travel_date": {"$gte": earliest_date_under_way(now).isoformat(), "$lt": before}}
     return {"$or": [dates | {"arrive_time": {"$gt": now}}, dates | {"arrive_time": None, "stops.arrive": {"$gt": now}}]}
 

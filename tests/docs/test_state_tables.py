@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from itertools import pairwise
 from random import Random
 
 from app.domain.booking import BOOKING_TRANSITIONS, Booking, BookingState
@@ -21,6 +20,7 @@ from app.domain.deliveries import (
     SendOutcome,
     after_delivery_attempt,
 )
+from app.domain.disruption import DisruptionReason
 from app.domain.jobs import (
     JOB_TRANSITIONS,
     Job,
@@ -50,10 +50,12 @@ from app.domain.people import Caller
 from app.domain.refusals import Refusal
 from app.domain.rules.cancel_unpaid import cancel_unpaid
 from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.run.delay_record import Arrival
+from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import RUN_TRANSITIONS, RunState, state_at
+from app.domain.timetable import RUN_TRANSITIONS
 from app.domain.webhooks import WEBHOOK_RETRIES
-from tests.support.builders import NOW, a_run, seeded_random
+from tests.support.builders import DEPARTS_LONDON, NOW, a_run, seeded_random
 from tests.support.layout_changes import remove_seats
 from tests.support.random_commands import decide_some
 
@@ -107,11 +109,44 @@ def test_bookings_change_their_state_as_the_table_says() -> None:
     assert seen == set(BOOKING_TRANSITIONS)
 
 
+def states_of_a_delayed_run(seed: int) -> Changes:
+    """Return the changes of state of a run that is delayed, reported and cancelled at random, until two days after it began."""
+    run, chance, now, seen = a_run(), seeded_random(seed), DEPARTS_LONDON - timedelta(hours=2), Changes()
+    while now < DEPARTS_LONDON + timedelta(days=2):
+        before = run.schedule.state_at(now)
+        report_some(run, chance, now)
+        seen |= {(before, run.schedule.state_at(now))}
+        before, now = run.schedule.state_at(now), now + timedelta(minutes=chance.choice((5, 20, 60)))
+        seen |= {(before, run.schedule.state_at(now))}
+    return {(old, new) for old, new in seen if old is not new}
+
+
+def report_some(run: TrainRun, chance: Random, now: datetime) -> None:
+    """Report a delay or an arrival, or cancel the run or its last leg; most of the time nothing."""
+    stop, schedule = chance.randrange(len(run.stops)), run.schedule
+    if schedule.is_cancelled or chance.random() > 0.3:
+        return
+    expected, record = schedule.expected_stops[stop], schedule.delay
+    if chance.random() < 0.1:
+        is_ahead = expected.depart is not None and now < expected.depart
+        if is_ahead and (stop == 0 or now < schedule.depart_time) and stop <= schedule.last_stop:
+            run.set_cancellation(RunCancellation(now, DisruptionReason.STAFF, from_stop=stop))
+    elif chance.random() < 0.7:
+        minutes = chance.choice((0, 0, 15, 130, 1_440))
+        earlier = record.minutes[:stop] or (0,) * stop
+        run.set_delay(replace(record, minutes=(*earlier, *[minutes] * (4 - stop)), reported_time=now))
+    elif stop > 0:
+        arrive = now + timedelta(minutes=chance.choice((-9, 4)))
+        left = [before.depart for before in run.stops[:stop] if before.depart is not None]
+        if all(depart <= arrive for depart in left) and not any(arrival.stop >= stop for arrival in record.arrivals):
+            run.set_delay(replace(record, arrivals=(*record.arrivals, Arrival(stop, arrive, now))))
+    run.committed()
+
+
 def test_runs_change_their_state_as_the_table_says() -> None:
-    stops = a_run().stops
-    moments = [NOW, *(moment for stop in stops for moment in (stop.arrive, stop.depart) if moment is not None)]
-    states: list[RunState | None] = [None, *(state_at(stops, moment) for moment in moments)]
-    assert {(before, after) for before, after in pairwise(states) if before is not after} == set(RUN_TRANSITIONS)
+    new = {(None, a_run().schedule.state_at(NOW))}
+    seen = new.union(*(states_of_a_delayed_run(seed) for seed in range(100)))
+    assert seen == set(RUN_TRANSITIONS)
 
 
 def test_jobs_change_their_state_as_the_table_says() -> None:

@@ -8,16 +8,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from app.domain.disruption import DisruptionReason
 from app.domain.layout.plan import LayoutCounts, PlannedOutcome
 from app.domain.rules.create_booking import create_booking
+from app.domain.run.delay_record import Arrival, DelayRecord
 from app.domain.run.hold import Hold, ended_hold
 from app.domain.run.layout_record import LayoutRecord, LayoutRequest, LayoutReservation, ReservedPlace
+from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
-from tests.support.builders import FARE_MINOR, LILLE, NOW, asks_for_seats
+from app.domain.sales_window import SalesWindow
+from app.domain.timetable import RunState
+from tests.support.builders import DEPARTS_LILLE, FARE_MINOR, LILLE, NOW, asks_for_seats
 
 
-def delay(run: TrainRun, by: timedelta = timedelta(minutes=40)) -> None:
+def shift_stops(run: TrainRun, by: timedelta = timedelta(minutes=40)) -> None:
     """Let the train leave and arrive later at every stop."""
     run.set_stops(
         tuple(
@@ -71,6 +76,18 @@ def a_layout_reservation(seconds: int = 60) -> LayoutReservation:
     return LayoutReservation("h1", "f1", NOW + timedelta(seconds=seconds), frozenset({("A", 1)}), (place,), (("B", 2, 0b11),))
 
 
+def a_delay_record(minutes: int = 40) -> DelayRecord:
+    """A record of a delay at all stops, and of an arrival at the third one."""
+    arrival = Arrival(2, DEPARTS_LILLE, DEPARTS_LILLE)
+    return DelayRecord((minutes,) * 4, DisruptionReason.EXTREME_WEATHER, "https://weather.example.com", NOW, (arrival,))
+
+
+def a_cancellation(from_stop: int = 2, *, is_complete: bool = False) -> RunCancellation:
+    """The cancellation of a run from a stop on, of which some bookings are cancelled."""
+    complete_time = NOW if is_complete else None
+    return RunCancellation(NOW, DisruptionReason.STAFF, "", from_stop, "AB12CD", complete_time, 2, 3, 3 * FARE_MINOR)
+
+
 def a_hold(run: TrainRun) -> Hold:
     """A hold of the first seat of the run's first section."""
     return Hold("K", "jane@example.com", "f", 0b1, (run.seat(0, 1),), FARE_MINOR, "USD", NOW + timedelta(minutes=5))
@@ -80,7 +97,7 @@ CHANGES: dict[str, Callable[[TrainRun], object]] = {
     "sold_legs": lambda run: run.sell(0, 2, 0b1),
     "next_number": lambda run: run.advance_counter(0, 1),
     "freed": lambda run: run.advance_counter(0, 2),
-    "stops": delay,
+    "stops": shift_stops,
     "sections": lengthen,
     "bookings": lambda run: create_booking(run, asks_for_seats("ann", request_id="click", origin=LILLE), NOW, {}),
     "freed_sequence": lambda run: run.advance_counter(0, 1),
@@ -93,5 +110,10 @@ CHANGES: dict[str, Callable[[TrainRun], object]] = {
     "layout_reservation": lambda run: run.set_layout_reservation(a_layout_reservation()),
     "hidden": lambda run: run.set_hidden(hidden=True),
     "eventless_version": lambda run: run.set_hidden(hidden=True),
+    "delay": lambda run: run.set_delay(a_delay_record()),
+    "cancellation": lambda run: run.set_cancellation(a_cancellation()),
+    "sales_windows": lambda run: run.set_sales_windows((("A", SalesWindow(open_time=NOW)), ("", SalesWindow()))),
+    "clock_state": lambda run: run.set_clock_state(RunState.DEPARTED),
+    "is_compacted": lambda run: run.set_compacted(),
     "ended_holds": lambda run: run.set_ended_hold("K", ended_hold(a_hold(run))),
 }

@@ -51,6 +51,12 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "hidden": run.hidden,
         "eventless_version": run.eventless_version,
         "made_from_version": run.made_from_version,
+        "delay": run.delay,
+        "cancellation": run.cancellation,
+        "sales_windows": run.sales_windows,
+        "clock_state": run.clock_state,
+        "is_compacted": run.is_compacted,
+        "schedule": run.schedule,
     }
 
 

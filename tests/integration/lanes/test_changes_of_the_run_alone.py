@@ -14,7 +14,7 @@ from app.domain.run.train_run import TrainRun
 from app.domain.values import value
 from app.process.clock import utc_now
 from tests.support.clients import seats_of
-from tests.support.run_changes import delay, lengthen
+from tests.support.run_changes import lengthen, shift_stops
 from tests.support.world import World
 
 
@@ -44,7 +44,7 @@ def commit(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 async def test_a_delay_is_committed(world: World, commit: Callable[..., Any]) -> None:
     run = await world.run("A2")
     before = await world.run_document(run)
-    assert await commit(before["_id"], delay) == 1
+    assert await commit(before["_id"], shift_stops) == 1
     after = await world.run_document(run)
     assert after["version"] == before["version"] + 1
     assert after["stops"][0]["depart"] > before["stops"][0]["depart"]

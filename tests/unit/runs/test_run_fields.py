@@ -8,7 +8,7 @@ from app.domain.events import EventType
 from app.domain.rules.create_booking import create_booking
 from app.domain.run.train_run import RUN_FIELDS, TrainRun
 from tests.support.builders import LILLE, NOW, a_run, asks_for_seats, book, cancel, fill, hold
-from tests.support.run_changes import CHANGES, delay, lengthen
+from tests.support.run_changes import CHANGES, lengthen, shift_stops
 from tests.support.run_snapshots import snapshot
 
 
@@ -73,7 +73,7 @@ def test_what_a_sale_sets_directly_is_what_the_general_way_sets(run: TrainRun, n
 def test_a_delay_is_seen_by_the_next_booking() -> None:
     run = a_run()
     on_time = book(run, "ann").journey
-    delay(run)
+    shift_stops(run)
     assert book(run, "ben").journey.depart > on_time.depart
 
 

@@ -60,6 +60,7 @@ def read_again(run: TrainRun) -> TrainRun:
         freed_sequence=run.freed_sequence,
         waitlist=dict(run.waitlist),
         last_ticket_number=run.last_ticket_number,
+        clock_state=run.clock_state,
     )
 
 

@@ -6,6 +6,7 @@ import bson
 import pytest
 
 from app.domain.run import train_run
+from app.domain.run.delay_record import NO_DELAY
 from app.domain.run.layout_record import NEW_LAYOUT
 from app.domain.run.train_run import TrainRun
 from app.store import run_fields
@@ -16,8 +17,8 @@ from app.store.run_updates import run_update
 from app.store.shapes import UnreadableError
 from app.store.stored_fields import StoredWhole
 from tests.support.applied_updates import applied
-from tests.support.builders import LILLE, NOW, a_run, book, fill, hold
-from tests.support.run_changes import CHANGES, delay, lengthen
+from tests.support.builders import DEPARTS_LONDON, LILLE, NOW, a_run, book, fill, hold
+from tests.support.run_changes import CHANGES, lengthen, shift_stops
 from tests.support.run_snapshots import snapshot
 
 DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
@@ -71,7 +72,7 @@ def test_a_change_of_each_field_is_written(run: TrainRun, name: str) -> None:
 
 
 def test_a_delay_writes_the_stops_and_what_follows_from_them(run: TrainRun) -> None:
-    delay(run)
+    shift_stops(run)
     assert sorted(update_of(run)["$set"]) == ["arrive_time", "next_due", "outbox", "recent", "stop_forms", "stops", "version"]
 
 
@@ -113,8 +114,10 @@ def test_retired_numbers_of_no_seat_make_a_run_unreadable(run: TrainRun, ranges:
 
 def test_a_run_of_an_earlier_version_has_the_usual_values(run: TrainRun) -> None:
     document = run_document(run, NOW)
-    del document["made_from_version"]
+    del document["made_from_version"], document["clock_state"]
     again = run_from(document)
+    assert (again.clock_state, again.delay, again.cancellation, again.sales_windows) == (None, NO_DELAY, None, ())
+    assert not again.is_compacted
     assert (again.made_from_version, again.layout, again.hidden, again.retired_sections) == (1, NEW_LAYOUT, False, [])
     assert (again.layout_reservation, again.last_displaced_number) == (None, 0)
 
@@ -128,7 +131,11 @@ def test_a_new_run_stores_no_field_that_has_its_usual_value() -> None:
         "last_displaced_number",
         "hidden",
         "eventless_version",
-        "next_due",
+        "delay",
+        "cancellation",
+        "sales_windows",
+        "is_compacted",
     }
     assert not usual.intersection(document)
+    assert (document["clock_state"], document["next_due"]) == ("SCHEDULED", DEPARTS_LONDON)
     assert "retired" not in document["sections"][0]

@@ -26,6 +26,7 @@ from app.store.run_updates import run_update
 from tests.support.applied_updates import applied
 from tests.support.builders import (
     ASHFORD,
+    DEPARTS_LONDON,
     LILLE,
     LONDON,
     NOW,
@@ -168,9 +169,10 @@ def test_a_booking_with_a_hold_writes_no_seat() -> None:
     held = hold(run)
     create_booking(run, asks_for_seats("jane", hold_id=name_of(run, held)), NOW, {})
     assert paths(update_of(run)) == {
-        "$set": [f"ended_holds.{held.key}", *TOLD, *COMMITTED],
-        "$unset": [f"holds.{held.key}", "next_due"],
+        "$set": [f"ended_holds.{held.key}", "next_due", *TOLD, *COMMITTED],
+        "$unset": [f"holds.{held.key}"],
     }
+    assert update_of(run)["$set"]["next_due"] == DEPARTS_LONDON
 
 
 def test_a_waitlist_entry_is_written_under_its_ticket_number() -> None:
