@@ -39,9 +39,9 @@ def wrong_delay(record: AuditedRun) -> Iterator[str]:
 
 
 def _wrong_reason(record: AuditedRun) -> Iterator[str]:
-    """Find a delay without reason or evidence. The last report reaches the last stop; its end needs neither."""
+    """Find a delay without a reason, or a reason without its evidence. A delay that has ended needs neither."""
     delay = record.run.delay
-    if delay.minutes and delay.minutes[-1]:
+    if any(delay.minutes) or (delay.minutes and delay.reason is not None):
         try:
             check_disruption(delay.reason, delay.evidence)
         except InvalidField as refusal:
@@ -51,16 +51,14 @@ def _wrong_reason(record: AuditedRun) -> Iterator[str]:
 
 
 def _times_backwards(run: TrainRun) -> Iterator[str]:
-    """Find delays by which a train would leave a stop before it has arrived there, or arrive before it has left the last."""
-    latest: datetime | None = None
-    for stop, minutes in zip(run.stops, run.delay.minutes, strict=False):
-        for scheduled in (stop.arrive, stop.depart):
-            if scheduled is None:
-                continue
-            expected = scheduled + timedelta(minutes=minutes)
-            if latest is not None and expected < latest:
-                yield f"goes back in time at {stop.name} by its delays"
-            latest = expected
+    """Find delays by which a train would arrive at a stop before it has left the last. Where it has arrived, it has left."""
+    minutes, arrived = run.delay.minutes, max((arrival.stop for arrival in run.delay.arrivals), default=0)
+    for index in range(arrived + 1, len(minutes)):
+        previous, following = run.stops[index - 1].depart, run.stops[index].arrive
+        if previous is None or following is None:
+            continue  # found where the run is compared with its train
+        if following + timedelta(minutes=minutes[index]) < previous + timedelta(minutes=minutes[index - 1]):
+            yield f"goes back in time at {run.stops[index].name} by its delays"
 
 
 def wrong_arrivals(record: AuditedRun) -> Iterator[str]:

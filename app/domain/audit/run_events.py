@@ -99,7 +99,7 @@ def differs_from_last_delay(record: AuditedRun) -> Iterator[str]:
     if last is None:
         return
     reported = last.data["reported_time"]
-    if delay.reported_time is None or delay.reported_time != _instant(reported):
+    if delay.reported_time is None or delay.reported_time < _instant(reported):  # the same report again has no event
         yield f"has a delay reported at {delay.reported_time}, and by its last event at {reported}"
     if (delay.reason.value if delay.reason else None) != (last.data["reason"] or None):
         yield f"has a delay for {delay.reason}, and by its last event for {last.data['reason']}"
@@ -116,9 +116,10 @@ def differs_from_arrivals(record: AuditedRun) -> Iterator[str]:
     arrivals = {names[arrival.stop]: (arrival.time, arrival.reported_time) for arrival in record.run.delay.arrivals}
     last = {event.data["stop"]: event for event in _of_type(record, EventType.RUN_ARRIVED)}
     for name, event in last.items():
-        said = _instant(event.data["arrive_time"]), _instant(event.data["reported_time"])
-        if arrivals.get(str(name)) != said:
-            yield f"arrives at {name} at {arrivals.get(str(name))}, and by its last event at {said}"
+        said, reported = _instant(event.data["arrive_time"]), _instant(event.data["reported_time"])
+        time, reported_time = arrivals.get(str(name), (None, reported))
+        if time != said or reported_time < reported:  # the same report again has no event
+            yield f"arrives at {name} at {time}, as of {reported_time}; by its last event at {said}, as of {reported}"
 
 
 def differs_from_cancellation(record: AuditedRun) -> Iterator[str]:

@@ -51,7 +51,7 @@ def is_longer_late_than_a_day(run: TrainRun) -> None:
 
 
 def goes_backwards(run: TrainRun) -> None:
-    with_delay(run, replace(run.delay, minutes=(300, 40, 40, 40)))
+    with_delay(run, replace(run.delay, minutes=(0, 40, 300, 40)))
 
 
 def is_late_for_no_reason(run: TrainRun) -> None:
@@ -146,8 +146,8 @@ def arrived_a_minute_earlier(run: TrainRun) -> None:
     with_delay(run, replace(run.delay, arrivals=(replace(run.delay.arrivals[0], time=SCHEDULED_ASHFORD + 34 * MINUTE),)))
 
 
-def arrival_was_reported_later(run: TrainRun) -> None:
-    arrival = replace(run.delay.arrivals[0], reported_time=AFTER_DEPARTURE + MINUTE)
+def arrival_was_reported_earlier(run: TrainRun) -> None:
+    arrival = replace(run.delay.arrivals[0], reported_time=AFTER_DEPARTURE - MINUTE)
     run.delay = replace(run.delay, arrivals=(arrival,))
 
 
@@ -163,7 +163,7 @@ def forgets_its_arrival(run: TrainRun) -> None:
         is_less_late,
         forgets_its_delay,
         arrived_a_minute_earlier,
-        arrival_was_reported_later,
+        arrival_was_reported_earlier,
         forgets_its_arrival,
     ],
 )
