@@ -17,6 +17,7 @@ from app.domain.rules.booking_changes import CAUSE_SEAT_CHANGE, moves_data, reco
 from app.domain.rules.departures import require_not_cancelled
 from app.domain.rules.open_booking import require_open_booking
 from app.domain.rules.promote_waitlist import promote
+from app.domain.rules.sales_windows import require_opened
 from app.domain.rules.seating import choose_seats, take_seats
 from app.domain.run.train_run import TrainRun
 
@@ -25,8 +26,8 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     """Move a passenger to a chosen seat, or to the next free one of a section. Frees the seat before in the same step.
 
     In a section with a lower fare, the difference is refunded. Refuses INVALID_FIELD (no such passenger, section or seat),
-    SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE, RUN_CANCELLED,
-    RUN_DEPARTED; then nothing has changed.
+    SALES_NOT_OPEN (another section), SEAT_TAKEN, SECTION_FULL, FARE_HIGHER, BOOKING_WAITLISTED, BOOKING_CANCELLED, ETAG_STALE,
+    RUN_CANCELLED, RUN_DEPARTED; then nothing has changed.
     """
     repeated = _find_repeated_move(run, command)
     if repeated is not None:
@@ -37,6 +38,8 @@ def change_seat(run: TrainRun, command: ChangeSeat, now: datetime) -> Booking:
     passenger = booking.passengers[position]
     before = _require_seated(booking, passenger)
     section = command.section or before.section
+    if section != before.section:
+        require_opened(run, run.section_index(section), now)
     index, number, by_counter = _choose_seat(run, command, section, booking.journey.legs)
     fare_minor = passenger.fare_minor if section == before.section else run.sections[index].fare.minor
     _require_affordable(booking, passenger, section, fare_minor)

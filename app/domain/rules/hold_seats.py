@@ -27,6 +27,7 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.rules.departures import require_running
 from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.holds import emit_hold_event, forget_ended
+from app.domain.rules.sales_windows import require_section_on_sale
 from app.domain.rules.seating import choose_seats, take_seats
 from app.domain.run.hold import Hold, hold_id, hold_key
 from app.domain.run.train_run import TrainRun
@@ -36,8 +37,8 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     """Hold seats for the caller. A repeated request gets the same hold while it lasts.
 
     Refuses INVALID_FIELD, REQUEST_ID_REUSED, HOLD_EXPIRED (a repeated request whose hold was used by a booking),
-    TRAIN_RUN_NOT_FOUND (hidden), RUN_CANCELLED, RUN_DEPARTED, SEAT_TAKEN, SECTION_FULL, HOLDS_FULL, HOLD_TOO_SOON; then
-    nothing has changed.
+    TRAIN_RUN_NOT_FOUND (hidden), RUN_CANCELLED, RUN_DEPARTED, SALES_NOT_OPEN, SALES_CLOSED, SEAT_TAKEN, SECTION_FULL,
+    HOLDS_FULL, HOLD_TOO_SOON; then nothing has changed.
     """
     owner = require_identified(command.caller)
     key, fingerprint = hold_key(owner, command.request_id), _fingerprint(command)
@@ -51,9 +52,10 @@ def hold_seats(run: TrainRun, command: HoldSeats, now: datetime) -> Hold:
     journey = run.journey(command.origin, command.destination)
     require_running(run, journey, now)
     owner_key = command.caller.key or ""
+    on_sale = require_section_on_sale(run, command.section, journey, now)
     count = command.seat_count or len(command.seat_numbers)
     _require_room(run, owner_key, now)
-    section, numbers, by_counter = choose_seats(run, command.section, command.seat_numbers, journey.legs, count)
+    section, numbers, by_counter = choose_seats(run, command.section, command.seat_numbers, journey.legs, count, on_sale)
     fare = run.sections[section].fare
     seats = tuple(run.seat(section, number) for number in numbers)
     expire_time = now + timedelta(seconds=command.seconds)

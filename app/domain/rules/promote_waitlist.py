@@ -13,7 +13,8 @@ from app.domain.booking import Passenger, RefundReason
 from app.domain.commands import PromoteWaitlist, Promotion
 from app.domain.events import EventType
 from app.domain.rules.booking_changes import record_change, with_changed_passengers, with_refund_due
-from app.domain.rules.displacement import SeatDemand, place_unit
+from app.domain.rules.displacement import SeatDemand, Seats, place_unit
+from app.domain.rules.sales_windows import opened_sections
 from app.domain.rules.seating import next_free_seats, take_seats
 from app.domain.rules.waitlist import fare_floor, waitlist_closing_time
 from app.domain.run.train_run import TrainRun
@@ -33,15 +34,16 @@ def promote_waitlist(run: TrainRun, command: PromoteWaitlist, now: datetime) -> 
 def promote(run: TrainRun, now: datetime) -> None:
     """Give free seats to the bookings on the waitlist, in order. Does nothing once the waitlist is closed.
 
-    Nobody is promoted to cancelled legs: the cancellation of the run refunds those who wait for them.
+    Only sections whose sales have opened give seats; whether they have closed again does not matter. Nobody is promoted to
+    cancelled legs: the cancellation of the run refunds those who wait for them.
     """
     if not run.waitlist or now >= waitlist_closing_time(run):
         return
-    missing_legs = run.schedule.missing_legs
+    missing_legs, opened = run.schedule.missing_legs, opened_sections(run, now)
     fronts = [(number, demand) for number, demand in run.waitlist_index.fronts() if not demand[1] & missing_legs]
     while fronts:
         ticket_number, demand = heappop(fronts)
-        if not _promote_entry(run, ticket_number, demand, now):
+        if not _promote_entry(run, ticket_number, demand, opened, now):
             continue  # free seats only become fewer in this loop, so nobody further back with the same demand finds any
         behind = run.waitlist_index.first(demand)
         if behind is not None:
@@ -58,17 +60,23 @@ def promote_to(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, i
     _seat(run, entry, seats, now)
 
 
-def _promote_entry(run: TrainRun, ticket_number: int, demand: WaitlistDemand, now: datetime) -> bool:
-    """Give free seats to the entry with this number and demand. Return whether there are enough."""
+def _promote_entry(
+    run: TrainRun, ticket_number: int, demand: WaitlistDemand, opened: Sequence[int] | None, now: datetime
+) -> bool:
+    """Give free seats to the entry with this number and demand. Return whether there are enough.
+
+    `opened` are the sections whose sales have opened, None for all. Displaced passengers get seats of others, too.
+    """
     name, legs, count, floor = demand
     if floor is not None or run.retired_sections:
-        floor = fare_floor(run, demand)
-        if floor is not None:
-            placement = place_unit(run.sections, SeatDemand(name, legs, count, floor), allow_lower=False)
-            if placement is not None:
-                promote_to(run, run.waitlist[ticket_number], placement.seats, now)
-            return placement is not None
-    found = next_free_seats(run, name, legs, count) if _has_seats(run, demand) else None
+        fare_minor_min = fare_floor(run, demand)
+        if fare_minor_min is not None:
+            among = opened if floor is None else None
+            seats = _unit_seats(run, SeatDemand(name, legs, count, fare_minor_min), among)
+            if seats is not None:
+                promote_to(run, run.waitlist[ticket_number], seats, now)
+            return seats is not None
+    found = _next_seats(run, demand, opened)
     if found is None:
         return False
     section, numbers = found
@@ -77,12 +85,25 @@ def _promote_entry(run: TrainRun, ticket_number: int, demand: WaitlistDemand, no
     return True
 
 
-def _has_seats(run: TrainRun, demand: WaitlistDemand) -> bool:
-    """Whether a section has as many free seats as the demand needs."""
+def _unit_seats(run: TrainRun, demand: SeatDemand, among: Sequence[int] | None) -> Seats | None:
+    """Return seats for a unit, by the steps for displaced passengers, of the sections `among`; None where no step finds any."""
+    sections = run.sections if among is None else [run.sections[index] for index in among]
+    placement = place_unit(sections, demand, allow_lower=False)
+    if placement is None or among is None:
+        return None if placement is None else placement.seats
+    return tuple((among[index], number) for index, number in placement.seats)
+
+
+def _next_seats(run: TrainRun, demand: WaitlistDemand, opened: Sequence[int] | None) -> tuple[int, list[int]] | None:
+    """Return the section, by index, and the numbers of the next seats for a demand; None where there are not enough."""
     name, legs, count, _ = demand
+    among: Sequence[int] = range(len(run.sections)) if opened is None else opened
     if name:
-        return run.sections[run.section_index(name)].has_free(legs, count)
-    return any(section.has_free(legs, count) for section in run.sections)
+        index = run.section_index(name)
+        among = [index] if index in among else []
+    if not any(run.sections[index].has_free(legs, count) for index in among):
+        return None
+    return next_free_seats(run, name, legs, count, among)
 
 
 def _seat(run: TrainRun, entry: WaitlistEntry, seats: Sequence[tuple[int, int]], now: datetime) -> None:

@@ -11,7 +11,8 @@ A request may have several faults. It gets the refusal of the first check that f
     RUN_EXISTS    TRAIN_RUN_NOT_FOUND                                                 the run's lane
     SAME_REQUEST  REQUEST_ID_REUSED; a repeated request gets its booking as it is     here
     RUN           TRAIN_RUN_NOT_FOUND (hidden), INVALID_FIELD (no such stop, section, here
-                  seat), RUN_CANCELLED, RUN_DEPARTED
+                  seat), RUN_CANCELLED, RUN_DEPARTED; except with a hold
+                  SALES_NOT_OPEN, SALES_CLOSED
     HOLD          HOLD_EXPIRED, NOT_PERMITTED, INVALID_FIELD (does not fit the hold)  here
     PRICE         PAYMENT_REJECTED: the provider cannot take the amount               here, for `quote_booking`
     PAYMENT       PAYMENT_DECLINED and the like; PAYMENT_STALE, PAYMENT_INSUFFICIENT  the provider; then here
@@ -24,7 +25,7 @@ gets its booking even if its hold, the price or the seats have changed. The dupl
 and without a payment does not learn who travels.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,6 +40,7 @@ from app.domain.reference import earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.departures import require_running
 from app.domain.rules.hidden_runs import require_visible_run
+from app.domain.rules.sales_windows import require_section_on_sale
 from app.domain.rules.seating import choose_seats, require_seats_exist
 from app.domain.rules.use_hold import require_usable_hold
 from app.domain.rules.waitlist import require_waitlist_room, waitlist_fare
@@ -69,8 +71,9 @@ class Sale:
     """A sale while it is checked: what was asked for, and what the checks have found so far.
 
     `reference` is the one that is free for the booking, `existing` the booking that the request made before. `identities` are
-    the passengers' addresses, as compared, and keys. `choice` is the section's index, the seat numbers, and whether the counter
-    gave them out; None for a place on the waitlist or a hold.
+    the passengers' addresses, as compared, and keys. `on_sale` are the sections of which a request that names none gets seats,
+    by index; None for all. `choice` is the section's index, the seat numbers, and whether the counter gave them out; None for a
+    place on the waitlist or a hold.
     """
 
     run: TrainRun
@@ -84,6 +87,7 @@ class Sale:
     existing: Booking | None = None
     journey: Journey = field(init=False)
     hold: Hold | None = None
+    on_sale: Sequence[int] | None = None
     identities: list[tuple[str, str]] = field(init=False)
     choice: tuple[int, list[int], bool] | None = None
 
@@ -121,6 +125,8 @@ def _check_run(sale: Sale) -> None:
         if command.seat_numbers:
             require_seats_exist(run, index, command.seat_numbers)
     require_running(run, sale.journey, sale.now)
+    if run.section_sales is not None and not command.hold_id:
+        sale.on_sale = require_section_on_sale(run, command.section, sale.journey, sale.now)
 
 
 def _check_hold(sale: Sale) -> None:
@@ -167,8 +173,9 @@ def _check_room(sale: Sale) -> None:
     if sale.hold is not None:
         return
     run, command = sale.run, sale.command
+    legs, count = sale.journey.legs, len(command.passengers)
     try:
-        sale.choice = choose_seats(run, command.section, command.seat_numbers, sale.journey.legs, len(command.passengers))
+        sale.choice = choose_seats(run, command.section, command.seat_numbers, legs, count, sale.on_sale)
     except Refusal as refusal:
         if refusal.reason is not Reason.SECTION_FULL or command.if_full is IfFull.REJECT:
             raise

@@ -26,6 +26,20 @@ from app.domain.timetable import Journey
 OPEN_TIME_DETAIL = "sales_open_time"
 
 
+def require_section_on_sale(run: TrainRun, section: str, journey: Journey, now: datetime) -> Sequence[int] | None:
+    """Refuse SALES_NOT_OPEN or SALES_CLOSED where the named section, or every section for an empty name, is not on sale.
+
+    Return the indexes of the sections of which a request that names none gets seats; None for all. Refuses INVALID_FIELD for an
+    unknown section.
+    """
+    if run.section_sales is None:
+        return None
+    if not section:
+        return require_any_on_sale(run, journey, now)
+    require_on_sale(run, run.section_index(section), journey, now)
+    return None
+
+
 def require_on_sale(run: TrainRun, section: int, journey: Journey, now: datetime) -> None:
     """Refuse SALES_NOT_OPEN or SALES_CLOSED where the section with that index is not on sale for the journey."""
     if run.section_sales is None:

@@ -14,6 +14,7 @@ The rules:
    seats by the steps (a) to (d) of `displacement.py`, and keep their fare. They do not count for the limits on the waitlist.
 6. A booking that waits for a section which was removed keeps its position and its fare, and takes seats by the same steps: in a
    section whose fare is not lower than the last one of that section.
+7. Bookings get seats of sections whose sales have opened, displaced passengers of any. At an opening, the waitlist comes first.
 """
 
 from datetime import datetime, timedelta
