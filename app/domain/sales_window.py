@@ -58,6 +58,18 @@ def check_sales_window(window: SalesWindow, field: str) -> None:
         raise InvalidField(f"{field}.closes_before", "needs 0 seconds to 30 days")
 
 
+def check_opens_in_time(window: SalesWindow, open_time: datetime, last_depart: datetime, field: str) -> None:
+    """Refuse INVALID_FIELD for a window in which sales open when they have closed for every journey.
+
+    `open_time` is its opening, `last_depart` the last departure of the train, `field` the path of the message SalesWindow.
+    """
+    close_time = last_depart - timedelta(minutes=window.closes_minutes_before)
+    if open_time >= close_time:
+        opening = "open_time" if window.open_days_before is None else "opens_before"
+        text = f"sales would open at {open_time:%Y-%m-%d %H:%M} UTC, and close before at {close_time:%Y-%m-%d %H:%M} UTC"
+        raise InvalidField(f"{field}.{opening}", f"{text} at the latest; let them open earlier, or close later")
+
+
 def opening_time(window: SalesWindow, travel_date: date, zone_name: str) -> datetime | None:
     """Return the instant, in UTC, at which sales open; None where they are open as soon as the run exists.
 

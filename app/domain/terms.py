@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from app.domain import limits
 from app.domain.refusals import InvalidField
-from app.domain.sales_window import ALWAYS_OPEN, SalesWindow, check_sales_window
+from app.domain.sales_window import ALWAYS_OPEN, SalesWindow
 from app.domain.values import value
 
 
@@ -66,10 +66,9 @@ def refund_minor(paid_minor: int, terms: SalesTerms, depart: datetime, now: date
 def check_terms(terms: SalesTerms, field: str) -> None:
     """Refuse INVALID_FIELD for terms that contradict each other or exceed their limits. `field` is the path of the train.
 
-    The windows of sections are checked with the sections (`app/domain/train.py`).
+    Sales windows are checked with the timetable and the sections (`app/domain/train.py`).
     """
     _check_refund_tiers(terms.refund_tiers, field)
-    check_sales_window(terms.sales_window, f"{field}.sales_window")
     bounds = {
         "waitlist_max": (0, terms.waitlist_max, limits.WAITLIST_MAX),
         "hold_percent_max": (0, terms.hold_percent_max, 100),

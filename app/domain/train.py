@@ -14,15 +14,16 @@ from app.domain import limits
 from app.domain.local_times import find_timetable_fault
 from app.domain.money import Money
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.sales_window import SalesWindow, check_sales_window
+from app.domain.sales_window import SalesWindow, check_opens_in_time, check_sales_window, opening_time
 from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
 from app.domain.text import fault_of, trimmed
-from app.domain.timetable import Call, TimetableStop, local_calls, stop_form
+from app.domain.timetable import Call, TimetableStop, local_calls, stop_form, stops_on_date
 from app.domain.zones import ZONE_NAMES
 
 TRAIN_ID = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{limits.TRAIN_ID_LENGTH_MAX - 1}}}")
 _SHORT_NAME = re.compile(rf"[A-Z0-9]{{1,{limits.SHORT_NAME_LENGTH_MAX}}}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_DATE_TRIED = date(2026, 1, 15)  # on which sales windows are compared with the timetable; no zone changes its clocks then
 _TEXT_LENGTH_MAX = 1_000  # code points; longer texts are refused in any form, so they are not normalized
 
 
@@ -112,7 +113,7 @@ def check_train(train: Train) -> None:
     _check_coaches(train.coaches, {section.name for section in train.sections})
     _check_runs_forward(train.stops)
     check_terms(train.terms, "train")
-    _check_section_windows(train)
+    _check_sales_windows(train)
     if not 0 <= train.schedule_horizon_days <= limits.SCHEDULE_HORIZON_DAYS_MAX:
         raise InvalidField("train.schedule_horizon_days", f"needs 0 to {limits.SCHEDULE_HORIZON_DAYS_MAX}")
 
@@ -163,12 +164,30 @@ def _changed_section_windows(train: Train, wanted: Train) -> tuple[tuple[str, Sa
     return tuple((section.name, windows[section.name]) for section in train.sections if section.name in windows)
 
 
-def _check_section_windows(train: Train) -> None:
-    """Refuse the window of a section that is out of its limits. The edge makes them from the sections themselves."""
+def _check_sales_windows(train: Train) -> None:
+    """Refuse windows out of their limits, and those that would open after they have closed, on a date without clock changes.
+
+    A window that opens at an instant is for the runs of some dates only: on others it may open too late.
+    """
     windows = dict(train.terms.section_windows)
-    for index, section in enumerate(train.sections):
-        if section.name in windows:
-            check_sales_window(windows[section.name], f"train.sections[{index}].sales_window")
+    paths = {f"train.sections[{index}]": windows.get(section.name) for index, section in enumerate(train.sections)}
+    paths["train"] = train.terms.sales_window
+    last_depart = _last_depart(train.stops)
+    for path, window in paths.items():
+        if window is not None:
+            field = f"{path}.sales_window"
+            check_sales_window(window, field)
+            open_time = opening_time(window, _DATE_TRIED, train.stops[0].time_zone)
+            if window.open_days_before is not None and open_time is not None and last_depart is not None:
+                check_opens_in_time(window, open_time, last_depart, field)
+
+
+def _last_depart(stops: Sequence[TimetableStop]) -> datetime | None:
+    """Return when the train leaves its last stop but one on the date tried; None where it cannot run then."""
+    try:
+        return stops_on_date(stops, _DATE_TRIED)[-2].depart
+    except Refusal:
+        return None
 
 
 def require_etag(stored: StoredTrain, etag: str) -> None:

@@ -57,6 +57,7 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "clock_state": run.clock_state,
         "is_compacted": run.is_compacted,
         "schedule": run.schedule,
+        "section_sales": run.section_sales,
     }
 
 

@@ -25,16 +25,18 @@ from app.domain.layout.operations import (
 )
 from app.domain.layout.plan import SectionChange
 from app.domain.refusals import InvalidField
+from app.domain.sales_window import SalesWindow
 from app.domain.train import Coach, Section, Train, check_fare, check_seat_count, check_short_name
 
 
 @dataclass(slots=True)
 class _TrainDraft:
-    """The sections and coaches of a train by name while its layout changes, and the names of removed coaches."""
+    """The sections, coaches and sales windows of a train by name while its layout changes, and the names of removed coaches."""
 
     currency: str
     sections: dict[str, Section]
     coaches: dict[str, Coach]
+    windows: dict[str, SalesWindow]
     removed_coaches: set[str] = field(default_factory=set)
 
     @property
@@ -71,13 +73,15 @@ def change_train_layout(train: Train, operations: Sequence[LayoutOperation]) -> 
         train.sections[0].fare.currency,
         {section.name: section for section in train.sections},
         {coach.name: coach for coach in train.coaches},
+        dict(train.terms.section_windows),
     )
     totals = TotalsCheck(draft.totals)
     for index, operation in enumerate(operations):
         _RULES[type(operation)](draft, operation, operation_path(index, operation))
         totals.note(index, operation, draft.totals)
     totals.check()
-    return replace(train, sections=tuple(draft.sections.values()), coaches=tuple(draft.coaches.values()))
+    terms = replace(train.terms, section_windows=tuple(draft.windows.items()))
+    return replace(train, sections=tuple(draft.sections.values()), coaches=tuple(draft.coaches.values()), terms=terms)
 
 
 def train_section_changes(before: Train, after: Train) -> tuple[SectionChange, ...]:
@@ -110,6 +114,7 @@ def _remove_section(draft: _TrainDraft, operation: RemoveSection, path: str) -> 
         if coach.section == section.name:
             draft.remove_coach(coach.name)
     del draft.sections[section.name]
+    draft.windows.pop(section.name, None)
 
 
 def _set_fare(draft: _TrainDraft, operation: SetFare, path: str) -> None:

@@ -35,7 +35,7 @@ def promote(run: TrainRun, now: datetime) -> None:
     """Give free seats to the bookings on the waitlist, in order. Does nothing once the waitlist is closed.
 
     Only sections whose sales have opened give seats; whether they have closed again does not matter. Nobody is promoted to
-    cancelled legs: the cancellation of the run refunds those who wait for them.
+    cancelled legs: the cancellation of the run refunds these bookings.
     """
     if not run.waitlist or now >= waitlist_closing_time(run):
         return
