@@ -111,7 +111,7 @@ def abort_arguments(refusal: Refusal) -> tuple[grpc.StatusCode, str, tuple[tuple
 
 
 def _details(refusal: Refusal) -> list[Message]:
-    details: list[Message] = [ErrorInfo(reason=refusal.reason.value, domain=DOMAIN)]
+    details: list[Message] = [ErrorInfo(reason=refusal.reason.value, domain=DOMAIN, metadata=refusal.details)]
     if isinstance(refusal, InvalidField):
         violation = BadRequest.FieldViolation(field=refusal.field, description=refusal.description)
         details.append(BadRequest(field_violations=[violation]))

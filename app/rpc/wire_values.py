@@ -1,4 +1,4 @@
-"""Values that answers of several resources share: instants, amounts, seats.
+"""Values that answers of several resources share: instants, amounts, seats, states of runs.
 
 Belongs here: values of the domain to messages that are part of other messages. Does not belong here: the answers themselves
 (`app/rpc/<resource>/answers.py`).
@@ -12,11 +12,20 @@ from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain.booking import Seat
 from app.domain.money import Money, minor_digits
-from app.pb.seatline.v1 import seat_pb2
+from app.domain.timetable import RunState
+from app.pb.seatline.v1 import seat_pb2, train_run_pb2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Departures, arrivals, fares and commit times: a few hundred are in use at a time.
 _SHARED_MAX = 4_096
+
+RUN_STATES = {
+    RunState.SCHEDULED: train_run_pb2.RUN_STATE_SCHEDULED,
+    RunState.DELAYED: train_run_pb2.RUN_STATE_DELAYED,
+    RunState.CANCELLED: train_run_pb2.RUN_STATE_CANCELLED,
+    RunState.DEPARTED: train_run_pb2.RUN_STATE_DEPARTED,
+    RunState.COMPLETED: train_run_pb2.RUN_STATE_COMPLETED,
+}
 
 
 # A message is copied into the message that it becomes part of, so one cached value can serve many answers.

@@ -15,6 +15,7 @@ from app.store.layout_jobs import LayoutJobs
 from app.store.payments import Payments
 from app.store.run_deletions import RunDeletions
 from app.store.run_lists import RunLists
+from app.store.run_schedules import RunSchedules
 from app.store.runs import TrainRuns
 from app.store.snapshots import Snapshots
 from app.store.statistics import StatisticsQueries
@@ -31,6 +32,7 @@ class Store:
     snapshots: Snapshots
     runs: TrainRuns
     run_lists: RunLists
+    run_schedules: RunSchedules
     run_deletions: RunDeletions
     bookings: Bookings
     trains: Trains
@@ -52,6 +54,7 @@ def open_store(database: Database, *, jobs_kept_seconds: float) -> Store:
         snapshots=adapter_of(database).snapshots(database),
         runs=runs,
         run_lists=RunLists(database),
+        run_schedules=RunSchedules(database),
         run_deletions=RunDeletions(database, runs),
         bookings=Bookings(database),
         trains=Trains(database),

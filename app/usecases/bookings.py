@@ -3,7 +3,7 @@
 Belongs here: the use cases around bookings. Does not belong here: holds (`holds.py`), what settles a payment (`payments.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.booking import Booking, BookingState, Passenger
@@ -25,7 +25,9 @@ from app.domain.refusals import Reason, Refusal
 from app.domain.rules.access import can_see, own_passengers, require_cancellable, require_changeable, require_visible
 from app.domain.rules.cancel_booking import cancel_again
 from app.domain.rules.open_booking import refuse_change_of_cancelled
+from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.train_run import run_id
+from app.domain.timetable import RunState
 from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
 from app.store.bookings import ReceiptKey, ReceiptQuery, RowKey, receipt_key, row_key
@@ -39,7 +41,7 @@ from app.usecases.payments import BookingPayments
 class BookingView:
     """A booking with its waitlist position, 0 unless passengers of it wait, and its payment, None before the first attempt.
 
-    `own` is None for a caller who may see the whole booking. For a passenger who has left it, `own` has the passengers of the
+    `schedule` and `run_state` are those of its run, None where the run cannot be read. `own` is None for a caller who may see the whole booking. For a passenger who has left it, `own` has the passengers of the
     caller's address, and only they may be shown.
     """
 
@@ -47,6 +49,8 @@ class BookingView:
     waitlist_position: int = 0
     payment: Payment | None = None
     own: tuple[Passenger, ...] | None = None
+    schedule: RunSchedule | None = None
+    run_state: RunState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,15 @@ class BookingUseCases:
             raise
         booking = result.booking
         if booking.state is BookingState.CONFIRMED and booking.update_time >= begin:
-            return BookingView(booking)  # a new booking: its payment has no attempt yet
+            # A new booking: its payment has no attempt yet.
+            return BookingView(booking, schedule=result.schedule, run_state=result.schedule.state_at(begin))
         return await self._created(result)
 
     async def _created(self, result: BookingResult) -> BookingView:
         """Return a booking as its request gets it: with its waitlist position, or with its payment."""
         if result.waitlist_position:
-            return BookingView(result.booking, result.waitlist_position)
+            state = result.schedule.state_at(self._clock())
+            return BookingView(result.booking, result.waitlist_position, schedule=result.schedule, run_state=state)
         return await self._view(result.booking)
 
     async def get(self, caller: Caller, reference: str) -> BookingView:
@@ -144,9 +150,8 @@ class BookingUseCases:
 
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
         """Return as much of a booking as the caller may see, who may be a passenger that has left it."""
-        return (
-            await self._view(booking) if can_see(booking, caller) else BookingView(booking, own=own_passengers(booking, caller))
-        )
+        view = await self._view(booking)
+        return view if can_see(booking, caller) else replace(view, own=own_passengers(booking, caller))
 
     async def _view(self, booking: Booking) -> BookingView:
         """Return the whole booking as a command has left it."""
@@ -160,7 +165,13 @@ class BookingUseCases:
         if booking.payment_id:
             found = await self._store.payments.find([booking.payment_id], snapshot)
             payment = found[booking.payment_id].payment if found else None
-        return BookingView(booking, position, payment)
+        schedules = await self._store.run_schedules.find(snapshot, [booking.journey.run_id])
+        return self._with_schedule(BookingView(booking, position, payment), schedules)
+
+    def _with_schedule(self, view: BookingView, schedules: Mapping[str, RunSchedule]) -> BookingView:
+        """Return the view with the schedule of its run, by run id, and the state of the run at this moment."""
+        schedule = schedules.get(view.booking.journey.run_id)
+        return view if schedule is None else replace(view, schedule=schedule, run_state=schedule.state_at(self._clock()))
 
     async def _submit_change(self, command: Command[ResultT], booking: Booking, deadline: float) -> ResultT | None:
         """Have the run decide a change of a booking. None where the run does not know the booking, which is cancelled then."""
@@ -234,7 +245,11 @@ class BookingUseCases:
         paid = [booking.payment_id for booking in bookings if booking.payment_id]
         found = await self._store.payments.find(paid, snapshot)
         payments = {payment_id: stored.payment for payment_id, stored in found.items()}
-        return [BookingView(booking, payment=payments.get(booking.payment_id)) for booking in bookings]
+        schedules = await self._store.run_schedules.find(snapshot, {booking.journey.run_id for booking in bookings})
+        return [
+            self._with_schedule(BookingView(booking, payment=payments.get(booking.payment_id)), schedules)
+            for booking in bookings
+        ]
 
     async def _is_known(self, snapshot: Snapshot, email: str) -> bool:
         return await self._store.users.find(email) is not None or await self._store.bookings.knows(snapshot, email)

@@ -75,6 +75,8 @@ class RunSchedule:
             return RunState.COMPLETED
         if now >= self.depart_time:
             return RunState.DEPARTED
+        if self.expected_stops is self.stops:  # nothing was reported; answers of every sale ask for the state
+            return RunState.SCHEDULED
         is_late = any(
             after != before for before, after in zip(self.stops[: self.last_stop + 1], self.expected_stops, strict=False)
         )

@@ -13,7 +13,7 @@ from app.domain.people import Person
 from app.domain.timetable import Journey
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, payment_pb2, user_pb2
 from app.rpc.bookings.payments import fill_payment, refunds
-from app.rpc.wire_values import money, seat, timestamp
+from app.rpc.wire_values import RUN_STATES, money, seat, timestamp
 from app.usecases.bookings import BookingView, CancellationView
 
 # Serialized parts of bookings: a few hundred are in use at a time.
@@ -65,6 +65,8 @@ def _shared_part(journey: Journey, state: BookingState, minor: int, currency: st
         destination=journey.destination,
         depart_time=timestamp(journey.depart),
         arrive_time=timestamp(journey.arrive),
+        expected_depart_time=timestamp(journey.depart),  # `_fill_run` has those of a late train
+        expected_arrive_time=timestamp(journey.arrive),
         price=money(Money(minor, currency)),
     )
     if charged_minor:
@@ -105,7 +107,7 @@ def spliced_beginning(value: Booking, price_minor: int, charged_minor: int) -> b
 def booking(view: BookingView) -> booking_pb2.Booking:
     """Return a booking, or the caller's own part of a booking that the caller has left."""
     if view.own is not None:
-        return _own_part(view.booking, view.own)
+        return _own_part(view, view.own)
     value = view.booking
     price_minor = sum([passenger.fare_minor for passenger in value.passengers])
     is_paid = value.payment_id and (value.charged_minor or view.payment is not None)
@@ -132,13 +134,28 @@ def booking(view: BookingView) -> booking_pb2.Booking:
         answer.refunds.extend(refunds(view))
     if value.free_cancellation:
         answer.free_cancellation = True
+    _fill_run(answer, view)
     return answer
 
 
-def _own_part(value: Booking, own: Iterable[Passenger]) -> booking_pb2.Booking:
-    """Return what a passenger who has left may see: nothing of others, of money, or of later changes."""
-    journey = value.journey
-    return booking_pb2.Booking(
+def _fill_run(answer: booking_pb2.Booking | booking_pb2.Receipt, view: BookingView) -> None:
+    """Fill in the state of the run, and the expected times where they are not the scheduled ones, which are there already."""
+    schedule, run_state, journey = view.schedule, view.run_state, view.booking.journey
+    if schedule is None or run_state is None:
+        return
+    answer.run_state = RUN_STATES[run_state]
+    expected = schedule.expected_journey(journey)
+    if expected is not journey:
+        answer.expected_depart_time.CopyFrom(timestamp(expected.depart))
+        answer.expected_arrive_time.CopyFrom(timestamp(expected.arrive))
+    if schedule.misses(journey.legs):
+        answer.journey_cancelled = True
+
+
+def _own_part(view: BookingView, own: Iterable[Passenger]) -> booking_pb2.Booking:
+    """Return what a passenger who has left may see: nothing of others, of money, or of later changes of the booking."""
+    value, journey = view.booking, view.booking.journey
+    answer = booking_pb2.Booking(
         reference=value.reference,
         state=booking_pb2.BOOKING_STATE_CANCELLED,
         train_id=journey.train_id,
@@ -147,8 +164,12 @@ def _own_part(value: Booking, own: Iterable[Passenger]) -> booking_pb2.Booking:
         destination=journey.destination,
         depart_time=timestamp(journey.depart),
         arrive_time=timestamp(journey.arrive),
+        expected_depart_time=timestamp(journey.depart),
+        expected_arrive_time=timestamp(journey.arrive),
         cancelled_passengers=[passenger(traveller) for traveller in own],
     )
+    _fill_run(answer, view)
+    return answer
 
 
 def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
@@ -177,10 +198,13 @@ def receipt(view: BookingView) -> booking_pb2.Receipt:
         travel_date=journey.travel_date,
         depart_time=timestamp(journey.depart),
         arrive_time=timestamp(journey.arrive),
+        expected_depart_time=timestamp(journey.depart),
+        expected_arrive_time=timestamp(journey.arrive),
         issue_time=timestamp(value.update_time),
         train_number=journey.train_number,
         refunds=refunds(view),
     )
+    _fill_run(answer, view)
     if value.payment_id and (value.charged_minor or view.payment is not None):
         fill_payment(answer.payment, view)
     return answer

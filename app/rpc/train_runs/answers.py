@@ -13,20 +13,11 @@ from app.domain.run.expected_times import late_minutes
 from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import RunState
 from app.pb.seatline.v1 import train_run_pb2
 from app.rpc.disruptions import reason_message
 from app.rpc.sales_windows import sales_window_message
-from app.rpc.wire_values import money, timestamp
+from app.rpc.wire_values import RUN_STATES, money, timestamp
 from app.usecases.train_runs import RunView
-
-_RUN_STATES = {
-    RunState.SCHEDULED: train_run_pb2.RUN_STATE_SCHEDULED,
-    RunState.DELAYED: train_run_pb2.RUN_STATE_DELAYED,
-    RunState.CANCELLED: train_run_pb2.RUN_STATE_CANCELLED,
-    RunState.DEPARTED: train_run_pb2.RUN_STATE_DEPARTED,
-    RunState.COMPLETED: train_run_pb2.RUN_STATE_COMPLETED,
-}
 
 
 def train_run(view: RunView, caller: Caller) -> train_run_pb2.TrainRun:
@@ -38,7 +29,7 @@ def train_run(view: RunView, caller: Caller) -> train_run_pb2.TrainRun:
         train_id=run.train_id,
         travel_date=run.travel_date,
         number=run.number,
-        state=_RUN_STATES[view.state],
+        state=RUN_STATES[view.state],
         stops=_run_stops(schedule),
         sections=[
             train_run_pb2.SectionAvailability(

@@ -1,0 +1,43 @@
+"""The schedules of runs, for answers about bookings.
+
+Belongs here: reading as much of runs as their schedules follow from, many runs in one statement. Does not belong here: whole runs
+(`runs.py`), lists of runs (`run_lists.py`), what follows from a schedule (`app/domain/run/run_schedule.py`).
+"""
+
+from collections.abc import Collection as Collected
+
+from app.domain.run.run_schedule import RunSchedule
+from app.store.driver import Collection, Database, Document
+from app.store.run_fields import RUN_FIELDS
+from app.store.shapes import Shape
+from app.store.snapshots import Snapshot
+from app.store.unreadable import Records, decode_by_id
+
+# The run fields that a schedule is made of, by the names of its own attributes.
+_FIELDS = [stored for stored in RUN_FIELDS if stored.name in ("stops", "delay", "cancellation")]
+_SHAPE = Shape(
+    {"_id": str} | {stored.path: stored.shape for stored in _FIELDS if not stored.is_optional},
+    {stored.path: stored.shape for stored in _FIELDS if stored.is_optional},
+)
+_PROJECTION = {stored.path: 1 for stored in _FIELDS}
+
+
+class RunSchedules:
+    """The collection `train_runs`, as far as answers about bookings need it."""
+
+    def __init__(self, database: Database) -> None:
+        self._runs: Collection = database["train_runs"]
+
+    async def find(self, snapshot: Snapshot, run_ids: Collected[str]) -> Records[RunSchedule]:
+        """Return the schedules of those of these runs that there are, by run id, in one statement."""
+        if not run_ids:
+            return Records()
+        query = {"_id": {"$in": list(run_ids)}}
+        found = await snapshot.find(self._runs, query, most=len(run_ids), projection=_PROJECTION)
+        return decode_by_id("train_runs", found, _schedule_from)
+
+
+def _schedule_from(document: Document) -> RunSchedule:
+    """Decode the schedule of a run. Raises UnreadableError."""
+    _SHAPE.check(document)
+    return RunSchedule(**{stored.name: stored.decode(document) for stored in _FIELDS})
