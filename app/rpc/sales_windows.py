@@ -1,21 +1,27 @@
 """Sales windows on the wire, as trains and runs have them.
 
-Belongs here: the message SalesWindow, to a value and back. Does not belong here: whether a window is possible
-(`app/domain/sales_window.py`), which one counts for a section of a run (`app/domain/rules/sales_windows.py`).
+Belongs here: the message SalesWindow, to a value and back. Does not belong here: what makes a window valid
+(`app/domain/sales_window.py`), which one counts for a section of a run (`app/domain/run/section_sales.py`).
 """
 
 from datetime import time
 
 from google.protobuf.duration_pb2 import Duration
 
-from app.domain.sales_window import SalesWindow
+from app.domain.sales_window import SalesWindow, check_sales_window
 from app.pb.seatline.v1 import sales_window_pb2
 from app.rpc import fields
 from app.rpc.wire_values import timestamp
 
 
 def sales_window(message: sales_window_pb2.SalesWindow, field: str) -> SalesWindow:
-    """Return the sales window that a request states; `field` is the path of the message."""
+    """Return the sales window that a request states; `field` is the path of the message. Refuse one out of its limits."""
+    window = _window(message, field)
+    check_sales_window(window, field)
+    return window
+
+
+def _window(message: sales_window_pb2.SalesWindow, field: str) -> SalesWindow:
     closes_minutes_before = fields.whole_minutes(message.closes_before, f"{field}.closes_before")
     match message.WhichOneof("opening"):
         case "open_time":

@@ -1,6 +1,6 @@
 """The schedules of runs, for answers about bookings.
 
-Belongs here: reading as much of runs as their schedules follow from, many runs in one statement. Does not belong here: whole runs
+Belongs here: reading what the schedules of many runs follow from, in one statement. Does not belong here: whole runs
 (`runs.py`), lists of runs (`run_lists.py`), what follows from a schedule (`app/domain/run/run_schedule.py`).
 """
 

@@ -6,7 +6,7 @@ Belongs here: the use cases around bookings. Does not belong here: holds (`holds
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.domain.booking import Booking, BookingState, Passenger
+from app.domain.booking import Booking, BookingState, Passenger, RefundReason
 from app.domain.commands import (
     BookingResult,
     CancelBooking,
@@ -41,8 +41,9 @@ from app.usecases.payments import BookingPayments
 class BookingView:
     """A booking with its waitlist position, 0 unless passengers of it wait, and its payment, None before the first attempt.
 
-    `schedule` and `run_state` are those of its run, None where the run cannot be read. `own` is None for a caller who may see the whole booking. For a passenger who has left it, `own` has the passengers of the
-    caller's address, and only they may be shown.
+    `schedule` and `run_state` are those of its run, None where the run cannot be read. `own` is None for a caller who may see
+    the whole booking. For a passenger who has left it, `own` has the passengers of the caller's address, and only they may be
+    shown.
     """
 
     booking: Booking
@@ -55,10 +56,11 @@ class BookingView:
 
 @dataclass(frozen=True, slots=True)
 class CancellationView:
-    """A booking after a cancellation, and the refund; in a quote, `current` is the booking as it is."""
+    """A booking after a cancellation, the refund, and why it is what it is; in a quote, `current` is the booking as it is."""
 
     booking: BookingView
     refund: Money
+    refund_reason: RefundReason | None
     current: BookingView | None
 
 
@@ -146,7 +148,7 @@ class BookingUseCases:
             cancellation = cancel_again(cancelled, command)
         after = await self._view_for(command.caller, cancellation.booking)
         before = await self._view_for(command.caller, cancellation.before) if command.validate_only else None
-        return CancellationView(after, cancellation.refund, before)
+        return CancellationView(after, cancellation.refund, cancellation.refund_reason, before)
 
     async def _view_for(self, caller: Caller, booking: Booking) -> BookingView:
         """Return as much of a booking as the caller may see, who may be a passenger that has left it."""

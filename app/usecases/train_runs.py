@@ -31,11 +31,12 @@ _RUNS_INSERTED_AT_A_TIME = 20
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run without its bookings, the journey that free seats are counted for, and the current state of the run."""
+    """A run without its bookings, the journey that free seats are counted for, and the state of the run at `time`, now."""
 
     run: TrainRun
     journey: Journey
     state: RunState
+    time: datetime
 
 
 class TrainRunUseCases:
@@ -76,7 +77,7 @@ class TrainRunUseCases:
     def _view(run: TrainRun, origin: str, destination: str, now: datetime) -> RunView:
         expire_holds(run, now)  # in this view of the run; the run's next change writes it
         expire_reservation(run, now)
-        return RunView(run, run.journey(origin, destination), run.schedule.state_at(now))
+        return RunView(run, run.journey(origin, destination), run.schedule.state_at(now), now)
 
     async def schedule(self, train_id: str, first: date, last: date, *, hidden: bool = False) -> tuple[list[date], int]:
         """Create the runs of a train on each date that has none; return all dates, and the number of new runs.

@@ -12,7 +12,7 @@ from app.domain.money import Money
 from app.domain.people import Person
 from app.domain.timetable import Journey
 from app.pb.seatline.v1 import booking_pb2, passenger_pb2, payment_pb2, user_pb2
-from app.rpc.bookings.payments import fill_payment, refunds
+from app.rpc.bookings.payments import REFUND_REASONS, fill_payment, refunds
 from app.rpc.wire_values import RUN_STATES, money, seat, timestamp
 from app.usecases.bookings import BookingView, CancellationView
 
@@ -174,7 +174,8 @@ def _own_part(view: BookingView, own: Iterable[Passenger]) -> booking_pb2.Bookin
 
 def cancellation(view: CancellationView) -> booking_pb2.CancelBookingResponse:
     """Return the answer to a cancellation, or to a quote of one: then with the booking as it is beside."""
-    answer = booking_pb2.CancelBookingResponse(booking=booking(view.booking), refund=money(view.refund))
+    reason = REFUND_REASONS[view.refund_reason]
+    answer = booking_pb2.CancelBookingResponse(booking=booking(view.booking), refund=money(view.refund), refund_reason=reason)
     if view.current is not None:
         answer.validate_only = True
         answer.current_booking.CopyFrom(booking(view.current))

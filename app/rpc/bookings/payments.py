@@ -31,8 +31,8 @@ _ATTEMPT_OUTCOMES = {
     AttemptOutcome.FAILED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_FAILED,
     AttemptOutcome.REJECTED: payment_pb2.PAYMENT_ATTEMPT_OUTCOME_REJECTED,
 }
-_REFUND_REASONS = {
-    None: payment_pb2.REFUND_REASON_UNSPECIFIED,  # a refund of an earlier version
+REFUND_REASONS = {
+    None: payment_pb2.REFUND_REASON_UNSPECIFIED,  # a refund of an earlier version, or nothing is refunded
     RefundReason.TERMS: payment_pb2.REFUND_REASON_TERMS,
     RefundReason.WAITLIST: payment_pb2.REFUND_REASON_WAITLIST,
     RefundReason.DELAY: payment_pb2.REFUND_REASON_DELAY,
@@ -74,7 +74,7 @@ def refunds(view: BookingView) -> Iterable[payment_pb2.Refund]:
             create_time=timestamp(due.time),
             attempt_count=len(refund.attempts) if refund else 0,
             attempts=map(_attempt, refund.attempts) if refund else (),
-            reason=_REFUND_REASONS[due.reason],
+            reason=REFUND_REASONS[due.reason],
         )
 
 

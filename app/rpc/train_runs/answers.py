@@ -5,9 +5,19 @@ Belongs here: runs and seat maps. Does not belong here: what decides anything.
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from app.domain.money import Money
 from app.domain.people import Caller
+from app.domain.rules.sales_windows import (
+    first_open_time,
+    is_on_sale,
+    last_close_time,
+    sales_close_time,
+    sales_open_time,
+)
 from app.domain.rules.waitlist import sections_taken, waitlist_closing_time
 from app.domain.run.expected_times import late_minutes
 from app.domain.run.run_cancellation import RunCancellation
@@ -31,27 +41,39 @@ def train_run(view: RunView, caller: Caller) -> train_run_pb2.TrainRun:
         number=run.number,
         state=RUN_STATES[view.state],
         stops=_run_stops(schedule),
-        sections=[
-            train_run_pb2.SectionAvailability(
-                section=section.name,
-                fare=money(section.fare),
-                seat_count=section.seat_count,
-                free_seat_count=section.free_count(view.journey.legs),
-                waiting_count=waiting[section.name],
-            )
-            for section in run.sections
-        ],
+        sections=[_section_availability(view, index, waiting[section.name]) for index, section in enumerate(run.sections)],
         waitlist_close_time=timestamp(waitlist_closing_time(run)),
         hidden=run.hidden,
         layout_etag=run.layout.etag,
         delay=_run_delay(schedule, caller) if schedule.delay.is_reported else None,
         cancellation=_run_cancellation(cancellation, run.sections[0].fare.currency, caller) if cancellation else None,
         cancelled_from_stop=run.stops[cancellation.from_stop].name if cancellation and not cancellation.is_whole else "",
+        sales_open_time=_optional_timestamp(first_open_time(run)),
+        sales_close_time=timestamp(last_close_time(run, view.journey)),
         sales_windows=[
             train_run_pb2.RunSalesWindow(section=section, sales_window=sales_window_message(window))
             for section, window in run.sales_windows
         ],
     )
+
+
+def _section_availability(view: RunView, index: int, waiting_count: int) -> train_run_pb2.SectionAvailability:
+    run, journey = view.run, view.journey
+    section = run.sections[index]
+    return train_run_pb2.SectionAvailability(
+        section=section.name,
+        fare=money(section.fare),
+        seat_count=section.seat_count,
+        free_seat_count=section.free_count(journey.legs),
+        waiting_count=waiting_count,
+        sales_open_time=_optional_timestamp(sales_open_time(run, index)),
+        sales_close_time=timestamp(sales_close_time(run, index, journey)),
+        on_sale=is_on_sale(run, index, journey, view.time),
+    )
+
+
+def _optional_timestamp(moment: datetime | None) -> Timestamp | None:
+    return None if moment is None else timestamp(moment)
 
 
 def _run_delay(schedule: RunSchedule, caller: Caller) -> train_run_pb2.RunDelay:
@@ -60,7 +82,7 @@ def _run_delay(schedule: RunSchedule, caller: Caller) -> train_run_pb2.RunDelay:
         minutes=late_minutes(schedule.stops, schedule.expected_stops, schedule.last_stop),
         reason=reason_message(record.reason),
         evidence=record.evidence if caller.is_operator else "",
-        report_time=timestamp(record.reported_time) if record.reported_time else None,
+        report_time=_optional_timestamp(record.reported_time),
     )
 
 
@@ -96,10 +118,10 @@ def _run_stops(schedule: RunSchedule) -> Iterable[train_run_pb2.RunStop]:
             name=stop.name,
             code=stop.code,
             time_zone=stop.time_zone,
-            arrive_time=timestamp(stop.arrive) if stop.arrive else None,
-            depart_time=timestamp(stop.depart) if stop.depart else None,
-            expected_arrive_time=timestamp(expected.arrive) if expected.arrive else None,
-            expected_depart_time=timestamp(expected.depart) if expected.depart else None,
+            arrive_time=_optional_timestamp(stop.arrive),
+            depart_time=_optional_timestamp(stop.depart),
+            expected_arrive_time=_optional_timestamp(expected.arrive),
+            expected_depart_time=_optional_timestamp(expected.depart),
             has_arrived=index in arrived,
             cancelled=index >= cancelled_from,
         )

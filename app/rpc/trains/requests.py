@@ -7,9 +7,13 @@ a well-formed field is (`app/rpc/fields.py`).
 from app.domain.refusals import InvalidField
 from app.domain.terms import DEFAULT_TERMS, RefundTier, SalesTerms
 from app.domain.timetable import Call, TimetableStop
-from app.domain.train import UPDATED_FIELDS, Coach, Section, Train
+from app.domain.train import SECTION_WINDOWS_FIELD, UPDATED_FIELDS, Coach, Section, Train
 from app.pb.seatline.v1 import train_pb2
 from app.rpc import fields
+from app.rpc.sales_windows import sales_window
+
+# What a mask may name.
+_MASK_FIELDS = (*UPDATED_FIELDS, SECTION_WINDOWS_FIELD)
 
 
 def train(message: train_pb2.Train) -> Train:
@@ -24,24 +28,27 @@ def train(message: train_pb2.Train) -> Train:
         ),
         coaches=tuple(Coach(coach.name, coach.section, coach.seat_count) for coach in message.coaches),
         terms=_terms(message),
+        schedule_horizon_days=message.schedule_horizon_days,
     )
 
 
 def train_update(request: train_pb2.UpdateTrainRequest) -> tuple[Train, frozenset[str]]:
-    """Return the wanted values, and the fields that the mask names; an empty mask names all that can (google.aip.dev/134).
+    """Return the wanted values, and the fields that the mask names; an empty mask names all of `UPDATED_FIELDS`.
 
-    Reads only these fields. All others of the returned train are empty.
+    Reads only these fields (google.aip.dev/134). All others of the returned train are empty.
     """
     for index, path in enumerate(request.update_mask.paths):
-        if path not in UPDATED_FIELDS:
-            known = ", ".join(UPDATED_FIELDS)
+        if path not in _MASK_FIELDS:
+            known = ", ".join(_MASK_FIELDS)
             raise InvalidField(f"update_mask.paths[{index}]", f"{path!r} cannot be updated; {known} can")
     masked = frozenset(request.update_mask.paths or UPDATED_FIELDS)
     read = train_pb2.Train()
     read.CopyFrom(request.train)
     for field in train_pb2.Train.DESCRIPTOR.fields_by_name:
-        if field not in masked:
+        if field not in masked and not (field == "sections" and SECTION_WINDOWS_FIELD in masked):
             read.ClearField(field)  # type: ignore[arg-type]  # a name of this very message
+    for section in read.sections:
+        section.ClearField("fare")
     read.train_id = fields.train_id(request.train.train_id, "train.train_id")
     return train(read), masked
 
@@ -57,7 +64,22 @@ def _terms(message: train_pb2.Train) -> SalesTerms:
     booker_max = DEFAULT_TERMS.passengers_per_booker_max
     if message.HasField("passengers_per_booker_max"):
         booker_max = message.passengers_per_booker_max
-    return SalesTerms(tiers or DEFAULT_TERMS.refund_tiers, minutes, waitlist_max, hold_percent_max, booker_max)
+    window = DEFAULT_TERMS.sales_window
+    if message.HasField("sales_window"):
+        window = sales_window(message.sales_window, "train.sales_window")
+    return SalesTerms(
+        tiers or DEFAULT_TERMS.refund_tiers,
+        minutes,
+        waitlist_max,
+        hold_percent_max,
+        booker_max,
+        sales_window=window,
+        section_windows=tuple(
+            (section.name, sales_window(section.sales_window, f"train.sections[{index}].sales_window"))
+            for index, section in enumerate(message.sections)
+            if section.HasField("sales_window")
+        ),
+    )
 
 
 def _timetable_stop(message: train_pb2.TrainStop, field: str) -> TimetableStop:

@@ -19,6 +19,12 @@ async def test_a_train_is_read_as_it_was_created(world: World) -> None:
     sent.waitlist_max = 0
     sent.hold_percent_max = 0
     sent.passengers_per_booker_max = 20
+    sent.schedule_horizon_days = 30
+    sent.sales_window.opens_before.days_before = 90
+    sent.sales_window.opens_before.local_time = "09:30"
+    sent.sales_window.closes_before.FromSeconds(20 * 60)
+    sent.sections[1].sales_window.open_time.FromJsonString("2026-06-01T00:00:00.250Z")
+    sent.sections[1].sales_window.closes_before.FromSeconds(0)
     made = await world.desk.create_train(sent)
     assert made == await world.desk.train("es9014")
     assert (made.create_time.seconds > 0, made.etag) == (True, "1")

@@ -55,7 +55,7 @@ ANSWER_BYTES_MAX = 4 * 2**20  # https://grpc.io: GRPC_ARG_MAX_RECEIVE_MESSAGE_LE
 
 def a_view() -> RunView:
     run = largest_run()
-    return RunView(run, run.journey("", ""), RunState.SCHEDULED)
+    return RunView(run, run.journey("", ""), RunState.SCHEDULED, NOW)
 
 
 def largest_webhook() -> Webhook:

@@ -9,7 +9,7 @@ from app.domain.timetable import RunState
 from app.pb.seatline.v1 import train_run_pb2
 from app.rpc.train_runs import answers
 from app.usecases.train_runs import RunView
-from tests.support.builders import ASHFORD, LONDON, PARIS, a_run, book, book_waitlisted, fill, hold
+from tests.support.builders import ASHFORD, LONDON, NOW, PARIS, a_run, book, book_waitlisted, fill, hold
 from tests.support.layout_changes import change_layout, remove_seats
 from tests.support.run_changes import a_layout_record, a_layout_reservation
 
@@ -17,7 +17,7 @@ ANYONE = Caller()
 
 
 def view_of(run: TrainRun, origin: str = "", destination: str = "") -> RunView:
-    return RunView(run, run.journey(origin, destination), RunState.SCHEDULED)
+    return RunView(run, run.journey(origin, destination), RunState.SCHEDULED, NOW)
 
 
 def states(run: TrainRun, origin: str = "", destination: str = "") -> dict[str, str]:
