@@ -18,21 +18,21 @@ train_runs  {_id: "<train_id>:<date>", schema_version, version, train_id, travel
              delay: {minutes: [of each stop], reason, evidence, reported_time, arrivals: [[stop, time, reported_time], ...]},
              cancellation: {time, reason, evidence, from_stop, cursor, complete_time, booking_count, passenger_count,
              refunded_minor}, sales_windows: [[section, window], ...], clock_state, is_compacted,
-             recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time,
+             opened_until, recent: [bookings], outbox: [event batches], next_due, unsettled_since, create_time,
              claimed_turn: {version, server_id, expire_time}}
 
 Documents lack what is empty, False or as on a new run: retired, fare_minor_min, last_displaced_number, hidden,
-eventless_version, retired_sections, layout, layout_reservation, delay, cancellation, sales_windows, is_compacted. Earlier
-versions stored none of these, and no made_from_version. Runs of earlier versions have no clock_state until their first commit.
+eventless_version, retired_sections, layout, layout_reservation, delay, cancellation, sales_windows, is_compacted, opened_until.
+Earlier versions stored none of these, and no made_from_version. A run of theirs has no clock_state until its next commit.
 """
 
 from datetime import date, datetime
 
 from app.domain.run.train_run import TrainRun, run_id
 from app.store.driver import Document
-from app.store.run_fields import DERIVED_FIELDS, RUN_FIELDS
-from app.store.sales_shapes import KNOWN_VERSION, SCHEMA_VERSION, TERMS
-from app.store.shapes import Kind, Shape, UnreadableError
+from app.store.run_fields import DERIVED_FIELDS, RUN_FIELDS, stop_documents, stops_from
+from app.store.sales_shapes import KNOWN_VERSION, SCHEMA_VERSION, STOP, TERMS
+from app.store.shapes import Kind, ListOf, Shape, UnreadableError
 from app.store.train_documents import terms_document, terms_from
 
 # What a reader of a run without its bookings and events reads.
@@ -42,6 +42,7 @@ _CONSTANT_FIELDS: dict[str, Kind | type] = {
     "train_id": str,
     "travel_date": str,
     "number": str,
+    "stops": ListOf(STOP),
     "terms": TERMS,
 }
 _OPTIONAL_FIELDS: dict[str, Kind | type] = {"schema_version": KNOWN_VERSION, "made_from_version": int}
@@ -62,6 +63,7 @@ def run_document(run: TrainRun, create_time: datetime) -> Document:
         "train_id": run.train_id,
         "travel_date": run.travel_date,
         "number": run.number,
+        "stops": stop_documents(run.stops),
         "made_from_version": run.made_from_version,
         "terms": terms_document(run.terms),
         **{path: value for path, value in (stored | derived).items() if value is not None},
@@ -81,6 +83,7 @@ def run_from(document: Document) -> TrainRun:
         train_id=document["train_id"],
         travel_date=document["travel_date"],
         number=document["number"],
+        stops=stops_from(document["stops"]),
         version=document["version"],
         terms=terms_from(document["terms"]),
         made_from_version=document.get("made_from_version", 1),

@@ -18,6 +18,7 @@ from app.domain.booking import Seat
 from app.domain.money import Money
 from app.domain.people import email_key
 from app.domain.rules.follow_clock import clock_due_time
+from app.domain.rules.follow_openings import next_opening
 from app.domain.rules.waitlist import waitlist_closing_time
 from app.domain.run.delay_record import NO_DELAY
 from app.domain.run.hold import EndedHold, Hold
@@ -54,7 +55,6 @@ from app.store.sales_shapes import (
     LAYOUT,
     LAYOUT_RESERVATION,
     SALES_WINDOWS,
-    STOP,
     WAITLIST_ENTRY,
 )
 from app.store.shapes import Kind, ListOf, MapOf, Row, Shape
@@ -182,7 +182,8 @@ def freed_document(entries: Iterable[FreedEntry]) -> list[list[int]]:
 # -- entries
 
 
-def _stop_documents(stops: Iterable[Stop]) -> list[Document]:
+def stop_documents(stops: Iterable[Stop]) -> list[Document]:
+    """Encode the stops of a run."""
     return [
         {"name": stop.name, "code": stop.code, "time_zone": stop.time_zone, "arrive": stop.arrive, "depart": stop.depart}
         for stop in stops
@@ -242,7 +243,6 @@ def _waitlist_entry_from(ticket_number: int, document: list[Any]) -> WaitlistEnt
 
 # The stored fields of a run. Bookings are not among them: a commit writes those that changed to `recent`.
 RUN_FIELDS: tuple[StoredField, ...] = (
-    StoredWhole("stops", ListOf(STOP), encode=_stop_documents, decode=stops_from),
     StoredSections("sections"),
     StoredWhole("freed_sequence", int),
     StoredEntries("holds", HOLD, _hold_document, _hold_from),
@@ -268,6 +268,7 @@ RUN_FIELDS: tuple[StoredField, ...] = (
     StoredWhole("sales_windows", SALES_WINDOWS, encode=sales_windows_document, decode=sales_windows_from, default=()),
     StoredWhole("clock_state", CLOCK_STATE, encode=clock_state_document, decode=RunState, default=None),
     StoredWhole("is_compacted", bool, default=False),
+    StoredWhole("opened_until", datetime, default=None),
 )
 
 
@@ -298,13 +299,11 @@ class DerivedField:
 def next_due(run: TrainRun) -> datetime | None:
     """Return when something is due on the run by itself; None where nothing is.
 
-    A hold or the reservation of a layout plan expires, the waitlist closes, the train departs or arrives at its last stop, the
-    run is compacted. Bookings of cancelled legs are due for cancellation at once.
+    A hold or the reservation of a layout plan expires, a section opens for the waitlist, the waitlist closes, the train departs
+    or arrives at its last stop, the run is compacted. Bookings of cancelled legs are due for cancellation at once.
     """
     times = [hold.expire_time for hold in run.holds.values()]
-    clock = clock_due_time(run)
-    if clock is not None:
-        times.append(clock)
+    times += [moment for moment in (clock_due_time(run), next_opening(run)) if moment is not None]
     if run.cancellation is not None and run.cancellation.complete_time is None:
         times.append(run.cancellation.time)
     if run.waitlist:
@@ -317,9 +316,20 @@ def next_due(run: TrainRun) -> datetime | None:
 DERIVED_FIELDS: tuple[DerivedField, ...] = (
     DerivedField(
         "next_due",
-        ("holds", "waitlist", "stops", "layout_reservation", "delay", "cancellation", "clock_state", "is_compacted"),
+        (
+            "holds",
+            "waitlist",
+            "layout_reservation",
+            "delay",
+            "cancellation",
+            "clock_state",
+            "is_compacted",
+            "sections",
+            "sales_windows",
+            "opened_until",
+        ),
         lambda run: next_due(run),  # noqa: PLW0108 - tests replace it
     ),
-    DerivedField("stop_forms", ("stops",), lambda run: all_stop_forms(run.stops), lambda forms: {*map(stop_form, forms)}),
-    DerivedField("arrive_time", ("stops", "delay", "cancellation"), lambda run: run.schedule.arrive_time, is_optional=True),
+    DerivedField("stop_forms", (), lambda run: all_stop_forms(run.stops), lambda forms: {*map(stop_form, forms)}),
+    DerivedField("arrive_time", ("delay", "cancellation"), lambda run: run.schedule.arrive_time, is_optional=True),
 )

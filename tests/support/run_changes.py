@@ -22,20 +22,6 @@ from app.domain.timetable import RunState
 from tests.support.builders import DEPARTS_LILLE, FARE_MINOR, LILLE, NOW, asks_for_seats
 
 
-def shift_stops(run: TrainRun, by: timedelta = timedelta(minutes=40)) -> None:
-    """Let the train leave and arrive later at every stop."""
-    run.set_stops(
-        tuple(
-            replace(
-                stop,
-                arrive=None if stop.arrive is None else stop.arrive + by,
-                depart=None if stop.depart is None else stop.depart + by,
-            )
-            for stop in run.stops
-        )
-    )
-
-
 def lengthen(run: TrainRun, section: int = 0, seats: int = 1) -> None:
     """Add seats at the end of the last coach of a section."""
     run.set_sections([*run.sections[:section], longer(run.sections[section], seats), *run.sections[section + 1 :]])
@@ -97,7 +83,6 @@ CHANGES: dict[str, Callable[[TrainRun], object]] = {
     "sold_legs": lambda run: run.sell(0, 2, 0b1),
     "next_number": lambda run: run.advance_counter(0, 1),
     "freed": lambda run: run.advance_counter(0, 2),
-    "stops": shift_stops,
     "sections": lengthen,
     "bookings": lambda run: create_booking(run, asks_for_seats("ann", request_id="click", origin=LILLE), NOW, {}),
     "freed_sequence": lambda run: run.advance_counter(0, 1),
@@ -114,6 +99,7 @@ CHANGES: dict[str, Callable[[TrainRun], object]] = {
     "cancellation": lambda run: run.set_cancellation(a_cancellation()),
     "sales_windows": lambda run: run.set_sales_windows((("A", SalesWindow(open_time=NOW)), ("", SalesWindow()))),
     "clock_state": lambda run: run.set_clock_state(RunState.DEPARTED),
+    "opened_until": lambda run: run.set_opened_until(NOW),
     "is_compacted": lambda run: run.set_compacted(),
     "ended_holds": lambda run: run.set_ended_hold("K", ended_hold(a_hold(run))),
 }

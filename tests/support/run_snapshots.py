@@ -56,6 +56,7 @@ def snapshot(run: TrainRun) -> dict[str, object]:
         "sales_windows": run.sales_windows,
         "clock_state": run.clock_state,
         "is_compacted": run.is_compacted,
+        "opened_until": run.opened_until,
         "schedule": run.schedule,
         "section_sales": run.section_sales,
     }

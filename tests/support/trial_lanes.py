@@ -5,7 +5,7 @@ Belongs here: a bus over a database, and the trial command with its rule. Does n
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, cast
 
 import pytest
@@ -21,6 +21,8 @@ from app.process.clock import utc_now
 from app.store.driver import Database
 from app.store.store import Store, open_store
 
+# The servers have the real clock, by which the train must not have departed.
+TO_COME = date(2090, 9, 1)
 BOUNDS = LaneBounds(batch_max=16, commits_max=4, queue_max=16, commit_attempts_max=4, cached_passengers_max=1_000)
 Change = Callable[[TrainRun, datetime], None]
 

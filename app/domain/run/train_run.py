@@ -49,7 +49,8 @@ class TrainRun(RunInMemory):
     `delay` is what was reported of delays and arrivals, `cancellation` that of the run or its last legs; `schedule` follows
     from them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the
     last event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows
-    from the clock. A run that `is_compacted` has lost what only sales need. `made_from_version` is the version of the train
+    from the clock. `opened_until` is until when the opening of a section has led to promotions from the waitlist. A run that
+    `is_compacted` has lost what only sales need. `made_from_version` is the version of the train
     that the run was made from. The attributes with a leading underscore are derived: `_evictable` are the bookings in memory
     that are not WAITLISTED.
     """
@@ -57,7 +58,7 @@ class TrainRun(RunInMemory):
     train_id: str
     travel_date: str
     number: str
-    stops: Annotated[tuple[Stop, ...], Whole(lambda run: run.renew_journeys())]
+    stops: tuple[Stop, ...]
     sections: Annotated[list[SectionSeats], Whole(lambda run: run.renew_sales_windows())]
     bookings: Annotated[
         dict[str, Booking], Entries(lambda run, before, after: run.reindex_booking(before, after), is_refreshed=False)
@@ -86,6 +87,7 @@ class TrainRun(RunInMemory):
     sales_windows: Annotated[tuple[tuple[str, SalesWindow], ...], Whole(lambda run: run.renew_sales_windows())] = ()
     clock_state: Annotated[RunState | None, Whole()] = None
     is_compacted: Annotated[bool, Whole()] = False
+    opened_until: Annotated[datetime | None, Whole()] = None
     made_from_version: int = 1
     run_id: str = field(init=False)
     change_set: ChangeSet = field(init=False, default_factory=_new_change_set)
@@ -102,7 +104,8 @@ class TrainRun(RunInMemory):
         self.run_id = run_id(self.train_id, self.travel_date)
         self.hold_index = HoldIndex(self.holds.values(), self.ended_holds.values())
         self.waitlist_index = WaitlistIndex(self.waitlist.values())
-        self.renew_journeys()
+        self._journeys = Journeys(self.train_id, self.travel_date, self.number, self.stops)
+        self.renew_schedule()
         self.renew_sales_windows()
         for booking in self.bookings.values():
             self._count_booking(booking)
@@ -153,7 +156,8 @@ class TrainRun(RunInMemory):
         A run is only deleted while nothing was ever booked on it. So a run that agrees in all that never changes may be taken
         for this one.
         """
-        return (self.number, self.made_from_version, self.terms) == (newer.number, newer.made_from_version, newer.terms)
+        constants = (self.number, self.made_from_version, self.terms, self.stops)
+        return constants == (newer.number, newer.made_from_version, newer.terms, newer.stops)
 
     def refresh_from(self, newer: "TrainRun") -> None:
         """Take over everything but the bookings from the same run, as it was read again."""
@@ -162,7 +166,7 @@ class TrainRun(RunInMemory):
             if run_field.is_refreshed:
                 setattr(self, run_field.name, getattr(newer, run_field.name))
         self.hold_index, self.waitlist_index = newer.hold_index, newer.waitlist_index
-        self.renew_journeys()
+        self.renew_schedule()
         self.renew_sales_windows()
 
     # -- changes
@@ -254,12 +258,6 @@ class TrainRun(RunInMemory):
         """Remove an entry from the waitlist."""
         self._set("waitlist", ticket_number, None)
 
-    def set_stops(self, stops: tuple[Stop, ...]) -> None:
-        """Replace the stops with their times. The number of stops stays, since legs are counted by them."""
-        if len(stops) != len(self.stops):
-            raise ValueError(f"the run has {len(self.stops)} stops, not {len(stops)}")
-        self._set("stops", None, stops)
-
     def set_sections(self, sections: Sequence[SectionSeats]) -> None:
         """Replace all sections with their coaches and seats, such as by a longer one."""
         replaced = self.change_set.replaced
@@ -307,6 +305,11 @@ class TrainRun(RunInMemory):
     def set_clock_state(self, state: RunState) -> None:
         """Set the state of which the last event was emitted: SCHEDULED, DEPARTED or COMPLETED."""
         self._set("clock_state", None, state)
+        self._expect_no_event()
+
+    def set_opened_until(self, now: datetime) -> None:
+        """Note until when the opening of a section has led to promotions."""
+        self._set("opened_until", None, now)
         self._expect_no_event()
 
     def set_compacted(self) -> None:
@@ -371,13 +374,8 @@ class TrainRun(RunInMemory):
 
     # -- what is derived from the fields
 
-    def renew_journeys(self) -> None:
-        """Begin a new cache of journeys, since the stops have changed."""
-        self._journeys = Journeys(self.train_id, self.travel_date, self.number, self.stops)
-        self.renew_schedule()
-
     def renew_schedule(self) -> None:
-        """Derive the schedule anew, since the stops, the delay or the cancellation have changed."""
+        """Derive the schedule anew, since the delay or the cancellation has changed."""
         self.schedule = RunSchedule(self.stops, self.delay, self.cancellation)
 
     def renew_sales_windows(self) -> None:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from app.domain.run.train_run import TrainRun
 from app.domain.values import value
 from app.process.clock import utc_now
 from tests.support.clients import seats_of
-from tests.support.run_changes import lengthen, shift_stops
+from tests.support.run_changes import a_delay_record, lengthen
 from tests.support.world import World
 
 
@@ -44,11 +46,12 @@ def commit(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 async def test_a_delay_is_committed(world: World, commit: Callable[..., Any]) -> None:
     run = await world.run("A2")
     before = await world.run_document(run)
-    assert await commit(before["_id"], shift_stops) == 1
+    assert await commit(before["_id"], lambda run: run.set_delay(replace(a_delay_record(), arrivals=()))) == 1
     after = await world.run_document(run)
     assert after["version"] == before["version"] + 1
-    assert after["stops"][0]["depart"] > before["stops"][0]["depart"]
-    assert after["arrive_time"] > before["arrive_time"]
+    assert after["stops"] == before["stops"]
+    assert after["arrive_time"] == before["arrive_time"] + timedelta(minutes=40)
+    assert after["next_due"] == before["next_due"] + timedelta(minutes=40)
 
 
 async def test_a_new_layout_is_committed_and_sold(world: World, commit: Callable[..., Any]) -> None:

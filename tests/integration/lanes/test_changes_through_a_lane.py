@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import cast
 
 import pytest
 import pytest_asyncio
 
+from app.domain.disruption import DisruptionReason
 from app.domain.events import EventType
+from app.domain.run.delay_record import DelayRecord
 from app.domain.run.train_run import TrainRun
 from app.store.driver import Database
 from app.store.store import open_store
 from tests.support.builders import NOW, a_run
 from tests.support.event_batches import events_of_batches
-from tests.support.trial_lanes import Change, LaneServer, register_trial_rule
+from tests.support.trial_lanes import TO_COME, Change, LaneServer, register_trial_rule
 from tests.support.world import World
 
 
@@ -32,7 +33,7 @@ def database(world: World) -> Database:
 @pytest_asyncio.fixture
 async def run(database: Database) -> TrainRun:
     """A run with two seats that is stored in version 1."""
-    run = a_run("A2")
+    run = a_run("A2", travel_date=TO_COME)
     await open_store(database, jobs_kept_seconds=3_600).runs.insert_if_absent([run], NOW)
     return run
 
@@ -45,9 +46,7 @@ def emit(run: TrainRun, now: datetime) -> None:
 
 
 def delay_departure(run: TrainRun, now: datetime) -> None:
-    first, *others = run.stops
-    assert first.depart is not None
-    run.set_stops((replace(first, depart=first.depart + timedelta(minutes=7)), *others))
+    run.set_delay(DelayRecord((7,) * len(run.stops), DisruptionReason.STAFF, "", now))
 
 
 def sell_a_seat(run: TrainRun, now: datetime) -> None:
@@ -77,11 +76,12 @@ async def test_a_command_that_only_emits_an_event_is_committed(database: Databas
     assert [event["subject"] for event in stored] == [run.run_id]
 
 
-async def test_a_command_that_only_changes_stops_is_committed(database: Database, run: TrainRun) -> None:
+async def test_a_command_that_only_delays_the_run_is_committed(database: Database, run: TrainRun) -> None:
     assert await LaneServer(database).make(delay_departure, run) == "done"
     stored = await LaneServer(database).store.runs.get(run.run_id)
     assert stored.version == 2
-    assert stored.stops[0].depart == cast(datetime, run.stops[0].depart) + timedelta(minutes=7)
+    assert stored.stops == run.stops
+    assert stored.schedule.depart_time == run.schedule.depart_time + timedelta(minutes=7)
 
 
 @pytest.mark.parametrize(("change", "sold_legs"), [(sell_a_seat, [0, 1]), (replace_sections, [0, 0, 0])])
@@ -105,7 +105,7 @@ async def test_a_change_whose_swap_is_lost_is_undone_and_made_again(database: Da
     await here.make(change_nothing, run)  # so that this server has the run in memory
     await there.make(sell_a_seat, run)
     assert await here.make(change, run) == "done"
-    expected = a_run("A2")
+    expected = a_run("A2", travel_date=TO_COME)
     sell_a_seat(expected, NOW)
     change(expected, NOW)
     stored = await LaneServer(database).store.runs.get(run.run_id)

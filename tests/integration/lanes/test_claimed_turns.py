@@ -16,7 +16,7 @@ from app.store.cached_run import CachedRun
 from app.store.driver import Database, SwapOutcome
 from app.store.runs import TrainRuns
 from tests.support.builders import NOW, a_run
-from tests.support.trial_lanes import Change, LaneServer, register_trial_rule
+from tests.support.trial_lanes import TO_COME, Change, LaneServer, register_trial_rule
 from tests.support.world import World, eventually
 
 
@@ -33,7 +33,7 @@ def database(real_world: World) -> Database:
 @pytest_asyncio.fixture
 async def run(database: Database) -> TrainRun:
     """A run that is stored in version 1."""
-    run = a_run("A9")
+    run = a_run("A9", travel_date=TO_COME)
     await LaneServer(database).store.runs.insert_if_absent([run], NOW)
     return run
 

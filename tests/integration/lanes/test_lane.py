@@ -17,7 +17,7 @@ from app.store.driver import Database, SwapOutcome
 from app.store.in_memory import connect_in_memory
 from app.store.store import open_store
 from tests.support.builders import NOW, a_run
-from tests.support.trial_lanes import BOUNDS, Change, LaneServer, register_trial_rule
+from tests.support.trial_lanes import BOUNDS, TO_COME, Change, LaneServer, register_trial_rule
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def database() -> Database:
 @pytest_asyncio.fixture
 async def run(database: Database) -> TrainRun:
     """A run with nine seats that is stored in version 1."""
-    run = a_run("A9")
+    run = a_run("A9", travel_date=TO_COME)
     await open_store(database, jobs_kept_seconds=3_600).runs.insert_if_absent([run], NOW)
     return run
 

@@ -8,7 +8,7 @@ from app.domain.events import EventType
 from app.domain.rules.create_booking import create_booking
 from app.domain.run.train_run import RUN_FIELDS, TrainRun
 from tests.support.builders import LILLE, NOW, a_run, asks_for_seats, book, cancel, fill, hold
-from tests.support.run_changes import CHANGES, lengthen, shift_stops
+from tests.support.run_changes import CHANGES, a_delay_record, lengthen
 from tests.support.run_snapshots import snapshot
 
 
@@ -67,20 +67,12 @@ def test_what_a_sale_sets_directly_is_what_the_general_way_sets(run: TrainRun, n
         assert RUN_FIELDS[name].get(general, key) == RUN_FIELDS[name].get(direct, key)
 
 
-# -- stops
-
-
-def test_a_delay_is_seen_by_the_next_booking() -> None:
+def test_a_booking_of_a_late_run_keeps_the_scheduled_times() -> None:
     run = a_run()
     on_time = book(run, "ann").journey
-    shift_stops(run)
-    assert book(run, "ben").journey.depart > on_time.depart
-
-
-def test_a_run_refuses_another_number_of_stops() -> None:
-    run = a_run()
-    with pytest.raises(ValueError, match="4 stops"):
-        run.set_stops(run.stops[:2])
+    run.set_delay(a_delay_record())
+    assert book(run, "ben").journey == on_time
+    assert run.schedule.late_minutes(on_time) == 40
 
 
 # -- sections

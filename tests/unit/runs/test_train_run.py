@@ -1,5 +1,6 @@
 """A train run: how it is made, how it follows other servers' commits, what stays in memory, its state."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -33,6 +34,7 @@ from tests.support.builders import (
     fill,
     key_of,
 )
+from tests.support.run_changes import a_cancellation, a_delay_record
 from tests.support.run_snapshots import invalid, refused, snapshot
 
 
@@ -214,13 +216,19 @@ def test_an_address_that_moved_between_bookings_stays_with_the_new_one() -> None
     assert snapshot(ours) == snapshot(theirs)
 
 
-def test_catching_up_with_changed_stops_drops_the_cached_journeys() -> None:
+def test_catching_up_with_a_delay_and_a_cancellation_renews_the_schedule() -> None:
+    ours, theirs = a_run(), a_run()
+    theirs.set_delay(replace(a_delay_record(), arrivals=()))
+    theirs.set_cancellation(a_cancellation(from_stop=2))
+    ours.refresh_from(theirs)
+    assert ours.schedule == theirs.schedule
+    assert (ours.schedule.depart_time, ours.schedule.last_stop) == (DEPARTS_LONDON + timedelta(minutes=40), 2)
+
+
+def test_a_run_with_other_stops_is_another_run() -> None:
     ours = a_run()
-    before = ours.journey("", "").depart
-    theirs = a_run(travel_date=TRAVEL_DATE + timedelta(days=1))
-    follow(ours, theirs)
-    assert ours.journey("", "").depart == before + timedelta(days=1)
-    assert ours.journey_between(0, 3).depart == before + timedelta(days=1)
+    assert ours.is_same_run(a_run())
+    assert not ours.is_same_run(a_run(travel_date=TRAVEL_DATE + timedelta(days=1)))
 
 
 # -- which bookings are in memory

@@ -1,5 +1,6 @@
 """The stored fields of a run: each field that commands change is written by the commit, and comes back from the document."""
 
+from datetime import timedelta
 from typing import Any
 
 import bson
@@ -18,7 +19,7 @@ from app.store.shapes import UnreadableError
 from app.store.stored_fields import StoredWhole
 from tests.support.applied_updates import applied
 from tests.support.builders import DEPARTS_LONDON, LILLE, NOW, a_run, book, fill, hold
-from tests.support.run_changes import CHANGES, lengthen, shift_stops
+from tests.support.run_changes import CHANGES, a_cancellation, a_delay_record, lengthen
 from tests.support.run_snapshots import snapshot
 
 DECODING: bson.CodecOptions[dict[str, Any]] = bson.CodecOptions(tz_aware=True)
@@ -71,9 +72,16 @@ def test_a_change_of_each_field_is_written(run: TrainRun, name: str) -> None:
     assert {path: document.get(path) for path in derived} == derived
 
 
-def test_a_delay_writes_the_stops_and_what_follows_from_them(run: TrainRun) -> None:
-    shift_stops(run)
-    assert sorted(update_of(run)["$set"]) == ["arrive_time", "next_due", "outbox", "recent", "stop_forms", "stops", "version"]
+def test_a_delay_writes_its_record_and_what_follows_from_it(run: TrainRun) -> None:
+    run.set_delay(a_delay_record())
+    update = update_of(run)["$set"]
+    assert sorted(update) == ["arrive_time", "delay", "next_due", "outbox", "recent", "version"]
+    assert update["arrive_time"] == run.schedule.scheduled_arrive_time + timedelta(minutes=40)
+
+
+def test_the_arrival_of_a_train_that_ends_earlier_is_that_at_its_last_stop(run: TrainRun) -> None:
+    run.set_cancellation(a_cancellation(from_stop=2))
+    assert update_of(run)["$set"]["arrive_time"] == run.stops[2].arrive
 
 
 def test_a_new_layout_is_written_as_a_whole_and_no_seat_of_it_by_its_own_path(run: TrainRun) -> None:
