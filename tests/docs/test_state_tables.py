@@ -105,7 +105,7 @@ def lose_a_seat(run: TrainRun, chance: Random) -> None:
 
 
 def test_bookings_change_their_state_as_the_table_says() -> None:
-    seen = Changes().union(*(states_of_a_random_run(seed) for seed in range(40)))
+    seen = Changes().union(*(states_of_a_random_run(seed) for seed in range(120)))
     assert seen == set(BOOKING_TRANSITIONS)
 
 
