@@ -10,7 +10,8 @@ The rules:
    their fares back.
 3. A run that is expected to have left its first stop can only be cancelled from a stop on that it has not left.
 4. A cancellation is never undone. One from a stop on can be extended to an earlier stop or to the whole run: then all bookings
-   are looked at again, and what was cancelled before stays counted. The record keeps its time, and has the last reason.
+   are looked at again, and what was cancelled before stays counted. The record has the time and the reason
+   of the last extension.
 5. The same stop again changes nothing, whatever its reason. A later one is refused.
 """
 
@@ -58,7 +59,8 @@ def plan_cancellation(run: TrainRun, command: CancelTrainRun, now: datetime) -> 
     _require_not_left(run, from_stop, now)
     if before is None:
         return RunCancellation(now, reason, command.evidence, from_stop)
-    return replace(before, reason=reason, evidence=command.evidence, from_stop=from_stop, cursor="", complete_time=None)
+    extended = replace(before, time=now, reason=reason, evidence=command.evidence, from_stop=from_stop)
+    return replace(extended, cursor="", complete_time=None)
 
 
 def begin_cancellation(run: TrainRun, cancellation: RunCancellation, now: datetime, trace_parent: str = "") -> None:

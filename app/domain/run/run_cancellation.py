@@ -11,7 +11,7 @@ from app.domain.values import value
 
 @value(frozen=True, slots=True)
 class RunCancellation:
-    """A run does not run, or not further than a stop.
+    """A run does not run, or not further than a stop. `time`, `reason` and `evidence` are those of the last extension.
 
     `from_stop` is the index of the stop at which it ends; 0 for the whole run. Bookings are cancelled in order of their
     references: those up to `cursor` have been, until `complete_time` is set. `booking_count` and `passenger_count` count what

@@ -236,7 +236,7 @@ def test_a_cancellation_can_be_extended_and_its_bookings_are_looked_at_again(bef
     assert (first.booking_count, first.cursor != "", first.complete_time) == (1, True, NOW)
     cancel_run(run, after, now=LATER)
     extended = cancellation_of(run)
-    assert extended == replace(first, from_stop=extended.from_stop, cursor="", complete_time=None)
+    assert extended == replace(first, time=LATER, from_stop=extended.from_stop, cursor="", complete_time=None)
     assert run.schedule.last_stop == last_stop
     assert run.schedule.is_cancelled is (after == "")
 
