@@ -49,8 +49,7 @@ def cancel_booking(run: TrainRun, command: CancelBooking, now: datetime) -> Book
     if not leaving:
         return booking
     require_live(booking, command.etag)
-    if not run.schedule.misses(booking.journey.legs):
-        require_not_departed(run, booking.journey, now)
+    require_not_departed(run, booking.journey, now)
     changed = _without_passengers(run, booking, leaving, command.amounts, now)
     if not changed.is_live and removes_itself(booking, command.caller):
         changed = replace(changed, is_vacated=True)

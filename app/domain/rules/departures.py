@@ -35,6 +35,7 @@ def require_not_cancelled(run: TrainRun, journey: Journey) -> None:
 
 
 def require_not_departed(run: TrainRun, journey: Journey, now: datetime) -> None:
-    """Refuse RUN_DEPARTED once the train is expected to have left the journey's origin."""
-    if now >= run.schedule.expected_journey(journey).depart:
+    """Refuse RUN_DEPARTED once the train is expected to have left the journey's origin. A cancelled journey never departs."""
+    schedule = run.schedule
+    if now >= schedule.expected_journey(journey).depart and not schedule.misses(journey.legs):
         raise Refusal(Reason.RUN_DEPARTED, f"train {run.number} of {run.travel_date} has left {journey.origin}")
