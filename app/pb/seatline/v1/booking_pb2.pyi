@@ -138,7 +138,7 @@ class Booking(message.Message):
     passengers to a section with a lower fare.
     """
     run_state: train_run_pb2.RunState.ValueType
-    """The state of the train run."""
+    """The state of the train run. Not set where the run cannot be read."""
     journey_cancelled: builtins.bool
     """Whether the run is cancelled, or those of its legs that the journey needs."""
     @builtins.property
@@ -264,7 +264,7 @@ class Receipt(message.Message):
     train_number: builtins.str
     """The train's public number, such as "ES 9014"."""
     run_state: train_run_pb2.RunState.ValueType
-    """The state of the train run."""
+    """The state of the train run. Not set where the run cannot be read."""
     journey_cancelled: builtins.bool
     """Whether the run is cancelled, or those of its legs that the journey needs."""
     @builtins.property

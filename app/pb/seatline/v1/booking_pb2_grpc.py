@@ -93,10 +93,11 @@ class BookingServiceServicer:
         the hold, the seats or the price.
         Of several errors, the caller gets the one that is first in this list. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
         ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
-        FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
-        cannot be charged; then payment declined or rejected; then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED
-        (waitlist full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this run). At any time
-        RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
+        FAILED_PRECONDITION (run cancelled or departed; then, without a hold, not on sale yet or no longer; then hold expired);
+        PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged; then payment declined or rejected;
+        then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED (waitlist full, too many passengers of one booker);
+        ALREADY_EXISTS (a passenger already travels on this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for
+        passengers who travel already); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,10 +145,12 @@ class BookingServiceServicer:
 
     def ChangeSeat(self, request, context):
         """Moves one passenger to a chosen seat, or to the next free seat of a section. If the fare is lower there, the difference is
-        refunded. A refused move changes nothing. A repeated move to a named seat returns the booking unchanged; without a seat number
-        and etag, each repetition moves the passenger to the next free seat.
-        Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-        taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
+        refunded. Sales of another section need to have opened; they may have closed. A refused move changes nothing. A repeated move
+        to a named seat returns the booking unchanged; without a seat number and etag, each repetition moves the passenger to the next
+        free seat.
+        Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat taken
+        on any leg, section full, section not on sale yet, fare higher, waiting, booking or run cancelled, departed), ABORTED (stale
+        etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,8 +160,10 @@ class BookingServiceServicer:
         """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
         it unchanged.
         A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-        goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
-        leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
+        goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. It is all that was paid as well
+        where the run is cancelled on the journey, and where the train is expected 60 minutes late or more at the destination, until
+        it has left the origin; the answer says why. When the last passengers leave, the booking is CANCELLED. A repeated request gets
+        the same answer, without a refund.
         Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
         (departed), ABORTED (stale etag).
         """

@@ -43,10 +43,11 @@ class BookingServiceStub:
     the hold, the seats or the price.
     Of several errors, the caller gets the one that is first in this list. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
     ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
-    FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
-    cannot be charged; then payment declined or rejected; then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED
-    (waitlist full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this run). At any time
-    RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
+    FAILED_PRECONDITION (run cancelled or departed; then, without a hold, not on sale yet or no longer; then hold expired);
+    PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged; then payment declined or rejected;
+    then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED (waitlist full, too many passengers of one booker);
+    ALREADY_EXISTS (a passenger already travels on this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for
+    passengers who travel already); ABORTED; UNAVAILABLE.
     """
     GetBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]
     """Returns a booking and its payment, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -68,17 +69,21 @@ class BookingServiceStub:
     """
     ChangeSeat: grpc.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]
     """Moves one passenger to a chosen seat, or to the next free seat of a section. If the fare is lower there, the difference is
-    refunded. A refused move changes nothing. A repeated move to a named seat returns the booking unchanged; without a seat number
-    and etag, each repetition moves the passenger to the next free seat.
-    Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-    taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
+    refunded. Sales of another section need to have opened; they may have closed. A refused move changes nothing. A repeated move
+    to a named seat returns the booking unchanged; without a seat number and etag, each repetition moves the passenger to the next
+    free seat.
+    Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat taken
+    on any leg, section full, section not on sale yet, fare higher, waiting, booking or run cancelled, departed), ABORTED (stale
+    etag).
     """
     CancelBooking: grpc.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]
     """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
     it unchanged.
     A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-    goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
-    leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
+    goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. It is all that was paid as well
+    where the run is cancelled on the journey, and where the train is expected 60 minutes late or more at the destination, until
+    it has left the origin; the answer says why. When the last passengers leave, the booking is CANCELLED. A repeated request gets
+    the same answer, without a refund.
     Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
     (departed), ABORTED (stale etag).
     """
@@ -98,10 +103,11 @@ class BookingServiceAsyncStub(BookingServiceStub):
     the hold, the seats or the price.
     Of several errors, the caller gets the one that is first in this list. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
     ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
-    FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
-    cannot be charged; then payment declined or rejected; then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED
-    (waitlist full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this run). At any time
-    RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
+    FAILED_PRECONDITION (run cancelled or departed; then, without a hold, not on sale yet or no longer; then hold expired);
+    PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged; then payment declined or rejected;
+    then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED (waitlist full, too many passengers of one booker);
+    ALREADY_EXISTS (a passenger already travels on this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for
+    passengers who travel already); ABORTED; UNAVAILABLE.
     """
     GetBooking: aio.UnaryUnaryMultiCallable[booking_pb2.GetBookingRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Returns a booking and its payment, both as of one moment. Errors: INVALID_ARGUMENT, PERMISSION_DENIED, NOT_FOUND."""
@@ -123,17 +129,21 @@ class BookingServiceAsyncStub(BookingServiceStub):
     """
     ChangeSeat: aio.UnaryUnaryMultiCallable[booking_pb2.ChangeSeatRequest, booking_pb2.Booking]  # type: ignore[assignment]
     """Moves one passenger to a chosen seat, or to the next free seat of a section. If the fare is lower there, the difference is
-    refunded. A refused move changes nothing. A repeated move to a named seat returns the booking unchanged; without a seat number
-    and etag, each repetition moves the passenger to the next free seat.
-    Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-    taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
+    refunded. Sales of another section need to have opened; they may have closed. A refused move changes nothing. A repeated move
+    to a named seat returns the booking unchanged; without a seat number and etag, each repetition moves the passenger to the next
+    free seat.
+    Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat taken
+    on any leg, section full, section not on sale yet, fare higher, waiting, booking or run cancelled, departed), ABORTED (stale
+    etag).
     """
     CancelBooking: aio.UnaryUnaryMultiCallable[booking_pb2.CancelBookingRequest, booking_pb2.CancelBookingResponse]  # type: ignore[assignment]
     """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
     it unchanged.
     A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-    goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
-    leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
+    goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. It is all that was paid as well
+    where the run is cancelled on the journey, and where the train is expected 60 minutes late or more at the destination, until
+    it has left the origin; the answer says why. When the last passengers leave, the booking is CANCELLED. A repeated request gets
+    the same answer, without a refund.
     Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
     (departed), ABORTED (stale etag).
     """
@@ -156,10 +166,11 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         the hold, the seats or the price.
         Of several errors, the caller gets the one that is first in this list. Errors: INVALID_ARGUMENT; NOT_FOUND (train run);
         ALREADY_EXISTS (request_id with another body); INVALID_ARGUMENT (stops, section or seats that the run does not have);
-        FAILED_PRECONDITION (run departed; then hold expired); PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that
-        cannot be charged; then payment declined or rejected; then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED
-        (waitlist full, too many passengers of one booker); ALREADY_EXISTS (a passenger already travels on this run). At any time
-        RESOURCE_EXHAUSTED (busy; too many requests for passengers who travel already); ABORTED; UNAVAILABLE.
+        FAILED_PRECONDITION (run cancelled or departed; then, without a hold, not on sale yet or no longer; then hold expired);
+        PERMISSION_DENIED (another's hold); FAILED_PRECONDITION (a price that cannot be charged; then payment declined or rejected;
+        then seat taken, section full, waitlist closed); RESOURCE_EXHAUSTED (waitlist full, too many passengers of one booker);
+        ALREADY_EXISTS (a passenger already travels on this run). At any time RESOURCE_EXHAUSTED (busy; too many requests for
+        passengers who travel already); ABORTED; UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -217,10 +228,12 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[booking_pb2.Booking, abc.Awaitable[booking_pb2.Booking]]:
         """Moves one passenger to a chosen seat, or to the next free seat of a section. If the fare is lower there, the difference is
-        refunded. A refused move changes nothing. A repeated move to a named seat returns the booking unchanged; without a seat number
-        and etag, each repetition moves the passenger to the next free seat.
-        Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat
-        taken on any leg, section full, fare higher, waiting, cancelled, departed), ABORTED (stale etag).
+        refunded. Sales of another section need to have opened; they may have closed. A refused move changes nothing. A repeated move
+        to a named seat returns the booking unchanged; without a seat number and etag, each repetition moves the passenger to the next
+        free seat.
+        Errors: INVALID_ARGUMENT (no such passenger, section or seat), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (seat taken
+        on any leg, section full, section not on sale yet, fare higher, waiting, booking or run cancelled, departed), ABORTED (stale
+        etag).
         """
 
     @abc_1.abstractmethod
@@ -232,8 +245,10 @@ class BookingServiceServicer(metaclass=abc_1.ABCMeta):
         """Cancels some or all passengers, and frees their seats or places on the waitlist. Cancelling a cancelled booking again returns
         it unchanged.
         A passenger of another's booking may cancel only passengers with the own address (otherwise PERMISSION_DENIED). The refund
-        goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. When the last passengers
-        leave, the booking is CANCELLED. A repeated request gets the same answer, without a refund.
+        goes to the booker, by the same terms; for waitlisted passengers it is all that was paid. It is all that was paid as well
+        where the run is cancelled on the journey, and where the train is expected 60 minutes late or more at the destination, until
+        it has left the origin; the answer says why. When the last passengers leave, the booking is CANCELLED. A repeated request gets
+        the same answer, without a refund.
         Errors: INVALID_ARGUMENT (no such passenger, an address that several have), PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION
         (departed), ABORTED (stale etag).
         """

@@ -57,8 +57,10 @@ class HoldServiceServicer:
         At most a percentage of a train run's seats (Train.hold_percent_max) is on hold at a time. A caller whose hold has expired may
         hold the same seats again after 15 minutes, and may book them meanwhile. A caller who has released a hold may hold the same
         seats again at once, but only until the released hold would have expired. Operators need not wait.
+        Seats on hold may be booked until the hold expires, also where sales close meanwhile; the cancellation of a run ends holds.
         Errors: INVALID_ARGUMENT; NOT_FOUND (train run); ALREADY_EXISTS (request_id with another body); FAILED_PRECONDITION (seat
-        taken, section full, run departed); RESOURCE_EXHAUSTED (too many holds or held seats, too soon, busy); ABORTED; UNAVAILABLE.
+        taken, section full, run cancelled or departed, not on sale yet or no longer); RESOURCE_EXHAUSTED (too many holds or held
+        seats, too soon, busy); ABORTED; UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -202,7 +202,9 @@ class Train(message.Message):
 
     @builtins.property
     def waitlist_closes_before(self) -> duration_pb2.Duration:
-        """How long before the train leaves its first stop the waitlist closes, in whole minutes, 0 to 30 days. Without it: 4 hours."""
+        """How long before the train is expected to leave its first stop the waitlist closes, in whole minutes, 0 to 30 days. Without it:
+        4 hours.
+        """
 
     @builtins.property
     def sales_window(self) -> sales_window_pb2.SalesWindow:
@@ -259,7 +261,7 @@ class RefundTier(message.Message):
     HOURS_BEFORE_FIELD_NUMBER: builtins.int
     PERCENT_FIELD_NUMBER: builtins.int
     hours_before: builtins.int
-    """Up to this many hours before the journey begins, 0 to 8,784. Falls from tier to tier."""
+    """Up to this many hours before the journey is expected to begin, 0 to 8,784. Falls from tier to tier."""
     percent: builtins.int
     """Percentage that is refunded, 0 to 100. Never rises from tier to tier."""
     def __init__(

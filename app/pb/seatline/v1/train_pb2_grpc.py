@@ -87,9 +87,10 @@ class TrainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTrain(self, request, context):
-        """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-        theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
-        other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """Changes the number, the stops, the sales terms or the sales windows of a train, for runs that are scheduled from now on, or
+        its schedule_horizon_days. Runs that exist keep theirs. Sections and coaches change with RunService.UpdateLayout. The same
+        call again gives the same answer, as long as no other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale
+        etag).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,9 +45,10 @@ class TrainServiceStub:
     ListTrains: grpc.UnaryUnaryMultiCallable[train_pb2.ListTrainsRequest, train_pb2.ListTrainsResponse]
     """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
     UpdateTrain: grpc.UnaryUnaryMultiCallable[train_pb2.UpdateTrainRequest, train_pb2.Train]
-    """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-    theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
-    other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """Changes the number, the stops, the sales terms or the sales windows of a train, for runs that are scheduled from now on, or
+    its schedule_horizon_days. Runs that exist keep theirs. Sections and coaches change with RunService.UpdateLayout. The same
+    call again gives the same answer, as long as no other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale
+    etag).
     """
 
 @typing.type_check_only
@@ -67,9 +68,10 @@ class TrainServiceAsyncStub(TrainServiceStub):
     ListTrains: aio.UnaryUnaryMultiCallable[train_pb2.ListTrainsRequest, train_pb2.ListTrainsResponse]  # type: ignore[assignment]
     """Lists all trains by train_id. Errors: INVALID_ARGUMENT."""
     UpdateTrain: aio.UnaryUnaryMultiCallable[train_pb2.UpdateTrainRequest, train_pb2.Train]  # type: ignore[assignment]
-    """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-    theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
-    other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+    """Changes the number, the stops, the sales terms or the sales windows of a train, for runs that are scheduled from now on, or
+    its schedule_horizon_days. Runs that exist keep theirs. Sections and coaches change with RunService.UpdateLayout. The same
+    call again gives the same answer, as long as no other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale
+    etag).
     """
 
 class TrainServiceServicer(metaclass=abc_1.ABCMeta):
@@ -110,9 +112,10 @@ class TrainServiceServicer(metaclass=abc_1.ABCMeta):
         request: train_pb2.UpdateTrainRequest,
         context: _ServicerContext,
     ) -> typing.Union[train_pb2.Train, abc.Awaitable[train_pb2.Train]]:
-        """Changes the number, the stops or the sales terms of a train, for runs that are scheduled from now on. Runs that exist keep
-        theirs. Sections and coaches change with RunService.UpdateLayout. The same call again gives the same answer, as long as no
-        other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale etag).
+        """Changes the number, the stops, the sales terms or the sales windows of a train, for runs that are scheduled from now on, or
+        its schedule_horizon_days. Runs that exist keep theirs. Sections and coaches change with RunService.UpdateLayout. The same
+        call again gives the same answer, as long as no other change has followed. Errors: INVALID_ARGUMENT, NOT_FOUND, ABORTED (stale
+        etag).
         """
 
 def add_TrainServiceServicer_to_server(servicer: TrainServiceServicer, server: typing.Union[grpc.Server, aio.Server]) -> None: ...

@@ -33,15 +33,15 @@ class _RunStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_RunState.Valu
     RUN_STATE_UNSPECIFIED: _RunState.ValueType  # 0
     """Never sent."""
     RUN_STATE_SCHEDULED: _RunState.ValueType  # 1
-    """It has not left its first stop."""
+    """It has not left its first stop, and is expected at all stops at their scheduled times."""
     RUN_STATE_DEPARTED: _RunState.ValueType  # 2
-    """It has left its first stop."""
+    """It has left its first stop, by its expected times."""
     RUN_STATE_COMPLETED: _RunState.ValueType  # 3
-    """It has arrived at its last stop."""
+    """It has arrived at its last stop, by its expected times; at the one at which it ends, where its last legs are cancelled."""
     RUN_STATE_DELAYED: _RunState.ValueType  # 4
     """It has not left its first stop, and is expected late at some stop."""
     RUN_STATE_CANCELLED: _RunState.ValueType  # 5
-    """It does not run."""
+    """All of it is cancelled. A run of which only the last legs are cancelled has another state."""
 
 class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
     """The state of a train run at the time of the answer."""
@@ -49,15 +49,15 @@ class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
 RUN_STATE_UNSPECIFIED: RunState.ValueType  # 0
 """Never sent."""
 RUN_STATE_SCHEDULED: RunState.ValueType  # 1
-"""It has not left its first stop."""
+"""It has not left its first stop, and is expected at all stops at their scheduled times."""
 RUN_STATE_DEPARTED: RunState.ValueType  # 2
-"""It has left its first stop."""
+"""It has left its first stop, by its expected times."""
 RUN_STATE_COMPLETED: RunState.ValueType  # 3
-"""It has arrived at its last stop."""
+"""It has arrived at its last stop, by its expected times; at the one at which it ends, where its last legs are cancelled."""
 RUN_STATE_DELAYED: RunState.ValueType  # 4
 """It has not left its first stop, and is expected late at some stop."""
 RUN_STATE_CANCELLED: RunState.ValueType  # 5
-"""It does not run."""
+"""All of it is cancelled. A run of which only the last legs are cancelled has another state."""
 
 class _SeatState:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -263,7 +263,7 @@ class RunCancellation(message.Message):
     """Number of their passengers."""
     @builtins.property
     def cancel_time(self) -> timestamp_pb2.Timestamp:
-        """When it was cancelled."""
+        """When it was cancelled, or last extended to more legs."""
 
     @builtins.property
     def refunded(self) -> money_pb2.Money:

@@ -141,8 +141,9 @@ class RunServiceServicer:
         """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
         zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
         moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
-        local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
-        FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
+        local time that occurs twice means the first one that is not before the previous time. Of a train with schedule_horizon_days,
+        the service creates the coming runs by itself. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the timetable runs
+        backwards on a date; the text names the date and the stop, and no run is created).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,10 +180,12 @@ class RunServiceServicer:
         """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
         expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
         sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
-        holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+        holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing. The same
+        report again changes nothing; of different ones with one report_time, the one that comes last counts.
         Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
-        train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
-        or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        train has arrived, evidence missing, a report_time in the future); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or
+        does not come to the stop); ABORTED (a newer report is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,9 +193,10 @@ class RunServiceServicer:
 
     def RecordArrival(self, request, context):
         """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
-        Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
-        FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
-        keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, before the scheduled departure from an
+        earlier stop, or out of order with other arrivals); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or does not come to
+        the stop); ABORTED (a newer report of this stop is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,8 +205,8 @@ class RunServiceServicer:
     def CancelTrainRun(self, request, context):
         """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
         the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
-        missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
-        an earlier stop or to the whole run. The same call again changes nothing.
+        missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended
+        to an earlier stop or to the whole run. The same call again changes nothing.
         Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
         NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
         run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
@@ -213,9 +217,11 @@ class RunServiceServicer:
 
     def SetSalesWindow(self, request, context):
         """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
-        most special counts: the run's for the section, the run's, the train's for the section, the train's.
-        Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
-        RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        most special counts, and as a whole: the run's for the section, the run's, the train's for the section, the train's. Bookings
+        and holds stay as they are; where a section opens by the window, its waitlist is promoted.
+        Errors: INVALID_ARGUMENT (no such section, a window that opens after it has closed); NOT_FOUND; FAILED_PRECONDITION (the run
+        is cancelled, or has departed from its last stop but one); ABORTED (others keep changing the run); RESOURCE_EXHAUSTED (busy);
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,9 +235,9 @@ class RunServiceServicer:
         New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
         exactly this plan is carried out or nothing.
         Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
-        500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
-        (stale etag, or the plan has changed); UNAVAILABLE.
+        (request_id with another body); FAILED_PRECONDITION (the run is cancelled or has departed; more than 500 passengers displaced,
+        or more than 500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes);
+        ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

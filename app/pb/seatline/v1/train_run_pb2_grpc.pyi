@@ -47,8 +47,9 @@ class RunServiceStub:
     """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
     zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
     moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
-    local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
-    FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
+    local time that occurs twice means the first one that is not before the previous time. Of a train with schedule_horizon_days,
+    the service creates the coming runs by itself. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the timetable runs
+    backwards on a date; the text names the date and the stop, and no run is created).
     """
     PromoteWaitlist: grpc.UnaryUnaryMultiCallable[train_run_pb2.PromoteWaitlistRequest, train_run_pb2.PromoteWaitlistResponse]
     """Gives the free seats of a run to its waitlist, in order. The service does so itself whenever it frees a seat. This call is for
@@ -69,31 +70,36 @@ class RunServiceStub:
     """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
     expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
     sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
-    holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+    holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing. The same
+    report again changes nothing; of different ones with one report_time, the one that comes last counts.
     Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
-    train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
-    or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    train has arrived, evidence missing, a report_time in the future); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or
+    does not come to the stop); ABORTED (a newer report is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+    UNAVAILABLE.
     """
     RecordArrival: grpc.UnaryUnaryMultiCallable[train_run_pb2.RecordArrivalRequest, train_run_pb2.TrainRun]
     """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
-    Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
-    FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
-    keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, before the scheduled departure from an
+    earlier stop, or out of order with other arrivals); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or does not come to
+    the stop); ABORTED (a newer report of this stop is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+    UNAVAILABLE.
     """
     CancelTrainRun: grpc.UnaryUnaryMultiCallable[train_run_pb2.CancelTrainRunRequest, train_run_pb2.TrainRun]
     """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
     the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
-    missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
-    an earlier stop or to the whole run. The same call again changes nothing.
+    missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended
+    to an earlier stop or to the whole run. The same call again changes nothing.
     Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
     NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
     run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
     """
     SetSalesWindow: grpc.UnaryUnaryMultiCallable[train_run_pb2.SetSalesWindowRequest, train_run_pb2.TrainRun]
     """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
-    most special counts: the run's for the section, the run's, the train's for the section, the train's.
-    Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
-    RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    most special counts, and as a whole: the run's for the section, the run's, the train's for the section, the train's. Bookings
+    and holds stay as they are; where a section opens by the window, its waitlist is promoted.
+    Errors: INVALID_ARGUMENT (no such section, a window that opens after it has closed); NOT_FOUND; FAILED_PRECONDITION (the run
+    is cancelled, or has departed from its last stop but one); ABORTED (others keep changing the run); RESOURCE_EXHAUSTED (busy);
+    UNAVAILABLE.
     """
     UpdateLayout: grpc.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]
     """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
@@ -103,9 +109,9 @@ class RunServiceStub:
     New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
     exactly this plan is carried out or nothing.
     Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
-    500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
-    (stale etag, or the plan has changed); UNAVAILABLE.
+    (request_id with another body); FAILED_PRECONDITION (the run is cancelled or has departed; more than 500 passengers displaced,
+    or more than 500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes);
+    ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
     """
     GetLayoutJob: grpc.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -130,8 +136,9 @@ class RunServiceAsyncStub(RunServiceStub):
     """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
     zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
     moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
-    local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
-    FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
+    local time that occurs twice means the first one that is not before the previous time. Of a train with schedule_horizon_days,
+    the service creates the coming runs by itself. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the timetable runs
+    backwards on a date; the text names the date and the stop, and no run is created).
     """
     PromoteWaitlist: aio.UnaryUnaryMultiCallable[train_run_pb2.PromoteWaitlistRequest, train_run_pb2.PromoteWaitlistResponse]  # type: ignore[assignment]
     """Gives the free seats of a run to its waitlist, in order. The service does so itself whenever it frees a seat. This call is for
@@ -152,31 +159,36 @@ class RunServiceAsyncStub(RunServiceStub):
     """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
     expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
     sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
-    holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+    holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing. The same
+    report again changes nothing; of different ones with one report_time, the one that comes last counts.
     Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
-    train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
-    or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    train has arrived, evidence missing, a report_time in the future); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or
+    does not come to the stop); ABORTED (a newer report is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+    UNAVAILABLE.
     """
     RecordArrival: aio.UnaryUnaryMultiCallable[train_run_pb2.RecordArrivalRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
     """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
-    Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
-    FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
-    keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, before the scheduled departure from an
+    earlier stop, or out of order with other arrivals); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or does not come to
+    the stop); ABORTED (a newer report of this stop is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+    UNAVAILABLE.
     """
     CancelTrainRun: aio.UnaryUnaryMultiCallable[train_run_pb2.CancelTrainRunRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
     """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
     the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
-    missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
-    an earlier stop or to the whole run. The same call again changes nothing.
+    missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended
+    to an earlier stop or to the whole run. The same call again changes nothing.
     Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
     NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
     run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
     """
     SetSalesWindow: aio.UnaryUnaryMultiCallable[train_run_pb2.SetSalesWindowRequest, train_run_pb2.TrainRun]  # type: ignore[assignment]
     """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
-    most special counts: the run's for the section, the run's, the train's for the section, the train's.
-    Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
-    RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+    most special counts, and as a whole: the run's for the section, the run's, the train's for the section, the train's. Bookings
+    and holds stay as they are; where a section opens by the window, its waitlist is promoted.
+    Errors: INVALID_ARGUMENT (no such section, a window that opens after it has closed); NOT_FOUND; FAILED_PRECONDITION (the run
+    is cancelled, or has departed from its last stop but one); ABORTED (others keep changing the run); RESOURCE_EXHAUSTED (busy);
+    UNAVAILABLE.
     """
     UpdateLayout: aio.UnaryUnaryMultiCallable[layout_pb2.UpdateLayoutRequest, layout_pb2.LayoutPlan]  # type: ignore[assignment]
     """Changes the sections, coaches and seats of a run while it is sold, or of a train and all its future runs. Seat numbers never
@@ -186,9 +198,9 @@ class RunServiceAsyncStub(RunServiceStub):
     New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
     exactly this plan is carried out or nothing.
     Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-    (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
-    500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
-    (stale etag, or the plan has changed); UNAVAILABLE.
+    (request_id with another body); FAILED_PRECONDITION (the run is cancelled or has departed; more than 500 passengers displaced,
+    or more than 500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes);
+    ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
     """
     GetLayoutJob: aio.UnaryUnaryMultiCallable[layout_pb2.GetLayoutJobRequest, layout_pb2.LayoutJob]  # type: ignore[assignment]
     """Returns the job that brings the change of a train's layout to its runs. Errors: INVALID_ARGUMENT, NOT_FOUND."""
@@ -234,8 +246,9 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         """Creates the runs of a train on each date of a range; existing runs stay as they are. Each date is checked by itself, because
         zones may be further apart in summer than in winter. On a night on which clocks go forward, a local time that does not exist
         moves with all later times: the train keeps its running times and is late by the clocks. On a night on which they go back, a
-        local time that occurs twice means the first one that is not before the previous time. Errors: INVALID_ARGUMENT, NOT_FOUND,
-        FAILED_PRECONDITION (the timetable runs backwards on a date; the text names the date and the stop, and no run is created).
+        local time that occurs twice means the first one that is not before the previous time. Of a train with schedule_horizon_days,
+        the service creates the coming runs by itself. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (the timetable runs
+        backwards on a date; the text names the date and the stop, and no run is created).
         """
 
     @abc_1.abstractmethod
@@ -280,10 +293,12 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         """Sets the delay of a run from a stop on; it does not add to an earlier one, and 0 minutes end it. Scheduled times stay, and
         expected times stand beside them. Everything that is judged by the clock follows the expected times: departure, the closing of
         sales and of the waitlist, refunds, the state. A later closing opens sales and waitlist again; bookings that have expired and
-        holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing.
+        holds that have ended stay so. Reports are ordered by report_time, so that a late message of a feed changes nothing. The same
+        report again changes nothing; of different ones with one report_time, the one that comes last counts.
         Errors: INVALID_ARGUMENT (beyond 24 hours, times that would run backwards, an unknown stop, a stop before one at which the
-        train has arrived, evidence missing); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (a newer report is known;
-        or others keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        train has arrived, evidence missing, a report_time in the future); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or
+        does not come to the stop); ABORTED (a newer report is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+        UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -293,9 +308,10 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
         """Records when the train arrived at a stop. Without it, the last expected arrival counts. A later report corrects it.
-        Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, times that would run backwards); NOT_FOUND;
-        FAILED_PRECONDITION (the run is cancelled, or does not run that far); ABORTED (a newer report of this stop is known; or others
-        keep changing the run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        Errors: INVALID_ARGUMENT (an unknown stop, the first stop, a time in the future, before the scheduled departure from an
+        earlier stop, or out of order with other arrivals); NOT_FOUND; FAILED_PRECONDITION (the run is cancelled, or does not come to
+        the stop); ABORTED (a newer report of this stop is known; or others keep changing the run); RESOURCE_EXHAUSTED (busy);
+        UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -306,8 +322,8 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
     ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
         """Cancels a run, or its legs from a stop on. The first commit closes sales and waitlist and ends holds; then the service cancels
         the bookings, some hundred in a commit, and everybody gets everything back, once. With from_stop, only journeys that touch the
-        missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended to
-        an earlier stop or to the whole run. The same call again changes nothing.
+        missing legs are cancelled, and the run keeps its state. A cancellation cannot be undone; one from a stop on can be extended
+        to an earlier stop or to the whole run. The same call again changes nothing.
         Errors: INVALID_ARGUMENT (an unknown stop, the first or last stop, a stop that the train has left, evidence missing);
         NOT_FOUND; FAILED_PRECONDITION (departed; or cancelled already, from an earlier stop on); ABORTED (others keep changing the
         run); RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
@@ -320,9 +336,11 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[train_run_pb2.TrainRun, abc.Awaitable[train_run_pb2.TrainRun]]:
         """Sets the sales window of a run, or of one section of it, in place of the train's; or removes it again. Of several windows, the
-        most special counts: the run's for the section, the run's, the train's for the section, the train's.
-        Errors: INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION (the run is cancelled); ABORTED (others keep changing the run);
-        RESOURCE_EXHAUSTED (busy); UNAVAILABLE.
+        most special counts, and as a whole: the run's for the section, the run's, the train's for the section, the train's. Bookings
+        and holds stay as they are; where a section opens by the window, its waitlist is promoted.
+        Errors: INVALID_ARGUMENT (no such section, a window that opens after it has closed); NOT_FOUND; FAILED_PRECONDITION (the run
+        is cancelled, or has departed from its last stop but one); ABORTED (others keep changing the run); RESOURCE_EXHAUSTED (busy);
+        UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
@@ -338,9 +356,9 @@ class RunServiceServicer(metaclass=abc_1.ABCMeta):
         New seats go to the waitlist in the same commit. With validate_only the answer is the plan of all this; with its plan_hash,
         exactly this plan is carried out or nothing.
         Errors: INVALID_ARGUMENT (such as an unknown coach, the last section, more than 5,000 seats); NOT_FOUND; ALREADY_EXISTS
-        (request_id with another body); FAILED_PRECONDITION (the run has departed; more than 500 passengers displaced, or more than
-        500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes); ABORTED
-        (stale etag, or the plan has changed); UNAVAILABLE.
+        (request_id with another body); FAILED_PRECONDITION (the run is cancelled or has departed; more than 500 passengers displaced,
+        or more than 500 bookings displaced or promoted); RESOURCE_EXHAUSTED (busy; more than 20 changes of a train within minutes);
+        ABORTED (stale etag, or the plan has changed); UNAVAILABLE.
         """
 
     @abc_1.abstractmethod
