@@ -8,18 +8,19 @@ from collections.abc import Collection as Collected
 
 from app.domain.run.run_schedule import RunSchedule
 from app.store.driver import Collection, Database, Document
-from app.store.run_fields import RUN_FIELDS
-from app.store.shapes import Shape
+from app.store.run_fields import RUN_FIELDS, stops_from
+from app.store.sales_shapes import STOP
+from app.store.shapes import ListOf, Shape
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_by_id
 
-# The run fields that a schedule is made of, by the names of its own attributes.
-_FIELDS = [stored for stored in RUN_FIELDS if stored.name in ("stops", "delay", "cancellation")]
+# The run fields that a schedule is made of besides the stops, by the names of its own attributes.
+_FIELDS = [stored for stored in RUN_FIELDS if stored.name in ("delay", "cancellation")]
 _SHAPE = Shape(
-    {"_id": str} | {stored.path: stored.shape for stored in _FIELDS if not stored.is_optional},
+    {"_id": str, "stops": ListOf(STOP)} | {stored.path: stored.shape for stored in _FIELDS if not stored.is_optional},
     {stored.path: stored.shape for stored in _FIELDS if stored.is_optional},
 )
-_PROJECTION = {stored.path: 1 for stored in _FIELDS}
+_PROJECTION = {"stops": 1} | {stored.path: 1 for stored in _FIELDS}
 
 
 class RunSchedules:
@@ -40,4 +41,4 @@ class RunSchedules:
 def _schedule_from(document: Document) -> RunSchedule:
     """Decode the schedule of a run. Raises UnreadableError."""
     _SHAPE.check(document)
-    return RunSchedule(**{stored.name: stored.decode(document) for stored in _FIELDS})
+    return RunSchedule(stops=stops_from(document["stops"]), **{stored.name: stored.decode(document) for stored in _FIELDS})
