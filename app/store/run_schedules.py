@@ -10,14 +10,15 @@ from app.domain.run.run_schedule import RunSchedule
 from app.store.driver import Collection, Database, Document
 from app.store.run_fields import RUN_FIELDS, stops_from
 from app.store.sales_shapes import STOP
-from app.store.shapes import ListOf, Shape
+from app.store.shapes import Kind, ListOf, Shape
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_by_id
 
 # The run fields that a schedule is made of besides the stops, by the names of its own attributes.
 _FIELDS = [stored for stored in RUN_FIELDS if stored.name in ("delay", "cancellation")]
+_KEYS: dict[str, Kind | type] = {"_id": str, "stops": ListOf(STOP)}
 _SHAPE = Shape(
-    {"_id": str, "stops": ListOf(STOP)} | {stored.path: stored.shape for stored in _FIELDS if not stored.is_optional},
+    _KEYS | {stored.path: stored.shape for stored in _FIELDS if not stored.is_optional},
     {stored.path: stored.shape for stored in _FIELDS if stored.is_optional},
 )
 _PROJECTION = {"stops": 1} | {stored.path: 1 for stored in _FIELDS}
