@@ -7,24 +7,27 @@ Not here: what a test builds first (`world.py`), and any assertion.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import field_mask_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 
 from app.pb.seatline.v1 import (
     booking_pb2,
     booking_pb2_grpc,
+    disruption_pb2,
     hold_pb2,
     hold_pb2_grpc,
     job_pb2_grpc,
     layout_pb2,
     passenger_pb2,
+    sales_window_pb2,
     train_pb2,
     train_pb2_grpc,
     train_run_pb2,
@@ -53,6 +56,7 @@ class RefusedCall:
     resource: tuple[str, str] = ("", "")
     retry_seconds: float = 0.0
     plan: layout_pb2.LayoutPlan | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def says(self) -> tuple[grpc.StatusCode, str]:
@@ -89,6 +93,7 @@ def decoded(error: grpc.aio.AioRpcError) -> RefusedCall:
         resource=(resource.resource_type, resource.resource_name),
         retry_seconds=retry.retry_delay.ToTimedelta().total_seconds(),
         plan=plan if plan.ByteSize() else None,
+        details=dict(info.metadata),
     )
 
 
@@ -303,6 +308,36 @@ class ApiClient:
     async def promote(self, run: Run) -> train_run_pb2.PromoteWaitlistResponse:
         request = train_run_pb2.PromoteWaitlistRequest(train_id=run.train_id, travel_date=run.travel_date)
         return await self.train_runs.PromoteWaitlist(request, **self._options)
+
+    async def set_delay(self, run: Run, minutes: int | None, **asked: Any) -> train_run_pb2.TrainRun:
+        """Set the delay of a run; by a fault of the train, unless `asked` says otherwise."""
+        asked = {"reason": disruption_pb2.DISRUPTION_REASON_ROLLING_STOCK, **asked}
+        request = train_run_pb2.SetDelayRequest(train_id=run.train_id, travel_date=run.travel_date, minutes=minutes, **asked)
+        return await self.train_runs.SetDelay(request, **self._options)
+
+    async def record_arrival(
+        self, run: Run, stop: str, arrive_time: datetime | Timestamp | None, **asked: Any
+    ) -> train_run_pb2.TrainRun:
+        request = train_run_pb2.RecordArrivalRequest(
+            train_id=run.train_id, travel_date=run.travel_date, stop=stop, arrive_time=arrive_time, **asked
+        )
+        return await self.train_runs.RecordArrival(request, **self._options)
+
+    async def cancel_run(self, run: Run, from_stop: str = "", **asked: Any) -> train_run_pb2.TrainRun:
+        """Cancel a run, or its legs from a stop on; by a fault of the train, unless `asked` says otherwise."""
+        asked = {"reason": disruption_pb2.DISRUPTION_REASON_ROLLING_STOCK, **asked}
+        request = train_run_pb2.CancelTrainRunRequest(
+            train_id=run.train_id, travel_date=run.travel_date, from_stop=from_stop, **asked
+        )
+        return await self.train_runs.CancelTrainRun(request, **self._options)
+
+    async def set_sales_window(
+        self, run: Run, window: sales_window_pb2.SalesWindow | None, section: str = ""
+    ) -> train_run_pb2.TrainRun:
+        request = train_run_pb2.SetSalesWindowRequest(
+            train_id=run.train_id, travel_date=run.travel_date, section=section, sales_window=window
+        )
+        return await self.train_runs.SetSalesWindow(request, **self._options)
 
     async def section(self, run: Run, section: str, **asked: Any) -> list[tuple[str, str]]:
         """Return (seat, address of the passenger) of a section, by seat."""
