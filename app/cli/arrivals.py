@@ -30,7 +30,7 @@ def arrive(
     time: Annotated[
         str,
         typer.Argument(
-            metavar="[TIME]",
+            metavar="TIME",
             help="When the train arrived: local time of the stop, such as 14:21, or an instant with its offset. Default: now.",
         ),
     ] = "",

@@ -44,8 +44,9 @@ def cancel_run(
 ) -> None:
     """Cancel a train run, or its legs from a stop on. Everybody concerned gets all of their money back. It cannot be undone.
 
-    Shows the run as it would be and asks, unless --yes is given. Then shows the progress until the last booking is cancelled;
-    the service goes on by itself after an interruption. With --json it is not waited for.
+    Shows the run as it would be and asks, unless --yes is given.
+
+    Then shows the progress until the last booking is cancelled. Ctrl-C does not end it. With --json it is not waited for.
     """
     from app.cli.calls import Calls
     from app.cli.render.run_pages import print_run
@@ -69,6 +70,8 @@ def cancel_run(
             print_json(answer)
             return
         watch_cancellation(calls, train, date)
+        if sys.stderr.isatty():
+            typer.echo(err=True)  # below the progress bar
         get_run = train_run_pb2.GetTrainRunRequest(train_id=train, travel_date=date)
         print_run(calls.call(calls.train_runs.GetTrainRun, get_run), as_json=options.as_json)
 

@@ -54,7 +54,7 @@ def delay(
 ) -> None:
     """Set the delay of a train run from a stop on. It replaces an earlier delay, and does not add to it.
 
-    Scheduled times stay, and expected times stand beside them. Sales, the waitlist and refunds follow the expected times.
+    Scheduled times stay. Sales, the waitlist, refunds and the state of the run follow the expected times.
     """
     from app.cli.calls import Calls
     from app.cli.render.run_pages import print_run

@@ -7,7 +7,7 @@ Belongs here: their declarations, shared by `run delay` and `run cancel`. Does n
 # ruff: noqa: PLC0415  the contract is imported inside the function, so that `--help` does not wait for it
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -35,7 +35,12 @@ ReasonChoice = Literal[
 
 ReasonOption = Annotated[
     ReasonChoice | None,
-    typer.Option("--reason", case_sensitive=False, help="Why. The reasons up to terrorism need --evidence."),
+    typer.Option(
+        "--reason",
+        metavar="REASON",
+        case_sensitive=False,
+        help=f"Why: {', '.join(get_args(ReasonChoice))}. Those up to terrorism need --evidence.",
+    ),
 ]
 EvidenceOption = Annotated[
     str,

@@ -48,8 +48,9 @@ def sales(
 ) -> None:
     """Set when a train run, or one section of it, is on sale, in place of the train's sales window.
 
-    A window counts as a whole. The most special counts: the run's for the section, the run's, the train's for the section, the
-    train's.
+    A window counts as a whole. Of several, that of the run for the section comes first.
+
+    Then follow that of the run, that of the train for the section, and that of the train.
     """
     from app.cli.calls import Calls
     from app.cli.render.run_pages import print_run

@@ -128,10 +128,10 @@ def waitlisted_text(booking: booking_pb2.Booking, closing: str) -> str:
 def cancellation_text(answer: booking_pb2.CancelBookingResponse, *, is_quote: bool) -> str:
     """Say how much a cancellation refunds, or would refund."""
     amount = money_text(answer.refund) if answer.refund.units or answer.refund.nanos else ""
-    if amount and answer.refund_reason:
-        amount += f" ({refund_reason_text(answer.refund_reason)})"
     if is_quote:
         return f"Quote: the refund would be {amount or 'nothing'}; nothing was changed."
+    if amount and answer.refund_reason:
+        amount += f", {refund_reason_text(answer.refund_reason)}"
     return f"The refund is {amount}." if amount else "This cancellation refunds nothing."
 
 
@@ -160,13 +160,12 @@ def receipts_table(
 
 
 def _disruption_lines(receipt: booking_pb2.Receipt, zone: datetime.tzinfo) -> list[str]:
-    """Return the expected departure where it is another one, or that the journey is cancelled."""
-    if receipt.run_state == train_run_pb2.RUN_STATE_CANCELLED or receipt.journey_cancelled:
+    """Return the expected departure of a train that is late to leave, or that the journey is cancelled."""
+    if _is_journey_cancelled(receipt):
         return [_run_text(receipt)]
     expected = receipt.expected_depart_time
-    if not expected.seconds or expected == receipt.depart_time:
-        return []
-    return [f"expected {instant_text(expected, zone)}"]
+    is_ahead = receipt.run_state == train_run_pb2.RUN_STATE_DELAYED
+    return [f"expected {instant_text(expected, zone)}"] if is_ahead and expected != receipt.depart_time else []
 
 
 def section_table(rows: Sequence[booking_pb2.SectionBooking], console: Console) -> Table:
@@ -195,9 +194,9 @@ def _journey_grid(journey: booking_pb2.Receipt | booking_pb2.Booking, train: str
     if run := _run_text(journey):
         grid.add_row("", Text(run, style="bold"))
     grid.add_row("From", f"{printable(journey.origin)}, {departs}")
-    _add_expected(grid, journey.depart_time, journey.expected_depart_time, origin_zone)
+    _add_expected(grid, journey, journey.depart_time, journey.expected_depart_time, origin_zone)
     grid.add_row("To", f"{printable(journey.destination)}, {arrives}")
-    _add_expected(grid, journey.arrive_time, journey.expected_arrive_time, destination_zone)
+    _add_expected(grid, journey, journey.arrive_time, journey.expected_arrive_time, destination_zone)
     return grid
 
 
@@ -212,10 +211,21 @@ def _run_text(journey: booking_pb2.Receipt | booking_pb2.Booking) -> str:
     return run_state_text(journey.run_state)
 
 
-def _add_expected(grid: Table, scheduled: Timestamp, expected: Timestamp, zone: datetime.tzinfo) -> None:
-    """Add the expected time where it is another one. Older servers send none."""
-    if expected.seconds and expected != scheduled:
-        grid.add_row("", Text(f"expected {instant_text(expected, zone)}", style="bold"))
+def _add_expected(
+    grid: Table,
+    journey: booking_pb2.Receipt | booking_pb2.Booking,
+    scheduled: Timestamp,
+    expected: Timestamp,
+    zone: datetime.tzinfo,
+) -> None:
+    """Add the expected time where it is another one; none for a cancelled journey. Older servers send none."""
+    if expected.seconds and expected != scheduled and not _is_journey_cancelled(journey):
+        word = "actual" if journey.run_state == train_run_pb2.RUN_STATE_COMPLETED else "expected"
+        grid.add_row("", Text(f"{word} {instant_text(expected, zone)}", style="bold"))
+
+
+def _is_journey_cancelled(journey: booking_pb2.Receipt | booking_pb2.Booking) -> bool:
+    return journey.journey_cancelled or journey.run_state == train_run_pb2.RUN_STATE_CANCELLED
 
 
 def _state_text(journey: booking_pb2.Receipt | booking_pb2.Booking, waitlist_position: int) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +27,7 @@ from app.cli.render.text import (
 from app.pb.seatline.v1 import train_run_pb2
 
 _CHANGED = "bold"
+_BEFORE_DEPARTURE = frozenset({train_run_pb2.RUN_STATE_SCHEDULED, train_run_pb2.RUN_STATE_DELAYED})
 
 
 def print_run(run: train_run_pb2.TrainRun, prefix: str = "", *, as_json: bool) -> None:
@@ -62,7 +62,7 @@ def _facts_grid(run: train_run_pb2.TrainRun) -> Table:
         of_section = f"section {printable(own.section)}: " if own.section else ""
         grid.add_row(heading, f"{of_section}{sales_window_text(own.sales_window)}")
         heading = ""
-    if run.HasField("waitlist_close_time") and not run.HasField("cancellation"):
+    if run.HasField("waitlist_close_time") and run.state in _BEFORE_DEPARTURE:
         grid.add_row("Waitlist", f"until {instant_text(run.waitlist_close_time, _zone_of_first_stop(run))}")
     return grid
 
@@ -98,47 +98,39 @@ def _zone_of_first_stop(run: train_run_pb2.TrainRun) -> datetime.tzinfo:
 
 
 def _stops_table(run: train_run_pb2.TrainRun) -> Table:
-    """Return one row per stop: the scheduled times, and below them the expected or reported ones where these differ."""
+    """Return one row per stop: the scheduled times, and below them what is different now."""
     table = empty_table("Stop", "Arrives", "Departs")
     for stop in run.stops:
-        ends_here = stop.cancelled and stop.name == run.cancelled_from_stop
-        arrival = "" if stop.cancelled and not ends_here else _expected_arrival_text(stop, run.travel_date)
-        departure = "" if stop.cancelled else _expected_departure_text(stop, run.travel_date)
-        name = Text(printable(stop.name))
-        if stop.cancelled:
-            name.append("\nends here" if ends_here else "\ncancelled", style=_CHANGED)
+        zone, ends_here = zone_by_name(stop.time_zone), stop.name == run.cancelled_from_stop
         table.add_row(
-            name,
-            _times(stop, "arrive_time", run.travel_date, arrival),
-            _times(stop, "depart_time", run.travel_date, departure),
+            printable(stop.name),
+            _time_cell(
+                local_time_text(stop.arrive_time, zone, run.travel_date) if stop.HasField("arrive_time") else "",
+                local_time_text(stop.expected_arrive_time, zone, run.travel_date),
+                "arrived" if stop.has_arrived else "expected" if stop.HasField("expected_arrive_time") else "",
+                is_cancelled=stop.cancelled and not ends_here,
+            ),
+            _time_cell(
+                local_time_text(stop.depart_time, zone, run.travel_date) if stop.HasField("depart_time") else "",
+                local_time_text(stop.expected_depart_time, zone, run.travel_date),
+                "expected" if stop.HasField("expected_depart_time") else "",
+                is_cancelled=stop.cancelled,
+            ),
         )
     return table
 
 
-def _times(stop: train_run_pb2.RunStop, field: str, travel_date: str, expected: str) -> Text:
-    if not stop.HasField(field):  # type: ignore[arg-type]  # the names of the two callers
-        return Text()
-    scheduled: Timestamp = getattr(stop, field)
-    text = Text(local_time_text(scheduled, zone_by_name(stop.time_zone), travel_date))
-    if expected:
-        text.append(f"\n{expected}", style=_CHANGED)
+def _time_cell(scheduled: str, actual: str, word: str, *, is_cancelled: bool) -> Text:
+    """Return the scheduled time, and below it the actual one with its word, where it differs or was reported.
+
+    `scheduled` is empty where the train does not call, and `word` where the service sends no actual time, as older ones do.
+    """
+    text = Text(scheduled)
+    if scheduled and is_cancelled:
+        text.append("\ncancelled", style=_CHANGED)
+    elif scheduled and word and (word == "arrived" or actual != scheduled):
+        text.append(f"\n{word} {actual}", style=_CHANGED)
     return text
-
-
-def _expected_arrival_text(stop: train_run_pb2.RunStop, travel_date: str) -> str:
-    """Return such as "arrived 12:05 GMT" or "expected 12:05 GMT". Empty where it is as scheduled."""
-    if not stop.HasField("expected_arrive_time"):
-        return ""
-    time = local_time_text(stop.expected_arrive_time, zone_by_name(stop.time_zone), travel_date)
-    if stop.has_arrived:
-        return f"arrived {time}"
-    return f"expected {time}" if stop.expected_arrive_time != stop.arrive_time else ""
-
-
-def _expected_departure_text(stop: train_run_pb2.RunStop, travel_date: str) -> str:
-    if not stop.HasField("expected_depart_time") or stop.expected_depart_time == stop.depart_time:
-        return ""
-    return f"expected {local_time_text(stop.expected_depart_time, zone_by_name(stop.time_zone), travel_date)}"
 
 
 def _sections_table(run: train_run_pb2.TrainRun, now: datetime.datetime) -> Table:
@@ -180,4 +172,4 @@ def concerned_text(run: train_run_pb2.TrainRun) -> str:
     seats = sum(section.seat_count - section.free_seat_count for section in run.sections)
     waiting = any(section.waiting_count for section in run.sections)
     waitlisted = ", and waitlisted bookings" if waiting else ""
-    return f"\nConcerned: {counted(seats, 'seat')} sold or held{waitlisted}."
+    return f"\nThis concerns {counted(seats, 'seat')} sold or held{waitlisted}."

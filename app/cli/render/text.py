@@ -38,11 +38,11 @@ _PAYMENT_STATES: dict[int, str] = {
 }
 _REFUND_REASONS: dict[int, str] = {
     payment_pb2.REFUND_REASON_TERMS: "by the refund terms",
-    payment_pb2.REFUND_REASON_WAITLIST: "in full, without a seat",
-    payment_pb2.REFUND_REASON_DELAY: "in full, the train is an hour late or more",
-    payment_pb2.REFUND_REASON_RUN_CANCELLED: "in full, the train is cancelled",
-    payment_pb2.REFUND_REASON_LAYOUT: "seats of the train were changed",
-    payment_pb2.REFUND_REASON_FARE_DIFFERENCE: "the new seat costs less",
+    payment_pb2.REFUND_REASON_WAITLIST: "in full, from the waitlist",
+    payment_pb2.REFUND_REASON_DELAY: "in full, because the train is an hour late or more",
+    payment_pb2.REFUND_REASON_RUN_CANCELLED: "in full, because the train is cancelled",
+    payment_pb2.REFUND_REASON_LAYOUT: "because seats of the train were changed",
+    payment_pb2.REFUND_REASON_FARE_DIFFERENCE: "because the new seat costs less",
 }
 _MINUTES_PER_HOUR = 60
 
@@ -78,6 +78,11 @@ def zone_by_name(name: str) -> datetime.tzinfo:
 def instant_text(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
     """Return such as "Fri 12 Dec 2025 10:24 GMT"."""
     return _local(instant, zone).strftime("%a %d %b %Y %H:%M %Z")
+
+
+def short_instant_text(instant: Timestamp, zone: datetime.tzinfo) -> str:
+    """Return such as "12 Dec 2025 10:24", for narrow columns that have the time zone in another cell."""
+    return _local(instant, zone).strftime("%d %b %Y %H:%M")
 
 
 def instant_text_with_seconds(instant: Timestamp, zone: datetime.tzinfo = datetime.UTC) -> str:
@@ -217,16 +222,16 @@ def hold_terms_text(train: train_pb2.Train) -> str:
 
 
 def sales_window_text(window: sales_window_pb2.SalesWindow) -> str:
-    """Return such as "opens 90 days before at 09:00, closes 30 min before departure"."""
+    """Return such as "open 90 days before at 09:00, close 30 min before departure", of which sales are the subject."""
     opens = "open at once"
     if window.HasField("opens_before"):
         days, local_time = window.opens_before.days_before, window.opens_before.local_time or "00:00"
         day = f"{days:,} {'day' if days == 1 else 'days'} before" if days else "on the travel date"
-        opens = f"opens {day} at {printable(local_time)}"
+        opens = f"open {day} at {printable(local_time)}"
     elif window.HasField("open_time"):
-        opens = f"opens {instant_text(window.open_time)}"
+        opens = f"open {instant_text(window.open_time)}"
     minutes = window.closes_before.seconds // 60
-    return f"{opens}, closes {f'{duration_text(minutes)} before' if minutes else 'at'} departure"
+    return f"{opens}, close {f'{duration_text(minutes)} before' if minutes else 'at'} departure"
 
 
 def duration_text(minutes_total: int) -> str:

@@ -16,7 +16,14 @@ from rich.table import Table
 from app.cli.arguments import comparison_key
 from app.cli.failures import printable
 from app.cli.render.screen import counted, empty_table
-from app.cli.render.text import date_text, instant_text, local_time_text, money_text, run_state_text, zone_by_name
+from app.cli.render.text import (
+    date_text,
+    local_time_text,
+    money_text,
+    run_state_text,
+    short_instant_text,
+    zone_by_name,
+)
 from app.pb.seatline.v1 import train_run_pb2
 
 
@@ -54,8 +61,8 @@ def _time_text(scheduled: Timestamp, expected: Timestamp, stop: train_run_pb2.Ru
 
 
 def _state_text(run: train_run_pb2.TrainRun) -> str:
-    ends = f", ends at {printable(run.cancelled_from_stop)}" if run.cancelled_from_stop else ""
-    return run_state_text(run.state) + ends + (", hidden" if run.hidden else "")
+    ends = f"\nends at {printable(run.cancelled_from_stop)}" if run.cancelled_from_stop else ""
+    return run_state_text(run.state) + (", hidden" if run.hidden else "") + ends
 
 
 def _sales_lines(run: train_run_pb2.TrainRun, now: datetime.datetime) -> list[str]:
@@ -65,7 +72,7 @@ def _sales_lines(run: train_run_pb2.TrainRun, now: datetime.datetime) -> list[st
         return []
     zone = zone_by_name(run.stops[0].time_zone)
     if run.HasField("sales_open_time") and run.sales_open_time.ToDatetime(tzinfo=datetime.UTC) > now:
-        return [f"sales open {instant_text(run.sales_open_time, zone)}"]
+        return ["sales open", short_instant_text(run.sales_open_time, zone)]
     return ["sales closed"]
 
 

@@ -36,7 +36,7 @@ def train_text(train: train_pb2.Train, *, is_dry_run: bool) -> str:
         ("Waitlist", waitlist_terms_text(train)),
         ("Holds", hold_terms_text(train)),
         ("Sales", _sales_terms_text(train)),
-        ("Schedule", _horizon_text(train)),
+        ("Runs", _horizon_text(train)),
     ):
         if terms:
             lines.append(f"{heading}: {terms}.")
@@ -70,7 +70,7 @@ def trains_table(trains: Sequence[train_pb2.Train], console: Console) -> Table:
             f"refunds {terms}" if terms else "",
             waitlist_terms_text(train),
             f"sales {sales_window_text(train.sales_window)}" if train.HasField("sales_window") else "",
-            _horizon_text(train),
+            f"runs {horizon}" if (horizon := _horizon_text(train)) else "",
         )
         table.add_row(
             f"{printable(train.train_id)}\n{printable(train.number)}",
@@ -88,9 +88,8 @@ def _sections_text(train: train_pb2.Train) -> str:
     own = {section.name: section.sales_window for section in train.sections if section.HasField("sales_window")}
     lines = []
     for name, count in seats.items():
-        lines.append(f"{printable(name)}: {count} seats, {fares.get(name, '')}")
-        if name in own:
-            lines.append(f"  {sales_window_text(own[name])}")
+        window = f", sales {sales_window_text(own[name])}" if name in own else ""
+        lines.append(f"{printable(name)}: {count} seats, {fares.get(name, '')}{window}")
     return "\n".join(lines)
 
 
@@ -98,7 +97,7 @@ def _sales_terms_text(train: train_pb2.Train) -> str:
     """Return the sales windows of a train and its sections, or an empty text where it is always on sale."""
     windows = [sales_window_text(train.sales_window)] if train.HasField("sales_window") else []
     windows += [
-        f"section {printable(section.name)} {sales_window_text(section.sales_window)}"
+        f"section {printable(section.name)}: {sales_window_text(section.sales_window)}"
         for section in train.sections
         if section.HasField("sales_window")
     ]
