@@ -15,7 +15,6 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import field_mask_pb2
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
 
 from app.pb.seatline.v1 import (
@@ -315,12 +314,10 @@ class ApiClient:
         request = train_run_pb2.SetDelayRequest(train_id=run.train_id, travel_date=run.travel_date, minutes=minutes, **asked)
         return await self.train_runs.SetDelay(request, **self._options)
 
-    async def record_arrival(
-        self, run: Run, stop: str, arrive_time: datetime | Timestamp | None, **asked: Any
-    ) -> train_run_pb2.TrainRun:
-        request = train_run_pb2.RecordArrivalRequest(
-            train_id=run.train_id, travel_date=run.travel_date, stop=stop, arrive_time=arrive_time, **asked
-        )
+    async def record_arrival(self, run: Run, stop: str, arrive_time: datetime | None, **asked: Any) -> train_run_pb2.TrainRun:
+        request = train_run_pb2.RecordArrivalRequest(train_id=run.train_id, travel_date=run.travel_date, stop=stop, **asked)
+        if arrive_time is not None:
+            request.arrive_time.FromDatetime(arrive_time)
         return await self.train_runs.RecordArrival(request, **self._options)
 
     async def cancel_run(self, run: Run, from_stop: str = "", **asked: Any) -> train_run_pb2.TrainRun:
