@@ -6,11 +6,14 @@ Belongs here: the numbers, and the sums over runs. Does not belong here: reading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from app.domain.timetable import RunState, Stop, state_at
+from app.domain.run.run_schedule import RunSchedule
+from app.domain.timetable import RunState
 from app.domain.values import value
 
-# Runs that have arrived are left out: there are more every day, and nothing happens to them.
-STATES = (RunState.SCHEDULED, RunState.DEPARTED)
+# Runs that have arrived, or would have, are left out: there are more every day, and nothing happens to them.
+STATES = (RunState.SCHEDULED, RunState.DELAYED, RunState.CANCELLED, RunState.DEPARTED)
+# The states of runs whose seats count.
+_ON_SALE = (RunState.SCHEDULED, RunState.DELAYED)
 
 
 @value(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class RunCounts:
 
     run_id: str
     version: int
-    stops: tuple[Stop, ...]
+    schedule: RunSchedule
     seats: int
     seats_sold: int
     waiting_bookings: int
@@ -29,7 +32,8 @@ class RunCounts:
 class Backlog:
     """The work that is not done yet. Times are those of the oldest item, None where there is none.
 
-    Periodic tasks are left out. A running job is one that a worker has leased.
+    Periodic tasks are left out. A running job is one that a worker has leased. An open cancellation is that of a run whose
+    bookings are not all cancelled yet.
     """
 
     outbox_events: int
@@ -42,6 +46,8 @@ class Backlog:
     captures_pending: int
     layout_jobs: int = 0
     oldest_layout_job_time: datetime | None = None
+    open_cancellations: int = 0
+    oldest_cancellation_time: datetime | None = None
 
 
 @value(frozen=True, slots=True)
@@ -70,6 +76,11 @@ class Statistics:
         """How long ago the oldest layout job began that is not complete."""
         return self._age_seconds(self.backlog.oldest_layout_job_time)
 
+    @property
+    def cancellation_age_seconds(self) -> float:
+        """How long ago the oldest run was cancelled whose bookings are not all cancelled yet."""
+        return self._age_seconds(self.backlog.oldest_cancellation_time)
+
     def _age_seconds(self, since: datetime | None) -> float:
         return 0.0 if since is None else max(0.0, (self.time - since).total_seconds())
 
@@ -79,12 +90,12 @@ def statistics_of(counts: Iterable[RunCounts], backlog: Backlog, now: datetime) 
     runs = dict.fromkeys(STATES, 0)
     seats = sold = waiting = 0
     for run in counts:
-        state = state_at(run.stops, now)
-        if state not in runs:
+        state = run.schedule.state_at(now)
+        if state not in runs or now >= run.schedule.arrive_time:
             continue
         runs[state] += 1
         waiting += run.waiting_bookings
-        if state is RunState.SCHEDULED:
+        if state in _ON_SALE:
             seats += run.seats
             sold += run.seats_sold
     return Statistics(now, runs, sold, seats - sold, waiting, backlog)

@@ -14,14 +14,13 @@ from app.store.shapes import Kind, ListOf, Shape
 from app.store.snapshots import Snapshot
 from app.store.unreadable import Records, decode_by_id
 
-# The run fields that a schedule is made of besides the stops, by the names of its own attributes.
+# The run fields that a schedule is made of besides the stops, by the names of its own attributes. All are optional.
 _FIELDS = [stored for stored in RUN_FIELDS if stored.name in ("delay", "cancellation")]
-_KEYS: dict[str, Kind | type] = {"_id": str, "stops": ListOf(STOP)}
-_SHAPE = Shape(
-    _KEYS | {stored.path: stored.shape for stored in _FIELDS if not stored.is_optional},
-    {stored.path: stored.shape for stored in _FIELDS if stored.is_optional},
-)
-_PROJECTION = {"stops": 1} | {stored.path: 1 for stored in _FIELDS}
+# What `schedule_from` reads: the required parts of a run's document, and the optional ones.
+SCHEDULE_PARTS: dict[str, Kind | type] = {"_id": str, "stops": ListOf(STOP)}
+SCHEDULE_PARTS_OPTIONAL: dict[str, Kind | type] = {stored.path: stored.shape for stored in _FIELDS}
+_SHAPE = Shape(SCHEDULE_PARTS, SCHEDULE_PARTS_OPTIONAL)
+SCHEDULE_PROJECTION = {"stops": 1, **{stored.path: 1 for stored in _FIELDS}}
 
 
 class RunSchedules:
@@ -35,11 +34,16 @@ class RunSchedules:
         if not run_ids:
             return Records()
         query = {"_id": {"$in": list(run_ids)}}
-        found = await snapshot.find(self._runs, query, most=len(run_ids), projection=_PROJECTION)
-        return decode_by_id("train_runs", found, _schedule_from)
+        found = await snapshot.find(self._runs, query, most=len(run_ids), projection=SCHEDULE_PROJECTION)
+        return decode_by_id("train_runs", found, _checked_schedule)
 
 
-def _schedule_from(document: Document) -> RunSchedule:
+def schedule_from(document: Document) -> RunSchedule:
+    """Decode the schedule of a run's document, whose shape was checked."""
+    return RunSchedule(stops_from(document["stops"]), **{stored.name: stored.decode(document) for stored in _FIELDS})
+
+
+def _checked_schedule(document: Document) -> RunSchedule:
     """Decode the schedule of a run. Raises UnreadableError."""
     _SHAPE.check(document)
-    return RunSchedule(stops=stops_from(document["stops"]), **{stored.name: stored.decode(document) for stored in _FIELDS})
+    return schedule_from(document)

@@ -17,8 +17,9 @@ from app.domain.statistics import Backlog, RunCounts
 from app.domain.timetable import earliest_date_under_way
 from app.store.adapter import adapter_of
 from app.store.driver import Collection, Database, Document, translate_outages
-from app.store.run_fields import stops_from
-from app.store.sales_shapes import STATISTICS_RUN
+from app.store.run_schedules import SCHEDULE_PARTS, SCHEDULE_PARTS_OPTIONAL, SCHEDULE_PROJECTION, schedule_from
+from app.store.sales_shapes import COUNTED_SECTIONS
+from app.store.shapes import ANYTHING, MapOf, Shape
 from app.store.snapshots import Snapshot
 from app.store.unreadable import decode_all
 
@@ -30,7 +31,10 @@ COUNT_MAX = 10_000
 # The time of the last commit stays there as long; an older one means that events were left behind.
 _LEFT_AFTER = timedelta(seconds=60)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIELDS = {"version": 1, "stops": 1, "sections.sold_legs": 1, "sections.retired": 1, "waiting": 1}
+_FIELDS = {"version": 1, "sections.sold_legs": 1, "sections.retired": 1, "waiting": 1, **SCHEDULE_PROJECTION}
+_COUNTED = Shape(
+    SCHEDULE_PARTS | {"version": int, "sections": COUNTED_SECTIONS, "waiting": MapOf(ANYTHING)}, SCHEDULE_PARTS_OPTIONAL
+)
 
 
 class StatisticsQueries:
@@ -69,6 +73,7 @@ class StatisticsQueries:
     async def _backlog(self, snapshot: Snapshot, now: datetime) -> Backlog:
         events = await _first(snapshot, self._events, new_events_pipeline())
         layout_jobs = await _first(snapshot, self._layout_jobs, unfinished_layout_jobs_pipeline())
+        cancellations = await _first(snapshot, self._runs, open_cancellations_pipeline(now))
         refunds = await _first(snapshot, self._payments, pending_refunds_pipeline())
         left = await snapshot.find(
             self._runs, _left_query(now), most=1, projection={"unsettled_since": 1}, sort=[("unsettled_since", 1)]
@@ -87,6 +92,8 @@ class StatisticsQueries:
             captures_pending=await _count(snapshot, self._payments, pending_captures_query(now)),
             layout_jobs=layout_jobs["number"],
             oldest_layout_job_time=layout_jobs["oldest"],
+            open_cancellations=cancellations["number"],
+            oldest_cancellation_time=cancellations["oldest"],
         )
 
 
@@ -109,6 +116,15 @@ def unfinished_layout_jobs_pipeline() -> list[Document]:
     """Return the pipeline for the number of unfinished layout jobs and the time of the oldest. One index covers it."""
     unfinished = {"$match": {"is_unfinished": True, "create_time": {"$gte": _EPOCH}}}
     return [unfinished, {"$limit": COUNT_MAX}, _number_and_oldest("$create_time")]
+
+
+def open_cancellations_pipeline(now: datetime) -> list[Document]:
+    """Return the pipeline for the number of runs whose bookings are still being cancelled, and the time of the oldest.
+
+    They are due, and few runs are due at a time: the index on that time leads to them.
+    """
+    is_open = {"cancellation.time": {"$gte": _EPOCH}, "cancellation.complete_time": None}
+    return [{"$match": {"next_due": {"$lte": now}, **is_open}}, {"$limit": COUNT_MAX}, _number_and_oldest("$cancellation.time")]
 
 
 def pending_refunds_pipeline() -> list[Document]:
@@ -147,13 +163,13 @@ async def _count(snapshot: Snapshot, collection: Collection, query: Document) ->
 
 
 def _count_of(document: Document) -> RunCounts:
-    STATISTICS_RUN.check(document)
+    _COUNTED.check(document)
     seats = [section["sold_legs"] for section in document["sections"]]
     retired = sum(1 + last - first for section in document["sections"] for first, last in section.get("retired", ()))
     return RunCounts(
         run_id=document["_id"],
         version=document["version"],
-        stops=stops_from(document["stops"]),
+        schedule=schedule_from(document),
         seats=sum(map(len, seats)) - retired,
         seats_sold=sum(len(section) - section.count(0) for section in seats) - retired,  # all legs of these count as sold
         waiting_bookings=len(document["waiting"]),

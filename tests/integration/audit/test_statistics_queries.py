@@ -70,7 +70,7 @@ async def test_runs_are_counted_with_their_seats_and_waitlisted_bookings(world: 
     (count,) = await surveys.count_runs([run_id, "another:2026-01-01"])
     assert (count.run_id, count.version) == (f"{run.train_id}:{run.travel_date}", version)
     assert (count.seats, count.seats_sold, count.waiting_bookings) == (3, 2, 1)
-    assert [stop.name for stop in count.stops][::3] == ["London St Pancras", "Paris Gare du Nord"]
+    assert [stop.name for stop in count.schedule.stops][::3] == ["London St Pancras", "Paris Gare du Nord"]
 
 
 async def test_removed_seats_and_deleted_runs_are_not_counted(world: World) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.domain.refusals import Reason, Refusal
-from app.domain.statistics import Backlog, RunCounts, Statistics, statistics_of
+from app.domain.statistics import STATES, Backlog, RunCounts, Statistics, statistics_of
 from app.domain.timetable import RunState
 from app.usecases.statistics import StatisticsCollector, StatisticsTask
 from tests.support.builders import DEPARTS_LONDON, NOW, a_run
 from tests.support.job_worlds import Clock
+from tests.support.run_changes import a_cancellation, a_delay_record
 
 NOTHING = Backlog(0, None, 0, 0, 0, 0, None, 0)
 AFTER_ARRIVAL = DEPARTS_LONDON + timedelta(days=1)
@@ -19,13 +21,26 @@ AFTER_ARRIVAL = DEPARTS_LONDON + timedelta(days=1)
 def a_count(
     run_id: str = "es9014:2026-09-01", *, version: int = 1, seats: int = 10, sold: int = 0, waiting: int = 0
 ) -> RunCounts:
-    return RunCounts(run_id, version, a_run().stops, seats, sold, waiting)
+    return RunCounts(run_id, version, a_run().schedule, seats, sold, waiting)
 
 
 def test_seats_are_those_of_runs_that_have_not_departed() -> None:
     found = statistics_of([a_count(sold=4, waiting=2), a_count(seats=5, sold=1)], NOTHING, NOW)
     assert (found.seats_sold, found.seats_free, found.waiting_bookings) == (5, 10, 2)
-    assert found.runs == {RunState.SCHEDULED: 2, RunState.DEPARTED: 0}
+    assert {state: count for state, count in found.runs.items() if count} == {RunState.SCHEDULED: 2}
+
+
+def test_runs_are_counted_by_their_expected_times_and_cancelled_ones_until_their_arrival() -> None:
+    late, cancelled = a_run(), a_run()
+    late.set_delay(replace(a_delay_record(), arrivals=()))
+    cancelled.set_cancellation(a_cancellation(from_stop=0))
+    counts = [a_count(sold=4), *(replace(a_count(sold=1), schedule=run.schedule) for run in (late, cancelled))]
+    before = statistics_of(counts, NOTHING, NOW)
+    assert before.runs == {state: int(state is not RunState.DEPARTED) for state in STATES}
+    assert (before.seats_sold, before.seats_free) == (5, 15)
+    under_way = statistics_of(counts, NOTHING, DEPARTS_LONDON)
+    assert (under_way.runs[RunState.DEPARTED], under_way.runs[RunState.DELAYED], under_way.seats_sold) == (1, 1, 1)
+    assert sum(statistics_of(counts, NOTHING, AFTER_ARRIVAL).runs.values()) == 0
 
 
 def test_a_run_under_way_is_counted_without_its_seats_and_one_that_has_arrived_not_at_all() -> None:
@@ -37,7 +52,9 @@ def test_a_run_under_way_is_counted_without_its_seats_and_one_that_has_arrived_n
 
 def test_ages_are_those_of_the_oldest_and_nothing_has_none() -> None:
     backlog = Backlog(1, NOW - timedelta(seconds=5), 0, 0, 0, 1, NOW + timedelta(seconds=1), 0)
+    backlog = replace(backlog, open_cancellations=1, oldest_cancellation_time=NOW - timedelta(seconds=9))
     found = statistics_of([], backlog, NOW)
+    assert found.cancellation_age_seconds == 9.0
     assert (found.outbox_age_seconds, found.refund_age_seconds) == (5.0, 0.0)
     assert statistics_of([], NOTHING, NOW).outbox_age_seconds == 0.0
 
