@@ -12,6 +12,7 @@ from app.store.layout_jobs import make_layout_job_indexes
 from app.store.payments import make_payment_indexes
 from app.store.run_lists import make_run_list_indexes
 from app.store.run_tombstones import make_tombstone_index
+from app.store.runs import CLOCK_STATE_INDEX
 from app.store.train_versions import make_train_version_indexes
 from app.store.webhooks import make_webhook_indexes
 
@@ -33,6 +34,8 @@ async def make_indexes(database: Database) -> None:
         # What is due by the clock, and what is not archived yet. Most runs have neither.
         await runs.create_index("next_due", name="runs_due", sparse=True)
         await runs.create_index("unsettled_since", name="runs_unsettled", sparse=True)
+        # Those of the dates to come that an earlier version has made, and that have no clock state.
+        await runs.create_index([("clock_state", 1), ("travel_date", 1)], name=CLOCK_STATE_INDEX)
         bookings = database["bookings"]
         # ListReceipts, of archived bookings.
         await bookings.create_index([("emails", 1), ("travel_date", 1), ("origin", 1), ("destination", 1)], name=RECEIPTS_INDEX)

@@ -23,11 +23,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.domain.booking import LIVE_STATES, Booking
+from app.domain.limits import TRAVEL_DATE_MAX
 from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
 from app.domain.rules.hidden_runs import run_not_found
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import Journey
+from app.domain.timetable import Journey, earliest_date_under_way
 from app.store.adapter import adapter_of
 from app.store.booking_documents import booking_document_without_journey, booking_from, journey_document
 from app.store.bookings import BOOKINGS_PER_RUN_MAX
@@ -51,6 +52,8 @@ from app.store.shapes import UnreadableError
 from app.store.snapshots import Snapshot
 from app.store.unreadable import decode_one, reading, unreadable_records
 
+CLOCK_STATE_INDEX = "runs_by_clock_state"
+
 # Runs of one insert: 100 documents of a large train are about 10 MB, well under the 48 MB of one message.
 _INSERT_BATCH = 100
 # Journeys whose part of a document is cached: all that are on sale at a time, with 300 bytes each.
@@ -65,6 +68,13 @@ class _PreparedCommit(NamedTuple):
     events: dict[str, Document]
     archived_references: list[str]
     archived_events: list[str]
+
+
+class DueRun(NamedTuple):
+    """A run on which something is due; `is_cancelling` where its bookings are not all cancelled yet."""
+
+    run_id: str
+    is_cancelling: bool
 
 
 class TrainRuns:
@@ -251,21 +261,36 @@ class TrainRuns:
         with translate_outages():
             await self._runs.update_one(guard, emptied)
 
-    async def list_due(self, now: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
-        """Return the runs on which something is due: holds expire, a waitlist closes. Leave out those in `but_for`."""
-        return await self._list_ids("next_due", {"$lte": now}, limit, but_for)
+    async def list_due(self, now: datetime, limit: int, but_for: Collected[str] = ()) -> list[DueRun]:
+        """Return the runs on which something is due (`next_due` in `run_fields.py`). Leave out those in `but_for`."""
+        found = await self._list("next_due", {"$lte": now}, limit, but_for, {"cancellation": 1})
+        return [DueRun(document["_id"], _has_open_cancellation(document)) for document in found]
 
     async def list_unarchived(self, before: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
         """Return the runs whose documents carry unarchived bookings or events since before that time, but for some."""
-        return await self._list_ids("unsettled_since", {"$lt": before}, limit, but_for)
+        found = await self._list("unsettled_since", {"$lt": before}, limit, but_for, {"_id": 1})
+        return [document["_id"] for document in found]
 
-    async def _list_ids(self, moment: str, times: Document, limit: int, but_for: Collected[str]) -> list[str]:
+    async def list_without_clock(self, now: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
+        """Return the runs of an earlier version that have no clock state and have not departed, but for those in `but_for`."""
+        query: Document = {
+            "clock_state": None,
+            "travel_date": {"$gte": earliest_date_under_way(now).isoformat(), "$lte": TRAVEL_DATE_MAX.isoformat()},
+            "stops.0.depart": {"$gt": now},
+            "_id": {"$nin": list(but_for)},
+        }
+        with translate_outages():
+            cursor = self._runs.find(query, {"_id": 1}).sort("travel_date", 1).hint(CLOCK_STATE_INDEX).limit(limit)
+            return [document["_id"] for document in await cursor.to_list(limit)]
+
+    async def _list(
+        self, moment: str, times: Document, limit: int, but_for: Collected[str], projection: Document
+    ) -> list[Document]:
         query: Document = {moment: times}
         if but_for:
             query["_id"] = {"$nin": list(but_for)}
         with translate_outages():
-            cursor = self._runs.find(query, {"_id": 1}).sort(moment, 1).limit(limit)
-            return [document["_id"] for document in await cursor.to_list(limit)]
+            return await self._runs.find(query, projection).sort(moment, 1).limit(limit).to_list(limit)
 
     async def insert_if_absent(self, runs: Sequence[TrainRun], now: datetime) -> int:
         """Store the runs that are not stored yet, also those that were deleted. Return how many that were."""
@@ -291,6 +316,12 @@ def _committed(cached: CachedRun, commit: _PreparedCommit) -> None:
     cached.pending_events.update(commit.events)
     cached.archived_events.difference_update(commit.archived_events)
     cached.run.committed()
+
+
+def _has_open_cancellation(document: Document) -> bool:
+    """Whether a run's document has a cancellation that is not complete. One that cannot be read has none."""
+    cancellation = document.get("cancellation")
+    return isinstance(cancellation, dict) and cancellation.get("complete_time") is None
 
 
 def _claimed_turn(document: Document) -> ClaimedTurn | None:

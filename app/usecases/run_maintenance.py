@@ -1,19 +1,21 @@
 """Run maintenance: what is done on train runs without any caller.
 
-Belongs here: expiring what is due, and archiving what a dead server left behind. Does not belong here: the rules
-(`app/domain/rules`), nor how often this happens (`app/process/bootstrap/work.py`).
+Belongs here: what is due by the clock, the bookings of cancelled runs, and archiving what a dead server left behind. Does not
+belong here: the rules (`app/domain/rules`), nor how often this happens (`app/process/bootstrap/work.py`).
 """
 
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
-from app.domain.commands import ExpireDue
+from app.domain.commands import Command, ExpireDue
 from app.domain.people import Caller
 from app.domain.refusals import Reason, Refusal
+from app.domain.run_commands import CancelNextBookings
 from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
-from app.store.runs import TrainRuns
+from app.store.runs import DueRun, TrainRuns
 
 _log = logging.getLogger(__name__)
 
@@ -21,9 +23,11 @@ _log = logging.getLogger(__name__)
 _RUNS_MAX = 100
 # A living server archives a batch within a tenth of this.
 _LEFT_AFTER_SECONDS = 10.0
-# A closed waitlist is emptied some hundred bookings at a time.
+# A closed waitlist is emptied, and a run is cancelled, some hundred bookings at a time.
 _EXPIRE_ROUNDS_MAX = 100
-_EXPIRE_SECONDS_MAX = 30.0
+_COMMAND_SECONDS_MAX = 30.0
+# Statements of one call that find runs without a clock: 2,000 runs, at some milliseconds each. The next call goes on.
+_ADOPT_ROUNDS_MAX = 20
 # Statements of one call that find unreadable runs among others; the next call goes on.
 _ARCHIVE_ROUNDS_MAX = 20
 
@@ -35,26 +39,40 @@ class RunMaintenance:
         self._runs, self._bus, self._clock, self._monotonic = runs, bus, clock, monotonic
 
     async def expire_due(self) -> None:
-        """End holds, promote bookings and close waitlists on runs where this is due. Refuses DATABASE_UNAVAILABLE."""
+        """Do what is due on runs by the clock, and cancel the next bookings of runs that are cancelled.
+
+        Each run gets one commit a round, so that a long cancellation holds up no other run. Refuses DATABASE_UNAVAILABLE.
+        """
         failed: set[str] = set()
         for _ in range(_EXPIRE_ROUNDS_MAX):
             due = await self._runs.list_due(self._clock(), _RUNS_MAX, but_for=failed)
-            for run_id in due:
-                if not await self._expire_due_of(run_id):
-                    failed.add(run_id)
+            for run in due:
+                if not await self._submit(_next_step(run)):
+                    failed.add(run.run_id)
             if not due:
                 return
 
-    async def _expire_due_of(self, run_id: str) -> bool:
+    async def adopt_earlier_runs(self) -> None:
+        """Let the clock rule runs that an earlier version has made, and that nobody has changed since."""
+        failed: set[str] = set()
+        for _ in range(_ADOPT_ROUNDS_MAX):
+            run_ids = await self._runs.list_without_clock(self._clock(), _RUNS_MAX, but_for=failed)
+            for run_id in run_ids:
+                if not await self._submit(ExpireDue(Caller(), run_id)):
+                    failed.add(run_id)
+            if not run_ids:
+                return
+
+    async def _submit(self, command: Command[Any]) -> bool:
         """Return False for a run where it fails: it is left for the next call, and holds up no others."""
         try:
-            await self._bus.submit(ExpireDue(Caller(), run_id), self._monotonic() + _EXPIRE_SECONDS_MAX)
+            await self._bus.submit(command, self._monotonic() + _COMMAND_SECONDS_MAX)
         except Refusal as refusal:
             if refusal.reason is not Reason.RECORD_UNREADABLE:  # which is logged where it is read, once in a while
-                _log.warning("what is due on run %s is not done: %s", run_id, refusal.reason.value)
+                _log.warning("what is due on run %s is not done: %s", command.run_id, refusal.reason.value)
             return False
         except Exception:
-            _log.exception("what is due on run %s is not done", run_id)
+            _log.exception("what is due on run %s is not done", command.run_id)
             return False
         return True
 
@@ -74,3 +92,8 @@ class RunMaintenance:
                     unreadable.add(run_id)
             if len(unreadable) == known:  # no unreadable run took the place of a readable one
                 return
+
+
+def _next_step(run: DueRun) -> Command[Any]:
+    """Return the command that does what is due on a run."""
+    return CancelNextBookings(Caller(), run.run_id) if run.is_cancelling else ExpireDue(Caller(), run.run_id)

@@ -35,6 +35,8 @@ _OUTBOX_SECONDS = 1.0
 _UNREADABLE_EVENTS_SECONDS = 60.0
 _EXPIRE_DUE_SECONDS = 1.0
 _ARCHIVE_LEFTOVERS_SECONDS = 5.0
+# Runs of an earlier version are found after an upgrade, and where a server of that version still schedules some.
+_ADOPT_EARLIER_RUNS_SECONDS = 60.0
 _VOID_ABANDONED_SECONDS = 30.0
 _SEND_DUE_SECONDS = 1.0
 # A new layout job is started by its own call; this is for calls that ended halfway, and for runs that were made meanwhile.
@@ -86,6 +88,7 @@ def build_periodic_tasks(
         PeriodicTask("look at unreadable events again", _UNREADABLE_EVENTS_SECONDS, relay.retry_unreadable),
         PeriodicTask("tidy runs", _EXPIRE_DUE_SECONDS, maintenance.expire_due),
         PeriodicTask("copy what was left", _ARCHIVE_LEFTOVERS_SECONDS, maintenance.archive_leftovers),
+        PeriodicTask("adopt earlier runs", _ADOPT_EARLIER_RUNS_SECONDS, maintenance.adopt_earlier_runs),
         PeriodicTask("let go of payments", _VOID_ABANDONED_SECONDS, application.payments.void_abandoned),
         PeriodicTask("start layout jobs", _START_LAYOUT_JOBS_SECONDS, LayoutFanOut(store, clock).start_new),
         *(
