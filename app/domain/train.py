@@ -14,7 +14,7 @@ from app.domain import limits
 from app.domain.local_times import find_timetable_fault
 from app.domain.money import Money
 from app.domain.refusals import InvalidField, Reason, Refusal
-from app.domain.sales_window import SalesWindow, check_opens_in_time, check_sales_window, opening_time
+from app.domain.sales_window import check_opens_in_time, check_sales_window, opening_time
 from app.domain.terms import DEFAULT_TERMS, SalesTerms, check_terms
 from app.domain.text import fault_of, trimmed
 from app.domain.timetable import Call, TimetableStop, local_calls, stop_form, stops_on_date
@@ -144,15 +144,13 @@ def updated_train(train: Train, wanted: Train, fields: Iterable[str]) -> Train:
     paths = [UPDATED_FIELDS[field].rpartition(".") for field in fields - {SECTION_WINDOWS_FIELD}]
     changes: dict[str, Any] = {name: getattr(wanted, name) for owner, _, name in paths if not owner}
     terms: dict[str, Any] = {name: getattr(wanted.terms, name) for owner, _, name in paths if owner}
-    if SECTION_WINDOWS_FIELD in fields:
-        terms["section_windows"] = _changed_section_windows(train, wanted)
     changed = replace(train, **changes, terms=replace(train.terms, **terms))
     check_train(changed)
-    return changed
+    return _with_section_windows(changed, wanted) if SECTION_WINDOWS_FIELD in fields else changed
 
 
-def _changed_section_windows(train: Train, wanted: Train) -> tuple[tuple[str, SalesWindow], ...]:
-    """Return the windows of the train's sections after those that the wanted train names got theirs."""
+def _with_section_windows(train: Train, wanted: Train) -> Train:
+    """Return the train with the windows of the wanted train for the sections that this names. Refuses INVALID_FIELD."""
     names, windows = {section.name for section in train.sections}, dict(train.terms.section_windows)
     for index, section in enumerate(wanted.sections):
         if section.name not in names:
@@ -160,8 +158,11 @@ def _changed_section_windows(train: Train, wanted: Train) -> tuple[tuple[str, Sa
             raise InvalidField(f"train.sections[{index}].name", text)
         windows.pop(section.name, None)
     _check_distinct((f"train.sections[{index}].name", section.name) for index, section in enumerate(wanted.sections))
+    asked = replace(DEFAULT_TERMS, section_windows=wanted.terms.section_windows)
+    _check_sales_windows(replace(train, sections=wanted.sections, terms=asked))  # under the paths of the request
     windows |= dict(wanted.terms.section_windows)
-    return tuple((section.name, windows[section.name]) for section in train.sections if section.name in windows)
+    in_order = tuple((section.name, windows[section.name]) for section in train.sections if section.name in windows)
+    return replace(train, terms=replace(train.terms, section_windows=in_order))
 
 
 def _check_sales_windows(train: Train) -> None:
