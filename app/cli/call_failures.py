@@ -24,6 +24,7 @@ _ADVICE_BY_REASON = {
     "HOLD_EXPIRED": "Hold the seats again with 'seatline hold'.",
     "PAYMENT_DECLINED": "Give another --payment-token.",
     "PLAN_CHANGED": "Look at the new plan with 'seatline layout plan'.",
+    "REPORT_STALE": "See 'seatline run status' for what is known.",
     "RUN_NOT_EMPTY": "Hide it with 'seatline run hide'.",
 }
 

@@ -174,7 +174,7 @@ def refund_reason_text(reason: int) -> str:
 
 def disruption_reason_text(reason: int) -> str:
     """Return such as "people on track", or the number of a reason that this program does not know."""
-    return _enum_text(disruption_pb2.DisruptionReason, "DISRUPTION_REASON_", reason)
+    return _enum_text(disruption_pb2.DisruptionReason, "DISRUPTION_REASON_", reason, "reason")
 
 
 def run_state_text(state: int) -> str:
@@ -192,11 +192,11 @@ def delivery_state_text(state: int) -> str:
     return _enum_text(webhook_pb2.WebhookDeliveryState, "WEBHOOK_DELIVERY_STATE_", state)
 
 
-def _enum_text(kind: object, prefix: str, value: int) -> str:
+def _enum_text(kind: object, prefix: str, value: int, noun: str = "state") -> str:
     try:
         name: str = kind.Name(value)  # type: ignore[attr-defined]
     except ValueError:
-        return f"state {value}"
+        return f"{noun} {value}"
     return name.removeprefix(prefix).lower().replace("_", " ")
 
 
