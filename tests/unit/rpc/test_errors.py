@@ -109,6 +109,13 @@ def test_a_missing_or_conflicting_resource_is_named() -> None:
     assert detail(status, BadRequest) is None
 
 
+def test_what_programs_may_want_to_know_besides_is_metadata() -> None:
+    opens = {"sales_open_time": "2026-06-01T08:00:00Z"}
+    info = detail(status_of(Refusal(Reason.SALES_NOT_OPEN, "not before June", details=opens)), ErrorInfo)
+    assert info is not None
+    assert dict(info.metadata) == opens
+
+
 def test_retry_info_says_when_to_try_again() -> None:
     retry = detail(status_of(Refusal(Reason.DATABASE_UNAVAILABLE, "away")), RetryInfo)
     assert retry is not None

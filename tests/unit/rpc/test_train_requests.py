@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.money_pb2 import Money as MoneyMessage
 
 from app.domain.money import Money
+from app.domain.sales_window import ALWAYS_OPEN, SalesWindow
 from app.domain.terms import DEFAULT_TERMS
 from app.domain.timetable import Call
 from app.domain.train import UPDATED_FIELDS, Coach, Section, check_train
@@ -88,6 +89,46 @@ def test_every_field_that_an_update_can_change_is_one_of_the_train() -> None:
 def test_a_field_that_an_update_cannot_change_is_refused_under_its_path(path: str) -> None:
     with invalid("update_mask.paths[1]"):
         requests.train_update(an_update("number", path))
+
+
+def test_a_section_has_a_window_of_its_own_only_where_it_states_one() -> None:
+    message = a_train_message()
+    message.sections.add(name="B").sales_window.closes_before.FromSeconds(0)
+    message.sales_window.closes_before.FromSeconds(600)
+    message.schedule_horizon_days = 30
+    train = requests.train(message)
+    assert train.terms.sales_window == SalesWindow(closes_minutes_before=10)
+    assert train.terms.section_windows == (("B", ALWAYS_OPEN),)
+    assert train.schedule_horizon_days == 30
+    assert requests.train(a_train_message()).terms == DEFAULT_TERMS
+
+
+@pytest.mark.parametrize("field", ["sales_window", "sections[0].sales_window"])
+def test_an_impossible_window_of_a_train_is_refused_under_its_path(field: str) -> None:
+    message = a_train_message()
+    window = message.sales_window if field == "sales_window" else message.sections[0].sales_window
+    window.opens_before.local_time = "25:00"
+    with invalid(f"train.{field}.opens_before.local_time"):
+        requests.train(message)
+
+
+def test_an_update_of_section_windows_reads_the_sections_but_not_their_fares() -> None:
+    request = an_update("sections.sales_window")
+    request.train.sections[0].fare.nanos = 1
+    request.train.sections[0].sales_window.closes_before.FromSeconds(60)
+    train, masked = requests.train_update(request)
+    assert masked == {"sections.sales_window"}
+    assert [section.name for section in train.sections] == ["?"]
+    assert train.terms.section_windows == (("?", SalesWindow(closes_minutes_before=1)),)
+    assert requests.train_update(an_update())[1] == set(UPDATED_FIELDS)  # it has to be named
+
+
+def test_an_update_of_other_fields_reads_no_window() -> None:
+    request = an_update("number")
+    request.train.sales_window.opens_before.local_time = "25:00"
+    request.train.sections[0].sales_window.opens_before.local_time = "25:00"
+    train, _ = requests.train_update(request)
+    assert train.terms == DEFAULT_TERMS
 
 
 def test_an_update_names_its_train() -> None:
