@@ -24,8 +24,9 @@ class DelayRecord:
     """The delay of a run as it was last reported.
 
     `minutes` has the delay of each stop, for its arrival and its departure; it is empty where no delay was ever reported, and
-    all zeros after the end of a delay. `reason` and `evidence` are those of the last report. `reported_time` is when the last
-    delay was reported, None for never. `arrivals` are by stop, each stop once.
+    all zeros after the end of a delay. `reason` and `evidence` are those of the last report; where it ended the delay of the
+    last stops only, they are those of the stops that stay late. `reported_time` is when the last delay was reported, None for
+    never. `arrivals` are by stop, each stop once.
     """
 
     minutes: tuple[int, ...] = ()

@@ -141,6 +141,30 @@ async def test_a_train_that_has_left_by_one_report_is_sold_again_after_the_next(
     assert len(await railway.events("run.departed")) == 1  # after the report of 40 minutes; then it came back
 
 
+async def test_every_answer_about_a_booking_has_the_scheduled_and_the_expected_times(railway: Railway) -> None:
+    railway.set_clock(railway.departs - 60 * MINUTE)
+    await railway.operator().set_delay(railway.run, 70)
+    await railway.operator().set_delay(railway.run, 130, from_stop=PARIS)
+    for index, world in enumerate(railway.worlds):
+        ann, eve = world.api_client("ann"), world.api_client(f"eve{index}")
+        made = await eve.book(railway.run, section="B")
+        shown = (
+            await ann.booking(railway.booked.reference),
+            await ann.receipt(railway.booked.reference),
+            (await ann.receipts_page()).receipts[0],
+            (await ann.give_back(railway.booked.reference, validate_only=True)).booking,
+            made,
+            await eve.move(made.reference, seat_number=4),
+            await eve.cancel(made.reference),
+        )
+        for answer in shown:
+            assert answer.depart_time == railway.booked.depart_time
+            assert answer.arrive_time == railway.booked.arrive_time
+            assert (answer.expected_depart_time.ToDatetime(UTC) - railway.departs) / MINUTE == 70
+            late = answer.expected_arrive_time.ToDatetime(UTC) - answer.arrive_time.ToDatetime(UTC)
+            assert (late / MINUTE, answer.run_state) == (130, DELAYED)
+
+
 async def test_a_run_departs_arrives_and_completes_once_whichever_servers_hear_of_it(railway: Railway) -> None:
     railway.set_clock(railway.departs - 60 * MINUTE)
     await railway.operator().set_delay(railway.run, 70)

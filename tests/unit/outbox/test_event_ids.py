@@ -16,8 +16,11 @@ def test_every_event_type_has_a_family_and_a_verb() -> None:
         "hold.released",
         "layout.changed",
         "refund.requested",
+        "run.arrived",
         "run.cancelled",
+        "run.completed",
         "run.delayed",
+        "run.departed",
     ]
     assert {event_type.group for event_type in EventType} == {"booking", "hold", "layout", "refund", "run"}
 
