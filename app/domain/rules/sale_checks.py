@@ -40,8 +40,8 @@ from app.domain.reference import earlier_references, reference_for
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.departures import require_running
 from app.domain.rules.hidden_runs import require_visible_run
-from app.domain.rules.sales_windows import require_section_on_sale
-from app.domain.rules.seating import choose_seats, require_seats_exist
+from app.domain.rules.sales_windows import opened_sections, require_section_on_sale
+from app.domain.rules.seating import choose_seats, next_free_seats, require_seats_exist
 from app.domain.rules.use_hold import require_usable_hold
 from app.domain.rules.waitlist import require_waitlist_room, waitlist_fare
 from app.domain.run.hold import Hold
@@ -179,7 +179,21 @@ def _check_room(sale: Sale) -> None:
     except Refusal as refusal:
         if refusal.reason is not Reason.SECTION_FULL or command.if_full is IfFull.REJECT:
             raise
+        _require_no_seat_after_closing(sale)
         require_waitlist_room(run, command, sale.user_key, sale.now)
+
+
+def _require_no_seat_after_closing(sale: Sale) -> None:
+    """Refuse SECTION_FULL to who would wait for any section while seats are free where sales have closed.
+
+    The waitlist gets seats of such sections, so the booking would take one with the next promotion.
+    """
+    if sale.on_sale is None:
+        return
+    run, count = sale.run, len(sale.command.passengers)
+    if next_free_seats(run, "", sale.journey.legs, count, opened_sections(run, sale.now)) is not None:
+        text = "seats are free only in sections whose sales have closed for this journey; name a section to wait for it"
+        raise Refusal(Reason.SECTION_FULL, text)
 
 
 def _check_duplicate(sale: Sale) -> None:

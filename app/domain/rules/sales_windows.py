@@ -12,7 +12,8 @@ The rules:
 3. A hold keeps its seats on sale for its owner until it expires.
 4. Who has a booking may change to a section that has opened, closed or not; and the waitlist is promoted to such sections.
    Displaced passengers get seats of any section.
-5. Operators are no exception.
+5. Nobody joins the waitlist for any section while a section that has closed has the seats: the next promotion would sell them.
+6. Operators are no exception.
 """
 
 from collections.abc import Sequence
@@ -80,10 +81,7 @@ def require_any_on_sale(run: TrainRun, journey: Journey, now: datetime) -> Seque
 
 def sections_on_sale(run: TrainRun, journey: Journey, now: datetime) -> Sequence[int]:
     """Return the indexes of the sections that are on sale for the journey, in the order of sale; empty where none is."""
-    indexes = range(len(run.sections))
-    if run.section_sales is None:
-        return indexes
-    return [index for index in indexes if has_opened(run, index, now) and now < sales_close_time(run, index, journey)]
+    return [index for index in range(len(run.sections)) if is_on_sale(run, index, journey, now)]
 
 
 def is_on_sale(run: TrainRun, section: int, journey: Journey, now: datetime) -> bool:

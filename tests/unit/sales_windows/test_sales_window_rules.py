@@ -256,6 +256,16 @@ def test_a_place_on_the_waitlist_is_sold_only_while_the_section_is_on_sale() -> 
     assert sell(run, asked, now=CLOSING - MILLISECOND).state is BookingState.WAITLISTED
 
 
+def test_nobody_gets_a_seat_of_a_section_that_has_closed_by_way_of_the_waitlist() -> None:
+    run = a_run_on_sale("A1 B1", A=closes(60), B=closes(0))
+    fill(run, "B")
+    with refused(Reason.SECTION_FULL, run) as caught:
+        create_booking(run, asks_for_seats("ann", if_full=IfFull.WAITLIST), CLOSING, {})
+    assert "name a section" in caught[0].message
+    asked = asks_for_seats("ann", section="B", if_full=IfFull.WAITLIST)
+    assert sell(run, asked, now=CLOSING).state is BookingState.WAITLISTED
+
+
 def test_a_booking_for_any_section_waits_for_the_sections_that_have_not_opened_too() -> None:
     run = a_run_on_sale("A1 B1", A=closes(0), B=at(OPENING))
     fill(run, "A")
