@@ -43,6 +43,8 @@ async def make_indexes(database: Database) -> None:
         await bookings.create_index([("run_id", 1), ("revision", 1)], name="bookings_by_run")
         # The names that a stop's code or spelling stands for.
         await database["trains"].create_index("stop_forms", name="trains_by_station")
+        # Trains that are scheduled ahead by themselves.
+        await database["trains"].create_index([("schedule_horizon_days", 1), ("_id", 1)], name="trains_by_horizon")
         # CreateTrain: a request makes one train.
         await database["trains"].create_index("request_id", name="trains_by_request", unique=True)
     await make_train_version_indexes(database)

@@ -292,8 +292,11 @@ class TrainRuns:
         with translate_outages():
             return await self._runs.find(query, projection).sort(moment, 1).limit(limit).to_list(limit)
 
-    async def insert_if_absent(self, runs: Sequence[TrainRun], now: datetime) -> int:
-        """Store the runs that are not stored yet, also those that were deleted. Return how many that were."""
+    async def insert_if_absent(self, runs: Sequence[TrainRun], now: datetime, *, replaces_deleted: bool = True) -> int:
+        """Store the runs that are not stored yet. Return how many that were.
+
+        Those that were deleted are among them where it `replaces_deleted` ones.
+        """
         created = 0
         with translate_outages():
             for start in range(0, len(runs), _INSERT_BATCH):
@@ -302,7 +305,9 @@ class TrainRuns:
                     documents.append(run_document(run, now))
                     await asyncio.sleep(0)  # a run of 5,000 seats takes milliseconds; other calls run in between
                 present = await insert_absent(self._runs, documents)
-                created += len(documents) - len(present) + await replace_tombstones(self._runs, present)
+                created += len(documents) - len(present)
+                if replaces_deleted:
+                    created += await replace_tombstones(self._runs, present)
         return created
 
 

@@ -76,6 +76,24 @@ class Trains:
 
         return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
 
+    async def list_with_horizon(self, after: str, limit: int) -> list[StoredTrain]:
+        """Return at most `limit` trains that are scheduled ahead by themselves, by train_id, after `after`.
+
+        Those that are unreadable are not among them.
+        """
+
+        async def fetch(behind: str, count: int) -> list[Document]:
+            query = {"_id": {"$gt": behind}, "schedule_horizon_days": {"$gt": 0}}
+            with translate_outages():
+                return await self._trains.find(query).sort("_id", 1).limit(count).to_list(count)
+
+        return await read_page("trains", fetch, lambda document: str(document["_id"]), train_from, after, limit)
+
+    async def set_scheduled_until(self, train_id: str, travel_date: str) -> None:
+        """Note that the train was scheduled by itself up to this date. Never goes back."""
+        with translate_outages():
+            await self._trains.update_one({"_id": train_id}, {"$max": {"scheduled_until": travel_date}})
+
     async def stop_names(self, text: str) -> tuple[str, ...]:
         """Return the names, as trains have or had them, of the stations whose name or code is `text` in any case."""
         form, calls = stop_form(text), {"stop_forms": any_of(await self.stored_forms(text))}

@@ -3,7 +3,6 @@
 Belongs here: the use cases around runs. Does not belong here: trains (`trains.py`), bookings (`bookings.py`).
 """
 
-import asyncio
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,19 +13,15 @@ from app.domain.rules.cancel_train_run import begin_cancellation, plan_cancellat
 from app.domain.rules.expire_holds import expire_holds
 from app.domain.rules.hidden_runs import require_visible_run
 from app.domain.rules.layout_reservation import expire_reservation
-from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun, run_id
 from app.domain.run_commands import CancelTrainRun, RecordArrival, SetDelay, SetSalesWindow
-from app.domain.timetable import Journey, RunState, calls_in_order, stops_on_date
-from app.domain.train import travel_dates
+from app.domain.timetable import Journey, RunState, calls_in_order
 from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
 from app.store.run_lists import run_key
 from app.store.store import Store
 from app.usecases.layout_fan_out import LayoutFanOut
-
-# To make a run of 5,000 seats takes a millisecond; its document has 100 kB.
-_RUNS_INSERTED_AT_A_TIME = 20
+from app.usecases.run_scheduling import RunScheduling
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,8 @@ class TrainRunUseCases:
     """The use cases around runs. `clock` returns the current time."""
 
     def __init__(self, store: Store, bus: CommandBus, clock: Clock, layout_fan_out: LayoutFanOut) -> None:
-        self._store, self._bus, self._clock, self._layout_fan_out = store, bus, clock, layout_fan_out
+        self._store, self._bus, self._clock = store, bus, clock
+        self._scheduling = RunScheduling(store, clock, layout_fan_out)
 
     async def get(self, train_id: str, travel_date: str, origin: str, destination: str, caller: Caller) -> RunView:
         """Return a run for a journey; empty stops mean its first and last stop. Refuses TRAIN_RUN_NOT_FOUND, INVALID_FIELD.
@@ -85,21 +81,7 @@ class TrainRunUseCases:
         With `hidden`, buyers do not see the new ones. A change of the train's layout that began before the runs were stored is
         brought to them. Refuses INVALID_FIELD (range), TRAIN_NOT_FOUND, TIMETABLE_IMPOSSIBLE; then it creates none.
         """
-        dates = travel_dates(first, last)
-        stored = await self._store.trains.get(train_id)
-        for travel_date in dates:  # check all dates before creating any run
-            stops_on_date(stored.train.stops, travel_date)
-            await asyncio.sleep(0)  # a year of a long timetable takes a tenth of a second; let other calls run in between
-        created, now = 0, self._clock()
-        for start in range(0, len(dates), _RUNS_INSERTED_AT_A_TIME):
-            runs = []
-            for travel_date in dates[start : start + _RUNS_INSERTED_AT_A_TIME]:
-                runs.append(make_run(stored.train, travel_date, stored.version, hidden=hidden))
-                await asyncio.sleep(0)
-            created += await self._store.runs.insert_if_absent(runs, now)
-        if created:
-            await self._layout_fan_out.catch_up(train_id, stored.version)
-        return dates, created
+        return await self._scheduling.schedule(train_id, first, last, hidden=hidden)
 
     async def update(self, command: UpdateTrainRun, deadline: float) -> RunView:
         """Hide a run from buyers, or show it; return the run. Refuses TRAIN_RUN_NOT_FOUND.

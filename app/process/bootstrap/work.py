@@ -27,6 +27,7 @@ from app.usecases.outbox import JobSubscriber, OutboxRelay
 from app.usecases.outbox_listener import OutboxListener
 from app.usecases.payment_jobs import SETTLE_PAYMENT, settlement_handler, settlement_jobs
 from app.usecases.run_maintenance import RunMaintenance
+from app.usecases.run_scheduling import RunScheduling
 from app.usecases.statistics import StatisticsCollector, StatisticsTask
 
 # Each call costs about two milliseconds of processor time. Where the database reports changes, new events do not wait for it.
@@ -41,6 +42,8 @@ _VOID_ABANDONED_SECONDS = 30.0
 _SEND_DUE_SECONDS = 1.0
 # A new layout job is started by its own call; this is for calls that ended halfway, and for runs that were made meanwhile.
 _START_LAYOUT_JOBS_SECONDS = 5.0
+# A new day begins somewhere every quarter of an hour; a train that has just got a horizon need not wait long.
+_SCHEDULE_AHEAD_SECONDS = 30.0
 
 
 def build_channels(application: Application) -> list[Channel[Any]]:
@@ -82,6 +85,7 @@ def build_periodic_tasks(
 ) -> list[PeriodicTask]:
     """Build what runs at fixed intervals. A new task is one more entry; the names are stored, and stay."""
     store, clock = application.store, application.clock
+    layout_fan_out = LayoutFanOut(store, clock)
     maintenance = RunMaintenance(store.runs, application.bus, clock, time.monotonic)
     return [
         outbox_task,
@@ -90,7 +94,10 @@ def build_periodic_tasks(
         PeriodicTask("copy what was left", _ARCHIVE_LEFTOVERS_SECONDS, maintenance.archive_leftovers),
         PeriodicTask("adopt earlier runs", _ADOPT_EARLIER_RUNS_SECONDS, maintenance.adopt_earlier_runs),
         PeriodicTask("let go of payments", _VOID_ABANDONED_SECONDS, application.payments.void_abandoned),
-        PeriodicTask("start layout jobs", _START_LAYOUT_JOBS_SECONDS, LayoutFanOut(store, clock).start_new),
+        PeriodicTask("start layout jobs", _START_LAYOUT_JOBS_SECONDS, layout_fan_out.start_new),
+        PeriodicTask(
+            "schedule trains ahead", _SCHEDULE_AHEAD_SECONDS, RunScheduling(store, clock, layout_fan_out).schedule_ahead
+        ),
         *(
             PeriodicTask(f"send to {channel.name}", _SEND_DUE_SECONDS, _delivery_engine(application, channel).send_due)
             for channel in channels
