@@ -7,8 +7,9 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from app.pb.seatline.v1 import booking_pb2, hold_pb2, layout_pb2, train_pb2, train_run_pb2
+from app.pb.seatline.v1 import booking_pb2, disruption_pb2, hold_pb2, layout_pb2, train_pb2, train_run_pb2
 from app.rpc.services import methods_with_field
 from tests.integration.rpc.test_page_tokens import call
 from tests.support.clients import Run, person, refusal
@@ -38,6 +39,14 @@ DATES: dict[tuple[str, str], Message] = {
     ("/seatline.v1.RunService/PromoteWaitlist", "travel_date"): train_run_pb2.PromoteWaitlistRequest(train_id="t"),
     ("/seatline.v1.RunService/UpdateTrainRun", "travel_date"): train_run_pb2.UpdateTrainRunRequest(train_id="t", hidden=True),
     ("/seatline.v1.RunService/DeleteTrainRun", "travel_date"): train_run_pb2.DeleteTrainRunRequest(train_id="t"),
+    ("/seatline.v1.RunService/SetDelay", "travel_date"): train_run_pb2.SetDelayRequest(train_id="t", minutes=0),
+    ("/seatline.v1.RunService/RecordArrival", "travel_date"): train_run_pb2.RecordArrivalRequest(
+        train_id="t", stop="x", arrive_time=Timestamp(seconds=1)
+    ),
+    ("/seatline.v1.RunService/CancelTrainRun", "travel_date"): train_run_pb2.CancelTrainRunRequest(
+        train_id="t", reason=disruption_pb2.DISRUPTION_REASON_STAFF
+    ),
+    ("/seatline.v1.RunService/SetSalesWindow", "travel_date"): train_run_pb2.SetSalesWindowRequest(train_id="t"),
     ("/seatline.v1.RunService/UpdateLayout", "travel_date"): layout_pb2.UpdateLayoutRequest(
         request_id="r",
         train_id="t",
