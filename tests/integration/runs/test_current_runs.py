@@ -50,6 +50,16 @@ async def test_a_run_is_listed_until_it_has_arrived(clock: Clock, world: World, 
     assert await listed(world) == ([f"es9014 {run.travel_date}"] if is_recent else [])
 
 
+async def test_a_late_run_is_listed_until_its_expected_arrival(clock: Clock, world: World) -> None:
+    run = await world.run("A1", date=on_day(FIRST_DAY), stops=a_journey(1, "UTC", "UTC"))
+    put(clock, datetime.fromisoformat(f"{on_day(FIRST_DAY)}T08:00Z"))
+    await world.desk.set_delay(run, 1_440)
+    put(clock, datetime.fromisoformat(f"{on_day(FIRST_DAY + 2)}T23:58Z"))
+    assert await listed(world) == [f"es9014 {run.travel_date}"]
+    put(clock, datetime.fromisoformat(f"{on_day(FIRST_DAY + 3)}T00:00Z"))
+    assert await listed(world) == []
+
+
 async def test_a_train_of_two_nights_is_listed_while_it_is_sold(clock: Clock, world: World) -> None:
     stops = [
         train_pb2.TrainStop(name="Here", time_zone="UTC", depart_time="06:00"),

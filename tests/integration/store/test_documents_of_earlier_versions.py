@@ -22,6 +22,13 @@ NEW_FIELDS = (
     "last_displaced_number",
     "hidden",
     "eventless_version",
+    "delay",
+    "cancellation",
+    "sales_windows",
+    "clock_state",
+    "is_compacted",
+    "opened_until",
+    "next_due",
 )
 
 
