@@ -9,6 +9,7 @@ import pytest
 from app.domain.amounts import ANY_AMOUNT
 from app.domain.booking import Booking
 from app.domain.commands import Command, QuoteBooking
+from app.domain.layout.operations import RemoveCoach
 from app.domain.refusals import Reason, Refusal
 from app.domain.rules.decisions import decide
 from app.domain.run.train_run import TrainRun
@@ -28,6 +29,7 @@ from tests.support.builders import (
 )
 from tests.support.cancellations import cancel_run
 from tests.support.delay_reports import arrive, at, delay_run
+from tests.support.layout_changes import asks_for_layout
 
 A_MOMENT = timedelta(microseconds=1)
 Build = Callable[[Booking], Command[Any]]
@@ -145,3 +147,22 @@ def test_the_refusal_says_where_a_shortened_train_ends() -> None:
     cancel_run(run, LILLE)
     with pytest.raises(Refusal, match=f"cancelled from {LILLE} on, and does not run to {PARIS}"):
         decide(run, asks_for_seats("ann"), at("09:00"), {})
+
+
+# -- layouts
+
+
+def test_the_layout_of_a_late_run_can_be_changed_until_it_leaves_its_first_stop() -> None:
+    run = a_run()
+    delay_run(run, 70)
+    command = asks_for_layout(RemoveCoach("2"))
+    assert outcome(run, command, at("10:34") - A_MOMENT) is None
+    assert outcome(run, command, at("10:34")) is Reason.RUN_DEPARTED
+
+
+def test_the_layout_of_a_cancelled_run_stays_and_that_of_a_shortened_one_can_be_changed() -> None:
+    run, command = a_run(), asks_for_layout(RemoveCoach("2"))
+    cancel_run(run, LILLE)
+    assert outcome(run, command, at("09:00")) is None
+    cancel_run(run)
+    assert outcome(run, command, at("09:00")) is Reason.RUN_CANCELLED
