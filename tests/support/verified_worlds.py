@@ -7,6 +7,7 @@ assertions.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +39,30 @@ async def verify(database: Database, *, tolerance_seconds: float = 0.0, scope: S
     return await Verification(
         audit_sources(database, PAYMENT_PROVIDERS.names, now), timedelta(seconds=tolerance_seconds), scope
     ).verify()
+
+
+class _FoundError(Exception):
+    """Ends a verification that has found something."""
+
+
+def findings_of(report: Report) -> set[tuple[str, str, str]]:
+    """Return what was found, apart from whether it is a warning."""
+    return {(finding.check, finding.subject, finding.text) for finding in report.findings}
+
+
+async def finds_something(database: Database, besides: Collection[tuple[str, str, str]] = ()) -> bool:
+    """Verify a database until the first finding that is not among `besides`, and return whether there is one."""
+
+    def stop_once_found(collection: str, count: int) -> None:
+        if not findings_of(verification._context.report) <= set(besides):
+            raise _FoundError
+
+    sources = audit_sources(database, PAYMENT_PROVIDERS.names, now)
+    verification = Verification(sources, timedelta(0), None, stop_once_found)
+    try:
+        return not findings_of(await verification.verify()) <= set(besides)
+    except _FoundError:
+        return True
 
 
 async def hold(world: World, run: Run, who: str) -> hold_pb2.Hold:
