@@ -24,7 +24,7 @@ from tests.support.replica_set import MongoDatabase, database_of, replica_set
 from tests.support.server_processes import a_run, server_process, worker_process
 
 BUYERS = 64
-CHANGES = full(50, short=8)
+CHANGES = full(50, short=4)
 # Answered calls of buyers between each plan and its change, and before the next plan.
 CALLS_BETWEEN = 32
 LEGS = 3
