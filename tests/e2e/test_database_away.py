@@ -7,6 +7,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import grpc
 
@@ -20,7 +21,8 @@ from tests.support.world import eventually
 CALLERS, AWAY_SECONDS, PAUSE_SECONDS = 64, 10.0, 0.3
 # By default it is pinged every second with a timeout of two. The rest is for a busy machine.
 NOTICED_SECONDS_MAX = 7.0
-AT_ONCE_SECONDS = 2.0  # as above; it takes a millisecond
+# Refusing takes a millisecond. Calls that look for a primary take the two seconds of `mongodb_selection_seconds_max`.
+AT_ONCE_SECONDS = 1.0
 AWAY = (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 
 
@@ -104,6 +106,8 @@ async def test_calls_fail_soon_readiness_ends_liveness_stays_and_service_resumes
         assert AWAY in {error.says for error in refused}
         assert all(error.retry_seconds > 0 for error in refused)
         assert max(call.seconds for call in callers.answers if call.begin < noticed) < NOTICED_SECONDS_MAX
-        assert max(call.seconds for call in callers.answers if noticed < call.begin < gone + AWAY_SECONDS) < AT_ONCE_SECONDS
+        meanwhile = [call.seconds for call in callers.answers if noticed < call.begin < gone + AWAY_SECONDS]
+        assert median(meanwhile) < AT_ONCE_SECONDS, "a busy machine delays some calls, and not most"
+        assert max(meanwhile) < NOTICED_SECONDS_MAX
         await settled(members)
         assert "Traceback" not in server.output()

@@ -230,13 +230,15 @@ async def failing(member: Member, name: str, *, after: int = 0, **data: Any) -> 
 
 
 @asynccontextmanager
-async def hanging(member: Member, namespace: str, *commands: str, after: int = 0) -> AsyncIterator[None]:
+async def hanging(
+    member: Member, namespace: str, *commands: str, after: int = 0, milliseconds: int = _HANGING_MILLISECONDS
+) -> AsyncIterator[None]:
     """Make the service's statements on a collection hang for a while and then fail, until the block ends.
 
     The first `after` statements pass.
     """
     data = {"failCommands": commands, "namespace": namespace, "appName": "seatline", "errorCode": _INTERRUPTED}
-    async with failing(member, "failCommand", after=after, **data, blockConnection=True, blockTimeMS=_HANGING_MILLISECONDS):
+    async with failing(member, "failCommand", after=after, **data, blockConnection=True, blockTimeMS=milliseconds):
         yield
 
 

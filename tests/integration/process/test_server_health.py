@@ -57,7 +57,7 @@ async def _says(channel: grpc.aio.Channel, status: str) -> bool:
 
 
 async def test_a_health_watch_does_not_delay_the_stop() -> None:
-    server = await start_server(settings_for(drain_seconds=6.0), connect_in_memory())
+    server = await start_server(settings_for(drain_seconds=60.0), connect_in_memory())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -66,7 +66,7 @@ async def test_a_health_watch_does_not_delay_the_stop() -> None:
         stopping = asyncio.create_task(server.stop())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         await stopping
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 20  # a stop that waits for the watch takes the 60 seconds of draining
 
 
 async def test_a_second_server_on_the_port_does_not_start_and_the_first_goes_on(world: World) -> None:

@@ -124,7 +124,8 @@ async def test_a_client_that_cancels_ends_the_stream_and_what_it_holds() -> None
 async def test_a_clients_deadline_ends_the_stream() -> None:
     observer = EndedCalls()
     async with serve_trial(observer) as trial:
-        error = await _end_of(TrialClient(trial.channel, seconds=0.3).stream("Wait"))
+        await trial.channel.channel_ready()  # connecting takes none of the stream's time
+        error = await _end_of(TrialClient(trial.channel, seconds=1.0).stream("Wait"))
         assert error.code() is EXCEEDED
         await eventually(lambda: _holds(lambda: trial.servicer.ended == 1 and len(observer.ended) == 1))
     assert observer.ended == [("Wait", EXCEEDED, None)]

@@ -96,7 +96,7 @@ async def test_passed_deadlines_and_cancelled_calls_are_counted_apart(measured: 
 
 
 async def test_the_limits_of_the_server_count_as_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_for(call_seconds_max=0.3, calls_in_flight_max=2, **MEASURED)
+    settings = settings_for(call_seconds_max=1.0, calls_in_flight_max=2, **MEASURED)
     async with running_server(settings, connect_in_memory()) as world:
         run = await world.run("A9")
         async with slow_commits(world.server, monkeypatch) as (begun, _):

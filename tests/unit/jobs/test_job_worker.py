@@ -217,7 +217,7 @@ async def test_a_lease_is_renewed_while_its_jobs_run() -> None:
     handler = RecordingHandler(may_end=False)
     jobs = JobsInMemory(a_job("long", utc_now()))
     others = RecordingHandler()
-    async with working(jobs, {"refund": handler}, utc_now, replace(BOUNDS, lease_seconds=0.3)):
+    async with working(jobs, {"refund": handler}, utc_now, replace(BOUNDS, lease_seconds=1.5)):
         await handler.until(lambda: handler.running == 1)
         first_end = jobs.stored["long"].lease_until
         assert first_end is not None
