@@ -8,8 +8,9 @@ A character of a text may take four bytes; times and numbers have their greatest
 from datetime import UTC, date, datetime, time
 
 from app.domain import limits
-from app.domain.booking import Booking, BookingState, Passenger, RefundDue, Seat
+from app.domain.booking import Booking, BookingState, Passenger, RefundDue, RefundReason, Seat
 from app.domain.deliveries import Delivery, DeliveryAttempt, DeliveryState, OutcomeKind
+from app.domain.disruption import DisruptionReason
 from app.domain.jobs import ERROR_LENGTH_MAX, Job, JobState
 from app.domain.money import Money
 from app.domain.payments import (
@@ -23,8 +24,12 @@ from app.domain.payments import (
     RefundState,
 )
 from app.domain.people import Person
+from app.domain.run.delay_record import Arrival, DelayRecord
 from app.domain.run.new_run import make_run
+from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.train_run import TrainRun
+from app.domain.sales_window import SalesWindow
+from app.domain.terms import SalesTerms
 from app.domain.timetable import Call, Journey, TimetableStop
 from app.domain.train import Coach, Section, Train, check_train
 from app.usecases.bookings import BookingView
@@ -36,6 +41,8 @@ NOW = datetime(2199, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 SECTIONS = [letter * limits.SHORT_NAME_LENGTH_MAX for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
 LONGEST_ZONE = "America/Argentina/ComodRivadavia"
 FARE = Money(limits.FARE_MINOR_MAX, "USD")
+EVIDENCE = LETTER * limits.EVIDENCE_LENGTH_MAX
+WINDOW = SalesWindow(open_days_before=limits.SALES_OPEN_DAYS_BEFORE_MAX, open_at=time(23, 59), closes_minutes_before=43_199)
 # Each passenger moves down through all sections, and is then cancelled.
 REFUNDS = limits.PASSENGERS_PER_BOOKING_MAX * limits.SECTIONS_PER_TRAIN_MAX
 DELIVERY_ATTEMPTS = 18
@@ -55,7 +62,7 @@ def largest_stop(number: int, count: int) -> TimetableStop:
 
 
 def largest_train(stops: int = limits.STOPS_PER_TRAIN_MAX) -> Train:
-    """Build a train of 60 stops, 26 sections, 60 coaches, 5,000 seats and 10 refund tiers."""
+    """Build a train of 60 stops, 26 sections with a sales window each, 60 coaches and 5,000 seats."""
     seats = limits.SEATS_PER_TRAIN_MAX // limits.COACHES_PER_TRAIN_MAX
     train = Train(
         train_id="z" * limits.TRAIN_ID_LENGTH_MAX,
@@ -66,14 +73,27 @@ def largest_train(stops: int = limits.STOPS_PER_TRAIN_MAX) -> Train:
             Coach(f"C{number:0{limits.SHORT_NAME_LENGTH_MAX - 1}}", SECTIONS[number % len(SECTIONS)], seats)
             for number in range(limits.COACHES_PER_TRAIN_MAX)
         ),
+        terms=SalesTerms(sales_window=WINDOW, section_windows=tuple((name, WINDOW) for name in SECTIONS)),
+        schedule_horizon_days=limits.SCHEDULE_HORIZON_DAYS_MAX,
     )
     check_train(train)
     return train
 
 
 def largest_run() -> TrainRun:
-    """Build an unsold run of that train. Sold seats do not make an answer larger."""
-    return make_run(largest_train(), date(2199, 12, 24))
+    """Build a run of that train that is late at each stop, ends early, and has windows of its own for all sections.
+
+    It is unsold: sold seats do not make an answer larger.
+    """
+    run = make_run(largest_train(), date(2199, 12, 24))
+    minutes = (limits.DELAY_MINUTES_MAX,) * len(run.stops)
+    arrivals = tuple(Arrival(stop, NOW, NOW) for stop in range(1, len(run.stops)))
+    run.set_delay(DelayRecord(minutes, DisruptionReason.ORDINARY_WEATHER, EVIDENCE, NOW, arrivals))
+    count = limits.SEATS_PER_TRAIN_MAX
+    reason, refunded_minor = DisruptionReason.ORDINARY_WEATHER, count * FARE.minor
+    run.set_cancellation(RunCancellation(NOW, reason, EVIDENCE, 1, "ZZZZZZZZ", NOW, count, count, refunded_minor))
+    run.set_sales_windows(tuple((name, WINDOW) for name in ("", *SECTIONS)))
+    return run
 
 
 def largest_booking() -> BookingView:
@@ -99,7 +119,7 @@ def largest_booking() -> BookingView:
         revision=2**31,
         payment_id="x" * 100,
         charged_minor=FARE.minor * 9,
-        refunds=tuple(RefundDue(f"{number:064}", FARE.minor, NOW) for number in range(REFUNDS)),
+        refunds=tuple(RefundDue(f"{number:064}", FARE.minor, NOW, RefundReason.FARE_DIFFERENCE) for number in range(REFUNDS)),
     )
     return BookingView(booking, waitlist_position=limits.WAITLIST_MAX, payment=largest_payment())
 

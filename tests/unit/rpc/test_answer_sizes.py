@@ -24,7 +24,6 @@ from app.domain.layout.plan import (
     SeatMove,
     SectionChange,
 )
-from app.domain.people import Caller
 from app.domain.timetable import RunState
 from app.domain.train import StoredTrain
 from app.domain.webhooks import URL_LENGTH_MAX, Webhook
@@ -37,6 +36,7 @@ from app.rpc.train_runs import answers as train_run_answers
 from app.rpc.trains import answers as train_answers
 from app.rpc.webhooks import answers as webhook_answers
 from app.usecases.train_runs import RunView
+from tests.support.builders import an_operator
 from tests.support.largest_values import (
     FARE,
     LETTER,
@@ -116,7 +116,7 @@ def largest_plan() -> Message:
     ("item", "kibibytes_max"),
     [
         (lambda: booking_answers.receipt(largest_booking()), 1_024),
-        (lambda: train_run_answers.train_run(a_view(), Caller()), 64),
+        (lambda: train_run_answers.train_run(a_view(), an_operator()), 64),
         (lambda: train_answers.train(StoredTrain(largest_train(), "x" * 64, NOW, 2**31)), 64),
         (section_row, 16),
         (lambda: webhook_answers.webhook(largest_webhook()), 16),
