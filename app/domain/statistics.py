@@ -4,7 +4,7 @@ Belongs here: the numbers, and the sums over runs. Does not belong here: reading
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain.run.run_schedule import RunSchedule
 from app.domain.timetable import RunState
@@ -12,6 +12,8 @@ from app.domain.values import value
 
 # Runs that have arrived, or would have, are left out: there are more every day, and nothing happens to them.
 STATES = (RunState.SCHEDULED, RunState.DELAYED, RunState.CANCELLED, RunState.DEPARTED)
+# Whoever reports on trains has done so an hour after the last arrival; reports of the last day show whether anybody does.
+_REPORTED_AFTER, _REPORTED_WITHIN = timedelta(hours=1), timedelta(days=1)
 # The states of runs whose seats count.
 _ON_SALE = (RunState.SCHEDULED, RunState.DELAYED)
 
@@ -52,7 +54,10 @@ class Backlog:
 
 @value(frozen=True, slots=True)
 class Statistics:
-    """The numbers. Seats are those of runs that have not departed; ages are 0 where there is nothing to do."""
+    """The numbers. Seats are those of runs that have not departed; ages are 0 where there is nothing to do.
+
+    `runs_reported` and `runs_unreported` are those that were expected to arrive an hour to a day ago.
+    """
 
     time: datetime
     runs: Mapping[RunState, int]
@@ -60,6 +65,8 @@ class Statistics:
     seats_free: int
     waiting_bookings: int
     backlog: Backlog
+    runs_reported: int = 0
+    runs_unreported: int = 0
 
     @property
     def outbox_age_seconds(self) -> float:
@@ -89,8 +96,11 @@ def statistics_of(counts: Iterable[RunCounts], backlog: Backlog, now: datetime) 
     """Sum up runs and work."""
     runs = dict.fromkeys(STATES, 0)
     seats = sold = waiting = 0
+    reported = {True: 0, False: 0}
     for run in counts:
         state = run.schedule.state_at(now)
+        if state is RunState.COMPLETED and _REPORTED_AFTER <= now - run.schedule.arrive_time <= _REPORTED_WITHIN:
+            reported[run.schedule.delay.is_reported] += 1
         if state not in runs or now >= run.schedule.arrive_time:
             continue
         runs[state] += 1
@@ -98,4 +108,4 @@ def statistics_of(counts: Iterable[RunCounts], backlog: Backlog, now: datetime) 
         if state in _ON_SALE:
             seats += run.seats
             sold += run.seats_sold
-    return Statistics(now, runs, sold, seats - sold, waiting, backlog)
+    return Statistics(now, runs, sold, seats - sold, waiting, backlog, reported[True], reported[False])

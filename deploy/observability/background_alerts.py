@@ -9,6 +9,7 @@ from deploy.observability.description import Alert, Group, Severity
 _OUTBOX_SECONDS = 300  # workers usually process an event within a second or two
 _STATISTICS_SECONDS = 300  # workers refresh the statistics several times a minute
 _LAYOUT_JOB_SECONDS = 1_800  # a year of runs takes a minute or two; some retries, and a worker that restarts, take minutes more
+_CANCELLATION_SECONDS = 600  # a full train takes seconds; a worker that restarts takes a minute more
 _REFUND_SECONDS = 3_600  # covers an hour's outage of the provider; a refund usually takes seconds
 _UNREADABLE_WINDOW = "10m"  # workers retry unreadable records every minute, or every five minutes
 _FAILED_SHARE = 0.9  # one failing receiver is its owner's problem; nearly all at once are ours
@@ -134,6 +135,56 @@ _LAYOUT_JOBS = Alert(
     action="Run `seatline job list`: remove the cause of the errors, then run `seatline job retry`; add workers if jobs wait.",
 )
 
+_CANCELLATIONS = Alert(
+    name="SeatlineRunCancellationUnfinished",
+    severity=Severity.CRITICAL,
+    expression=f"max by (namespace) (seatline_run_cancellation_age_seconds) > {_CANCELLATION_SECONDS}",
+    pending_for="2m",
+    summary="The cancellation of a train run does not come to an end.",
+    description="A run was cancelled {{ $value | humanizeDuration }} ago and still has bookings; most take seconds.",
+    impact=(
+        "Passengers of a train that does not run still hold bookings, have heard nothing, and have no refund. Nobody can buy "
+        "seats on the run meanwhile, and whoever cancels the own booking gets everything back."
+    ),
+    checks=(
+        "`seatline run list` shows cancelled runs; `seatline run status TRAIN DATE` shows how many bookings are cancelled.",
+        "The workers' logs: `what is due on run ... is not done` names the run and the reason.",
+        "Rows Processes and MongoDB: does a worker run, and does the database answer?",
+    ),
+    remedies=(
+        "No worker runs: start one. It goes on where the last one stopped; each booking is refunded once.",
+        "A booking or the run is unreadable: repair it as SeatlineRecordsUnreadable says; the cancellation then goes on.",
+    ),
+    action="Read the workers' logs for the run; start a worker, or repair the unreadable record.",
+)
+
+_UNREPORTED = Alert(
+    name="SeatlineRunsUnreported",
+    severity=Severity.WARNING,
+    # An installation on which nobody reports on any run does not use reports.
+    expression=(
+        'max by (namespace) (seatline_completed_runs{report="unreported"}) > 0 '
+        'and max by (namespace) (seatline_completed_runs{report="reported"}) > 0'
+    ),
+    pending_for="30m",
+    summary="Nobody reports on some runs that have departed.",
+    description="{{ $value }} runs should have arrived an hour ago or more, and nobody has reported a delay or an arrival.",
+    impact=(
+        "These runs count as on time. Passengers of a late train see wrong times, do not hear of the delay, and cannot cancel "
+        "free of charge."
+    ),
+    checks=(
+        "`seatline run list` shows the runs of today; `seatline run status TRAIN DATE` shows when something was last reported.",
+        "Does the feed that calls SetDelay and RecordArrival run? Its log shows refused reports.",
+        "Panel Calls by method: do SetDelay and RecordArrival arrive, and with which codes?",
+    ),
+    remedies=(
+        "Repair the feed. It may report arrivals later: `seatline run arrive` takes the time of the arrival.",
+        "Record the arrivals of these runs by hand with `seatline run arrive`.",
+    ),
+    action="Repair the feed of reports; record the missing arrivals with `seatline run arrive`.",
+)
+
 _UNREADABLE = Alert(
     name="SeatlineRecordsUnreadable",
     severity=Severity.CRITICAL,
@@ -231,6 +282,8 @@ GROUPS = (
             _REFUNDS,
             _DEAD,
             _LAYOUT_JOBS,
+            _CANCELLATIONS,
+            _UNREPORTED,
             _UNREADABLE,
             _PAYMENTS,
             _WEBHOOKS_FAILING,

@@ -323,4 +323,41 @@ LAYOUTS = Row(
     ),
 )
 
-ROWS = (AT_A_GLANCE, CALLS, SALES, LANES, WAITLISTS, LAYOUTS)
+DISRUPTIONS = Row(
+    "Delays and cancellations",
+    (
+        Panel(
+            "Runs by state",
+            "Runs that have not arrived, by state. A delayed run has not departed and is expected late at some stop.",
+            Unit.COUNT,
+            (Query(database_statistic("seatline_train_runs", by="run_status"), "{{run_status}}"),),
+        ),
+        Panel(
+            "Reports on runs",
+            "Per minute: delays reported, arrivals recorded, runs departed, completed and cancelled.",
+            Unit.PER_MINUTE,
+            (Query(f"60 * {rate_by('event', 'seatline_run_events_total')}", "{{event}}"),),
+        ),
+        Panel(
+            "Age of the oldest cancellation",
+            "How long ago the oldest run was cancelled that still has bookings. Usually seconds; an alert fires from 10 min.",
+            Unit.SECONDS,
+            (Query(database_statistic("seatline_run_cancellation_age_seconds"), "age"),),
+            critical_from=600,
+        ),
+        Panel(
+            "Unfinished cancellations",
+            "Cancelled runs with bookings that are not cancelled yet; counted up to 10,000.",
+            Unit.COUNT,
+            (Query(database_statistic("seatline_run_cancellations"), "runs"),),
+        ),
+        Panel(
+            "Runs that nobody reports on",
+            "Runs that were expected to arrive an hour to a day ago, by whether a delay or an arrival was reported.",
+            Unit.COUNT,
+            (Query(database_statistic("seatline_completed_runs", by="report"), "{{report}}"),),
+        ),
+    ),
+)
+
+ROWS = (AT_A_GLANCE, CALLS, SALES, LANES, WAITLISTS, LAYOUTS, DISRUPTIONS)

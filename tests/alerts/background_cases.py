@@ -22,12 +22,20 @@ _IN_STAGING = (Firing({"namespace": "staging"}),)
 _OUTBOX, _AGE = "SeatlineOutboxOld", "seatline_outbox_age_seconds"
 _REFUNDS, _REFUND_AGE = "SeatlineRefundsLate", "seatline_refund_age_seconds"
 _DEAD = "SeatlineJobsDead"
+_CANCELLATIONS, _CANCELLATION_AGE = "SeatlineRunCancellationUnfinished", "seatline_run_cancellation_age_seconds"
+_UNREPORTED = "SeatlineRunsUnreported"
 _LAYOUT_JOBS, _LAYOUT_JOB_AGE = "SeatlineLayoutJobUnfinished", "seatline_layout_job_age_seconds"
 
 
 def _statistics_of(worker: str, other: str = "_") -> InputSeries:
     """Series of when one or two workers refreshed the statistics, and of a server, which never does."""
     return {**_worker_series(_SURVEY, worker, other), series(_BUILD): "1x30"}
+
+
+def _completed_runs(unreported: str, reported: str) -> InputSeries:
+    """Series of the runs that should have arrived, by whether anybody has reported on them."""
+    name = "seatline_completed_runs"
+    return {series(name, report="unreported"): unreported, series(name, report="reported"): reported}
 
 
 WORKERS = [
@@ -85,6 +93,26 @@ WORKERS = [
         _LAYOUT_JOBS, "layout jobs follow each other", _worker_series(_LAYOUT_JOB_AGE, "0 60 120 0 60 120 0 60 120 0x60"), "12m"
     ),
     Case(_LAYOUT_JOBS, "there are no such metrics", {}, "60m"),
+    Case(
+        _CANCELLATIONS,
+        "the bookings of a cancelled run are not cancelled",
+        _worker_series(_CANCELLATION_AGE, "0+60x30"),
+        "20m",
+        in_production("20m 0s"),
+    ),
+    Case(_CANCELLATIONS, "a cancellation takes five minutes", _worker_series(_CANCELLATION_AGE, "0+60x5 0x30"), "12m"),
+    Case(
+        _CANCELLATIONS,
+        "a slow cancellation completes while the alert is pending",
+        _worker_series(_CANCELLATION_AGE, "620x1 0x30"),
+        "3m",
+    ),
+    Case(_CANCELLATIONS, "there are no such metrics", {}, "20m"),
+    Case(_UNREPORTED, "the feed of reports has stopped", _completed_runs("3x60", "5x60"), "40m", in_production("3")),
+    Case(_UNREPORTED, "all runs are reported on", _completed_runs("0x60", "8x60"), "40m"),
+    Case(_UNREPORTED, "nobody ever reports on runs", _completed_runs("8x60", "0x60"), "40m"),
+    Case(_UNREPORTED, "a report comes late", _completed_runs("1x20 0x60", "8x80"), "40m"),
+    Case(_UNREPORTED, "there are no such metrics", {}, "40m"),
 ]
 
 

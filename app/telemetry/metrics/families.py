@@ -96,6 +96,12 @@ FAMILIES: tuple[Family, ...] = (
         "Passengers whose seats layout changes removed: moved to other seats, waitlisted, or cancelled and refunded.",
         ("outcome",),
     ),
+    _loop_only(
+        "seatline_run_events_total",
+        _COUNTER,
+        "What happened to runs: delays reported, arrivals recorded, departed, completed, cancelled.",
+        ("event",),
+    ),
     _statistic(
         "seatline_seats",
         "Seats of runs that have not departed. A seat counts as sold when it is sold or held on any leg.",
@@ -128,6 +134,13 @@ FAMILIES: tuple[Family, ...] = (
     _statistic("seatline_jobs", "Jobs that are waiting, running or dead; counted up to 10,000.", ("state",)),
     _statistic("seatline_layout_jobs", "Layout jobs that are not complete; counted up to 10,000."),
     _statistic("seatline_layout_job_age_seconds", "Age of the oldest layout job that is not complete."),
+    _statistic("seatline_run_cancellations", "Cancelled runs with bookings that are not cancelled yet; counted up to 10,000."),
+    _statistic("seatline_run_cancellation_age_seconds", "Age of the oldest cancellation of a run that is not complete."),
+    _statistic(
+        "seatline_completed_runs",
+        "Runs that were expected to arrive within the last day, an hour ago or more, by whether anybody has reported on them.",
+        ("report",),
+    ),
     _statistic("seatline_refunds_pending", "Refunds that the payment provider has not made yet; counted up to 10,000."),
     _statistic("seatline_refund_age_seconds", "Age of the oldest pending refund."),
     _statistic("seatline_captures_pending", "Authorized payments that are not captured yet; counted up to 10,000."),

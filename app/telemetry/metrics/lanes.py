@@ -16,6 +16,7 @@ _FAMILIES = {
     "booking": "seatline_bookings_total",
     "hold": "seatline_holds_total",
     "displaced": "seatline_displaced_passengers_total",
+    "run": "seatline_run_events_total",
 }
 
 

@@ -50,6 +50,22 @@ def test_a_run_under_way_is_counted_without_its_seats_and_one_that_has_arrived_n
     assert (sum(arrived.runs.values()), arrived.seats_sold, arrived.waiting_bookings) == (0, 0, 0)
 
 
+def test_runs_are_counted_by_reports_from_an_hour_to_a_day_after_their_arrival() -> None:
+    reported, cancelled = a_run(), a_run()
+    reported.set_delay(replace(a_delay_record(), arrivals=()))
+    cancelled.set_cancellation(a_cancellation(from_stop=0))
+    counts = [a_count(), a_count(), *(replace(a_count(), schedule=run.schedule) for run in (reported, cancelled))]
+    arrival, later = a_run().schedule.arrive_time, reported.schedule.arrive_time
+    for now, expected in (
+        (arrival + timedelta(minutes=59), (0, 0)),
+        (later + timedelta(minutes=60), (1, 2)),
+        (arrival + timedelta(hours=24), (1, 2)),
+        (later + timedelta(hours=25), (0, 0)),
+    ):
+        found = statistics_of(counts, NOTHING, now)
+        assert (found.runs_reported, found.runs_unreported) == expected, now
+
+
 def test_ages_are_those_of_the_oldest_and_nothing_has_none() -> None:
     backlog = Backlog(1, NOW - timedelta(seconds=5), 0, 0, 0, 1, NOW + timedelta(seconds=1), 0)
     backlog = replace(backlog, open_cancellations=1, oldest_cancellation_time=NOW - timedelta(seconds=9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import grpc
@@ -204,6 +205,18 @@ def test_a_layout_change_is_counted_with_its_displaced_passengers(metrics: Metri
     assert displaced == [3, 2, 1]
 
 
+def test_what_happens_to_a_run_is_counted_by_event(metrics: Metrics, shown: Shown) -> None:
+    run = a_run()
+    for event_type in (EventType.RUN_DELAYED, EventType.RUN_DELAYED, EventType.RUN_DEPARTED):
+        run.emit(event_type, run.run_id, {}, NOW)
+    LaneMetrics(metrics).batch_ended(a_batch(outcomes=count_outcomes(run.change_set)))
+    counted = {
+        event: shown.value("seatline_run_events_total", event=event)
+        for event in ("delayed", "arrived", "departed", "completed", "cancelled")
+    }
+    assert counted == {"delayed": 2, "arrived": 0, "departed": 1, "completed": 0, "cancelled": 0}
+
+
 def test_a_batch_without_a_commit_counts_no_outcome(metrics: Metrics, shown: Shown) -> None:
     LaneMetrics(metrics).batch_ended(a_batch(committed=False, succeeded=False, outcomes={"booking.confirmed": 2}))
     assert shown.value("seatline_bookings_total", outcome="confirmed") == 0
@@ -249,7 +262,8 @@ def test_statistics_are_shown_only_by_a_process_that_collects_them(metrics: Metr
     work = WorkMetrics(metrics)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == 0
     backlog = Backlog(7, NOW.replace(minute=0, hour=11), 3, 2, 1, 5, NOW.replace(hour=10), 4, 9, NOW.replace(hour=9))
-    work.statistics_collected(Statistics(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog))
+    backlog = replace(backlog, open_cancellations=2, oldest_cancellation_time=NOW.replace(hour=8))
+    work.statistics_collected(Statistics(NOW, {RunState.SCHEDULED: 8, RunState.DEPARTED: 1}, 30, 70, 6, backlog, 15, 16))
     assert shown.value("seatline_seats", run_status="scheduled", state="sold") == 30
     assert shown.value("seatline_seats", run_status="scheduled", state="free") == 70
     assert shown.value("seatline_train_runs", run_status="departed") == 1
@@ -257,6 +271,8 @@ def test_statistics_are_shown_only_by_a_process_that_collects_them(metrics: Metr
     assert (shown.value("seatline_outbox_events"), shown.value("seatline_outbox_age_seconds")) == (7, 3_600)
     assert (shown.value("seatline_refunds_pending"), shown.value("seatline_refund_age_seconds")) == (5, 7_200)
     assert (shown.value("seatline_layout_jobs"), shown.value("seatline_layout_job_age_seconds")) == (9, 10_800)
+    assert (shown.value("seatline_run_cancellations"), shown.value("seatline_run_cancellation_age_seconds")) == (2, 14_400)
+    assert [shown.value("seatline_completed_runs", report=report) for report in ("reported", "unreported")] == [15, 16]
     assert (shown.value("seatline_captures_pending"), shown.value("seatline_waitlist_bookings")) == (4, 6)
     assert shown.value("seatline_survey_last_success_timestamp_seconds") == NOW.timestamp()
 
