@@ -35,6 +35,8 @@ class SetDelay(Command[None]):
     evidence: str
     reported_time: datetime | None  # None: now
 
+    is_alone: ClassVar[bool] = True  # its event has the times of up to 60 stops, 31 kB: a batch of them would be too large
+
     @property
     def run_id(self) -> str:
         """The key of the run."""

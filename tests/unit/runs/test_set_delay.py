@@ -1,8 +1,9 @@
 """SetDelay: what may be said of a delay, which report counts, and what follows for the run."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import bson
 import pytest
 
 from app.domain import limits
@@ -12,7 +13,9 @@ from app.domain.events import Event, EventType
 from app.domain.refusals import Reason
 from app.domain.rules.set_delay import set_delay
 from app.domain.rules.waitlist import waitlist_closing_time
+from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun
+from app.domain.run_commands import SetDelay
 from app.domain.timetable import RunState
 from tests.support.builders import (
     ASHFORD,
@@ -29,6 +32,7 @@ from tests.support.builders import (
 )
 from tests.support.cancellations import cancel_run
 from tests.support.delay_reports import arrive, asks_to_delay, at, delay_run, expected_times
+from tests.support.largest_values import largest_train
 from tests.support.run_snapshots import invalid, refused
 
 ON_TIME = "09:24 09:55 09:58 10:48 10:52 11:56"
@@ -298,6 +302,14 @@ def test_the_event_of_a_run_that_ends_early_has_only_the_stops_that_it_serves() 
     (event,) = events_of(run, 20)
     stops: Any = event.data["stops"]
     assert [stop["name"] for stop in stops] == [LONDON, ASHFORD, LILLE]
+
+
+def test_the_event_of_the_longest_train_takes_31_kb_and_so_the_command_is_alone_in_its_commit() -> None:
+    run = make_run(largest_train(), date(2199, 12, 24))
+    set_delay(run, asks_to_delay(1_439), run.schedule.depart_time)
+    (event,) = run.change_set.events
+    assert len(bson.encode(dict(event.data))) in range(30_000, 32_000)
+    assert SetDelay.is_alone
 
 
 # -- what follows
