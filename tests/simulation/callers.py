@@ -22,13 +22,17 @@ from app.domain.commands import (
     UpdateBooking,
 )
 from app.domain.people import Caller, Person
+from app.domain.refusals import Refusal
 from app.domain.run.hold import hold_id, hold_key
 from app.domain.run.train_run import TrainRun
 from app.usecases.bookings import BookingView, CancellationView
 from tests.simulation.calls import TRIES_MAX, Calls, Service
+from tests.simulation.dispatcher import Dispatcher
 from tests.simulation.layout_operator import OPERATOR, LayoutOperator
+from tests.simulation.processes import Process
 from tests.simulation.provider import TOKENS
 from tests.simulation.record import Violation
+from tests.simulation.sales_invariants import refusal_is_wrong
 
 _FIRST_NAMES = ("A", "B", "C", "D")  # of the members of a family
 
@@ -43,7 +47,8 @@ class Purchase:
 
 
 class Callers:
-    """All callers. `answers_lost` is the share of answers that are lost, `layout_share` the weight of layout changes.
+    """All callers. `answers_lost` is the share of answers that are lost, `layout_share` the weight of layout changes,
+    `disruption_share` that of what a dispatcher does.
 
     Where they are uniform, each wants one seat for the whole journey, in any section.
     """
@@ -55,13 +60,15 @@ class Callers:
         answers_lost: float,
         *,
         layout_share: int,
+        disruption_share: int,
         addresses_count: int,
         are_uniform: bool,
     ) -> None:
         self._service, self._rng, self._are_uniform = service, rng, are_uniform
-        self._layout_share = layout_share
+        self._layout_share, self._disruption_share = layout_share, disruption_share
         self.calls = Calls(service, rng, answers_lost)
         self.operator = LayoutOperator(service, rng, self.calls)
+        self.dispatcher = Dispatcher(service, rng, self.calls, cancels_runs=rng.choice((0, 1, 3)))
         self._addresses = [f"p{number}@example.com" for number in range(addresses_count)]
         self._numbers = 0
         self.purchases: list[Purchase] = []
@@ -86,6 +93,8 @@ class Callers:
             kinds += [(self._release, 1), (self._buy_held, 3), (self._hold_again, 3)]
         if self._layout_share:
             kinds.append((self.operator.change_layout, self._layout_share))
+        if self._disruption_share:
+            kinds.append((self.dispatcher.act, self._disruption_share))
         kind = self._rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         self._service.scheduler.spawn(kind(), "caller", "callers")
 
@@ -152,7 +161,7 @@ class Callers:
         at_least = record.newest_revision(run_id, purchase.reference) if purchase.reference else 0
         text = f"buy {command.request_id} for {len(command.passengers)} in {command.section or 'any'} with {purchase.token!r}"
         view: BookingView | None = await self.calls.ask(
-            text, lambda server: server.bookings.create(command, purchase.token, self.calls.deadline()), tries_max=tries_max
+            text, lambda server: self._create(server, purchase), tries_max=tries_max
         )
         if view is None:
             return
@@ -163,6 +172,20 @@ class Callers:
             record.found.append(Violation(f"{text} gave {booking.reference}, and {purchase.reference} before"))
         purchase.reference = booking.reference
         self._learn(booking)
+
+    async def _create(self, server: Process, purchase: Purchase) -> BookingView:
+        """Create a booking on a server, and note a refusal that was wrong all the time that the call took."""
+        command, record, begin = purchase.command, self._service.record, self._service.now()
+        run_id = f"{command.train_id}:{command.travel_date}"
+        disruptions = record.disruptions[run_id]
+        try:
+            return await server.bookings.create(command, purchase.token, self.calls.deadline())
+        except Refusal as refusal:
+            if record.disruptions[run_id] == disruptions:
+                journey, times = (command.origin, command.destination), (begin, self._service.now())
+                wrong = refusal_is_wrong(refusal.reason, record.runs[run_id], journey, command.section, times)
+                record.found += [Violation(f"buy {command.request_id} {wrong}")] if wrong else []
+            raise
 
     # -- holding
 

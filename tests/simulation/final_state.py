@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import invariants, layout_invariants, layout_job_invariants, waitlist_invariants
+from tests.simulation import disruption_invariants, invariants, layout_invariants, layout_job_invariants, waitlist_invariants
 from tests.simulation.provider import CAPTURE_FAILS, DECLINES
 from tests.simulation.record import Violation, require
 from tests.support.event_batches import events_of_batches
@@ -38,7 +38,7 @@ def finish_history(world: World) -> None:
     if world.rng.random() < 0.5:  # what was only in memory is lost
         for process in (*world.servers, *world.workers):
             process.crash()
-    if world.rng.random() < 0.25:
+    if world.rng.random() < (0.5 if world.scenario.disruption_share else 0.25):
         world.pass_time(_AFTER_DEPARTURE_SECONDS)
     for _ in range(_ROUNDS_MAX):
         world.pass_time(_ROUND_SECONDS)
@@ -95,6 +95,7 @@ def _left_over(world: World) -> Any:
     yield from invariants.no_work_is_left(database["train_runs"].documents.values(), database["jobs"].documents.values())
     layout_jobs, outcomes = database["layout_jobs"].documents, database["layout_outcomes"].documents
     runs, trains = database["train_runs"].documents, database["trains"].documents
+    yield from disruption_invariants.cancellations_have_ended(runs.values(), world.now())
     yield from layout_job_invariants.layout_jobs_have_ended(runs, trains, layout_jobs, outcomes, world.now())
     yield from (f"event {key} is not processed" for key, event in _stored_events(world).items() if "is_new" in event)
     yield from (

@@ -6,7 +6,6 @@ Does not belong here: what a change does to bookings (`layout_invariants.py`).
 
 import random
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from app.domain.layout.commands import UpdateLayout
@@ -27,6 +26,7 @@ from app.domain.run.train_run import TrainRun
 from tests.simulation.calls import Calls, Service
 from tests.simulation.invariants import Document, retired_numbers
 from tests.simulation.record import Record, Violation
+from tests.simulation.run_times import waitlist_closes_at
 
 OPERATOR = Caller("desk@example.com", frozenset((Role.OPERATOR,)))
 _SECTIONS = ("A", "B", "C")
@@ -199,8 +199,7 @@ class LayoutOperator:
         }
         changed = [reference for reference, booking in bookings.items() if booking["revision"] > planned_at >= first[reference]]
         # Once the waitlist is closed, those who were to wait are refunded.
-        closes = run["stops"][0]["depart"] - timedelta(minutes=run["terms"]["waitlist_closes_minutes_before"])
-        if changed or min(reservation["expire_time"], closes) <= self._service.now():
+        if changed or min(reservation["expire_time"], waitlist_closes_at(run)) <= self._service.now():
             return []
         return [Violation(f"plan {plan.plan_hash} of {_text(command)} has changed, and only selling went on")]
 

@@ -5,7 +5,8 @@ invariants (`invariants.py`), nor those of a finished history (`final_state.py`)
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,16 @@ from app.domain.booking import Booking
 from app.domain.events import Event
 from app.domain.layout.commands import UpdateLayout
 from tests.simulation import (
+    disruption_invariants,
     invariants,
     layout_invariants,
     layout_job_invariants,
     passenger_invariants,
+    sales_invariants,
     waitlist_invariants,
 )
 from tests.simulation.database import SimulatedDatabase
+from tests.simulation.run_times import delay_of, missing_legs
 from tests.support.event_batches import events_of_batches
 
 Document = dict[str, Any]
@@ -78,10 +82,14 @@ class Record:
         self.layout_commands: dict[str, UpdateLayout] = {}
         self.layout_moves: dict[tuple[str, int], dict[tuple[str, int], str]] = {}
         self.waitlisted_before: dict[tuple[str, int], set[str]] = {}
+        # What was ever reported on each run, and how often what is expected, cancelled or on sale has changed.
+        self.delays: dict[str, list[Document]] = {}
+        self.disruptions: Counter[str] = Counter()
         self.commits = 0
         self._decided: dict[str, datetime] = {}
         self.found: list[Violation] = []
         self.step_minor = 1
+        self.clock: Callable[[], datetime]
         self.database: SimulatedDatabase
 
     def watch(self, name: str, before: Document | None, document: Document) -> None:
@@ -104,7 +112,7 @@ class Record:
 
     def begin(self, run: Document) -> None:
         """Note a run that exists from the beginning."""
-        self.runs[run["_id"]], self.bookings[run["_id"]] = run, {}
+        self.runs[run["_id"]], self.bookings[run["_id"]], self.delays[run["_id"]] = run, {}, []
 
     # -- commits
 
@@ -116,20 +124,30 @@ class Record:
         decided_at = self._decision_time(run, emitted)
         if run["version"] != before["version"] + 1:
             raise Violation(f"{commit} follows version {before['version']}")
-        require(commit, self._run_complaints(run, decided_at))
+        is_disrupted = disruption_invariants.is_disrupted(before, run)
+        require(commit, self._run_complaints(run, decided_at, is_disrupted=is_disrupted))
+        changes = [(old, booking) for booking in changed if (old := older[booking["_id"]]) is not None]
+        require(commit, self._disruption_complaints(before, run, changes, emitted, decided_at))
+        new = [booking for booking in changed if older[booking["_id"]] is None]
+        promoted = list(_promoted(older, changed, emitted))
+        if not is_disrupted:
+            require(commit, sales_invariants.sold_while_on_sale(before, run, new, decided_at))
+            require(commit, sales_invariants.held_while_on_sale(before, run, decided_at))
+        if not sales_invariants.have_windows_changed(before, run):
+            require(commit, sales_invariants.promoted_to_what_has_opened(before, run, promoted, decided_at))
         require(commit, invariants.holds_are_not_renewed_without_end(before, run, decided_at))
         require(commit, invariants.holds_that_end_are_remembered(before, run, decided_at))
         require(commit, invariants.events_match_the_commit(run, emitted))
         require(commit, invariants.changes_have_events(changed, emitted))
-        require(commit, waitlist_invariants.nobody_is_overtaken(before, run, list(_promoted(older, changed, emitted))))
+        require(commit, waitlist_invariants.nobody_is_overtaken(before, run, promoted))
         require(commit, layout_invariants.only_layout_changes_change_layouts(before, run, emitted))
         is_layout_change = layout_invariants.layout_revision(run) != layout_invariants.layout_revision(before)
         if is_layout_change:
-            changes = [(old, booking) for booking in changed if (old := older[booking["_id"]]) is not None]
             require(commit, self._layout_complaints(before, run, changes, emitted))
         for booking in changed:
             require(
-                commit, self._booking_complaints(run, older[booking["_id"]], booking, emitted, decided_at, is_layout_change)
+                commit,
+                self._booking_complaints((before, run), older[booking["_id"]], booking, emitted, decided_at, is_layout_change),
             )
 
     def _record_commit(
@@ -137,7 +155,10 @@ class Record:
     ) -> dict[str, Document | None]:
         """Note what a commit wrote. Return the changed bookings as they were before, None for a new one."""
         self.commits += 1
-        self.runs[run["_id"]] = run
+        before, self.runs[run["_id"]] = self.runs[run["_id"]], run
+        if disruption_invariants.is_disrupted(before, run) or sales_invariants.have_windows_changed(before, run):
+            self.disruptions[run["_id"]] += 1
+            self.delays[run["_id"]].append(delay_of(run))
         bookings = self.bookings[run["_id"]]
         older = {booking["_id"]: bookings.get(booking["_id"]) for booking in changed}
         for booking in changed:
@@ -154,14 +175,14 @@ class Record:
         self._decided[run["_id"]] = decided_at
         return decided_at
 
-    def _run_complaints(self, run: Document, decided_at: datetime) -> Iterator[str]:
+    def _run_complaints(self, run: Document, decided_at: datetime, *, is_disrupted: bool) -> Iterator[str]:
         bookings = self.bookings[run["_id"]]
         yield from invariants.seats_are_sold_once(run, bookings)
         yield from invariants.counter_and_freed_seats_account_for_all(run)
         yield from passenger_invariants.passengers_have_one_live_booking(bookings)
         yield from passenger_invariants.bookers_stay_within_their_limit(run, bookings)
         yield from waitlist_invariants.waitlist_matches_bookings(run, bookings)
-        yield from waitlist_invariants.nobody_waits_for_free_seats(run, decided_at)
+        yield from waitlist_invariants.nobody_waits_for_free_seats(run, decided_at, is_disrupted=is_disrupted)
         if layout_invariants.layout_revision(run) or "layout_reservation" in run:
             yield from layout_invariants.retired_seats_belong_to_nobody(run, bookings)
             yield from layout_invariants.no_reservation_is_expired(run, decided_at)
@@ -171,9 +192,32 @@ class Record:
         yield from invariants.next_due_is_recorded(run)
         yield from invariants.nothing_is_lost(bookings, run, self.database["bookings"].documents)
 
+    def _disruption_complaints(
+        self,
+        before: Document,
+        run: Document,
+        changes: list[disruption_invariants.Change],
+        emitted: Sequence[Document],
+        decided_at: datetime,
+    ) -> Iterator[str]:
+        """Check what a commit does about delays, cancellations and the clock."""
+        yield from disruption_invariants.reports_go_forward(before, run, emitted)
+        yield from disruption_invariants.clock_is_followed(before, run, emitted, decided_at, self.clock())
+        yield from disruption_invariants.clock_is_not_late(before, run, decided_at)
+        yield from disruption_invariants.only_runs_that_are_over_are_compacted(before, run, self.clock())
+        if not (delay_of(run)["minutes"] or delay_of(run)["arrivals"] or missing_legs(run)):
+            return
+        yield from disruption_invariants.expected_times_are_possible(run)
+        yield from disruption_invariants.delay_events_are_true(run, emitted)
+        yield from disruption_invariants.cancellations_go_forward(before, run, emitted)
+        yield from disruption_invariants.cancelled_legs_are_left(run, self.bookings[run["_id"]])
+        ended_with_run = {event["subject"] for event in emitted if event["data"].get("cause") == "run_cancelled"}
+        ended = [(old, booking) for old, booking in changes if booking["_id"] in ended_with_run]
+        yield from disruption_invariants.cancelled_bookings_are_counted(before, run, ended)
+
     def _booking_complaints(
         self,
-        run: Document,
+        runs: tuple[Document, Document],
         before: Document | None,
         booking: Document,
         emitted: Sequence[Document],
@@ -183,9 +227,13 @@ class Record:
         yield from invariants.booking_state_changes_are_allowed(before, booking, is_layout_change=is_layout_change)
         yield from passenger_invariants.passenger_numbers_stay(before, booking)
         yield from invariants.booking_amounts_add_up(booking)
-        is_one_change = sum(1 for event in emitted if event["subject"] == booking["_id"]) == 1
-        if before is not None and is_one_change:
+        events = [event for event in emitted if event["subject"] == booking["_id"]]
+        run_before, run = runs
+        # Two changes of one commit were decided one by one. Of another change of the run in it, only the last is known.
+        if before is not None and len(events) == 1 and not disruption_invariants.is_disrupted(run_before, run):
             yield from invariants.refund_matches_the_terms(run, before, booking, decided_at, self.step_minor)
+            yield from disruption_invariants.refund_reasons_are_true(run, (before, booking), events)
+            yield from disruption_invariants.nobody_leaves_a_train_that_has_left(run, (before, booking), events[0])
 
     def _layout_complaints(
         self, before: Document, run: Document, changes: list[layout_invariants.Change], emitted: Sequence[Document]

@@ -40,6 +40,13 @@ def test_histories_are_not_idle() -> None:
     assert any(seat for moves in displaced for seat in moves.values()), "nobody was moved by a layout change"
     assert not all(seat for moves in displaced for seat in moves.values()), "nobody lost a seat by a layout change"
     assert {outcome["state"] for world in worlds for outcome in layout_outcomes(world)} >= {"APPLIED", "SKIPPED"}
+    assert {"run.delayed", "run.arrived", "run.cancelled", "run.departed", "run.completed"} <= kinds
+    runs = [run for world in worlds for run in world.record.runs.values()]
+    cancellations = [run["cancellation"] for run in runs if run.get("cancellation") is not None]
+    assert {bool(cancellation["from_stop"]) for cancellation in cancellations} == {True, False}
+    assert max(cancellation["booking_count"] for cancellation in cancellations) > 2, "no cancellation took several commits"
+    assert any(run.get("is_compacted") for run in runs)
+    assert any(run.get("sales_windows") for run in runs)
     assert {account.state for account in accounts} >= {"captured", "voided"}
     assert any(account.refunds for account in accounts)
     assert sum(world.record.commits for world in worlds) > 400, "hardly anything was committed; this proves little"

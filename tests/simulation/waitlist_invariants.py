@@ -8,7 +8,8 @@ belong here: seats and money (`invariants.py`), who joins its front (`layout_inv
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from tests.simulation.invariants import Bookings, Document, is_live, waitlist_closes_at
+from tests.simulation.invariants import Bookings, Document, is_live
+from tests.simulation.run_times import has_opened, missing_legs, waitlist_closes_at
 
 
 def waitlist_matches_bookings(run: Document, bookings: Bookings) -> Iterator[str]:
@@ -35,16 +36,21 @@ def waitlist_matches_bookings(run: Document, bookings: Bookings) -> Iterator[str
         yield f"a number of {run['waiting']} was never given: the last one is {run['waiting_number']}"
 
 
-def nobody_waits_for_free_seats(run: Document, decided_at: datetime) -> Iterator[str]:
-    """Until the waitlist closes, no free seats fit an entry. Afterwards it is empty. (One decision ends some hundred.)"""
+def nobody_waits_for_free_seats(run: Document, decided_at: datetime, *, is_disrupted: bool) -> Iterator[str]:
+    """Until the waitlist closes, no free seats fit an entry. Afterwards it is empty. (One decision ends some hundred.)
+
+    Who waits for cancelled legs gets none. A commit that changed the expected times was decided before that.
+    """
+    waiting = [entry for entry in run["waiting"].values() if not entry[2] & missing_legs(run)]
     if decided_at >= waitlist_closes_at(run):
-        yield from (f"{entry[0]} waits though the waitlist is closed" for entry in run["waiting"].values())
+        yield from (f"{entry[0]} waits though the waitlist is closed" for entry in waiting if not is_disrupted)
         return
+    opened = {section["name"] for section in run["sections"] if has_opened(run, section["name"], decided_at)}
     removed = {section["name"]: section["fare_minor"] for section in run.get("retired_sections", [])}
-    for reference, wanted, legs, count, *floor in run["waiting"].values():
+    for reference, wanted, legs, count, *floor in waiting:
         free = {section["name"]: sum(1 for sold in section["sold_legs"] if not sold & legs) for section in run["sections"]}
         for name, seats in free.items():
-            if wanted in ("", name) and seats >= count:
+            if wanted in ("", name) and name in opened and seats >= count:
                 yield f"{reference} waits for {count}, and section {name} has {seats} free"
         if floor or wanted in removed:  # seats apart and in other sections are as good, where these do not cost less
             least = removed.get(wanted, floor[0] if floor else 0)
@@ -65,6 +71,6 @@ def nobody_is_overtaken(before: Document, run: Document, promoted: Iterable[tupl
 
 
 def no_open_waitlist_is_left(run: Document, now: datetime) -> Iterator[str]:
-    """A waitlist is emptied once it is closed, also without any call."""
+    """A waitlist is emptied once it is closed, also without any call. A cancellation ends who waits for cancelled legs."""
     if now >= waitlist_closes_at(run) and run["waiting"]:
         yield f"the waitlist of {run['_id']} is closed and has {run['waiting']}"

@@ -12,7 +12,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from unittest.mock import patch
 
+from app.domain import limits
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun
 from app.domain.terms import RefundTier, SalesTerms
@@ -21,10 +23,12 @@ from app.store.run_documents import run_document
 from app.store.train_documents import train_document
 from tests.simulation.callers import Callers
 from tests.simulation.database import SimulatedDatabase, copied
+from tests.simulation.disruption_invariants import CANCELLED_PER_COMMIT
 from tests.simulation.final_state import finish_history
 from tests.simulation.processes import Process, WorkerProcess
 from tests.simulation.provider import SimulatedProvider
 from tests.simulation.record import Record, UnexpectedErrorLog
+from tests.simulation.run_times import closes_at, compacted_at, departs_at, ends_at, opens_at, waitlist_closes_at
 from tests.simulation.scheduler import Scheduler, Task, simulated
 from tests.support.builders import a_train, seeded_random
 
@@ -59,7 +63,8 @@ _WORKER_TASKS = (
 class Scenario:
     """How many commands a history has, and how much goes wrong. Shares are of statements, answers or steps.
 
-    `layout_share` is the weight of layout changes among calls, where buying has 10.
+    `layout_share` is the weight of layout changes among calls, where buying has 10; `disruption_share` that of reports,
+    cancellations and sales windows.
     """
 
     commands: int
@@ -70,14 +75,17 @@ class Scenario:
     leaps: float
     worker_tasks: float
     layout_share: int
+    disruption_share: int
     stickiness: float
 
 
 def random_scenario(rng: random.Random) -> Scenario:
     """Return a scenario between no faults and many."""
-    layout_share = rng.choice((0, 0, 6, 16))
+    layout_share, disruption_share = rng.choice((0, 0, 6, 16)), rng.choice((0, 0, 5, 12))
+    if disruption_share and rng.random() < 0.5:
+        layout_share = 0
     return Scenario(
-        commands=rng.randint(6, 18) + layout_share // 5,  # so that as much is sold
+        commands=rng.randint(6, 18) + layout_share // 5 + disruption_share,  # so that as much is sold
         database_faults=rng.choice((0.0, 0.01, 0.05)),
         provider_faults=rng.choice((0.0, 0.1, 0.4)),
         answers_lost=rng.choice((0.0, 0.1)),
@@ -85,6 +93,7 @@ def random_scenario(rng: random.Random) -> Scenario:
         leaps=rng.choice((0.0, 0.005, 0.02)),
         worker_tasks=rng.choice((0.01, 0.04)),
         layout_share=layout_share,
+        disruption_share=disruption_share,
         stickiness=rng.choice((0.0, 0.5, 0.9)),
     )
 
@@ -105,7 +114,7 @@ class World:
         self.scheduler = Scheduler(self.rng, self.scenario.stickiness)
         self.record = Record()
         self.database = SimulatedDatabase(self._fault, self._watch)
-        self.record.database = self.database
+        self.record.database, self.record.clock = self.database, self.now
         can_ever_defer = self.rng.random() < 0.5
         step_minor = (1, 10)[seed % 2]
         self.provider = SimulatedProvider(
@@ -121,6 +130,7 @@ class World:
             self.rng,
             self.scenario.answers_lost,
             layout_share=self.scenario.layout_share,
+            disruption_share=self.scenario.disruption_share,
             addresses_count=addresses_count,
             are_uniform=are_uniform,
         )
@@ -179,7 +189,8 @@ class World:
 
     def run(self) -> None:
         """Run the history from the first command to the last. Raises Violation."""
-        with simulated(self.scheduler, self.seconds), UnexpectedErrorLog(self.record):
+        few = patch.object(limits, "CANCELLED_BOOKINGS_PER_COMMIT", CANCELLED_PER_COMMIT)
+        with simulated(self.scheduler, self.seconds), UnexpectedErrorLog(self.record), few:
             self.servers = [Process(f"server {number}", self) for number in range(1, self.rng.choice((2, 2, 3)) + 1)]
             self.workers = [WorkerProcess(f"worker {number}", self) for number in (1, 2)]
             while self.callers.asked < self.scenario.commands or not self.scheduler.is_idle("callers"):
@@ -233,13 +244,24 @@ class World:
             self.pass_time(short)
             return
         self.finish_calls()
-        departs = self.runs[0].stops[0].depart or self._moment
-        closes = departs - timedelta(minutes=self.runs[0].terms.waitlist_closes_minutes_before)
-        moments = [moment for moment in (closes - timedelta(seconds=5), closes, departs) if moment > self._moment]
-        if moments and self.rng.random() < 0.15:
+        moments = [moment for moment in self._moments() if moment > self._moment]
+        if moments and self.rng.random() < (0.6 if self.scenario.disruption_share else 0.15):
             self.pass_time((self.rng.choice(moments) - self._moment).total_seconds())
         else:
             self.pass_time(self.rng.choice(_LONG_LEAPS_SECONDS))
+
+    def _moments(self) -> list[datetime]:
+        """Return when something becomes possible or impossible on a run."""
+        run = self.record.runs[self.runs[0].run_id]
+        closes, departs = waitlist_closes_at(run), departs_at(run)
+        moments = [closes - timedelta(seconds=5), closes, departs]
+        if self.scenario.disruption_share:
+            names = [section["name"] for section in run["sections"]]
+            openings = [opening for name in names if (opening := opens_at(run, name)) is not None]
+            closings = [closes_at(run, name, 1) for name in names]
+            travel = [departs - timedelta(seconds=5), departs_at(run, 2), ends_at(run), compacted_at(run)]
+            moments += [*openings, *closings, *travel]
+        return moments
 
     def pass_time(self, seconds: float) -> None:
         """Let time leap."""

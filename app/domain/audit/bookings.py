@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from app.domain import limits
 from app.domain.audit.run_record import AuditedRun
-from app.domain.booking import Booking, BookingState, Passenger, own_payment_id
+from app.domain.booking import Booking, BookingState, Passenger, RefundReason, own_payment_id
 from app.domain.events import Event, EventType, commit_id
 from app.domain.passenger import all_passengers
 from app.domain.people import email_keys
@@ -173,7 +173,8 @@ def _wrong_fresh_booking(run: TrainRun, booking: Booking, subject: str) -> Itera
     other_times: set[datetime | None] = {request.time for request in run.layout.requests}
     other_times |= {run.cancellation.time, run.cancellation.complete_time} if run.cancellation is not None else set()
     has_forgotten = run.is_compacted and run.layout.revision > 0
-    is_changed_at_once = booking.changes_before > 0 or booking.update_time in other_times or has_forgotten
+    has_ended = any(refund.reason is RefundReason.RUN_CANCELLED for refund in booking.refunds)
+    is_changed_at_once = booking.changes_before > 0 or booking.update_time in other_times or has_forgotten or has_ended
     has_changed = booking.create_time != booking.update_time or is_changed_at_once
     if not has_changed and (booking.cancelled_passengers or booking.refunds or booking.state in _ENDED):
         yield f"{subject} is {booking.state} or was changed, at the time at which it was made"

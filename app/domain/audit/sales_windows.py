@@ -19,6 +19,8 @@ from app.domain.sales_window import check_sales_window, opening_time
 def wrong_sales_windows(record: AuditedRun) -> Iterator[str]:
     """Find windows of a run for no section, twice for one, or out of the limits."""
     run = record.run
+    if run.opened_until is not None and run.opened_until > record.now + record.tolerance:
+        yield f"has promoted its waitlist to what opens until {run.opened_until}"
     names = [name for name, _ in run.sales_windows]
     if len(set(names)) < len(names):
         yield f"has two sales windows for one of the sections {', '.join(names)}"
