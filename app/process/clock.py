@@ -1,13 +1,32 @@
 """The clock of a process.
 
-Belongs here: reading the system's clock. Does not belong here: decisions by time; those take `now` as an argument.
+Belongs here: reading the system's clock, and the clock that all servers of a database share. Does not belong here: decisions by
+time; those take `now` as an argument.
+
+Servers decide by the clock what a buyer may have: sales that open, holds that expire, trains that leave. So they share one
+clock, that of the database's primary: servers whose own clocks differ do not undo each other's promises, and nobody buys early
+at a server that is ahead. Each server measures how far its monotonic clock is from the primary's, with each check of the
+database. It does not look at the time of its own host afterwards, which somebody may set. A server without measurements, since
+its database does not answer, is not ready (`database_monitor.py`).
 """
 
+import logging
 import time
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from app.ports.clock import Clock, ClockMeasurement
+
+_log = logging.getLogger(__name__)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The last measurements, of which the quickest counts: a slow answer says less. Hosts drift apart by less than a millisecond in
+# as many seconds.
+_MEASUREMENTS_MAX = 8
+_HALF_MILLISECOND_NS = 500_000  # the primary says whole milliseconds, on average half of one ago
+# Worth a warning: people compare the times of answers with clocks on the wall.
+_DIFFERENCE_SECONDS_MAX = 1.0
 
 
 def utc_now() -> datetime:
@@ -19,3 +38,41 @@ def utc_now() -> datetime:
 @lru_cache(maxsize=1)
 def _from_milliseconds(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+class PrimaryClock:
+    """The clock of the database's primary, as this process knows it. Until the first measurement, it is the `local` one."""
+
+    def __init__(self, local: Clock) -> None:
+        self._local = local
+        self._measurements: deque[ClockMeasurement] = deque(maxlen=_MEASUREMENTS_MAX)
+        self._ahead_ns: int | None = None  # of the monotonic clock
+
+    def __call__(self) -> datetime:
+        """Return the present time in UTC and whole milliseconds."""
+        if self._ahead_ns is None:
+            return self._local()
+        return _from_milliseconds((time.monotonic_ns() + self._ahead_ns) // 1_000_000)
+
+    def correct(self, measurement: ClockMeasurement) -> None:
+        """Take a new measurement into account. Those of another primary are forgotten: its clock may differ."""
+        known = self._measurements
+        if known and known[-1].primary != measurement.primary:
+            known.clear()
+        is_first = not known
+        known.append(measurement)
+        self._ahead_ns = _ahead_ns(min(known, key=lambda each: each.round_trip_ns))
+        if is_first:
+            self._warn_of_difference(measurement.primary)
+
+    def _warn_of_difference(self, primary: str) -> None:
+        seconds = (self._local() - self()).total_seconds()
+        if abs(seconds) > _DIFFERENCE_SECONDS_MAX:
+            text = "the clock of this host is %.1f s %s that of the database's primary %s, which counts"
+            _log.warning(text, abs(seconds), "ahead of" if seconds > 0 else "behind", primary)
+
+
+def _ahead_ns(measurement: ClockMeasurement) -> int:
+    """Return by how much the primary's clock, since 1970, is ahead of the monotonic clock."""
+    primary_ns = (measurement.primary_time - _EPOCH) // timedelta(microseconds=1) * 1_000 + _HALF_MILLISECOND_NS
+    return primary_ns - (measurement.sent_ns + measurement.received_ns) // 2

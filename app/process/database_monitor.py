@@ -1,7 +1,7 @@
-"""Whether the database can be used.
+"""Whether the database can be used, and what time it is there.
 
 Belongs here: asking it periodically, and creating its indexes when it first answers. Does not belong here: the answers to
-health checks (`health.py`).
+health checks (`health.py`), the clock that follows its answers (`clock.py`).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from app.config import Settings
 from app.ports.background_task import BackgroundTask, repeat
+from app.process.clock import PrimaryClock
 from app.store.adapter import adapter_of
 from app.store.driver import Database
 from app.store.indexes import make_indexes
@@ -28,11 +29,15 @@ async def _ignore(_: bool) -> None:
 
 
 class DatabaseMonitor:
-    """Checks the database; `is_available` is the result of the latest check, False before the first."""
+    """Checks the database; `is_available` is the result of the latest check, False before the first.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    `clock` is corrected with each check.
+    """
+
+    def __init__(self, database: Database, settings: Settings, clock: PrimaryClock) -> None:
         self._database, self._ping_seconds_max = database, settings.mongodb_selection_seconds_max
         self._interval_seconds = settings.health_interval_seconds
+        self._clock = clock
         self._on_check: OnCheck = _ignore
         self._has_indexes = False
         self.is_available = False
@@ -69,11 +74,14 @@ class DatabaseMonitor:
 
     async def _answers(self) -> bool:
         try:
-            answered_at = await adapter_of(self._database).ping(self._database, self._ping_seconds_max)
+            measurement = await adapter_of(self._database).ping(self._database, self._ping_seconds_max)
         except Exception as error:  # whatever it is, the database cannot be used now
             _log.debug("database check failed: %s", type(error).__name__)
             return False
-        delay_seconds = time.monotonic() - answered_at
+        if measurement is None:
+            return True
+        self._clock.correct(measurement)
+        delay_seconds = (time.monotonic_ns() - measurement.received_ns) / 1e9
         if delay_seconds > _LOOP_DELAY_SECONDS_MAX:
             _log.warning("the event loop was busy for %.1f s; the database had answered", delay_seconds)
         return True

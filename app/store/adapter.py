@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from app.ports.clock import ClockMeasurement
 from app.store.driver import ChangeStream, Collection, Database, Document, Session, Swap, SwapOutcome, is_on_server
 from app.store.in_memory import InMemoryAdapter
 from app.store.packing import Packer
@@ -50,8 +51,11 @@ class Adapter(Protocol):
     def watch_inserts(self, collection: Collection) -> ChangeStream | None:
         """Return the stream of the keys of documents inserted from now on; None where the database has no such streams."""
 
-    async def ping(self, database: Database, seconds_max: float) -> float:
-        """Return when the primary answered, in `time.monotonic` seconds. Raises what the driver raises."""
+    async def ping(self, database: Database, seconds_max: float) -> ClockMeasurement | None:
+        """Return what the primary's clock showed when it answered; None where it has none of its own.
+
+        Raises what the driver raises.
+        """
 
 
 _SERVER: Adapter = ServerAdapter()

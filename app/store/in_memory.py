@@ -7,12 +7,12 @@ Nothing in it lasts. It has no other writers, sessions, read concerns, change st
 event loop: what it cannot show is tested on a server.
 """
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from pymongo.write_concern import WriteConcern
 
+from app.ports.clock import ClockMeasurement
 from app.store.driver import (
     ChangeStream,
     Client,
@@ -74,10 +74,10 @@ class InMemoryAdapter:
         """Return None: it has no change streams."""
         return None
 
-    async def ping(self, database: Database, seconds_max: float) -> float:
-        """Ping in the event loop; the answer needs no thread."""
+    async def ping(self, database: Database, seconds_max: float) -> ClockMeasurement | None:
+        """Ping in the event loop; the answer needs no thread. Its clock is that of this process."""
         await database.command("ping")
-        return time.monotonic()
+        return None
 
 
 class _InMemorySnapshots:

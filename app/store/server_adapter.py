@@ -11,6 +11,7 @@ from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
+from app.ports.clock import ClockMeasurement
 from app.store.driver import (
     SWAP_ERRORS,
     ChangeStream,
@@ -94,6 +95,6 @@ class ServerAdapter:
         changes: ChangeStream = collection.watch([{"$match": {"operationType": "insert"}}, {"$project": {"documentKey": 1}}])
         return changes
 
-    async def ping(self, database: Database, seconds_max: float) -> float:
-        """Ping the primary in a thread of its own."""
+    async def ping(self, database: Database, seconds_max: float) -> ClockMeasurement | None:
+        """Ask the primary for its time in a thread of its own."""
         return await ping_primary(database, seconds_max)

@@ -12,6 +12,7 @@ import pytest_asyncio
 from app.embedded.mongod import EmbeddedMongod
 from app.store.in_memory import connect_in_memory
 from tests.support.own_mongod import start_mongod
+from tests.support.server_clocks import set_clock
 from tests.support.world import Clock, World, running_server, settings_for
 
 
@@ -27,7 +28,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that a test can set forward. Request it before `world` to make it the clock of that server."""
     made = Clock()
-    monkeypatch.setattr("app.process.bootstrap.application.utc_now", made.now)
+    set_clock(monkeypatch, made.now)
     return made
 
 

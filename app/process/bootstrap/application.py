@@ -15,10 +15,11 @@ from app.lanes.bounds import LaneBounds
 from app.lanes.local_bus import LocalCommandBus, open_command_bus
 from app.payments.bounded import RetryBounds
 from app.payments.registry import ProviderNotInstalledError, ProviderParts, ProviderSettings
+from app.ports.clock import Clock
 from app.ports.lane_observer import combine_lane_observers
 from app.ports.payment_provider import Provider
 from app.process.application import Application
-from app.process.clock import utc_now
+from app.process.clock import PrimaryClock, utc_now
 from app.process.database import OpenedDatabase, open_database
 from app.process.database_monitor import DatabaseMonitor
 from app.process.metrics import ProcessMetrics
@@ -65,17 +66,18 @@ async def _open(
     if tracing is not None:
         resources.push_async_callback(tracing.close)
     store = open_store(database, jobs_kept_seconds=settings.job_kept_seconds)
-    bus = build_bus(settings, store, tracing, metrics)
+    clock = PrimaryClock(utc_now)
+    bus = build_bus(settings, store, clock, tracing, metrics)
     return Application(
         settings=settings,
-        clock=utc_now,
+        clock=clock,
         embedded=embedded,
         database=database,
-        monitor=DatabaseMonitor(database, settings),
+        monitor=DatabaseMonitor(database, settings, clock),
         store=store,
         bus=bus,
         provider=provider,
-        payments=BookingPayments(store, bus, provider, utc_now, time.monotonic),
+        payments=BookingPayments(store, bus, provider, clock, time.monotonic),
         tracing=tracing,
         metrics=metrics,
         call_logger=CallLogger(settings.log_call_lines_per_second_max),
@@ -96,7 +98,9 @@ async def _open_client(
     return opened
 
 
-def build_bus(settings: Settings, store: Store, tracing: "Tracing | None", metrics: ProcessMetrics | None) -> LocalCommandBus:
+def build_bus(
+    settings: Settings, store: Store, clock: Clock, tracing: "Tracing | None", metrics: ProcessMetrics | None
+) -> LocalCommandBus:
     """Build the command bus, observed by tracing and metrics."""
     bounds = LaneBounds(
         batch_max=settings.lane_batch_max,
@@ -106,7 +110,7 @@ def build_bus(settings: Settings, store: Store, tracing: "Tracing | None", metri
         cached_passengers_max=settings.lane_cached_passengers_max,
     )
     observer = combine_lane_observers([part.lanes for part in (tracing, metrics) if part is not None])
-    return open_command_bus(store.runs, store.bookings, utc_now, bounds, observer)
+    return open_command_bus(store.runs, store.bookings, clock, bounds, observer)
 
 
 def build_provider(

@@ -19,6 +19,7 @@ from app.store.in_memory import connect_in_memory
 from app.store.runs import TrainRuns
 from app.store.unreadable import Records
 from tests.support.clients import booking_request, people, person, refusal, seats_of
+from tests.support.server_clocks import set_clock
 from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, running_server, settings_for
 
 CANCELLED = booking_pb2.BOOKING_STATE_CANCELLED
@@ -186,7 +187,7 @@ async def test_receipts_and_section_lists_stay_complete_after_the_arrival(
     cancelled = await real_world.api_client("joe").book(run)
     await real_world.api_client("joe").cancel(cancelled.reference)
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
-    monkeypatch.setattr("app.process.bootstrap.application.utc_now", lambda: later)
+    set_clock(monkeypatch, lambda: later)
     async with running_server(settings_for(mongod.uri, real_world.database.name)) as after:
         assert await after.api_client("jane").receipts() == [booking.reference]
         assert await after.api_client("joe").receipts() == [cancelled.reference]

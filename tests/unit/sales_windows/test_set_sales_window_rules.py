@@ -1,4 +1,4 @@
-"""SetSalesWindow: who may set a window, which windows a run takes, and what happens to those who wait."""
+"""SetSalesWindow: who may set a window, which windows a run takes, and what happens to the waitlist."""
 
 from dataclasses import replace
 from datetime import timedelta
