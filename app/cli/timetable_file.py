@@ -284,7 +284,8 @@ class _TimetableParser:
         if not self._has_value(item, "sales_window"):
             return None
         path = f"{path}.sales_window".removeprefix(".")
-        window, written = sales_window_pb2.SalesWindow(), self._mapping(path, (item or {})["sales_window"], ("opens", "closes"))
+        written = self._mapping(path, (item or {})["sales_window"], ("opens", "closes"))
+        window = sales_window_pb2.SalesWindow(closes_before=Duration())  # as the service answers it, for comparisons
         for key, set_it in (("opens", set_opening), ("closes", set_closing)):
             text = self._text(path, written, key, needed=False)
             try:

@@ -153,6 +153,29 @@ def test_train_update_refuses_another_layout_and_names_the_way(
     assert f"{field} differ from those of train es9014; change them with 'seatline layout apply'" in result.stderr
 
 
+def test_train_update_changes_windows_of_sections_and_keeps_those_that_the_file_leaves_out(
+    service: ScriptedService, seatline: Any, tmp_path: Path
+) -> None:
+    stored = stored_sample()
+    stored.schedule_horizon_days = 30
+    stored.sections[0].sales_window.closes_before.seconds = 600
+    service.answers["GetTrain"] = stored
+    service.answers["UpdateTrain"] = lambda request: request.train
+    file = tmp_path / "es9014.yaml"
+    section_b = "name: B, fare: USD 20.00, sales_window: {opens: 30d}"
+    text = SAMPLE.read_text(encoding="utf-8").replace("name: B, fare: USD 20.00", section_b)
+    file.write_text(f"{text}\nsales_window: {{closes: 1h}}\nschedule_horizon_days: 0\n", encoding="utf-8")
+    result = seatline("train", "update", str(file))
+    assert result.exit_code == 0, result.stderr
+    (asked,) = service.requests("UpdateTrain")
+    assert list(asked.update_mask.paths) == ["sales_window", "schedule_horizon_days", "sections.sales_window"]
+    assert (asked.train.sales_window.closes_before.seconds, asked.train.schedule_horizon_days) == (3_600, 0)
+    kept, new = (section.sales_window for section in asked.train.sections)
+    assert (kept.closes_before.seconds, new.opens_before.days_before) == (600, 30)
+    service.answers["GetTrain"] = asked.train
+    assert "nothing was changed" in seatline("train", "update", str(file)).stdout
+
+
 def test_a_refused_update_names_the_field_in_the_file(service: ScriptedService, seatline: Any, tmp_path: Path) -> None:
     violation = error_details_pb2.BadRequest.FieldViolation(field="train.stops[2].arrive_time", description="is before 10:58")
     bad = error_details_pb2.BadRequest(field_violations=[violation])
