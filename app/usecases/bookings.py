@@ -28,6 +28,7 @@ from app.domain.rules.open_booking import refuse_change_of_cancelled
 from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.train_run import run_id
 from app.domain.timetable import RunState
+from app.domain.values import value
 from app.lanes.bus import CommandBus
 from app.ports.clock import Clock
 from app.store.bookings import ReceiptKey, ReceiptQuery, RowKey, receipt_key, row_key
@@ -37,7 +38,7 @@ from app.usecases.duplicate_refusals import DuplicateRefusals
 from app.usecases.payments import BookingPayments
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)  # each sale makes one
 class BookingView:
     """A booking with its waitlist position, 0 unless passengers of it wait, and its payment, None before the first attempt.
 

@@ -69,13 +69,11 @@ class RunSchedule:
 
     def state_at(self, now: datetime) -> RunState:
         """Return the state of the run at a moment: by its expected times, and CANCELLED where all of it is."""
-        if self.is_cancelled:
+        if self.cancellation is not None and self.cancellation.is_whole:
             return RunState.CANCELLED
-        if now >= self.arrive_time:
-            return RunState.COMPLETED
         if now >= self.depart_time:
-            return RunState.DEPARTED
-        if self.expected_stops is self.stops:  # nothing was reported; answers of every sale ask for the state
+            return RunState.COMPLETED if now >= self.arrive_time else RunState.DEPARTED
+        if self.expected_stops is self.stops:  # nothing was reported; the answer to each sale asks for the state
             return RunState.SCHEDULED
         is_late = any(
             after != before for before, after in zip(self.stops[: self.last_stop + 1], self.expected_stops, strict=False)

@@ -144,11 +144,11 @@ def _fill_run(answer: booking_pb2.Booking | booking_pb2.Receipt, view: BookingVi
     if schedule is None or run_state is None:
         return
     answer.run_state = RUN_STATES[run_state]
-    expected = schedule.expected_journey(journey)
-    if expected is not journey:
+    if schedule.expected_stops is not schedule.stops:
+        expected = schedule.expected_journey(journey)
         answer.expected_depart_time.CopyFrom(timestamp(expected.depart))
         answer.expected_arrive_time.CopyFrom(timestamp(expected.arrive))
-    if schedule.misses(journey.legs):
+    if schedule.missing_legs & journey.legs:
         answer.journey_cancelled = True
 
 
