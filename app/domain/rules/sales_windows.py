@@ -17,7 +17,7 @@ The rules:
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from app.domain.refusals import Reason, Refusal
 from app.domain.run.train_run import TrainRun
@@ -48,14 +48,18 @@ def require_on_sale(run: TrainRun, section: int, journey: Journey, now: datetime
     require_opened(run, section, now)
     close_time = sales_close_time(run, section, journey)
     if now >= close_time:
-        raise _sales_closed(f"section {run.sections[section].name}", run, close_time)
+        text = (
+            f"sales of section {run.sections[section].name} of {_train(run)} closed at {_instant(close_time)} for this journey"
+        )
+        raise Refusal(Reason.SALES_CLOSED, f"{text}; choose another section or train")
 
 
 def require_opened(run: TrainRun, section: int, now: datetime) -> None:
     """Refuse SALES_NOT_OPEN where sales of the section with that index have not opened yet."""
     open_time = sales_open_time(run, section)
     if open_time is not None and now < open_time:
-        raise _sales_not_open(f"section {run.sections[section].name}", run, open_time)
+        text = f"section {run.sections[section].name} of {_train(run)} is not on sale"
+        raise _sales_not_open(text, open_time)
 
 
 def require_any_on_sale(run: TrainRun, journey: Journey, now: datetime) -> Sequence[int]:
@@ -75,33 +79,41 @@ def require_any_on_sale(run: TrainRun, journey: Journey, now: datetime) -> Seque
         if opening is not None and now < opening < closing
     ]
     if coming:
-        raise _sales_not_open("every section", run, min(coming))
-    raise _sales_closed("every section", run, max(close_times))
+        raise _sales_not_open(f"no section of {_train(run)} is on sale", min(coming))
+    text = f"no section of {_train(run)} is on sale any more; sales closed at {_instant(max(close_times))} for this journey"
+    raise Refusal(Reason.SALES_CLOSED, f"{text}; choose another train")
 
 
 def sections_on_sale(run: TrainRun, journey: Journey, now: datetime) -> Sequence[int]:
     """Return the indexes of the sections that are on sale for the journey, in the order of sale; empty where none is."""
-    return [index for index in range(len(run.sections)) if is_on_sale(run, index, journey, now)]
+    if run.schedule.misses(journey.legs):
+        return ()
+    depart = run.schedule.expected_journey(journey).depart
+    if run.section_sales is None:
+        return range(len(run.sections)) if now < depart else ()
+    # Written out: at the opening of a hot train, this is asked for each booking.
+    return [
+        index
+        for index, sales in enumerate(run.section_sales)
+        if (sales.open_time is None or now >= sales.open_time) and now < depart - sales.closes_before
+    ]
 
 
 def is_on_sale(run: TrainRun, section: int, journey: Journey, now: datetime) -> bool:
     """Whether the section with that index is on sale for the journey: opened, not closed, and the train still comes."""
-    if run.schedule.misses(journey.legs):
-        return False
-    return has_opened(run, section, now) and now < sales_close_time(run, section, journey)
+    return section in sections_on_sale(run, journey, now)
 
 
 def has_opened(run: TrainRun, section: int, now: datetime) -> bool:
     """Whether sales of the section with that index have opened. They may have closed since."""
-    open_time = sales_open_time(run, section)
-    return open_time is None or now >= open_time
+    return run.section_sales is None or run.section_sales[section].has_opened(now)
 
 
 def opened_sections(run: TrainRun, now: datetime) -> Sequence[int] | None:
     """Return the indexes of the sections that have opened, closed or not; None for all."""
     if run.section_sales is None:
         return None
-    found = [index for index in range(len(run.sections)) if has_opened(run, index, now)]
+    found = [index for index, sales in enumerate(run.section_sales) if sales.has_opened(now)]
     return None if len(found) == len(run.sections) else found
 
 
@@ -115,7 +127,7 @@ def sales_close_time(run: TrainRun, section: int, journey: Journey) -> datetime:
     depart = run.schedule.expected_journey(journey).depart
     if run.section_sales is None:
         return depart
-    return depart - timedelta(minutes=run.section_sales[section].closes_minutes_before)
+    return depart - run.section_sales[section].closes_before
 
 
 def first_open_time(run: TrainRun) -> datetime | None:
@@ -137,15 +149,14 @@ def opening_times(run: TrainRun) -> tuple[datetime, ...]:
     return tuple(sorted({sales.open_time for sales in run.section_sales if sales.open_time is not None}))
 
 
-def _sales_not_open(what: str, run: TrainRun, open_time: datetime) -> Refusal:
+def _sales_not_open(text: str, open_time: datetime) -> Refusal:
     opening = _instant(open_time)
-    text = f"{what} of train {run.number} of {run.travel_date} is not on sale before {opening}; come back then"
-    return Refusal(Reason.SALES_NOT_OPEN, text, details={OPEN_TIME_DETAIL: opening})
+    message = f"{text} before {opening}; come back then"
+    return Refusal(Reason.SALES_NOT_OPEN, message, details={OPEN_TIME_DETAIL: opening})
 
 
-def _sales_closed(what: str, run: TrainRun, close_time: datetime) -> Refusal:
-    text = f"sales of {what} of train {run.number} of {run.travel_date} closed at {_instant(close_time)} for this journey"
-    return Refusal(Reason.SALES_CLOSED, f"{text}; choose another train")
+def _train(run: TrainRun) -> str:
+    return f"train {run.number} of {run.travel_date}"
 
 
 def _instant(moment: datetime) -> str:

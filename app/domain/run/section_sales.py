@@ -12,7 +12,7 @@ Of several windows, the most special one counts, and it counts as a whole:
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from app.domain.sales_window import SalesWindow, opening_time
 from app.domain.terms import SalesTerms
@@ -24,13 +24,17 @@ ALL_SECTIONS = ""
 
 @value(frozen=True, slots=True)
 class SectionSales:
-    """A section opens at `open_time`, or with the run where it is None, and closes so many minutes before the departure."""
+    """A section opens at `open_time`, or with the run where it is None, and closes `closes_before` the departure."""
 
     open_time: datetime | None
-    closes_minutes_before: int
+    closes_before: timedelta
+
+    def has_opened(self, now: datetime) -> bool:
+        """Whether sales have opened. They may have closed since."""
+        return self.open_time is None or now >= self.open_time
 
 
-_ALWAYS = SectionSales(None, 0)
+_ALWAYS = SectionSales(None, timedelta(0))
 
 
 def counting_window(section: str, run_windows: Iterable[tuple[str, SalesWindow]], terms: SalesTerms) -> SalesWindow:
@@ -59,5 +63,5 @@ def sales_of_sections(
     for section in sections:
         window = counting_window(section, run_windows, terms)
         open_time = opening_time(window, date.fromisoformat(travel_date), zone_name)
-        sales.append(SectionSales(open_time, window.closes_minutes_before))
+        sales.append(SectionSales(open_time, timedelta(minutes=window.closes_minutes_before)))
     return None if all(section_sales == _ALWAYS for section_sales in sales) else tuple(sales)

@@ -18,6 +18,7 @@ OF_TRAIN_SECTION = SalesWindow(closes_minutes_before=2)
 OF_RUN = SalesWindow(closes_minutes_before=3)
 OF_RUN_SECTION = SalesWindow(closes_minutes_before=4)
 OPENING = datetime(2026, 8, 25, 8, tzinfo=UTC)  # a week before the train leaves, at 09:00 in London
+HALF_AN_HOUR = timedelta(minutes=30)
 A_WEEK_BEFORE = SalesWindow(open_days_before=7, open_at=time(9), closes_minutes_before=30)
 
 
@@ -31,7 +32,7 @@ def with_windows(run: TrainRun, *windows: tuple[str, SalesWindow]) -> TrainRun:
 def closings(run: TrainRun) -> list[int]:
     """The minutes before the departure at which each section closes."""
     assert run.section_sales is not None
-    return [sales.closes_minutes_before for sales in run.section_sales]
+    return [sales.closes_before // timedelta(minutes=1) for sales in run.section_sales]
 
 
 @pytest.mark.parametrize(("of_train_section", "of_run", "of_run_section"), list(product([False, True], repeat=3)))
@@ -46,12 +47,12 @@ def test_the_most_special_window_counts(of_train_section: bool, of_run: bool, of
 def test_a_window_counts_as_a_whole() -> None:
     # The window of the section only says when it closes. So it is open from the beginning, whatever the train's window says.
     run = a_run("A1 B1", terms=SalesTerms(sales_window=A_WEEK_BEFORE, section_windows=(("B", OF_TRAIN_SECTION),)))
-    assert run.section_sales == (SectionSales(OPENING, 30), SectionSales(None, 2))
+    assert run.section_sales == (SectionSales(OPENING, HALF_AN_HOUR), SectionSales(None, timedelta(minutes=2)))
 
 
 def test_an_empty_window_of_a_section_opens_it_all_the_time() -> None:
     run = a_run("A1 B1", terms=SalesTerms(sales_window=A_WEEK_BEFORE, section_windows=(("B", ALWAYS_OPEN),)))
-    assert run.section_sales == (SectionSales(OPENING, 30), SectionSales(None, 0))
+    assert run.section_sales == (SectionSales(OPENING, HALF_AN_HOUR), SectionSales(None, timedelta(0)))
 
 
 @pytest.mark.parametrize(
