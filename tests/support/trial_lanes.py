@@ -38,7 +38,9 @@ class TrialCommand(Command[str]):
 
 @value(frozen=True, slots=True)
 class AloneCommand(Command[str]):
-    """The same, in a batch of its own, by a rule that knows the live bookings of these seats (section, number) of the run."""
+    """The same, in a batch of its own, by a rule that knows the live bookings of these seats (section, number) of the run, and
+    those with these references.
+    """
 
     is_alone = True
 
@@ -46,10 +48,15 @@ class AloneCommand(Command[str]):
     change: Change
     seats: Callable[[TrainRun], Sequence[tuple[str, int]]]
     run_id: str = ""
+    references: Callable[[TrainRun], Sequence[str]] = lambda run: ()
 
     def required_seats(self, run: TrainRun) -> Sequence[tuple[str, int]]:
         """Return the seats."""
         return self.seats(run)
+
+    def required_bookings(self, run: TrainRun) -> Sequence[str]:
+        """Return the references."""
+        return self.references(run)
 
 
 def register_trial_rule(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Commands that are alone in their batch, whose rules know the bookings of the seats that they require."""
+"""Commands that are alone in their batch, whose rules know the bookings that they require, by seat or by reference."""
 
 from __future__ import annotations
 
@@ -285,3 +285,50 @@ async def test_more_bookings_than_a_change_may_look_at_are_refused(
     assert (raised.value.reason, seen) == (Reason.DISPLACED_TOO_MANY, [])
     assert await server.make_alone(see(1, 2, into=seen), run, ("A", 1), ("A", 2)) == "done"
     assert seen == [{1: "Ann", 2: "Ben"}]
+
+
+# -- bookings that are required by reference
+
+
+def live_references(run: TrainRun) -> list[str]:
+    return sorted(set(run.passenger_index.references.values()))
+
+
+def see_all(run: TrainRun, seen: list[dict[int, str]]) -> AloneCommand:
+    """Note who has which seat, of all live bookings of the run."""
+    return AloneCommand(Caller(), see(*range(1, 10), into=seen), lambda run: (), run.run_id, live_references)
+
+
+async def test_the_bookings_with_required_references_are_loaded_from_the_archive(
+    open_server: OpenServer, run: TrainRun
+) -> None:
+    await book(open_server(), "ann", "ben")
+    await archived(open_server(), run)
+    server, seen = open_server(), list[dict[int, str]]()
+    await book(server, "cem")  # which this server still has in memory
+    await server.send(see_all(run, seen))
+    assert seen == [{1: "Ann", 2: "Ben", 3: "Cem"}]
+
+
+async def test_after_a_lost_swap_other_bookings_are_required_and_loaded(open_server: OpenServer, run: TrainRun) -> None:
+    here, there, seen = open_server(), open_server(), list[dict[int, str]]()
+    ann, ben = await book(there, "ann", "ben")
+    await archived(there, run)
+    await here.send(see_all(run, []))  # so that this server has the run in memory, in an older version soon
+    await there.send(of_run(run, asks_for_another_seat(ann, number=7)))
+    await there.send(of_run(run, asks_to_cancel(ben)))
+    await book(there, "cem")
+    await archived(there, run)
+    await here.send(see_all(run, seen))
+    assert seen[-1] == {7: "Ann", 3: "Cem"}
+
+
+async def test_a_required_booking_that_cannot_be_read_refuses_the_command(
+    database: Database, open_server: OpenServer, run: TrainRun
+) -> None:
+    ann, _ = await book(open_server(), "ann", "ben")
+    await archived(open_server(), run)
+    await database["bookings"].update_one({"_id": ann.reference}, {"$set": {"charged_minor": "much"}})
+    with pytest.raises(Refusal) as raised:
+        await open_server().send(see_all(run, []))
+    assert raised.value.reason is Reason.RECORD_UNREADABLE
