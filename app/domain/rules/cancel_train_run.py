@@ -10,8 +10,8 @@ The rules:
    their fares back.
 3. A run that is expected to have left its first stop can only be cancelled from a stop on that it has not left.
 4. A cancellation is never undone. One from a stop on can be extended to an earlier stop or to the whole run: then all bookings
-   are looked at again, and what was cancelled before stays counted. The record has the time and the reason
-   of the last extension.
+   are looked at again, and what was cancelled before stays counted. The record has the time and the reason of the last
+   extension.
 5. The same stop again changes nothing, whatever its reason. A later one is refused.
 """
 

@@ -109,7 +109,8 @@ def test_a_late_train_can_be_cancelled_until_it_is_expected_to_leave() -> None:
 
 def test_a_train_that_has_arrived_further_on_has_left_the_stops_before() -> None:
     run, now = a_run(), DEPARTS_LILLE - timedelta(minutes=30)
-    run.set_delay(DelayRecord(arrivals=(Arrival(2, now + timedelta(minutes=1), now),)))
+    arrival = Arrival(2, now + timedelta(minutes=1), now)  # by the clock of who reports it, which is ahead
+    run.set_delay(DelayRecord((90, 90, 90, 90), DisruptionReason.STAFF, "", now, (arrival,)))
     run.committed()
     with invalid("from_stop", run):
         cancel_train_run(run, asks_to_cancel_run(ASHFORD), now)
