@@ -186,12 +186,14 @@ def decode_by_id(collection: str, documents: Iterable[Document], decode: Callabl
     return Records(readable, unreadable)
 
 
-async def decode_in_turns(collection: str, documents: Sequence[Document], decode: Callable[[Any], Value]) -> Records[Value]:
+async def decode_in_turns(
+    collection: str, documents: Sequence[Document], decode: Callable[[Any], Value], turn_documents: int = _TURN_DOCUMENTS
+) -> Records[Value]:
     """Decode as `decode_by_id` does, so many at a time that the event loop runs other calls in between."""
     readable: dict[str, Value] = {}
     unreadable: set[str] = set()
-    for start in range(0, len(documents), _TURN_DOCUMENTS):
-        turn = decode_by_id(collection, documents[start : start + _TURN_DOCUMENTS], decode)
+    for start in range(0, len(documents), turn_documents):
+        turn = decode_by_id(collection, documents[start : start + turn_documents], decode)
         readable |= turn
         unreadable |= turn.unreadable
         await asyncio.sleep(0)
