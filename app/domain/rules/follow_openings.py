@@ -1,10 +1,10 @@
-"""The opening of a section: whoever waits for a seat there is promoted.
+"""The opening of a section: waitlisted bookings that fit are promoted to its seats.
 
 Belongs here: which openings have been followed by a promotion. Does not belong here: the promotion (`promote_waitlist.py`),
 when a section opens (`sales_windows.py`).
 
-Where other sections opened earlier and are full, people wait for a section before it opens. They get its seats before anybody
-can buy them: the promotion is in the first commit after the opening, and comes before all commands of it.
+A run may have a waitlist before one of its sections opens: the others opened earlier and are full. The bookings on it get the
+new seats before anybody can buy them, since the promotion comes before all commands of the first commit after the opening.
 """
 
 from datetime import datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,13 +27,14 @@ from app.store.statistics import (
     pending_refunds_pipeline,
     unfinished_layout_jobs_pipeline,
 )
+from app.usecases.run_maintenance import RunMaintenance
 from tests.support.builders import a_train
 from tests.support.delivery_worlds import an_event
 from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.job_worlds import a_job
 from tests.support.layout_client import layout_client, remove_coach, remove_seats
 from tests.support.layout_jobs import a_layout_job
-from tests.support.world import NEXT_DATE, TRAVEL_DATE, World
+from tests.support.world import NEXT_DATE, TRAVEL_DATE, Clock, World
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
@@ -122,6 +124,18 @@ async def test_events_that_are_copied_while_the_backlog_is_counted_are_not_misse
     surveys = real_world.server.store.statistics
     monkeypatch.setattr(surveys, "_snapshots", InterruptedSnapshots(database, copy))
     assert (await surveys.backlog(NOW)).oldest_event_time == NOW - HOUR
+
+
+async def test_runs_whose_bookings_are_still_being_cancelled_are_counted_until_all_are(clock: Clock, world: World) -> None:
+    cancelled, _ = await world.runs("A2", TRAVEL_DATE, NEXT_DATE)
+    await world.api_client("jane").book(cancelled)
+    await world.desk.cancel_run(cancelled)
+    stored = (await world.run_document(cancelled))["cancellation"]
+    surveys, later = world.server.store.statistics, clock.now() + timedelta(seconds=1)
+    found = await surveys.backlog(later)
+    assert (found.open_cancellations, found.oldest_cancellation_time) == (1, stored["time"].replace(tzinfo=UTC))
+    await RunMaintenance(world.server.store.runs, world.server.bus, clock.now, time.monotonic).expire_due()
+    assert (await surveys.backlog(later)).open_cancellations == 0
 
 
 async def test_jobs_are_waiting_running_or_dead_and_periodic_tasks_are_not_counted(world: World) -> None:

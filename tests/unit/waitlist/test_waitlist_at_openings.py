@@ -1,4 +1,4 @@
-"""Who waits for a section that is not open yet gets its seats at its opening, before anybody can buy them."""
+"""Waitlisted bookings get the seats of a section at its opening, before anybody can buy them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_run_whose_second_section_opens_later() -> TrainRun:
     return run
 
 
-def test_who_waits_for_any_section_is_promoted_at_the_opening_of_another() -> None:
+def test_a_booking_that_waits_for_any_section_is_promoted_at_the_opening_of_another() -> None:
     run = a_run_whose_second_section_opens_later()
     waits = book_waitlisted(run, "ann", section="")
     assert next_due(run) == OPENING
