@@ -5,7 +5,8 @@ Belongs here: when a report counts, and what follows from new expected times. Do
 
 The rules:
 1. Reports are ordered by the time at which they were reported. An older one is refused, so that a late message of a feed
-   changes nothing. Of several with the same time, the one that comes last counts.
+   changes nothing. Of several with the same time, the one that comes last counts. A report without a time is of now: it is
+   never late, also where the clock of who reported before was ahead.
 2. The same report again changes nothing. A newer report that says the same has no event: a feed may repeat itself.
 3. Later times bring a run back: it has not departed or arrived, and its waitlist is open again. Bookings that have expired and
    holds that have ended stay so.
@@ -21,25 +22,25 @@ from app.domain.run.delay_record import DelayRecord
 from app.domain.run.train_run import TrainRun
 
 
-def reported_time_of(given: datetime | None, now: datetime) -> datetime:
-    """Return when something was reported; now, where the report does not say. Refuses INVALID_FIELD in the future."""
+def reported_time_of(given: datetime | None, known: datetime | None, now: datetime, what: str) -> datetime:
+    """Return when something was reported. `known` is the time of the last report of the same thing, None for none.
+
+    A report that does not say when it was made is of now, and never late. Refuses INVALID_FIELD for a time in the future, and
+    REPORT_STALE for one before the last report of `what`.
+    """
     if given is None:
-        return now
+        return now if known is None else max(now, known)
     if given > latest_time(now):
         raise InvalidField("report_time", f"lies in the future; it is {as_text(now)} here: check the clock of who reports")
+    if known is not None and given < known:
+        text = f"a newer report of {what} is known, of {as_text(known)}; send what is known now, with its report_time"
+        raise Refusal(Reason.REPORT_STALE, text)
     return given
 
 
 def latest_time(now: datetime) -> datetime:
     """Return the latest time that a report may name: the clock of who reports may be ahead a little."""
     return now + timedelta(seconds=limits.REPORT_AHEAD_SECONDS_MAX)
-
-
-def require_not_stale(reported: datetime, known: datetime | None, what: str) -> None:
-    """Refuse REPORT_STALE for a report that is older than the one which is known of the same thing."""
-    if known is not None and reported < known:
-        text = f"a newer report of {what} is known, of {as_text(known)}; send what is known now, with its report_time"
-        raise Refusal(Reason.REPORT_STALE, text)
 
 
 def require_served(run: TrainRun, stop: int) -> None:

@@ -16,7 +16,6 @@ from app.domain.rules.delay_reports import (
     latest_time,
     record_report,
     reported_time_of,
-    require_not_stale,
     require_served,
 )
 from app.domain.run.delay_record import Arrival
@@ -36,10 +35,10 @@ def record_arrival(run: TrainRun, command: RecordArrival, now: datetime) -> None
     stop = find_stop(run.stops, command.stop, "stop")
     if not stop:
         raise InvalidField("stop", f"the train starts at {run.stops[0].name}; name a stop at which it arrives")
-    reported = reported_time_of(command.reported_time, now)
     require_served(run, stop)
     before = next((arrival for arrival in run.delay.arrivals if arrival.stop == stop), None)
-    require_not_stale(reported, before.reported_time if before else None, f"the arrival at {run.stops[stop].name}")
+    known, what = before.reported_time if before else None, f"the arrival at {run.stops[stop].name}"
+    reported = reported_time_of(command.reported_time, known, now, what)
     _check_time(run, stop, command.time, now)
     arrival = Arrival(stop, command.time, reported)
     if arrival == before:

@@ -17,7 +17,6 @@ from app.domain.rules.delay_reports import (
     last_arrived_stop,
     record_report,
     reported_time_of,
-    require_not_stale,
     require_served,
 )
 from app.domain.run.delay_record import DelayRecord
@@ -34,11 +33,10 @@ def set_delay(run: TrainRun, command: SetDelay, now: datetime) -> None:
     """
     require_operator(command.caller)
     _check_delay(command)
-    reported = reported_time_of(command.reported_time, now)
     before = run.delay
     stop = _first_late_stop(run, command)
     require_served(run, stop)
-    require_not_stale(reported, before.reported_time, "the delay")
+    reported = reported_time_of(command.reported_time, before.reported_time, now, "the delay")
     _require_arrival_pending(run, stop)
     _require_order(run, stop, command.minutes)
     record = _delayed(run, command, stop, reported)

@@ -175,6 +175,13 @@ def test_reports_of_different_stops_do_not_make_each_other_stale() -> None:
     assert arrivals_of(run) == {ASHFORD: "09:55", LILLE: "10:50"}
 
 
+def test_a_report_without_a_time_counts_where_the_clock_of_who_reported_before_was_ahead() -> None:
+    run, ahead = a_run(), at("10:50") + AHEAD_MAX
+    arrive(run, LILLE, "10:50", reported=ahead)
+    arrive(run, LILLE, "10:49", now=at("10:50"))
+    assert run.delay.arrivals == (Arrival(2, at("10:49"), ahead),)
+
+
 def test_the_same_report_again_changes_nothing() -> None:
     run = a_run()
     arrive(run, LILLE, "10:50", reported=at("10:50"))

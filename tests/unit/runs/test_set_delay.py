@@ -221,6 +221,13 @@ def test_of_two_reports_of_one_time_the_one_that_comes_last_counts() -> None:
     assert run.schedule.depart_time == at("10:04")
 
 
+def test_a_report_without_a_time_counts_where_the_clock_of_who_reported_before_was_ahead() -> None:
+    run, ahead = a_run(), NOW + timedelta(seconds=limits.REPORT_AHEAD_SECONDS_MAX)
+    delay_run(run, 70, reported=ahead)
+    delay_run(run, 40)
+    assert (run.delay.minutes[0], run.delay.reported_time) == (40, ahead)
+
+
 def test_the_same_report_again_changes_nothing() -> None:
     run = a_run()
     delay_run(run, 70, reported=NOW)
