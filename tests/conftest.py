@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 
 def pytest_configure() -> None:
+    """Prepare this process and those that tests start."""
+    _take_interrupts()
+    _keep_bytecode()
+
+
+def _take_interrupts() -> None:
     """Take SIGINT as a foreground command does. A shell has its background commands, and all that they start, ignore it."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _keep_bytecode() -> None:
+    """Keep compiled modules, as Python does by default.
+
+    Images of CI machines often set PYTHONDONTWRITEBYTECODE. Then each of the hundreds of processes that tests start compiles
+    all of its modules, which is half of its processor time.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
