@@ -125,6 +125,8 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"trains terms.passengers_per_booker_max {REMOVED}",
         f"train_runs schema_version {REMOVED}",
         f"train_runs made_from_version {REMOVED}",
+        f"train_runs clock_state {REMOVED}",
+        f"bookings refunds.*.reason {REMOVED}",
         f"bookings schema_version {REMOVED}",
         f"bookings passengers.*.passenger_number {REMOVED}",
         f"bookings cancelled_passengers.*.passenger_number {REMOVED}",

@@ -13,6 +13,8 @@ STORED_IDS = {
     "sweep let go of payments",
     "sweep send to webhooks",
     "sweep start layout jobs",
+    "sweep adopt earlier runs",
+    "sweep schedule trains ahead",
 }
 
 
