@@ -1,4 +1,4 @@
-"""Answers that need further calls before they are shown: bookings, receipts, holds.
+"""Answers that need further calls before they are shown: bookings, receipts, holds, shortened runs.
 
 Belongs here: fetching what a page shows besides the answer (time zones, waitlist positions, closing times), and printing it.
 Does not belong here: the layout (`app.cli.render`), and the call that gave the answer.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from app.cli.calls import Calls
-from app.cli.failures import CallError
+from app.cli.failures import EXIT_REFUSED, CallError
 from app.cli.render.bookings import (
     booking_page,
     cancellation_text,
@@ -21,6 +21,7 @@ from app.cli.render.bookings import (
     waitlisted_text,
 )
 from app.cli.render.holds import hold_page, next_commands_text
+from app.cli.render.run_pages import print_run
 from app.cli.render.screen import print_json, print_list, print_page, print_text
 from app.cli.render.text import instant_text, zone_by_name
 from app.cli.station_clocks import StationClocks
@@ -83,6 +84,21 @@ def show_cancellation(calls: Calls, answer: booking_pb2.CancelBookingResponse, i
     clocks = StationClocks(calls)
     print_page(quote_page(answer, clocks) if is_quote else booking_page(answer.booking, clocks))
     print_text(cancellation_text(answer, is_quote=is_quote))
+
+
+def show_run(calls: Calls, request: train_run_pb2.GetTrainRunRequest) -> None:
+    """Fetch and print a run. Without a destination, a run that ends early is shown for the journey to its new end."""
+    run = calls.call(calls.train_runs.GetTrainRun, request)
+    if run.cancelled_from_stop and not request.destination:
+        to_its_end = train_run_pb2.GetTrainRunRequest()
+        to_its_end.CopyFrom(request)
+        to_its_end.destination = run.cancelled_from_stop
+        try:
+            run = calls.call(calls.train_runs.GetTrainRun, to_its_end)
+        except CallError as failed:
+            if failed.failure.exit_code != EXIT_REFUSED:  # the origin is not before the new end
+                raise
+    print_run(run, as_json=calls.options.as_json)
 
 
 def show_hold(calls: Calls, hold: hold_pb2.Hold, origin: str, destination: str) -> None:

@@ -48,6 +48,7 @@ def cancel_run(
 
     Then shows the progress until the last booking is cancelled. Ctrl-C does not end it. With --json it is not waited for.
     """
+    from app.cli.answers import show_run
     from app.cli.calls import Calls
     from app.cli.render.run_pages import print_run
     from app.cli.render.screen import print_json
@@ -72,8 +73,7 @@ def cancel_run(
         watch_cancellation(calls, train, date)
         if sys.stderr.isatty():
             typer.echo(err=True)  # below the progress bar
-        get_run = train_run_pb2.GetTrainRunRequest(train_id=train, travel_date=date)
-        print_run(calls.call(calls.train_runs.GetTrainRun, get_run), as_json=options.as_json)
+        show_run(calls, train_run_pb2.GetTrainRunRequest(train_id=train, travel_date=date))
 
 
 def _has_terminal() -> bool:

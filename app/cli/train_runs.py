@@ -65,16 +65,16 @@ def status(
     ] = False,
 ) -> None:
     """Show a train run: state, scheduled and expected times of all stops, free seats, when they are on sale."""
+    from app.cli.answers import show_run
     from app.cli.calls import Calls
     from app.cli.cancellations import watch_cancellation
-    from app.cli.render.run_pages import print_run
     from app.pb.seatline.v1 import train_run_pb2
 
     request = train_run_pb2.GetTrainRunRequest(train_id=train, travel_date=date, origin=origin, destination=destination)
     with Calls(options) as calls:
         if is_watching:
             watch_cancellation(calls, train, date)
-        print_run(calls.call(calls.train_runs.GetTrainRun, request), as_json=options.as_json)
+        show_run(calls, request)
 
 
 def map_seats(

@@ -156,7 +156,7 @@ def _sales_text(run: train_run_pb2.TrainRun, section: train_run_pb2.SectionAvail
         return f"open until {closes}"
     if section.HasField("sales_open_time") and section.sales_open_time.ToDatetime(tzinfo=datetime.UTC) > now:
         return f"opens {instant_text(section.sales_open_time, zone)}\ncloses {closes}"
-    return "closed"
+    return "closed for this journey" if run.cancelled_from_stop else "closed"
 
 
 def cancelled_text(cancellation: train_run_pb2.RunCancellation) -> str:

@@ -52,10 +52,11 @@ def runs_table(
 
 
 def _time_text(scheduled: Timestamp, expected: Timestamp, stop: train_run_pb2.RunStop, run: train_run_pb2.TrainRun) -> str:
-    """Return such as "10:24 GMT", or "10:24 GMT (11:34)" where the train is expected at another time."""
+    """Return such as "10:24 GMT", or "10:24 GMT (11:34)" where it is expected at another time and calls there."""
     zone = zone_by_name(stop.time_zone)
     text = local_time_text(scheduled, zone, run.travel_date)
-    if not expected.seconds or expected == scheduled:  # older servers send no expected times
+    is_cancelled = stop.cancelled and stop.name != run.cancelled_from_stop
+    if is_cancelled or not expected.seconds or expected == scheduled:  # older servers send no expected times
         return text
     return f"{text} ({local_time_text(expected, zone, run.travel_date, with_zone=False)})"
 

@@ -64,6 +64,14 @@ def test_a_cancellation_without_progress_is_given_up(
     assert "see 'seatline run status es9014 2030-07-01 --watch'" in result.stderr
 
 
+def test_a_run_that_ends_early_is_shown_for_the_journey_to_its_end(service: ScriptedService, seatline: Any) -> None:
+    service.answers["GetTrainRun"] = a_cancelled_run(from_lille=True)
+    assert seatline("run", "status", *RUN).exit_code == 0
+    assert seatline("run", "status", *RUN, "--from", "AFK", "--to", "PNO").exit_code == 0
+    asked = [(request.origin, request.destination) for request in service.requests("GetTrainRun")]
+    assert asked == [("", ""), ("", "Lille"), ("AFK", "PNO")]
+
+
 # -- run delay
 
 

@@ -122,6 +122,9 @@ async def test_a_run_that_ends_early_keeps_those_who_leave_it_before(world: Worl
     assert states == [booking_pb2.BOOKING_STATE_CONFIRMED, booking_pb2.BOOKING_STATE_CANCELLED]
     assert "the train does not run all of this journey" in (await seatline("receipt", long.reference)).stdout
     assert "ends at Lille" in (await seatline("runs")).stdout
+    assert "open until" in done.stdout  # on the way to Lille
+    assert "closed for this journey" in (await seatline("run", "status", *RUN, "--to", "PNO")).stdout
+    assert "closed for this journey" in (await seatline("run", "status", *RUN, "--from", "LIL")).stdout
 
 
 async def test_a_sales_window_closes_a_run_and_its_reset_opens_it(world: World, seatline: Seatline) -> None:

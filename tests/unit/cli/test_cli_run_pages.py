@@ -157,6 +157,9 @@ def test_the_list_shows_expected_times_states_and_when_sales_open() -> None:
     cancelled = row_of(a_cancelled_run())
     assert "cancelled" in cancelled
     assert "sales" not in cancelled
+    late_and_cancelled = a_cancelled_run()
+    late_and_cancelled.stops[0].expected_depart_time.seconds += 600
+    assert "10:24 BST London St Pancras" in row_of(late_and_cancelled)
     assert "ends at Lille" in row_of(a_cancelled_run(from_lille=True))
 
 
