@@ -203,7 +203,7 @@ class Record:
         """Check what a commit does about delays, cancellations and the clock."""
         yield from disruption_invariants.reports_go_forward(before, run, emitted)
         yield from disruption_invariants.clock_is_followed(before, run, emitted, decided_at, self.clock())
-        yield from disruption_invariants.clock_is_not_late(before, run, decided_at)
+        yield from disruption_invariants.clock_is_not_late(before, run, emitted, decided_at)
         yield from disruption_invariants.only_runs_that_are_over_are_compacted(before, run, self.clock())
         if not (delay_of(run)["minutes"] or delay_of(run)["arrivals"] or missing_legs(run)):
             return
