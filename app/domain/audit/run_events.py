@@ -5,6 +5,7 @@ bookings and holds (`events.py`), what a delay or a cancellation may be (`run_de
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from app.domain.audit.run_delays import CLOCK_STATES
 from app.domain.audit.run_record import AuditedRun
 from app.domain.disruption import DisruptionReason
 from app.domain.events import Event, EventType
+from app.domain.run.delay_record import Arrival
+from app.domain.run.expected_times import expected_stops
 from app.domain.timetable import RunState
 
 RUN_GROUP = "run"
@@ -75,8 +78,8 @@ _FIELDS: dict[EventType, dict[str, Callable[[object], bool]]] = {
     },
     EventType.RUN_ARRIVED: {"stop": _is_name, "arrive_time": is_time, "late_minutes": _is_count, "reported_time": is_time},
     EventType.RUN_CANCELLED: {"reason": _is_reason, "from_stop": _is_optional_name, "state": _is_state},
-    EventType.RUN_DEPARTED: {"state": _is_state, "late_minutes": _is_count},
-    EventType.RUN_COMPLETED: {"state": _is_state, "late_minutes": _is_count},
+    EventType.RUN_DEPARTED: {"state": _is_state, "stop": _is_name, "depart_time": is_time, "late_minutes": _is_count},
+    EventType.RUN_COMPLETED: {"state": _is_state, "stop": _is_name, "arrive_time": is_time, "late_minutes": _is_count},
 }
 
 
@@ -108,6 +111,35 @@ def differs_from_last_delay(record: AuditedRun) -> Iterator[str]:
     if any(minutes != last.data["minutes"] for minutes in delay.minutes[start:]) or len(delay.minutes) <= start:
         text = f"{last.data['minutes']} from {last.data['from_stop']} on"
         yield f"has the delays {list(delay.minutes)}, and by its last event {text}"
+    yield from _wrong_expected_times(record, last)
+
+
+def _wrong_expected_times(record: AuditedRun, last: Event) -> Iterator[str]:
+    """Compare the times that the last report of a delay said with those that follow from the run's document."""
+    known = replace(record.run.delay, arrivals=_arrivals_before(record, last))
+    times = {stop.name: (stop.arrive, stop.depart) for stop in expected_stops(record.run.stops, known)}
+    stops: Any = last.data.get("stops", [])
+    for stop in stops:
+        texts = stop["expected_arrive_time"], stop["expected_depart_time"]
+        said = tuple(_instant(text) if text else None for text in texts)
+        if times.get(stop["name"]) != said:
+            yield f"is expected at {stop['name']} otherwise than its last event says"
+
+
+def _arrivals_before(record: AuditedRun, report: Event) -> tuple[Arrival, ...]:
+    """Return the arrivals that were known when a delay was reported. Those without a stored event are older."""
+    names = [stop.name for stop in record.run.stops]
+    events = _of_type(record, EventType.RUN_ARRIVED)
+    earlier = {event.data["stop"]: event for event in events if event.sequence < report.sequence}
+    later = {event.data["stop"] for event in events} - earlier.keys()
+    arrivals = []
+    for arrival in record.run.delay.arrivals:
+        event = earlier.get(names[arrival.stop])
+        if event is not None:
+            arrivals.append(replace(arrival, time=_instant(event.data["arrive_time"])))
+        elif names[arrival.stop] not in later:
+            arrivals.append(arrival)
+    return tuple(arrivals)
 
 
 def differs_from_arrivals(record: AuditedRun) -> Iterator[str]:

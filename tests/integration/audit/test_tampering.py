@@ -119,6 +119,9 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
     ),
     "written since this version, and derived or a default where it is missing": (
         f"train_runs arrive_time {REMOVED}",
+        f"train_runs clock_state {REMOVED}",
+        f"bookings refunds.*.reason {REMOVED}",
+        f"trains schedule_horizon_days {REMOVED}",
         f"train_runs terms.hold_percent_max {REMOVED}",
         f"trains terms.hold_percent_max {REMOVED}",
         f"train_runs terms.passengers_per_booker_max {REMOVED}",
@@ -133,7 +136,12 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         f"events events.*.data.passenger_numbers {REMOVED}",
         f"webhooks active_since {REMOVED}",
     ),
-    "chosen by a client or by chance, and stored once": ("trains request_id", "webhooks secret", "webhooks slot"),
+    "chosen by a client or by chance, and stored once": (
+        "trains request_id",
+        "trains schedule_horizon_days",
+        "webhooks secret",
+        "webhooks slot",
+    ),
     "only the delivery records an attempt; the order in time is checked": (
         "webhook_deliveries attempts.*.status",
         "webhook_deliveries attempts.*.time",

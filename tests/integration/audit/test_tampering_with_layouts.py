@@ -62,6 +62,10 @@ NOT_CONTRADICTED: dict[str, tuple[str, ...]] = {
         "layout_outcomes time",
     ),
     "the number of seats that the next version replaces": ("train_versions coaches.*.seat_count",),
+    "how far ahead runs are scheduled, stored once": (
+        "train_versions schedule_horizon_days",
+        f"train_versions schedule_horizon_days {REMOVED}",
+    ),
     "a plan that is reserved, and stored once": (
         "train_runs layout_reservation.fingerprint",
         "train_runs layout_reservation.plan_hash",

@@ -221,8 +221,8 @@ RIGHT_DATA: dict[EventType, dict[str, object]] = {
         "reported_time": NOW.isoformat(),
     },
     EventType.RUN_CANCELLED: {"reason": "STAFF", "from_stop": "", "state": "CANCELLED"},
-    EventType.RUN_DEPARTED: {"state": "DEPARTED", "late_minutes": 0},
-    EventType.RUN_COMPLETED: {"state": "COMPLETED", "late_minutes": 0},
+    EventType.RUN_DEPARTED: {"state": "DEPARTED", "stop": ASHFORD, "depart_time": NOW.isoformat(), "late_minutes": 0},
+    EventType.RUN_COMPLETED: {"state": "COMPLETED", "stop": PARIS, "arrive_time": NOW.isoformat(), "late_minutes": 0},
 }
 
 
