@@ -1,4 +1,4 @@
-"""`verify` finds each change of what delays, arrivals, cancellations and sales windows write, but for the fields listed here."""
+"""`verify` finds each change of what delays, arrivals, cancellations and sales windows write, but for these fields."""
 
 from __future__ import annotations
 
