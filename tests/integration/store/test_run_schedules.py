@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from app.domain.run.run_schedule import RunSchedule
 from app.pb.seatline.v1 import train_run_pb2
 from app.store.driver import Collection, Document
 from app.store.snapshots import Snapshot, Sort
 from tests.support.clients import LILLE
+from tests.support.interrupted_snapshots import InterruptedSnapshots
 from tests.support.world import NEXT_DATE, THIRD_DATE, TRAVEL_DATE, World
 
 
@@ -50,6 +52,24 @@ async def test_the_schedules_of_many_runs_are_those_of_the_runs_and_take_one_sta
     assert (one, still_one, list(found)) == (1, 1, ids)
     for run_id in ids:
         assert found[run_id] == (await store.runs.get(run_id)).schedule
+
+
+async def test_schedules_are_of_the_moment_of_the_first_read(real_world: World) -> None:
+    run = await real_world.run("A4")
+    await real_world.desk.set_delay(run, 15)
+    run_id, store = f"{run.train_id}:{run.travel_date}", real_world.server.store
+
+    async def cancel_after_the_first_read(reads: int) -> None:
+        if reads == 1:
+            await real_world.desk.cancel_run(run)
+
+    async def look(snapshot: Snapshot) -> RunSchedule:
+        await store.bookings.find(snapshot, "7K2MPQ")
+        return (await store.run_schedules.find(snapshot, [run_id]))[run_id]
+
+    found = await InterruptedSnapshots(real_world.database, cancel_after_the_first_read).read(look)
+    assert (found.delay.minutes[0], found.is_cancelled) == (15, False)
+    assert (await store.snapshots.read(look)).is_cancelled
 
 
 async def test_bookings_of_a_run_that_an_earlier_version_stored_have_scheduled_times(world: World) -> None:
