@@ -8,10 +8,13 @@ import pytest
 from app.domain.booking import BookingState
 from app.domain.commands import IfFull
 from app.domain.disruption import DisruptionReason
+from app.domain.layout.operations import RemoveSection
 from app.domain.refusals import Reason
 from app.domain.rules.change_seat import change_seat
 from app.domain.rules.create_booking import create_booking
+from app.domain.rules.decisions import decide
 from app.domain.rules.hold_seats import hold_seats
+from app.domain.rules.promote_waitlist import promote
 from app.domain.rules.sales_windows import (
     first_open_time,
     is_on_sale,
@@ -23,6 +26,7 @@ from app.domain.rules.sales_windows import (
     sections_on_sale,
 )
 from app.domain.rules.set_delay import set_delay
+from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.train_run import TrainRun
 from app.domain.run_commands import SetDelay
 from app.domain.sales_window import SalesWindow
@@ -54,6 +58,8 @@ from tests.support.builders import (
     sell,
     time_passes,
 )
+from tests.support.layout_changes import asks_for_layout
+from tests.support.run_changes import retire_section
 from tests.support.run_snapshots import refused
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -294,6 +300,30 @@ def test_the_waitlist_gets_seats_of_a_section_that_has_closed() -> None:
     assert seat_labels(current_booking(run, waiting)) == ["A-1"]
 
 
+def test_a_booking_for_a_removed_section_gets_seats_only_of_sections_that_have_opened() -> None:
+    run = a_run("A1 B1 C1")
+    fill(run, "B")
+    waiting = book_waitlisted(run, "ben", section="B")
+    run.set_sales_windows((("A", at(OPENING)), ("C", at(LATER_OPENING))))
+    retire_section(run, 1)
+    promote(run, OPENING - MILLISECOND)
+    assert current_booking(run, waiting).state is BookingState.WAITLISTED
+    run.set_sales_windows((("A", at(LATER_OPENING)), ("C", at(OPENING))))
+    promote(run, OPENING)
+    assert seat_labels(current_booking(run, waiting)) == ["C-1"]
+
+
+def test_displaced_passengers_get_seats_of_a_section_that_has_not_opened() -> None:
+    run = a_run("A1 B1")
+    eve, ann = book(run, "eve", section="A"), book(run, "ann", section="B")
+    run.set_sales_windows((("A", at(OPENING)),))
+    decide(run, asks_for_layout(RemoveSection("B")), NOW, {})
+    run.committed()
+    assert current_booking(run, ann).state is BookingState.WAITLISTED
+    cancel(run, eve)
+    assert seat_labels(current_booking(run, ann)) == ["A-1"]
+
+
 # -- delays
 
 
@@ -332,6 +362,14 @@ def test_the_times_of_a_run_without_windows_are_its_departures() -> None:
     assert list(sections_on_sale(run, journey, NOW)) == [0, 1]
     assert is_on_sale(run, 0, journey, DEPARTS_LILLE - MILLISECOND)
     assert not is_on_sale(run, 0, journey, DEPARTS_LILLE)
+
+
+def test_no_section_is_on_sale_for_legs_that_are_cancelled() -> None:
+    run = a_run("A1 B1")
+    run.set_cancellation(RunCancellation(NOW, DisruptionReason.STAFF, from_stop=2))
+    assert list(sections_on_sale(run, run.journey(LONDON, LILLE), NOW)) == [0, 1]
+    assert list(sections_on_sale(run, run.journey(LONDON, PARIS), NOW)) == []
+    assert not is_on_sale(run, 0, run.journey(LILLE, PARIS), NOW)
 
 
 def test_a_run_opens_with_its_first_section_and_closes_with_its_last() -> None:
