@@ -39,7 +39,7 @@ def waitlist_matches_bookings(run: Document, bookings: Bookings) -> Iterator[str
 def nobody_waits_for_free_seats(run: Document, decided_at: datetime, *, is_disrupted: bool) -> Iterator[str]:
     """Until the waitlist closes, no free seats fit an entry. Afterwards it is empty. (One decision ends some hundred.)
 
-    Who waits for cancelled legs gets none. A commit that changed the expected times was decided before that.
+    A waitlisted booking for cancelled legs gets none. A commit that changed the expected times was decided before that.
     """
     waiting = [entry for entry in run["waiting"].values() if not entry[2] & missing_legs(run)]
     if decided_at >= waitlist_closes_at(run):
@@ -71,6 +71,6 @@ def nobody_is_overtaken(before: Document, run: Document, promoted: Iterable[tupl
 
 
 def no_open_waitlist_is_left(run: Document, now: datetime) -> Iterator[str]:
-    """A waitlist is emptied once it is closed, also without any call. A cancellation ends who waits for cancelled legs."""
+    """A waitlist is emptied once it is closed, also without any call. A cancellation ends the entries for cancelled legs."""
     if now >= waitlist_closes_at(run) and run["waiting"]:
         yield f"the waitlist of {run['_id']} is closed and has {run['waiting']}"

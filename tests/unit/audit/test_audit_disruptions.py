@@ -9,13 +9,16 @@ from datetime import timedelta
 import pytest
 
 from app.domain.audit import run_events
-from app.domain.audit.check import Check
+from app.domain.audit.check import Check, run_rules
+from app.domain.audit.rules import RUN_DISRUPTION_RULES, RUN_INVENTORY_RULES
+from app.domain.audit.run_record import AuditedRun
 from app.domain.disruption import DisruptionReason
 from app.domain.events import EventType
+from app.domain.rules.expire_due import expire_due
 from app.domain.run.delay_record import DelayRecord
 from app.domain.run.train_run import TrainRun
 from app.domain.timetable import RunState
-from tests.support.builders import ASHFORD, DEPARTS_LONDON, NOW, PARIS, a_run
+from tests.support.builders import ASHFORD, DEPARTS_LONDON, NOW, PARIS, a_run, book, cancel
 from tests.support.disrupted_runs import (
     AFTER_DEPARTURE,
     LATER,
@@ -190,6 +193,17 @@ def test_a_later_report_explains_that_a_run_has_not_left_yet() -> None:
     data = {"minutes": 120, "from_stop": run.stops[0].name, "reason": "STAFF", "reported_time": text}
     delayed = an_event(run, EventType.RUN_DELAYED, 5, AFTER_DEPARTURE, **data)
     assert disruptions_found_in(run, AFTER_DEPARTURE, [departed, delayed]) == set()
+
+
+def test_a_run_that_was_sold_and_compacted_gives_no_finding_of_its_seats() -> None:
+    run = a_run("A2 B2")
+    cancel(run, book(run, "ann"))
+    book(run, "bob", destination=ASHFORD)
+    run.committed()
+    expire_due(run, DEPARTS_LONDON + timedelta(days=3))
+    assert run.is_compacted
+    record = AuditedRun(run, run.bookings, DEPARTS_LONDON + timedelta(days=3), MINUTE)
+    assert run_rules([*RUN_INVENTORY_RULES, *RUN_DISRUPTION_RULES], "run", record) == []
 
 
 def test_a_run_that_departed_or_ended_unnoticed_gives_a_warning() -> None:

@@ -1,4 +1,4 @@
-"""Audit rules about sales windows: impossible windows, and bookings that were made before the sale opened."""
+"""Audit rules about sales windows: impossible windows, bookings before the opening, and waitlists for what has not opened."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import pytest
 from app.domain.audit.check import Check, Finding, run_rules
 from app.domain.audit.rules import RUN_DISRUPTION_RULES
 from app.domain.audit.run_record import AuditedRun
+from app.domain.audit.waitlist import missing_promotions
+from app.domain.commands import IfFull
+from app.domain.disruption import DisruptionReason
+from app.domain.run.run_cancellation import RunCancellation
 from app.domain.run.train_run import TrainRun
 from app.domain.sales_window import SalesWindow
 from app.domain.terms import DEFAULT_TERMS
-from tests.support.builders import NOW, a_run, book
+from tests.support.builders import NOW, a_run, asks_for_seats, book, sell
 
 OPENS_LATER = SalesWindow(open_time=NOW + timedelta(hours=1))
 OPENED = SalesWindow(open_time=NOW - timedelta(hours=1))
@@ -69,3 +73,34 @@ def test_where_a_window_may_have_changed_since_it_is_a_warning() -> None:
 )
 def test_an_impossible_window_is_found(windows: tuple[tuple[str, SalesWindow], ...]) -> None:
     assert {finding.check for finding in found_in(a_sold_run(*windows))} == {Check.SALES_WINDOWS}
+
+
+# -- waitlists
+
+
+def a_run_with_a_waitlist() -> TrainRun:
+    """Make a run on which Dan waits for section A, of which all seats are free."""
+    run = a_run("A1 B1")
+    book(run, "ann", section="A")
+    sell(run, asks_for_seats("dan", section="A", if_full=IfFull.WAITLIST))
+    run.sections[0].set_sold(1, 0)
+    run.sections[0].set_freed(1, ((1, 0b111),))
+    return run
+
+
+def promotions_missing_in(run: TrainRun) -> bool:
+    record = AuditedRun(run, run.bookings, NOW, timedelta(minutes=2))
+    return bool(list(missing_promotions(record)))
+
+
+def test_nobody_waits_while_a_seat_fits_but_for_sections_that_have_not_opened_and_legs_that_are_cancelled() -> None:
+    run = a_run_with_a_waitlist()
+    assert promotions_missing_in(run)
+    run.sales_windows = (("A", OPENS_LATER),)
+    run.renew_sales_windows()
+    assert not promotions_missing_in(run)
+    run.sales_windows = (("A", OPENED),)
+    run.renew_sales_windows()
+    assert promotions_missing_in(run)
+    run.set_cancellation(RunCancellation(NOW, DisruptionReason.STAFF, from_stop=2))
+    assert not promotions_missing_in(run)
