@@ -128,8 +128,8 @@ def holds_that_end_are_remembered(before: Document, run: Document, decided_at: d
 
 
 def next_due_is_recorded(run: Document) -> Iterator[str]:
-    """The run says when its next hold or its reservation expires, its waitlist closes, a section opens for its waitlist, the clock
-    changes it, or its bookings are to be cancelled, so that workers find it.
+    """The run says when its next hold or its reservation expires, its waitlist closes, a section opens for its waitlist, the
+    clock changes it, or its bookings are to be cancelled, so that workers find it.
     """
     times = [hold["expire_time"] for hold in run["holds"].values()]
     times += [run["layout_reservation"]["expire_time"]] if "layout_reservation" in run else []

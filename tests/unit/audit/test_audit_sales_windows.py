@@ -1,4 +1,4 @@
-"""Audit rules about sales windows: impossible windows, bookings before the opening, and waitlists for what has not opened."""
+"""Audit rules about sales windows: impossible windows, bookings before the opening, waitlists for what has not opened."""
 
 from __future__ import annotations
 
