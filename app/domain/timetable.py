@@ -1,7 +1,7 @@
 """Stops, local times, legs and journeys.
 
-Belongs here: the timetable's local times, stops on a date, the legs between them, the state of a run at a moment. Does not
-belong here: which instant a local time is (`local_times.py`), seats, sales.
+Belongs here: the timetable's local times, stops on a date, the legs between them, the states of a run. Does not belong
+here: which instant a local time is (`local_times.py`), the state at a moment (`run/run_schedule.py`), seats, sales.
 
 A leg is the stretch between two consecutive stops. A set of legs is an integer whose bit i stands for the leg from stop i to
 stop i+1. A journey covers the legs from its origin to its destination.
@@ -182,11 +182,3 @@ def earliest_date_under_way(now: datetime) -> date:
     `DELAY_MINUTES_MAX`. A later arrival is reported afterwards: then the train has arrived.
     """
     return (now - timedelta(days=limits.DAY_OFFSET_MAX + 2, minutes=limits.DELAY_MINUTES_MAX)).date()
-
-
-def state_at(stops: Sequence[Stop], now: datetime) -> RunState:
-    """Return the state of a run at a moment. It follows from the times of its stops alone."""
-    first, last = stops[0].depart, stops[-1].arrive
-    if last is not None and now >= last:
-        return RunState.COMPLETED
-    return RunState.DEPARTED if first is not None and now >= first else RunState.SCHEDULED

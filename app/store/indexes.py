@@ -34,7 +34,7 @@ async def make_indexes(database: Database) -> None:
         # What is due by the clock, and what is not archived yet. Most runs have neither.
         await runs.create_index("next_due", name="runs_due", sparse=True)
         await runs.create_index("unsettled_since", name="runs_unsettled", sparse=True)
-        # Those of the dates to come that an earlier version has made, and that have no clock state.
+        # Those that servers of an earlier version have made or changed, and that the clock does not rule.
         await runs.create_index([("clock_state", 1), ("travel_date", 1)], name=CLOCK_STATE_INDEX)
         bookings = database["bookings"]
         # ListReceipts, of archived bookings.

@@ -19,7 +19,7 @@ acknowledged. After a crash, whoever loads the run next finds it there, and so d
 import asyncio
 from collections.abc import Collection as Collected
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from app.domain.booking import LIVE_STATES, Booking
@@ -28,7 +28,7 @@ from app.domain.passenger import identity_of
 from app.domain.people import Person, email_key
 from app.domain.rules.hidden_runs import run_not_found
 from app.domain.run.train_run import TrainRun
-from app.domain.timetable import Journey, earliest_date_under_way
+from app.domain.timetable import Journey, RunState, earliest_date_under_way
 from app.store.adapter import adapter_of
 from app.store.booking_documents import booking_document_without_journey, booking_from, journey_document
 from app.store.bookings import BOOKINGS_PER_RUN_MAX
@@ -271,17 +271,33 @@ class TrainRuns:
         found = await self._list("unsettled_since", {"$lt": before}, limit, but_for, {"_id": 1})
         return [document["_id"] for document in found]
 
-    async def list_without_clock(self, now: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
-        """Return the runs of an earlier version that have no clock state and have not departed, but for those in `but_for`."""
-        query: Document = {
+    async def list_behind_clock(self, now: datetime, limit: int, but_for: Collected[str] = ()) -> list[str]:
+        """Return the runs that `list_due` misses, since a server of an earlier version made or changed them.
+
+        These are the ones without a clock state that have not departed; and those that have by the timetable, and are due no
+        more: such a server writes `next_due` without the clock. Leave out those in `but_for`.
+        """
+        first = earliest_date_under_way(now).isoformat()
+        tomorrow = (now + timedelta(days=1)).date().isoformat()  # where the calendar is ahead of UTC
+        not_adopted: Document = {
             "clock_state": None,
-            "travel_date": {"$gte": earliest_date_under_way(now).isoformat(), "$lte": TRAVEL_DATE_MAX.isoformat()},
+            "travel_date": {"$gte": first, "$lte": TRAVEL_DATE_MAX.isoformat()},
             "stops.0.depart": {"$gt": now},
-            "_id": {"$nin": list(but_for)},
         }
+        not_due: Document = {
+            "clock_state": {"$in": [RunState.SCHEDULED.value, RunState.DEPARTED.value]},
+            "travel_date": {"$gte": first, "$lte": tomorrow},
+            "next_due": None,
+            "is_compacted": {"$ne": True},
+            "stops.0.depart": {"$lte": now},
+        }
+        found: list[str] = []
         with translate_outages():
-            cursor = self._runs.find(query, {"_id": 1}).sort("travel_date", 1).hint(CLOCK_STATE_INDEX).limit(limit)
-            return [document["_id"] for document in await cursor.to_list(limit)]
+            for query in (not_adopted, not_due):
+                query["_id"] = {"$nin": [*but_for, *found]}
+                cursor = self._runs.find(query, {"_id": 1}).hint(CLOCK_STATE_INDEX).limit(limit)
+                found += [document["_id"] for document in await cursor.to_list(limit)]
+        return found
 
     async def _list(
         self, moment: str, times: Document, limit: int, but_for: Collected[str], projection: Document

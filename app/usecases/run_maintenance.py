@@ -26,7 +26,7 @@ _LEFT_AFTER_SECONDS = 10.0
 # A closed waitlist is emptied, and a run is cancelled, some hundred bookings at a time.
 _EXPIRE_ROUNDS_MAX = 100
 _COMMAND_SECONDS_MAX = 30.0
-# Statements of one call that find runs without a clock: 2,000 runs, at some milliseconds each. The next call goes on.
+# Statements of one call that find runs behind the clock: 2,000 runs, at some milliseconds each. The next call goes on.
 _ADOPT_ROUNDS_MAX = 20
 # Statements of one call that find unreadable runs among others; the next call goes on.
 _ARCHIVE_ROUNDS_MAX = 20
@@ -53,13 +53,13 @@ class RunMaintenance:
                 return
 
     async def adopt_earlier_runs(self) -> None:
-        """Let the clock rule runs that an earlier version has made, and that nobody has changed since."""
-        failed: set[str] = set()
+        """Let the clock rule runs that servers of an earlier version have made or changed. Each is looked at once a call."""
+        seen: set[str] = set()
         for _ in range(_ADOPT_ROUNDS_MAX):
-            run_ids = await self._runs.list_without_clock(self._clock(), _RUNS_MAX, but_for=failed)
+            run_ids = await self._runs.list_behind_clock(self._clock(), _RUNS_MAX, but_for=seen)
             for run_id in run_ids:
-                if not await self._submit(ExpireDue(Caller(), run_id)):
-                    failed.add(run_id)
+                seen.add(run_id)
+                await self._submit(ExpireDue(Caller(), run_id))
             if not run_ids:
                 return
 

@@ -12,7 +12,7 @@ from app.domain.rules.update_booking import update_booking
 from app.domain.run.new_run import make_run
 from app.domain.run.seats import CoachSeats, SectionSeats
 from app.domain.run.train_run import TrainRun, run_id
-from app.domain.timetable import RunState, state_at
+from app.domain.timetable import RunState
 from app.domain.train import Train
 from tests.support.builders import (
     ASHFORD,
@@ -146,7 +146,7 @@ def test_an_unknown_section_is_refused_with_those_there_are() -> None:
     [(-1, RunState.SCHEDULED), (0, RunState.DEPARTED), (151, RunState.DEPARTED), (152, RunState.COMPLETED)],
 )
 def test_the_state_of_a_run_follows_from_its_times(minutes: int, state: RunState) -> None:
-    assert state_at(a_run().stops, DEPARTS_LONDON + timedelta(minutes=minutes)) is state
+    assert a_run().schedule.state_at(DEPARTS_LONDON + timedelta(minutes=minutes)) is state
 
 
 # -- keeping
