@@ -88,7 +88,7 @@ def cancel_unit(run: TrainRun, unit: DisplacedUnit, now: datetime, trace_parent:
     """Cancel the passengers of a unit, and refund their fares in full."""
     booking = run.bookings[unit.booking.reference]
     back_minor = sum(passenger.fare_minor for passenger in unit.passengers)
-    changed = with_refund_due(without_passengers(booking, unit.passengers), back_minor, now, RefundReason.LAYOUT)
+    changed = with_refund_due(without_passengers(booking, unit.passengers), back_minor, now, _cancellation_reason(run, booking))
     record_change(run, changed, EventType.BOOKING_CANCELLED, now, trace_parent, _lost_seats_data(unit))
     return _cancelled(booking, unit.passengers, back_minor)
 
@@ -106,9 +106,14 @@ def cancel_entry(run: TrainRun, entry: WaitlistEntry, now: datetime, trace_paren
     run.leave_waitlist(entry.ticket_number)
     back_minor = booking.price.minor
     cancelled = replace(booking, state=BookingState.CANCELLED, ticket_number=0)
-    cancelled = with_refund_due(cancelled, back_minor, now, RefundReason.LAYOUT)
+    cancelled = with_refund_due(cancelled, back_minor, now, _cancellation_reason(run, booking))
     record_change(run, cancelled, EventType.BOOKING_CANCELLED, now, trace_parent, moves_data(CAUSE_LAYOUT, []))
     return _cancelled(booking, booking.passengers, back_minor)
+
+
+def _cancellation_reason(run: TrainRun, booking: Booking) -> RefundReason:
+    """Return why a booking is refunded in full: a journey that is cancelled would have been refunded anyway."""
+    return RefundReason.RUN_CANCELLED if run.schedule.misses(booking.journey.legs) else RefundReason.LAYOUT
 
 
 def _grown(entry: WaitlistEntry, unit: DisplacedUnit) -> WaitlistEntry:

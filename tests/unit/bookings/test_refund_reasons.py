@@ -204,6 +204,14 @@ def refund_of_who_found_no_seat(run: TrainRun) -> Booking:
     return booking
 
 
+def refund_of_who_lost_the_seat_on_a_journey_that_is_cancelled(run: TrainRun) -> Booking:
+    fill(run, "B")
+    booking = book(run, "eve")
+    cancel_run(run, LILLE)
+    change_layout(run, RemoveCoach("1"), refund_displaced=True)
+    return booking
+
+
 def refund_by_the_terms(run: TrainRun) -> Booking:
     return cancel(run, book(run, "eve"))
 
@@ -227,6 +235,7 @@ def refund_of_a_cancelled_run(run: TrainRun) -> Booking:
         (refund_by_the_terms, RefundReason.TERMS),
         (refund_of_a_late_train, RefundReason.DELAY),
         (refund_of_a_cancelled_run, RefundReason.RUN_CANCELLED),
+        (refund_of_who_lost_the_seat_on_a_journey_that_is_cancelled, RefundReason.RUN_CANCELLED),
         (refund_of_a_closed_waitlist, RefundReason.WAITLIST),
         (refund_of_who_leaves_the_waitlist, RefundReason.WAITLIST),
         (refund_of_a_cheaper_seat, RefundReason.FARE_DIFFERENCE),
