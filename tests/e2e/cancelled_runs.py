@@ -70,6 +70,11 @@ class SoldRun:
         return ApiClient(self._channel, name, roles)
 
 
+def buyers_elsewhere(numbers: Iterable[int], legs: int) -> list[int]:
+    """The buyers whose journey does not touch these legs: none of those of a whole run."""
+    return [number for number in numbers if legs != ALL_LEGS and JOURNEYS[number % len(JOURNEYS)] == (LONDON, LILLE)]
+
+
 def affected(books: Books, legs: int) -> dict[str, Document]:
     """The bookings whose journey touches these legs, by reference."""
     return {reference: booking for reference, booking in books.bookings.items() if booking["legs"] & legs}

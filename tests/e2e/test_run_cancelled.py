@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.e2e.cancelled_runs import (
     LEGS_AFTER_LILLE,
     SoldRun,
     affected,
+    buyers_elsewhere,
     layout_for,
     live,
     remains,
@@ -100,10 +102,13 @@ async def test_everybody_is_refunded_once_though_the_worker_is_killed_twice(from
         async def is_complete() -> bool:
             return progress(database)["complete_time"] is not None
 
-        await eventually(is_complete, SECONDS_MAX)
+        others = buyers_elsewhere(range(BUYERS, BUYERS * 6 // 5), legs)
+        await asyncio.gather(eventually(is_complete, SECONDS_MAX), sold.sell(others))
         seconds = time.monotonic() - begun_at
         print(f"{len(ending)} bookings ended in {seconds:.1f} s; killed at {counts}")  # noqa: T201 - shown with -s
         await settled(members)
-        assert wrong(before, read_books(database), legs) == []
+        after = read_books(database)
+        assert wrong(before, after, legs) == []
+        assert len(after.bookings) == len(before.bookings) + len(others)
         assert progress(database)["booking_count"] == len(ending)
         assert progress(database)["passenger_count"] == sum(len(booking["passengers"]) for booking in ending.values())
