@@ -43,6 +43,8 @@ def _from_milliseconds(milliseconds: int) -> datetime:
 class PrimaryClock:
     """The clock of the database's primary, as this process knows it. Until the first measurement, it is the `local` one."""
 
+    __slots__ = ("_ahead_ns", "_local", "_measurements")  # a call asks several times
+
     def __init__(self, local: Clock) -> None:
         self._local = local
         self._measurements: deque[ClockMeasurement] = deque(maxlen=_MEASUREMENTS_MAX)
