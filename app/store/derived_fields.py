@@ -20,6 +20,8 @@ from app.store.sales_shapes import SCHEMA_VERSION
 from app.store.shapes import Shape
 
 Document = Mapping[str, Any]
+# Values of these very types are compared as they are; nearly all values of a document are.
+_PLAIN_TYPES = frozenset((str, int, bool, float, type(None)))
 
 
 def differing_fields(stored: Document, written: Document, shape: Shape, but_for: Iterable[str] = ()) -> list[str]:
@@ -63,6 +65,8 @@ def run_differences(stored: Document, run: TrainRun) -> list[str]:
 
 def _plain(value: Any) -> Any:
     """Return a value whose times have no zone, as in BSON."""
+    if type(value) in _PLAIN_TYPES:
+        return value
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, Mapping):

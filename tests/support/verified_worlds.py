@@ -7,7 +7,7 @@ assertions.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,14 +18,40 @@ from app.domain.payments import PaymentState
 from app.pb.seatline.v1 import booking_pb2, hold_pb2
 from app.process.payment_providers import PAYMENT_PROVIDERS
 from app.store.driver import Database
-from app.usecases.verification.report import Report, Scope
+from app.usecases.verification.layouts import verify_layout_jobs, verify_layout_outcomes, verify_train_versions
+from app.usecases.verification.payments import verify_ledger, verify_payments
+from app.usecases.verification.records import (
+    verify_deliveries,
+    verify_events,
+    verify_jobs,
+    verify_trains,
+    verify_users,
+    verify_webhooks,
+)
+from app.usecases.verification.report import PAGE, AuditContext, Report, Scope
+from app.usecases.verification.runs import verify_one_run
 from app.usecases.verification.verification import Verification, audit_sources
 from tests.support.clients import ASHFORD, LONDON, PARIS, Run, booking_request
 from tests.support.world import NEXT_DATE, TRAVEL_DATE, World, eventually
 
-Documents = dict[str, list[dict[str, Any]]]
+Document = dict[str, Any]
+Documents = dict[str, list[Document]]
 FIRST, SECOND = f"es9014:{TRAVEL_DATE}", f"es9014:{NEXT_DATE}"
 WAIT = booking_pb2.IF_FULL_WAITLIST
+# The part of a verification that reads a collection first.
+_PARTS: dict[str, Callable[[AuditContext], Awaitable[None]]] = {
+    "payments": verify_payments,
+    "ledger": verify_ledger,
+    "events": verify_events,
+    "jobs": verify_jobs,
+    "layout_outcomes": verify_layout_outcomes,
+    "layout_jobs": verify_layout_jobs,
+    "train_versions": verify_train_versions,
+    "trains": verify_trains,
+    "users": verify_users,
+    "webhooks": verify_webhooks,
+    "webhook_deliveries": verify_deliveries,
+}
 # Tokens of the ledger: one whose capture always fails, and one whose authorization is answered late.
 NEVER_PAYS, PAYS_LATE = "tok_capture_fails", "tok_succeed_late"
 
@@ -50,19 +76,38 @@ def findings_of(report: Report) -> set[tuple[str, str, str]]:
     return {(finding.check, finding.subject, finding.text) for finding in report.findings}
 
 
-async def finds_something(database: Database, besides: Collection[tuple[str, str, str]] = ()) -> bool:
-    """Verify a database until the first finding that is not among `besides`, and return whether there is one."""
+async def finds_something(
+    database: Database, collection: str, record: Document, besides: Collection[tuple[str, str, str]] = ()
+) -> bool:
+    """Verify a database until the first finding that is not among `besides`, and return whether there is one.
+
+    `record` is the document of `collection` that was changed, as it was before. The part of a verification that reads it comes
+    first, as it most likely finds the change; a whole verification follows where that part finds nothing.
+    """
 
     def stop_once_found(collection: str, count: int) -> None:
-        if not findings_of(verification._context.report) <= set(besides):
+        if not findings_of(context.report) <= set(besides):
             raise _FoundError
 
     sources = audit_sources(database, PAYMENT_PROVIDERS.names, now)
     verification = Verification(sources, timedelta(0), None, stop_once_found)
+    context = verification._context
     try:
+        await _verify_part(context, collection, record)
+        stop_once_found(collection, 0)
         return not findings_of(await verification.verify()) <= set(besides)
     except _FoundError:
         return True
+
+
+async def _verify_part(context: AuditContext, collection: str, record: Document) -> None:
+    """Verify the run of a record alone if a whole verification comes to it; of other records, their collection."""
+    if collection in ("train_runs", "bookings"):
+        run_id = record["_id" if collection == "train_runs" else "run_id"]
+        if run_id in {size.run_id for size in await context.runs.list_runs("", PAGE, "")}:
+            await verify_one_run(context, run_id)
+    else:
+        await _PARTS[collection](context)
 
 
 async def hold(world: World, run: Run, who: str) -> hold_pb2.Hold:

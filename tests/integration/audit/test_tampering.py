@@ -219,7 +219,7 @@ async def test_the_filled_database_has_every_kind_of_record_and_no_finding(datab
 async def verify_finds(database: Database, tampering: Tampering, document: dict[str, object]) -> bool:
     stored = database[tampering.collection]
     await stored.replace_one({"_id": tampering.record}, tampering.apply(document))
-    is_found = await finds_something(database)
+    is_found = await finds_something(database, tampering.collection, document)
     await stored.replace_one({"_id": tampering.record}, document)
     return is_found
 

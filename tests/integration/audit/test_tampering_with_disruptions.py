@@ -148,7 +148,7 @@ async def missed_in(database: Database, stored: Documents, collection: str) -> l
             continue
         document = documents[tampering.record]
         await database[collection].replace_one({"_id": tampering.record}, tampering.apply(document))
-        is_found = await finds_something(database, before)
+        is_found = await finds_something(database, collection, document, before)
         await database[collection].replace_one({"_id": tampering.record}, document)
         if not is_found:
             missed.append(str(tampering.key))
@@ -171,6 +171,6 @@ async def test_an_event_of_a_run_without_one_of_its_fields_is_found(database: Da
         events = [dict(event) for event in commit["events"]]
         events[index]["data"] = {key: text for key, text in events[index]["data"].items() if key != name}
         await database["events"].replace_one({"_id": commit["_id"]}, commit | {"events": events})
-        is_found = await finds_something(database)
+        is_found = await finds_something(database, "events", commit)
         await database["events"].replace_one({"_id": commit["_id"]}, commit)
         assert is_found, name

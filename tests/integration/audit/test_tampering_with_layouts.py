@@ -167,7 +167,7 @@ async def test_a_change_of_any_field_of_a_layout_is_found(database: Database, fi
             continue
         document = documents[tampering.record]
         await database[collection].replace_one({"_id": tampering.record}, tampering.apply(document))
-        is_found = await finds_something(database, before)
+        is_found = await finds_something(database, collection, document, before)
         await database[collection].replace_one({"_id": tampering.record}, document)
         if not is_found:
             missed.append(tampering.key)
