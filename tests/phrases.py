@@ -53,15 +53,18 @@ PHRASES = (
 )
 # Ids of stored jobs, which stay.
 STORED_NAMES = re.compile(r"tidy runs|let go of payments")
-_COMPILED = tuple((phrase, re.compile(phrase.pattern, re.IGNORECASE)) for phrase in PHRASES)
+# Searched in a whole text first: most texts have none of them, and need not be searched line by line.
+_COMPILED = tuple((phrase, re.compile(phrase.pattern, re.IGNORECASE | re.MULTILINE)) for phrase in PHRASES)
 
 
 def check_text(path: str, text: str) -> list[str]:
     """Return a line for each phrase in the text that is not accepted."""
+    checked = STORED_NAMES.sub("", text)
+    in_text = [(phrase, pattern) for phrase, pattern in _COMPILED if pattern.search(checked)]
     return [
         f"{path}:{number} {match[0].strip()!r}: {phrase.reason}. Write: {phrase.instead}"
-        for number, line in enumerate(STORED_NAMES.sub("", text).splitlines(), 1)
-        for phrase, pattern in _COMPILED
+        for number, line in enumerate(checked.splitlines() if in_text else (), 1)
+        for phrase, pattern in in_text
         for match in pattern.finditer(line)
     ]
 

@@ -20,6 +20,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 LAYERS = {
     "app.domain": 0,
@@ -104,9 +105,30 @@ def part_of(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
-def imports(path: str, source: str) -> list[Import]:
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One class or function, with the lines that it takes."""
+
+    name: str
+    line: int
+    lines: int
+    is_class: bool
+
+
+@cache
+def imports(path: str, source: str) -> tuple[Import, ...]:
     """Return every import of a module, also inside functions and behind conditions."""
-    return list(_imports(path, ast.parse(source), lazy=False))
+    return tuple(_imports(path, ast.parse(source), lazy=False))
+
+
+@cache
+def _definitions(source: str) -> tuple[Definition, ...]:
+    """Return every class and function of a module."""
+    return tuple(
+        Definition(node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1, isinstance(node, ast.ClassDef))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    )
 
 
 def _imports(path: str, node: ast.AST, *, lazy: bool) -> Iterator[Import]:
@@ -210,11 +232,11 @@ def check_sizes(path: str, source: str) -> list[str]:
     """Functions and files are short."""
     lines = len(source.splitlines())
     wrong = [f"{path} has {lines} lines; at most {FILE_LINES_MAX}"] if lines > FILE_LINES_MAX else []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            if length > FUNCTION_LINES_MAX:
-                wrong.append(f"{path}:{node.lineno} {node.name} has {length} lines; at most {FUNCTION_LINES_MAX}")
+    wrong.extend(
+        f"{path}:{defined.line} {defined.name} has {defined.lines} lines; at most {FUNCTION_LINES_MAX}"
+        for defined in _definitions(source)
+        if not defined.is_class and defined.lines > FUNCTION_LINES_MAX
+    )
     return wrong
 
 
@@ -242,9 +264,7 @@ def _words(name: str) -> list[str]:
 
 def _defined_names(path: str, source: str) -> Iterator[tuple[int, str]]:
     if path.endswith(".py"):
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node.lineno, node.name
+        yield from ((defined.line, defined.name) for defined in _definitions(source))
         return
     patterns = {"proto": r"\s*(?:message|service|rpc|enum)\s+(\w+)", "Makefile": r"([\w-]+):"}
     pattern = next((found for end, found in patterns.items() if path.endswith(end)), None)
