@@ -46,7 +46,7 @@ def arrive(
     )
     with Calls(options) as calls:
         request.arrive_time.FromDatetime(_arrive_time(calls, train, date, stop, time))
-        # Not in doubt: the same arrival recorded again changes nothing, but "now" would be another one.
+        # Repeated without a time, the command would record another arrival: that of the later "now".
         in_doubt = "The arrival may be recorded: see 'seatline run status'."
         print_run(calls.call(calls.train_runs.RecordArrival, request, in_doubt), as_json=options.as_json)
 

@@ -152,6 +152,13 @@ def test_an_arrival_is_typed_in_local_time_of_its_stop(
     assert (asked.stop, asked.arrive_time) == (stop, at(sent))
 
 
+def test_the_time_of_a_very_late_arrival_is_that_near_the_expected_one(service: ScriptedService, seatline: Any) -> None:
+    service.answers["GetTrainRun"] = a_delayed_run(1_000)  # Lille: 05:28 on the next day instead of 12:48
+    service.answers["RecordArrival"] = a_run()
+    assert seatline("run", "arrive", *RUN, "LIL", "05:40").exit_code == 0
+    assert service.requests("RecordArrival")[0].arrive_time == at("2030-07-02T03:40:00Z")
+
+
 def test_an_arrival_without_a_time_is_now(service: ScriptedService, seatline: Any) -> None:
     service.answers["RecordArrival"] = a_run()
     assert seatline("run", "arrive", *RUN, "LIL").exit_code == 0
@@ -289,6 +296,9 @@ def test_a_receipt_shows_the_scheduled_and_the_expected_times(service: ScriptedS
     ):
         assert text in shown
     assert "expected Mon 01 Jul 2030 11:34 BST" in seatline("receipts", "ann@example.com").stdout
+    receipt.run_state = train_run_pb2.RUN_STATE_COMPLETED
+    shown = seatline("receipt", "7K2M9Q").stdout
+    assert ("actual Mon 01 Jul 2030 15:06 CEST" in shown, "expected" in shown) == (True, False)
 
 
 def test_a_receipt_as_scheduled_has_no_further_times(service: ScriptedService, seatline: Any) -> None:

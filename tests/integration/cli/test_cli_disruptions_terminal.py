@@ -45,6 +45,16 @@ def test_no_is_the_answer_of_who_only_presses_return(service: ScriptedService) -
     assert [request.validate_only for request in service.requests("CancelTrainRun")] == [True]
 
 
+def test_a_train_that_ends_early_concerns_only_the_seats_beyond_its_end(service: ScriptedService) -> None:
+    service.answers["GetTrainRun"] = a_run()
+    service.answers["CancelTrainRun"] = answer
+    with terminal(service, *CANCEL, "--from-stop", "LIL") as seen:
+        seen.read_until("[y/N]")
+        seen.type("n\n")
+        assert seen.read_to_end() == 1
+    assert [request.origin for request in service.requests("GetTrainRun")] == ["LIL"]
+
+
 def test_ctrl_c_leaves_the_cancellation_alone_and_says_how_to_resume(service: ScriptedService) -> None:
     service.answers["GetTrainRun"] = a_cancelled_run(400)
     service.answers["CancelTrainRun"] = answer
