@@ -8,7 +8,7 @@ compare-and-swap. A refusal fails only its own caller. Each answer is based on a
 the command arrived: the swap proves it, or, where nothing changed, a swap that changes nothing.
 
 After a lost swap the committer undoes the batch, reads what the other server changed, and decides again. The bookings that a
-command requires by their seats, or of those that are live, are loaded before each decision: others may be by then.
+command requires, by seat or by reference, are loaded before each decision, since others may be required by then.
 """
 
 import time
