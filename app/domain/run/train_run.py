@@ -50,8 +50,8 @@ class TrainRun(RunInMemory):
     from them. `sales_windows` are the run's own: (section, window), section "" for all. `clock_state` is the state of which the
     last event was emitted: SCHEDULED, DEPARTED or COMPLETED; None for a run of an earlier version, of which no event follows
     from the clock. `opened_until` is until when the opening of a section has led to promotions from the waitlist. A run that
-    `is_compacted` has lost what only sales need. `made_from_version` is the version of the train that the run was made from. The
-    attributes with a leading underscore are derived: `_evictable` are the bookings in memory that are not WAITLISTED.
+    `is_compacted` has lost what only sales need. `made_from_version` is the version of the train that the run was made from.
+    The attributes with a leading underscore are derived: `_evictable` are the bookings in memory that are not WAITLISTED.
     """
 
     train_id: str
