@@ -151,6 +151,8 @@ def updated_train(train: Train, wanted: Train, fields: Iterable[str]) -> Train:
 
 def _with_section_windows(train: Train, wanted: Train) -> Train:
     """Return the train with the windows of the wanted train for the sections that this names. Refuses INVALID_FIELD."""
+    if not wanted.sections:
+        raise InvalidField("train.sections", "is required: name the sections whose windows change")
     names, windows = {section.name for section in train.sections}, dict(train.terms.section_windows)
     for index, section in enumerate(wanted.sections):
         if section.name not in names:

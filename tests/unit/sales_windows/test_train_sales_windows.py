@@ -102,6 +102,7 @@ def test_an_update_sets_and_removes_the_windows_of_the_sections_that_it_names() 
 @pytest.mark.parametrize(
     ("sections", "windows", "field"),
     [
+        ([], (), "train.sections"),
         (["A", "X"], (), "train.sections[1].name"),
         (["B", "A", "B"], (), "train.sections[2].name"),
         # Paths are those of the request.
