@@ -22,7 +22,7 @@ from tests.support.replica_set import SECONDS_MAX, MongoDatabase, database_of, h
 from tests.support.server_processes import server_process, some_runs, worker_process
 from tests.support.world import eventually
 
-RUNS = full(300, short=60)
+RUNS = full(300, short=42)
 BUYERS_PER_WAVE = 2 * RUNS
 OUTCOMES = "seatline.layout_outcomes"
 REMOVED_SEATS = range(1, 7)

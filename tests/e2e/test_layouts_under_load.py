@@ -25,6 +25,8 @@ from tests.support.server_processes import a_run, server_process, worker_process
 
 BUYERS = 64
 CHANGES = full(50, short=4)
+# Answered calls of buyers before the first plan: so many that most of them wait for a seat.
+CALLS_BEFORE = full(10, short=5) * BUYERS
 # Answered calls of buyers between each plan and its change, and before the next plan.
 CALLS_BETWEEN = 32
 LEGS = 3
@@ -96,7 +98,7 @@ async def test_no_plan_changes_and_nobody_is_lost_while_64_buyers_go_on(servers:
         buyers = await stack.enter_async_context(Buyers(channels, run, BUYERS, SEED))
         operator = LayoutOperator(channels, run, dict(COACHES), SEED)
         counts: Counter[str] = Counter()
-        await buyers.wait_for_calls(10 * BUYERS)
+        await buyers.wait_for_calls(CALLS_BEFORE)
         for _ in range(CHANGES):
             change = operator.next_change()
             planned = await operator.plan(change)

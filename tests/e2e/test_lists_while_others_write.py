@@ -22,9 +22,9 @@ from tests.support.own_mongod import start_mongod
 from tests.support.server_processes import server_process, some_runs
 from tests.support.verified_worlds import verify
 
-RECEIPT_ANSWERS = full(20_000, short=600)
-SECTION_ANSWERS = full(10_000, short=300)
-PEOPLE = full(1_000, short=60)
+RECEIPT_ANSWERS = full(20_000, short=300)
+SECTION_ANSWERS = full(10_000, short=150)
+PEOPLE = full(1_000, short=40)
 WRITERS = 4
 SECONDS_MAX = full(3_600, short=120)
 # Unfinished work younger than this is no finding: far longer than the worker takes.
@@ -86,7 +86,7 @@ async def test_a_new_booking_is_listed_at_either_server(service: Service) -> Non
 
 
 async def test_verify_finds_nothing_wrong_while_others_write(service: Service) -> None:
-    crowd = ListedCrowd(service.servers, "verified", [service.runs[:3]] * WRITERS, full(2_000, short=200))
+    crowd = ListedCrowd(service.servers, "verified", [service.runs[:3]] * WRITERS, full(2_000, short=100))
     writing = asyncio.create_task(crowd.read_while_writing(read_receipts))
     reports: list[Report] = []
     while not writing.done() or not reports:

@@ -12,10 +12,11 @@ import pytest
 from tests.e2e.crowd import Crowd
 from tests.e2e.ledgers import read_books
 from tests.e2e.outages import IMPATIENT, SETTINGS, settled
+from tests.support.long_mode import full
 from tests.support.replica_set import Member, ReplicaSet, database_of, replica_set
 from tests.support.server_processes import SeatlineProcess, server_process, some_runs, worker_process
 
-BUYERS, KILLED_AFTER = 240, 60
+BUYERS, KILLED_AFTER = full(240, short=120), full(60, short=40)
 
 
 async def _bought_while_the_primary_is_killed(members: ReplicaSet, crowd: Crowd) -> Member:
