@@ -70,7 +70,7 @@ class SoldRun:
         return ApiClient(self._channel, name, roles)
 
 
-def buyers_elsewhere(numbers: Iterable[int], legs: int) -> list[int]:
+def buyers_of_other_legs(numbers: Iterable[int], legs: int) -> list[int]:
     """The buyers whose journey does not touch these legs: none of those of a whole run."""
     return [number for number in numbers if legs != ALL_LEGS and JOURNEYS[number % len(JOURNEYS)] == (LONDON, LILLE)]
 

@@ -16,7 +16,7 @@ from tests.e2e.cancelled_runs import (
     LEGS_AFTER_LILLE,
     SoldRun,
     affected,
-    buyers_elsewhere,
+    buyers_of_other_legs,
     layout_for,
     live,
     remains,
@@ -102,7 +102,7 @@ async def test_everybody_is_refunded_once_though_the_worker_is_killed_twice(from
         async def is_complete() -> bool:
             return progress(database)["complete_time"] is not None
 
-        others = buyers_elsewhere(range(BUYERS, BUYERS * 6 // 5), legs)
+        others = buyers_of_other_legs(range(BUYERS, BUYERS * 6 // 5), legs)
         await asyncio.gather(eventually(is_complete, SECONDS_MAX), sold.sell(others))
         seconds = time.monotonic() - begun_at
         print(f"{len(ending)} bookings ended in {seconds:.1f} s; killed at {counts}")  # noqa: T201 - shown with -s
