@@ -12,9 +12,10 @@ import grpc
 
 from app.pb.seatline.v1 import booking_pb2
 from tests.support.clients import ApiClient, Run, booking_request, decoded
+from tests.support.long_mode import full
 from tests.support.world import eventually
 
-CALLERS = 32
+CALLERS = full(32, short=16)
 LOOKS = 3  # calls for free seats after each booking
 PAUSE_SECONDS = 0.5  # between the calls of one caller: some dozens of calls a second, and bookings that are soon paid
 
