@@ -18,6 +18,7 @@ from app.domain.rules import (
     cancel_booking,
     cancel_next_bookings,
     cancel_train_run,
+    change_seat,
     close_waitlist,
     decisions,
     delay_reports,
@@ -28,6 +29,7 @@ from app.domain.rules import (
     record_arrival,
     sales_windows,
     set_delay,
+    update_layout,
     waitlist,
 )
 from app.domain.rules.booking_changes import with_refund_due
@@ -251,10 +253,7 @@ def a_wider_cancellation_does_not_begin_again() -> AbstractContextManager[Any]:
 
 def cancelled_journeys_are_refunded_by_the_terms() -> AbstractContextManager[Any]:
     def reason(run: TrainRun, booking: Any, leaving: Any) -> Any:
-        schedule, run.schedule = run.schedule, RunSchedule(run.stops, run.delay)
-        found = original(run, booking, leaving)
-        run.schedule = schedule
-        return found
+        return _as_if_it_ran(run, lambda running: original(running, booking, leaving))
 
     original = cancel_booking._refund_reason
     return patch.object(cancel_booking, "_refund_reason", reason)
@@ -265,9 +264,7 @@ def the_waitlist_gets_cancelled_legs() -> Iterator[None]:
     promote = promote_waitlist.promote
 
     def promote_all(run: TrainRun, now: datetime) -> None:
-        schedule, run.schedule = run.schedule, RunSchedule(run.stops, run.delay)
-        promote(run, now)
-        run.schedule = schedule
+        _as_if_it_ran(run, lambda running: promote(running, now))
 
     with ExitStack() as changes:
         for module in (cancel_next_bookings, cancel_train_run, cancel_booking, expire_due):
@@ -275,11 +272,56 @@ def the_waitlist_gets_cancelled_legs() -> Iterator[None]:
         yield
 
 
+def reservations_outlive_a_cancellation() -> AbstractContextManager[Any]:
+    return patch.object(cancel_train_run, "end_reservation", lambda run: None)
+
+
+@contextmanager
+def cancelled_runs_depart() -> Iterator[None]:
+    def due_time(run: TrainRun) -> datetime | None:
+        due: datetime | None = _as_if_it_ran(run, original)
+        return due
+
+    def follow(run: TrainRun, now: datetime) -> None:
+        _as_if_it_ran(run, lambda running: followed(running, now))
+
+    original, followed = follow_clock.clock_due_time, follow_clock.follow_clock
+    with (
+        patch.object(app.store.run_fields, "clock_due_time", due_time),
+        patch.object(expire_due, "follow_clock", follow),
+    ):
+        yield
+
+
+def _as_if_it_ran(run: TrainRun, act: Callable[[TrainRun], Any]) -> Any:
+    """Do something on a run as if nothing of it were cancelled."""
+    schedule, run.schedule = run.schedule, RunSchedule(run.stops, run.delay)
+    done = act(run)
+    run.schedule = schedule
+    return done
+
+
+def seats_change_on_cancelled_legs() -> AbstractContextManager[Any]:
+    return patch.object(change_seat, "require_not_cancelled", lambda run, journey: None)
+
+
+def layouts_of_cancelled_runs_change() -> AbstractContextManager[Any]:
+    return patch.object(update_layout, "require_running", lambda run, journey, now: None)
+
+
 # -- sales windows
 
 
 def sales_are_always_open() -> AbstractContextManager[Any]:
     return patch.object(sales_windows, "has_opened", lambda run, section, now: True)
+
+
+def openings_are_not_followed() -> AbstractContextManager[Any]:
+    return patch.object(expire_due, "follow_openings", lambda run, now: False)
+
+
+def the_waitlist_is_promoted_before_the_opening() -> AbstractContextManager[Any]:
+    return patch.object(promote_waitlist, "opened_sections", lambda run, now: None)
 
 
 def named_sections_are_always_open() -> AbstractContextManager[Any]:
@@ -328,7 +370,13 @@ DISRUPTION_BREAKAGES: tuple[Breakage, ...] = (
     a_wider_cancellation_does_not_begin_again,
     cancelled_journeys_are_refunded_by_the_terms,
     the_waitlist_gets_cancelled_legs,
+    reservations_outlive_a_cancellation,
+    cancelled_runs_depart,
+    seats_change_on_cancelled_legs,
+    layouts_of_cancelled_runs_change,
     sales_are_always_open,
+    openings_are_not_followed,
+    the_waitlist_is_promoted_before_the_opening,
     named_sections_are_always_open,
     sales_close_by_the_timetable,
     sales_never_close,

@@ -182,6 +182,8 @@ def cancellations_go_forward(before: Document, run: Document, emitted: Sequence[
         yield f"the cancellation goes from {old} to {new}, with the events {said}"
     if old is None:
         return
+    if is_cancelled(before) and any(event["type"] == "layout.changed" for event in emitted):
+        yield "the layout of a cancelled run is changed"
     if new["from_stop"] > old["from_stop"] or (new["time"] != old["time"] and not is_wider) or new["time"] < old["time"]:
         yield f"the cancellation of {old['time']} from stop {old['from_stop']} shrinks to {new}"
     if any(new[name] < old[name] for name in ("booking_count", "passenger_count", "refunded_minor")):
@@ -255,7 +257,7 @@ def is_unpaid_end(booking: Document) -> bool:
 def _reasons_of(run: Document, before: Document, booking: Document, kind: str, data: Mapping[str, Any]) -> set[str]:
     match kind, data.get("cause"):
         case _, "layout":
-            return {"LAYOUT"}
+            return {"RUN_CANCELLED" if booking["legs"] & missing_legs(run) else "LAYOUT"}
         case _, "run_cancelled":
             return {"RUN_CANCELLED"}
         case "booking.expired", _:
@@ -293,6 +295,17 @@ def nobody_leaves_a_train_that_has_left(run: Document, change: Change, event: Do
         and departs_at(run, booking["legs"]) <= event["time"]
     ):
         yield f"{booking['_id']} is cancelled at {event['time']}, after {departs_at(run, booking['legs'])}"
+
+
+def nobody_changes_seats_on_a_train_that_does_not_come(before: Document, change: Change, event: Document) -> Iterator[str]:
+    """Seats are changed before the train is expected to leave, and not on cancelled legs."""
+    legs, name = change[1]["legs"], change[1]["_id"]
+    if event["type"] != "booking.changed" or event["data"].get("cause") != "seat_change":
+        return
+    if legs & missing_legs(before):
+        yield f"{name} changes a seat on cancelled legs"
+    if departs_at(before, legs) <= event["time"]:
+        yield f"{name} changes a seat at {event['time']}, after {departs_at(before, legs)}"
 
 
 # -- at the end of a history

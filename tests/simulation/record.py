@@ -234,6 +234,9 @@ class Record:
             yield from invariants.refund_matches_the_terms(run, before, booking, decided_at, self.step_minor)
             yield from disruption_invariants.refund_reasons_are_true(run, (before, booking), events)
             yield from disruption_invariants.nobody_leaves_a_train_that_has_left(run, (before, booking), events[0])
+            yield from disruption_invariants.nobody_changes_seats_on_a_train_that_does_not_come(
+                run_before, (before, booking), events[0]
+            )
 
     def _layout_complaints(
         self, before: Document, run: Document, changes: list[layout_invariants.Change], emitted: Sequence[Document]
