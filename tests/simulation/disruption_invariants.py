@@ -257,7 +257,7 @@ def is_unpaid_end(booking: Document) -> bool:
 def _reasons_of(run: Document, before: Document, booking: Document, kind: str, data: Mapping[str, Any]) -> set[str]:
     match kind, data.get("cause"):
         case _, "layout":
-            return {"RUN_CANCELLED" if booking["legs"] & missing_legs(run) else "LAYOUT"}
+            return {"LAYOUT", "RUN_CANCELLED"} if booking["legs"] & missing_legs(run) else {"LAYOUT"}
         case _, "run_cancelled":
             return {"RUN_CANCELLED"}
         case "booking.expired", _:

@@ -70,6 +70,7 @@ def check_end_state(world: World) -> None:
     for name, run in database["train_runs"].documents.items():
         require("at the end", invariants.nothing_is_lost(record.bookings[name], run, database["bookings"].documents))
         require("at the end", waitlist_invariants.no_open_waitlist_is_left(run, world.now()))
+        require("at the end", waitlist_invariants.nobody_waits_for_free_seats(run, world.now(), is_disrupted=False))
         require("at the end", layout_invariants.no_reservation_is_expired(run, world.now()))
     payable = [purchase.reference for purchase in world.callers.purchases if purchase.token not in (DECLINES, CAPTURE_FAILS)]
     require("at the end", invariants.paid_bookings_are_kept(record.revisions.values(), payable))

@@ -17,6 +17,7 @@ from unittest.mock import patch
 from app.domain import limits
 from app.domain.run.new_run import make_run
 from app.domain.run.train_run import TrainRun
+from app.domain.sales_window import SalesWindow
 from app.domain.terms import RefundTier, SalesTerms
 from app.domain.train import StoredTrain
 from app.store.run_documents import run_document
@@ -140,7 +141,7 @@ class World:
         step = self.provider.step_minor
         fares = {name: -(-minor // step) * step for name, minor in rng.choice(_FARES).items()}
         layouts = _LONG_LAYOUTS if self.scenario.layout_share and rng.random() < 0.25 else _LAYOUTS
-        train = replace(a_train(rng.choice(layouts) + " B1", fares=fares), terms=rng.choice(_TERMS))
+        train = replace(a_train(rng.choice(layouts) + " B1", fares=fares), terms=self._with_windows(rng.choice(_TERMS)))
         stored = StoredTrain(train, "created", self._moment, 1)
         self.database["trains"].documents[train.train_id] = copied(train_document(stored))
         runs = [make_run(train, TRAVEL_DATE + timedelta(days=day)) for day in range(rng.choice((1, 1, 1, 2)))]
@@ -149,6 +150,14 @@ class World:
             self.database["train_runs"].documents[run.run_id] = document
             self.record.begin(document)
         return runs
+
+    def _with_windows(self, terms: SalesTerms) -> SalesTerms:
+        """Return the terms, where runs are disrupted perhaps with a section that opens later than the others."""
+        rng = seeded_random(-1 - self.seed)
+        if not self.scenario.disruption_share or rng.random() < 0.5:
+            return terms
+        opening = self._moment + timedelta(seconds=rng.choice((20, 60, 600)))
+        return replace(terms, section_windows=((rng.choice(("A", "B")), SalesWindow(open_time=opening)),))
 
     # -- what processes run on
 
