@@ -9,7 +9,7 @@ from datetime import datetime
 
 from app.domain.refusals import Reason
 from tests.simulation.invariants import Document
-from tests.simulation.run_times import closes_at, departs_at, has_opened, missing_legs, waitlist_closes_at
+from tests.simulation.run_times import closes_at, departs_at, has_opened, missing_legs, opens_at, waitlist_closes_at
 
 
 def have_windows_changed(before: Document, run: Document) -> bool:
@@ -89,10 +89,16 @@ def refusal_is_wrong(
         Reason.WAITLIST_CLOSED: waitlist_closes_at(run) <= end,
         Reason.SALES_NOT_OPEN: any(not has_opened(run, name, begin) for name in sections)
         and not any(_is_on_sale(run, name, legs, begin) and _is_on_sale(run, name, legs, end) for name in sections),
-        Reason.SALES_CLOSED: any(closes_at(run, name, legs) <= end for name in sections)
+        Reason.SALES_CLOSED: any(_has_closed(run, name, legs, end) for name in sections)
         and not any(_is_on_sale(run, name, legs, begin) and _is_on_sale(run, name, legs, end) for name in sections),
     }
     return "" if is_right.get(reason, True) else f"was refused between {begin} and {end}: {reason}"
+
+
+def _has_closed(run: Document, section: str, legs: int, now: datetime) -> bool:
+    """Whether the sale of a section has closed, or would open after it has closed."""
+    opening, closing = opens_at(run, section), closes_at(run, section, legs)
+    return closing <= now or (opening is not None and opening >= closing)
 
 
 def _legs(run: Document, origin: str, destination: str) -> int:
