@@ -133,8 +133,7 @@ def next_due_is_recorded(run: Document) -> Iterator[str]:
     """
     times = [hold["expire_time"] for hold in run["holds"].values()]
     times += [run["layout_reservation"]["expire_time"]] if "layout_reservation" in run else []
-    waiting = [legs for _, _, legs, *_ in run["waiting"].values() if not legs & run_times.missing_legs(run)]
-    times += [run_times.waitlist_closes_at(run)] if waiting else []
+    times += [run_times.waitlist_closes_at(run)] if run["waiting"] else []
     times += [due for due in (run_times.clock_due(run), run_times.next_opening(run)) if due is not None]
     times += [run["cancellation"]["time"]] if run_times.is_cancellation_open(run) else []
     if run.get("next_due") != min(times, default=None):
