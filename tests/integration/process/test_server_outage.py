@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -51,12 +52,27 @@ async def _is(world: World, statuses: set[str]) -> bool:
     return await all_health(world.channel) == statuses
 
 
+def _thread_states(mongod: EmbeddedMongod) -> set[str]:
+    threads = Path(f"/proc/{mongod.process_id}/task").glob("*/stat")
+    return {thread.read_text().rpartition(")")[2].split()[0] for thread in threads}
+
+
+async def _halt(mongod: EmbeddedMongod) -> None:
+    """Send SIGSTOP to a mongod, and return when all its threads have stopped: on a busy machine they go on for a moment."""
+
+    async def has_halted() -> bool:
+        return _thread_states(mongod) == {"T"}
+
+    os.kill(mongod.process_id, signal.SIGSTOP)
+    await eventually(has_halted)
+
+
 async def test_calls_fail_at_once_while_mongodb_is_away_and_service_resumes(frail: World, frail_mongod: EmbeddedMongod) -> None:
     run = await frail.run("A9")
     await frail.api_client("joe").book(run)
     request = booking_request(run, "jane")
-    os.kill(frail_mongod.process_id, signal.SIGSTOP)
     try:
+        await _halt(frail_mongod)
         gone = time.monotonic()
         calls_under_way = await refusal(frail.api_client("jane").send(request))
         assert time.monotonic() - gone < OPERATION_SECONDS_MAX / 2
@@ -79,8 +95,8 @@ async def test_calls_fail_at_once_while_mongodb_is_away_and_service_resumes(frai
 
 
 async def test_a_server_that_starts_before_its_database_waits_for_it(frail_mongod: EmbeddedMongod) -> None:
-    os.kill(frail_mongod.process_id, signal.SIGSTOP)
     try:
+        await _halt(frail_mongod)
         settings = settings_for(frail_mongod.uri, health_interval_seconds=0.1, mongodb_selection_seconds_max=0.5)
         async with running_server(settings) as early:
             assert await all_health(early.channel) == {"NOT_SERVING"}
