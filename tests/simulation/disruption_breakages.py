@@ -33,6 +33,7 @@ from app.domain.rules import (
     waitlist,
 )
 from app.domain.rules.booking_changes import with_refund_due
+from app.domain.rules.delay_reports import reported_time_of
 from app.domain.run import expected_times
 from app.domain.run.delay_record import DelayRecord
 from app.domain.run.run_cancellation import RunCancellation
@@ -49,9 +50,12 @@ Breakage = Callable[[], AbstractContextManager[Any]]
 
 @contextmanager
 def late_messages_win() -> Iterator[None]:
+    def reported(given: datetime | None, known: datetime | None, now: datetime, what: str) -> datetime:
+        return reported_time_of(given, None, now, what)
+
     with ExitStack() as changes:
         for module in (set_delay, record_arrival):
-            changes.enter_context(patch.object(module, "require_not_stale", lambda *asked: None))
+            changes.enter_context(patch.object(module, "reported_time_of", reported))
         yield
 
 
