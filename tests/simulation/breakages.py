@@ -5,12 +5,11 @@ violations (`test_breakages.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
-from unittest.mock import patch
 
 import app.domain.limits
 import app.domain.run.train_run
@@ -30,6 +29,7 @@ from app.store.driver import Swap
 from app.store.run_archive import RunArchive
 from app.store.runs import TrainRuns
 from app.usecases.outbox import OutboxRelay
+from tests.simulation.broken import broken, broken_constant, broken_in
 from tests.simulation.provider import SimulatedProvider
 
 Breakage = Callable[[], AbstractContextManager[Any]]
@@ -43,40 +43,38 @@ def the_swap_guard_is_ignored() -> Iterator[None]:
         prepared = prepare(runs, cached)
         return prepared._replace(swap=Swap({"_id": cached.run.run_id}, prepared.swap.update))
 
-    with patch.object(TrainRuns, "_prepare", unguarded):
+    with broken(TrainRuns, "_prepare", unguarded):
         yield
 
 
 @contextmanager
 def nobody_is_promoted() -> Iterator[None]:
-    with ExitStack() as changes:
-        for module in (cancel_booking, cancel_unpaid, change_seat, expire_due, release_hold):
-            changes.enter_context(patch.object(module, "promote", lambda run, now: None))
+    with broken_in((cancel_booking, cancel_unpaid, change_seat, expire_due, release_hold), "promote", lambda run, now: None):
         yield
 
 
 def the_waitlist_is_served_from_its_end() -> AbstractContextManager[Any]:
-    return patch.object(WaitlistIndex, "first", lambda index, demand: index.ticket_numbers.get(demand, [None])[-1])
+    return broken(WaitlistIndex, "first", lambda index, demand: index.ticket_numbers.get(demand, [None])[-1])
 
 
 def expired_holds_are_honoured() -> AbstractContextManager[Any]:
-    return patch.object(expire_due, "expire_holds", lambda run, now: False)
+    return broken(expire_due, "expire_holds", lambda run, now: False)
 
 
 def expired_holds_are_renewed() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.limits, "HOLD_AGAIN_SECONDS", 0)
+    return broken_constant(app.domain.limits, "HOLD_AGAIN_SECONDS", 0)
 
 
 def used_holds_are_placed_again() -> AbstractContextManager[Any]:
-    return patch.object(hold_seats, "_require_not_used", lambda run, key: None)
+    return broken(hold_seats, "_require_not_used", lambda run, key: None)
 
 
 def passengers_may_book_twice() -> AbstractContextManager[Any]:
-    return patch.object(sale_checks, "require_no_live_booking", lambda run, key: None)
+    return broken(sale_checks, "require_no_live_booking", lambda run, key: None)
 
 
 def bookers_have_no_limit() -> AbstractContextManager[Any]:
-    return patch.object(sale_checks, "_require_booker_room", lambda sale: None)
+    return broken(sale_checks, "_require_booker_room", lambda sale: None)
 
 
 @contextmanager
@@ -88,7 +86,7 @@ def remaining_passengers_are_renumbered() -> Iterator[None]:
         remaining = [replace(passenger, number=number) for number, passenger in enumerate(booking.passengers, 1)]
         return replace(booking, passengers=tuple(remaining))
 
-    with patch.object(cancel_booking, "_without_passengers", renumbered):
+    with broken(cancel_booking, "_without_passengers", renumbered):
         yield
 
 
@@ -96,11 +94,11 @@ def refunds_are_always_full() -> AbstractContextManager[Any]:
     def full(paid_minor: int, *terms: object) -> int:
         return paid_minor
 
-    return patch.object(cancel_booking, "refund_minor", full)
+    return broken(cancel_booking, "refund_minor", full)
 
 
 def refunds_are_not_rounded() -> AbstractContextManager[Any]:
-    return patch.object(AmountRules, "refundable_minor", lambda rules, minor, paid: minor)
+    return broken(AmountRules, "refundable_minor", lambda rules, minor, paid: minor)
 
 
 @contextmanager
@@ -109,7 +107,7 @@ def freed_seats_are_forgotten() -> Iterator[None]:
         section = run.section_index(seat.section)
         run._set("sold_legs", (section, seat.number), run.sections[section].sold_legs[seat.number - 1] & ~legs)
 
-    with patch.object(TrainRun, "release", release):
+    with broken(TrainRun, "release", release):
         yield
 
 
@@ -118,7 +116,7 @@ def a_lost_swap_is_not_undone() -> Iterator[None]:
     def undo(run: TrainRun) -> None:
         run.change_set = ChangeSet({name: {} for name in run.change_set.replaced})
 
-    with patch.object(TrainRun, "undo", undo):
+    with broken(TrainRun, "undo", undo):
         yield
 
 
@@ -129,7 +127,7 @@ def bookings_leave_the_document_before_they_are_archived() -> Iterator[None]:
             del cached.pending_bookings[reference]
             cached.archived_revisions[reference] = booking.revision
 
-    with patch.object(RunArchive, "_archive_bookings", drop_unarchived):
+    with broken(RunArchive, "_archive_bookings", drop_unarchived):
         yield
 
 
@@ -139,17 +137,17 @@ def archived_bookings_are_not_looked_up() -> Iterator[None]:
         cached.run.evict_except(cached.references_to_keep())
         return {}
 
-    with patch.object(BatchCommitter, "_load_bookings", load_nothing):
+    with broken(BatchCommitter, "_load_bookings", load_nothing):
         yield
 
 
 def each_attempt_has_its_own_reference() -> AbstractContextManager[Any]:
     numbers = count(100_000)
-    return patch.object(sale_checks, "reference_for", lambda *request: f"R{next(numbers)}")
+    return broken(sale_checks, "reference_for", lambda *request: f"R{next(numbers)}")
 
 
 def next_due_is_not_recorded() -> AbstractContextManager[Any]:
-    return patch.object(app.store.run_fields, "next_due", lambda run: None)
+    return broken(app.store.run_fields, "next_due", lambda run: None)
 
 
 @contextmanager
@@ -161,7 +159,7 @@ def events_are_marked_processed_before_the_jobs_are_written() -> Iterator[None]:
             for subscriber in relay._subscribers:
                 await subscriber.handle(events)
 
-    with patch.object(OutboxRelay, "process", process):
+    with broken(OutboxRelay, "process", process):
         yield
 
 
@@ -172,24 +170,24 @@ def each_refund_attempt_has_its_own_key() -> Iterator[None]:
     async def refund_under_new_key(provider: SimulatedProvider, key: str, authorization_id: str, amount: Money) -> str:
         return await refund(provider, f"{key}/{next(numbers)}", authorization_id, amount)
 
-    with patch.object(SimulatedProvider, "refund", refund_under_new_key):
+    with broken(SimulatedProvider, "refund", refund_under_new_key):
         yield
 
 
 def authorizations_are_voided_while_a_sale_may_use_them() -> AbstractContextManager[Any]:
-    return patch.object(app.usecases.payments, "VOID_AFTER_SECONDS", 0)
+    return broken_constant(app.usecases.payments, "VOID_AFTER_SECONDS", 0, whole_in=("app.usecases.verification.payments",))
 
 
 def event_ids_are_not_deterministic() -> AbstractContextManager[Any]:
     numbers = count(1)
-    return patch.object(app.store.event_documents, "commit_id", lambda run_id, version: f"{run_id}:{next(numbers)}")
+    return broken(app.store.event_documents, "commit_id", lambda run_id, version: f"{run_id}:{next(numbers)}")
 
 
 def closed_waitlists_stay_open() -> AbstractContextManager[Any]:
     def close(run: TrainRun, now: datetime) -> None:
         return None
 
-    return patch.object(expire_due, "close_waitlist", close)
+    return broken(expire_due, "close_waitlist", close)
 
 
 BREAKAGES: tuple[Breakage, ...] = (

@@ -5,7 +5,7 @@ Belongs here: context managers that each replace a part of such a rule by a faul
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,6 @@ from app.domain.rules import (
     cancel_train_run,
     change_seat,
     close_waitlist,
-    decisions,
     delay_reports,
     departures,
     expire_due,
@@ -41,6 +40,7 @@ from app.domain.run.run_schedule import RunSchedule
 from app.domain.run.train_run import TrainRun
 from app.domain.run_commands import CancelNextBookings, SetDelay
 from app.domain.timetable import Journey, Stop
+from tests.simulation.broken import broken, broken_constant, broken_in, broken_rule
 
 Breakage = Callable[[], AbstractContextManager[Any]]
 
@@ -53,9 +53,7 @@ def late_messages_win() -> Iterator[None]:
     def reported(given: datetime | None, known: datetime | None, now: datetime, what: str) -> datetime:
         return reported_time_of(given, None, now, what)
 
-    with ExitStack() as changes:
-        for module in (set_delay, record_arrival):
-            changes.enter_context(patch.object(module, "reported_time_of", reported))
+    with broken_in((set_delay, record_arrival), "reported_time_of", reported):
         yield
 
 
@@ -66,7 +64,7 @@ def delays_add_up() -> Iterator[None]:
         return original(run, replace(command, minutes=command.minutes + before), stop, reported)
 
     original = set_delay._delayed
-    with patch.object(set_delay, "_delayed", delayed):
+    with broken(set_delay, "_delayed", delayed):
         yield
 
 
@@ -75,7 +73,7 @@ def arrivals_do_not_count() -> AbstractContextManager[Any]:
         return original(stops, replace(record, arrivals=()))
 
     original = expected_times.expected_stops
-    return patch.object(app.domain.run.run_schedule, "expected_stops", without_arrivals)
+    return broken(app.domain.run.run_schedule, "expected_stops", without_arrivals)
 
 
 def delays_end_at_the_next_stop() -> AbstractContextManager[Any]:
@@ -83,22 +81,22 @@ def delays_end_at_the_next_stop() -> AbstractContextManager[Any]:
         return original(stops, replace(record, minutes=record.minutes[:1] + (0,) * len(record.minutes[1:])))
 
     original = expected_times.expected_stops
-    return patch.object(app.domain.run.run_schedule, "expected_stops", of_one_stop)
+    return broken(app.domain.run.run_schedule, "expected_stops", of_one_stop)
 
 
 def departures_are_judged_by_the_timetable() -> AbstractContextManager[Any]:
-    return patch.object(RunSchedule, "expected_journey", lambda schedule, journey: journey)
+    return broken(RunSchedule, "expected_journey", lambda schedule, journey: journey)
 
 
 def nobody_asks_whether_the_train_has_left() -> AbstractContextManager[Any]:
     def pass_all(run: TrainRun, journey: Journey, now: datetime) -> None:
         return None
 
-    return patch.object(departures, "require_not_departed", pass_all)
+    return broken(departures, "require_not_departed", pass_all)
 
 
 def late_trains_refund_by_the_terms() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.limits, "LATE_MINUTES_FREE_CANCELLATION", 10**6)
+    return broken_constant(app.domain.limits, "LATE_MINUTES_FREE_CANCELLATION", 10**6)
 
 
 @contextmanager
@@ -111,9 +109,7 @@ def waitlists_close_by_the_timetable() -> Iterator[None]:
         assert expected is not None
         return closing_time(run) - (expected - depart)
 
-    with ExitStack() as changes:
-        for module in (waitlist, close_waitlist, promote_waitlist, app.store.run_fields):
-            changes.enter_context(patch.object(module, "waitlist_closing_time", by_timetable))
+    with broken_in((waitlist, close_waitlist, promote_waitlist, app.store.run_fields), "waitlist_closing_time", by_timetable):
         yield
 
 
@@ -121,12 +117,12 @@ def waitlists_close_by_the_timetable() -> Iterator[None]:
 
 
 def runs_never_depart() -> AbstractContextManager[Any]:
-    return patch.object(expire_due, "follow_clock", lambda run, now: None)
+    return broken(expire_due, "follow_clock", lambda run, now: None)
 
 
 @contextmanager
 def a_delay_does_not_turn_the_clock_back() -> Iterator[None]:
-    with patch.object(delay_reports, "turn_back_clock", lambda run, now: None):
+    with broken(delay_reports, "turn_back_clock", lambda run, now: None):
         yield
 
 
@@ -141,8 +137,8 @@ def runs_depart_by_the_timetable() -> Iterator[None]:
 
     original, followed = follow_clock.clock_due_time, follow_clock.follow_clock
     with (
-        patch.object(app.store.run_fields, "clock_due_time", due_time),
-        patch.object(expire_due, "follow_clock", follow),
+        broken(app.store.run_fields, "clock_due_time", due_time),
+        broken(expire_due, "follow_clock", follow),
     ):
         yield
 
@@ -156,40 +152,40 @@ def _by_timetable(run: TrainRun, act: Callable[[TrainRun], Any]) -> Any:
 
 
 def runs_are_compacted_on_arrival() -> AbstractContextManager[Any]:
-    return patch.object(app.domain.limits, "RUN_COMPACTED_AFTER_HOURS", 0)
+    return broken_constant(app.domain.limits, "RUN_COMPACTED_AFTER_HOURS", 0)
 
 
 def compacted_runs_keep_what_sales_need() -> AbstractContextManager[Any]:
-    return patch.object(follow_clock, "_compact", lambda run: run.set_compacted())
+    return broken(follow_clock, "_compact", lambda run: run.set_compacted())
 
 
 def the_clock_is_not_recorded_as_due() -> AbstractContextManager[Any]:
-    return patch.object(app.store.run_fields, "clock_due_time", lambda run: None)
+    return broken(app.store.run_fields, "clock_due_time", lambda run: None)
 
 
 # -- cancellations
 
 
 def cancelled_runs_are_sold() -> AbstractContextManager[Any]:
-    return patch.object(departures, "require_not_cancelled", lambda run, journey: None)
+    return broken(departures, "require_not_cancelled", lambda run, journey: None)
 
 
 def holds_on_cancelled_legs_stay() -> AbstractContextManager[Any]:
-    return patch.object(cancel_train_run, "_end_holds", lambda run, now, trace_parent: None)
+    return broken(cancel_train_run, "_end_holds", lambda run, now, trace_parent: None)
 
 
 def bookings_of_cancelled_runs_get_a_share() -> AbstractContextManager[Any]:
     def half(booking: Any, minor: int, now: datetime, reason: Any) -> Any:
         return with_refund_due(booking, minor // 2, now, reason)
 
-    return patch.object(cancel_next_bookings, "with_refund_due", half)
+    return broken(cancel_next_bookings, "with_refund_due", half)
 
 
 def bookings_of_cancelled_runs_are_refunded_twice() -> AbstractContextManager[Any]:
     def twice(booking: Any, minor: int, now: datetime, reason: Any) -> Any:
         return with_refund_due(with_refund_due(booking, minor, now, reason), minor, now, reason)
 
-    return patch.object(cancel_next_bookings, "with_refund_due", twice)
+    return broken(cancel_next_bookings, "with_refund_due", twice)
 
 
 @contextmanager
@@ -207,7 +203,7 @@ def a_step_skips_a_booking() -> Iterator[None]:
             run.set_cancellation(replace(run.cancellation, cursor=following[0]))
         return step(run, command, now)
 
-    with patch.dict(decisions.RULES, {CancelNextBookings: lambda run, command, now, others: skip(run, command, now)}):
+    with broken_rule(CancelNextBookings, lambda run, command, now, others: skip(run, command, now)):
         yield
 
 
@@ -219,7 +215,7 @@ def everybody_is_cancelled_with_the_last_legs() -> Iterator[None]:
         with patch.object(RunSchedule, "misses", lambda schedule, legs: True):
             return step(run, command, now)
 
-    with patch.dict(decisions.RULES, {CancelNextBookings: lambda run, command, now, others: cancel_all(run, command, now)}):
+    with broken_rule(CancelNextBookings, lambda run, command, now, others: cancel_all(run, command, now)):
         yield
 
 
@@ -227,11 +223,11 @@ def cancelled_bookings_are_not_counted() -> AbstractContextManager[Any]:
     def count(cancellation: RunCancellation, booking: Any) -> RunCancellation:
         return cancellation
 
-    return patch.object(cancel_next_bookings, "_counted", count)
+    return broken(cancel_next_bookings, "_counted", count)
 
 
 def cancelled_bookings_keep_their_seats() -> AbstractContextManager[Any]:
-    return patch.object(cancel_next_bookings, "release_seats", lambda run, booking, leaving: None)
+    return broken(cancel_next_bookings, "release_seats", lambda run, booking, leaving: None)
 
 
 def open_cancellations_are_not_due() -> AbstractContextManager[Any]:
@@ -241,7 +237,7 @@ def open_cancellations_are_not_due() -> AbstractContextManager[Any]:
         return original(run)
 
     original = app.store.run_fields.next_due
-    return patch.object(app.store.run_fields, "next_due", next_due)
+    return broken(app.store.run_fields, "next_due", next_due)
 
 
 def a_wider_cancellation_does_not_begin_again() -> AbstractContextManager[Any]:
@@ -252,7 +248,7 @@ def a_wider_cancellation_does_not_begin_again() -> AbstractContextManager[Any]:
         return replace(planned, cursor=before.cursor, complete_time=before.complete_time)
 
     original = cancel_train_run.plan_cancellation
-    return patch.object(cancel_train_run, "plan_cancellation", plan)
+    return broken(cancel_train_run, "plan_cancellation", plan)
 
 
 def cancelled_journeys_are_refunded_by_the_terms() -> AbstractContextManager[Any]:
@@ -260,7 +256,7 @@ def cancelled_journeys_are_refunded_by_the_terms() -> AbstractContextManager[Any
         return _as_if_it_ran(run, lambda running: original(running, booking, leaving))
 
     original = cancel_booking._refund_reason
-    return patch.object(cancel_booking, "_refund_reason", reason)
+    return broken(cancel_booking, "_refund_reason", reason)
 
 
 @contextmanager
@@ -270,14 +266,12 @@ def the_waitlist_gets_cancelled_legs() -> Iterator[None]:
     def promote_all(run: TrainRun, now: datetime) -> None:
         _as_if_it_ran(run, lambda running: promote(running, now))
 
-    with ExitStack() as changes:
-        for module in (cancel_next_bookings, cancel_train_run, cancel_booking, expire_due):
-            changes.enter_context(patch.object(module, "promote", promote_all))
+    with broken_in((cancel_next_bookings, cancel_train_run, cancel_booking, expire_due), "promote", promote_all):
         yield
 
 
 def reservations_outlive_a_cancellation() -> AbstractContextManager[Any]:
-    return patch.object(cancel_train_run, "end_reservation", lambda run: None)
+    return broken(cancel_train_run, "end_reservation", lambda run: None)
 
 
 @contextmanager
@@ -291,8 +285,8 @@ def cancelled_runs_depart() -> Iterator[None]:
 
     original, followed = follow_clock.clock_due_time, follow_clock.follow_clock
     with (
-        patch.object(app.store.run_fields, "clock_due_time", due_time),
-        patch.object(expire_due, "follow_clock", follow),
+        broken(app.store.run_fields, "clock_due_time", due_time),
+        broken(expire_due, "follow_clock", follow),
     ):
         yield
 
@@ -306,30 +300,30 @@ def _as_if_it_ran(run: TrainRun, act: Callable[[TrainRun], Any]) -> Any:
 
 
 def seats_change_on_cancelled_legs() -> AbstractContextManager[Any]:
-    return patch.object(change_seat, "require_not_cancelled", lambda run, journey: None)
+    return broken(change_seat, "require_not_cancelled", lambda run, journey: None)
 
 
 def layouts_of_cancelled_runs_change() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "require_running", lambda run, journey, now: None)
+    return broken(update_layout, "require_running", lambda run, journey, now: None)
 
 
 # -- sales windows
 
 
 def sales_are_always_open() -> AbstractContextManager[Any]:
-    return patch.object(sales_windows, "has_opened", lambda run, section, now: True)
+    return broken(sales_windows, "sections_on_sale", lambda run, journey, now: range(len(run.sections)))
 
 
 def openings_are_not_followed() -> AbstractContextManager[Any]:
-    return patch.object(expire_due, "follow_openings", lambda run, now: False)
+    return broken(expire_due, "follow_openings", lambda run, now: False)
 
 
 def the_waitlist_is_promoted_before_the_opening() -> AbstractContextManager[Any]:
-    return patch.object(promote_waitlist, "opened_sections", lambda run, now: None)
+    return broken(promote_waitlist, "opened_sections", lambda run, now: None)
 
 
 def named_sections_are_always_open() -> AbstractContextManager[Any]:
-    return patch.object(sales_windows, "require_opened", lambda run, section, now: None)
+    return broken(sales_windows, "require_opened", lambda run, section, now: None)
 
 
 def sales_close_by_the_timetable() -> AbstractContextManager[Any]:
@@ -338,13 +332,17 @@ def sales_close_by_the_timetable() -> AbstractContextManager[Any]:
     def by_timetable(run: TrainRun, section: int, journey: Journey) -> datetime:
         return close_time(run, section, journey) - (run.schedule.expected_journey(journey).depart - journey.depart)
 
-    return patch.object(sales_windows, "sales_close_time", by_timetable)
+    return broken(sales_windows, "sales_close_time", by_timetable)
 
 
 def sales_never_close() -> AbstractContextManager[Any]:
-    return patch.object(
+    return broken(
         sales_windows, "sales_close_time", lambda run, section, journey: run.schedule.expected_journey(journey).depart
     )
+
+
+def sales_of_any_section_never_close() -> AbstractContextManager[Any]:
+    return broken(sales_windows, "sections_on_sale", lambda run, journey, now: sales_windows.opened_sections(run, now))
 
 
 DISRUPTION_BREAKAGES: tuple[Breakage, ...] = (
@@ -384,4 +382,5 @@ DISRUPTION_BREAKAGES: tuple[Breakage, ...] = (
     named_sections_are_always_open,
     sales_close_by_the_timetable,
     sales_never_close,
+    sales_of_any_section_never_close,
 )

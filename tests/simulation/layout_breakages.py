@@ -9,14 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from unittest.mock import patch
 
 from app.domain.booking import Booking, RefundReason
 from app.domain.events import EventType
 from app.domain.layout.commands import UpdateLayout
 from app.domain.layout.layout_jobs import LayoutJob
 from app.domain.layout.plan import LayoutPlan
-from app.domain.rules import decisions, displaced_bookings, expire_due, update_layout
+from app.domain.rules import displaced_bookings, expire_due, update_layout
 from app.domain.rules.booking_changes import record_change
 from app.domain.rules.displacement import DisplacedUnit, displaced_units, place_unit
 from app.domain.rules.layout_reservation import claim_seats
@@ -26,6 +25,7 @@ from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
 from app.domain.run.waitlist_index import WaitlistEntry
 from app.usecases.layout_fan_out import LayoutFanOut
+from tests.simulation.broken import broken, broken_attribute, broken_rule
 
 Breakage = Callable[[], AbstractContextManager[Any]]
 
@@ -41,7 +41,7 @@ def seat_numbers_are_used_again() -> Iterator[None]:
         retired = frozenset(number for number in section.retired if number <= last)
         return replace(section, coaches=coaches, sold_legs=section.sold_legs[:last], retired=retired)
 
-    with patch.object(SectionDraft, "seats", without_retired_end):
+    with broken(SectionDraft, "seats", without_retired_end):
         yield
 
 
@@ -55,12 +55,12 @@ def retired_seats_are_sold() -> Iterator[None]:
             section.sold_legs[number - 1] = 0
         return section
 
-    with patch.object(SectionDraft, "seats", with_free_seats):
+    with broken(SectionDraft, "seats", with_free_seats):
         yield
 
 
 def holds_on_removed_seats_stay() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "_end_holds", lambda *asked, **options: 0)
+    return broken(update_layout, "_end_holds", lambda *asked, **options: 0)
 
 
 @contextmanager
@@ -81,41 +81,41 @@ def others_in_the_section_move_too() -> Iterator[None]:
             run.release(seat, legs)
         return units
 
-    with patch.object(update_layout, "displaced_units", units_of_section):
+    with broken(update_layout, "displaced_units", units_of_section):
         yield
 
 
 def smaller_units_are_placed_first() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "displaced_units", lambda run, removed: displaced_units(run, removed)[::-1])
+    return broken(update_layout, "displaced_units", lambda run, removed: displaced_units(run, removed)[::-1])
 
 
 def displaced_passengers_wait_although_seats_are_free() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "place_unit", lambda *asked, **options: None)
+    return broken(update_layout, "place_unit", lambda *asked, **options: None)
 
 
 def lower_sections_are_always_allowed() -> AbstractContextManager[Any]:
     def place(sections: Any, demand: Any, *, allow_lower: bool) -> Any:
         return place_unit(sections, demand, allow_lower=True)
 
-    return patch.object(update_layout, "place_unit", place)
+    return broken(update_layout, "place_unit", place)
 
 
 def displaced_passengers_get_nothing_back() -> AbstractContextManager[Any]:
     def without_refund(booking: Booking, minor: int, now: datetime, reason: RefundReason) -> Booking:
         return booking
 
-    return patch.object(displaced_bookings, "with_refund_due", without_refund)
+    return broken(displaced_bookings, "with_refund_due", without_refund)
 
 
 def displaced_passengers_join_the_end_of_the_waitlist() -> AbstractContextManager[Any]:
     def join(run: TrainRun, reference: str, section: str, legs: int, count: int, fare_minor_min: int) -> WaitlistEntry:
         return run.join_waitlist(reference, section, legs, count)
 
-    return patch.object(TrainRun, "join_waitlist_front", join)
+    return broken(TrainRun, "join_waitlist_front", join)
 
 
 def new_seats_are_not_for_the_waitlist() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "promote", lambda run, now: None)
+    return broken(update_layout, "promote", lambda run, now: None)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def fare_changes_reach_bookings() -> Iterator[None]:
             if booking.is_live and passengers != booking.passengers:
                 record_change(run, replace(booking, passengers=passengers), EventType.BOOKING_CHANGED, now)
 
-    with patch.object(update_layout, "promote", promote_at_new_fares):
+    with broken(update_layout, "promote", promote_at_new_fares):
         yield
 
 
@@ -139,19 +139,19 @@ def the_hash_of_a_plan_is_ignored() -> AbstractContextManager[Any]:
     def without_hash(run: TrainRun, command: UpdateLayout, now: datetime, others: Any) -> LayoutPlan:
         return update_layout.update_layout(run, replace(command, plan_hash=""), now)
 
-    return patch.dict(decisions.RULES, {UpdateLayout: without_hash})
+    return broken_rule(UpdateLayout, without_hash)
 
 
 def reserved_seats_stay_on_sale() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "claim_seats", lambda run, withdrawn, places: ())
+    return broken(update_layout, "claim_seats", lambda run, withdrawn, places: ())
 
 
 def reservations_do_not_expire() -> AbstractContextManager[Any]:
-    return patch.object(expire_due, "expire_reservation", lambda run, now: False)
+    return broken(expire_due, "expire_reservation", lambda run, now: False)
 
 
 def promised_seats_stay_on_sale() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "claim_seats", lambda run, withdrawn, places: claim_seats(run, withdrawn, ()))
+    return broken(update_layout, "claim_seats", lambda run, withdrawn, places: claim_seats(run, withdrawn, ()))
 
 
 @contextmanager
@@ -163,20 +163,20 @@ def withdrawn_seats_that_come_free_are_sold() -> Iterator[None]:
         release(run, seat, legs)
         run.layout_reservation = reservation
 
-    with patch.object(TrainRun, "release", release_for_sale):
+    with broken(TrainRun, "release", release_for_sale):
         yield
 
 
 def a_repeated_change_is_made_again() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "_answer_again", lambda run, command: None)
+    return broken(update_layout, "_answer_again", lambda run, command: None)
 
 
 def layout_changes_do_not_know_who_sits_there() -> AbstractContextManager[Any]:
-    return patch.object(UpdateLayout, "is_alone", new=False)
+    return broken_attribute(UpdateLayout, "is_alone", value=False)
 
 
 def changes_of_trains_overwrite_own_layouts() -> AbstractContextManager[Any]:
-    return patch.object(update_layout, "_require_current", lambda run, command, now: None)
+    return broken(update_layout, "_require_current", lambda run, command, now: None)
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def layout_jobs_are_complete_before_their_runs() -> Iterator[None]:
         await fan_out._layout_jobs.complete(layout_job.layout_job_id, layout_job.create_time)
         return 0
 
-    with patch.object(LayoutFanOut, "start", start_without_jobs):
+    with broken(LayoutFanOut, "start", start_without_jobs):
         yield
 
 

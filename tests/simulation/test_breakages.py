@@ -2,7 +2,11 @@
 
 import pytest
 
+import app.usecases.payments
+import app.usecases.verification.payments  # it imports VOID_AFTER_SECONDS by name
+from app.domain.rules import departures
 from tests.simulation.breakages import BREAKAGES, Breakage
+from tests.simulation.broken import broken, broken_constant
 from tests.simulation.disruption_breakages import DISRUPTION_BREAKAGES
 from tests.simulation.layout_breakages import LAYOUT_BREAKAGES
 from tests.simulation.seeds import first_failure_of
@@ -23,3 +27,19 @@ def test_the_simulation_finds_within_some_hundred_histories_that(breakage: Break
         likely = () if breakage in BREAKAGES else LIKELY
         failure = first_failure_of([*likely, *range(count)])
     assert failure, f"{count} histories show no violation"
+
+
+def test_a_breakage_that_nothing_calls_fails() -> None:
+    with (
+        pytest.raises(AssertionError, match="nothing has called what replaces require_running"),
+        broken(departures, "require_running", lambda run, journey, now: None),  # the rules have imported their own
+    ):
+        first_failure_of(range(20))
+
+
+def test_a_breakage_of_a_constant_that_others_imported_fails() -> None:
+    with (
+        pytest.raises(AssertionError, match=r"stays as it is in app\.usecases\.verification\.payments"),
+        broken_constant(app.usecases.payments, "VOID_AFTER_SECONDS", 0),
+    ):
+        pass

@@ -16,6 +16,8 @@ from tests.simulation.world import World, run_history
 ROOT = Path(__file__).parents[2]
 CHUNK_SIZE = 100
 HISTORIES = 2_000
+# Of a hundred histories, one or two have a cancellation of three bookings. So a change of the simulation may leave none.
+IDLE_HISTORIES = 300
 
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, CHUNK_SIZE))
@@ -29,7 +31,7 @@ def layout_outcomes(world: World) -> list[Document]:
 
 
 def test_histories_are_not_idle() -> None:
-    worlds = [run_history(seed) for seed in range(100)]
+    worlds = [run_history(seed) for seed in range(IDLE_HISTORIES)]
     bookings = [booking for world in worlds for of_run in world.record.bookings.values() for booking in of_run.values()]
     states = {booking["state"] for booking in bookings}
     kinds = {event["type"] for world in worlds for event in world.record.events.values()}
