@@ -303,8 +303,13 @@ def check_fare(fare: Money, currency: str, field: str) -> None:
 
 def check_short_name(name: str, field: str) -> None:
     """Refuse INVALID_FIELD for what is no name of a section or coach. `field` is its path."""
-    if not _SHORT_NAME.fullmatch(name):
+    if not is_short_name(name):
         raise InvalidField(field, f"needs 1 to {limits.SHORT_NAME_LENGTH_MAX} of A-Z and 0-9")
+
+
+def is_short_name(name: str) -> bool:
+    """Whether a section or coach may have that name."""
+    return _SHORT_NAME.fullmatch(name) is not None
 
 
 def check_seat_count(seat_count: int, field: str) -> None:

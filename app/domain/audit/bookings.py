@@ -93,7 +93,8 @@ def wrong_fares(record: AuditedRun) -> Iterator[str]:
 def _possible_fares(run: TrainRun, booking: Booking, passenger: Passenger) -> Collection[int]:
     """Return the fares that the passenger may have paid."""
     if run.layout.revision:
-        return {fare for section in (*run.sections, *run.retired_sections) for fare in offered_fares(run, section.name)}
+        present = {section.fare.minor for section in (*run.sections, *run.retired_sections)}
+        return present | {minor for _, minor in run.layout.earlier_fares}
     fares = {section.name: section.fare.minor for section in run.sections}
     waitlisted = waitlist_fare(run, booking.wanted_section if booking.wanted_section in fares else "").minor
     return [waitlisted if passenger.seat is None else fares.get(passenger.seat.section, waitlisted)]

@@ -17,7 +17,7 @@ from app.domain.money import Money
 from app.domain.run.layout_record import LayoutRecord, LayoutReservation
 from app.domain.run.seats import SectionSeats
 from app.domain.run.train_run import TrainRun
-from app.domain.train import Train
+from app.domain.train import Train, is_short_name
 
 _HASH_LENGTH = 32  # hexadecimal digits of 128 bits (`app/domain/layout/plan.py`)
 
@@ -156,16 +156,15 @@ def wrong_layout_record(record: AuditedRun) -> Iterator[str]:
         yield "has retired seats, earlier fares, displaced bookings or a layout of its own, and its layout was never changed"
     if layout.train_version < run.made_from_version:
         yield f"was made from version {run.made_from_version} of its train, and has the layout of {layout.train_version}"
-    yield from _wrong_earlier_fares(run, layout)
+    yield from _wrong_earlier_fares(layout)
     yield from _wrong_requests(record, layout)
 
 
-def _wrong_earlier_fares(run: TrainRun, layout: LayoutRecord) -> Iterator[str]:
-    names = {section.name for section in (*run.sections, *run.retired_sections)}
+def _wrong_earlier_fares(layout: LayoutRecord) -> Iterator[str]:
     if len(set(layout.earlier_fares)) < len(layout.earlier_fares):
         yield "has an earlier fare twice"
-    for name, minor in layout.earlier_fares:
-        if name not in names or not 0 <= minor <= limits.FARE_MINOR_MAX:
+    for name, minor in layout.earlier_fares:  # a section that never had a seat leaves nothing but its fares
+        if not is_short_name(name) or not 0 <= minor <= limits.FARE_MINOR_MAX:
             yield f"has the earlier fare {minor} for section {name}, which no section can have had"
 
 

@@ -49,7 +49,8 @@ class SectionsChange:
 
     `sections` and `retired_sections` are copies, in the order in which they are sold. `removed` are the seats (section, number)
     that the run had before and has no more. `earlier_fares` are the (section, fare in minor units) at which the run sold until
-    some change. `changes` compares each section with the one before, those removed included.
+    some change, those of sections without a seat included. `changes` compares each section with the one before, those removed
+    included.
     """
 
     sections: list[SectionSeats]
@@ -129,9 +130,19 @@ def change_sections(
     retired_sections = [section.seats() for section in draft.retired_sections if section.size]
     removed = frozenset(_live_seats(run.sections)).difference(_live_seats(sections))
     changes = _section_changes(run.sections, sections)
-    names = {section.name for section in (*sections, *retired_sections)}  # without those that never had a seat to sell
-    earlier_fares = tuple(fare for fare in draft.earlier_fares if fare[0] in names)
-    return SectionsChange(sections, retired_sections, removed, earlier_fares, changes)
+    return SectionsChange(sections, retired_sections, removed, _earlier_fares(run, draft, sections, retired_sections), changes)
+
+
+def _earlier_fares(
+    run: TrainRun, draft: _LayoutDraft, sections: Iterable[SectionSeats], retired_sections: Iterable[SectionSeats]
+) -> tuple[tuple[str, int], ...]:
+    """Return the fares until now, but for those of a section that came and went with this change: nobody can have paid them.
+
+    The fare of a section that never had a seat stays: where it was the highest, waitlisted bookings for any section paid it.
+    """
+    names = {section.name for section in (*run.sections, *sections, *retired_sections)}
+    names |= {name for name, _ in run.layout.earlier_fares}
+    return tuple(fare for fare in draft.earlier_fares if fare[0] in names)
 
 
 def removing_seats(run: TrainRun, operations: Sequence[LayoutOperation]) -> set[SeatKey]:

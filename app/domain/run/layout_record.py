@@ -27,8 +27,9 @@ class LayoutRecord:
     """The changes of a run's layout so far.
 
     `revision` counts them. `train_version` is the version of the train whose layout the run has. `is_own` says that an operator
-    has changed the run's own layout since. `earlier_fares` are (section, fare in minor units) at which seats were sold before.
-    `requests` are the last changes, the newest last.
+    has changed the run's own layout since. `earlier_fares` are (section, fare in minor units) at which the run sold before. The
+    section may never have had a seat: a waitlisted booking for any section pays the highest fare. `requests` are the last
+    changes, the newest last.
     """
 
     revision: int = 0

@@ -13,7 +13,8 @@ from app.domain.audit.check import Check, run_rules
 from app.domain.audit.rules import RUN_BOOKING_RULES, RUN_DOCUMENT_RULES, RUN_INVENTORY_RULES
 from app.domain.audit.run_record import AuditedRun
 from app.domain.commands import IfFull
-from app.domain.layout.operations import AddCoach, RemoveCoach, RemoveSeats, RemoveSection, SetFare
+from app.domain.layout.operations import AddCoach, AddSection, RemoveCoach, RemoveSeats, RemoveSection, SetFare
+from app.domain.money import Money
 from app.domain.run.layout_record import LayoutRecord
 from app.domain.run.seats import CoachSeats
 from app.domain.run.train_run import TrainRun
@@ -24,6 +25,7 @@ from tests.support.layout_changes import asks_for_layout, decide_alone
 TOLERANCE = timedelta(minutes=2)
 LAYOUT = "A3 A2 B2"
 FARES = {"A": 2_000, "B": 1_000}
+DEAREST = Money(9_000, "USD")
 Breakage = Callable[[TrainRun], None]
 # These rules need what the runs lack: payments, and events that are stored.
 NOT_CHECKED = (wrong_charges, wrong_names, wrong_history)
@@ -56,6 +58,19 @@ def a_run_without_a_section() -> TrainRun:
     return run
 
 
+def a_run_with_a_waiter_at_the_fare_of_a_section_that_is_gone() -> TrainRun:
+    """Make a run on which Dan waits for any section, at the fare of section C. That never had a seat, and is gone."""
+    run = a_run("A1 B1", fares=FARES)
+    book(run, "ann", section="A")
+    book(run, "cem", section="B")
+    run.committed()
+    decide_alone(run, asks_for_layout(AddSection("C", DEAREST)))
+    sell(run, asks_for_seats("dan", if_full=IfFull.WAITLIST))
+    run.committed()
+    decide_alone(run, asks_for_layout(RemoveSection("C")))
+    return run
+
+
 def found_in(run: TrainRun, train: Train | None = None) -> set[Check]:
     train = train or a_train(LAYOUT, fares=FARES)
     stored = StoredTrain(train, "request", NOW - timedelta(days=1), 1)
@@ -69,6 +84,20 @@ def test_runs_whose_layout_changed_give_no_finding() -> None:
     assert found_in(a_changed_run()) == set()
     assert found_in(a_run_without_a_section(), a_train("A1 B1", fares=FARES)) == set()
     assert found_in(a_run(LAYOUT, fares=FARES)) == set()
+
+
+def test_who_paid_the_fare_of_a_section_that_never_had_a_seat_gives_no_finding() -> None:
+    run = a_run_with_a_waiter_at_the_fare_of_a_section_that_is_gone()
+    [dan] = [booking for booking in run.bookings.values() if booking.ticket_number]
+    assert (dan.passengers[0].fare_minor, run.retired_sections) == (DEAREST.minor, [])
+    assert found_in(run, a_train("A1 B1", fares=FARES)) == set()
+
+
+@pytest.mark.parametrize("fare", [("", 9_000), ("c", 9_000), ("C", -1)])
+def test_an_earlier_fare_that_no_section_can_have_had_gives_a_finding(fare: tuple[str, int]) -> None:
+    run = a_changed_run()
+    run.layout = replace(run.layout, earlier_fares=(*run.layout.earlier_fares, fare))
+    assert found_in(run) == {Check.LAYOUT}
 
 
 # -- breakages, each of one kind

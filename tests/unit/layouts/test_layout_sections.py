@@ -112,6 +112,18 @@ def test_a_section_that_never_had_a_seat_is_forgotten() -> None:
     assert run.retired_sections == []
 
 
+def test_the_fare_of_a_section_that_never_had_a_seat_is_remembered_through_later_changes() -> None:
+    run = a_run("A2")
+    apply(run, AddSection("C", DEARER))
+    apply(run, RemoveSection("C"))
+    apply(run, AddCoach("2", "A", 1))
+    assert run.layout.earlier_fares == (("C", DEARER.minor),)
+
+
+def test_the_fare_of_a_section_that_comes_and_goes_in_one_change_is_not_remembered() -> None:
+    assert changed(a_run("A2"), AddSection("C", DEARER), RemoveSection("C")).earlier_fares == ()
+
+
 def test_a_retired_seat_is_sold_on_all_legs_and_is_no_freed_seat() -> None:
     run = a_run("A2 A2")
     cancel(run, book(run, "ann", seats=[1]))

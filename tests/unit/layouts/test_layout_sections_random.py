@@ -41,13 +41,17 @@ def _low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class History:
-    """A run and its model, changed together. `numbers` and `names` are the seats and coaches that were there once."""
+    """A run and its model, changed together. `gone_seats` and `gone_coaches` were there once.
+
+    `known` are the sections that were there after some change.
+    """
 
     chance: Random
     run: TrainRun = field(init=False)
     model: ModelLayout = field(init=False)
     gone_seats: set[SeatKey] = field(default_factory=set)
     gone_coaches: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
     made: int = 0
     refused: int = 0
 
@@ -95,6 +99,7 @@ class History:
 
     def make(self, change: SectionsChange) -> None:
         """Make the change, and commit it."""
+        self.known |= {section.name for section in self.run.sections}
         self.run.set_sections(change.sections)
         self.run.set_retired_sections(change.retired_sections)
         self.run.set_layout(LayoutRecord(earlier_fares=change.earlier_fares))
@@ -106,8 +111,8 @@ class History:
         assert {key: seat[0] for key, seat in seats_of(self.run.sections).items()} == live
         assert {section.name: section.fare for section in self.run.sections} == self.model.fares
         assert [section.name for section in self.run.sections] == list(self.model.fares)
-        known = {section.name for section in (*self.run.sections, *self.run.retired_sections)}
-        self.model.sold_at = {fare for fare in self.model.sold_at if fare[0] in known}  # without what never had a seat
+        self.known |= {section.name for section in (*self.run.sections, *self.run.retired_sections)}
+        self.model.sold_at = {fare for fare in self.model.sold_at if fare[0] in self.known}  # without what nobody ever saw
         assert set(self.run.layout.earlier_fares) == self.model.sold_at
         assert len(self.run.layout.earlier_fares) == len(self.model.sold_at) <= limits.FARES_PER_RUN_MAX
         assert not self.gone_seats & live.keys()
