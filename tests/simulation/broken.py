@@ -4,7 +4,8 @@ Belongs here: the replacement of functions, rules, attributes and constants, eac
 parts are broken (`breakages.py`, `layout_breakages.py`, `disruption_breakages.py`).
 
 A function that is replaced in its own module stays whole in the modules that imported it before, and rules are refactored: what
-nobody calls any more breaks nothing. So each replacement fails at its end where nothing has called it.
+nobody calls any more breaks nothing. So each replacement fails at its end where nothing has called it. It fails too where it
+was called with arguments that it does not take: such an error breaks the service, and not the rule.
 """
 
 import sys
@@ -18,10 +19,11 @@ from app.domain.rules import decisions
 
 
 class _Faulty:
-    """Count the calls of a faulty function."""
+    """Count the calls of a faulty function. `misfit` is the error of a call with arguments that it does not take."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.calls = 0
+        self.misfit = ""
         self._function = function
 
     def function(self) -> Callable[..., Any]:
@@ -29,7 +31,12 @@ class _Faulty:
 
         def call(*arguments: Any, **options: Any) -> Any:
             self.calls += 1
-            return self._function(*arguments, **options)
+            try:
+                return self._function(*arguments, **options)
+            except TypeError as error:
+                if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # the call itself failed
+                    self.misfit = str(error)
+                raise
 
         return call
 
@@ -47,7 +54,7 @@ def broken_in(owners: Iterable[object], name: str, faulty: Callable[..., Any]) -
         for owner in owners:
             changes.enter_context(patch.object(owner, name, counted.function()))
         yield
-    _require_calls(counted, name)
+    _require_fit(counted, name)
 
 
 @contextmanager
@@ -56,7 +63,7 @@ def broken_rule(command: type, faulty: Callable[..., Any]) -> Iterator[None]:
     counted = _Faulty(faulty)
     with patch.dict(decisions.RULES, {command: counted.function()}):
         yield
-    _require_calls(counted, f"the rule of {command.__name__}")
+    _require_fit(counted, f"the rule of {command.__name__}")
 
 
 @contextmanager
@@ -65,7 +72,7 @@ def broken_attribute(owner: type, name: str, value: object) -> Iterator[None]:
     counted = _Faulty(lambda instance: value)
     with patch.object(owner, name, property(counted.function())):
         yield
-    _require_calls(counted, name)
+    _require_fit(counted, name)
 
 
 @contextmanager
@@ -78,5 +85,6 @@ def broken_constant(owner: ModuleType, name: str, value: int, *, whole_in: Itera
         yield
 
 
-def _require_calls(faulty: _Faulty, name: str) -> None:
+def _require_fit(faulty: _Faulty, name: str) -> None:
     assert faulty.calls, f"nothing has called what replaces {name}: this breaks nothing; replace what the service calls now"
+    assert not faulty.misfit, f"what replaces {name} is called with other arguments: {faulty.misfit}"

@@ -37,6 +37,14 @@ def test_a_breakage_that_nothing_calls_fails() -> None:
         first_failure_of(range(20))
 
 
+def test_a_breakage_that_takes_other_arguments_fails() -> None:
+    with (
+        pytest.raises(AssertionError, match="what replaces require_not_cancelled is called with other arguments"),
+        broken(departures, "require_not_cancelled", lambda run: None),
+    ):
+        first_failure_of(range(400))
+
+
 def test_a_breakage_of_a_constant_that_others_imported_fails() -> None:
     with (
         pytest.raises(AssertionError, match=r"stays as it is in app\.usecases\.verification\.payments"),
