@@ -33,8 +33,12 @@ _RUN_CANCELLED = "run_cancelled"
 
 
 def is_disrupted(before: Document, run: Document) -> bool:
-    """Whether a commit changed what is expected or cancelled, so that its parts were decided by different times."""
-    return delay_of(before) != delay_of(run) or missing_legs(before) != missing_legs(run)
+    """Whether a commit changed what is expected or cancelled, so that its parts were decided by different times.
+
+    A claim of the next turn changes only itself: nothing was decided, also where the commit before changed the times.
+    """
+    is_claim = run.get("claimed_turn", {}).get("version") == run["version"]
+    return is_claim or delay_of(before) != delay_of(run) or missing_legs(before) != missing_legs(run)
 
 
 # -- delays and arrivals

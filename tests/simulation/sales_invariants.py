@@ -11,11 +11,19 @@ from app.domain.refusals import Reason
 from tests.simulation.invariants import Document
 from tests.simulation.run_times import closes_at, departs_at, has_opened, missing_legs, opens_at, waitlist_closes_at
 
+# The other fields of a run whose changes leave that mark.
+_MARKED_FIELDS = ("delay", "cancellation", "clock_state", "is_compacted", "opened_until", "layout_reservation", "hidden")
+
 
 def have_windows_changed(before: Document, run: Document) -> bool:
-    """Whether a commit changed a window or the sections, so that its parts were decided by different windows."""
+    """Whether a commit changed a window or the sections, so that its parts were decided by different windows.
+
+    Two changes of one commit may set a window and take it away again. Only the mark of a commit without an event is left then.
+    """
     names = [[section["name"] for section in document["sections"]] for document in (before, run)]
-    return before.get("sales_windows", []) != run.get("sales_windows", []) or names[0] != names[1]
+    is_marked = run.get("eventless_version") == run["version"]
+    is_set_back = is_marked and all(before.get(name) == run.get(name) for name in _MARKED_FIELDS)
+    return is_set_back or before.get("sales_windows", []) != run.get("sales_windows", []) or names[0] != names[1]
 
 
 def sold_while_on_sale(before: Document, run: Document, new: Iterable[Document], decided_at: datetime) -> Iterator[str]:
